@@ -1,0 +1,23 @@
+/** What is sampled: a GPU, or a MIG GPU instance of one. Known fleet-wide by `uuid`. */
+export interface Device {
+  /** `GPU-…` or `MIG-…`, as NVML and DCGM spell it. The `gpu` column of every table. */
+  readonly uuid: string;
+  /** Host name of the node that holds it. */
+  readonly node: string;
+  /** Position among the GPUs of the node as the source counts them (NVML index, DCGM gpu id); for MIG, of the parent. */
+  readonly index: number;
+  readonly model: string;
+  readonly memoryBytes: number;
+  readonly driver?: string;
+  /** `/dev/nvidia<minor>`. */
+  readonly minor?: number;
+  /** `00000000:0F:00.0`. */
+  readonly pciBusId?: string;
+  /** For a MIG instance: the GPU it is cut from. */
+  readonly parentUuid?: string;
+  /** For a MIG instance: NVML GPU instance id, the second number of an exporter map file `2.3`. */
+  readonly gpuInstanceId?: number;
+  readonly computeInstanceId?: number;
+  /** `1g.18gb`. */
+  readonly migProfile?: string;
+}
