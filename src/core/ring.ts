@@ -28,6 +28,11 @@ export interface TickWriter {
   setRow(device: number, tsUs: number): void;
   /** Sets one value in base units; NaN is a blank. */
   set(device: number, column: number, value: number): void;
+  /**
+   * Hands over the tick as it stands and opens another, for a source that brings several at once.
+   * @returns false when there is no room for another: stop setting and return.
+   */
+  next(): boolean;
 }
 
 /** Ticks [from, to): running numbers, not slots. */
@@ -164,6 +169,16 @@ export class Ring implements TickWriter {
   refuseTick(rows: number, tsUs: number): void {
     this.#tallies[SAMPLED_ROWS]! += rows;
     this.#noteDrop(rows, tsUs);
+  }
+
+  next(): boolean {
+    this.commit();
+    return this.reserve();
+  }
+
+  /** Whether a tick is open, to be committed. */
+  get isReserved(): boolean {
+    return this.#reservedBase >= 0;
   }
 
   hasSpace(): boolean {

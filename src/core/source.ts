@@ -27,6 +27,12 @@ export interface Source {
   readonly devices: readonly Device[];
   /** @param nowUs epoch microseconds of this tick: the real clock, or the virtual one. */
   sample(lane: SampledLane, tick: TickWriter, nowUs: number): void;
+  /** How often `sample` wants to be called for a lane, where that is not the lane's interval (polling an engine). */
+  callIntervalMs?(lane: SampledLane): number;
+  /** Called once per lane at the end: hands over the ticks that were held back to be joined. */
+  finish?(lane: SampledLane, tick: TickWriter): void;
+  /** One line for people: library, engine, route. */
+  describe?(): string;
   close(): void;
 }
 

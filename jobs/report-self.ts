@@ -1,0 +1,13 @@
+import type { Collector } from '../src/collector.ts';
+import type { Job } from './schedule.ts';
+
+/** The collector's own account, a row per lane into `collector_stats`. */
+export function reportSelfJob(collector: Collector): Job {
+  return {
+    name: 'report self',
+    schedule: '*/10 * * * * *',
+    run: () => {
+      collector.noteStats();
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import { CommanderError } from 'commander';
+import { EXIT_CODES } from '../core/errors.ts';
+import { reportFailure } from './failure.ts';
+
+interface Entry {
+  readonly summary: string;
+  load(): Promise<{ command(): Command }>;
+}
+
+/** Every command, in the order of `gpuledger --help`. A command's code is loaded when it is called, not before. */
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  demo: { summary: 'play six hours of a synthetic cluster into a real QuestDB and report them', load: () => import('./demo.ts') },
+  run: { summary: 'collect on this node until told to stop', load: () => import('./run.ts') },
+  collect: { summary: 'collect for a while, flush, exit', load: () => import('./collect.ts') },
+  report: { summary: 'what a job did; what the fleet did', load: () => import('./report.ts') },
+  fields: { summary: 'list the fields that can be sampled', load: () => import('./fields.ts') },
+  config: { summary: 'check or print the configuration', load: () => import('./config.ts') },
+  schema: { summary: 'print or apply the tables and rollups', load: () => import('./schema.ts') },
+  questdb: { summary: 'start, stop and find a QuestDB of our own', load: () => import('./questdb.ts') },
+};
+
+const HELP = `Usage: gpuledger <command> [options]
+
+Records what every GPU did, at the resolution of the hardware, and whose job it was, in QuestDB.
+
+Commands:
+${Object.entries(COMMANDS)
+  .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
+  .join('\n')}
+
+  gpuledger <command> --help   options and examples of one command
+  gpuledger --version
+
+Exit codes: 0 fine, 64 usage, 65 malformed data, 69 a needed service or library is missing,
+            70 a defect of gpuledger, 75 try again later, 78 configuration
+`;
+
+/** Runs one command line. @returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    const asked = name === 'help' ? rest[0] : undefined;
+    if (asked !== undefined && Object.hasOwn(COMMANDS, asked)) return await main([asked, '--help']);
+    process.stdout.write(HELP);
+    return name === undefined ? EXIT_CODES.usage : EXIT_CODES.ok;
+  }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    process.stderr.write(await unknownCommand(name));
+    return EXIT_CODES.usage;
+  }
+  try {
+    const { command } = await entry.load();
+    const program = command();
+    prepare(program, `gpuledger ${name}`);
+    await program.parseAsync(rest, { from: 'user' });
+    return Number(process.exitCode ?? EXIT_CODES.ok);
+  } catch (thrown) {
+    // Commander has already said what was wrong with the arguments, or printed the help that was asked for.
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    return reportFailure(thrown);
+  }
+}
+
+/** Makes a command and its subcommands throw instead of exit, and name themselves as the user called them. */
+function prepare(command: Command, name: string): void {
+  command.name(name).exitOverride().showHelpAfterError('(see --help)');
+  for (const sub of command.commands) sub.exitOverride().showHelpAfterError('(see --help)');
+}
+
+async function unknownCommand(name: string): Promise<string> {
+  const { closest } = await import('fastest-levenshtein');
+  const nearest = closest(name, Object.keys(COMMANDS));
+  return `error: no command "${name}"\n  did you mean: gpuledger ${nearest}\n  all commands: gpuledger --help\n`;
+}

@@ -1,0 +1,52 @@
+import type { Device } from '../core/device.ts';
+import type { ExitName } from '../core/errors.ts';
+import type { GpuEvent } from '../core/event.ts';
+import type { RingShape } from '../core/ring.ts';
+import type { SourceName } from '../core/source.ts';
+import type { SourceSpec } from './open-source.ts';
+
+/** What the main thread tells the worker at its start. Plain data: it crosses a thread. */
+export interface SamplerOrders {
+  readonly source: SourceSpec;
+  readonly lanes: readonly LaneOrder[];
+  readonly clock: ClockOrder;
+  readonly control: SharedArrayBuffer;
+}
+
+export interface LaneOrder {
+  readonly name: string;
+  readonly intervalMs: number;
+  /** False for a lane that a cron schedule drives: it ticks on request only. */
+  readonly isContinuous: boolean;
+  readonly fieldIds: readonly number[];
+  readonly capacityTicks: number;
+}
+
+/**
+ * The real clock, for ever or for a while; or a virtual one that runs from `startUs` to `endUs` as fast as the pipeline
+ * takes the ticks, and never passes now.
+ */
+export type ClockOrder =
+  { readonly kind: 'real'; readonly forMs?: number } | { readonly kind: 'virtual'; readonly startUs: number; readonly endUs: number };
+
+/** What the worker tells. */
+export type SamplerNews =
+  | {
+      readonly type: 'ready';
+      readonly source: SourceName;
+      readonly description: string;
+      readonly devices: readonly Device[];
+      readonly rings: readonly { readonly shape: RingShape; readonly memory: SharedArrayBuffer }[];
+    }
+  | { readonly type: 'event'; readonly event: GpuEvent }
+  | { readonly type: 'missed'; readonly lane: string; readonly ticks: number; readonly tsUs: number }
+  | { readonly type: 'ended' }
+  | {
+      readonly type: 'failed';
+      readonly message: string;
+      readonly code: string;
+      readonly exit: ExitName;
+      readonly where?: string;
+      readonly hints: readonly string[];
+      readonly stack?: string;
+    };

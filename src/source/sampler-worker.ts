@@ -1,0 +1,80 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../core/assert.ts';
+import { messageOf, OperatingError } from '../core/errors.ts';
+import { findField } from '../core/find-field.ts';
+import { Ring } from '../core/ring.ts';
+import type { SampledLane, Source } from '../core/source.ts';
+import { openSource } from './open-source.ts';
+import { SamplerControl } from './sampler-control.ts';
+import type { LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
+import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
+import type { TickedLane } from './ticker.ts';
+
+/** DCGM's cumulative energy counter, the one whose rises are fixed with dt (DESIGN §6). */
+const ENERGY_FIELD_ID = 156;
+
+const orders = workerData as SamplerOrders;
+assert(parentPort !== null, 'the sampler runs as a worker');
+const port = parentPort;
+const tell = (news: SamplerNews): void => {
+  port.postMessage(news);
+};
+
+function openLane(order: LaneOrder, index: number, source: Source): TickedLane {
+  const fields = order.fieldIds.map((id) => {
+    const field = findField(id);
+    assert(field !== undefined, `field ${id} is not in the catalogue`);
+    return field;
+  });
+  const lane: SampledLane = { index, name: order.name, intervalMs: order.intervalMs, fields };
+  const ring = new Ring({
+    capacityTicks: order.capacityTicks,
+    deviceCount: source.devices.length,
+    columnCount: fields.length,
+    intervalUs: order.intervalMs * 1000,
+    energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
+  });
+  return { lane, ring, isContinuous: order.isContinuous };
+}
+
+async function main(): Promise<void> {
+  const control = new SamplerControl(orders.control);
+  const source = await openSource(orders.source, (event) => {
+    tell({ type: 'event', event });
+  });
+  try {
+    if (source.devices.length === 0) {
+      throw new OperatingError(`source ${source.name} has no device`, {
+        code: 'source.no_device',
+        exit: 'unavailable',
+        hints: ['see what there is: gpuledger devices', 'without a GPU: --source synthetic'],
+      });
+    }
+    const lanes = orders.lanes.map((order, index) => openLane(order, index, source));
+    const rings = lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
+    const description = source.describe?.() ?? source.name;
+    tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
+    const onMissed = (lane: string, ticks: number, tsUs: number): void => {
+      tell({ type: 'missed', lane, ticks, tsUs });
+    };
+    if (orders.clock.kind === 'real') runRealClock({ source, lanes, control, onMissed, forMs: orders.clock.forMs ?? Infinity });
+    else runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
+    finishLanes(source, lanes);
+  } finally {
+    source.close();
+  }
+  tell({ type: 'ended' });
+}
+
+main().catch((thrown: unknown) => {
+  const isOperating = thrown instanceof OperatingError;
+  tell({
+    type: 'failed',
+    message: messageOf(thrown),
+    code: isOperating ? thrown.code : 'sampler.defect',
+    exit: isOperating ? thrown.exit : 'software',
+    ...(isOperating && thrown.where !== undefined ? { where: thrown.where } : {}),
+    hints: isOperating ? thrown.hints : [],
+    ...(thrown instanceof Error && thrown.stack !== undefined ? { stack: thrown.stack } : {}),
+  });
+});

@@ -1,0 +1,105 @@
+import { Worker } from 'node:worker_threads';
+import type { Device } from '../core/device.ts';
+import { OperatingError } from '../core/errors.ts';
+import type { GpuEvent } from '../core/event.ts';
+import { Ring } from '../core/ring.ts';
+import type { SourceName } from '../core/source.ts';
+import type { SourceSpec } from './open-source.ts';
+import { SamplerControl } from './sampler-control.ts';
+import type { ClockOrder, LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
+
+/** The sampling worker as the main thread sees it. */
+export interface Sampler {
+  readonly source: SourceName;
+  /** Library, engine and route, for people. */
+  readonly description: string;
+  readonly devices: readonly Device[];
+  /** One ring per lane, in the order of the lanes; this thread is their consumer. */
+  readonly rings: readonly Ring[];
+  readonly control: SamplerControl;
+  /** Settles when the worker has stopped ticking: told to, at the end of its clock, or (rejected) by a failure. */
+  readonly ended: Promise<void>;
+}
+
+export interface SamplerListener {
+  onEvent(event: GpuEvent): void;
+  /** A lane was late by whole ticks. */
+  onMissed(lane: string, ticks: number, tsUs: number): void;
+}
+
+type ReadyNews = Extract<SamplerNews, { type: 'ready' }>;
+
+/**
+ * Starts the worker and waits until its source is open. It ticks from then on.
+ * @throws OperatingError what the source said when it could not be opened.
+ */
+export async function startSampler(
+  source: SourceSpec,
+  lanes: readonly LaneOrder[],
+  clock: ClockOrder,
+  listener: SamplerListener,
+): Promise<Sampler> {
+  const control = new SamplerControl();
+  const orders: SamplerOrders = { source, lanes, clock, control: control.memory };
+  const worker = new Worker(workerUrl(), { workerData: orders });
+  const ready = Promise.withResolvers<ReadyNews>();
+  const ended = Promise.withResolvers<undefined>();
+  // Whoever opened the sampler hears of a failure through `ready` first; later ones through `ended`.
+  ended.promise.catch(() => undefined);
+  const fail = (error: unknown): void => {
+    ready.reject(error);
+    ended.reject(error);
+  };
+  worker.on('message', (news: SamplerNews) => {
+    switch (news.type) {
+      case 'ready':
+        ready.resolve(news);
+        return;
+      case 'event':
+        listener.onEvent(news.event);
+        return;
+      case 'missed':
+        listener.onMissed(news.lane, news.ticks, news.tsUs);
+        return;
+      case 'ended':
+        ended.resolve(undefined);
+        return;
+      case 'failed':
+        fail(failureOf(news));
+        return;
+    }
+  });
+  worker.on('error', fail);
+  worker.on('exit', () => {
+    fail(new OperatingError('the sampling worker ended without a word', { code: 'sampler.died', exit: 'software' }));
+  });
+  const { source: name, description, devices, rings } = await ready.promise;
+  return {
+    source: name,
+    description,
+    devices,
+    rings: rings.map(({ shape, memory }) => new Ring(shape, memory)),
+    control,
+    ended: ended.promise,
+  };
+}
+
+/** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */
+function workerUrl(): URL {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new URL(`./sampler-worker.${ending}`, import.meta.url);
+}
+
+function failureOf(news: Extract<SamplerNews, { type: 'failed' }>): Error {
+  if (news.code === 'sampler.defect') {
+    const error = new Error(news.message);
+    if (news.stack !== undefined) error.stack = news.stack;
+    return error;
+  }
+  return new OperatingError(news.message, {
+    code: news.code,
+    exit: news.exit,
+    hints: news.hints,
+    ...(news.where === undefined ? {} : { where: news.where }),
+  });
+}
