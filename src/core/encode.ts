@@ -1,0 +1,241 @@
+import { assert } from './assert.ts';
+import type { Device } from './device.ts';
+import { escapeBare, isColumnName, isTableName, quote, writeDigits } from './ilp-text.ts';
+import type { Label } from './label.ts';
+import type { Ring, TickRange } from './ring.ts';
+
+/**
+ * Rows of a sample table as ILP protocol v2, the bytes that `@questdb/nodejs-client` 4.2.0 writes for the same rows.
+ *
+ *   table,node=…,gpu=… job_id="…",owners=1i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
+ *   └─ head: one per (device, label), cached ──────┘ digits └─ block: one per encoder ────┘     digits
+ *
+ * A row is two copies, two numbers in digits and one eight-byte store per column; nothing is allocated for it.
+ */
+export interface EncoderOptions {
+  readonly table: string;
+  /** In the order of the ring's devices. */
+  readonly devices: readonly Pick<Device, 'node' | 'uuid'>[];
+  /** Value columns, in the order of the lane's fields. */
+  readonly columns: readonly string[];
+  /** Whether the table has `energy_rise_joules` (its lane holds the energy field). */
+  readonly hasEnergyRise: boolean;
+}
+
+/** Rows as columns. A `Ring` is one; a re-label makes one of what it has read. */
+export interface SampleColumns {
+  /** Epoch µs; NaN where there is no row. */
+  readonly tsUs: Float64Array;
+  /** Whole µs ≥ 0. */
+  readonly dtUs: Float64Array;
+  readonly energyRise: Float64Array;
+  /** One array per value column, base units; NaN is a blank, infinity is a mistake of the source. */
+  readonly columns: readonly Float64Array[];
+}
+
+/** The label of `device` (position) for a sample taken at `tsUs`. Called once per row: it should not allocate. */
+export type LabelOf = (device: number, tsUs: number) => Label;
+
+/** Whole rows, ready to be sent. */
+export type Body = Uint8Array<ArrayBuffer>;
+
+export interface EncodedBatch {
+  /** Stays as it is until it is handed to `recycle`. */
+  readonly body: Body;
+  readonly rows: number;
+  /** Ticks taken from the beginning of the range. */
+  readonly ticks: number;
+}
+
+export interface Encoder {
+  /**
+   * Encodes whole ticks from the beginning of `range` until it ends or the body would pass `bytesMax`; at least one
+   * tick, however long. The ring may reuse the slots as soon as this returns.
+   * @throws AssertionError on an infinite value or a time that is no whole number of µs since 1970.
+   */
+  encode(ring: Ring, range: TickRange, labelOf: LabelOf, bytesMax: number): EncodedBatch;
+  /** Encodes rows [0, `rows`) of `samples`: row by row its device and its label. The body is the caller's own. */
+  encodeRows(samples: SampleColumns, rows: number, deviceOf: (row: number) => number, labelOf: LabelOf): Body;
+  /** Gives a body of `encode` back once it has been acknowledged or stored; the next batch overwrites it. */
+  recycle(body: Body): void;
+}
+
+export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
+
+/** Entity type of a double in protocol v2. */
+const DOUBLE = '\x10';
+const EIGHT_BLANK_BYTES = '\0'.repeat(8);
+/** A whole number below 2^53 has at most 16 digits. */
+const DIGITS_MAX = 16;
+const ROW_END = Buffer.from('t\n', 'latin1');
+/** Room for both numbers and the end of the row. */
+const ROW_SLACK_BYTES = 2 * DIGITS_MAX + ROW_END.length;
+/** Heads kept per device: the label changes when a job begins or ends, and a flush sees seconds of that. */
+const HEADS_PER_DEVICE_MAX = 32;
+/** A body in flight and the one that is being filled. */
+const FREE_BODIES_MAX = 2;
+const FIRST_BODY_BYTES = 64 * 1024;
+
+interface Head {
+  readonly jobId: string | null;
+  readonly owners: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is the same in every row of the table: from `i` after dt_us to the space before the time. */
+interface Block {
+  readonly bytes: Uint8Array;
+  /** Where the eight bytes of each column lie. */
+  readonly offsets: Int32Array;
+}
+
+/** Where rows are being written. */
+interface Target {
+  bytes: Uint8Array<ArrayBuffer>;
+  view: DataView<ArrayBuffer>;
+}
+
+/** @throws AssertionError on a name that the client would refuse. */
+export function createEncoder(options: EncoderOptions): Encoder {
+  const { devices, hasEnergyRise } = options;
+  assert(isTableName(options.table), `no table name: ${JSON.stringify(options.table)}`);
+  const columnCount = options.columns.length;
+  const block = makeBlock(hasEnergyRise ? [...options.columns, ENERGY_RISE_COLUMN] : options.columns);
+  const heads = makeHeads(options.table, devices);
+  const free: ArrayBuffer[] = [];
+
+  function writeRow(target: Target, start: number, head: Head, samples: SampleColumns, row: number): number {
+    const { bytes, view } = target;
+    bytes.set(head.bytes, start);
+    const blockStart = writeWhole(bytes, start + head.bytes.length, samples.dtUs[row]!, 'dt');
+    bytes.set(block.bytes, blockStart);
+    for (let column = 0; column < columnCount; column += 1) {
+      let value = samples.columns[column]![row]!;
+      if (value - value !== 0) value = blankOf(value, options.columns[column]!);
+      view.setFloat64(blockStart + block.offsets[column]!, value, true);
+    }
+    if (hasEnergyRise) {
+      let rise = samples.energyRise[row]!;
+      if (rise - rise !== 0) rise = blankOf(rise, ENERGY_RISE_COLUMN);
+      view.setFloat64(blockStart + block.offsets[columnCount]!, rise, true);
+    }
+    const end = writeWhole(bytes, blockStart + block.bytes.length, samples.tsUs[row]!, 'time');
+    bytes.set(ROW_END, end);
+    return end + ROW_END.length;
+  }
+
+  return {
+    encode(ring, range, labelOf, bytesMax) {
+      assert(ring.shape.deviceCount === devices.length, 'encoder and ring differ in their devices');
+      assert(ring.columns.length === columnCount, 'encoder and ring differ in their columns');
+      let target = targetOn(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, FIRST_BODY_BYTES)));
+      let end = 0;
+      let rows = 0;
+      let tick = range.from;
+      for (; tick < range.to; tick += 1) {
+        const base = ring.baseOf(tick);
+        const startOfTick = end;
+        const rowsBefore = rows;
+        for (let device = 0; device < devices.length; device += 1) {
+          const tsUs = ring.tsUs[base + device]!;
+          if (Number.isNaN(tsUs)) continue;
+          const head = heads.of(device, labelOf(device, tsUs));
+          const needed = end + head.bytes.length + block.bytes.length + ROW_SLACK_BYTES;
+          if (needed > target.bytes.length) target = enlarged(target, end, needed);
+          end = writeRow(target, end, head, ring, base + device);
+          rows += 1;
+        }
+        if (end > bytesMax && tick > range.from) {
+          end = startOfTick;
+          rows = rowsBefore;
+          break;
+        }
+      }
+      return { body: target.bytes.subarray(0, end), rows, ticks: tick - range.from };
+    },
+
+    encodeRows(samples, rows, deviceOf, labelOf) {
+      let target = targetOn(new ArrayBuffer(FIRST_BODY_BYTES));
+      let end = 0;
+      for (let row = 0; row < rows; row += 1) {
+        const device = deviceOf(row);
+        const head = heads.of(device, labelOf(device, samples.tsUs[row]!));
+        const needed = end + head.bytes.length + block.bytes.length + ROW_SLACK_BYTES;
+        if (needed > target.bytes.length) target = enlarged(target, end, needed);
+        end = writeRow(target, end, head, samples, row);
+      }
+      return target.bytes.subarray(0, end);
+    },
+
+    recycle(body) {
+      assert(!free.includes(body.buffer), 'a body is recycled once');
+      if (free.length < FREE_BODIES_MAX) free.push(body.buffer);
+    },
+  };
+}
+
+function targetOn(memory: ArrayBuffer): Target {
+  return { bytes: new Uint8Array(memory), view: new DataView(memory) };
+}
+
+/** Doubles, so that a long batch is copied a few times and a short one stays small. */
+function enlarged(target: Target, usedBytes: number, neededBytes: number): Target {
+  const larger = targetOn(new ArrayBuffer(Math.max(neededBytes, 2 * target.bytes.length)));
+  larger.bytes.set(target.bytes.subarray(0, usedBytes));
+  return larger;
+}
+
+/** One bit pattern for every NaN, as the client writes it; never an infinity, which the server would store as NULL. */
+function blankOf(value: number, column: string): number {
+  assert(Number.isNaN(value), `${column} is ${value}: a source must make a blank of it`);
+  return NaN;
+}
+
+function writeWhole(bytes: Uint8Array, at: number, value: number, what: string): number {
+  if (!(value >= 0 && Number.isSafeInteger(value)))
+    assert(false, `${what} is ${value}: not whole µs from 0 to 2^53`);
+  return writeDigits(bytes, at, value);
+}
+
+function makeBlock(columns: readonly string[]): Block {
+  let text = 'i';
+  const offsets = columns.map((column) => {
+    assert(isColumnName(column), `no column name: ${JSON.stringify(column)}`);
+    text += `,${escapeBare(column)}==${DOUBLE}`;
+    const offset = Buffer.byteLength(text);
+    text += EIGHT_BLANK_BYTES;
+    return offset;
+  });
+  return { bytes: Buffer.from(`${text} `), offsets: Int32Array.from(offsets) };
+}
+
+function makeHeads(
+  table: string,
+  devices: EncoderOptions['devices'],
+): { of(device: number, label: Label): Head } {
+  const starts = devices.map(
+    ({ node, uuid }) => `${escapeBare(table)},node=${escapeBare(node)},gpu=${escapeBare(uuid)} `,
+  );
+  /** Per device, the newest last. */
+  const kept: Head[][] = devices.map(() => []);
+
+  const make = (device: number, label: Label): Head => {
+    const job = label.jobId === null ? '' : `job_id=${quote(label.jobId)},`;
+    const text = `${starts[device]!}${job}owners=${label.owners}i,dt_us=`;
+    return { jobId: label.jobId, owners: label.owners, bytes: Buffer.from(text) };
+  };
+
+  return {
+    of(device, label) {
+      const own = kept[device]!;
+      for (let at = own.length - 1; at >= 0; at -= 1) {
+        const head = own[at]!;
+        if (head.jobId === label.jobId && head.owners === label.owners) return head;
+      }
+      const made = make(device, label);
+      if (own.length >= HEADS_PER_DEVICE_MAX) own.shift();
+      own.push(made);
+      return made;
+    },
+  };
+}
