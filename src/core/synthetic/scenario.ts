@@ -1,0 +1,59 @@
+import type { Device } from '../device.ts';
+import type { GpuEvent } from '../event.ts';
+import type { JobRecord } from '../job-fact.ts';
+
+/** What makes a scenario; two with the same options are the same scenario, in whatever process or thread. */
+export interface ScenarioOptions {
+  /** `demo`: six hours of two nodes with eight GPUs and 41 jobs. `steady`: jobs of minutes, for ever, any fleet. */
+  readonly kind: 'demo' | 'steady';
+  /** Any integer; other seeds give other devices, levels and noise. */
+  readonly seed: number;
+  readonly nodes: number;
+  readonly gpusPerNode: number;
+  /** Every GPU is cut into MIG instances, which are then the devices. Default false. */
+  readonly mig?: boolean;
+  /** Names of the nodes, in order; default `n1`, `n2`, … */
+  readonly nodeNames?: readonly string[];
+  /** Epoch microseconds at which the demo begins; a steady scenario hangs on absolute time and uses it for nothing. */
+  readonly startUs: number;
+}
+
+/** One run of one job, wholly known beforehand. */
+export interface ScenarioJob {
+  readonly jobId: string;
+  /** Restart count: 0 for the first run. */
+  readonly run: number;
+  /** What the job does to its GPUs, in the words of `shape.ts`. */
+  readonly shape: string;
+  /** The row of `jobs` as it stands after the end: with `endUs`, final state and exit code. */
+  readonly record: JobRecord & { readonly endUs: number };
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly devices: readonly ScenarioShare[];
+}
+
+/** A job's part of one device. */
+export interface ScenarioShare {
+  /** Position in `Scenario.devices`. */
+  readonly device: number;
+  /** (0, 1], or NaN where the scheduler did not tell. */
+  readonly share: number;
+}
+
+/** A fleet, its jobs and every value of every field at every time. */
+export interface Scenario {
+  readonly options: ScenarioOptions;
+  readonly devices: readonly Device[];
+  /** Epoch microseconds. */
+  readonly startUs: number;
+  /** Epoch microseconds; Infinity when the scenario is open-ended. */
+  readonly endUs: number;
+  /** Job runs that own anything in (fromUs, toUs], by start time. */
+  jobsBetween(fromUs: number, toUs: number): readonly ScenarioJob[];
+  /** What happens in (fromUs, toUs], by time. A span appears once at its begin, and again, closed, at its end. */
+  eventsBetween(fromUs: number, toUs: number): readonly GpuEvent[];
+  /** False while the device is lost or does not answer: it has no row then. */
+  answers(device: number, tsUs: number): boolean;
+  /** Base units; NaN is a blank. Same arguments, same number; nothing is allocated. */
+  value(device: number, fieldId: number, tsUs: number): number;
+}
