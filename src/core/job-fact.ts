@@ -1,3 +1,5 @@
+import type { OperatingError } from './errors.ts';
+
 /**
  * What any input of the job map (synthetic scenario, exporter map directory, journal, gpustat) tells: a job began or
  * ceased to own a device. All inputs end in these two facts, and these in the intervals of `ownership.ts`.
@@ -48,4 +50,6 @@ export interface JobInput {
 export interface JobNews {
   readonly facts: readonly JobFact[];
   readonly records: readonly JobRecord[];
+  /** What the input could not read or resolve, each told once per episode: to be logged, never to stop anything. */
+  readonly problems?: readonly OperatingError[];
 }
