@@ -1,0 +1,253 @@
+/**
+ * Writes `src/core/field-catalogue.ts` and `docs/fields.md` from `data/dcgm-fields.csv` (what DCGM has) and
+ * `data/curated-columns.csv` (the columns chosen by hand). Run it with `npm run generate`; `--check` writes nothing and
+ * ends with 1 when a file is not what would be written.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parse } from 'csv-parse/sync';
+import { assert } from '../src/core/assert.ts';
+import type { Field } from '../src/core/field.ts';
+
+interface DcgmRow {
+  id: string;
+  tag: string;
+  type: Field['type'];
+  entity_level: string;
+  unit: string;
+  name_4_6_0: string;
+  name_4_6_1: string;
+  other_macro_names: string;
+}
+
+interface CuratedRow {
+  id: string;
+  column: string;
+  unit: string;
+  kind: Field['kind'];
+  help: string;
+}
+
+interface BaseUnit {
+  unit: string;
+  scale: number;
+  isCumulative: boolean;
+}
+
+/** The unit as `dcgm-fields.csv` writes it (up to the first blank) → base unit and the factor to it. */
+const BASE_UNITS: Readonly<Record<string, readonly [unit: string, scale: number]>> = {
+  C: ['celsius', 1],
+  Hz: ['hertz', 1],
+  kHz: ['hertz', 1e3],
+  MHz: ['hertz', 1e6],
+  W: ['watts', 1],
+  'mW/s': ['watts_per_second', 1e-3],
+  mV: ['volts', 1e-3],
+  J: ['joules', 1],
+  mJ: ['joules', 1e-3],
+  bytes: ['bytes', 1],
+  MiB: ['bytes', 1_048_576],
+  'bytes/s': ['bytes_per_second', 1],
+  'KB/s': ['bytes_per_second', 1e3],
+  'MB/s': ['bytes_per_second', 1e6],
+  ns: ['seconds', 1e-9],
+  ms: ['seconds', 1e-3],
+  s: ['seconds', 1],
+  percent: ['ratio', 1e-2],
+  ratio: ['ratio', 1],
+  cycles: ['cycles', 1],
+};
+
+/** DCGM divides a KiB counter by 1000 and calls it MB/s: the number is 1000 KiB, which is 1 024 000 bytes. */
+const THOUSAND_KIB = 1_024_000;
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '': 'unknown',
+  NONE: 'none',
+  GPU: 'gpu',
+  GPU_I: 'gpu_instance',
+  GPU_CI: 'compute_instance',
+  LINK: 'link',
+  SWITCH: 'switch',
+  VGPU: 'vgpu',
+  CPU: 'cpu',
+  CPU_CORE: 'cpu_core',
+  CONNECTX: 'connectx',
+};
+
+/** Words at the end of a tag that only repeat the unit; the unit's own suffix takes their place. */
+const UNIT_WORDS = /_(bytes|percent|ratio|hertz|joules|watts|celsius|ns|mvolt)$/;
+
+function baseUnitOf(row: DcgmRow): BaseUnit {
+  const isCumulative = row.unit.includes('(cumulative)');
+  const word = row.unit.split(' ')[0] ?? '';
+  if (row.unit.includes('1000 KiB/s')) return { unit: 'bytes_per_second', scale: THOUSAND_KIB, isCumulative };
+  const base = BASE_UNITS[word];
+  if (base !== undefined) return { unit: base[0], scale: base[1], isCumulative };
+  assert(row.unit === '' || row.id === '5', `field ${row.id}: no base unit for "${row.unit}"`);
+  return { unit: '', scale: 1, isCumulative };
+}
+
+function namesOf(row: DcgmRow): string[] {
+  return [row.name_4_6_0, row.name_4_6_1, ...row.other_macro_names.split(/[;\s]+/)].filter(
+    (name) => name !== '',
+  );
+}
+
+/** A field counts when its unit says so, or when it has no unit and DCGM's newer name ends in `_TOTAL`. */
+function isCounter(row: DcgmRow, base: BaseUnit): boolean {
+  if (base.isCumulative) return true;
+  if (base.unit !== '') return false;
+  const isEccCount = /_ECC_[SD]BE_(VOL|AGG)_/.test(row.tag);
+  return isEccCount || [row.tag, ...namesOf(row)].some((name) => name.endsWith('_TOTAL'));
+}
+
+/** The rule for columns that nobody chose by hand; `docs/fields.md` tells it to users. */
+function columnByRule(row: DcgmRow, base: BaseUnit): string {
+  let column = row.tag.replace(/^DCGM_FI_(DEV_|PROF_)?/, '').toLowerCase();
+  if (base.unit === '') return column;
+  const isTotal = base.isCumulative && column.endsWith('_total');
+  if (isTotal) column = column.slice(0, -'_total'.length);
+  column = column.replace(UNIT_WORDS, '');
+  if (!column.split('_').includes(base.unit)) column += `_${base.unit}`;
+  return isTotal ? `${column}_total` : column;
+}
+
+function fieldOf(row: DcgmRow, curated: CuratedRow | undefined): Field {
+  const base = baseUnitOf(row);
+  const counts = isCounter(row, base);
+  const kindByRule = counts ? 'counter' : base.unit === '' ? 'state' : 'gauge';
+  const unitByRule = base.unit !== '' ? base.unit : counts ? 'count' : 'code';
+  if (curated !== undefined && base.unit !== '') {
+    assert(
+      curated.unit === base.unit,
+      `curated ${row.id}: unit ${curated.unit}, but the source gives ${base.unit}`,
+    );
+  }
+  return {
+    id: Number(row.id),
+    name: row.tag,
+    aliases: [...new Set(namesOf(row))],
+    type: row.type,
+    column: curated?.column ?? columnByRule(row, base),
+    unit: curated?.unit ?? unitByRule,
+    scale: base.scale,
+    kind: curated?.kind ?? kindByRule,
+    isProfiling: row.tag.startsWith('DCGM_FI_PROF_'),
+    isCurated: curated !== undefined,
+    entity: ENTITIES[row.entity_level] ?? assertEntity(row),
+    help: curated?.help ?? '',
+  };
+}
+
+function assertEntity(row: DcgmRow): never {
+  throw new Error(`field ${row.id}: unknown entity level "${row.entity_level}"`);
+}
+
+function readCsv(path: string): unknown[] {
+  return parse(readFileSync(new URL(path, import.meta.url)), { columns: true });
+}
+
+function catalogue(): Field[] {
+  const rows = readCsv('../data/dcgm-fields.csv') as DcgmRow[];
+  const curated = new Map(
+    (readCsv('../data/curated-columns.csv') as CuratedRow[]).map((row) => [row.id, row]),
+  );
+  const fields = rows.map((row) => fieldOf(row, curated.get(row.id)));
+  for (const id of curated.keys()) {
+    assert(
+      rows.some((row) => row.id === id),
+      `curated field ${id} is not in dcgm-fields.csv`,
+    );
+  }
+  return withUniqueColumns(fields);
+}
+
+/** Curated columns come first, then lower ids; a column that is taken gets the field's id at its end. */
+function withUniqueColumns(fields: readonly Field[]): Field[] {
+  const taken = new Set<string>();
+  for (const { id, column, isCurated } of fields) {
+    assert(!isCurated || !taken.has(column), `curated column ${column} of field ${id} is taken`);
+    if (isCurated) taken.add(column);
+  }
+  return fields.map((field) => {
+    if (field.isCurated) return field;
+    const column = taken.has(field.column) ? `${field.column}_${field.id}` : field.column;
+    assert(!taken.has(column), `column ${column} of field ${field.id} is taken`);
+    taken.add(column);
+    return { ...field, column };
+  });
+}
+
+function moduleText(fields: readonly Field[]): string {
+  const rows = fields.map((field) => {
+    const row = [
+      field.id,
+      field.name,
+      field.aliases,
+      field.type,
+      field.column,
+      field.unit,
+      field.scale,
+      field.kind,
+      field.isProfiling,
+      field.isCurated,
+      field.entity,
+      field.help,
+    ];
+    return `  ${JSON.stringify(row)},`;
+  });
+  return `// Generated by scripts/generate-fields.ts from data/*.csv. Do not edit: change the data and run "npm run generate".
+import type { Field } from './field.ts';
+
+type Row = readonly [
+  id: number,
+  name: string,
+  aliases: readonly string[],
+  type: Field['type'],
+  column: string,
+  unit: string,
+  scale: number,
+  kind: Field['kind'],
+  isProfiling: boolean,
+  isCurated: boolean,
+  entity: string,
+  help: string,
+];
+
+const ROWS: readonly Row[] = [
+${rows.join('\n')}
+];
+
+/** Every field that DCGM had up to 4.6.1, by rising id. */
+export const FIELD_CATALOGUE: readonly Field[] = ROWS.map(
+  ([id, name, aliases, type, column, unit, scale, kind, isProfiling, isCurated, entity, help]) => ({
+    id,
+    name,
+    aliases,
+    type,
+    column,
+    unit,
+    scale,
+    kind,
+    isProfiling,
+    isCurated,
+    entity,
+    help,
+  }),
+);
+`;
+}
+
+const fields = catalogue();
+const outputs: readonly [path: string, text: string][] = [
+  ['../src/core/field-catalogue.ts', moduleText(fields)],
+];
+for (const [path, text] of outputs) {
+  const url = new URL(path, import.meta.url);
+  if (process.argv.includes('--check')) {
+    if (readFileSync(url, 'utf8') !== text) {
+      console.error(`${url.pathname} is out of date: run "npm run generate"`);
+      process.exitCode = 1;
+    }
+  } else writeFileSync(url, text);
+}

@@ -1,0 +1,58 @@
+/** Every bound of the collector, with its unit and its reason. */
+
+/**
+ * Milliseconds. The floor of the profiling hardware: faster reads repeat a value or give none (NVML's GPM wants more
+ * than 100 ms between its two samples, DCGM documents 100 ms as its minimum).
+ */
+export const PROFILING_INTERVAL_MS_MIN = 100;
+
+/** Milliseconds. Below this the spacing of ticks is the operating system's, not ours; no driver value is fresher. */
+export const LANE_INTERVAL_MS_MIN = 10;
+
+/** Milliseconds (one day). A slower lane could not tell a gap from its own interval within any report. */
+export const LANE_INTERVAL_MS_MAX = 86_400_000;
+
+/** Ticks. A ring needs one tick that is in flight and one that is being written. */
+export const RING_CAPACITY_TICKS_MIN = 2;
+
+/** Ticks. One million ticks of 8 GPUs and 24 fields are 1.7 GB: more belongs on disk. */
+export const RING_CAPACITY_TICKS_MAX = 1_000_000;
+
+/** Milliseconds. A ring holds ten minutes by default: longer than a restart of the store takes. */
+export const RING_DEFAULT_SPAN_MS = 600_000;
+
+/** Ticks. Slow lanes hold this many by default, which costs them little. */
+export const RING_DEFAULT_TICKS_MIN = 600;
+
+/** Lanes. Each has a table, a ring, and a set of rollups. */
+export const LANES_MAX = 32;
+
+/** Fields of one lane. DCGM takes at most 128 ids in a field group. */
+export const LANE_FIELDS_MAX = 128;
+
+/** Characters. `gpu_<lane>_1m` must stay below QuestDB's 127 bytes of a table's name, and readable. */
+export const LANE_NAME_LENGTH_MAX = 40;
+
+/** Milliseconds between two flushes: below, requests become many and small; above, a crash loses too much. */
+export const FLUSH_INTERVAL_MS_MIN = 100;
+export const FLUSH_INTERVAL_MS_MAX = 600_000;
+export const FLUSH_INTERVAL_MS_DEFAULT = 5_000;
+
+/** Rows of one request. 10 000 rows are some 4 MB of ILP: large enough to be efficient, small enough to send again. */
+export const BATCH_ROWS_MIN = 1;
+export const BATCH_ROWS_MAX = 100_000;
+export const BATCH_ROWS_DEFAULT = 10_000;
+
+/** Milliseconds that one request to QuestDB may take. */
+export const REQUEST_TIMEOUT_MS_MIN = 100;
+export const REQUEST_TIMEOUT_MS_MAX = 600_000;
+export const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
+
+/** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
+export const SYNTHETIC_NODES_MAX = 1_000;
+export const SYNTHETIC_GPUS_MAX = 64;
+
+/** Ticks that a ring of this interval holds unless told otherwise. */
+export function defaultCapacityTicks(intervalMs: number): number {
+  return Math.max(RING_DEFAULT_TICKS_MIN, Math.ceil(RING_DEFAULT_SPAN_MS / intervalMs));
+}
