@@ -1,0 +1,72 @@
+/** Chooses the loopback ports of a QuestDB server. */
+import { createServer } from 'node:net';
+
+import type { QuestdbPorts } from '../../schemas/questdb-state.ts';
+import { OperatingError } from '../core/errors.ts';
+
+export const LOOPBACK = '127.0.0.1';
+/** The ports that QuestDB's documentation names. */
+export const USUAL_PORTS: QuestdbPorts = { http: 9000, pg: 8812, min: 9003 };
+
+/** Listens for a moment. @returns the port, or undefined when it is taken. Port 0 takes any free one. */
+async function tryPort(port: number): Promise<number | undefined> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(undefined);
+      else reject(error);
+    });
+    server.listen({ host: LOOPBACK, port, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => {
+        resolve(address !== null && typeof address === 'object' ? address.port : undefined);
+      });
+    });
+  });
+}
+
+async function freePort(except: readonly number[]): Promise<number> {
+  for (let attempt = 0; attempt < 20; attempt += 1) {
+    const port = await tryPort(0);
+    if (port !== undefined && !except.includes(port)) return port;
+  }
+  throw new OperatingError('no free loopback port', {
+    code: 'questdb.no_port',
+    exit: 'temporary',
+    where: LOOPBACK,
+    hints: ['see which processes hold them: ss -tln'],
+  });
+}
+
+/**
+ * `usual`: QuestDB's own ports, each replaced by a free one if it is taken. `free`: any. A number: that HTTP port or
+ * nothing, the two others as with `usual`.
+ * @throws OperatingError `questdb.port_taken`
+ */
+export async function choosePorts(wish: 'usual' | 'free' | number): Promise<QuestdbPorts> {
+  const taken: number[] = [];
+  const choose = async (usual: number): Promise<number> => {
+    const wanted = wish === 'free' || taken.includes(usual) ? undefined : await tryPort(usual);
+    const port = wanted ?? (await freePort(taken));
+    taken.push(port);
+    return port;
+  };
+  if (typeof wish === 'number' && (await tryPort(wish)) === undefined) {
+    throw new OperatingError(`port ${wish} is taken by another process`, {
+      code: 'questdb.port_taken',
+      exit: 'unavailable',
+      where: `${LOOPBACK}:${wish}`,
+      hints: [
+        `see whose it is: ss -tlnp 'sport = :${wish}'`,
+        'leave --port out, and a free one is chosen',
+        `if it is a QuestDB, use it: QDB_CLIENT_CONF="http::addr=${LOOPBACK}:${wish};"`,
+      ],
+    });
+  }
+  if (typeof wish === 'number') taken.push(wish);
+  return {
+    http: typeof wish === 'number' ? wish : await choose(USUAL_PORTS.http),
+    pg: await choose(USUAL_PORTS.pg),
+    min: await choose(USUAL_PORTS.min),
+  };
+}
