@@ -1,0 +1,159 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+import { messageOf, OperatingError } from '../src/core/errors.ts';
+
+/** What to look for, and where. */
+export interface LibraryWanted {
+  /** `libdcgm`, for messages. */
+  readonly name: string;
+  /** Names to try in each place, best first: `libdcgm.so.4`, `libdcgm.so.3`. */
+  readonly sonames: readonly string[];
+  /** What the user gave on the command line or in the configuration: a file, or a directory that holds one. */
+  readonly flag: { readonly name: string; readonly value: string | undefined };
+  /** The environment variable that may name a file or a directory. */
+  readonly environment: { readonly name: string; readonly value: string | undefined };
+  readonly directories?: readonly string[];
+  /** What to do when it is nowhere, one way out a line. */
+  readonly hints: readonly string[];
+  /** Other libraries are to see its symbols (libdcgm loads its modules by name). */
+  readonly isGlobal?: boolean;
+}
+
+type NativeArgument = number | bigint | string | null | undefined | ArrayBufferView | object;
+/** A bound C function. Arguments are as the prototype says: koffi checks their types, nothing checks pointers. */
+export type NativeFunction<R> = (...args: NativeArgument[]) => R;
+
+export interface Library {
+  readonly soname: string;
+  readonly path: string;
+  /** Binds a function by its C prototype. @throws OperatingError when the library does not export it. */
+  bind<R = number>(prototype: string): NativeFunction<R>;
+  /** The same, or undefined when this version of the library does not export it. */
+  bindOptional<R = number>(prototype: string): NativeFunction<R> | undefined;
+}
+
+/** Where the packages of Debian and Ubuntu, RHEL and SUSE, and NVIDIA's container toolkit put them. */
+export const KNOWN_DIRECTORIES: readonly string[] = [
+  ...(process.arch === 'arm64'
+    ? ['/usr/lib/aarch64-linux-gnu', '/lib/aarch64-linux-gnu']
+    : ['/usr/lib/x86_64-linux-gnu', '/lib/x86_64-linux-gnu']),
+  '/usr/lib64',
+  '/usr/lib64/nvidia',
+  '/usr/lib/nvidia',
+  '/usr/local/nvidia/lib64',
+  '/usr/local/lib',
+  '/usr/lib',
+];
+
+/**
+ * Finds and loads a shared library: what the flag names, else what the environment names, else the known directories,
+ * else the loader's own search. Whoever names a place gets that place or an error, never silently another one.
+ * @throws OperatingError (exit 69) that lists every place and what was wrong there.
+ */
+export function loadLibrary(wanted: LibraryWanted): Library {
+  const failures: string[] = [];
+  for (const named of [wanted.flag, wanted.environment]) {
+    if (named.value === undefined || named.value === '') continue;
+    for (const path of pathsAt(named.value, wanted.sonames)) {
+      const library = tryLoad(path, wanted, failures);
+      if (library !== undefined) return library;
+    }
+    throw notFound(wanted, [`${named.name} (${named.value})`], failures);
+  }
+  const directories = wanted.directories ?? KNOWN_DIRECTORIES;
+  for (const soname of wanted.sonames) {
+    for (const directory of directories) {
+      const path = join(directory, soname);
+      if (!existsSync(path)) continue;
+      const library = tryLoad(path, wanted, failures);
+      if (library !== undefined) return library;
+    }
+    const library = tryLoad(soname, wanted, failures);
+    if (library !== undefined) return library;
+  }
+  throw notFound(
+    wanted,
+    [
+      `${wanted.flag.name} (not given)`,
+      `${wanted.environment.name} (not set)`,
+      ...directories,
+      "the loader's path",
+    ],
+    failures,
+  );
+}
+
+function pathsAt(place: string, sonames: readonly string[]): readonly string[] {
+  const stat = statSync(place, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true ? sonames.map((soname) => join(place, soname)) : [place];
+}
+
+function tryLoad(path: string, wanted: LibraryWanted, failures: string[]): Library | undefined {
+  try {
+    const handle = koffi.load(path, { lazy: true, global: wanted.isGlobal ?? false });
+    return wrap(handle, path, wanted.name);
+  } catch (thrown) {
+    failures.push(loaderMessage(path, messageOf(thrown)));
+    return undefined;
+  }
+}
+
+/** koffi says "Failed to load shared library: <what dlopen said>"; the loader already begins with the path. */
+function loaderMessage(path: string, message: string): string {
+  const said = message.replace(/^Failed to load shared library: /, '');
+  return said.startsWith(path) ? said : `${path}: ${said}`;
+}
+
+function wrap(handle: LibraryHandle, path: string, name: string): Library {
+  const soname = path.slice(path.lastIndexOf('/') + 1);
+  const bindOptional = <R>(prototype: string): NativeFunction<R> | undefined => {
+    try {
+      return handle.func(prototype) as NativeFunction<R>;
+    } catch (thrown) {
+      // A misspelt prototype is our own bug; only a symbol that is not there is a matter of versions.
+      if (/cannot find function/i.test(messageOf(thrown))) return undefined;
+      throw thrown;
+    }
+  };
+  return {
+    soname,
+    path,
+    bindOptional,
+    bind<R>(prototype: string): NativeFunction<R> {
+      const bound = bindOptional<R>(prototype);
+      if (bound !== undefined) return bound;
+      throw new OperatingError(`${name} does not export ${symbolOf(prototype)}`, {
+        code: 'library.symbol',
+        exit: 'unavailable',
+        where: path,
+        hints: ['this version of the library is older or newer than gpuledger knows'],
+      });
+    },
+  };
+}
+
+function symbolOf(prototype: string): string {
+  return /(\w+)\s*\(/.exec(prototype)?.[1] ?? prototype;
+}
+
+function notFound(
+  wanted: LibraryWanted,
+  places: readonly string[],
+  failures: readonly string[],
+): OperatingError {
+  const [first = wanted.name, ...others] = wanted.sonames;
+  const names = [first, ...others.map((other) => `nor ${other}`)]
+    .join(', ')
+    .replace(', nor', ' not found, nor');
+  const message = others.length === 0 ? `${first} not found` : names;
+  // "No such file" of the loader says nothing that the list of places does not.
+  const told = failures.filter((failure) => !/cannot open shared object file: No such file/.test(failure));
+  return new OperatingError(message, {
+    code: 'library.not_found',
+    exit: 'unavailable',
+    where: `looked in: ${places.join(', ')}`,
+    hints: [...told, ...wanted.hints],
+  });
+}
