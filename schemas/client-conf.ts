@@ -21,6 +21,8 @@ const EXAMPLES = [
   'with a password: https::addr=host:9000;username=USER;password=SECRET;',
 ];
 
+const ADDR_EXPECTED = 'addr must be host:port, with a port from 1 to 65535';
+
 const KEYS = [
   'addr',
   'username',
@@ -54,8 +56,8 @@ export function parseClientConf(text: string): ClientConf {
     ]);
   }
   const host = ipv6?.[2] ?? options.host;
-  if (host === undefined || port === undefined || port > 65_535)
-    throw refusal('addr has no host or no valid port', EXAMPLES);
+  if (host === undefined || port === undefined || !isServer(host, port))
+    throw refusal(ADDR_EXPECTED, EXAMPLES);
   if (options.username === undefined && options.password !== undefined)
     throw refusal('a password came without a username', EXAMPLES);
   if (options.username !== undefined && options.password === undefined)
@@ -101,6 +103,8 @@ function withoutSecrets(message: string): string {
   }
   if (message.startsWith("Missing '='"))
     return 'a setting has no "=" (not shown: it may be part of a secret; a ";" inside a value is written ";;")';
+  // An address such as user:secret@host:9000 has its secret where the port is looked for.
+  if (/^(Invalid port|Port is|Host name is)/.test(message)) return ADDR_EXPECTED;
   if (message.startsWith('Invalid protocol:')) return 'it must begin with http:: or https::';
   if (message.includes('control characters'))
     return 'a value holds control characters (not shown: it may be a secret)';
