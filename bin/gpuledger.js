@@ -1,0 +1,89 @@
+#!/usr/bin/env node
+/**
+ * The entry of the `gpuledger` command: plain JavaScript that an old Node can read too, so that it gets as far as saying
+ * what is wrong. Checks the Node version, answers --version, and only then loads the command line.
+ */
+import { spawn } from 'child_process';
+import { existsSync, readFileSync } from 'fs';
+import { fileURLToPath } from 'url';
+
+const NODE_VERSION_MIN = [22, 12];
+const EXIT_UNAVAILABLE = 69;
+const PARENT_POLL_MS = 250;
+/** After this the shutdown is not waited for any longer. */
+const SHUTDOWN_DEADLINE_MS = 10000;
+
+function pathOf(relative) {
+  return fileURLToPath(new URL(`../${relative}`, import.meta.url));
+}
+
+function isNewEnough(version) {
+  const [major, minor] = version.split('.').map(Number);
+  return major > NODE_VERSION_MIN[0] || (major === NODE_VERSION_MIN[0] && minor >= NODE_VERSION_MIN[1]);
+}
+
+function fail(lines) {
+  process.stderr.write(`error: ${lines.join('\n  ')}\n`);
+  process.exitCode = EXIT_UNAVAILABLE;
+}
+
+/** Ends this process when the one that started it is gone, however that ended (a signal cannot be relied on). */
+function endWithParent() {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), SHUTDOWN_DEADLINE_MS).unref();
+  }, PARENT_POLL_MS);
+  watch.unref();
+}
+
+/** Hands over to the Node that `npm ci` brings along. Ctrl-C reaches both processes, so it is the child's to act on. */
+function runUnder(node) {
+  const env = Object.assign({}, process.env, { GPULEDGER_END_WITH_PARENT: '1' });
+  const child = spawn(node, [fileURLToPath(import.meta.url)].concat(process.argv.slice(2)), {
+    stdio: 'inherit',
+    env,
+  });
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail([`${node} could not be run: ${error.message}`]));
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exitCode = code;
+    else {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    }
+  });
+}
+
+function main() {
+  const [first] = process.argv.slice(2);
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`${JSON.parse(readFileSync(pathOf('package.json'), 'utf8')).version}\n`);
+    return;
+  }
+  if (!isNewEnough(process.versions.node)) {
+    const bundled = pathOf(`node_modules/node-${process.platform}-${process.arch}/bin/node`);
+    if (existsSync(bundled)) runUnder(bundled);
+    else
+      fail([
+        `gpuledger needs Node ${NODE_VERSION_MIN.join('.')} or newer, and this is Node ${process.versions.node}`,
+      ]);
+    return;
+  }
+  // `npm start` killed with SIGKILL cannot tell its child; nothing of it may stay behind.
+  const isNpmStart =
+    process.env.npm_lifecycle_event === 'start' && process.env.npm_package_name === 'gpuledger';
+  if (isNpmStart || process.env.GPULEDGER_END_WITH_PARENT === '1') endWithParent();
+  delete process.env.GPULEDGER_END_WITH_PARENT;
+  const commandLine = 'dist/src/cli/main.js';
+  if (!existsSync(pathOf(commandLine))) {
+    fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);
+    return;
+  }
+  import(`../${commandLine}`).then((cli) => cli.main(process.argv.slice(2)));
+}
+
+main();
