@@ -1,0 +1,91 @@
+import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+
+/** What was found at a path, read whole and at rest, or why not. */
+export type BoundedRead =
+  | { readonly kind: 'content'; readonly content: Uint8Array; readonly stat: BigIntStats }
+  /** Nothing there (any more). */
+  | { readonly kind: 'gone' }
+  /** It changed under our hands each time: worth another look later. */
+  | { readonly kind: 'busy' }
+  | { readonly kind: 'too-large'; readonly stat: BigIntStats }
+  /** A pipe, a directory, a device: opened without waiting, and not read. */
+  | { readonly kind: 'not-a-file'; readonly stat: BigIntStats }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+const TRIES = 3;
+
+/**
+ * Reads a small file that somebody else may be writing, renaming over, or removing. Never waits (a FIFO without a writer
+ * does not hold us) and never reads more than `bytesMax`.
+ */
+export function readBounded(path: string, bytesMax: number): BoundedRead {
+  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+    const found = readOnce(path, bytesMax);
+    if (found.kind !== 'busy') return found;
+  }
+  return { kind: 'busy' };
+}
+
+function readOnce(path: string, bytesMax: number): BoundedRead {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    return failed(error);
+  }
+  try {
+    const before = fstatSync(fd, { bigint: true });
+    if (!before.isFile()) return { kind: 'not-a-file', stat: before };
+    if (before.size > BigInt(bytesMax)) return { kind: 'too-large', stat: before };
+    const content = readAll(fd, bytesMax);
+    const after = fstatSync(fd, { bigint: true });
+    if (content === undefined) return { kind: 'too-large', stat: after };
+    if (!isSameState(before, after)) return { kind: 'busy' };
+    return { kind: 'content', content, stat: after };
+  } catch (error) {
+    return failed(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** undefined when there is more than `bytesMax`: the size in a stat is only what was true a moment ago. */
+function readAll(fd: number, bytesMax: number): Uint8Array | undefined {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const chunk = new Uint8Array(Math.min(64 * 1024, bytesMax + 1 - length));
+    const count = readSync(fd, chunk);
+    if (count === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+    if (length > bytesMax) return undefined;
+  }
+}
+
+function failed(error: unknown): BoundedRead {
+  const code = codeOf(error);
+  if (code === 'ENOENT') return { kind: 'gone' };
+  if (code === undefined) throw error;
+  return { kind: 'refused', reason: code };
+}
+
+/** The errno name of a failed system call; undefined for anything else that was thrown. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function isSameState(a: BigIntStats, b: BigIntStats): boolean {
+  return (
+    a.ino === b.ino &&
+    a.dev === b.dev &&
+    a.mtimeNs === b.mtimeNs &&
+    a.size === b.size &&
+    a.ctimeNs === b.ctimeNs
+  );
+}
+
+/** Modification time in whole epoch µs. */
+export function mtimeUs(stat: BigIntStats): number {
+  return Number(stat.mtimeNs / 1000n);
+}
