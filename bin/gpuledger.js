@@ -83,7 +83,11 @@ function main() {
     fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);
     return;
   }
-  import(`../${commandLine}`).then((cli) => cli.main(process.argv.slice(2)));
+  import(`../${commandLine}`)
+    .then((cli) => cli.main(process.argv.slice(2)))
+    .then((exitCode) => {
+      process.exitCode = exitCode;
+    });
 }
 
 main();

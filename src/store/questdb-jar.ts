@@ -22,14 +22,14 @@ const FETCH_TIMEOUT_MS = 15 * 60_000;
 
 export interface JarRequest {
   /** Default: $XDG_CACHE_HOME/gpuledger, else ~/.cache/gpuledger. */
-  cacheDir?: string;
+  cacheDir?: string | undefined;
   /** Java's home for Maven, which would otherwise look for its own. */
-  javaHome?: string;
+  javaHome?: string | undefined;
   /** Maven's executable; default `mvn` from PATH. */
-  mavenPath?: string;
+  mavenPath?: string | undefined;
   /** Expected SHA-256 in hexadecimal; default the pinned one. */
-  sha256?: string;
-  onProgress?: (message: string) => void;
+  sha256?: string | undefined;
+  onProgress?: ((message: string) => void) | undefined;
 }
 
 export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {

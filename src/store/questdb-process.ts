@@ -1,6 +1,7 @@
 /** Spawns the server so that it lives as long as it should, and ends it. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
+import type { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread } from 'node:worker_threads';
@@ -23,6 +24,9 @@ export interface SpawnRequest {
   /** Default: whether `setpriv` is on PATH. */
   canUseSetpriv?: boolean;
 }
+
+/** We may have ended before setpriv came to ask the kernel: then nobody is left to be told of it. */
+const IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"';
 
 /**
  * For systems without setpriv: a shell that leaves a watcher behind and becomes java. The watcher's standard input is a
@@ -49,11 +53,20 @@ export function spawnServer(request: SpawnRequest): ChildProcess {
   }
   // The kernel sends the signal when the *thread* that spawned ends, so only the main thread may ask for it.
   if (isMainThread && (request.canUseSetpriv ?? isOnPath('setpriv'))) {
-    const args = ['--pdeathsig', 'TERM', '--', javaPath, ...javaArgs];
-    return spawn('setpriv', args, { detached: true, env, stdio: [...stdio] });
+    const args = ['--pdeathsig', 'TERM', '--', '/bin/sh', '-c', IF_PARENT_LIVES, `${process.pid}`];
+    const child = spawn('setpriv', [...args, javaPath, ...javaArgs], {
+      detached: true,
+      env,
+      stdio: [...stdio],
+    });
+    child.unref();
+    return child;
   }
   const args = ['-c', WATCHDOG, 'questdb', javaPath, ...javaArgs];
-  return spawn('/bin/sh', args, { detached: true, env, stdio: ['pipe', outputFd, outputFd] });
+  const child = spawn('/bin/sh', args, { detached: true, env, stdio: ['pipe', outputFd, outputFd] });
+  child.unref();
+  (child.stdin as Socket).unref();
+  return child;
 }
 
 function isOnPath(program: string): boolean {

@@ -2,26 +2,25 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { get } from 'node:http';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { QuestdbPorts, QuestdbState } from '../../schemas/questdb-state.ts';
-import { OperatingError } from '../core/errors.ts';
+import { messageOf, OperatingError } from '../core/errors.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { findJava, type Java } from './java.ts';
-import { choosePorts, LOOPBACK } from './loopback-ports.ts';
+import { choosePorts } from './loopback-ports.ts';
 import { processStartTicks } from './process-identity.ts';
 import { ensureJar, QUESTDB_VERSION } from './questdb-jar.ts';
+import { clientConfOf, httpUrlOf, pingIdentity } from './questdb-ping.ts';
 import { endProcess, spawnServer, type ServerLife } from './questdb-process.ts';
 import { javaArguments, serverEnvironment, writeSettings } from './questdb-settings.ts';
-import { readLiveState, removeState, statePath, writeState } from './questdb-state.ts';
+import { claimState, readLiveState, removeState, statePath } from './questdb-state.ts';
 
 /** 3 s on an idle machine; a loaded one may take ten times as long. */
 const READY_TIMEOUT_MS = 90_000;
 const READY_POLL_MS = 50;
-const PING_TIMEOUT_MS = 2_000;
 /** A port may be taken between our look and the server's. */
 const START_ATTEMPTS_MAX = 3;
 /** An empty server needs 30 MB; with less than this a first table would already fail. */
@@ -32,13 +31,13 @@ export interface StartRequest {
   dataDir: string;
   life: ServerLife;
   /** The one Java to use; default: the first that `findJava` finds. */
-  javaPath?: string;
+  javaPath?: string | undefined;
   /** See `choosePorts`. Default `usual`. */
-  ports?: 'usual' | 'free' | number;
+  ports?: 'usual' | 'free' | number | undefined;
   /** Where the jar is kept; default `defaultCacheDir()`. */
-  cacheDir?: string;
+  cacheDir?: string | undefined;
   /** Called with what takes long, as a clause for people. */
-  onProgress?: (message: string) => void;
+  onProgress?: ((message: string) => void) | undefined;
 }
 
 export interface RunningServer {
@@ -56,14 +55,6 @@ export interface RunningServer {
   stop: () => Promise<void>;
 }
 
-export function httpUrlOf(ports: QuestdbPorts): string {
-  return `http://${LOOPBACK}:${ports.http}`;
-}
-
-export function clientConfOf(ports: QuestdbPorts): string {
-  return `http::addr=${LOOPBACK}:${ports.http};`;
-}
-
 /**
  * Starts a server on `dataDir` (created if it is not there) and returns when it answers.
  * @throws OperatingError `java.not_found`, those of `ensureJar` and `choosePorts`, `questdb.data_in_use`,
@@ -71,31 +62,27 @@ export function clientConfOf(ports: QuestdbPorts): string {
  */
 export async function startServer(request: StartRequest): Promise<RunningServer> {
   const dataDir = resolve(request.dataDir);
+  const live = await readLiveState(dataDir);
+  if (live !== undefined) throw inUseError(dataDir, live);
   const java = await findJava(request.javaPath);
-  const jarPath = await ensureJar({
-    javaHome: java.home,
-    ...(request.cacheDir === undefined ? {} : { cacheDir: request.cacheDir }),
-    ...(request.onProgress === undefined ? {} : { onProgress: request.onProgress }),
-  });
-  await requireUnused(dataDir);
+  const { cacheDir, onProgress } = request;
+  const jarPath = await ensureJar({ javaHome: java.home, cacheDir, onProgress });
   await prepareDataDir(dataDir);
-  await requireFreeSpace(dataDir, DATA_FREE_BYTES_MIN, 'for a QuestDB server');
   for (let attempt = 1; ; attempt += 1) {
     const ports = await choosePorts(request.ports ?? 'usual');
-    request.onProgress?.(`starting QuestDB ${QUESTDB_VERSION} on Java ${java.major}`);
+    onProgress?.(`starting QuestDB ${QUESTDB_VERSION} on Java ${java.major}`);
     try {
       return await startOnce(dataDir, java, jarPath, ports, request.life);
     } catch (error) {
-      const isPortTaken = error instanceof OperatingError && error.code === 'questdb.port_lost';
-      if (!isPortTaken || attempt >= START_ATTEMPTS_MAX) throw error;
+      const isPortLost = error instanceof OperatingError && error.code === 'questdb.port_lost';
+      if (!isPortLost || attempt >= START_ATTEMPTS_MAX) throw error;
     }
   }
 }
 
-async function requireUnused(dataDir: string): Promise<void> {
-  const live = await readLiveState(dataDir);
-  if (live === undefined) return;
-  throw new OperatingError(`a QuestDB server (pid ${live.pid}) already serves ${dataDir}`, {
+function inUseError(dataDir: string, live: QuestdbState): OperatingError {
+  const whose = live.life === 'private' ? ' for another gpuledger command, and ends with it' : '';
+  return new OperatingError(`a QuestDB server (pid ${live.pid}) already serves ${dataDir}${whose}`, {
     code: 'questdb.data_in_use',
     exit: 'unavailable',
     where: statePath(dataDir),
@@ -112,7 +99,7 @@ async function prepareDataDir(dataDir: string): Promise<void> {
     for (const name of ['conf', 'log', 'tmp']) await mkdir(join(dataDir, name), { recursive: true });
     await writeSettings(dataDir);
   } catch (error) {
-    throw new OperatingError(`cannot write in the data directory: ${(error as Error).message}`, {
+    throw new OperatingError(`cannot write in the data directory: ${messageOf(error)}`, {
       code: 'questdb.data_dir',
       exit: 'unavailable',
       where: dataDir,
@@ -120,6 +107,7 @@ async function prepareDataDir(dataDir: string): Promise<void> {
       cause: error,
     });
   }
+  await requireFreeSpace(dataDir, DATA_FREE_BYTES_MIN, 'for a QuestDB server');
 }
 
 async function startOnce(
@@ -130,22 +118,19 @@ async function startOnce(
   life: ServerLife,
 ): Promise<RunningServer> {
   const identity = `gpuledger-${randomUUID()}`;
-  const temporaryDir = await mkdtemp(join(dataDir, 'tmp', 'server-'));
-  const outputPath = join(dataDir, 'log', 'start.log');
+  const temporaryDir = join(dataDir, 'tmp', identity);
+  await mkdir(temporaryDir);
+  // One file a start and server: two that start at a time must not write into each other's.
+  const outputPath = join(temporaryDir, 'output.log');
   const outputFd = openSync(outputPath, 'w');
-  const child = spawnServer({
-    javaPath: java.path,
-    javaArgs: javaArguments(java, jarPath, dataDir, temporaryDir),
-    env: { ...process.env, ...serverEnvironment(ports, identity) },
-    life,
-    outputFd,
-  });
+  const javaArgs = javaArguments(java, jarPath, dataDir, temporaryDir);
+  const env = { ...process.env, ...serverEnvironment(ports, identity) };
+  const child = spawnServer({ javaPath: java.path, javaArgs, env, life, outputFd });
   closeSync(outputFd);
-  let spawnError: Error | undefined;
-  child.once('error', (error) => {
-    spawnError = error;
+  const spawnFailure = new Promise<never>((_resolve, reject) => {
+    child.once('error', reject);
   });
-  const pid = child.pid;
+  const { pid } = child;
   const startTicks = pid === undefined ? undefined : processStartTicks(pid);
   const stop = async (): Promise<void> => {
     if (pid !== undefined && startTicks !== undefined) {
@@ -154,48 +139,56 @@ async function startOnce(
     }
     await rm(temporaryDir, { recursive: true, force: true });
   };
+  const started = async (): Promise<RunningServer> => {
+    if (pid === undefined || startTicks === undefined) throw new Error('it ended at once');
+    const state: QuestdbState = {
+      format: 1,
+      pid,
+      processStartTicks: startTicks,
+      life,
+      ports,
+      identity,
+      version: QUESTDB_VERSION,
+      javaMajor: java.major,
+      startedAt: new Date().toISOString(),
+    };
+    // Before it is ready, so that a background server can be found and stopped if we are interrupted now.
+    if (!(await claimState(dataDir, state)))
+      throw inUseError(dataDir, (await readLiveState(dataDir)) ?? state);
+    await removeLeftovers(dataDir, identity);
+    await waitUntilReady(child, ports, identity);
+    const { javaMajor, version } = state;
+    return {
+      clientConf: clientConfOf(ports),
+      httpUrl: httpUrlOf(ports),
+      pid,
+      ports,
+      dataDir,
+      javaMajor,
+      version,
+      stop,
+    };
+  };
   try {
-    await waitUntilReady(child, ports, identity, () => spawnError);
+    return await Promise.race([started(), spawnFailure]);
   } catch (error) {
+    const told = error instanceof OperatingError ? error : await startError(error, dataDir, outputPath);
     await stop();
-    throw await startError(error, dataDir, outputPath);
+    throw told;
   }
-  if (pid === undefined || startTicks === undefined) throw new Error('a server that answers has a pid');
-  const state: QuestdbState = {
-    format: 1,
-    pid,
-    processStartTicks: startTicks,
-    life,
-    ports,
-    identity,
-    version: QUESTDB_VERSION,
-    javaMajor: java.major,
-    startedAt: new Date().toISOString(),
-  };
-  await writeState(dataDir, state);
-  return {
-    clientConf: clientConfOf(ports),
-    httpUrl: httpUrlOf(ports),
-    pid,
-    ports,
-    dataDir,
-    javaMajor: java.major,
-    version: QUESTDB_VERSION,
-    stop,
-  };
+}
+
+/** The temporary directories of servers that were killed. The state file is ours, so nobody uses them. */
+async function removeLeftovers(dataDir: string, ours: string): Promise<void> {
+  for (const name of await readdir(join(dataDir, 'tmp'))) {
+    if (name !== ours) await rm(join(dataDir, 'tmp', name), { recursive: true, force: true });
+  }
 }
 
 /** Ready is: our child lives, and what answers on the port is our child. */
-async function waitUntilReady(
-  child: ChildProcess,
-  ports: QuestdbPorts,
-  identity: string,
-  spawnErrorOf: () => Error | undefined,
-): Promise<void> {
+async function waitUntilReady(child: ChildProcess, ports: QuestdbPorts, identity: string): Promise<void> {
   const deadlineMs = performance.now() + READY_TIMEOUT_MS;
   while (performance.now() < deadlineMs) {
-    const spawnError = spawnErrorOf();
-    if (spawnError !== undefined) throw spawnError;
     if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
     if (child.signalCode !== null) throw new Error(`it was ended by ${child.signalCode}`);
     if ((await pingIdentity(ports)) === identity) return;
@@ -204,28 +197,11 @@ async function waitUntilReady(
   throw new Error(`it did not answer within ${READY_TIMEOUT_MS / 1000} s`);
 }
 
-/** How the server on these ports calls itself in its answer to /ping; undefined when nobody answers. */
-export async function pingIdentity(ports: QuestdbPorts): Promise<string | undefined> {
-  return await new Promise((resolveIdentity) => {
-    const url = `${httpUrlOf(ports)}/ping`;
-    const request = get(url, { agent: false, timeout: PING_TIMEOUT_MS }, (response) => {
-      response.resume();
-      const header = response.headers['x-influxdb-version'];
-      resolveIdentity(response.statusCode === 204 && typeof header === 'string' ? header : undefined);
-    });
-    request.once('timeout', () => request.destroy());
-    // Refused or broken off: not ready yet, which is what the caller waits through.
-    request.once('error', () => {
-      resolveIdentity(undefined);
-    });
-  });
-}
-
 async function startError(cause: unknown, dataDir: string, outputPath: string): Promise<OperatingError> {
   const output = await readFile(outputPath, 'utf8');
   const lines = output.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line));
   const isPortTaken = /could not bind|errno=98|Address already in use/i.test(output);
-  return new OperatingError(`QuestDB ${QUESTDB_VERSION} did not start: ${(cause as Error).message}`, {
+  return new OperatingError(`QuestDB ${QUESTDB_VERSION} did not start: ${messageOf(cause)}`, {
     code: isPortTaken ? 'questdb.port_lost' : 'questdb.start_failed',
     exit: 'unavailable',
     where: dataDir,
