@@ -91,7 +91,7 @@ export async function findJava(javaPath?: string, env: NodeJS.ProcessEnv = proce
     exit: 'unavailable',
     where: `looked for: ${javaPath === undefined ? `GPULEDGER_JAVA${env['GPULEDGER_JAVA'] ? '' : ' (not set)'}, JAVA_HOME${env['JAVA_HOME'] ? '' : ' (not set)'}, PATH, ${JVM_DIRECTORY}` : `--java ${javaPath}`}`,
     hints: [
-      ...tried.map((line) => `found ${line}`),
+      ...tried.map((line) => `tried ${line}`),
       'Debian/Ubuntu: apt install openjdk-17-jre-headless',
       'or name one: --java /path/to/bin/java, or GPULEDGER_JAVA',
       'or use a QuestDB that runs elsewhere: QDB_CLIENT_CONF="http::addr=host:9000;"',
