@@ -1,0 +1,16 @@
+import type { Collector } from '../src/collector.ts';
+import { flushJob } from './flush.ts';
+import { reportSelfJob } from './report-self.ts';
+import { sampleLaneJobs } from './sample-lane.ts';
+import type { Job } from './schedule.ts';
+import { watchJobMapJob } from './watch-job-map.ts';
+
+/** Everything that a collector does by the clock, beside the continuous lanes. */
+export function residentJobs(collector: Collector, flushIntervalMs: number): Job[] {
+  return [
+    ...sampleLaneJobs(collector),
+    watchJobMapJob(collector),
+    flushJob(collector, flushIntervalMs),
+    reportSelfJob(collector),
+  ];
+}

@@ -1,0 +1,89 @@
+import type { GpuEvent } from './core/event.ts';
+import type { JobRecord } from './core/job-fact.ts';
+import type { Log } from './core/log-entry.ts';
+import type { Interval } from './core/ownership.ts';
+import { OUTBOX_ROWS_MAX } from './core/limits.ts';
+import type { CollectorStat, SmallTables } from './store/small-tables.ts';
+
+/** An event with the job that owned the device when it happened. */
+export interface OwnedEvent extends GpuEvent {
+  readonly jobId: string | null;
+}
+
+/**
+ * The rows of the small tables on their way to the store. Each list is bounded; a list that is full gives up its oldest
+ * row and counts it. Rows leave when the store has acknowledged them.
+ */
+export interface Outbox {
+  ownership(rows: readonly Interval[]): void;
+  jobs(rows: readonly JobRecord[]): void;
+  events(rows: readonly OwnedEvent[]): void;
+  stats(rows: readonly CollectorStat[]): void;
+  /** Writes what waits. @returns false when the store did not take all of it. */
+  flush(): Promise<boolean>;
+  readonly waitingRows: number;
+  readonly droppedRows: number;
+}
+
+interface Queue<T> {
+  readonly name: string;
+  readonly waiting: T[];
+  write(rows: readonly T[]): Promise<boolean>;
+}
+
+export function createOutbox(tables: SmallTables, log: Log): Outbox {
+  let droppedRows = 0;
+  const queue = <T>(name: string, write: Queue<T>['write']): Queue<T> => ({ name, waiting: [], write });
+  const ownership = queue<Interval>('gpu_ownership', (rows) => tables.writeOwnership(rows));
+  const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
+  const events = queue<OwnedEvent>('gpu_events', (rows) => tables.writeEvents(rows));
+  const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
+
+  function add<T>(target: Queue<T>, rows: readonly T[]): void {
+    target.waiting.push(...rows);
+    const excess = target.waiting.length - OUTBOX_ROWS_MAX;
+    if (excess <= 0) return;
+    target.waiting.splice(0, excess);
+    if (droppedRows === 0) {
+      log({ level: 'warn', event: 'outbox.dropped', text: `${target.name}: too many rows wait; the oldest are given up` });
+    }
+    droppedRows += excess;
+  }
+
+  async function flushQueue<T>(target: Queue<T>): Promise<boolean> {
+    const rows = target.waiting.slice();
+    if (rows.length === 0) return true;
+    if (!(await target.write(rows))) return false;
+    // Rows that came meanwhile stand behind these; an overflow meanwhile has already taken some from the front.
+    const written = new Set<T>(rows);
+    let count = 0;
+    while (count < target.waiting.length && written.has(target.waiting[count]!)) count += 1;
+    target.waiting.splice(0, count);
+    return true;
+  }
+
+  return {
+    ownership: (rows) => {
+      add(ownership, rows);
+    },
+    jobs: (rows) => {
+      add(jobs, rows);
+    },
+    events: (rows) => {
+      add(events, rows);
+    },
+    stats: (rows) => {
+      add(stats, rows);
+    },
+    async flush() {
+      const taken = [await flushQueue(ownership), await flushQueue(jobs), await flushQueue(events), await flushQueue(stats)];
+      return taken.every(Boolean);
+    },
+    get waitingRows() {
+      return ownership.waiting.length + jobs.waiting.length + events.waiting.length + stats.waiting.length;
+    },
+    get droppedRows() {
+      return droppedRows;
+    },
+  };
+}
