@@ -54,6 +54,8 @@ export interface Scenario {
   eventsBetween(fromUs: number, toUs: number): readonly GpuEvent[];
   /** False while the device is lost or does not answer: it has no row then. */
   answers(device: number, tsUs: number): boolean;
+  /** True when the device does not have the field at all: `value` is NaN at every time. */
+  lacks(device: number, fieldId: number): boolean;
   /** Base units; NaN is a blank. Same arguments, same number; nothing is allocated. */
   value(device: number, fieldId: number, tsUs: number): number;
 }

@@ -1,0 +1,120 @@
+import { assert } from '../assert.ts';
+import type { Device } from '../device.ts';
+import type { GpuEvent } from '../event.ts';
+import { findField } from '../find-field.ts';
+import type { JobRecord } from '../job-fact.ts';
+import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
+import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, type PlannedEvent } from './fault.ts';
+import { makeFleet } from './fleet.ts';
+import type { Plan, PlannedJob } from './plan.ts';
+import { createReadings } from './reading.ts';
+import type { Scenario, ScenarioJob, ScenarioOptions } from './scenario.ts';
+import { planSteady } from './steady-plan.ts';
+import { buildTimelines, withinCycle } from './timeline.ts';
+
+/** Makes a whole scenario. Every thread makes its own from the same options. */
+export function createScenario(options: ScenarioOptions): Scenario {
+  const { nodes, gpusPerNode, seed, kind } = options;
+  assert(Number.isInteger(nodes) && nodes >= 1, 'a scenario has at least one node');
+  assert(Number.isInteger(gpusPerNode) && gpusPerNode >= 1, 'a node has at least one GPU');
+  assert(Number.isSafeInteger(seed), 'a seed is an integer');
+  const devices = makeFleet(options);
+  const plan = kind === 'demo' ? planDemo(options) : planSteady(devices, seed);
+  const readings = createReadings(devices, buildTimelines(plan, devices.length, seed), seed);
+  const faults = faultsByDevice(plan, devices.length);
+  const events = eventsOf(plan.faults, (id) => findField(id)?.column ?? String(id));
+
+  const value = (device: number, fieldId: number, tsUs: number): number => {
+    const atUs = tsUs - plan.originUs;
+    const own = faults[device];
+    let sound = readings.value(device, fieldId, atUs, tsUs);
+    if (own !== undefined) {
+      const withinUs = withinCycle(plan.cycleUs, atUs);
+      if (fieldId === 156) {
+        const resetUs = lastResetUs(own, withinUs);
+        if (!Number.isNaN(resetUs)) sound -= readings.energyJoules(device, resetUs);
+      }
+      sound = faultyValue(own, fieldId, withinUs, sound);
+    }
+    // The counter of the board counts whole millijoules.
+    return fieldId === 156 ? Math.floor(sound * 1000) / 1000 : sound;
+  };
+  return {
+    options,
+    devices,
+    startUs: options.startUs,
+    endUs: kind === 'demo' ? options.startUs + DEMO_DURATION_US : Infinity,
+    jobsBetween: (fromUs, toUs) => jobsBetween(plan, fromUs, toUs),
+    eventsBetween: (fromUs, toUs) => eventsBetween(plan, events, devices, fromUs, toUs),
+    answers: (device, tsUs) => {
+      const own = faults[device];
+      return own === undefined || !isAbsent(own, withinCycle(plan.cycleUs, tsUs - plan.originUs));
+    },
+    // Only a fault makes a field blank that the device has, and readings know no faults.
+    lacks: (device, fieldId) => Number.isNaN(readings.value(device, fieldId, 0, plan.originUs)),
+    value,
+  };
+}
+
+/** Numbers of the cycles that (fromUs, toUs] touches, and how far each is shifted against the plan. */
+function cyclesBetween(plan: Plan, fromUs: number, toUs: number): { number: number; shiftUs: number }[] {
+  if (!Number.isFinite(plan.cycleUs)) return [{ number: 0, shiftUs: plan.originUs }];
+  const cycles = [];
+  const last = Math.ceil((toUs - plan.originUs) / plan.cycleUs) - 1;
+  for (let number = Math.floor((fromUs - plan.originUs) / plan.cycleUs); number <= last; number += 1) {
+    cycles.push({ number, shiftUs: plan.originUs + number * plan.cycleUs });
+  }
+  return cycles;
+}
+
+function jobsBetween(plan: Plan, fromUs: number, toUs: number): readonly ScenarioJob[] {
+  const jobs = cyclesBetween(plan, fromUs, toUs).flatMap(({ number, shiftUs }) =>
+    plan.jobs
+      .filter((job) => job.startUs + shiftUs < toUs && job.endUs + shiftUs > fromUs)
+      .map((job) => jobOf(job, plan.idsPerCycle * number, shiftUs)),
+  );
+  return jobs.sort((a, b) => a.startUs - b.startUs || Number(a.jobId) - Number(b.jobId));
+}
+
+function jobOf(job: PlannedJob, idShift: number, shiftUs: number): ScenarioJob {
+  const jobId = String(job.id + idShift);
+  const startUs = job.startUs + shiftUs;
+  const endUs = job.endUs + shiftUs;
+  const array = job.arrayId === undefined ? {} : { arrayJobId: String(job.arrayId + idShift) };
+  const record: JobRecord & { endUs: number } = {
+    ...job.details,
+    ...array,
+    jobId,
+    run: job.run,
+    startUs,
+    endUs,
+  };
+  const devices = job.devices.map(({ device, share }) => ({ device, share }));
+  return { jobId, run: job.run, shape: job.shape, record, startUs, endUs, devices };
+}
+
+function eventsBetween(
+  plan: Plan,
+  events: readonly PlannedEvent[],
+  devices: readonly Device[],
+  fromUs: number,
+  toUs: number,
+): readonly GpuEvent[] {
+  return cyclesBetween(plan, fromUs, toUs).flatMap(({ shiftUs }) =>
+    events
+      .filter((event) => event.knownUs + shiftUs > fromUs && event.knownUs + shiftUs <= toUs)
+      .map(({ device, kind, subject, text, tsUs, endUs, code }): GpuEvent => {
+        const { node, uuid } = devices[device]!;
+        return {
+          tsUs: tsUs + shiftUs,
+          node,
+          gpu: uuid,
+          kind,
+          subject,
+          text,
+          ...(endUs === undefined ? {} : { endUs: endUs + shiftUs }),
+          ...(code === undefined ? {} : { code }),
+        };
+      }),
+  );
+}

@@ -1,0 +1,137 @@
+import { activityPart, type Fault, type Plan } from './plan.ts';
+import { joulesUntil, makeShape, prepareShape, type PreparedShape } from './shape.ts';
+import { createRandom } from './random.ts';
+
+/** What one job does to one device during a segment. */
+export interface Load {
+  readonly shape: PreparedShape;
+  /** Start of the job, µs since the plan's origin. */
+  readonly jobStartUs: number;
+  /** Part of the shape's activity that reaches the device: the share, less while the device is throttled. */
+  readonly activity: number;
+  /** Part of the job's memory that lies here (throttling does not move memory). */
+  readonly part: number;
+  /** Joules of the shape from the job's start until the segment's. */
+  readonly joulesBefore: number;
+}
+
+/** A stretch of one device's time, (startUs, start of the next], in which the same jobs run in the same conditions. */
+export interface Segment {
+  readonly startUs: number;
+  readonly joulesAtStart: number;
+  readonly loads: readonly Load[];
+  readonly isThrottled: boolean;
+}
+
+/** All of one device's time, with its energy as a closed form. */
+export interface Timeline {
+  readonly segments: readonly Segment[];
+  readonly idleWatts: number;
+  readonly cycleUs: number;
+  readonly cycleJoules: number;
+}
+
+/** What is left of a device's speed while it is too hot. */
+const THROTTLED_SPEED = 0.58;
+
+type Throttle = Extract<Fault, { kind: 'throttle' }>;
+
+interface Stay {
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly share: number;
+  readonly shape: PreparedShape;
+}
+
+export function buildTimelines(plan: Plan, deviceCount: number, seed: number): readonly Timeline[] {
+  const stays: Stay[][] = Array.from({ length: deviceCount }, () => []);
+  for (const job of plan.jobs) {
+    for (const { device, share, shape } of job.devices) {
+      const random = createRandom(
+        seed,
+        `shape ${job.id}.${job.run}${shape === undefined ? '' : `.${shape}`}`,
+      );
+      const setting = {
+        jobDurationUs: job.endUs - job.startUs,
+        isParallel: job.devices.length > 1,
+        ...(job.hangsAtUs === undefined ? {} : { hangsAfterUs: job.hangsAtUs - job.startUs }),
+      };
+      const prepared = prepareShape(makeShape(shape ?? job.shape, setting, random));
+      stays[device]!.push({ startUs: job.startUs, endUs: job.endUs, share, shape: prepared });
+    }
+  }
+  const random = createRandom(seed, 'idle power');
+  const hot = plan.faults.filter((fault): fault is Throttle => fault.kind === 'throttle');
+  const throttles = Map.groupBy(hot, (fault) => fault.device);
+  return stays.map((own, device) => {
+    return buildTimeline(own, throttles.get(device) ?? [], random.between(72, 79), plan.cycleUs);
+  });
+}
+
+function buildTimeline(
+  stays: readonly Stay[],
+  throttles: readonly Throttle[],
+  idleWatts: number,
+  cycleUs: number,
+): Timeline {
+  const edges = new Set<number>([0]);
+  for (const stay of stays) edges.add(stay.startUs).add(stay.endUs);
+  for (const throttle of throttles) edges.add(throttle.fromUs).add(throttle.toUs);
+  const segments: Segment[] = [];
+  let joules = 0;
+  for (const startUs of [...edges].sort((a, b) => a - b)) {
+    const last = segments.at(-1);
+    if (last !== undefined) joules = joulesWithin(last, idleWatts, startUs);
+    const isThrottled = throttles.some((throttle) => throttle.fromUs <= startUs && startUs < throttle.toUs);
+    const here = stays.filter((stay) => stay.startUs <= startUs && startUs < stay.endUs);
+    const loads = here.map((stay) => {
+      const part = activityPart(stay.share, here.length);
+      return {
+        shape: stay.shape,
+        jobStartUs: stay.startUs,
+        activity: isThrottled ? part * THROTTLED_SPEED : part,
+        part,
+        joulesBefore: joulesUntil(stay.shape, startUs - stay.startUs),
+      };
+    });
+    segments.push({ startUs, joulesAtStart: joules, loads, isThrottled });
+  }
+  const end = segments.at(-1)!;
+  const cycleJoules = Number.isFinite(cycleUs) ? joulesWithin(end, idleWatts, cycleUs) : 0;
+  return { segments, idleWatts, cycleUs, cycleJoules };
+}
+
+function joulesWithin(segment: Segment, idleWatts: number, atUs: number): number {
+  let joules = segment.joulesAtStart + idleWatts * (atUs - segment.startUs) * 1e-6;
+  for (const load of segment.loads) {
+    joules += load.activity * (joulesUntil(load.shape, atUs - load.jobStartUs) - load.joulesBefore);
+  }
+  return joules;
+}
+
+/** µs since the beginning of the cycle that `atUs` (since the origin) lies in; a cycle is (start, end] like a job. */
+export function withinCycle(cycleUs: number, atUs: number): number {
+  if (!Number.isFinite(cycleUs)) return atUs;
+  return atUs - cycleUs * (Math.ceil(atUs / cycleUs) - 1);
+}
+
+/** The segment that a time within the cycle lies in. Before the first one: the first. */
+export function segmentAt(timeline: Timeline, withinUs: number): Segment {
+  const { segments } = timeline;
+  let low = 0;
+  let high = segments.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (segments[middle]!.startUs < withinUs) low = middle;
+    else high = middle - 1;
+  }
+  return segments[low]!;
+}
+
+/** Joules since the origin (negative before it): strictly rising in `atUs`, for it holds the idle power at least. */
+export function joulesAt(timeline: Timeline, atUs: number): number {
+  const withinUs = withinCycle(timeline.cycleUs, atUs);
+  const joules = joulesWithin(segmentAt(timeline, withinUs), timeline.idleWatts, withinUs);
+  if (!Number.isFinite(timeline.cycleUs)) return joules;
+  return joules + timeline.cycleJoules * Math.round((atUs - withinUs) / timeline.cycleUs);
+}

@@ -1,0 +1,56 @@
+import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import type { Field } from '../core/field.ts';
+import type { TickWriter } from '../core/ring.ts';
+import type { Scenario } from '../core/synthetic/scenario.ts';
+
+/** A source without hardware: it answers with what the scenario says of the tick's own time. */
+export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
+  const { devices } = scenario;
+  const seenLanes = new Set<number>();
+  const blankFieldIds = new Set<number>();
+  let toldUs = scenario.options.kind === 'demo' ? scenario.startUs : NaN;
+
+  const tellEvents = (nowUs: number): void => {
+    // An open-ended scenario has no beginning to catch up from: what happened before the first tick is the past.
+    if (Number.isNaN(toldUs)) toldUs = nowUs;
+    if (nowUs <= toldUs) return;
+    for (const event of scenario.eventsBetween(toldUs, nowUs)) onEvent(event);
+    toldUs = nowUs;
+  };
+  /** Says once of each field that no synthetic device has it. */
+  const tellMissing = (fields: readonly Field[], nowUs: number): void => {
+    for (const field of fields) {
+      if (blankFieldIds.has(field.id)) continue;
+      blankFieldIds.add(field.id);
+      for (const [device, { uuid, node }] of devices.entries()) {
+        if (!scenario.lacks(device, field.id)) continue;
+        const text = 'This synthetic device does not have the field (not supported).';
+        const event = { tsUs: nowUs, node, gpu: uuid, code: field.id, subject: field.column, text };
+        onEvent({ ...event, kind: 'blank_begin' });
+      }
+    }
+  };
+
+  return {
+    name: 'synthetic',
+    devices,
+    sample(lane: SampledLane, tick: TickWriter, nowUs: number): void {
+      tellEvents(nowUs);
+      if (!seenLanes.has(lane.index)) {
+        seenLanes.add(lane.index);
+        tellMissing(lane.fields, nowUs);
+      }
+      const { fields } = lane;
+      for (let device = 0; device < devices.length; device += 1) {
+        if (!scenario.answers(device, nowUs)) continue;
+        tick.setRow(device, nowUs);
+        for (let column = 0; column < fields.length; column += 1) {
+          tick.set(device, column, scenario.value(device, fields[column]!.id, nowUs));
+        }
+      }
+    },
+    close(): void {
+      seenLanes.clear();
+    },
+  };
+}
