@@ -1,0 +1,178 @@
+import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
+import type { Field } from '../src/core/field.ts';
+
+/** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
+
+/** Raised when a change needs more than new tables, columns or views. Stands in `gpuledger_schema`. */
+export const SCHEMA_VERSION = 1;
+
+export type ColumnType = 'TIMESTAMP' | 'SYMBOL' | 'VARCHAR' | 'LONG' | 'DOUBLE';
+
+export interface TableColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+}
+
+export interface Table {
+  readonly name: string;
+  /** The first is `ts`, the designated timestamp. */
+  readonly columns: readonly TableColumn[];
+  readonly partitionBy: 'HOUR' | 'DAY' | 'MONTH';
+  /** QuestDB TTL (`14 DAYS`), absent for ever. */
+  readonly ttl?: string;
+  /** A second row with the same key replaces the first. */
+  readonly upsertKeys: readonly string[];
+}
+
+/** What a table needs to know of a lane. */
+export interface LaneTable {
+  readonly name: string;
+  readonly table: string;
+  readonly intervalMs: number;
+  readonly fields: readonly Field[];
+}
+
+/** QuestDB TTLs, a whole number and a unit (`14 DAYS`, `2 YEARS`); empty keeps for ever. */
+export interface Retention {
+  readonly raw: string;
+  readonly rollup1m: string;
+  readonly rollup1h: string;
+}
+
+/**
+ * Partitions of 30 to 80 million rows are read best. At one row a second a thousand GPUs make 86 million a day; lanes
+ * faster than this many ms a tick make an hour's partition large enough with a hundred GPUs.
+ */
+const HOURLY_BELOW_INTERVAL_MS = 1_000;
+
+export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
+
+/** `gpu_<lane>`: one wide row per device and tick. The column order is the order on the wire, with `ts` first. */
+export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>): Table {
+  const hasEnergy = lane.fields.some((field) => field.id === ENERGY_FIELD_ID);
+  return {
+    name: lane.table,
+    columns: [
+      { name: 'ts', type: 'TIMESTAMP' },
+      { name: 'node', type: 'SYMBOL' },
+      { name: 'gpu', type: 'SYMBOL' },
+      { name: 'job_id', type: 'VARCHAR' },
+      { name: 'owners', type: 'LONG' },
+      { name: 'dt_us', type: 'LONG' },
+      ...lane.fields.map(({ column }): TableColumn => ({ name: column, type: 'DOUBLE' })),
+      ...(hasEnergy ? [{ name: ENERGY_RISE_COLUMN, type: 'DOUBLE' } as const] : []),
+    ],
+    partitionBy: lane.intervalMs < HOURLY_BELOW_INTERVAL_MS ? 'HOUR' : 'DAY',
+    ...ttlOf(retention.raw),
+    upsertKeys: ['ts', 'gpu'],
+  };
+}
+
+/** The tables that do not depend on the lanes. */
+export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[] {
+  return [OWNERSHIP, JOBS, INVENTORY, EVENTS, { ...COLLECTOR_STATS, ...ttlOf(retention.raw) }, SCHEMA];
+}
+
+/** Every table, sample tables first. */
+export function allTables(lanes: readonly LaneTable[], retention: Retention): readonly Table[] {
+  return [...lanes.map((lane) => sampleTable(lane, retention)), ...smallTables(retention)];
+}
+
+export function createTableSql(table: Table): string {
+  const columns = table.columns.map(({ name, type }) => `  ${quoteName(name)} ${type}`).join(',\n');
+  const keys = table.upsertKeys.map(quoteName).join(', ');
+  const ttl = table.ttl === undefined ? '' : ` TTL ${table.ttl}`;
+  return (
+    `CREATE TABLE IF NOT EXISTS ${quoteName(table.name)} (\n${columns}\n) TIMESTAMP(ts)` +
+    ` PARTITION BY ${table.partitionBy}${ttl} WAL\nDEDUP UPSERT KEYS(${keys})`
+  );
+}
+
+export function addColumnSql(table: string, { name, type }: TableColumn): string {
+  return `ALTER TABLE ${quoteName(table)} ADD COLUMN IF NOT EXISTS ${quoteName(name)} ${type}`;
+}
+
+/** Quotes a table or column name. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Quotes a text value. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function ttlOf(ttl: string): { ttl?: string } {
+  return ttl === '' ? {} : { ttl };
+}
+
+function columnsOf(text: string): readonly TableColumn[] {
+  return text
+    .trim()
+    .split(/\s*,\s*/)
+    .map((entry) => {
+      const [name, type] = entry.split(' ');
+      return { name: name!, type: type as ColumnType };
+    });
+}
+
+/** One row per job run and device; `end_ts` is NULL while the job owns it. */
+const OWNERSHIP: Table = {
+  name: 'gpu_ownership',
+  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG,
+    share DOUBLE, source SYMBOL`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'gpu', 'job_id'],
+};
+
+/** One row per job run. */
+const JOBS: Table = {
+  name: 'jobs',
+  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, job_id VARCHAR, run LONG, name VARCHAR, user VARCHAR,
+    account SYMBOL, partition SYMBOL, qos SYMBOL, array_job_id VARCHAR, array_task_id VARCHAR, het_job_id VARCHAR,
+    nodes LONG, gpus LONG, state SYMBOL, exit_code LONG`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'job_id'],
+};
+
+/** One row per device and collector life. */
+const INVENTORY: Table = {
+  name: 'gpu_inventory',
+  columns: columnsOf(`ts TIMESTAMP, node SYMBOL, gpu SYMBOL, gpu_index LONG, model SYMBOL, memory_bytes LONG,
+    parent SYMBOL, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'gpu'],
+};
+
+/** What is no sample. `node` is in the key because an event of a whole node has no `gpu`. */
+const EVENTS: Table = {
+  name: 'gpu_events',
+  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, kind SYMBOL, code LONG,
+    subject SYMBOL, text VARCHAR, job_id VARCHAR`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'node', 'gpu', 'kind', 'subject'],
+};
+
+/**
+ * The collector measuring itself, one row per lane and report. Row counts go up over the life of the state directory:
+ * sampled = acknowledged + held + spooled + refused + dropped (held and spooled are levels, the others totals).
+ */
+const COLLECTOR_STATS: Table = {
+  name: 'collector_stats',
+  columns:
+    columnsOf(`ts TIMESTAMP, node SYMBOL, lane SYMBOL, source SYMBOL, version SYMBOL, life_start_ts TIMESTAMP,
+    sampled_rows LONG, acknowledged_rows LONG, held_rows LONG, spooled_rows LONG, refused_rows LONG, dropped_rows LONG,
+    sent_bytes LONG, spool_bytes LONG, flush_count LONG, flush_failed_count LONG, flush_ms_mean DOUBLE,
+    flush_ms_max DOUBLE, sample_ms_mean DOUBLE, sample_ms_max DOUBLE, late_ticks LONG, oldest_unsent_ms DOUBLE,
+    ring_fill_ratio DOUBLE, cpu_ratio DOUBLE, rss_bytes LONG`),
+  partitionBy: 'DAY',
+  upsertKeys: ['ts', 'node', 'lane'],
+};
+
+/** Which version of this file the database was brought to, and when. */
+const SCHEMA: Table = {
+  name: 'gpuledger_schema',
+  columns: columnsOf('ts TIMESTAMP, version LONG'),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'version'],
+};
