@@ -126,7 +126,7 @@ export function maskClientConf(text: string): string {
   const settings = text.slice(start).match(/(?:;;|[^;])+/g) ?? [];
   const shown = settings.map((setting) => {
     const key = setting.slice(0, Math.max(0, setting.indexOf('=')));
-    const isHarmless = KEYS.includes(key) && !SECRET_KEYS.includes(key);
+    const isHarmless = KEYS.includes(key) && !SECRET_KEYS.includes(key) && !setting.includes('@');
     return isHarmless ? setting : `${KEYS.includes(key) || SECRET_KEYS.includes(key) ? `${key}=` : ''}***`;
   });
   return `${text.slice(0, start)}${shown.map((setting) => `${setting};`).join('')}`;

@@ -17,6 +17,8 @@ interface DcgmRow {
   name_4_6_0: string;
   name_4_6_1: string;
   other_macro_names: string;
+  /** Lower-case name that dcgm-exporter 1.x had for it, still accepted in its counters files. */
+  exporter_1x_name: string;
 }
 
 interface CuratedRow {

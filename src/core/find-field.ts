@@ -16,13 +16,13 @@ function index(): Map<string, Field> {
 
 /**
  * The field that a name or id means: numeric id (`1002` or `'1002'`), classic name (`DCGM_FI_PROF_SM_ACTIVE`), 4.6+ name,
- * older macro, or column (`sm_active_ratio`). Case matters, as it does to dcgm-exporter.
+ * older macro, 1.x name of dcgm-exporter, or column (`sm_active_ratio`). Case matters, as it does to dcgm-exporter.
  */
 export function findField(nameOrId: string | number): Field | undefined {
   return index().get(String(nameOrId));
 }
 
-/** The field that DCGM or the exporter calls by this name: like `findField`, but neither ids nor columns. */
+/** The field that DCGM or dcgm-exporter calls by this name: like `findField`, but neither ids nor columns. */
 export function findFieldByDcgmName(name: string): Field | undefined {
-  return name.startsWith('DCGM_') ? index().get(name) : undefined;
+  return /^dcgm_/i.test(name) ? index().get(name) : undefined;
 }

@@ -1,0 +1,163 @@
+import { CsvError, parse } from 'csv-parse/sync';
+import { messageOf, OperatingError } from '../src/core/errors.ts';
+import type { Field } from '../src/core/field.ts';
+import { findFieldByDcgmName } from '../src/core/find-field.ts';
+import { laneFieldProblem } from '../src/core/lane.ts';
+import { nearestFieldNames } from './nearest.ts';
+
+/** What a counters CSV of dcgm-exporter asks for, and what becomes of it here. */
+export interface Counters {
+  /** Fields that a lane records, in the order of the file, each once. */
+  readonly fields: readonly Field[];
+  /** One sentence for each row that records no column, or not as it says; they begin with the line's number. */
+  readonly warnings: readonly string[];
+}
+
+interface CsvRow {
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+/** Types of dcgm-exporter up to 4.8.2 (`histogram`, `summary`) and since 4.8.3 (`untyped`). */
+const TYPES = ['gauge', 'counter', 'histogram', 'summary', 'untyped', 'label'];
+
+/** The counters that dcgm-exporter works out by itself, and where gpuledger has the same fact. */
+const EXPORTER_COUNTERS: Readonly<Record<string, string>> = {
+  DCGM_EXP_XID_ERRORS_COUNT: 'every XID is a row of gpu_events with its time',
+  DCGM_EXP_XID_ERRORS_TOTAL: 'every XID is a row of gpu_events: count them there',
+  DCGM_EXP_CLOCK_EVENTS_COUNT: 'throttling is in gpu_events, and in the column throttle_reasons_mask',
+  DCGM_EXP_CLOCK_EVENTS_TOTAL: 'throttling is in gpu_events: count the rows there',
+  DCGM_EXP_GPU_HEALTH_STATUS: 'health incidents are rows of gpu_events',
+  DCGM_EXP_P2P_STATUS: 'gpuledger does not record it',
+};
+
+/** DCGM never has a value for these; dcgm-exporter 4.8.3 and newer refuse them and name the same way out. */
+const VALUELESS: Readonly<Record<number, string>> = {
+  200: 'DCGM_FI_PROF_PCIE_TX_BYTES',
+  201: 'DCGM_FI_PROF_PCIE_RX_BYTES',
+};
+
+const QUOTE_PROBLEMS: Readonly<Record<string, string>> = {
+  CSV_INVALID_OPENING_QUOTE: 'a quote stands inside a text that does not begin with one',
+  CSV_INVALID_CLOSING_QUOTE: 'something stands between a closing quote and the next comma',
+  CSV_QUOTE_NOT_CLOSED: 'a quoted text is never closed',
+};
+
+const BYTE_ORDER_MARK = '\uFEFF';
+
+/**
+ * Reads a counters CSV by dcgm-exporter's own grammar: `#` is a comment only as the first byte of a line, the first row
+ * fixes the number of columns, a byte order mark is not removed, names are case sensitive, blanks around a cell are not
+ * part of it, and a field that comes twice counts once.
+ * @param file name of the file, for messages
+ * @throws OperatingError `counters.invalid` (exit `config`) with the line of the first bad row; the whole file is refused
+ */
+export function parseCounters(text: string, file: string): Counters {
+  if (text.startsWith(BYTE_ORDER_MARK)) {
+    throw refusal(
+      file,
+      1,
+      'the file begins with a byte order mark, which dcgm-exporter reads as part of the first name',
+      ['save it as UTF-8 without a byte order mark'],
+    );
+  }
+  const fields: Field[] = [];
+  const warnings: string[] = [];
+  const lineOfId = new Map<number, number>();
+  for (const row of readRows(text, file)) {
+    const { name, type } = cellsOf(row, file);
+    const field = findFieldByDcgmName(name);
+    if (field === undefined) {
+      const instead = EXPORTER_COUNTERS[name];
+      if (instead === undefined) throw unknownField(file, row.line, name);
+      warnings.push(
+        `line ${row.line}: ${name} is worked out by dcgm-exporter and makes no column: ${instead}`,
+      );
+      continue;
+    }
+    const firstLine = lineOfId.get(field.id);
+    if (firstLine !== undefined) {
+      warnings.push(
+        `line ${row.line}: ${name} is already in line ${firstLine}, which counts; this row is ignored`,
+      );
+      continue;
+    }
+    lineOfId.set(field.id, row.line);
+    const reason = whyNoColumn(field, type);
+    if (reason === undefined) fields.push(field);
+    else warnings.push(`line ${row.line}: ${name} makes no column: ${reason}`);
+  }
+  return { fields, warnings };
+}
+
+function whyNoColumn(field: Field, type: string): string | undefined {
+  if (type === 'label') {
+    return field.type === 'string'
+      ? 'a label is a fact about the device, and those are in gpu_inventory'
+      : 'a label makes no series; give the row the type gauge to record it';
+  }
+  const instead = VALUELESS[field.id];
+  return instead === undefined ? laneFieldProblem(field) : `DCGM has no value for it; use ${instead}`;
+}
+
+function cellsOf(row: CsvRow, file: string): { name: string; type: string } {
+  // Blanks are trimmed, tabs are not: that is what the exporter does.
+  const [name = '', type = '', ...rest] = row.cells.map((cell) => cell.replace(/^ +| +$/g, ''));
+  if (rest.length !== 1) {
+    throw refusal(file, row.line, `expected three columns (field, type, help), came ${row.cells.length}`, [
+      'a comma inside the help text needs quotes around the text',
+    ]);
+  }
+  if (!TYPES.includes(type))
+    throw refusal(file, row.line, `expected a type (${TYPES.join(', ')}), came "${type}"`, []);
+  return { name, type };
+}
+
+/** Splits the text as Go's `encoding/csv` does. */
+function readRows(text: string, file: string): CsvRow[] {
+  try {
+    const records = parse(text, {
+      comment: '#',
+      comment_no_infix: true,
+      skip_empty_lines: true,
+      record_delimiter: ['\r\n', '\n'],
+      info: true,
+    }) as unknown as readonly { readonly record: string[]; readonly info: { readonly lines: number } }[];
+    return records.map(({ record, info }) => {
+      const lineBreaks = record.join('').split('\n').length - 1;
+      return { line: info.lines - lineBreaks, cells: record };
+    });
+  } catch (thrown) {
+    if (thrown instanceof CsvError) throw csvRefusal(thrown, file);
+    throw thrown;
+  }
+}
+
+function csvRefusal(error: CsvError, file: string): OperatingError {
+  const line = typeof error['lines'] === 'number' ? error['lines'] : 1;
+  if (error.code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH') {
+    const record: unknown = error['record'];
+    const came = Array.isArray(record) ? record.length : 0;
+    return refusal(file, line, `expected as many columns as the first row has, came ${came}`, [
+      'a comma inside the help text needs quotes around the text; a comment begins with # as the first byte of its line',
+    ]);
+  }
+  return refusal(file, line, `not CSV: ${messageOf(error)}`, [
+    'a quote directly follows the comma, and "" stands for one inside',
+  ]);
+}
+
+function unknownField(file: string, line: number, name: string): OperatingError {
+  const nearest = nearestFieldNames(name);
+  const hint = nearest.length === 0 ? 'all names: gpuledger fields' : `did you mean: ${nearest.join(', ')}`;
+  return refusal(file, line, `no field is called "${name}" (upper and lower case matter)`, [hint]);
+}
+
+function refusal(file: string, line: number, problem: string, hints: readonly string[]): OperatingError {
+  return new OperatingError(`counters file: ${problem}`, {
+    code: 'counters.invalid',
+    exit: 'config',
+    where: `${file}, line ${line}`,
+    hints,
+  });
+}
