@@ -142,8 +142,8 @@ function csvRefusal(error: CsvError, file: string): OperatingError {
       'a comma inside the help text needs quotes around the text; a comment begins with # as the first byte of its line',
     ]);
   }
-  return refusal(file, line, `not CSV: ${messageOf(error)}`, [
-    'a quote directly follows the comma, and "" stands for one inside',
+  return refusal(file, line, QUOTE_PROBLEMS[error.code] ?? `not CSV: ${messageOf(error)}`, [
+    'a quoted text begins directly after the comma and ends directly before the next; "" stands for one quote inside',
   ]);
 }
 

@@ -90,9 +90,8 @@ function baseUnitOf(row: DcgmRow): BaseUnit {
 }
 
 function namesOf(row: DcgmRow): string[] {
-  return [row.name_4_6_0, row.name_4_6_1, ...row.other_macro_names.split(/[;\s]+/)].filter(
-    (name) => name !== '',
-  );
+  const others = row.other_macro_names.split(/[;\s]+/);
+  return [row.name_4_6_0, row.name_4_6_1, ...others, row.exporter_1x_name].filter((name) => name !== '');
 }
 
 /** A field counts when its unit says so, or when it has no unit and DCGM's newer name ends in `_TOTAL`. */
