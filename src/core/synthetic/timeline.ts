@@ -7,7 +7,7 @@ export interface Load {
   readonly shape: PreparedShape;
   /** Start of the job, µs since the plan's origin. */
   readonly jobStartUs: number;
-  /** Part of the shape's activity that reaches the device: the share, less while the device is throttled. */
+  /** Part of the shape's activity that reaches the device: share × speed of this very chip, less while it is throttled. */
   readonly activity: number;
   /** Part of the job's memory that lies here (throttling does not move memory). */
   readonly part: number;
@@ -60,11 +60,17 @@ export function buildTimelines(plan: Plan, deviceCount: number, seed: number): r
       stays[device]!.push({ startUs: job.startUs, endUs: job.endUs, share, shape: prepared });
     }
   }
-  const random = createRandom(seed, 'idle power');
+  const random = createRandom(seed, 'chips');
   const hot = plan.faults.filter((fault): fault is Throttle => fault.kind === 'throttle');
   const throttles = Map.groupBy(hot, (fault) => fault.device);
   return stays.map((own, device) => {
-    return buildTimeline(own, throttles.get(device) ?? [], random.between(72, 79), plan.cycleUs);
+    return buildTimeline(
+      own,
+      throttles.get(device) ?? [],
+      random.between(72, 79),
+      random.between(0.965, 1),
+      plan.cycleUs,
+    );
   });
 }
 
@@ -72,6 +78,7 @@ function buildTimeline(
   stays: readonly Stay[],
   throttles: readonly Throttle[],
   idleWatts: number,
+  speed: number,
   cycleUs: number,
 ): Timeline {
   const edges = new Set<number>([0]);
@@ -89,7 +96,7 @@ function buildTimeline(
       return {
         shape: stay.shape,
         jobStartUs: stay.startUs,
-        activity: isThrottled ? part * THROTTLED_SPEED : part,
+        activity: part * speed * (isThrottled ? THROTTLED_SPEED : 1),
         part,
         joulesBefore: joulesUntil(stay.shape, startUs - stay.startUs),
       };

@@ -1,5 +1,5 @@
 import type { Field } from '../field.ts';
-import type { Scenario, ScenarioJob } from './scenario.ts';
+import type { ScenarioJob } from './scenario.ts';
 
 /** What was sampled: the fields of one lane at given times. */
 export interface TruthWindow {
@@ -7,6 +7,9 @@ export interface TruthWindow {
   readonly intervalMs: number;
   /** Times of the ticks, epoch µs, rising: an array, or `count` of them from `firstUs` on, one each interval. */
   readonly ticks: Float64Array | { readonly firstUs: number; readonly count: number };
+  /** The report's window (fromUs, toUs]; default: from one interval before the first tick to the last tick. */
+  readonly fromUs?: number;
+  readonly toUs?: number;
 }
 
 /** One field over some rows. Rows in which it is blank do not count. */
@@ -44,7 +47,7 @@ export interface Figures {
 /** The same sums with every row counted by the job's share of the device (NaN shares: equal parts, 1 / owners). */
 export interface Attributed {
   readonly dtUs: number;
-  /** Owned time × share, microseconds, from the intervals and not from the samples. */
+  /** Owned time × share, microseconds, from the intervals and not from the samples; of groups, within the window. */
   readonly ownedUs: number;
   readonly idleDtUs: number;
   /** NaN when nothing was known. */
@@ -115,5 +118,3 @@ export interface Truth {
   /** Σ dt of owned rows that no share covers: the free half of a GPU of which one job owns a half. */
   readonly unattributedDtUs: number;
 }
-
-export type TruthOf = (scenario: Scenario, window: TruthWindow) => Truth;
