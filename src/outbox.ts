@@ -1,23 +1,18 @@
-import type { GpuEvent } from './core/event.ts';
 import type { JobRecord } from './core/job-fact.ts';
 import type { Log } from './core/log-entry.ts';
 import type { Interval } from './core/ownership.ts';
 import { OUTBOX_ROWS_MAX } from './core/limits.ts';
-import type { CollectorStat, SmallTables } from './store/small-tables.ts';
-
-/** An event with the job that owned the device when it happened. */
-export interface OwnedEvent extends GpuEvent {
-  readonly jobId: string | null;
-}
+import type { CollectorStat, EventRow, InventoryRow, SmallTables } from './store/small-tables.ts';
 
 /**
  * The rows of the small tables on their way to the store. Each list is bounded; a list that is full gives up its oldest
  * row and counts it. Rows leave when the store has acknowledged them.
  */
 export interface Outbox {
+  inventory(rows: readonly InventoryRow[]): void;
   ownership(rows: readonly Interval[]): void;
   jobs(rows: readonly JobRecord[]): void;
-  events(rows: readonly OwnedEvent[]): void;
+  events(rows: readonly EventRow[]): void;
   stats(rows: readonly CollectorStat[]): void;
   /** Writes what waits. @returns false when the store did not take all of it. */
   flush(): Promise<boolean>;
@@ -25,7 +20,7 @@ export interface Outbox {
   readonly droppedRows: number;
 }
 
-interface Queue<T> {
+interface Queue<T extends object> {
   readonly name: string;
   readonly waiting: T[];
   write(rows: readonly T[]): Promise<boolean>;
@@ -33,13 +28,14 @@ interface Queue<T> {
 
 export function createOutbox(tables: SmallTables, log: Log): Outbox {
   let droppedRows = 0;
-  const queue = <T>(name: string, write: Queue<T>['write']): Queue<T> => ({ name, waiting: [], write });
+  const queue = <T extends object>(name: string, write: Queue<T>['write']): Queue<T> => ({ name, waiting: [], write });
+  const inventory = queue<InventoryRow>('gpu_inventory', (rows) => tables.writeInventory(rows));
   const ownership = queue<Interval>('gpu_ownership', (rows) => tables.writeOwnership(rows));
   const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
-  const events = queue<OwnedEvent>('gpu_events', (rows) => tables.writeEvents(rows));
+  const events = queue<EventRow>('gpu_events', (rows) => tables.writeEvents(rows));
   const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
 
-  function add<T>(target: Queue<T>, rows: readonly T[]): void {
+  function add<T extends object>(target: Queue<T>, rows: readonly T[]): void {
     target.waiting.push(...rows);
     const excess = target.waiting.length - OUTBOX_ROWS_MAX;
     if (excess <= 0) return;
@@ -50,7 +46,7 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
     droppedRows += excess;
   }
 
-  async function flushQueue<T>(target: Queue<T>): Promise<boolean> {
+  async function flushQueue<T extends object>(target: Queue<T>): Promise<boolean> {
     const rows = target.waiting.slice();
     if (rows.length === 0) return true;
     if (!(await target.write(rows))) return false;
@@ -63,6 +59,9 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
   }
 
   return {
+    inventory: (rows) => {
+      add(inventory, rows);
+    },
     ownership: (rows) => {
       add(ownership, rows);
     },
@@ -76,11 +75,17 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
       add(stats, rows);
     },
     async flush() {
-      const taken = [await flushQueue(ownership), await flushQueue(jobs), await flushQueue(events), await flushQueue(stats)];
+      const taken = [
+        await flushQueue(inventory),
+        await flushQueue(ownership),
+        await flushQueue(jobs),
+        await flushQueue(events),
+        await flushQueue(stats),
+      ];
       return taken.every(Boolean);
     },
     get waitingRows() {
-      return ownership.waiting.length + jobs.waiting.length + events.waiting.length + stats.waiting.length;
+      return [inventory, ownership, jobs, events, stats].reduce((sum, queue) => sum + queue.waiting.length, 0);
     },
     get droppedRows() {
       return droppedRows;

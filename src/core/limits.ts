@@ -56,3 +56,9 @@ export const SYNTHETIC_GPUS_MAX = 64;
 export function defaultCapacityTicks(intervalMs: number): number {
   return Math.max(RING_DEFAULT_TICKS_MIN, Math.ceil(RING_DEFAULT_SPAN_MS / intervalMs));
 }
+
+/** Rows of one small table that wait for the store: a day of job changes on a busy node, a few MB. */
+export const OUTBOX_ROWS_MAX = 20_000;
+
+/** Bytes of one request body. QuestDB takes 1 GiB; 16 MiB go out in well under a second and are cheap to send again. */
+export const BATCH_BYTES_MAX = 16 * 1024 * 1024;

@@ -17,7 +17,7 @@ export async function openSource(spec: SourceSpec, onEvent: EventSink): Promise<
   switch (spec.name) {
     case 'synthetic': {
       const { openSynthetic } = await import('./synthetic.ts');
-      const { createScenario } = await import('../core/synthetic/scenario.ts');
+      const { createScenario } = await import('../core/synthetic/create-scenario.ts');
       return openSynthetic(createScenario(spec.scenario), onEvent);
     }
     case 'dcgm':

@@ -56,14 +56,14 @@ export function runRealClock(options: Ticking & {
 }
 
 /**
- * Plays all lanes from `startUs` to `endUs` (both included) in the order of time, as fast as the rings are emptied: a
+ * Plays all lanes from `startUs` to just before `endUs` in the order of time, as fast as the rings are emptied: a
  * full ring makes the virtual clock wait instead of dropping. Never samples a time that has not come yet.
  */
 export function runVirtualClock(options: Ticking & { readonly startUs: number; readonly endUs: number }): void {
   const { source, lanes, control } = options;
   const nextUs = lanes.map(() => options.startUs);
   const endUs = Math.min(options.endUs, Date.now() * 1000);
-  for (let nowUs = options.startUs; nowUs <= endUs; nowUs = Math.min(...nextUs)) {
+  for (let nowUs = options.startUs; nowUs < endUs; nowUs = Math.min(...nextUs)) {
     for (const [index, ticked] of lanes.entries()) {
       if (nextUs[index]! > nowUs) continue;
       while (!ticked.ring.waitForSpace(SPACE_PATIENCE_MS)) if (control.shouldStop) return;
@@ -73,6 +73,7 @@ export function runVirtualClock(options: Ticking & { readonly startUs: number; r
     control.virtualNowUs = nowUs;
     if (control.shouldStop) return;
   }
+  control.virtualNowUs = endUs;
 }
 
 function sampleOnce(source: Source, ticked: TickedLane, control: SamplerControl, nowUs: number): void {

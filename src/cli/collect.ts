@@ -1,0 +1,60 @@
+import { Command } from 'commander';
+import { parseDurationMs } from '../../schemas/duration.ts';
+import type { LaneAccount } from '../collector.ts';
+import { OperatingError } from '../core/errors.ts';
+import { startCollection } from './collection.ts';
+import { addConfigFlags, configFrom } from './config-flags.ts';
+import { createLog } from './log.ts';
+import { stopSignal } from './stop-signal.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger collect --for 60s                                   one minute of this node's GPUs
+  gpuledger collect --source synthetic --gpus 8 --interval 100ms --for 30s
+  gpuledger collect --for 1h --json --config node.yaml          for a batch job
+
+Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 78 configuration
+`;
+
+export function command(): Command {
+  const collect = new Command('collect')
+    .description('Sample for a while, write everything, exit.')
+    .requiredOption('--for <duration>', 'how long to sample: 30s, 10m, 1h')
+    .option('--json', 'print the account as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Record<string, unknown>) => {
+      const forMs = parseDurationMs(String(options['for']));
+      const { config } = await configFrom(options);
+      const log = createLog(config.log.format, config.log.level);
+      const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
+      const { collector } = collection;
+      await Promise.race([collector.ended, stopSignal()]);
+      const isAllWritten = await collection.close();
+      const lanes = collector.account();
+      process.stdout.write(
+        options['json'] === true ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n` : accountText(lanes),
+      );
+      if (!isAllWritten) {
+        throw new OperatingError('QuestDB did not take everything that was sampled', {
+          code: 'collect.unsent',
+          exit: 'temporary',
+          where: collection.db.where,
+        });
+      }
+    });
+  return addConfigFlags(collect);
+}
+
+/** One line a lane: sampled = acknowledged + held + refused + dropped. */
+function accountText(lanes: readonly LaneAccount[]): string {
+  const header = ['lane', 'sampled', 'acknowledged', 'held', 'refused', 'dropped'];
+  const rows = lanes.map((lane) =>
+    [lane.lane, lane.sampledRows, lane.acknowledgedRows, lane.heldRows, lane.refusedRows, lane.droppedRows].map((cell) =>
+      typeof cell === 'number' ? cell.toLocaleString('en-US') : cell,
+    ),
+  );
+  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
+  return `${[header, ...rows].map(line).join('\n')}\n`;
+}

@@ -1,0 +1,47 @@
+import type { Lane } from '../core/lane.ts';
+import { renderJobReport } from '../report/job-report.ts';
+import { jobFigures } from '../report/job-query.ts';
+import type { JobFigures } from '../report/job-figures.ts';
+import type { QuestDb } from '../store/questdb-http.ts';
+
+/** The two jobs of the demo scenario that the demo shows: a good one on all sixteen GPUs, and a wasteful one. */
+const GOOD_JOB_ID = '4217';
+const WASTEFUL_JOB_ID = '4225';
+const RULE_WIDTH = 90;
+
+/** The account of a good job, of a wasteful one, of the six hours, and the SQL behind one figure. */
+export async function demoReports(
+  db: QuestDb,
+  lanes: readonly Lane[],
+  window: { readonly fromUs: number; readonly toUs: number },
+  style: { readonly width: number; readonly isColored: boolean },
+): Promise<string> {
+  const good = await jobFigures(db, lanes, GOOD_JOB_ID, { nowUs: window.toUs });
+  const wasteful = await jobFigures(db, lanes, WASTEFUL_JOB_ID, { nowUs: window.toUs });
+  return [
+    section('a good job'),
+    renderJobReport(good, style),
+    section('a wasteful job'),
+    renderJobReport(wasteful, style),
+    energyQuery(good),
+  ].join('\n');
+}
+
+function section(title: string): string {
+  return `── ${title} ${'─'.repeat(RULE_WIDTH - title.length)}`;
+}
+
+/** The label in the samples answers ad-hoc questions without a join. */
+function energyQuery({ jobId, startUs, endUs }: JobFigures): string {
+  return [
+    `The energy of job ${jobId} is one query:`,
+    '  SELECT sum(energy_rise_joules) / 3.6e6 AS kwh FROM gpu_profiling',
+    `  WHERE job_id = '${jobId}' AND ts > '${isoText(startUs)}' AND ts <= '${isoText(endUs)}';`,
+    '',
+  ].join('\n');
+}
+
+function isoText(us: number): string {
+  const wholeMs = Math.floor(us / 1000);
+  return `${new Date(wholeMs).toISOString().slice(0, -1)}${String(us - wholeMs * 1000).padStart(3, '0')}Z`;
+}

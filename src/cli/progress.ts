@@ -1,0 +1,34 @@
+import ora from 'ora';
+
+/** One step that may take a while: what it is doing, then how it ended, with the seconds it took. */
+export interface Step {
+  /** Replaces the words while the step goes on (a terminal shows them; a pipe does not). */
+  update(text: string): void;
+  done(text: string, note?: string): void;
+  fail(text: string): void;
+}
+
+/** Column in which the seconds stand. */
+const TEXT_WIDTH = 76;
+
+/** Steps are shown on stderr, so that what a command prints can be piped. */
+export function startStep(text: string): Step {
+  const startMs = performance.now();
+  const spinner = ora({ text, stream: process.stderr, discardStdin: false, hideCursor: true });
+  if (process.stderr.isTTY) spinner.start();
+  const line = (words: string, note: string): string => {
+    const seconds = `${((performance.now() - startMs) / 1000).toFixed(1)} s`.padStart(7);
+    return `${words.padEnd(TEXT_WIDTH)}${seconds}${note === '' ? '' : `   ${note}`}`;
+  };
+  return {
+    update(words) {
+      spinner.text = words;
+    },
+    done(words, note = '') {
+      spinner.stopAndPersist({ symbol: ' ✓', text: line(words, note) });
+    },
+    fail(words) {
+      spinner.stopAndPersist({ symbol: ' ✗', text: line(words, '') });
+    },
+  };
+}

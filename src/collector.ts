@@ -1,0 +1,247 @@
+import PQueue from 'p-queue';
+import type { Device } from './core/device.ts';
+import { createEncoder } from './core/encode.ts';
+import { OperatingError } from './core/errors.ts';
+import type { GpuEvent } from './core/event.ts';
+import type { JobInput } from './core/job-fact.ts';
+import { energyColumnOf, type Lane } from './core/lane.ts';
+import type { Log } from './core/log-entry.ts';
+import { Ownership } from './core/ownership.ts';
+import type { Ring } from './core/ring.ts';
+import type { SourceName } from './core/source.ts';
+import { createLaneFlush, type LaneFlush } from './flush.ts';
+import { createOutbox } from './outbox.ts';
+import type { SourceSpec } from './source/open-source.ts';
+import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
+import { startSampler, type Sampler } from './source/sampler.ts';
+import { createWallClock } from './source/wall-clock.ts';
+import type { QuestDb } from './store/questdb-http.ts';
+import { sendUntilAcknowledged, type SendPolicy } from './store/send.ts';
+import { createSmallTables } from './store/small-tables.ts';
+
+export interface CollectorOptions {
+  readonly lanes: readonly Lane[];
+  readonly source: SourceSpec;
+  readonly clock: ClockOrder;
+  /** Inputs of the job map; they need the devices to resolve names, so they are made once the source is open. */
+  readonly jobInputs: (devices: readonly Device[]) => readonly JobInput[];
+  readonly db: QuestDb;
+  /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
+  readonly prepareStore: () => Promise<void>;
+  readonly batchRows: number;
+  readonly log: Log;
+}
+
+/** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
+const SEND_POLICY: SendPolicy = {
+  attemptsMax: 4,
+  ageMsMax: 10_000,
+  random: Math.random,
+  nowMs: () => performance.now(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+};
+
+/** What became of the rows of one lane: sampled = acknowledged + held + refused + dropped. */
+export interface LaneAccount {
+  readonly lane: string;
+  readonly table: string;
+  readonly sampledRows: number;
+  readonly acknowledgedRows: number;
+  readonly heldRows: number;
+  readonly refusedRows: number;
+  readonly droppedRows: number;
+  readonly lastAcknowledgedMs: number;
+  readonly lastSendMs: number;
+}
+
+export interface Collector {
+  readonly source: SourceName;
+  readonly description: string;
+  readonly devices: readonly Device[];
+  readonly lanes: readonly Lane[];
+  /** Settles when sampling has ended by itself (a bounded clock) or failed. */
+  readonly ended: Promise<void>;
+  /** One tick, now, of a lane that a cron schedule drives. */
+  requestTick(laneIndex: number): void;
+  /** Takes in what the job inputs have to tell. */
+  refreshJobs(): void;
+  /** Writes everything that the rings hold and the small tables' rows. @returns false when the store did not take all. */
+  flush(): Promise<boolean>;
+  /** Puts a row per lane for `collector_stats` on its way. */
+  noteStats(): void;
+  /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
+  stopSampling(deadlineMs: number): Promise<void>;
+  account(): readonly LaneAccount[];
+}
+
+/**
+ * Opens the source, allocates the rings, and puts the parts together; sampling begins at once.
+ * @throws OperatingError when the source cannot be opened.
+ */
+export async function openCollector(options: CollectorOptions): Promise<Collector> {
+  const { lanes, log, db } = options;
+  const ownership = new Ownership();
+  const outbox = createOutbox(createSmallTables(db, { log }), log);
+  const noteEvent = (event: GpuEvent): void => {
+    const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
+    outbox.events([{ ...event, jobId }]);
+  };
+  const early: GpuEvent[] = [];
+  let note = (event: GpuEvent): void => void early.push(event);
+  const sampler = await startSampler(options.source, lanes.map(orderOf), options.clock, {
+    onEvent: (event) => {
+      note(event);
+    },
+    onMissed: (lane, ticks, tsUs) => {
+      log({ level: 'warn', event: 'lane.late', text: `lane ${lane}: ${ticks} ticks missed`, data: { lane, ticks, tsUs } });
+    },
+  });
+  const inputs = options.jobInputs(sampler.devices);
+  const clock = createWallClock();
+  const nowUs = options.clock.kind === 'real' ? clock.nowUs : () => sampler.control.virtualNowUs;
+  const startUs = options.clock.kind === 'real' ? clock.nowUs() : options.clock.startUs;
+  outbox.inventory(sampler.devices.map((device) => ({ tsUs: startUs, device, source: sampler.source })));
+  const flushes = lanes.map((lane, index) => laneFlush(lane, sampler, index, ownership, options));
+  const queues = flushes.map(() => new PQueue({ concurrency: 1 }));
+  const small = new PQueue({ concurrency: 1 });
+  const ownUse = createOwnUse();
+  let factsUs = 0;
+  let isStoreReady = false;
+
+  function refreshJobs(): void {
+    // The time is read before the facts: a row is labelled only when everything up to its time has been told.
+    const untilUs = nowUs();
+    for (const input of inputs) {
+      const news = input.read(untilUs);
+      const changed = news.facts.flatMap((fact) => ownership.apply(fact)).map(({ interval }) => interval);
+      outbox.ownership(changed);
+      outbox.jobs(news.records);
+      for (const problem of news.problems ?? []) {
+        log({ level: 'warn', event: problem.code, text: `${input.name}: ${problem.message}` });
+      }
+    }
+    factsUs = untilUs;
+    note = noteEvent;
+    for (const event of early.splice(0)) noteEvent(event);
+  }
+
+  async function storeIsReady(): Promise<boolean> {
+    if (isStoreReady) return true;
+    try {
+      await options.prepareStore();
+      isStoreReady = true;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      log({ level: 'warn', event: thrown.code, text: `the store is not ready: ${thrown.message}` });
+    }
+    return isStoreReady;
+  }
+
+  function noteDrops(): void {
+    for (const [index, ring] of sampler.rings.entries()) noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, log);
+  }
+
+  return {
+    source: sampler.source,
+    description: sampler.description,
+    devices: sampler.devices,
+    lanes,
+    ended: sampler.ended,
+    requestTick: (laneIndex) => {
+      sampler.control.requestTick(laneIndex);
+    },
+    refreshJobs,
+    async flush() {
+      if (!(await storeIsReady())) return false;
+      refreshJobs();
+      noteDrops();
+      // Ownership first: whoever reads a labelled sample shall find the interval that explains it.
+      const smallTaken = await small.add(() => outbox.flush());
+      const taken = await Promise.all(queues.map((queue, index) => queue.add(() => flushes[index]!.flush(factsUs))));
+      return smallTaken && taken.every(Boolean);
+    },
+    noteStats: () => {
+      const stamp = { tsUs: nowUs(), node: sampler.devices[0]!.node, source: sampler.source, lifeStartUs: startUs, ...ownUse() };
+      outbox.stats(
+        lanes.map((lane, index) => ({ ...stamp, ...statOf(accountOf(lane, sampler.rings[index]!, flushes[index]!), lane, sampler.rings[index]!) })),
+      );
+    },
+    async stopSampling(deadlineMs) {
+      sampler.control.stop();
+      await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
+    },
+    account: () => lanes.map((lane, index) => accountOf(lane, sampler.rings[index]!, flushes[index]!)),
+  };
+}
+
+function orderOf(lane: Lane): LaneOrder {
+  return {
+    name: lane.name,
+    intervalMs: lane.intervalMs,
+    isContinuous: lane.schedule === 'continuous',
+    fieldIds: lane.fields.map((field) => field.id),
+    capacityTicks: lane.capacityTicks,
+  };
+}
+
+function laneFlush(lane: Lane, sampler: Sampler, index: number, ownership: Ownership, options: CollectorOptions): LaneFlush {
+  const { devices } = sampler;
+  return createLaneFlush({
+    table: lane.table,
+    ring: sampler.rings[index]!,
+    encoder: createEncoder({
+      table: lane.table,
+      devices,
+      columns: lane.fields.map((field) => field.column),
+      hasEnergyRise: energyColumnOf(lane) >= 0,
+    }),
+    labelOf: (device, tsUs) => ownership.labelAt(devices[device]!.uuid, tsUs),
+    send: (body) => sendUntilAcknowledged(options.db, body, SEND_POLICY),
+    batchTicksMax: Math.max(1, Math.floor(options.batchRows / devices.length)),
+    log: options.log,
+  });
+}
+
+/** Says once per episode that a ring overflowed, with a gap row for every device. */
+function noteDropEpisode(
+  ring: Ring,
+  lane: Lane,
+  devices: readonly Device[],
+  note: (event: GpuEvent) => void,
+  log: Log,
+): void {
+  const episode = ring.takeDropEpisode();
+  if (episode === undefined) return;
+  const text = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
+  log({ level: 'warn', event: 'ring.dropped', text, data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows } });
+  for (const { node, uuid } of devices) {
+    note({ tsUs: episode.firstUs, endUs: episode.lastUs, node, gpu: uuid, kind: 'drop', subject: lane.name, text });
+  }
+}
+
+function statOf(account: LaneAccount, lane: Lane, ring: Ring) {
+  const { sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows } = account;
+  const ringFillRatio = ring.heldTicks / ring.shape.capacityTicks;
+  return { lane: lane.name, sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows, ringFillRatio };
+}
+
+/** What this process costs: CPU as a part of one core since the call before, and resident memory. */
+function createOwnUse(): () => { cpuRatio?: number; rssBytes: number } {
+  let before: { readonly cpuUs: number; readonly atUs: number } | undefined;
+  return () => {
+    const { user, system } = process.cpuUsage();
+    const now = { cpuUs: user + system, atUs: performance.now() * 1000 };
+    const rssBytes = process.memoryUsage.rss();
+    const use = before === undefined ? { rssBytes } : { rssBytes, cpuRatio: (now.cpuUs - before.cpuUs) / (now.atUs - before.atUs) };
+    before = now;
+    return use;
+  };
+}
+
+function accountOf(lane: Lane, ring: Ring, { counts }: LaneFlush): LaneAccount {
+  const { sampledRows, droppedRows } = ring;
+  const { acknowledgedRows, refusedRows, lastAcknowledgedMs, lastSendMs } = counts;
+  const heldRows = sampledRows - droppedRows - acknowledgedRows - refusedRows;
+  const { name, table } = lane;
+  return { lane: name, table, sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows, lastAcknowledgedMs, lastSendMs };
+}
