@@ -6,6 +6,8 @@ const WAYS_OUT = [
   'start one:   gpuledger questdb start',
   'or name one: QDB_CLIENT_CONF="http::addr=host:9000;"',
 ];
+const NO_TLS_HINT =
+  'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it';
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
@@ -41,13 +43,14 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
       },
     );
   }
-  if (code.startsWith('HPE_')) return foreignServer(where, `no HTTP answer (${messageOf(thrown)})`, thrown);
+  if (code.startsWith('HPE_') || code === 'HTTPParserError')
+    return foreignServer(where, `no HTTP answer (${messageOf(thrown)})`, thrown);
   const reason = REASONS[code] ?? messageOf(thrown);
   return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
     code: code === 'TimeoutError' ? 'questdb.timeout' : 'questdb.unreachable',
     exit: 'temporary',
     where,
-    hints: WAYS_OUT,
+    hints: where.startsWith('https:') && code === 'ECONNRESET' ? [...WAYS_OUT, NO_TLS_HINT] : WAYS_OUT,
     cause: thrown,
   });
 }

@@ -225,11 +225,10 @@ async function checkServer(
         throw foreignServer(where, `${JSON.stringify(rows[0] ?? null)} for SELECT build()`);
       return { version };
     } catch (thrown) {
-      const mayPass = thrown instanceof OperatingError && thrown.exit === 'temporary';
-      if (!mayPass) throw thrown;
+      // A server that is starting refuses connections; one that keeps silent has had its whole deadline already.
+      if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.unreachable') throw thrown;
       if (attempt === CHECK_TRIES) {
         const tookSeconds = ((performance.now() - startMs) / 1000).toFixed(1);
-        if (thrown.code === 'questdb.unavailable') throw thrown;
         throw connectionFailure(thrown.cause, where, ` after ${CHECK_TRIES} tries in ${tookSeconds} s`);
       }
       await new Promise((resolve) => setTimeout(resolve, CHECK_PAUSE_MS));

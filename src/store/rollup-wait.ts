@@ -103,7 +103,7 @@ async function readWalStates(db: QuestDb): Promise<Map<string, WalState>> {
         isSuspended: suspended === true,
         isLevel: writerTxn === sequencerTxn,
         lag: Number(sequencerTxn) - Number(writerTxn),
-        reason: String(reason ?? ''),
+        reason: typeof reason === 'string' ? reason : '',
       },
     ]),
   );
@@ -118,7 +118,7 @@ async function readViewStates(db: QuestDb): Promise<Map<string, ViewState>> {
       String(name),
       {
         status: String(status),
-        reason: String(reason ?? ''),
+        reason: typeof reason === 'string' ? reason : '',
         isLevel: refreshedTxn === baseTxn,
         periodEndUs: timestampUs(periodEnd),
       },
