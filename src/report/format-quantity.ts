@@ -1,0 +1,100 @@
+/** Numbers as people read them, each with its unit; base units in, text out. */
+
+const THIN = ' ';
+
+/** Three significant digits at most, no exponent: 28.6, 118, 2.1, 0.04. */
+export function formatNumber(value: number, digits = 3): string {
+  if (value === 0) return '0';
+  const whole = Math.floor(Math.log10(Math.abs(value))) + 1;
+  const text = value.toFixed(Math.max(0, Math.min(3, digits - Math.max(whole, 0))));
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}
+
+/** `1,204.3`. */
+export function formatGrouped(value: number, decimals: number): string {
+  return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** `71 %`; below 1 % one decimal, so that a little is not nothing. */
+export function formatRatio(ratio: number): string {
+  const percent = ratio * 100;
+  if (percent === 0) return `0${THIN}%`;
+  if (percent < 0.1) return `<${THIN}0.1${THIN}%`;
+  return `${percent < 0.95 ? percent.toFixed(1) : percent.toFixed(0)}${THIN}%`;
+}
+
+/** Coverage is never rounded up to the whole: `99.98 %`, and `100 %` only for 100 %. */
+export function formatCoverage(ratio: number): string {
+  if (ratio >= 1) return `100${THIN}%`;
+  return `${String(Math.floor(ratio * 10_000) / 100)}${THIN}%`;
+}
+
+export function formatWatts(watts: number): string {
+  return `${watts.toFixed(0)}${THIN}W`;
+}
+
+/** `28.6 kWh`; less than a tenth in Wh. */
+export function formatEnergy(joules: number): string {
+  const kilowattHours = joules / 3.6e6;
+  if (kilowattHours >= 0.1) return `${formatNumber(kilowattHours)}${THIN}kWh`;
+  return `${formatNumber(kilowattHours * 1000)}${THIN}Wh`;
+}
+
+/** Memory in GiB, the unit that the vendor's tools count in. */
+export function formatMemory(bytes: number): string {
+  return `${formatNumber(bytes / 2 ** 30)}${THIN}GiB`;
+}
+
+/** `2.1 GB/s`, decimal as links are rated. */
+export function formatRate(bytesPerSecond: number): string {
+  for (const [unit, size] of [
+    ['GB/s', 1e9],
+    ['MB/s', 1e6],
+    ['kB/s', 1e3],
+  ] as const) {
+    if (bytesPerSecond >= size) return `${formatNumber(bytesPerSecond / size, 2)}${THIN}${unit}`;
+  }
+  return `${bytesPerSecond.toFixed(0)}${THIN}B/s`;
+}
+
+/** `55.9 GPU-hours`; short ones with more digits. */
+export function formatGpuHours(us: number): string {
+  const hours = us / 3.6e9;
+  return `${hours >= 100 ? formatGrouped(hours, 1) : formatNumber(hours)}${THIN}GPU-hours`;
+}
+
+/** `3 h 29 min 37 s`, `11 s`, `0.4 s`, `2 d 3 h`: at most three units, the smallest dropped when it says nothing. */
+export function formatSpan(us: number): string {
+  if (us < 10e6 && us % 1e6 !== 0) return `${formatNumber(us / 1e6, 2)}${THIN}s`;
+  const seconds = Math.round(us / 1e6);
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ];
+  const shown = parts.slice(0, seconds >= 86_400 ? 3 : 4).filter(([count]) => count > 0);
+  return shown.length === 0 ? `0${THIN}s` : shown.map(([count, unit]) => `${count}${THIN}${unit}`).join(THIN);
+}
+
+/** `± 1 s`, `± 100 ms`. */
+export function formatInterval(us: number): string {
+  return us < 1e6 ? `${formatNumber(us / 1e3)}${THIN}ms` : formatSpan(us);
+}
+
+/** `09:02:11` UTC. */
+export function clockTime(us: number): string {
+  return new Date(us / 1000).toISOString().slice(11, 19);
+}
+
+/** `2026-11-21` UTC. */
+export function calendarDate(us: number): string {
+  return new Date(us / 1000).toISOString().slice(0, 10);
+}
+
+/** `09:02:11 → 12:31:48 UTC` with the dates that are needed to understand it. */
+export function formatPeriod(fromUs: number, toUs: number): string {
+  const [from, to] = [calendarDate(fromUs), calendarDate(toUs)];
+  const end = from === to ? clockTime(toUs) : `${to} ${clockTime(toUs)}`;
+  return `${from} ${clockTime(fromUs)} → ${end} UTC`;
+}

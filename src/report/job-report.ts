@@ -1,0 +1,346 @@
+import { styleText } from 'node:util';
+import { deviceName, deviceNumber } from './device-name.ts';
+import {
+  clockTime,
+  formatCoverage,
+  formatEnergy,
+  formatGpuHours,
+  formatInterval,
+  formatMemory,
+  formatPeriod,
+  formatRate,
+  formatRatio,
+  formatSpan,
+  formatWatts,
+} from './format-quantity.ts';
+import { GAUGES, type GaugeKey } from './gauges.ts';
+import { lastsUntilUs } from './job-facts.ts';
+import type { Energy, JobDevice, JobEvent, JobFigures, JobGauge } from './job-figures.ts';
+import { sparkline } from './sparkline.ts';
+import { standOut } from './stand-out.ts';
+import { clip, harmless, tableText, wrap } from './table-text.ts';
+
+export interface RenderOptions {
+  /** Columns of the terminal; nothing is printed wider, whatever it holds. */
+  readonly width: number;
+  readonly isColored: boolean;
+  /** Every device in the table, however many there are. */
+  readonly isWhole?: boolean;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** More devices than this are cut to the first and the most telling ones. */
+const DEVICE_ROWS_MAX = 8;
+
+/** The account of one job for people. */
+export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
+  const paint = (style: Style, text: string): string =>
+    options.isColored ? styleText(style, text, { validateStream: false }) : text;
+  const width = Math.max(60, Math.min(options.width, 100));
+  const lines = [paint('bold', clip(harmless(titleOf(figures)), width)), ...headLines(figures, width)];
+  if (figures.samples > 0) {
+    lines.push(
+      '',
+      ...gaugeLines(figures),
+      ...factLines(figures),
+      '',
+      ...deviceLines(figures, width, options.isWhole ?? false),
+    );
+    lines.push(...nodeEventLines(figures, width), ...notMeasuredLines(figures, width));
+  }
+  const findings = standOut(figures);
+  if (findings.length > 0) {
+    lines.push('', paint('bold', '  What stands out'));
+    for (const { text } of findings) lines.push(...wrap(harmless(text), width, '  · ', '    '));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function titleOf({ jobId, name, state, exitCode, isSynthetic, isOpen }: JobFigures): string {
+  const ending = exitCode === undefined ? '' : ` (exit ${exitCode})`;
+  const parts = [
+    `Job ${jobId}`,
+    name,
+    `${state ?? (isOpen ? 'running' : 'ended')}${isOpen ? '' : ending}`,
+    isSynthetic ? 'synthetic' : undefined,
+  ];
+  return parts.filter((part) => part !== undefined).join(' · ');
+}
+
+function headLines(figures: JobFigures, width: number): string[] {
+  const who = [
+    figures.user,
+    figures.account === undefined ? undefined : `account ${figures.account}`,
+    figures.partition === undefined ? undefined : `partition ${figures.partition}`,
+  ].filter((part) => part !== undefined);
+  const nodes = new Set(figures.devices.map((device) => device.node)).size;
+  const what = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${modelsText(figures.devices)}`;
+  const until = figures.isOpen
+    ? `still running, seen up to here`
+    : formatSpan(figures.endUs - figures.startUs);
+  const lines = [
+    clip(harmless(`  ${[who.join(', '), what].filter((part) => part !== '').join(' · ')}`), width),
+    `  ${formatPeriod(figures.startUs, figures.endUs)} (${until})`,
+    `  ${coverageText(figures)}`,
+  ];
+  if (figures.devices.length === 0)
+    lines.splice(
+      0,
+      3,
+      `  from ${formatPeriod(figures.startUs, figures.endUs)}`,
+      '  no data: no GPU ownership was recorded for it',
+    );
+  if (figures.sharing === 'stated')
+    lines.push('  shares its GPUs: hours and energy are its stated share of them');
+  if (figures.sharing === 'equal')
+    lines.push(
+      '  shares its GPUs, and nobody told how: hours and energy are equal parts among the owners of each moment',
+    );
+  if (figures.otherRuns.length > 0)
+    lines.push(`  run ${figures.run} of this job id; others: ${figures.otherRuns.join(', ')} (--run N)`);
+  return lines;
+}
+
+function modelsText(devices: readonly JobDevice[]): string {
+  const counts = new Map<string, number>();
+  for (const { model, migProfile, memoryBytes } of devices) {
+    const memory = memoryBytes === undefined ? '' : ` ${formatMemory(memoryBytes)}`;
+    const name = `${(model ?? 'GPU of unknown model').replace(/^NVIDIA /, '')}${migProfile === undefined ? '' : ` ${migProfile}`}${memory}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, count]) => `${count} x ${name}`).join(', ');
+}
+
+function coverageText({
+  samples,
+  sampledUs,
+  ownedUs,
+  gapCount,
+  gapUs,
+  boundaryUs,
+  attributedUs,
+  sharing,
+}: JobFigures): string {
+  if (samples === 0) return `no data for its ${formatGpuHours(ownedUs)}`;
+  const gaps =
+    gapCount === 0
+      ? ''
+      : ` (${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}, ${formatSpan(gapUs)} of GPU time)`;
+  const own = sharing === 'whole' ? '' : ` · its part ${formatGpuHours(attributedUs)}`;
+  return `seen ${formatCoverage(sampledUs / ownedUs)} of ${formatGpuHours(ownedUs)}${gaps}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
+}
+
+const PLOTTED: readonly GaugeKey[] = ['smActive', 'tensorActive', 'dramActive', 'power'];
+const FALLBACKS: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
+
+function gaugeLines(figures: JobFigures): string[] {
+  const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
+  const shown = PLOTTED.filter((key) => byKey.has(key));
+  if (!byKey.has('smActive')) shown.unshift(...FALLBACKS.filter((key) => byKey.has(key)).slice(0, 1));
+  const rows = shown.map((key) => {
+    const gauge = byKey.get(key)!;
+    const show = GAUGES[key].unit === 'watts' ? formatWatts : formatRatio;
+    const optional = (value: number | undefined): string => (value === undefined ? '–' : show(value));
+    const top = GAUGES[key].unit === 'watts' ? gauge.max : 1;
+    return [
+      GAUGES[key].label,
+      show(gauge.mean),
+      optional(gauge.p50),
+      optional(gauge.p95),
+      show(gauge.max),
+      '',
+      sparkline(gauge.series, top),
+    ];
+  });
+  return tableText(
+    [['', 'mean', 'p50', 'p95', 'max', '', ''], ...rows],
+    ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
+  );
+}
+
+function factLines(figures: JobFigures): string[] {
+  const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
+  const lines: string[] = [];
+  const energy = energyText(figures.energy);
+  if (energy !== undefined) lines.push(`  energy ${energy}`);
+  const peak = peakOf(figures.devices);
+  if (peak !== undefined) {
+    const of = peak.memoryBytes === undefined ? '' : ` of ${formatMemory(peak.memoryBytes)}`;
+    lines.push(`  memory peak ${formatMemory(peak.gauges.memoryUsed!.max)}${of} (${deviceName(peak)})`);
+  }
+  const links = [
+    linkText('PCIe', byKey.get('pcieSent'), byKey.get('pcieReceived')),
+    linkText('NVLink', byKey.get('nvlinkSent'), byKey.get('nvlinkReceived')),
+  ].filter((text) => text !== undefined);
+  if (links.length > 0) lines.push(`  ${links.join(' · ')} (mean of a GPU, both ways)`);
+  return lines;
+}
+
+function energyText({ counterJoules, powerJoules, counterUs, powerUs }: Energy): string | undefined {
+  if (counterJoules === undefined)
+    return powerJoules === undefined
+      ? undefined
+      : `${formatEnergy(powerJoules)} (power integral; no energy counter)`;
+  const part = counterUs < 0.99 * powerUs ? `, over ${formatCoverage(counterUs / powerUs)} of the time` : '';
+  const check = powerJoules === undefined ? '' : `; power integral ${formatEnergy(powerJoules)}`;
+  return `${formatEnergy(counterJoules)} (counter${part}${check})`;
+}
+
+function peakOf(devices: readonly JobDevice[]): JobDevice | undefined {
+  const used = devices.filter((device) => device.gauges.memoryUsed !== undefined);
+  return used.reduce<JobDevice | undefined>(
+    (best, next) =>
+      best === undefined || next.gauges.memoryUsed!.max > best.gauges.memoryUsed!.max ? next : best,
+    undefined,
+  );
+}
+
+function linkText(
+  name: string,
+  sent: JobGauge | undefined,
+  received: JobGauge | undefined,
+): string | undefined {
+  if (sent === undefined && received === undefined) return undefined;
+  const mean = (sent?.mean ?? 0) + (received?.mean ?? 0);
+  return Number.isNaN(mean) ? undefined : `${name} ${formatRate(mean)}`;
+}
+
+const DEVICE_COLUMNS: readonly { key: GaugeKey; title: string; show: (device: JobDevice) => string }[] = [
+  { key: 'smActive', title: 'SM', show: meanText('smActive', formatRatio) },
+  { key: 'tensorActive', title: 'tensor', show: meanText('tensorActive', formatRatio) },
+  { key: 'dramActive', title: 'DRAM', show: meanText('dramActive', formatRatio) },
+  { key: 'power', title: 'power', show: meanText('power', formatWatts) },
+];
+
+function meanText(key: GaugeKey, show: (value: number) => string): (device: JobDevice) => string {
+  return ({ gauges }) => {
+    const mean = gauges[key]?.mean ?? NaN;
+    return Number.isNaN(mean) ? '–' : show(mean);
+  };
+}
+
+function deviceLines(figures: JobFigures, width: number, isWhole: boolean): string[] {
+  const { devices } = figures;
+  const keys = new Set(figures.gauges.map((gauge) => gauge.key));
+  const columns = DEVICE_COLUMNS.filter(({ key }) => keys.has(key));
+  if (!keys.has('smActive') && keys.has('gpuUtil'))
+    columns.unshift({ key: 'gpuUtil', title: 'busy', show: meanText('gpuUtil', formatRatio) });
+  const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
+  const isPartial = devices.some((device) => device.sampledUs < 0.99 * device.ownedUs);
+  const header = [
+    'node',
+    'gpu',
+    ...(isPartial ? ['seen'] : []),
+    ...columns.map(({ title }) => title),
+    'energy',
+    'mem peak',
+    'events',
+  ];
+  const cells = devices.map((device) => [
+    device.node,
+    deviceNumber(device),
+    ...(isPartial
+      ? [device.samples === 0 ? 'no data' : formatCoverage(device.sampledUs / device.ownedUs)]
+      : []),
+    ...columns.map(({ show }) => show(device)),
+    deviceEnergyText(device.energy),
+    device.gauges.memoryUsed === undefined ? '–' : formatMemory(device.gauges.memoryUsed.max),
+    eventsText(device.events),
+  ]);
+  const rows = tableText(
+    [header, ...cells.filter((_, index) => shown.has(index))],
+    ['left', 'left', ...Array<'right'>(header.length - 3).fill('right'), 'left'],
+  ).map((line) => clip(line, width));
+  const left = devices.length - shown.size;
+  return left === 0 ? rows : [...rows, `  … and ${left} more GPUs like these (--all)`];
+}
+
+/** First and last of each node are boring; the ones with events or the lowest activity are not. */
+function tellingDevices(devices: readonly JobDevice[]): Set<number> {
+  if (devices.length <= DEVICE_ROWS_MAX) return new Set(devices.keys());
+  const shown = new Set([0, 1]);
+  const bySm = [...devices.keys()].sort(
+    (a, b) => (devices[a]!.gauges.smActive?.mean ?? -1) - (devices[b]!.gauges.smActive?.mean ?? -1),
+  );
+  const eventful = [...devices.keys()].filter((index) => devices[index]!.events.length > 0);
+  for (const index of [...eventful, ...bySm]) {
+    if (shown.size >= DEVICE_ROWS_MAX - 2) break;
+    shown.add(index);
+  }
+  return shown;
+}
+
+function deviceEnergyText({ counterJoules, powerJoules }: Energy): string {
+  const joules = counterJoules ?? powerJoules;
+  return joules === undefined ? '–' : formatEnergy(joules);
+}
+
+/** The gravest first, then how many more there are. */
+function eventsText(events: readonly JobEvent[]): string {
+  const grave = [...events].sort((a, b) => graveness(b) - graveness(a));
+  const first = grave[0];
+  if (first === undefined) return '';
+  const rest = grave.length - 1;
+  return `${eventText(first)}${rest === 0 ? '' : `, ${rest} more`}`;
+}
+
+function graveness({ kind }: JobEvent): number {
+  return ['throttle', 'ecc', 'health', 'xid'].indexOf(kind);
+}
+
+function eventText(event: JobEvent): string {
+  const untilUs = lastsUntilUs(event);
+  const when = clockTime(event.tsUs);
+  const span =
+    untilUs === Infinity
+      ? ` since ${when}`
+      : untilUs > event.tsUs
+        ? ` ${formatSpan(untilUs - event.tsUs)} from ${when}`
+        : ` at ${when}`;
+  return `${eventName(event)}${span}`;
+}
+
+const EVENT_NAMES: Readonly<Record<string, string>> = {
+  ecc: 'ECC error',
+  remap: 'row remapped',
+  blank_begin: 'no values of',
+  blank_end: 'values again of',
+};
+
+function eventName({ kind, code, subject }: JobEvent): string {
+  switch (kind) {
+    case 'xid':
+      return `XID ${code ?? ''}`.trim();
+    case 'throttle':
+      return /thermal|power/.exec(subject) === null
+        ? 'throttle'
+        : `${/thermal|power/.exec(subject)![0]} throttle`;
+    case 'blank_begin':
+    case 'blank_end':
+      return `${EVENT_NAMES[kind]!} ${subject}`;
+    default:
+      return EVENT_NAMES[kind] ?? kind.replaceAll('_', ' ');
+  }
+}
+
+/** Events of whole nodes: gaps, restarts, clock steps. */
+function nodeEventLines({ nodeEvents }: JobFigures, width: number): string[] {
+  const shown = nodeEvents
+    .slice(0, 3)
+    .map((event) => clip(`  ${event.node}: ${eventText(event)}: ${event.text}`, width));
+  return nodeEvents.length <= 3
+    ? shown
+    : [...shown, `  … and ${nodeEvents.length - 3} more events of its nodes (--json)`];
+}
+
+const SILENT_WITHOUT: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
+
+function notMeasuredLines({ notMeasured }: JobFigures, width: number): string[] {
+  return notMeasured.flatMap(({ keys, reason }) => {
+    const names = keys.filter((key) => !SILENT_WITHOUT.includes(key)).map((key) => GAUGES[key].label);
+    return names.length === 0
+      ? []
+      : wrap(`not measured: ${names.join(', ')} (${reason})`, width, '  ', '    ');
+  });
+}
