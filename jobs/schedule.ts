@@ -25,7 +25,12 @@ export function scheduleJobs(jobs: readonly Job[], log: Log): Schedule {
         try {
           await job.run();
         } catch (thrown) {
-          log({ level: 'error', event: 'job.failed', text: `${job.name}: ${messageOf(thrown)}`, data: { job: job.name } });
+          log({
+            level: 'error',
+            event: 'job.failed',
+            text: `${job.name}: ${messageOf(thrown)}`,
+            data: { job: job.name },
+          });
         }
       },
       {

@@ -93,7 +93,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       note(event);
     },
     onMissed: (lane, ticks, tsUs) => {
-      log({ level: 'warn', event: 'lane.late', text: `lane ${lane}: ${ticks} ticks missed`, data: { lane, ticks, tsUs } });
+      log({
+        level: 'warn',
+        event: 'lane.late',
+        text: `lane ${lane}: ${ticks} ticks missed`,
+        data: { lane, ticks, tsUs },
+      });
     },
   });
   const inputs = options.jobInputs(sampler.devices);
@@ -138,7 +143,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   }
 
   function noteDrops(): void {
-    for (const [index, ring] of sampler.rings.entries()) noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, log);
+    for (const [index, ring] of sampler.rings.entries())
+      noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, log);
   }
 
   return {
@@ -157,13 +163,24 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       noteDrops();
       // Ownership first: whoever reads a labelled sample shall find the interval that explains it.
       const smallTaken = await small.add(() => outbox.flush());
-      const taken = await Promise.all(queues.map((queue, index) => queue.add(() => flushes[index]!.flush(factsUs))));
+      const taken = await Promise.all(
+        queues.map((queue, index) => queue.add(() => flushes[index]!.flush(factsUs))),
+      );
       return smallTaken && taken.every(Boolean);
     },
     noteStats: () => {
-      const stamp = { tsUs: nowUs(), node: sampler.devices[0]!.node, source: sampler.source, lifeStartUs: startUs, ...ownUse() };
+      const stamp = {
+        tsUs: nowUs(),
+        node: sampler.devices[0]!.node,
+        source: sampler.source,
+        lifeStartUs: startUs,
+        ...ownUse(),
+      };
       outbox.stats(
-        lanes.map((lane, index) => ({ ...stamp, ...statOf(accountOf(lane, sampler.rings[index]!, flushes[index]!), lane, sampler.rings[index]!) })),
+        lanes.map((lane, index) => ({
+          ...stamp,
+          ...statOf(accountOf(lane, sampler.rings[index]!, flushes[index]!), lane, sampler.rings[index]!),
+        })),
       );
     },
     async stopSampling(deadlineMs) {
@@ -184,7 +201,13 @@ function orderOf(lane: Lane): LaneOrder {
   };
 }
 
-function laneFlush(lane: Lane, sampler: Sampler, index: number, ownership: Ownership, options: CollectorOptions): LaneFlush {
+function laneFlush(
+  lane: Lane,
+  sampler: Sampler,
+  index: number,
+  ownership: Ownership,
+  options: CollectorOptions,
+): LaneFlush {
   const { devices } = sampler;
   return createLaneFlush({
     table: lane.table,
@@ -213,16 +236,37 @@ function noteDropEpisode(
   const episode = ring.takeDropEpisode();
   if (episode === undefined) return;
   const text = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
-  log({ level: 'warn', event: 'ring.dropped', text, data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows } });
+  log({
+    level: 'warn',
+    event: 'ring.dropped',
+    text,
+    data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows },
+  });
   for (const { node, uuid } of devices) {
-    note({ tsUs: episode.firstUs, endUs: episode.lastUs, node, gpu: uuid, kind: 'drop', subject: lane.name, text });
+    note({
+      tsUs: episode.firstUs,
+      endUs: episode.lastUs,
+      node,
+      gpu: uuid,
+      kind: 'drop',
+      subject: lane.name,
+      text,
+    });
   }
 }
 
 function statOf(account: LaneAccount, lane: Lane, ring: Ring) {
   const { sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows } = account;
   const ringFillRatio = ring.heldTicks / ring.shape.capacityTicks;
-  return { lane: lane.name, sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows, ringFillRatio };
+  return {
+    lane: lane.name,
+    sampledRows,
+    acknowledgedRows,
+    heldRows,
+    refusedRows,
+    droppedRows,
+    ringFillRatio,
+  };
 }
 
 /** What this process costs: CPU as a part of one core since the call before, and resident memory. */
@@ -232,7 +276,10 @@ function createOwnUse(): () => { cpuRatio?: number; rssBytes: number } {
     const { user, system } = process.cpuUsage();
     const now = { cpuUs: user + system, atUs: performance.now() * 1000 };
     const rssBytes = process.memoryUsage.rss();
-    const use = before === undefined ? { rssBytes } : { rssBytes, cpuRatio: (now.cpuUs - before.cpuUs) / (now.atUs - before.atUs) };
+    const use =
+      before === undefined
+        ? { rssBytes }
+        : { rssBytes, cpuRatio: (now.cpuUs - before.cpuUs) / (now.atUs - before.atUs) };
     before = now;
     return use;
   };
@@ -243,5 +290,15 @@ function accountOf(lane: Lane, ring: Ring, { counts }: LaneFlush): LaneAccount {
   const { acknowledgedRows, refusedRows, lastAcknowledgedMs, lastSendMs } = counts;
   const heldRows = sampledRows - droppedRows - acknowledgedRows - refusedRows;
   const { name, table } = lane;
-  return { lane: name, table, sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows, lastAcknowledgedMs, lastSendMs };
+  return {
+    lane: name,
+    table,
+    sampledRows,
+    acknowledgedRows,
+    heldRows,
+    refusedRows,
+    droppedRows,
+    lastAcknowledgedMs,
+    lastSendMs,
+  };
 }

@@ -116,7 +116,8 @@ export function createLaneFlush(options: LaneFlushOptions): LaneFlush {
 function endOfKnown(ring: Ring, from: number, to: number, factsUs: number): number {
   const isLater = (tick: number): boolean => {
     const base = ring.baseOf(tick);
-    for (let row = base; row < base + ring.shape.deviceCount; row += 1) if (ring.tsUs[row]! > factsUs) return true;
+    for (let row = base; row < base + ring.shape.deviceCount; row += 1)
+      if (ring.tsUs[row]! > factsUs) return true;
     return false;
   };
   let end = to;

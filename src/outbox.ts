@@ -28,7 +28,11 @@ interface Queue<T extends object> {
 
 export function createOutbox(tables: SmallTables, log: Log): Outbox {
   let droppedRows = 0;
-  const queue = <T extends object>(name: string, write: Queue<T>['write']): Queue<T> => ({ name, waiting: [], write });
+  const queue = <T extends object>(name: string, write: Queue<T>['write']): Queue<T> => ({
+    name,
+    waiting: [],
+    write,
+  });
   const inventory = queue<InventoryRow>('gpu_inventory', (rows) => tables.writeInventory(rows));
   const ownership = queue<Interval>('gpu_ownership', (rows) => tables.writeOwnership(rows));
   const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
@@ -41,7 +45,11 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
     if (excess <= 0) return;
     target.waiting.splice(0, excess);
     if (droppedRows === 0) {
-      log({ level: 'warn', event: 'outbox.dropped', text: `${target.name}: too many rows wait; the oldest are given up` });
+      log({
+        level: 'warn',
+        event: 'outbox.dropped',
+        text: `${target.name}: too many rows wait; the oldest are given up`,
+      });
     }
     droppedRows += excess;
   }
@@ -85,7 +93,10 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
       return taken.every(Boolean);
     },
     get waitingRows() {
-      return [inventory, ownership, jobs, events, stats].reduce((sum, queue) => sum + queue.waiting.length, 0);
+      return [inventory, ownership, jobs, events, stats].reduce(
+        (sum, queue) => sum + queue.waiting.length,
+        0,
+      );
     },
     get droppedRows() {
       return droppedRows;

@@ -15,7 +15,14 @@ const REFUSED: WriteReply = { kind: 'refused', status: 400, message: 'bad row', 
 const device = { node: 'n1', uuid: 'GPU-1' };
 
 /** A lane of one device and one column, whose store answers what the test says. */
-function lane(options: { capacityTicks?: number; batchTicksMax?: number; replies?: WriteReply[]; ownership?: Ownership } = {}) {
+function lane(
+  options: {
+    capacityTicks?: number;
+    batchTicksMax?: number;
+    replies?: WriteReply[];
+    ownership?: Ownership;
+  } = {},
+) {
   const ring = new Ring({
     capacityTicks: options.capacityTicks ?? 8,
     deviceCount: 1,
@@ -47,7 +54,8 @@ function tick(ring: Ring, second: number): void {
   ring.commit();
 }
 
-const times = (body: string): number[] => [...body.matchAll(/ (\d+)t\n/g)].map((match) => Number(match[1]) / 1_000_000);
+const times = (body: string): number[] =>
+  [...body.matchAll(/ (\d+)t\n/g)].map((match) => Number(match[1]) / 1_000_000);
 
 describe('a lane flush', () => {
   it('releases ticks on acknowledgement and not before', async () => {
@@ -103,7 +111,10 @@ describe('a lane flush', () => {
     const { ring, flush, sent } = lane({ ownership });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
     await flush.flush(Infinity);
-    const labels = sent[0]!.split('\n').filter((line) => line.includes('owners')).map((line) => /job_id="42",owners=1i/.test(line));
+    const labels = sent[0]!
+      .split('\n')
+      .filter((line) => line.includes('owners'))
+      .map((line) => /job_id="42",owners=1i/.test(line));
     expect(labels).toEqual([false, true, true, false]);
   });
 

@@ -32,7 +32,9 @@ export function command(): Command {
       const isAllWritten = await collection.close();
       const lanes = collector.account();
       process.stdout.write(
-        options['json'] === true ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n` : accountText(lanes),
+        options['json'] === true
+          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n`
+          : accountText(lanes),
       );
       if (!isAllWritten) {
         throw new OperatingError('QuestDB did not take everything that was sampled', {
@@ -49,12 +51,21 @@ export function command(): Command {
 function accountText(lanes: readonly LaneAccount[]): string {
   const header = ['lane', 'sampled', 'acknowledged', 'held', 'refused', 'dropped'];
   const rows = lanes.map((lane) =>
-    [lane.lane, lane.sampledRows, lane.acknowledgedRows, lane.heldRows, lane.refusedRows, lane.droppedRows].map((cell) =>
-      typeof cell === 'number' ? cell.toLocaleString('en-US') : cell,
-    ),
+    [
+      lane.lane,
+      lane.sampledRows,
+      lane.acknowledgedRows,
+      lane.heldRows,
+      lane.refusedRows,
+      lane.droppedRows,
+    ].map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)),
   );
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
   const line = (cells: readonly string[]): string =>
-    cells.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+      .join('  ');
   return `${[header, ...rows].map(line).join('\n')}\n`;
 }

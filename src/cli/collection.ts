@@ -36,7 +36,9 @@ export async function startCollection(
   isStoreNeeded: boolean,
   log: Log,
 ): Promise<Collection> {
-  const db = await openQuestDb(config.questdb.clientConf, { requestTimeoutMs: config.questdb.requestTimeoutMs });
+  const db = await openQuestDb(config.questdb.clientConf, {
+    requestTimeoutMs: config.questdb.requestTimeoutMs,
+  });
   try {
     const prepareStore = async (): Promise<void> => {
       await db.checkServer();
@@ -81,7 +83,12 @@ async function shutDown(collector: Collector, log: Log): Promise<boolean> {
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
   const heldRows = collector.account().reduce((sum, lane) => sum + lane.heldRows, 0);
-  log({ level: 'error', event: 'shutdown.unsent', text: `the store did not take ${heldRows} rows; they are lost`, data: { heldRows } });
+  log({
+    level: 'error',
+    event: 'shutdown.unsent',
+    text: `the store did not take ${heldRows} rows; they are lost`,
+    data: { heldRows },
+  });
   return false;
 }
 
@@ -92,7 +99,15 @@ function sourceSpecOf(config: Config): SourceSpec {
       const nodeNames = nodes === 1 ? { nodeNames: [config.node] } : {};
       return {
         name: 'synthetic',
-        scenario: { kind: 'steady', seed, nodes, gpusPerNode: gpus, mig, startUs: Date.now() * 1000, ...nodeNames },
+        scenario: {
+          kind: 'steady',
+          seed,
+          nodes,
+          gpusPerNode: gpus,
+          mig,
+          startUs: Date.now() * 1000,
+          ...nodeNames,
+        },
       };
     }
     case 'recording':

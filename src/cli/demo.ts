@@ -55,7 +55,8 @@ export function command(): Command {
 }
 
 function parseSeed(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a seed is a whole number of at most nine digits');
+  if (!/^\d{1,9}$/.test(text))
+    throw new InvalidArgumentError('a seed is a whole number of at most nine digits');
   return Number(text);
 }
 
@@ -63,10 +64,18 @@ async function demo(options: DemoOptions): Promise<void> {
   const isKept = options.keep === true;
   const dataDir = options.data ?? join(defaultStateDir(), 'demo');
   const endUs = Math.floor((Date.now() * 1000 - PAST_US) / HOUR_US) * HOUR_US;
-  const scenario = createScenario({ kind: 'demo', seed: options.seed, nodes: 2, gpusPerNode: 8, startUs: endUs - 6 * HOUR_US });
+  const scenario = createScenario({
+    kind: 'demo',
+    seed: options.seed,
+    nodes: 2,
+    gpusPerNode: 8,
+    startUs: endUs - 6 * HOUR_US,
+  });
   const jobCount = new Set(scenario.jobsBetween(scenario.startUs, endUs).map((job) => job.jobId)).size;
   const endText = `${new Date(endUs / 1000).toISOString().slice(11, 16)} UTC`;
-  say(`${bold('gpuledger demo')} · synthetic GPUs: 2 nodes x 8 H200, ${jobCount} jobs, six hours until ${endText}\n`);
+  say(
+    `${bold('gpuledger demo')} · synthetic GPUs: 2 nodes x 8 H200, ${jobCount} jobs, six hours until ${endText}\n`,
+  );
   await freeDataDirectory(dataDir);
   const server = await startDemoServer(dataDir, isKept);
   // The server dies with this process; this process dies with the one that started it (npm), unless it is to stay.
@@ -75,7 +84,10 @@ async function demo(options: DemoOptions): Promise<void> {
     await fill(server, scenario.options, endUs);
     const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });
     try {
-      const style = { width: process.stdout.columns || 100, isColored: process.stdout.isTTY && process.stdout.hasColors() };
+      const style = {
+        width: process.stdout.columns || 100,
+        isColored: process.stdout.isTTY && process.stdout.hasColors(),
+      };
       say(`\n${await demoReports(db, defaultLanes, { fromUs: scenario.startUs, toUs: endUs }, style)}`);
     } finally {
       await db.close();
@@ -93,12 +105,15 @@ async function demo(options: DemoOptions): Promise<void> {
 async function freeDataDirectory(dataDir: string): Promise<void> {
   const live = await readLiveState(dataDir);
   if (live?.life === 'private') {
-    throw new OperatingError(`another demo is running on this data directory (its server has pid ${live.pid})`, {
-      code: 'demo.running',
-      exit: 'temporary',
-      where: dataDir,
-      hints: ['wait for it, or name another directory: --data DIR'],
-    });
+    throw new OperatingError(
+      `another demo is running on this data directory (its server has pid ${live.pid})`,
+      {
+        code: 'demo.running',
+        exit: 'temporary',
+        where: dataDir,
+        hints: ['wait for it, or name another directory: --data DIR'],
+      },
+    );
   }
   if (live !== undefined) await endProcess(live.pid, live.processStartTicks);
   await emptyDemoDirectory(dataDir);
@@ -114,7 +129,9 @@ async function startDemoServer(dataDir: string, isKept: boolean): Promise<Runnin
         step.update(message);
       },
     });
-    step.done(`QuestDB ${server.version} (Java ${server.javaMajor}) on ${new URL(server.httpUrl).host}, data in ${dataDir}`);
+    step.done(
+      `QuestDB ${server.version} (Java ${server.javaMajor}) on ${new URL(server.httpUrl).host}, data in ${dataDir}`,
+    );
     return server;
   } catch (thrown) {
     step.fail('QuestDB did not start');
@@ -145,7 +162,10 @@ async function fill(server: RunningServer, scenario: ScenarioOptions, endUs: num
     for (const { table } of lanes) await waitForVisible(db, table);
     const rows = lanes.reduce((sum, lane) => sum + lane.acknowledgedRows, 0);
     const perSecond = Math.round(rows / (performance.now() - startMs));
-    samples.done(`${rows.toLocaleString('en-US')} samples: sampled, labelled, written, visible`, `${perSecond} k/s`);
+    samples.done(
+      `${rows.toLocaleString('en-US')} samples: sampled, labelled, written, visible`,
+      `${perSecond} k/s`,
+    );
     const rollups = startStep('waiting for the rollups');
     await waitForRollups(db, defaultLanes, endUs);
     rollups.done('rollups level with the samples');

@@ -10,7 +10,10 @@ interface Entry {
 
 /** Every command, in the order of `gpuledger --help`. A command's code is loaded when it is called, not before. */
 const COMMANDS: Readonly<Record<string, Entry>> = {
-  demo: { summary: 'play six hours of a synthetic cluster into a real QuestDB and report them', load: () => import('./demo.ts') },
+  demo: {
+    summary: 'play six hours of a synthetic cluster into a real QuestDB and report them',
+    load: () => import('./demo.ts'),
+  },
   run: { summary: 'collect on this node until told to stop', load: () => import('./run.ts') },
   collect: { summary: 'collect for a while, flush, exit', load: () => import('./collect.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./report.ts') },

@@ -24,7 +24,9 @@ export function command(): Command {
       const log = createLog(config.log.format, config.log.level);
       const collection = await startCollection(config, { kind: 'real' }, false, log);
       const { collector, db } = collection;
-      const lanes = collector.lanes.map((lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`);
+      const lanes = collector.lanes.map(
+        (lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`,
+      );
       log({
         level: 'info',
         event: 'run.started',
@@ -32,7 +34,11 @@ export function command(): Command {
         data: { source: collector.source, devices: collector.devices.length },
       });
       const signal = await Promise.race([collector.ended.then(() => undefined), stopSignal()]);
-      log({ level: 'info', event: 'run.stopping', text: `stopping${signal === undefined ? '' : ` on ${signal}`}: writing what is held` });
+      log({
+        level: 'info',
+        event: 'run.stopping',
+        text: `stopping${signal === undefined ? '' : ` on ${signal}`}: writing what is held`,
+      });
       if (!(await collection.close())) process.exitCode = 75;
     });
   return addConfigFlags(run);

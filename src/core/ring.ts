@@ -89,7 +89,10 @@ export class Ring implements TickWriter {
 
   /** @param memory the producer's view on a ring that the consumer made; without it a new ring is allocated. */
   constructor(shape: RingShape, memory?: SharedArrayBuffer) {
-    assert(shape.capacityTicks >= 2 && shape.deviceCount >= 1, 'a ring holds at least two ticks of one device');
+    assert(
+      shape.capacityTicks >= 2 && shape.deviceCount >= 1,
+      'a ring holds at least two ticks of one device',
+    );
     this.shape = shape;
     const rows = shape.capacityTicks * shape.deviceCount;
     const words = Math.ceil((CONTROL_WORDS + shape.capacityTicks) / 2);
@@ -283,7 +286,8 @@ export class Ring implements TickWriter {
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {
-    if (!this.#tryLock() && (Atomics.wait(this.#control, LOCK, 1, PRODUCER_PATIENCE_MS), !this.#tryLock())) return false;
+    if (!this.#tryLock() && (Atomics.wait(this.#control, LOCK, 1, PRODUCER_PATIENCE_MS), !this.#tryLock()))
+      return false;
     const tail = this.#count(TAIL);
     if (this.#count(HEAD) - tail >= this.shape.capacityTicks) {
       if (tail >= this.#count(IN_FLIGHT_END)) this.#noteDrop(this.rowCountOf(tail), this.#timeOf(tail));

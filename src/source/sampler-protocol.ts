@@ -27,7 +27,8 @@ export interface LaneOrder {
  * takes the ticks, and never passes now.
  */
 export type ClockOrder =
-  { readonly kind: 'real'; readonly forMs?: number } | { readonly kind: 'virtual'; readonly startUs: number; readonly endUs: number };
+  | { readonly kind: 'real'; readonly forMs?: number }
+  | { readonly kind: 'virtual'; readonly startUs: number; readonly endUs: number };
 
 /** What the worker tells. */
 export type SamplerNews =

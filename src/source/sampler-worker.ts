@@ -57,8 +57,10 @@ async function main(): Promise<void> {
     const onMissed = (lane: string, ticks: number, tsUs: number): void => {
       tell({ type: 'missed', lane, ticks, tsUs });
     };
-    if (orders.clock.kind === 'real') runRealClock({ source, lanes, control, onMissed, forMs: orders.clock.forMs ?? Infinity });
-    else runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
+    if (orders.clock.kind === 'real')
+      runRealClock({ source, lanes, control, onMissed, forMs: orders.clock.forMs ?? Infinity });
+    else
+      runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
     finishLanes(source, lanes);
   } finally {
     source.close();

@@ -71,7 +71,12 @@ export async function startSampler(
   });
   worker.on('error', fail);
   worker.on('exit', () => {
-    fail(new OperatingError('the sampling worker ended without a word', { code: 'sampler.died', exit: 'software' }));
+    fail(
+      new OperatingError('the sampling worker ended without a word', {
+        code: 'sampler.died',
+        exit: 'software',
+      }),
+    );
   });
   const { source: name, description, devices, rings } = await ready.promise;
   return {

@@ -24,10 +24,12 @@ const SPACE_PATIENCE_MS = 100;
  * adds up) until told to stop or until `forMs` is over. A lane that was late by whole intervals skips the ticks that it
  * missed and says how many: samples are never made up.
  */
-export function runRealClock(options: Ticking & {
-  readonly forMs: number;
-  readonly onMissed: (lane: string, ticks: number, tsUs: number) => void;
-}): void {
+export function runRealClock(
+  options: Ticking & {
+    readonly forMs: number;
+    readonly onMissed: (lane: string, ticks: number, tsUs: number) => void;
+  },
+): void {
   const { source, lanes, control } = options;
   const clock = createWallClock();
   const startMs = performance.now();
@@ -43,7 +45,8 @@ export function runRealClock(options: Ticking & {
         const callIntervalMs = source.callIntervalMs?.(ticked.lane) ?? ticked.lane.intervalMs;
         const late = Math.floor((performance.now() - nextMs[index]!) / callIntervalMs);
         // A source with a rhythm of its own fetches what was kept meanwhile: a late call is no missed tick.
-        if (late > 0 && source.callIntervalMs === undefined) options.onMissed(ticked.lane.name, late, clock.nowUs());
+        if (late > 0 && source.callIntervalMs === undefined)
+          options.onMissed(ticked.lane.name, late, clock.nowUs());
         nextMs[index]! += (late + 1) * callIntervalMs;
       }
     }
@@ -59,7 +62,9 @@ export function runRealClock(options: Ticking & {
  * Plays all lanes from `startUs` to just before `endUs` in the order of time, as fast as the rings are emptied: a
  * full ring makes the virtual clock wait instead of dropping. Never samples a time that has not come yet.
  */
-export function runVirtualClock(options: Ticking & { readonly startUs: number; readonly endUs: number }): void {
+export function runVirtualClock(
+  options: Ticking & { readonly startUs: number; readonly endUs: number },
+): void {
   const { source, lanes, control } = options;
   const nextUs = lanes.map(() => options.startUs);
   const endUs = Math.min(options.endUs, Date.now() * 1000);

@@ -31,15 +31,18 @@ export async function startProxy(targetUrl: string): Promise<CapturingProxy> {
       return;
     }
     const { method, url, headers } = incoming;
-    const onward = request({ host: target.hostname, port: target.port, method, path: url, headers }, (reply) => {
-      if (isWrite && proxy.mode === 'forward_then_fail') {
-        reply.resume();
-        outgoing.writeHead(500).end('lost');
-        return;
-      }
-      outgoing.writeHead(reply.statusCode ?? 502, reply.headers);
-      reply.pipe(outgoing);
-    });
+    const onward = request(
+      { host: target.hostname, port: target.port, method, path: url, headers },
+      (reply) => {
+        if (isWrite && proxy.mode === 'forward_then_fail') {
+          reply.resume();
+          outgoing.writeHead(500).end('lost');
+          return;
+        }
+        outgoing.writeHead(reply.statusCode ?? 502, reply.headers);
+        reply.pipe(outgoing);
+      },
+    );
     onward.on('error', () => {
       if (!outgoing.headersSent) outgoing.writeHead(502);
       outgoing.end();
