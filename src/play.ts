@@ -42,16 +42,16 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
     batchRows: options.batchRows,
     log: options.log,
   });
-  let isEnded = false;
+  const sampling = { isEnded: false };
   const ended = collector.ended.then(() => {
-    isEnded = true;
+    sampling.isEnded = true;
   });
   // A failure is heard by the race below; until then nobody else may take it for unhandled.
   ended.catch(() => undefined);
   let lastRows = 0;
   let lastMoveMs = performance.now();
   for (;;) {
-    const wasEnded = isEnded;
+    const wasEnded = sampling.isEnded;
     const isTaken = await collector.flush();
     if (wasEnded && isTaken) break;
     const rows = collector.account().reduce((sum, lane) => sum + lane.acknowledgedRows, 0);

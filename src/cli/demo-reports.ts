@@ -37,7 +37,6 @@ function energyQuery({ jobId, startUs, endUs }: JobFigures): string {
     `The energy of job ${jobId} is one query:`,
     '  SELECT sum(energy_rise_joules) / 3.6e6 AS kwh FROM gpu_profiling',
     `  WHERE job_id = '${jobId}' AND ts > '${isoText(startUs)}' AND ts <= '${isoText(endUs)}';`,
-    '',
   ].join('\n');
 }
 

@@ -5,7 +5,7 @@ import { reportFailure } from './failure.ts';
 
 interface Entry {
   readonly summary: string;
-  load(): Promise<{ command(): Command }>;
+  readonly load: () => Promise<{ readonly command: () => Command }>;
 }
 
 /** Every command, in the order of `gpuledger --help`. A command's code is loaded when it is called, not before. */

@@ -3,7 +3,7 @@ const STEP_MS = 2;
 
 export interface WallClock {
   /** Epoch microseconds. Finer than `Date.now`, and never further from it than 2 ms. */
-  nowUs(): number;
+  readonly nowUs: () => number;
 }
 
 /**
