@@ -1,6 +1,7 @@
 import { assert } from '../src/core/assert.ts';
 import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
 import type { Field } from '../src/core/field.ts';
+import { IDLE_SM_RATIO, SM_ACTIVE_FIELD_ID } from '../src/core/idle.ts';
 import { ENERGY_RISE_COLUMN, quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**
@@ -30,6 +31,10 @@ export interface ViewColumn {
   /** Aggregate over the base. */
   readonly expression: string;
 }
+
+/** Σ dt of the samples whose energy rise was known, and of those that count as idle; NULL where there were none. */
+export const ENERGY_RISE_DT_COLUMN = 'energy_rise_dt_us';
+export const IDLE_DT_COLUMN = 'idle_dt_us';
 
 const KEYS = ['ts', 'node', 'gpu', 'job_id', 'owners'] as const;
 /** Flushes come every 5 s: a minute is complete a flush and a little after its end. */
@@ -100,8 +105,26 @@ export function minuteColumns(fields: readonly Field[]): readonly ViewColumn[] {
     { name: 'row_count', expression: 'count()' },
     { name: 'dt_us', expression: 'sum("dt_us")' },
     ...fields.flatMap(fieldColumns),
-    ...(hasEnergy ? [{ name: ENERGY_RISE_COLUMN, expression: `sum(${quoteName(ENERGY_RISE_COLUMN)})` }] : []),
+    ...(hasEnergy ? energyColumns() : []),
+    ...idleColumns(fields),
   ];
+}
+
+/** Sum of the rises, and the time over which they were known. */
+function energyColumns(): readonly ViewColumn[] {
+  const x = quoteName(ENERGY_RISE_COLUMN);
+  return [
+    { name: ENERGY_RISE_COLUMN, expression: `sum(${x})` },
+    { name: ENERGY_RISE_DT_COLUMN, expression: `sum(CASE WHEN ${x} IS NOT NULL THEN "dt_us" END)` },
+  ];
+}
+
+/** Time in which the device was idle: a mean cannot tell half the time at full load from all the time at half. */
+function idleColumns(fields: readonly Field[]): readonly ViewColumn[] {
+  const activity = fields.find((field) => field.id === SM_ACTIVE_FIELD_ID);
+  if (activity === undefined) return [];
+  const isIdle = `${quoteName(activity.column)} < ${IDLE_SM_RATIO}`;
+  return [{ name: IDLE_DT_COLUMN, expression: `sum(CASE WHEN ${isIdle} THEN "dt_us" END)` }];
 }
 
 /**
