@@ -1,5 +1,5 @@
 import type { JobRecord } from '../job-fact.ts';
-import type { ShapeName } from './shape.ts';
+import type { ShapeName } from './shape-catalogue.ts';
 
 /**
  * What is to happen, in microseconds since the plan's origin: whole in itself, without any clock. A plan with a finite

@@ -1,7 +1,8 @@
 import type { Device } from '../device.ts';
 import type { Fault, Plan, PlannedJob } from './plan.ts';
 import { createRandom, type Random } from './random.ts';
-import { MINUTE_US, SECOND_US, SHAPE_NAMES } from './shape.ts';
+import { MINUTE_US, SECOND_US } from './shape.ts';
+import { SHAPE_NAMES } from './shape-catalogue.ts';
 
 /** 2025-01-01T00:00:00Z: a steady scenario counts its cycles, and with them its job ids and joules, from here. */
 const ORIGIN_US = 1_735_689_600_000_000;
@@ -39,7 +40,7 @@ function packNode(devices: readonly number[], random: Random): PlannedJob[] {
   const jobs: PlannedJob[] = [];
   const freeUs = devices.map(() => Math.round(random.between(0, 90) * SECOND_US));
   for (;;) {
-    const wanted = Math.min(devices.length, random.pick([1, 1, 1, 2, 2, 4, 8]));
+    const wanted = Math.min(devices.length, random.pick([1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 8]));
     const order = [...freeUs.keys()].sort((a, b) => freeUs[a]! - freeUs[b]! || a - b).slice(0, wanted);
     const idleUs = random.below(3) === 0 ? 0 : Math.round(random.between(0, 120) * SECOND_US);
     const startUs = Math.max(...order.map((slot) => freeUs[slot]!)) + idleUs;

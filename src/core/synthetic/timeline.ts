@@ -1,5 +1,6 @@
 import { activityPart, type Fault, type Plan } from './plan.ts';
-import { joulesUntil, makeShape, prepareShape, type PreparedShape } from './shape.ts';
+import { joulesUntil, prepareShape, type PreparedShape } from './shape.ts';
+import { makeShape } from './shape-catalogue.ts';
 import { createRandom } from './random.ts';
 
 /** What one job does to one device during a segment. */
