@@ -1,4 +1,5 @@
 import { assert } from './assert.ts';
+import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 
 /**
  * Fixed-capacity columnar memory of ticks, one per lane, shared between the sampling worker (the one producer) and the
@@ -41,32 +42,17 @@ export interface TickRange {
   readonly to: number;
 }
 
-export interface DropEpisode {
-  readonly ticks: number;
-  readonly rows: number;
-  /** Times of the first and the last dropped tick, epoch µs. */
-  readonly firstUs: number;
-  readonly lastUs: number;
-}
-
 /** A gap longer than this many intervals is not filled: dt is 0 (DESIGN §1). */
 const GAP_INTERVALS = 2.5;
 /** How long the producer waits for a consumer that is encoding from a full ring. Encoding a batch takes milliseconds. */
 const PRODUCER_PATIENCE_MS = 50;
+const PRODUCER_ATTEMPTS = 10;
 
 const HEAD = 0;
 const TAIL = 1;
 const IN_FLIGHT_END = 2;
 const LOCK = 3;
 const CONTROL_WORDS = 4;
-
-const SAMPLED_ROWS = 0;
-const DROPPED_ROWS = 1;
-const EPISODE_TICKS = 2;
-const EPISODE_ROWS = 3;
-const EPISODE_FIRST_US = 4;
-const EPISODE_LAST_US = 5;
-const TALLIES = 6;
 
 export class Ring implements TickWriter {
   readonly shape: RingShape;
@@ -80,7 +66,7 @@ export class Ring implements TickWriter {
   /** One array per lane field, each per row; NaN is a blank. */
   readonly columns: readonly Float64Array[];
   readonly #control: Int32Array;
-  readonly #tallies: Float64Array;
+  readonly #tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;
   readonly #lastTsUs: Float64Array;
@@ -96,7 +82,7 @@ export class Ring implements TickWriter {
     this.shape = shape;
     const rows = shape.capacityTicks * shape.deviceCount;
     const words = Math.ceil((CONTROL_WORDS + shape.capacityTicks) / 2);
-    const doubles = words + TALLIES + 2 * shape.deviceCount + (3 + shape.columnCount) * rows;
+    const doubles = words + TALLY_NUMBERS + 2 * shape.deviceCount + (3 + shape.columnCount) * rows;
     this.memory = memory ?? new SharedArrayBuffer(doubles * 8);
     assert(this.memory.byteLength === doubles * 8, 'ring memory does not fit its shape');
     this.#control = new Int32Array(this.memory, 0, CONTROL_WORDS);
@@ -107,7 +93,7 @@ export class Ring implements TickWriter {
       offset += length * 8;
       return view;
     };
-    this.#tallies = take(TALLIES);
+    this.#tally = new RingTally(take(TALLY_NUMBERS));
     this.#lastTsUs = take(shape.deviceCount);
     this.#lastEnergy = take(shape.deviceCount);
     this.tsUs = take(rows);
@@ -164,14 +150,14 @@ export class Ring implements TickWriter {
     if (rows === 0) return;
     const head = this.#count(HEAD);
     this.#rowCounts[head % capacityTicks] = rows;
-    this.#tallies[SAMPLED_ROWS]! += rows;
+    this.#tally.sample(rows);
     Atomics.store(this.#control, HEAD, head + 1);
   }
 
   /** Counts a tick of `rows` rows that `reserve` could not store: it was sampled, and it is dropped. */
   refuseTick(rows: number, tsUs: number): void {
-    this.#tallies[SAMPLED_ROWS]! += rows;
-    this.#noteDrop(rows, tsUs);
+    this.#tally.sample(rows);
+    this.#tally.drop(rows, tsUs);
   }
 
   next(): boolean {
@@ -190,8 +176,10 @@ export class Ring implements TickWriter {
 
   /** For a virtual clock, which can wait: blocks until the consumer has released a tick or the time is over. */
   waitForSpace(timeoutMs: number): boolean {
-    if (this.hasSpace()) return true;
-    Atomics.wait(this.#control, TAIL, this.#count(TAIL), timeoutMs);
+    // The tail is read first: a release after that makes the wait return at once instead of being missed.
+    const tail = this.#count(TAIL);
+    if (this.#count(HEAD) - tail < this.shape.capacityTicks) return true;
+    Atomics.wait(this.#control, TAIL, tail, timeoutMs);
     return this.hasSpace();
   }
 
@@ -203,11 +191,11 @@ export class Ring implements TickWriter {
   }
 
   get sampledRows(): number {
-    return this.#tallies[SAMPLED_ROWS]!;
+    return this.#tally.sampledRows;
   }
 
   get droppedRows(): number {
-    return this.#tallies[DROPPED_ROWS]!;
+    return this.#tally.droppedRows;
   }
 
   /** First row of a tick in the column arrays. */
@@ -239,8 +227,9 @@ export class Ring implements TickWriter {
 
   /** The store has everything before `toTick`: those slots are free. */
   release(toTick: number): void {
-    this.#lock();
+    // Only the consumer moves this bound, so it needs no lock; and an assertion must not leave the ring locked.
     assert(toTick <= this.#count(IN_FLIGHT_END), 'release of ticks that were never in flight');
+    this.#lock();
     if (toTick > this.#count(TAIL)) {
       Atomics.store(this.#control, TAIL, toTick);
       Atomics.notify(this.#control, TAIL);
@@ -252,17 +241,7 @@ export class Ring implements TickWriter {
   takeDropEpisode(): DropEpisode | undefined {
     this.#lock();
     try {
-      const t = this.#tallies;
-      if (t[EPISODE_TICKS] === 0) return undefined;
-      const episode = {
-        ticks: t[EPISODE_TICKS]!,
-        rows: t[EPISODE_ROWS]!,
-        firstUs: t[EPISODE_FIRST_US]!,
-        lastUs: t[EPISODE_LAST_US]!,
-      };
-      t[EPISODE_TICKS] = 0;
-      t[EPISODE_ROWS] = 0;
-      return episode;
+      return this.#tally.takeEpisode();
     } finally {
       this.#unlock();
     }
@@ -286,24 +265,14 @@ export class Ring implements TickWriter {
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {
-    if (!this.#tryLock() && (Atomics.wait(this.#control, LOCK, 1, PRODUCER_PATIENCE_MS), !this.#tryLock()))
-      return false;
+    if (!this.#lockPatiently()) return false;
     const tail = this.#count(TAIL);
     if (this.#count(HEAD) - tail >= this.shape.capacityTicks) {
-      if (tail >= this.#count(IN_FLIGHT_END)) this.#noteDrop(this.rowCountOf(tail), this.#timeOf(tail));
+      if (tail >= this.#count(IN_FLIGHT_END)) this.#tally.drop(this.rowCountOf(tail), this.#timeOf(tail));
       Atomics.store(this.#control, TAIL, tail + 1);
     }
     this.#unlock();
     return true;
-  }
-
-  #noteDrop(rows: number, tsUs: number): void {
-    const t = this.#tallies;
-    if (t[EPISODE_TICKS] === 0) t[EPISODE_FIRST_US] = tsUs;
-    t[EPISODE_LAST_US] = tsUs;
-    t[EPISODE_TICKS]! += 1;
-    t[EPISODE_ROWS]! += rows;
-    t[DROPPED_ROWS]! += rows;
   }
 
   #timeOf(tick: number): number {
@@ -316,6 +285,15 @@ export class Ring implements TickWriter {
 
   #count(word: number): number {
     return Atomics.load(this.#control, word);
+  }
+
+  #lockPatiently(): boolean {
+    for (let attempt = 0; attempt < PRODUCER_ATTEMPTS; attempt += 1) {
+      if (this.#tryLock()) return true;
+      // Returns at once when the lock has just been let go, so one attempt would lose against a busy consumer.
+      Atomics.wait(this.#control, LOCK, 1, PRODUCER_PATIENCE_MS / PRODUCER_ATTEMPTS);
+    }
+    return this.#tryLock();
   }
 
   #tryLock(): boolean {

@@ -1,0 +1,64 @@
+/** What was lost between two looks of the consumer. */
+export interface DropEpisode {
+  readonly ticks: number;
+  readonly rows: number;
+  /** Times of the first and the last dropped tick, epoch µs. */
+  readonly firstUs: number;
+  readonly lastUs: number;
+}
+
+const SAMPLED_ROWS = 0;
+const DROPPED_ROWS = 1;
+const DROPPED_TICKS = 2;
+const EPISODE_FIRST_US = 3;
+const EPISODE_LAST_US = 4;
+const TOLD_ROWS = 5;
+const TOLD_TICKS = 6;
+/** Shared numbers that a tally needs. */
+export const TALLY_NUMBERS = 7;
+
+/**
+ * The counts of a ring, in memory that both threads see. The producer only counts up, the consumer notes how far it has
+ * told: so a tick that is refused while the consumer holds the ring's lock is counted none the less.
+ */
+export class RingTally {
+  readonly #numbers: Float64Array;
+
+  constructor(numbers: Float64Array) {
+    this.#numbers = numbers;
+  }
+
+  /** Rows that were sampled, whatever became of them. */
+  get sampledRows(): number {
+    return this.#numbers[SAMPLED_ROWS]!;
+  }
+
+  get droppedRows(): number {
+    return this.#numbers[DROPPED_ROWS]!;
+  }
+
+  /** Producer. */
+  sample(rows: number): void {
+    this.#numbers[SAMPLED_ROWS]! += rows;
+  }
+
+  /** Producer. */
+  drop(rows: number, tsUs: number): void {
+    const n = this.#numbers;
+    if (n[DROPPED_TICKS] === n[TOLD_TICKS]) n[EPISODE_FIRST_US] = tsUs;
+    n[EPISODE_LAST_US] = tsUs;
+    n[DROPPED_ROWS]! += rows;
+    n[DROPPED_TICKS]! += 1;
+  }
+
+  /** Consumer: what was dropped since the last call; undefined when nothing was. */
+  takeEpisode(): DropEpisode | undefined {
+    const n = this.#numbers;
+    const ticks = n[DROPPED_TICKS]! - n[TOLD_TICKS]!;
+    const rows = n[DROPPED_ROWS]! - n[TOLD_ROWS]!;
+    if (ticks === 0) return undefined;
+    n[TOLD_TICKS]! += ticks;
+    n[TOLD_ROWS]! += rows;
+    return { ticks, rows, firstUs: n[EPISODE_FIRST_US]!, lastUs: n[EPISODE_LAST_US]! };
+  }
+}
