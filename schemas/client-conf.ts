@@ -2,6 +2,8 @@ import { SenderOptions } from '@questdb/nodejs-client';
 import { messageOf, OperatingError } from '../src/core/errors.ts';
 import { nearestWords } from './nearest.ts';
 
+export { maskClientConf } from './mask-client-conf.ts';
+
 /** What a configuration string of the official QuestDB client says about reaching the server. */
 export interface ClientConf {
   readonly protocol: 'http' | 'https';
@@ -36,8 +38,6 @@ const KEYS = [
   'auto_flush_rows',
   'auto_flush_interval',
 ];
-
-const SECRET_KEYS: readonly string[] = ['password', 'token', 'token_x', 'token_y', 'tls_roots_password'];
 
 /** The official client cuts `addr` at its first colon, so an IPv6 address is taken out before it sees the string. */
 const IPV6_ADDR = /(::|;)addr=\[([0-9A-Fa-f:.]+)\]/;
@@ -117,17 +117,4 @@ function refusal(problem: string, hints: readonly string[]): OperatingError {
     exit: 'config',
     hints,
   });
-}
-
-/** The string with its passwords and tokens replaced by `***`, to be shown to people. Works on malformed strings too. */
-export function maskClientConf(text: string): string {
-  const start = /^\s*(https?|tcps?)::/.exec(text)?.[0].length ?? 0;
-  // ";;" is a semicolon inside a value.
-  const settings = text.slice(start).match(/(?:;;|[^;])+/g) ?? [];
-  const shown = settings.map((setting) => {
-    const key = setting.slice(0, Math.max(0, setting.indexOf('=')));
-    const isHarmless = KEYS.includes(key) && !SECRET_KEYS.includes(key) && !setting.includes('@');
-    return isHarmless ? setting : `${KEYS.includes(key) || SECRET_KEYS.includes(key) ? `${key}=` : ''}***`;
-  });
-  return `${text.slice(0, start)}${shown.map((setting) => `${setting};`).join('')}`;
 }

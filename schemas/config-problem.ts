@@ -84,15 +84,21 @@ function sentenceOf(issue: z.core.$ZodIssue, value: unknown): string {
   const came = Array.isArray(value) ? `came ${value.length}` : `came ${shownValue(value)}`;
   if (issue.code === 'invalid_type')
     return `expected ${TYPE_WORDS[issue.expected] ?? issue.expected}, came ${shownValue(value)}`;
-  if (issue.code === 'invalid_value') return `expected ${issue.values.map(String).join(' or ')}, ${came}`;
+  if (issue.code === 'invalid_value') return `expected ${oneOf(issue.values.map(String))}, ${came}`;
   if (issue.code === 'too_small') return `expected at least ${issue.minimum}, ${came}`;
   if (issue.code === 'too_big') return `expected at most ${issue.maximum}, ${came}`;
   return issue.message;
 }
 
+/** `a, b or c`. */
+function oneOf(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}
+
 const TYPE_WORDS: Readonly<Record<string, string>> = {
   string: 'text',
-  number: 'a number',
+  // Every number of the configuration is a whole one.
+  number: 'a whole number',
   int: 'a whole number',
   boolean: 'true or false',
   object: 'a map of keys',

@@ -1,24 +1,55 @@
 import { distance } from 'fastest-levenshtein';
 import { FIELD_CATALOGUE } from '../src/core/field-catalogue.ts';
 
+/** A word that differs in more than two fifths of its letters is another word. */
+const DIFFERING_SHARE_MAX = 0.4;
+
 /** Up to `count` of the `known` words that are close enough to `word` to have been meant, nearest first. */
 export function nearestWords(word: string, known: readonly string[], count: number): string[] {
-  const wanted = word.toLowerCase();
-  // A word that differs in more than two fifths of its letters is another word.
-  const distanceMax = Math.max(2, Math.floor(wanted.length * 0.4));
-  return known
-    .map((candidate) => ({ candidate, steps: distance(wanted, candidate.toLowerCase()) }))
-    .filter(({ steps }) => steps <= distanceMax)
-    .sort((a, b) => a.steps - b.steps)
-    .slice(0, count)
-    .map(({ candidate }) => candidate);
+  return nearestSpellings(
+    word,
+    known.map((shown) => ({ shown, spellings: [shown] })),
+    count,
+  );
 }
 
-/** Names of fields (columns for lower-case words, DCGM names otherwise) that are near to a misspelt one. */
+interface Candidate {
+  readonly shown: string;
+  /** What people may have written when they meant it. */
+  readonly spellings: readonly string[];
+}
+
+function nearestSpellings(word: string, candidates: readonly Candidate[], count: number): string[] {
+  const wanted = bare(word);
+  const stepsMax = Math.max(2, Math.floor(wanted.length * DIFFERING_SHARE_MAX));
+  return candidates
+    .map(({ shown, spellings }) => ({
+      shown,
+      steps: Math.min(...spellings.map((text) => distance(wanted, bare(text)))),
+    }))
+    .filter(({ steps }) => steps <= stepsMax)
+    .sort((a, b) => a.steps - b.steps)
+    .slice(0, count)
+    .map(({ shown }) => shown);
+}
+
+function bare(text: string): string {
+  return text.toLowerCase().replaceAll('_', '');
+}
+
+/**
+ * Names of fields that are near to a misspelt one: columns for a lower-case word, DCGM names otherwise. People leave out
+ * the unit of a column and the prefix of a name.
+ */
 export function nearestFieldNames(name: string): string[] {
-  const isColumn = name === name.toLowerCase();
-  const known = FIELD_CATALOGUE.flatMap((field) =>
-    isColumn ? [field.column] : [field.name, ...field.aliases],
+  const isColumn = name === name.toLowerCase() && !name.startsWith('dcgm_');
+  const candidates = FIELD_CATALOGUE.flatMap(({ name: classic, aliases, column, unit }): Candidate[] =>
+    isColumn
+      ? [{ shown: column, spellings: [column, column.replace(`_${unit}`, '')] }]
+      : [classic, ...aliases].map((shown) => ({
+          shown,
+          spellings: [shown, shown.replace(/^DCGM_FI_(DEV_|PROF_)?/, '')],
+        })),
   );
-  return nearestWords(name, known, 3);
+  return nearestSpellings(name, candidates, 3);
 }
