@@ -8,7 +8,7 @@ import { OperatingError } from '../core/errors.ts';
 import { clientConfOf, httpUrlOf, pingIdentity } from '../store/questdb-ping.ts';
 import { endProcess } from '../store/questdb-process.ts';
 import { startServer } from '../store/questdb-server.ts';
-import { readLiveState, removeState } from '../store/questdb-state.ts';
+import { readLiveState, removeRun } from '../store/questdb-state.ts';
 import { startStep } from './progress.ts';
 
 const EXAMPLES = `
@@ -118,7 +118,7 @@ async function stop(flags: Flags): Promise<void> {
   if (state !== undefined) {
     const step = startStep(`stopping QuestDB (pid ${state.pid})`);
     await endProcess(state.pid, state.processStartTicks);
-    await removeState(dataDir, state.pid);
+    await removeRun(dataDir, state.identity);
     step.done(`QuestDB stopped; its data stay in ${shortPath(dataDir)}`);
   } else if (flags.json !== true) {
     process.stdout.write(`no QuestDB server runs on ${shortPath(dataDir)}\n`);

@@ -2,7 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -16,15 +16,15 @@ import { ensureJar, QUESTDB_VERSION } from './questdb-jar.ts';
 import { clientConfOf, httpUrlOf, pingIdentity } from './questdb-ping.ts';
 import { endProcess, spawnServer, type ServerLife } from './questdb-process.ts';
 import { javaArguments, serverEnvironment, writeSettings } from './questdb-settings.ts';
-import { claimState, readLiveState, removeState, statePath } from './questdb-state.ts';
+import { readLiveState, removeDeadRuns, removeRun, runDirectory, writeState } from './questdb-state.ts';
 
 /** 3 s on an idle machine; a loaded one may take ten times as long. */
 const READY_TIMEOUT_MS = 90_000;
 const READY_POLL_MS = 50;
 /** A port may be taken between our look and the server's. */
 const START_ATTEMPTS_MAX = 3;
-/** An empty server needs 30 MB; with less than this a first table would already fail. */
-const DATA_FREE_BYTES_MIN = 256 * 1024 * 1024;
+/** While it runs, a server sets aside some 100 MB of disk for the tables of its own, and as much for each of ours. */
+const DATA_FREE_BYTES_MIN = 512 * 1024 * 1024;
 const LOG_TAIL_LINES = 8;
 
 export interface StartRequest {
@@ -85,7 +85,7 @@ function inUseError(dataDir: string, live: QuestdbState): OperatingError {
   return new OperatingError(`a QuestDB server (pid ${live.pid}) already serves ${dataDir}${whose}`, {
     code: 'questdb.data_in_use',
     exit: 'unavailable',
-    where: statePath(dataDir),
+    where: dataDir,
     hints: [
       `use it: QDB_CLIENT_CONF="${clientConfOf(live.ports)}"`,
       `or stop it: gpuledger questdb stop --data ${dataDir}`,
@@ -96,7 +96,7 @@ function inUseError(dataDir: string, live: QuestdbState): OperatingError {
 
 async function prepareDataDir(dataDir: string): Promise<void> {
   try {
-    for (const name of ['conf', 'log', 'tmp']) await mkdir(join(dataDir, name), { recursive: true });
+    for (const name of ['conf', 'log', 'run']) await mkdir(join(dataDir, name), { recursive: true });
     await writeSettings(dataDir);
   } catch (error) {
     throw new OperatingError(`cannot write in the data directory: ${messageOf(error)}`, {
@@ -118,7 +118,7 @@ async function startOnce(
   life: ServerLife,
 ): Promise<RunningServer> {
   const identity = `gpuledger-${randomUUID()}`;
-  const temporaryDir = join(dataDir, 'tmp', identity);
+  const temporaryDir = runDirectory(dataDir, identity);
   await mkdir(temporaryDir);
   // One file a start and server: two that start at a time must not write into each other's.
   const outputPath = join(temporaryDir, 'output.log');
@@ -133,14 +133,12 @@ async function startOnce(
   const { pid } = child;
   const startTicks = pid === undefined ? undefined : processStartTicks(pid);
   const stop = async (): Promise<void> => {
-    if (pid !== undefined && startTicks !== undefined) {
-      await endProcess(pid, startTicks);
-      await removeState(dataDir, pid);
-    }
-    await rm(temporaryDir, { recursive: true, force: true });
+    if (pid !== undefined && startTicks !== undefined) await endProcess(pid, startTicks);
+    await removeRun(dataDir, identity);
   };
   const started = async (): Promise<RunningServer> => {
-    if (pid === undefined || startTicks === undefined) throw new Error('it ended at once');
+    if (pid === undefined) return await spawnFailure;
+    if (startTicks === undefined) throw new Error('it ended at once');
     const state: QuestdbState = {
       format: 1,
       pid,
@@ -153,9 +151,8 @@ async function startOnce(
       startedAt: new Date().toISOString(),
     };
     // Before it is ready, so that a background server can be found and stopped if we are interrupted now.
-    if (!(await claimState(dataDir, state)))
-      throw inUseError(dataDir, (await readLiveState(dataDir)) ?? state);
-    await removeLeftovers(dataDir, identity);
+    await writeState(dataDir, state);
+    await removeDeadRuns(dataDir);
     await waitUntilReady(child, ports, identity);
     const { javaMajor, version } = state;
     return {
@@ -172,16 +169,11 @@ async function startOnce(
   try {
     return await Promise.race([started(), spawnFailure]);
   } catch (error) {
-    const told = error instanceof OperatingError ? error : await startError(error, dataDir, outputPath);
+    const told = await startError(error, dataDir, outputPath);
     await stop();
-    throw told;
-  }
-}
-
-/** The temporary directories of servers that were killed. The state file is ours, so nobody uses them. */
-async function removeLeftovers(dataDir: string, ours: string): Promise<void> {
-  for (const name of await readdir(join(dataDir, 'tmp'))) {
-    if (name !== ours) await rm(join(dataDir, 'tmp', name), { recursive: true, force: true });
+    // Of two starts at a time, QuestDB's lock lets one through.
+    const winner = await readLiveState(dataDir);
+    throw winner === undefined ? told : inUseError(dataDir, winner);
   }
 }
 

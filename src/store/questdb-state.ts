@@ -1,61 +1,71 @@
-/** The state file in a data directory: which process serves it, and where. */
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+/**
+ * Which process serves a data directory, and where. Each start writes a file of its own, `DIR/run/IDENTITY/server.json`,
+ * so two starts at a time cannot overwrite each other; QuestDB's own lock lets one of them live.
+ */
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { questdbStateSchema, type QuestdbState } from '../../schemas/questdb-state.ts';
 import { processStartTicks } from './process-identity.ts';
 
-export function statePath(dataDir: string): string {
-  return join(dataDir, 'gpuledger-questdb.json');
+const STATE_FILE = 'server.json';
+
+/** Where a server keeps what it needs while it lives: its state file, its temporary files, what it prints. */
+export function runDirectory(dataDir: string, identity: string): string {
+  return join(dataDir, 'run', identity);
 }
 
-/**
- * Puts the state file in place unless a live server has one there.
- * @returns false when another server came first.
- */
-export async function claimState(dataDir: string, state: QuestdbState): Promise<boolean> {
-  if ((await readLiveState(dataDir)) !== undefined) return false;
-  const path = statePath(dataDir);
-  const written = `${path}.${state.pid}`;
-  await writeFile(written, `${JSON.stringify(state, undefined, 2)}\n`);
-  await rm(path, { force: true });
-  try {
-    // Unlike a rename, a link fails when the name is there: of two starts at a time one gets it.
-    await link(written, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await rm(written, { force: true });
-  }
+export async function writeState(dataDir: string, state: QuestdbState): Promise<void> {
+  const path = join(runDirectory(dataDir, state.identity), STATE_FILE);
+  await writeFile(`${path}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
+  await rename(`${path}.new`, path);
 }
 
-/** The server of this data directory, if it is still the very process that the state file names; else undefined. */
+/** The server of this data directory, if it is still the very process that its state file names; else undefined. */
 export async function readLiveState(dataDir: string): Promise<QuestdbState | undefined> {
-  let text: string;
+  for (const identity of await identitiesIn(dataDir)) {
+    const state = await readState(dataDir, identity);
+    if (state !== undefined && isAlive(state)) return state;
+  }
+  return undefined;
+}
+
+/** Removes what a server has kept in its run directory. */
+export async function removeRun(dataDir: string, identity: string): Promise<void> {
+  await rm(runDirectory(dataDir, identity), { recursive: true, force: true });
+}
+
+/** Removes the run directories of servers that were killed. */
+export async function removeDeadRuns(dataDir: string): Promise<void> {
+  for (const identity of await identitiesIn(dataDir)) {
+    const state = await readState(dataDir, identity);
+    // Without a state file it may be a start that has not come to write it.
+    if (state !== undefined && !isAlive(state)) await removeRun(dataDir, identity);
+  }
+}
+
+function isAlive(state: QuestdbState): boolean {
+  return processStartTicks(state.pid) === state.processStartTicks;
+}
+
+async function identitiesIn(dataDir: string): Promise<string[]> {
   try {
-    text = await readFile(statePath(dataDir), 'utf8');
+    return await readdir(join(dataDir, 'run'));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return []; // nothing was ever started here
     throw error;
   }
-  const parsed = questdbStateSchema.safeParse(parseJson(text));
-  // A file that we cannot read was left by a crash or by another version of ours. It names nobody whom we could trust.
-  if (!parsed.success) return undefined;
-  return processStartTicks(parsed.data.pid) === parsed.data.processStartTicks ? parsed.data : undefined;
 }
 
-function parseJson(text: string): unknown {
+/** Undefined when there is no file, or one that we cannot have written: it names nobody whom we could trust. */
+async function readState(dataDir: string, identity: string): Promise<QuestdbState | undefined> {
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // half a file: the caller treats it as absent
+    const text = await readFile(join(runDirectory(dataDir, identity), STATE_FILE), 'utf8');
+    return questdbStateSchema.safeParse(JSON.parse(text)).data;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof SyntaxError || code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
   }
-}
-
-/** Removes the state file, unless it has come to name a live process other than `pid`. */
-export async function removeState(dataDir: string, pid: number): Promise<void> {
-  const live = await readLiveState(dataDir);
-  if (live === undefined || live.pid === pid) await rm(statePath(dataDir), { force: true });
 }

@@ -1,0 +1,88 @@
+/** Runs real processes for tests: to their end, or line by line. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { processStartTicks } from '../../src/store/process-identity.ts';
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+export interface Ended {
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  /** Added to the environment of the tests; undefined removes a variable. */
+  env?: Record<string, string | undefined>;
+}
+
+/** Runs a program to its end. */
+export async function runToEnd(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Ended> {
+  const child = spawn(program, args, {
+    cwd: options.cwd ?? ROOT,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended: Ended = { exitCode: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    ended.stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    ended.stderr += text;
+  });
+  const [exitCode] = (await once(child, 'close')) as [number | null];
+  return { ...ended, exitCode };
+}
+
+/** Runs `gpuledger ARGS` from the sources, on the Node of the tests. */
+export async function runCommand(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  const program = `import { main } from ${JSON.stringify(`${ROOT}src/cli/main.ts`)};
+    process.exitCode = await main(process.argv.slice(1));`;
+  return await runToEnd(process.execPath, ['--input-type=module', '-e', program, '--', ...args], options);
+}
+
+export interface LineProcess {
+  child: ChildProcess;
+  pid: number;
+  /** The next line of its standard output; rejects when it ends before that. */
+  nextLine: () => Promise<string>;
+}
+
+/** Starts a program in a process group of its own and reads what it prints line by line. */
+export function startProcess(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): LineProcess {
+  const child = spawn(program, args, {
+    cwd: options.cwd ?? ROOT,
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  if (child.pid === undefined) throw new Error(`${program} could not be started`);
+  return {
+    child,
+    pid: child.pid,
+    nextLine: async () => {
+      const { value, done } = await lines.next();
+      if (done === true) throw new Error(`${program} ended before it printed another line`);
+      return value;
+    },
+  };
+}
+
+/** Returns when the process is gone; the test's own time limit ends the wait. */
+export async function waitUntilGone(pid: number): Promise<void> {
+  while (processStartTicks(pid) !== undefined) await sleep(20);
+}
