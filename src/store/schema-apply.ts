@@ -11,6 +11,7 @@ import {
   type Table,
 } from '../../schemas/tables.ts';
 import type { QuestDb } from './questdb-http.ts';
+import { waitForVisible } from './rollup-wait.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
 
 /** One thing that was done to the database, or deliberately not done. */
@@ -108,6 +109,8 @@ async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Pr
     await db.exec(`ALTER TABLE ${quoteName(table.name)} SET TTL ${table.ttl ?? '0 DAYS'}`);
     changes.push({ action: 'changed_ttl', object: table.name, detail: table.ttl ?? 'kept for ever' });
   }
+  // An ALTER goes through the log like rows do; a view over a new column can only be made once it is through.
+  if (changes.length > 0) await waitForVisible(db, table.name);
   return changes;
 }
 
