@@ -6,6 +6,7 @@ import type { Device } from '../core/device.ts';
 import type { JobInput } from '../core/job-fact.ts';
 import type { Log } from '../core/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
+import { readBoot } from '../ownership/boot.ts';
 import { createMapDirInput } from '../ownership/map-dir.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
@@ -121,7 +122,7 @@ function sourceSpecOf(config: Config): SourceSpec {
 /** A directory that the user names is believed; without one, synthetic GPUs bring the jobs of their own scenario. */
 function jobInputsOf(config: Config, source: SourceSpec, devices: readonly Device[]): JobInput[] {
   const directory = config.jobs.hpcJobMappingDir;
-  if (directory !== undefined) return [createMapDirInput({ directory, devices })];
+  if (directory !== undefined) return [createMapDirInput({ directory, devices, bootUs: readBoot().timeUs })];
   if (source.name === 'synthetic') return [createSyntheticJobs(createScenario(source.scenario))];
   return [];
 }
