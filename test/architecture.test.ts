@@ -1,0 +1,270 @@
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, posix } from 'node:path';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+
+/**
+ * The levels of the house: a file imports from its own level or a lower one. Read from every import of every file:
+ * static, type-only, re-exported, dynamic, in a type, and the files that workers are started from.
+ */
+
+/** Longest matching prefix wins. */
+const LEVELS: Readonly<Record<string, number>> = {
+  'src/core/': 0,
+  'schemas/': 1,
+  'native/': 1,
+  'src/source/': 2,
+  'src/store/': 2,
+  'src/ownership/': 2,
+  'src/report/': 3,
+  'src/': 3,
+  'jobs/': 4,
+  'src/cli/': 5,
+};
+
+const LINES_MAX = 320;
+/** Written by a generator, as data. */
+const GENERATED = new Set(['src/core/field-catalogue.ts']);
+
+interface Import {
+  /** As written; for a computed one, the source text of the expression. */
+  readonly what: string;
+  readonly isComputed: boolean;
+}
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  readonly tree: ts.SourceFile;
+  readonly imports: readonly Import[];
+}
+
+function levelOf(path: string): number | undefined {
+  const prefix = Object.keys(LEVELS)
+    .filter((one) => path.startsWith(one))
+    .sort((a, b) => b.length - a.length)[0];
+  return prefix === undefined ? undefined : LEVELS[prefix];
+}
+
+function parse(path: string, text: string): SourceFile {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true, ts.ScriptKind.TS);
+  return { path, text, tree, imports: importsOf(tree) };
+}
+
+function importsOf(tree: ts.SourceFile): Import[] {
+  const found: Import[] = [];
+  const note = (expression: ts.Node): void => {
+    found.push(
+      ts.isStringLiteralLike(expression)
+        ? { what: expression.text, isComputed: false }
+        : { what: expression.getText(tree), isComputed: true },
+    );
+  };
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) note(node.moduleSpecifier);
+    else if (ts.isExportDeclaration(node) && node.moduleSpecifier !== undefined) note(node.moduleSpecifier);
+    else if (ts.isImportEqualsDeclaration(node)) note(node.moduleReference);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) note(node.argument.literal);
+    else if (ts.isCallExpression(node) && isLoad(node)) note(node.arguments[0]!);
+    else if (isUrlOfThisFile(node)) note(node.arguments![0]!);
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+}
+
+/** `import(…)`, `require(…)`. */
+function isLoad(node: ts.CallExpression): boolean {
+  const isRequire = ts.isIdentifier(node.expression) && node.expression.text === 'require';
+  return node.arguments.length > 0 && (isRequire || node.expression.kind === ts.SyntaxKind.ImportKeyword);
+}
+
+/** `new URL(…, import.meta.url)`: how workers and data files are named. */
+function isUrlOfThisFile(node: ts.Node): node is ts.NewExpression {
+  return (
+    ts.isNewExpression(node) &&
+    node.expression.getText() === 'URL' &&
+    node.arguments?.[1]?.getText() === 'import.meta.url'
+  );
+}
+
+/** The places where `name` is used as `name.member` (or `name` alone when no member is given). */
+function usesOf(file: SourceFile, name: string, member?: string): number {
+  let uses = 0;
+  const visit = (node: ts.Node): void => {
+    if (
+      ts.isPropertyAccessExpression(node) &&
+      ts.isIdentifier(node.expression) &&
+      node.expression.text === name
+    ) {
+      if (member === undefined || node.name.text === member) uses += 1;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file.tree);
+  return uses;
+}
+
+/** The file in the project that a relative import means; a built ending stands for its source. */
+function targetOf(file: SourceFile, what: string): string {
+  return posix.join(dirname(file.path), what).replace(/\.js$/, '.ts');
+}
+
+const paths = globSync(['src/**/*.ts', 'schemas/**/*.ts', 'native/**/*.ts', 'jobs/**/*.ts']).sort();
+const files = paths.map((path) => parse(path, readFileSync(path, 'utf8')));
+
+/** One line for each file that breaks a rule; the test shows them all at once. */
+function breaches(rule: (file: SourceFile) => readonly string[]): string[] {
+  return files.flatMap((file) => rule(file).map((text) => `${file.path}: ${text}`));
+}
+
+function levelBreaches(file: SourceFile): string[] {
+  const own = levelOf(file.path);
+  if (own === undefined) return ['stands on no level'];
+  return file.imports.flatMap(({ what, isComputed }) => {
+    if (isComputed) return isSiblingFile(what) ? [] : [`imports ${what}, which cannot be checked`];
+    if (!what.startsWith('.')) return [];
+    const target = targetOf(file, what);
+    if (target.startsWith('..')) return [`reaches out of the project: ${what}`];
+    // Files that are no modules (package.json, data) are on no level, and code never comes from outside of one.
+    if (!/\.[cm]?[jt]sx?$/.test(target)) return [];
+    const level = levelOf(target);
+    if (level === undefined) return [`imports ${what}, which is on no level`];
+    return level > own ? [`level ${own} imports ${what} of level ${level}`] : [];
+  });
+}
+
+/** A worker file beside this one, whose ending depends on whether the code has been built: `./name.${ending}`. */
+function isSiblingFile(expression: string): boolean {
+  return /^`\.\/[a-z-]+\.\$\{ending\}`$/.test(expression);
+}
+
+function packagesOf(file: SourceFile): string[] {
+  return file.imports
+    .filter(({ what, isComputed }) => !isComputed && !/^\.|^file:/.test(what))
+    .map(({ what }) => what);
+}
+
+test('there are files to read on every level', () => {
+  const levels = new Set(paths.map(levelOf));
+  expect([...levels].sort()).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+describe('the house', () => {
+  test('imports go down', () => {
+    expect(breaches(levelBreaches)).toEqual([]);
+  });
+
+  test('src/core imports no package and nothing of node', () => {
+    const inCore = (file: SourceFile): string[] =>
+      file.path.startsWith('src/core/') ? packagesOf(file) : [];
+    expect(breaches(inCore)).toEqual([]);
+  });
+
+  test('src/core has no clock, no randomness and no environment', () => {
+    const inCore = (file: SourceFile): string[] => {
+      if (!file.path.startsWith('src/core/')) return [];
+      const forbidden = [
+        ['Date', 'now'],
+        ['performance'],
+        ['Math', 'random'],
+        ['crypto'],
+        ['process'],
+        ['globalThis'],
+      ] as const;
+      const used = forbidden
+        .filter(([name, member]) => usesOf(file, name, member) > 0)
+        .map((one) => one.join('.'));
+      return /\bnew Date\(\)/.test(file.text) ? [...used, 'new Date()'] : used;
+    };
+    expect(breaches(inCore)).toEqual([]);
+  });
+
+  test('koffi is known in native/ only', () => {
+    const outside = (file: SourceFile): string[] =>
+      file.path.startsWith('native/') ? [] : packagesOf(file).filter((name) => /^koffi(\/|$)/.test(name));
+    expect(breaches(outside)).toEqual([]);
+  });
+
+  test('only src/cli ends the process, hears signals and prints', () => {
+    const outside = (file: SourceFile): string[] => {
+      if (file.path.startsWith('src/cli/')) return [];
+      const forbidden = [
+        ['process', 'exit'],
+        ['process', 'exitCode'],
+        ['process', 'on'],
+        ['process', 'once'],
+        ['process', 'stdout'],
+        ['process', 'stderr'],
+        ['console'],
+      ] as const;
+      return forbidden.filter(([name, member]) => usesOf(file, name, member) > 0).map((one) => one.join('.'));
+    };
+    expect(breaches(outside)).toEqual([]);
+  });
+
+  test('packages are declared, and development tools are not used at run time', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      dependencies: Record<string, string>;
+    };
+    const undeclared = (file: SourceFile): string[] =>
+      packagesOf(file)
+        .filter((name) => !name.startsWith('node:'))
+        .filter(
+          (name) => !(name.split('/', name.startsWith('@') ? 2 : 1).join('/') in manifest.dependencies),
+        );
+    expect(breaches(undeclared)).toEqual([]);
+  });
+
+  test('a file has one subject: it is short, named for a thing, and no list of re-exports', () => {
+    const sizes = breaches(({ path, text }) => {
+      const lines = text.split('\n').length - 1;
+      return lines > LINES_MAX && !GENERATED.has(path) ? [`${lines} lines`] : [];
+    });
+    const names = breaches(({ path }) =>
+      /(^|\/)(utils?|helpers?|common|misc|types|constants?|index)\.ts$/.test(path)
+        ? ['is named for nothing']
+        : [],
+    );
+    const barrels = breaches(({ tree }) =>
+      tree.statements.every(isPassedOn) ? ['only passes things on'] : [],
+    );
+    expect([...sizes, ...names, ...barrels]).toEqual([]);
+  });
+});
+
+function isPassedOn(statement: ts.Statement): boolean {
+  return ts.isImportDeclaration(statement) || ts.isExportDeclaration(statement);
+}
+
+describe('this test reads', () => {
+  const seen = (text: string): readonly string[] =>
+    parse('src/core/x.ts', text).imports.map(({ what }) => what);
+
+  test.each([
+    ["import { a } from '../store/a.ts';", '../store/a.ts'],
+    ["import type { A } from '../store/a.ts';", '../store/a.ts'],
+    ["import '../store/a.ts';", '../store/a.ts'],
+    ["export { a } from '../store/a.ts';", '../store/a.ts'],
+    ["export * from '../store/a.ts';", '../store/a.ts'],
+    ["const a = await import('../store/a.ts');", '../store/a.ts'],
+    ["type A = import('../store/a.ts').A;", '../store/a.ts'],
+    ["const a = require('../store/a.ts');", '../store/a.ts'],
+    ["new Worker(new URL('../store/a.ts', import.meta.url));", '../store/a.ts'],
+    ['const a = await import(`../${folder}/a.ts`);', '`../${folder}/a.ts`'],
+  ])('%s', (text, what) => {
+    expect(seen(text)).toEqual([what]);
+    expect(levelBreaches(parse('src/core/x.ts', text))).toHaveLength(1);
+  });
+
+  test('and lets what goes down or stays on its level pass', () => {
+    expect(
+      levelBreaches(parse('src/store/x.ts', "import '../core/a.ts'; import './b.ts'; import 'node:fs';")),
+    ).toEqual([]);
+    expect(
+      levelBreaches(parse('src/cli/x.ts', "import '../../jobs/a.ts'; import '../collector.ts';")),
+    ).toEqual([]);
+    expect(levelBreaches(parse('src/collector.ts', "import '../jobs/a.ts';"))).toHaveLength(1);
+    expect(levelBreaches(parse('native/x.ts', "import '../src/source/a.ts';"))).toHaveLength(1);
+  });
+});
