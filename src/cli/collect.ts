@@ -1,7 +1,7 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../schemas/duration.ts';
 import type { LaneAccount } from '../collector.ts';
-import { OperatingError } from '../core/errors.ts';
+import { messageOf, OperatingError } from '../core/errors.ts';
 import { startCollection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
@@ -19,11 +19,11 @@ Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 7
 export function command(): Command {
   const collect = new Command('collect')
     .description('Sample for a while, write everything, exit.')
-    .requiredOption('--for <duration>', 'how long to sample: 30s, 10m, 1h')
+    .requiredOption('--for <duration>', 'how long to sample: 30s, 10m, 1h', durationArgument)
     .option('--json', 'print the account as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const forMs = parseDurationMs(String(options['for']));
+      const forMs = Number(options['for']);
       const { config } = await configFrom(options);
       const log = createLog(config.log.format, config.log.level);
       const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
@@ -45,6 +45,15 @@ export function command(): Command {
       }
     });
   return addConfigFlags(collect);
+}
+
+/** @throws InvalidArgumentError, which the command line answers with usage (64). */
+function durationArgument(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
 }
 
 /** One line a lane: sampled = acknowledged + held + refused + dropped. */
