@@ -1,4 +1,5 @@
 /** Before the first test: refuses an old Node, and starts the QuestDB that the test files share. */
+import { readFile } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 
 import { startTestQuestdb } from './questdb.ts';
@@ -10,15 +11,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
       `the tests need Node 22.12 or newer and run on ${process.version}: start them with npm test`,
     );
   }
-  // A server that already runs saves 3 s a run while one works on a single file: GPULEDGER_TEST_QUESTDB=127.0.0.1:9000
-  const running = process.env['GPULEDGER_TEST_QUESTDB'];
-  if (running !== undefined) {
-    project.provide('questdbConf', `http::addr=${running};`);
-    project.provide('questdbUrl', `http://${running}`);
-    return () => Promise.resolve();
-  }
+  if (!(await isWanted(project))) return () => Promise.resolve();
   const server = await startTestQuestdb();
   project.provide('questdbConf', server.conf);
   project.provide('questdbUrl', server.httpUrl);
   return server.stop;
+}
+
+/**
+ * Whether a test file of this run asks for the server, by `inject(…)` in the file itself. A run of one pure file takes a
+ * second instead of five. When in doubt the answer is yes: words on the command line that name no file are ignored.
+ */
+async function isWanted(project: TestProject): Promise<boolean> {
+  const words = process.argv.slice(2).filter((word) => !word.startsWith('-') && word !== 'run');
+  const { testFiles } = await project.globTestFiles(words);
+  const contents = await Promise.all(testFiles.map(async (path) => await readFile(path, 'utf8')));
+  return contents.length === 0 || contents.some((content) => content.includes('inject('));
 }
