@@ -165,16 +165,15 @@ function lagOfTable(states: ReadonlyMap<string, WalState>, table: string): strin
 
 function lagOfView(states: ReadonlyMap<string, ViewState>, view: View, endUs: number): string | undefined {
   const state = states.get(view.name);
-  if (state === undefined || state.status === 'invalid') {
-    throw new OperatingError(
-      `rollup ${view.name} ${state === undefined ? 'does not exist' : `is invalid (${state.reason})`}`,
-      {
-        code: 'questdb.view_invalid',
-        exit: 'unavailable',
-        where: view.name,
-        hints: ['build it again: gpuledger schema apply'],
-      },
-    );
+  // `materialized_views()` leaves a view out for a moment after it was made again under its old name.
+  if (state === undefined) return `${view.name} does not exist`;
+  if (state.status === 'invalid') {
+    throw new OperatingError(`rollup ${view.name} is invalid (${state.reason})`, {
+      code: 'questdb.view_invalid',
+      exit: 'unavailable',
+      where: view.name,
+      hints: ['build it again: gpuledger schema apply'],
+    });
   }
   if (state.status !== 'valid' || !state.isLevel) return `${view.name} is being computed`;
   return state.periodEndUs >= lastPeriodEndUs(view, endUs)
