@@ -15,6 +15,8 @@ const DIPS_MIN = 2;
 const DISTANCES_MIN = 2;
 /** Distances from begin to begin that stray further than this from their median are no rhythm. */
 const PERIOD_STRAY_RATIO = 0.2;
+/** A rhythm goes through the whole job: at least this part of the dips that its period promises. */
+const FILL_RATIO_MIN = 0.5;
 /** A job that is low for longer than this part of the time does not dip: it alternates, which the figures show anyway. */
 const DIP_TIME_RATIO_MAX = 0.25;
 /** A job whose usual activity is lower than this has nothing to fall from. */
@@ -41,7 +43,7 @@ export function findDips(steps: readonly ActivityStep[], stepUs: number): Dips |
   const stretches = stretchesOf(low).filter((stretch) => stretch.from > first && stretch.to < last);
   if (stretches.length < DIPS_MIN) return undefined;
   const period = periodOf(stretches.map((stretch) => stretch.from - first));
-  if (period === undefined) return undefined;
+  if (period === undefined || stretches.length < FILL_RATIO_MIN * ((last - first) / period)) return undefined;
   const inside = low.filter((step) => stretches.some(({ from, to }) => step.step >= from && step.step <= to));
   const insideUs = sumOf(inside, (step) => step.dtUs);
   const timeRatio = insideUs / sumOf(steps, (step) => step.dtUs);

@@ -12,6 +12,8 @@ import type { Asked, Cells } from './query-cells.ts';
 export const SERIES_PARTS = 20;
 /** Gaps that are listed one by one; all are counted. */
 const GAPS_LISTED_MAX = 20;
+/** Ticks that wait for a busy machine lengthen the mean step by less than this. */
+const INTERVAL_STRAY_RATIO = 0.2;
 /** A running job is looked at up to its newest sample, as long as that is not older than this. */
 const FRESH_SAMPLE_US = 60e6;
 
@@ -43,10 +45,10 @@ export async function jobFigures(
     window = cutAt(window, asOfUs);
     sums = await sumsOf(db, sources, window);
   }
-  const intervalUs = (sources[0]?.lane.intervalMs ?? 0) * 1000;
+  const intervalUs = observedIntervalUs(sources[0], sums.all);
   const events =
     window.intervals.length === 0 ? [] : await eventsOf(db, window.intervals, window.startUs, window.endUs);
-  const activity = activityColumn(sources);
+  const activity = activityColumn(sources, intervalUs);
   const isSampled = sums.all.samples > 0;
   const gaps = isSampled ? await gapsOf(db, sources[0]!.lane.table, window, intervalUs) : [];
   const dips = isSampled && activity !== undefined ? await rhythmOf(db, activity, window) : undefined;
@@ -89,6 +91,19 @@ function windowOf(jobId: string, { run, startUs, intervals }: JobRun): JobWindow
     endUs: intervals.length === 0 ? startUs : Math.max(...intervals.map((interval) => interval.endUs)),
     intervals,
   };
+}
+
+/**
+ * The lane's interval as the samples show it, where that is not what this configuration says: the collector may have had
+ * another one, and may have been given it on its command line.
+ */
+function observedIntervalUs(source: LaneGauges | undefined, sums: SampleSums): number {
+  const configuredUs = (source?.lane.intervalMs ?? 0) * 1000;
+  if (sums.steps === 0) return configuredUs;
+  const meanUs = sums.sampledUs / sums.steps;
+  return Math.abs(meanUs - configuredUs) <= INTERVAL_STRAY_RATIO * configuredUs
+    ? configuredUs
+    : Math.round(meanUs / 1000) * 1000;
 }
 
 /** What has not been flushed yet is no gap: a running job ends, for now, at its newest sample. */
@@ -242,10 +257,15 @@ function recordFigures(record: Cells | undefined): Partial<JobFigures> {
   return figures;
 }
 
-function activityColumn(sources: readonly LaneGauges[]): ActivityColumn | undefined {
-  for (const { lane, gauges } of sources) {
+function activityColumn(
+  sources: readonly LaneGauges[],
+  primaryIntervalUs: number,
+): ActivityColumn | undefined {
+  for (const source of sources) {
+    const { lane, gauges } = source;
     const column = new Map(gauges).get('smActive');
-    if (column !== undefined) return { table: lane.table, column, intervalUs: lane.intervalMs * 1000 };
+    const intervalUs = source === sources[0] ? primaryIntervalUs : lane.intervalMs * 1000;
+    if (column !== undefined) return { table: lane.table, column, intervalUs };
   }
   return undefined;
 }

@@ -94,9 +94,7 @@ function headLines(figures: JobFigures, width: number): string[] {
   if (figures.sharing === 'stated')
     lines.push('  shares its GPUs: hours and energy are its stated share of them');
   if (figures.sharing === 'equal')
-    lines.push(
-      '  shares its GPUs, and nobody told how: hours and energy are equal parts among the owners of each moment',
-    );
+    lines.push('  shares its GPUs; nobody told how, so hours and energy are equal parts among their owners');
   if (figures.otherRuns.length > 0)
     lines.push(`  run ${figures.run} of this job id; others: ${figures.otherRuns.join(', ')} (--run N)`);
   return lines;

@@ -73,6 +73,7 @@ export async function scanLane(
     `${partSql(window, parts)} AS part`,
     'count() AS samples',
     'sum(s.dt_us) AS dt_us',
+    'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
     `sum(s.dt_us * ${SHARE_SQL}) AS attributed_us`,
     'cast(min(s.ts) AS LONG) AS first_us',
     'cast(max(s.ts) AS LONG) AS last_us',

@@ -13,6 +13,8 @@ export interface GaugeSums {
 /** Sums over any set of a job's samples; additive, so that parts and devices can be added up. */
 export interface SampleSums {
   samples: number;
+  /** Samples that speak for some time. */
+  steps: number;
   sampledUs: number;
   attributedUs: number;
   firstUs: number;
@@ -29,6 +31,7 @@ export interface SampleSums {
 export function emptySums(): SampleSums {
   return {
     samples: 0,
+    steps: 0,
     sampledUs: 0,
     attributedUs: 0,
     firstUs: Infinity,
@@ -52,6 +55,7 @@ export function addRow(
 ): void {
   if (isPrimary) {
     sums.samples += row.number('samples') ?? 0;
+    sums.steps += row.number('steps') ?? 0;
     sums.sampledUs += row.number('dt_us') ?? 0;
     sums.attributedUs += row.number('attributed_us') ?? 0;
     sums.firstUs = Math.min(sums.firstUs, row.number('first_us') ?? Infinity);

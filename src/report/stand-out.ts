@@ -48,7 +48,7 @@ const RULES: Readonly<Record<string, Rule>> = {
         .filter((event) => event.kind === 'xid')
         .map(
           (event) =>
-            `XID ${event.code ?? '?'} on ${deviceName(device)} at ${clockTime(event.tsUs)}: ${event.text}`,
+            `XID ${event.code ?? '?'} on ${deviceName(device)} at ${clockTime(event.tsUs)}: ${event.text.replace(/^XID \d+: /, '')}`,
         ),
     ),
   'out-of-memory': outOfMemory,

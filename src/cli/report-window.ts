@@ -1,0 +1,59 @@
+import { parseDurationMs } from '../../schemas/duration.ts';
+import { OperatingError } from '../core/errors.ts';
+
+/** The flags that say which time a report is about. */
+export interface WindowFlags {
+  readonly since?: string;
+  readonly from?: string;
+  readonly to?: string;
+}
+
+export interface ReportWindow {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+const SINCE_DEFAULT = '7d';
+const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$/;
+
+/**
+ * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself.
+ * @throws OperatingError `report.window` (exit `usage`)
+ */
+export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): ReportWindow {
+  if (since !== undefined && from !== undefined)
+    throw new OperatingError('expected --since or --from, came both', {
+      code: 'report.window',
+      exit: 'usage',
+      hints: ['--since looks back from --to, or from now'],
+    });
+  const toUs = to === undefined ? nowUs : parseTimeUs('--to', to);
+  if (from !== undefined) return { fromUs: parseTimeUs('--from', from), toUs };
+  return { fromUs: toUs - parseSinceMs(since ?? SINCE_DEFAULT) * 1000, toUs };
+}
+
+function parseSinceMs(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    throw new OperatingError(`--since: ${thrown.message}`, {
+      code: 'report.window',
+      exit: 'usage',
+      hints: thrown.hints,
+      cause: thrown,
+    });
+  }
+}
+
+/** Epoch µs of an ISO date or time; without a zone it is UTC, like everything else here. */
+function parseTimeUs(flag: string, text: string): number {
+  const ms = DATE.test(text) ? Date.parse(text.length === 10 || text.endsWith('Z') ? text : `${text}Z`) : NaN;
+  if (Number.isNaN(ms))
+    throw new OperatingError(`${flag}: expected an ISO date or time in UTC, came "${text}"`, {
+      code: 'report.window',
+      exit: 'usage',
+      hints: [`write it like ${flag} 2026-11-21 or ${flag} 2026-11-21T09:00:00Z`],
+    });
+  return ms * 1000;
+}

@@ -1,0 +1,59 @@
+/** Over what the rows of a capacity report are summed. */
+export const CAPACITY_GROUPINGS = ['user', 'account', 'partition', 'node', 'model'] as const;
+export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
+
+/**
+ * What a row stands for: a group of jobs (`group`), time that belongs to a job nobody could name (`unresolved`), the part
+ * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`).
+ */
+export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned';
+
+/** Sums of one row. Times are µs of device time, by share; a row without samples does not exist. */
+export interface CapacitySums {
+  /** Σ dt·share. Over all rows this adds up to Σ dt of all samples. */
+  readonly attributedUs: number;
+  /** Part of it in which the device was idle; undefined where SM activity was not sampled. */
+  readonly idleUs?: number;
+  /** Pooled: Σ SM activity·dt·share / Σ dt·share over the samples that had a value; undefined without any. */
+  readonly smActiveMean?: number;
+  readonly smKnownUs: number;
+  /** Σ rises of the energy counter; undefined where none was known. */
+  readonly counterJoules?: number;
+  readonly counterUs: number;
+  /** Σ power·dt, the check and the fallback. */
+  readonly powerJoules?: number;
+  readonly powerUs: number;
+}
+
+export interface CapacityRow extends CapacitySums {
+  readonly kind: CapacityKind;
+  /** Name of the group; undefined where `jobs` or the inventory does not tell it, and for the other kinds. */
+  readonly name?: string;
+  /** Distinct job ids that owned a device of the group in the window. */
+  readonly jobs: number;
+}
+
+/** Everything that `gpuledger report capacity` shows; times are epoch µs. */
+export interface CapacityFigures {
+  readonly by: CapacityGrouping;
+  /** The window that was asked for, and the whole minutes or hours around it, which are what was summed. */
+  readonly askedFromUs: number;
+  readonly askedToUs: number;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly roundedTo: 'minute' | 'hour';
+  readonly isSynthetic: boolean;
+  readonly nodes: number;
+  readonly devices: number;
+  /** Rows of the sample table. */
+  readonly samples: number;
+  /** Σ dt over all samples, each device counted once: exact. */
+  readonly sampledUs: number;
+  /** Σ over devices of the time in which the device was known: coverage is `sampledUs / knownUs`. */
+  readonly knownUs: number;
+  /** Groups by GPU time, most first; then the other kinds. */
+  readonly rows: readonly CapacityRow[];
+  readonly all: CapacitySums & { readonly jobs: number };
+  /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
+  readonly hasActivity: boolean;
+}

@@ -1,0 +1,259 @@
+import type { Lane } from '../core/lane.ts';
+import { quoteName } from '../../schemas/tables.ts';
+import type {
+  CapacityFigures,
+  CapacityGrouping,
+  CapacityKind,
+  CapacityRow,
+  CapacitySums,
+} from './capacity-figures.ts';
+import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './capacity-samples.ts';
+import { capacityWindow, segmentsOf, type CapacityWindow, type Segment } from './capacity-window.ts';
+import { gaugesByLane, type LaneGauges } from './gauges.ts';
+import { ask, type Asked, type Cells } from './query-cells.ts';
+import { quoteTime } from './sql-text.ts';
+
+export interface CapacityQueryOptions {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly by: CapacityGrouping;
+}
+
+/** Sums that can be added up; undefined is "nothing known", which adds nothing. */
+interface Sums {
+  attributedUs: number;
+  idleUs: number | undefined;
+  smSum: number | undefined;
+  smKnownUs: number;
+  counterJoules: number | undefined;
+  counterUs: number;
+  powerSum: number | undefined;
+  powerUs: number;
+}
+
+interface Group {
+  readonly kind: CapacityKind;
+  readonly name: string | undefined;
+  readonly sums: Sums;
+}
+
+/**
+ * What all devices did in a window and for whom, from the rollups; shared devices from the samples, by share.
+ * @throws OperatingError `report.window`, and what `QuestDb.exec` throws
+ */
+export async function capacityFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  options: CapacityQueryOptions,
+): Promise<CapacityFigures> {
+  const window = capacityWindow(options.fromUs, options.toUs);
+  const sources = capacitySources(lanes);
+  const groups = new Map<string, Group>();
+  const all = emptySums();
+  let samples = 0;
+  let segments: readonly Segment[] = [];
+  for (const [index, source] of sources.entries()) {
+    const parts = await segmentsOf(db, source.lane, window);
+    if (index === 0) segments = parts;
+    samples += await addLane(db, options.by, window, source, parts, index === 0, groups, all);
+  }
+  const devices = await devicesIn(db, window, segments);
+  const jobs = await jobCounts(db, options.by, window);
+  const rows = [...groups.values()]
+    .filter(({ sums }) => sums.attributedUs > 0)
+    .map((group): CapacityRow => ({
+      kind: group.kind,
+      ...(group.name === undefined ? {} : { name: group.name }),
+      ...capacitySums(group.sums),
+      jobs: group.kind === 'group' ? (jobs.byName.get(group.name) ?? 0) : 0,
+    }))
+    .sort(
+      (a, b) => KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) || b.attributedUs - a.attributedUs,
+    );
+  return {
+    by: options.by,
+    ...window,
+    ...devices,
+    samples,
+    sampledUs: all.attributedUs,
+    rows,
+    all: { ...capacitySums(all), jobs: jobs.all },
+    hasActivity: sources.some(({ gauges }) => gauges.some(([key]) => key === 'smActive')),
+  };
+}
+
+const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned'];
+
+/** Only what a capacity report shows is read. */
+function capacitySources(lanes: readonly Lane[]): LaneGauges[] {
+  const sources = gaugesByLane(lanes)
+    .map((source) => ({
+      ...source,
+      gauges: source.gauges.filter(([key]) => key === 'smActive' || key === 'power'),
+    }))
+    .sort((a, b) => b.gauges.length - a.gauges.length);
+  const useful = sources.filter(
+    ({ gauges, hasEnergy }, index) => index === 0 || gauges.length > 0 || hasEnergy,
+  );
+  if (useful.length > 0) return useful;
+  // A lane without any of them still tells who owned what, and how much of it was seen.
+  return lanes.slice(0, 1).map((lane) => ({ lane, gauges: [], hasEnergy: false }));
+}
+
+/** Adds one lane's sums to the groups and to all. @returns its number of samples when it is the primary one. */
+async function addLane(
+  db: Asked,
+  by: CapacityGrouping,
+  window: CapacityWindow,
+  source: LaneGauges,
+  segments: readonly Segment[],
+  isPrimary: boolean,
+  groups: Map<string, Group>,
+  all: Sums,
+): Promise<number> {
+  let samples = 0;
+  const shared = emptySums();
+  for (const row of await ask(db, wholeDevicesSql(by, window, source, segments))) {
+    const sums = sumsOf(row, source, isPrimary);
+    if (isPrimary) samples += row.number('samples') ?? 0;
+    addSums(all, sums, 1);
+    if (row.text('kind') === 'shared') addSums(shared, sums, 1);
+    else addSums(groupOf(groups, row), sums, 1);
+  }
+  if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return samples;
+  for (const row of await ask(db, sharedDevicesSql(by, window, source))) {
+    const sums = sumsOf(row, source, isPrimary);
+    addSums(groupOf(groups, row), sums, 1);
+    addSums(shared, sums, -1);
+  }
+  // What is left of the shared devices' time is the part that no share covers. Rounding is not time.
+  if (shared.attributedUs > 0.5 || !isPrimary) addSums(rowOf(groups, 'unattributed', undefined), shared, 1);
+  return samples;
+}
+
+function groupOf(groups: Map<string, Group>, row: Cells): Sums {
+  const kind = row.text('kind');
+  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind, undefined);
+  return rowOf(groups, 'group', row.text('name'));
+}
+
+function rowOf(groups: Map<string, Group>, kind: CapacityKind, name: string | undefined): Sums {
+  const key = JSON.stringify([kind, name]);
+  const group = groups.get(key) ?? { kind, name, sums: emptySums() };
+  groups.set(key, group);
+  return group.sums;
+}
+
+function emptySums(): Sums {
+  return {
+    attributedUs: 0,
+    idleUs: undefined,
+    smSum: undefined,
+    smKnownUs: 0,
+    counterJoules: undefined,
+    counterUs: 0,
+    powerSum: undefined,
+    powerUs: 0,
+  };
+}
+
+function sumsOf(row: Cells, { gauges, hasEnergy }: LaneGauges, isPrimary: boolean): Sums {
+  const sums = emptySums();
+  if (isPrimary) sums.attributedUs = row.number('dt_us') ?? 0;
+  const keys = new Set(gauges.map(([key]) => key));
+  if (keys.has('smActive')) {
+    sums.smSum = row.number('sm_sum');
+    sums.smKnownUs = row.number('sm_us') ?? 0;
+    sums.idleUs = row.number('idle_us') ?? 0;
+  }
+  if (keys.has('power')) {
+    sums.powerSum = row.number('power_sum');
+    sums.powerUs = row.number('power_us') ?? 0;
+  }
+  if (hasEnergy) {
+    sums.counterJoules = row.number('counter_joules');
+    sums.counterUs = row.number('counter_us') ?? 0;
+  }
+  return sums;
+}
+
+function addSums(to: Sums, more: Sums, sign: 1 | -1): void {
+  const plus = (a: number | undefined, b: number | undefined): number | undefined =>
+    b === undefined ? a : (a ?? 0) + sign * b;
+  to.attributedUs += sign * more.attributedUs;
+  to.smKnownUs += sign * more.smKnownUs;
+  to.counterUs += sign * more.counterUs;
+  to.powerUs += sign * more.powerUs;
+  to.idleUs = plus(to.idleUs, more.idleUs);
+  to.smSum = plus(to.smSum, more.smSum);
+  to.counterJoules = plus(to.counterJoules, more.counterJoules);
+  to.powerSum = plus(to.powerSum, more.powerSum);
+}
+
+function capacitySums(sums: Sums): CapacitySums {
+  return {
+    attributedUs: sums.attributedUs,
+    ...(sums.idleUs === undefined ? {} : { idleUs: sums.idleUs }),
+    ...(sums.smSum === undefined || !(sums.smKnownUs > 0)
+      ? {}
+      : { smActiveMean: sums.smSum / sums.smKnownUs }),
+    smKnownUs: sums.smKnownUs,
+    ...(sums.counterJoules === undefined ? {} : { counterJoules: sums.counterJoules }),
+    counterUs: sums.counterUs,
+    ...(sums.powerSum === undefined ? {} : { powerJoules: sums.powerSum / 1e6 }),
+    powerUs: sums.powerUs,
+  };
+}
+
+/** How many devices there were, and for how long each was known: from its first inventory row or sample on. */
+async function devicesIn(
+  db: Asked,
+  window: CapacityWindow,
+  segments: readonly Segment[],
+): Promise<Pick<CapacityFigures, 'devices' | 'nodes' | 'knownUs' | 'isSynthetic'>> {
+  const parts = segments.map(
+    ({ table, fromUs, toUs }) =>
+      `SELECT node, gpu, min(ts) AS first_ts FROM ${quoteName(table)}` +
+      ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(toUs)} GROUP BY node, gpu`,
+  );
+  const sampled = await ask(
+    db,
+    `SELECT node, gpu, cast(min(first_ts) AS LONG) AS first_us FROM (${parts.join(' UNION ALL ')}) GROUP BY node, gpu`,
+  );
+  const listed = await ask(
+    db,
+    'SELECT last(node) AS node, gpu, cast(min(ts) AS LONG) AS first_us, last(source) AS source FROM gpu_inventory' +
+      ` WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
+  );
+  const firstUs = new Map<string, number>();
+  const nodes = new Set<string>();
+  for (const row of [...sampled, ...listed]) {
+    const gpu = row.text('gpu') ?? '';
+    firstUs.set(gpu, Math.min(firstUs.get(gpu) ?? Infinity, row.number('first_us') ?? Infinity));
+    nodes.add(row.text('node') ?? '');
+  }
+  const endUs = Math.min(window.toUs, window.askedToUs);
+  let knownUs = 0;
+  for (const us of firstUs.values()) knownUs += Math.max(0, endUs - Math.max(us, window.fromUs));
+  return {
+    devices: firstUs.size,
+    nodes: nodes.size,
+    knownUs,
+    isSynthetic: listed.some((row) => row.text('source') === 'synthetic'),
+  };
+}
+
+async function jobCounts(
+  db: Asked,
+  by: CapacityGrouping,
+  window: CapacityWindow,
+): Promise<{ byName: ReadonlyMap<string | undefined, number>; all: number }> {
+  const byName = new Map<string | undefined, number>();
+  let all = 0;
+  for (const row of await ask(db, jobCountsSql(by, window))) {
+    const jobs = row.number('jobs') ?? 0;
+    if (row.number('is_all') === 1) all = jobs;
+    else byName.set(row.text('name'), jobs);
+  }
+  return { byName, all };
+}

@@ -1,0 +1,67 @@
+import { stringify } from 'csv-stringify/sync';
+import type { CapacityFigures } from './capacity-figures.ts';
+import { GAUGES, type GaugeKey } from './gauges.ts';
+import type { JobFigures } from './job-figures.ts';
+import { isoMicroseconds } from './sql-text.ts';
+
+/** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
+type CsvRow = Readonly<Record<string, string | number | undefined>>;
+
+/** The account of a job as CSV: a header, then one row per device. */
+export function jobCsv(figures: JobFigures): string {
+  const rows = figures.devices.map((device): CsvRow => {
+    const gauges: Record<string, number | undefined> = {};
+    for (const key of Object.keys(GAUGES) as GaugeKey[]) {
+      const name = `${snake(key)}_${GAUGES[key].unit}`;
+      gauges[`${name}_mean`] = known(device.gauges[key]?.mean);
+      gauges[`${name}_max`] = device.gauges[key]?.max;
+    }
+    return {
+      job_id: figures.jobId,
+      run: figures.run,
+      node: device.node,
+      gpu: device.gpu,
+      gpu_index: device.index,
+      model: device.model,
+      mig_profile: device.migProfile,
+      start: isoMicroseconds(figures.startUs),
+      end: figures.isOpen ? undefined : isoMicroseconds(figures.endUs),
+      owned_us: device.ownedUs,
+      sampled_us: device.sampledUs,
+      attributed_us: device.attributedUs,
+      samples: device.samples,
+      idle_us: device.idleUs,
+      ...gauges,
+      energy_counter_joules: device.energy.counterJoules,
+      energy_power_joules: device.energy.powerJoules,
+      events: device.events.length,
+    };
+  });
+  return stringify(rows, { header: true });
+}
+
+/** The account of the fleet as CSV: a header, then one row per group, and `all` last. */
+export function capacityCsv(figures: CapacityFigures): string {
+  const window = { from: isoMicroseconds(figures.fromUs), to: isoMicroseconds(figures.toUs), by: figures.by };
+  const rows = [...figures.rows, { ...figures.all, kind: 'all', name: undefined }].map((row): CsvRow => ({
+    ...window,
+    kind: row.kind,
+    name: row.name,
+    attributed_us: row.attributedUs,
+    share_ratio: figures.sampledUs === 0 ? undefined : row.attributedUs / figures.sampledUs,
+    idle_us: row.idleUs,
+    sm_active_ratio_mean: row.smActiveMean,
+    energy_counter_joules: row.counterJoules,
+    energy_power_joules: row.powerJoules,
+    jobs: row.jobs,
+  }));
+  return stringify(rows, { header: true });
+}
+
+function snake(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function known(value: number | undefined): number | undefined {
+  return value === undefined || Number.isNaN(value) ? undefined : value;
+}
