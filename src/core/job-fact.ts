@@ -5,7 +5,8 @@ import type { OperatingError } from './errors.ts';
  * ceased to own a device. All inputs end in these two facts, and these in the intervals of `ownership.ts`.
  */
 export interface JobFact {
-  readonly kind: 'start' | 'end';
+  /** `void` takes back a start that was told for the same time: the clock was set back behind it. */
+  readonly kind: 'start' | 'end' | 'void';
   /** Epoch microseconds at which the ownership began or ended. */
   readonly atUs: number;
   readonly node: string;
@@ -45,6 +46,8 @@ export interface JobRecord {
 export interface JobInput {
   readonly name: string;
   read(nowUs: number): JobNews;
+  /** Everything that was read so far is in the store: what was kept only for that may go. */
+  acknowledge?(nowUs: number): void;
 }
 
 export interface JobNews {

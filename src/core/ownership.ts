@@ -30,12 +30,15 @@ export interface OwnershipChange {
 interface JobEvents {
   starts: JobFact[];
   endsUs: number[];
+  /** Times of starts that were taken back. */
+  voidsUs: number[];
 }
 
 /** A start fact with the end that the job's own facts give it, and the interval that came out of it. */
 interface Span {
   readonly start: JobFact;
   ownEndUs: number;
+  isVoid: boolean;
   interval: Interval;
 }
 
@@ -56,6 +59,7 @@ interface DeviceLedger {
  *
  * - A start opens an interval, the job's next end on that device closes it; a further start of the same job (a requeue
  *   whose end was never told) closes it too. An end that finds nothing open is kept for a start that may still come.
+ * - A start that was taken back (`void`) owns nothing and ends nobody's interval.
  * - A whole device (share 1) has one owner: a start closes what another job still held there, if either of the two
  *   holds the whole device. Parts and unknown shares may overlap.
  */
@@ -70,11 +74,11 @@ export class Ownership {
     const ledger = this.#ledger(fact.gpu);
     let events = ledger.jobs.get(fact.jobId);
     if (events === undefined) {
-      events = { starts: [], endsUs: [] };
+      events = { starts: [], endsUs: [], voidsUs: [] };
       ledger.jobs.set(fact.jobId, events);
     }
     if (fact.kind === 'start') insertStart(events.starts, fact);
-    else insertTime(events.endsUs, fact.atUs);
+    else insertTime(fact.kind === 'end' ? events.endsUs : events.voidsUs, fact.atUs);
     const changes = settle(ledger, fact, events);
     if (changes.length > 0) ledger.isStale = true;
     return changes;
@@ -122,7 +126,9 @@ export class Ownership {
       for (const [jobId, events] of ledger.jobs) {
         events.starts = events.starts.filter((start) => kept.some((span) => span.start === start));
         events.endsUs = events.endsUs.filter((endUs) => endUs > us);
-        if (events.starts.length === 0 && events.endsUs.length === 0) ledger.jobs.delete(jobId);
+        events.voidsUs = events.voidsUs.filter((voidUs) => voidUs > us);
+        if (events.starts.length + events.endsUs.length + events.voidsUs.length === 0)
+          ledger.jobs.delete(jobId);
       }
       if (ledger.jobs.size === 0) this.#devices.delete(gpu);
     }
@@ -181,8 +187,13 @@ function settle(ledger: DeviceLedger, fact: JobFact, events: JobEvents): Ownersh
   for (const span of ledger.spans) if (span.start.jobId === fact.jobId) known.set(span.start, span);
   for (const [index, start] of events.starts.entries()) {
     const span = known.get(start);
-    if (span === undefined) placeSpan(ledger, start, ownEnds[index]!);
-    else span.ownEndUs = ownEnds[index]!;
+    const isVoid = events.voidsUs.includes(start.atUs);
+    if (span === undefined) {
+      placeSpan(ledger, { start, ownEndUs: ownEnds[index]!, isVoid, interval: intervalFrom(start, NaN) });
+    } else {
+      span.ownEndUs = ownEnds[index]!;
+      span.isVoid = isVoid;
+    }
   }
   const changes: OwnershipChange[] = [];
   for (const [index, span] of ledger.spans.entries()) {
@@ -199,15 +210,13 @@ function settle(ledger: DeviceLedger, fact: JobFact, events: JobEvents): Ownersh
 }
 
 /** A start at a time that the job already has replaces what is there: same row, better knowledge. */
-function placeSpan(ledger: DeviceLedger, start: JobFact, ownEndUs: number): void {
-  const at = ledger.spans.findIndex((span) => compareStarts(span.start, start) >= 0);
+function placeSpan(ledger: DeviceLedger, span: Span): void {
+  const at = ledger.spans.findIndex((other) => compareStarts(other.start, span.start) >= 0);
   const sitting = at === -1 ? undefined : ledger.spans[at]!;
-  if (sitting !== undefined && compareStarts(sitting.start, start) === 0) {
-    ledger.spans[at] = { start, ownEndUs, interval: sitting.interval };
-    return;
-  }
-  const span: Span = { start, ownEndUs, interval: intervalFrom(start, NaN) };
-  ledger.spans.splice(at === -1 ? ledger.spans.length : at, 0, span);
+  if (sitting === undefined) ledger.spans.push(span);
+  else if (compareStarts(sitting.start, span.start) === 0)
+    ledger.spans[at] = { ...span, interval: sitting.interval };
+  else ledger.spans.splice(at, 0, span);
 }
 
 function compareStarts(a: JobFact, b: JobFact): number {
@@ -224,8 +233,13 @@ function pairEnds(events: JobEvents): number[] {
   const ends: number[] = [];
   let next = 0;
   let freeFromUs = -Infinity;
+  const isVoid = (start: JobFact): boolean => events.voidsUs.includes(start.atUs);
   for (const [index, start] of events.starts.entries()) {
-    const followingUs = events.starts[index + 1]?.atUs ?? Infinity;
+    if (isVoid(start)) {
+      ends.push(start.atUs);
+      continue;
+    }
+    const followingUs = events.starts.find((other, at) => at > index && !isVoid(other))?.atUs ?? Infinity;
     while (next < events.endsUs.length && events.endsUs[next]! < start.atUs) next += 1;
     if (events.endsUs[next] === start.atUs && freeFromUs === start.atUs) next += 1;
     const endUs = Math.min(events.endsUs[next] ?? Infinity, followingUs);
@@ -241,7 +255,8 @@ function endAmongOthers(spans: readonly Span[], index: number): number {
   for (let at = index + 1; at < spans.length; at += 1) {
     const other = spans[at]!;
     if (other.start.atUs >= span.ownEndUs) break;
-    if (other.start.atUs === span.start.atUs || other.start.jobId === span.start.jobId) continue;
+    if (other.start.atUs === span.start.atUs || other.start.jobId === span.start.jobId || other.isVoid)
+      continue;
     if (span.start.share === 1 || other.start.share === 1) return other.start.atUs;
   }
   return span.ownEndUs;

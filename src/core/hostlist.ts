@@ -1,0 +1,60 @@
+/**
+ * Slurm's short form of names: `n[1-3,07],login` is n1, n2, n3, n07, login. Numbers keep their zeros. One bracket or
+ * several per name; what is malformed stands for itself.
+ *
+ * @param max names at most; a list that is longer is cut, since a broken one can stand for billions.
+ */
+export function expandHostlist(text: string, max = 65_536): string[] {
+  const names: string[] = [];
+  for (const part of splitOutsideBrackets(text)) {
+    for (const name of expandOne(part)) {
+      if (names.length >= max) return names;
+      names.push(name);
+    }
+  }
+  return names;
+}
+
+/** Splits at commas that do not stand inside brackets or parentheses. */
+export function splitOutsideBrackets(text: string): string[] {
+  const parts: string[] = [];
+  let depth = 0;
+  let from = 0;
+  for (let at = 0; at <= text.length; at += 1) {
+    const character = text[at];
+    if (character === '[' || character === '(') depth += 1;
+    else if (character === ']' || character === ')') depth -= 1;
+    else if (character === undefined || (character === ',' && depth <= 0)) {
+      if (at > from) parts.push(text.slice(from, at));
+      from = at + 1;
+    }
+  }
+  return parts;
+}
+
+function* expandOne(part: string): Generator<string> {
+  const match = /^([^[]*)\[([0-9,-]+)\](.*)$/s.exec(part);
+  if (match === null) {
+    yield part;
+    return;
+  }
+  const [, before, ranges, after] = match;
+  for (const number of expandRanges(ranges!)) {
+    for (const rest of expandOne(after!)) yield `${before!}${number}${rest}`;
+  }
+}
+
+/** `0-2,5,08` → 0, 1, 2, 5, 08. */
+export function* expandRanges(text: string): Generator<string> {
+  for (const range of text.split(',')) {
+    const match = /^(\d+)-(\d+)$/.exec(range);
+    if (match === null) {
+      if (range !== '') yield range;
+      continue;
+    }
+    const [, first, last] = match;
+    for (let number = Number(first); number <= Number(last); number += 1) {
+      yield String(number).padStart(first!.length, '0');
+    }
+  }
+}

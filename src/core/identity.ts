@@ -1,0 +1,123 @@
+import type { Device } from './device.ts';
+import type { GresOrder } from './gres-conf.ts';
+
+/** What a hook said about the devices of a job, in the workload manager's own words. */
+export interface DeviceNames {
+  /** Positions in the manager's list of GPUs, `0,1` (`SLURM_JOB_GPUS`). */
+  readonly positions?: string;
+  /** `CUDA_VISIBLE_DEVICES` of the hook: positions, or UUIDs where the manager knows them. */
+  readonly visible?: string;
+  /** UUIDs, or indices as NVML counts them. */
+  readonly devices?: string;
+}
+
+/** How the manager's positions are to be read on this node. */
+export interface DeviceOrder {
+  /** The order of gres.conf; undefined when it is not known. */
+  readonly gres?: GresOrder;
+  /** Position → UUID, where the site knows better. */
+  readonly map?: ReadonlyMap<number, string>;
+}
+
+export interface Resolution {
+  readonly devices: readonly Device[];
+  /** Names for which no device could be told beyond doubt. */
+  readonly unresolved: readonly string[];
+}
+
+/**
+ * Turns the names of a hook into devices of this node, and guesses nothing. In this order: names that gpuledger itself
+ * knows; UUIDs in CUDA_VISIBLE_DEVICES; the site's own map; the order of gres.conf, by minor number or PCI bus.
+ */
+export function resolveDevices(
+  names: DeviceNames,
+  devices: readonly Device[],
+  order: DeviceOrder,
+): Resolution {
+  if (names.devices !== undefined)
+    return resolveEach(listOf(names.devices), (name) => byOwnName(name, devices));
+  const visible = listOf(names.visible ?? '');
+  if (visible.some(isUuid)) return resolveEach(visible, (name) => byUuid(name, devices));
+  return resolveEach(listOf(names.positions ?? ''), (name) => byPosition(name, devices, order));
+}
+
+function resolveEach(names: readonly string[], find: (name: string) => Device | undefined): Resolution {
+  const found = new Set<Device>();
+  const unresolved: string[] = [];
+  for (const name of names) {
+    const device = find(name);
+    if (device === undefined) unresolved.push(name);
+    else found.add(device);
+  }
+  return { devices: [...found], unresolved };
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function isUuid(name: string): boolean {
+  return name.startsWith('GPU-') || name.startsWith('MIG-');
+}
+
+function byOwnName(name: string, devices: readonly Device[]): Device | undefined {
+  if (isUuid(name)) return byUuid(name, devices);
+  const [index, instance] = name.split('.');
+  return only(
+    devices.filter((device) => String(device.index) === index && idOf(device.gpuInstanceId) === instance),
+  );
+}
+
+/** `GPU-<uuid>`, `MIG-<uuid>`, or the older `MIG-GPU-<uuid>/<GPU instance>/<compute instance>`. */
+function byUuid(name: string, devices: readonly Device[]): Device | undefined {
+  const old = /^MIG-(GPU-[^/]+)\/(\d+)\/(\d+)$/.exec(name);
+  if (old === null) return only(devices.filter((device) => device.uuid === name));
+  const [, parent, gpuInstance, computeInstance] = old;
+  return only(
+    devices.filter(
+      (device) =>
+        device.parentUuid === parent &&
+        idOf(device.gpuInstanceId) === gpuInstance &&
+        (device.computeInstanceId === undefined || idOf(device.computeInstanceId) === computeInstance),
+    ),
+  );
+}
+
+function byPosition(name: string, devices: readonly Device[], order: DeviceOrder): Device | undefined {
+  if (!/^\d+$/.test(name)) return undefined;
+  const position = Number(name);
+  const mapped = order.map?.get(position);
+  if (mapped !== undefined) return byUuid(mapped, devices);
+  if (order.gres === undefined) return undefined;
+  const gpus = devices.filter((device) => device.gpuInstanceId === undefined);
+  if (order.gres.kind === 'pci') {
+    // With MIG on the node each instance takes a number, in an order that Slurm does not define.
+    if (gpus.length < devices.length) return undefined;
+    return inPciOrder(gpus)[position];
+  }
+  const minor = /(\d+)$/.exec(order.gres.gpus[position]?.file ?? '')?.[1];
+  return minor === undefined ? undefined : only(gpus.filter((device) => idOf(device.minor) === minor));
+}
+
+function inPciOrder(gpus: readonly Device[]): readonly Device[] {
+  if (gpus.some((gpu) => gpu.pciBusId === undefined)) return [];
+  return [...gpus].sort((a, b) => (pciKey(a) < pciKey(b) ? -1 : 1));
+}
+
+/** PCI ids are hexadecimal with zeros in front, but some say the domain with four digits and some with eight. */
+function pciKey(gpu: Device): string {
+  const [domain, ...rest] = gpu.pciBusId!.toLowerCase().split(':');
+  return [domain!.padStart(8, '0'), ...rest].join(':');
+}
+
+function idOf(id: number | undefined): string | undefined {
+  return id === undefined ? undefined : String(id);
+}
+
+/** Two devices by one name is as bad as none. */
+function only(found: readonly Device[]): Device | undefined {
+  return found.length === 1 ? found[0] : undefined;
+}
