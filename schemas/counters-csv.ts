@@ -38,7 +38,7 @@ const VALUELESS: Readonly<Record<number, string>> = {
 };
 
 const QUOTE_PROBLEMS: Readonly<Record<string, string>> = {
-  CSV_INVALID_OPENING_QUOTE: 'a quote stands inside a text that does not begin with one',
+  INVALID_OPENING_QUOTE: 'a quote stands inside a text that does not begin with one',
   CSV_INVALID_CLOSING_QUOTE: 'something stands between a closing quote and the next comma',
   CSV_QUOTE_NOT_CLOSED: 'a quoted text is never closed',
 };
@@ -115,26 +115,42 @@ function cellsOf(row: CsvRow, file: string): { name: string; type: string } {
 
 /** Splits the text as Go's `encoding/csv` does. */
 function readRows(text: string, file: string): CsvRow[] {
+  const rows: CsvRow[] = [];
+  let lastGoodLine = 0;
   try {
-    const records = parse(text, {
+    parse(text, {
       comment: '#',
       comment_no_infix: true,
       skip_empty_lines: true,
       record_delimiter: ['\r\n', '\n'],
-      info: true,
-    }) as unknown as readonly { readonly record: string[]; readonly info: { readonly lines: number } }[];
-    return records.map(({ record, info }) => {
-      const lineBreaks = record.join('').split('\n').length - 1;
-      return { line: info.lines - lineBreaks, cells: record };
+      on_record(cells, { lines }) {
+        lastGoodLine = lines;
+        // The context counts to the end of the record, which may span lines.
+        rows.push({ line: lines - (cells.join('').split('\n').length - 1), cells });
+        return null;
+      },
     });
+    return rows;
   } catch (thrown) {
-    if (thrown instanceof CsvError) throw csvRefusal(thrown, file);
-    throw thrown;
+    if (!(thrown instanceof CsvError)) throw thrown;
+    const isOpen = thrown.code === 'CSV_QUOTE_NOT_CLOSED';
+    throw csvRefusal(thrown, file, isOpen ? rowAfter(text, lastGoodLine) : lineOf(thrown));
   }
 }
 
-function csvRefusal(error: CsvError, file: string): OperatingError {
-  const line = typeof error['lines'] === 'number' ? error['lines'] : 1;
+/** The parser notices an open quote at the end of the file; it begins in the first row after the last whole one. */
+function rowAfter(text: string, line: number): number {
+  const index = text
+    .split('\n')
+    .findIndex((row, at) => at >= line && row.trim() !== '' && !row.startsWith('#'));
+  return index + 1;
+}
+
+function lineOf(error: CsvError): number {
+  return typeof error['lines'] === 'number' ? error['lines'] : 1;
+}
+
+function csvRefusal(error: CsvError, file: string, line: number): OperatingError {
   if (error.code === 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH') {
     const record: unknown = error['record'];
     const came = Array.isArray(record) ? record.length : 0;

@@ -134,12 +134,21 @@ function laneless({ key, origin, value }: ConfigOverride, file: string | undefin
 /** Variables that look like ours and are not: a misspelt one would be ignored in silence. */
 function strangeVariables(env: ConfigRequest['env']): string[] {
   const keys = [...SETTINGS.map(({ key }) => key), LANE_INTERVAL_KEY, LANE_COUNTERS_KEY];
-  const known = [CONFIG_FILE_VARIABLE, ...keys.map(environmentVariableOf)];
+  const known = [CONFIG_FILE_VARIABLE, ...keys.map(environmentVariableOf)].map(withoutPrefix);
   return Object.keys(env).flatMap((name) => {
-    if (!name.startsWith('GPULEDGER_') || known.includes(name)) return [];
-    const [nearest] = nearestWords(name, known, 1);
-    return nearest === undefined ? [] : [`environment: ${name} is not known; did you mean ${nearest}?`];
+    const word = withoutPrefix(name);
+    if (word === name || known.includes(word)) return [];
+    const [nearest] = nearestWords(word, known, 1);
+    return nearest === undefined
+      ? []
+      : [`environment: ${name} is not known; did you mean ${PREFIX}${nearest}?`];
   });
+}
+
+const PREFIX = 'GPULEDGER_';
+
+function withoutPrefix(name: string): string {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
 }
 
 function readNamedFile(path: string, what: string): string {
