@@ -4,7 +4,9 @@ import { defaultLanes } from '../src/core/lane.ts';
 import { createScenario } from '../src/core/synthetic/create-scenario.ts';
 import { GOOD_JOB_ID, WASTEFUL_JOB_ID } from '../src/core/synthetic/demo-plan.ts';
 import type { Scenario, ScenarioOptions } from '../src/core/synthetic/scenario.ts';
-import { SHAPE_NAMES } from '../src/core/synthetic/shape-catalogue.ts';
+import { createRandom } from '../src/core/synthetic/random.ts';
+import { makeShape, SHAPE_NAMES } from '../src/core/synthetic/shape-catalogue.ts';
+import { joulesUntil, levelAt, prepareShape, wattsOf } from '../src/core/synthetic/shape.ts';
 
 const START_US = Date.UTC(2026, 10, 21, 8) * 1000;
 const SECOND_US = 1_000_000;
@@ -162,6 +164,11 @@ describe('values are plausible', () => {
     }
   });
 
+  test('a device is the job’s from just after its start until its very end', () => {
+    const used = [30, 31, 4200, 4200.000001].map((second) => demo.value(0, 252, at(second)));
+    expect(used.map((bytes) => bytes > 100e6)).toEqual([false, true, true, false]);
+  });
+
   test('a job that runs out of memory fills it at its end', () => {
     const [early, late] = [300, 1837].map((second) => demo.value(device(2, 4), 252, at(second)));
     expect(early).toBeLessThan(0.65 * demo.devices[0]!.memoryBytes);
@@ -182,6 +189,17 @@ describe('values are plausible', () => {
 });
 
 describe('energy', () => {
+  test.each(SHAPE_NAMES)('of shape %s is the integral of the power of its phases', (name) => {
+    const setting = { jobDurationUs: 7200 * SECOND_US, isParallel: true, hangsAfterUs: 6000 * SECOND_US };
+    const shape = prepareShape(makeShape(name, setting, createRandom(7, name)));
+    let joules = 0;
+    for (let tenth = 0; tenth < 72_000; tenth += 1) {
+      joules += wattsOf(levelAt(shape, tenth * 1e5 + 5e4)) / 10;
+      if (tenth % 7200 === 7199)
+        expect(Math.abs(joulesUntil(shape, (tenth + 1) * 1e5) / joules - 1)).toBeLessThan(1e-3);
+    }
+  });
+
   test.each([
     ['demo', demo],
     ['steady', createScenario(STEADY)],

@@ -32,8 +32,9 @@ export function createSyntheticJobs(scenario: Scenario, options: SyntheticJobsOp
       }
       toldUs = nowUs;
       isFirst = false;
-      // A GPU is given back before it is given out again at the same microsecond.
-      news.sort((a, b) => a.atUs - b.atUs || Number(a.isStart) - Number(b.isStart));
+      // Jobs come by their start and the sort is stable: a GPU is given back before it is given out again at the same
+      // microsecond.
+      news.sort((a, b) => a.atUs - b.atUs);
       return { facts: news.flatMap((item) => item.facts), records: news.map((item) => item.record) };
     },
   };
@@ -41,7 +42,6 @@ export function createSyntheticJobs(scenario: Scenario, options: SyntheticJobsOp
 
 interface Dated {
   readonly atUs: number;
-  readonly isStart: boolean;
   readonly facts: readonly JobFact[];
   readonly record: JobRecord;
 }
@@ -50,13 +50,13 @@ function startOf(scenario: Scenario, job: ScenarioJob): Dated {
   const record: { -readonly [K in keyof JobRecord]: JobRecord[K] } = { ...job.record, state: 'RUNNING' };
   delete record.endUs;
   delete record.exitCode;
-  return { atUs: job.startUs, isStart: true, facts: factsOf(scenario, job, 'start', job.startUs), record };
+  return { atUs: job.startUs, facts: factsOf(scenario, job, 'start', job.startUs), record };
 }
 
 function endOf(scenario: Scenario, job: ScenarioJob): Dated {
   return {
     atUs: job.endUs,
-    isStart: false,
+
     facts: factsOf(scenario, job, 'end', job.endUs),
     record: job.record,
   };
