@@ -132,6 +132,18 @@ describe('applySchema', () => {
     await applySchema(db, [lane], RETENTION);
   });
 
+  test('follows a changed retention of a rollup where the server can', async () => {
+    await applySchema(db, [lane], RETENTION);
+    const changed = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '5 YEARS' });
+    expect(changed.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `changed_ttl ${lane.table}_1m`,
+      `changed_ttl ${lane.table}_1h`,
+    ]);
+    await waitForVisible(db, `${lane.table}_1h`);
+    const odd = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '400 DAYS' });
+    expect(odd.map(({ action, object }) => `${action} ${object}`)).toEqual([`kept ${lane.table}_1h`]);
+  });
+
   test('turns deduplication on where a table was made without it', async () => {
     await db.exec(`CREATE TABLE ${lane.table} (ts TIMESTAMP, gpu SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL`);
     const changes = await applySchema(db, [lane], RETENTION);

@@ -49,7 +49,6 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
   return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
     code: code === 'TimeoutError' ? 'questdb.timeout' : 'questdb.unreachable',
     exit: 'temporary',
-    where,
     hints: where.startsWith('https:') && code === 'ECONNRESET' ? [...WAYS_OUT, NO_TLS_HINT] : WAYS_OUT,
     cause: thrown,
   });
@@ -61,7 +60,6 @@ export function answerFailure(status: number, text: string, where: string): Oper
     return new OperatingError(`QuestDB at ${where} refuses the credentials (HTTP ${status})`, {
       code: 'questdb.unauthorized',
       exit: 'config',
-      where,
       hints: [
         'give username=…;password=…; or token=…; in the configuration string (QDB_CLIENT_CONF, or the file of questdb.client_conf_file)',
       ],
@@ -71,7 +69,6 @@ export function answerFailure(status: number, text: string, where: string): Oper
     return new OperatingError(`QuestDB at ${where} cannot serve now (HTTP ${status}: ${firstWords(text)})`, {
       code: 'questdb.unavailable',
       exit: 'temporary',
-      where,
     });
   }
   return foreignServer(where, `HTTP ${status}: ${firstWords(text)}`);
@@ -83,7 +80,6 @@ export function foreignServer(where: string, got: string, cause?: unknown): Oper
     {
       code: 'questdb.foreign',
       exit: 'config',
-      where,
       hints: ['the HTTP port of QuestDB is 9000 unless configured otherwise', ...WAYS_OUT],
       cause,
     },
@@ -108,7 +104,6 @@ function certificateFailure(thrown: unknown, code: string, where: string): Opera
   return new OperatingError(`the certificate of ${where} is not accepted: ${reason}`, {
     code: 'questdb.certificate',
     exit: 'config',
-    where,
     hints: [
       'name the CA that signed it: tls_ca=/path/ca.pem; in the configuration string',
       'or renew the certificate',

@@ -10,6 +10,7 @@ import {
   type Retention,
   type Table,
 } from '../../schemas/tables.ts';
+import { normalTtl, normalTtlText } from '../../schemas/ttl.ts';
 import type { QuestDb } from './questdb-http.ts';
 import { waitForVisible } from './rollup-wait.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
@@ -105,28 +106,13 @@ async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Pr
     await db.exec(`ALTER TABLE ${quoteName(table.name)} DEDUP ENABLE UPSERT KEYS(${keys})`);
     changes.push({ action: 'enabled_dedup', object: table.name, detail: `keys ${keys}` });
   }
-  if (found.ttl !== ttlOfText(table.ttl)) {
+  if (found.ttl !== normalTtlText(table.ttl)) {
     await db.exec(`ALTER TABLE ${quoteName(table.name)} SET TTL ${table.ttl ?? '0 DAYS'}`);
     changes.push({ action: 'changed_ttl', object: table.name, detail: table.ttl ?? 'kept for ever' });
   }
   // An ALTER goes through the log like rows do; a view over a new column can only be made once it is through.
   if (changes.length > 0) await waitForVisible(db, table.name);
   return changes;
-}
-
-function ttlOfText(ttl: string | undefined): string {
-  const [value = '0', unit = ''] = ttl?.split(/\s+/) ?? [];
-  return normalTtl(Number(value), unit);
-}
-
-const HOURS: Readonly<Record<string, number>> = { HOUR: 1, DAY: 24, WEEK: 168 };
-const MONTHS: Readonly<Record<string, number>> = { MONTH: 1, YEAR: 12 };
-
-function normalTtl(value: number, unit: string): string {
-  const singular = unit.toUpperCase().replace(/S$/, '');
-  if (value === 0) return '0';
-  const months = MONTHS[singular];
-  return months === undefined ? `${value * (HOURS[singular] ?? NaN)} h` : `${value * months} months`;
 }
 
 function wrongType(

@@ -1,5 +1,6 @@
 import { OperatingError } from '../core/errors.ts';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
+import { normalTtl, normalTtlText } from '../../schemas/ttl.ts';
 import { quoteName, quoteText, type LaneTable, type Retention } from '../../schemas/tables.ts';
 import {
   createViewSql,
@@ -21,6 +22,8 @@ interface ExistingView {
   readonly sql: string;
   readonly isInvalid: boolean;
   readonly reason: string;
+  /** As `normalTtl` spells it. */
+  readonly ttl: string;
 }
 
 /**
@@ -44,20 +47,47 @@ export async function applyViews(
     } else if (wanted.some((view, index) => !isUpToDate(view, found[index]))) {
       changes.push(...(await rebuildViews(db, lane, retention, found[0], options)));
     }
+    const isRebuilt = changes.some(({ action, object }) => action === 'rebuilt' && object === wanted[0].name);
+    if (isRebuilt) continue;
+    for (const [index, view] of wanted.entries()) {
+      const ttl = found[index]?.ttl;
+      if (ttl !== undefined && ttl !== normalTtlText(view.ttl)) changes.push(await changeTtl(db, view));
+    }
   }
   return changes;
 }
 
 async function readViews(db: QuestDb): Promise<Map<string, ExistingView>> {
   const { rows } = await db.exec(
-    'SELECT view_name, view_sql, view_status, invalidation_reason FROM materialized_views()',
+    'SELECT view_name, view_sql, view_status, invalidation_reason, ttlValue, ttlUnit ' +
+      'FROM materialized_views() JOIN tables() ON view_name = table_name',
   );
   return new Map(
-    rows.map(([name, sql, status, reason]) => [
+    rows.map(([name, sql, status, reason, ttlValue, ttlUnit]) => [
       String(name),
-      { sql: String(sql), isInvalid: status === 'invalid', reason: typeof reason === 'string' ? reason : '' },
+      {
+        sql: String(sql),
+        isInvalid: status === 'invalid',
+        reason: typeof reason === 'string' ? reason : '',
+        ttl: normalTtl(Number(ttlValue), String(ttlUnit)),
+      },
     ]),
   );
+}
+
+/** A TTL that is no multiple of the view's partitions is refused; the view keeps the one that it has. */
+async function changeTtl(db: QuestDb, { name, ttl }: View): Promise<SchemaChange> {
+  try {
+    await db.exec(`ALTER MATERIALIZED VIEW ${quoteName(name)} SET TTL ${ttl ?? '0 DAYS'}`);
+    return { action: 'changed_ttl', object: name, detail: ttl ?? 'kept for ever' };
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
+    return {
+      action: 'kept',
+      object: name,
+      detail: `its retention cannot become ${ttl ?? 'endless'}: ${thrown.message}`,
+    };
+  }
 }
 
 /** A view that has more columns than are wanted is as good. */
