@@ -69,6 +69,10 @@ export function startProcess(
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
+  // A test that fails on its way must not leave it running.
+  process.once('exit', () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   if (child.pid === undefined) throw new Error(`${program} could not be started`);
   return {
