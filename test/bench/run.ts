@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { encoderBench } from './encoder.ts';
+import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
+import { ringBench } from './ring.ts';
+import { startUpBench } from './start-up.ts';
+
+/** `npm run bench [-- --json FILE] [-- --only NAME]`: every figure beside its baseline from the same run. */
+const BENCHES: readonly Bench[] = [encoderBench, ringBench, startUpBench];
+
+/** The processes that are measured run the built code, as users do. */
+function build(): void {
+  const script = "const { buildIfStale } = await import('./scripts/build.js'); buildIfStale();";
+  const { status } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('the build failed');
+}
+
+function chosen(names: readonly string[]): readonly Bench[] {
+  const unknown = names.filter((name) => !BENCHES.some((bench) => bench.name === name));
+  if (unknown.length > 0) {
+    throw new Error(
+      `no bench ${unknown.join(', ')}; there are ${BENCHES.map(({ name }) => name).join(', ')}`,
+    );
+  }
+  return names.length === 0 ? BENCHES : BENCHES.filter(({ name }) => names.includes(name));
+}
+
+const { values: flags } = parseArgs({
+  options: { json: { type: 'string' }, only: { type: 'string', multiple: true, default: [] } },
+});
+const benches = chosen(flags.only);
+build();
+process.stderr.write(`node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}\n`);
+const measurements: Measurement[] = [];
+for (const bench of benches) {
+  process.stderr.write(`${bench.name}: ${bench.about}\n`);
+  measurements.push(...(await bench.measure()));
+}
+console.log(tableOf(measurements));
+if (flags.json !== undefined) writeFileSync(flags.json, jsonOf(measurements));
