@@ -10,7 +10,8 @@ import {
 } from './filled-ring.ts';
 import { interleave, type Bench, type Measurement } from './measurement.ts';
 
-const CAPACITY_TICKS = 512;
+/** The smallest that the configuration gives by itself. */
+const CAPACITY_TICKS = 600;
 /** Both hold this many when the consumer comes: one flush of 5 s at 10 Hz. */
 const TICKS_PER_FLUSH = 50;
 const FLUSHES = 60;
