@@ -26,6 +26,13 @@ export interface OwnershipChange {
   readonly previousEndUs: number | null;
 }
 
+/** Samples in (fromUs, toUs], epoch µs, have this label. */
+export interface LabelStretch {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly label: Label;
+}
+
 /** What one job was told to have done on one device, each list ascending. Facts may come late and in any order. */
 interface JobEvents {
   starts: JobFact[];
@@ -105,6 +112,21 @@ export class Ownership {
     const ledger = this.#devices.get(gpu);
     if (ledger === undefined) return [];
     return ledger.spans.filter((span) => owns(span.interval, tsUs)).map((span) => span.interval);
+  }
+
+  /** The labels of (fromUs, toUs], one stretch after the other, without gaps; both ends in epoch µs. */
+  labelsBetween(gpu: string, fromUs: number, toUs: number): LabelStretch[] {
+    const stretches: LabelStretch[] = [];
+    const ledger = this.#devices.get(gpu);
+    if (ledger?.isStale === true) this.#rebuildLabels(ledger);
+    const { edgesUs, labels } = ledger ?? { edgesUs: [], labels: [UNOWNED] };
+    let startUs = fromUs;
+    for (let at = firstEdgeFrom(edgesUs, 0, fromUs + 1); startUs < toUs; at += 1) {
+      const endUs = Math.min(edgesUs[at] ?? Infinity, toUs);
+      stretches.push({ fromUs: startUs, toUs: endUs, label: labels[at]! });
+      startUs = endUs;
+    }
+    return stretches;
   }
 
   /** Every interval that is known, by device, then ascending by start. */
