@@ -1,4 +1,6 @@
 import type { Lane } from '../core/lane.ts';
+import { capacityFigures } from '../report/capacity-query.ts';
+import { renderCapacityReport } from '../report/capacity-report.ts';
 import { renderJobReport } from '../report/job-report.ts';
 import { jobFigures } from '../report/job-query.ts';
 import type { JobFigures } from '../report/job-figures.ts';
@@ -18,11 +20,14 @@ export async function demoReports(
 ): Promise<string> {
   const good = await jobFigures(db, lanes, GOOD_JOB_ID, { nowUs: window.toUs });
   const wasteful = await jobFigures(db, lanes, WASTEFUL_JOB_ID, { nowUs: window.toUs });
+  const capacity = await capacityFigures(db, lanes, { by: 'account', ...window });
   return [
     section('a good job'),
     renderJobReport(good, style),
     section('a wasteful job'),
     renderJobReport(wasteful, style),
+    section('the six hours'),
+    renderCapacityReport(capacity, style),
     energyQuery(good),
   ].join('\n');
 }
