@@ -136,6 +136,8 @@ export interface JobFigures {
   readonly sampledUs: number;
   readonly attributedUs: number;
   readonly samples: number;
+  /** sampledUs / ownedUs; undefined when nothing was sampled: `no data` is not 0. */
+  readonly coverageRatio?: number;
   readonly gapCount: number;
   readonly gapUs: number;
   /** The first of them, by time. */

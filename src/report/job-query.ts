@@ -67,6 +67,7 @@ export async function jobFigures(
     sampledUs: sums.all.sampledUs,
     attributedUs: sums.all.attributedUs,
     samples: sums.all.samples,
+    ...(isSampled ? { coverageRatio: sums.all.sampledUs / ownedUsOf(window) } : {}),
     gapCount: gaps.length,
     gapUs: gaps.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps.slice(0, GAPS_LISTED_MAX),
