@@ -1,0 +1,216 @@
+import { assert } from './assert.ts';
+import type { TickWriter } from './ring.ts';
+
+/**
+ * From series to ticks (DESIGN §4). An engine keeps one series per device and field, each with its own stamps, and these
+ * drift apart. A row takes the stamp of the anchor series of its device; every other series gives its sample nearest to
+ * that stamp, if it lies within half an interval.
+ *
+ *   anchor   ──●─────────●─────────●─────────────────●──        rows: one per ●, and one gap
+ *   power    ───○─────────○──────────○────────────────○─        nearest within ± interval/2
+ *   energy   ○────────○────────○────────○────────○──────        the fourth fits no row: counted as unmatched
+ *
+ * Samples may come in any portions and as often as they like: what a series has delivered already is dropped by its
+ * watermark. A row is handed out once its window has been closed for 2 s, because an upsert with fewer columns would
+ * null the others. No clock inside: times come as arguments, so the same samples always make the same rows.
+ */
+export interface JoinShape {
+  readonly deviceCount: number;
+  readonly fieldCount: number;
+  readonly intervalUs: number;
+  /** An anchor stamp this close to the last row makes no row of its own: a slower lane takes every n-th sample. */
+  readonly minSpacingUs: number;
+  /** Field positions in the order in which they are preferred as anchor: steady stamps first. */
+  readonly anchorOrder: readonly number[];
+}
+
+export interface JoinCounts {
+  accepted: number;
+  /** Delivered before: polling at 0.85 of the interval repeats itself, and pulls overlap by 2 s. */
+  duplicates: number;
+  /** Stamps more than 5 s ahead of the engine's clock: refused. */
+  fromFuture: number;
+  /** Samples that lay within half an interval of no row. */
+  unmatched: number;
+}
+
+export type PushResult = 'accepted' | 'duplicate' | 'from_future';
+
+/** How long a row's window must have been over before the row is final. */
+export const CLOSED_FOR_US = 2_000_000;
+/** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
+export const MAX_AHEAD_US = 5_000_000;
+/** A step of more than this many intervals is a gap (DESIGN §1). */
+const GAP_INTERVALS = 2.5;
+const COMPACT_AT = 4096;
+
+/** Samples of one series that no row has taken yet, oldest first; the ones before `head` are dead. */
+class Series {
+  tsUs: number[] = [];
+  values: number[] = [];
+  head = 0;
+  watermarkUs = -Infinity;
+
+  get isEmpty(): boolean {
+    return this.head >= this.tsUs.length;
+  }
+
+  drop(count: number): void {
+    this.head += count;
+    if (this.isEmpty) {
+      this.tsUs.length = 0;
+      this.values.length = 0;
+      this.head = 0;
+    } else if (this.head >= COMPACT_AT) {
+      this.tsUs.splice(0, this.head);
+      this.values.splice(0, this.head);
+      this.head = 0;
+    }
+  }
+}
+
+export class SeriesJoin {
+  readonly shape: JoinShape;
+  readonly counts: JoinCounts = { accepted: 0, duplicates: 0, fromFuture: 0, unmatched: 0 };
+  readonly #series: readonly Series[];
+  /** Per device: field position of the anchor, or -1 before the first row. */
+  readonly #anchors: Int32Array;
+  readonly #lastRowUs: Float64Array;
+  readonly #onGap: (device: number, fromUs: number, toUs: number) => void;
+
+  /** @param onGap told of every step of more than 2.5 intervals between two rows of a device. */
+  constructor(shape: JoinShape, onGap: (device: number, fromUs: number, toUs: number) => void) {
+    assert(shape.anchorOrder.length === shape.fieldCount, 'every field has a place in the order of anchors');
+    this.shape = shape;
+    this.#onGap = onGap;
+    this.#series = Array.from({ length: shape.deviceCount * shape.fieldCount }, () => new Series());
+    this.#anchors = new Int32Array(shape.deviceCount).fill(-1);
+    this.#lastRowUs = new Float64Array(shape.deviceCount).fill(NaN);
+  }
+
+  /** Newest stamp that a series has delivered; -Infinity before the first. */
+  watermarkUs(device: number, field: number): number {
+    return this.#at(device, field).watermarkUs;
+  }
+
+  /** Makes no rows up to this time: they are stored already. The step from there to the first new row may be a gap. */
+  startAfter(tsUs: number): void {
+    this.#lastRowUs.fill(tsUs);
+  }
+
+  /** Takes one sample; NaN is a blank, which has its time like any value. `nowUs` is the engine's clock. */
+  push(device: number, field: number, tsUs: number, value: number, nowUs: number): PushResult {
+    const series = this.#at(device, field);
+    if (tsUs > nowUs + MAX_AHEAD_US) {
+      this.counts.fromFuture += 1;
+      return 'from_future';
+    }
+    if (tsUs <= series.watermarkUs) {
+      if (series.watermarkUs <= nowUs + MAX_AHEAD_US) {
+        this.counts.duplicates += 1;
+        return 'duplicate';
+      }
+      // The clock was set back: what is held lies in a future that will come again. The stamps follow the clock as it is.
+      series.drop(series.tsUs.length - series.head);
+      this.#lastRowUs[device] = NaN;
+    }
+    series.watermarkUs = tsUs;
+    series.tsUs.push(tsUs);
+    series.values.push(value);
+    this.counts.accepted += 1;
+    return 'accepted';
+  }
+
+  /**
+   * Hands over all rows whose window has been closed for 2 s at `nowUs` (Infinity: all), grouped into ticks by time. The
+   * first goes into the tick that the sink has open already.
+   * @returns the number of rows. Rows for which the sink had no room wait for the next call.
+   */
+  emit(nowUs: number, sink: TickWriter): number {
+    const horizonUs = nowUs - CLOSED_FOR_US - this.shape.intervalUs / 2;
+    let rows = 0;
+    for (;;) {
+      let earliestUs = Infinity;
+      for (let device = 0; device < this.shape.deviceCount; device += 1) {
+        earliestUs = Math.min(earliestUs, this.#nextRowUs(device, horizonUs));
+      }
+      if (earliestUs === Infinity || (rows > 0 && !sink.next())) return rows;
+      for (let device = 0; device < this.shape.deviceCount; device += 1) {
+        const tsUs = this.#nextRowUs(device, horizonUs);
+        if (tsUs > earliestUs + this.shape.intervalUs / 2) continue;
+        this.#writeRow(device, tsUs, sink);
+        rows += 1;
+      }
+    }
+  }
+
+  /** Stamp of the device's next row, dropping anchor samples that are too close to the last one; Infinity when there is none. */
+  #nextRowUs(device: number, horizonUs: number): number {
+    const anchor = this.#anchorOf(device, horizonUs);
+    if (anchor < 0) return Infinity;
+    const series = this.#at(device, anchor);
+    const notBeforeUs = this.#lastRowUs[device]! + this.shape.minSpacingUs;
+    let skipped = 0;
+    while (series.head + skipped < series.tsUs.length && series.tsUs[series.head + skipped]! < notBeforeUs)
+      skipped += 1;
+    series.drop(skipped);
+    if (series.isEmpty) return Infinity;
+    const tsUs = series.tsUs[series.head]!;
+    return tsUs <= horizonUs ? tsUs : Infinity;
+  }
+
+  /** The anchor stays as long as it delivers; when it has been silent for 2.5 intervals behind another, that one takes over. */
+  #anchorOf(device: number, horizonUs: number): number {
+    const current = this.#anchors[device]!;
+    if (current >= 0 && !this.#at(device, current).isEmpty) return current;
+    const patienceUs = current < 0 ? 0 : GAP_INTERVALS * this.shape.intervalUs;
+    for (const field of this.shape.anchorOrder) {
+      const series = this.#at(device, field);
+      if (series.isEmpty || series.tsUs[series.head]! > horizonUs - patienceUs) continue;
+      this.#anchors[device] = field;
+      return field;
+    }
+    return -1;
+  }
+
+  #writeRow(device: number, tsUs: number, sink: TickWriter): void {
+    const { fieldCount, intervalUs } = this.shape;
+    const lastUs = this.#lastRowUs[device]!;
+    if (tsUs - lastUs > GAP_INTERVALS * intervalUs) this.#onGap(device, lastUs, tsUs);
+    this.#lastRowUs[device] = tsUs;
+    const anchor = this.#anchors[device]!;
+    const nextAnchorUs = this.#at(device, anchor).tsUs[this.#at(device, anchor).head + 1] ?? Infinity;
+    sink.setRow(device, tsUs);
+    for (let field = 0; field < fieldCount; field += 1) {
+      const value = this.#take(this.#at(device, field), tsUs, nextAnchorUs);
+      sink.set(device, field, value);
+    }
+  }
+
+  /** The sample of a series nearest to a row, NaN when none is within half an interval. What lies before it is dead. */
+  #take(series: Series, tsUs: number, nextAnchorUs: number): number {
+    const { tsUs: stamps, values } = series;
+    const halfUs = this.shape.intervalUs / 2;
+    let at = series.head;
+    while (at < stamps.length && stamps[at]! < tsUs - halfUs) at += 1;
+    let best = -1;
+    for (let k = at; k < stamps.length && stamps[k]! <= tsUs + halfUs; k += 1) {
+      if (best < 0 || Math.abs(stamps[k]! - tsUs) < Math.abs(stamps[best]! - tsUs)) best = k;
+    }
+    if (best >= 0 && Math.abs(stamps[best]! - nextAnchorUs) < Math.abs(stamps[best]! - tsUs)) best = -1;
+    const passed = (best >= 0 ? best : at) - series.head;
+    if (!this.#isThinned) this.counts.unmatched += passed;
+    const value = best >= 0 ? values[best]! : NaN;
+    series.drop(best >= 0 ? passed + 1 : passed);
+    return value;
+  }
+
+  /** A lane that takes every n-th sample leaves the others out by intent. */
+  get #isThinned(): boolean {
+    return this.shape.minSpacingUs > this.shape.intervalUs / 2;
+  }
+
+  #at(device: number, field: number): Series {
+    return this.#series[device * this.shape.fieldCount + field]!;
+  }
+}

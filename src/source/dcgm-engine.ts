@@ -1,0 +1,302 @@
+import { dcgmStatus } from '../../native/dcgm-layout.ts';
+import { NVML_FIELDS } from '../../native/nvml-tables.ts';
+import { BlankWatch } from '../core/blank-watch.ts';
+import type { TickWriter } from '../core/ring.ts';
+import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
+import type { SampledLane, Source } from '../core/source.ts';
+import { OperatingError } from '../core/errors.ts';
+import { sampleState } from '../core/sample-state.ts';
+import { watchIntervalMs } from '../core/watch-plan.ts';
+import { createDcgmEventReader } from './dcgm-events.ts';
+import { createLaneJoin } from './dcgm-lane-join.ts';
+import type { LaneJoin } from './dcgm-lane-join.ts';
+import type { EngineAddress, EngineLink } from './dcgm-link.ts';
+import { createDcgmPause } from './dcgm-pause.ts';
+import { checkDevices, createMigWatch } from './dcgm-mig-watch.ts';
+import { createPuller } from './dcgm-pull.ts';
+import { TCP_RECORDS_MAX } from './dcgm-reader.ts';
+import { describeRefusals, openSession } from './dcgm-session.ts';
+import type { Session } from './dcgm-session.ts';
+import { laneReaderOf, noteRefused } from './dcgm-setup.ts';
+import type { DcgmSetup, LaneReader } from './dcgm-setup.ts';
+
+export type EngineRoute = 'poll' | 'pull';
+
+export interface EngineOptions {
+  readonly link: EngineLink;
+  readonly address: EngineAddress;
+  readonly route: EngineRoute;
+  readonly pullIntervalMs: number;
+  readonly keepS: number;
+  /** Newest stamp that is stored already: what the engine kept since then is fetched. */
+  readonly resumeFromUs: number | undefined;
+  readonly groupName: string;
+}
+
+/** Of the interval: an engine drifts slow, so polling at exactly the interval both repeats and misses. */
+const POLL_FACTOR = 0.85;
+/** Pulls start so much before what was had: a sample is stored some time after its stamp. */
+const OVERLAP_US = 2_000_000;
+/** After so many readings in a row with holes, somebody else has slowed our watches down: place them again. */
+const HOLES_BEFORE_REWATCH = 3;
+const REWATCH_EVERY_US = 30_000_000;
+
+/** A session whose watches are gone is not made anew more often than this. */
+const RESTART_EVERY_US = 5_000_000;
+/** DCGM hands on NVML's own stamps for these. */
+const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
+
+interface LaneState {
+  readonly joined: LaneJoin;
+  reader: LaneReader | undefined;
+  holesInRow: number;
+}
+
+/**
+ * A host engine as source: the engine samples by its own clock and keeps what it sampled; we read it often enough, or
+ * late and at once, and lose nothing that it keeps.
+ */
+export function openEngine(setup: DcgmSetup, options: EngineOptions): Source {
+  return new EngineSource(setup, options);
+}
+
+class EngineSource implements Source {
+  readonly name = 'dcgm';
+  readonly devices;
+  readonly #setup: DcgmSetup;
+  readonly #options: EngineOptions;
+  readonly #isTcp: boolean;
+  readonly #blanks: BlankWatch;
+  readonly #lanes: readonly LaneState[];
+  readonly #pause;
+  readonly #events;
+  readonly #mig;
+  readonly #puller;
+  #route: EngineRoute;
+  #session: Session | undefined;
+  #sessionUs = -Infinity;
+  #rewatchedUs = -Infinity;
+  #skewUs = 0;
+  #pulledAtUs = -Infinity;
+  #pulledUpToUs: number;
+  #resumeFromUs: number | undefined;
+
+  constructor(setup: DcgmSetup, options: EngineOptions) {
+    this.#setup = setup;
+    this.#options = options;
+    this.#isTcp = !options.address.isUnixSocket;
+    this.#route = options.route;
+    this.#resumeFromUs = options.resumeFromUs;
+    this.#pulledUpToUs = setup.openedUs;
+    this.devices = setup.devices.map(({ device }) => device);
+    this.#blanks = new BlankWatch(this.devices, setup.onEvent);
+    this.#lanes = setup.lanes.map((lane) => ({
+      joined: this.#joinOf(lane),
+      reader: undefined,
+      holesInRow: 0,
+    }));
+    this.#pause = createDcgmPause(setup, () => options.link.handle);
+    this.#events = createDcgmEventReader({
+      ...setup,
+      isTcp: this.#isTcp,
+      sinceUs: options.resumeFromUs ?? setup.openedUs,
+    });
+    this.#mig = createMigWatch(setup);
+    this.#puller = createPuller(
+      setup,
+      this.#lanes.map(({ joined }) => joined),
+      this.#isTcp,
+    );
+    // Opening fails loudly when the engine refuses us; later on the link comes and goes.
+    this.#startSession(setup.openedUs);
+  }
+
+  describe(): string {
+    const { address, link, pullIntervalMs } = this.#options;
+    const how =
+      this.#route === 'pull'
+        ? `pulling every ${pullIntervalMs / 1000} s`
+        : `polling at ${POLL_FACTOR} of the interval`;
+    const engine = `DCGM ${link.engineVersion?.text ?? '?'} host engine at ${address.text}, ${how}`;
+    return [engine, ...describeRefusals(this.#session?.refused ?? new Map())].join('; ');
+  }
+
+  callIntervalMs(lane: SampledLane): number {
+    if (this.#route === 'pull') return Math.max(this.#options.pullIntervalMs, lane.intervalMs);
+    return watchIntervalMs(lane, this.#setup.lanes) < lane.intervalMs
+      ? lane.intervalMs
+      : lane.intervalMs * POLL_FACTOR;
+  }
+
+  sample(lane: SampledLane, tick: TickWriter, nowUs: number): void {
+    const state = this.#lanes[lane.index]!;
+    if (this.#options.link.keepUp(nowUs)) {
+      this.#session = undefined;
+      this.#sessionUs = -Infinity;
+      checkDevices(this.#setup, this.#options.link.handle, this.#options.address.text);
+    }
+    if (this.#options.link.handle !== undefined) this.#fetch(state, nowUs);
+    state.joined.join.emit(nowUs + this.#skewUs, tick);
+  }
+
+  finish(lane: SampledLane, tick: TickWriter): void {
+    this.#lanes[lane.index]!.joined.join.emit(Infinity, tick);
+  }
+
+  close(): void {
+    this.#pause.release();
+    this.#options.link.close();
+    this.#setup.dcgm.shutdown();
+    this.#setup.dcgm.since.close();
+  }
+
+  #fetch(state: LaneState, nowUs: number): void {
+    if (this.#session === undefined) this.#restartSession(nowUs);
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#pause.follow(nowUs);
+    const { link } = this.#options;
+    const status = this.#route === 'pull' ? this.#pull(session, nowUs) : this.#poll(state, session, nowUs);
+    let outcome = link.judge(status, nowUs);
+    if (outcome === 'up') outcome = link.judge(this.#events.read(session, nowUs), nowUs);
+    if (outcome === 'up' && this.#mig.hasChanged(session.handle, nowUs)) outcome = 'forgotten';
+    if (outcome === 'forgotten' || outcome === 'down') this.#session = undefined;
+  }
+
+  #poll(state: LaneState, session: Session, nowUs: number): number {
+    const { joined } = state;
+    state.reader ??= laneReaderOf(
+      this.#setup,
+      session,
+      joined.lane,
+      this.#isTcp ? TCP_RECORDS_MAX : Infinity,
+    );
+    const status = state.reader.read(session.handle);
+    // A library newer than the engine: it refuses every read of newest values, and answers those by time.
+    if (status === dcgmStatus.FUNCTION_NOT_FOUND) {
+      this.#route = 'pull';
+      return this.#pull(session, nowUs);
+    }
+    if (status !== dcgmStatus.OK) return status;
+    if (
+      state.reader.states.every((each) => each === sampleState.missing) &&
+      this.#isSettled(joined.lane, nowUs)
+    ) {
+      return dcgmStatus.NOT_WATCHED;
+    }
+    this.#learnSkew(state.reader, nowUs);
+    const engineNowUs = nowUs + this.#skewUs;
+    const holeUs = joined.holeIn(state.reader);
+    const isWhole = holeUs === Infinity;
+    // What was kept comes before what is newest, or the newest stamp would make duplicates of it.
+    const pulled = isWhole
+      ? dcgmStatus.OK
+      : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
+    const fresh = joined.takeReading(state.reader, nowUs, engineNowUs);
+    if (!isWhole) state.holesInRow += 1;
+    else if (fresh > 0) state.holesInRow = 0;
+    if (state.holesInRow >= HOLES_BEFORE_REWATCH) this.#rewatch(state, nowUs);
+    return pulled;
+  }
+
+  #pull(session: Session, nowUs: number): number {
+    const engineNowUs = nowUs + this.#skewUs;
+    const { pullIntervalMs } = this.#options;
+    if (nowUs >= this.#pulledAtUs && nowUs - this.#pulledAtUs < pullIntervalMs * 900) return dcgmStatus.OK;
+    const status = this.#puller.pull(
+      session,
+      Math.min(this.#pulledUpToUs, engineNowUs) - OVERLAP_US,
+      engineNowUs,
+    );
+    if (status !== dcgmStatus.OK) return status;
+    this.#pulledAtUs = nowUs;
+    this.#pulledUpToUs = engineNowUs;
+    return this.#findFrozenStamps(session, nowUs);
+  }
+
+  /** No pull by time finds a series whose stamps stand still in the past: then newest values are read instead. */
+  #findFrozenStamps(session: Session, nowUs: number): number {
+    for (const state of this.#lanes) {
+      state.reader ??= laneReaderOf(
+        this.#setup,
+        session,
+        state.joined.lane,
+        this.#isTcp ? TCP_RECORDS_MAX : Infinity,
+      );
+      const status = state.reader.read(session.handle);
+      if (status === dcgmStatus.FUNCTION_NOT_FOUND) return dcgmStatus.OK;
+      if (status !== dcgmStatus.OK) return status;
+      state.joined.takeReading(state.reader, nowUs, nowUs + this.#skewUs);
+      if (state.joined.hasFrozenStamps) this.#route = 'poll';
+    }
+    return dcgmStatus.OK;
+  }
+
+  #restartSession(nowUs: number): void {
+    if (nowUs >= this.#sessionUs && nowUs - this.#sessionUs < RESTART_EVERY_US) return;
+    try {
+      this.#startSession(nowUs);
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      // It died again between two calls, or refuses us now: the link tries anew with growing patience.
+      this.#options.link.judge(dcgmStatus.CONNECTION_NOT_VALID, nowUs);
+    }
+  }
+
+  /** Places groups and watches on the engine as it is now, and fetches what it kept from before, if anything. */
+  #startSession(nowUs: number): void {
+    const { link, groupName, keepS, address } = this.#options;
+    const handle = link.handle;
+    if (handle === undefined) return;
+    this.#sessionUs = nowUs;
+    const { dcgm, devices, lanes } = this.#setup;
+    const plan = { devices, lanes, keepS, isTicked: false, name: groupName, where: address.text };
+    const session = openSession(dcgm, handle, plan);
+    this.#session = session;
+    noteRefused(this.#setup, session, this.#blanks);
+    for (const state of this.#lanes) state.reader = undefined;
+    if (this.#resumeFromUs === undefined) return;
+    for (const { joined } of this.#lanes) joined.join.startAfter(this.#resumeFromUs);
+    this.#puller.pull(session, this.#resumeFromUs - OVERLAP_US, nowUs);
+    this.#resumeFromUs = undefined;
+  }
+
+  /** Persistent watches share one identity, so any other persistent client replaces ours; placing them again repairs it. */
+  #rewatch(state: LaneState, nowUs: number): void {
+    state.holesInRow = 0;
+    if (nowUs >= this.#rewatchedUs && nowUs - this.#rewatchedUs < REWATCH_EVERY_US) return;
+    this.#rewatchedUs = nowUs;
+    this.#sessionUs = -Infinity;
+    this.#restartSession(nowUs);
+  }
+
+  /** Whether the watches stand for so long that every series must have a sample. */
+  #isSettled(lane: SampledLane, nowUs: number): boolean {
+    return nowUs - this.#sessionUs > Math.max(RESTART_EVERY_US, 2 * lane.intervalMs * 1000);
+  }
+
+  /** The engine's clock may be another machine's: what counts is how far its newest stamps are from our now. */
+  #learnSkew(reader: LaneReader, nowUs: number): void {
+    let newestUs = 0;
+    let hasFresh = false;
+    for (let at = 0; at < reader.tsUs.length; at += 1) {
+      if (reader.tsUs[at]! !== reader.lastUs[at]!) hasFresh = true;
+      if (reader.tsUs[at]! > newestUs) newestUs = reader.tsUs[at]!;
+    }
+    if (!hasFresh || newestUs === 0) return;
+    const offUs = newestUs - nowUs;
+    this.#skewUs = Math.abs(offUs) <= MAX_AHEAD_US ? 0 : offUs;
+  }
+
+  #joinOf(lane: SampledLane): LaneJoin {
+    return createLaneJoin({
+      lane,
+      devices: this.devices,
+      watchIntervalMs: watchIntervalMs(lane, this.#setup.lanes),
+      isPolled: this.#route === 'poll',
+      nvmlStamped: NVML_STAMPED,
+      blanks: this.#blanks,
+      onEvent: this.#setup.onEvent,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import type { DcgmHandle } from '../../native/dcgm.ts';
+import { OperatingError } from '../core/errors.ts';
+import { listDcgmDevices, migFingerprint } from './dcgm-devices.ts';
+import type { DcgmSetup } from './dcgm-setup.ts';
+
+/** The engine itself notices a new MIG layout only after a second or two. */
+const LOOK_EVERY_US = 30_000_000;
+
+export interface MigWatch {
+  /** Whether the MIG layout is another than at the last look; told by an event. */
+  hasChanged(handle: DcgmHandle, nowUs: number): boolean;
+}
+
+export function createMigWatch(setup: DcgmSetup): MigWatch {
+  let lookedUs = setup.openedUs;
+  let layout: string | undefined;
+  return {
+    hasChanged(handle, nowUs) {
+      if (layout !== undefined && nowUs - lookedUs < LOOK_EVERY_US && nowUs >= lookedUs) return false;
+      lookedUs = nowUs;
+      const before = layout;
+      layout = migFingerprint(setup.dcgm, handle);
+      if (before === undefined || before === layout) return false;
+      setup.onEvent({
+        tsUs: nowUs,
+        node: setup.node,
+        kind: 'mig_changed',
+        subject: 'mig',
+        text: 'the MIG layout changed: instances that are gone end here, new ones are sampled after a restart of the collector',
+      });
+      return true;
+    },
+  };
+}
+
+/**
+ * After an engine came back: the same UUIDs must have the same numbers, or rows would be of the wrong GPU.
+ * @throws OperatingError (exit 75) when they have not; started again, the collector takes the devices as they are.
+ */
+export function checkDevices(setup: DcgmSetup, handle: DcgmHandle | undefined, where: string): void {
+  if (handle === undefined) return;
+  const now = new Map(
+    listDcgmDevices(setup.dcgm, handle, setup.node, where).map((each) => [each.device.uuid, each.entity]),
+  );
+  for (const { device, entity } of setup.devices) {
+    const found = now.get(device.uuid);
+    if (found === undefined || (found.id === entity.id && found.group === entity.group)) continue;
+    throw new OperatingError(
+      `the engine came back with other numbers for its GPUs: ${device.uuid} was ${entity.id}, is ${found.id}`,
+      {
+        code: 'dcgm.renumbered',
+        exit: 'temporary',
+        where,
+        hints: ['start the collector again: it takes the devices as they are now'],
+      },
+    );
+  }
+}

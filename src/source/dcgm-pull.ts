@@ -1,0 +1,68 @@
+import { dcgmStatus } from '../../native/dcgm-layout.ts';
+import { entityGroup } from '../../native/dcgm-record.ts';
+import type { DcgmRecord } from '../../native/dcgm-record.ts';
+import type { LaneJoin } from './dcgm-lane-join.ts';
+import { createHistoryReader, TCP_HISTORY_MAX } from './dcgm-reader.ts';
+import type { Session, SessionWatch } from './dcgm-session.ts';
+import type { DcgmSetup } from './dcgm-setup.ts';
+
+export interface Puller {
+  /** Fetches every sample that the engine keeps since then, for all lanes at once. @returns the first dcgmReturn_t ≠ 0, else 0. */
+  pull(session: Session, sinceUs: number, engineNowUs: number): number;
+}
+
+/** How a kept sample finds its lanes: device by entity, columns by field id. */
+export function createPuller(
+  setup: Pick<DcgmSetup, 'dcgm' | 'devices'>,
+  lanes: readonly LaneJoin[],
+  isTcp: boolean,
+): Puller {
+  const { dcgm, devices } = setup;
+  const history = createHistoryReader(dcgm, isTcp);
+  const deviceByEntity = new Map(
+    devices.map(({ entity }, index) => [entity.group * 0x1_0000 + entity.id, index]),
+  );
+  const columnsByField = new Map<number, { readonly lane: LaneJoin; readonly column: number }[]>();
+  for (const lane of lanes) {
+    for (const [column, { id }] of lane.lane.fields.entries()) {
+      columnsByField.set(id, [...(columnsByField.get(id) ?? []), { lane, column }]);
+    }
+  }
+  let engineNowUs = 0;
+  const take = (record: DcgmRecord): void => {
+    const device = deviceByEntity.get(record.entityGroup * 0x1_0000 + record.entityId);
+    const columns = columnsByField.get(record.fieldId);
+    if (device === undefined || columns === undefined) return;
+    for (const { lane, column } of columns) lane.takeRecord(device, column, record, engineNowUs);
+  };
+
+  /** Series by series in replies that a TCP connection carries without waiting. */
+  const pullInPieces = (session: Session, watch: SessionWatch, sinceUs: number): number => {
+    for (const { id } of watch.entities) {
+      for (const fieldId of watch.fieldIds) {
+        const status = history.read(session.handle, id, fieldId, sinceUs, take);
+        // One series that was never watched says nothing about the others.
+        if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED) return status;
+      }
+    }
+    return dcgmStatus.OK;
+  };
+
+  return {
+    pull(session, sinceUs, nowUs) {
+      engineNowUs = nowUs;
+      let first: number = dcgmStatus.OK;
+      for (const watch of session.watches) {
+        if (!watch.fieldIds.some((id) => columnsByField.has(id))) continue;
+        const samples = (nowUs - sinceUs) / (watch.intervalMs * 1000);
+        const areGpus = watch.entities.every(({ group }) => group === entityGroup.gpu);
+        const status =
+          isTcp && areGpus && samples > TCP_HISTORY_MAX
+            ? pullInPieces(session, watch, sinceUs)
+            : dcgm.since.read(session.handle, watch.group, watch.fieldGroup, sinceUs, take);
+        if (status !== dcgmStatus.OK && first === dcgmStatus.OK) first = status;
+      }
+      return first;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { hostname } from 'node:os';
+import { loadDcgm } from '../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
+import { dcgmStatus } from '../../native/dcgm-layout.ts';
+import { dcgmError } from '../../native/dcgm.ts';
+import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
+import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import { planWatches } from '../core/watch-plan.ts';
+import { listDcgmDevices } from './dcgm-devices.ts';
+import type { DcgmDevice } from './dcgm-devices.ts';
+import { openEmbedded, startEmbeddedEngine } from './dcgm-embedded.ts';
+import { openEngine } from './dcgm-engine.ts';
+import type { EngineRoute } from './dcgm-engine.ts';
+import { openLink, parseEngineAddress } from './dcgm-link.ts';
+import type { EngineAddress, EngineLink } from './dcgm-link.ts';
+import type { DcgmSetup } from './dcgm-setup.ts';
+
+export interface DcgmOptions {
+  readonly node: string;
+  readonly lanes: readonly SampledLane[];
+  readonly onEvent: EventSink;
+  /** File or directory of libdcgm; absent: the environment, the known directories, the loader. */
+  readonly library?: string;
+  /** `host[:port]`, `tcp://…`, `unix:///path`; absent: an engine embedded in this process. */
+  readonly engine?: string;
+  /** `f`, `g[:list]`, `i[:list]`, `g…+i…`; absent: `f`. */
+  readonly devices?: string;
+  /** How a host engine is read; absent or `auto`: by transport and flush interval. */
+  readonly route?: EngineRoute | 'auto';
+  readonly flushIntervalMs?: number;
+  /** Epoch µs of the newest sample of this node that is stored: what the engine kept since is fetched. */
+  readonly resumeFromUs?: number;
+  /** Where requests for a pause of profiling lie. */
+  readonly pauseDir?: string;
+  /** Epoch µs now; given by tests that play a virtual clock. */
+  readonly openedUs?: number;
+}
+
+/** A flush this rare makes one pull of everything cheaper than polling, where no reply can stall. */
+const PULL_FROM_FLUSH_MS = 15_000;
+/** How long the engine keeps our samples, at least: a collector that was restarted within finds them all. */
+const KEEP_AT_LEAST_S = 120;
+const KEEP_PULLS = 3;
+
+/**
+ * Opens the source `dcgm`. May block for some seconds.
+ * @throws OperatingError exit 69 without the library or without GPUs, 75 when the engine is not there, 78 for a lane
+ * below the 100 ms floor or a malformed address or selector.
+ */
+export function openDcgmSource(options: DcgmOptions): Source {
+  planWatches(options.lanes);
+  const selector = parseDeviceSelector(options.devices ?? 'f');
+  const address = options.engine === undefined ? undefined : parseEngineAddress(options.engine);
+  const dcgm = loadDcgm(options.library);
+  const openedUs = options.openedUs ?? Date.now() * 1000;
+  const link = address === undefined ? undefined : connectOrThrow(dcgm, address, options, openedUs);
+  const handle = link?.handle ?? startEmbeddedEngine(dcgm);
+  const all = listDcgmDevices(dcgm, handle, options.node, address?.text ?? 'the embedded engine');
+  const { selected, absent } = selectDevices(selector, all);
+  for (const each of absent) {
+    const text = `the device selector names ${each}, which this node does not have`;
+    options.onEvent({ tsUs: openedUs, node: options.node, kind: 'unresolved', subject: each, text });
+  }
+  const setup: DcgmSetup = {
+    dcgm,
+    node: options.node,
+    devices: selected,
+    gpus: all.filter(({ device }) => device.parentUuid === undefined),
+    lanes: options.lanes,
+    onEvent: options.onEvent,
+    pauseDir: options.pauseDir,
+    openedUs,
+  };
+  if (link === undefined || address === undefined) return openEmbedded(setup, handle);
+  const route = chooseRoute(options, address);
+  const pullIntervalMs = Math.max(options.flushIntervalMs ?? PULL_FROM_FLUSH_MS, 1_000);
+  const slowestMs = Math.max(...options.lanes.map(({ intervalMs }) => intervalMs));
+  return openEngine(setup, {
+    link,
+    address,
+    route,
+    pullIntervalMs,
+    keepS: Math.max(KEEP_AT_LEAST_S, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),
+    resumeFromUs: options.resumeFromUs,
+    // One name a machine: the watches of a collector that was restarted are found again, those of another are left alone.
+    groupName: `gpuledger-${hostname()}`.slice(0, 200),
+  });
+}
+
+/** @throws OperatingError (exit 75) */
+function connectOrThrow(dcgm: Dcgm, address: EngineAddress, options: DcgmOptions, nowUs: number): EngineLink {
+  let status: number = dcgmStatus.CONNECTION_NOT_VALID;
+  const link = openLink({
+    dcgm,
+    address,
+    // The engine is to go on sampling while the collector is restarted.
+    isPersistent: true,
+    node: options.node,
+    onEvent: (event) => {
+      status = event.code ?? status;
+      options.onEvent(event);
+    },
+  });
+  if (link.keepUp(nowUs)) return link;
+  throw dcgmError('dcgmConnect', status, address.text);
+}
+
+function chooseRoute(options: DcgmOptions, address: EngineAddress): EngineRoute {
+  if (options.route !== undefined && options.route !== 'auto') return options.route;
+  return address.isUnixSocket && (options.flushIntervalMs ?? 0) >= PULL_FROM_FLUSH_MS ? 'pull' : 'poll';
+}
+
+/** Lists the devices of an engine and lets go of it. Nothing is watched afterwards. */
+export function listDevices(options: {
+  readonly node: string;
+  readonly library?: string;
+  readonly engine?: string;
+}): {
+  readonly devices: readonly DcgmDevice[];
+  readonly about: string;
+} {
+  const address = options.engine === undefined ? undefined : parseEngineAddress(options.engine);
+  const dcgm = loadDcgm(options.library);
+  let handle: DcgmHandle;
+  if (address === undefined) handle = startEmbeddedEngine(dcgm);
+  else {
+    const opened = dcgm.connect(address, { timeoutMs: 5_000, isPersistent: false });
+    if (opened.status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', opened.status, address.text);
+    handle = opened.handle;
+  }
+  try {
+    const devices = listDcgmDevices(dcgm, handle, options.node, address?.text ?? 'the embedded engine');
+    const version = dcgm.engineVersion(handle)?.text ?? dcgm.version.text;
+    return { devices, about: `DCGM ${version} ${address === undefined ? 'embedded' : `at ${address.text}`}` };
+  } finally {
+    if (address === undefined) dcgm.stopEmbedded(handle);
+    else dcgm.disconnect(handle);
+    dcgm.shutdown();
+    dcgm.since.close();
+  }
+}

@@ -1,0 +1,115 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperatingError } from '../core/errors.ts';
+import type { EventSink } from '../core/source.ts';
+
+/**
+ * Requests to leave the profiling counters alone, one file each: `<name>.json` with `{"untilUs": …, "by": "…"}`. Whoever
+ * may write into the directory may ask: an operator by `gpuledger profiling pause`, a job by the same command. A request
+ * without an end holds until it is taken back.
+ */
+export interface PauseRequest {
+  readonly name: string;
+  /** Epoch µs; Infinity when it has no end. */
+  readonly untilUs: number;
+  readonly by: string;
+}
+
+const NAME = /^[\w.-]{1,64}$/;
+const MAX_REQUEST_BYTES = 4096;
+
+/** The requests that are in force. What cannot be read is no request: it must not stop the recording. */
+export function readPauseRequests(directory: string, nowUs: number): readonly PauseRequest[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    // Nobody has ever asked.
+    return [];
+  }
+  const requests: PauseRequest[] = [];
+  for (const file of names) {
+    if (!file.endsWith('.json')) continue;
+    const request = readRequest(join(directory, file), file.slice(0, -'.json'.length));
+    if (request !== undefined && request.untilUs > nowUs) requests.push(request);
+  }
+  return requests;
+}
+
+function readRequest(path: string, name: string): PauseRequest | undefined {
+  try {
+    if (statSync(path).size > MAX_REQUEST_BYTES) return undefined;
+    const parsed = JSON.parse(readFileSync(path, 'utf8')) as { untilUs?: unknown; by?: unknown } | null;
+    const untilUs = typeof parsed?.untilUs === 'number' ? parsed.untilUs : Infinity;
+    return { name, untilUs, by: typeof parsed?.by === 'string' ? parsed.by : name };
+  } catch {
+    // Taken back this moment, or not ours.
+    return undefined;
+  }
+}
+
+/** Asks for a pause. @throws OperatingError when the directory cannot be written. */
+export function requestPause(directory: string, request: PauseRequest): void {
+  if (!NAME.test(request.name)) throw badName(request.name);
+  const path = join(directory, `${request.name}.json`);
+  const untilUs = Number.isFinite(request.untilUs) ? request.untilUs : null;
+  try {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(`${path}.tmp`, `${JSON.stringify({ untilUs, by: request.by })}\n`);
+    renameSync(`${path}.tmp`, path);
+  } catch (cause) {
+    throw new OperatingError(`cannot write a pause request into ${directory}`, {
+      code: 'profiling.pause_write',
+      exit: 'unavailable',
+      hints: ['it must be writable for whoever may ask: an operator, or (mode 1777) every job'],
+      cause,
+    });
+  }
+}
+
+/** Takes a request back. @returns false when there was none of that name. */
+export function withdrawPause(directory: string, name: string): boolean {
+  if (!NAME.test(name)) throw badName(name);
+  const path = join(directory, `${name}.json`);
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
+  rmSync(path);
+  return true;
+}
+
+function badName(name: string): OperatingError {
+  return new OperatingError(`pause request "${name}": a name is 1 to 64 letters, digits, ".", "_" or "-"`, {
+    code: 'profiling.pause_name',
+    exit: 'usage',
+  });
+}
+
+/** Looks into the directory once a second, since `sample` may be called a hundred times in it. */
+export function createPauseWatch(directory: string | undefined): (nowUs: number) => readonly PauseRequest[] {
+  const everyUs = 1_000_000;
+  let readAtUs = -Infinity;
+  let requests: readonly PauseRequest[] = [];
+  return (nowUs) => {
+    if (directory === undefined) return requests;
+    if (nowUs - readAtUs >= everyUs || nowUs < readAtUs) {
+      readAtUs = nowUs;
+      requests = readPauseRequests(directory, nowUs);
+    }
+    return requests;
+  };
+}
+
+/** Tells a pause by one row: open when it begins, written again with its end. */
+export function createPauseTeller(
+  node: string,
+  onEvent: EventSink,
+): (requests: readonly PauseRequest[], nowUs: number) => void {
+  let since: { readonly tsUs: number; readonly text: string } | undefined;
+  return (requests, nowUs) => {
+    if (requests.length > 0 === (since !== undefined)) return;
+    const by = requests.map((request) => request.by).join(', ');
+    const { tsUs, text } = since ?? { tsUs: nowUs, text: `profiling paused by ${by}` };
+    const end = since === undefined ? {} : { endUs: nowUs };
+    onEvent({ tsUs, ...end, node, kind: 'paused', subject: 'profiling', text });
+    since = since === undefined ? { tsUs, text } : undefined;
+  };
+}

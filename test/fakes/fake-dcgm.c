@@ -1,0 +1,682 @@
+/* A libdcgm that plays a scripted node: an engine with a cache of series, watches that belong to connections, and the
+ * oddities of the real one. Series advance lazily: every call first brings the cache up to the clock. Tests command it
+ * by fakeSet / fakeGet; the knobs are listed in test/fakes/README.md. */
+#include "dcgm-abi.h"
+#include "world.h"
+#include <math.h>
+
+#define OK 0
+#define BADPARAM (-1)
+#define GENERIC_ERROR (-3)
+#define NOT_CONFIGURED (-5)
+#define NOT_SUPPORTED (-6)
+#define UNINITIALIZED (-10)
+#define TIMEOUT (-11)
+#define VER_MISMATCH (-12)
+#define UNKNOWN_FIELD (-13)
+#define NO_DATA (-14)
+#define NOT_WATCHED (-16)
+#define FUNCTION_NOT_FOUND (-20)
+#define CONNECTION_NOT_VALID (-21)
+#define MAX_LIMIT (-24)
+#define DUPLICATE_KEY (-26)
+#define REQUIRES_ROOT (-29)
+#define INSUFFICIENT_SIZE (-31)
+#define MODULE_NOT_LOADED (-33)
+
+enum { GPU = 1, GPU_I = 4, GPU_CI = 5 };
+enum { MAX_GPUS = 32, SLOTS = 32 + 256, MAX_FIELD = 2048, MAX_GROUPS = 64, HISTORY = 4096, MAX_WATCHERS = 8 };
+#define EMBEDDED 0x7fffffffu
+#define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
+
+typedef struct { uint64_t owner; int64_t intervalUs; double keepS; } Watcher;
+typedef struct {
+  uint32_t eg, eid;
+  uint16_t field;
+  Watcher watchers[MAX_WATCHERS];
+  int watcherCount;
+  int64_t intervalUs, keepUs, dueUs, frozenTs;
+  int isWatched, isFresh, first, count;
+  struct { int64_t ts; int64_t extra; int8_t blank; } *ring; /* blank: -1 a value, 0..3 the kind */
+} Series;
+typedef struct { int used; uint64_t id, owner; char name[256]; uint32_t count; dcgmGroupEntityPair_t list[1024]; } Group;
+typedef struct { int used; uint64_t id, owner; char name[256]; uint32_t count; uint16_t ids[128]; } FieldGroup;
+typedef struct { uint64_t handle; int alive, isPersistent, isUnix; } Connection;
+
+static Series *table[SLOTS][MAX_FIELD];
+static Series *all[SLOTS * 64];
+static int seriesCount;
+static Group groups[MAX_GROUPS];
+static FieldGroup fieldGroups[MAX_GROUPS];
+static Connection connections[4096];
+static int connectionCount;
+static uint64_t nextGroup, nextFieldGroup;
+static int isInitialised, isEmbedded;
+static int64_t lastExchangeUs;
+
+static void defaults(void) {
+  set("gpus", 8); set("engine_alive", 1); set("library_minor", 6); set("engine_minor", 6); set("first_id", 2);
+  readEnvironment();
+  nextGroup = nextFieldGroup = (uint64_t)get("first_id");
+}
+__attribute__((constructor)) static void start(void) { defaults(); }
+
+/* ── series ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int isProf(int field) { return field >= 1001 && field <= 1096; }
+static int isDouble(int field) {
+  return field == 155 || field == 157 || (field >= 160 && field <= 164) || field == 254 || (field >= 1001 && field <= 1008) ||
+         (field >= 1013 && field <= 1034);
+}
+static int isString(int field) { return field == 50 || field == 53 || field == 54 || field == 57 || field == 68; }
+static int isKnown(int field) {
+  return field > 0 && field < 1600 && field != 105 && field != *KNOB("unknown_field");
+}
+static int isPresent(uint32_t eg, uint32_t eid) {
+  if (eg == GPU) return eid < (uint32_t)*KNOB("gpus");
+  if (eg != GPU_I && eg != GPU_CI) return 0;
+  return eid / 8 < (uint32_t)*KNOB("gpus") && ((*KNOB("mig") >> (eid / 8)) & 1) && eid % 8 < (uint32_t)(*KNOB("instances") ? *KNOB("instances") : 2);
+}
+static int entityNumber(uint32_t eg, uint32_t eid) { return eg == GPU ? (int)eid : 100 + (int)eid; }
+static int slotOf(uint32_t eg, uint32_t eid) { return eg == GPU ? (int)eid : 32 + (int)eid; }
+static Series *find(uint32_t eg, uint32_t eid, uint16_t field) {
+  if (slotOf(eg, eid) >= SLOTS || field >= MAX_FIELD) return NULL;
+  return table[slotOf(eg, eid)][field];
+}
+static Series *findOrMake(uint32_t eg, uint32_t eid, uint16_t field) {
+  Series *s = find(eg, eid, field);
+  if (s != NULL) return s;
+  s = calloc(1, sizeof *s);
+  s->ring = calloc(HISTORY, sizeof *s->ring);
+  s->eg = eg; s->eid = eid; s->field = field;
+  table[slotOf(eg, eid)][field] = s;
+  all[seriesCount++] = s;
+  return s;
+}
+
+static int blankKind(const Series *s) {
+  if (s->field == *KNOB("unsupported_field")) return 2;
+  if (s->field == *KNOB("forbidden_field")) return 3;
+  if (s->eg != GPU && !(s->field >= 1001 && s->field <= 1008) && !(s->field >= 250 && s->field <= 254) && s->field != 230) return 2;
+  if (isProf(s->field) && *KNOB("paused")) return 0;
+  if (s->field == *KNOB("blank_field")) return 0;
+  return -1;
+}
+
+static void append(Series *s, int64_t ts, int blank, int64_t extra) {
+  if (s->count > 0) {
+    int64_t last = s->ring[(s->first + s->count - 1) % HISTORY].ts;
+    if (ts <= last && s->field != *KNOB("frozen_field")) ts = last + 1;
+  }
+  if (s->count == HISTORY) { s->first = (s->first + 1) % HISTORY; s->count -= 1; }
+  int at = (s->first + s->count++) % HISTORY;
+  s->ring[at].ts = ts; s->ring[at].blank = (int8_t)blank; s->ring[at].extra = extra;
+}
+
+static void sampleAt(Series *s, int64_t ts) {
+  int blank = blankKind(s);
+  if (isProf(s->field) && s->isFresh) blank = 0;
+  s->isFresh = 0;
+  if (s->field == *KNOB("frozen_field")) {
+    if (s->frozenTs == 0) s->frozenTs = 1600000000000000;
+    append(s, s->frozenTs++, blank, ts);
+  } else append(s, ts, blank, 0);
+}
+
+static void prune(Series *s, int64_t now) {
+  while (s->count > 1 && s->ring[s->first].ts < now - s->keepUs && s->field != *KNOB("frozen_field")) {
+    s->first = (s->first + 1) % HISTORY;
+    s->count -= 1;
+  }
+}
+
+/* The engine's own clockwork (AUTO mode). The real one drifts 0.04 % slow and stores a sample some time after its stamp. */
+static void advance(void) {
+  if (!*KNOB("engine_alive") || *KNOB("hung") || (isEmbedded && *KNOB("embedded_mode") == 2)) return;
+  int64_t now = nowUs(), visible = now - *KNOB("store_delay_us");
+  for (int i = 0; i < seriesCount; i += 1) {
+    Series *s = all[i];
+    if (!s->isWatched || s->field == 230) continue;
+    if (visible - s->dueUs > s->keepUs) s->dueUs = visible - s->keepUs;
+    while (s->dueUs <= visible) {
+      sampleAt(s, s->dueUs);
+      s->dueUs += s->intervalUs + s->intervalUs / 2500 + *KNOB("spread_us") * (s->field % 3);
+    }
+    prune(s, now);
+  }
+}
+
+static void settle(Series *s) {
+  s->intervalUs = INT64_MAX; s->keepUs = 1000000; s->isWatched = s->watcherCount > 0;
+  for (int i = 0; i < s->watcherCount; i += 1) {
+    if (s->watchers[i].intervalUs < s->intervalUs) s->intervalUs = s->watchers[i].intervalUs;
+    if (s->watchers[i].keepS * 1e6 > s->keepUs) s->keepUs = (int64_t)(s->watchers[i].keepS * 1e6);
+  }
+}
+
+static void watch(Series *s, uint64_t owner, int64_t intervalUs, double keepS) {
+  int at = 0;
+  while (at < s->watcherCount && s->watchers[at].owner != owner) at += 1;
+  if (at == MAX_WATCHERS) at = 0;
+  if (at == s->watcherCount) s->watcherCount += 1;
+  int wasWatched = s->isWatched;
+  s->watchers[at] = (Watcher){ owner, intervalUs, keepS }; /* a second watch of the same owner replaces the first */
+  settle(s);
+  if (!wasWatched) {
+    s->isFresh = 1;
+    s->dueUs = nowUs() + (entityNumber(s->eg, s->eid) % 8) * *KNOB("phase_us") - 1;
+    if (isEmbedded && *KNOB("embedded_mode") == 2) s->dueUs = 0;
+  }
+}
+
+static void unwatch(Series *s, uint64_t owner) {
+  for (int i = 0; i < s->watcherCount; i += 1)
+    if (s->watchers[i].owner == owner) s->watchers[i--] = s->watchers[--s->watcherCount];
+  settle(s);
+}
+
+static void forgetEverything(void) {
+  for (int i = 0; i < seriesCount; i += 1) { all[i]->watcherCount = 0; all[i]->count = 0; all[i]->frozenTs = 0; settle(all[i]); }
+  memset(groups, 0, sizeof groups);
+  memset(fieldGroups, 0, sizeof fieldGroups);
+  nextGroup = nextFieldGroup = (uint64_t)get("first_id");
+}
+
+/* ── commands ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+void fakeSet(const char *name, int64_t value) {
+  if (strcmp(name, "engine_alive") == 0 && value == 0) {
+    for (int i = 0; i < connectionCount; i += 1) connections[i].alive = 0;
+    forgetEverything();
+  }
+  if (strcmp(name, "hung") == 0 && value == 0)
+    for (int i = 0; i < seriesCount; i += 1) if (all[i]->dueUs < nowUs()) all[i]->dueUs = nowUs();
+  if (strcmp(name, "hung") == 0 && value != 0) advance();
+  if (strcmp(name, "first_id") == 0) nextGroup = nextFieldGroup = (uint64_t)value;
+  if (strcmp(name, "xid") == 0) { /* gpu * 1000 + code */
+    Series *s = findOrMake(GPU, (uint32_t)(value / 1000), 230);
+    append(s, nowUs(), -1, value % 1000);
+  }
+  set(name, value);
+}
+int64_t fakeGet(const char *name) {
+  if (strcmp(name, "watched_series") == 0) {
+    int64_t n = 0;
+    for (int i = 0; i < seriesCount; i += 1) n += all[i]->isWatched;
+    return n;
+  }
+  if (strcmp(name, "groups") == 0) { int64_t n = 0; for (int i = 0; i < MAX_GROUPS; i += 1) n += groups[i].used; return n; }
+  if (strncmp(name, "held.", 5) == 0) { /* held.<gpu>.<field>: samples in the cache */
+    int gpu = 0, field = 0;
+    sscanf(name, "held.%d.%d", &gpu, &field);
+    advance();
+    Series *s = find(GPU, (uint32_t)gpu, (uint16_t)field);
+    return s == NULL ? 0 : s->count;
+  }
+  if (strncmp(name, "interval.", 9) == 0) {
+    int gpu = 0, field = 0;
+    sscanf(name, "interval.%d.%d", &gpu, &field);
+    Series *s = find(GPU, (uint32_t)gpu, (uint16_t)field);
+    return s == NULL || !s->isWatched ? 0 : s->intervalUs;
+  }
+  return get(name);
+}
+/* A new world: no series, no connections, every knob at its default. */
+void fakeReset(void) {
+  for (int i = 0; i < seriesCount; i += 1) { table[slotOf(all[i]->eg, all[i]->eid)][all[i]->field] = NULL; free(all[i]->ring); free(all[i]); }
+  seriesCount = 0; connectionCount = 0; isInitialised = 0; isEmbedded = 0; lastExchangeUs = 0;
+  memset(connections, 0, sizeof connections);
+  memset(groups, 0, sizeof groups);
+  memset(fieldGroups, 0, sizeof fieldGroups);
+  for (int i = 0; i < knobCount; i += 1) knobs[i].value = 0;
+  defaults();
+}
+/* Somebody else's persistent watch: it shares the identity of every persistent connection. */
+void fakeForeignWatch(int gpu, int field, int64_t intervalUs, double keepS) {
+  watch(findOrMake(GPU, (uint32_t)gpu, (uint16_t)field), 1, intervalUs, keepS);
+}
+
+/* ── connections ────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static Connection *connectionOf(uint64_t handle) {
+  for (int i = connectionCount - 1; i >= 0; i -= 1) if (connections[i].handle == handle) return &connections[i];
+  return NULL;
+}
+static uint64_t ownerOf(uint64_t handle) {
+  Connection *c = connectionOf(handle);
+  return c != NULL && c->isPersistent ? 1 : handle; /* all persistent connections are one watcher */
+}
+/* What every request goes through. */
+static int enter(uint64_t handle) {
+  *KNOB("calls") += 1;
+  burnUs(*KNOB("burn_us"));
+  if (!isInitialised) return UNINITIALIZED;
+  if (handle == EMBEDDED) { if (!isEmbedded) return UNINITIALIZED; }
+  else {
+    Connection *c = connectionOf(handle);
+    if (c == NULL || !c->alive) return CONNECTION_NOT_VALID;
+    if (*KNOB("hung")) { sleepMs(*KNOB("hang_ms")); return TIMEOUT; }
+  }
+  advance();
+  return OK;
+}
+/* A reply over 16 KiB on TCP waits for the delayed ACK when the exchange before was less than 40 ms ago. */
+static void reply(uint64_t handle, int64_t bytes) {
+  Connection *c = connectionOf(handle);
+  if (c == NULL || c->isUnix) return;
+  int64_t now = nowUs();
+  if (bytes > 16384 && now - lastExchangeUs < 40000) { *KNOB("stalls") += 1; sleepMs(*KNOB("stall_ms")); now = nowUs(); }
+  lastExchangeUs = now;
+}
+
+int dcgmInit(void) { isInitialised = 1; return OK; }
+int dcgmShutdown(void) { isInitialised = 0; isEmbedded = 0; return OK; }
+const char *errorString(int status) { static char text[64]; snprintf(text, sizeof text, "fake status %d", status); return text; }
+
+int dcgmStartEmbedded_v2(dcgmStartEmbeddedV2Params_v2 *p) {
+  if (!isInitialised) return UNINITIALIZED;
+  if (p->version != dcgmStartEmbeddedV2Params_v2_VERSION) return VER_MISMATCH;
+  if (isEmbedded) return OK; /* and the handle stays what it was */
+  isEmbedded = 1;
+  set("embedded_mode", p->opMode);
+  p->dcgmHandle = EMBEDDED;
+  return OK;
+}
+int dcgmStopEmbedded(dcgmHandle_t h) {
+  if (h != EMBEDDED) return BADPARAM;
+  isEmbedded = 0;
+  forgetEverything();
+  return OK;
+}
+int dcgmConnect_v2(const char *address, dcgmConnectV2Params_v2 *p, dcgmHandle_t *out) {
+  (void)address;
+  if (!isInitialised) return UNINITIALIZED;
+  if (p->version != dcgmConnectV2Params_v2_VERSION) return VER_MISMATCH;
+  *KNOB("connects") += 1;
+  Connection *c = &connections[connectionCount++ % 4096];
+  *c = (Connection){ 1000 + (uint64_t)connectionCount, 0, (int)p->persistAfterDisconnect, (int)p->addressIsUnixSocket };
+  *out = c->handle; /* not zero even when it failed */
+  if (!*KNOB("engine_alive")) { sleepMs(*KNOB("connect_ms")); return CONNECTION_NOT_VALID; }
+  if (*KNOB("hung")) { sleepMs(2 * *KNOB("hang_ms")); return OK; } /* and the handle is dead */
+  if (*KNOB("dead_handles") > 0) { *KNOB("dead_handles") -= 1; return OK; }
+  c->alive = 1;
+  return OK;
+}
+int dcgmDisconnect(dcgmHandle_t h) {
+  Connection *c = connectionOf(h);
+  if (c == NULL || !c->alive) return OK;
+  c->alive = 0;
+  if (c->isPersistent) return OK;
+  for (int i = 0; i < seriesCount; i += 1) unwatch(all[i], h);
+  for (int i = 0; i < MAX_GROUPS; i += 1) {
+    if (groups[i].used && groups[i].owner == h) groups[i].used = 0;
+    if (fieldGroups[i].used && fieldGroups[i].owner == h) fieldGroups[i].used = 0;
+  }
+  return OK;
+}
+static int version(dcgmVersionInfo_v2 *info, int64_t minor) {
+  if (info->version != dcgmVersionInfo_v2_VERSION) return VER_MISMATCH;
+  snprintf(info->rawBuildInfoString, sizeof info->rawBuildInfoString,
+           "version:4.%d.0;arch:x86_64;buildtype:Release;buildid:fake;builddate:2026-07-06", (int)minor);
+  return OK;
+}
+int dcgmVersionInfo(dcgmVersionInfo_v2 *info) { return version(info, get("library_minor")); }
+int dcgmHostengineVersionInfo(dcgmHandle_t h, dcgmVersionInfo_v2 *info) {
+  int status = enter(h);
+  return status != OK ? status : version(info, h == EMBEDDED ? get("library_minor") : get("engine_minor"));
+}
+static int isTooNew(uint64_t h) { return h != EMBEDDED && get("library_minor") > get("engine_minor"); }
+
+/* ── inventory ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void uuidOf(int gpu, char *out) { sprintf(out, "GPU-0000000%d-fade-4000-8000-00000000000%d", gpu, gpu); }
+
+int dcgmGetAllSupportedDevices(dcgmHandle_t h, uint32_t ids[32], int *count) {
+  int status = enter(h);
+  if (status != OK) return status;
+  *count = (int)get("gpus");
+  for (int i = 0; i < *count; i += 1) ids[i] = (uint32_t)i;
+  return OK;
+}
+int dcgmGetDeviceAttributes(dcgmHandle_t h, uint32_t gpu, dcgmDeviceAttributes_v3 *a) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (a->version != dcgmDeviceAttributes_v3_VERSION) return VER_MISMATCH;
+  if (isTooNew(h)) return FUNCTION_NOT_FOUND;
+  if (!isPresent(GPU, gpu)) return BADPARAM;
+  memset((char *)a + 4, 0, sizeof *a - 4);
+  strcpy(a->identifiers.deviceName, "NVIDIA H200");
+  sprintf(a->identifiers.pciBusId, "00000000:%02X:00.0", 0x0f + (int)gpu * 16);
+  uuidOf((int)gpu, a->identifiers.uuid);
+  strcpy(a->identifiers.driverVersion, "595.45.04");
+  a->memoryUsage.fbTotal = 143771;
+  a->settings[2] = (get("mig") >> gpu) & 1;
+  return OK;
+}
+int dcgmGetGpuInstanceHierarchy(dcgmHandle_t h, dcgmMigHierarchy_v2 *m) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (m->version != dcgmMigHierarchy_v2_VERSION) return VER_MISMATCH;
+  m->count = 0;
+  for (uint32_t gpu = 0; gpu < (uint32_t)get("gpus"); gpu += 1) {
+    for (uint32_t n = 0; n < 8; n += 1) {
+      uint32_t eid = gpu * 8 + n;
+      if (!isPresent(GPU_I, eid)) continue;
+      for (int isCompute = 0; isCompute < 2; isCompute += 1) {
+        dcgmMigHierarchyInfo_v2 *row = &m->entityList[m->count++];
+        memset(row, 0, sizeof *row);
+        row->entity = isCompute ? (dcgmGroupEntityPair_t){ GPU_CI, eid } : (dcgmGroupEntityPair_t){ GPU_I, eid };
+        row->parent = isCompute ? (dcgmGroupEntityPair_t){ GPU_I, eid } : (dcgmGroupEntityPair_t){ GPU, gpu };
+        uuidOf((int)gpu, row->info.gpuUuid);
+        row->info.nvmlGpuIndex = gpu;
+        row->info.nvmlInstanceId = 1 + n; /* the NVML GPU instance id differs from the entity id */
+        row->info.nvmlComputeInstanceId = isCompute ? 0 : 0xffffffffu;
+        row->info.nvmlMigProfileId = isCompute ? 32 : 3;
+        row->info.nvmlProfileSlices = 3;
+      }
+    }
+  }
+  return OK;
+}
+
+/* ── groups and watches ─────────────────────────────────────────────────────────────────────────────────────────── */
+
+static Group *groupOf(uint64_t id) { for (int i = 0; i < MAX_GROUPS; i += 1) if (groups[i].used && groups[i].id == id) return &groups[i]; return NULL; }
+static FieldGroup *fieldGroupOf(uint64_t id) { for (int i = 0; i < MAX_GROUPS; i += 1) if (fieldGroups[i].used && fieldGroups[i].id == id) return &fieldGroups[i]; return NULL; }
+
+int dcgmGroupCreate(dcgmHandle_t h, int type, const char *name, uintptr_t *out) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (type != 1) return NOT_SUPPORTED;
+  for (int i = 0; i < MAX_GROUPS; i += 1) {
+    if (groups[i].used) continue;
+    memset(&groups[i], 0, sizeof groups[i]);
+    groups[i].used = 1; groups[i].id = nextGroup++; groups[i].owner = ownerOf(h);
+    snprintf(groups[i].name, sizeof groups[i].name, "%s", name);
+    *out = groups[i].id;
+    return OK;
+  }
+  return MAX_LIMIT;
+}
+int dcgmGroupAddEntity(dcgmHandle_t h, uintptr_t id, uint32_t eg, uint32_t eid) {
+  int status = enter(h);
+  if (status != OK) return status;
+  Group *g = groupOf(id);
+  if (g == NULL) return NOT_CONFIGURED;
+  if (!isPresent(eg, eid)) return BADPARAM;
+  for (uint32_t i = 0; i < g->count; i += 1) if (g->list[i].entityGroupId == eg && g->list[i].entityId == eid) return BADPARAM;
+  g->list[g->count++] = (dcgmGroupEntityPair_t){ eg, eid };
+  return OK;
+}
+int dcgmGroupDestroy(dcgmHandle_t h, uintptr_t id) {
+  int status = enter(h);
+  if (status != OK) return status;
+  Group *g = groupOf(id);
+  if (g == NULL) return NOT_CONFIGURED;
+  g->used = 0;
+  return OK;
+}
+int dcgmGroupGetAllIds(dcgmHandle_t h, uintptr_t *ids, uint32_t *count) {
+  int status = enter(h);
+  if (status != OK) return status;
+  *count = 0;
+  for (int i = 0; i < MAX_GROUPS; i += 1) if (groups[i].used) ids[(*count)++] = groups[i].id;
+  return OK;
+}
+int dcgmGroupGetInfo(dcgmHandle_t h, uintptr_t id, dcgmGroupInfo_v3 *info) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (info->version != dcgmGroupInfo_v3_VERSION) return VER_MISMATCH;
+  Group *g = groupOf(id);
+  if (g == NULL) return NOT_CONFIGURED;
+  info->count = g->count;
+  memcpy(info->groupName, g->name, sizeof g->name);
+  memcpy(info->entityList, g->list, g->count * sizeof g->list[0]);
+  return OK;
+}
+int dcgmFieldGroupCreate(dcgmHandle_t h, int n, uint16_t *ids, const char *name, uintptr_t *out) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (n < 1 || n > 128) return BADPARAM;
+  for (int i = 0; i < n; i += 1) if (!isKnown(ids[i])) return BADPARAM;
+  for (int i = 0; i < MAX_GROUPS; i += 1) if (fieldGroups[i].used && strcmp(fieldGroups[i].name, name) == 0) return DUPLICATE_KEY;
+  for (int i = 0; i < MAX_GROUPS; i += 1) {
+    if (fieldGroups[i].used) continue;
+    memset(&fieldGroups[i], 0, sizeof fieldGroups[i]);
+    fieldGroups[i].used = 1; fieldGroups[i].id = nextFieldGroup++; fieldGroups[i].owner = ownerOf(h);
+    snprintf(fieldGroups[i].name, sizeof fieldGroups[i].name, "%s", name);
+    fieldGroups[i].count = (uint32_t)n;
+    memcpy(fieldGroups[i].ids, ids, (size_t)n * sizeof ids[0]);
+    *out = fieldGroups[i].id;
+    return OK;
+  }
+  return MAX_LIMIT;
+}
+int dcgmFieldGroupDestroy(dcgmHandle_t h, uintptr_t id) {
+  int status = enter(h);
+  if (status != OK) return status;
+  FieldGroup *f = fieldGroupOf(id);
+  if (f == NULL) return NO_DATA;
+  f->used = 0;
+  return OK;
+}
+int dcgmFieldGroupGetAll(dcgmHandle_t h, dcgmAllFieldGroup_v1 *a) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (a->version != dcgmAllFieldGroup_v1_VERSION) return VER_MISMATCH;
+  a->numFieldGroups = 0;
+  for (int i = 0; i < MAX_GROUPS; i += 1) {
+    if (!fieldGroups[i].used) continue;
+    dcgmFieldGroupInfo_v1 *info = &a->fieldGroups[a->numFieldGroups++];
+    info->numFieldIds = fieldGroups[i].count;
+    info->fieldGroupId = fieldGroups[i].id;
+    memcpy(info->fieldGroupName, fieldGroups[i].name, 256);
+    memcpy(info->fieldIds, fieldGroups[i].ids, sizeof info->fieldIds);
+  }
+  return OK;
+}
+int dcgmWatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64_t updateUs, double keepS, int keepSamples) {
+  (void)keepSamples;
+  int status = enter(h);
+  if (status != OK) return status;
+  *KNOB("watches") += 1;
+  Group *g = groupOf(group);
+  FieldGroup *f = fieldGroupOf(fieldGroup);
+  if (g == NULL) return NOT_CONFIGURED;
+  if (f == NULL) return NO_DATA;
+  for (uint32_t i = 0; i < f->count; i += 1) {
+    if (!isProf(f->ids[i])) continue;
+    if (get("prof_needs_root")) return REQUIRES_ROOT;
+    if (get("prof_module_missing")) return MODULE_NOT_LOADED;
+  }
+  uint64_t owner = h == EMBEDDED ? EMBEDDED : ownerOf(h);
+  for (uint32_t e = 0; e < g->count; e += 1)
+    for (uint32_t i = 0; i < f->count; i += 1)
+      watch(findOrMake(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]), owner, updateUs, keepS);
+  if (isEmbedded && get("embedded_mode") == 2) return OK;
+  advance();
+  return OK;
+}
+int dcgmUnwatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup) {
+  int status = enter(h);
+  if (status != OK) return status;
+  Group *g = groupOf(group);
+  FieldGroup *f = fieldGroupOf(fieldGroup);
+  if (g == NULL || f == NULL) return NOT_CONFIGURED;
+  for (uint32_t e = 0; e < g->count; e += 1)
+    for (uint32_t i = 0; i < f->count; i += 1) {
+      Series *s = find(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]);
+      if (s != NULL) unwatch(s, h == EMBEDDED ? EMBEDDED : ownerOf(h));
+    }
+  return OK;
+}
+int dcgmUpdateAllFields(dcgmHandle_t h, int wait) {
+  (void)wait;
+  int status = enter(h);
+  if (status != OK) return status;
+  burnUs(*KNOB("burn_update_us"));
+  if (h != EMBEDDED || *KNOB("embedded_mode") != 2) return OK;
+  int64_t now = nowUs();
+  for (int i = 0; i < seriesCount; i += 1) {
+    Series *s = all[i];
+    if (!s->isWatched || s->field == 230 || now < s->dueUs) continue; /* only what is due */
+    sampleAt(s, now + i % 7);
+    s->dueUs = now + s->intervalUs;
+    prune(s, now);
+  }
+  return OK;
+}
+
+/* ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void blankInto(void *value, int field, int kind) {
+  static const char *names[] = { "<<<NULL>>>", "<<<NOT_FOUND>>>", "<<<NOT_SUPPORTED>>>", "<<<NOT_PERM>>>" };
+  if (isString(field)) strcpy(value, names[kind]);
+  else if (isDouble(field)) *(double *)value = 140737488355328.0 + kind;
+  else *(int64_t *)value = 0x7ffffffffffffff0 + kind;
+}
+static void valueInto(void *value, const Series *s, int at) {
+  int number = entityNumber(s->eg, s->eid);
+  int64_t ts = s->field == *KNOB("frozen_field") ? s->ring[at].extra : s->ring[at].ts;
+  if (s->ring[at].blank >= 0) { blankInto(value, s->field, s->ring[at].blank); return; }
+  if (s->field == 230) { *(int64_t *)value = s->ring[at].extra; return; }
+  if (isString(s->field)) {
+    if (s->field == 68 && s->eg != GPU) sprintf(value, "MIG-%08d-fade-4000-8000-000000000000", (int)s->eid);
+    else if (s->field == 50) strcpy(value, "NVIDIA H200");
+    else uuidOf((int)s->eid, value);
+  } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
+  else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
+  else if (s->field == 52) *(int64_t *)value = s->eid;
+  else if (s->field == 112 && *KNOB("throttle")) *(int64_t *)value = *KNOB("throttle");
+  else if (s->field == *KNOB("step_field")) *(int64_t *)value = *KNOB("step_value");
+  else *(int64_t *)value = truthInt(s->field, number, ts);
+}
+static uint16_t typeOf(int field) { return isString(field) ? 's' : isDouble(field) ? 'd' : 'i'; }
+
+int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, uint32_t entityCount, uint16_t *fields, uint32_t fieldCount,
+                                uint32_t flags, dcgmFieldValue_v2 *out) {
+  int status = enter(h);
+  if (status != OK) return status;
+  *KNOB("latest_calls") += 1;
+  if (isTooNew(h)) return FUNCTION_NOT_FOUND;
+  for (uint32_t i = 0; i < fieldCount; i += 1) {
+    if (!isKnown(fields[i])) return GENERIC_ERROR; /* and the buffer keeps what it held */
+    if ((flags & 1) && isProf(fields[i])) { fprintf(stderr, "fake libdcgm: LIVE read of a profiling field\n"); abort(); }
+  }
+  reply(h, (int64_t)entityCount * fieldCount * 68);
+  dcgmFieldValue_v2 *r = out;
+  for (uint32_t e = 0; e < entityCount; e += 1) {
+    for (uint32_t i = 0; i < fieldCount; i += 1, r += 1) {
+      Series *s = find(pairs[e].entityGroupId, pairs[e].entityId, fields[i]);
+      Series live = { .eg = pairs[e].entityGroupId, .eid = pairs[e].entityId, .field = fields[i] };
+      r->version = dcgmFieldValue_v2_VERSION;
+      r->entityGroupId = pairs[e].entityGroupId; r->entityId = pairs[e].entityId;
+      r->fieldId = fields[i]; r->fieldType = typeOf(fields[i]);
+      if ((flags & 1) && isPresent(live.eg, live.eid)) {
+        typeof(*live.ring) sample = { nowUs(), 0, (int8_t)(fields[i] == 68 || fields[i] == 50 || fields[i] == 54 ? -1 : blankKind(&live)) };
+        live.ring = (void *)&sample;
+        r->status = OK; r->ts = sample.ts;
+        valueInto(&r->value, &live, 0);
+      } else if (s == NULL || s->count == 0) {
+        r->status = s == NULL || !s->isWatched ? NOT_WATCHED : NO_DATA;
+        r->ts = 0;
+        blankInto(&r->value, fields[i], 0);
+      } else {
+        int at = (s->first + s->count - 1) % HISTORY;
+        r->status = OK; r->ts = s->ring[at].ts;
+        valueInto(&r->value, s, at);
+      }
+    }
+  }
+  return OK;
+}
+
+typedef int (*EntityCallback)(uint32_t eg, uint32_t eid, dcgmFieldValue_v1 *values, int n, void *user);
+
+int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64_t since, int64_t *next, EntityCallback callback, void *user) {
+  int status = enter(h);
+  if (status != OK) return status;
+  *KNOB("since_calls") += 1;
+  Group *g = groupOf(group);
+  FieldGroup *f = fieldGroupOf(fieldGroup);
+  if (g == NULL) return NOT_CONFIGURED;
+  if (f == NULL) return NO_DATA;
+  static dcgmFieldValue_v1 record;
+  for (uint32_t e = 0; e < g->count; e += 1) {
+    for (uint32_t i = 0; i < f->count; i += 1) {
+      Series *s = find(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]);
+      if (s == NULL) return NOT_WATCHED; /* one bad series ends the call midway, nextUs stays */
+      record.version = dcgmFieldValue_v1_VERSION;
+      record.fieldId = f->ids[i]; record.fieldType = typeOf(f->ids[i]);
+      int64_t sent = 0;
+      for (int k = 0; k < s->count; k += 1) {
+        int at = (s->first + k) % HISTORY;
+        if (s->ring[at].ts < since) continue;
+        record.status = OK; record.ts = s->ring[at].ts;
+        valueInto(&record.value, s, at);
+        sent += 1;
+        if (callback(s->eg, s->eid, &record, 1, user) != 0) return OK; /* stopped; nextUs is not advanced */
+      }
+      if (sent == 0) {
+        record.status = NO_DATA; record.ts = 0;
+        blankInto(&record.value, f->ids[i], 0);
+        callback(s->eg, s->eid, &record, 1, user);
+      }
+      reply(h, sent * 30);
+    }
+  }
+  *next = nowUs() + 1;
+  return OK;
+}
+int dcgmGetMultipleValuesForField(dcgmHandle_t h, int gpu, uint16_t field, int *count, int64_t startUs, int64_t endUs, int order, dcgmFieldValue_v1 *out) {
+  int status = enter(h);
+  if (status != OK) return status;
+  *KNOB("multiple_calls") += 1;
+  if (!isKnown(field)) return UNKNOWN_FIELD;
+  Series *s = find(GPU, (uint32_t)gpu, field);
+  if (s == NULL) return NOT_WATCHED;
+  int n = 0;
+  for (int k = 0; k < s->count && n < *count && order == 1; k += 1) {
+    int at = (s->first + k) % HISTORY;
+    if (s->ring[at].ts < startUs || (endUs != 0 && s->ring[at].ts > endUs)) continue;
+    out[n].version = dcgmFieldValue_v1_VERSION; out[n].fieldId = field; out[n].fieldType = typeOf(field);
+    out[n].status = OK; out[n].ts = s->ring[at].ts;
+    valueInto(&out[n].value, s, at);
+    n += 1;
+  }
+  reply(h, (int64_t)n * 31);
+  if (n == 0) { n = 1; out[0].status = NO_DATA; out[0].ts = 0; blankInto(&out[0].value, field, 0); }
+  *count = n;
+  return OK;
+}
+
+/* ── profiling, health ──────────────────────────────────────────────────────────────────────────────────────────── */
+
+int dcgmProfPause(dcgmHandle_t h) { int status = enter(h); if (status == OK) set("paused", 1); return status; }
+int dcgmProfResume(dcgmHandle_t h) { int status = enter(h); if (status == OK) set("paused", 0); return status; }
+
+int dcgmHealthSet_v2(dcgmHandle_t h, dcgmHealthSetParams_v2 *p) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (p->version != dcgmHealthSetParams_v2_VERSION) return VER_MISMATCH;
+  if (get("no_health_module")) return MODULE_NOT_LOADED;
+  return groupOf(p->groupId) == NULL ? NOT_CONFIGURED : OK;
+}
+int dcgmHealthCheck(dcgmHandle_t h, uintptr_t group, dcgmHealthResponse_v5 *r) {
+  int status = enter(h);
+  if (status != OK) return status;
+  if (r->version != dcgmHealthResponse_v5_VERSION) return VER_MISMATCH;
+  if (groupOf(group) == NULL) return NOT_CONFIGURED;
+  int64_t code = get("incident"); /* an error code on GPU 3's memory, 0 none */
+  r->overallHealth = code ? 20 : 0;
+  r->incidentCount = code ? 1 : 0;
+  if (code) {
+    dcgmIncidentInfo_t *in = &r->incidents[0];
+    memset(in, 0, sizeof *in);
+    in->system = 16; in->health = 20;
+    snprintf(in->error.msg, sizeof in->error.msg, "GPU 3 has uncontained memory errors");
+    in->error.code = (uint32_t)code;
+    in->entityInfo = (dcgmGroupEntityPair_t){ GPU, 3 };
+  }
+  return OK;
+}
