@@ -10,6 +10,7 @@ import { Ownership } from './core/ownership.ts';
 import type { Ring } from './core/ring.ts';
 import type { SourceName } from './core/source.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
+import { createLateFacts } from './late-facts.ts';
 import { createOutbox } from './outbox.ts';
 import type { SourceSpec } from './source/open-source.ts';
 import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
@@ -92,12 +93,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     onEvent: (event) => {
       note(event);
     },
-    onMissed: (lane, ticks, tsUs) => {
+    onMissed: (lane, ticks) => {
       log({
         level: 'warn',
         event: 'lane.late',
         text: `lane ${lane}: ${ticks} ticks missed`,
-        data: { lane, ticks, tsUs },
+        data: { lane, ticks },
       });
     },
   });
@@ -110,6 +111,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const queues = flushes.map(() => new PQueue({ concurrency: 1 }));
   const small = new PQueue({ concurrency: 1 });
   const ownUse = createOwnUse();
+  const lateFacts = createLateFacts(db, ownership, startUs, log);
   let factsUs = 0;
   let isStoreReady = false;
 
@@ -118,8 +120,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     const untilUs = nowUs();
     for (const input of inputs) {
       const news = input.read(untilUs);
-      const changed = news.facts.flatMap((fact) => ownership.apply(fact)).map(({ interval }) => interval);
-      outbox.ownership(changed);
+      const changes = news.facts.flatMap((fact) => ownership.apply(fact));
+      lateFacts.note(changes);
+      outbox.ownership(changes.map(({ interval }) => interval));
       outbox.jobs(news.records);
       for (const problem of news.problems ?? []) {
         log({ level: 'warn', event: problem.code, text: `${input.name}: ${problem.message}` });
@@ -161,12 +164,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       if (!(await storeIsReady())) return false;
       refreshJobs();
       noteDrops();
+      const untilUs = factsUs;
       // Ownership first: whoever reads a labelled sample shall find the interval that explains it.
       const smallTaken = await small.add(() => outbox.flush());
+      if (smallTaken) for (const input of inputs) input.acknowledge?.(untilUs);
+      lateFacts.labelledUntil(untilUs);
       const taken = await Promise.all(
-        queues.map((queue, index) => queue.add(() => flushes[index]!.flush(factsUs))),
+        queues.map((queue, index) => queue.add(() => flushes[index]!.flush(untilUs))),
       );
-      return smallTaken && taken.every(Boolean);
+      if (!taken.every(Boolean)) return false;
+      return (await lateFacts.relabel(lanes.map((lane) => lane.table))) && smallTaken;
     },
     noteStats: () => {
       const stamp = {
