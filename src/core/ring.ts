@@ -168,6 +168,11 @@ export class Ring implements TickWriter {
     return this.reserve();
   }
 
+  /** The clock was set: no interval leads from the ticks before to those after, so the next dt of every device is 0. */
+  breakTime(): void {
+    this.#lastTsUs.fill(NaN);
+  }
+
   /** Whether a tick is open, to be committed. */
   get isReserved(): boolean {
     return this.#reservedBase >= 0;

@@ -40,7 +40,7 @@ export type SamplerNews =
       readonly rings: readonly { readonly shape: RingShape; readonly memory: SharedArrayBuffer }[];
     }
   | { readonly type: 'event'; readonly event: GpuEvent }
-  | { readonly type: 'missed'; readonly lane: string; readonly ticks: number; readonly tsUs: number }
+  | { readonly type: 'missed'; readonly lane: string; readonly ticks: number }
   | { readonly type: 'ended' }
   | {
       readonly type: 'failed';

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../core/assert.ts';
+import { formatDuration } from '../../schemas/duration.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { findField } from '../core/find-field.ts';
 import { Ring } from '../core/ring.ts';
@@ -8,7 +9,7 @@ import { openSource } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
 import type { LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
 import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
-import type { TickedLane } from './ticker.ts';
+import type { TickedLane, TickerListener } from './ticker.ts';
 
 /** DCGM's cumulative energy counter, the one whose rises are fixed with dt (DESIGN §6). */
 const ENERGY_FIELD_ID = 156;
@@ -54,11 +55,27 @@ async function main(): Promise<void> {
     const rings = lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
     const description = source.describe?.() ?? source.name;
     tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
-    const onMissed = (lane: string, ticks: number, tsUs: number): void => {
-      tell({ type: 'missed', lane, ticks, tsUs });
+    const listener: TickerListener = {
+      onMissed: (lane, ticks) => {
+        tell({ type: 'missed', lane, ticks });
+      },
+      onGap: (lane, fromUs, toUs) => {
+        for (const { node, uuid } of source.devices) {
+          const text = `lane ${lane}: no sample for ${formatDuration((toUs - fromUs) / 1000)}`;
+          tell({
+            type: 'event',
+            event: { tsUs: fromUs, endUs: toUs, node, gpu: uuid, kind: 'gap', subject: lane, text },
+          });
+        }
+      },
+      onClockStep: (stepUs, tsUs) => {
+        const text = `the clock of the node was set ${stepUs > 0 ? 'forward' : 'back'} by ${formatDuration(Math.abs(stepUs) / 1000)}`;
+        const { node } = source.devices[0]!;
+        tell({ type: 'event', event: { tsUs, node, kind: 'clock_step', subject: '', text } });
+      },
     };
     if (orders.clock.kind === 'real')
-      runRealClock({ source, lanes, control, onMissed, forMs: orders.clock.forMs ?? Infinity });
+      runRealClock({ source, lanes, control, listener, forMs: orders.clock.forMs ?? Infinity });
     else
       runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
     finishLanes(source, lanes);

@@ -24,7 +24,7 @@ export interface Sampler {
 export interface SamplerListener {
   onEvent(event: GpuEvent): void;
   /** A lane was late by whole ticks. */
-  onMissed(lane: string, ticks: number, tsUs: number): void;
+  onMissed(lane: string, ticks: number): void;
 }
 
 type ReadyNews = Extract<SamplerNews, { type: 'ready' }>;
@@ -59,7 +59,7 @@ export async function startSampler(
         listener.onEvent(news.event);
         return;
       case 'missed':
-        listener.onMissed(news.lane, news.ticks, news.tsUs);
+        listener.onMissed(news.lane, news.ticks);
         return;
       case 'ended':
         ended.resolve(undefined);

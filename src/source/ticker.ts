@@ -16,6 +16,19 @@ interface Ticking {
   readonly control: SamplerControl;
 }
 
+/** What a ticker has to tell beside its ticks. */
+export interface TickerListener {
+  /** A lane was late by whole ticks. */
+  onMissed(lane: string, ticks: number): void;
+  /** Two ticks of a lane lie further apart than dt may reach: epoch µs of both. */
+  onGap(lane: string, fromUs: number, toUs: number): void;
+  /** The wall clock was set by so many µs (negative: back); `tsUs` is the time after it. */
+  onClockStep(stepUs: number, tsUs: number): void;
+}
+
+/** A longer hole between two ticks is a gap (DESIGN §1, dt). */
+const GAP_INTERVALS = 2.5;
+
 /** How long a virtual tick waits for room before it looks again whether it should stop. */
 const SPACE_PATIENCE_MS = 100;
 
@@ -25,28 +38,42 @@ const SPACE_PATIENCE_MS = 100;
  * missed and says how many: samples are never made up.
  */
 export function runRealClock(
-  options: Ticking & {
-    readonly forMs: number;
-    readonly onMissed: (lane: string, ticks: number, tsUs: number) => void;
-  },
+  options: Ticking & { readonly forMs: number; readonly listener: TickerListener },
 ): void {
-  const { source, lanes, control } = options;
+  const { source, lanes, control, listener } = options;
   const clock = createWallClock();
   const startMs = performance.now();
   const endMs = startMs + options.forMs;
   const nextMs = lanes.map(({ isContinuous }) => (isContinuous ? startMs : Infinity));
+  const lastUs = lanes.map(() => NaN);
+  const sampleLane = (index: number): void => {
+    const ticked = lanes[index]!;
+    const nowUs = clock.nowUs();
+    const stepUs = clock.takeStepUs();
+    if (stepUs !== 0) {
+      for (const { ring } of lanes) ring.breakTime();
+      lastUs.fill(NaN);
+      listener.onClockStep(stepUs, nowUs);
+    }
+    sampleOnce(source, ticked, control, nowUs);
+    // A source with a rhythm of its own sees the holes in its series itself.
+    if (source.callIntervalMs === undefined) {
+      const holeUs = nowUs - lastUs[index]!;
+      if (holeUs > GAP_INTERVALS * ticked.lane.intervalMs * 1000)
+        listener.onGap(ticked.lane.name, lastUs[index]!, nowUs);
+      lastUs[index] = nowUs;
+    }
+  };
   while (!control.shouldStop) {
     const requests = control.takeRequests();
     for (const [index, ticked] of lanes.entries()) {
       const isDue = performance.now() >= nextMs[index]!;
       if (!isDue && (requests & (1 << index)) === 0) continue;
-      sampleOnce(source, ticked, control, clock.nowUs());
+      sampleLane(index);
       if (isDue) {
         const callIntervalMs = source.callIntervalMs?.(ticked.lane) ?? ticked.lane.intervalMs;
         const late = Math.floor((performance.now() - nextMs[index]!) / callIntervalMs);
-        // A source with a rhythm of its own fetches what was kept meanwhile: a late call is no missed tick.
-        if (late > 0 && source.callIntervalMs === undefined)
-          options.onMissed(ticked.lane.name, late, clock.nowUs());
+        if (late > 0 && source.callIntervalMs === undefined) listener.onMissed(ticked.lane.name, late);
         nextMs[index]! += (late + 1) * callIntervalMs;
       }
     }

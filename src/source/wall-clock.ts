@@ -1,9 +1,14 @@
-/** Beyond this the wall clock was set (NTP step, suspend), and stamps follow it as it is (DESIGN §4, Clocks). */
-const STEP_MS = 2;
+/** Beyond this the wall clock has moved on its own, and stamps follow it as it is (DESIGN §4, Clocks). */
+const FOLLOW_MS = 2;
+
+/** A correction beyond this is a step: what lies across it is not an interval. Below it is a slew, and dt follows it. */
+const STEP_TOLD_MS = 50;
 
 export interface WallClock {
   /** Epoch microseconds. Finer than `Date.now`, and never further from it than 2 ms. */
   readonly nowUs: () => number;
+  /** Microseconds by which the clock was set since the last call (negative: back); 0 when it was not. */
+  readonly takeStepUs: () => number;
 }
 
 /**
@@ -12,12 +17,21 @@ export interface WallClock {
  */
 export function createWallClock(): WallClock {
   let originMs = Date.now() - performance.now();
+  let stepMs = 0;
   return {
+    takeStepUs() {
+      const taken = stepMs * 1000;
+      stepMs = 0;
+      return taken;
+    },
     nowUs() {
       const monotonicMs = performance.now();
       const wallMs = Date.now();
       const error = wallMs - (originMs + monotonicMs);
-      if (error > STEP_MS || error < -STEP_MS) originMs = wallMs - monotonicMs;
+      if (Math.abs(error) > FOLLOW_MS) {
+        originMs = wallMs - monotonicMs;
+        if (Math.abs(error) > STEP_TOLD_MS) stepMs += Math.round(error);
+      }
       return Math.round((originMs + monotonicMs) * 1000);
     },
   };
