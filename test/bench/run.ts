@@ -2,13 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { collectingBench } from './collecting.ts';
 import { encoderBench } from './encoder.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
+import { pipelineBench } from './pipeline.ts';
 import { ringBench } from './ring.ts';
 import { startUpBench } from './start-up.ts';
 
 /** `npm run bench [-- --json FILE] [-- --only NAME]`: every figure beside its baseline from the same run. */
-const BENCHES: readonly Bench[] = [encoderBench, ringBench, startUpBench];
+const BENCHES: readonly Bench[] = [encoderBench, ringBench, startUpBench, pipelineBench, collectingBench];
 
 /** The processes that are measured run the built code, as users do. */
 function build(): void {

@@ -1,0 +1,22 @@
+import { openQuestDb, type QuestDb } from '../../src/store/questdb-http.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+export interface BenchServer {
+  readonly conf: string;
+  readonly db: QuestDb;
+  close(): Promise<void>;
+}
+
+/** A QuestDB of this bench's own, empty, on loopback. */
+export async function startBenchServer(): Promise<BenchServer> {
+  const server: TestQuestdb = await startTestQuestdb();
+  const db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  return {
+    conf: server.conf,
+    db,
+    close: async () => {
+      await db.close();
+      await server.stop();
+    },
+  };
+}
