@@ -97,7 +97,7 @@ static Series *findOrMake(uint32_t eg, uint32_t eid, uint16_t field) {
 static int blankKind(const Series *s) {
   if (s->field == *KNOB("unsupported_field")) return 2;
   if (s->field == *KNOB("forbidden_field")) return 3;
-  if (s->eg != GPU && !(s->field >= 1001 && s->field <= 1008) && !(s->field >= 250 && s->field <= 254) && s->field != 230) return 2;
+  if (s->eg != GPU && !(s->field >= 1001 && s->field <= 1008) && !(s->field >= 250 && s->field <= 254) && s->field != 230 && s->field != 68 && s->field != 50) return 2;
   if (isProf(s->field) && *KNOB("paused")) return 0;
   if (s->field == *KNOB("blank_field")) return 0;
   return -1;
