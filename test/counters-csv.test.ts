@@ -106,6 +106,16 @@ describe('what refuses the whole file', () => {
       'line 1: counters file: expected three columns (field, type, help), came 4',
     ],
     ['an unquoted comma later', `${good}DCGM_FI_DEV_MEM_CLOCK,gauge,a, b\n`, `line 2: ${ragged} 4`],
+    [
+      'a # that begins no line',
+      'DCGM_FI_DEV_SM_CLOCK,gauge,a # b, c\n',
+      'line 1: counters file: expected three columns (field, type, help), came 4',
+    ],
+    [
+      'a bad row with a quoted line break',
+      'NO_SUCH,gauge,"a\nb"\n',
+      'line 1: counters file: no field is called "NO_SUCH" (upper and lower case matter)',
+    ],
     ['an indented comment', `${good} # x\n`, `line 2: ${ragged} 1`],
     ['a line of blanks', `${good}   \n`, `line 2: ${ragged} 1`],
     [

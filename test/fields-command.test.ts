@@ -16,7 +16,7 @@ describe('gpuledger fields', () => {
   });
 
   test('finds by a pattern over the whole name', async () => {
-    const lines = await fields('DCGM_FI_PROF_PIPE_FP??_ACTIVE');
+    const lines = await fields('dcgm_fi_prof_pipe_fp??_active');
     expect(lines.slice(1).map((line) => line.split(' ')[0])).toEqual(['1006', '1007', '1008']);
   });
 
