@@ -11,6 +11,7 @@ import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './capacity-samp
 import { capacityWindow, segmentsOf, type CapacityWindow, type Segment } from './capacity-window.ts';
 import { gaugesByLane, type LaneGauges } from './gauges.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
+import { recordedLanes } from './recorded-lanes.ts';
 import { quoteTime } from './sql-text.ts';
 
 export interface CapacityQueryOptions {
@@ -47,7 +48,7 @@ export async function capacityFigures(
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
   const window = capacityWindow(options.fromUs, options.toUs);
-  const sources = capacitySources(lanes);
+  const sources = capacitySources(await recordedLanes(db, lanes));
   const groups = new Map<string, Group>();
   const all = emptySums();
   let samples = 0;

@@ -4,46 +4,48 @@ import {
   calendarDate,
   clockTime,
   formatCoverage,
-  formatEnergy,
+  formatEnergies,
   formatGpuHours,
   formatGrouped,
   formatRatio,
+  hourDecimals,
 } from './format-quantity.ts';
 import type { RenderOptions } from './job-report.ts';
-import { clip, harmless, tableText, wrap } from './table-text.ts';
+import { clip, harmless, pack, tableText, wrap } from './table-text.ts';
+
+const HOUR_US = 3.6e9;
 
 /** The account of the fleet for people. */
 export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {
   const width = Math.max(60, Math.min(options.width, 100));
-  const title = titleOf(figures);
-  const lines = wrap(title, width, '', '  ');
+  const lines = pack(titleOf(figures), ' · ', width, '', '  ');
   if (options.isColored) lines[0] = styleText('bold', lines[0]!, { validateStream: false });
   if (figures.samples === 0) {
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
     return `${lines.join('\n')}\n`;
   }
-  const columns = columnsOf(figures);
-  const header = ['', ...columns.map(({ title: name }) => name)];
-  const rows = figures.rows.map((row) => [nameOf(row), ...columns.map(({ show }) => show(row))]);
-  const all = ['all', ...columns.map(({ show }) => show({ ...figures.all, kind: 'all' }))];
+  const allocatedIdleUs = figures.rows.reduce((sum, row) => sum + (isOwned(row) ? (row.idleUs ?? 0) : 0), 0);
+  const shown: Shown[] = [...figures.rows, { ...figures.all, idleUs: allocatedIdleUs, kind: 'all' }];
+  const columns = columnsOf(figures, shown);
+  const header = ['', ...columns.map(({ title }) => title)];
+  const rows = shown.map((row, index) => [nameOf(row), ...columns.map(({ cells }) => cells[index]!)]);
   lines.push(
-    ...tableText([header, ...rows, all], ['left']).map((line) => clip(line, width)),
+    ...tableText([header, ...rows], ['left']).map((line) => clip(line, width)),
     ...noteLines(figures, width),
   );
   return `${lines.join('\n')}\n`;
 }
 
-function titleOf(figures: CapacityFigures): string {
+function titleOf(figures: CapacityFigures): string[] {
   const { nodes, devices, knownUs, sampledUs, isSynthetic } = figures;
   const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
-  const parts = [
+  return [
     'Capacity',
     windowText(figures),
     `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${devices} ${devices === 1 ? 'GPU' : 'GPUs'}, ${formatGpuHours(knownUs)}`,
     seen,
     ...(isSynthetic ? ['synthetic'] : []),
   ];
-  return parts.join(' · ');
 }
 
 /** Days where the window has whole ones, times where not. */
@@ -54,54 +56,62 @@ function windowText({ fromUs, toUs }: CapacityFigures): string {
   return `${calendarDate(fromUs)} ${clockTime(fromUs).slice(0, 5)} → ${end}${clockTime(toUs).slice(0, 5)} UTC`;
 }
 
-type Shown = CapacitySums & { readonly jobs: number; readonly kind: CapacityRow['kind'] | 'all' };
+type Shown = CapacitySums & {
+  readonly kind: CapacityRow['kind'] | 'all';
+  readonly name?: string;
+  readonly jobs: number;
+};
 
 interface Column {
   readonly title: string;
-  readonly show: (row: Shown) => string;
+  /** One per row. */
+  readonly cells: readonly string[];
 }
 
-function columnsOf(figures: CapacityFigures): readonly Column[] {
-  const isOwned = ({ kind }: Shown): boolean => kind === 'group' || kind === 'unresolved';
-  const activity: Column[] = [
-    {
-      title: 'allocated-idle',
-      show: (row) =>
-        isOwned(row) && row.idleUs !== undefined
-          ? `${formatGrouped(row.idleUs / 3.6e9, 1)} (${formatRatio(row.idleUs / row.attributedUs)})`
-          : '–',
-    },
-    {
-      title: 'SM active',
-      show: (row) =>
-        (isOwned(row) || row.kind === 'all') && row.smActiveMean !== undefined
-          ? formatRatio(row.smActiveMean)
-          : '–',
-    },
-  ];
+function isOwned({ kind }: Pick<Shown, 'kind'>): boolean {
+  return kind === 'group' || kind === 'unresolved';
+}
+
+function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly Column[] {
+  const decimals = hourDecimals(figures.sampledUs / HOUR_US);
+  const hours = (us: number): string => formatGrouped(us / HOUR_US, decimals);
+  const column = (title: string, show: (row: Shown) => string): Column => ({ title, cells: rows.map(show) });
   return [
-    { title: 'GPU-hours', show: (row) => formatGrouped(row.attributedUs / 3.6e9, 1) },
-    { title: 'share', show: (row) => formatRatio(row.attributedUs / figures.sampledUs) },
-    ...(figures.hasActivity ? activity : []),
-    { title: 'energy', show: (row) => energyOf(row) },
-    {
-      title: 'jobs',
-      show: (row) => (row.kind === 'group' || row.kind === 'all' ? formatGrouped(row.jobs, 0) : '–'),
-    },
+    column('GPU-hours', (row) => hours(row.attributedUs)),
+    column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
+    ...(figures.hasActivity ? activityColumns(column, hours) : []),
+    { title: 'energy', cells: formatEnergies(rows.map((row) => row.counterJoules ?? row.powerJoules)) },
+    column('jobs', (row) => (row.kind === 'group' || row.kind === 'all' ? formatGrouped(row.jobs, 0) : '–')),
   ];
 }
 
-function energyOf({ counterJoules, powerJoules }: CapacitySums): string {
-  const joules = counterJoules ?? powerJoules;
-  return joules === undefined ? '–' : formatEnergy(joules);
+/** Idleness of allocated time, in hours and as a part of it; activity pooled over the devices' time. */
+function activityColumns(
+  column: (title: string, show: (row: Shown) => string) => Column,
+  hours: (us: number) => string,
+): readonly Column[] {
+  return [
+    column('allocated-idle', (row) => {
+      if (row.idleUs === undefined || (row.kind !== 'all' && !isOwned(row))) return '–';
+      return row.kind === 'all'
+        ? hours(row.idleUs)
+        : `${hours(row.idleUs)} (${formatRatio(row.idleUs / row.attributedUs)})`;
+    }),
+    column('SM active', (row) =>
+      row.smActiveMean !== undefined && (row.kind === 'all' || isOwned(row))
+        ? formatRatio(row.smActiveMean)
+        : '–',
+    ),
+  ];
 }
 
-function nameOf({ kind, name }: CapacityRow): string {
+function nameOf({ kind, name }: Shown): string {
   switch (kind) {
     case 'group':
       return clip(harmless(name ?? '(not told)'), 32);
     case 'unattributed':
       return 'free shares';
+    case 'all':
     case 'unresolved':
     case 'unowned':
       return kind;

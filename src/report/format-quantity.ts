@@ -40,6 +40,25 @@ export function formatEnergy(joules: number): string {
   return `${formatNumber(kilowattHours * 1000)}${THIN}Wh`;
 }
 
+/**
+ * The texts of a column of energies: one unit and as many decimals as the largest needs.
+ * @param joules undefined is `–`.
+ */
+export function formatEnergies(joules: readonly (number | undefined)[]): string[] {
+  const largest = Math.max(0, ...joules.map((value) => value ?? 0)) / 3.6e6;
+  const [unit, size] = largest >= 0.1 ? (['kWh', 3.6e6] as const) : (['Wh', 3.6e3] as const);
+  const top = (largest * 3.6e6) / size;
+  const decimals = top >= 1000 ? 0 : top >= 10 ? 1 : top >= 1 ? 2 : 3;
+  return joules.map((value) =>
+    value === undefined ? '–' : `${formatGrouped(value / size, decimals)}${THIN}${unit}`,
+  );
+}
+
+/** Decimals that hours are shown with, all of a column alike. */
+export function hourDecimals(largestHours: number): number {
+  return largestHours >= 10 ? 1 : largestHours >= 1 ? 2 : 3;
+}
+
 /** Memory in GiB, the unit that the vendor's tools count in. */
 export function formatMemory(bytes: number): string {
   return `${formatNumber(bytes / 2 ** 30)}${THIN}GiB`;

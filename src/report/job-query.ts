@@ -7,9 +7,10 @@ import { rhythmOf, throttleEffects, type ActivityColumn } from './job-rhythm.ts'
 import { rankedValues, scanLane, type JobWindow } from './job-samples.ts';
 import { addRow, emptySums, energyOf, figuresOf, type SampleSums } from './job-sums.ts';
 import type { Asked, Cells } from './query-cells.ts';
+import { recordedLanes } from './recorded-lanes.ts';
 
-/** Equal parts of the job's interval in the little plots. */
-export const SERIES_PARTS = 20;
+/** Equal parts of the job's interval in the little plots; a short job has one per tick. */
+const SERIES_PARTS_MAX = 20;
 /** Gaps that are listed one by one; all are counted. */
 const GAPS_LISTED_MAX = 20;
 /** Ticks that wait for a busy machine lengthen the mean step by less than this. */
@@ -37,7 +38,7 @@ export async function jobFigures(
 ): Promise<JobFigures> {
   const run = await findRun(db, jobId, options.run, options.nowUs);
   const [record, inventory] = [await jobRecord(db, jobId, run.run), await inventoryOf(db, jobId, run.run)];
-  const sources = gaugesByLane(lanes);
+  const sources = gaugesByLane(await recordedLanes(db, lanes));
   let window = windowOf(jobId, run);
   let sums = await sumsOf(db, sources, window);
   const asOfUs = upToNewestSample(window, sums.all.lastUs);
@@ -131,14 +132,16 @@ interface Sums {
 async function sumsOf(db: Asked, sources: readonly LaneGauges[], window: JobWindow): Promise<Sums> {
   const all = emptySums();
   const devices = new Map<string, SampleSums>();
-  const parts = Array.from({ length: SERIES_PARTS }, emptySums);
+  const ticks = Math.floor((window.endUs - window.startUs) / 1000 / (sources[0]?.lane.intervalMs ?? 1));
+  const partCount = Math.max(1, Math.min(SERIES_PARTS_MAX, ticks));
+  const parts = Array.from({ length: partCount }, emptySums);
   if (window.intervals.length === 0) return { all, devices, parts };
   for (const [index, source] of sources.entries()) {
-    for (const row of await scanLane(db, source, window, SERIES_PARTS)) {
+    for (const row of await scanLane(db, source, window, partCount)) {
       const gpu = row.text('gpu') ?? '';
       const device = devices.get(gpu) ?? emptySums();
       devices.set(gpu, device);
-      const part = parts[Math.max(0, Math.min(SERIES_PARTS - 1, row.number('part') ?? 0))]!;
+      const part = parts[Math.max(0, Math.min(partCount - 1, row.number('part') ?? 0))]!;
       for (const sums of [all, device, part]) addRow(sums, row, source, index === 0);
     }
   }
@@ -277,7 +280,7 @@ function notMeasured(sources: readonly LaneGauges[], all: SampleSums): JobFigure
   const noLane = keys.filter((key) => !inLanes.has(key));
   const blank = keys.filter((key) => inLanes.has(key) && !all.gauges.has(key));
   return [
-    ...(noLane.length === 0 ? [] : [{ keys: noLane, reason: 'in no lane of the configuration' }]),
+    ...(noLane.length === 0 ? [] : [{ keys: noLane, reason: 'no lane records it' }]),
     ...(blank.length === 0 ? [] : [{ keys: blank, reason: 'the device gave no values' }]),
   ];
 }

@@ -1,7 +1,8 @@
 import { styleText } from 'node:util';
-import { deviceName, deviceNumber } from './device-name.ts';
+import { deviceName } from './device-name.ts';
+import { deviceLines } from './device-text.ts';
+import { eventText } from './event-text.ts';
 import {
-  clockTime,
   formatCoverage,
   formatEnergy,
   formatGpuHours,
@@ -14,8 +15,7 @@ import {
   formatWatts,
 } from './format-quantity.ts';
 import { GAUGES, type GaugeKey } from './gauges.ts';
-import { lastsUntilUs } from './job-facts.ts';
-import type { Energy, JobDevice, JobEvent, JobFigures, JobGauge } from './job-figures.ts';
+import type { Energy, JobDevice, JobFigures, JobGauge } from './job-figures.ts';
 import { sparkline } from './sparkline.ts';
 import { standOut } from './stand-out.ts';
 import { clip, harmless, tableText, wrap } from './table-text.ts';
@@ -29,9 +29,6 @@ export interface RenderOptions {
 }
 
 type Style = Parameters<typeof styleText>[0];
-
-/** More devices than this are cut to the first and the most telling ones. */
-const DEVICE_ROWS_MAX = 8;
 
 /** The account of one job for people. */
 export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
@@ -47,7 +44,11 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
       '',
       ...deviceLines(figures, width, options.isWhole ?? false),
     );
-    lines.push(...nodeEventLines(figures, width), ...notMeasuredLines(figures, width));
+    lines.push(
+      ...nodeEventLines(figures, width),
+      ...partlyKnownLines(figures, width),
+      ...notMeasuredLines(figures, width),
+    );
   }
   const findings = standOut(figures);
   if (findings.length > 0) {
@@ -204,124 +205,6 @@ function linkText(
   return Number.isNaN(mean) ? undefined : `${name} ${formatRate(mean)}`;
 }
 
-const DEVICE_COLUMNS: readonly { key: GaugeKey; title: string; show: (device: JobDevice) => string }[] = [
-  { key: 'smActive', title: 'SM', show: meanText('smActive', formatRatio) },
-  { key: 'tensorActive', title: 'tensor', show: meanText('tensorActive', formatRatio) },
-  { key: 'dramActive', title: 'DRAM', show: meanText('dramActive', formatRatio) },
-  { key: 'power', title: 'power', show: meanText('power', formatWatts) },
-];
-
-function meanText(key: GaugeKey, show: (value: number) => string): (device: JobDevice) => string {
-  return ({ gauges }) => {
-    const mean = gauges[key]?.mean ?? NaN;
-    return Number.isNaN(mean) ? '–' : show(mean);
-  };
-}
-
-function deviceLines(figures: JobFigures, width: number, isWhole: boolean): string[] {
-  const { devices } = figures;
-  const keys = new Set(figures.gauges.map((gauge) => gauge.key));
-  const columns = DEVICE_COLUMNS.filter(({ key }) => keys.has(key));
-  if (!keys.has('smActive') && keys.has('gpuUtil'))
-    columns.unshift({ key: 'gpuUtil', title: 'busy', show: meanText('gpuUtil', formatRatio) });
-  const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
-  const isPartial = devices.some((device) => device.sampledUs < 0.99 * device.ownedUs);
-  const header = [
-    'node',
-    'gpu',
-    ...(isPartial ? ['seen'] : []),
-    ...columns.map(({ title }) => title),
-    'energy',
-    'mem peak',
-    'events',
-  ];
-  const cells = devices.map((device) => [
-    device.node,
-    deviceNumber(device),
-    ...(isPartial
-      ? [device.samples === 0 ? 'no data' : formatCoverage(device.sampledUs / device.ownedUs)]
-      : []),
-    ...columns.map(({ show }) => show(device)),
-    deviceEnergyText(device.energy),
-    device.gauges.memoryUsed === undefined ? '–' : formatMemory(device.gauges.memoryUsed.max),
-    eventsText(device.events),
-  ]);
-  const rows = tableText(
-    [header, ...cells.filter((_, index) => shown.has(index))],
-    ['left', 'left', ...Array<'right'>(header.length - 3).fill('right'), 'left'],
-  ).map((line) => clip(line, width));
-  const left = devices.length - shown.size;
-  return left === 0 ? rows : [...rows, `  … and ${left} more GPUs like these (--all)`];
-}
-
-/** First and last of each node are boring; the ones with events or the lowest activity are not. */
-function tellingDevices(devices: readonly JobDevice[]): Set<number> {
-  if (devices.length <= DEVICE_ROWS_MAX) return new Set(devices.keys());
-  const shown = new Set([0, 1]);
-  const bySm = [...devices.keys()].sort(
-    (a, b) => (devices[a]!.gauges.smActive?.mean ?? -1) - (devices[b]!.gauges.smActive?.mean ?? -1),
-  );
-  const eventful = [...devices.keys()].filter((index) => devices[index]!.events.length > 0);
-  for (const index of [...eventful, ...bySm]) {
-    if (shown.size >= DEVICE_ROWS_MAX - 2) break;
-    shown.add(index);
-  }
-  return shown;
-}
-
-function deviceEnergyText({ counterJoules, powerJoules }: Energy): string {
-  const joules = counterJoules ?? powerJoules;
-  return joules === undefined ? '–' : formatEnergy(joules);
-}
-
-/** The gravest first, then how many more there are. */
-function eventsText(events: readonly JobEvent[]): string {
-  const grave = [...events].sort((a, b) => graveness(b) - graveness(a));
-  const first = grave[0];
-  if (first === undefined) return '';
-  const rest = grave.length - 1;
-  return `${eventText(first)}${rest === 0 ? '' : `, ${rest} more`}`;
-}
-
-function graveness({ kind }: JobEvent): number {
-  return ['throttle', 'ecc', 'health', 'xid'].indexOf(kind);
-}
-
-function eventText(event: JobEvent): string {
-  const untilUs = lastsUntilUs(event);
-  const when = clockTime(event.tsUs);
-  const span =
-    untilUs === Infinity
-      ? ` since ${when}`
-      : untilUs > event.tsUs
-        ? ` ${formatSpan(untilUs - event.tsUs)} from ${when}`
-        : ` at ${when}`;
-  return `${eventName(event)}${span}`;
-}
-
-const EVENT_NAMES: Readonly<Record<string, string>> = {
-  ecc: 'ECC error',
-  remap: 'row remapped',
-  blank_begin: 'no values of',
-  blank_end: 'values again of',
-};
-
-function eventName({ kind, code, subject }: JobEvent): string {
-  switch (kind) {
-    case 'xid':
-      return `XID ${code ?? ''}`.trim();
-    case 'throttle':
-      return /thermal|power/.exec(subject) === null
-        ? 'throttle'
-        : `${/thermal|power/.exec(subject)![0]} throttle`;
-    case 'blank_begin':
-    case 'blank_end':
-      return `${EVENT_NAMES[kind]!} ${subject}`;
-    default:
-      return EVENT_NAMES[kind] ?? kind.replaceAll('_', ' ');
-  }
-}
-
 /** Events of whole nodes: gaps, restarts, clock steps. */
 function nodeEventLines({ nodeEvents }: JobFigures, width: number): string[] {
   const shown = nodeEvents
@@ -341,4 +224,17 @@ function notMeasuredLines({ notMeasured }: JobFigures, width: number): string[] 
       ? []
       : wrap(`not measured: ${names.join(', ')} (${reason})`, width, '  ', '    ');
   });
+}
+
+/** A mean over a part of the time must not pass for one over all of it. */
+const KNOWN_RATIO_MIN = 0.99;
+
+function partlyKnownLines({ gauges, sampledUs }: JobFigures, width: number): string[] {
+  const partly = gauges.filter(
+    ({ key, knownUs }) => PLOTTED.includes(key) && knownUs < KNOWN_RATIO_MIN * sampledUs,
+  );
+  const texts = partly.map(({ key, knownUs }) => `${GAUGES[key].label} ${formatRatio(knownUs / sampledUs)}`);
+  return texts.length === 0
+    ? []
+    : wrap(`had values for a part of the time only: ${texts.join(', ')}`, width, '  ', '    ');
 }

@@ -1,4 +1,5 @@
 import { assert } from '../core/assert.ts';
+import { OperatingError } from '../core/errors.ts';
 import type { QuestDb } from '../store/questdb-http.ts';
 
 /** One row of an answer, read by column name. */
@@ -14,7 +15,7 @@ export type Asked = Pick<QuestDb, 'exec' | 'where'>;
 
 /** Asks and reads by name. @throws OperatingError when the server is gone or refuses the query. */
 export async function ask(db: Asked, sql: string): Promise<Cells[]> {
-  const result = await db.exec(sql);
+  const result = await execute(db, sql);
   const positions = new Map(result.columns.map((column, index) => [column.name, index]));
   return result.rows.map((row) => {
     const cell = (name: string): unknown => {
@@ -27,6 +28,23 @@ export async function ask(db: Asked, sql: string): Promise<Cells[]> {
       text: (name) => asText(cell(name)),
     };
   });
+}
+
+/** A column that is missing is the schema of an older version, which is the operator's to mend, not a defect of the query. */
+async function execute(db: Asked, sql: string): ReturnType<Asked['exec']> {
+  try {
+    return await db.exec(sql);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
+    if (!thrown.message.includes('Invalid column')) throw thrown;
+    throw new OperatingError(`the tables or rollups lack a column that reports need: ${thrown.message}`, {
+      code: 'report.schema',
+      exit: 'config',
+      where: db.where,
+      hints: ['bring them up to date: gpuledger schema apply'],
+      cause: thrown,
+    });
+  }
 }
 
 /** LONG arrives as text where it might not fit a double, so both spellings are read. */

@@ -36,21 +36,46 @@ export function clip(text: string, width: number): string {
 }
 
 /**
- * Breaks a sentence at spaces.
+ * Breaks a sentence at spaces, never between a number and its unit.
  * @param first before the first line; `hanging` before the others.
  */
 export function wrap(text: string, width: number, first: string, hanging: string): string[] {
+  return pack(wordsOf(text), ' ', width, first, hanging);
+}
+
+/** Puts as many parts on a line as fit, `between` between them; a separator at a line's end loses its spaces. */
+export function pack(
+  parts: readonly string[],
+  between: string,
+  width: number,
+  first: string,
+  hanging: string,
+): string[] {
   const lines: string[] = [];
   let line = first;
   let isEmpty = true;
-  for (const word of text.split(' ')) {
-    if (!isEmpty && widthOf(line) + 1 + widthOf(word) > width) {
-      lines.push(line);
-      line = hanging + word;
-    } else line += isEmpty ? word : ` ${word}`;
+  for (const part of parts) {
+    if (!isEmpty && widthOf(line) + widthOf(between) + widthOf(part) > width) {
+      lines.push((line + between).trimEnd());
+      line = hanging + part;
+    } else line += isEmpty ? part : between + part;
     isEmpty = false;
   }
   return [...lines, line];
+}
+
+const NUMBER = /^[<±(]*[\d.,]+$/;
+const UNIT = /^(%|W|GiB|kWh|Wh|d|h|min|s|ms|GPU-hours|GPUs?)[.,;:)]*$/;
+
+function wordsOf(text: string): string[] {
+  const words: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = words.at(-1)?.split(' ').at(-1);
+    if (last !== undefined && NUMBER.test(last) && UNIT.test(word))
+      words[words.length - 1] = `${words.at(-1)!} ${word}`;
+    else words.push(word);
+  }
+  return words;
 }
 
 /** Free text (a job's name) could hold newlines or a terminal's control sequences: those are shown, not obeyed. */
