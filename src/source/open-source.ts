@@ -20,9 +20,12 @@ export async function openSource(spec: SourceSpec, onEvent: EventSink): Promise<
       const { createScenario } = await import('../core/synthetic/create-scenario.ts');
       return openSynthetic(createScenario(spec.scenario), onEvent);
     }
+    case 'recording': {
+      const { openRecording } = await import('./recording.ts');
+      return openRecording(spec.file, onEvent);
+    }
     case 'dcgm':
     case 'nvml':
-    case 'recording':
       throw new OperatingError(`source ${spec.name} is not part of this version`, {
         code: 'source.absent',
         exit: 'unavailable',
