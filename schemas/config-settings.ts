@@ -26,6 +26,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'flush.batch_rows', kind: 'whole' },
   { key: 'jobs.hpc_job_mapping_dir', kind: 'path' },
   { key: 'jobs.journal_dir', kind: 'path' },
+  { key: 'jobs.gpustat_dir', kind: 'path' },
   { key: 'retention.raw', kind: 'text' },
   { key: 'retention.rollup_1m', kind: 'text' },
   { key: 'retention.rollup_1h', kind: 'text' },

@@ -40,7 +40,11 @@ export interface Config {
   readonly questdb: { readonly clientConf: string; readonly requestTimeoutMs: number };
   readonly lanes: readonly Lane[];
   readonly flush: { readonly intervalMs: number; readonly batchRows: number };
-  readonly jobs: { readonly hpcJobMappingDir?: string; readonly journalDir?: string };
+  readonly jobs: {
+    readonly hpcJobMappingDir?: string;
+    readonly journalDir?: string;
+    readonly gpustatDir?: string;
+  };
   readonly retention: Retention;
   /** Directory of what must outlive the process. */
   readonly stateDir: string;
@@ -94,7 +98,11 @@ const fileSchema = z.strictObject({
     })
     .prefault({}),
   jobs: z
-    .strictObject({ hpc_job_mapping_dir: nonEmptyText.optional(), journal_dir: nonEmptyText.optional() })
+    .strictObject({
+      hpc_job_mapping_dir: nonEmptyText.optional(),
+      journal_dir: nonEmptyText.optional(),
+      gpustat_dir: nonEmptyText.optional(),
+    })
     .prefault({}),
   retention: z
     .strictObject({ raw: ttl.prefault('14d'), rollup_1m: ttl.prefault('90d'), rollup_1h: ttl.prefault('3y') })
@@ -200,7 +208,11 @@ function configOf(file: z.infer<typeof fileSchema>, lanes: readonly Lane[]): Con
     },
     lanes,
     flush: { intervalMs: flush.interval, batchRows: flush.batch_rows },
-    jobs: present({ hpcJobMappingDir: jobs.hpc_job_mapping_dir, journalDir: jobs.journal_dir }),
+    jobs: present({
+      hpcJobMappingDir: jobs.hpc_job_mapping_dir,
+      journalDir: jobs.journal_dir,
+      gpustatDir: jobs.gpustat_dir,
+    }),
     retention: { raw: retention.raw, rollup1m: retention.rollup_1m, rollup1h: retention.rollup_1h },
     stateDir: file.state_dir,
     log: file.log,

@@ -6,8 +6,7 @@ import type { Device } from '../core/device.ts';
 import type { JobInput } from '../core/job-fact.ts';
 import type { Log } from '../core/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
-import { readBoot } from '../ownership/boot.ts';
-import { createMapDirInput } from '../ownership/map-dir.ts';
+import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../source/sampler-protocol.ts';
@@ -119,10 +118,11 @@ function sourceSpecOf(config: Config): SourceSpec {
   }
 }
 
-/** A directory that the user names is believed; without one, synthetic GPUs bring the jobs of their own scenario. */
+/** Directories that the user names are believed; without any, synthetic GPUs bring the jobs of their own scenario. */
 function jobInputsOf(config: Config, source: SourceSpec, devices: readonly Device[]): JobInput[] {
-  const directory = config.jobs.hpcJobMappingDir;
-  if (directory !== undefined) return [createMapDirInput({ directory, devices, bootUs: readBoot().timeUs })];
+  const { hpcJobMappingDir, journalDir, gpustatDir } = config.jobs;
+  if ((hpcJobMappingDir ?? journalDir ?? gpustatDir) !== undefined)
+    return openJobInputs(config.jobs, devices);
   if (source.name === 'synthetic') return [createSyntheticJobs(createScenario(source.scenario))];
-  return [];
+  return openJobInputs({ journalDir: JOURNAL_DIRECTORY }, devices);
 }

@@ -86,6 +86,7 @@ function settingValues(config: Config): [string, ShownValue][] {
     ['flush.batch_rows', flush.batchRows],
     ['jobs.hpc_job_mapping_dir', jobs.hpcJobMappingDir ?? null],
     ['jobs.journal_dir', jobs.journalDir ?? null],
+    ['jobs.gpustat_dir', jobs.gpustatDir ?? null],
     ['retention.raw', shownTtl(retention.raw)],
     ['retention.rollup_1m', shownTtl(retention.rollup1m)],
     ['retention.rollup_1h', shownTtl(retention.rollup1h)],

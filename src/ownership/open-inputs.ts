@@ -1,0 +1,38 @@
+import { uptime } from 'node:os';
+import type { Device } from '../core/device.ts';
+import type { JobInput } from '../core/job-fact.ts';
+import { readBoot } from './boot.ts';
+import { createGpustatInput } from './gpustat.ts';
+import { createJournalInput } from './journal.ts';
+import { createMapDirInput } from './map-dir.ts';
+import { askScontrol } from './scontrol.ts';
+
+/** Where the hooks leave their records unless they are told otherwise. */
+export const JOURNAL_DIRECTORY = '/run/gpuledger/jobs';
+
+/** The job map of this node, as far as it is configured. */
+export interface InputPaths {
+  readonly journalDir?: string;
+  readonly hpcJobMappingDir?: string;
+  readonly gpustatDir?: string;
+}
+
+/** Opens every input that has a directory. What cannot be read yet is told by the input itself, when it is read. */
+export function openJobInputs(paths: InputPaths, devices: readonly Device[]): JobInput[] {
+  const boot = readBoot();
+  const inputs: JobInput[] = [];
+  const { journalDir, hpcJobMappingDir, gpustatDir } = paths;
+  if (journalDir !== undefined) {
+    const uptimeUs = (): number => uptime() * 1e6;
+    inputs.push(
+      createJournalInput({ directory: journalDir, devices, boot, uptimeUs, askScheduler: askScontrol }),
+    );
+  }
+  if (hpcJobMappingDir !== undefined) {
+    inputs.push(createMapDirInput({ directory: hpcJobMappingDir, devices, bootUs: boot.timeUs }));
+  }
+  if (gpustatDir !== undefined) {
+    inputs.push(createGpustatInput({ directory: gpustatDir, devices, bootUs: boot.timeUs }));
+  }
+  return inputs;
+}
