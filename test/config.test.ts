@@ -126,6 +126,15 @@ describe('layers', () => {
     expect(config.lanes[0]?.fields).toHaveLength(1);
   });
 
+  test('a flag that does nothing is warned of', async () => {
+    const flags = [{ key: 'synthetic.gpus', value: '4', origin: '--gpus' }];
+    const { warnings } = await load('source: nvml\n', { flags });
+    expect(warnings).toEqual([
+      '--gpus is about the source synthetic, and the source is nvml: it does nothing',
+    ]);
+    expect((await load('source: synthetic\n', { flags })).warnings).toEqual([]);
+  });
+
   test('a variable that is nearly known is warned of', async () => {
     const { warnings } = await load('', { env: { GPULEDGER_SORCE: 'nvml', GPULEDGER_TEST_QUESTDB: 'x' } });
     expect(warnings).toEqual(['environment: GPULEDGER_SORCE is not known; did you mean GPULEDGER_SOURCE?']);

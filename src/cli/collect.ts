@@ -24,8 +24,9 @@ export function command(): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
       const forMs = Number(options['for']);
-      const { config } = await configFrom(options);
+      const { config, warnings } = await configFrom(options);
       const log = createLog(config.log.format, config.log.level);
+      for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
       const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
       const { collector } = collection;
       await Promise.race([collector.ended, stopSignal()]);

@@ -20,8 +20,9 @@ export function command(): Command {
     .description('Collect on this node until told to stop.')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config, warnings } = await configFrom(options);
       const log = createLog(config.log.format, config.log.level);
+      for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
       const collection = await startCollection(config, { kind: 'real' }, false, log);
       const { collector, db } = collection;
       const lanes = collector.lanes.map(

@@ -80,9 +80,17 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   return {
     config: { ...config, questdb: { ...config.questdb, clientConf } },
     origins: originsOf(layers, config),
-    warnings: [...layers.warnings, ...reading.warnings],
+    warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
     file: layers.file,
   };
+}
+
+/** Flags that do nothing because the source is another one. */
+function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] {
+  const idle = flags.filter(({ key }) => key.startsWith('synthetic.') && source !== 'synthetic');
+  return idle.map(
+    ({ origin }) => `${origin} is about the source synthetic, and the source is ${source}: it does nothing`,
+  );
 }
 
 function layersOf({ file: named, env, flags }: ConfigRequest): Layers {
