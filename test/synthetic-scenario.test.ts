@@ -57,6 +57,12 @@ describe('a scenario is a function of its options', () => {
     expect(late.jobsBetween(...window)).toEqual(early.jobsBetween(...window));
   });
 
+  test('seeds that differ in their high bits only are different seeds', () => {
+    const [low, high] = [5, 5 + 2 ** 40].map((seed) => createScenario({ ...DEMO, seed }));
+    expect(high!.devices[0]!.uuid).not.toBe(low!.devices[0]!.uuid);
+    expect(high!.value(0, 1002, at(5000))).not.toBe(low!.value(0, 1002, at(5000)));
+  });
+
   test('nodes of other names with the same seed have devices of their own', () => {
     const named = createScenario({ ...STEADY, nodes: 1, nodeNames: ['gpu17'] });
     expect(named.devices[0]!.node).toBe('gpu17');

@@ -7,6 +7,7 @@ import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
 import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, type PlannedEvent } from './fault.ts';
 import { makeFleet } from './fleet.ts';
 import type { Plan, PlannedJob } from './plan.ts';
+import { foldSeed } from './random.ts';
 import { createReadings } from './reading.ts';
 import type { Scenario, ScenarioJob, ScenarioOptions } from './scenario.ts';
 import { planSteady } from './steady-plan.ts';
@@ -14,11 +15,12 @@ import { buildTimelines, withinCycle } from './timeline.ts';
 
 /** Makes a whole scenario. Every thread makes its own from the same options. */
 export function createScenario(options: ScenarioOptions): Scenario {
-  const { nodes, gpusPerNode, seed, kind } = options;
+  const { nodes, gpusPerNode, kind } = options;
   assert(Number.isInteger(nodes) && nodes >= 1, 'a scenario has at least one node');
   assert(Number.isInteger(gpusPerNode) && gpusPerNode >= 1, 'a node has at least one GPU');
-  assert(Number.isSafeInteger(seed), 'a seed is an integer');
-  const devices = makeFleet(options);
+  assert(Number.isSafeInteger(options.seed), 'a seed is an integer');
+  const seed = foldSeed(options.seed);
+  const devices = makeFleet({ ...options, seed });
   const plan = kind === 'demo' ? planDemo(options) : planSteady(devices, seed);
   const readings = createReadings(devices, buildTimelines(plan, devices.length, seed), seed);
   const faults = faultsByDevice(plan, devices.length);

@@ -12,6 +12,11 @@ function scramble(word: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
+/** Any safe integer in 32 bits, which is all that the streams and the hash take in. */
+export function foldSeed(seed: number): number {
+  return (seed | 0) ^ Math.floor(seed / 0x100000000);
+}
+
 export interface Random {
   /** In [0, 1). */
   next(): number;

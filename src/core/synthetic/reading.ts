@@ -136,7 +136,7 @@ function addLoads(a: Activity, segment: Segment, withinUs: number, deviceBytes: 
     a.pcieRx += level.pcieRx * load.activity;
     a.nvlink += level.nvlink * load.activity;
     const roomBytes = deviceBytes - RESERVED_BYTES - IDLE_BYTES;
-    a.memoryBytes += memoryRatioAt(load.shape, sinceUs) * load.part * roomBytes;
+    a.memoryBytes += memoryRatioAt(load.shape, sinceUs) * load.memoryPart * roomBytes;
   }
 }
 

@@ -67,7 +67,7 @@ export function makeShape(name: ShapeName, setting: ShapeSetting, random: Random
         periodUs: Math.round(random.between(24, 55) * MINUTE_US),
       };
     case 'out-of-memory':
-      return { ...base, ...training(k, setting.isParallel), memoryRatio: 0.55, memoryEndRatio: 0.985 };
+      return { ...base, ...training(k, setting.isParallel), memoryRatio: 0.55, memoryEndRatio: 0.998 };
     case 'inference':
       return { ...base, ...inference(k, random), memoryRatio: 0.9, memoryEndRatio: 0.9 };
     case 'memory-bound':

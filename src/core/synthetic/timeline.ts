@@ -11,7 +11,7 @@ export interface Load {
   /** Part of the shape's activity that reaches the device: share × speed of this very chip, less while it is throttled. */
   readonly activity: number;
   /** Part of the job's memory that lies here (throttling does not move memory). */
-  readonly part: number;
+  readonly memoryPart: number;
   /** Joules of the shape from the job's start until the segment's. */
   readonly joulesBefore: number;
 }
@@ -36,6 +36,14 @@ export interface Timeline {
 const THROTTLED_SPEED = 0.58;
 
 type Throttle = Extract<Fault, { kind: 'throttle' }>;
+
+/** In what one device differs from the next. */
+interface Chip {
+  readonly idleWatts: number;
+  readonly speed: number;
+  /** The ranks of a job do not need quite the same memory. */
+  readonly memoryPart: number;
+}
 
 interface Stay {
   readonly startUs: number;
@@ -65,23 +73,22 @@ export function buildTimelines(plan: Plan, deviceCount: number, seed: number): r
   const hot = plan.faults.filter((fault): fault is Throttle => fault.kind === 'throttle');
   const throttles = Map.groupBy(hot, (fault) => fault.device);
   return stays.map((own, device) => {
-    return buildTimeline(
-      own,
-      throttles.get(device) ?? [],
-      random.between(72, 79),
-      random.between(0.965, 1),
-      plan.cycleUs,
-    );
+    const chip = {
+      idleWatts: random.between(72, 79),
+      speed: random.between(0.965, 1),
+      memoryPart: random.between(0.985, 1),
+    };
+    return buildTimeline(own, throttles.get(device) ?? [], chip, plan.cycleUs);
   });
 }
 
 function buildTimeline(
   stays: readonly Stay[],
   throttles: readonly Throttle[],
-  idleWatts: number,
-  speed: number,
+  chip: Chip,
   cycleUs: number,
 ): Timeline {
+  const { idleWatts, speed, memoryPart } = chip;
   const edges = new Set<number>([0]);
   for (const stay of stays) edges.add(stay.startUs).add(stay.endUs);
   for (const throttle of throttles) edges.add(throttle.fromUs).add(throttle.toUs);
@@ -98,7 +105,7 @@ function buildTimeline(
         shape: stay.shape,
         jobStartUs: stay.startUs,
         activity: part * speed * (isThrottled ? THROTTLED_SPEED : 1),
-        part,
+        memoryPart: part * memoryPart,
         joulesBefore: joulesUntil(stay.shape, startUs - stay.startUs),
       };
     });
