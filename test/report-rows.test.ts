@@ -1,0 +1,416 @@
+/**
+ * Goal: the rule of accounting at its edges (boundaries, gaps, shares, open jobs, odd ids), and what a report says where
+ * there is nothing to say. Method: rows made by hand in a real QuestDB, every figure worked out by hand beside them.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OperatingError } from '../src/core/errors.ts';
+import { findField } from '../src/core/find-field.ts';
+import type { Lane } from '../src/core/lane.ts';
+import { capacityFigures } from '../src/report/capacity-query.ts';
+import { renderCapacityReport } from '../src/report/capacity-report.ts';
+import type { JobFigures } from '../src/report/job-figures.ts';
+import { jobFigures, type JobQueryOptions } from '../src/report/job-query.ts';
+import { renderJobReport } from '../src/report/job-report.ts';
+import { quoteTime } from '../src/report/sql-text.ts';
+import { openQuestDb, type QuestDb } from '../src/store/questdb-http.ts';
+import { waitForRollups, waitForVisible } from '../src/store/rollup-wait.ts';
+import { applySchema } from '../src/store/schema-apply.ts';
+import { quoteText } from '../schemas/tables.ts';
+import { startTestQuestdb, type TestQuestdb } from './helpers/questdb.ts';
+
+const SECOND = 1_000_000;
+/** Whole hours ago, so that nothing here is younger than a period that a view waits for. */
+const T0 = Math.floor(Date.now() / 3_600_000) * 3_600 * SECOND - 5 * 3_600 * SECOND;
+const at = (seconds: number): number => T0 + Math.round(seconds * SECOND);
+
+const lane: Lane = {
+  name: 'profiling',
+  table: 'gpu_profiling',
+  schedule: 'continuous',
+  intervalMs: 1000,
+  fields: [1002, 155, 156, 252].map((id) => findField(id)!),
+  capacityTicks: 100,
+};
+
+interface Sample {
+  readonly gpu: string;
+  readonly second: number;
+  readonly sm?: number;
+  readonly watts?: number;
+  readonly rise?: number;
+  readonly bytes?: number;
+  readonly dtUs?: number;
+  readonly owners?: number;
+  readonly jobId?: string;
+}
+
+let server: TestQuestdb;
+let db: QuestDb;
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+}, 300_000);
+
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+async function insertSamples(samples: readonly Sample[]): Promise<void> {
+  const rows = samples.map((s) => {
+    const cells = [s.sm, s.watts, undefined, s.bytes, s.rise].map((value) => String(value ?? 'null'));
+    const job = s.jobId === undefined ? 'null' : quoteText(s.jobId);
+    const owners = s.owners ?? (s.jobId === undefined ? 0 : 1);
+    return `(${quoteTime(at(s.second))}, 'n1', ${quoteText(s.gpu)}, ${job}, ${owners}, ${s.dtUs ?? SECOND}, ${cells.join(', ')})`;
+  });
+  await db.exec(
+    'INSERT INTO gpu_profiling (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_joules, fb_used_bytes,' +
+      ` energy_rise_joules) VALUES ${rows.join(', ')}`,
+  );
+  await waitForVisible(db, 'gpu_profiling');
+}
+
+async function insertOwner(
+  gpu: string,
+  jobId: string,
+  from: number,
+  to: number | undefined,
+  more: { share?: number; run?: number } = {},
+): Promise<void> {
+  const end = to === undefined ? 'null' : quoteTime(at(to));
+  const { share, run = 0 } = more;
+  await db.exec(
+    `INSERT INTO gpu_ownership VALUES (${quoteTime(at(from))}, ${end}, 'n1', ${quoteText(gpu)}, ${quoteText(jobId)}, ${run}, ${share ?? 'null'}, 'test')`,
+  );
+  await waitForVisible(db, 'gpu_ownership');
+}
+
+async function insertJob(jobId: string, from: number, account: string, name = 'a job'): Promise<void> {
+  await db.exec(
+    `INSERT INTO jobs (ts, job_id, run, name, "user", account, state, exit_code) VALUES (${quoteTime(at(from))}, ${quoteText(jobId)}, 0, ${quoteText(name)}, 'ada', ${quoteText(account)}, 'COMPLETED', 0)`,
+  );
+  await waitForVisible(db, 'jobs');
+}
+
+const seconds = (from: number, to: number): number[] =>
+  Array.from({ length: to - from + 1 }, (_, i) => from + i);
+
+async function figuresOf(jobId: string, options: Partial<JobQueryOptions> = {}): Promise<JobFigures> {
+  return await jobFigures(db, [lane], jobId, { nowUs: at(4000), ...options });
+}
+
+async function failureOf(work: Promise<unknown>): Promise<OperatingError> {
+  const thrown: unknown = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(OperatingError);
+  return thrown as OperatingError;
+}
+
+const render = (figures: JobFigures): string => renderJobReport(figures, { width: 100, isColored: false });
+
+describe('an empty database', () => {
+  test('an unknown job is a usage error that says where it was looked for', async () => {
+    const error = await failureOf(figuresOf('nobody'));
+    expect(error).toMatchObject({ code: 'report.unknown_job', exit: 'usage' });
+    expect(error.message).toContain('"nobody"');
+    expect(error.where).toContain(db.where);
+    expect(error.hints.join()).toContain('no job has been recorded');
+  });
+
+  test('a capacity report says no data, and neither zero nor an error', async () => {
+    const figures = await capacityFigures(db, [lane], { fromUs: at(0), toUs: at(60), by: 'account' });
+    expect(figures).toMatchObject({ samples: 0, sampledUs: 0, rows: [] });
+    expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain('no data');
+  });
+});
+
+describe('boundaries', () => {
+  test('a sample at the start belongs to the job before, one at the end to the job that ends', async () => {
+    const values = seconds(1, 30).map((second): Sample => ({
+      gpu: 'G-edge',
+      second,
+      sm: second / 100,
+      watts: 100 + second,
+      rise: second,
+      bytes: second * 2 ** 30,
+      jobId: second <= 10 ? 'first' : 'second',
+    }));
+    await insertSamples(values);
+    await insertOwner('G-edge', 'first', 0, 10, { share: 1 });
+    await insertOwner('G-edge', 'second', 10, 30, { share: 1 });
+    const first = await figuresOf('first');
+    const second = await figuresOf('second');
+    expect([first.samples, second.samples]).toEqual([10, 20]);
+    expect([first.sampledUs, second.sampledUs]).toEqual([10 * SECOND, 20 * SECOND]);
+    expect([first.coverageRatio, first.gapCount, first.sharing]).toEqual([1, 0, 'whole']);
+    // 1 + … + 10 = 55 and 11 + … + 30 = 410: both the rises in joules and the means of the percent.
+    expect([first.energy.counterJoules, second.energy.counterJoules]).toEqual([55, 410]);
+    expect(first.energy.powerJoules).toBeCloseTo(10 * 100 + 55, 9);
+    const sm = first.gauges.find(({ key }) => key === 'smActive')!;
+    expect(sm.mean).toBeCloseTo(0.055, 12);
+    expect([sm.p50, sm.p95, sm.max]).toEqual([0.05, 0.1, 0.1]);
+    expect(first.gauges.find(({ key }) => key === 'memoryUsed')!.max).toBe(10 * 2 ** 30);
+    // Below 5 %: the seconds 1 to 4.
+    expect(first.idleUs).toBe(4 * SECOND);
+    expect(second.idleUs).toBe(0);
+  });
+
+  test('a sample that began before the start belongs whole to the job', async () => {
+    await insertSamples(
+      seconds(1, 5).map((second): Sample => ({ gpu: 'G-whole', second, sm: 0.5, jobId: 'late' })),
+    );
+    await insertOwner('G-whole', 'late', 2.7, 5, { share: 1 });
+    const figures = await figuresOf('late');
+    expect(figures.sampledUs).toBe(3 * SECOND);
+    expect(figures.ownedUs).toBe(2.3 * SECOND);
+    expect(figures.boundaryUs).toBe(SECOND);
+    expect(render(figures)).toContain('seen 100 % of');
+    expect(render(figures)).toContain('boundaries ± 1 s');
+  });
+});
+
+test('a percentile weighs by dt, and a blank dilutes nothing', async () => {
+  await insertSamples([
+    { gpu: 'G-rank', second: 1, sm: 0.9, jobId: 'rank' },
+    { gpu: 'G-rank', second: 3, sm: 0.2, dtUs: 2 * SECOND, jobId: 'rank' },
+    { gpu: 'G-rank', second: 4, jobId: 'rank' },
+    { gpu: 'G-rank', second: 5, sm: 0.4, jobId: 'rank' },
+  ]);
+  await insertOwner('G-rank', 'rank', 0, 5, { share: 1 });
+  const figures = await figuresOf('rank');
+  const sm = figures.gauges.find(({ key }) => key === 'smActive')!;
+  // Half of the four known seconds lies at 0.2 already.
+  expect([sm.p50, sm.p95, sm.max, sm.knownUs]).toEqual([0.2, 0.9, 0.9, 4 * SECOND]);
+  expect(sm.mean).toBeCloseTo((0.9 + 2 * 0.2 + 0.4) / 4, 12);
+  expect(figures.gauges.map(({ key }) => key)).toEqual(['smActive']);
+  expect(render(figures)).toContain('SM active 80 %');
+  expect(render(figures)).toMatch(/not measured: .*power.*\(the device gave no values\)/);
+});
+
+test('gaps are counted with their length, and the time in them is not seen', async () => {
+  const present = [1, 2, 3, 8, 9, 10, 18, 19, 20];
+  await insertSamples(
+    present.map((second): Sample => ({
+      gpu: 'G-gap',
+      second,
+      sm: 0.5,
+      jobId: 'gap',
+      dtUs: second === 8 || second === 18 ? 0 : SECOND,
+    })),
+  );
+  await insertOwner('G-gap', 'gap', 0, 24, { share: 1 });
+  const figures = await figuresOf('gap');
+  expect(figures.gaps).toEqual([
+    { gpu: 'G-gap', fromUs: at(3), toUs: at(8) },
+    { gpu: 'G-gap', fromUs: at(10), toUs: at(18) },
+    { gpu: 'G-gap', fromUs: at(20), toUs: at(24) },
+  ]);
+  expect([figures.gapCount, figures.gapUs]).toEqual([3, 17 * SECOND]);
+  expect(figures.sampledUs + figures.gapUs).toBe(figures.ownedUs);
+  expect(render(figures)).toContain('3 gaps, 17 s of GPU time');
+  expect(render(figures)).toContain('29.16 % of the owned time only');
+});
+
+describe('shared devices', () => {
+  test('an unknown share is an equal part among the owners of the moment, and the report says so', async () => {
+    await insertSamples(
+      seconds(1, 20).map((second): Sample => ({
+        gpu: 'G-equal',
+        second,
+        sm: 0.4,
+        rise: 100,
+        ...(second <= 10 ? { jobId: 'half' } : { owners: 2 }),
+      })),
+    );
+    await insertOwner('G-equal', 'half', 0, 20);
+    await insertOwner('G-equal', 'other half', 10, 20);
+    const figures = await figuresOf('half');
+    expect([figures.sampledUs, figures.attributedUs]).toEqual([20 * SECOND, 15 * SECOND]);
+    expect(figures.energy.counterJoules).toBe(1500);
+    expect(figures.sharing).toBe('equal');
+    expect(render(figures)).toContain('equal parts');
+    expect((await figuresOf('other half')).energy.counterJoules).toBe(500);
+  });
+
+  test('a stated share divides amounts, not levels', async () => {
+    await insertSamples(
+      seconds(1, 10).map((second): Sample => ({
+        gpu: 'G-part',
+        second,
+        sm: 0.6,
+        rise: 100,
+        jobId: 'quarter',
+      })),
+    );
+    await insertOwner('G-part', 'quarter', 0, 10, { share: 0.25 });
+    const figures = await figuresOf('quarter');
+    expect([figures.attributedUs, figures.energy.counterJoules, figures.sharing]).toEqual([
+      2.5 * SECOND,
+      250,
+      'stated',
+    ]);
+    expect(figures.gauges[0]!.mean).toBeCloseTo(0.6, 12);
+  });
+
+  test('the fleet counts a shared device once, and what no share covers stands apart', async () => {
+    await waitForRollups(db, [lane], at(3600));
+    const figures = await capacityFigures(db, [lane], { fromUs: at(0), toUs: at(60), by: 'account' });
+    const sampledSeconds = 30 + 5 + 5 + 7 + 20 + 10;
+    expect(figures.sampledUs).toBe(sampledSeconds * SECOND);
+    const byKind = new Map(figures.rows.map((row) => [row.kind, row.attributedUs]));
+    expect(byKind.get('unattributed')).toBe(7.5 * SECOND);
+    expect(figures.rows.reduce((sum, row) => sum + row.attributedUs, 0)).toBe(figures.sampledUs);
+    expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain(
+      'nobody has told the account',
+    );
+  });
+});
+
+describe('a running job', () => {
+  test('is looked at up to its newest sample: what is not flushed yet is no gap', async () => {
+    await insertSamples(
+      seconds(3001, 3100).map((second): Sample => ({ gpu: 'G-open', second, sm: 0.5, jobId: 'open' })),
+    );
+    await insertOwner('G-open', 'open', 3000, undefined, { share: 1 });
+    const figures = await figuresOf('open', { nowUs: at(3107) });
+    expect([figures.isOpen, figures.endUs, figures.gapCount]).toEqual([true, at(3100), 0]);
+    expect(figures.coverageRatio).toBe(1);
+    expect(render(figures)).toContain('still running');
+  });
+
+  test('is looked at up to now when its samples have stopped', async () => {
+    const figures = await figuresOf('open', { nowUs: at(3400) });
+    expect([figures.endUs, figures.gapUs]).toEqual([at(3400), 300 * SECOND]);
+    expect(figures.coverageRatio).toBeCloseTo(0.25, 12);
+  });
+});
+
+describe('runs of one job id', () => {
+  test('are reported apart, the newest first', async () => {
+    await insertSamples(
+      seconds(101, 130).map((second): Sample => ({ gpu: 'G-runs', second, sm: 0.5, jobId: 'again' })),
+    );
+    await insertOwner('G-runs', 'again', 100, 110, { share: 1, run: 0 });
+    await insertOwner('G-runs', 'again', 115, 130, { share: 1, run: 1 });
+    const newest = await figuresOf('again');
+    expect([newest.run, newest.otherRuns, newest.samples]).toEqual([1, [0], 15]);
+    expect(render(newest)).toContain('run 1 of this job id; others: 0 (--run N)');
+    const first = await figuresOf('again', { run: 0 });
+    expect([first.run, first.samples]).toEqual([0, 10]);
+    const error = await failureOf(figuresOf('again', { run: 7 }));
+    expect(error).toMatchObject({ code: 'report.unknown_run', exit: 'usage' });
+    expect(error.message).toContain('0, 1');
+  });
+});
+
+describe('job ids', () => {
+  const odd = [`it's "odd" \\ 100 %`, `x' OR '1'='1`, 'naïve 作业 🚀', '--', ' leading and trailing '];
+
+  test.each(odd)('%s is text like any other', async (jobId) => {
+    const gpu = `G-${jobId}`;
+    await insertSamples(seconds(201, 210).map((second): Sample => ({ gpu, second, sm: 0.5, jobId })));
+    await insertOwner(gpu, jobId, 200, 210, { share: 1 });
+    await insertJob(jobId, 200, 'physics');
+    const figures = await figuresOf(jobId);
+    expect([figures.jobId, figures.samples, figures.account]).toEqual([jobId, 10, 'physics']);
+  });
+
+  test.each([
+    ['', 'nothing'],
+    ['a\nb', 'control character'],
+    ['\u001B[2J', 'control character'],
+    ['x'.repeat(500), '500 characters'],
+  ])('%j is refused before anything is asked', async (jobId, came) => {
+    const error = await failureOf(figuresOf(jobId));
+    expect(error).toMatchObject({ code: 'report.job_id', exit: 'usage' });
+    expect(error.message).toContain('expected a job id of 1 to 256 characters');
+    expect(error.message).toContain(came);
+  });
+
+  test('an unknown one is answered with the newest that there are', async () => {
+    const error = await failureOf(figuresOf(`x' OR 'x`));
+    expect(error.hints.join('\n')).toContain('open');
+  });
+});
+
+describe('nothing to say', () => {
+  test('a job that was never sampled has no data, not zero', async () => {
+    await insertOwner('G-dark', 'dark', 300, 400, { share: 1 });
+    const figures = await figuresOf('dark');
+    expect(figures.samples).toBe(0);
+    expect(figures.coverageRatio).toBeUndefined();
+    expect(figures.idleUs).toBeUndefined();
+    const text = render(figures);
+    expect(text).toContain('no data for its');
+    expect(text).not.toMatch(/seen 0|mean|energy/);
+  });
+
+  test('a job that is recorded but never owned a GPU says so', async () => {
+    await insertJob('cpu only', 300, 'physics');
+    const text = render(await figuresOf('cpu only'));
+    expect(text).toContain('no GPU ownership was recorded');
+  });
+
+  test('a field that the table lacks is left out and named', async () => {
+    const wide: Lane = { ...lane, fields: [...lane.fields, findField(1004)!] };
+    const figures = await jobFigures(db, [wide], 'first', { nowUs: at(4000) });
+    expect(figures.gauges.map(({ key }) => key)).not.toContain('tensorActive');
+    expect(figures.notMeasured.flatMap(({ keys }) => keys)).toContain('tensorActive');
+    expect(render(figures)).toContain('tensor active');
+  });
+
+  test('a server without sample tables is told apart from a job without samples', async () => {
+    const error = await failureOf(
+      jobFigures(db, [{ ...lane, table: 'gpu_nowhere' }], 'first', { nowUs: at(4000) }),
+    );
+    expect(error).toMatchObject({ code: 'report.no_tables', exit: 'unavailable' });
+  });
+
+  test('control sequences in a name are shown, not obeyed', async () => {
+    await insertOwner('G-name', 'named', 500, 510, { share: 1 });
+    await insertJob('named', 500, 'physics', 'evil\u001B[2J\nname');
+    expect(render(await figuresOf('named')).split('\n')[0]).toBe(
+      'Job named · evil�[2J�name · COMPLETED (exit 0)',
+    );
+  });
+});
+
+describe('the fleet', () => {
+  test('samples that no rollup holds yet are counted from the raw table', async () => {
+    const nowUs = Date.now() * 1000;
+    const second = Math.floor((nowUs - T0) / SECOND);
+    await insertSamples(
+      seconds(second - 5, second).map((s): Sample => ({ gpu: 'G-young', second: s, sm: 0.5 })),
+    );
+    const figures = await capacityFigures(db, [lane], { fromUs: at(second - 60), toUs: nowUs, by: 'node' });
+    expect(figures.sampledUs).toBe(6 * SECOND);
+    expect(figures.rows).toEqual([expect.objectContaining({ kind: 'unowned', attributedUs: 6 * SECOND })]);
+  });
+
+  test('a job that could not be named has a row of its own', async () => {
+    await insertSamples(
+      seconds(601, 610).map((second): Sample => ({ gpu: 'G-who', second, sm: 0.5, jobId: 'unresolved' })),
+    );
+    await insertOwner('G-who', 'unresolved', 600, 610, { share: 1 });
+    await waitForRollups(db, [lane], at(3600));
+    const figures = await capacityFigures(db, [lane], { fromUs: at(600), toUs: at(660), by: 'user' });
+    expect(figures.rows).toEqual([
+      expect.objectContaining({ kind: 'unresolved', attributedUs: 10 * SECOND, jobs: 0 }),
+    ]);
+    expect(figures.all.jobs).toBe(0);
+  });
+
+  test('a window is rounded outward and says so; an empty one is refused', async () => {
+    const figures = await capacityFigures(db, [lane], { fromUs: at(5), toUs: at(65), by: 'user' });
+    expect([figures.fromUs, figures.toUs]).toEqual([at(0), at(120)]);
+    expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain(
+      'rounded outward to whole minutes',
+    );
+    const error = await failureOf(capacityFigures(db, [lane], { fromUs: at(5), toUs: at(5), by: 'user' }));
+    expect(error).toMatchObject({ code: 'report.window', exit: 'usage' });
+  });
+});
