@@ -21,14 +21,21 @@ export class BlankWatch {
   readonly #devices: readonly Device[];
   readonly #onEvent: EventSink;
   readonly #standings = new Map<string, Standing>();
+  /** Profiling fields are blank by request up to here: that is a pause, told by its own event. */
+  #pausedUntilUs = -Infinity;
 
   constructor(devices: readonly Device[], onEvent: EventSink) {
     this.#devices = devices;
     this.#onEvent = onEvent;
   }
 
+  /** Takes no note of profiling blanks with stamps up to `untilUs`. */
+  excuseProfiling(untilUs: number): void {
+    this.#pausedUntilUs = untilUs;
+  }
+
   note(device: number, field: Field, state: SampleState, tsUs: number): void {
-    if (state === sampleState.missing) return;
+    if (state === sampleState.missing || (field.isProfiling && tsUs <= this.#pausedUntilUs)) return;
     const key = `${device} ${field.id}`;
     const standing = this.#standings.get(key);
     if (standing === undefined) {

@@ -178,17 +178,24 @@ export class SeriesJoin {
     const lastUs = this.#lastRowUs[device]!;
     if (tsUs - lastUs > GAP_INTERVALS * intervalUs) this.#onGap(device, lastUs, tsUs);
     this.#lastRowUs[device] = tsUs;
-    const anchor = this.#anchors[device]!;
-    const nextAnchorUs = this.#at(device, anchor).tsUs[this.#at(device, anchor).head + 1] ?? Infinity;
+    const nextRowUs = this.#rowAfter(this.#at(device, this.#anchors[device]!), tsUs);
     sink.setRow(device, tsUs);
     for (let field = 0; field < fieldCount; field += 1) {
-      const value = this.#take(this.#at(device, field), tsUs, nextAnchorUs);
+      const value = this.#take(this.#at(device, field), tsUs, nextRowUs);
       sink.set(device, field, value);
     }
   }
 
+  /** Stamp of the row that will follow, as far as the anchor has come; Infinity when it has not. */
+  #rowAfter(anchor: Series, tsUs: number): number {
+    for (let k = anchor.head; k < anchor.tsUs.length; k += 1) {
+      if (anchor.tsUs[k]! > tsUs && anchor.tsUs[k]! >= tsUs + this.shape.minSpacingUs) return anchor.tsUs[k]!;
+    }
+    return Infinity;
+  }
+
   /** The sample of a series nearest to a row, NaN when none is within half an interval. What lies before it is dead. */
-  #take(series: Series, tsUs: number, nextAnchorUs: number): number {
+  #take(series: Series, tsUs: number, nextRowUs: number): number {
     const { tsUs: stamps, values } = series;
     const halfUs = this.shape.intervalUs / 2;
     let at = series.head;
@@ -197,7 +204,7 @@ export class SeriesJoin {
     for (let k = at; k < stamps.length && stamps[k]! <= tsUs + halfUs; k += 1) {
       if (best < 0 || Math.abs(stamps[k]! - tsUs) < Math.abs(stamps[best]! - tsUs)) best = k;
     }
-    if (best >= 0 && Math.abs(stamps[best]! - nextAnchorUs) < Math.abs(stamps[best]! - tsUs)) best = -1;
+    if (best >= 0 && Math.abs(stamps[best]! - nextRowUs) < Math.abs(stamps[best]! - tsUs)) best = -1;
     const passed = (best >= 0 ? best : at) - series.head;
     if (!this.#isThinned) this.counts.unmatched += passed;
     const value = best >= 0 ? values[best]! : NaN;

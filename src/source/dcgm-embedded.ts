@@ -47,7 +47,7 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
   );
   noteRefused(setup, session, blanks);
   const readers = lanes.map((lane) => laneReaderOf(setup, session, lane));
-  const pause = createDcgmPause(setup, () => handle);
+  const pause = createDcgmPause(setup, blanks, () => handle);
   const events = createDcgmEventReader({ ...setup, isTcp: false, sinceUs: setup.openedUs });
 
   return {

@@ -95,7 +95,7 @@ class EngineSource implements Source {
       reader: undefined,
       holesInRow: 0,
     }));
-    this.#pause = createDcgmPause(setup, () => options.link.handle);
+    this.#pause = createDcgmPause(setup, this.#blanks, () => options.link.handle);
     this.#events = createDcgmEventReader({
       ...setup,
       isTcp: this.#isTcp,

@@ -1,7 +1,11 @@
 import type { DcgmHandle } from '../../native/dcgm.ts';
 import { dcgmStatus } from '../../native/dcgm-layout.ts';
+import type { BlankWatch } from '../core/blank-watch.ts';
 import type { DcgmSetup } from './dcgm-setup.ts';
 import { createPauseTeller, createPauseWatch } from './profiling-pause.ts';
+
+/** The first values after a pause are blank still. */
+const AFTER_PAUSE_US = 2_000_000;
 
 export interface DcgmPause {
   /** Pauses or resumes the engine's profiling as the requests want it. @returns whether it is paused. */
@@ -11,7 +15,11 @@ export interface DcgmPause {
 }
 
 /** @param handleNow the engine, or undefined while there is none. */
-export function createDcgmPause(setup: DcgmSetup, handleNow: () => DcgmHandle | undefined): DcgmPause {
+export function createDcgmPause(
+  setup: DcgmSetup,
+  blanks: BlankWatch,
+  handleNow: () => DcgmHandle | undefined,
+): DcgmPause {
   const requests = createPauseWatch(setup.pauseDir);
   const tell = createPauseTeller(setup.node, setup.onEvent);
   let pausedHandle: DcgmHandle | undefined;
@@ -30,6 +38,7 @@ export function createDcgmPause(setup: DcgmSetup, handleNow: () => DcgmHandle | 
       }
       if (wanted.length === 0) release();
       isPaused = wanted.length > 0;
+      if (isPaused) blanks.excuseProfiling(nowUs + AFTER_PAUSE_US);
       tell(wanted, nowUs);
       return isPaused;
     },

@@ -166,6 +166,7 @@ static void watch(Series *s, uint64_t owner, int64_t intervalUs, double keepS) {
     s->isFresh = 1;
     s->dueUs = nowUs() + (entityNumber(s->eg, s->eid) % 8) * *KNOB("phase_us") - 1;
     if (isEmbedded && *KNOB("embedded_mode") == 2) s->dueUs = 0;
+    else { sampleAt(s, nowUs()); s->dueUs += s->intervalUs; } /* a watch of something new waits for a pass */
   }
 }
 
