@@ -206,3 +206,14 @@ test('a source whose recording fails samples on, and says so once', () => {
   ).toEqual([['recording', true]]);
   source.close();
 });
+
+test('what a source tells while it is being opened stands after the first line', () => {
+  const file = join(directory, 'early.jsonl');
+  const scenario = createScenario({ kind: 'steady', seed: 1, nodes: 1, gpusPerNode: 1, startUs: START_US });
+  const recorder = openRecorder(file);
+  const tell = recorder.listen(() => undefined);
+  tell({ tsUs: START_US, node: 'n1', kind: 'engine_found', subject: 'engine', text: 'The engine is there.' });
+  recorder.wrap(openSynthetic(scenario, tell)).close();
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  expect(lines.map((line) => Object.keys(JSON.parse(line) as object))).toEqual([['recording'], ['event']]);
+});
