@@ -17,6 +17,7 @@ import {
 import type { SourceName } from '../src/core/source.ts';
 import { laneSchema, readLanes, type ReadCounters } from './config-lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './config-problem.ts';
+import { cronOfInterval } from '../src/core/cron-interval.ts';
 import { durationMs, nonEmptyText, ttl } from './config-values.ts';
 import type { Retention } from './tables.ts';
 
@@ -93,7 +94,12 @@ const fileSchema = z.strictObject({
         minMs: FLUSH_INTERVAL_MS_MIN,
         maxMs: FLUSH_INTERVAL_MS_MAX,
         whyMin: 'more requests than that are of no use to anybody',
-      }).prefault(`${FLUSH_INTERVAL_MS_DEFAULT}ms`),
+      })
+        .refine((ms) => cronOfInterval(ms) !== undefined, {
+          error:
+            'expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)',
+        })
+        .prefault(`${FLUSH_INTERVAL_MS_DEFAULT}ms`),
       batch_rows: z.int().min(BATCH_ROWS_MIN).max(BATCH_ROWS_MAX).default(BATCH_ROWS_DEFAULT),
     })
     .prefault({}),

@@ -204,6 +204,11 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
     'flush.interval: expected a duration with its unit (ms, s, m, h, d, w), came 5 without a unit\nFILE, line 2: interval: 5\nwrite it like 100ms, 1s, 10m, 1h, 14d',
   ],
   [
+    'an interval that cron cannot repeat',
+    'flush:\n  interval: 7s\n',
+    'flush.interval: expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)\nFILE, line 2: interval: 7s',
+  ],
+  [
     'a wrong unit',
     'flush:\n  interval: 5MiB\n',
     'flush.interval: expected a duration with its unit (ms, s, m, h, d, w), came "5MiB" with the unit "MiB"\nFILE, line 2: interval: 5MiB\nwrite it like 100ms, 1s, 10m, 1h, 14d',

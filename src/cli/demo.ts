@@ -17,7 +17,6 @@ import { defaultStateDir } from '../store/state-dir.ts';
 import { emptyDemoDirectory } from './demo-directory.ts';
 import { demoReports } from './demo-reports.ts';
 import { createLog } from './log.ts';
-import { watchParent } from './parent-watch.ts';
 import { startStep } from './progress.ts';
 
 const HOUR_US = 3_600_000_000;
@@ -78,8 +77,6 @@ async function demo(options: DemoOptions): Promise<void> {
   );
   await freeDataDirectory(dataDir);
   const server = await startDemoServer(dataDir, isKept);
-  // The server dies with this process; this process dies with the one that started it (npm), unless it is to stay.
-  if (!isKept) watchParent(() => process.exit(143));
   try {
     await fill(server, scenario.options, endUs);
     const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });

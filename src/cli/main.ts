@@ -41,10 +41,19 @@ Exit codes: 0 fine, 64 usage, 65 malformed data, 69 a needed service or library 
 
 /** Runs one command line. @returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
+  // Whoever reads us may stop reading (`gpuledger fields | head`): that is their right and no defect.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(EXIT_CODES.ok);
+  });
+  return await runCommand(argv);
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     const asked = name === 'help' ? rest[0] : undefined;
-    if (asked !== undefined && Object.hasOwn(COMMANDS, asked)) return await main([asked, '--help']);
+    if (asked !== undefined && Object.hasOwn(COMMANDS, asked)) return await runCommand([asked, '--help']);
     process.stdout.write(HELP);
     return name === undefined ? EXIT_CODES.usage : EXIT_CODES.ok;
   }

@@ -33,8 +33,8 @@ export const LANE_FIELDS_MAX = 128;
 /** Characters. `gpu_<lane>_1m` must stay below QuestDB's 127 bytes of a table's name, and readable. */
 export const LANE_NAME_LENGTH_MAX = 40;
 
-/** Milliseconds between two flushes: below, requests become many and small; above, a crash loses too much. */
-export const FLUSH_INTERVAL_MS_MIN = 100;
+/** Milliseconds between two flushes: cron's floor is a second; above ten minutes, a crash loses too much. */
+export const FLUSH_INTERVAL_MS_MIN = 1_000;
 export const FLUSH_INTERVAL_MS_MAX = 600_000;
 export const FLUSH_INTERVAL_MS_DEFAULT = 5_000;
 
