@@ -17,6 +17,7 @@ import { waitForRollups, waitForVisible } from '../src/store/rollup-wait.ts';
 import { applySchema } from '../src/store/schema-apply.ts';
 import { quoteText } from '../schemas/tables.ts';
 import { startTestQuestdb, type TestQuestdb } from './helpers/questdb.ts';
+import { runCommand } from './helpers/run-process.ts';
 
 const SECOND = 1_000_000;
 /** Whole hours ago, so that nothing here is younger than a period that a view waits for. */
@@ -412,5 +413,55 @@ describe('the fleet', () => {
     );
     const error = await failureOf(capacityFigures(db, [lane], { fromUs: at(5), toUs: at(5), by: 'user' }));
     expect(error).toMatchObject({ code: 'report.window', exit: 'usage' });
+  });
+});
+
+describe('the command', () => {
+  const run = (...args: string[]): ReturnType<typeof runCommand> =>
+    runCommand(['report', ...args], { env: { QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined } });
+
+  test('prints text without colours into a pipe', async () => {
+    const { exitCode, stdout, stderr } = await run('job', 'first');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^Job first · ended\n/);
+    expect(stdout).not.toContain('\u001B');
+  });
+
+  test('prints every figure as JSON, and one row per GPU as CSV', async () => {
+    const json = await run('job', 'first', '--json');
+    const figures = JSON.parse(json.stdout) as JobFigures & { findings: unknown[] };
+    expect(figures).toMatchObject({
+      jobId: 'first',
+      samples: 10,
+      sampledUs: 10 * SECOND,
+      energy: { counterJoules: 55 },
+    });
+    expect(figures.findings).toEqual([]);
+    const csv = await run('job', 'first', '--csv');
+    expect(csv.stdout.split('\n')).toHaveLength(3);
+    expect(csv.stdout).toContain('job_id,run,node,gpu,');
+    const capacity = await run('capacity', '--since', '8h', '--by', 'node', '--json');
+    expect(JSON.parse(capacity.stdout)).toMatchObject({ by: 'node', nodes: 1 });
+  });
+
+  test.each([
+    [['job', 'nobody at all'], 'error: no job "nobody at all"'],
+    [['job', 'a\nb'], 'error: expected a job id'],
+    [['job', 'first', '--run', 'x'], 'a run is a whole number'],
+    [['job', 'first', '--json', '--csv'], 'cannot be used with'],
+    [['capacity', '--by', 'planet'], 'Allowed choices are user, account, partition, node, model'],
+    [['capacity', '--since', '1d', '--from', '2026-01-01'], 'expected --since or --from'],
+  ])('%j ends with 64 and says what was expected', async (args, message) => {
+    const { exitCode, stdout, stderr } = await run(...args);
+    expect([exitCode, stdout]).toEqual([64, '']);
+    expect(stderr).toContain(message);
+  });
+
+  test('a server that is down is worth another try later', async () => {
+    const { exitCode, stderr } = await runCommand(['report', 'job', '1'], {
+      env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;', GPULEDGER_CONFIG: undefined },
+    });
+    expect(exitCode).toBe(75);
+    expect(stderr).toContain('error: no QuestDB at');
   });
 });

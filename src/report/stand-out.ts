@@ -36,6 +36,8 @@ const IMBALANCE_RATIO_MIN = 0.3;
 const COVERAGE_RATIO_MIN = 0.95;
 /** Counter and power integral of the same energy agree to a few percent on real boards. */
 const ENERGY_STRAY_RATIO = 0.1;
+/** Boards average their power over up to a second and the counter steps: a short job says nothing about the sensors. */
+const ENERGY_CHECK_US_MIN = 60e6;
 
 const RULES: Readonly<Record<string, Rule>> = {
   'no-data': ({ samples, devices }) =>
@@ -83,7 +85,13 @@ const RULES: Readonly<Record<string, Rule>> = {
       : [],
   'energy-check': ({ energy }) => {
     const { counterJoules, powerJoules, counterUs, powerUs } = energy;
-    if (counterJoules === undefined || powerJoules === undefined || counterUs !== powerUs) return [];
+    if (
+      counterJoules === undefined ||
+      powerJoules === undefined ||
+      counterUs !== powerUs ||
+      counterUs < ENERGY_CHECK_US_MIN
+    )
+      return [];
     const stray = Math.abs(counterJoules - powerJoules) / Math.max(counterJoules, powerJoules, 1);
     return stray > ENERGY_STRAY_RATIO
       ? [
