@@ -1,5 +1,5 @@
 /** Brings node_modules level with the lockfile. */
-import { existsSync, readFileSync } from 'fs';
+import { existsSync, readFileSync, symlinkSync } from 'fs';
 import { join } from 'path';
 
 import { announce, Failure, ROOT, run } from './step.js';
@@ -11,6 +11,7 @@ export function installIfStale() {
     announce('installing the packages of the lockfile (npm ci: about 10 s, 200 MB)');
     runNpmCi();
   }
+  linkBundledNode();
   requireNewNode();
 }
 
@@ -58,6 +59,13 @@ function runNpmCi() {
   }
   if (isNpm) run(nodePath || process.execPath, [npmPath, ...args], { env });
   else run('npm', args, { env });
+}
+
+/** npm 9, which Debian 12 has, unpacks the Node of an optional package without linking it into .bin. */
+function linkBundledNode() {
+  const link = join(ROOT, 'node_modules/.bin/node');
+  const bundled = `node-${process.platform}-${process.arch}/bin/node`;
+  if (!existsSync(link) && existsSync(join(ROOT, 'node_modules', bundled))) symlinkSync(`../${bundled}`, link);
 }
 
 /** The bundled Node comes with the packages; on other platforms the system's own must do. */
