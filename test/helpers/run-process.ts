@@ -21,6 +21,15 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
 }
 
+/** A test that fails or runs out of time must not leave its processes running. */
+function endWithTests(child: ChildProcess): void {
+  const kill = (): void => {
+    child.kill('SIGKILL');
+  };
+  process.once('exit', kill);
+  child.once('exit', () => process.off('exit', kill));
+}
+
 /** Runs a program to its end. */
 export async function runToEnd(
   program: string,
@@ -32,6 +41,7 @@ export async function runToEnd(
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  endWithTests(child);
   const ended: Ended = { exitCode: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     ended.stdout += text;
@@ -69,10 +79,7 @@ export function startProcess(
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
-  // A test that fails on its way must not leave it running.
-  process.once('exit', () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-  });
+  endWithTests(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   if (child.pid === undefined) throw new Error(`${program} could not be started`);
   return {
