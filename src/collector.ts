@@ -104,8 +104,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   });
   const inputs = options.jobInputs(sampler.devices);
   const clock = createWallClock();
-  const nowUs = options.clock.kind === 'real' ? clock.nowUs : () => sampler.control.virtualNowUs;
   const startUs = options.clock.kind === 'real' ? clock.nowUs() : options.clock.startUs;
+  // Before its first tick the virtual clock stands at 0, and the job inputs would be asked for everything since 1970.
+  const nowUs =
+    options.clock.kind === 'real' ? clock.nowUs : () => Math.max(startUs, sampler.control.virtualNowUs);
   outbox.inventory(sampler.devices.map((device) => ({ tsUs: startUs, device, source: sampler.source })));
   const flushes = lanes.map((lane, index) => laneFlush(lane, sampler, index, ownership, options));
   const queues = flushes.map(() => new PQueue({ concurrency: 1 }));
