@@ -69,8 +69,9 @@ async function collect(server: BenchServer, lane: string): Promise<Run> {
     const [rssBytes, bareRssBytes] = [rssOf(collector.child), rssOf(bare.child)];
     const bareText = await bare.output;
     await collector.output;
-    const gpu = `(SELECT gpu FROM gpu_${lane} LIMIT 1)`;
-    const { rows } = await server.db.exec(`SELECT ts FROM gpu_${lane} WHERE gpu = ${gpu} ORDER BY ts`);
+    const first = await server.db.exec(`SELECT gpu FROM gpu_${lane} LIMIT 1`);
+    const gpu = String(first.rows[0]![0]);
+    const { rows } = await server.db.exec(`SELECT ts FROM gpu_${lane} WHERE gpu = '${gpu}' ORDER BY ts`);
     const timesMs = rows.map(([ts]) => timestampUs(String(ts)) / 1000);
     return {
       spacingsMs: timesMs.slice(1).map((ms, at) => ms - timesMs[at]!),
