@@ -174,6 +174,24 @@ describe('boundaries', () => {
   });
 });
 
+test('each device of a job has boundaries of its own', async () => {
+  for (const [gpu, from, to] of [
+    ['G-early', 0, 10],
+    ['G-later', 5, 8],
+  ] as const) {
+    await insertSamples(
+      seconds(1, 12).map((second): Sample => ({ gpu, second, sm: 0.5, jobId: 'staggered' })),
+    );
+    await insertOwner(gpu, 'staggered', from, to, { share: 1 });
+  }
+  const { devices, samples, ownedUs } = await figuresOf('staggered');
+  expect(devices.map(({ gpu, samples: own }) => [gpu, own])).toEqual([
+    ['G-early', 10],
+    ['G-later', 3],
+  ]);
+  expect([samples, ownedUs]).toEqual([13, 13 * SECOND]);
+});
+
 test('a percentile weighs by dt, and a blank dilutes nothing', async () => {
   await insertSamples([
     { gpu: 'G-rank', second: 1, sm: 0.9, jobId: 'rank' },
@@ -260,7 +278,7 @@ describe('shared devices', () => {
   test('the fleet counts a shared device once, and what no share covers stands apart', async () => {
     await waitForRollups(db, [lane], at(3600));
     const figures = await capacityFigures(db, [lane], { fromUs: at(0), toUs: at(60), by: 'account' });
-    const sampledSeconds = 30 + 5 + 5 + 7 + 20 + 10;
+    const sampledSeconds = 30 + 5 + 12 + 12 + 5 + 7 + 20 + 10;
     expect(figures.sampledUs).toBe(sampledSeconds * SECOND);
     const byKind = new Map(figures.rows.map((row) => [row.kind, row.attributedUs]));
     expect(byKind.get('unattributed')).toBe(7.5 * SECOND);
@@ -336,6 +354,62 @@ describe('job ids', () => {
     const error = await failureOf(figuresOf(`x' OR 'x`));
     expect(error.hints.join('\n')).toContain('open');
   });
+});
+
+test('a job with everything reads like this', async () => {
+  const gpus = ['GPU-story-0', 'GPU-story-1'];
+  for (const [index, gpu] of gpus.entries()) {
+    await insertSamples(
+      seconds(701, 800).map((second): Sample => ({
+        gpu,
+        second,
+        sm: index === 1 && second > 750 ? 0.4 : 0.8,
+        watts: 500,
+        rise: 500,
+        bytes: (100 + index) * 2 ** 30,
+        jobId: 'story',
+      })),
+    );
+    await insertOwner(gpu, 'story', 700, 800, { share: 1 });
+    await db.exec(
+      `INSERT INTO gpu_inventory (ts, node, gpu, gpu_index, model, memory_bytes, source) VALUES (${quoteTime(at(0))}, 'n1',` +
+        ` ${quoteText(gpu)}, ${index}, 'NVIDIA H200', ${140 * 2 ** 30}, 'synthetic')`,
+    );
+  }
+  await db.exec(
+    `INSERT INTO gpu_events (ts, end_ts, node, gpu, kind, code, subject, text) VALUES (${quoteTime(at(750))}, ${quoteTime(at(800))},` +
+      " 'n1', 'GPU-story-1', 'throttle', 32, 'sw_thermal_slowdown', 'hot'), " +
+      `(${quoteTime(at(760))}, null, 'n1', null, 'clock_step', null, '', 'The clock was set.'), ` +
+      `(${quoteTime(at(900))}, null, 'n1', 'GPU-story-1', 'xid', 79, '', 'too late to be of this job')`,
+  );
+  await insertJob('story', 700, 'physics', 'train');
+  for (const table of ['gpu_inventory', 'gpu_events']) await waitForVisible(db, table);
+  const clock = (second: number): string => new Date(at(second) / 1000).toISOString().slice(11, 19);
+  const date = new Date(at(700) / 1000).toISOString().slice(0, 10);
+  expect(render(await figuresOf('story'))).toBe(
+    `Job story · train · COMPLETED (exit 0) · synthetic
+  ada, account physics · 1 node, 2 x H200 140 GiB
+  ${date} ${clock(700)} → ${clock(800)} UTC (1 min 40 s)
+  seen 100 % of 0.056 GPU-hours · boundaries ± 1 s
+
+              mean    p50    p95    max
+  SM active   70 %   80 %   80 %   80 %    ▇▇▇▇▇▇▇▇▇▇▅▅▅▅▅▅▅▅▅▅
+  power      500 W  500 W  500 W  500 W    ████████████████████
+  energy 27.8 Wh (counter; power integral 27.8 Wh)
+  memory peak 101 GiB of 140 GiB (n1 gpu 1)
+
+  node  gpu    SM  power   energy  mem peak  events
+  n1    0    80 %  500 W  13.9 Wh   100 GiB
+  n1    1    60 %  500 W  13.9 Wh   101 GiB  thermal throttle 50 s from ${clock(750)}
+  n1: clock step at ${clock(760)}: The clock was set.
+  not measured: tensor active, DRAM active, PCIe sent, PCIe received, NVLink sent, NVLink received
+    (no lane records it)
+
+  What stands out
+  · n1 gpu 1 ran at 50 % of the others' SM activity while throttled; the job waits for its slowest
+    GPU.
+`,
+  );
 });
 
 describe('nothing to say', () => {

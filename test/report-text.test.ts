@@ -135,6 +135,7 @@ const capacity: CapacityFigures = {
   isSynthetic: false,
   nodes: 2,
   devices: 16,
+  migInstances: 0,
   samples: 1,
   sampledUs: 2677 * HOUR,
   knownUs: 2688 * HOUR,

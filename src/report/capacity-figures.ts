@@ -44,7 +44,9 @@ export interface CapacityFigures {
   readonly roundedTo: 'minute' | 'hour';
   readonly isSynthetic: boolean;
   readonly nodes: number;
+  /** Devices that were known in the window, MIG instances among them. */
   readonly devices: number;
+  readonly migInstances: number;
   /** Rows of the sample table. */
   readonly samples: number;
   /** Σ dt over all samples, each device counted once: exact. */

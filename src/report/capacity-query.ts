@@ -211,7 +211,7 @@ async function devicesIn(
   db: Asked,
   window: CapacityWindow,
   segments: readonly Segment[],
-): Promise<Pick<CapacityFigures, 'devices' | 'nodes' | 'knownUs' | 'isSynthetic'>> {
+): Promise<Pick<CapacityFigures, 'devices' | 'migInstances' | 'nodes' | 'knownUs' | 'isSynthetic'>> {
   const parts = segments.map(
     ({ table, fromUs, toUs }) =>
       `SELECT node, gpu, min(ts) AS first_ts FROM ${quoteName(table)}` +
@@ -223,7 +223,7 @@ async function devicesIn(
   );
   const listed = await ask(
     db,
-    'SELECT last(node) AS node, gpu, cast(min(ts) AS LONG) AS first_us, last(source) AS source FROM gpu_inventory' +
+    'SELECT last(node) AS node, gpu, cast(min(ts) AS LONG) AS first_us, last(source) AS source, last(mig_profile) AS mig_profile FROM gpu_inventory' +
       ` WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
   );
   const firstUs = new Map<string, number>();
@@ -238,6 +238,7 @@ async function devicesIn(
   for (const us of firstUs.values()) knownUs += Math.max(0, endUs - Math.max(us, window.fromUs));
   return {
     devices: firstUs.size,
+    migInstances: listed.filter((row) => row.text('mig_profile') !== undefined).length,
     nodes: nodes.size,
     knownUs,
     isSynthetic: listed.some((row) => row.text('source') === 'synthetic'),

@@ -37,15 +37,27 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
 }
 
 function titleOf(figures: CapacityFigures): string[] {
-  const { nodes, devices, knownUs, sampledUs, isSynthetic } = figures;
+  const { nodes, knownUs, sampledUs, isSynthetic } = figures;
   const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
   return [
     'Capacity',
     windowText(figures),
-    `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${devices} ${devices === 1 ? 'GPU' : 'GPUs'}, ${formatGpuHours(knownUs)}`,
+    `${counted(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
     seen,
     ...(isSynthetic ? ['synthetic'] : []),
   ];
+}
+
+function devicesText({ devices, migInstances }: CapacityFigures): string {
+  const whole = devices - migInstances;
+  return [
+    ...(whole > 0 ? [counted(whole, 'GPU')] : []),
+    ...(migInstances > 0 ? [counted(migInstances, 'MIG instance')] : []),
+  ].join(' and ');
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Days where the window has whole ones, times where not. */

@@ -3,61 +3,78 @@ import { eventsText } from './event-text.ts';
 import { formatCoverage, formatEnergies, formatMemory, formatRatio, formatWatts } from './format-quantity.ts';
 import type { GaugeKey } from './gauges.ts';
 import type { JobDevice, JobFigures } from './job-figures.ts';
-import { clip, tableText } from './table-text.ts';
+import { clip, tableText, type Side } from './table-text.ts';
 
 /** More devices than this are cut to the first and the most telling ones. */
 const DEVICE_ROWS_MAX = 8;
+/** Below this, how much was seen of each device is worth a column. */
+const SEEN_RATIO_MIN = 0.99;
 
-const DEVICE_COLUMNS: readonly { key: GaugeKey; title: string; show: (device: JobDevice) => string }[] = [
-  { key: 'smActive', title: 'SM', show: meanText('smActive', formatRatio) },
-  { key: 'tensorActive', title: 'tensor', show: meanText('tensorActive', formatRatio) },
-  { key: 'dramActive', title: 'DRAM', show: meanText('dramActive', formatRatio) },
-  { key: 'power', title: 'power', show: meanText('power', formatWatts) },
-];
-
-function meanText(key: GaugeKey, show: (value: number) => string): (device: JobDevice) => string {
-  return ({ gauges }) => {
-    const mean = gauges[key]?.mean ?? NaN;
-    return Number.isNaN(mean) ? '–' : show(mean);
-  };
+interface Column {
+  readonly title: string;
+  readonly side: Side;
+  /** One per device. */
+  readonly cells: readonly string[];
 }
 
+const MEANS: readonly (readonly [GaugeKey, string, (value: number) => string])[] = [
+  ['smActive', 'SM', formatRatio],
+  ['tensorActive', 'tensor', formatRatio],
+  ['dramActive', 'DRAM', formatRatio],
+  ['power', 'power', formatWatts],
+];
+
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
-export function deviceLines(figures: JobFigures, width: number, isWhole: boolean): string[] {
-  const { devices } = figures;
-  const keys = new Set(figures.gauges.map((gauge) => gauge.key));
-  const columns = DEVICE_COLUMNS.filter(({ key }) => keys.has(key));
-  if (!keys.has('smActive') && keys.has('gpuUtil'))
-    columns.unshift({ key: 'gpuUtil', title: 'busy', show: meanText('gpuUtil', formatRatio) });
+export function deviceLines({ devices }: JobFigures, width: number, isWhole: boolean): string[] {
   const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
-  const isPartial = devices.some((device) => device.sampledUs < 0.99 * device.ownedUs);
-  const energies = formatEnergies(devices.map(({ energy }) => energy.counterJoules ?? energy.powerJoules));
-  const header = [
-    'node',
-    'gpu',
-    ...(isPartial ? ['seen'] : []),
-    ...columns.map(({ title }) => title),
-    'energy',
-    'mem peak',
-    'events',
-  ];
-  const cells = devices.map((device, index) => [
-    device.node,
-    deviceNumber(device),
-    ...(isPartial
-      ? [device.samples === 0 ? 'no data' : formatCoverage(device.sampledUs / device.ownedUs)]
-      : []),
-    ...columns.map(({ show }) => show(device)),
-    energies[index]!,
-    device.gauges.memoryUsed === undefined ? '–' : formatMemory(device.gauges.memoryUsed.max),
-    eventsText(device.events),
-  ]);
-  const rows = tableText(
-    [header, ...cells.filter((_, index) => shown.has(index))],
-    ['left', 'left', ...Array<'right'>(header.length - 3).fill('right'), 'left'],
+  // A column in which nobody has anything to say is left out.
+  const columns = columnsOf(devices).filter(({ cells }) =>
+    cells.some((cell) => cell !== NOTHING && cell !== ''),
+  );
+  const rows = [...devices.keys()].filter((index) => shown.has(index));
+  const lines = tableText(
+    [columns.map(({ title }) => title), ...rows.map((index) => columns.map(({ cells }) => cells[index]!))],
+    columns.map(({ side }) => side),
   ).map((line) => clip(line, width));
   const left = devices.length - shown.size;
-  return left === 0 ? rows : [...rows, `  … and ${left} more GPUs like these (--all)`];
+  return left === 0 ? lines : [...lines, `  … and ${left} more GPUs like these (--all)`];
+}
+
+const NOTHING = '–';
+
+function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
+  const column = (title: string, side: Side, show: (device: JobDevice) => string): Column => ({
+    title,
+    side,
+    cells: devices.map(show),
+  });
+  const mean = (key: GaugeKey, title: string, show: (value: number) => string): Column =>
+    column(title, 'right', ({ gauges }) => {
+      const value = gauges[key]?.mean ?? NaN;
+      return Number.isNaN(value) ? NOTHING : show(value);
+    });
+  const hasSm = devices.some(({ gauges }) => gauges.smActive !== undefined);
+  const isPartial = devices.some((device) => device.sampledUs < SEEN_RATIO_MIN * device.ownedUs);
+  return [
+    column('node', 'left', ({ node }) => node),
+    column('gpu', 'left', deviceNumber),
+    ...(isPartial ? [column('seen', 'right', seenText)] : []),
+    ...(hasSm ? [] : [mean('gpuUtil', 'busy', formatRatio)]),
+    ...MEANS.map(([key, title, show]) => mean(key, title, show)),
+    {
+      title: 'energy',
+      side: 'right',
+      cells: formatEnergies(devices.map(({ energy }) => energy.counterJoules ?? energy.powerJoules)),
+    },
+    column('mem peak', 'right', ({ gauges }) =>
+      gauges.memoryUsed === undefined ? NOTHING : formatMemory(gauges.memoryUsed.max),
+    ),
+    column('events', 'left', ({ events }) => eventsText(events)),
+  ];
+}
+
+function seenText(device: JobDevice): string {
+  return device.samples === 0 ? 'no data' : formatCoverage(device.sampledUs / device.ownedUs);
 }
 
 /** First and last of each node are boring; the ones with events or the lowest activity are not. */
@@ -67,7 +84,7 @@ function tellingDevices(devices: readonly JobDevice[]): Set<number> {
   const bySm = [...devices.keys()].sort(
     (a, b) => (devices[a]!.gauges.smActive?.mean ?? -1) - (devices[b]!.gauges.smActive?.mean ?? -1),
   );
-  const eventful = [...devices.keys()].filter((index) => devices[index]!.events.length > 0);
+  const eventful = [...devices.keys()].filter((index) => eventsText(devices[index]!.events) !== '');
   for (const index of [...eventful, ...bySm]) {
     if (shown.size >= DEVICE_ROWS_MAX - 2) break;
     shown.add(index);

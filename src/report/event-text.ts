@@ -2,9 +2,10 @@ import { clockTime, formatSpan } from './format-quantity.ts';
 import { lastsUntilUs } from './job-facts.ts';
 import type { JobEvent } from './job-figures.ts';
 
-/** The gravest first, then how many more there are. */
+/** The gravest first, then how many more there are. Blanks are told of where their gauge is, for all devices at once. */
 export function eventsText(events: readonly JobEvent[]): string {
-  const grave = [...events].sort((a, b) => graveness(b) - graveness(a));
+  const told = events.filter(({ kind }) => kind !== 'blank_begin' && kind !== 'blank_end');
+  const grave = told.sort((a, b) => graveness(b) - graveness(a));
   const first = grave[0];
   if (first === undefined) return '';
   const rest = grave.length - 1;

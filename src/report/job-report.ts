@@ -77,18 +77,17 @@ function headLines(figures: JobFigures, width: number): string[] {
   ].filter((part) => part !== undefined);
   const nodes = new Set(figures.devices.map((device) => device.node)).size;
   const what = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${modelsText(figures.devices)}`;
-  const until = figures.isOpen
-    ? `still running, seen up to here`
-    : formatSpan(figures.endUs - figures.startUs);
+  const length = formatSpan(figures.endUs - figures.startUs);
+  const until = figures.isOpen ? `still running, ${length} so far` : length;
   const lines = [
-    clip(harmless(`  ${[who.join(', '), what].filter((part) => part !== '').join(' · ')}`), width),
+    ...wrap(harmless([who.join(', '), what].filter((part) => part !== '').join(' · ')), width, '  ', '    '),
     `  ${formatPeriod(figures.startUs, figures.endUs)} (${until})`,
     `  ${coverageText(figures)}`,
   ];
   if (figures.devices.length === 0)
     lines.splice(
       0,
-      3,
+      lines.length,
       `  from ${formatPeriod(figures.startUs, figures.endUs)}`,
       '  no data: no GPU ownership was recorded for it',
     );
@@ -103,9 +102,11 @@ function headLines(figures: JobFigures, width: number): string[] {
 
 function modelsText(devices: readonly JobDevice[]): string {
   const counts = new Map<string, number>();
-  for (const { model, migProfile, memoryBytes } of devices) {
-    const memory = memoryBytes === undefined ? '' : ` ${formatMemory(memoryBytes)}`;
-    const name = `${(model ?? 'GPU of unknown model').replace(/^NVIDIA /, '')}${migProfile === undefined ? '' : ` ${migProfile}`}${memory}`;
+  for (const { model = 'GPU of unknown model', migProfile = '', memoryBytes } of devices) {
+    // NVML puts the profile of an instance into its model's name already.
+    const profile = model.includes(migProfile) ? [] : [migProfile];
+    const memory = memoryBytes === undefined ? [] : [formatMemory(memoryBytes)];
+    const name = [model.replace(/^NVIDIA /, ''), ...profile, ...memory].join(' ');
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return [...counts].map(([name, count]) => `${count} x ${name}`).join(', ');
