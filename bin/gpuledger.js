@@ -28,8 +28,7 @@ function fail(lines) {
 }
 
 /** Ends this process when the one that started it is gone, however that ended (a signal cannot be relied on). */
-function endWithParent() {
-  const parent = process.ppid;
+function endWithParent(parent) {
   const watch = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(watch);
@@ -41,7 +40,7 @@ function endWithParent() {
 
 /** Hands over to the Node that `npm ci` brings along. Ctrl-C reaches both processes, so it is the child's to act on. */
 function runUnder(node) {
-  const env = Object.assign({}, process.env, { GPULEDGER_END_WITH_PARENT: '1' });
+  const env = Object.assign({}, process.env, { GPULEDGER_END_WITH_PARENT: String(process.pid) });
   const child = spawn(node, [fileURLToPath(import.meta.url)].concat(process.argv.slice(2)), {
     stdio: 'inherit',
     env,
@@ -76,7 +75,8 @@ function main() {
   // `npm start` killed with SIGKILL cannot tell its child; nothing of it may stay behind.
   const isNpmStart =
     process.env.npm_lifecycle_event === 'start' && process.env.npm_package_name === 'gpuledger';
-  if (isNpmStart || process.env.GPULEDGER_END_WITH_PARENT === '1') endWithParent();
+  if (process.env.GPULEDGER_END_WITH_PARENT) endWithParent(Number(process.env.GPULEDGER_END_WITH_PARENT));
+  else if (isNpmStart) endWithParent(process.ppid);
   delete process.env.GPULEDGER_END_WITH_PARENT;
   const commandLine = 'dist/src/cli/main.js';
   if (!existsSync(pathOf(commandLine))) {

@@ -65,7 +65,8 @@ function runNpmCi() {
 function linkBundledNode() {
   const link = join(ROOT, 'node_modules/.bin/node');
   const bundled = `node-${process.platform}-${process.arch}/bin/node`;
-  if (!existsSync(link) && existsSync(join(ROOT, 'node_modules', bundled))) symlinkSync(`../${bundled}`, link);
+  if (!existsSync(link) && existsSync(join(ROOT, 'node_modules', bundled)))
+    symlinkSync(`../${bundled}`, link);
 }
 
 /** The bundled Node comes with the packages; on other platforms the system's own must do. */

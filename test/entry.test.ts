@@ -126,8 +126,9 @@ test('a command that people start in the background of a shell goes on when that
   // Says so after four times as long as the entry takes to notice that its parent is gone.
   await writeCommandLine(`import { setTimeout as sleep } from 'node:timers/promises';
     export const main = async () => {
+      const parent = process.ppid;
       console.log(process.pid);
-      for (const parent = process.ppid; process.ppid === parent; ) await sleep(20);
+      while (process.ppid === parent) await sleep(20);
       await sleep(1000);
       console.log('still here');
       return 0;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 
 import { processStartTicks } from '../../src/store/process-identity.ts';
 
@@ -21,14 +22,8 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
 }
 
-/** A test that fails or runs out of time must not leave its processes running. */
-function endWithTests(child: ChildProcess): void {
-  const kill = (): void => {
-    child.kill('SIGKILL');
-  };
-  process.once('exit', kill);
-  child.once('exit', () => process.off('exit', kill));
-}
+/** A command that hangs must not outlive its test by much. */
+const RUN_TIMEOUT_MS = 120_000;
 
 /** Runs a program to its end. */
 export async function runToEnd(
@@ -40,8 +35,9 @@ export async function runToEnd(
     cwd: options.cwd ?? ROOT,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: RUN_TIMEOUT_MS,
+    killSignal: 'SIGKILL',
   });
-  endWithTests(child);
   const ended: Ended = { exitCode: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     ended.stdout += text;
@@ -67,7 +63,10 @@ export interface LineProcess {
   nextLine: () => Promise<string>;
 }
 
-/** Starts a program in a process group of its own and reads what it prints line by line. */
+/**
+ * Starts a program in a process group of its own and reads what it prints line by line. What is left of the group ends
+ * with the test.
+ */
 export function startProcess(
   program: string,
   args: readonly string[],
@@ -79,18 +78,30 @@ export function startProcess(
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
-  endWithTests(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  if (child.pid === undefined) throw new Error(`${program} could not be started`);
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${program} could not be started`);
+  onTestFinished(() => {
+    killGroup(pid);
+  });
   return {
     child,
-    pid: child.pid,
+    pid,
     nextLine: async () => {
       const { value, done } = await lines.next();
       if (done === true) throw new Error(`${program} ended before it printed another line`);
       return value;
     },
   };
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    // Nobody of the group is left: that is what was wanted.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** Returns when the process is gone; the test's own time limit ends the wait. */
