@@ -1,10 +1,12 @@
 /**
  * Runs before `npm start` and `npm test` (argument: run | test), with whatever Node the system has and nothing
- * installed: looks for Java and Maven (and a C compiler for the tests), installs the packages of the lockfile, builds.
- * Each step looks first, and does nothing when there is nothing to do. Speaks on stderr only.
+ * installed: looks for Java and Maven (for the tests also a C compiler, Python and systemd-analyze), installs the packages
+ * of the lockfile, builds, and installs the tests' Python tools. Each step looks first, and does nothing when there is
+ * nothing to do. Speaks on stderr only.
  */
 import { buildIfStale } from './build.js';
 import { installIfStale } from './node-modules.js';
+import { installPythonToolsIfStale } from './python-tools.js';
 import { Failure } from './step.js';
 import { requirePrograms } from './system-programs.js';
 
@@ -15,6 +17,7 @@ try {
   requirePrograms(purpose);
   installIfStale();
   buildIfStale();
+  if (purpose === 'test') installPythonToolsIfStale();
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
   process.stderr.write(`error: ${error.message}\n`);

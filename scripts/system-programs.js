@@ -68,6 +68,18 @@ function missingPrograms(purpose) {
       packages: () => ['gcc', 'libc6-dev'],
       elsewhere: 'a C compiler with the headers of the C library (the tests build fake GPU libraries)',
     });
+    programs.push({
+      name: 'Python 3 with venv',
+      isThere: canMakeEnvironment,
+      packages: () => ['python3', 'python3-venv'],
+      elsewhere: 'Python 3 with its modules venv and ensurepip (the tests check the Kubernetes manifests)',
+    });
+    programs.push({
+      name: 'systemd-analyze',
+      isThere: () => isOnPath('systemd-analyze'),
+      packages: () => ['systemd'],
+      elsewhere: 'systemd-analyze (the tests check the systemd units)',
+    });
   }
   return programs.filter((program) => !program.isThere());
 }
@@ -100,6 +112,10 @@ function javaMajorOf(java) {
   const result = spawnSync(java, ['-version'], { encoding: 'utf8', timeout: 20000 });
   const match = /version "(?:1\.)?(\d+)/.exec(`${result.stderr}${result.stdout}`);
   return match ? Number(match[1]) : 0;
+}
+
+function canMakeEnvironment() {
+  return spawnSync('python3', ['-c', 'import venv, ensurepip'], { timeout: 20000 }).status === 0;
 }
 
 function isOnPath(program) {
