@@ -1,0 +1,215 @@
+/**
+ * The boundary run: a real Slurm, our hooks, the collector at 100 ms, a real QuestDB; then every stored sample is held
+ * against what Slurm's own log and the jobs themselves say. Needs root and Debian's Slurm packages (installed by the
+ * testbed where they are missing). `npm run test:slurm`.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { tmpdir, uptime } from 'node:os';
+import { openCollector } from '../../src/collector.ts';
+import type { Device } from '../../src/core/device.ts';
+import { findField } from '../../src/core/find-field.ts';
+import type { Lane } from '../../src/core/lane.ts';
+import type { LogEntry } from '../../src/core/log-entry.ts';
+import type { Interval } from '../../src/core/ownership.ts';
+import { readBoot } from '../../src/ownership/boot.ts';
+import { createJournalInput } from '../../src/ownership/journal.ts';
+import { openQuestDb, type QuestDb } from '../../src/store/questdb-http.ts';
+import { startServer } from '../../src/store/questdb-server.ts';
+import { waitForVisible } from '../../src/store/rollup-wait.ts';
+import { applySchema } from '../../src/store/schema-apply.ts';
+import { timestampUs } from '../../schemas/questdb-reply.ts';
+import { startCluster, type Cluster } from './cluster.ts';
+import { compare, type LabelledSample, type Verdict } from './compare.ts';
+import { marginsOf } from './margins.ts';
+import { readTruth, type TrueStay } from './truth.ts';
+import { runShardJobs, runWholeGpuJobs } from './workload.ts';
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const FLUSH_EVERY_MS = 5_000;
+
+interface Outcome {
+  readonly verdict: Verdict;
+  readonly stays: readonly TrueStay[];
+  readonly intervals: readonly Interval[];
+}
+
+async function oneRun(
+  name: string,
+  directory: string,
+  db: QuestDb,
+  options: readonly string[],
+  work: (cluster: Cluster) => Promise<number>,
+): Promise<Outcome> {
+  const startMs = performance.now();
+  const cluster = await startCluster(directory, options);
+  try {
+    const { devices, jobs, log } = await collectWhile(name, db, cluster, work);
+    const stays = readTruth(cluster.controllerLog, cluster.truthDir);
+    const intervals = await readIntervals(db, new Set(devices.map((device) => device.uuid)));
+    const samples = await readSamples(db, `gpu_${name}`, devices, intervals);
+    const verdict = compare(samples, stays);
+    say(`\n${name}: ${jobs} jobs, ${stays.length} stays of a job on a node, ${elapsed(startMs)}`);
+    report(verdict, stays, intervals, devices);
+    for (const entry of log) if (entry.level !== 'info') say(`  ${entry.level}: ${entry.text}`);
+    return { verdict, stays, intervals };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function collectWhile(
+  name: string,
+  db: QuestDb,
+  cluster: Cluster,
+  work: (cluster: Cluster) => Promise<number>,
+): Promise<{ devices: readonly Device[]; jobs: number; log: LogEntry[] }> {
+  const lane: Lane = {
+    name,
+    table: `gpu_${name}`,
+    schedule: 'continuous',
+    intervalMs: 100,
+    fields: [1002, 155].map((id) => findField(id)!),
+    capacityTicks: 4_000,
+  };
+  const retention = { raw: '', rollup1m: '', rollup1h: '' };
+  const log: LogEntry[] = [];
+  const seed = name.length;
+  const scenario = {
+    kind: 'steady',
+    seed,
+    nodes: 2,
+    gpusPerNode: 8,
+    startUs: 0,
+    nodeNames: cluster.nodes,
+  } as const;
+  const collector = await openCollector({
+    lanes: [lane],
+    source: { name: 'synthetic', scenario },
+    clock: { kind: 'real' },
+    jobInputs: (devices) => [
+      createJournalInput({
+        directory: cluster.journalDir,
+        devices,
+        boot: readBoot(),
+        uptimeUs: () => uptime() * 1e6,
+      }),
+    ],
+    db,
+    prepareStore: async () => {
+      await applySchema(db, [lane], retention);
+    },
+    batchRows: 10_000,
+    log: (entry) => log.push(entry),
+  });
+  let flushing: Promise<unknown> | undefined;
+  const timer = setInterval(() => {
+    flushing ??= collector.flush().finally(() => (flushing = undefined));
+  }, FLUSH_EVERY_MS);
+  const jobs = await work(cluster);
+  clearInterval(timer);
+  await collector.stopSampling(2_000);
+  await flushing;
+  if (!(await collector.flush())) throw new Error('the last flush was not acknowledged');
+  return { devices: collector.devices, jobs, log };
+}
+
+async function readIntervals(db: QuestDb, gpus: ReadonlySet<string>): Promise<Interval[]> {
+  await waitForVisible(db, 'gpu_ownership');
+  const { rows } = await db.exec(
+    'SELECT ts, end_ts, node, gpu, job_id, run, share, source FROM gpu_ownership',
+  );
+  return rows
+    .map(([ts, end, node, gpu, jobId, run, share, source]) => ({
+      startUs: timestampUs(ts),
+      endUs: end === null ? Infinity : timestampUs(end),
+      node: String(node),
+      gpu: String(gpu),
+      jobId: String(jobId),
+      run: Number(run),
+      share: share === null ? NaN : Number(share),
+      source: String(source),
+    }))
+    .filter((interval) => gpus.has(interval.gpu) && interval.endUs > interval.startUs);
+}
+
+async function readSamples(
+  db: QuestDb,
+  table: string,
+  devices: readonly Device[],
+  intervals: readonly Interval[],
+): Promise<LabelledSample[]> {
+  await waitForVisible(db, table);
+  const byGpu = new Map(devices.map((device) => [device.uuid, device]));
+  const owned = Map.groupBy(intervals, (interval) => interval.gpu);
+  const { rows } = await db.exec(`SELECT ts, gpu, job_id, owners FROM ${table}`);
+  return (rows as [string, string, string | null, number][]).map(([ts, gpu, jobId, owners]) => {
+    const { node, index } = byGpu.get(gpu)!;
+    const tsUs = timestampUs(ts);
+    const byTable = (owned.get(gpu) ?? []).filter((one) => one.startUs < tsUs && tsUs <= one.endUs);
+    return {
+      node,
+      index,
+      tsUs,
+      jobId: jobId === null ? null : String(jobId),
+      owners,
+      byTable,
+    };
+  });
+}
+
+function report(
+  verdict: Verdict,
+  stays: readonly TrueStay[],
+  intervals: readonly Interval[],
+  devices: readonly Device[],
+): void {
+  const { samples, innerRight, marginLabelled, marginUnlabelled, freeUnlabelled } = verdict;
+  const { outsideLabelled, innerWrong, disagreeing } = verdict;
+  const rows: [string, number][] = [
+    ['samples', samples],
+    ['inside a job, labelled with it', innerRight],
+    ['between allocation and epilog, labelled', marginLabelled],
+    ['between allocation and epilog, unlabelled', marginUnlabelled],
+    ['of no job, unlabelled', freeUnlabelled],
+    ['inside a job without its label (0)', innerWrong.length],
+    ['labelled outside the allocation (0)', outsideLabelled.length],
+    ['label and gpu_ownership differ (0)', disagreeing.length],
+  ];
+  for (const [what, count] of rows) say(`  ${what.padEnd(44)}${String(count).padStart(8)}`);
+  for (const lines of [innerWrong, outsideLabelled, disagreeing]) {
+    for (const line of lines.slice(0, 10)) say(`  ! ${line}`);
+  }
+  for (const line of marginsOf(stays, intervals, devices)) say(`  ${line}`);
+}
+
+function elapsed(startMs: number): string {
+  return `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
+}
+
+async function main(): Promise<number> {
+  const startMs = performance.now();
+  // Unix sockets under it: the path has to be short.
+  const directory = await mkdtemp(join(tmpdir(), 'gl-'));
+  const server = await startServer({ dataDir: join(directory, 'questdb'), life: 'private', ports: 'free' });
+  const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 30_000 });
+  try {
+    const whole = await oneRun('whole', join(directory, 'w'), db, [], runWholeGpuJobs);
+    const shards = await oneRun('shards', join(directory, 's'), db, ['--shards', '4'], runShardJobs);
+    const wrong = [whole, shards].flatMap(({ verdict }) => [
+      ...verdict.outsideLabelled,
+      ...verdict.innerWrong,
+      ...verdict.disagreeing,
+    ]);
+    const isProof = whole.verdict.innerRight > 500 && shards.verdict.innerRight > 200;
+    if (!isProof) say('\ntoo few samples lay inside jobs: this run proves nothing');
+    say(`\n${wrong.length === 0 && isProof ? 'every label is right' : 'FAILED'}, ${elapsed(startMs)}`);
+    return wrong.length === 0 && isProof ? 0 : 1;
+  } finally {
+    await db.close();
+    await server.stop();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();

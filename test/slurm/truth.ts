@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expandHostlist } from '../../src/core/hostlist.ts';
+import { gpuPositionsOf } from '../../src/ownership/scontrol.ts';
+
+/** What is true of one run of a job on one node, told by Slurm and by the job itself, never by our hooks. Epoch µs. */
+export interface TrueStay {
+  readonly jobId: string;
+  /** 0 for the first time the job was given the node, 1 for the next. */
+  readonly occurrence: number;
+  readonly node: string;
+  /** Positions of its GPUs; undefined when the job never came so far as to ask. */
+  readonly gpus: readonly number[] | undefined;
+  /** The controller's log: allocation, and completion of the epilog on this node. */
+  readonly allocatedUs: number;
+  readonly completedUs: number;
+  /** The job's own stamps: it surely ran in each of these spans. */
+  readonly inner: readonly { readonly firstUs: number; readonly lastUs: number }[];
+}
+
+interface Told {
+  readonly gpus: readonly number[];
+  readonly inner: { firstUs: number; lastUs: number }[];
+}
+
+export function readTruth(controllerLog: string, truthDir: string): TrueStay[] {
+  const told = readStamps(truthDir);
+  const log = readFileSync(controllerLog, 'utf8');
+  const allocations = new Map<string, number[]>();
+  const completions = new Map<string, number[]>();
+  for (const line of log.split('\n')) {
+    const given =
+      /^\[([^\]]+)\] sched: (?:Allocate|_slurm_rpc_allocate_resources) JobId=(\S+) NodeList=(\S+)/.exec(
+        line,
+      ) ?? /^\[([^\]]+)\] sched\/backfill: _start_job: Started JobId=(\S+) in \S+ on (\S+)/.exec(line);
+    if (given !== null) {
+      for (const node of expandHostlist(given[3]!))
+        push(allocations, keyOf(given[2]!, node), timeOf(given[1]!));
+    }
+    const done = /^\[([^\]]+)\] debug2: _slurm_rpc_epilog_complete: JobId=(\S+) Node=(\S+)/.exec(line);
+    if (done !== null) push(completions, keyOf(done[2]!, done[3]!), timeOf(done[1]!));
+  }
+  return [...allocations].flatMap(([key, times]) =>
+    times.map((allocatedUs, occurrence): TrueStay => {
+      const [jobId, node] = key.split(' ') as [string, string];
+      const nextUs = times[occurrence + 1] ?? Infinity;
+      const ends = (completions.get(key) ?? []).filter((us) => us >= allocatedUs && us <= nextUs);
+      const own = told.get(`${jobId}.${occurrence}.${node}`);
+      return {
+        jobId,
+        occurrence,
+        node,
+        gpus: own?.gpus,
+        allocatedUs,
+        completedUs: ends.at(-1) ?? Infinity,
+        inner: own?.inner ?? [],
+      };
+    }),
+  );
+}
+
+/** Files `JOB.RESTART.NODE.PID.stamps` and `.scontrol` that `payload.sh` wrote. */
+function readStamps(directory: string): Map<string, Told> {
+  const told = new Map<string, Told>();
+  for (const file of readdirSync(directory)) {
+    if (!file.endsWith('.stamps')) continue;
+    const [jobId, restart, node] = file.split('.') as [string, string, string];
+    const key = `${jobId}.${restart}.${node}`;
+    const stamps = readFileSync(join(directory, file), 'utf8').trim().split('\n');
+    const answer = readFileSync(join(directory, file.replace(/stamps$/, 'scontrol')), 'utf8');
+    const gpus = gpuPositionsOf(answer, jobId).get(node) ?? [];
+    const one = told.get(key) ?? { gpus, inner: [] };
+    // The line that a kill cut in two is no stamp.
+    const times = stamps
+      .filter((stamp) => /^\d+\.\d{6}$/.test(stamp))
+      .map((stamp) => Math.round(Number(stamp) * 1e6));
+    if (gpus.length > 0 && times.length > 0) one.inner.push({ firstUs: times[0]!, lastUs: times.at(-1)! });
+    told.set(key, gpus.length > 0 ? { ...one, gpus } : one);
+  }
+  return told;
+}
+
+/** `12`, or `11_3(14)` for a task of an array: 14. */
+function keyOf(name: string, node: string): string {
+  return `${/\((\d+)\)$/.exec(name)?.[1] ?? name} ${node}`;
+}
+
+/** The log tells local time, in milliseconds. */
+function timeOf(stamp: string): number {
+  return new Date(stamp).getTime() * 1000;
+}
+
+function push(lists: Map<string, number[]>, key: string, us: number): void {
+  lists.set(key, [...(lists.get(key) ?? []), us]);
+}
