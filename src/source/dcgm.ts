@@ -4,6 +4,7 @@ import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
 import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { dcgmError } from '../../native/dcgm.ts';
 import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
+import { OperatingError } from '../core/errors.ts';
 import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import { planWatches } from '../core/watch-plan.ts';
 import { listDcgmDevices } from './dcgm-devices.ts';
@@ -21,7 +22,7 @@ export interface DcgmOptions {
   readonly onEvent: EventSink;
   /** File or directory of libdcgm; absent: the environment, the known directories, the loader. */
   readonly library?: string;
-  /** `host[:port]`, `tcp://…`, `unix:///path`; absent: an engine embedded in this process. */
+  /** `host[:port]`, `tcp://…`, `unix:///path`; absent or `embedded`: an engine embedded in this process. */
   readonly engine?: string;
   /** `f`, `g[:list]`, `i[:list]`, `g…+i…`; absent: `f`. */
   readonly devices?: string;
@@ -50,7 +51,7 @@ const KEEP_PULLS = 3;
 export function openDcgmSource(options: DcgmOptions): Source {
   planWatches(options.lanes);
   const selector = parseDeviceSelector(options.devices ?? 'f');
-  const address = options.engine === undefined ? undefined : parseEngineAddress(options.engine);
+  const address = addressOf(options.engine);
   const dcgm = loadDcgm(options.library);
   const openedUs = options.openedUs ?? Date.now() * 1000;
   const link = address === undefined ? undefined : connectOrThrow(dcgm, address, options, openedUs);
@@ -60,6 +61,13 @@ export function openDcgmSource(options: DcgmOptions): Source {
   for (const each of absent) {
     const text = `the device selector names ${each}, which this node does not have`;
     options.onEvent({ tsUs: openedUs, node: options.node, kind: 'unresolved', subject: each, text });
+  }
+  if (selected.length === 0) {
+    throw new OperatingError(`no device of ${options.node} is selected by "${options.devices ?? 'f'}"`, {
+      code: 'source.no_device',
+      exit: 'unavailable',
+      hints: ['see what there is: gpuledger devices', 'without a GPU: --source synthetic'],
+    });
   }
   const setup: DcgmSetup = {
     dcgm,
@@ -85,6 +93,10 @@ export function openDcgmSource(options: DcgmOptions): Source {
     // One name a machine: the watches of a collector that was restarted are found again, those of another are left alone.
     groupName: `gpuledger-${hostname()}`.slice(0, 200),
   });
+}
+
+function addressOf(engine: string | undefined): EngineAddress | undefined {
+  return engine === undefined || engine === 'embedded' ? undefined : parseEngineAddress(engine);
 }
 
 /** @throws OperatingError (exit 75) */
@@ -119,7 +131,7 @@ export function listDevices(options: {
   readonly devices: readonly DcgmDevice[];
   readonly about: string;
 } {
-  const address = options.engine === undefined ? undefined : parseEngineAddress(options.engine);
+  const address = addressOf(options.engine);
   const dcgm = loadDcgm(options.library);
   let handle: DcgmHandle;
   if (address === undefined) handle = startEmbeddedEngine(dcgm);

@@ -15,6 +15,11 @@ export interface PauseRequest {
   readonly by: string;
 }
 
+/** Where the requests of a node lie, below its state directory. */
+export function pauseDirectoryOf(stateDir: string): string {
+  return join(stateDir, 'profiling-pause');
+}
+
 const NAME = /^[\w.-]{1,64}$/;
 const MAX_REQUEST_BYTES = 4096;
 
