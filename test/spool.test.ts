@@ -115,7 +115,10 @@ describe('order and lives', () => {
     await spool.append({ body: Buffer.from('x'), rows: 1, journal: 5, toTick: 30 });
     await spool.append({ body: Buffer.from('y'), rows: 1, journal: 5, toTick: 60 });
     spool.close();
-    expect([...open().journalEnds]).toEqual([[5, 60]]);
+    expect(open().found).toMatchObject([
+      { journal: 5, toTick: 30, rows: 1 },
+      { journal: 5, toTick: 60, rows: 1 },
+    ]);
   });
 });
 

@@ -36,8 +36,8 @@ export interface Spool {
   readonly oldestMs: number | undefined;
   /** The highest sequence that is settled, in one way or another. */
   readonly settledSequence: number;
-  /** For each ring journal, the end of the ticks that stand here too. */
-  readonly journalEnds: ReadonlyMap<number, number>;
+  /** Every batch that was found on disk when it was opened, settled ones too. */
+  readonly found: readonly Pick<FoundRecord, 'journal' | 'toTick' | 'rows'>[];
   /**
    * Adds a batch behind the others.
    * @throws OperatingError `state.disk` when the disk does not take it, even after the oldest segment was given up
@@ -97,7 +97,7 @@ const sync = promisify(fdatasync);
 export function openSpool(directory: string, options: SpoolOptions): Spool {
   const { log, segmentBytes = SEGMENT_BYTES } = options;
   const segments: Segment[] = [];
-  const journalEnds = new Map<number, number>();
+  const found: FoundRecord[] = [];
   let settledSequence = options.settledSequence;
   let nextSequence = settledSequence + 1;
   /** The file that is appended to: the last segment's. */
@@ -113,10 +113,8 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
   function load(path: string): void {
     const bytes = readFileSync(path);
     const { records, damage } = scanSegment(bytes);
-    for (const { sequence, journal, toTick } of records) {
-      nextSequence = Math.max(nextSequence, sequence + 1);
-      journalEnds.set(journal, Math.max(journalEnds.get(journal) ?? 0, toTick));
-    }
+    found.push(...records);
+    for (const { sequence } of records) nextSequence = Math.max(nextSequence, sequence + 1);
     const waiting = records.filter(({ sequence }) => sequence > settledSequence);
     const segment: Segment = { path, bytes: bytes.length, records: waiting, damage };
     if (waiting.length === 0) finish(segment);
@@ -207,7 +205,6 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
     segment.records = [...segment.records, { ...header, at: segment.bytes }];
     segment.bytes += bytes.length;
     nextSequence += 1;
-    journalEnds.set(batch.journal, Math.max(journalEnds.get(batch.journal) ?? 0, batch.toTick));
   }
 
   function keepBounds(incomingBytes: number): void {
@@ -293,7 +290,7 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
     get settledSequence() {
       return settledSequence;
     },
-    journalEnds,
+    found,
     append,
     peek,
     settle,

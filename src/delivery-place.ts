@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import type { Log } from './core/log-entry.ts';
+import { readFormerLives, type FormerLife } from './former-life.ts';
+import { openAccount, type LaneAccountFile } from './store/lane-account.ts';
+import { openSpool, type Spool } from './store/spool.ts';
+
+export interface LaneDisk {
+  /** `STATE_DIR/delivery` */
+  readonly directory: string;
+  readonly spoolBytesMax: number;
+  readonly spoolAgeMsMax: number;
+  readonly hasJournal: boolean;
+  /** Epoch ms. */
+  readonly nowMs: () => number;
+}
+
+/** Rows that are lost, and why. Times in epoch µs. */
+export interface Loss {
+  readonly rows: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+  readonly reason: string;
+}
+
+/** What a lane has on disk. */
+export interface Place {
+  readonly directory: string;
+  /** Names this life: epoch ms, later than every former one. */
+  readonly id: number;
+  readonly account: LaneAccountFile;
+  readonly spool: Spool;
+  /** Lives that are not settled, oldest first. */
+  readonly former: FormerLife[];
+  /** Everything of this life has left the ring, and the account says so. */
+  isClosed: boolean;
+}
+
+/** @throws OperatingError `state.disk` */
+export function openPlace(table: string, disk: LaneDisk, log: Log, onLost: (loss: Loss) => void): Place {
+  const directory = join(disk.directory, table);
+  const account = openAccount(join(directory, 'account'));
+  if (account.damage !== undefined) log({ level: 'error', event: 'account.damaged', text: account.damage });
+  const spool = openSpool(join(directory, 'spool'), {
+    settledSequence: account.saved.spoolSettled,
+    bytesMax: disk.spoolBytesMax,
+    ageMsMax: disk.spoolAgeMsMax,
+    nowMs: disk.nowMs,
+    log,
+    onDropped: ({ rows, firstMs, lastMs, reason }) => {
+      const text = `${table}: ${rows} rows are given up: ${reason}`;
+      log({ level: 'warn', event: 'spool.dropped', text, data: { table, rows } });
+      onLost({ rows, firstUs: firstMs * 1000, lastUs: lastMs * 1000, reason });
+    },
+  });
+  const former = readFormerLives(directory, account.saved.lives, spool, log);
+  const id = Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
+  return { directory, id, account, spool, former, isClosed: false };
+}

@@ -1,0 +1,290 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BatchSender } from './batch-send.ts';
+import { openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
+import { OperatingError } from './core/errors.ts';
+import type { Log } from './core/log-entry.ts';
+import type { Ring } from './core/ring.ts';
+import { batchesOf, type FormerLife, type LabelOfGpu } from './former-life.ts';
+
+/**
+ * Where the rows of one lane are between the ring and the store. On disk, below the state directory:
+ *
+ *   delivery/TABLE/account           totals over all lives; what has left the ring
+ *   delivery/TABLE/<life>.journal    the ring's ticks once more, written by the sampling worker
+ *   delivery/TABLE/spool/            batches that the store did not take
+ *
+ * Whatever is done to rows is first made durable, then noted in the account in one write, then the ring lets go. A kill
+ * in between makes a batch be sent again, which changes nothing (upsert keys), and is counted once all the same.
+ */
+export interface LaneDelivery {
+  /** Name and place of the ring journal that this life shall write; undefined when it is off. */
+  readonly journal: { readonly id: number; readonly path: string } | undefined;
+  /** The ring whose rows this life delivers. Call it once, before the first batch. */
+  attach(ring: Ring): void;
+  /** Sends a batch or spools it. @returns `held` when neither could be done: the batch stays the caller's */
+  take(batch: LaneBatch): Promise<'sent' | 'spooled' | 'held'>;
+  /** Brings what former lives have left in their ring journals into the spool, labelled with what is known now. */
+  recover(labelOf: LabelOfGpu): Promise<void>;
+  /** Sends spooled batches, oldest first, until none is left or the time is over. @returns whether none is left. */
+  replay(budgetMs: number): Promise<boolean>;
+  totals(): LaneTotals;
+  /** Notes the end of this life; what is still in the ring will be found by the next. */
+  close(): void;
+}
+
+export interface LaneBatch {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly rows: number;
+  /** The ring may let go of the ticks before this one. */
+  readonly toTick: number;
+}
+
+/** sampled = acknowledged + held + spooled + refused + dropped, over all lives of the state directory. */
+export interface LaneTotals {
+  readonly sampledRows: number;
+  readonly acknowledgedRows: number;
+  readonly heldRows: number;
+  readonly spooledRows: number;
+  readonly refusedRows: number;
+  readonly droppedRows: number;
+  readonly spoolBytes: number;
+  /** Epoch ms at which the oldest spooled batch was written. */
+  readonly spoolOldestMs?: number;
+  /** Epoch ms of the last acknowledgement in this life, 0 before the first. */
+  readonly lastAcknowledgedMs: number;
+  /** How long the last batch took, ms. */
+  readonly lastSendMs: number;
+  readonly sentBytes: number;
+  readonly batches: number;
+}
+
+export interface LaneDeliveryOptions {
+  readonly table: string;
+  readonly sender: BatchSender;
+  readonly log: Log;
+  /** Nothing is kept on disk without it. */
+  readonly disk?: LaneDisk;
+  /** Rows were lost; epoch µs. */
+  readonly onLost: (loss: Loss) => void;
+}
+
+/** @throws OperatingError `state.disk` */
+export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
+  const { table, sender, log, disk } = options;
+  const counts = {
+    acknowledged: 0,
+    refused: 0,
+    left: 0,
+    dropped: 0,
+    batches: 0,
+    sentBytes: 0,
+    lastAckMs: 0,
+    lastSendMs: 0,
+  };
+  const place =
+    disk === undefined
+      ? undefined
+      : openPlace(table, disk, log, (loss) => {
+          counts.dropped += loss.rows;
+          options.onLost(loss);
+        });
+  const base = place?.account.saved ?? {
+    sampledRows: 0,
+    acknowledgedRows: 0,
+    refusedRows: 0,
+    droppedRows: 0,
+  };
+  let settledSampled = base.sampledRows;
+  let ring: Ring | undefined;
+  let releasedTick = 0;
+  let isSpooling = false;
+
+  function save(): void {
+    if (place === undefined) return;
+    const sampledRows = ring?.sampledRows ?? 0;
+    const ringDropped = ring?.droppedRows ?? 0;
+    const current = { journal: place.id, releasedTick, leftRows: counts.left + ringDropped, sampledRows };
+    place.account.save({
+      sampledRows: settledSampled,
+      acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
+      refusedRows: base.refusedRows + counts.refused,
+      droppedRows: base.droppedRows + counts.dropped + ringDropped,
+      spoolSettled: place.spool.settledSequence,
+      lives: [...place.former.map(({ entry }) => entry), ...(place.isClosed ? [] : [current])],
+    });
+  }
+
+  async function send(body: Uint8Array<ArrayBuffer>, rows: number): ReturnType<BatchSender['send']> {
+    const startMs = performance.now();
+    const outcome = await sender.send(table, body, rows);
+    counts.lastSendMs = performance.now() - startMs;
+    if (outcome.acknowledgedRows > 0) {
+      counts.batches += 1;
+      counts.sentBytes += body.byteLength;
+      counts.lastAckMs = Date.now();
+    }
+    return outcome;
+  }
+
+  async function spill(body: Uint8Array, rows: number, journal: number, toTick: number): Promise<boolean> {
+    if (place === undefined) return false;
+    try {
+      await place.spool.append({ body, rows, journal, toTick });
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      log({
+        level: 'error',
+        event: thrown.code,
+        text: `${table}: ${rows} rows stay in memory: ${thrown.message}`,
+      });
+      return false;
+    }
+  }
+
+  function tellSpooling(reason: string): void {
+    if (isSpooling) return;
+    isSpooling = true;
+    const where = place === undefined ? 'wait in memory' : 'go to the spool';
+    log({
+      level: 'warn',
+      event: 'delivery.held',
+      text: `${table}: rows ${where}: ${reason}`,
+      data: { table },
+    });
+  }
+
+  /** A batch of which the store took a part only before it went away. */
+  const parts = new Map<number, { body: Uint8Array<ArrayBuffer>; rows: number }>();
+
+  async function take(batch: LaneBatch): Promise<'sent' | 'spooled' | 'held'> {
+    const { body, rows } = parts.get(batch.toTick) ?? batch;
+    const outcome = await send(body, rows);
+    counts.acknowledged += outcome.acknowledgedRows;
+    counts.refused += outcome.refusedRows;
+    counts.left += outcome.acknowledgedRows + outcome.refusedRows;
+    let fate: 'sent' | 'spooled' = 'sent';
+    if (outcome.unsent !== undefined) {
+      const { unsent } = outcome;
+      tellSpooling(unsent.reason);
+      if (!(await spill(unsent.body, unsent.rows, place?.id ?? 0, batch.toTick))) {
+        parts.set(batch.toTick, unsent);
+        return 'held';
+      }
+      counts.left += unsent.rows;
+      fate = 'spooled';
+    } else if (isSpooling && (place?.spool.rows ?? 0) === 0) {
+      isSpooling = false;
+      log({
+        level: 'info',
+        event: 'delivery.resumed',
+        text: `${table}: the store takes rows again`,
+        data: { table },
+      });
+    }
+    parts.delete(batch.toTick);
+    releasedTick = batch.toTick;
+    save();
+    return fate;
+  }
+
+  async function replay(budgetMs: number): Promise<boolean> {
+    if (place === undefined) return true;
+    const { spool } = place;
+    const endMs = performance.now() + budgetMs;
+    for (let waiting = spool.peek(); waiting !== undefined; waiting = spool.peek()) {
+      const outcome = await send(new Uint8Array(waiting.body), waiting.rows);
+      // Sent again as a whole later: the part that was taken changes nothing then, and is counted once.
+      if (outcome.unsent !== undefined) return false;
+      counts.acknowledged += outcome.acknowledgedRows;
+      counts.refused += outcome.refusedRows;
+      spool.settle(waiting.sequence);
+      save();
+      if (spool.rows > 0 && performance.now() > endMs) return false;
+    }
+    return true;
+  }
+
+  async function recover(labelOf: LabelOfGpu): Promise<void> {
+    if (place === undefined) return;
+    while (place.former.length > 0) {
+      const life = place.former[0]!;
+      if (!(await spoolLife(life, labelOf))) return;
+      place.former.shift();
+      const { entry } = life;
+      settledSampled += entry.sampledRows;
+      const lostRows = entry.sampledRows - entry.leftRows;
+      if (lostRows > 0) {
+        counts.dropped += lostRows;
+        const firstUs = entry.journal * 1000;
+        const reason = 'the collector was killed, and its ring journal does not hold them';
+        options.onLost({ rows: lostRows, firstUs, lastUs: place.id * 1000, reason });
+      }
+      save();
+      rmSync(life.path, { force: true });
+    }
+  }
+
+  /** @returns false when the disk did not take all of it; called again, it goes on where it stopped. */
+  async function spoolLife(life: FormerLife, labelOf: LabelOfGpu): Promise<boolean> {
+    for (const { body, rows, toTick } of batchesOf(life, labelOf)) {
+      if (!(await spill(body, rows, life.entry.journal, toTick))) return false;
+      life.entry = { ...life.entry, releasedTick: toTick, leftRows: life.entry.leftRows + rows };
+      save();
+      const text = `${table}: ${rows} rows of a life that was cut short are recovered`;
+      log({ level: 'info', event: 'delivery.recovered', text, data: { table, rows } });
+    }
+    return true;
+  }
+
+  return {
+    journal:
+      place === undefined || disk?.hasJournal !== true
+        ? undefined
+        : { id: place.id, path: join(place.directory, `${place.id}.journal`) },
+    attach(attached) {
+      ring = attached;
+      save();
+    },
+    take,
+    recover,
+    replay,
+    totals() {
+      const sampled = ring?.sampledRows ?? 0;
+      const ringDropped = ring?.droppedRows ?? 0;
+      const formerSampled = sum(place?.former, ({ entry }) => entry.sampledRows);
+      const formerHeld = sum(place?.former, ({ entry }) => entry.sampledRows - entry.leftRows);
+      const spoolOldestMs = place?.spool.oldestMs;
+      return {
+        sampledRows: settledSampled + formerSampled + sampled,
+        acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
+        heldRows: sampled - ringDropped - counts.left + formerHeld,
+        spooledRows: place?.spool.rows ?? 0,
+        refusedRows: base.refusedRows + counts.refused,
+        droppedRows: base.droppedRows + counts.dropped + ringDropped,
+        spoolBytes: place?.spool.bytes ?? 0,
+        ...(spoolOldestMs === undefined ? {} : { spoolOldestMs }),
+        lastAcknowledgedMs: counts.lastAckMs,
+        lastSendMs: counts.lastSendMs,
+        sentBytes: counts.sentBytes,
+        batches: counts.batches,
+      };
+    },
+    close() {
+      if (place === undefined) return;
+      if (ring !== undefined && ring.sampledRows === ring.droppedRows + counts.left) {
+        settledSampled += ring.sampledRows;
+        place.isClosed = true;
+      }
+      save();
+      if (place.isClosed) rmSync(join(place.directory, `${place.id}.journal`), { force: true });
+      place.spool.close();
+      place.account.close();
+    },
+  };
+}
+
+function sum<T>(items: readonly T[] | undefined, amount: (item: T) => number): number {
+  return items?.reduce((total, item) => total + amount(item), 0) ?? 0;
+}
