@@ -11,6 +11,7 @@ import { renderCapacityReport } from '../src/report/capacity-report.ts';
 import type { JobFigures } from '../src/report/job-figures.ts';
 import { jobFigures, type JobQueryOptions } from '../src/report/job-query.ts';
 import { renderJobReport } from '../src/report/job-report.ts';
+import { widthOf } from '../src/report/table-text.ts';
 import { quoteTime } from '../src/report/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../src/store/questdb-http.ts';
 import { waitForRollups, waitForVisible } from '../src/store/rollup-wait.ts';
@@ -538,4 +539,47 @@ describe('the command', () => {
     expect(exitCode).toBe(75);
     expect(stderr).toContain('error: no QuestDB at');
   });
+});
+
+test('nothing is wider than the terminal, whatever it holds', async () => {
+  const figures = await figuresOf('story');
+  for (const width of [60, 75, 100]) {
+    const lines = renderJobReport({ ...figures, name: 'n'.repeat(200) }, { width, isColored: false }).split(
+      '\n',
+    );
+    expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(width);
+  }
+  expect(renderJobReport(figures, { width: 100, isColored: true })).toContain('\u001B[1mJob story');
+});
+
+/** Last, since it ages out what the others need. */
+test('samples that have aged out are named: in a job, and where shared devices cannot be divided', async () => {
+  const old = -4 * 86_400;
+  await insertSamples(
+    seconds(old + 1, old + 10).map((second): Sample => ({ gpu: 'G-old', second, sm: 0.5, owners: 2 })),
+  );
+  await insertOwner('G-old', 'old a', old, old + 10);
+  await insertOwner('G-old', 'old b', old, old + 10);
+  await waitForRollups(db, [lane], at(3600));
+  const window = { fromUs: at(old - 60), toUs: at(60), by: 'account' } as const;
+  const before = await capacityFigures(db, [lane], window);
+  expect(before.sharesKnownFromUs).toBeUndefined();
+  await db.exec('ALTER TABLE gpu_profiling SET TTL 1 DAY');
+  await insertSamples([{ gpu: 'G-new', second: 4 * 3600, sm: 0.5 }]);
+  await expect.poll(async () => (await figuresOf('old a')).samples, { timeout: 30_000 }).toBe(0);
+  const job = await figuresOf('old a');
+  expect(render(job)).toMatch(/no data: the oldest sample is of .* older ones have aged out/);
+  const after = await capacityFigures(db, [lane], window);
+  expect(after.sampledUs).toBe(before.sampledUs);
+  expect(after.sharesKnownFromUs).toBeGreaterThan(at(old + 10));
+  expect(after.invalidRollups).toEqual([]);
+});
+
+test('a rollup that the server has stopped updating is named', async () => {
+  const day = new Date(at(4 * 3600) / 1000).toISOString().slice(0, 10);
+  await db.exec(`ALTER TABLE gpu_profiling DROP PARTITION LIST '${day}'`);
+  const window = { fromUs: at(0), toUs: at(3600), by: 'account' } as const;
+  await expect
+    .poll(async () => (await capacityFigures(db, [lane], window)).invalidRollups, { timeout: 30_000 })
+    .toEqual([expect.stringContaining('gpu_profiling_1m (')]);
 });

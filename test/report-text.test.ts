@@ -185,6 +185,7 @@ const capacity: CapacityFigures = {
     powerUs: 0,
     jobs: 1260,
   },
+  invalidRollups: [],
   hasActivity: true,
 };
 
@@ -201,6 +202,17 @@ describe('a capacity report', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  test('says what is missing from its sums', () => {
+    const figures = {
+      ...capacity,
+      sharesKnownFromUs: capacity.fromUs + 24 * HOUR,
+      invalidRollups: ['v_1m (drop partition)'],
+    };
+    const text = renderCapacityReport(figures, { width: 100, isColored: false });
+    expect(text).toContain('divided from 2026-11-15 00:00:00 UTC on');
+    expect(text).toContain('stopped updating v_1m (drop partition)');
   });
 
   test('is bold on a terminal only', () => {

@@ -56,6 +56,10 @@ export interface CapacityFigures {
   /** Groups by GPU time, most first; then the other kinds. */
   readonly rows: readonly CapacityRow[];
   readonly all: CapacitySums & { readonly jobs: number };
+  /** Time from which on shared devices can be divided, when older samples of them have aged out: that time is in no group. */
+  readonly sharesKnownFromUs?: number;
+  /** Rollups that the server has stopped keeping up to date, with its reason: later changes are missing. */
+  readonly invalidRollups: readonly string[];
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
   readonly hasActivity: boolean;
 }

@@ -8,10 +8,16 @@ import type {
   CapacitySums,
 } from './capacity-figures.ts';
 import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './capacity-samples.ts';
-import { capacityWindow, segmentsOf, type CapacityWindow, type Segment } from './capacity-window.ts';
+import {
+  capacityWindow,
+  invalidRollups,
+  segmentsOf,
+  type CapacityWindow,
+  type Segment,
+} from './capacity-window.ts';
 import { gaugesByLane, type LaneGauges } from './gauges.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
-import { recordedLanes } from './recorded-lanes.ts';
+import { oldestSampleUs, recordedLanes } from './recorded-lanes.ts';
 import { quoteTime } from './sql-text.ts';
 
 export interface CapacityQueryOptions {
@@ -60,6 +66,13 @@ export async function capacityFigures(
   }
   const devices = await devicesIn(db, window, segments);
   const jobs = await jobCounts(db, options.by, window);
+  const primary = sources[0];
+  const oldestUs = primary === undefined ? undefined : await oldestSampleUs(db, primary.lane.table);
+  const hasFree = [...groups.values()].some(
+    ({ kind, sums }) => kind === 'unattributed' && sums.attributedUs > 0,
+  );
+  const hasAged =
+    hasFree && oldestUs !== undefined && oldestUs > Math.max(window.fromUs, devices.firstUs) + AGED_US_MIN;
   const rows = [...groups.values()]
     .filter(({ sums }) => sums.attributedUs > 0)
     .map((group): CapacityRow => ({
@@ -74,14 +87,23 @@ export async function capacityFigures(
   return {
     by: options.by,
     ...window,
-    ...devices,
+    devices: devices.devices,
+    migInstances: devices.migInstances,
+    nodes: devices.nodes,
+    knownUs: devices.knownUs,
+    isSynthetic: devices.isSynthetic,
     samples,
     sampledUs: all.attributedUs,
     rows,
     all: { ...capacitySums(all), jobs: jobs.all },
+    ...(hasAged ? { sharesKnownFromUs: oldestUs } : {}),
+    invalidRollups: await invalidRollups(db, segments),
     hasActivity: sources.some(({ gauges }) => gauges.some(([key]) => key === 'smActive')),
   };
 }
+
+/** A rollup's first bucket begins up to an hour before the first sample in it. */
+const AGED_US_MIN = 3600e6;
 
 const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned'];
 
@@ -206,12 +228,20 @@ function capacitySums(sums: Sums): CapacitySums {
   };
 }
 
+interface FleetFigures extends Pick<
+  CapacityFigures,
+  'devices' | 'migInstances' | 'nodes' | 'knownUs' | 'isSynthetic'
+> {
+  /** First bucket with samples in the window; Infinity without any. */
+  readonly firstUs: number;
+}
+
 /** How many devices there were, and for how long each was known: from its first inventory row or sample on. */
 async function devicesIn(
   db: Asked,
   window: CapacityWindow,
   segments: readonly Segment[],
-): Promise<Pick<CapacityFigures, 'devices' | 'migInstances' | 'nodes' | 'knownUs' | 'isSynthetic'>> {
+): Promise<FleetFigures> {
   const parts = segments.map(
     ({ table, fromUs, toUs }) =>
       `SELECT node, gpu, min(ts) AS first_ts FROM ${quoteName(table)}` +
@@ -237,6 +267,7 @@ async function devicesIn(
   let knownUs = 0;
   for (const us of firstUs.values()) knownUs += Math.max(0, endUs - Math.max(us, window.fromUs));
   return {
+    firstUs: Math.min(Infinity, ...sampled.map((row) => row.number('first_us') ?? Infinity)),
     devices: firstUs.size,
     migInstances: listed.filter((row) => row.text('mig_profile') !== undefined).length,
     nodes: nodes.size,

@@ -1,4 +1,3 @@
-import { styleText } from 'node:util';
 import type { CapacityFigures, CapacityRow, CapacitySums } from './capacity-figures.ts';
 import {
   calendarDate,
@@ -10,30 +9,27 @@ import {
   formatRatio,
   hourDecimals,
 } from './format-quantity.ts';
-import type { RenderOptions } from './job-report.ts';
+import { finishLines, reportWidth, type RenderOptions } from './report-text.ts';
 import { clip, harmless, pack, tableText, wrap } from './table-text.ts';
 
 const HOUR_US = 3.6e9;
 
 /** The account of the fleet for people. */
 export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {
-  const width = Math.max(60, Math.min(options.width, 100));
+  const width = reportWidth(options);
   const lines = pack(titleOf(figures), ' · ', width, '', '  ');
-  if (options.isColored) lines[0] = styleText('bold', lines[0]!, { validateStream: false });
+  const bold = new Set(options.isColored ? lines.slice(0, 1) : []);
   if (figures.samples === 0) {
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
-    return `${lines.join('\n')}\n`;
+    return finishLines(lines, width, bold);
   }
   const allocatedIdleUs = figures.rows.reduce((sum, row) => sum + (isOwned(row) ? (row.idleUs ?? 0) : 0), 0);
   const shown: Shown[] = [...figures.rows, { ...figures.all, idleUs: allocatedIdleUs, kind: 'all' }];
   const columns = columnsOf(figures, shown);
   const header = ['', ...columns.map(({ title }) => title)];
   const rows = shown.map((row, index) => [nameOf(row), ...columns.map(({ cells }) => cells[index]!)]);
-  lines.push(
-    ...tableText([header, ...rows], ['left']).map((line) => clip(line, width)),
-    ...noteLines(figures, width),
-  );
-  return `${lines.join('\n')}\n`;
+  lines.push(...tableText([header, ...rows], ['left']), ...noteLines(figures, width));
+  return finishLines(lines, width, bold);
 }
 
 function titleOf(figures: CapacityFigures): string[] {
@@ -141,6 +137,16 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  if (figures.sharesKnownFromUs !== undefined) {
+    const from = `${calendarDate(figures.sharesKnownFromUs)} ${clockTime(figures.sharesKnownFromUs)} UTC`;
+    notes.push(
+      `Shared GPUs are divided from ${from} on; the samples before have aged out and are in free shares.`,
+    );
+  }
+  for (const rollup of figures.invalidRollups)
+    notes.push(
+      `The server has stopped updating ${rollup}: later changes are missing. Mend it: gpuledger schema apply`,
+    );
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');
   if (all.counterJoules === undefined && all.powerJoules !== undefined)

@@ -1,6 +1,6 @@
 import type { Lane } from '../core/lane.ts';
 import { OperatingError } from '../core/errors.ts';
-import { quoteName } from '../../schemas/tables.ts';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { viewsOf } from '../../schemas/views.ts';
 import { ask, type Asked } from './query-cells.ts';
 import { isoMicroseconds, quoteTime } from './sql-text.ts';
@@ -73,4 +73,18 @@ export async function segmentsOf(db: Asked, lane: Lane, window: CapacityWindow):
   }
   if (fromUs < window.toUs) segments.push({ table: lane.table, isRaw: true, fromUs, toUs: window.toUs });
   return segments;
+}
+
+/** Which of the segments' rollups the server has stopped keeping up to date, as `name (reason)`. */
+export async function invalidRollups(db: Asked, segments: readonly Segment[]): Promise<string[]> {
+  const names = segments.filter(({ isRaw }) => !isRaw).map(({ table }) => quoteText(table));
+  if (names.length === 0) return [];
+  const rows = await ask(
+    db,
+    'SELECT view_name, invalidation_reason FROM materialized_views()' +
+      ` WHERE view_status = 'invalid' AND view_name IN (${names.join(', ')})`,
+  );
+  return rows.map(
+    (row) => `${row.text('view_name') ?? ''} (${row.text('invalidation_reason') ?? 'no reason told'})`,
+  );
 }

@@ -3,7 +3,7 @@ import { eventsText } from './event-text.ts';
 import { formatCoverage, formatEnergies, formatMemory, formatRatio, formatWatts } from './format-quantity.ts';
 import type { GaugeKey } from './gauges.ts';
 import type { JobDevice, JobFigures } from './job-figures.ts';
-import { clip, tableText, type Side } from './table-text.ts';
+import { tableText, type Side } from './table-text.ts';
 
 /** More devices than this are cut to the first and the most telling ones. */
 const DEVICE_ROWS_MAX = 8;
@@ -25,7 +25,7 @@ const MEANS: readonly (readonly [GaugeKey, string, (value: number) => string])[]
 ];
 
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
-export function deviceLines({ devices }: JobFigures, width: number, isWhole: boolean): string[] {
+export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[] {
   const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
   // A column in which nobody has anything to say is left out.
   const columns = columnsOf(devices).filter(({ cells }) =>
@@ -35,7 +35,7 @@ export function deviceLines({ devices }: JobFigures, width: number, isWhole: boo
   const lines = tableText(
     [columns.map(({ title }) => title), ...rows.map((index) => columns.map(({ cells }) => cells[index]!))],
     columns.map(({ side }) => side),
-  ).map((line) => clip(line, width));
+  );
   const left = devices.length - shown.size;
   return left === 0 ? lines : [...lines, `  … and ${left} more GPUs like these (--all)`];
 }

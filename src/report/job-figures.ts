@@ -138,6 +138,8 @@ export interface JobFigures {
   readonly samples: number;
   /** sampledUs / ownedUs; undefined when nothing was sampled: `no data` is not 0. */
   readonly coverageRatio?: number;
+  /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */
+  readonly oldestSampleUs?: number;
   readonly gapCount: number;
   readonly gapUs: number;
   /** The first of them, by time. */

@@ -7,7 +7,7 @@ import { rhythmOf, throttleEffects, type ActivityColumn } from './job-rhythm.ts'
 import { rankedValues, scanLane, type JobWindow } from './job-samples.ts';
 import { addRow, emptySums, energyOf, figuresOf, type SampleSums } from './job-sums.ts';
 import type { Asked, Cells } from './query-cells.ts';
-import { recordedLanes } from './recorded-lanes.ts';
+import { oldestSampleUs, recordedLanes } from './recorded-lanes.ts';
 
 /** Equal parts of the job's interval in the little plots; a short job has one per tick. */
 const SERIES_PARTS_MAX = 20;
@@ -49,6 +49,7 @@ export async function jobFigures(
   const intervalUs = observedIntervalUs(sources[0], sums.all);
   const events =
     window.intervals.length === 0 ? [] : await eventsOf(db, window.intervals, window.startUs, window.endUs);
+  const oldestUs = sources[0] === undefined ? undefined : await oldestSampleUs(db, sources[0].lane.table);
   const activity = activityColumn(sources, intervalUs);
   const isSampled = sums.all.samples > 0;
   const gaps = isSampled ? await gapsOf(db, sources[0]!.lane.table, window, intervalUs) : [];
@@ -69,6 +70,7 @@ export async function jobFigures(
     attributedUs: sums.all.attributedUs,
     samples: sums.all.samples,
     ...(isSampled ? { coverageRatio: sums.all.sampledUs / ownedUsOf(window) } : {}),
+    ...(oldestUs !== undefined && oldestUs > window.startUs + intervalUs ? { oldestSampleUs: oldestUs } : {}),
     gapCount: gaps.length,
     gapUs: gaps.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps.slice(0, GAPS_LISTED_MAX),

@@ -1,4 +1,3 @@
-import { styleText } from 'node:util';
 import { deviceName } from './device-name.ts';
 import { deviceLines } from './device-text.ts';
 import { eventText } from './event-text.ts';
@@ -16,46 +15,27 @@ import {
 } from './format-quantity.ts';
 import { GAUGES, type GaugeKey } from './gauges.ts';
 import type { Energy, JobDevice, JobFigures, JobGauge } from './job-figures.ts';
+import { finishLines, reportWidth, type RenderOptions } from './report-text.ts';
 import { sparkline } from './sparkline.ts';
 import { standOut } from './stand-out.ts';
-import { clip, harmless, tableText, wrap } from './table-text.ts';
+import { harmless, tableText, wrap } from './table-text.ts';
 
-export interface RenderOptions {
-  /** Columns of the terminal; nothing is printed wider, whatever it holds. */
-  readonly width: number;
-  readonly isColored: boolean;
-  /** Every device in the table, however many there are. */
-  readonly isWhole?: boolean;
-}
-
-type Style = Parameters<typeof styleText>[0];
+const FINDINGS_HEADING = '  What stands out';
 
 /** The account of one job for people. */
 export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
-  const paint = (style: Style, text: string): string =>
-    options.isColored ? styleText(style, text, { validateStream: false }) : text;
-  const width = Math.max(60, Math.min(options.width, 100));
-  const lines = [paint('bold', clip(harmless(titleOf(figures)), width)), ...headLines(figures, width)];
+  const width = reportWidth(options);
+  const lines = [titleOf(figures), ...headLines(figures, width)];
   if (figures.samples > 0) {
-    lines.push(
-      '',
-      ...gaugeLines(figures),
-      ...factLines(figures),
-      '',
-      ...deviceLines(figures, width, options.isWhole ?? false),
-    );
-    lines.push(
-      ...nodeEventLines(figures, width),
-      ...partlyKnownLines(figures, width),
-      ...notMeasuredLines(figures, width),
-    );
+    lines.push('', ...gaugeLines(figures), ...factLines(figures), '');
+    lines.push(...deviceLines(figures, options.isWhole ?? false), ...nodeEventLines(figures));
+    lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
   }
   const findings = standOut(figures);
-  if (findings.length > 0) {
-    lines.push('', paint('bold', '  What stands out'));
-    for (const { text } of findings) lines.push(...wrap(harmless(text), width, '  · ', '    '));
-  }
-  return `${lines.join('\n')}\n`;
+  if (findings.length > 0) lines.push('', FINDINGS_HEADING);
+  for (const { text } of findings) lines.push(...wrap(harmless(text), width, '  · ', '    '));
+  const bold = new Set([lines[0]!, FINDINGS_HEADING]);
+  return finishLines(lines, width, options.isColored ? bold : new Set());
 }
 
 function titleOf({ jobId, name, state, exitCode, isSynthetic, isOpen }: JobFigures): string {
@@ -207,10 +187,8 @@ function linkText(
 }
 
 /** Events of whole nodes: gaps, restarts, clock steps. */
-function nodeEventLines({ nodeEvents }: JobFigures, width: number): string[] {
-  const shown = nodeEvents
-    .slice(0, 3)
-    .map((event) => clip(`  ${event.node}: ${eventText(event)}: ${event.text}`, width));
+function nodeEventLines({ nodeEvents }: JobFigures): string[] {
+  const shown = nodeEvents.slice(0, 3).map((event) => `  ${event.node}: ${eventText(event)}: ${event.text}`);
   return nodeEvents.length <= 3
     ? shown
     : [...shown, `  … and ${nodeEvents.length - 3} more events of its nodes (--json)`];

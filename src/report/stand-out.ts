@@ -1,6 +1,7 @@
 import { IDLE_SM_RATIO } from '../core/idle.ts';
 import { deviceName, deviceNames } from './device-name.ts';
 import {
+  calendarDate,
   clockTime,
   formatCoverage,
   formatGpuHours,
@@ -40,10 +41,7 @@ const ENERGY_STRAY_RATIO = 0.1;
 const ENERGY_CHECK_US_MIN = 60e6;
 
 const RULES: Readonly<Record<string, Rule>> = {
-  'no-data': ({ samples, devices }) =>
-    samples === 0 && devices.length > 0
-      ? ['no data: nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?']
-      : [],
+  'no-data': noData,
   xid: ({ devices }) =>
     devices.flatMap((device) =>
       device.events
@@ -77,10 +75,10 @@ const RULES: Readonly<Record<string, Rule>> = {
             ` ${formatSpan(dips.periodUs)} on all GPUs (checkpoints?): ${formatRatio(dips.timeRatio)} of the time.`,
         ],
   'memory-half': memoryHalf,
-  coverage: ({ samples, sampledUs, ownedUs }) =>
+  coverage: ({ samples, sampledUs, ownedUs, oldestSampleUs }) =>
     samples > 0 && sampledUs < COVERAGE_RATIO_MIN * ownedUs
       ? [
-          `the figures speak for ${formatCoverage(sampledUs / ownedUs)} of the owned time only; the rest was not sampled.`,
+          `the figures speak for ${formatCoverage(sampledUs / ownedUs)} of the owned time only; ${oldestSampleUs === undefined ? 'the rest was not sampled' : agedOut(oldestSampleUs)}.`,
         ]
       : [],
   'energy-check': ({ energy }) => {
@@ -104,6 +102,17 @@ const RULES: Readonly<Record<string, Rule>> = {
 /** What stands out in a job, gravest first. */
 export function standOut(figures: JobFigures): Finding[] {
   return Object.entries(RULES).flatMap(([rule, find]) => find(figures).map((text) => ({ rule, text })));
+}
+
+function noData({ samples, devices, oldestSampleUs }: JobFigures): readonly string[] {
+  if (samples > 0 || devices.length === 0) return [];
+  return oldestSampleUs === undefined
+    ? ['no data: nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?']
+    : [`no data: ${agedOut(oldestSampleUs)}.`];
+}
+
+function agedOut(oldestUs: number): string {
+  return `the oldest sample is of ${calendarDate(oldestUs)} ${clockTime(oldestUs)} UTC, older ones have aged out or were never taken`;
 }
 
 function unusedOf(devices: readonly JobDevice[]): readonly JobDevice[] {
