@@ -1,10 +1,12 @@
 /** Brings node_modules level with the lockfile. */
 import { existsSync, readFileSync, symlinkSync } from 'fs';
-import { join } from 'path';
+import { dirname, join, relative } from 'path';
 
 import { announce, Failure, ROOT, run } from './step.js';
 
 const NODE_VERSION_MIN = [22, 12];
+/** Locked for the platforms that have one. */
+const BUNDLED_NODE = `node_modules/node-${process.platform}-${process.arch}`;
 
 export function installIfStale() {
   if (!isLevel()) {
@@ -57,6 +59,12 @@ function runNpmCi() {
   ]) {
     delete env[flag];
   }
+  const bundled = readPackages(join(ROOT, 'package-lock.json'))[BUNDLED_NODE];
+  if (bundled !== undefined && !isNewEnough()) {
+    const preload = join(ROOT, 'scripts/pretend-node.cjs').replace(/["\\]/g, '\\$&');
+    env.GPULEDGER_NODE_VERSION = `v${bundled.version}`;
+    env.NODE_OPTIONS = `${env.NODE_OPTIONS || ''} --require="${preload}"`;
+  }
   if (isNpm) run(nodePath || process.execPath, [npmPath, ...args], { env });
   else run('npm', args, { env });
 }
@@ -64,22 +72,22 @@ function runNpmCi() {
 /** npm 9, which Debian 12 has, unpacks the Node of an optional package without linking it into .bin. */
 function linkBundledNode() {
   const link = join(ROOT, 'node_modules/.bin/node');
-  const bundled = `node-${process.platform}-${process.arch}/bin/node`;
-  if (!existsSync(link) && existsSync(join(ROOT, 'node_modules', bundled)))
-    symlinkSync(`../${bundled}`, link);
+  const bundled = join(ROOT, BUNDLED_NODE, 'bin/node');
+  if (!existsSync(link) && existsSync(bundled)) symlinkSync(relative(dirname(link), bundled), link);
 }
 
 /** The bundled Node comes with the packages; on other platforms the system's own must do. */
 function requireNewNode() {
-  if (existsSync(join(ROOT, 'node_modules/.bin/node'))) return;
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  const isNew =
-    major > NODE_VERSION_MIN[0] || (major === NODE_VERSION_MIN[0] && minor >= NODE_VERSION_MIN[1]);
-  if (isNew) return;
+  if (existsSync(join(ROOT, 'node_modules/.bin/node')) || isNewEnough()) return;
   const platform = `${process.platform} ${process.arch}`;
   const needed = NODE_VERSION_MIN.join('.');
   throw new Failure(
     `Node ${needed} or newer is needed, this is ${process.version}, and there is no bundled one for ${platform}`,
     69,
   );
+}
+
+function isNewEnough() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  return major > NODE_VERSION_MIN[0] || (major === NODE_VERSION_MIN[0] && minor >= NODE_VERSION_MIN[1]);
 }

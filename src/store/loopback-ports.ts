@@ -43,10 +43,13 @@ async function freePort(except: readonly number[]): Promise<number> {
  * nothing, the two others as with `usual`.
  * @throws OperatingError `questdb.port_taken`
  */
-export async function choosePorts(wish: 'usual' | 'free' | number): Promise<QuestdbPorts> {
+export async function choosePorts(
+  wish: 'usual' | 'free' | number,
+  usual = USUAL_PORTS,
+): Promise<QuestdbPorts> {
   const taken: number[] = [];
-  const choose = async (usual: number): Promise<number> => {
-    const wanted = wish === 'free' || taken.includes(usual) ? undefined : await tryPort(usual);
+  const choose = async (preferred: number): Promise<number> => {
+    const wanted = wish === 'free' || taken.includes(preferred) ? undefined : await tryPort(preferred);
     const port = wanted ?? (await freePort(taken));
     taken.push(port);
     return port;
@@ -65,8 +68,8 @@ export async function choosePorts(wish: 'usual' | 'free' | number): Promise<Ques
   }
   if (typeof wish === 'number') taken.push(wish);
   return {
-    http: typeof wish === 'number' ? wish : await choose(USUAL_PORTS.http),
-    pg: await choose(USUAL_PORTS.pg),
-    min: await choose(USUAL_PORTS.min),
+    http: typeof wish === 'number' ? wish : await choose(usual.http),
+    pg: await choose(usual.pg),
+    min: await choose(usual.min),
   };
 }
