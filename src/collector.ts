@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { createBatchSender } from './batch-send.ts';
 import type { Device } from './core/device.ts';
 import { createEncoder } from './core/encode.ts';
 import { OperatingError } from './core/errors.ts';
@@ -9,15 +10,21 @@ import type { Log } from './core/log-entry.ts';
 import { Ownership } from './core/ownership.ts';
 import type { Ring } from './core/ring.ts';
 import type { SourceName } from './core/source.ts';
+import type { LaneDisk, Loss } from './delivery-place.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
+import type { LabelOfGpu } from './former-life.ts';
+import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
+import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
 import { createLateFacts } from './late-facts.ts';
 import { createOutbox } from './outbox.ts';
 import type { SourceSpec } from './source/open-source.ts';
 import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
 import { startSampler, type Sampler } from './source/sampler.ts';
 import { createWallClock } from './source/wall-clock.ts';
-import type { QuestDb } from './store/questdb-http.ts';
+import type { DeadLetters } from './store/dead-letter.ts';
+import type { QuestDb, WriteReply } from './store/questdb-http.ts';
 import { sendUntilAcknowledged, type SendPolicy } from './store/send.ts';
+import { withMergedJobs } from './store/merged-jobs.ts';
 import { createSmallTables } from './store/small-tables.ts';
 
 export interface CollectorOptions {
@@ -30,6 +37,10 @@ export interface CollectorOptions {
   /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
   readonly prepareStore: () => Promise<void>;
   readonly batchRows: number;
+  /** Where what the store does not take is kept; in memory only without it. */
+  readonly disk?: LaneDisk;
+  /** Receives the rows that the server refuses; default: they are only logged. */
+  readonly deadLetters?: DeadLetters;
   readonly log: Log;
 }
 
@@ -42,18 +53,8 @@ const SEND_POLICY: SendPolicy = {
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 };
 
-/** What became of the rows of one lane: sampled = acknowledged + held + refused + dropped. */
-export interface LaneAccount {
-  readonly lane: string;
-  readonly table: string;
-  readonly sampledRows: number;
-  readonly acknowledgedRows: number;
-  readonly heldRows: number;
-  readonly refusedRows: number;
-  readonly droppedRows: number;
-  readonly lastAcknowledgedMs: number;
-  readonly lastSendMs: number;
-}
+/** How long a flush may go on with what is spooled: live rows shall not wait for it. */
+const REPLAY_BUDGET_MS = 2_000;
 
 export interface Collector {
   readonly source: SourceName;
@@ -73,6 +74,8 @@ export interface Collector {
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
+  /** Closes what is on disk; rows that the store has not taken stay there for the next life. */
+  close(): void;
 }
 
 /**
@@ -82,14 +85,45 @@ export interface Collector {
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
   const { lanes, log, db } = options;
   const ownership = new Ownership();
-  const outbox = createOutbox(createSmallTables(db, { log }), log);
+  const outbox = createOutbox(withMergedJobs(db, createSmallTables(db, { log }), log), log);
   const noteEvent = (event: GpuEvent): void => {
     const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
     outbox.events([{ ...event, jobId }]);
   };
   const early: GpuEvent[] = [];
   let note = (event: GpuEvent): void => void early.push(event);
-  const sampler = await startSampler(options.source, lanes.map(orderOf), options.clock, {
+  const post = (_table: string, body: Uint8Array): Promise<WriteReply> =>
+    isStoreReady ? sendUntilAcknowledged(db, body, SEND_POLICY) : Promise.resolve(notReady);
+  let isStoreReady = false;
+  let notReady = notReadyReply(
+    new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' }),
+  );
+  const sender = createBatchSender(post, options.deadLetters ?? loggedOnly(log), log);
+  const onLost = (lane: Lane, { firstUs, lastUs, rows, reason }: Loss): void => {
+    const { node } = sampler.devices[0]!;
+    const text = `lane ${lane.name}: ${rows} rows are lost: ${reason}`;
+    note({
+      tsUs: Math.round(firstUs),
+      endUs: Math.round(lastUs),
+      node,
+      kind: 'drop',
+      subject: lane.name,
+      text,
+    });
+  };
+  const deliveries = lanes.map((lane) =>
+    openLaneDelivery({
+      table: lane.table,
+      sender,
+      log,
+      ...(options.disk === undefined ? {} : { disk: options.disk }),
+      onLost: (loss) => {
+        onLost(lane, loss);
+      },
+    }),
+  );
+  const orders = lanes.map((lane, index) => orderOf(lane, deliveries[index]!));
+  const sampler = await startSampler(options.source, orders, options.clock, {
     onEvent: (event) => {
       note(event);
     },
@@ -101,7 +135,13 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
         data: { lane, ticks },
       });
     },
+    onJournalFailed: (lane, message) => {
+      const text = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
+      log({ level: 'error', event: 'journal.failed', text, data: { lane } });
+    },
   });
+  for (const [index, ring] of sampler.rings.entries()) deliveries[index]!.attach(ring);
+  const labelOfGpu: LabelOfGpu = (gpu, tsUs) => ownership.labelAt(gpu, tsUs);
   const inputs = options.jobInputs(sampler.devices);
   const clock = createWallClock();
   const startUs = options.clock.kind === 'real' ? clock.nowUs() : options.clock.startUs;
@@ -109,13 +149,14 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const nowUs =
     options.clock.kind === 'real' ? clock.nowUs : () => Math.max(startUs, sampler.control.virtualNowUs);
   outbox.inventory(sampler.devices.map((device) => ({ tsUs: startUs, device, source: sampler.source })));
-  const flushes = lanes.map((lane, index) => laneFlush(lane, sampler, index, ownership, options));
+  const flushes = lanes.map((lane, index) =>
+    laneFlush(lane, sampler, index, ownership, deliveries[index]!, options.batchRows),
+  );
   const queues = flushes.map(() => new PQueue({ concurrency: 1 }));
   const small = new PQueue({ concurrency: 1 });
   const ownUse = createOwnUse();
   const lateFacts = createLateFacts(db, ownership, startUs, log);
   let factsUs = 0;
-  let isStoreReady = false;
 
   function refreshJobs(): void {
     // The time is read before the facts: a row is labelled only when everything up to its time has been told.
@@ -142,10 +183,22 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       isStoreReady = true;
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
+      notReady = notReadyReply(thrown);
       log({ level: 'warn', event: thrown.code, text: `the store is not ready: ${thrown.message}` });
     }
     return isStoreReady;
   }
+
+  /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
+  async function deliverLane(index: number, untilUs: number): Promise<boolean> {
+    const delivery = deliveries[index]!;
+    await delivery.recover(labelOfGpu);
+    const isSent = await flushes[index]!.flush(untilUs);
+    return isSent && (await delivery.replay(REPLAY_BUDGET_MS));
+  }
+
+  const account = (): LaneAccount[] =>
+    lanes.map((lane, index) => accountOf(lane, sampler.rings[index]!, deliveries[index]!.totals()));
 
   function noteDrops(): void {
     for (const [index, ring] of sampler.rings.entries())
@@ -163,16 +216,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     },
     refreshJobs,
     async flush() {
-      if (!(await storeIsReady())) return false;
+      const isReady = await storeIsReady();
       refreshJobs();
       noteDrops();
       const untilUs = factsUs;
       // Ownership first: whoever reads a labelled sample shall find the interval that explains it.
-      const smallTaken = await small.add(() => outbox.flush());
+      const smallTaken = isReady && (await small.add(() => outbox.flush()));
       if (smallTaken) for (const input of inputs) input.acknowledge?.(untilUs);
       lateFacts.labelledUntil(untilUs);
       const taken = await Promise.all(
-        queues.map((queue, index) => queue.add(() => flushes[index]!.flush(untilUs))),
+        queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
       );
       if (!taken.every(Boolean)) return false;
       return (await lateFacts.relabel(lanes.map((lane) => lane.table))) && smallTaken;
@@ -185,28 +238,40 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
         lifeStartUs: startUs,
         ...ownUse(),
       };
-      outbox.stats(
-        lanes.map((lane, index) => ({
-          ...stamp,
-          ...statOf(accountOf(lane, sampler.rings[index]!, flushes[index]!), lane, sampler.rings[index]!),
-        })),
-      );
+      outbox.stats(account().map((each) => ({ ...stamp, ...statOf(each, Date.now()) })));
     },
     async stopSampling(deadlineMs) {
       sampler.control.stop();
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
     },
-    account: () => lanes.map((lane, index) => accountOf(lane, sampler.rings[index]!, flushes[index]!)),
+    account,
+    close: () => {
+      for (const delivery of deliveries) delivery.close();
+    },
   };
 }
 
-function orderOf(lane: Lane): LaneOrder {
+function notReadyReply(error: OperatingError): WriteReply {
+  return { kind: 'retryable', message: error.message, error };
+}
+
+function loggedOnly(log: Log): DeadLetters {
+  return {
+    add: (table, rows, _body, reason) => {
+      const text = `${table}: QuestDB refused ${rows} rows: ${reason}`;
+      log({ level: 'error', event: 'rows.refused', text, data: { table, rows } });
+    },
+  };
+}
+
+function orderOf(lane: Lane, { journal }: LaneDelivery): LaneOrder {
   return {
     name: lane.name,
     intervalMs: lane.intervalMs,
     isContinuous: lane.schedule === 'continuous',
     fieldIds: lane.fields.map((field) => field.id),
     capacityTicks: lane.capacityTicks,
+    ...(journal === undefined ? {} : { journal: { ...journal, table: lane.table } }),
   };
 }
 
@@ -215,11 +280,11 @@ function laneFlush(
   sampler: Sampler,
   index: number,
   ownership: Ownership,
-  options: CollectorOptions,
+  delivery: LaneDelivery,
+  batchRows: number,
 ): LaneFlush {
   const { devices } = sampler;
   return createLaneFlush({
-    table: lane.table,
     ring: sampler.rings[index]!,
     encoder: createEncoder({
       table: lane.table,
@@ -228,9 +293,8 @@ function laneFlush(
       hasEnergyRise: energyColumnOf(lane) >= 0,
     }),
     labelOf: (device, tsUs) => ownership.labelAt(devices[device]!.uuid, tsUs),
-    send: (body) => sendUntilAcknowledged(options.db, body, SEND_POLICY),
-    batchTicksMax: Math.max(1, Math.floor(options.batchRows / devices.length)),
-    log: options.log,
+    take: delivery.take,
+    batchTicksMax: Math.max(1, Math.floor(batchRows / devices.length)),
   });
 }
 
@@ -262,52 +326,4 @@ function noteDropEpisode(
       text,
     });
   }
-}
-
-function statOf(account: LaneAccount, lane: Lane, ring: Ring) {
-  const { sampledRows, acknowledgedRows, heldRows, refusedRows, droppedRows } = account;
-  const ringFillRatio = ring.heldTicks / ring.shape.capacityTicks;
-  return {
-    lane: lane.name,
-    sampledRows,
-    acknowledgedRows,
-    heldRows,
-    refusedRows,
-    droppedRows,
-    ringFillRatio,
-  };
-}
-
-/** What this process costs: CPU as a part of one core since the call before, and resident memory. */
-function createOwnUse(): () => { cpuRatio?: number; rssBytes: number } {
-  let before: { readonly cpuUs: number; readonly atUs: number } | undefined;
-  return () => {
-    const { user, system } = process.cpuUsage();
-    const now = { cpuUs: user + system, atUs: performance.now() * 1000 };
-    const rssBytes = process.memoryUsage.rss();
-    const use =
-      before === undefined
-        ? { rssBytes }
-        : { rssBytes, cpuRatio: (now.cpuUs - before.cpuUs) / (now.atUs - before.atUs) };
-    before = now;
-    return use;
-  };
-}
-
-function accountOf(lane: Lane, ring: Ring, { counts }: LaneFlush): LaneAccount {
-  const { sampledRows, droppedRows } = ring;
-  const { acknowledgedRows, refusedRows, lastAcknowledgedMs, lastSendMs } = counts;
-  const heldRows = sampledRows - droppedRows - acknowledgedRows - refusedRows;
-  const { name, table } = lane;
-  return {
-    lane: name,
-    table,
-    sampledRows,
-    acknowledgedRows,
-    heldRows,
-    refusedRows,
-    droppedRows,
-    lastAcknowledgedMs,
-    lastSendMs,
-  };
 }

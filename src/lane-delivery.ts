@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { BatchSender } from './batch-send.ts';
+import type { BatchOutcome, BatchSender } from './batch-send.ts';
 import { openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
 import { OperatingError } from './core/errors.ts';
 import type { Log } from './core/log-entry.ts';
@@ -22,13 +22,17 @@ export interface LaneDelivery {
   readonly journal: { readonly id: number; readonly path: string } | undefined;
   /** The ring whose rows this life delivers. Call it once, before the first batch. */
   attach(ring: Ring): void;
-  /** Sends a batch or spools it. @returns `held` when neither could be done: the batch stays the caller's */
-  take(batch: LaneBatch): Promise<'sent' | 'spooled' | 'held'>;
+  /**
+   * Sends a batch or spools it.
+   * @param isStoreAway the store has just not taken one: do not try where there is a spool
+   * @returns `held` when neither could be done: the batch stays the caller's
+   */
+  readonly take: (batch: LaneBatch, isStoreAway?: boolean) => Promise<'sent' | 'spooled' | 'held'>;
   /** Brings what former lives have left in their ring journals into the spool, labelled with what is known now. */
   recover(labelOf: LabelOfGpu): Promise<void>;
   /** Sends spooled batches, oldest first, until none is left or the time is over. @returns whether none is left. */
   replay(budgetMs: number): Promise<boolean>;
-  totals(): LaneTotals;
+  readonly totals: () => LaneTotals;
   /** Notes the end of this life; what is still in the ring will be found by the next. */
   close(): void;
 }
@@ -115,7 +119,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     });
   }
 
-  async function send(body: Uint8Array<ArrayBuffer>, rows: number): ReturnType<BatchSender['send']> {
+  async function send(body: Uint8Array<ArrayBuffer>, rows: number): Promise<BatchOutcome> {
     const startMs = performance.now();
     const outcome = await sender.send(table, body, rows);
     counts.lastSendMs = performance.now() - startMs;
@@ -158,9 +162,12 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   /** A batch of which the store took a part only before it went away. */
   const parts = new Map<number, { body: Uint8Array<ArrayBuffer>; rows: number }>();
 
-  async function take(batch: LaneBatch): Promise<'sent' | 'spooled' | 'held'> {
+  async function take(batch: LaneBatch, isStoreAway = false): Promise<'sent' | 'spooled' | 'held'> {
     const { body, rows } = parts.get(batch.toTick) ?? batch;
-    const outcome = await send(body, rows);
+    const outcome: BatchOutcome =
+      isStoreAway && place !== undefined
+        ? { acknowledgedRows: 0, refusedRows: 0, unsent: { body, rows, reason: 'the store is away' } }
+        : await send(body, rows);
     counts.acknowledged += outcome.acknowledgedRows;
     counts.refused += outcome.refusedRows;
     counts.left += outcome.acknowledgedRows + outcome.refusedRows;

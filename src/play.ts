@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCollector, type LaneAccount } from './collector.ts';
+import { openCollector } from './collector.ts';
+import type { LaneAccount } from './lane-accounts.ts';
 import { OperatingError } from './core/errors.ts';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';

@@ -4,7 +4,9 @@ import { OperatingError } from '../src/core/errors.ts';
 import { UNOWNED } from '../src/core/label.ts';
 import { Ownership } from '../src/core/ownership.ts';
 import { Ring } from '../src/core/ring.ts';
+import { createBatchSender } from '../src/batch-send.ts';
 import { createLaneFlush } from '../src/flush.ts';
+import { openLaneDelivery } from '../src/lane-delivery.ts';
 import type { WriteReply } from '../src/store/questdb-http.ts';
 
 const ACKNOWLEDGED: WriteReply = { kind: 'acknowledged' };
@@ -32,19 +34,28 @@ function lane(
   });
   const sent: string[] = [];
   const replies = options.replies ?? [];
-  const flush = createLaneFlush({
+  const delivery = openLaneDelivery({
     table: 'gpu_t',
+    sender: createBatchSender(
+      (_table, body) => {
+        sent.push(Buffer.from(body).toString('latin1'));
+        return Promise.resolve(replies.shift() ?? ACKNOWLEDGED);
+      },
+      { add: () => undefined },
+      () => undefined,
+    ),
+    log: () => undefined,
+    onLost: () => undefined,
+  });
+  delivery.attach(ring);
+  const flush = createLaneFlush({
     ring,
     encoder: createEncoder({ table: 'gpu_t', devices: [device], columns: ['x_ratio'], hasEnergyRise: false }),
     labelOf: (_, tsUs) => options.ownership?.labelAt(device.uuid, tsUs) ?? UNOWNED,
-    send: (body) => {
-      sent.push(Buffer.from(body).toString('latin1'));
-      return Promise.resolve(replies.shift() ?? ACKNOWLEDGED);
-    },
+    take: delivery.take,
     batchTicksMax: options.batchTicksMax ?? 100,
-    log: () => undefined,
   });
-  return { ring, flush, sent };
+  return { ring, flush, sent, totals: delivery.totals };
 }
 
 function tick(ring: Ring, second: number): void {
@@ -59,20 +70,20 @@ const times = (body: string): number[] =>
 
 describe('a lane flush', () => {
   it('releases ticks on acknowledgement and not before', async () => {
-    const { ring, flush, sent } = lane({ replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = lane({ replies: [RETRYABLE] });
     tick(ring, 1);
     tick(ring, 2);
     expect(await flush.flush(Infinity)).toBe(false);
     expect(ring.heldTicks).toBe(2);
-    expect(flush.counts.acknowledgedRows).toBe(0);
+    expect(totals().acknowledgedRows).toBe(0);
     expect(await flush.flush(Infinity)).toBe(true);
     expect(ring.heldTicks).toBe(0);
-    expect(flush.counts.acknowledgedRows).toBe(2);
+    expect(totals().acknowledgedRows).toBe(2);
     expect(sent).toHaveLength(2);
   });
 
   it('sends the very same bytes again, even when the ring has overwritten their slots meanwhile', async () => {
-    const { ring, flush, sent } = lane({ capacityTicks: 4, replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = lane({ capacityTicks: 4, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
     await flush.flush(Infinity);
     for (const second of [4, 5, 6, 7]) tick(ring, second);
@@ -80,11 +91,11 @@ describe('a lane flush', () => {
     expect(await flush.flush(Infinity)).toBe(true);
     expect(sent[1]).toBe(sent[0]);
     expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    expect(flush.counts.acknowledgedRows).toBe(7);
+    expect(totals().acknowledgedRows).toBe(7);
   });
 
   it('drops the oldest held ticks, never those in flight, and counts them', async () => {
-    const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
     await flush.flush(Infinity);
     for (const second of [4, 5, 6, 7, 8]) tick(ring, second);
@@ -92,7 +103,7 @@ describe('a lane flush', () => {
     expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 5, 6, 7, 8]);
     expect(ring.takeDropEpisode()).toEqual({ ticks: 2, rows: 2, firstUs: 3_000_000, lastUs: 4_000_000 });
     expect(ring.takeDropEpisode()).toBeUndefined();
-    expect(ring.sampledRows).toBe(flush.counts.acknowledgedRows + ring.droppedRows);
+    expect(ring.sampledRows).toBe(totals().acknowledgedRows + ring.droppedRows);
   });
 
   it('writes no tick that is later than what is known of the jobs', async () => {
@@ -119,11 +130,11 @@ describe('a lane flush', () => {
   });
 
   it('counts refused rows and goes on with the next batch', async () => {
-    const { ring, flush } = lane({ batchTicksMax: 1, replies: [REFUSED] });
+    const { ring, flush, totals } = lane({ batchTicksMax: 1, replies: [REFUSED] });
     tick(ring, 1);
     tick(ring, 2);
     expect(await flush.flush(Infinity)).toBe(true);
-    expect(flush.counts).toMatchObject({ refusedRows: 1, acknowledgedRows: 1 });
+    expect(totals()).toMatchObject({ refusedRows: 1, acknowledgedRows: 1 });
     expect(ring.heldTicks).toBe(0);
   });
 });

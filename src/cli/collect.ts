@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../schemas/duration.ts';
-import type { LaneAccount } from '../collector.ts';
+import type { LaneAccount } from '../lane-accounts.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { startCollection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';

@@ -20,6 +20,8 @@ export interface LaneOrder {
   readonly isContinuous: boolean;
   readonly fieldIds: readonly number[];
   readonly capacityTicks: number;
+  /** Where the ring's ticks are written as well, so that they survive a kill. */
+  readonly journal?: { readonly id: number; readonly path: string; readonly table: string };
 }
 
 /**
@@ -41,6 +43,8 @@ export type SamplerNews =
     }
   | { readonly type: 'event'; readonly event: GpuEvent }
   | { readonly type: 'missed'; readonly lane: string; readonly ticks: number }
+  /** The ring journal of a lane cannot be written: from now on a kill costs what is in the ring. */
+  | { readonly type: 'journal_failed'; readonly lane: string; readonly message: string }
   | { readonly type: 'ended' }
   | {
       readonly type: 'failed';

@@ -25,6 +25,8 @@ export interface SamplerListener {
   onEvent(event: GpuEvent): void;
   /** A lane was late by whole ticks. */
   onMissed(lane: string, ticks: number): void;
+  /** The ring journal of a lane is no longer written. */
+  onJournalFailed(lane: string, message: string): void;
 }
 
 type ReadyNews = Extract<SamplerNews, { type: 'ready' }>;
@@ -60,6 +62,9 @@ export async function startSampler(
         return;
       case 'missed':
         listener.onMissed(news.lane, news.ticks);
+        return;
+      case 'journal_failed':
+        listener.onJournalFailed(news.lane, news.message);
         return;
       case 'ended':
         ended.resolve(undefined);

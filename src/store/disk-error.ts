@@ -21,6 +21,7 @@ export function onDisk<T>(what: string, path: string, work: () => T): T {
   try {
     return work();
   } catch (thrown) {
+    if (thrown instanceof OperatingError) throw thrown;
     throw diskError(what, path, thrown);
   }
 }
