@@ -151,7 +151,7 @@ async function readSamples(
       node,
       index,
       tsUs,
-      jobId: jobId === null ? null : String(jobId),
+      jobId,
       owners,
       byTable,
     };

@@ -6,7 +6,7 @@ import { gpuPositionsOf } from '../../src/ownership/scontrol.ts';
 /** What is true of one run of a job on one node, told by Slurm and by the job itself, never by our hooks. Epoch µs. */
 export interface TrueStay {
   readonly jobId: string;
-  /** 0 for the first time the job was given the node, 1 for the next. */
+  /** 0 for the first time the job was given nodes, 1 for the next. */
   readonly occurrence: number;
   readonly node: string;
   /** Positions of its GPUs; undefined when the job never came so far as to ask. */
@@ -26,36 +26,38 @@ interface Told {
 export function readTruth(controllerLog: string, truthDir: string): TrueStay[] {
   const told = readStamps(truthDir);
   const log = readFileSync(controllerLog, 'utf8');
-  const allocations = new Map<string, number[]>();
+  const allocations = new Map<string, { readonly us: number; readonly nodes: readonly string[] }[]>();
   const completions = new Map<string, number[]>();
   for (const line of log.split('\n')) {
     const given =
       /^\[([^\]]+)\] sched: (?:Allocate|_slurm_rpc_allocate_resources) JobId=(\S+) NodeList=(\S+)/.exec(
         line,
       ) ?? /^\[([^\]]+)\] sched\/backfill: _start_job: Started JobId=(\S+) in \S+ on (\S+)/.exec(line);
-    if (given !== null) {
-      for (const node of expandHostlist(given[3]!))
-        push(allocations, keyOf(given[2]!, node), timeOf(given[1]!));
-    }
+    if (given !== null)
+      push(allocations, jobIdOf(given[2]!), { us: timeOf(given[1]!), nodes: expandHostlist(given[3]!) });
     const done = /^\[([^\]]+)\] debug2: _slurm_rpc_epilog_complete: JobId=(\S+) Node=(\S+)/.exec(line);
-    if (done !== null) push(completions, keyOf(done[2]!, done[3]!), timeOf(done[1]!));
+    if (done !== null) push(completions, `${jobIdOf(done[2]!)} ${done[3]!}`, timeOf(done[1]!));
   }
-  return [...allocations].flatMap(([key, times]) =>
-    times.map((allocatedUs, occurrence): TrueStay => {
-      const [jobId, node] = key.split(' ') as [string, string];
-      const nextUs = times[occurrence + 1] ?? Infinity;
-      const ends = (completions.get(key) ?? []).filter((us) => us >= allocatedUs && us <= nextUs);
-      const own = told.get(`${jobId}.${occurrence}.${node}`);
-      return {
-        jobId,
-        occurrence,
-        node,
-        gpus: own?.gpus,
-        allocatedUs,
-        completedUs: ends.at(-1) ?? Infinity,
-        inner: own?.inner ?? [],
-      };
-    }),
+  return [...allocations].flatMap(([jobId, given]) =>
+    given.flatMap(({ us: allocatedUs, nodes }, occurrence) =>
+      nodes.map((node): TrueStay => {
+        const nextUs = given[occurrence + 1]?.us ?? Infinity;
+        const ends = (completions.get(`${jobId} ${node}`) ?? []).filter(
+          (us) => us >= allocatedUs && us <= nextUs,
+        );
+        const own = told.get(`${jobId}.${occurrence}.${node}`);
+        const completedUs = ends.at(-1) ?? Infinity;
+        return {
+          jobId,
+          occurrence,
+          node,
+          gpus: own?.gpus,
+          allocatedUs,
+          completedUs,
+          inner: own?.inner ?? [],
+        };
+      }),
+    ),
   );
 }
 
@@ -81,8 +83,8 @@ function readStamps(directory: string): Map<string, Told> {
 }
 
 /** `12`, or `11_3(14)` for a task of an array: 14. */
-function keyOf(name: string, node: string): string {
-  return `${/\((\d+)\)$/.exec(name)?.[1] ?? name} ${node}`;
+function jobIdOf(name: string): string {
+  return /\((\d+)\)$/.exec(name)?.[1] ?? name;
 }
 
 /** The log tells local time, in milliseconds. */
@@ -90,6 +92,6 @@ function timeOf(stamp: string): number {
   return new Date(stamp).getTime() * 1000;
 }
 
-function push(lists: Map<string, number[]>, key: string, us: number): void {
-  lists.set(key, [...(lists.get(key) ?? []), us]);
+function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  lists.set(key, [...(lists.get(key) ?? []), item]);
 }

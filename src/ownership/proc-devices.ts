@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Device } from '../core/device.ts';
+import { codeOf } from './bounded-read.ts';
+
+const PROC_GPUS = '/proc/driver/nvidia/gpus';
+
+/**
+ * The GPUs of this node as the driver lists them in `/proc`, in the order of the PCI bus, which is NVML's: enough to
+ * resolve names where nothing else of NVIDIA is at hand. MIG instances are not there. Empty without a driver.
+ */
+export function readProcDevices(node: string, directory = PROC_GPUS): Device[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  return names.sort().flatMap((name, index): Device[] => {
+    const facts = factsOf(readFileSync(join(directory, name, 'information'), 'utf8'));
+    const uuid = facts.get('gpu uuid');
+    if (uuid === undefined || uuid.includes('?')) return [];
+    const minor = Number(facts.get('device minor'));
+    return [
+      {
+        uuid,
+        node,
+        index,
+        model: facts.get('model') ?? '',
+        memoryBytes: NaN,
+        pciBusId: facts.get('bus location') ?? name,
+        ...(Number.isInteger(minor) ? { minor } : {}),
+      },
+    ];
+  });
+}
+
+/** `Key:   value` lines, keys in lower case. */
+function factsOf(text: string): Map<string, string> {
+  return new Map(
+    text.split('\n').flatMap((line): [string, string][] => {
+      const colon = line.indexOf(':');
+      return colon < 0 ? [] : [[line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()]];
+    }),
+  );
+}
