@@ -76,6 +76,19 @@ describe('order', () => {
   });
 });
 
+describe('memory', () => {
+  test('of later slots stays untouched as long as the consumer keeps up', () => {
+    const ring = new Ring({ ...shape, capacityTicks: 16 });
+    for (let flush = 0; flush < 20; flush += 1) {
+      for (let tick = 0; tick < 3; tick += 1) add(ring, (flush * 3 + tick + 1) * SECOND_US);
+      expect(take(ring, ring.tsUs)).toEqual(seconds(...[1, 2, 3].map((tick) => flush * 3 + tick)));
+      ring.release(ring.peek(0, () => 0).to);
+    }
+    expect(ring.heldTicks).toBe(0);
+    expect(ring.tsUs.subarray(3 * shape.deviceCount).every((tsUs) => tsUs === 0)).toBe(true);
+  });
+});
+
 describe('a full ring', () => {
   test('gives up its oldest tick, counts it and tells of the episode once', () => {
     const ring = new Ring(shape);
@@ -215,6 +228,10 @@ describe('energy rise', () => {
     expect(riseOf([1, 100], [2, 50], [3, 70], [4, NaN], [5, 90], [6, 95], [9, 99], [10, 100])).toEqual([
       ...[NaN, NaN, 20, NaN, NaN, 5, NaN, 1],
     ]);
+  });
+
+  test('is blank where it would be infinite', () => {
+    expect(riseOf([1, -Number.MAX_VALUE], [2, Number.MAX_VALUE])).toEqual([NaN, NaN]);
   });
 
   test('is blank in a lane without the energy field', () => {

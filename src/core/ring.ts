@@ -1,5 +1,6 @@
 import { assert } from './assert.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
+import { SharedLock } from './shared-lock.ts';
 
 /**
  * Fixed-capacity columnar memory of ticks, one per lane, shared between the sampling worker (the one producer) and the
@@ -7,7 +8,7 @@ import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
  *
  *        tail          inFlightEnd            head
  *         │ in flight      │ held               │ free
- *   ──────┼────────────────┼────────────────────┼──────  ticks count up for ever; slot = tick mod capacity
+ *   ──────┼────────────────┼────────────────────┼──────  ticks count up for ever; slot = (tick − origin) mod capacity
  *
  * A tick leaves (`release`) when the store has acknowledged it. A full ring gives up its oldest tick: one that is in
  * flight already exists as bytes that the flush keeps until they are acknowledged, so only its slot is reused; one that
@@ -44,15 +45,14 @@ export interface TickRange {
 
 /** A gap longer than this many intervals is not filled: dt is 0 (DESIGN §1). */
 const GAP_INTERVALS = 2.5;
-/** How long the producer waits for a consumer that is encoding from a full ring. Encoding a batch takes milliseconds. */
-const PRODUCER_PATIENCE_MS = 50;
-const PRODUCER_ATTEMPTS = 10;
 
 const HEAD = 0;
 const TAIL = 1;
 const IN_FLIGHT_END = 2;
 const LOCK = 3;
-const CONTROL_WORDS = 4;
+/** The tick that lies, or lay, in slot 0. */
+const ORIGIN = 4;
+const CONTROL_WORDS = 5;
 
 export class Ring implements TickWriter {
   readonly shape: RingShape;
@@ -66,12 +66,18 @@ export class Ring implements TickWriter {
   /** One array per lane field, each per row; NaN is a blank. */
   readonly columns: readonly Float64Array[];
   readonly #control: Int32Array;
+  readonly #lock: SharedLock;
   readonly #tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;
   readonly #lastTsUs: Float64Array;
   readonly #lastEnergy: Float64Array;
   #reservedBase = -1;
+  /**
+   * Called on the producer's side with each tick that is about to become visible: its number, its first row, and the
+   * rows sampled so far, its own included. What it keeps outlives the ring (`ring-journal.ts`).
+   */
+  beforeCommit: ((tick: number, base: number, sampledRows: number) => void) | undefined;
 
   /** @param memory the producer's view on a ring that the consumer made; without it a new ring is allocated. */
   constructor(shape: RingShape, memory?: SharedArrayBuffer) {
@@ -86,6 +92,7 @@ export class Ring implements TickWriter {
     this.memory = memory ?? new SharedArrayBuffer(doubles * 8);
     assert(this.memory.byteLength === doubles * 8, 'ring memory does not fit its shape');
     this.#control = new Int32Array(this.memory, 0, CONTROL_WORDS);
+    this.#lock = new SharedLock(this.#control, LOCK);
     this.#rowCounts = new Int32Array(this.memory, CONTROL_WORDS * 4, shape.capacityTicks);
     let offset = words * 8;
     const take = (length: number): Float64Array => {
@@ -117,8 +124,11 @@ export class Ring implements TickWriter {
     while (this.#count(HEAD) - this.#count(TAIL) >= this.shape.capacityTicks) {
       if (!this.#giveUpOldest()) return false;
     }
-    const slot = this.#count(HEAD) % this.shape.capacityTicks;
-    const base = slot * this.shape.deviceCount;
+    const head = this.#count(HEAD);
+    // An empty ring begins again at slot 0: as long as the store keeps up, a few slots serve, they stay in the
+    // processor's cache, and the memory that only a backlog needs is never touched.
+    if (head === this.#count(TAIL)) Atomics.store(this.#control, ORIGIN, head);
+    const base = this.baseOf(head);
     const end = base + this.shape.deviceCount;
     this.tsUs.fill(NaN, base, end);
     // A loop: a call of `fill` for the few rows of a tick costs more than the rows do.
@@ -139,7 +149,7 @@ export class Ring implements TickWriter {
 
   /** Fixes dt and energy rise of the reserved tick and hands it to the consumer. A tick without any row is not kept. */
   commit(): void {
-    const { deviceCount, capacityTicks } = this.shape;
+    const { deviceCount } = this.shape;
     const base = this.#reservedBase;
     assert(base >= 0, 'commit without reserve');
     let rows = 0;
@@ -152,8 +162,9 @@ export class Ring implements TickWriter {
     this.#reservedBase = -1;
     if (rows === 0) return;
     const head = this.#count(HEAD);
-    this.#rowCounts[head % capacityTicks] = rows;
+    this.#rowCounts[this.#slotOf(head)] = rows;
     this.#tally.sample(rows);
+    this.beforeCommit?.(head, base, this.#tally.sampledRows);
     Atomics.store(this.#control, HEAD, head + 1);
   }
 
@@ -208,11 +219,11 @@ export class Ring implements TickWriter {
 
   /** First row of a tick in the column arrays. */
   baseOf(tick: number): number {
-    return (tick % this.shape.capacityTicks) * this.shape.deviceCount;
+    return this.#slotOf(tick) * this.shape.deviceCount;
   }
 
   rowCountOf(tick: number): number {
-    return this.#rowCounts[tick % this.shape.capacityTicks]!;
+    return this.#rowCounts[this.#slotOf(tick)]!;
   }
 
   /**
@@ -220,7 +231,7 @@ export class Ring implements TickWriter {
    * before it returns; it returns how many of them it took. Those are in flight until `release` or `putBack`.
    */
   peek(maxTicks: number, encode: (range: TickRange) => number): TickRange {
-    this.#lock();
+    this.#lock.take();
     try {
       const from = Math.max(this.#count(TAIL), this.#count(IN_FLIGHT_END));
       const to = Math.min(this.#count(HEAD), from + maxTicks);
@@ -229,7 +240,7 @@ export class Ring implements TickWriter {
       Atomics.store(this.#control, IN_FLIGHT_END, from + taken);
       return { from, to: from + taken };
     } finally {
-      this.#unlock();
+      this.#lock.release();
     }
   }
 
@@ -237,21 +248,21 @@ export class Ring implements TickWriter {
   release(toTick: number): void {
     // Only the consumer moves this bound, so it needs no lock; and an assertion must not leave the ring locked.
     assert(toTick <= this.#count(IN_FLIGHT_END), 'release of ticks that were never in flight');
-    this.#lock();
+    this.#lock.take();
     if (toTick > this.#count(TAIL)) {
       Atomics.store(this.#control, TAIL, toTick);
       Atomics.notify(this.#control, TAIL);
     }
-    this.#unlock();
+    this.#lock.release();
   }
 
   /** Takes what was dropped since the last call; undefined when nothing was. */
   takeDropEpisode(): DropEpisode | undefined {
-    this.#lock();
+    this.#lock.take();
     try {
       return this.#tally.takeEpisode();
     } finally {
-      this.#unlock();
+      this.#lock.release();
     }
   }
 
@@ -267,19 +278,19 @@ export class Ring implements TickWriter {
     this.#lastTsUs[device] = ts;
     const energy = this.shape.energyColumn < 0 ? NaN : this.columns[this.shape.energyColumn]![row]!;
     const rise = energy - this.#lastEnergy[device]!;
-    this.energyRise[row] = dt > 0 && rise >= 0 ? rise : NaN;
+    this.energyRise[row] = dt > 0 && rise >= 0 && rise < Infinity ? rise : NaN;
     this.#lastEnergy[device] = energy;
   }
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {
-    if (!this.#lockPatiently()) return false;
+    if (!this.#lock.takePatiently()) return false;
     const tail = this.#count(TAIL);
     if (this.#count(HEAD) - tail >= this.shape.capacityTicks) {
       if (tail >= this.#count(IN_FLIGHT_END)) this.#tally.drop(this.rowCountOf(tail), this.#timeOf(tail));
       Atomics.store(this.#control, TAIL, tail + 1);
     }
-    this.#unlock();
+    this.#lock.release();
     return true;
   }
 
@@ -291,30 +302,11 @@ export class Ring implements TickWriter {
     return NaN;
   }
 
+  #slotOf(tick: number): number {
+    return (tick - this.#count(ORIGIN)) % this.shape.capacityTicks;
+  }
+
   #count(word: number): number {
     return Atomics.load(this.#control, word);
-  }
-
-  #lockPatiently(): boolean {
-    for (let attempt = 0; attempt < PRODUCER_ATTEMPTS; attempt += 1) {
-      if (this.#tryLock()) return true;
-      // Returns at once when the lock has just been let go, so one attempt would lose against a busy consumer.
-      Atomics.wait(this.#control, LOCK, 1, PRODUCER_PATIENCE_MS / PRODUCER_ATTEMPTS);
-    }
-    return this.#tryLock();
-  }
-
-  #tryLock(): boolean {
-    return Atomics.compareExchange(this.#control, LOCK, 0, 1) === 0;
-  }
-
-  #lock(): void {
-    // The producer holds it for some stores only, so spinning is shorter than any sleep.
-    while (!this.#tryLock());
-  }
-
-  #unlock(): void {
-    Atomics.store(this.#control, LOCK, 0);
-    Atomics.notify(this.#control, LOCK);
   }
 }
