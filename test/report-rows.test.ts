@@ -464,7 +464,12 @@ describe('the fleet', () => {
     );
     const figures = await capacityFigures(db, [lane], { fromUs: at(second - 60), toUs: nowUs, by: 'node' });
     expect(figures.sampledUs).toBe(6 * SECOND);
-    expect(figures.rows).toEqual([expect.objectContaining({ kind: 'unowned', attributedUs: 6 * SECOND })]);
+    expect(figures.rows).toEqual([
+      // The running job owns a device there that has no samples.
+      expect.objectContaining({ kind: 'group', name: 'n1', attributedUs: 0, unownedUs: 6 * SECOND, jobs: 1 }),
+      expect.objectContaining({ kind: 'unowned', attributedUs: 6 * SECOND }),
+    ]);
+    expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain('0.002 (100 %)');
   });
 
   test('a job that could not be named has a row of its own', async () => {

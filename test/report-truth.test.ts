@@ -198,6 +198,14 @@ describe('a capacity report', () => {
     expectFigures(figures, by);
   });
 
+  test('states of each node how much of it nobody owned', async () => {
+    const { rows } = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by: 'node' });
+    const unownedUs = new Map<string, number>();
+    for (const { node, unowned } of truth.devices)
+      unownedUs.set(node, (unownedUs.get(node) ?? 0) + unowned.dtUs);
+    for (const [node, us] of unownedUs) expect(rows.find(({ name }) => name === node)?.unownedUs).toBe(us);
+  });
+
   test('states the same from the hours', async () => {
     const figures = await capacityFigures(db, [lane], {
       fromUs: endUs - 72 * HOUR_US,

@@ -29,6 +29,8 @@ export interface CapacityRow extends CapacitySums {
   readonly kind: CapacityKind;
   /** Name of the group; undefined where `jobs` or the inventory does not tell it, and for the other kinds. */
   readonly name?: string;
+  /** By node and model: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
+  readonly unownedUs?: number;
   /** Distinct job ids that owned a device of the group in the window. */
   readonly jobs: number;
 }

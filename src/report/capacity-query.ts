@@ -42,6 +42,8 @@ interface Group {
   readonly kind: CapacityKind;
   readonly name: string | undefined;
   readonly sums: Sums;
+  /** Of a group of devices: its part of the row `unowned`. */
+  unownedUs: number | undefined;
 }
 
 /**
@@ -74,11 +76,12 @@ export async function capacityFigures(
   const hasAged =
     hasFree && oldestUs !== undefined && oldestUs > Math.max(window.fromUs, devices.firstUs) + AGED_US_MIN;
   const rows = [...groups.values()]
-    .filter(({ sums }) => sums.attributedUs > 0)
+    .filter(({ sums, unownedUs }) => sums.attributedUs > 0 || unownedUs !== undefined)
     .map((group): CapacityRow => ({
       kind: group.kind,
       ...(group.name === undefined ? {} : { name: group.name }),
       ...capacitySums(group.sums),
+      ...(group.unownedUs === undefined ? {} : { unownedUs: group.unownedUs }),
       jobs: group.kind === 'group' ? (jobs.byName.get(group.name) ?? 0) : 0,
     }))
     .sort(
@@ -142,6 +145,11 @@ async function addLane(
     addSums(all, sums, 1);
     if (row.text('kind') === 'shared') addSums(shared, sums, 1);
     else addSums(groupOf(groups, row), sums, 1);
+    // A node that nobody used all the time is a row too: the one that a planner looks for.
+    if (row.text('kind') === 'unowned' && isOfDevices(by)) {
+      const group = rowOf(groups, 'group', row.text('name'));
+      group.unownedUs = (group.unownedUs ?? 0) + sums.attributedUs;
+    }
   }
   if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return samples;
   for (const row of await ask(db, sharedDevicesSql(by, window, source))) {
@@ -150,21 +158,27 @@ async function addLane(
     addSums(shared, sums, -1);
   }
   // What is left of the shared devices' time is the part that no share covers. Rounding is not time.
-  if (shared.attributedUs > 0.5 || !isPrimary) addSums(rowOf(groups, 'unattributed', undefined), shared, 1);
+  if (shared.attributedUs > 0.5 || !isPrimary)
+    addSums(rowOf(groups, 'unattributed', undefined).sums, shared, 1);
   return samples;
+}
+
+/** Groups of devices have unowned time of their own; groups of jobs cannot. */
+function isOfDevices(by: CapacityGrouping): boolean {
+  return by === 'node' || by === 'model';
 }
 
 function groupOf(groups: Map<string, Group>, row: Cells): Sums {
   const kind = row.text('kind');
-  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind, undefined);
-  return rowOf(groups, 'group', row.text('name'));
+  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind, undefined).sums;
+  return rowOf(groups, 'group', row.text('name')).sums;
 }
 
-function rowOf(groups: Map<string, Group>, kind: CapacityKind, name: string | undefined): Sums {
+function rowOf(groups: Map<string, Group>, kind: CapacityKind, name: string | undefined): Group {
   const key = JSON.stringify([kind, name]);
-  const group = groups.get(key) ?? { kind, name, sums: emptySums() };
+  const group = groups.get(key) ?? { kind, name, sums: emptySums(), unownedUs: undefined };
   groups.set(key, group);
-  return group.sums;
+  return group;
 }
 
 function emptySums(): Sums {

@@ -67,6 +67,7 @@ function windowText({ fromUs, toUs }: CapacityFigures): string {
 type Shown = CapacitySums & {
   readonly kind: CapacityRow['kind'] | 'all';
   readonly name?: string;
+  readonly unownedUs?: number;
   readonly jobs: number;
 };
 
@@ -86,11 +87,20 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
   const column = (title: string, show: (row: Shown) => string): Column => ({ title, cells: rows.map(show) });
   return [
     column('GPU-hours', (row) => hours(row.attributedUs)),
+    ...(rows.some(({ unownedUs }) => unownedUs !== undefined)
+      ? [column('unowned', (row) => unownedText(row, hours))]
+      : []),
     column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
     { title: 'energy', cells: formatEnergies(rows.map((row) => row.counterJoules ?? row.powerJoules)) },
     column('jobs', (row) => (row.kind === 'group' || row.kind === 'all' ? formatGrouped(row.jobs, 0) : '–')),
   ];
+}
+
+/** Of a node or model: what nobody owned, and which part of all its time that is. */
+function unownedText({ unownedUs, attributedUs }: Shown, hours: (us: number) => string): string {
+  if (unownedUs === undefined) return '–';
+  return `${hours(unownedUs)} (${formatRatio(unownedUs / (unownedUs + attributedUs))})`;
 }
 
 /** Idleness of allocated time, in hours and as a part of it; activity pooled over the devices' time. */
@@ -103,7 +113,7 @@ function activityColumns(
       if (row.idleUs === undefined || (row.kind !== 'all' && !isOwned(row))) return '–';
       return row.kind === 'all'
         ? hours(row.idleUs)
-        : `${hours(row.idleUs)} (${formatRatio(row.idleUs / row.attributedUs)})`;
+        : `${hours(row.idleUs)} (${row.attributedUs > 0 ? formatRatio(row.idleUs / row.attributedUs) : '–'})`;
     }),
     column('SM active', (row) =>
       row.smActiveMean !== undefined && (row.kind === 'all' || isOwned(row))

@@ -48,6 +48,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     kind: row.kind,
     name: row.name,
     attributed_us: row.attributedUs,
+    unowned_us: 'unownedUs' in row ? row.unownedUs : undefined,
     share_ratio: figures.sampledUs === 0 ? undefined : row.attributedUs / figures.sampledUs,
     idle_us: row.idleUs,
     sm_active_ratio_mean: row.smActiveMean,
