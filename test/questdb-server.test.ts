@@ -11,6 +11,7 @@ import { findJava, type Java } from '../src/store/java.ts';
 import { choosePorts, LOOPBACK, USUAL_PORTS } from '../src/store/loopback-ports.ts';
 import { processStartTicks } from '../src/store/process-identity.ts';
 import { pingIdentity } from '../src/store/questdb-ping.ts';
+import { endProcess } from '../src/store/questdb-process.ts';
 import { startServer } from '../src/store/questdb-server.ts';
 import { readLiveState, runDirectory, writeState } from '../src/store/questdb-state.ts';
 import { kill9, startTestQuestdb, type TestQuestdb } from './helpers/questdb.ts';
@@ -125,6 +126,10 @@ describe('a private server', () => {
     const { pid } = JSON.parse(await parent.nextLine()) as { pid: number };
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'latin1');
     expect(commandLine).toContain('io.questdb/io.questdb.ServerMain');
+    const startTicks = processStartTicks(pid)!;
+    cleanups.push(async () => {
+      await endProcess(pid, startTicks);
+    });
     await kill9(parent.pid);
     await waitUntilGone(pid);
     expect(await readLiveState(dataDir)).toBeUndefined();
