@@ -77,6 +77,16 @@ export const deviceAttributes = {
   },
 } as const;
 
+/** nvmlBAR1Memory_t */
+export const bAR1Memory = { sizeBytes: 24, at: { bar1Total: 0, bar1Free: 8, bar1Used: 16 } } as const;
+
+/** nvmlMarginTemperature_v1_t */
+export const marginTemperatureV1 = {
+  sizeBytes: 8,
+  version: 0x01000008,
+  at: { version: 0, marginTemperature: 4 },
+} as const;
+
 /** nvmlReturn_t */
 export const nvmlReturn = {
   NVML_SUCCESS: 0,

@@ -103,6 +103,7 @@ export const NVML_FIELDS: readonly (readonly [dcgmId: number, nvmlId: number, sc
   [311, 4, 0],
   [312, 5, 0],
   [313, 6, 0],
+  [390, 29, 0],
   [391, 30, 0],
   [392, 31, 0],
   [400, 32, 0],

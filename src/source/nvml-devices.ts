@@ -1,0 +1,147 @@
+import { deviceAttributes, memoryV2, nvmlReturn, pciInfo } from '../../native/nvml-layout.ts';
+import { nvmlError, readText } from '../../native/nvml.ts';
+import type { Nvml, NvmlHandle } from '../../native/nvml.ts';
+import { readCString } from '../../native/dcgm-record.ts';
+import type { SelectableDevice } from '../core/device-selector.ts';
+
+/** A device as NVML knows it. The handles die with every re-initialisation and, of an instance, with the instance. */
+export interface NvmlDevice extends SelectableDevice {
+  readonly handle: NvmlHandle;
+  /** The GPU that it is or is cut from. */
+  readonly parentHandle: NvmlHandle;
+}
+
+export interface NvmlInventory {
+  readonly devices: readonly NvmlDevice[];
+  /** GPUs that are there and cannot be had: number and nvmlReturn_t. */
+  readonly refused: readonly { readonly index: number; readonly code: number }[];
+  readonly driver: string;
+}
+
+const MEBIBYTE = 1_048_576;
+/** As DCGM numbers instances: a MIG GPU has at most 7, and selectors mean the same with both sources. */
+const INSTANCE_IDS_PER_GPU = 8;
+
+/** Every GPU and MIG GPU instance. @throws OperatingError when NVML cannot even count. */
+export function listNvmlDevices(nvml: Nvml, node: string): NvmlInventory {
+  const count = new Uint32Array(1);
+  const code = nvml.deviceGetCount(count);
+  if (code !== nvmlReturn.NVML_SUCCESS) throw nvmlError('nvmlDeviceGetCount_v2', code, nvml.library.path);
+  const driver = readText(80, (buffer) => nvml.systemGetDriverVersion(buffer, 80)) ?? 'unknown';
+  const devices: NvmlDevice[] = [];
+  const refused: { index: number; code: number }[] = [];
+  for (let index = 0; index < count[0]!; index += 1) {
+    const out = new BigUint64Array(1);
+    const got = nvml.deviceGetHandleByIndex(index, out);
+    const gpu = got === nvmlReturn.NVML_SUCCESS ? gpuOf(nvml, node, index, out[0]!, driver) : undefined;
+    if (gpu === undefined) refused.push({ index, code: got });
+    else devices.push(gpu, ...instancesOf(nvml, gpu));
+  }
+  return { devices, refused, driver };
+}
+
+/** Undefined when the GPU does not even tell its UUID. */
+function gpuOf(
+  nvml: Nvml,
+  node: string,
+  index: number,
+  handle: NvmlHandle,
+  driver: string,
+): NvmlDevice | undefined {
+  const uuid = readText(96, (buffer) => nvml.deviceGetUuid(handle, buffer, 96));
+  if (uuid === undefined) return undefined;
+  const pci = Buffer.alloc(pciInfo.sizeBytes);
+  const hasPci = nvml.deviceGetPciInfo(handle, pci) === nvmlReturn.NVML_SUCCESS;
+  const minor = new Uint32Array(1);
+  const hasMinor = nvml.deviceGetMinorNumber(handle, minor) === nvmlReturn.NVML_SUCCESS;
+  return {
+    handle,
+    parentHandle: handle,
+    selectorId: index,
+    device: {
+      uuid,
+      node,
+      index,
+      model: readText(96, (buffer) => nvml.deviceGetName(handle, buffer, 96)) ?? 'unknown',
+      memoryBytes: memoryOf(nvml, handle),
+      driver,
+      ...(hasMinor ? { minor: minor[0]! } : {}),
+      ...(hasPci ? { pciBusId: readCString(pci, pciInfo.at.busId, 32) } : {}),
+    },
+  };
+}
+
+/** One device per GPU instance: its first compute instance lends it the UUID. */
+function instancesOf(nvml: Nvml, gpu: NvmlDevice): readonly NvmlDevice[] {
+  const handles = migHandles(nvml, gpu.handle);
+  const byInstance = new Map<number, NvmlDevice>();
+  for (const handle of handles) {
+    const gpuInstanceId = readId(nvml, 'nvmlDeviceGetGpuInstanceId', handle);
+    const uuid = readText(96, (buffer) => nvml.deviceGetUuid(handle, buffer, 96));
+    if (gpuInstanceId === undefined || uuid === undefined || byInstance.has(gpuInstanceId)) continue;
+    const attributes = Buffer.alloc(deviceAttributes.sizeBytes);
+    const hasAttributes =
+      nvml.optional('nvmlDeviceGetAttributes_v2')?.(handle, attributes) === nvmlReturn.NVML_SUCCESS;
+    const slices = attributes.readUInt32LE(deviceAttributes.at.gpuInstanceSliceCount);
+    const memoryBytes = Number(attributes.readBigUInt64LE(deviceAttributes.at.memorySizeMB)) * MEBIBYTE;
+    const computeInstanceId = readId(nvml, 'nvmlDeviceGetComputeInstanceId', handle);
+    const name = readText(96, (buffer) => nvml.deviceGetName(handle, buffer, 96));
+    const profile =
+      profileOf(name) ?? (hasAttributes ? `${slices}g.${Math.round(memoryBytes / 1e9)}gb` : undefined);
+    byInstance.set(gpuInstanceId, {
+      handle,
+      parentHandle: gpu.handle,
+      selectorId: gpu.selectorId * INSTANCE_IDS_PER_GPU + byInstance.size,
+      device: {
+        ...gpu.device,
+        uuid,
+        parentUuid: gpu.device.uuid,
+        gpuInstanceId,
+        memoryBytes: hasAttributes ? memoryBytes : memoryOf(nvml, handle),
+        ...(computeInstanceId === undefined ? {} : { computeInstanceId }),
+        ...(profile === undefined ? {} : { migProfile: profile }),
+      },
+    });
+  }
+  return [...byInstance.values()];
+}
+
+/** `1g.18gb` of `NVIDIA H200 MIG 1g.18gb`; a compute instance that is a part says `1c.3g.71gb` and is of `3g.71gb`. */
+function profileOf(name: string | undefined): string | undefined {
+  return / MIG (?:\d+c\.)?(\S+)$/.exec(name ?? '')?.[1];
+}
+
+/** Handles of all MIG devices of a GPU; empty when MIG is off or unknown. */
+export function migHandles(nvml: Nvml, gpu: NvmlHandle): readonly NvmlHandle[] {
+  const mode = new Uint32Array(2);
+  const isOn =
+    nvml.optional('nvmlDeviceGetMigMode')?.(gpu, mode.subarray(0, 1), mode.subarray(1)) ===
+      nvmlReturn.NVML_SUCCESS && mode[0] === 1;
+  const most = new Uint32Array(1);
+  if (!isOn || nvml.optional('nvmlDeviceGetMaxMigDeviceCount')?.(gpu, most) !== nvmlReturn.NVML_SUCCESS)
+    return [];
+  const byIndex = nvml.optional('nvmlDeviceGetMigDeviceHandleByIndex');
+  const handles: NvmlHandle[] = [];
+  for (let slot = 0; slot < most[0]!; slot += 1) {
+    const out = new BigUint64Array(1);
+    // Holes between the instances are normal.
+    if (byIndex?.(gpu, slot, out) === nvmlReturn.NVML_SUCCESS) handles.push(out[0]!);
+  }
+  return handles;
+}
+
+function readId(
+  nvml: Nvml,
+  symbol: 'nvmlDeviceGetGpuInstanceId' | 'nvmlDeviceGetComputeInstanceId',
+  handle: NvmlHandle,
+): number | undefined {
+  const out = new Uint32Array(1);
+  return nvml.optional(symbol)?.(handle, out) === nvmlReturn.NVML_SUCCESS ? out[0]! : undefined;
+}
+
+function memoryOf(nvml: Nvml, handle: NvmlHandle): number {
+  const info = Buffer.alloc(memoryV2.sizeBytes);
+  info.writeUInt32LE(memoryV2.version, memoryV2.at.version);
+  const code = nvml.optional('nvmlDeviceGetMemoryInfo_v2')?.(handle, info);
+  return code === nvmlReturn.NVML_SUCCESS ? Number(info.readBigUInt64LE(memoryV2.at.total)) : 0;
+}

@@ -1,0 +1,99 @@
+import { nvmlReturn } from '../../native/nvml-layout.ts';
+import { loadNvml, nvmlCodeText, nvmlError } from '../../native/nvml.ts';
+import type { Nvml } from '../../native/nvml.ts';
+import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
+import { OperatingError } from '../core/errors.ts';
+import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import { planWatches } from '../core/watch-plan.ts';
+import { listNvmlDevices } from './nvml-devices.ts';
+import type { NvmlDevice, NvmlInventory } from './nvml-devices.ts';
+import { NvmlSampling } from './nvml-sampling.ts';
+
+export interface NvmlOptions {
+  readonly node: string;
+  readonly lanes: readonly SampledLane[];
+  readonly onEvent: EventSink;
+  /** File or directory of libnvidia-ml; absent: the environment, the known directories, the loader. */
+  readonly library?: string;
+  /** `f`, `g[:list]`, `i[:list]`, `g…+i…`; absent: `f`. */
+  readonly devices?: string;
+  /** Where requests for a pause of profiling lie. */
+  readonly pauseDir?: string;
+  /** False: XIDs and other events of the driver are not waited for, and no worker is started. */
+  readonly isWatchingEvents?: boolean;
+  /** Epoch µs now; given by tests that play a virtual clock. */
+  readonly openedUs?: number;
+}
+
+const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
+
+/**
+ * Opens the source `nvml`: libnvidia-ml alone, no daemon. Profiling fields need Hopper or newer.
+ * @param clockMs a monotonic clock: rows are stamped by how long after the tick their device was read.
+ * @throws OperatingError exit 69 without the library, the driver or a device, 78 for a lane below the 100 ms floor or a
+ * malformed selector.
+ */
+export function openNvmlSource(
+  options: NvmlOptions,
+  clockMs: () => number = () => performance.now(),
+): Source {
+  planWatches(options.lanes);
+  const selector = parseDeviceSelector(options.devices ?? 'f');
+  const nvml = initialise(options.library);
+  try {
+    const openedUs = options.openedUs ?? Date.now() * 1000;
+    const inventory = listNvmlDevices(nvml, options.node);
+    const selected = chooseDevices(options, selector, inventory, openedUs);
+    return new NvmlSampling({ ...options, nvml, inventory, selected, openedUs, clockMs });
+  } catch (thrown) {
+    nvml.shutdown();
+    throw thrown;
+  }
+}
+
+function initialise(library: string | undefined): Nvml {
+  const nvml = loadNvml(library);
+  const code = nvml.init();
+  if (code !== SUCCESS) throw nvmlError('nvmlInit_v2', code, nvml.library.path);
+  return nvml;
+}
+
+/** What cannot be had is told; the other devices go on. @throws OperatingError (exit 69) when there is none. */
+function chooseDevices(
+  options: NvmlOptions,
+  selector: ReturnType<typeof parseDeviceSelector>,
+  { devices, refused }: NvmlInventory,
+  openedUs: number,
+): readonly NvmlDevice[] {
+  const tell = (subject: string, text: string): void => {
+    options.onEvent({ tsUs: openedUs, node: options.node, kind: 'unresolved', subject, text });
+  };
+  for (const { index, code } of refused)
+    tell(`gpu_${index}`, `GPU ${index} cannot be had: ${nvmlCodeText(code)}`);
+  const { selected, absent } = selectDevices(selector, devices);
+  for (const each of absent) tell(each, `the device selector names ${each}, which this node does not have`);
+  if (selected.length > 0) return selected;
+  throw new OperatingError(`no device of ${options.node} is selected by "${options.devices ?? 'f'}"`, {
+    code: 'source.no_device',
+    exit: 'unavailable',
+    hints: [
+      ...refused.map(({ index, code }) => `GPU ${index} cannot be had: ${nvmlCodeText(code)}`),
+      'see what there is: gpuledger devices --source nvml',
+      'without a GPU: --source synthetic',
+    ],
+  });
+}
+
+/** Lists what NVML sees, and lets go of it. */
+export function listDevices(options: { readonly node: string; readonly library?: string }): {
+  readonly devices: readonly NvmlDevice[];
+  readonly about: string;
+} {
+  const nvml = initialise(options.library);
+  try {
+    const { devices, driver } = listNvmlDevices(nvml, options.node);
+    return { devices, about: `NVML, driver ${driver} (${nvml.library.path})` };
+  } finally {
+    nvml.shutdown();
+  }
+}

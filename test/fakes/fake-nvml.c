@@ -1,0 +1,255 @@
+/* A libnvidia-ml that plays a scripted node: MIG, GPM by pairs of samples, field values with their own codes and types,
+ * buffered samples, events. The knobs are listed in test/fakes/README.md. */
+#include "nvml-abi.h"
+#include "world.h"
+#include <math.h>
+#include <pthread.h>
+
+enum { OK = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7,
+       TIMEOUT = 10, GPU_IS_LOST = 15, VERSION_MISMATCH = 25, UNKNOWN = 999 };
+enum { DOUBLE = 0, UINT = 1, ULL = 3, INT = 5 };
+enum { MAX_GPUS = 32, MAX_SLOTS = 8, MAX_EVENTS = 256 };
+#define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
+
+/* A handle is the address of one of these; after a loss of all handles `life` tells old from new. */
+typedef struct { int gpu, slot; int64_t life; } Handle;
+typedef struct { Handle *of; int gi; int64_t atUs; } Sample;
+
+static Handle gpus[MAX_GPUS], migs[MAX_GPUS][MAX_SLOTS];
+static int initCount;
+static int64_t life = 1;
+static struct { int64_t gpu, code, type; } queue[MAX_EVENTS];
+static int queued, taken;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void defaults(void) { set("gpus", 8); set("gpm", 1); set("architecture", 9); readEnvironment(); }
+__attribute__((constructor)) static void start(void) { defaults(); }
+
+void fakeSet(const char *name, int64_t value) {
+  if (strcmp(name, "xid") == 0) { /* gpu * 1000 + code */
+    pthread_mutex_lock(&lock);
+    queue[queued % MAX_EVENTS].gpu = value / 1000; queue[queued % MAX_EVENTS].code = value % 1000; queue[queued % MAX_EVENTS].type = 8;
+    queued += 1;
+    pthread_mutex_unlock(&lock);
+  }
+  if (strcmp(name, "lose_handles") == 0) life += 1; /* a driver reload: every handle is stale until nvmlInit */
+  set(name, value);
+}
+int64_t fakeGet(const char *name) { return strcmp(name, "inits") == 0 ? initCount : get(name); }
+void fakeReset(void) {
+  for (int i = 0; i < knobCount; i += 1) knobs[i].value = 0;
+  initCount = 0; queued = taken = 0;
+  defaults();
+}
+
+static int64_t initLife = 1;
+static int check(const Handle *h) {
+  *KNOB("calls") += 1;
+  burnUs(*KNOB("burn_us"));
+  if (initCount == 0) return UNINITIALIZED;
+  if (initLife != life || h->life != life) return GPU_IS_LOST;
+  if (h->gpu == *KNOB("lost_gpu") - 1) return GPU_IS_LOST;
+  return OK;
+}
+static int isMigOn(int gpu) { return (int)((*KNOB("mig") >> gpu) & 1); }
+static int slots(void) { return (int)(*KNOB("instances") ? *KNOB("instances") : 2); }
+static int entityNumber(const Handle *h) { return h->slot < 0 ? h->gpu : 100 + h->gpu * 8 + h->slot; }
+#define CHECK(h) do { int s_ = check(h); if (s_ != OK) return s_; } while (0)
+#define NOT_MIG(h) do { if ((h)->slot >= 0 || isMigOn((h)->gpu)) return NOT_SUPPORTED; } while (0)
+#define NOT_INSTANCE(h) do { if ((h)->slot >= 0) return NOT_SUPPORTED; } while (0)
+
+int nvmlInit_v2(void) {
+  if (get("init_fails")) return (int)get("init_fails");
+  initCount += 1; initLife = life;
+  return OK;
+}
+int nvmlShutdown(void) { if (initCount > 0) initCount -= 1; return OK; }
+const char *nvmlErrorString(int code) { static char text[32]; snprintf(text, sizeof text, "fake code %d", code); return text; }
+int nvmlSystemGetDriverVersion(char *out, uint32_t n) { snprintf(out, n, "595.45.04"); return OK; }
+int nvmlSystemGetNVMLVersion(char *out, uint32_t n) { snprintf(out, n, "13.595.45.04"); return OK; }
+int nvmlDeviceGetCount_v2(uint32_t *n) { if (initCount == 0) return UNINITIALIZED; *n = (uint32_t)get("gpus"); return OK; }
+int nvmlDeviceGetHandleByIndex_v2(uint32_t index, Handle **out) {
+  if (initCount == 0) return UNINITIALIZED;
+  if (index >= (uint32_t)get("gpus")) return INVALID_ARGUMENT;
+  if ((int)index == get("forbidden_gpu") - 1) return NO_PERMISSION;
+  if ((int)index == get("lost_gpu") - 1) return GPU_IS_LOST;
+  gpus[index] = (Handle){ (int)index, -1, life };
+  *out = &gpus[index];
+  return OK;
+}
+int nvmlDeviceGetName(Handle *h, char *out, uint32_t n) { CHECK(h); snprintf(out, n, h->slot < 0 ? "NVIDIA H200" : "NVIDIA H200 MIG 3g.71gb"); return OK; }
+int nvmlDeviceGetUUID(Handle *h, char *out, uint32_t n) {
+  CHECK(h);
+  if (h->slot < 0) snprintf(out, n, "GPU-0000000%d-fade-4000-8000-00000000000%d", h->gpu, h->gpu);
+  else snprintf(out, n, "MIG-%08d-fade-4000-8000-000000000000", h->gpu * 8 + h->slot);
+  return OK;
+}
+int nvmlDeviceGetPciInfo_v3(Handle *h, nvmlPciInfo_t *out) {
+  CHECK(h); NOT_INSTANCE(h);
+  memset(out, 0, sizeof *out);
+  snprintf(out->busId, sizeof out->busId, "00000000:%02X:00.0", 0x0f + h->gpu * 16);
+  return OK;
+}
+int nvmlDeviceGetMinorNumber(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)(7 - h->gpu); return OK; }
+int nvmlDeviceGetArchitecture(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)get("architecture"); return OK; }
+
+/* ── MIG ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+int nvmlDeviceGetMigMode(Handle *h, uint32_t *now, uint32_t *pending) { CHECK(h); if (get("architecture") < 7) return NOT_SUPPORTED; *now = *pending = (uint32_t)isMigOn(h->gpu); return OK; }
+int nvmlDeviceGetMaxMigDeviceCount(Handle *h, uint32_t *out) { CHECK(h); *out = 7; return OK; }
+int nvmlDeviceGetMigDeviceHandleByIndex(Handle *h, uint32_t index, Handle **out) {
+  CHECK(h);
+  if (!isMigOn(h->gpu) || index >= (uint32_t)slots() + 1 || index == 0) return NOT_FOUND; /* holes are normal: here slot 0 */
+  int slot = (int)index - 1;
+  migs[h->gpu][slot] = (Handle){ h->gpu, slot, life };
+  *out = &migs[h->gpu][slot];
+  return OK;
+}
+int nvmlDeviceGetGpuInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = (uint32_t)h->slot + 1; return OK; }
+int nvmlDeviceGetComputeInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = 0; return OK; }
+int nvmlDeviceGetAttributes_v2(Handle *h, nvmlDeviceAttributes_t *out) {
+  CHECK(h);
+  if (h->slot < 0) return NOT_SUPPORTED;
+  memset(out, 0, sizeof *out);
+  out->gpuInstanceSliceCount = 3; out->computeInstanceSliceCount = 3; out->memorySizeMB = 71424;
+  return OK;
+}
+
+/* ── getters ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+#define INTEGER(field) ((uint32_t)truthInt(field, entityNumber(h), nowUs()))
+int nvmlDeviceGetMemoryInfo_v2(Handle *h, nvmlMemory_v2_t *out) {
+  CHECK(h);
+  if (out->version != nvmlMemory_v2_t_VERSION) return VERSION_MISMATCH;
+  out->total = (h->slot < 0 ? 143771ull : 71424ull) << 20; out->reserved = 600ull << 20;
+  out->used = (uint64_t)INTEGER(252) << 20; out->free = out->total - out->reserved - out->used;
+  return OK;
+}
+int nvmlDeviceGetUtilizationRates(Handle *h, nvmlUtilization_t *out) { CHECK(h); NOT_MIG(h); out->gpu = INTEGER(203) % 101; out->memory = INTEGER(204) % 101; return OK; }
+int nvmlDeviceGetEncoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(206) % 101; *period = 166666; return OK; }
+int nvmlDeviceGetDecoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(207) % 101; *period = 166666; return OK; }
+int nvmlDeviceGetClockInfo(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = INTEGER(type == 2 ? 101 : type == 3 ? 102 : 100); return OK; }
+int nvmlDeviceGetPerformanceState(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 0; return OK; }
+int nvmlDeviceGetCurrentClocksEventReasons(Handle *h, uint64_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint64_t)get("throttle"); return OK; }
+int nvmlDeviceGetTemperatureV(Handle *h, nvmlTemperature_v1_t *out) {
+  CHECK(h); NOT_INSTANCE(h);
+  if (out->version != nvmlTemperature_v1_t_VERSION) return VERSION_MISMATCH;
+  out->temperature = (int32_t)INTEGER(150) % 90 - 5; /* signed */
+  return OK;
+}
+int nvmlDeviceGetPowerUsage(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 500000u + 1000u * (uint32_t)h->gpu; return OK; }
+int nvmlDeviceGetEnforcedPowerLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 700000; return OK; }
+int nvmlDeviceGetPowerManagementLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 700000; return OK; }
+int nvmlDeviceGetPcieReplayCounter(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 3; return OK; }
+int nvmlDeviceGetCurrPcieLinkGeneration(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 5; return OK; }
+int nvmlDeviceGetCurrPcieLinkWidth(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 16; return OK; }
+
+/* ── field values ───────────────────────────────────────────────────────────────────────────────────────────────── */
+int nvmlDeviceGetFieldValues(Handle *h, int32_t n, nvmlFieldValue_t *values) {
+  CHECK(h);
+  *KNOB("field_calls") += 1;
+  for (int32_t i = 0; i < n; i += 1) {
+    nvmlFieldValue_t *v = &values[i];
+    v->timestamp = nowUs(); v->latencyUsec = 3; v->nvmlReturn = OK; v->valueType = ULL; v->value.ullVal = 0;
+    if (h->slot >= 0 || (int64_t)v->fieldId == *KNOB("unsupported_field")) { v->nvmlReturn = NOT_SUPPORTED; continue; }
+    if ((int64_t)v->fieldId == *KNOB("forbidden_field")) { v->nvmlReturn = NO_PERMISSION; continue; }
+    switch (v->fieldId) {
+      case 83: v->value.ullVal = (uint64_t)truthInt(156, h->gpu, nowUs()); break;
+      case 185: case 186: v->valueType = UINT; v->value.uiVal = 500000u + 1000u * (uint32_t)h->gpu; break;
+      case 82: v->valueType = *KNOB("r545") ? DOUBLE : UINT; v->value.uiVal = 60; break; /* R545 says double, the number is an integer */
+      case 3: v->value.ullVal = (uint64_t)*KNOB("ecc"); break;
+      case 144: v->valueType = INT; v->value.siVal = 0; break;
+      default: v->value.ullVal = v->fieldId;
+    }
+  }
+  return OK;
+}
+
+int nvmlDeviceGetSamples(Handle *h, uint32_t type, uint64_t lastSeen, uint32_t *valueType, uint32_t *count, nvmlSample_t *out) {
+  CHECK(h); NOT_MIG(h);
+  *KNOB("sample_calls") += 1;
+  if (type > 2) return NOT_SUPPORTED;
+  *valueType = UINT;
+  if (out == NULL) { *count = 120; return OK; }
+  /* A ring of 10 s, one sample each 139 ms, unsorted, with zero stamps and values out of range among them. */
+  int64_t now = nowUs();
+  uint32_t n = 0;
+  for (int k = 71; k >= 0; k -= 1) {
+    int64_t at = (now / 139000 - k) * 139000;
+    if ((uint64_t)at <= lastSeen) continue;
+    int slot = k == 5 ? -1 : 0;
+    out[n].timeStamp = slot < 0 ? 0 : (uint64_t)at;
+    out[n].sampleValue.uiVal = k == 9 ? 4000000 : type == 0 ? 450000 : (uint32_t)(at / 139000 % 101);
+    n += 1;
+  }
+  if (n > 2) { nvmlSample_t swap = out[0]; out[0] = out[n - 1]; out[n - 1] = swap; }
+  *count = n;
+  return n == 0 ? NOT_FOUND : OK;
+}
+
+/* ── GPM ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+int nvmlGpmQueryDeviceSupport(Handle *h, nvmlGpmSupport_t *out) {
+  CHECK(h);
+  if (out->version != 1) return VERSION_MISMATCH;
+  out->isSupportedDevice = (uint32_t)get("gpm");
+  return OK;
+}
+int nvmlGpmSampleAlloc(Sample **out) { *KNOB("gpm_samples") += 1; *out = calloc(1, sizeof **out); return OK; }
+int nvmlGpmSampleFree(Sample *s) { *KNOB("gpm_samples") -= 1; free(s); return OK; }
+static int take(Handle *h, int gi, Sample *s) {
+  CHECK(h);
+  if (get("gpm_forbidden")) return NO_PERMISSION;
+  burnUs(*KNOB("burn_gpm_us"));
+  *s = (Sample){ h, gi, nowUs() };
+  return OK;
+}
+int nvmlGpmSampleGet(Handle *h, Sample *s) { return take(h, -1, s); }
+int nvmlGpmMigSampleGet(Handle *h, uint32_t gi, Sample *s) { return take(h, (int)gi, s); }
+int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
+  *KNOB("metrics_calls") += 1;
+  burnUs(*KNOB("burn_gpm_us"));
+  if (g->version != 1) return VERSION_MISMATCH;
+  const Sample *from = g->sample1, *to = g->sample2;
+  if (from->of != to->of || from->gi != to->gi) return INVALID_ARGUMENT;
+  int64_t windowUs = to->atUs - from->atUs;
+  int number = to->gi < 0 ? entityNumber(to->of) : 100 + to->of->gpu * 8 + to->gi - 1;
+  if (windowUs <= 100000) { *KNOB("young_pairs") += 1; return INVALID_ARGUMENT; }
+  *KNOB("last_window_us") = windowUs;
+  for (uint32_t i = 0; i < g->numMetrics; i += 1) {
+    nvmlGpmMetric_t *m = &g->metrics[i];
+    m->nvmlReturn = OK;
+    if ((int64_t)m->metricId == *KNOB("unsupported_metric")) { m->nvmlReturn = NOT_SUPPORTED; m->value = 0; continue; }
+    if ((int64_t)m->metricId == *KNOB("nan_metric")) { m->value = NAN; continue; }
+    if ((int64_t)m->metricId == *KNOB("infinite_metric")) { m->value = INFINITY; continue; }
+    if (to->gi >= 0 && m->metricId >= 20) { m->nvmlReturn = NOT_SUPPORTED; continue; }
+    m->value = truthDouble((int)m->metricId, number, to->atUs) * 100; /* percent, or MiB/s */
+  }
+  return OK;
+}
+
+/* ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+int nvmlEventSetCreate(void **set_) { *set_ = malloc(8); *KNOB("event_sets") += 1; return OK; }
+int nvmlEventSetFree(void *set_) { free(set_); *KNOB("event_sets") -= 1; return OK; }
+int nvmlDeviceRegisterEvents(Handle *h, uint64_t mask, void *set_) {
+  (void)set_;
+  CHECK(h);
+  if (get("no_events")) return NOT_SUPPORTED;
+  set("event_mask", (int64_t)mask);
+  return OK;
+}
+int nvmlDeviceGetSupportedEventTypes(Handle *h, uint64_t *out) { CHECK(h); *out = 0xf10f; return OK; }
+int nvmlEventSetWait_v2(void *set_, nvmlEventData_t *data, uint32_t ms) {
+  (void)set_;
+  for (uint32_t waited = 0;; waited += 5) {
+    pthread_mutex_lock(&lock);
+    if (taken < queued) {
+      int at = taken++ % MAX_EVENTS;
+      pthread_mutex_unlock(&lock);
+      memset(data, 0, sizeof *data);
+      data->device = &gpus[queue[at].gpu]; data->eventType = (uint64_t)queue[at].type; data->eventData = (uint64_t)queue[at].code;
+      data->gpuInstanceId = data->computeInstanceId = 0xffffffffu;
+      return OK;
+    }
+    pthread_mutex_unlock(&lock);
+    if (waited >= ms) return TIMEOUT;
+    sleepMs(5);
+  }
+}
