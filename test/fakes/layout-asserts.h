@@ -214,4 +214,12 @@ _Static_assert(offsetof(nvmlDeviceAttributes_t, sharedOfaCount) == 20, "nvmlDevi
 _Static_assert(offsetof(nvmlDeviceAttributes_t, gpuInstanceSliceCount) == 24, "nvmlDeviceAttributes_t.gpuInstanceSliceCount");
 _Static_assert(offsetof(nvmlDeviceAttributes_t, computeInstanceSliceCount) == 28, "nvmlDeviceAttributes_t.computeInstanceSliceCount");
 _Static_assert(offsetof(nvmlDeviceAttributes_t, memorySizeMB) == 32, "nvmlDeviceAttributes_t.memorySizeMB");
+_Static_assert(sizeof(nvmlBAR1Memory_t) == 24, "nvmlBAR1Memory_t");
+_Static_assert(offsetof(nvmlBAR1Memory_t, bar1Total) == 0, "nvmlBAR1Memory_t.bar1Total");
+_Static_assert(offsetof(nvmlBAR1Memory_t, bar1Free) == 8, "nvmlBAR1Memory_t.bar1Free");
+_Static_assert(offsetof(nvmlBAR1Memory_t, bar1Used) == 16, "nvmlBAR1Memory_t.bar1Used");
+_Static_assert(sizeof(nvmlMarginTemperature_v1_t) == 8, "nvmlMarginTemperature_v1_t");
+#define nvmlMarginTemperature_v1_t_VERSION 0x01000008u
+_Static_assert(offsetof(nvmlMarginTemperature_v1_t, version) == 0, "nvmlMarginTemperature_v1_t.version");
+_Static_assert(offsetof(nvmlMarginTemperature_v1_t, marginTemperature) == 4, "nvmlMarginTemperature_v1_t.marginTemperature");
 #endif
