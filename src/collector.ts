@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { createBatchSender } from './batch-send.ts';
 import type { Device } from './core/device.ts';
@@ -8,22 +9,23 @@ import type { JobInput } from './core/job-fact.ts';
 import { energyColumnOf, type Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
 import { Ownership } from './core/ownership.ts';
-import type { Ring } from './core/ring.ts';
 import type { SourceName } from './core/source.ts';
 import type { LaneDisk, Loss } from './delivery-place.ts';
+import { noteDropEpisode } from './drop-episode.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
 import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
 import { createLateFacts } from './late-facts.ts';
 import { createOutbox } from './outbox.ts';
+import { createStoreGate } from './store-gate.ts';
 import type { SourceSpec } from './source/open-source.ts';
 import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
 import { startSampler, type Sampler } from './source/sampler.ts';
 import { createWallClock } from './source/wall-clock.ts';
 import type { DeadLetters } from './store/dead-letter.ts';
-import type { QuestDb, WriteReply } from './store/questdb-http.ts';
-import { sendUntilAcknowledged, type SendPolicy } from './store/send.ts';
+import type { QuestDb } from './store/questdb-http.ts';
+import { loadWaitingRows, saveWaitingRows } from './store/outbox-file.ts';
 import { withMergedJobs } from './store/merged-jobs.ts';
 import { createSmallTables } from './store/small-tables.ts';
 
@@ -43,15 +45,6 @@ export interface CollectorOptions {
   readonly deadLetters?: DeadLetters;
   readonly log: Log;
 }
-
-/** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
-const SEND_POLICY: SendPolicy = {
-  attemptsMax: 4,
-  ageMsMax: 10_000,
-  random: Math.random,
-  nowMs: () => performance.now(),
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-};
 
 /** How long a flush may go on with what is spooled: live rows shall not wait for it. */
 const REPLAY_BUDGET_MS = 2_000;
@@ -74,6 +67,8 @@ export interface Collector {
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
+  /** Sends nothing more: what is not written goes to the disk with the next `flush`. */
+  readonly stopSending: () => void;
   /** Closes what is on disk; rows that the store has not taken stay there for the next life. */
   close(): void;
 }
@@ -85,20 +80,22 @@ export interface Collector {
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
   const { lanes, log, db } = options;
   const ownership = new Ownership();
+  const gate = createStoreGate(db, options.prepareStore, log);
   const outbox = createOutbox(withMergedJobs(db, createSmallTables(db, { log }), log), log);
+  const outboxPath = options.disk === undefined ? undefined : join(options.disk.directory, 'waiting-rows');
+  const left = outboxPath === undefined ? undefined : loadWaitingRows(outboxPath);
+  if (left !== undefined) outbox.restore(left);
   const noteEvent = (event: GpuEvent): void => {
     const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
     outbox.events([{ ...event, jobId }]);
   };
   const early: GpuEvent[] = [];
   let note = (event: GpuEvent): void => void early.push(event);
-  const post = (_table: string, body: Uint8Array): Promise<WriteReply> =>
-    isStoreReady ? sendUntilAcknowledged(db, body, SEND_POLICY) : Promise.resolve(notReady);
-  let isStoreReady = false;
-  let notReady = notReadyReply(
-    new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' }),
+  const sender = createBatchSender(
+    (_table, body) => gate.post(body),
+    options.deadLetters ?? loggedOnly(log),
+    log,
   );
-  const sender = createBatchSender(post, options.deadLetters ?? loggedOnly(log), log);
   const onLost = (lane: Lane, { firstUs, lastUs, rows, reason }: Loss): void => {
     const { node } = sampler.devices[0]!;
     const text = `lane ${lane.name}: ${rows} rows are lost: ${reason}`;
@@ -176,17 +173,14 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     for (const event of early.splice(0)) noteEvent(event);
   }
 
-  async function storeIsReady(): Promise<boolean> {
-    if (isStoreReady) return true;
+  function keepOutbox(): void {
+    if (outboxPath === undefined) return;
     try {
-      await options.prepareStore();
-      isStoreReady = true;
+      saveWaitingRows(outboxPath, outbox.snapshot());
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      notReady = notReadyReply(thrown);
-      log({ level: 'warn', event: thrown.code, text: `the store is not ready: ${thrown.message}` });
+      log({ level: 'error', event: thrown.code, text: thrown.message });
     }
-    return isStoreReady;
   }
 
   /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
@@ -216,7 +210,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     },
     refreshJobs,
     async flush() {
-      const isReady = await storeIsReady();
+      const isReady = await gate.open();
       refreshJobs();
       noteDrops();
       const untilUs = factsUs;
@@ -227,6 +221,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const taken = await Promise.all(
         queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
       );
+      if (!smallTaken) keepOutbox();
       if (!taken.every(Boolean)) return false;
       return (await lateFacts.relabel(lanes.map((lane) => lane.table))) && smallTaken;
     },
@@ -245,14 +240,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
     },
     account,
+    stopSending: gate.close,
     close: () => {
+      keepOutbox();
       for (const delivery of deliveries) delivery.close();
     },
   };
-}
-
-function notReadyReply(error: OperatingError): WriteReply {
-  return { kind: 'retryable', message: error.message, error };
 }
 
 function loggedOnly(log: Log): DeadLetters {
@@ -296,34 +289,4 @@ function laneFlush(
     take: delivery.take,
     batchTicksMax: Math.max(1, Math.floor(batchRows / devices.length)),
   });
-}
-
-/** Says once per episode that a ring overflowed, with a gap row for every device. */
-function noteDropEpisode(
-  ring: Ring,
-  lane: Lane,
-  devices: readonly Device[],
-  note: (event: GpuEvent) => void,
-  log: Log,
-): void {
-  const episode = ring.takeDropEpisode();
-  if (episode === undefined) return;
-  const text = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
-  log({
-    level: 'warn',
-    event: 'ring.dropped',
-    text,
-    data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows },
-  });
-  for (const { node, uuid } of devices) {
-    note({
-      tsUs: episode.firstUs,
-      endUs: episode.lastUs,
-      node,
-      gpu: uuid,
-      kind: 'drop',
-      subject: lane.name,
-      text,
-    });
-  }
 }

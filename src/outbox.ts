@@ -2,6 +2,7 @@ import type { JobRecord } from './core/job-fact.ts';
 import type { Log } from './core/log-entry.ts';
 import type { Interval } from './core/ownership.ts';
 import { OUTBOX_ROWS_MAX } from './core/limits.ts';
+import type { WaitingRows } from './store/outbox-file.ts';
 import type { CollectorStat, EventRow, InventoryRow, SmallTables } from './store/small-tables.ts';
 
 /**
@@ -18,6 +19,10 @@ export interface Outbox {
   flush(): Promise<boolean>;
   readonly waitingRows: number;
   readonly droppedRows: number;
+  /** What waits, by table, to be kept for the next life. */
+  snapshot(): WaitingRows;
+  /** Puts what a former life left before everything else. */
+  restore(rows: WaitingRows): void;
 }
 
 interface Queue<T extends object> {
@@ -38,6 +43,8 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
   const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
   const events = queue<EventRow>('gpu_events', (rows) => tables.writeEvents(rows));
   const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
+
+  const queues = [inventory, ownership, jobs, events, stats];
 
   function add<T extends object>(target: Queue<T>, rows: readonly T[]): void {
     target.waiting.push(...rows);
@@ -93,13 +100,15 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
       return taken.every(Boolean);
     },
     get waitingRows() {
-      return [inventory, ownership, jobs, events, stats].reduce(
-        (sum, queue) => sum + queue.waiting.length,
-        0,
-      );
+      return queues.reduce((sum, each) => sum + each.waiting.length, 0);
     },
     get droppedRows() {
       return droppedRows;
+    },
+    snapshot: () => Object.fromEntries(queues.map(({ name, waiting }) => [name, waiting])),
+    restore: (rows) => {
+      // The rows were written by this very code: `saveWaitingRows` guards them with a checksum.
+      for (const { name, waiting } of queues) (waiting as unknown[]).unshift(...(rows[name] ?? []));
     },
   };
 }

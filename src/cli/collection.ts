@@ -1,17 +1,25 @@
+import { join } from 'node:path';
 import type { Config } from '../../schemas/config.ts';
 import { residentJobs } from '../../jobs/resident.ts';
 import { scheduleJobs } from '../../jobs/schedule.ts';
 import { openCollector, type Collector } from '../collector.ts';
 import type { Device } from '../core/device.ts';
+import { OperatingError } from '../core/errors.ts';
 import type { JobInput } from '../core/job-fact.ts';
+import { SPOOL_AGE_MS_MAX, SPOOL_BYTES_MAX } from '../core/limits.ts';
 import type { Log } from '../core/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
+import type { LaneDisk } from '../delivery-place.ts';
+import type { LaneAccount } from '../lane-accounts.ts';
 import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../source/sampler-protocol.ts';
+import { openDeadLetters, type DeadLetters } from '../store/dead-letter.ts';
 import { openQuestDb, type QuestDb } from '../store/questdb-http.ts';
 import { applySchema } from '../store/schema-apply.ts';
+import { lockDirectory } from '../store/state-lock.ts';
+import { sourceSpecOf } from './source-spec.ts';
 
 /** A collector at work with its cron jobs, as `run` and `collect` drive it. */
 export interface Collection {
@@ -39,12 +47,14 @@ export async function startCollection(
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
+  let disk: CollectionDisk | undefined;
   try {
     const prepareStore = async (): Promise<void> => {
       await db.checkServer();
       await applySchema(db, config.lanes, config.retention);
     };
     if (isStoreNeeded) await prepareStore();
+    disk = openDisk(config, isStoreNeeded, log);
     const source = sourceSpecOf(config);
     const collector = await openCollector({
       lanes: config.lanes,
@@ -54,6 +64,7 @@ export async function startCollection(
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
+      ...disk?.options,
       log,
     });
     const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), log);
@@ -63,58 +74,76 @@ export async function startCollection(
       async close() {
         await schedule.stop();
         const isAllWritten = await shutDown(collector, log);
+        collector.close();
+        disk?.release();
         await db.close();
         return isAllWritten;
       },
     };
   } catch (thrown) {
+    disk?.release();
     await db.close();
     throw thrown;
   }
 }
 
+/** Flushes until the store has everything or the deadline is over; then what is left goes to the disk. */
 async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
+  const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
   await collector.stopSampling(SAMPLER_PATIENCE_MS);
   collector.noteStats();
-  for (;;) {
-    if (await collector.flush()) return true;
-    if (performance.now() > endMs) break;
+  let isAllWritten = await collector.flush();
+  while (!isAllWritten && performance.now() < endMs) {
     await new Promise((resolve) => setTimeout(resolve, 500));
+    isAllWritten = await collector.flush();
   }
-  const heldRows = collector.account().reduce((sum, lane) => sum + lane.heldRows, 0);
+  clearTimeout(giveUp);
+  if (isAllWritten) return true;
+  const sum = (amount: (lane: LaneAccount) => number): number =>
+    collector.account().reduce((total, lane) => total + amount(lane), 0);
+  const spooledRows = sum((lane) => lane.spooledRows);
+  const heldRows = sum((lane) => lane.heldRows);
+  const lost = heldRows === 0 ? '' : `; ${heldRows} could not be spooled`;
+  const text = `the store did not take everything: ${spooledRows} rows are spooled and will be sent by the next run${lost}`;
   log({
-    level: 'error',
+    level: heldRows === 0 ? 'warn' : 'error',
     event: 'shutdown.unsent',
-    text: `the store did not take ${heldRows} rows; they are lost`,
-    data: { heldRows },
+    text,
+    data: { spooledRows, heldRows },
   });
   return false;
 }
 
-function sourceSpecOf(config: Config): SourceSpec {
-  switch (config.source) {
-    case 'synthetic': {
-      const { nodes, gpus, seed, mig } = config.synthetic;
-      const nodeNames = nodes === 1 ? { nodeNames: [config.node] } : {};
-      return {
-        name: 'synthetic',
-        scenario: {
-          kind: 'steady',
-          seed,
-          nodes,
-          gpusPerNode: gpus,
-          mig,
-          startUs: Date.now() * 1000,
-          ...nodeNames,
-        },
-      };
-    }
-    case 'recording':
-      return { name: 'recording', file: config.recording.file ?? '' };
-    case 'dcgm':
-    case 'nvml':
-      return { name: config.source };
+interface CollectionDisk {
+  readonly options: { readonly disk: LaneDisk; readonly deadLetters: DeadLetters };
+  release(): void;
+}
+
+/**
+ * Claims the state directory. A short `collect` beside a resident `run` goes without it: its rows then wait in memory.
+ * @throws OperatingError `state.locked`, `state.disk` when the command is to live long
+ */
+function openDisk(config: Config, isShort: boolean, log: Log): CollectionDisk | undefined {
+  const directory = join(config.stateDir, 'delivery');
+  try {
+    const release = lockDirectory(directory);
+    const disk: LaneDisk = {
+      directory,
+      spoolBytesMax: SPOOL_BYTES_MAX,
+      spoolAgeMsMax: SPOOL_AGE_MS_MAX,
+      hasJournal: true,
+      nowMs: Date.now,
+    };
+    return {
+      options: { disk, deadLetters: openDeadLetters(join(config.stateDir, 'dead-letter'), log, Date.now) },
+      release,
+    };
+  } catch (thrown) {
+    if (!isShort || !(thrown instanceof OperatingError)) throw thrown;
+    const text = `${thrown.message}: rows that the store does not take are kept in memory only`;
+    log({ level: 'warn', event: thrown.code, text });
+    return undefined;
   }
 }
 

@@ -62,3 +62,9 @@ export const OUTBOX_ROWS_MAX = 20_000;
 
 /** Bytes of one request body. QuestDB takes 1 GiB; 16 MiB go out in well under a second and are cheap to send again. */
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Bytes of the spool of one lane: at 8 GPUs and one second some ten weeks, at 100 ms a week. */
+export const SPOOL_BYTES_MAX = 2 * 1024 ** 3;
+
+/** Milliseconds (14 days, the default retention of samples): older rows would be dropped by the store as well. */
+export const SPOOL_AGE_MS_MAX = 14 * 86_400_000;
