@@ -2,12 +2,15 @@
 import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { requireFreeSpace } from '../src/store/free-space.ts';
 import { findJava, parseJavaMajor } from '../src/store/java.ts';
 import { ensureJar, QUESTDB_JAR_SHA256, QUESTDB_VERSION, sha256Of } from '../src/store/questdb-jar.ts';
 import { startServer } from '../src/store/questdb-server.ts';
+
+// Maven takes 3 s where it has fetched before, and as long as the network needs where not.
+vi.setConfig({ testTimeout: 240_000 });
 
 const JAR_NAME = `questdb-${QUESTDB_VERSION}.jar`;
 let directory: string;

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 
 import type { QuestdbState } from '../schemas/questdb-state.ts';
 import { findJava, type Java } from '../src/store/java.ts';
@@ -16,6 +16,9 @@ import { startServer } from '../src/store/questdb-server.ts';
 import { readLiveState, runDirectory, writeState } from '../src/store/questdb-state.ts';
 import { kill9, startTestQuestdb, type TestQuestdb } from './helpers/questdb.ts';
 import { startProcess, waitUntilGone } from './helpers/run-process.ts';
+
+// A start takes 3 s on an idle machine, and ten times that on a busy one.
+vi.setConfig({ testTimeout: 240_000 });
 
 const PARENT = 'test/helpers/private-server-parent.ts';
 const cleanups: (() => Promise<void>)[] = [];
