@@ -26,6 +26,8 @@ export interface Config {
   /** Name of this node in every row. */
   readonly node: string;
   readonly source: SourceName;
+  /** Which devices of a node: `f`, `g[:list]`, `i[:list]`, `g…+i…`. */
+  readonly devices: string;
   /** `nodes` × `gpus` devices of the synthetic source; the same seed gives the same figures. */
   readonly synthetic: {
     readonly nodes: number;
@@ -34,7 +36,12 @@ export interface Config {
     readonly mig: boolean;
   };
   /** Path of libdcgm where it is not found by itself; `embedded`, `host:port` or `unix:///path`. */
-  readonly dcgm: { readonly library?: string; readonly engine: string };
+  readonly dcgm: {
+    readonly library?: string;
+    readonly engine: string;
+    /** How a host engine is read: by itself the cheaper way without loss. */
+    readonly route: (typeof DCGM_ROUTES)[number];
+  };
   readonly nvml: { readonly library?: string };
   readonly recording: { readonly file?: string };
   /** `clientConf` is a secret: it may hold a password or a token. */
@@ -55,6 +62,7 @@ export interface Config {
 export const DEFAULT_CLIENT_CONF = 'http::addr=127.0.0.1:9000;';
 
 export const SOURCES = ['dcgm', 'nvml', 'synthetic', 'recording'] as const satisfies readonly SourceName[];
+export const DCGM_ROUTES = ['auto', 'poll', 'pull'] as const;
 export const LOG_FORMATS = ['human', 'json'] as const;
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -65,6 +73,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const fileSchema = z.strictObject({
   node: nonEmptyText,
   source: z.enum(SOURCES).default('dcgm'),
+  devices: nonEmptyText.default('f'),
   synthetic: z
     .strictObject({
       nodes: z.int().min(1).max(SYNTHETIC_NODES_MAX).default(1),
@@ -74,7 +83,11 @@ const fileSchema = z.strictObject({
     })
     .prefault({}),
   dcgm: z
-    .strictObject({ library: nonEmptyText.optional(), engine: nonEmptyText.default('embedded') })
+    .strictObject({
+      library: nonEmptyText.optional(),
+      engine: nonEmptyText.default('embedded'),
+      route: z.enum(DCGM_ROUTES).default('auto'),
+    })
     .prefault({}),
   nvml: z.strictObject({ library: nonEmptyText.optional() }).prefault({}),
   recording: z.strictObject({ file: nonEmptyText.optional() }).prefault({}),
@@ -204,8 +217,9 @@ function configOf(file: z.infer<typeof fileSchema>, lanes: readonly Lane[]): Con
   return {
     node: file.node,
     source: file.source,
+    devices: file.devices,
     synthetic: file.synthetic,
-    dcgm: { engine: file.dcgm.engine, ...present({ library: file.dcgm.library }) },
+    dcgm: { engine: file.dcgm.engine, route: file.dcgm.route, ...present({ library: file.dcgm.library }) },
     nvml: present({ library: file.nvml.library }),
     recording: present({ file: file.recording.file }),
     questdb: {

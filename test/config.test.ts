@@ -47,7 +47,8 @@ describe('defaults', () => {
     expect(config).toMatchObject({
       source: 'dcgm',
       synthetic: { nodes: 1, gpus: 8, seed: 1, mig: false },
-      dcgm: { engine: 'embedded' },
+      devices: 'f',
+      dcgm: { engine: 'embedded', route: 'auto' },
       questdb: { clientConf: 'http::addr=127.0.0.1:9000;', requestTimeoutMs: 30_000 },
       flush: { intervalMs: 5_000, batchRows: 10_000 },
       jobs: {},

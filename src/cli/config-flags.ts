@@ -15,6 +15,25 @@ interface Flag {
 
 const CONFIG_FLAGS: readonly Flag[] = [
   { flags: '--source <name>', option: 'source', key: 'source', help: 'dcgm, nvml, synthetic or recording' },
+  {
+    flags: '-r, --remote-engine <address>',
+    option: 'remoteEngine',
+    key: 'dcgm.engine',
+    help: 'share a host engine: host[:port] or unix:///path (default: embedded)',
+  },
+  {
+    flags: '--devices <selector>',
+    option: 'devices',
+    key: 'devices',
+    help: 'f, g[:list], i[:list] or g:…+i:… (default: f, instances where there are any)',
+  },
+  { flags: '--dcgm-library <path>', option: 'dcgmLibrary', key: 'dcgm.library', help: 'where libdcgm is' },
+  {
+    flags: '--nvml-library <path>',
+    option: 'nvmlLibrary',
+    key: 'nvml.library',
+    help: 'where libnvidia-ml is',
+  },
   { flags: '--gpus <count>', option: 'gpus', key: 'synthetic.gpus', help: 'synthetic: GPUs of a node' },
   { flags: '--nodes <count>', option: 'nodes', key: 'synthetic.nodes', help: 'synthetic: nodes' },
   {

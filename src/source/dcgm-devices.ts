@@ -163,9 +163,20 @@ function instanceOf(instance: Instance, parent: DcgmDevice, identity: IdentityFi
       parentUuid: parent.device.uuid,
       gpuInstanceId: instance.gpuInstanceId,
       ...(compute === undefined ? {} : { computeInstanceId: compute.id }),
-      migProfile: `${instance.slices}g.${Math.round(memoryBytes / 1e9)}gb`,
+      migProfile: profileOf(own?.model, instance.slices, memoryBytes, parent.device.memoryBytes),
     },
   };
+}
+
+/**
+ * `3g.71gb`: what the driver's own name ends with, or reckoned as the driver does, from the eighths of the memory that
+ * the instance has.
+ */
+function profileOf(name: string | undefined, slices: number, bytes: number, parentBytes: number): string {
+  const told = / MIG (\S+)$/.exec(name ?? '')?.[1];
+  if (told !== undefined) return told;
+  const eighths = Math.round((8 * bytes) / parentBytes);
+  return `${slices}g.${Math.round((Math.ceil(parentBytes / 2 ** 30) * eighths) / 8)}gb`;
 }
 
 interface Attributes {

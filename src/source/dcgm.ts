@@ -31,6 +31,8 @@ export interface DcgmOptions {
   readonly flushIntervalMs?: number;
   /** Epoch µs of the newest sample of this node that is stored: what the engine kept since is fetched. */
   readonly resumeFromUs?: number;
+  /** A look only: nothing of ours stays in a host engine, and no collector's watches are touched. */
+  readonly isTransient?: boolean;
   /** Where requests for a pause of profiling lie. */
   readonly pauseDir?: string;
   /** Epoch µs now; given by tests that play a virtual clock. */
@@ -91,7 +93,7 @@ export function openDcgmSource(options: DcgmOptions): Source {
     keepS: Math.max(KEEP_AT_LEAST_S, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),
     resumeFromUs: options.resumeFromUs,
     // One name a machine: the watches of a collector that was restarted are found again, those of another are left alone.
-    groupName: `gpuledger-${hostname()}`.slice(0, 200),
+    groupName: `gpuledger-${hostname().slice(0, 100)}${options.isTransient === true ? `-${process.pid}` : ''}`,
   });
 }
 
@@ -106,7 +108,7 @@ function connectOrThrow(dcgm: Dcgm, address: EngineAddress, options: DcgmOptions
     dcgm,
     address,
     // The engine is to go on sampling while the collector is restarted.
-    isPersistent: true,
+    isPersistent: options.isTransient !== true,
     node: options.node,
     onEvent: (event) => {
       status = event.code ?? status;
@@ -150,4 +152,22 @@ export function listDevices(options: {
     dcgm.shutdown();
     dcgm.since.close();
   }
+}
+
+/** Connects to a host engine for a single call. @throws OperatingError when the engine is not there or refuses. */
+export function callEngineOnce(
+  engine: string,
+  library: string | undefined,
+  call: 'profPause' | 'profResume',
+): void {
+  const address = parseEngineAddress(engine);
+  const dcgm = loadDcgm(library);
+  const opened = dcgm.connect(address, { timeoutMs: 5_000, isPersistent: false });
+  if (opened.status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', opened.status, address.text);
+  const status = dcgm.call[call](opened.handle);
+  dcgm.disconnect(opened.handle);
+  dcgm.shutdown();
+  dcgm.since.close();
+  if (status !== dcgmStatus.OK)
+    throw dcgmError(call === 'profPause' ? 'dcgmProfPause' : 'dcgmProfResume', status, address.text);
 }

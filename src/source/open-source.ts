@@ -1,19 +1,24 @@
-import type { EventSink, Source } from '../core/source.ts';
-import { OperatingError } from '../core/errors.ts';
+import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
+import type { DcgmOptions } from './dcgm.ts';
+import type { NvmlOptions } from './nvml.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */
 export type SourceSpec =
   | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions }
-  | { readonly name: 'dcgm' }
-  | { readonly name: 'nvml' }
+  | ({ readonly name: 'dcgm' } & Omit<DcgmOptions, 'lanes' | 'onEvent'>)
+  | ({ readonly name: 'nvml' } & Omit<NvmlOptions, 'lanes' | 'onEvent'>)
   | { readonly name: 'recording'; readonly file: string };
 
 /**
  * Opens a source. Each is loaded only when asked for, so that a machine without NVIDIA's libraries never touches koffi.
  * @throws OperatingError when a library, an engine or a file is not there.
  */
-export async function openSource(spec: SourceSpec, onEvent: EventSink): Promise<Source> {
+export async function openSource(
+  spec: SourceSpec,
+  lanes: readonly SampledLane[],
+  onEvent: EventSink,
+): Promise<Source> {
   switch (spec.name) {
     case 'synthetic': {
       const { openSynthetic } = await import('./synthetic.ts');
@@ -24,12 +29,13 @@ export async function openSource(spec: SourceSpec, onEvent: EventSink): Promise<
       const { openRecording } = await import('./recording.ts');
       return openRecording(spec.file, onEvent);
     }
-    case 'dcgm':
-    case 'nvml':
-      throw new OperatingError(`source ${spec.name} is not part of this version`, {
-        code: 'source.absent',
-        exit: 'unavailable',
-        hints: ['without a GPU: --source synthetic'],
-      });
+    case 'dcgm': {
+      const { openDcgmSource } = await import('./dcgm.ts');
+      return openDcgmSource({ ...spec, lanes, onEvent });
+    }
+    case 'nvml': {
+      const { openNvmlSource } = await import('./nvml.ts');
+      return openNvmlSource({ ...spec, lanes, onEvent });
+    }
   }
 }

@@ -5,6 +5,7 @@ import { messageOf, OperatingError } from '../core/errors.ts';
 import { findField } from '../core/find-field.ts';
 import { Ring } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
+import { createRingJournal } from '../store/ring-journal.ts';
 import { openSource } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
 import type { LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
@@ -21,26 +22,64 @@ const tell = (news: SamplerNews): void => {
   port.postMessage(news);
 };
 
-function openLane(order: LaneOrder, index: number, source: Source): TickedLane {
+function sampledLane(order: LaneOrder, index: number): SampledLane {
   const fields = order.fieldIds.map((id) => {
     const field = findField(id);
     assert(field !== undefined, `field ${id} is not in the catalogue`);
     return field;
   });
-  const lane: SampledLane = { index, name: order.name, intervalMs: order.intervalMs, fields };
+  return { index, name: order.name, intervalMs: order.intervalMs, fields };
+}
+
+function openLane(order: LaneOrder, lane: SampledLane, source: Source): TickedLane {
   const ring = new Ring({
     capacityTicks: order.capacityTicks,
     deviceCount: source.devices.length,
-    columnCount: fields.length,
+    columnCount: lane.fields.length,
     intervalUs: order.intervalMs * 1000,
     energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
   });
+  if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, source);
   return { lane, ring, isContinuous: order.isContinuous };
+}
+
+/** Writes each tick of the ring into a file too. Sampling goes on when that fails. */
+function keepJournal(
+  { id, path, table }: NonNullable<LaneOrder['journal']>,
+  order: LaneOrder,
+  lane: SampledLane,
+  ring: Ring,
+  source: Source,
+): void {
+  const fail = (thrown: unknown): void => {
+    ring.beforeCommit = undefined;
+    tell({ type: 'journal_failed', lane: order.name, message: messageOf(thrown) });
+  };
+  try {
+    const journal = createRingJournal(path, {
+      journal: id,
+      table,
+      devices: source.devices.map(({ node, uuid }) => ({ node, uuid })),
+      columns: lane.fields.map(({ column }) => column),
+      hasEnergyRise: order.fieldIds.includes(ENERGY_FIELD_ID),
+      capacityTicks: order.capacityTicks,
+    });
+    ring.beforeCommit = (tick, base, sampledRows) => {
+      try {
+        journal.write(ring, tick, base, sampledRows);
+      } catch (thrown) {
+        fail(thrown);
+      }
+    };
+  } catch (thrown) {
+    fail(thrown);
+  }
 }
 
 async function main(): Promise<void> {
   const control = new SamplerControl(orders.control);
-  const source = await openSource(orders.source, (event) => {
+  const sampled = orders.lanes.map(sampledLane);
+  const source = await openSource(orders.source, sampled, (event) => {
     tell({ type: 'event', event });
   });
   try {
@@ -51,7 +90,7 @@ async function main(): Promise<void> {
         hints: ['see what there is: gpuledger devices', 'without a GPU: --source synthetic'],
       });
     }
-    const lanes = orders.lanes.map((order, index) => openLane(order, index, source));
+    const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, source));
     const rings = lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
     const description = source.describe?.() ?? source.name;
     tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });

@@ -548,6 +548,7 @@ static void valueInto(void *value, const Series *s, int at) {
   } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
   else if (s->field == 52) *(int64_t *)value = s->eid;
+  else if (s->field == 250) *(int64_t *)value = s->eg == GPU ? 143771 : 71424;
   else if (s->field == 112 && *KNOB("throttle")) *(int64_t *)value = *KNOB("throttle");
   else if (s->field == *KNOB("step_field")) *(int64_t *)value = *KNOB("step_value");
   else *(int64_t *)value = truthInt(s->field, number, ts);

@@ -1,0 +1,119 @@
+import type { Device } from '../core/device.ts';
+import type { Field } from '../core/field.ts';
+import {
+  formatMemory,
+  formatNumber,
+  formatRate,
+  formatRatio,
+  formatWatts,
+} from '../report/format-quantity.ts';
+import { sparkline } from '../report/sparkline.ts';
+import { tableText } from '../report/table-text.ts';
+
+export interface DmonRow {
+  readonly device: Device;
+  readonly tsUs: number;
+  /** In base units, one a field; NaN is no value. */
+  readonly values: readonly number[];
+}
+
+/** What to print for new rows. */
+export type DmonView = (rows: readonly DmonRow[]) => string;
+
+const REPEAT_HEADER_EVERY = 40;
+const HISTORY = 16;
+
+/** Lines for a pipe: a header with a `#`, then time, device and one number a field; the same width from line to line. */
+export function createPlainLines(
+  fields: readonly Field[],
+  devices: readonly Device[],
+  description: string,
+): DmonView {
+  const nameWidth = Math.max(...devices.map(({ uuid }) => uuid.length));
+  const widths = fields.map(({ column }) => Math.max(column.length, 10));
+  const header = `# ${'time'.padEnd(24)}  ${'device'.padEnd(nameWidth)}  ${fields.map(({ column }, k) => column.padStart(widths[k]!)).join('  ')}\n`;
+  let lines = 0;
+  return (rows) => {
+    let text = lines === 0 ? `# ${description}\n` : '';
+    for (const { device, tsUs, values } of rows) {
+      if (lines % REPEAT_HEADER_EVERY === 0) text += header;
+      lines += 1;
+      const cells = values.map((value, k) =>
+        (Number.isNaN(value) ? '-' : plainNumber(value)).padStart(widths[k]!),
+      );
+      text += `  ${new Date(tsUs / 1000).toISOString()}  ${device.uuid.padEnd(nameWidth)}  ${cells.join('  ')}\n`;
+    }
+    return text;
+  };
+}
+
+function plainNumber(value: number): string {
+  return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 10 ? 4 : 2);
+}
+
+/** A table that is drawn over itself: per device and field the newest value and how it went. */
+export function createLiveTable(
+  fields: readonly Field[],
+  devices: readonly Device[],
+  description: string,
+): DmonView {
+  const histories = new Map(devices.map(({ uuid }) => [uuid, fields.map((): (number | null)[] => [])]));
+  const newest = new Map<string, DmonRow>();
+  let drawnLines = 0;
+  return (rows) => {
+    for (const row of rows) {
+      newest.set(row.device.uuid, row);
+      for (const [k, history] of (histories.get(row.device.uuid) ?? []).entries()) {
+        history.push(Number.isNaN(row.values[k]!) ? null : row.values[k]!);
+        if (history.length > HISTORY) history.shift();
+      }
+    }
+    const tops = fields.map(({ unit }, k) => {
+      const known = [...histories.values()].flatMap((each) => each[k]!).filter((value) => value !== null);
+      return unit === 'ratio' ? 1 : Math.max(0, ...known);
+    });
+    const lines = tableText(
+      [
+        ['', ...fields.flatMap(({ column, unit }) => [column.replace(new RegExp(`_${unit}$`), ''), ''])],
+        ...devices.map((device) => [
+          deviceName(device),
+          ...fields.flatMap((field, k) => [
+            cellText(field, newest.get(device.uuid)?.values[k] ?? NaN),
+            sparkline(histories.get(device.uuid)![k]!, tops[k]!).padStart(HISTORY),
+          ]),
+        ]),
+      ],
+      ['left', ...fields.flatMap((): ['right', 'left'] => ['right', 'left'])],
+      '',
+    );
+    const time = new Date(Math.max(...[...newest.values()].map(({ tsUs }) => tsUs)) / 1000);
+    const text = [`${description} · ${time.toISOString().slice(11, 21)} UTC`, ...lines];
+    const up = drawnLines === 0 ? '' : `\u001b[${drawnLines}A\u001b[J`;
+    drawnLines = text.length;
+    return `${up}${text.join('\n')}\n`;
+  };
+}
+
+function deviceName({ index, migProfile, gpuInstanceId }: Device): string {
+  return gpuInstanceId === undefined ? `gpu ${index}` : `gpu ${index} ${migProfile ?? ''} #${gpuInstanceId}`;
+}
+
+function cellText({ unit }: Field, value: number): string {
+  if (Number.isNaN(value)) return '-';
+  switch (unit) {
+    case 'ratio':
+      return formatRatio(value);
+    case 'watts':
+      return formatWatts(value);
+    case 'bytes':
+      return formatMemory(value);
+    case 'bytes_per_second':
+      return formatRate(value);
+    case 'celsius':
+      return `${value.toFixed(0)} °C`;
+    case 'hertz':
+      return `${(value / 1e6).toFixed(0)} MHz`;
+    default:
+      return formatNumber(value, 6);
+  }
+}
