@@ -1,12 +1,6 @@
 import type { Lane } from '../core/lane.ts';
 import { quoteName } from '../../schemas/tables.ts';
-import type {
-  CapacityFigures,
-  CapacityGrouping,
-  CapacityKind,
-  CapacityRow,
-  CapacitySums,
-} from './capacity-figures.ts';
+import type { CapacityFigures, CapacityGrouping, CapacityKind, CapacityRow } from './capacity-figures.ts';
 import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './capacity-samples.ts';
 import {
   capacityWindow,
@@ -24,18 +18,6 @@ export interface CapacityQueryOptions {
   readonly fromUs: number;
   readonly toUs: number;
   readonly by: CapacityGrouping;
-}
-
-/** Sums that can be added up; undefined is "nothing known", which adds nothing. */
-interface Sums {
-  attributedUs: number;
-  idleUs: number | undefined;
-  smSum: number | undefined;
-  smKnownUs: number;
-  counterJoules: number | undefined;
-  counterUs: number;
-  powerSum: number | undefined;
-  powerUs: number;
 }
 
 interface Group {
@@ -179,67 +161,6 @@ function rowOf(groups: Map<string, Group>, kind: CapacityKind, name: string | un
   const group = groups.get(key) ?? { kind, name, sums: emptySums(), unownedUs: undefined };
   groups.set(key, group);
   return group;
-}
-
-function emptySums(): Sums {
-  return {
-    attributedUs: 0,
-    idleUs: undefined,
-    smSum: undefined,
-    smKnownUs: 0,
-    counterJoules: undefined,
-    counterUs: 0,
-    powerSum: undefined,
-    powerUs: 0,
-  };
-}
-
-function sumsOf(row: Cells, { gauges, hasEnergy }: LaneGauges, isPrimary: boolean): Sums {
-  const sums = emptySums();
-  if (isPrimary) sums.attributedUs = row.number('dt_us') ?? 0;
-  const keys = new Set(gauges.map(([key]) => key));
-  if (keys.has('smActive')) {
-    sums.smSum = row.number('sm_sum');
-    sums.smKnownUs = row.number('sm_us') ?? 0;
-    sums.idleUs = row.number('idle_us') ?? 0;
-  }
-  if (keys.has('power')) {
-    sums.powerSum = row.number('power_sum');
-    sums.powerUs = row.number('power_us') ?? 0;
-  }
-  if (hasEnergy) {
-    sums.counterJoules = row.number('counter_joules');
-    sums.counterUs = row.number('counter_us') ?? 0;
-  }
-  return sums;
-}
-
-function addSums(to: Sums, more: Sums, sign: 1 | -1): void {
-  const plus = (a: number | undefined, b: number | undefined): number | undefined =>
-    b === undefined ? a : (a ?? 0) + sign * b;
-  to.attributedUs += sign * more.attributedUs;
-  to.smKnownUs += sign * more.smKnownUs;
-  to.counterUs += sign * more.counterUs;
-  to.powerUs += sign * more.powerUs;
-  to.idleUs = plus(to.idleUs, more.idleUs);
-  to.smSum = plus(to.smSum, more.smSum);
-  to.counterJoules = plus(to.counterJoules, more.counterJoules);
-  to.powerSum = plus(to.powerSum, more.powerSum);
-}
-
-function capacitySums(sums: Sums): CapacitySums {
-  return {
-    attributedUs: sums.attributedUs,
-    ...(sums.idleUs === undefined ? {} : { idleUs: sums.idleUs }),
-    ...(sums.smSum === undefined || !(sums.smKnownUs > 0)
-      ? {}
-      : { smActiveMean: sums.smSum / sums.smKnownUs }),
-    smKnownUs: sums.smKnownUs,
-    ...(sums.counterJoules === undefined ? {} : { counterJoules: sums.counterJoules }),
-    counterUs: sums.counterUs,
-    ...(sums.powerSum === undefined ? {} : { powerJoules: sums.powerSum / 1e6 }),
-    powerUs: sums.powerUs,
-  };
 }
 
 interface FleetFigures extends Pick<
