@@ -1,6 +1,7 @@
 import type { Lane } from '../core/lane.ts';
 import { quoteName } from '../../schemas/tables.ts';
 import type { CapacityFigures, CapacityGrouping, CapacityKind, CapacityRow } from './capacity-figures.ts';
+import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './capacity-sums.ts';
 import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './capacity-samples.ts';
 import {
   capacityWindow,
