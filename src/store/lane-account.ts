@@ -71,7 +71,7 @@ export function openAccount(path: string): LaneAccountFile {
   let turn = found?.turn ?? 0;
   return {
     saved: found?.state ?? EMPTY,
-    damage: existed && found === undefined ? `${path} holds no sound account` : undefined,
+    damage: bytes.length > 0 && found === undefined ? `${path} holds no sound account` : undefined,
     save(next) {
       turn += 1;
       const text = JSON.stringify({ turn, state: next });
