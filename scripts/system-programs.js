@@ -97,8 +97,12 @@ function hasJar() {
 /** The same places, in the same order, as src/store/java.ts. */
 function hasJava() {
   const { GPULEDGER_JAVA: named, JAVA_HOME: home, PATH: path = '' } = process.env;
+  // Whoever names one wants that one; no installation would change it.
+  if (named) {
+    if (javaMajorOf(named) >= JAVA_MAJOR_MIN) return true;
+    throw new Failure(`GPULEDGER_JAVA=${named} is no Java ${JAVA_MAJOR_MIN} or newer`, 69);
+  }
   const candidates = [
-    ...(named ? [named] : []),
     ...(home ? [join(home, 'bin/java')] : []),
     ...path.split(delimiter).map((directory) => join(directory || '.', 'java')),
     ...(existsSync('/usr/lib/jvm') ? readdirSync('/usr/lib/jvm') : []).map((jvm) =>

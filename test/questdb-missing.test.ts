@@ -1,5 +1,5 @@
 /** What the server needs and may not find: each has one error that lists what was looked for and the ways out. */
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -74,17 +74,33 @@ test.each([
   expect(parseJavaMajor(output)).toBe(major);
 });
 
-test('a Java that is too old is passed over, and named when there is no other', async () => {
-  const java = join(directory, 'java');
+/** An executable that says it is Java 11, as bin/java of a home of its own. */
+async function writeOldJava(): Promise<string> {
+  await mkdir(join(directory, 'bin'));
+  const java = join(directory, 'bin/java');
   await writeFile(java, '#!/bin/sh\necho \'openjdk version "11.0.2" 2019-01-15\' >&2\n');
   await chmod(java, 0o755);
-  expect((await findJava(undefined, { ...process.env, GPULEDGER_JAVA: java })).major).toBeGreaterThanOrEqual(
-    17,
-  );
-  await expect(findJava(java)).rejects.toMatchObject({
+  return java;
+}
+
+test('a Java that is too old is passed over on the way to another', async () => {
+  await writeOldJava();
+  const env = { ...process.env, GPULEDGER_JAVA: undefined, JAVA_HOME: directory };
+  expect((await findJava(undefined, env)).major).toBeGreaterThanOrEqual(17);
+});
+
+test('a Java that was named and is too old is not replaced by another', async () => {
+  const java = await writeOldJava();
+  const refused = {
     code: 'java.not_found',
     exit: 'unavailable',
     hints: expect.arrayContaining([expect.stringContaining('version 11')]) as string[],
+  };
+  await expect(findJava(java)).rejects.toMatchObject({ ...refused, where: `looked for: --java ${java}` });
+  const env = { ...process.env, GPULEDGER_JAVA: java };
+  await expect(findJava(undefined, env)).rejects.toMatchObject({
+    ...refused,
+    where: `looked for: GPULEDGER_JAVA=${java}`,
   });
 });
 

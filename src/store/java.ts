@@ -28,8 +28,8 @@ interface Candidate {
 }
 
 function candidatesOf(env: NodeJS.ProcessEnv): Candidate[] {
+  if (env['GPULEDGER_JAVA']) return [{ path: env['GPULEDGER_JAVA'], origin: 'GPULEDGER_JAVA' }];
   const candidates: Candidate[] = [];
-  if (env['GPULEDGER_JAVA']) candidates.push({ path: env['GPULEDGER_JAVA'], origin: 'GPULEDGER_JAVA' });
   if (env['JAVA_HOME']) candidates.push({ path: join(env['JAVA_HOME'], 'bin/java'), origin: 'JAVA_HOME' });
   for (const directory of (env['PATH'] ?? '').split(delimiter)) {
     if (directory !== '') candidates.push({ path: join(directory, 'java'), origin: 'PATH' });
@@ -59,16 +59,22 @@ async function probe(path: string): Promise<number | string> {
   return await new Promise((resolve) => {
     execFile(path, ['-version'], { timeout: VERSION_TIMEOUT_MS }, (error, stdout, stderr) => {
       const major = parseJavaMajor(stderr + stdout);
-      if (error)
-        resolve((error as NodeJS.ErrnoException).code === 'ENOENT' ? 'not there' : 'could not be run');
+      if (error) resolve(error.code === 'ENOENT' ? 'not there' : 'could not be run');
       else resolve(major ?? 'did not say its version');
     });
   });
 }
 
+/** Where was looked, in words. */
+function placesOf(javaPath: string | undefined, env: NodeJS.ProcessEnv): string {
+  if (javaPath !== undefined) return `--java ${javaPath}`;
+  if (env['GPULEDGER_JAVA']) return `GPULEDGER_JAVA=${env['GPULEDGER_JAVA']}`;
+  return `GPULEDGER_JAVA (not set), JAVA_HOME${env['JAVA_HOME'] ? '' : ' (not set)'}, PATH, ${JVM_DIRECTORY}`;
+}
+
 /**
- * The first Java that is new enough. `javaPath` (a flag) is tried alone; else GPULEDGER_JAVA, JAVA_HOME, PATH and
- * /usr/lib/jvm, in this order.
+ * The first Java that is new enough. `javaPath` (a flag) is tried alone, and so is GPULEDGER_JAVA: whoever names one
+ * wants that one. Else JAVA_HOME, PATH and /usr/lib/jvm, in this order.
  * @throws OperatingError `java.not_found` that lists what was tried.
  */
 export async function findJava(javaPath?: string, env: NodeJS.ProcessEnv = process.env): Promise<Java> {
@@ -89,7 +95,7 @@ export async function findJava(javaPath?: string, env: NodeJS.ProcessEnv = proce
   throw new OperatingError(`no Java ${JAVA_MAJOR_MIN} or newer, which the QuestDB server needs`, {
     code: 'java.not_found',
     exit: 'unavailable',
-    where: `looked for: ${javaPath === undefined ? `GPULEDGER_JAVA${env['GPULEDGER_JAVA'] ? '' : ' (not set)'}, JAVA_HOME${env['JAVA_HOME'] ? '' : ' (not set)'}, PATH, ${JVM_DIRECTORY}` : `--java ${javaPath}`}`,
+    where: `looked for: ${placesOf(javaPath, env)}`,
     hints: [
       ...tried.map((line) => `tried ${line}`),
       'Debian/Ubuntu: apt install openjdk-17-jre-headless',
