@@ -3,6 +3,7 @@
  * against what Slurm's own log and the jobs themselves say. Needs root and Debian's Slurm packages (installed by the
  * testbed where they are missing). `npm run test:slurm`.
  */
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tmpdir, uptime } from 'node:os';
@@ -51,7 +52,12 @@ async function oneRun(
     const verdict = compare(samples, stays);
     say(`\n${name}: ${jobs} jobs, ${stays.length} stays of a job on a node, ${elapsed(startMs)}`);
     report(verdict, stays, intervals, devices);
-    for (const entry of log) if (entry.level !== 'info') say(`  ${entry.level}: ${entry.text}`);
+    tellRecords(verdict, cluster.journalDir);
+    const late = log.filter((entry) => entry.event === 'lane.late').length;
+    if (late > 0) say(`  ${late} times a tick was late: this machine was short of CPU`);
+    for (const entry of log) {
+      if (entry.level !== 'info' && entry.event !== 'lane.late') say(`  ${entry.level}: ${entry.text}`);
+    }
     return { verdict, stays, intervals };
   } finally {
     await cluster.stop();
@@ -111,6 +117,7 @@ async function collectWhile(
   await collector.stopSampling(2_000);
   await flushing;
   if (!(await collector.flush())) throw new Error('the last flush was not acknowledged');
+  collector.close();
   return { devices: collector.devices, jobs, log };
 }
 
@@ -181,6 +188,16 @@ function report(
     for (const line of lines.slice(0, 10)) say(`  ! ${line}`);
   }
   for (const line of marginsOf(stays, intervals, devices)) say(`  ${line}`);
+}
+
+/** A job whose prolog left no record ran into the hook's time limit, or slurmd never ran the hook. */
+function tellRecords(verdict: Verdict, journalDir: string): void {
+  const names = readdirSync(journalDir);
+  const jobs = new Set(verdict.innerWrong.map((line) => /runs (\d+)/.exec(line)?.[1]));
+  for (const job of jobs) {
+    const own = names.filter((name) => name.startsWith(`${job}.`) || name.startsWith(`.${job}.`));
+    say(`  records of job ${job}: ${own.join(' ')}`);
+  }
 }
 
 function elapsed(startMs: number): string {

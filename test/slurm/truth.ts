@@ -33,8 +33,10 @@ export function readTruth(controllerLog: string, truthDir: string): TrueStay[] {
       /^\[([^\]]+)\] sched: (?:Allocate|_slurm_rpc_allocate_resources) JobId=(\S+) NodeList=(\S+)/.exec(
         line,
       ) ?? /^\[([^\]]+)\] sched\/backfill: _start_job: Started JobId=(\S+) in \S+ on (\S+)/.exec(line);
-    if (given !== null)
+    // A job that has to wait is announced without nodes.
+    if (given !== null && given[3] !== '(null)') {
       push(allocations, jobIdOf(given[2]!), { us: timeOf(given[1]!), nodes: expandHostlist(given[3]!) });
+    }
     const done = /^\[([^\]]+)\] debug2: _slurm_rpc_epilog_complete: JobId=(\S+) Node=(\S+)/.exec(line);
     if (done !== null) push(completions, `${jobIdOf(done[2]!)} ${done[3]!}`, timeOf(done[1]!));
   }
