@@ -179,6 +179,8 @@ export function stateOfCode(code: number): SampleState {
       return sampleState.notPermitted;
     case nvmlReturn.NOT_FOUND:
       return sampleState.notFound;
+    case nvmlReturn.NOT_READY:
+      return sampleState.missing;
     default:
       return NEEDS_REINIT.has(code) ? sampleState.missing : sampleState.blank;
   }

@@ -91,7 +91,8 @@ export function createGpmReader(nvml: Nvml, fields: readonly Field[], intervalUs
       const older = newestOldEnough(slots, beganUs, MAX_WINDOW_INTERVALS * intervalUs + MIN_WINDOW_US);
       newest.takenUs = nowUs();
       turn += 1;
-      if (older === undefined) failAll(nvmlReturn.NO_DATA, onReading);
+      // Not a blank of the device: there is no pair yet.
+      if (older === undefined) failAll(nvmlReturn.NOT_READY, onReading);
       else metrics(older.sample, newest.sample, onReading);
     },
     reseed() {

@@ -1,5 +1,17 @@
 /* A libnvidia-ml that plays a scripted node: MIG, GPM by pairs of samples, field values with their own codes and types,
- * buffered samples, events. The knobs are listed in test/fakes/README.md. */
+ * buffered samples, events.
+ *
+ * Knobs (fakeSet, or GPULEDGER_FAKE="gpus=2,mig=1"); a GPU is named by its index + 1, so that 0 is none:
+ *   gpus, architecture, mig (mask of GPUs that are cut), instances (of each), split_gi (GPU instance 1 has two compute
+ *   instances), generation (part of the instances' UUIDs), gpm (1 where the GPUs have it), gpm_version_refused
+ *   lost_gpu, forbidden_gpu, slow_gpu + slow_us (each call moves the virtual clock on), lose_handles (a driver reload),
+ *   fail_all and init_fails (nvmlReturn_t), gpm_forbidden, no_events
+ *   unsupported_field, forbidden_field, untouched_field, r545, wide_field + wide_value, unsupported_metric, nan_metric,
+ *   infinite_metric, pstate, throttle, ecc
+ *   xid (GPU * 1000 + number): queues an event; event_type and event_gi make it another, or one of an instance
+ * Counts: calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, gpm_takes, gpm_samples, event_sets, inits, starts
+ *
+ * With FAKE_OLD_DRIVER it exports what drivers before R535 did. */
 #include "nvml-abi.h"
 #include "world.h"
 #include <math.h>
@@ -12,14 +24,15 @@ enum { MAX_GPUS = 32, MAX_SLOTS = 8, MAX_EVENTS = 256 };
 #define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
 
 /* A handle is the address of one of these; after a loss of all handles `life` tells old from new. */
-typedef struct { int gpu, slot; int64_t life; } Handle;
-typedef struct { Handle *of; int gi; int64_t atUs; } Sample;
+typedef struct { int gpu, slot, ci; int64_t life; } Handle;
+typedef struct { Handle *of; int gi; int64_t atUs, generation; } Sample;
 
 static Handle gpus[MAX_GPUS], migs[MAX_GPUS][MAX_SLOTS];
 static int initCount;
 static int64_t life = 1;
-static struct { int64_t gpu, code, type; } queue[MAX_EVENTS];
+static struct { int64_t gpu, code, type, gi; } queue[MAX_EVENTS];
 static int queued, taken;
+static int64_t initLife = 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void defaults(void) { set("gpus", 8); set("gpm", 1); set("architecture", 9); readEnvironment(); }
@@ -28,7 +41,8 @@ __attribute__((constructor)) static void start(void) { defaults(); }
 void fakeSet(const char *name, int64_t value) {
   if (strcmp(name, "xid") == 0) { /* gpu * 1000 + code */
     pthread_mutex_lock(&lock);
-    queue[queued % MAX_EVENTS].gpu = value / 1000; queue[queued % MAX_EVENTS].code = value % 1000; queue[queued % MAX_EVENTS].type = 8;
+    queue[queued % MAX_EVENTS].gpu = value / 1000; queue[queued % MAX_EVENTS].code = value % 1000; queue[queued % MAX_EVENTS].type = get("event_type") ? get("event_type") : 8;
+    queue[queued % MAX_EVENTS].gi = get("event_gi");
     queued += 1;
     pthread_mutex_unlock(&lock);
   }
@@ -38,15 +52,16 @@ void fakeSet(const char *name, int64_t value) {
 int64_t fakeGet(const char *name) { return strcmp(name, "inits") == 0 ? initCount : get(name); }
 void fakeReset(void) {
   for (int i = 0; i < knobCount; i += 1) knobs[i].value = 0;
-  initCount = 0; queued = taken = 0;
+  initCount = 0; queued = taken = 0; initLife = life;
   defaults();
 }
 
-static int64_t initLife = 1;
 static int check(const Handle *h) {
   *KNOB("calls") += 1;
   burnUs(*KNOB("burn_us"));
+  if (h->gpu == *KNOB("slow_gpu") - 1) *KNOB("clock_us") += *KNOB("slow_us");
   if (initCount == 0) return UNINITIALIZED;
+  if (*KNOB("fail_all")) return (int)*KNOB("fail_all");
   if (initLife != life || h->life != life) return GPU_IS_LOST;
   if (h->gpu == *KNOB("lost_gpu") - 1) return GPU_IS_LOST;
   return OK;
@@ -60,7 +75,8 @@ static int entityNumber(const Handle *h) { return h->slot < 0 ? h->gpu : 100 + h
 
 int nvmlInit_v2(void) {
   if (get("init_fails")) return (int)get("init_fails");
-  initCount += 1; initLife = life;
+  if (initCount == 0) { initLife = life; *KNOB("starts") += 1; } /* it counts its users: only the first one starts it */
+  initCount += 1;
   return OK;
 }
 int nvmlShutdown(void) { if (initCount > 0) initCount -= 1; return OK; }
@@ -73,15 +89,15 @@ int nvmlDeviceGetHandleByIndex_v2(uint32_t index, Handle **out) {
   if (index >= (uint32_t)get("gpus")) return INVALID_ARGUMENT;
   if ((int)index == get("forbidden_gpu") - 1) return NO_PERMISSION;
   if ((int)index == get("lost_gpu") - 1) return GPU_IS_LOST;
-  gpus[index] = (Handle){ (int)index, -1, life };
+  gpus[index] = (Handle){ (int)index, -1, 0, initLife };
   *out = &gpus[index];
   return OK;
 }
-int nvmlDeviceGetName(Handle *h, char *out, uint32_t n) { CHECK(h); snprintf(out, n, h->slot < 0 ? "NVIDIA H200" : "NVIDIA H200 MIG 3g.71gb"); return OK; }
+int nvmlDeviceGetName(Handle *h, char *out, uint32_t n) { CHECK(h); snprintf(out, n, h->slot < 0 ? "NVIDIA H200" : get("split_gi") && h->slot == 0 ? "NVIDIA H200 MIG 1c.3g.71gb" : "NVIDIA H200 MIG 3g.71gb"); return OK; }
 int nvmlDeviceGetUUID(Handle *h, char *out, uint32_t n) {
   CHECK(h);
   if (h->slot < 0) snprintf(out, n, "GPU-0000000%d-fade-4000-8000-00000000000%d", h->gpu, h->gpu);
-  else snprintf(out, n, "MIG-%08d-fade-4000-8000-000000000000", h->gpu * 8 + h->slot);
+  else snprintf(out, n, "MIG-%08d-fade-4000-80%02d-%012d", h->gpu * 8 + h->slot, h->ci, (int)get("generation"));
   return OK;
 }
 int nvmlDeviceGetPciInfo_v3(Handle *h, nvmlPciInfo_t *out) {
@@ -98,14 +114,15 @@ int nvmlDeviceGetMigMode(Handle *h, uint32_t *now, uint32_t *pending) { CHECK(h)
 int nvmlDeviceGetMaxMigDeviceCount(Handle *h, uint32_t *out) { CHECK(h); *out = 7; return OK; }
 int nvmlDeviceGetMigDeviceHandleByIndex(Handle *h, uint32_t index, Handle **out) {
   CHECK(h);
-  if (!isMigOn(h->gpu) || index >= (uint32_t)slots() + 1 || index == 0) return NOT_FOUND; /* holes are normal: here slot 0 */
-  int slot = (int)index - 1;
-  migs[h->gpu][slot] = (Handle){ h->gpu, slot, life };
-  *out = &migs[h->gpu][slot];
+  int isSecond = get("split_gi") && index == (uint32_t)slots() + 1;
+  if (!isMigOn(h->gpu) || index == 0 || (index > (uint32_t)slots() && !isSecond)) return NOT_FOUND; /* holes are normal: here slot 0 */
+  int at = (int)index - 1;
+  migs[h->gpu][at] = (Handle){ h->gpu, isSecond ? 0 : at, isSecond, initLife };
+  *out = &migs[h->gpu][at];
   return OK;
 }
 int nvmlDeviceGetGpuInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = (uint32_t)h->slot + 1; return OK; }
-int nvmlDeviceGetComputeInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = 0; return OK; }
+int nvmlDeviceGetComputeInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = (uint32_t)h->ci; return OK; }
 int nvmlDeviceGetAttributes_v2(Handle *h, nvmlDeviceAttributes_t *out) {
   CHECK(h);
   if (h->slot < 0) return NOT_SUPPORTED;
@@ -116,6 +133,7 @@ int nvmlDeviceGetAttributes_v2(Handle *h, nvmlDeviceAttributes_t *out) {
 
 /* ── getters ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 #define INTEGER(field) ((uint32_t)truthInt(field, entityNumber(h), nowUs()))
+#ifndef FAKE_OLD_DRIVER
 int nvmlDeviceGetMemoryInfo_v2(Handle *h, nvmlMemory_v2_t *out) {
   CHECK(h);
   if (out->version != nvmlMemory_v2_t_VERSION) return VERSION_MISMATCH;
@@ -123,21 +141,54 @@ int nvmlDeviceGetMemoryInfo_v2(Handle *h, nvmlMemory_v2_t *out) {
   out->used = (uint64_t)INTEGER(252) << 20; out->free = out->total - out->reserved - out->used;
   return OK;
 }
-int nvmlDeviceGetUtilizationRates(Handle *h, nvmlUtilization_t *out) { CHECK(h); NOT_MIG(h); out->gpu = INTEGER(203) % 101; out->memory = INTEGER(204) % 101; return OK; }
-int nvmlDeviceGetEncoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(206) % 101; *period = 166666; return OK; }
-int nvmlDeviceGetDecoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(207) % 101; *period = 166666; return OK; }
-int nvmlDeviceGetClockInfo(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = INTEGER(type == 2 ? 101 : type == 3 ? 102 : 100); return OK; }
-int nvmlDeviceGetPerformanceState(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 0; return OK; }
-int nvmlDeviceGetCurrentClocksEventReasons(Handle *h, uint64_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint64_t)get("throttle"); return OK; }
+int nvmlDeviceGetMarginTemperature(Handle *h, nvmlMarginTemperature_v1_t *out) {
+  CHECK(h); NOT_INSTANCE(h);
+  if (out->version != nvmlMarginTemperature_v1_t_VERSION) return VERSION_MISMATCH;
+  out->marginTemperature = -2; /* past the slowdown */
+  return OK;
+}
 int nvmlDeviceGetTemperatureV(Handle *h, nvmlTemperature_v1_t *out) {
   CHECK(h); NOT_INSTANCE(h);
   if (out->version != nvmlTemperature_v1_t_VERSION) return VERSION_MISMATCH;
   out->temperature = (int32_t)INTEGER(150) % 90 - 5; /* signed */
   return OK;
 }
-int nvmlDeviceGetPowerUsage(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 500000u + 1000u * (uint32_t)h->gpu; return OK; }
+int nvmlDeviceGetCurrentClocksEventReasons(Handle *h, uint64_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint64_t)get("throttle"); return OK; }
+#else
+int nvmlDeviceGetMemoryInfo(Handle *h, nvmlMemory_t *out) {
+  CHECK(h);
+  out->total = 143771ull << 20; out->used = ((uint64_t)INTEGER(252) << 20) + (600ull << 20); out->free = out->total - out->used;
+  return OK;
+}
+int nvmlDeviceGetTemperature(Handle *h, uint32_t sensor, uint32_t *out) { CHECK(h); if (sensor != 0) return INVALID_ARGUMENT; *out = INTEGER(150) % 90; return OK; }
+int nvmlDeviceGetCurrentClocksThrottleReasons(Handle *h, uint64_t *out) { CHECK(h); *out = (uint64_t)get("throttle"); return OK; }
+#endif
+int nvmlDeviceGetUtilizationRates(Handle *h, nvmlUtilization_t *out) { CHECK(h); NOT_MIG(h); out->gpu = INTEGER(203) % 101; out->memory = INTEGER(204) % 101; return OK; }
+int nvmlDeviceGetEncoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(206) % 101; *period = 166666; return OK; }
+int nvmlDeviceGetDecoderUtilization(Handle *h, uint32_t *util, uint32_t *period) { CHECK(h); NOT_MIG(h); *util = INTEGER(207) % 101; *period = 166666; return OK; }
+int nvmlDeviceGetClockInfo(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = INTEGER(type == 2 ? 101 : type == 3 ? 102 : 100); return OK; }
+int nvmlDeviceGetMaxClockInfo(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = type == 2 ? 3201 : 1980; return OK; }
+int nvmlDeviceGetApplicationsClock(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = type == 2 ? 3200 : 1830; return OK; }
+int nvmlDeviceGetPerformanceState(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)get("pstate"); return OK; }
+int nvmlDeviceGetTemperatureThreshold(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); if (type > 3) return INVALID_ARGUMENT; *out = 95 - 5 * type; return OK; }
+int nvmlDeviceGetIndex(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)h->gpu; return OK; }
+int nvmlDeviceGetFanSpeed(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 42; return OK; }
+int nvmlDeviceGetComputeMode(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 3; return OK; }
+int nvmlDeviceGetPersistenceMode(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 1; return OK; }
+int nvmlDeviceGetMaxPcieLinkGeneration(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 6; return OK; }
+int nvmlDeviceGetMaxPcieLinkWidth(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 32; return OK; }
+int nvmlDeviceGetPowerManagementDefaultLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 690000; return OK; }
+int nvmlDeviceGetPowerManagementLimitConstraints(Handle *h, uint32_t *least, uint32_t *most) { CHECK(h); NOT_INSTANCE(h); *least = 200000; *most = 710000; return OK; }
+int nvmlDeviceGetBAR1MemoryInfo(Handle *h, nvmlBAR1Memory_t *out) { CHECK(h); *out = (nvmlBAR1Memory_t){ 262144ull << 20, 262140ull << 20, 4ull << 20 }; return OK; }
+int nvmlDeviceGetMemoryErrorCounter(Handle *h, uint32_t error, uint32_t counter, uint32_t place, uint64_t *out) {
+  CHECK(h); NOT_INSTANCE(h);
+  if (error > 1 || counter > 1 || place > 7) return INVALID_ARGUMENT;
+  *out = 0x100000000ull + error * 100 + counter * 10 + place; /* more than 32 bits */
+  return OK;
+}
+int nvmlDeviceGetPowerUsage(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)(truthDouble(155, h->gpu, nowUs()) * 1000); return OK; }
 int nvmlDeviceGetEnforcedPowerLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 700000; return OK; }
-int nvmlDeviceGetPowerManagementLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 700000; return OK; }
+int nvmlDeviceGetPowerManagementLimit(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 650000; return OK; }
 int nvmlDeviceGetPcieReplayCounter(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 3; return OK; }
 int nvmlDeviceGetCurrPcieLinkGeneration(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 5; return OK; }
 int nvmlDeviceGetCurrPcieLinkWidth(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 16; return OK; }
@@ -148,15 +199,18 @@ int nvmlDeviceGetFieldValues(Handle *h, int32_t n, nvmlFieldValue_t *values) {
   *KNOB("field_calls") += 1;
   for (int32_t i = 0; i < n; i += 1) {
     nvmlFieldValue_t *v = &values[i];
+    if ((int64_t)v->fieldId == *KNOB("untouched_field")) continue;
     v->timestamp = nowUs(); v->latencyUsec = 3; v->nvmlReturn = OK; v->valueType = ULL; v->value.ullVal = 0;
     if (h->slot >= 0 || (int64_t)v->fieldId == *KNOB("unsupported_field")) { v->nvmlReturn = NOT_SUPPORTED; continue; }
     if ((int64_t)v->fieldId == *KNOB("forbidden_field")) { v->nvmlReturn = NO_PERMISSION; continue; }
+    if ((int64_t)v->fieldId == *KNOB("wide_field")) { v->valueType = (uint32_t)*KNOB("wide_type"); v->value.ullVal = (uint64_t)*KNOB("wide_value"); continue; }
     switch (v->fieldId) {
       case 83: v->value.ullVal = (uint64_t)truthInt(156, h->gpu, nowUs()); break;
       case 185: case 186: v->valueType = UINT; v->value.uiVal = 500000u + 1000u * (uint32_t)h->gpu; break;
       case 82: v->valueType = *KNOB("r545") ? DOUBLE : UINT; v->value.uiVal = 60; break; /* R545 says double, the number is an integer */
       case 3: v->value.ullVal = (uint64_t)*KNOB("ecc"); break;
       case 144: v->valueType = INT; v->value.siVal = 0; break;
+      case 201: v->value.ullVal = v->scopeId; break; /* of all links when the scope says so */
       default: v->value.ullVal = v->fieldId;
     }
   }
@@ -185,10 +239,11 @@ int nvmlDeviceGetSamples(Handle *h, uint32_t type, uint64_t lastSeen, uint32_t *
   return n == 0 ? NOT_FOUND : OK;
 }
 
+#ifndef FAKE_OLD_DRIVER
 /* ── GPM ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 int nvmlGpmQueryDeviceSupport(Handle *h, nvmlGpmSupport_t *out) {
   CHECK(h);
-  if (out->version != 1) return VERSION_MISMATCH;
+  if (out->version != 1 || get("gpm_version_refused")) return VERSION_MISMATCH;
   out->isSupportedDevice = (uint32_t)get("gpm");
   return OK;
 }
@@ -197,8 +252,9 @@ int nvmlGpmSampleFree(Sample *s) { *KNOB("gpm_samples") -= 1; free(s); return OK
 static int take(Handle *h, int gi, Sample *s) {
   CHECK(h);
   if (get("gpm_forbidden")) return NO_PERMISSION;
+  *KNOB("gpm_takes") += 1;
   burnUs(*KNOB("burn_gpm_us"));
-  *s = (Sample){ h, gi, nowUs() };
+  *s = (Sample){ h, gi, nowUs(), get("generation") };
   return OK;
 }
 int nvmlGpmSampleGet(Handle *h, Sample *s) { return take(h, -1, s); }
@@ -208,6 +264,7 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
   burnUs(*KNOB("burn_gpm_us"));
   if (g->version != 1) return VERSION_MISMATCH;
   const Sample *from = g->sample1, *to = g->sample2;
+  if (from->generation != to->generation) { *KNOB("mixed_pairs") += 1; } /* the real one would compute something */
   if (from->of != to->of || from->gi != to->gi) return INVALID_ARGUMENT;
   int64_t windowUs = to->atUs - from->atUs;
   int number = to->gi < 0 ? entityNumber(to->of) : 100 + to->of->gpu * 8 + to->gi - 1;
@@ -225,6 +282,7 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
   return OK;
 }
 
+#endif
 /* ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 int nvmlEventSetCreate(void **set_) { *set_ = malloc(8); *KNOB("event_sets") += 1; return OK; }
 int nvmlEventSetFree(void *set_) { free(set_); *KNOB("event_sets") -= 1; return OK; }
@@ -239,13 +297,14 @@ int nvmlDeviceGetSupportedEventTypes(Handle *h, uint64_t *out) { CHECK(h); *out 
 int nvmlEventSetWait_v2(void *set_, nvmlEventData_t *data, uint32_t ms) {
   (void)set_;
   for (uint32_t waited = 0;; waited += 5) {
+    if (initLife != life) { sleepMs(5); return GPU_IS_LOST; }
     pthread_mutex_lock(&lock);
     if (taken < queued) {
       int at = taken++ % MAX_EVENTS;
       pthread_mutex_unlock(&lock);
       memset(data, 0, sizeof *data);
       data->device = &gpus[queue[at].gpu]; data->eventType = (uint64_t)queue[at].type; data->eventData = (uint64_t)queue[at].code;
-      data->gpuInstanceId = data->computeInstanceId = 0xffffffffu;
+      data->gpuInstanceId = queue[at].gi ? (uint32_t)queue[at].gi : 0xffffffffu; data->computeInstanceId = 0xffffffffu;
       return OK;
     }
     pthread_mutex_unlock(&lock);

@@ -1,22 +1,30 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import koffi from 'koffi';
 
 const sources = new URL('../fakes/', import.meta.url);
 const build = new URL('../../build/fakes/', import.meta.url);
 
-export type FakeName = 'dcgm' | 'nvml';
+/** `nvml-old` is the libnvidia-ml of a driver before R535, which lacks the newer symbols. */
+export type FakeName = 'dcgm' | 'nvml' | 'nvml-old';
 
-const OUTPUT: Readonly<Record<FakeName, string>> = { dcgm: 'libdcgm.so.4', nvml: 'libnvidia-ml.so.1' };
+const OUTPUT: Readonly<Record<FakeName, string>> = {
+  dcgm: 'libdcgm.so.4',
+  nvml: 'libnvidia-ml.so.1',
+  'nvml-old': 'old/libnvidia-ml.so.1',
+};
 const HEADERS: Readonly<Record<FakeName, readonly string[]>> = {
   dcgm: ['world.h', 'dcgm-abi.h', 'layout-asserts.h'],
   nvml: ['world.h', 'nvml-abi.h', 'layout-asserts.h'],
+  'nvml-old': ['world.h', 'nvml-abi.h', 'layout-asserts.h'],
 };
 
 /** Compiles a fake with the system's compiler unless it is newer than its sources. @returns the path of the library. */
 export function buildFake(name: FakeName): string {
-  const source = fileURLToPath(new URL(`fake-${name}.c`, sources));
+  const isOld = name === 'nvml-old';
+  const source = fileURLToPath(new URL(`fake-${isOld ? 'nvml' : name}.c`, sources));
   const output = fileURLToPath(new URL(OUTPUT[name], build));
   const newest = Math.max(
     ...[source, ...HEADERS[name].map((header) => fileURLToPath(new URL(header, sources)))].map(
@@ -24,12 +32,24 @@ export function buildFake(name: FakeName): string {
     ),
   );
   if (existsSync(output) && statSync(output).mtimeMs > newest) return output;
-  mkdirSync(build, { recursive: true });
+  mkdirSync(dirname(output), { recursive: true });
   // Two test processes may come here at once: each builds its own, and the last rename wins.
   const mine = `${output}.${process.pid}`;
   execFileSync(
     'cc',
-    ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-o', mine, source, '-lpthread'],
+    [
+      '-O2',
+      '-Wall',
+      '-Wextra',
+      '-Werror',
+      '-shared',
+      '-fPIC',
+      ...(isOld ? ['-DFAKE_OLD_DRIVER'] : []),
+      '-o',
+      mine,
+      source,
+      '-lpthread',
+    ],
     {
       stdio: ['ignore', 'inherit', 'inherit'],
     },
