@@ -17,6 +17,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   run: { summary: 'collect on this node until told to stop', load: () => import('./run.ts') },
   collect: { summary: 'collect for a while, flush, exit', load: () => import('./collect.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./report.ts') },
+  job: {
+    summary: 'tell that a job begins or ends on this node',
+    load: () => import('./job.ts'),
+  },
+  jobs: { summary: 'bring jobs from a journal or from Slurm', load: () => import('./jobs.ts') },
   devices: { summary: 'list the GPUs and MIG instances of this node', load: () => import('./devices.ts') },
   dmon: { summary: 'watch the devices live', load: () => import('./dmon.ts') },
   profiling: { summary: 'pause and resume the profiling counters', load: () => import('./profiling.ts') },
