@@ -2,10 +2,11 @@ import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
 import type { DcgmOptions } from './dcgm.ts';
 import type { NvmlOptions } from './nvml.ts';
+import type { WitnessSpec } from './witness.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */
 export type SourceSpec =
-  | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions }
+  | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions; readonly witness?: WitnessSpec }
   | ({ readonly name: 'dcgm' } & Omit<DcgmOptions, 'lanes' | 'onEvent'>)
   | ({ readonly name: 'nvml' } & Omit<NvmlOptions, 'lanes' | 'onEvent'>)
   | { readonly name: 'recording'; readonly file: string };
@@ -23,7 +24,10 @@ export async function openSource(
     case 'synthetic': {
       const { openSynthetic } = await import('./synthetic.ts');
       const { createScenario } = await import('../core/synthetic/create-scenario.ts');
-      return openSynthetic(createScenario(spec.scenario), onEvent);
+      const source = openSynthetic(createScenario(spec.scenario), onEvent);
+      if (spec.witness === undefined) return source;
+      const { witnessed } = await import('./witness.ts');
+      return witnessed(source, spec.witness);
     }
     case 'recording': {
       const { openRecording } = await import('./recording.ts');
