@@ -5,7 +5,7 @@ import { messageOf } from './core/errors.ts';
 import type { Label } from './core/label.ts';
 import type { Log } from './core/log-entry.ts';
 import type { AccountLife } from './store/lane-account.ts';
-import { readRingJournal, type JournalContent } from './store/ring-journal.ts';
+import { readRingJournal, type JournalContent } from './store/ring-journal-read.ts';
 import type { Spool } from './store/spool.ts';
 
 /** A life of the collector that ended without notice, and what its ring journal still holds. */
