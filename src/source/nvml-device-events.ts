@@ -84,13 +84,19 @@ export function createDeviceEvents(options: {
     takeNews() {
       let isLayoutNew = false;
       for (const news of watch?.take() ?? []) {
-        if (news.type === 'event') {
-          if (news.eventType === nvmlEventType.MigConfigChange) isLayoutNew = true;
-          tellEvent(news);
-        } else {
-          isWatching = false;
-          const text = `XIDs and other events are not recorded: ${news.reason}`;
-          onEvent({ tsUs: news.tsUs, node, kind: 'unresolved', subject: 'nvml_events', text });
+        switch (news.type) {
+          case 'event':
+            if (news.eventType === nvmlEventType.MigConfigChange) isLayoutNew = true;
+            tellEvent(news);
+            break;
+          case 'watched':
+            isWatching = true;
+            break;
+          case 'unwatched': {
+            isWatching = false;
+            const text = `XIDs and other events are not recorded: ${news.reason}`;
+            onEvent({ tsUs: news.tsUs, node, kind: 'unresolved', subject: 'nvml_events', text });
+          }
         }
       }
       return isLayoutNew;

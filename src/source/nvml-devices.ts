@@ -1,5 +1,5 @@
 import { deviceAttributes, memoryV2, nvmlReturn, pciInfo } from '../../native/nvml-layout.ts';
-import { nvmlError, readText } from '../../native/nvml.ts';
+import { readText } from '../../native/nvml.ts';
 import type { Nvml, NvmlHandle } from '../../native/nvml.ts';
 import { readCString } from '../../native/dcgm-record.ts';
 import type { SelectableDevice } from '../core/device-selector.ts';
@@ -12,6 +12,8 @@ export interface NvmlDevice extends SelectableDevice {
 }
 
 export interface NvmlInventory {
+  /** nvmlReturn_t of counting the GPUs: when it is not 0, nothing is known of them. */
+  readonly code: number;
   readonly devices: readonly NvmlDevice[];
   /** GPUs that are there and cannot be had: number and nvmlReturn_t. */
   readonly refused: readonly { readonly index: number; readonly code: number }[];
@@ -22,22 +24,22 @@ const MEBIBYTE = 1_048_576;
 /** As DCGM numbers instances: a MIG GPU has at most 7, and selectors mean the same with both sources. */
 const INSTANCE_IDS_PER_GPU = 8;
 
-/** Every GPU and MIG GPU instance. @throws OperatingError when NVML cannot even count. */
+/** Every GPU and MIG GPU instance. */
 export function listNvmlDevices(nvml: Nvml, node: string): NvmlInventory {
   const count = new Uint32Array(1);
   const code = nvml.deviceGetCount(count);
-  if (code !== nvmlReturn.NVML_SUCCESS) throw nvmlError('nvmlDeviceGetCount_v2', code, nvml.library.path);
+  const gpus = code === nvmlReturn.NVML_SUCCESS ? count[0]! : 0;
   const driver = readText(80, (buffer) => nvml.systemGetDriverVersion(buffer, 80)) ?? 'unknown';
   const devices: NvmlDevice[] = [];
   const refused: { index: number; code: number }[] = [];
-  for (let index = 0; index < count[0]!; index += 1) {
+  for (let index = 0; index < gpus; index += 1) {
     const out = new BigUint64Array(1);
     const got = nvml.deviceGetHandleByIndex(index, out);
     const gpu = got === nvmlReturn.NVML_SUCCESS ? gpuOf(nvml, node, index, out[0]!, driver) : undefined;
     if (gpu === undefined) refused.push({ index, code: got });
     else devices.push(gpu, ...instancesOf(nvml, gpu));
   }
-  return { devices, refused, driver };
+  return { code, devices, refused, driver };
 }
 
 /** Undefined when the GPU does not even tell its UUID. */

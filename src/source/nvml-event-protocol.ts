@@ -17,7 +17,7 @@ export const wanted = { wait: 0, letGo: 1, end: 2 } as const;
 export const STATE_WORD = 1;
 export const workerState = { busy: 0, free: 1, ended: 2 } as const;
 
-/** An event, or why there are none. */
+/** An event, why there are none, or that there are some again. */
 export type NvmlEventNews =
   | {
       readonly type: 'event';
@@ -32,4 +32,5 @@ export type NvmlEventNews =
       /** Of the GPU instance that it happened in; absent when it is of none. */
       readonly gpuInstanceId?: number;
     }
-  | { readonly type: 'unwatched'; readonly tsUs: number; readonly reason: string };
+  | { readonly type: 'unwatched'; readonly tsUs: number; readonly reason: string }
+  | { readonly type: 'watched' };

@@ -46,7 +46,7 @@ const nowUs = (): number => {
 
 function main(): void {
   const nvml = loadNvml(orders.library);
-  let isFirst = true;
+  let isTold = false;
   while (order() !== wanted.end) {
     if (order() === wanted.letGo) {
       setState(workerState.free);
@@ -57,9 +57,11 @@ function main(): void {
     const set = register(nvml);
     if (typeof set === 'string') {
       // Said once: with vGPU or under WSL there are no events, ever.
-      if (isFirst) tell({ type: 'unwatched', tsUs: nowUs(), reason: set });
-      isFirst = false;
+      if (!isTold) tell({ type: 'unwatched', tsUs: nowUs(), reason: set });
+      isTold = true;
     } else {
+      if (isTold) tell({ type: 'watched' });
+      isTold = false;
       waitForEvents(nvml, set);
       nvml.optional('nvmlEventSetFree')?.(set.handle);
     }
@@ -82,8 +84,9 @@ function register(nvml: Nvml): EventSet | string {
   if (create?.(out) !== SUCCESS || registerEvents === undefined) return 'this driver has no event sets';
   const handle = out[0]!;
   const uuids = new Map<NvmlHandle, string>();
-  let code = SUCCESS;
-  for (const { device, handle: gpu } of listNvmlDevices(nvml, '').devices) {
+  const inventory = listNvmlDevices(nvml, '');
+  let code = inventory.code;
+  for (const { device, handle: gpu } of inventory.devices) {
     if (device.parentUuid !== undefined) continue;
     const types = new BigUint64Array(1);
     const mask =

@@ -1,5 +1,5 @@
 import { nvmlReturn } from '../../native/nvml-layout.ts';
-import { nvmlCodeText } from '../../native/nvml.ts';
+import { NEEDS_REINIT, nvmlCodeText } from '../../native/nvml.ts';
 import type { Nvml } from '../../native/nvml.ts';
 import { OperatingError } from '../core/errors.ts';
 import type { EventSink } from '../core/source.ts';
@@ -17,6 +17,7 @@ const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 interface Place {
   readonly uuid: string;
+  readonly parentUuid: string | undefined;
   /** Undefined while the device is away. */
   now: NvmlDevice | undefined;
   lostSinceUs: number | undefined;
@@ -42,6 +43,8 @@ export function createPresence(options: {
   readonly nvml: Nvml;
   readonly node: string;
   readonly selected: readonly NvmlDevice[];
+  /** All devices of the node as they were at the opening. */
+  readonly known: readonly NvmlDevice[];
   readonly watch: NvmlEventWatch | undefined;
   readonly onEvent: EventSink;
   /** Frees what the library holds for us; called before it is shut down. */
@@ -50,11 +53,13 @@ export function createPresence(options: {
   const { nvml, node, selected, watch, onEvent } = options;
   const places: readonly Place[] = selected.map((device) => ({
     uuid: device.device.uuid,
+    parentUuid: device.device.parentUuid,
     now: device,
     lostSinceUs: undefined,
   }));
   const hasInstances = selected.some(({ device }) => device.parentUuid !== undefined);
-  let layout = hasInstances ? layoutOf(listNvmlDevices(nvml, node).devices) : '';
+  /** By UUID of the GPU: its instances. */
+  const layouts = new Map<string, string>();
   let againAtUs = Infinity;
   let againStepUs = AGAIN_FIRST_US;
 
@@ -73,13 +78,6 @@ export function createPresence(options: {
       text,
     });
   };
-  const find = (devices: readonly NvmlDevice[], nowUs: number): void => {
-    const now = new Map(devices.map((each) => [each.device.uuid, each]));
-    for (const place of places) {
-      place.now = now.get(place.uuid);
-      if (place.now !== undefined) tellFound(place, nowUs);
-    }
-  };
   const lose = (index: number, code: number, nowUs: number): void => {
     const place = places[index]!;
     place.now = undefined;
@@ -91,22 +89,39 @@ export function createPresence(options: {
     const text = `${place.uuid} is lost: NVML answered ${nvmlCodeText(code)}`;
     onEvent({ tsUs: nowUs, node, gpu: place.uuid, kind: 'engine_lost', code, subject: SUBJECT, text });
   };
-  const startAnew = (nowUs: number): void => {
+  /** Takes the devices as they are. @returns whether a GPU that is there has another MIG layout than before. */
+  const find = (devices: readonly NvmlDevice[], nowUs: number): boolean => {
+    const now = new Map(devices.map((each) => [each.device.uuid, each]));
+    for (const [index, place] of places.entries()) {
+      place.now = now.get(place.uuid);
+      if (place.now !== undefined) tellFound(place, nowUs);
+      // An instance whose GPU is there is not lost: it was taken away.
+      else if (now.has(place.parentUuid ?? '')) place.lostSinceUs = undefined;
+      else lose(index, nvmlReturn.GPU_NOT_FOUND, nowUs);
+    }
+    if (!takeLayouts(layouts, devices)) return false;
+    const text =
+      'the MIG layout changed: instances that are gone end here, new ones are sampled after a restart of the collector';
+    onEvent({ tsUs: nowUs, node, kind: 'mig_changed', subject: 'mig', text });
+    return true;
+  };
+  /** @returns whether the library could be started. */
+  const startAnew = (nowUs: number): boolean => {
     options.onShutdown();
     // The library counts who uses it and starts anew only when nobody does.
     nvml.shutdown();
     const code = nvml.init();
     if (code === nvmlReturn.LIB_RM_VERSION_MISMATCH) throw driverReplaced(nvml.library.path);
-    if (code !== SUCCESS) {
-      for (const index of places.keys()) lose(index, code, nowUs);
-      return;
+    const inventory = code === SUCCESS ? listNvmlDevices(nvml, node) : undefined;
+    if (inventory?.code === SUCCESS) {
+      find(inventory.devices, nowUs);
+      return true;
     }
-    const { devices } = listNvmlDevices(nvml, node);
-    find(devices, nowUs);
-    // What changed while a GPU was away is no change that the others must hear of.
-    if (hasInstances) layout = layoutOf(devices);
+    for (const index of places.keys()) lose(index, inventory?.code ?? code, nowUs);
+    return false;
   };
 
+  takeLayouts(layouts, options.known);
   return {
     at: (index) => places[index]!.now,
     lose,
@@ -116,8 +131,7 @@ export function createPresence(options: {
       againStepUs = Math.min(2 * againStepUs, AGAIN_MOST_US);
       // A worker that is stuck in the library keeps it from starting anew.
       if (watch?.letGo() === false) return false;
-      startAnew(nowUs);
-      watch?.goOn();
+      if (startAnew(nowUs)) watch?.goOn();
       if (places.every(({ lostSinceUs }) => lostSinceUs === undefined)) {
         againAtUs = Infinity;
         againStepUs = AGAIN_FIRST_US;
@@ -125,26 +139,32 @@ export function createPresence(options: {
       return true;
     },
     followLayout(nowUs) {
+      // While a GPU is away, the search for it takes the layout too.
       if (!hasInstances || againAtUs !== Infinity) return false;
-      const { devices } = listNvmlDevices(nvml, node);
-      const before = layout;
-      layout = layoutOf(devices);
-      if (layout === before) return false;
-      find(devices, nowUs);
-      const text =
-        'the MIG layout changed: instances that are gone end here, new ones are sampled after a restart of the collector';
-      onEvent({ tsUs: nowUs, node, kind: 'mig_changed', subject: 'mig', text });
-      return true;
+      const { code, devices, refused } = listNvmlDevices(nvml, node);
+      if (code !== SUCCESS || refused.some((each) => NEEDS_REINIT.has(each.code))) return false;
+      return find(devices, nowUs);
     },
   };
 }
 
-/** GPU instance ids are used again at once after a change, so they alone do not tell one instance from another. */
-function layoutOf(devices: readonly NvmlDevice[]): string {
-  return devices
-    .filter(({ device }) => device.parentUuid !== undefined)
-    .map(({ device }) => `${device.uuid} ${device.gpuInstanceId ?? ''}`)
-    .join();
+/**
+ * Notes the instances of every GPU that is there. GPU instance ids are used again at once after a change, so they alone do
+ * not tell one instance from another. @returns whether any GPU that was there before has others now.
+ */
+function takeLayouts(layouts: Map<string, string>, devices: readonly NvmlDevice[]): boolean {
+  let isNew = false;
+  for (const { device: gpu } of devices) {
+    if (gpu.parentUuid !== undefined) continue;
+    const layout = devices
+      .filter(({ device }) => device.parentUuid === gpu.uuid)
+      .map(({ device }) => `${device.uuid} ${device.gpuInstanceId ?? ''}`)
+      .join();
+    const before = layouts.get(gpu.uuid);
+    layouts.set(gpu.uuid, layout);
+    if (before !== undefined && before !== layout) isNew = true;
+  }
+  return isNew;
 }
 
 function driverReplaced(where: string): OperatingError {

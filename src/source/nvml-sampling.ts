@@ -71,6 +71,7 @@ export class NvmlSampling implements Source {
       nvml,
       node,
       selected,
+      known: options.inventory.devices,
       watch: this.#watch,
       onEvent,
       onShutdown: () => {

@@ -42,7 +42,7 @@ export function openNvmlSource(
   const nvml = initialise(options.library);
   try {
     const openedUs = options.openedUs ?? Date.now() * 1000;
-    const inventory = listNvmlDevices(nvml, options.node);
+    const inventory = inventoryOf(nvml, options.node);
     const selected = chooseDevices(options, selector, inventory, openedUs);
     return new NvmlSampling({ ...options, nvml, inventory, selected, openedUs, clockMs });
   } catch (thrown) {
@@ -56,6 +56,13 @@ function initialise(library: string | undefined): Nvml {
   const code = nvml.init();
   if (code !== SUCCESS) throw nvmlError('nvmlInit_v2', code, nvml.library.path);
   return nvml;
+}
+
+/** @throws OperatingError when NVML cannot even count its GPUs. */
+function inventoryOf(nvml: Nvml, node: string): NvmlInventory {
+  const inventory = listNvmlDevices(nvml, node);
+  if (inventory.code !== SUCCESS) throw nvmlError('nvmlDeviceGetCount_v2', inventory.code, nvml.library.path);
+  return inventory;
 }
 
 /** What cannot be had is told; the other devices go on. @throws OperatingError (exit 69) when there is none. */
@@ -91,7 +98,7 @@ export function listDevices(options: { readonly node: string; readonly library?:
 } {
   const nvml = initialise(options.library);
   try {
-    const { devices, driver } = listNvmlDevices(nvml, options.node);
+    const { devices, driver } = inventoryOf(nvml, options.node);
     return { devices, about: `NVML, driver ${driver} (${nvml.library.path})` };
   } finally {
     nvml.shutdown();
