@@ -20,6 +20,8 @@ export interface SinceReader {
     sinceUs: number,
     onRecord: (record: DcgmRecord) => void,
   ): number;
+  /** The engine's clock, epoch µs, at the end of the last read that succeeded; 0 before the first. */
+  readonly engineNowUs: number;
   close(): void;
 }
 
@@ -62,6 +64,10 @@ export function createSinceReader(library: Library): SinceReader {
   const nextUs = new BigInt64Array(1);
 
   return {
+    get engineNowUs() {
+      // nextUs is the first microsecond that the read did not cover.
+      return nextUs[0] === 0n ? 0 : Number(nextUs[0]) - 1;
+    },
     read(handle, group, fieldGroup, sinceUs, onRecord) {
       deliver = onRecord;
       thrown = undefined;

@@ -16,6 +16,12 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   run: { summary: 'collect on this node until told to stop', load: () => import('./run.ts') },
   collect: { summary: 'collect for a while, flush, exit', load: () => import('./collect.ts') },
+  drain: {
+    summary: 'fetch what host engines kept, write it, exit; no agent, no state',
+    load: () => import('./drain.ts'),
+  },
+  status: { summary: 'what the collector of this node is doing', load: () => import('./status.ts') },
+  spool: { summary: 'what waits on disk for QuestDB', load: () => import('./spool.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./report.ts') },
   job: {
     summary: 'tell that a job begins or ends on this node',

@@ -98,6 +98,32 @@ export class SeriesJoin {
     this.#lastRowUs.fill(tsUs);
   }
 
+  /**
+   * Makes no rows of this device up to `tsUs`, the stamp of its newest stored row, and gives away the samples that became
+   * that row. Call it when the samples around that time have been pushed. The step from there may be a gap.
+   */
+  resumeAfter(device: number, tsUs: number): void {
+    const anchor = this.#anchorOf(device, Infinity);
+    const nextRowUs = anchor < 0 ? Infinity : this.#rowAfter(this.#at(device, anchor), tsUs);
+    const { unmatched } = this.counts;
+    for (let field = 0; field < this.shape.fieldCount; field += 1) {
+      this.#take(this.#at(device, field), tsUs, nextRowUs);
+    }
+    // What came before that row was another life's to match.
+    this.counts.unmatched = unmatched;
+    this.#lastRowUs[device] = tsUs;
+  }
+
+  /** Makes no rows of this device before `tsUs`, and no gap of the time up to its first row. */
+  skipTo(device: number, tsUs: number): void {
+    for (let field = 0; field < this.shape.fieldCount; field += 1) {
+      const series = this.#at(device, field);
+      let older = 0;
+      while (series.head + older < series.tsUs.length && series.tsUs[series.head + older]! < tsUs) older += 1;
+      series.drop(older);
+    }
+  }
+
   /** Takes one sample; NaN is a blank, which has its time like any value. `nowUs` is the engine's clock. */
   push(device: number, field: number, tsUs: number, value: number, nowUs: number): PushResult {
     const series = this.#at(device, field);

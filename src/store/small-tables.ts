@@ -56,6 +56,8 @@ export interface CollectorStat {
   /** CPU time of this process over elapsed time since the row before; 1 is one core. */
   readonly cpuRatio?: number;
   readonly rssBytes?: number;
+  /** The clock of the engine that was drained, less ours. */
+  readonly engineOffsetUs?: number;
 }
 
 /**
@@ -236,5 +238,6 @@ function encodeStat(buffer: RowBuffer, row: CollectorStat): void {
     .double('ring_fill_ratio', row.ringFillRatio)
     .double('cpu_ratio', row.cpuRatio)
     .long('rss_bytes', row.rssBytes)
+    .long('engine_offset_us', row.engineOffsetUs)
     .at(row.tsUs);
 }

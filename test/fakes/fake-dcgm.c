@@ -3,7 +3,9 @@
  * by fakeSet / fakeGet; the knobs are listed in test/fakes/README.md. */
 #include "dcgm-abi.h"
 #include "world.h"
+#include <fcntl.h>
 #include <math.h>
+#include <sys/file.h>
 
 #define OK 0
 #define BADPARAM (-1)
@@ -55,7 +57,7 @@ static int isInitialised, isEmbedded;
 static int64_t lastExchangeUs;
 
 static void defaults(void) {
-  set("gpus", 8); set("engine_alive", 1); set("library_minor", 6); set("engine_minor", 6); set("first_id", 2);
+  set("gpus", 8); set("engine_alive", 1); set("library_minor", 6); set("engine_minor", 6); set("first_id", 2); set("engine_major", 4);
   readEnvironment();
   nextGroup = nextFieldGroup = (uint64_t)get("first_id");
 }
@@ -137,11 +139,9 @@ static void advance(void) {
   for (int i = 0; i < seriesCount; i += 1) {
     Series *s = all[i];
     if (!s->isWatched || s->field == 230) continue;
-    if (visible - s->dueUs > s->keepUs) s->dueUs = visible - s->keepUs;
-    while (s->dueUs <= visible) {
-      sampleAt(s, s->dueUs);
-      s->dueUs += s->intervalUs + s->intervalUs / 2500 + *KNOB("spread_us") * (s->field % 3);
-    }
+    int64_t stepUs = s->intervalUs + s->intervalUs / 2500 + *KNOB("spread_us") * (s->field % 3);
+    if (visible - s->dueUs > s->keepUs) s->dueUs += (visible - s->keepUs - s->dueUs) / stepUs * stepUs;
+    for (; s->dueUs <= visible; s->dueUs += stepUs) sampleAt(s, s->dueUs);
     prune(s, now);
   }
 }
@@ -190,6 +190,7 @@ void fakeSet(const char *name, int64_t value) {
     for (int i = 0; i < connectionCount; i += 1) connections[i].alive = 0;
     forgetEverything();
   }
+  if (strcmp(name, "forget") == 0) forgetEverything(); /* the connections stay */
   if (strcmp(name, "hung") == 0 && value == 0)
     for (int i = 0; i < seriesCount; i += 1) if (all[i]->dueUs < nowUs()) all[i]->dueUs = nowUs();
   if (strcmp(name, "hung") == 0 && value != 0) advance();
@@ -235,6 +236,82 @@ void fakeReset(void) {
 /* Somebody else's persistent watch: it shares the identity of every persistent connection. */
 void fakeForeignWatch(int gpu, int field, int64_t intervalUs, double keepS) {
   watch(findOrMake(GPU, (uint32_t)gpu, (uint16_t)field), 1, intervalUs, keepS);
+}
+
+/* ── engines in files ───────────────────────────────────────────────────────────────────────────────────────────────
+ * With GPULEDGER_FAKE_ENGINES=DIR every address is an engine of its own, told by DIR/<address, / as _>: lines "knob=value",
+ * and one line per watch, with the time since when the engine samples, from which any process derives the same samples.
+ * Without its file the engine is down; a file without watches is one that was just started. */
+
+static char engineFile[600];
+static const char *engineDirectory(void) { return getenv("GPULEDGER_FAKE_ENGINES"); }
+
+static void beginSampling(Series *s, int64_t sinceUs) {
+  s->isFresh = 1;
+  s->count = s->first = 0;
+  sampleAt(s, sinceUs);
+  s->dueUs = sinceUs + s->intervalUs + (entityNumber(s->eg, s->eid) % 8) * *KNOB("phase_us") - 1;
+}
+/* Takes in the watches of the file; those that are known already stay as they are. */
+static void readWatches(FILE *file) {
+  char line[4096];
+  rewind(file);
+  while (fgets(line, sizeof line, file) != NULL) {
+    long long sinceUs, intervalUs;
+    double keepS;
+    int at = 0;
+    unsigned eg, eid, field;
+    if (sscanf(line, "watch %lld %lld %lf%n", &sinceUs, &intervalUs, &keepS, &at) != 3) continue;
+    for (const char *p = line + at; sscanf(p, " %u:%u:%u%n", &eg, &eid, &field, &at) == 3; p += at) {
+      Series *s = findOrMake(eg, eid, (uint16_t)field);
+      int wasWatched = s->isWatched;
+      watch(s, 1, intervalUs, keepS);
+      if (!wasWatched) beginSampling(s, sinceUs);
+    }
+  }
+}
+static void recordWatch(Group *g, FieldGroup *f, int64_t intervalUs, double keepS) {
+  FILE *file = fopen(engineFile, "r+");
+  if (file == NULL) return;
+  flock(fileno(file), LOCK_EX);
+  readWatches(file);
+  int64_t sinceUs = nowUs();
+  fseek(file, 0, SEEK_END);
+  for (uint32_t e = 0; e < g->count; e += 1) {
+    int isOpen = 0;
+    for (uint32_t i = 0; i < f->count; i += 1) {
+      Series *s = findOrMake(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]);
+      int wasWatched = s->isWatched;
+      watch(s, 1, intervalUs, keepS);
+      if (wasWatched) continue;
+      beginSampling(s, sinceUs);
+      if (!isOpen) fprintf(file, "watch %lld %lld %g", (long long)sinceUs, (long long)intervalUs, keepS);
+      isOpen = 1;
+      fprintf(file, " %u:%u:%u", s->eg, s->eid, s->field);
+    }
+    if (isOpen) fprintf(file, "\n");
+  }
+  fflush(file);
+  fclose(file);
+}
+/* @returns 0 when there is no engine at that address. */
+static int openEngineFile(const char *address) {
+  snprintf(engineFile, sizeof engineFile, "%s/", engineDirectory());
+  size_t from = strlen(engineFile);
+  snprintf(engineFile + from, sizeof engineFile - from, "%s", address);
+  for (char *c = engineFile + from; *c != 0; c += 1) if (*c == '/') *c = '_';
+  FILE *file = fopen(engineFile, "r");
+  if (file == NULL) return 0;
+  forgetEverything();
+  set("gpus", 8); set("hung", 0); set("hang_ms", 0); set("burn_us", 0); set("burn_series_us", 0); set("paused", 0);
+  set("engine_major", 4); set("serial", 0); set("xid", 0);
+  char line[4096], name[48];
+  long long value;
+  while (fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, "%47[a-z_]=%lld", name, &value) == 2) fakeSet(name, value);
+  readWatches(file);
+  fclose(file);
+  return 1;
 }
 
 /* ── connections ────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -290,13 +367,13 @@ int dcgmStopEmbedded(dcgmHandle_t h) {
   return OK;
 }
 int dcgmConnect_v2(const char *address, dcgmConnectV2Params_v2 *p, dcgmHandle_t *out) {
-  (void)address;
   if (!isInitialised) return UNINITIALIZED;
   if (p->version != dcgmConnectV2Params_v2_VERSION) return VER_MISMATCH;
   *KNOB("connects") += 1;
   Connection *c = &connections[connectionCount++ % 4096];
   *c = (Connection){ 1000 + (uint64_t)connectionCount, 0, (int)p->persistAfterDisconnect, (int)p->addressIsUnixSocket };
   *out = c->handle; /* not zero even when it failed */
+  if (engineDirectory() != NULL && !openEngineFile(address)) return CONNECTION_NOT_VALID;
   if (!*KNOB("engine_alive")) { sleepMs(*KNOB("connect_ms")); return CONNECTION_NOT_VALID; }
   if (*KNOB("hung")) { sleepMs(2 * *KNOB("hang_ms")); return OK; } /* and the handle is dead */
   if (*KNOB("dead_handles") > 0) { *KNOB("dead_handles") -= 1; return OK; }
@@ -315,22 +392,26 @@ int dcgmDisconnect(dcgmHandle_t h) {
   }
   return OK;
 }
-static int version(dcgmVersionInfo_v2 *info, int64_t minor) {
+static int version(dcgmVersionInfo_v2 *info, int64_t major, int64_t minor) {
   if (info->version != dcgmVersionInfo_v2_VERSION) return VER_MISMATCH;
   snprintf(info->rawBuildInfoString, sizeof info->rawBuildInfoString,
-           "version:4.%d.0;arch:x86_64;buildtype:Release;buildid:fake;builddate:2026-07-06", (int)minor);
+           "version:%d.%d.0;arch:x86_64;buildtype:Release;buildid:fake;builddate:2026-07-06", (int)major, (int)minor);
   return OK;
 }
-int dcgmVersionInfo(dcgmVersionInfo_v2 *info) { return version(info, get("library_minor")); }
+int dcgmVersionInfo(dcgmVersionInfo_v2 *info) { return version(info, 4, get("library_minor")); }
 int dcgmHostengineVersionInfo(dcgmHandle_t h, dcgmVersionInfo_v2 *info) {
   int status = enter(h);
-  return status != OK ? status : version(info, h == EMBEDDED ? get("library_minor") : get("engine_minor"));
+  if (status != OK) return status;
+  return h == EMBEDDED ? version(info, 4, get("library_minor")) : version(info, get("engine_major"), get("engine_minor"));
 }
 static int isTooNew(uint64_t h) { return h != EMBEDDED && get("library_minor") > get("engine_minor"); }
 
 /* ── inventory ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void uuidOf(int gpu, char *out) { sprintf(out, "GPU-0000000%d-fade-4000-8000-00000000000%d", gpu, gpu); }
+static void uuidOf(int gpu, char *out) {
+  if (get("serial")) sprintf(out, "GPU-%08d-fade-4000-8000-%012d", (int)get("serial"), gpu);
+  else sprintf(out, "GPU-0000000%d-fade-4000-8000-00000000000%d", gpu, gpu);
+}
 
 int dcgmGetAllSupportedDevices(dcgmHandle_t h, uint32_t ids[32], int *count) {
   int status = enter(h);
@@ -491,6 +572,7 @@ int dcgmWatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64
     if (get("prof_module_missing")) return MODULE_NOT_LOADED;
   }
   uint64_t owner = h == EMBEDDED ? EMBEDDED : ownerOf(h);
+  if (engineDirectory() != NULL && owner == 1 && updateUs < 3600000000) recordWatch(g, f, updateUs, keepS);
   for (uint32_t e = 0; e < g->count; e += 1)
     for (uint32_t i = 0; i < f->count; i += 1)
       watch(findOrMake(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]), owner, updateUs, keepS);
@@ -611,6 +693,7 @@ int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup,
       record.version = dcgmFieldValue_v1_VERSION;
       record.fieldId = f->ids[i]; record.fieldType = typeOf(f->ids[i]);
       int64_t sent = 0;
+      burnUs(*KNOB("burn_series_us"));
       for (int k = 0; k < s->count; k += 1) {
         int at = (s->first + k) % HISTORY;
         if (s->ring[at].ts < since) continue;

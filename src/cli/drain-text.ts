@@ -1,0 +1,38 @@
+import type { DrainSummary } from '../drain.ts';
+import { alignedLines } from './aligned.ts';
+
+/** What a drain did, for people: the answer first, then the engines, then what is wrong. */
+export function drainText(summary: DrainSummary): string {
+  const { engines, reports, failures, warnings } = summary;
+  const rows = `${summary.rows.toLocaleString('en-US')} rows`;
+  const did = summary.isDryRun ? `would fetch ${rows}` : rows;
+  const lines = [
+    `${engines.drained} of ${engines.asked} engines in ${summary.seconds.toFixed(1)} s: ${did}, ${gapText(summary)}${lagText(summary)}`,
+  ];
+  if (summary.refusedRows > 0) lines.push(`QuestDB refused ${summary.refusedRows} rows (see the log)`);
+  lines.push(
+    ...alignedLines(
+      reports.map((report) => [
+        `  ${report.node}`,
+        report.engine,
+        `${report.devices} devices`,
+        report.lanes.map(({ lane, rows }) => `${lane} ${rows}`).join(', '),
+        report.areJobsTold ? '' : 'nobody told whose jobs',
+      ]),
+    ),
+  );
+  for (const { engine, node, message, hints } of failures) {
+    lines.push(`failed: ${node} (${engine}): ${message}`, ...hints.map((hint) => `  ${hint}`));
+  }
+  for (const warning of warnings) lines.push(`warning: ${warning}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function gapText({ gaps }: DrainSummary): string {
+  return gaps.count === 0 ? 'no gaps' : `${gaps.count} gaps of ${gaps.seconds.toFixed(1)} s in all`;
+}
+
+function lagText({ lagSeconds, nextWatermark }: DrainSummary): string {
+  if (lagSeconds === null || nextWatermark === null) return '; nothing stored yet';
+  return `; ${lagSeconds.toFixed(1)} s behind, next from ${nextWatermark.slice(11, 19)} UTC`;
+}

@@ -1,0 +1,209 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { DrainSettings, EngineReport, EngineStore, EngineTask } from './drain-engine.ts';
+import { carried, CHILD_VARIABLE, readFrames, sendFrame } from './drain-frames.ts';
+import type { CarriedError, FromChild } from './drain-frames.ts';
+
+export type EngineOutcome =
+  | { readonly kind: 'drained'; readonly report: EngineReport }
+  | { readonly kind: 'failed'; readonly task: EngineTask; readonly error: CarriedError };
+
+export interface PoolOptions {
+  /** Engines that are asked at the same time. */
+  readonly concurrency: number;
+  /** When everything ends, whatever engines do; ms of `performance.now()`. */
+  readonly deadlineMs: number;
+  readonly store: EngineStore;
+}
+
+/** A call that is silent for so long does not hold its slot any more: another process takes the next engine. */
+const SILENT_MS = 2_000;
+/** A call that is silent for so long is given up, and its process ended. */
+const HANGING_MS = 10_000;
+/** Processes that sit in silent calls beside those that work; beyond, the longest silent is given up at once. */
+const SILENT_PROCESSES_MAX = 8;
+const WATCH_EVERY_MS = 100;
+
+interface Slot {
+  readonly child: ChildProcess;
+  readonly socket: Socket;
+  task: EngineTask | undefined;
+  step: string;
+  heardMs: number;
+  /** It waits for the store, so its silence is ours. */
+  isWaiting: boolean;
+}
+
+/** Drains engines by child processes. @returns one outcome per task, in their order. */
+export async function drainByProcesses(
+  tasks: readonly EngineTask[],
+  settings: DrainSettings,
+  options: PoolOptions,
+): Promise<readonly EngineOutcome[]> {
+  const outcomes = new Map<EngineTask, EngineOutcome>();
+  const waiting = [...tasks];
+  const slots = new Set<Slot>();
+  let finish: () => void = () => undefined;
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
+
+  const settle = (task: EngineTask, outcome: EngineOutcome): void => {
+    outcomes.set(task, outcome);
+    if (outcomes.size === tasks.length) finish();
+  };
+  const fail = (slot: Slot, error: CarriedError): void => {
+    slots.delete(slot);
+    slot.child.kill('SIGKILL');
+    slot.socket.destroy();
+    if (slot.task !== undefined) settle(slot.task, { kind: 'failed', task: slot.task, error });
+    fill();
+  };
+  const assign = (slot: Slot): void => {
+    const task = isBusyElsewhere() ? undefined : waiting.shift();
+    slot.task = task;
+    slot.step = 'start';
+    slot.heardMs = performance.now();
+    if (task !== undefined) sendFrame(slot.socket, { kind: 'engine', task });
+    else retire(slot);
+  };
+  const retire = (slot: Slot): void => {
+    slots.delete(slot);
+    slot.socket.end();
+  };
+  /** A slot that was written off and has come back is one too many. */
+  const isBusyElsewhere = (): boolean => working().length > options.concurrency;
+  const working = (): Slot[] => [...slots].filter((slot) => !isSilent(slot));
+  const start = (): void => {
+    const slot = startSlot();
+    slots.add(slot);
+    sendFrame(slot.socket, { kind: 'settings', settings });
+    readFrames<FromChild>(slot.socket, (message) => {
+      if (slots.has(slot)) hear(slot, message);
+    });
+    const gone = (how: string): void => {
+      if (slots.has(slot)) fail(slot, { code: 'drain.process', exit: 'software', message: how });
+    };
+    slot.child.on('error', (error) => {
+      gone(`the process that asks the engine could not be started: ${error.message}`);
+    });
+    slot.child.on('exit', (code, signal) => {
+      gone(
+        `the process that asked the engine ended (${signal ?? `exit code ${code ?? '?'}`}) at: ${slot.step}`,
+      );
+    });
+    slot.socket.on('error', () => {
+      gone(`the process that asked the engine went away at: ${slot.step}`);
+    });
+    assign(slot);
+  };
+  const hear = (slot: Slot, message: FromChild): void => {
+    slot.heardMs = performance.now();
+    if (message.kind === 'step') slot.step = message.step;
+    else if (message.kind === 'done' || message.kind === 'failed') {
+      const task = slot.task!;
+      assign(slot);
+      settle(
+        task,
+        message.kind === 'done'
+          ? { kind: 'drained', report: message.report }
+          : { kind: 'failed', task, error: message.error },
+      );
+    } else void serve(slot, message, options.store);
+  };
+  const fill = (): void => {
+    while (waiting.length > 0 && working().length < options.concurrency) start();
+  };
+  const watch = (): void => {
+    const now = performance.now();
+    if (now >= options.deadlineMs) {
+      finish();
+      return;
+    }
+    const silent = [...slots].filter(isSilent).sort((a, b) => a.heardMs - b.heardMs);
+    const excess = silent.slice(0, Math.max(0, silent.length - SILENT_PROCESSES_MAX));
+    const lost = silent.filter((slot) => now - slot.heardMs >= HANGING_MS || excess.includes(slot));
+    for (const slot of lost) fail(slot, hanging(slot));
+    fill();
+  };
+
+  fill();
+  const timer = setInterval(watch, WATCH_EVERY_MS);
+  if (tasks.length > 0) await finished;
+  clearInterval(timer);
+  for (const slot of [...slots]) {
+    slots.delete(slot);
+    if (slot.task !== undefined && !outcomes.has(slot.task)) {
+      outcomes.set(slot.task, { kind: 'failed', task: slot.task, error: hanging(slot) });
+      slot.child.kill('SIGKILL');
+      slot.socket.destroy();
+    } else slot.socket.end();
+  }
+  return tasks.map((task) => outcomes.get(task) ?? { kind: 'failed', task, error: NOT_REACHED });
+}
+
+const NOT_REACHED: CarriedError = {
+  code: 'drain.not_reached',
+  exit: 'temporary',
+  message: 'the deadline came before its turn',
+  hints: ['give more time (--deadline) or ask more engines at once (--concurrency)'],
+};
+
+function isSilent(slot: Slot): boolean {
+  return slot.task !== undefined && !slot.isWaiting && performance.now() - slot.heardMs >= SILENT_MS;
+}
+
+function hanging(slot: Slot): CarriedError {
+  const seconds = ((performance.now() - slot.heardMs) / 1000).toFixed(1);
+  return {
+    code: 'drain.hanging',
+    exit: 'temporary',
+    message: slot.isWaiting
+      ? 'the deadline came while its rows were being stored'
+      : `hangs: no answer for ${seconds} s at: ${slot.step}`,
+    hints: ['what it keeps is fetched by the next drain'],
+  };
+}
+
+/** Answers a process out of the store. */
+async function serve(
+  slot: Slot,
+  message: Exclude<FromChild, { kind: 'step' | 'done' | 'failed' }>,
+  store: EngineStore,
+): Promise<void> {
+  slot.isWaiting = true;
+  try {
+    if (message.kind === 'ask') sendFrame(slot.socket, { kind: 'plan', ...(await store.plan(message.gpus)) });
+    else {
+      let rows = 0;
+      if (message.kind === 'samples')
+        rows = await store.writeSamples(message.table, message.body, message.rows);
+      else if (message.kind === 'before') await store.writeBefore(message.rows);
+      else await store.writeAfter(message.rows);
+      sendFrame(slot.socket, { kind: 'stored', rows });
+    }
+  } catch (thrown) {
+    sendFrame(slot.socket, { kind: 'refused', error: carried(thrown) });
+  }
+  slot.isWaiting = false;
+  slot.heardMs = performance.now();
+}
+
+function startSlot(): Slot {
+  const child = spawn(process.execPath, [childProgram()], {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    env: { ...process.env, [CHILD_VARIABLE]: '1' },
+  });
+  const socket = child.stdio[3] as Socket;
+  return { child, socket, task: undefined, step: 'start', heardMs: performance.now(), isWaiting: false };
+}
+
+/** The compiler rewrites imports, not URLs: the program stands beside this file with this file's own ending. */
+function childProgram(): string {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const beside = fileURLToPath(new URL(`./drain-child.${ending}`, import.meta.url));
+  // In a bundle there is nothing beside: it holds the child itself.
+  return existsSync(beside) ? beside : fileURLToPath(import.meta.url);
+}

@@ -1,0 +1,130 @@
+import type { Lane } from './core/lane.ts';
+import type { Log } from './core/log-entry.ts';
+import type { RowBefore } from './core/pulled-rows.ts';
+import type { EngineStore } from './drain-engine.ts';
+import { OperatingError } from './core/errors.ts';
+import { readOpenThrottles } from './store/open-throttles.ts';
+import type { QuestDb, WriteReply } from './store/questdb-http.ts';
+import { relabelSamples } from './store/relabel-samples.ts';
+import { sendUntilAcknowledged } from './store/send.ts';
+import { createSmallTables } from './store/small-tables.ts';
+import { readStoredOwnership } from './store/stored-ownership.ts';
+import { readOldWatermarks, readWatermarks, type Watermarks } from './store/watermark.ts';
+
+/** How far back ownership is read: as far as late facts are followed. */
+const OWNERSHIP_WINDOW_US = 24 * 3600 * 1e6;
+const ATTEMPTS_MAX = 4;
+
+export interface DrainStoreOptions {
+  readonly db: QuestDb;
+  readonly lanes: readonly Lane[];
+  /** Resolves when the tables are there. */
+  readonly ready: Promise<unknown>;
+  /** Bounds the sending, ms of `performance.now()`. */
+  readonly deadlineMs: number;
+  readonly log: Log;
+}
+
+/** The store as the engines' processes see it. The watermarks of the whole fleet are read once, by one query a lane. */
+export function createDrainStore(options: DrainStoreOptions): EngineStore {
+  const { db, lanes, log } = options;
+  const startUs = Date.now() * 1000;
+  const fleet = options.ready.then(() =>
+    Promise.all(lanes.map((lane) => readWatermarks(db, lane, startUs, log))),
+  );
+  // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
+  fleet.catch(() => undefined);
+
+  const send = (body: Uint8Array): Promise<WriteReply> =>
+    sendUntilAcknowledged(db, body, {
+      attemptsMax: ATTEMPTS_MAX,
+      ageMsMax: Math.max(0, options.deadlineMs - performance.now()),
+      random: Math.random,
+      nowMs: () => performance.now(),
+      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    });
+  let heldError: OperatingError | undefined;
+  const small = createSmallTables(db, {
+    log,
+    async send(body) {
+      const reply = await send(body);
+      if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
+      return reply;
+    },
+  });
+  /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
+  const need = async (taken: Promise<boolean>): Promise<void> => {
+    if (await taken) return;
+    throw heldError ?? new OperatingError('QuestDB did not take the rows', HELD);
+  };
+
+  return {
+    async plan(gpus) {
+      const marks = await fleet;
+      const before = await Promise.all(
+        lanes.map(async (lane, index) => await rowsBefore(db, lane, marks[index]!, gpus)),
+      );
+      const oldestUs = Math.min(
+        startUs,
+        ...before.flatMap((rows) => [...rows.values()].map(({ tsUs }) => tsUs)),
+      );
+      const [ownership, throttled] = await Promise.all([
+        readStoredOwnership(db, gpus, oldestUs - OWNERSHIP_WINDOW_US),
+        readOpenThrottles(db, gpus, oldestUs),
+      ]);
+      return { before, behind: marks.map(({ behind }) => behind), ownership, throttled };
+    },
+    async writeSamples(table, body, rows) {
+      const reply = await send(body);
+      switch (reply.kind) {
+        case 'acknowledged':
+          return rows;
+        case 'refused':
+          log({
+            level: 'error',
+            event: 'drain.refused',
+            text: `${table}: QuestDB refused ${rows} rows: ${reply.message}`,
+            data: { table, rows },
+          });
+          return 0;
+        case 'retryable':
+        case 'unauthorized':
+          throw reply.error;
+      }
+    },
+    async writeBefore({ events, inventory }) {
+      await need(small.writeEvents(events));
+      await need(small.writeInventory(inventory));
+    },
+    async writeAfter({ relabel, ownership, jobs, stats }) {
+      if (relabel.length > 0) {
+        for (const { table } of lanes) await relabelSamples(db, table, relabel);
+      }
+      await need(small.writeJobs(jobs));
+      await need(small.writeOwnership(ownership));
+      await need(small.writeCollectorStats(stats));
+    },
+  };
+}
+
+const HELD = {
+  code: 'drain.held',
+  exit: 'temporary',
+  hints: ['the engines keep their samples; the next drain writes them'],
+} as const;
+
+async function rowsBefore(
+  db: QuestDb,
+  lane: Lane,
+  marks: Watermarks,
+  gpus: readonly string[],
+): Promise<ReadonlyMap<string, RowBefore>> {
+  const silent = gpus.filter((gpu) => !marks.rows.has(gpu));
+  const old = await readOldWatermarks(db, lane, silent);
+  return new Map(
+    gpus.flatMap((gpu) => {
+      const row = marks.rows.get(gpu) ?? old.get(gpu);
+      return row === undefined ? [] : [[gpu, row] as const];
+    }),
+  );
+}

@@ -1,0 +1,211 @@
+import { dcgmStatus } from '../../native/dcgm-layout.ts';
+import { dcgmError, loadDcgm } from '../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
+import { NVML_FIELDS } from '../../native/nvml-tables.ts';
+import { BlankWatch } from '../core/blank-watch.ts';
+import type { Device } from '../core/device.ts';
+import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
+import { OperatingError } from '../core/errors.ts';
+import type { GpuEvent } from '../core/event.ts';
+import { energyColumnOf } from '../core/lane.ts';
+import { PulledRows, type RowBefore } from '../core/pulled-rows.ts';
+import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
+import type { SampledLane } from '../core/source.ts';
+import { planWatches, watchIntervalMs } from '../core/watch-plan.ts';
+import { listDcgmDevices } from './dcgm-devices.ts';
+import { readKeptEvents, type ThrottleBefore } from './dcgm-kept-events.ts';
+import { createLaneJoin } from './dcgm-lane-join.ts';
+import { parseEngineAddress } from './dcgm-link.ts';
+import { createPuller } from './dcgm-pull.ts';
+import { describeRefusals, openSession } from './dcgm-session.ts';
+
+/** What is asked of every engine of a drain. */
+export interface KeptOrder {
+  readonly lanes: readonly SampledLane[];
+  /** How long the engine is to keep what it samples. */
+  readonly keepS: number;
+  /** `f`, `g[:list]`, `i[:list]`; absent: `f`. */
+  readonly devices?: string;
+}
+
+/** What one lane of an engine had. */
+export interface KeptLane {
+  /** Rows after the watermarks, oldest first, all of them final. */
+  readonly rows: PulledRows;
+  readonly gaps: readonly GpuEvent[];
+  /** Samples that fitted no row. */
+  readonly unmatched: number;
+}
+
+/** A host engine with what it kept. Every function blocks. */
+export interface KeptSamples {
+  readonly devices: readonly Device[];
+  readonly engineVersion: string;
+  /** The engine's clock when it was asked, epoch µs. */
+  readonly engineNowUs: number;
+  /** The engine's clock less ours. */
+  readonly clockOffsetUs: number;
+  /** What the engine would not watch, and blanks with their reasons: sentences. */
+  warnings(): readonly string[];
+  /**
+   * Fetches everything of a lane that the engine kept after the watermarks.
+   * @param before per device UUID, its newest stored row; a device without one begins at `sinceUs`
+   */
+  pull(lane: SampledLane, before: ReadonlyMap<string, RowBefore>, sinceUs: number): KeptLane;
+  /** XIDs, throttle edges, ECC and remap steps since `sinceUs`. */
+  pullEvents(sinceUs: number, throttled: readonly ThrottleBefore[]): readonly GpuEvent[];
+  close(): void;
+}
+
+/** Opens engines one after the other; the library is loaded once. */
+export interface KeptSource {
+  /** @throws OperatingError when the engine is not there, has no GPU, or refuses to watch. */
+  open(engine: string, node: string, order: KeptOrder, onStep: (step: string) => void): KeptSamples;
+}
+
+/** One name on every engine, so that the watches of the last drain are found again, wherever that ran. */
+const GROUP_NAME = 'gpuledger-drain';
+/** Pulls start so much before the watermark: a sample is stored some time after its stamp. */
+const OVERLAP_US = 2_000_000;
+/** Long enough for an engine far away; one that is stopped does not heed it and blocks for two minutes. */
+const CONNECT_TIMEOUT_MS = 1_000;
+const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
+
+/** @throws OperatingError (exit 69) without libdcgm. */
+export function openKeptSource(library: string | undefined): KeptSource {
+  const dcgm = loadDcgm(library);
+  return {
+    open: (engine, node, order, onStep) => openKept(dcgm, engine, node, order, onStep),
+  };
+}
+
+function openKept(
+  dcgm: Dcgm,
+  engine: string,
+  node: string,
+  order: KeptOrder,
+  onStep: (step: string) => void,
+): KeptSamples {
+  planWatches(order.lanes);
+  const address = parseEngineAddress(engine);
+  onStep('connect');
+  // Persistent: what is watched goes on being sampled and kept when we are gone.
+  const opened = dcgm.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS, isPersistent: true });
+  if (opened.status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', opened.status, engine);
+  try {
+    return readKept(dcgm, opened.handle, engine, node, order, onStep);
+  } catch (thrown) {
+    dcgm.disconnect(opened.handle);
+    throw thrown;
+  }
+}
+
+function readKept(
+  dcgm: Dcgm,
+  handle: DcgmHandle,
+  engine: string,
+  node: string,
+  order: KeptOrder,
+  onStep: (step: string) => void,
+): KeptSamples {
+  const version = dcgm.engineVersion(handle);
+  if (version !== undefined && version.major !== 0 && version.major !== dcgm.version.major) {
+    throw otherMajor(engine, version.text, dcgm.version.text);
+  }
+  onStep('list devices');
+  const toldUs = dcgm.since.engineNowUs;
+  const all = listDcgmDevices(dcgm, handle, node, engine);
+  const nowUs = Date.now() * 1000;
+  // Listing reads identity fields by time, and that read tells the engine's clock; where it did not, ours must do.
+  const engineNowUs = dcgm.since.engineNowUs === toldUs ? nowUs : dcgm.since.engineNowUs;
+  const clockOffsetUs = engineNowUs - nowUs;
+  const { selected } = selectDevices(parseDeviceSelector(order.devices ?? 'f'), all);
+  if (selected.length === 0) throw noDevice(engine);
+  onStep('watch');
+  const { lanes, keepS } = order;
+  const plan = { devices: selected, lanes, keepS, isTicked: false, name: GROUP_NAME, where: engine };
+  const session = openSession(dcgm, handle, plan);
+  const devices = selected.map(({ device }) => device);
+  const blank = new Map<string, string>();
+  const blanks = new BlankWatch(devices, ({ kind, text }) => {
+    if (kind === 'blank_begin') blank.set(text, text);
+    else if (kind === 'blank_end') blank.delete(text.replace('no longer ', ''));
+  });
+  const isTcp = !parseEngineAddress(engine).isUnixSocket;
+
+  return {
+    devices,
+    engineVersion: version?.text ?? '?',
+    engineNowUs,
+    clockOffsetUs,
+    warnings: () => [...describeRefusals(session.refused), ...blank.values()],
+    pull(lane, before, sinceUs) {
+      onStep(`pull ${lane.name}`);
+      const gaps: GpuEvent[] = [];
+      const joined = createLaneJoin({
+        lane,
+        devices,
+        watchIntervalMs: watchIntervalMs(lane, lanes),
+        isPolled: false,
+        nvmlStamped: NVML_STAMPED,
+        blanks,
+        onEvent: (event) => gaps.push(event),
+      });
+      const starts = devices.map(({ uuid }) => startOf(before.get(uuid), engineNowUs));
+      const fromUs = Math.max(0, Math.min(...starts.map((start) => start?.tsUs ?? sinceUs)) - OVERLAP_US);
+      const puller = createPuller({ dcgm, devices: selected }, [joined], isTcp);
+      const status = puller.pull(session, fromUs, engineNowUs);
+      if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED)
+        throw dcgmError('dcgmGetValuesSince', status, engine);
+      const rows = new PulledRows({
+        deviceCount: devices.length,
+        columnCount: lane.fields.length,
+        intervalUs: lane.intervalMs * 1000,
+        energyColumn: energyColumnOf(lane),
+      });
+      for (const [device, start] of starts.entries()) {
+        if (start !== undefined) {
+          joined.join.resumeAfter(device, start.tsUs);
+          rows.continueFrom(device, start);
+        } else if (sinceUs > 0) {
+          // Nothing is stored, and no more is wanted than this.
+          joined.join.skipTo(device, sinceUs);
+        }
+      }
+      joined.join.emit(engineNowUs, rows);
+      rows.finish();
+      return { rows, gaps, unmatched: joined.join.counts.unmatched };
+    },
+    pullEvents(sinceUs, throttled) {
+      onStep('pull events');
+      return readKeptEvents({ dcgm, session, gpus: all, sinceUs, throttled });
+    },
+    close() {
+      dcgm.disconnect(handle);
+    },
+  };
+}
+
+/** A stored row from the engine's future is of a clock that was set back since: what comes now begins anew. */
+function startOf(before: RowBefore | undefined, engineNowUs: number): RowBefore | undefined {
+  if (before === undefined || before.tsUs <= engineNowUs + MAX_AHEAD_US) return before;
+  return { tsUs: engineNowUs - OVERLAP_US, energyJoules: NaN };
+}
+
+function noDevice(engine: string): OperatingError {
+  return new OperatingError('the engine has no GPU that is selected', {
+    code: 'source.no_device',
+    exit: 'unavailable',
+    where: engine,
+    hints: ['see what it has: gpuledger devices -r HOST', 'is the NVIDIA driver loaded on that node?'],
+  });
+}
+
+function otherMajor(engine: string, theirs: string, ours: string): OperatingError {
+  return new OperatingError(`the engine is DCGM ${theirs} and the library here is ${ours}`, {
+    code: 'dcgm.other_major',
+    exit: 'unavailable',
+    where: engine,
+    hints: ['library and engine need the same major version: name another library with --dcgm-library'],
+  });
+}
