@@ -314,6 +314,21 @@ describe('DCGM host engine: traps', () => {
     expect(sink.rows.at(-1)!.tsUs).toBeGreaterThan(now() - 3 * SECOND);
   });
 
+  it.each(['poll', 'pull'] as const)(
+    'places groups and watches again when the engine forgot them (%s)',
+    (route) => {
+      const sink = createRowSink();
+      const opened = open({ route, flushIntervalMs: 2_000 });
+      play(opened, 8, [sink]);
+      fake.set('forget', 1);
+      play(opened, 20, [sink]);
+      finish(opened, [sink]);
+      expect(fake.get('connects')).toBe(1);
+      expect(sink.rows.at(-1)!.tsUs).toBeGreaterThan(now() - 3 * SECOND);
+      expectTrue(sink);
+    },
+  );
+
   it('reads newest values, at the time of reading, where NVML stamps stand still', () => {
     fake.set('frozen_field', 156);
     const sink = createRowSink();

@@ -5,7 +5,6 @@ import type { TickWriter } from '../core/ring.ts';
 import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
 import type { SampledLane, Source } from '../core/source.ts';
 import { OperatingError } from '../core/errors.ts';
-import { sampleState } from '../core/sample-state.ts';
 import { watchIntervalMs } from '../core/watch-plan.ts';
 import { createDcgmEventReader } from './dcgm-events.ts';
 import { createLaneJoin } from './dcgm-lane-join.ts';
@@ -50,6 +49,8 @@ interface LaneState {
   readonly joined: LaneJoin;
   reader: LaneReader | undefined;
   holesInRow: number;
+  /** Epoch µs of our clock when a reading last brought something new. */
+  freshUs: number;
 }
 
 /**
@@ -94,6 +95,7 @@ class EngineSource implements Source {
       joined: this.#joinOf(lane),
       reader: undefined,
       holesInRow: 0,
+      freshUs: -Infinity,
     }));
     this.#pause = createDcgmPause(setup, this.#blanks, () => options.link.handle);
     this.#events = createDcgmEventReader({
@@ -178,12 +180,6 @@ class EngineSource implements Source {
       return this.#pull(session, nowUs);
     }
     if (status !== dcgmStatus.OK) return status;
-    if (
-      state.reader.states.every((each) => each === sampleState.missing) &&
-      this.#isSettled(joined.lane, nowUs)
-    ) {
-      return dcgmStatus.NOT_WATCHED;
-    }
     this.#learnSkew(state.reader, nowUs);
     const engineNowUs = nowUs + this.#skewUs;
     const holeUs = joined.holeIn(state.reader);
@@ -193,6 +189,9 @@ class EngineSource implements Source {
       ? dcgmStatus.OK
       : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
     const fresh = joined.takeReading(state.reader, nowUs, engineNowUs);
+    if (fresh > 0) state.freshUs = nowUs;
+    // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
+    else if (this.#isSilent(state, nowUs)) return dcgmStatus.NOT_WATCHED;
     if (!isWhole) state.holesInRow += 1;
     else if (fresh > 0) state.holesInRow = 0;
     if (state.holesInRow >= HOLES_BEFORE_REWATCH) this.#rewatch(state, nowUs);
@@ -270,9 +269,12 @@ class EngineSource implements Source {
     this.#restartSession(nowUs);
   }
 
-  /** Whether the watches stand for so long that every series must have a sample. */
-  #isSettled(lane: SampledLane, nowUs: number): boolean {
-    return nowUs - this.#sessionUs > Math.max(RESTART_EVERY_US, 2 * lane.intervalMs * 1000);
+  /** Whether a lane has had no new sample for so long that its watches cannot stand. */
+  #isSilent({ freshUs, joined }: LaneState, nowUs: number): boolean {
+    return (
+      nowUs - Math.max(freshUs, this.#sessionUs) >
+      Math.max(RESTART_EVERY_US, 3 * joined.lane.intervalMs * 1000)
+    );
   }
 
   /** The engine's clock may be another machine's: what counts is how far its newest stamps are from our now. */

@@ -34,7 +34,11 @@ const RETRY_MOST_US = 5_000_000;
 /** Statuses after which the connection is dead for good: an old handle never works again. */
 const DEAD: ReadonlySet<number> = new Set([dcgmStatus.CONNECTION_NOT_VALID, dcgmStatus.UNINITIALIZED]);
 /** Statuses after which the connection is good, but what we had made on it is gone. */
-const FORGOTTEN: ReadonlySet<number> = new Set([dcgmStatus.NOT_CONFIGURED, dcgmStatus.NO_DATA]);
+const FORGOTTEN: ReadonlySet<number> = new Set([
+  dcgmStatus.NOT_CONFIGURED,
+  dcgmStatus.NO_DATA,
+  dcgmStatus.NOT_WATCHED,
+]);
 
 export type LinkState = 'up' | 'forgotten' | 'silent' | 'down';
 
