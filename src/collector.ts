@@ -43,6 +43,8 @@ export interface CollectorOptions {
   readonly disk?: LaneDisk;
   /** Receives the rows that the server refuses; default: they are only logged. */
   readonly deadLetters?: DeadLetters;
+  /** Hears the account as often as it is noted. */
+  readonly onStats?: (own: { readonly cpuRatio?: number; readonly rssBytes: number }) => void;
   readonly log: Log;
 }
 
@@ -226,14 +228,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       return (await lateFacts.relabel(lanes.map((lane) => lane.table))) && smallTaken;
     },
     noteStats: () => {
+      const own = ownUse();
       const stamp = {
         tsUs: nowUs(),
         node: sampler.devices[0]!.node,
         source: sampler.source,
         lifeStartUs: startUs,
-        ...ownUse(),
+        ...own,
       };
       outbox.stats(account().map((each) => ({ ...stamp, ...statOf(each, Date.now()) })));
+      options.onStats?.(own);
     },
     async stopSampling(deadlineMs) {
       sampler.control.stop();

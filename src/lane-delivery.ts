@@ -33,6 +33,8 @@ export interface LaneDelivery {
   /** Sends spooled batches, oldest first, until none is left or the time is over. @returns whether none is left. */
   replay(budgetMs: number): Promise<boolean>;
   readonly totals: () => LaneTotals;
+  /** Gives up everything that is spooled, by command. @returns the rows, which are counted as dropped */
+  dropSpooled(): number;
   /** Notes the end of this life; what is still in the ring will be found by the next. */
   close(): void;
 }
@@ -61,6 +63,8 @@ export interface LaneTotals {
   readonly lastSendMs: number;
   readonly sentBytes: number;
   readonly batches: number;
+  /** Why the store does not take rows; absent while it does. */
+  readonly problem?: string;
 }
 
 export interface LaneDeliveryOptions {
@@ -102,7 +106,8 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   let settledSampled = base.sampledRows;
   let ring: Ring | undefined;
   let releasedTick = 0;
-  let isSpooling = false;
+  /** Why rows are held or spooled; undefined while the store takes them. */
+  let problem: string | undefined;
 
   function save(): void {
     if (place === undefined) return;
@@ -147,9 +152,10 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     }
   }
 
-  function tellSpooling(reason: string): void {
-    if (isSpooling) return;
-    isSpooling = true;
+  function tellHeld(reason: string): void {
+    const isTold = problem !== undefined;
+    problem = reason;
+    if (isTold) return;
     const where = place === undefined ? 'wait in memory' : 'go to the spool';
     log({
       level: 'warn',
@@ -174,15 +180,15 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     let fate: 'sent' | 'spooled' = 'sent';
     if (outcome.unsent !== undefined) {
       const { unsent } = outcome;
-      tellSpooling(unsent.reason);
+      tellHeld(isStoreAway ? (problem ?? unsent.reason) : unsent.reason);
       if (!(await spill(unsent.body, unsent.rows, place?.id ?? 0, batch.toTick))) {
         parts.set(batch.toTick, unsent);
         return 'held';
       }
       counts.left += unsent.rows;
       fate = 'spooled';
-    } else if (isSpooling && (place?.spool.rows ?? 0) === 0) {
-      isSpooling = false;
+    } else if (problem !== undefined && (place?.spool.rows ?? 0) === 0) {
+      problem = undefined;
       log({
         level: 'info',
         event: 'delivery.resumed',
@@ -276,11 +282,18 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
         lastSendMs: counts.lastSendMs,
         sentBytes: counts.sentBytes,
         batches: counts.batches,
+        ...(problem === undefined ? {} : { problem }),
       };
+    },
+    dropSpooled() {
+      const rows = place?.spool.clear() ?? 0;
+      save();
+      return rows;
     },
     close() {
       if (place === undefined) return;
-      if (ring !== undefined && ring.sampledRows === ring.droppedRows + counts.left) {
+      if (ring === undefined) place.isClosed = true;
+      else if (ring.sampledRows === ring.droppedRows + counts.left) {
         settledSampled += ring.sampledRows;
         place.isClosed = true;
       }

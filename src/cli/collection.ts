@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../../schemas/config.ts';
+import type { Status } from '../../schemas/status.ts';
 import { residentJobs } from '../../jobs/resident.ts';
 import { scheduleJobs } from '../../jobs/schedule.ts';
 import { openCollector, type Collector } from '../collector.ts';
@@ -19,6 +20,7 @@ import { openDeadLetters, type DeadLetters } from '../store/dead-letter.ts';
 import { openQuestDb, type QuestDb } from '../store/questdb-http.ts';
 import { applySchema } from '../store/schema-apply.ts';
 import { lockDirectory } from '../store/state-lock.ts';
+import { statusPath, writeStatus } from '../store/status-file.ts';
 import { sourceSpecOf } from './source-spec.ts';
 
 /** A collector at work with its cron jobs, as `run` and `collect` drive it. */
@@ -47,6 +49,7 @@ export async function startCollection(
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
+  const startMs = Date.now();
   let disk: CollectionDisk | undefined;
   try {
     const prepareStore = async (): Promise<void> => {
@@ -65,6 +68,10 @@ export async function startCollection(
       prepareStore,
       batchRows: config.flush.batchRows,
       ...disk?.options,
+      onStats: (own) => {
+        if (disk !== undefined)
+          keepStatus(config.stateDir, collector, { startMs, store: db.where, ...own }, log);
+      },
       log,
     });
     const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), log);
@@ -74,6 +81,8 @@ export async function startCollection(
       async close() {
         await schedule.stop();
         const isAllWritten = await shutDown(collector, log);
+        const own = { startMs, store: db.where, rssBytes: process.memoryUsage.rss() };
+        if (disk !== undefined) keepStatus(config.stateDir, collector, own, log);
         collector.close();
         disk?.release();
         await db.close();
@@ -113,6 +122,31 @@ async function shutDown(collector: Collector, log: Log): Promise<boolean> {
     data: { spooledRows, heldRows },
   });
   return false;
+}
+
+/** For `gpuledger status`. One that cannot be written is no reason to stop. */
+function keepStatus(
+  stateDir: string,
+  collector: Collector,
+  own: Pick<Status, 'startMs' | 'store' | 'cpuRatio' | 'rssBytes'>,
+  log: Log,
+): void {
+  const { description, devices, source } = collector;
+  try {
+    writeStatus(statusPath(stateDir), {
+      ...own,
+      pid: process.pid,
+      atMs: Date.now(),
+      node: devices[0]!.node,
+      source,
+      description,
+      deviceCount: devices.length,
+      lanes: [...collector.account()],
+    });
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    log({ level: 'warn', event: thrown.code, text: thrown.message });
+  }
 }
 
 interface CollectionDisk {

@@ -56,14 +56,17 @@ const SLOT_BYTES = 2048;
 
 const slot = z.strictObject({ turn: z.number(), state });
 
+/** What was saved last, without opening it for writing; undefined when there is nothing sound. */
+export function readAccount(path: string): AccountState | undefined {
+  if (!existsSync(path)) return undefined;
+  return onDisk('the account', path, () => newestSlot(readFileSync(path))?.state);
+}
+
 /** @throws OperatingError `state.disk` */
 export function openAccount(path: string): LaneAccountFile {
   const existed = existsSync(path);
   const bytes = existed ? onDisk('the account', path, () => readFileSync(path)) : Buffer.alloc(0);
-  const found = [0, 1]
-    .map((index) => readSlot(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES)))
-    .filter((each) => each !== undefined)
-    .sort((a, b) => b.turn - a.turn)[0];
+  const found = newestSlot(bytes);
   const file = onDisk('the account', path, () => {
     mkdirSync(dirname(path), { recursive: true });
     return openSync(path, existed ? 'r+' : 'w+');
@@ -84,6 +87,13 @@ export function openAccount(path: string): LaneAccountFile {
       closeSync(file);
     },
   };
+}
+
+function newestSlot(bytes: Buffer): z.infer<typeof slot> | undefined {
+  return [0, 1]
+    .map((index) => readSlot(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES)))
+    .filter((each) => each !== undefined)
+    .sort((a, b) => b.turn - a.turn)[0];
 }
 
 function readSlot(bytes: Buffer): z.infer<typeof slot> | undefined {
