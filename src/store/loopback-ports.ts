@@ -1,4 +1,5 @@
 /** Chooses the loopback ports of a QuestDB server. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
 import type { QuestdbPorts } from '../../schemas/questdb-state.ts';
@@ -7,8 +8,12 @@ import { OperatingError } from '../core/errors.ts';
 export const LOOPBACK = '127.0.0.1';
 /** The ports that QuestDB's documentation names. */
 export const USUAL_PORTS: QuestdbPorts = { http: 9000, pg: 8812, min: 9003 };
+const FREE_PORT_MIN = 20_000;
+const FREE_PORT_END = 32_768;
+/** Even with nine of ten ports taken, a thousand looks find one. */
+const FREE_PORT_ATTEMPTS_MAX = 1000;
 
-/** Listens for a moment. @returns the port, or undefined when it is taken. Port 0 takes any free one. */
+/** Listens for a moment. @returns the port, or undefined when it is taken. */
 async function tryPort(port: number): Promise<number | undefined> {
   return await new Promise((resolve, reject) => {
     const server = createServer();
@@ -17,18 +22,21 @@ async function tryPort(port: number): Promise<number | undefined> {
       else reject(error);
     });
     server.listen({ host: LOOPBACK, port, exclusive: true }, () => {
-      const address = server.address();
       server.close(() => {
-        resolve(address !== null && typeof address === 'object' ? address.port : undefined);
+        resolve(port);
       });
     });
   });
 }
 
+/**
+ * Below 32768, where Linux begins to give ports to whoever asks for any: one from there could be lost to an outgoing
+ * connection between our look and the server's start, or while a server restarts.
+ */
 async function freePort(except: readonly number[]): Promise<number> {
-  for (let attempt = 0; attempt < 20; attempt += 1) {
-    const port = await tryPort(0);
-    if (port !== undefined && !except.includes(port)) return port;
+  for (let attempt = 0; attempt < FREE_PORT_ATTEMPTS_MAX; attempt += 1) {
+    const port = randomInt(FREE_PORT_MIN, FREE_PORT_END);
+    if (!except.includes(port) && (await tryPort(port)) !== undefined) return port;
   }
   throw new OperatingError('no free loopback port', {
     code: 'questdb.no_port',

@@ -15,7 +15,6 @@ if (isMainThread && thread === 'worker') {
   new Worker(new URL(import.meta.url), { argv: [dataDir] });
 } else {
   const server = await startServer({ dataDir, life: 'private', ports: 'free' });
-  process.stdout.write(`${JSON.stringify({ pid: server.pid, httpUrl: server.httpUrl })}\n`);
   if (isMainThread) {
     process.on('SIGINT', () => {
       void sleep(INTERRUPT_PAUSE_MS)
@@ -26,5 +25,7 @@ if (isMainThread && thread === 'worker') {
         });
     });
   }
+  // Last, since the test acts at once on what it reads.
+  process.stdout.write(`${JSON.stringify({ pid: server.pid, httpUrl: server.httpUrl })}\n`);
   setInterval(() => undefined, 60_000);
 }

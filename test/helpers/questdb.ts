@@ -17,7 +17,6 @@ declare module 'vitest' {
 }
 
 export interface TestQuestdb {
-  /** Current after `restart` too, which keeps the port unless someone has taken it meanwhile. */
   readonly conf: string;
   readonly httpUrl: string;
   readonly pid: number;
@@ -27,7 +26,7 @@ export interface TestQuestdb {
   stop: () => Promise<void>;
   /** SIGKILL; returns when the process is gone. The data stay. */
   kill9: () => Promise<void>;
-  /** Starts again on the same data and, where possible, the same HTTP port; on another Java if one is named. */
+  /** Starts again on the same data and the same HTTP port; on another Java if one is named. */
   restart: (javaPath?: string) => Promise<void>;
 }
 
