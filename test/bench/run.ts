@@ -5,12 +5,20 @@ import { parseArgs } from 'node:util';
 import { collectingBench } from './collecting.ts';
 import { encoderBench } from './encoder.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
+import { nativeBench } from './native.ts';
 import { pipelineBench } from './pipeline.ts';
 import { ringBench } from './ring.ts';
 import { startUpBench } from './start-up.ts';
 
 /** `npm run bench [-- --json FILE] [-- --only NAME]`: every figure beside its baseline from the same run. */
-const BENCHES: readonly Bench[] = [encoderBench, ringBench, startUpBench, pipelineBench, collectingBench];
+const BENCHES: readonly Bench[] = [
+  encoderBench,
+  ringBench,
+  startUpBench,
+  nativeBench,
+  pipelineBench,
+  collectingBench,
+];
 
 /** The processes that are measured run the built code, as users do. */
 function build(): void {

@@ -43,8 +43,8 @@ static void sleepMs(int64_t ms) {
 static void burnUs(int64_t us) {
   if (us <= 0) return;
   struct timespec from, now;
-  clock_gettime(CLOCK_MONOTONIC, &from);
-  do clock_gettime(CLOCK_MONOTONIC, &now);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+  do clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   while ((now.tv_sec - from.tv_sec) * 1000000 + (now.tv_nsec - from.tv_nsec) / 1000 < us);
 }
 
