@@ -10,8 +10,8 @@ import { energyColumnOf, type Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
 import { Ownership } from './core/ownership.ts';
 import type { SourceName } from './core/source.ts';
-import type { LaneDisk, Loss } from './delivery-place.ts';
-import { noteDropEpisode } from './drop-episode.ts';
+import type { LaneDisk } from './delivery-place.ts';
+import { eventOfLoss, noteDropEpisode, type LaneLoss } from './drop-episode.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
@@ -98,18 +98,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     options.deadLetters ?? loggedOnly(log),
     log,
   );
-  const onLost = (lane: Lane, { firstUs, lastUs, rows, reason }: Loss): void => {
-    const { node } = sampler.devices[0]!;
-    const text = `lane ${lane.name}: ${rows} rows are lost: ${reason}`;
-    note({
-      tsUs: Math.round(firstUs),
-      endUs: Math.round(lastUs),
-      node,
-      kind: 'drop',
-      subject: lane.name,
-      text,
-    });
-  };
+  /** Kept until there is a way to tell: what was lost before this life is found before the source is open. */
+  const losses: LaneLoss[] = [];
   const deliveries = lanes.map((lane) =>
     openLaneDelivery({
       table: lane.table,
@@ -117,7 +107,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       log,
       ...(options.disk === undefined ? {} : { disk: options.disk }),
       onLost: (loss) => {
-        onLost(lane, loss);
+        losses.push({ lane, ...loss });
       },
     }),
   );
@@ -197,6 +187,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     lanes.map((lane, index) => accountOf(lane, sampler.rings[index]!, deliveries[index]!.totals()));
 
   function noteDrops(): void {
+    for (const loss of losses.splice(0)) noteEvent(eventOfLoss(loss, sampler.devices));
     for (const [index, ring] of sampler.rings.entries())
       noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, log);
   }

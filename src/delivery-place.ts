@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Log } from './core/log-entry.ts';
 import { readFormerLives, type FormerLife } from './former-life.ts';
-import { openAccount, type LaneAccountFile } from './store/lane-account.ts';
+import { openAccount, type AccountState, type LaneAccountFile } from './store/lane-account.ts';
 import { openSpool, type Spool } from './store/spool.ts';
 
 export interface LaneDisk {
@@ -52,7 +52,38 @@ export function openPlace(table: string, disk: LaneDisk, log: Log, onLost: (loss
       onLost({ rows, firstUs: firstMs * 1000, lastUs: lastMs * 1000, reason });
     },
   });
+  const missing = spooledByAccount(account.saved) + unnotedRows(account.saved, spool) - spool.rows;
+  if (missing > 0) {
+    const reason = 'their files in the spool were removed or damaged';
+    log({
+      level: 'error',
+      event: 'spool.lost',
+      text: `${table}: ${missing} rows are lost: ${reason}`,
+      data: { table, rows: missing },
+    });
+    onLost({ rows: missing, firstUs: disk.nowMs() * 1000, lastUs: disk.nowMs() * 1000, reason });
+  }
   const former = readFormerLives(directory, account.saved.lives, spool, log);
   const id = Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
   return { directory, id, account, spool, former, isClosed: false };
+}
+
+/** Rows that should be in the spool: whatever has left the rings and has met no end yet. */
+function spooledByAccount({
+  sampledRows,
+  acknowledgedRows,
+  refusedRows,
+  droppedRows,
+  lives,
+}: AccountState): number {
+  const left = lives.reduce((sum, { leftRows }) => sum + leftRows, sampledRows);
+  return left - acknowledgedRows - refusedRows - droppedRows;
+}
+
+/** Rows that were spooled by a life that was killed before it could note so. */
+function unnotedRows({ lives }: AccountState, spool: Spool): number {
+  const releasedTicks = new Map(lives.map(({ journal, releasedTick }) => [journal, releasedTick]));
+  return spool.found
+    .filter(({ journal, toTick }) => toTick > (releasedTicks.get(journal) ?? Infinity))
+    .reduce((sum, { rows }) => sum + rows, 0);
 }

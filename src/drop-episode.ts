@@ -3,6 +3,11 @@ import type { GpuEvent } from './core/event.ts';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
 import type { Ring } from './core/ring.ts';
+import type { Loss } from './delivery-place.ts';
+
+export interface LaneLoss extends Loss {
+  readonly lane: Lane;
+}
 
 /** Says once per episode that a ring overflowed, with a gap row for every device. */
 export function noteDropEpisode(
@@ -32,4 +37,19 @@ export function noteDropEpisode(
       text,
     });
   }
+}
+
+/** The row that says why rows of a lane are nowhere: the whole node's, since nobody knows whose they were. */
+export function eventOfLoss(
+  { lane, rows, firstUs, lastUs, reason }: LaneLoss,
+  devices: readonly Device[],
+): GpuEvent {
+  return {
+    tsUs: Math.round(firstUs),
+    endUs: Math.round(lastUs),
+    node: devices[0]!.node,
+    kind: 'drop',
+    subject: lane.name,
+    text: `lane ${lane.name}: ${rows} rows are lost: ${reason}`,
+  };
 }

@@ -106,6 +106,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   let settledSampled = base.sampledRows;
   let ring: Ring | undefined;
   let releasedTick = 0;
+  let settledSequence = 0;
   /** Why rows are held or spooled; undefined while the store takes them. */
   let problem: string | undefined;
 
@@ -119,7 +120,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
       refusedRows: base.refusedRows + counts.refused,
       droppedRows: base.droppedRows + counts.dropped + ringDropped,
-      spoolSettled: place.spool.settledSequence,
+      spoolSettled: Math.max(settledSequence, place.spool.settledSequence),
       lives: [...place.former.map(({ entry }) => entry), ...(place.isClosed ? [] : [current])],
     });
   }
@@ -212,8 +213,10 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       if (outcome.unsent !== undefined) return false;
       counts.acknowledged += outcome.acknowledgedRows;
       counts.refused += outcome.refusedRows;
-      spool.settle(waiting.sequence);
+      // Noted before its file goes: a kill in between must not make it look lost.
+      settledSequence = waiting.sequence;
       save();
+      spool.settle(waiting.sequence);
       if (spool.rows > 0 && performance.now() > endMs) return false;
     }
     return true;
