@@ -134,6 +134,28 @@ describe('NVML events', () => {
     expect(of('unresolved')).toEqual([]);
   });
 
+  it('are not waited for while the library is shut down to look for a lost GPU', async () => {
+    open([lane], watching);
+    fake.set('xid', 2031);
+    await until(() => of('xid').length === 1);
+    fake.set('lost_gpu', 8);
+    play(lane, 3);
+    expect([fake.get('starts'), fake.get('early_shutdowns')]).toEqual([2, 0]);
+    fake.set('xid', 5079);
+    await until(() => of('xid').length === 2);
+  });
+
+  it('are not asked for in a tight loop while the library refuses to wait', async () => {
+    open([lane], watching);
+    fake.set('xid', 2031);
+    await until(() => of('xid').length === 1);
+    fake.set('wait_fails', 1);
+    await until(() => fake.get('failed_waits') > 0);
+    await sleep(200);
+    expect(fake.get('failed_waits')).toBe(1);
+    expect(fake.get('event_sets')).toBe(0);
+  });
+
   it('are said to be missing once where the driver has none, and the XID is then unknown', async () => {
     fake.set('no_events', 1);
     open([lane], watching);
@@ -155,6 +177,6 @@ describe('NVML events', () => {
     await until(() => of('xid').length === 1);
     expect(fake.get('event_sets')).toBe(1);
     nvml.close();
-    expect([fake.get('event_sets'), fake.get('inits')]).toEqual([0, 0]);
+    expect(['event_sets', 'inits', 'early_shutdowns'].map((name) => fake.get(name))).toEqual([0, 0, 0]);
   });
 });

@@ -6,7 +6,7 @@ import { truthDouble, truthInt } from './helpers/truth.ts';
 
 const fake = loadFake('nvml');
 const nvml = createNvmlPlay(fake);
-const lane = laneOf(0, 'profiling', 100, FORTY_FIELDS);
+const lane = laneOf(0, 'profiling', 100, [...FORTY_FIELDS, 52]);
 const { of, open, play } = nvml;
 const SM_ACTIVE = 1002;
 const POWER = 155;
@@ -59,7 +59,7 @@ describe('NVML devices', () => {
     play(lane, 3);
     expect([fake.get('gpm_samples'), fake.get('inits')]).toEqual([8 * SAMPLES_A_DEVICE, 1]);
     nvml.close();
-    expect([fake.get('gpm_samples'), fake.get('inits')]).toEqual([0, 0]);
+    expect(['gpm_samples', 'inits', 'early_shutdowns'].map((name) => fake.get(name))).toEqual([0, 0, 0]);
   });
 });
 
@@ -97,8 +97,8 @@ describe('MIG', () => {
     const row = play(lane, 5).ofDevice(1).at(-1)!;
     expect(cell(lane, row, SM_ACTIVE)).toBe((truthDouble(2, 108, row.tsUs) * 100) / 100);
     expect(cell(lane, row, FB_USED)).toBe(truthInt(252, 108, row.tsUs) * 1_048_576);
-    // Of the whole GPU: PCIe, power, clocks.
-    for (const id of [1009, POWER, 100, 203]) expect(cell(lane, row, id)).toBeNaN();
+    // Of the whole GPU: PCIe, power, clocks, index. NVML answers the first and the last with numbers of no use.
+    for (const id of [1009, POWER, 100, 203, 52]) expect(cell(lane, row, id)).toBeNaN();
   });
 
   it('is told when its layout changes: what is gone ends, and no pair is made of two instances', () => {

@@ -191,14 +191,16 @@ describe('GPM', () => {
     open([one], { devices: 'g:0' });
     play(one, 3);
     expect(fake.get('last_window_us')).toBe(110_000);
-    // Each sample now takes 15 ms until it is there: two ticks lie 95 ms apart at the least.
+    // One sample takes 15 ms until it is there.
     fake.set('slow_gpu', 1);
     fake.set('slow_us', 15_000);
-    for (let n = 0; n < 6; n += 1) {
-      nvml.wait(-30_000);
-      play(one, 1);
-    }
+    play(one, 1);
+    fake.set('slow_gpu', 0);
+    nvml.wait(-15_000);
+    // The tick after it is 110 ms later, and 95 ms after the sample was there.
+    play(one, 1);
     expect(fake.get('young_pairs')).toBe(0);
+    expect(fake.get('last_window_us')).toBe(220_000);
   });
 
   it('makes no pair over a hole in the ticks', () => {
@@ -271,6 +273,24 @@ describe('GPM', () => {
     }
   });
 
+  it('makes no pair over a pause, however short', () => {
+    const pauseDir = mkdtempSync(join(tmpdir(), 'gpuledger-pause-'));
+    const slow = laneOf(0, 'profiling', 1000, [SM_ACTIVE]);
+    try {
+      open([slow], { pauseDir });
+      play(slow, 3);
+      requestPause(pauseDir, { name: 'job-7', untilUs: Infinity, by: 'job 7' });
+      play(slow, 1);
+      withdrawPause(pauseDir, 'job-7');
+      const sm = play(slow, 2)
+        .ofDevice(0)
+        .map((row) => cell(slow, row, SM_ACTIVE));
+      expect(sm.map(Number.isNaN)).toEqual([true, false]);
+    } finally {
+      rmSync(pauseDir, { recursive: true });
+    }
+  });
+
   it('is refused below 100 ms', () => {
     expect(() => open([laneOf(0, 'profiling', 50, [SM_ACTIVE])])).toThrow(
       expect.objectContaining({ exit: 'config', code: 'config.profiling_floor' }) as Error,
@@ -301,13 +321,15 @@ describe('GPUs before Hopper', () => {
     const buffered = (toUs: number): number => {
       const last = Math.floor(toUs / 139_000);
       const first = Math.floor((toUs - 1_000_000) / 139_000) + 1;
-      // It spoils the sixth (no stamp) and would spoil the tenth newest (out of range).
+      // It spoils the fourth newest (out of range) and the sixth (no stamp).
       const percents = Array.from({ length: last - first + 1 }, (_, k) => last - k)
-        .filter((_, age) => age !== 5 && age !== 9)
+        .filter((_, age) => age !== 5 && age !== 3)
         .map((n) => n % 101);
       return percents.reduce((sum, percent) => sum + percent, 0) / percents.length / 100;
     };
-    play(slow, 2);
+    // At first the buffer reaches back beyond the tick: the single reading is taken.
+    const first = play(slow, 1).ofDevice(0)[0]!;
+    expect(cell(slow, first, 203)).toBe((truthInt(203, 0, first.tsUs) % 101) * 0.01);
     for (let n = 0; n < 5; n += 1) {
       const row = play(slow, 1).ofDevice(0)[0]!;
       expect(cell(slow, row, 203)).toBeCloseTo(buffered(row.tsUs), 9);

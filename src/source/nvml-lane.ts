@@ -112,7 +112,7 @@ export function createLaneSampler(
       tick.setRow(index, tsUs);
       for (const [column, field] of fields.entries()) {
         tick.set(index, column, values[column]!);
-        if (!(isPaused && field.isProfiling)) blanks.note(index, field, states[column]!, tsUs);
+        blanks.note(index, field, states[column]!, tsUs);
       }
       return SUCCESS;
     },

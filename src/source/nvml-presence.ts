@@ -1,5 +1,5 @@
 import { nvmlReturn } from '../../native/nvml-layout.ts';
-import { NEEDS_REINIT, nvmlCodeText } from '../../native/nvml.ts';
+import { nvmlCodeText } from '../../native/nvml.ts';
 import type { Nvml } from '../../native/nvml.ts';
 import { OperatingError } from '../core/errors.ts';
 import type { EventSink } from '../core/source.ts';
@@ -141,9 +141,8 @@ export function createPresence(options: {
     followLayout(nowUs) {
       // While a GPU is away, the search for it takes the layout too.
       if (!hasInstances || againAtUs !== Infinity) return false;
-      const { code, devices, refused } = listNvmlDevices(nvml, node);
-      if (code !== SUCCESS || refused.some((each) => NEEDS_REINIT.has(each.code))) return false;
-      return find(devices, nowUs);
+      const { code, devices } = listNvmlDevices(nvml, node);
+      return code === SUCCESS && find(devices, nowUs);
     },
   };
 }

@@ -5,11 +5,11 @@
  *   gpus, architecture, mig (mask of GPUs that are cut), instances (of each), split_gi (GPU instance 1 has two compute
  *   instances), generation (part of the instances' UUIDs), gpm (1 where the GPUs have it), gpm_version_refused
  *   lost_gpu, forbidden_gpu, slow_gpu + slow_us (each call moves the virtual clock on), lose_handles (a driver reload),
- *   fail_all and init_fails (nvmlReturn_t), gpm_forbidden, no_events
+ *   fail_all and init_fails (nvmlReturn_t), gpm_forbidden, no_events, wait_fails
  *   unsupported_field, forbidden_field, untouched_field, r545, wide_field + wide_value, unsupported_metric, nan_metric,
  *   infinite_metric, pstate, throttle, ecc
  *   xid (GPU * 1000 + number): queues an event; event_type and event_gi make it another, or one of an instance
- * Counts: calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, gpm_takes, gpm_samples, event_sets, inits, starts
+ * Counts: calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, early_shutdowns, gpm_takes, gpm_samples, event_sets, failed_waits, inits, starts
  *
  * With FAKE_OLD_DRIVER it exports what drivers before R535 did. */
 #include "nvml-abi.h"
@@ -79,7 +79,11 @@ int nvmlInit_v2(void) {
   initCount += 1;
   return OK;
 }
-int nvmlShutdown(void) { if (initCount > 0) initCount -= 1; return OK; }
+int nvmlShutdown(void) {
+  if (initCount == 1 && (get("event_sets") || get("gpm_samples"))) *KNOB("early_shutdowns") += 1; /* what is left is the library's no longer */
+  if (initCount > 0) initCount -= 1;
+  return OK;
+}
 const char *nvmlErrorString(int code) { static char text[32]; snprintf(text, sizeof text, "fake code %d", code); return text; }
 int nvmlSystemGetDriverVersion(char *out, uint32_t n) { snprintf(out, n, "595.45.04"); return OK; }
 int nvmlSystemGetNVMLVersion(char *out, uint32_t n) { snprintf(out, n, "13.595.45.04"); return OK; }
@@ -171,7 +175,7 @@ int nvmlDeviceGetMaxClockInfo(Handle *h, uint32_t type, uint32_t *out) { CHECK(h
 int nvmlDeviceGetApplicationsClock(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = type == 2 ? 3200 : 1830; return OK; }
 int nvmlDeviceGetPerformanceState(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)get("pstate"); return OK; }
 int nvmlDeviceGetTemperatureThreshold(Handle *h, uint32_t type, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); if (type > 3) return INVALID_ARGUMENT; *out = 95 - 5 * type; return OK; }
-int nvmlDeviceGetIndex(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)h->gpu; return OK; }
+int nvmlDeviceGetIndex(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)(h->slot < 0 ? h->gpu : h->slot + 1); return OK; } /* of an instance: its slot */
 int nvmlDeviceGetFanSpeed(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 42; return OK; }
 int nvmlDeviceGetComputeMode(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 3; return OK; }
 int nvmlDeviceGetPersistenceMode(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 1; return OK; }
@@ -231,7 +235,7 @@ int nvmlDeviceGetSamples(Handle *h, uint32_t type, uint64_t lastSeen, uint32_t *
     if ((uint64_t)at <= lastSeen) continue;
     int slot = k == 5 ? -1 : 0;
     out[n].timeStamp = slot < 0 ? 0 : (uint64_t)at;
-    out[n].sampleValue.uiVal = k == 9 ? 4000000 : type == 0 ? 450000 : (uint32_t)(at / 139000 % 101);
+    out[n].sampleValue.uiVal = k == 3 ? 4000000 : type == 0 ? 450000 : (uint32_t)(at / 139000 % 101);
     n += 1;
   }
   if (n > 2) { nvmlSample_t swap = out[0]; out[0] = out[n - 1]; out[n - 1] = swap; }
@@ -276,7 +280,7 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
     if ((int64_t)m->metricId == *KNOB("unsupported_metric")) { m->nvmlReturn = NOT_SUPPORTED; m->value = 0; continue; }
     if ((int64_t)m->metricId == *KNOB("nan_metric")) { m->value = NAN; continue; }
     if ((int64_t)m->metricId == *KNOB("infinite_metric")) { m->value = INFINITY; continue; }
-    if (to->gi >= 0 && m->metricId >= 20) { m->nvmlReturn = NOT_SUPPORTED; continue; }
+    /* PCIe of an instance is a number too, and means nothing. */
     m->value = truthDouble((int)m->metricId, number, to->atUs) * 100; /* percent, or MiB/s */
   }
   return OK;
@@ -297,7 +301,7 @@ int nvmlDeviceGetSupportedEventTypes(Handle *h, uint64_t *out) { CHECK(h); *out 
 int nvmlEventSetWait_v2(void *set_, nvmlEventData_t *data, uint32_t ms) {
   (void)set_;
   for (uint32_t waited = 0;; waited += 5) {
-    if (initLife != life) { sleepMs(5); return GPU_IS_LOST; }
+    if (initLife != life || get("wait_fails")) { *KNOB("failed_waits") += 1; return GPU_IS_LOST; }
     pthread_mutex_lock(&lock);
     if (taken < queued) {
       int at = taken++ % MAX_EVENTS;
