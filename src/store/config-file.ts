@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_CLIENT_CONF, readConfig, type Config } from '../../schemas/config.ts';
+import type { ReadCounters } from '../../schemas/config-lanes.ts';
 import { valueAt, type ConfigPath } from '../../schemas/config-problem.ts';
 import {
   CONFIG_FILE_VARIABLE,
@@ -11,10 +12,10 @@ import {
   LANE_INTERVAL_KEY,
   SETTINGS,
 } from '../../schemas/config-settings.ts';
-import { parseConfigYaml, type ConfigYaml } from '../../schemas/config-yaml.ts';
-import { parseCounters } from '../../schemas/counters-csv.ts';
+import type { ConfigYaml } from '../../schemas/config-yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
+import { AssertionError } from '../core/assert.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { defaultLanes } from '../core/lane.ts';
 import {
@@ -65,10 +66,8 @@ interface ReportedProblem {
  * @throws OperatingError `config.invalid` (exit `config`) with every problem of every layer; `config.unreadable`
  */
 export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> {
-  const layers = layersOf(request);
-  const reading = readConfig(layers.raw, (path) =>
-    parseCounters(readNamedFile(path, 'the counters file'), path),
-  );
+  const layers = await layersOf(request);
+  const reading = readConfig(layers.raw, await countersReader(layers.raw));
   if (!reading.ok) {
     for (const { path, message, hints } of reading.problems) {
       layers.problems.push({ message, hints, where: whereOf(layers, path) });
@@ -85,6 +84,26 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   };
 }
 
+// The two parsers are loaded by those who have such files: they cost every other start tens of milliseconds and megabytes.
+
+async function parseYamlFile(file: string): Promise<ConfigYaml> {
+  const { parseConfigYaml } = await import('../../schemas/config-yaml.ts');
+  return parseConfigYaml(readNamedFile(file, 'the configuration'));
+}
+
+async function countersReader(raw: unknown): Promise<ReadCounters> {
+  const lanes = valueAt(raw, ['lanes']);
+  const isNamed =
+    Array.isArray(lanes) && lanes.some((lane: unknown) => valueAt(lane, ['fields_file']) !== undefined);
+  if (!isNamed) {
+    return (path) => {
+      throw new AssertionError(`${path} is read as a counters file although no lane names one`);
+    };
+  }
+  const { parseCounters } = await import('../../schemas/counters-csv.ts');
+  return (path) => parseCounters(readNamedFile(path, 'the counters file'), path);
+}
+
 /** Flags that do nothing because the source is another one. */
 function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] {
   const idle = flags.filter(({ key }) => key.startsWith('synthetic.') && source !== 'synthetic');
@@ -93,10 +112,10 @@ function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] 
   );
 }
 
-function layersOf({ file: named, env, flags }: ConfigRequest): Layers {
+async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Layers> {
   const file =
     named ?? env[CONFIG_FILE_VARIABLE] ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : undefined);
-  const yaml = file === undefined ? undefined : parseConfigYaml(readNamedFile(file, 'the configuration'));
+  const yaml = file === undefined ? undefined : await parseYamlFile(file);
   if (file !== undefined && yaml !== undefined && yaml.problems.length > 0) {
     throw configError(
       yaml.problems.map(({ message, line, text }) => ({
