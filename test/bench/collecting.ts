@@ -5,14 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
-import { defaultCapacityTicks } from '../../src/core/limits.ts';
 import { playScenario } from '../../src/play.ts';
 import { applySchema } from '../../src/store/schema-apply.ts';
 import { startBenchServer, type BenchServer } from './bench-server.ts';
-import { DEVICE_COUNT, FIELD_COUNT, fields, shapeOf } from './filled-ring.ts';
+import { DEVICE_COUNT, FIELD_COUNT, fields } from './filled-ring.ts';
 import { percentile, type Bench, type Measurement } from './measurement.ts';
 import { roundLane, scenarioFrom } from './pipeline.ts';
-import { Ring } from '../../src/core/ring.ts';
 
 /**
  * The collector as it runs on a node, in a process of its own: 8 GPUs, 40 fields, 10 Hz. Beside it a bare node process
@@ -106,13 +104,6 @@ function rssOf({ pid }: ChildProcess): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
 }
 
-/** Memory of the ring that this run has not come to touch and a run of ten minutes would. */
-function untouchedRingBytes(): number {
-  const capacityTicks = defaultCapacityTicks(INTERVAL_MS);
-  const touched = (SECONDS * 1000) / INTERVAL_MS;
-  return new Ring(shapeOf(capacityTicks)).memory.byteLength * (1 - touched / capacityTicks);
-}
-
 /** Writes hour after hour of another table as fast as the server takes it, until told to stop. */
 async function ingestUntil(server: BenchServer, isOver: () => boolean): Promise<number> {
   const lane = roundLane('ingest');
@@ -158,7 +149,7 @@ async function measure(): Promise<Measurement[]> {
       `  beside an ingest of ${Math.round(rowsPerSecond).toLocaleString('en-US')} rows/s\n`,
     );
     const mb = (bytes: number): number => bytes / 1e6;
-    const value = mb(idle.rssBytes + untouchedRingBytes());
+    const value = mb(idle.rssBytes);
     return [
       spacingOf('spacing_p99_idle_ms', idle),
       spacingOf('spacing_p99_ingest_ms', busy),
