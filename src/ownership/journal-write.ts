@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { formatJournalRecord, JOURNAL_SUFFIX } from '../../schemas/journal-record.ts';
 import { readBoot } from './boot.ts';
@@ -53,7 +53,8 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
   const temporary = join(directory, `.${base}.tmp`);
   const path = join(directory, `${base}${JOURNAL_SUFFIX}`);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o2770 });
+    makeDirectory(dirname(directory), 0o755);
+    makeDirectory(directory, 0o2770);
     const fd = openSync(temporary, 'wx', 0o640);
     try {
       writeSync(fd, text);
@@ -76,4 +77,14 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
     });
   }
   return path;
+}
+
+/** One level: Node's own `recursive` never comes back from a file system that makes no directories, as /proc (Node 24). */
+function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Whatever is there already is told by the file that cannot be opened in it.
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
 }
