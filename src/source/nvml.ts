@@ -98,8 +98,7 @@ export function listDevices(options: { readonly node: string; readonly library?:
 } {
   const nvml = initialise(options.library);
   try {
-    const { devices, driver } = inventoryOf(nvml, options.node);
-    return { devices, about: `NVML, driver ${driver} (${nvml.library.path})` };
+    return { devices: inventoryOf(nvml, options.node).devices, about: `NVML (${nvml.library.path})` };
   } finally {
     nvml.shutdown();
   }
