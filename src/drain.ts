@@ -5,6 +5,7 @@ import type { DrainSettings, EngineReport, EngineTask } from './drain-engine.ts'
 import type { CarriedError } from './drain-frames.ts';
 import { drainByProcesses, type EngineOutcome } from './drain-pool.ts';
 import { createDrainStore } from './drain-store.ts';
+import { diagnoseEngine } from './source/engine-diagnosis.ts';
 import { applySchema } from './store/schema-apply.ts';
 import type { QuestDb } from './store/questdb-http.ts';
 import type { Retention } from '../schemas/tables.ts';
@@ -62,7 +63,11 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
   const { settings, db, log } = options;
   checkKeepAge(settings.lanes, settings.keepMs);
   const startMs = performance.now();
+  let storeError: unknown;
   const ready = prepareStore(options);
+  ready.catch((thrown: unknown) => {
+    storeError = thrown;
+  });
   const deadlineMs = startMs + options.deadlineMs;
   const store = createDrainStore({ db, lanes: settings.lanes, ready, deadlineMs, log });
   const outcomes = await drainByProcesses(options.tasks, settings, {
@@ -71,15 +76,9 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
     store,
   });
   // The engines were asked all the same, so that their watches stand and go on sampling.
-  const failure = await Promise.race([
-    ready.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    ),
-    Promise.resolve('pending'),
-  ]);
-  if (failure !== undefined && failure !== 'pending') throw storeIsDown(failure, settings.keepMs);
-  return summaryOf(options, outcomes, (performance.now() - startMs) / 1000);
+  if (storeError !== undefined) throw storeIsDown(storeError, settings.keepMs);
+  const explained = await Promise.all(outcomes.map(explain));
+  return summaryOf(options, explained, (performance.now() - startMs) / 1000);
 }
 
 async function prepareStore({ db, settings, retention }: DrainOptions): Promise<void> {
@@ -88,6 +87,13 @@ async function prepareStore({ db, settings, retention }: DrainOptions): Promise<
     return;
   }
   await applySchema(db, settings.lanes, retention);
+}
+
+/** libdcgm has one status for everything that can be wrong with an address. */
+async function explain(outcome: EngineOutcome): Promise<EngineOutcome> {
+  if (outcome.kind === 'drained' || outcome.error.code !== 'dcgm.connection_not_valid') return outcome;
+  const why = await diagnoseEngine(outcome.task.engine);
+  return { ...outcome, error: { ...outcome.error, message: `no host engine: ${why}` } };
 }
 
 /** @throws OperatingError when a slow lane could never be drained whole. */
