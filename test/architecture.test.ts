@@ -30,6 +30,8 @@ interface Import {
   /** As written; for a computed one, the source text of the expression. */
   readonly what: string;
   readonly isComputed: boolean;
+  /** `new URL(…, import.meta.url)`: code if a worker is started from it, a data file otherwise. */
+  readonly isUrl: boolean;
 }
 
 interface SourceFile {
@@ -53,11 +55,11 @@ function parse(path: string, text: string): SourceFile {
 
 function importsOf(tree: ts.SourceFile): Import[] {
   const found: Import[] = [];
-  const note = (expression: ts.Node): void => {
+  const note = (expression: ts.Node, isUrl = false): void => {
     found.push(
       ts.isStringLiteralLike(expression)
-        ? { what: expression.text, isComputed: false }
-        : { what: expression.getText(tree), isComputed: true },
+        ? { what: expression.text, isComputed: false, isUrl }
+        : { what: expression.getText(tree), isComputed: true, isUrl },
     );
   };
   const visit = (node: ts.Node): void => {
@@ -66,7 +68,7 @@ function importsOf(tree: ts.SourceFile): Import[] {
     else if (ts.isImportEqualsDeclaration(node)) note(node.moduleReference);
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) note(node.argument.literal);
     else if (ts.isCallExpression(node) && isLoad(node)) note(node.arguments[0]!);
-    else if (isUrlOfThisFile(node)) note(node.arguments![0]!);
+    else if (isUrlOfThisFile(node)) note(node.arguments![0]!, true);
     ts.forEachChild(node, visit);
   };
   visit(tree);
@@ -121,7 +123,9 @@ function breaches(rule: (file: SourceFile) => readonly string[]): string[] {
 function levelBreaches(file: SourceFile): string[] {
   const own = levelOf(file.path);
   if (own === undefined) return ['stands on no level'];
-  return file.imports.flatMap(({ what, isComputed }) => {
+  const startsWorkers = file.imports.some(({ what }) => what === 'node:worker_threads');
+  return file.imports.flatMap(({ what, isComputed, isUrl }) => {
+    if (isComputed && isUrl && !startsWorkers) return [];
     if (isComputed) return isSiblingFile(what) ? [] : [`imports ${what}, which cannot be checked`];
     if (!what.startsWith('.')) return [];
     const target = targetOf(file, what);
@@ -134,9 +138,9 @@ function levelBreaches(file: SourceFile): string[] {
   });
 }
 
-/** A worker file beside this one, whose ending depends on whether the code has been built: `./name.${ending}`. */
+/** A worker file beside this one, of which only the ending is computed: whether the code has been built decides it. */
 function isSiblingFile(expression: string): boolean {
-  return /^`\.\/[a-z-]+\.\$\{ending\}`$/.test(expression);
+  return /^`\.\/[a-z-]+\.\$\{[^`]*\}`$/.test(expression);
 }
 
 function packagesOf(file: SourceFile): string[] {
@@ -255,6 +259,17 @@ describe('this test reads', () => {
   ])('%s', (text, what) => {
     expect(seen(text)).toEqual([what]);
     expect(levelBreaches(parse('src/core/x.ts', text))).toHaveLength(1);
+  });
+
+  test('a worker whose file is computed as a breach, but for its ending', () => {
+    const worker = (url: string): string[] =>
+      levelBreaches(
+        parse('src/source/x.ts', `import 'node:worker_threads'; new URL(${url}, import.meta.url);`),
+      );
+    expect(worker('path')).toHaveLength(1);
+    expect(worker('`../${folder}/x.ts`')).toHaveLength(1);
+    expect(worker('`./x-worker.${ending}`')).toEqual([]);
+    expect(levelBreaches(parse('src/source/x.ts', 'new URL(path, import.meta.url);'))).toEqual([]);
   });
 
   test('and lets what goes down or stays on its level pass', () => {

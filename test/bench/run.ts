@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { collectingBench } from './collecting.ts';
 import { encoderBench } from './encoder.ts';
@@ -44,7 +44,15 @@ const { values: flags } = parseArgs({
 });
 const benches = chosen(flags.only);
 build();
-process.stderr.write(`node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}\n`);
+const load = loadavg()[0]!;
+process.stderr.write(
+  `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, load ${load.toFixed(1)}\n`,
+);
+if (load > cpus().length) {
+  process.stderr.write(
+    'this machine is busy: absolute figures, above all those of waiting, are worth little; ratios hold\n',
+  );
+}
 const measurements: Measurement[] = [];
 for (const bench of benches) {
   process.stderr.write(`${bench.name}: ${bench.about}\n`);
