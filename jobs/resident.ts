@@ -4,6 +4,7 @@ import { reportSelfJob } from './report-self.ts';
 import { sampleLaneJobs } from './sample-lane.ts';
 import type { Job } from './schedule.ts';
 import { watchJobMapJob } from './watch-job-map.ts';
+import { watchStoreJob } from './watch-store.ts';
 
 /** Everything that a collector does by the clock, beside the continuous lanes. */
 export function residentJobs(collector: Collector, flushIntervalMs: number): Job[] {
@@ -12,5 +13,6 @@ export function residentJobs(collector: Collector, flushIntervalMs: number): Job
     watchJobMapJob(collector),
     flushJob(collector, flushIntervalMs),
     reportSelfJob(collector),
+    watchStoreJob(collector),
   ];
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OperatingError } from '../src/core/errors.ts';
 import { shownValue } from './config-problem.ts';
 import { readCronLine } from './cron-line.ts';
-import { formatDuration, parseDurationMs } from './duration.ts';
+import { formatDuration, parseBytes, parseDurationMs } from './duration.ts';
 
 /** The leaves of the configuration: how single values are written, and what is said when they are not. */
 
@@ -36,6 +36,27 @@ export function durationMs({ minMs, maxMs, whyMin }: DurationBounds) {
     }
     if (ms > maxMs) return refuse(`expected at most ${formatDuration(maxMs)}, came ${value}`);
     return ms;
+  });
+}
+
+/** A size with its unit → bytes. */
+export function byteCount({ min, max }: { readonly min: number; readonly max: number }) {
+  return z.unknown().transform((value, ctx): number => {
+    const refuse = (message: string, hints: readonly string[] = []): never => {
+      ctx.addIssue({ code: 'custom', message, params: { hints } });
+      return z.NEVER;
+    };
+    if (typeof value !== 'string' && typeof value !== 'number')
+      return refuse(`expected a size such as 2GiB, came ${shownValue(value)}`);
+    let bytes: number;
+    try {
+      bytes = parseBytes(String(value));
+    } catch (thrown) {
+      if (thrown instanceof OperatingError) return refuse(thrown.message, thrown.hints);
+      throw thrown;
+    }
+    if (bytes < min || bytes > max) return refuse(`expected ${min} to ${max} bytes, came ${value}`);
+    return bytes;
   });
 }
 

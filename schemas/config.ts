@@ -11,6 +11,8 @@ import {
   REQUEST_TIMEOUT_MS_DEFAULT,
   REQUEST_TIMEOUT_MS_MAX,
   REQUEST_TIMEOUT_MS_MIN,
+  SPOOL_BYTES_LIMIT,
+  SPOOL_BYTES_MIN,
   SYNTHETIC_GPUS_MAX,
   SYNTHETIC_NODES_MAX,
 } from '../src/core/limits.ts';
@@ -18,7 +20,7 @@ import type { SourceName } from '../src/core/source.ts';
 import { laneSchema, readLanes, type ReadCounters } from './config-lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './config-problem.ts';
 import { cronOfInterval } from '../src/core/cron-interval.ts';
-import { durationMs, nonEmptyText, ttl } from './config-values.ts';
+import { byteCount, durationMs, nonEmptyText, ttl } from './config-values.ts';
 import type { Retention } from './tables.ts';
 
 /** The configuration as the code uses it: every value there, units in the names. */
@@ -45,9 +47,22 @@ export interface Config {
   readonly nvml: { readonly library?: string };
   readonly recording: { readonly file?: string };
   /** `clientConf` is a secret: it may hold a password or a token. */
-  readonly questdb: { readonly clientConf: string; readonly requestTimeoutMs: number };
+  readonly questdb: {
+    readonly clientConf: string;
+    readonly requestTimeoutMs: number;
+    readonly gzip: boolean;
+  };
   readonly lanes: readonly Lane[];
   readonly flush: { readonly intervalMs: number; readonly batchRows: number };
+  readonly delivery: {
+    /** Ticks survive a kill of the collector. */
+    readonly hasJournal: boolean;
+    /** Of one lane. */
+    readonly spoolBytesMax: number;
+    readonly spoolAgeMsMax: number;
+    /** When rows count as written: acknowledged (in the server's log), or visible to queries. */
+    readonly confirm: 'acknowledged' | 'visible';
+  };
   readonly jobs: {
     readonly hpcJobMappingDir?: string;
     readonly journalDir?: string;
@@ -98,6 +113,7 @@ const fileSchema = z.strictObject({
       request_timeout: durationMs({ minMs: REQUEST_TIMEOUT_MS_MIN, maxMs: REQUEST_TIMEOUT_MS_MAX }).prefault(
         `${REQUEST_TIMEOUT_MS_DEFAULT}ms`,
       ),
+      gzip: z.boolean().default(false),
     })
     .prefault({}),
   lanes: z.array(laneSchema).min(1).max(LANES_MAX),
@@ -114,6 +130,14 @@ const fileSchema = z.strictObject({
         })
         .prefault(`${FLUSH_INTERVAL_MS_DEFAULT}ms`),
       batch_rows: z.int().min(BATCH_ROWS_MIN).max(BATCH_ROWS_MAX).default(BATCH_ROWS_DEFAULT),
+    })
+    .prefault({}),
+  delivery: z
+    .strictObject({
+      journal: z.boolean().default(true),
+      spool_bytes: byteCount({ min: SPOOL_BYTES_MIN, max: SPOOL_BYTES_LIMIT }).prefault('2GiB'),
+      spool_age: durationMs({ minMs: 60_000, maxMs: 10 * 365 * 86_400_000 }).prefault('14d'),
+      confirm: z.enum(['acknowledged', 'visible']).default('acknowledged'),
     })
     .prefault({}),
   jobs: z
@@ -213,7 +237,7 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
 }
 
 function configOf(file: z.infer<typeof fileSchema>, lanes: readonly Lane[]): Config {
-  const { questdb, flush, jobs, retention } = file;
+  const { questdb, flush, delivery, jobs, retention } = file;
   return {
     node: file.node,
     source: file.source,
@@ -225,9 +249,16 @@ function configOf(file: z.infer<typeof fileSchema>, lanes: readonly Lane[]): Con
     questdb: {
       clientConf: questdb.client_conf ?? DEFAULT_CLIENT_CONF,
       requestTimeoutMs: questdb.request_timeout,
+      gzip: questdb.gzip,
     },
     lanes,
     flush: { intervalMs: flush.interval, batchRows: flush.batch_rows },
+    delivery: {
+      hasJournal: delivery.journal,
+      spoolBytesMax: delivery.spool_bytes,
+      spoolAgeMsMax: delivery.spool_age,
+      confirm: delivery.confirm,
+    },
     jobs: present({
       hpcJobMappingDir: jobs.hpc_job_mapping_dir,
       journalDir: jobs.journal_dir,

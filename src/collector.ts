@@ -18,6 +18,7 @@ import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accoun
 import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
 import { createLateFacts } from './late-facts.ts';
 import { createOutbox } from './outbox.ts';
+import { watchSuspension } from './suspension.ts';
 import { createStoreGate } from './store-gate.ts';
 import type { SourceSpec } from './source/open-source.ts';
 import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
@@ -39,6 +40,9 @@ export interface CollectorOptions {
   /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
   readonly prepareStore: () => Promise<void>;
   readonly batchRows: number;
+  /** See `StoreGateOptions`. */
+  readonly gzip?: boolean;
+  readonly confirm?: 'acknowledged' | 'visible';
   /** Where what the store does not take is kept; in memory only without it. */
   readonly disk?: LaneDisk;
   /** Receives the rows that the server refuses; default: they are only logged. */
@@ -66,6 +70,8 @@ export interface Collector {
   flush(): Promise<boolean>;
   /** Puts a row per lane for `collector_stats` on its way. */
   noteStats(): void;
+  /** Looks whether the store keeps rows back: it takes them for a suspended table, but shows none. */
+  watchStore(): Promise<void>;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
@@ -82,7 +88,7 @@ export interface Collector {
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
   const { lanes, log, db } = options;
   const ownership = new Ownership();
-  const gate = createStoreGate(db, options.prepareStore, log);
+  const gate = createStoreGate({ ...options, prepare: options.prepareStore });
   const outbox = createOutbox(withMergedJobs(db, createSmallTables(db, { log }), log), log);
   const outboxPath = options.disk === undefined ? undefined : join(options.disk.directory, 'waiting-rows');
   const left = outboxPath === undefined ? undefined : loadWaitingRows(outboxPath);
@@ -93,11 +99,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   };
   const early: GpuEvent[] = [];
   let note = (event: GpuEvent): void => void early.push(event);
-  const sender = createBatchSender(
-    (_table, body) => gate.post(body),
-    options.deadLetters ?? loggedOnly(log),
-    log,
-  );
+  const sender = createBatchSender(gate.post, options.deadLetters ?? loggedOnly(log), log);
   /** Kept until there is a way to tell: what was lost before this life is found before the source is open. */
   const losses: LaneLoss[] = [];
   const deliveries = lanes.map((lane) =>
@@ -144,6 +146,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const queues = flushes.map(() => new PQueue({ concurrency: 1 }));
   const small = new PQueue({ concurrency: 1 });
   const ownUse = createOwnUse();
+  const suspension = watchSuspension(
+    db,
+    lanes.map((lane) => lane.table),
+    log,
+  );
   const lateFacts = createLateFacts(db, ownership, startUs, log);
   let factsUs = 0;
 
@@ -184,7 +191,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   }
 
   const account = (): LaneAccount[] =>
-    lanes.map((lane, index) => accountOf(lane, sampler.rings[index]!, deliveries[index]!.totals()));
+    lanes.map((lane, index) =>
+      accountOf(lane, sampler.rings[index]!, deliveries[index]!.totals(), suspension.reasonOf(lane.table)),
+    );
 
   function noteDrops(): void {
     for (const loss of losses.splice(0)) noteEvent(eventOfLoss(loss, sampler.devices));
@@ -230,6 +239,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       outbox.stats(account().map((each) => ({ ...stamp, ...statOf(each, Date.now()) })));
       options.onStats?.(own);
     },
+    watchStore: () => suspension.look(),
     async stopSampling(deadlineMs) {
       sampler.control.stop();
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);

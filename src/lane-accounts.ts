@@ -11,10 +11,24 @@ export interface LaneAccount extends LaneTotals {
   readonly ringFillRatio: number;
 }
 
-export function accountOf(lane: Lane, ring: Ring, totals: LaneTotals): LaneAccount {
+/** @param suspended why the store shows none of the rows that it takes */
+export function accountOf(
+  lane: Lane,
+  ring: Ring,
+  totals: LaneTotals,
+  suspended: string | undefined,
+): LaneAccount {
   const { name, table, intervalMs } = lane;
   const ringFillRatio = ring.heldTicks / ring.shape.capacityTicks;
-  return { lane: name, table, intervalMs, ...totals, ringFillRatio };
+  const problem = suspended ?? totals.problem;
+  return {
+    lane: name,
+    table,
+    intervalMs,
+    ...totals,
+    ringFillRatio,
+    ...(problem === undefined ? {} : { problem }),
+  };
 }
 
 /** The part of a `collector_stats` row that tells of the lane. */

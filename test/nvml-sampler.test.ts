@@ -31,7 +31,6 @@ async function start(): Promise<Sampler> {
       },
       onMissed: () => undefined,
       onJournalFailed: () => undefined,
-      onJournalFailed: () => undefined,
     },
   );
   return sampler;

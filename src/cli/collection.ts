@@ -7,7 +7,6 @@ import { openCollector, type Collector } from '../collector.ts';
 import type { Device } from '../core/device.ts';
 import { OperatingError } from '../core/errors.ts';
 import type { JobInput } from '../core/job-fact.ts';
-import { SPOOL_AGE_MS_MAX, SPOOL_BYTES_MAX } from '../core/limits.ts';
 import type { Log } from '../core/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery-place.ts';
@@ -67,6 +66,8 @@ export async function startCollection(
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
+      gzip: config.questdb.gzip,
+      confirm: config.delivery.confirm,
       ...disk?.options,
       onStats: (own) => {
         if (disk !== undefined)
@@ -164,9 +165,7 @@ function openDisk(config: Config, isShort: boolean, log: Log): CollectionDisk | 
     const release = lockDirectory(directory);
     const disk: LaneDisk = {
       directory,
-      spoolBytesMax: SPOOL_BYTES_MAX,
-      spoolAgeMsMax: SPOOL_AGE_MS_MAX,
-      hasJournal: true,
+      ...config.delivery,
       nowMs: Date.now,
     };
     return {

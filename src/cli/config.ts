@@ -68,7 +68,7 @@ function originOf(origins: ReadonlyMap<string, string>, key: string): string {
 }
 
 function settingValues(config: Config): [string, ShownValue][] {
-  const { synthetic, dcgm, questdb, flush, jobs, retention, log } = config;
+  const { synthetic, dcgm, questdb, flush, delivery, jobs, retention, log } = config;
   return [
     ['node', config.node],
     ['source', config.source],
@@ -82,8 +82,13 @@ function settingValues(config: Config): [string, ShownValue][] {
     ['recording.file', config.recording.file ?? null],
     ['questdb.client_conf', null],
     ['questdb.request_timeout', formatDuration(questdb.requestTimeoutMs)],
+    ['questdb.gzip', questdb.gzip],
     ['flush.interval', formatDuration(flush.intervalMs)],
     ['flush.batch_rows', flush.batchRows],
+    ['delivery.journal', delivery.hasJournal],
+    ['delivery.spool_bytes', `${delivery.spoolBytesMax}B`],
+    ['delivery.spool_age', formatDuration(delivery.spoolAgeMsMax)],
+    ['delivery.confirm', delivery.confirm],
     ['jobs.hpc_job_mapping_dir', jobs.hpcJobMappingDir ?? null],
     ['jobs.journal_dir', jobs.journalDir ?? null],
     ['jobs.gpustat_dir', jobs.gpustatDir ?? null],

@@ -4,7 +4,6 @@ import type { Config } from '../../schemas/config.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { createBatchSender } from '../batch-send.ts';
 import { OperatingError } from '../core/errors.ts';
-import { SPOOL_AGE_MS_MAX, SPOOL_BYTES_MAX } from '../core/limits.ts';
 import { openLaneDelivery, type LaneDelivery } from '../lane-delivery.ts';
 import { openDeadLetters } from '../store/dead-letter.ts';
 import { openQuestDb } from '../store/questdb-http.ts';
@@ -99,19 +98,19 @@ async function withDeliveries(
   const release = lockDirectory(directory);
   const { clientConf, requestTimeoutMs } = config.questdb;
   const db = await openQuestDb(clientConf, { requestTimeoutMs });
-  const gate = createStoreGate(db, () => db.checkServer().then(() => undefined), log);
+  const gate = createStoreGate({
+    db,
+    prepare: () => db.checkServer().then(() => undefined),
+    gzip: config.questdb.gzip,
+    confirm: config.delivery.confirm,
+    log,
+  });
   const opened = new Map<string, LaneDelivery>();
   try {
     await gate.open();
     const letters = openDeadLetters(join(config.stateDir, 'dead-letter'), log, Date.now);
-    const sender = createBatchSender((_table, body) => gate.post(body), letters, log);
-    const disk = {
-      directory,
-      spoolBytesMax: SPOOL_BYTES_MAX,
-      spoolAgeMsMax: SPOOL_AGE_MS_MAX,
-      hasJournal: false,
-      nowMs: Date.now,
-    };
+    const sender = createBatchSender(gate.post, letters, log);
+    const disk = { ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
     // What is lost is logged by the spool itself.
     const onLost = (): void => undefined;
     for (const table of spooledTables(config.stateDir))

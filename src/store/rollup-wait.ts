@@ -23,8 +23,8 @@ const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
 
 interface WalState {
   readonly isSuspended: boolean;
-  readonly isLevel: boolean;
-  readonly lag: number;
+  readonly writerTxn: number;
+  readonly sequencerTxn: number;
   readonly reason: string;
 }
 
@@ -35,9 +35,10 @@ interface ViewState {
   readonly periodEndUs: number;
 }
 
-/** Waits until every row of `table` that was acknowledged before the call is seen by queries. */
+/** Waits until every row of `table` that was acknowledged before the call is seen by queries; later ones do not matter. */
 export async function waitForVisible(db: QuestDb, table: string, options: WaitOptions = {}): Promise<void> {
-  await waitUntilNothingLags(db, options, async () => lagOfTable(await readWalStates(db), table));
+  const target = (await readWalStates(db)).get(table)?.sequencerTxn;
+  await waitUntilNothingLags(db, options, async () => lagOfTable(await readWalStates(db), table, target));
 }
 
 /**
@@ -79,6 +80,19 @@ export async function waitForRollups(
   });
 }
 
+/** Why QuestDB takes rows for these tables but shows none; only those that are suspended. */
+export async function readSuspended(db: QuestDb, tables: readonly string[]): Promise<Map<string, string>> {
+  const states = await readWalStates(db);
+  return new Map(
+    tables.flatMap((table) => {
+      const state = states.get(table);
+      return state?.isSuspended === true
+        ? [[table, state.reason === '' ? 'no reason given' : state.reason] as const]
+        : [];
+    }),
+  );
+}
+
 async function waitUntilNothingLags(
   db: QuestDb,
   { timeoutMs = WAIT_MS_DEFAULT, signal }: WaitOptions,
@@ -114,8 +128,8 @@ async function readWalStates(db: QuestDb): Promise<Map<string, WalState>> {
       String(name),
       {
         isSuspended: suspended === true,
-        isLevel: writerTxn === sequencerTxn,
-        lag: Number(sequencerTxn) - Number(writerTxn),
+        writerTxn: Number(writerTxn),
+        sequencerTxn: Number(sequencerTxn),
         reason: typeof reason === 'string' ? reason : '',
       },
     ]),
@@ -139,7 +153,12 @@ async function readViewStates(db: QuestDb): Promise<Map<string, ViewState>> {
   );
 }
 
-function lagOfTable(states: ReadonlyMap<string, WalState>, table: string): string | undefined {
+/** @param target the transaction to wait for; default: the newest */
+function lagOfTable(
+  states: ReadonlyMap<string, WalState>,
+  table: string,
+  target?: number,
+): string | undefined {
   const state = states.get(table);
   if (state === undefined) {
     throw new OperatingError(`table ${table} does not exist`, {
@@ -160,7 +179,8 @@ function lagOfTable(states: ReadonlyMap<string, WalState>, table: string): strin
       },
     );
   }
-  return state.isLevel ? undefined : `${table} is ${state.lag} transactions behind`;
+  const lag = (target ?? state.sequencerTxn) - state.writerTxn;
+  return lag <= 0 ? undefined : `${table} is ${lag} transactions behind`;
 }
 
 function lagOfView(states: ReadonlyMap<string, ViewState>, view: View, endUs: number): string | undefined {
