@@ -1,6 +1,6 @@
 import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { dcgmError, loadDcgm } from '../../native/dcgm.ts';
-import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle, DcgmVersion } from '../../native/dcgm.ts';
 import { NVML_FIELDS } from '../../native/nvml-tables.ts';
 import { BlankWatch } from '../core/blank-watch.ts';
 import type { Device } from '../core/device.ts';
@@ -13,6 +13,7 @@ import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
 import type { SampledLane } from '../core/source.ts';
 import { planWatches, watchIntervalMs } from '../core/watch-plan.ts';
 import { listDcgmDevices } from './dcgm-devices.ts';
+import type { DcgmDevice } from './dcgm-devices.ts';
 import { readKeptEvents, type ThrottleBefore } from './dcgm-kept-events.ts';
 import { createLaneJoin } from './dcgm-lane-join.ts';
 import { parseEngineAddress } from './dcgm-link.ts';
@@ -87,41 +88,67 @@ function openKept(
   onStep: (step: string) => void,
 ): KeptSamples {
   planWatches(order.lanes);
-  const address = parseEngineAddress(engine);
-  onStep('connect');
+  const listed = listOn(dcgm, engine, node, onStep);
+  onStep('watch');
   // Persistent: what is watched goes on being sampled and kept when we are gone.
-  const opened = dcgm.connect(address, { timeoutMs: CONNECT_TIMEOUT_MS, isPersistent: true });
-  if (opened.status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', opened.status, engine);
+  const handle = connect(dcgm, engine, true);
   try {
-    return readKept(dcgm, opened.handle, engine, node, order, onStep);
+    return readKept(dcgm, handle, engine, listed, order, onStep);
   } catch (thrown) {
-    dcgm.disconnect(opened.handle);
+    dcgm.disconnect(handle);
     throw thrown;
   }
+}
+
+interface Listed {
+  readonly all: readonly DcgmDevice[];
+  readonly version: DcgmVersion | undefined;
+  readonly engineNowUs: number;
+  readonly clockOffsetUs: number;
+}
+
+/**
+ * Lists the devices over a connection of its own: that watches and unwatches identity fields, and all persistent
+ * connections are one watcher, so it would end the watch of a lane that has such a field.
+ */
+function listOn(dcgm: Dcgm, engine: string, node: string, onStep: (step: string) => void): Listed {
+  onStep('connect');
+  const handle = connect(dcgm, engine, false);
+  try {
+    const version = dcgm.engineVersion(handle);
+    if (version !== undefined && version.major !== 0 && version.major !== dcgm.version.major) {
+      throw otherMajor(engine, version.text, dcgm.version.text);
+    }
+    onStep('list devices');
+    const toldUs = dcgm.since.engineNowUs;
+    const all = listDcgmDevices(dcgm, handle, node, engine);
+    const nowUs = Date.now() * 1000;
+    // Listing reads identity fields by time, and that read tells the engine's clock; where it did not, ours must do.
+    const engineNowUs = dcgm.since.engineNowUs === toldUs ? nowUs : dcgm.since.engineNowUs;
+    return { all, version, engineNowUs, clockOffsetUs: engineNowUs - nowUs };
+  } finally {
+    dcgm.disconnect(handle);
+  }
+}
+
+/** @throws OperatingError (exit 75) */
+function connect(dcgm: Dcgm, engine: string, isPersistent: boolean): DcgmHandle {
+  const options = { timeoutMs: CONNECT_TIMEOUT_MS, isPersistent };
+  const { status, handle } = dcgm.connect(parseEngineAddress(engine), options);
+  if (status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', status, engine);
+  return handle;
 }
 
 function readKept(
   dcgm: Dcgm,
   handle: DcgmHandle,
   engine: string,
-  node: string,
+  { all, version, engineNowUs, clockOffsetUs }: Listed,
   order: KeptOrder,
   onStep: (step: string) => void,
 ): KeptSamples {
-  const version = dcgm.engineVersion(handle);
-  if (version !== undefined && version.major !== 0 && version.major !== dcgm.version.major) {
-    throw otherMajor(engine, version.text, dcgm.version.text);
-  }
-  onStep('list devices');
-  const toldUs = dcgm.since.engineNowUs;
-  const all = listDcgmDevices(dcgm, handle, node, engine);
-  const nowUs = Date.now() * 1000;
-  // Listing reads identity fields by time, and that read tells the engine's clock; where it did not, ours must do.
-  const engineNowUs = dcgm.since.engineNowUs === toldUs ? nowUs : dcgm.since.engineNowUs;
-  const clockOffsetUs = engineNowUs - nowUs;
   const { selected } = selectDevices(parseDeviceSelector(order.devices ?? 'f'), all);
   if (selected.length === 0) throw noDevice(engine);
-  onStep('watch');
   const { lanes, keepS } = order;
   const plan = { devices: selected, lanes, keepS, isTicked: false, name: GROUP_NAME, where: engine };
   const session = openSession(dcgm, handle, plan);
