@@ -1,3 +1,4 @@
+import koffi from 'koffi';
 import { OperatingError } from '../src/core/errors.ts';
 import { sampleState } from '../src/core/sample-state.ts';
 import type { SampleState } from '../src/core/sample-state.ts';
@@ -190,6 +191,12 @@ export function stateOfCode(code: number): SampleState {
 export function readText(bytes: number, ask: (buffer: Buffer) => number): string | undefined {
   const buffer = Buffer.alloc(bytes);
   return ask(buffer) === nvmlReturn.NVML_SUCCESS ? readCString(buffer, 0, bytes) : undefined;
+}
+
+/** The C string that a pointer of the library's own points to; undefined for NULL. */
+export function readForeignText(pointer: bigint): string | undefined {
+  if (pointer === 0n) return undefined;
+  return koffi.decode(BigUint64Array.of(pointer), 'char *') as string;
 }
 
 const AT = fieldValue.at;

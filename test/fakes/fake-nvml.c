@@ -277,6 +277,8 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
   for (uint32_t i = 0; i < g->numMetrics; i += 1) {
     nvmlGpmMetric_t *m = &g->metrics[i];
     m->nvmlReturn = OK;
+    m->metricInfo.shortName = m->metricInfo.longName = "fake metric";
+    m->metricInfo.unit = m->metricId >= 20 ? "MiB/s" : "%";
     if ((int64_t)m->metricId == *KNOB("unsupported_metric")) { m->nvmlReturn = NOT_SUPPORTED; m->value = 0; continue; }
     if ((int64_t)m->metricId == *KNOB("nan_metric")) { m->value = NAN; continue; }
     if ((int64_t)m->metricId == *KNOB("infinite_metric")) { m->value = INFINITY; continue; }
