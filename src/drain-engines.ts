@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { OperatingError } from './core/errors.ts';
 import type { EngineTask } from './drain-engine.ts';
-import { parseEngineAddress } from './source/dcgm-link.ts';
+import { parseEngineAddress } from './source/engine-address.ts';
 
 const NODE_NAME = /^([\w.-]+)=(.+)$/;
 

@@ -4,7 +4,7 @@ import type { GpuEvent } from '../src/core/event.ts';
 import type { SampledLane, Source } from '../src/core/source.ts';
 import { openDcgmSource } from '../src/source/dcgm.ts';
 import type { DcgmOptions } from '../src/source/dcgm.ts';
-import { parseEngineAddress } from '../src/source/dcgm-link.ts';
+import { parseEngineAddress } from '../src/source/engine-address.ts';
 import { loadFake } from './helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from './helpers/lanes.ts';
 import { createRowSink } from './helpers/row-sink.ts';

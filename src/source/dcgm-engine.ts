@@ -9,7 +9,8 @@ import { watchIntervalMs } from '../core/watch-plan.ts';
 import { createDcgmEventReader } from './dcgm-events.ts';
 import { createLaneJoin } from './dcgm-lane-join.ts';
 import type { LaneJoin } from './dcgm-lane-join.ts';
-import type { EngineAddress, EngineLink } from './dcgm-link.ts';
+import type { EngineLink } from './dcgm-link.ts';
+import type { EngineAddress } from './engine-address.ts';
 import { createDcgmPause } from './dcgm-pause.ts';
 import { checkDevices, createMigWatch } from './dcgm-mig-watch.ts';
 import { createPuller } from './dcgm-pull.ts';
@@ -76,6 +77,7 @@ class EngineSource implements Source {
   #route: EngineRoute;
   #session: Session | undefined;
   #sessionUs = -Infinity;
+  #refused = '';
   #rewatchedUs = -Infinity;
   #skewUs = 0;
   #pulledAtUs = -Infinity;
@@ -138,7 +140,9 @@ class EngineSource implements Source {
       checkDevices(this.#setup, this.#options.link.handle, this.#options.address.text);
     }
     if (this.#options.link.handle !== undefined) this.#fetch(state, nowUs);
-    state.joined.join.emit(nowUs + this.#skewUs, tick);
+    // Between two pulls nothing is known of what came since: a series that was not fetched is not silent.
+    const seenUs = this.#route === 'pull' ? this.#pulledUpToUs : nowUs + this.#skewUs;
+    state.joined.join.emit(seenUs, tick);
   }
 
   finish(lane: SampledLane, tick: TickWriter): void {
@@ -253,7 +257,10 @@ class EngineSource implements Source {
     const session = openSession(dcgm, handle, plan);
     this.#session = session;
     noteRefused(this.#setup, session, this.#blanks);
-    for (const state of this.#lanes) state.reader = undefined;
+    // A reader knows nothing of a session but the fields that it refused; its buffers are large, so it is kept.
+    const refused = [...session.refused.keys()].join();
+    if (refused !== this.#refused) for (const state of this.#lanes) state.reader = undefined;
+    this.#refused = refused;
     if (this.#resumeFromUs === undefined) return;
     for (const { joined } of this.#lanes) joined.join.startAfter(this.#resumeFromUs);
     this.#puller.pull(session, this.#resumeFromUs - OVERLAP_US, nowUs);

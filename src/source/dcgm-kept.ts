@@ -16,7 +16,7 @@ import { listDcgmDevices } from './dcgm-devices.ts';
 import type { DcgmDevice } from './dcgm-devices.ts';
 import { readKeptEvents, type ThrottleBefore } from './dcgm-kept-events.ts';
 import { createLaneJoin } from './dcgm-lane-join.ts';
-import { parseEngineAddress } from './dcgm-link.ts';
+import { parseEngineAddress } from './engine-address.ts';
 import { createPuller } from './dcgm-pull.ts';
 import { describeRefusals, openSession } from './dcgm-session.ts';
 

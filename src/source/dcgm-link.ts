@@ -1,31 +1,8 @@
 import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { dcgmStatusText } from '../../native/dcgm.ts';
-import type { Dcgm, DcgmHandle, DcgmVersion, EngineEndpoint } from '../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle, DcgmVersion } from '../../native/dcgm.ts';
 import type { EventSink } from '../core/source.ts';
-import { OperatingError } from '../core/errors.ts';
-
-/** `host[:port]`, `tcp://…` or `unix:///path`, as `-r` takes it. */
-export interface EngineAddress extends EngineEndpoint {
-  /** As the user wrote it. */
-  readonly text: string;
-}
-
-/** @throws OperatingError (exit 78) when the text is neither. */
-export function parseEngineAddress(text: string): EngineAddress {
-  if (text.startsWith('unix://')) {
-    const address = text.slice('unix://'.length);
-    if (address.startsWith('/')) return { text, address, isUnixSocket: true };
-  } else {
-    const address = text.replace(/^tcp:\/\//, '');
-    if (/^(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?$/.test(address))
-      return { text, address, isUnixSocket: false };
-  }
-  throw new OperatingError(`engine "${text}" is neither host, host:port nor unix:///path`, {
-    code: 'config.engine',
-    exit: 'config',
-    hints: ['nv-hostengine listens on TCP port 5555; started with -d /path it listens on unix:///path'],
-  });
-}
+import type { EngineAddress } from './engine-address.ts';
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const RETRY_FIRST_US = 500_000;

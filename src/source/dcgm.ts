@@ -12,8 +12,10 @@ import type { DcgmDevice } from './dcgm-devices.ts';
 import { openEmbedded, startEmbeddedEngine } from './dcgm-embedded.ts';
 import { openEngine } from './dcgm-engine.ts';
 import type { EngineRoute } from './dcgm-engine.ts';
-import { openLink, parseEngineAddress } from './dcgm-link.ts';
-import type { EngineAddress, EngineLink } from './dcgm-link.ts';
+import { openLink } from './dcgm-link.ts';
+import type { EngineLink } from './dcgm-link.ts';
+import { parseEngineAddress } from './engine-address.ts';
+import type { EngineAddress } from './engine-address.ts';
 import type { DcgmSetup } from './dcgm-setup.ts';
 
 export interface DcgmOptions {

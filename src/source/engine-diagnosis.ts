@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { parseEngineAddress } from './dcgm-link.ts';
+import { parseEngineAddress } from './engine-address.ts';
 
 const PATIENCE_MS = 500;
 const DEFAULT_PORT = 5555;
