@@ -42,30 +42,51 @@ export const CLOSED_FOR_US = 2_000_000;
 export const MAX_AHEAD_US = 5_000_000;
 /** A step of more than this many intervals is a gap (DESIGN §1). */
 const GAP_INTERVALS = 2.5;
-const COMPACT_AT = 4096;
+const FIRST_CAPACITY = 32;
 
-/** Samples of one series that no row has taken yet, oldest first; the ones before `head` are dead. */
+/**
+ * Samples of one series that no row has taken yet, oldest first, at [head, end): plain memory that is used again, since
+ * hundreds of growing arrays would keep the garbage collector busy for nothing.
+ */
 class Series {
-  tsUs: number[] = [];
-  values: number[] = [];
+  tsUs = new Float64Array(FIRST_CAPACITY);
+  values = new Float64Array(FIRST_CAPACITY);
   head = 0;
+  end = 0;
   watermarkUs = -Infinity;
 
   get isEmpty(): boolean {
-    return this.head >= this.tsUs.length;
+    return this.head >= this.end;
+  }
+
+  push(tsUs: number, value: number): void {
+    if (this.end === this.tsUs.length) this.#makeRoom();
+    this.tsUs[this.end] = tsUs;
+    this.values[this.end] = value;
+    this.end += 1;
   }
 
   drop(count: number): void {
     this.head += count;
-    if (this.isEmpty) {
-      this.tsUs.length = 0;
-      this.values.length = 0;
-      this.head = 0;
-    } else if (this.head >= COMPACT_AT) {
-      this.tsUs.splice(0, this.head);
-      this.values.splice(0, this.head);
-      this.head = 0;
-    }
+    if (!this.isEmpty) return;
+    this.head = 0;
+    this.end = 0;
+  }
+
+  /** Moves what lives to the front; a series that is mostly alive gets twice the room, after a long pull for instance. */
+  #makeRoom(): void {
+    const held = this.end - this.head;
+    const capacity = held > this.tsUs.length / 2 ? 2 * this.tsUs.length : this.tsUs.length;
+    const [tsUs, values] =
+      capacity === this.tsUs.length
+        ? [this.tsUs, this.values]
+        : [new Float64Array(capacity), new Float64Array(capacity)];
+    tsUs.set(this.tsUs.subarray(this.head, this.end));
+    values.set(this.values.subarray(this.head, this.end));
+    this.tsUs = tsUs;
+    this.values = values;
+    this.head = 0;
+    this.end = held;
   }
 }
 
@@ -119,7 +140,7 @@ export class SeriesJoin {
     for (let field = 0; field < this.shape.fieldCount; field += 1) {
       const series = this.#at(device, field);
       let older = 0;
-      while (series.head + older < series.tsUs.length && series.tsUs[series.head + older]! < tsUs) older += 1;
+      while (series.head + older < series.end && series.tsUs[series.head + older]! < tsUs) older += 1;
       series.drop(older);
     }
   }
@@ -137,12 +158,11 @@ export class SeriesJoin {
         return 'duplicate';
       }
       // The clock was set back: what is held lies in a future that will come again. The stamps follow the clock as it is.
-      series.drop(series.tsUs.length - series.head);
+      series.drop(series.end - series.head);
       this.#lastRowUs[device] = NaN;
     }
     series.watermarkUs = tsUs;
-    series.tsUs.push(tsUs);
-    series.values.push(value);
+    series.push(tsUs, value);
     this.counts.accepted += 1;
     return 'accepted';
   }
@@ -177,7 +197,7 @@ export class SeriesJoin {
     const series = this.#at(device, anchor);
     const notBeforeUs = this.#lastRowUs[device]! + this.shape.minSpacingUs;
     let skipped = 0;
-    while (series.head + skipped < series.tsUs.length && series.tsUs[series.head + skipped]! < notBeforeUs)
+    while (series.head + skipped < series.end && series.tsUs[series.head + skipped]! < notBeforeUs)
       skipped += 1;
     series.drop(skipped);
     if (series.isEmpty) return Infinity;
@@ -214,7 +234,7 @@ export class SeriesJoin {
 
   /** Stamp of the row that will follow, as far as the anchor has come; Infinity when it has not. */
   #rowAfter(anchor: Series, tsUs: number): number {
-    for (let k = anchor.head; k < anchor.tsUs.length; k += 1) {
+    for (let k = anchor.head; k < anchor.end; k += 1) {
       if (anchor.tsUs[k]! > tsUs && anchor.tsUs[k]! >= tsUs + this.shape.minSpacingUs) return anchor.tsUs[k]!;
     }
     return Infinity;
@@ -222,12 +242,12 @@ export class SeriesJoin {
 
   /** The sample of a series nearest to a row, NaN when none is within half an interval. What lies before it is dead. */
   #take(series: Series, tsUs: number, nextRowUs: number): number {
-    const { tsUs: stamps, values } = series;
+    const { tsUs: stamps, values, end } = series;
     const halfUs = this.shape.intervalUs / 2;
     let at = series.head;
-    while (at < stamps.length && stamps[at]! < tsUs - halfUs) at += 1;
+    while (at < end && stamps[at]! < tsUs - halfUs) at += 1;
     let best = -1;
-    for (let k = at; k < stamps.length && stamps[k]! <= tsUs + halfUs; k += 1) {
+    for (let k = at; k < end && stamps[k]! <= tsUs + halfUs; k += 1) {
       if (best < 0 || Math.abs(stamps[k]! - tsUs) < Math.abs(stamps[best]! - tsUs)) best = k;
     }
     if (best >= 0 && Math.abs(stamps[best]! - nextRowUs) < Math.abs(stamps[best]! - tsUs)) best = -1;

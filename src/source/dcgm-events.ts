@@ -41,16 +41,18 @@ export function createDcgmEventReader(options: {
   const events = new FieldEvents(options.sinceUs, options.onEvent);
   const history = createHistoryReader(dcgm, options.isTcp);
   const health = createHealthReader(dcgm, gpus, options.node, options.onEvent);
-  let reader:
-    { readonly session: Session; readonly latest: ReturnType<typeof createLatestReader> } | undefined;
+  let reader: { readonly fields: string; readonly latest: ReturnType<typeof createLatestReader> } | undefined;
   let readAtUs = -Infinity;
   const xidSeenUs = new Map<number, number>();
 
   const readerFor = (session: Session): ReturnType<typeof createLatestReader> => {
-    if (reader?.session !== session) {
-      const fieldIds = EVENT_FIELDS.map(({ fieldId }) => fieldId).filter((id) => !session.refused.has(id));
+    const fieldIds = EVENT_FIELDS.map(({ fieldId }) => fieldId).filter((id) => !session.refused.has(id));
+    if (reader?.fields !== fieldIds.join()) {
       const entities = gpus.map(({ entity }) => entity);
-      reader = { session, latest: createLatestReader(dcgm, entities, fieldIds, TCP_RECORDS_MAX) };
+      reader = {
+        fields: fieldIds.join(),
+        latest: createLatestReader(dcgm, entities, fieldIds, TCP_RECORDS_MAX),
+      };
     }
     return reader.latest;
   };
