@@ -17,6 +17,7 @@ import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../source/sampler-protocol.ts';
 import { openDeadLetters, type DeadLetters } from '../store/dead-letter.ts';
 import { openQuestDb, type QuestDb } from '../store/questdb-http.ts';
+import { newestSamplesOf } from '../store/newest-sample.ts';
 import { applySchema } from '../store/schema-apply.ts';
 import { lockDirectory } from '../store/state-lock.ts';
 import { statusPath, writeStatus } from '../store/status-file.ts';
@@ -32,6 +33,8 @@ export interface Collection {
 
 /** How long the shutdown may take: systemd's own patience is 90 s, Slurm's and Kubernetes' 30 s. */
 const SHUTDOWN_DEADLINE_MS = 15_000;
+/** A store that takes nothing for so long is left to the next run, when all rows are on disk. */
+const STORE_PATIENCE_MS = 3_000;
 /** A tick that is under way has this long to end; a native call can hang for a minute. */
 const SAMPLER_PATIENCE_MS = 2_000;
 
@@ -57,7 +60,7 @@ export async function startCollection(
     };
     if (isStoreNeeded) await prepareStore();
     disk = openDisk(config, isStoreNeeded, log);
-    const source = sourceSpecOf(config);
+    const source = await resumed(sourceSpecOf(config), config, db, log);
     const collector = await openCollector({
       lanes: config.lanes,
       source,
@@ -97,21 +100,38 @@ export async function startCollection(
   }
 }
 
-/** Flushes until the store has everything or the deadline is over; then what is left goes to the disk. */
+/**
+ * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
+ * while otherwise. Then what is left is on the disk.
+ */
+/** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
+async function resumed(source: SourceSpec, config: Config, db: QuestDb, log: Log): Promise<SourceSpec> {
+  if (source.name !== 'dcgm' || source.engine === undefined || source.engine === 'embedded') return source;
+  const tables = config.lanes.map(({ table }) => table);
+  return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, log) };
+}
+
 async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
   const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
+  const sum = (amount: (lane: LaneAccount) => number): number =>
+    collector.account().reduce((total, lane) => total + amount(lane), 0);
   await collector.stopSampling(SAMPLER_PATIENCE_MS);
   collector.noteStats();
   let isAllWritten = await collector.flush();
+  let acknowledgedRows = sum((lane) => lane.acknowledgedRows);
+  let lastMoveMs = performance.now();
   while (!isAllWritten && performance.now() < endMs) {
+    const isIdle = performance.now() - lastMoveMs > STORE_PATIENCE_MS;
+    if (isIdle && sum((lane) => lane.heldRows) === 0) break;
     await new Promise((resolve) => setTimeout(resolve, 500));
     isAllWritten = await collector.flush();
+    const rows = sum((lane) => lane.acknowledgedRows);
+    if (rows > acknowledgedRows) lastMoveMs = performance.now();
+    acknowledgedRows = rows;
   }
   clearTimeout(giveUp);
   if (isAllWritten) return true;
-  const sum = (amount: (lane: LaneAccount) => number): number =>
-    collector.account().reduce((total, lane) => total + amount(lane), 0);
   const spooledRows = sum((lane) => lane.spooledRows);
   const heldRows = sum((lane) => lane.heldRows);
   const lost = heldRows === 0 ? '' : `; ${heldRows} could not be spooled`;
