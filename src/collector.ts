@@ -13,10 +13,10 @@ import type { SourceName } from './core/source.ts';
 import type { LaneDisk } from './delivery-place.ts';
 import { eventOfLoss, noteDropEpisode, type LaneLoss } from './drop-episode.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
+import { createJobMap } from './job-map.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
 import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
-import { createLateFacts } from './late-facts.ts';
 import { createOutbox } from './outbox.ts';
 import { watchSuspension } from './suspension.ts';
 import { createStoreGate } from './store-gate.ts';
@@ -133,7 +133,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   });
   for (const [index, ring] of sampler.rings.entries()) deliveries[index]!.attach(ring);
   const labelOfGpu: LabelOfGpu = (gpu, tsUs) => ownership.labelAt(gpu, tsUs);
-  const inputs = options.jobInputs(sampler.devices);
   const clock = createWallClock();
   const startUs = options.clock.kind === 'real' ? clock.nowUs() : options.clock.startUs;
   // Before its first tick the virtual clock stands at 0, and the job inputs would be asked for everything since 1970.
@@ -151,23 +150,22 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     lanes.map((lane) => lane.table),
     log,
   );
-  const lateFacts = createLateFacts(db, ownership, startUs, log);
+  const jobMap = createJobMap({
+    inputs: options.jobInputs(sampler.devices),
+    ownership,
+    devices: sampler.devices,
+    tables: lanes.map((lane) => lane.table),
+    nowUs,
+    startUs,
+    hasFormerLife: options.clock.kind === 'real',
+    db,
+    outbox,
+    log,
+  });
   let factsUs = 0;
 
   function refreshJobs(): void {
-    // The time is read before the facts: a row is labelled only when everything up to its time has been told.
-    const untilUs = nowUs();
-    for (const input of inputs) {
-      const news = input.read(untilUs);
-      const changes = news.facts.flatMap((fact) => ownership.apply(fact));
-      lateFacts.note(changes);
-      outbox.ownership(changes.map(({ interval }) => interval));
-      outbox.jobs(news.records);
-      for (const problem of news.problems ?? []) {
-        log({ level: 'warn', event: problem.code, text: `${input.name}: ${problem.message}` });
-      }
-    }
-    factsUs = untilUs;
+    factsUs = jobMap.refresh();
     note = noteEvent;
     for (const event of early.splice(0)) noteEvent(event);
   }
@@ -214,18 +212,19 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     async flush() {
       const isReady = await gate.open();
       refreshJobs();
+      if (isReady) await jobMap.recover();
       noteDrops();
       const untilUs = factsUs;
       // Ownership first: whoever reads a labelled sample shall find the interval that explains it.
       const smallTaken = isReady && (await small.add(() => outbox.flush()));
-      if (smallTaken) for (const input of inputs) input.acknowledge?.(untilUs);
-      lateFacts.labelledUntil(untilUs);
+      if (smallTaken) jobMap.acknowledge(untilUs);
+      jobMap.labelledUntil(untilUs);
       const taken = await Promise.all(
         queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
       );
       if (!smallTaken) keepOutbox();
       if (!taken.every(Boolean)) return false;
-      return (await lateFacts.relabel(lanes.map((lane) => lane.table))) && smallTaken;
+      return (await jobMap.relabel()) && smallTaken;
     },
     noteStats: () => {
       const own = ownUse();

@@ -15,7 +15,7 @@ export interface LateFacts {
    * Writes the rows again whose label is no longer right. Call it only when nothing of these tables is unacknowledged,
    * or older bytes would bring the old label back. @returns false when the store did not do all of it; call again.
    */
-  relabel(tables: readonly string[]): Promise<boolean>;
+  relabel(): Promise<boolean>;
   /** Rows that were labelled again in this life. */
   readonly relabelledRows: number;
   /** Facts that came too late for a part of their samples. */
@@ -26,7 +26,13 @@ export interface LateFacts {
 export const RELABEL_WINDOW_US = 24 * 3600 * 1e6;
 
 /** @param startUs beginning of this life: what lies before was labelled by another one, which may have known less. */
-export function createLateFacts(db: QuestDb, ownership: Ownership, startUs: number, log: Log): LateFacts {
+export function createLateFacts(
+  db: QuestDb,
+  ownership: Ownership,
+  tables: readonly string[],
+  startUs: number,
+  log: Log,
+): LateFacts {
   const backlog = new RelabelBacklog(RELABEL_WINDOW_US);
   let labelledUntilUs = startUs;
   let relabelledRows = 0;
@@ -39,7 +45,7 @@ export function createLateFacts(db: QuestDb, ownership: Ownership, startUs: numb
     note(changes) {
       backlog.note(changes, labelledUntilUs);
     },
-    async relabel(tables) {
+    async relabel() {
       if (backlog.tooLateCount > toldTooLate) {
         const facts = backlog.tooLateCount - toldTooLate;
         toldTooLate = backlog.tooLateCount;

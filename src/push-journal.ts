@@ -60,7 +60,7 @@ export async function pushJournal(
   const rest = input.read(Date.now() * 1000);
 
   const ownership = new Ownership();
-  const lateFacts = createLateFacts(db, ownership, nowUs, log);
+  const lateFacts = createLateFacts(db, ownership, tables, nowUs, log);
   const changes: OwnershipChange[] = [];
   for (const fact of [...first.facts, ...rest.facts]) changes.push(...ownership.apply(fact));
   lateFacts.note(changes);
@@ -70,7 +70,7 @@ export async function pushJournal(
   const isWritten =
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
     (jobs.length === 0 || (await small.writeJobs(jobs)));
-  const isRelabelled = isWritten && (await lateFacts.relabel(tables));
+  const isRelabelled = isWritten && (await lateFacts.relabel());
   if (isWritten) input.acknowledge?.(nowUs);
   return {
     intervals: intervals.length,

@@ -3,6 +3,9 @@ import { quoteName, quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from './questdb-http.ts';
 import { waitForVisible } from './rollup-wait.ts';
 
+/** Stretches looked at in one query; its text stays below 20 KiB. */
+const STRETCHES_PER_LOOK = 32;
+
 /** Samples of one device that are to bear these labels. */
 export interface RelabelOrder {
   readonly gpu: string;
@@ -27,20 +30,37 @@ export async function relabelSamples(
   const columns = await columnsOf(db, table);
   let rowCount = 0;
   for (const { gpu, stretches } of orders) {
-    for (const stretch of stretches) {
-      const where = whereDiffers(gpu, stretch);
-      const { rows } = await db.exec(`SELECT count() FROM ${quoteName(table)} WHERE ${where}`);
-      const count = Number(rows[0]?.[0]);
-      if (count === 0) continue;
-      const values = columns.map((column) => valueOf(column, stretch)).join(', ');
-      const names = columns.map(quoteName).join(', ');
-      await db.exec(
-        `INSERT INTO ${quoteName(table)} (${names}) SELECT ${values} FROM ${quoteName(table)} WHERE ${where}`,
-      );
-      rowCount += count;
+    for (let from = 0; from < stretches.length; from += STRETCHES_PER_LOOK) {
+      const some = stretches.slice(from, from + STRETCHES_PER_LOOK);
+      // Most of what a restarted collector hears again is in the rows already: one look for many.
+      if ((await countWhere(db, table, whereAnyDiffers(gpu, some))) === 0) continue;
+      for (const stretch of some) rowCount += await relabelStretch(db, table, columns, gpu, stretch);
     }
   }
   return rowCount;
+}
+
+async function relabelStretch(
+  db: QuestDb,
+  table: string,
+  columns: readonly string[],
+  gpu: string,
+  stretch: LabelStretch,
+): Promise<number> {
+  const where = whereAnyDiffers(gpu, [stretch]);
+  const count = await countWhere(db, table, where);
+  if (count === 0) return 0;
+  const values = columns.map((column) => valueOf(column, stretch)).join(', ');
+  const names = columns.map(quoteName).join(', ');
+  await db.exec(
+    `INSERT INTO ${quoteName(table)} (${names}) SELECT ${values} FROM ${quoteName(table)} WHERE ${where}`,
+  );
+  return count;
+}
+
+async function countWhere(db: QuestDb, table: string, where: string): Promise<number> {
+  const { rows } = await db.exec(`SELECT count() FROM ${quoteName(table)} WHERE ${where}`);
+  return Number(rows[0]?.[0]);
 }
 
 /** Every column that the table has, including those of fields that no lane samples any more. */
@@ -56,9 +76,19 @@ function valueOf(column: string, { label }: LabelStretch): string {
   return quoteName(column);
 }
 
-function whereDiffers(gpu: string, { fromUs, toUs, label }: LabelStretch): string {
+function whereAnyDiffers(gpu: string, stretches: readonly LabelStretch[]): string {
+  const first = stretches[0]!.fromUs;
+  const last = stretches.at(-1)!.toUs;
+  const any = stretches.map((stretch) => `(${timeIn(stretch)} AND ${differs(stretch)})`).join(' OR ');
+  return `gpu = ${quoteText(gpu)} AND ${timeIn({ fromUs: first, toUs: last })} AND (${any})`;
+}
+
+function timeIn({ fromUs, toUs }: Pick<LabelStretch, 'fromUs' | 'toUs'>): string {
+  return `ts > cast(${fromUs} AS timestamp) AND ts <= cast(${toUs} AS timestamp)`;
+}
+
+function differs({ label }: LabelStretch): string {
   const job =
     label.jobId === null ? 'job_id IS NOT NULL' : `(job_id IS NULL OR job_id != ${quoteText(label.jobId)})`;
-  const time = `ts > cast(${fromUs} AS timestamp) AND ts <= cast(${toUs} AS timestamp)`;
-  return `gpu = ${quoteText(gpu)} AND ${time} AND (${job} OR owners != ${label.owners})`;
+  return `(${job} OR owners != ${label.owners})`;
 }
