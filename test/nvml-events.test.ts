@@ -108,6 +108,14 @@ describe('NVML events', () => {
     expect(of('xid')[0]?.gpu).toBe(instance.uuid);
   });
 
+  it('of GPUs that are not sampled are not told', async () => {
+    open([lane], { ...watching, devices: 'g:5' });
+    fake.set('xid', 2031);
+    fake.set('xid', 5045);
+    await until(() => of('xid').length > 0);
+    expect(of('xid').map(({ gpu }) => gpu)).toEqual([GPU_5]);
+  });
+
   it('have the MIG layout looked at at once', async () => {
     fake.set('mig', 0b100);
     open([lane], watching);

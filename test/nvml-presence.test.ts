@@ -113,6 +113,31 @@ describe('MIG', () => {
     expect(of('engine_lost')).toEqual([]);
   });
 
+  it('is told when a GPU is cut that was whole, and when what was taken away is there again', () => {
+    open([lane]);
+    play(lane, 5);
+    fake.set('mig', 0b10);
+    play(lane, 100);
+    expect(of('mig_changed')).toHaveLength(1);
+    fake.set('mig', 0);
+    play(lane, 100);
+    expect(of('mig_changed')).toHaveLength(2);
+  });
+
+  it('has its instances sampled again when they are there again', () => {
+    fake.set('mig', 0b10);
+    open([lane], { devices: 'i' });
+    play(lane, 5);
+    fake.set('mig', 0);
+    play(lane, 200);
+    fake.set('mig', 0b10);
+    const sink = play(lane, 105);
+    expect(of('mig_changed')).toHaveLength(2);
+    expect(sink.ofDevice(1).length).toBeGreaterThan(0);
+    expect(cell(lane, sink.ofDevice(1).at(-1)!, SM_ACTIVE)).not.toBeNaN();
+    expect(of('gap').map(({ gpu }) => gpu?.slice(0, 12))).toEqual(['MIG-00000008', 'MIG-00000009']);
+  });
+
   it('is not thought to have changed while its GPU is away', () => {
     fake.set('mig', 0b10);
     open([lane]);

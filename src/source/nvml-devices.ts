@@ -1,5 +1,5 @@
 import { deviceAttributes, memoryV2, nvmlReturn, pciInfo } from '../../native/nvml-layout.ts';
-import { readText } from '../../native/nvml.ts';
+import { NEEDS_REINIT, readText } from '../../native/nvml.ts';
 import type { Nvml, NvmlHandle } from '../../native/nvml.ts';
 import { readCString } from '../../native/dcgm-record.ts';
 import type { SelectableDevice } from '../core/device-selector.ts';
@@ -75,7 +75,7 @@ function gpuOf(
 
 /** One device per GPU instance: its first compute instance lends it the UUID. */
 function instancesOf(nvml: Nvml, gpu: NvmlDevice): readonly NvmlDevice[] {
-  const handles = migHandles(nvml, gpu.handle);
+  const handles = migHandles(nvml, gpu.handle) ?? [];
   const byInstance = new Map<number, NvmlDevice>();
   for (const handle of handles) {
     const gpuInstanceId = readId(nvml, 'nvmlDeviceGetGpuInstanceId', handle);
@@ -113,15 +113,31 @@ function profileOf(name: string | undefined): string | undefined {
   return / MIG (?:\d+c\.)?(\S+)$/.exec(name ?? '')?.[1];
 }
 
-/** Handles of all MIG devices of a GPU; empty when MIG is off or unknown. */
-export function migHandles(nvml: Nvml, gpu: NvmlHandle): readonly NvmlHandle[] {
+/**
+ * How a GPU is cut, as one text to compare; undefined when it does not say. GPU instance ids are used again at once after a
+ * change, so they alone do not tell one instance from another.
+ */
+export function migLayout(nvml: Nvml, gpu: NvmlHandle): string | undefined {
+  const handles = migHandles(nvml, gpu);
+  if (handles === undefined) return undefined;
+  const instances: string[] = [];
+  for (const handle of handles) {
+    const uuid = readText(96, (buffer) => nvml.deviceGetUuid(handle, buffer, 96));
+    if (uuid === undefined) return undefined;
+    instances.push(`${readId(nvml, 'nvmlDeviceGetGpuInstanceId', handle) ?? '?'} ${uuid}`);
+  }
+  return instances.join();
+}
+
+/** Handles of all MIG devices of a GPU; none where MIG is off or unknown, undefined when the GPU does not answer. */
+function migHandles(nvml: Nvml, gpu: NvmlHandle): readonly NvmlHandle[] | undefined {
   const mode = new Uint32Array(2);
-  const isOn =
-    nvml.optional('nvmlDeviceGetMigMode')?.(gpu, mode.subarray(0, 1), mode.subarray(1)) ===
-      nvmlReturn.NVML_SUCCESS && mode[0] === 1;
+  const code = nvml.optional('nvmlDeviceGetMigMode')?.(gpu, mode.subarray(0, 1), mode.subarray(1));
+  if (code !== undefined && NEEDS_REINIT.has(code)) return undefined;
   const most = new Uint32Array(1);
-  if (!isOn || nvml.optional('nvmlDeviceGetMaxMigDeviceCount')?.(gpu, most) !== nvmlReturn.NVML_SUCCESS)
-    return [];
+  if (code !== nvmlReturn.NVML_SUCCESS || mode[0] !== 1) return [];
+  if (nvml.optional('nvmlDeviceGetMaxMigDeviceCount')?.(gpu, most) !== nvmlReturn.NVML_SUCCESS)
+    return undefined;
   const byIndex = nvml.optional('nvmlDeviceGetMigDeviceHandleByIndex');
   const handles: NvmlHandle[] = [];
   for (let slot = 0; slot < most[0]!; slot += 1) {

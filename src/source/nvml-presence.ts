@@ -3,7 +3,7 @@ import { nvmlCodeText } from '../../native/nvml.ts';
 import type { Nvml } from '../../native/nvml.ts';
 import { OperatingError } from '../core/errors.ts';
 import type { EventSink } from '../core/source.ts';
-import { listNvmlDevices } from './nvml-devices.ts';
+import { listNvmlDevices, migLayout } from './nvml-devices.ts';
 import type { NvmlDevice } from './nvml-devices.ts';
 import type { NvmlEventWatch } from './nvml-event-watch.ts';
 
@@ -43,8 +43,6 @@ export function createPresence(options: {
   readonly nvml: Nvml;
   readonly node: string;
   readonly selected: readonly NvmlDevice[];
-  /** All devices of the node as they were at the opening. */
-  readonly known: readonly NvmlDevice[];
   readonly watch: NvmlEventWatch | undefined;
   readonly onEvent: EventSink;
   /** Frees what the library holds for us; called before it is shut down. */
@@ -57,8 +55,10 @@ export function createPresence(options: {
     now: device,
     lostSinceUs: undefined,
   }));
-  const hasInstances = selected.some(({ device }) => device.parentUuid !== undefined);
-  /** By UUID of the GPU: its instances. */
+  /** The GPUs that are sampled, whole or by instance: as they are now, and how they were cut at the last look. */
+  const gpus = new Map(
+    selected.map((each) => [each.device.parentUuid ?? each.device.uuid, each.parentHandle]),
+  );
   const layouts = new Map<string, string>();
   let againAtUs = Infinity;
   let againStepUs = AGAIN_FIRST_US;
@@ -89,21 +89,37 @@ export function createPresence(options: {
     const text = `${place.uuid} is lost: NVML answered ${nvmlCodeText(code)}`;
     onEvent({ tsUs: nowUs, node, gpu: place.uuid, kind: 'engine_lost', code, subject: SUBJECT, text });
   };
-  /** Takes the devices as they are. @returns whether a GPU that is there has another MIG layout than before. */
-  const find = (devices: readonly NvmlDevice[], nowUs: number): boolean => {
+  /** Takes the devices as they are. */
+  const find = (devices: readonly NvmlDevice[], nowUs: number): void => {
     const now = new Map(devices.map((each) => [each.device.uuid, each]));
     for (const [index, place] of places.entries()) {
+      const gpuUuid = place.parentUuid ?? place.uuid;
+      const gpu = now.get(gpuUuid);
+      if (gpu === undefined) gpus.delete(gpuUuid);
+      else gpus.set(gpuUuid, gpu.handle);
       place.now = now.get(place.uuid);
       if (place.now !== undefined) tellFound(place, nowUs);
       // An instance whose GPU is there is not lost: it was taken away.
-      else if (now.has(place.parentUuid ?? '')) place.lostSinceUs = undefined;
+      else if (gpu !== undefined) place.lostSinceUs = undefined;
       else lose(index, nvmlReturn.GPU_NOT_FOUND, nowUs);
     }
-    if (!takeLayouts(layouts, devices)) return false;
+  };
+  /** @returns whether a GPU is cut in another way than at the last look. */
+  const takeLayouts = (): boolean => {
+    let isNew = false;
+    for (const [uuid, handle] of gpus) {
+      const layout = migLayout(nvml, handle);
+      if (layout === undefined) continue;
+      const before = layouts.get(uuid);
+      layouts.set(uuid, layout);
+      if (before !== undefined && before !== layout) isNew = true;
+    }
+    return isNew;
+  };
+  const tellLayout = (nowUs: number): void => {
     const text =
       'the MIG layout changed: instances that are gone end here, new ones are sampled after a restart of the collector';
     onEvent({ tsUs: nowUs, node, kind: 'mig_changed', subject: 'mig', text });
-    return true;
   };
   /** @returns whether the library could be started. */
   const startAnew = (nowUs: number): boolean => {
@@ -115,13 +131,14 @@ export function createPresence(options: {
     const inventory = code === SUCCESS ? listNvmlDevices(nvml, node) : undefined;
     if (inventory?.code === SUCCESS) {
       find(inventory.devices, nowUs);
+      if (takeLayouts()) tellLayout(nowUs);
       return true;
     }
     for (const index of places.keys()) lose(index, inventory?.code ?? code, nowUs);
     return false;
   };
 
-  takeLayouts(layouts, options.known);
+  takeLayouts();
   return {
     at: (index) => places[index]!.now,
     lose,
@@ -140,30 +157,13 @@ export function createPresence(options: {
     },
     followLayout(nowUs) {
       // While a GPU is away, the search for it takes the layout too.
-      if (!hasInstances || againAtUs !== Infinity) return false;
+      if (againAtUs !== Infinity || !takeLayouts()) return false;
       const { code, devices } = listNvmlDevices(nvml, node);
-      return code === SUCCESS && find(devices, nowUs);
+      if (code === SUCCESS) find(devices, nowUs);
+      tellLayout(nowUs);
+      return true;
     },
   };
-}
-
-/**
- * Notes the instances of every GPU that is there. GPU instance ids are used again at once after a change, so they alone do
- * not tell one instance from another. @returns whether any GPU that was there before has others now.
- */
-function takeLayouts(layouts: Map<string, string>, devices: readonly NvmlDevice[]): boolean {
-  let isNew = false;
-  for (const { device: gpu } of devices) {
-    if (gpu.parentUuid !== undefined) continue;
-    const layout = devices
-      .filter(({ device }) => device.parentUuid === gpu.uuid)
-      .map(({ device }) => `${device.uuid} ${device.gpuInstanceId ?? ''}`)
-      .join();
-    const before = layouts.get(gpu.uuid);
-    layouts.set(gpu.uuid, layout);
-    if (before !== undefined && before !== layout) isNew = true;
-  }
-  return isNew;
 }
 
 function driverReplaced(where: string): OperatingError {

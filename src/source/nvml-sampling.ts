@@ -62,7 +62,11 @@ export class NvmlSampling implements Source {
     this.#tellPause = createPauseTeller(node, onEvent);
     this.#about = describeProfiling(options);
     this.#watch = options.isWatchingEvents === false ? undefined : startNvmlEventWatch(nvml.library.path);
-    const known = options.inventory.devices.map(({ device }) => device);
+    // Events of a GPU concern whoever samples it or an instance of it.
+    const concerned = new Set(this.devices.flatMap(({ uuid, parentUuid }) => [uuid, parentUuid]));
+    const known = options.inventory.devices
+      .map(({ device }) => device)
+      .filter(({ uuid }) => concerned.has(uuid));
     this.#events = createDeviceEvents({ nvml, node, devices: known, watch: this.#watch, openedUs, onEvent });
     this.#lanes = lanes.map((lane) =>
       createLaneSampler(nvml, lane, this.#blanks, (index) => this.#events.lastXid(this.devices[index]!)),
@@ -71,7 +75,6 @@ export class NvmlSampling implements Source {
       nvml,
       node,
       selected,
-      known: options.inventory.devices,
       watch: this.#watch,
       onEvent,
       onShutdown: () => {
