@@ -1,10 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { DrainSettings, EngineReport, EngineStore, EngineTask } from './drain-engine.ts';
-import { carried, CHILD_VARIABLE, readFrames, sendFrame } from './drain-frames.ts';
+import { carried, sendFrame } from './drain-frames.ts';
 import type { CarriedError, FromChild } from './drain-frames.ts';
+import { startSlot, type Slot, type WarmSlots } from './drain-slot.ts';
 
 export type EngineOutcome =
   | { readonly kind: 'drained'; readonly report: EngineReport }
@@ -16,6 +13,8 @@ export interface PoolOptions {
   /** When everything ends, whatever engines do; ms of `performance.now()`. */
   readonly deadlineMs: number;
   readonly store: EngineStore;
+  /** Where processes come from and go to that outlive a drain; absent: they end with it. */
+  readonly warm?: WarmSlots;
 }
 
 /** A call that is silent for so long does not hold its slot any more: another process takes the next engine. */
@@ -25,16 +24,6 @@ const HANGING_MS = 10_000;
 /** Processes that sit in silent calls beside those that work; beyond, the longest silent is given up at once. */
 const SILENT_PROCESSES_MAX = 8;
 const WATCH_EVERY_MS = 100;
-
-interface Slot {
-  readonly child: ChildProcess;
-  readonly socket: Socket;
-  task: EngineTask | undefined;
-  step: string;
-  heardMs: number;
-  /** It waits for the store, so its silence is ours. */
-  isWaiting: boolean;
-}
 
 /** Drains engines by child processes. @returns one outcome per task, in their order. */
 export async function drainByProcesses(
@@ -71,32 +60,22 @@ export async function drainByProcesses(
   };
   const retire = (slot: Slot): void => {
     slots.delete(slot);
-    slot.socket.end();
+    if (options.warm === undefined) slot.socket.end();
+    else options.warm.give(slot);
   };
   /** A slot that was written off and has come back is one too many. */
   const isBusyElsewhere = (): boolean => working().length > options.concurrency;
   const working = (): Slot[] => [...slots].filter((slot) => !isSilent(slot));
   const start = (): void => {
-    const slot = startSlot();
+    const slot = options.warm?.take() ?? startSlot();
     slots.add(slot);
-    sendFrame(slot.socket, { kind: 'settings', settings });
-    readFrames<FromChild>(slot.socket, (message) => {
+    slot.hear = (message) => {
       if (slots.has(slot)) hear(slot, message);
-    });
-    const gone = (how: string): void => {
+    };
+    slot.gone = (how) => {
       if (slots.has(slot)) fail(slot, { code: 'drain.process', exit: 'software', message: how });
     };
-    slot.child.on('error', (error) => {
-      gone(`the process that asks the engine could not be started: ${error.message}`);
-    });
-    slot.child.on('exit', (code, signal) => {
-      gone(
-        `the process that asked the engine ended (${signal ?? `exit code ${code ?? '?'}`}) at: ${slot.step}`,
-      );
-    });
-    slot.socket.on('error', () => {
-      gone(`the process that asked the engine went away at: ${slot.step}`);
-    });
+    sendFrame(slot.socket, { kind: 'settings', settings });
     assign(slot);
   };
   const hear = (slot: Slot, message: FromChild): void => {
@@ -134,12 +113,14 @@ export async function drainByProcesses(
   if (tasks.length > 0) await finished;
   clearInterval(timer);
   for (const slot of [...slots]) {
+    if (slot.task === undefined || outcomes.has(slot.task)) {
+      retire(slot);
+      continue;
+    }
     slots.delete(slot);
-    if (slot.task !== undefined && !outcomes.has(slot.task)) {
-      outcomes.set(slot.task, { kind: 'failed', task: slot.task, error: hanging(slot) });
-      slot.child.kill('SIGKILL');
-      slot.socket.destroy();
-    } else slot.socket.end();
+    outcomes.set(slot.task, { kind: 'failed', task: slot.task, error: hanging(slot) });
+    slot.child.kill('SIGKILL');
+    slot.socket.destroy();
   }
   return tasks.map((task) => outcomes.get(task) ?? { kind: 'failed', task, error: NOT_REACHED });
 }
@@ -189,21 +170,4 @@ async function serve(
   }
   slot.isWaiting = false;
   slot.heardMs = performance.now();
-}
-
-function startSlot(): Slot {
-  const child = spawn(process.execPath, [childProgram()], {
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-    env: { ...process.env, [CHILD_VARIABLE]: '1' },
-  });
-  const socket = child.stdio[3] as Socket;
-  return { child, socket, task: undefined, step: 'start', heardMs: performance.now(), isWaiting: false };
-}
-
-/** The compiler rewrites imports, not URLs: the program stands beside this file with this file's own ending. */
-function childProgram(): string {
-  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const beside = fileURLToPath(new URL(`./drain-child.${ending}`, import.meta.url));
-  // In a bundle there is nothing beside: it holds the child itself.
-  return existsSync(beside) ? beside : fileURLToPath(import.meta.url);
 }

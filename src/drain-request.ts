@@ -4,6 +4,7 @@ import { OperatingError } from './core/errors.ts';
 import { drain, type DrainSummary } from './drain.ts';
 import { parseEngineTask, withoutRepeats } from './drain-engines.ts';
 import type { EngineTask } from './drain-engine.ts';
+import type { WarmSlots } from './drain-slot.ts';
 import type { Log } from './core/log-entry.ts';
 import { JOURNAL_DIRECTORY } from './ownership/open-inputs.ts';
 import type { QuestDb } from './store/questdb-http.ts';
@@ -37,10 +38,15 @@ export function defaultConcurrency(): number {
 export async function drainAsAsked(
   config: Config,
   request: DrainRequest,
-  db: QuestDb,
-  version: string,
-  log: Log,
+  means: {
+    readonly db: QuestDb;
+    /** Of gpuledger, for `collector_stats`. */
+    readonly version: string;
+    readonly log: Log;
+    readonly warm?: WarmSlots;
+  },
 ): Promise<DrainSummary> {
+  const { version, ...rest } = means;
   const deadlineMs = request.deadlineMs ?? DRAIN_DEADLINE_MS;
   if (deadlineMs < DEADLINE_MS_MIN) {
     throw new OperatingError(`a deadline of ${deadlineMs} ms is shorter than one round trip may take`, {
@@ -71,10 +77,9 @@ export async function drainAsAsked(
       ...(sinceMs === undefined ? {} : { sinceUs: (Date.now() - sinceMs) * 1000 }),
       ...(library === undefined ? {} : { library }),
     },
+    ...rest,
     retention: config.retention,
-    db,
     deadlineMs,
     concurrency: Math.min(CONCURRENCY_MAX, request.concurrency ?? defaultConcurrency()),
-    log,
   });
 }

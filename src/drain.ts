@@ -4,6 +4,7 @@ import type { Log } from './core/log-entry.ts';
 import type { DrainSettings, EngineReport, EngineTask } from './drain-engine.ts';
 import type { CarriedError } from './drain-frames.ts';
 import { drainByProcesses, type EngineOutcome } from './drain-pool.ts';
+import type { WarmSlots } from './drain-slot.ts';
 import { createDrainStore } from './drain-store.ts';
 import { diagnoseEngine } from './source/engine-diagnosis.ts';
 import { applySchema } from './store/schema-apply.ts';
@@ -18,6 +19,7 @@ export interface DrainOptions {
   readonly db: QuestDb;
   readonly deadlineMs: number;
   readonly concurrency: number;
+  readonly warm?: WarmSlots;
   readonly log: Log;
 }
 
@@ -74,6 +76,7 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
     concurrency: options.concurrency,
     deadlineMs,
     store,
+    ...(options.warm === undefined ? {} : { warm: options.warm }),
   });
   // The engines were asked all the same, so that their watches stand and go on sampling.
   if (storeError !== undefined) throw storeIsDown(storeError, settings.keepMs);

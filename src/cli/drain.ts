@@ -9,7 +9,7 @@ import { openQuestDb } from '../store/questdb-http.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { drainText } from './drain-text.ts';
 import { createLog } from './log.ts';
-import { readVersion } from './version.ts';
+import { readVersion } from '../package-version.ts';
 
 const EXAMPLES = `
 Examples:
@@ -77,9 +77,7 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
         isDryRun: options['dryRun'] === true,
         journals: typeof journals === 'string' ? journals : undefined,
       },
-      db,
-      await readVersion(),
-      log,
+      { db, version: await readVersion(), log },
     );
     process.stdout.write(options['json'] === true ? `${JSON.stringify(summary)}\n` : drainText(summary));
     process.exitCode = EXIT_CODES[summary.exit];

@@ -1,0 +1,98 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { EngineTask } from './drain-engine.ts';
+import { CHILD_VARIABLE, readFrames, type FromChild } from './drain-frames.ts';
+
+/** A process that asks one engine after the other. */
+export interface Slot {
+  readonly child: ChildProcess;
+  readonly socket: Socket;
+  task: EngineTask | undefined;
+  /** What it said last that it was about to do. */
+  step: string;
+  /** `performance.now()` when it was last heard. */
+  heardMs: number;
+  /** It waits for the store, so its silence is ours. */
+  isWaiting: boolean;
+  /** Whoever has the slot now hears it; `how` it ended. */
+  hear: (message: FromChild) => void;
+  gone: (how: string) => void;
+}
+
+/** Processes between two drains: those of a warm function have the library loaded already. */
+export interface WarmSlots {
+  take(): Slot | undefined;
+  give(slot: Slot): void;
+  close(): void;
+}
+
+/** Keeps up to `most` idle processes; they do not hold the process open that keeps them. */
+export function createWarmSlots(most: number): WarmSlots {
+  const idle = new Set<Slot>();
+  return {
+    take() {
+      const [slot] = idle;
+      if (slot === undefined) return undefined;
+      idle.delete(slot);
+      slot.child.ref();
+      slot.socket.ref();
+      return slot;
+    },
+    give(slot) {
+      if (idle.size >= most) {
+        slot.socket.end();
+        return;
+      }
+      slot.child.unref();
+      slot.socket.unref();
+      slot.gone = () => idle.delete(slot);
+      idle.add(slot);
+    },
+    close() {
+      for (const slot of idle) slot.socket.end();
+      idle.clear();
+    },
+  };
+}
+
+export function startSlot(): Slot {
+  const child = spawn(process.execPath, [childProgram()], {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    env: { ...process.env, [CHILD_VARIABLE]: '1' },
+  });
+  const slot: Slot = {
+    child,
+    socket: child.stdio[3] as Socket,
+    task: undefined,
+    step: 'start',
+    heardMs: performance.now(),
+    isWaiting: false,
+    hear: () => undefined,
+    gone: () => undefined,
+  };
+  readFrames<FromChild>(slot.socket, (message) => {
+    slot.hear(message);
+  });
+  child.on('error', (error) => {
+    slot.gone(`the process that asks the engine could not be started: ${error.message}`);
+  });
+  child.on('exit', (code, signal) => {
+    slot.gone(
+      `the process that asked the engine ended (${signal ?? `exit code ${code ?? '?'}`}) at: ${slot.step}`,
+    );
+  });
+  slot.socket.on('error', () => {
+    slot.gone(`the process that asked the engine went away at: ${slot.step}`);
+  });
+  return slot;
+}
+
+/** The compiler rewrites imports, not URLs: the program stands beside this file with this file's own ending. */
+function childProgram(): string {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const beside = fileURLToPath(new URL(`./drain-child.${ending}`, import.meta.url));
+  // In a bundle there is nothing beside: it holds the child itself.
+  return existsSync(beside) ? beside : fileURLToPath(import.meta.url);
+}
