@@ -181,7 +181,7 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     const storedUs = Math.max(...first.rows.map(({ tsUs }) => tsUs));
     fake.set('clock_us', now() + 30 * SECOND);
     const second = createRowSink();
-    opened = open({ route, flushIntervalMs: 1_000, resumeFromUs: storedUs });
+    opened = open({ route, flushIntervalMs: 1_000, resumeFromUs: [storedUs] });
     play(opened, 10, [second]);
     finish(opened, [second]);
     expectTrue(second);
@@ -236,7 +236,7 @@ describe('DCGM host engine: traps', () => {
     fake.set('clock_us', now() + 100 * SECOND);
     fake.set('stalls', 0);
     const sink = createRowSink();
-    opened = open({ engine: 'localhost', lanes, resumeFromUs: storedUs });
+    opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
     expect(fake.get('stalls')).toBe(0);
     play(opened, 3, [sink], lanes);
     finish(opened, [sink], lanes);

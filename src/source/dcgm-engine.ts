@@ -2,12 +2,11 @@ import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { NVML_FIELDS } from '../../native/nvml-tables.ts';
 import { BlankWatch } from '../core/blank-watch.ts';
 import type { TickWriter } from '../core/ring.ts';
-import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
 import type { SampledLane, Source } from '../core/source.ts';
 import { OperatingError } from '../core/errors.ts';
 import { watchIntervalMs } from '../core/watch-plan.ts';
 import { createDcgmEventReader } from './dcgm-events.ts';
-import { createLaneJoin } from './dcgm-lane-join.ts';
+import { clockOffsetUs, createLaneJoin } from './dcgm-lane-join.ts';
 import type { LaneJoin } from './dcgm-lane-join.ts';
 import type { EngineLink } from './dcgm-link.ts';
 import type { EngineAddress } from './engine-address.ts';
@@ -28,8 +27,8 @@ export interface EngineOptions {
   readonly route: EngineRoute;
   readonly pullIntervalMs: number;
   readonly keepS: number;
-  /** Newest stamp that is stored already: what the engine kept since then is fetched. */
-  readonly resumeFromUs: number | undefined;
+  /** By lane: newest stamp that is stored already, null for none. What the engine kept since then is fetched. */
+  readonly resumeFromUs: readonly (number | null)[] | undefined;
   readonly groupName: string;
 }
 
@@ -45,6 +44,11 @@ const REWATCH_EVERY_US = 30_000_000;
 const RESTART_EVERY_US = 5_000_000;
 /** DCGM hands on NVML's own stamps for these. */
 const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
+
+function newestOf(storedUs: readonly (number | null)[] | undefined): number | undefined {
+  const known = (storedUs ?? []).filter((tsUs) => tsUs !== null);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
 
 interface LaneState {
   readonly joined: LaneJoin;
@@ -82,7 +86,7 @@ class EngineSource implements Source {
   #skewUs = 0;
   #pulledAtUs = -Infinity;
   #pulledUpToUs: number;
-  #resumeFromUs: number | undefined;
+  #resumeFromUs: readonly (number | null)[] | undefined;
 
   constructor(setup: DcgmSetup, options: EngineOptions) {
     this.#setup = setup;
@@ -103,7 +107,7 @@ class EngineSource implements Source {
     this.#events = createDcgmEventReader({
       ...setup,
       isTcp: this.#isTcp,
-      sinceUs: options.resumeFromUs ?? setup.openedUs,
+      sinceUs: newestOf(options.resumeFromUs) ?? setup.openedUs,
     });
     this.#mig = createMigWatch(setup);
     this.#puller = createPuller(
@@ -184,7 +188,7 @@ class EngineSource implements Source {
       return this.#pull(session, nowUs);
     }
     if (status !== dcgmStatus.OK) return status;
-    this.#learnSkew(state.reader, nowUs);
+    this.#skewUs = clockOffsetUs(state.reader, nowUs) ?? this.#skewUs;
     const engineNowUs = nowUs + this.#skewUs;
     const holeUs = joined.holeIn(state.reader);
     const isWhole = holeUs === Infinity;
@@ -261,10 +265,17 @@ class EngineSource implements Source {
     const refused = [...session.refused.keys()].join();
     if (refused !== this.#refused) for (const state of this.#lanes) state.reader = undefined;
     this.#refused = refused;
-    if (this.#resumeFromUs === undefined) return;
-    for (const { joined } of this.#lanes) joined.join.startAfter(this.#resumeFromUs);
-    this.#puller.pull(session, this.#resumeFromUs - OVERLAP_US, nowUs);
+    this.#resume(session, nowUs);
+  }
+
+  /** Once, at the first session: the rows of the last life end where the store says, and the engine has what came since. */
+  #resume(session: Session, nowUs: number): void {
+    const storedUs = this.#resumeFromUs ?? [];
     this.#resumeFromUs = undefined;
+    const known = storedUs.filter((tsUs) => tsUs !== null);
+    if (known.length === 0) return;
+    for (const [index, { joined }] of this.#lanes.entries()) joined.join.startAfter(storedUs[index] ?? nowUs);
+    this.#puller.pull(session, Math.min(...known) - OVERLAP_US, nowUs);
   }
 
   /** Persistent watches share one identity, so any other persistent client replaces ours; placing them again repairs it. */
@@ -282,19 +293,6 @@ class EngineSource implements Source {
       nowUs - Math.max(freshUs, this.#sessionUs) >
       Math.max(RESTART_EVERY_US, 3 * joined.lane.intervalMs * 1000)
     );
-  }
-
-  /** The engine's clock may be another machine's: what counts is how far its newest stamps are from our now. */
-  #learnSkew(reader: LaneReader, nowUs: number): void {
-    let newestUs = 0;
-    let hasFresh = false;
-    for (let at = 0; at < reader.tsUs.length; at += 1) {
-      if (reader.tsUs[at]! !== reader.lastUs[at]!) hasFresh = true;
-      if (reader.tsUs[at]! > newestUs) newestUs = reader.tsUs[at]!;
-    }
-    if (!hasFresh || newestUs === 0) return;
-    const offUs = newestUs - nowUs;
-    this.#skewUs = Math.abs(offUs) <= MAX_AHEAD_US ? 0 : offUs;
   }
 
   #joinOf(lane: SampledLane): LaneJoin {

@@ -125,6 +125,22 @@ export function createLaneJoin(options: {
   };
 }
 
+/**
+ * How far an engine's clock is from ours, which may be another machine's: what counts is where its newest stamps are. 0
+ * when they are near; undefined when a reading brought nothing new.
+ */
+export function clockOffsetUs(reader: LaneReader, nowUs: number): number | undefined {
+  let newestUs = 0;
+  let hasFresh = false;
+  for (let at = 0; at < reader.tsUs.length; at += 1) {
+    if (reader.tsUs[at]! !== reader.lastUs[at]!) hasFresh = true;
+    if (reader.tsUs[at]! > newestUs) newestUs = reader.tsUs[at]!;
+  }
+  if (!hasFresh || newestUs === 0) return undefined;
+  const offUs = newestUs - nowUs;
+  return Math.abs(offUs) <= MAX_AHEAD_US ? 0 : offUs;
+}
+
 function gapEvent(lane: SampledLane, device: Device, fromUs: number, toUs: number): Parameters<EventSink>[0] {
   const seconds = ((toUs - fromUs) / 1e6).toFixed(3);
   return {

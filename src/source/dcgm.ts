@@ -31,8 +31,8 @@ export interface DcgmOptions {
   /** How a host engine is read; absent or `auto`: by transport and flush interval. */
   readonly route?: EngineRoute | 'auto';
   readonly flushIntervalMs?: number;
-  /** Epoch µs of the newest sample of this node that is stored: what the engine kept since is fetched. */
-  readonly resumeFromUs?: number;
+  /** By lane: epoch µs of the newest sample that is stored, null where none is. What the engine kept since is fetched. */
+  readonly resumeFromUs?: readonly (number | null)[];
   /** A look only: nothing of ours stays in a host engine, and no collector's watches are touched. */
   readonly isTransient?: boolean;
   /** Where requests for a pause of profiling lie. */
