@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { collectingBench } from './collecting.ts';
+import { deliveryBench } from './delivery.ts';
 import { encoderBench } from './encoder.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
 import { nativeBench } from './native.ts';
@@ -14,6 +15,7 @@ import { startUpBench } from './start-up.ts';
 const BENCHES: readonly Bench[] = [
   encoderBench,
   ringBench,
+  deliveryBench,
   startUpBench,
   nativeBench,
   pipelineBench,

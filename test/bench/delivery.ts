@@ -1,0 +1,125 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createBatchSender } from '../../src/batch-send.ts';
+import { createEncoder } from '../../src/core/encode.ts';
+import { OperatingError } from '../../src/core/errors.ts';
+import type { Label } from '../../src/core/label.ts';
+import { Ring } from '../../src/core/ring.ts';
+import { createLaneFlush } from '../../src/flush.ts';
+import { openLaneDelivery } from '../../src/lane-delivery.ts';
+import type { WriteReply } from '../../src/store/questdb-http.ts';
+import { createRingJournal } from '../../src/store/ring-journal.ts';
+import {
+  addTick,
+  DEVICE_COUNT,
+  devices,
+  fields,
+  INTERVAL_US,
+  makeSamples,
+  shapeOf,
+  START_US,
+} from './filled-ring.ts';
+import { interleave, type Bench, type Measurement } from './measurement.ts';
+
+/** One flush of a node: 5 s at 10 Hz, 400 rows. */
+const TICKS_PER_FLUSH = 50;
+const FLUSHES = 20;
+const CAPACITY_TICKS = 600;
+const ROUNDS = 7;
+const WARM_UP_ROUNDS = 2;
+const ROWS = FLUSHES * TICKS_PER_FLUSH * DEVICE_COUNT;
+const LABEL: Label = { jobId: '4217', owners: 1 };
+
+const samples = makeSamples(TICKS_PER_FLUSH);
+const away = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
+const ACKNOWLEDGED: WriteReply = { kind: 'acknowledged' };
+const AWAY: WriteReply = { kind: 'retryable', message: 'away', error: away };
+
+interface Kind {
+  /** Account, spool and journal on disk. */
+  readonly isDurable: boolean;
+  readonly reply: WriteReply;
+}
+
+/** CPU of this process per row from tick to release, µs: no network, the store answers at once. */
+async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
+  const directory = mkdtempSync(join(tmpdir(), 'gpuledger-bench-'));
+  const ring = new Ring(shapeOf(CAPACITY_TICKS));
+  const disk = { directory, spoolBytesMax: 1e9, spoolAgeMsMax: 1e12, hasJournal: true, nowMs: Date.now };
+  const delivery = openLaneDelivery({
+    table: 'gpu_profiling',
+    sender: createBatchSender(
+      () => Promise.resolve(reply),
+      { add: () => undefined },
+      () => undefined,
+    ),
+    log: () => undefined,
+    onLost: () => undefined,
+    ...(isDurable ? { disk } : {}),
+  });
+  const shape = {
+    table: 'gpu_profiling',
+    devices,
+    columns: fields.map(({ column }) => column),
+    hasEnergyRise: true,
+  };
+  if (delivery.journal !== undefined) {
+    const { id, path } = delivery.journal;
+    const journal = createRingJournal(path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
+    ring.beforeCommit = (tick, base, sampledRows) => {
+      journal.write(ring, tick, base, sampledRows);
+    };
+  }
+  delivery.attach(ring);
+  const flush = createLaneFlush({
+    ring,
+    encoder: createEncoder(shape),
+    labelOf: () => LABEL,
+    take: delivery.take,
+    batchTicksMax: TICKS_PER_FLUSH,
+  });
+  let tsUs = START_US;
+  const start = process.cpuUsage();
+  for (let round = 0; round < FLUSHES; round += 1) {
+    for (let tick = 0; tick < TICKS_PER_FLUSH; tick += 1)
+      addTick(ring, (tsUs += INTERVAL_US), samples[tick]!);
+    await flush.flush(Infinity);
+  }
+  const { user, system } = process.cpuUsage(start);
+  delivery.close();
+  rmSync(directory, { recursive: true });
+  return (user + system) / ROWS;
+}
+
+async function compared(name: string, ours: Kind, theirs: Kind): Promise<Measurement> {
+  for (let round = 0; round < WARM_UP_ROUNDS; round += 1) {
+    await cpuUsPerRow(ours);
+    await cpuUsPerRow(theirs);
+  }
+  const figures = await interleave(
+    ROUNDS,
+    () => cpuUsPerRow(ours),
+    () => cpuUsPerRow(theirs),
+  );
+  return { name, unit: 'µs/row', ...figures };
+}
+
+async function measure(): Promise<Measurement[]> {
+  const memoryOnly = { isDurable: false, reply: ACKNOWLEDGED };
+  return [
+    await compared(
+      'flush_cpu_with_journal_and_account',
+      { isDurable: true, reply: ACKNOWLEDGED },
+      memoryOnly,
+    ),
+    await compared('flush_cpu_with_journal_and_spool', { isDurable: true, reply: AWAY }, memoryOnly),
+  ];
+}
+
+export const deliveryBench: Bench = {
+  name: 'delivery',
+  about:
+    'CPU from tick to release, 8 GPUs x 40 fields: with journal and account, and with everything spooled (fsynced), over memory only',
+  measure,
+};
