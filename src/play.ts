@@ -23,6 +23,8 @@ export interface PlayOptions {
 
 /** When the rings are empty the worker needs a moment to fill them. */
 const IDLE_MS = 2;
+/** One on its way, one that waits for it, one that is being filled. */
+const BATCHES_IN_RING = 3;
 /** A store that takes nothing for this long ends the play. */
 const STUCK_MS = 60_000;
 
@@ -34,7 +36,7 @@ const STUCK_MS = 60_000;
 export async function playScenario(options: PlayOptions): Promise<readonly LaneAccount[]> {
   const { scenario, endUs, db } = options;
   const collector = await openCollector({
-    lanes: options.lanes,
+    lanes: options.lanes.map((lane) => roomier(lane, options.batchRows, scenario)),
     source: { name: 'synthetic', scenario },
     clock: { kind: 'virtual', startUs: scenario.startUs, endUs },
     jobInputs: () => [createSyntheticJobs(createScenario(scenario))],
@@ -73,4 +75,10 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
   }
   await ended;
   return collector.account();
+}
+
+/** Room for some batches, so that the source goes on while one is on its way; a real clock would not fill it. */
+function roomier(lane: Lane, batchRows: number, { nodes, gpusPerNode }: ScenarioOptions): Lane {
+  const batchTicks = Math.ceil(batchRows / (nodes * gpusPerNode));
+  return { ...lane, capacityTicks: Math.max(lane.capacityTicks, BATCHES_IN_RING * batchTicks) };
 }
