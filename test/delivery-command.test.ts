@@ -1,7 +1,7 @@
 /** `run`, `collect`, `status` and `spool` as people meet them when the store is away, wrong, or locked. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -194,5 +194,28 @@ describe('a store that is wrong', () => {
     expect(addsUp).toBe(true);
     expect(lanes[0]).toMatchObject({ sampledRows: rows, acknowledgedRows: rows, spooledRows: 0 });
     expect(await storedRows()).toBe(rows);
+  });
+});
+
+describe('SIGHUP', () => {
+  test('goes on with the new configuration, keeps the old one when the new one is wrong, and loses no tick', async () => {
+    const file = join(directory, 'gpuledger.yaml');
+    const run = startRun(inject('questdbConf'));
+    await run.logged('run.started');
+    await expect.poll(() => existsSync(join(directory, 'witness')), { timeout: 20_000 }).toBe(true);
+    const sound = readFileSync(file, 'utf8');
+    writeFileSync(file, sound.replace('interval: 1s', 'interval: 1 fortnight'));
+    run.child.kill('SIGHUP');
+    await run.logged('config.invalid');
+    writeFileSync(file, sound.replace('gpus: 2', 'gpus: 3'));
+    run.child.kill('SIGHUP');
+    await run.logged('run.reloading');
+    await expect
+      .poll(() => readFileSync(join(directory, 'witness'), 'latin1'), { timeout: 20_000 })
+      .toMatch(/ 3 \d+\n$/);
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(0);
+    expect(await storedRows()).toBe(witnessedRows());
+    expect(await status()).toMatchObject({ addsUp: true, lanes: [{ acknowledgedRows: witnessedRows() }] });
   });
 });

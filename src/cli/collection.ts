@@ -29,6 +29,11 @@ export interface Collection {
   readonly db: QuestDb;
   /** Stops ticking, writes what is left within the deadline, closes. @returns whether everything was acknowledged. */
   close(): Promise<boolean>;
+  /**
+   * Ends as fast as it can, for another collection that begins at once with another configuration: what the rings hold
+   * is in their journals, and the next one delivers it.
+   */
+  handOver(): Promise<void>;
 }
 
 /** How long the shutdown may take: systemd's own patience is 90 s, Slurm's and Kubernetes' 30 s. */
@@ -92,6 +97,16 @@ export async function startCollection(
         await db.close();
         return isAllWritten;
       },
+      async handOver() {
+        await collector.stopSampling(SAMPLER_PATIENCE_MS);
+        // Without a journal the rings must be empty first.
+        if (disk?.options.disk.hasJournal !== true) await shutDown(collector, log);
+        collector.stopSending();
+        await schedule.stop();
+        collector.close();
+        disk?.release();
+        await db.close();
+      },
     };
   } catch (thrown) {
     disk?.release();
@@ -100,10 +115,6 @@ export async function startCollection(
   }
 }
 
-/**
- * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
- * while otherwise. Then what is left is on the disk.
- */
 /** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
 async function resumed(source: SourceSpec, config: Config, db: QuestDb, log: Log): Promise<SourceSpec> {
   if (source.name !== 'dcgm' || source.engine === undefined || source.engine === 'embedded') return source;
@@ -111,6 +122,10 @@ async function resumed(source: SourceSpec, config: Config, db: QuestDb, log: Log
   return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, log) };
 }
 
+/**
+ * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
+ * while otherwise. Then what is left is on the disk.
+ */
 async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
   const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);

@@ -1,8 +1,11 @@
 import { Command } from 'commander';
-import { startCollection } from './collection.ts';
+import { EXIT_CODES, OperatingError } from '../core/errors.ts';
+import type { Log } from '../core/log-entry.ts';
+import type { LoadedConfig } from '../store/config-file.ts';
+import { startCollection, type Collection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
-import { stopSignal } from './stop-signal.ts';
+import { reloadSignals, stopSignal, type ReloadSignals } from './stop-signal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -10,7 +13,8 @@ Examples:
   gpuledger run --source synthetic --gpus 8                without a GPU
   gpuledger run --hpc-job-mapping-dir /var/lib/dcgm-exporter/job-mapping
 
-It runs until SIGINT or SIGTERM, then writes what it holds. A store that is down does not stop it.
+It runs until SIGINT or SIGTERM, then writes what it holds. A store that is down does not stop it. SIGHUP reads the
+configuration again and goes on with it; one that is wrong is told, and changes nothing.
 
 Exit codes: 0 stopped and all written; 69 no source; 75 stopped with unwritten rows; 78 configuration
 `;
@@ -20,27 +24,61 @@ export function command(): Command {
     .description('Collect on this node until told to stop.')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const { config, warnings } = await configFrom(options);
-      const log = createLog(config.log.format, config.log.level);
-      for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
-      const collection = await startCollection(config, { kind: 'real' }, false, log);
-      const { collector, db } = collection;
-      const lanes = collector.lanes.map(
-        (lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`,
-      );
-      log({
-        level: 'info',
-        event: 'run.started',
-        text: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where}`,
-        data: { source: collector.source, devices: collector.devices.length },
-      });
-      const signal = await Promise.race([collector.ended.then(() => undefined), stopSignal()]);
-      log({
-        level: 'info',
-        event: 'run.stopping',
-        text: `stopping${signal === undefined ? '' : ` on ${signal}`}: writing what is held`,
-      });
-      if (!(await collection.close())) process.exitCode = 75;
+      const stopped = stopSignal();
+      const reloads = reloadSignals();
+      let { config, warnings } = await configFrom(options);
+      for (;;) {
+        const log = createLog(config.log.format, config.log.level);
+        for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+        const collection = await startCollection(config, { kind: 'real' }, false, log);
+        tellStart(collection, log);
+        const reloaded = nextConfig(options, reloads, log);
+        const ended = collection.collector.ended.then(() => undefined);
+        const reason = await Promise.race([ended, stopped, reloaded]);
+        if (typeof reason === 'object') {
+          ({ config, warnings } = reason);
+          log({ level: 'info', event: 'run.reloading', text: 'SIGHUP: going on with the new configuration' });
+          await collection.handOver();
+          continue;
+        }
+        log({
+          level: 'info',
+          event: 'run.stopping',
+          text: `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`,
+        });
+        if (!(await collection.close())) process.exitCode = EXIT_CODES.temporary;
+        return;
+      }
     });
   return addConfigFlags(run);
+}
+
+function tellStart({ collector, db }: Collection, log: Log): void {
+  const lanes = collector.lanes.map(
+    (lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`,
+  );
+  log({
+    level: 'info',
+    event: 'run.started',
+    text: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where}`,
+    data: { source: collector.source, devices: collector.devices.length },
+  });
+}
+
+/** The configuration after the next SIGHUP that finds a sound one; until then the one at work stays. */
+async function nextConfig(
+  options: Readonly<Record<string, unknown>>,
+  reloads: ReloadSignals,
+  log: Log,
+): Promise<LoadedConfig> {
+  for (;;) {
+    await reloads.next();
+    try {
+      return await configFrom(options);
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      const text = `SIGHUP: the configuration stays as it was: ${thrown.message}`;
+      log({ level: 'error', event: thrown.code, text });
+    }
+  }
 }

@@ -9,3 +9,27 @@ export function stopSignal(): Promise<NodeJS.Signals> {
     }
   });
 }
+
+export interface ReloadSignals {
+  /** Resolves at the next SIGHUP; at once when one came since the last call was answered. */
+  next(): Promise<void>;
+}
+
+/** From now on SIGHUP no longer ends the process. */
+export function reloadSignals(): ReloadSignals {
+  let isDue = false;
+  let wake: (() => void) | undefined;
+  process.on('SIGHUP', () => {
+    isDue = true;
+    wake?.();
+  });
+  return {
+    async next() {
+      if (!isDue)
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      isDue = false;
+    },
+  };
+}
