@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '../..');
 
 export interface Cluster {
   readonly nodes: readonly string[];
+  readonly hookDir: string;
   readonly journalDir: string;
   /** Stamps and device lists that the jobs leave. */
   readonly truthDir: string;
@@ -20,7 +21,11 @@ export interface Cluster {
 }
 
 /** A real Slurm with two nodes of eight fake GPUs, our hooks in all four places, and its log in milliseconds. */
-export async function startCluster(directory: string, options: readonly string[] = []): Promise<Cluster> {
+export async function startCluster(
+  directory: string,
+  options: readonly string[] = [],
+  nodeCount = 2,
+): Promise<Cluster> {
   const hookDir = join(directory, 'hook');
   const journalDir = join(directory, 'journal');
   const truthDir = join(directory, 'truth');
@@ -35,7 +40,19 @@ export async function startCluster(directory: string, options: readonly string[]
     hook,
   ]);
   await run(testbed, [
-    ...['up', clusterDir, '--nodes', '2', '--gpus', '8', '--cpus', '48', '--prolog-flags', 'Alloc', ...hooks],
+    ...[
+      'up',
+      clusterDir,
+      '--nodes',
+      String(nodeCount),
+      '--gpus',
+      '8',
+      '--cpus',
+      '48',
+      '--prolog-flags',
+      'Alloc',
+      ...hooks,
+    ],
     ...['--conf', 'LogTimeFormat=iso8601_ms', '--conf', 'SlurmctldDebug=debug2', ...options],
   ]);
   const environment = { ...process.env, SLURM_CONF: join(clusterDir, 'etc/slurm.conf'), TRUTH: truthDir };
@@ -46,6 +63,7 @@ export async function startCluster(directory: string, options: readonly string[]
   const nodes = (await slurm('sinfo', '-h', '-N', '-o', '%N')).split('\n');
   return {
     nodes,
+    hookDir,
     journalDir,
     truthDir,
     controllerLog: join(clusterDir, 'log/slurmctld.log'),
