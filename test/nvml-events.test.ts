@@ -153,6 +153,21 @@ describe('NVML events', () => {
     await until(() => of('xid').length === 2);
   });
 
+  it('are not said to be missing while the driver is away', async () => {
+    open([lane], watching);
+    fake.set('xid', 2031);
+    await until(() => of('xid').length === 1);
+    fake.set('init_fails', 9);
+    fake.set('lose_handles', 1);
+    play(lane, 3);
+    await sleep(500);
+    fake.set('init_fails', 0);
+    play(lane, 60);
+    fake.set('xid', 5045);
+    await until(() => of('xid').length === 2);
+    expect(of('unresolved')).toEqual([]);
+  });
+
   it('are not asked for in a tight loop while the library refuses to wait', async () => {
     open([lane], watching);
     fake.set('xid', 2031);

@@ -153,6 +153,20 @@ describe('MIG', () => {
     ]);
   });
 
+  it('is looked at while another GPU is lost for good', () => {
+    fake.set('mig', 0b10);
+    open([lane]);
+    play(lane, 5);
+    fake.set('lost_gpu', 8);
+    // Searches at once, then 5, 10, 20 and 40 s after one another: there is none for half a minute now.
+    play(lane, 400);
+    fake.set('instances', 1);
+    const sink = play(lane, 120);
+    expect(of('mig_changed')).toHaveLength(1);
+    expect(sink.ofDevice(2).length).toBeLessThan(120);
+    expect(of('engine_lost').map(({ gpu }) => gpu?.slice(0, 12))).toEqual(['GPU-00000007']);
+  });
+
   it('may be another when its GPU is back', () => {
     fake.set('mig', 0b10);
     open([lane]);
@@ -164,9 +178,12 @@ describe('MIG', () => {
     const sink = play(lane, 100);
     expect(sink.ofDevice(1)).toHaveLength(100);
     expect(sink.ofDevice(2)).toEqual([]);
-    expect(of('mig_changed')).toHaveLength(1);
-    // Nobody looks any longer for what was taken away.
+    expect(of('mig_changed').map(({ tsUs }) => tsUs)).toEqual([sink.rows[0]!.tsUs]);
+    // Nobody looks any longer for what was taken away, and the next change is seen too.
     expect(fake.get('starts')).toBe(2);
+    fake.set('instances', 2);
+    expect(play(lane, 105).ofDevice(2).length).toBeGreaterThan(0);
+    expect(of('mig_changed')).toHaveLength(2);
   });
 
   it('does not take a new instance of the same number for the old one', () => {
@@ -238,7 +255,10 @@ describe('a lost GPU', () => {
     expect(rows.map(({ device }) => device)).toEqual([0, 1, 2, 4, 5, 6, 7]);
     expect(rows.at(-1)!.tsUs).toBeGreaterThan(START + 2_600_000);
     const starts = fake.get('starts');
+    const restedUs = fake.get('clock_us');
     expect(play(lane, 500).ofDevice(3)).toEqual([]);
+    // Nothing is asked of it: each call would move the clock.
+    expect(fake.get('clock_us') - restedUs).toBe(50_000_000);
     expect(fake.get('starts')).toBe(starts);
     expect(of('engine_lost').map(({ code }) => code)).toEqual([10]);
     fake.set('slow_gpu', 0);

@@ -23,6 +23,8 @@ interface Place {
   lostSinceUs: number | undefined;
 }
 
+const gpuUuidOf = (place: Place): string => place.parentUuid ?? place.uuid;
+
 /** Which of the sampled devices are there, through lost GPUs, driver reloads and changes of the MIG layout. */
 export interface NvmlPresence {
   /** The device as it is now; undefined while it is away. Positions as at the opening. */
@@ -93,7 +95,7 @@ export function createPresence(options: {
   const find = (devices: readonly NvmlDevice[], nowUs: number): void => {
     const now = new Map(devices.map((each) => [each.device.uuid, each]));
     for (const [index, place] of places.entries()) {
-      const gpuUuid = place.parentUuid ?? place.uuid;
+      const gpuUuid = gpuUuidOf(place);
       const gpu = now.get(gpuUuid);
       if (gpu === undefined) gpus.delete(gpuUuid);
       else gpus.set(gpuUuid, gpu.handle);
@@ -107,7 +109,10 @@ export function createPresence(options: {
   /** @returns whether a GPU is cut in another way than at the last look. */
   const takeLayouts = (): boolean => {
     let isNew = false;
+    // A GPU that is lost may hang whoever asks it something; the search for it takes its layout too.
+    const lost = new Set(places.filter((place) => place.lostSinceUs !== undefined).map(gpuUuidOf));
     for (const [uuid, handle] of gpus) {
+      if (lost.has(uuid)) continue;
       const layout = migLayout(nvml, handle);
       if (layout === undefined) continue;
       const before = layouts.get(uuid);
@@ -156,8 +161,7 @@ export function createPresence(options: {
       return true;
     },
     followLayout(nowUs) {
-      // While a GPU is away, the search for it takes the layout too.
-      if (againAtUs !== Infinity || !takeLayouts()) return false;
+      if (!takeLayouts()) return false;
       const { code, devices } = listNvmlDevices(nvml, node);
       if (code === SUCCESS) find(devices, nowUs);
       tellLayout(nowUs);

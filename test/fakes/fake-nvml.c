@@ -23,16 +23,17 @@ enum { DOUBLE = 0, UINT = 1, ULL = 3, INT = 5 };
 enum { MAX_GPUS = 32, MAX_SLOTS = 8, MAX_EVENTS = 256 };
 #define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
 
-/* A handle is the address of one of these; after a loss of all handles `life` tells old from new. */
-typedef struct { int gpu, slot, ci; int64_t life; } Handle;
+/* A handle is the address of one of these; `start` tells which start of the library it is of. */
+typedef struct { int gpu, slot, ci; int64_t start; } Handle;
 typedef struct { Handle *of; int gi; int64_t atUs, generation; } Sample;
 
-static Handle gpus[MAX_GPUS], migs[MAX_GPUS][MAX_SLOTS];
+/* Every start of the library hands out others, and those of before are stale. */
+static Handle gpus[4][MAX_GPUS], migs[4][MAX_GPUS][MAX_SLOTS];
 static int initCount;
 static int64_t life = 1;
 static struct { int64_t gpu, code, type, gi; } queue[MAX_EVENTS];
 static int queued, taken;
-static int64_t initLife = 1;
+static int64_t initLife = 1, starts;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void defaults(void) { set("gpus", 8); set("gpm", 1); set("architecture", 9); readEnvironment(); }
@@ -62,7 +63,7 @@ static int check(const Handle *h) {
   if (h->gpu == *KNOB("slow_gpu") - 1) *KNOB("clock_us") += *KNOB("slow_us");
   if (initCount == 0) return UNINITIALIZED;
   if (*KNOB("fail_all")) return (int)*KNOB("fail_all");
-  if (initLife != life || h->life != life) return GPU_IS_LOST;
+  if (initLife != life || h->start != starts) return GPU_IS_LOST;
   if (h->gpu == *KNOB("lost_gpu") - 1) return GPU_IS_LOST;
   return OK;
 }
@@ -75,7 +76,7 @@ static int entityNumber(const Handle *h) { return h->slot < 0 ? h->gpu : 100 + h
 
 int nvmlInit_v2(void) {
   if (get("init_fails")) return (int)get("init_fails");
-  if (initCount == 0) { initLife = life; *KNOB("starts") += 1; } /* it counts its users: only the first one starts it */
+  if (initCount == 0) { initLife = life; starts += 1; *KNOB("starts") += 1; } /* it counts its users: only the first one starts it */
   initCount += 1;
   return OK;
 }
@@ -93,8 +94,8 @@ int nvmlDeviceGetHandleByIndex_v2(uint32_t index, Handle **out) {
   if (index >= (uint32_t)get("gpus")) return INVALID_ARGUMENT;
   if ((int)index == get("forbidden_gpu") - 1) return NO_PERMISSION;
   if ((int)index == get("lost_gpu") - 1) return GPU_IS_LOST;
-  gpus[index] = (Handle){ (int)index, -1, 0, initLife };
-  *out = &gpus[index];
+  gpus[starts & 3][index] = (Handle){ (int)index, -1, 0, starts };
+  *out = &gpus[starts & 3][index];
   return OK;
 }
 int nvmlDeviceGetName(Handle *h, char *out, uint32_t n) { CHECK(h); snprintf(out, n, h->slot < 0 ? "NVIDIA H200" : get("split_gi") && h->slot == 0 ? "NVIDIA H200 MIG 1c.3g.71gb" : "NVIDIA H200 MIG 3g.71gb"); return OK; }
@@ -121,8 +122,8 @@ int nvmlDeviceGetMigDeviceHandleByIndex(Handle *h, uint32_t index, Handle **out)
   int isSecond = get("split_gi") && index == (uint32_t)slots() + 1;
   if (!isMigOn(h->gpu) || index == 0 || (index > (uint32_t)slots() && !isSecond)) return NOT_FOUND; /* holes are normal: here slot 0 */
   int at = (int)index - 1;
-  migs[h->gpu][at] = (Handle){ h->gpu, isSecond ? 0 : at, isSecond, initLife };
-  *out = &migs[h->gpu][at];
+  migs[starts & 3][h->gpu][at] = (Handle){ h->gpu, isSecond ? 0 : at, isSecond, starts };
+  *out = &migs[starts & 3][h->gpu][at];
   return OK;
 }
 int nvmlDeviceGetGpuInstanceId(Handle *h, uint32_t *out) { CHECK(h); if (h->slot < 0) return INVALID_ARGUMENT; *out = (uint32_t)h->slot + 1; return OK; }
@@ -309,7 +310,7 @@ int nvmlEventSetWait_v2(void *set_, nvmlEventData_t *data, uint32_t ms) {
       int at = taken++ % MAX_EVENTS;
       pthread_mutex_unlock(&lock);
       memset(data, 0, sizeof *data);
-      data->device = &gpus[queue[at].gpu]; data->eventType = (uint64_t)queue[at].type; data->eventData = (uint64_t)queue[at].code;
+      data->device = &gpus[starts & 3][queue[at].gpu]; data->eventType = (uint64_t)queue[at].type; data->eventData = (uint64_t)queue[at].code;
       data->gpuInstanceId = queue[at].gi ? (uint32_t)queue[at].gi : 0xffffffffu; data->computeInstanceId = 0xffffffffu;
       return OK;
     }
