@@ -64,6 +64,7 @@ export function openPlace(table: string, disk: LaneDisk, log: Log, onLost: (loss
     onLost({ rows: missing, firstUs: disk.nowMs() * 1000, lastUs: disk.nowMs() * 1000, reason });
   }
   const former = readFormerLives(directory, account.saved.lives, spool, log);
+  spool.found.length = 0; // there may be many
   const id = Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
   return { directory, id, account, spool, former, isClosed: false };
 }

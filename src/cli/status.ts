@@ -72,6 +72,10 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
     'dropped',
     'last ack',
   ];
+  for (const column of NUMBER_COLUMNS) {
+    const width = Math.max(...[header, ...rows].map((cells) => cells[column]!.length));
+    for (const cells of [header, ...rows]) cells[column] = cells[column]!.padStart(width);
+  }
   const wrong = lanes.filter((lane) => !addsUp(lane)).map(({ lane }) => lane);
   const sum = wrong.length === 0 ? '✓' : `does not hold for ${wrong.join(', ')}: please report it`;
   const problems = [...new Set(lanes.flatMap(({ problem }) => problem ?? []))];
@@ -87,11 +91,14 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
       : `not running; it last said something at ${clockText(status.atMs)} (${ageText(nowMs - status.atMs)} ago) · node ${node}`,
     ...alignedLines([header, ...rows]),
     `  sampled = acknowledged + held + spooled + refused + dropped ${sum}`,
-    `QuestDB ${store}`,
+    `QuestDB${store}`,
     `this process ${cpu}${Math.round(status.rssBytes / 1e6)} MB`,
     '',
   ].join('\n');
 }
+
+/** From `every` to `dropped`. */
+const NUMBER_COLUMNS = [1, 2, 3, 4, 5, 6, 7] as const;
 
 function clockText(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;

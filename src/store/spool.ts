@@ -36,8 +36,8 @@ export interface Spool {
   readonly oldestMs: number | undefined;
   /** The highest sequence that is settled, in one way or another. */
   readonly settledSequence: number;
-  /** Every batch that was found on disk when it was opened, settled ones too. */
-  readonly found: readonly Pick<FoundRecord, 'journal' | 'toTick' | 'rows'>[];
+  /** Every batch that was found on disk when it was opened, settled ones too. Whoever has read it may empty it. */
+  readonly found: Pick<FoundRecord, 'journal' | 'toTick' | 'rows'>[];
   /**
    * Adds a batch behind the others.
    * @throws OperatingError `state.disk` when the disk does not take it, even after the oldest segment was given up
@@ -97,7 +97,7 @@ const sync = promisify(fdatasync);
 export function openSpool(directory: string, options: SpoolOptions): Spool {
   const { log, segmentBytes = SEGMENT_BYTES } = options;
   const segments: Segment[] = [];
-  const found: FoundRecord[] = [];
+  const found: Pick<FoundRecord, 'journal' | 'toTick' | 'rows'>[] = [];
   let settledSequence = options.settledSequence;
   let nextSequence = settledSequence + 1;
   /** The file that is appended to: the last segment's. */
