@@ -81,9 +81,7 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
   const problems = [...new Set(lanes.flatMap(({ problem }) => problem ?? []))];
   const sendMs = Math.round(Math.max(...lanes.map(({ lastSendMs }) => lastSendMs)));
   const store =
-    problems.length === 0
-      ? `${status.store} ok, ${sendMs} ms a flush`
-      : `${status.store}: ${problems.join('; ')}`;
+    problems.length === 0 ? ` ${status.store} ok, ${sendMs} ms a flush` : `: ${problems.join('; ')}`;
   const cpu = status.cpuRatio === undefined ? '' : `${(status.cpuRatio * 100).toFixed(1)} % of a core, `;
   return [
     isRunning
