@@ -88,6 +88,19 @@ function startCollector(): CollectorProcess {
   return { child, ended };
 }
 
+/** Its port may be in use for a moment, by a connection that happens to have the same number. */
+async function restartServer(): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await server.restart();
+      return;
+    } catch (thrown) {
+      if (attempt === 20) throw thrown;
+      await sleep(500);
+    }
+  }
+}
+
 let rssBytesMax = 0;
 function noteMemory({ child }: CollectorProcess): void {
   try {
@@ -113,6 +126,8 @@ const kills = [
 ];
 kills.sort((a, b) => a.atMs - b.atMs);
 let collector = startCollector();
+// Whatever goes wrong here, nothing is left running.
+process.on('exit', () => collector.child.kill('SIGKILL'));
 const startMs = performance.now();
 for (const { atMs, what } of kills) {
   while (performance.now() - startMs < atMs) {
@@ -123,7 +138,7 @@ for (const { atMs, what } of kills) {
   if (what === 'questdb') {
     await server.kill9();
     await sleep(random() * 3_000);
-    await server.restart();
+    await restartServer();
   } else {
     collector.child.kill('SIGKILL');
     await collector.ended;
