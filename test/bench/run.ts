@@ -4,9 +4,11 @@ import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { collectingBench } from './collecting.ts';
 import { deliveryBench } from './delivery.ts';
+import { drainBench, drainFleetBench } from './drain.ts';
 import { encoderBench } from './encoder.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
 import { nativeBench } from './native.ts';
+import { ownershipBench } from './ownership.ts';
 import { pipelineBench } from './pipeline.ts';
 import { ringBench } from './ring.ts';
 import { startUpBench } from './start-up.ts';
@@ -15,8 +17,11 @@ import { startUpBench } from './start-up.ts';
 const BENCHES: readonly Bench[] = [
   encoderBench,
   ringBench,
+  ownershipBench,
   deliveryBench,
   startUpBench,
+  drainBench,
+  drainFleetBench,
   nativeBench,
   pipelineBench,
   collectingBench,
