@@ -21,11 +21,20 @@ export interface NvmlInventory {
 }
 
 const MEBIBYTE = 1_048_576;
+const SLOW_ANSWER_MS = 1_000;
 /** As DCGM numbers instances: a MIG GPU has at most 7, and selectors mean the same with both sources. */
 const INSTANCE_IDS_PER_GPU = 8;
 
-/** Every GPU and MIG GPU instance. */
-export function listNvmlDevices(nvml: Nvml, node: string): NvmlInventory {
+/**
+ * Every GPU and MIG GPU instance. A GPU that takes its time to tell its UUID is refused with TIMEOUT: it hangs in the
+ * driver, and each further question would hang too.
+ * @param clockMs a monotonic clock.
+ */
+export function listNvmlDevices(
+  nvml: Nvml,
+  node: string,
+  clockMs: () => number = () => performance.now(),
+): NvmlInventory {
   const count = new Uint32Array(1);
   const code = nvml.deviceGetCount(count);
   const gpus = code === nvmlReturn.NVML_SUCCESS ? count[0]! : 0;
@@ -35,23 +44,27 @@ export function listNvmlDevices(nvml: Nvml, node: string): NvmlInventory {
   for (let index = 0; index < gpus; index += 1) {
     const out = new BigUint64Array(1);
     const got = nvml.deviceGetHandleByIndex(index, out);
-    const gpu = got === nvmlReturn.NVML_SUCCESS ? gpuOf(nvml, node, index, out[0]!, driver) : undefined;
-    if (gpu === undefined) refused.push({ index, code: got });
+    const gpu = got === nvmlReturn.NVML_SUCCESS ? gpuOf(nvml, node, index, out[0]!, driver, clockMs) : got;
+    if (typeof gpu === 'number') refused.push({ index, code: gpu });
     else devices.push(gpu, ...instancesOf(nvml, gpu));
   }
   return { code, devices, refused, driver };
 }
 
-/** Undefined when the GPU does not even tell its UUID. */
+/** The GPU, or the nvmlReturn_t that it has instead of a UUID. */
 function gpuOf(
   nvml: Nvml,
   node: string,
   index: number,
   handle: NvmlHandle,
   driver: string,
-): NvmlDevice | undefined {
-  const uuid = readText(96, (buffer) => nvml.deviceGetUuid(handle, buffer, 96));
-  if (uuid === undefined) return undefined;
+  clockMs: () => number,
+): NvmlDevice | number {
+  const askedMs = clockMs();
+  let code: number = nvmlReturn.NVML_SUCCESS;
+  const uuid = readText(96, (buffer) => (code = nvml.deviceGetUuid(handle, buffer, 96)));
+  if (uuid === undefined) return code;
+  if (clockMs() - askedMs > SLOW_ANSWER_MS) return nvmlReturn.TIMEOUT;
   const pci = Buffer.alloc(pciInfo.sizeBytes);
   const hasPci = nvml.deviceGetPciInfo(handle, pci) === nvmlReturn.NVML_SUCCESS;
   const minor = new Uint32Array(1);

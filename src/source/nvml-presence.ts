@@ -47,6 +47,7 @@ export function createPresence(options: {
   readonly selected: readonly NvmlDevice[];
   readonly watch: NvmlEventWatch | undefined;
   readonly onEvent: EventSink;
+  readonly clockMs: () => number;
   /** Frees what the library holds for us; called before it is shut down. */
   readonly onShutdown: () => void;
 }): NvmlPresence {
@@ -133,7 +134,7 @@ export function createPresence(options: {
     nvml.shutdown();
     const code = nvml.init();
     if (code === nvmlReturn.LIB_RM_VERSION_MISMATCH) throw driverReplaced(nvml.library.path);
-    const inventory = code === SUCCESS ? listNvmlDevices(nvml, node) : undefined;
+    const inventory = code === SUCCESS ? listNvmlDevices(nvml, node, options.clockMs) : undefined;
     if (inventory?.code === SUCCESS) {
       find(inventory.devices, nowUs);
       if (takeLayouts()) tellLayout(nowUs);
@@ -162,7 +163,7 @@ export function createPresence(options: {
     },
     followLayout(nowUs) {
       if (!takeLayouts()) return false;
-      const { code, devices } = listNvmlDevices(nvml, node);
+      const { code, devices } = listNvmlDevices(nvml, node, options.clockMs);
       if (code === SUCCESS) find(devices, nowUs);
       tellLayout(nowUs);
       return true;

@@ -77,6 +77,7 @@ export class NvmlSampling implements Source {
       selected,
       watch: this.#watch,
       onEvent,
+      clockMs: options.clockMs,
       onShutdown: () => {
         for (const lane of this.#lanes) lane.close();
       },
