@@ -245,6 +245,31 @@ describe('delivery', () => {
     expect(next.delivery.totals()).toMatchObject({ sampledRows: 8, acknowledgedRows: 6, droppedRows: 2 });
   });
 
+  test('a segment that a kill has kept from being removed is neither sent nor counted again', async () => {
+    const life = begin();
+    mood = 'away';
+    tick(life);
+    await deliver(life);
+    const spool = join(directory, 'gpu_t', 'spool');
+    const segment = join(spool, readdirSync(spool)[0]!);
+    const content = readFileSync(segment);
+    mood = 'up';
+    tick(life);
+    await deliver(life);
+    writeFileSync(segment, content);
+    bodies = [];
+    const next = begin();
+    await deliver(next);
+    expect(bodies).toEqual([]);
+    expect(next.delivery.totals()).toMatchObject({
+      sampledRows: 4,
+      acknowledgedRows: 4,
+      spooledRows: 0,
+      droppedRows: 0,
+    });
+    expect(readdirSync(spool)).toEqual([]);
+  });
+
   test('a journal that is destroyed costs what was in the ring, which is counted as dropped and told', async () => {
     const life = begin();
     tick(life);
@@ -268,4 +293,16 @@ describe('delivery', () => {
     expect(next.delivery.totals()).toMatchObject({ sampledRows: 6, acknowledgedRows: 4, droppedRows: 2 });
     expect(losses).toMatchObject([{ rows: 2 }]);
   });
+});
+
+test('the account adds up after closing too, in this life and in the next', async () => {
+  for (const expected of [4, 8]) {
+    const life = begin();
+    tick(life);
+    tick(life);
+    expect(await life.flush.flush(Infinity)).toBe(true);
+    life.delivery.close();
+    const counts = { sampledRows: expected, acknowledgedRows: expected, heldRows: 0, droppedRows: 0 };
+    expect(life.delivery.totals()).toMatchObject(counts);
+  }
 });
