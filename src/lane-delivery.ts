@@ -116,7 +116,8 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     const ringDropped = ring?.droppedRows ?? 0;
     const current = { journal: place.id, releasedTick, leftRows: counts.left + ringDropped, sampledRows };
     place.account.save({
-      sampledRows: settledSampled,
+      // A ring that is closed has no life of its own any more: its rows count among the settled ones.
+      sampledRows: settledSampled + (place.isClosed ? sampledRows : 0),
       acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
       refusedRows: base.refusedRows + counts.refused,
       droppedRows: base.droppedRows + counts.dropped + ringDropped,
@@ -296,10 +297,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     close() {
       if (place === undefined) return;
       if (ring === undefined) place.isClosed = true;
-      else if (ring.sampledRows === ring.droppedRows + counts.left) {
-        settledSampled += ring.sampledRows;
-        place.isClosed = true;
-      }
+      else place.isClosed = ring.sampledRows === ring.droppedRows + counts.left;
       save();
       if (place.isClosed) rmSync(join(place.directory, `${place.id}.journal`), { force: true });
       place.spool.close();

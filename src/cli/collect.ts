@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../../schemas/duration.ts';
 import type { LaneAccount } from '../lane-accounts.ts';
-import { messageOf, OperatingError } from '../core/errors.ts';
+import { EXIT_CODES, messageOf, OperatingError } from '../core/errors.ts';
+import type { Lane } from '../core/lane.ts';
 import { startCollection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
@@ -11,24 +12,37 @@ const EXAMPLES = `
 Examples:
   gpuledger collect --for 60s                                   one minute of this node's GPUs
   gpuledger collect --source synthetic --gpus 8 --interval 100ms --for 30s
+  gpuledger collect --once                                      one tick of every lane, now
   gpuledger collect --for 1h --json --config node.yaml          for a batch job
 
 Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 78 configuration
 `;
 
+const ONCE_MS_MAX = 1_000;
+
 export function command(): Command {
   const collect = new Command('collect')
     .description('Sample for a while, write everything, exit.')
-    .requiredOption('--for <duration>', 'how long to sample: 30s, 10m, 1h', durationArgument)
+    .option('--for <duration>', 'how long to sample: 30s, 10m, 1h', durationArgument)
+    .addOption(new Option('--once', 'one tick of every lane; it speaks for no time (dt 0)').conflicts('for'))
     .option('--json', 'print the account as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const forMs = Number(options['for']);
+      if (options['for'] === undefined && options['once'] === undefined) {
+        collect.error('error: expected how long to collect: --for 60s, or --once', {
+          exitCode: EXIT_CODES.usage,
+        });
+      }
       const { config, warnings } = await configFrom(options);
       const log = createLog(config.log.format, config.log.level);
       for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+      const isOnce = options['once'] === true;
+      const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
       const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
       const { collector } = collection;
+      if (isOnce)
+        for (const [index, lane] of config.lanes.entries())
+          if (!isContinuous(lane)) collector.requestTick(index);
       await Promise.race([collector.ended, stopSignal()]);
       const isAllWritten = await collection.close();
       const lanes = collector.account();
@@ -48,6 +62,15 @@ export function command(): Command {
   return addConfigFlags(collect);
 }
 
+function isContinuous(lane: Lane): boolean {
+  return lane.schedule === 'continuous';
+}
+
+/** Short enough that no continuous lane ticks twice, long enough for the others to be asked. */
+function onceMs(lanes: readonly Lane[]): number {
+  return Math.min(ONCE_MS_MAX, ...lanes.filter(isContinuous).map((lane) => lane.intervalMs));
+}
+
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */
 function durationArgument(text: string): number {
   try {
@@ -57,15 +80,16 @@ function durationArgument(text: string): number {
   }
 }
 
-/** One line a lane: sampled = acknowledged + held + refused + dropped. */
+/** One line a lane: sampled = acknowledged + held + spooled + refused + dropped. */
 function accountText(lanes: readonly LaneAccount[]): string {
-  const header = ['lane', 'sampled', 'acknowledged', 'held', 'refused', 'dropped'];
+  const header = ['lane', 'sampled', 'acknowledged', 'held', 'spooled', 'refused', 'dropped'];
   const rows = lanes.map((lane) =>
     [
       lane.lane,
       lane.sampledRows,
       lane.acknowledgedRows,
       lane.heldRows,
+      lane.spooledRows,
       lane.refusedRows,
       lane.droppedRows,
     ].map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)),
