@@ -34,7 +34,8 @@ export function accountOf(
 /** The part of a `collector_stats` row that tells of the lane. */
 export function statOf(account: LaneAccount, nowMs: number) {
   const { lane, sampledRows, acknowledgedRows, heldRows, spooledRows, refusedRows, droppedRows } = account;
-  const { sentBytes, spoolBytes, spoolOldestMs, batches, lastSendMs, ringFillRatio } = account;
+  const { sentBytes, spoolBytes, spoolOldestMs, batches, failedBatches, ringFillRatio } = account;
+  const { sendMsMean, sendMsMax } = account;
   return {
     lane,
     sampledRows,
@@ -46,7 +47,8 @@ export function statOf(account: LaneAccount, nowMs: number) {
     sentBytes,
     spoolBytes,
     flushCount: batches,
-    ...(batches === 0 ? {} : { flushMsMean: lastSendMs }),
+    flushFailedCount: failedBatches,
+    ...(sendMsMax === 0 ? {} : { flushMsMean: sendMsMean, flushMsMax: sendMsMax }),
     ...(spoolOldestMs === undefined ? {} : { oldestUnsentMs: nowMs - spoolOldestMs }),
     ringFillRatio,
   };

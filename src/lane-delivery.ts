@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BatchOutcome, BatchSender } from './batch-send.ts';
+import { createSendMeter, type SendFigures } from './send-meter.ts';
 import { openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
 import { OperatingError } from './core/errors.ts';
 import type { Log } from './core/log-entry.ts';
@@ -47,7 +48,7 @@ export interface LaneBatch {
 }
 
 /** sampled = acknowledged + held + spooled + refused + dropped, over all lives of the state directory. */
-export interface LaneTotals {
+export interface LaneTotals extends SendFigures {
   readonly sampledRows: number;
   readonly acknowledgedRows: number;
   readonly heldRows: number;
@@ -57,12 +58,6 @@ export interface LaneTotals {
   readonly spoolBytes: number;
   /** Epoch ms at which the oldest spooled batch was written. */
   readonly spoolOldestMs?: number;
-  /** Epoch ms of the last acknowledgement in this life, 0 before the first. */
-  readonly lastAcknowledgedMs: number;
-  /** How long the last batch took, ms. */
-  readonly lastSendMs: number;
-  readonly sentBytes: number;
-  readonly batches: number;
   /** Why the store does not take rows; absent while it does. */
   readonly problem?: string;
 }
@@ -80,16 +75,8 @@ export interface LaneDeliveryOptions {
 /** @throws OperatingError `state.disk` */
 export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   const { table, sender, log, disk } = options;
-  const counts = {
-    acknowledged: 0,
-    refused: 0,
-    left: 0,
-    dropped: 0,
-    batches: 0,
-    sentBytes: 0,
-    lastAckMs: 0,
-    lastSendMs: 0,
-  };
+  const counts = { acknowledged: 0, refused: 0, left: 0, dropped: 0 };
+  const meter = createSendMeter();
   const place =
     disk === undefined
       ? undefined
@@ -126,17 +113,8 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     });
   }
 
-  async function send(body: Uint8Array<ArrayBuffer>, rows: number): Promise<BatchOutcome> {
-    const startMs = performance.now();
-    const outcome = await sender.send(table, body, rows);
-    counts.lastSendMs = performance.now() - startMs;
-    if (outcome.acknowledgedRows > 0) {
-      counts.batches += 1;
-      counts.sentBytes += body.byteLength;
-      counts.lastAckMs = Date.now();
-    }
-    return outcome;
-  }
+  const send = (body: Uint8Array<ArrayBuffer>, rows: number): Promise<BatchOutcome> =>
+    meter.measure(body.byteLength, () => sender.send(table, body, rows));
 
   async function spill(body: Uint8Array, rows: number, journal: number, toTick: number): Promise<boolean> {
     if (place === undefined) return false;
@@ -282,10 +260,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
         droppedRows: base.droppedRows + counts.dropped + ringDropped,
         spoolBytes: place?.spool.bytes ?? 0,
         ...(spoolOldestMs === undefined ? {} : { spoolOldestMs }),
-        lastAcknowledgedMs: counts.lastAckMs,
-        lastSendMs: counts.lastSendMs,
-        sentBytes: counts.sentBytes,
-        batches: counts.batches,
+        ...meter.figures(),
         ...(problem === undefined ? {} : { problem }),
       };
     },
