@@ -229,6 +229,20 @@ describe('DCGM devices', () => {
 });
 
 describe('DCGM events', () => {
+  it('tells the silence of one device while the others answer: open at once, closed when it is over', () => {
+    const opened = open();
+    play(opened, 5);
+    fake.set('lost_gpu', 3);
+    const away = play(opened, 20);
+    expect(away.ofDevice(2)).toEqual([]);
+    expect(away.ofDevice(1)).toHaveLength(20);
+    expect(of('gap').map(({ gpu, endUs }) => [gpu, endUs])).toEqual([[opened.devices[2]!.uuid, undefined]]);
+    fake.set('lost_gpu', 0);
+    const back = play(opened, 2);
+    expect(of('gap')).toHaveLength(2);
+    expect(of('gap')[1]).toMatchObject({ tsUs: of('gap')[0]!.tsUs, endUs: back.ofDevice(2)[0]!.tsUs });
+  });
+
   it('tells every XID of a burst once, and none of before', () => {
     fake.set('xid', 2043);
     fake.set('clock_us', START + 1000);

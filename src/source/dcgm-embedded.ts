@@ -2,6 +2,7 @@ import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { dcgmError } from '../../native/dcgm.ts';
 import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
 import { BlankWatch } from '../core/blank-watch.ts';
+import { DeviceSilence } from '../core/device-silence.ts';
 import { MAX_AHEAD_US } from '../core/series-to-ticks.ts';
 import { sampleState } from '../core/sample-state.ts';
 import type { SampledLane, Source } from '../core/source.ts';
@@ -47,6 +48,14 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
   );
   noteRefused(setup, session, blanks);
   const readers = lanes.map((lane) => laneReaderOf(setup, session, lane));
+  const silences = lanes.map(
+    (lane) =>
+      new DeviceSilence(
+        devices.map(({ device }) => device),
+        lane.name,
+        onEvent,
+      ),
+  );
   const pause = createDcgmPause(setup, blanks, () => handle);
   const events = createDcgmEventReader({ ...setup, isTcp: false, sinceUs: setup.openedUs });
 
@@ -63,7 +72,7 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
       check(dcgm.call.updateAllFields(handle, 1), 'dcgmUpdateAllFields');
       const reader = readers[lane.index]!;
       check(reader.read(handle), 'dcgmEntitiesGetLatestValues');
-      writeTick(lane, reader, tick, nowUs, blanks, isPaused);
+      writeTick(lane, reader, tick, nowUs, { blanks, silence: silences[lane.index]!, isPaused });
       check(events.read(session, nowUs), 'dcgmEntitiesGetLatestValues');
     },
     close() {
@@ -89,8 +98,11 @@ function writeTick(
   reader: ReturnType<typeof laneReaderOf>,
   tick: TickWriter,
   nowUs: number,
-  blanks: BlankWatch,
-  isPaused: boolean,
+  {
+    blanks,
+    silence,
+    isPaused,
+  }: { readonly blanks: BlankWatch; readonly silence: DeviceSilence; readonly isPaused: boolean },
 ): void {
   const { fields } = lane;
   for (let device = 0; device < reader.deviceCount; device += 1) {
@@ -103,9 +115,13 @@ function writeTick(
       hasFresh = true;
       if (Number.isNaN(rowUs) && Math.abs(tsUs - nowUs) <= MAX_AHEAD_US) rowUs = tsUs;
     }
-    if (!hasFresh) continue;
+    if (!hasFresh) {
+      silence.missed(device);
+      continue;
+    }
     if (Number.isNaN(rowUs)) rowUs = nowUs;
     tick.setRow(device, rowUs);
+    silence.answered(device, rowUs);
     for (let k = 0; k < fields.length; k += 1) {
       const at = base + k;
       const isFresh = reader.states[at] !== sampleState.missing && reader.tsUs[at] !== reader.lastUs[at];

@@ -139,6 +139,7 @@ static void advance(void) {
   for (int i = 0; i < seriesCount; i += 1) {
     Series *s = all[i];
     if (!s->isWatched || s->field == 230) continue;
+    if (s->eg == GPU && (int64_t)s->eid == *KNOB("lost_gpu") - 1) { s->dueUs = visible; continue; }
     int64_t stepUs = s->intervalUs + s->intervalUs / 2500 + *KNOB("spread_us") * (s->field % 3);
     if (visible - s->dueUs > s->keepUs) s->dueUs += (visible - s->keepUs - s->dueUs) / stepUs * stepUs;
     for (; s->dueUs <= visible; s->dueUs += stepUs) sampleAt(s, s->dueUs);
@@ -656,7 +657,10 @@ int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, ui
       r->version = dcgmFieldValue_v2_VERSION;
       r->entityGroupId = pairs[e].entityGroupId; r->entityId = pairs[e].entityId;
       r->fieldId = fields[i]; r->fieldType = typeOf(fields[i]);
-      if ((flags & 1) && isPresent(live.eg, live.eid)) {
+      if (pairs[e].entityGroupId == GPU && (int64_t)pairs[e].entityId == *KNOB("lost_gpu") - 1) {
+        r->status = -18; r->ts = 0;
+        blankInto(&r->value, fields[i], 0);
+      } else if ((flags & 1) && isPresent(live.eg, live.eid)) {
         typeof(*live.ring) sample = { nowUs(), 0, (int8_t)(fields[i] == 68 || fields[i] == 50 || fields[i] == 54 ? -1 : blankKind(&live)) };
         live.ring = (void *)&sample;
         r->status = OK; r->ts = sample.ts;
