@@ -1,3 +1,6 @@
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadFake } from './helpers/fakes.ts';
@@ -140,6 +143,48 @@ describe('NVML events', () => {
     await until(() => of('xid').length === 2);
     expect(of('engine_found')).toHaveLength(8);
     expect(of('unresolved')).toEqual([]);
+  });
+
+  it('of a GPU that is off the bus stand in the kernel log, and are told once', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'gpuledger-kmsg-'));
+    const kernelLog = join(directory, 'kmsg');
+    const write = (text: string): void => {
+      appendFileSync(kernelLog, `3,1234,99,-;${text}\n`);
+    };
+    try {
+      write('NVRM: Xid (PCI:0000:2f:00): 79, of yesterday');
+      open([lane], { ...watching, kernelLog });
+      fake.set('xid', 5031);
+      await until(() => of('xid').length === 1);
+      // NVML has told this one already, and would not be believed twice on that one.
+      write('NVRM: Xid (PCI:0000:5f:00): 31, pid=77, name=python3, MMU Fault');
+      write('NVRM: Xid (PCI:0000:2f:00): 79, pid=77, name=python3, GPU has fallen off the bus.');
+      write('NVRM: Xid (PCI:0000:2f:00): 79, pid=77, name=python3, GPU has fallen off the bus.');
+      write('usb 1-1: new device');
+      await until(() => of('xid').length === 2);
+      fake.set('xid', 2079);
+      fake.set('xid', 5013);
+      await until(() => of('xid').length > 2);
+      expect(of('xid').map(({ gpu, code }) => [gpu, code])).toEqual([
+        [GPU_5, 31],
+        [GPU_2, 79],
+        [GPU_5, 13],
+      ]);
+    } finally {
+      nvml.close();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('of the kernel log are said to be missing where it may not be read', async () => {
+    open([lane], { ...watching, kernelLog: '/nowhere/kmsg' });
+    await until(() => of('unresolved').length === 1);
+    expect(of('unresolved')[0]).toMatchObject({
+      subject: 'kernel_log',
+      text: expect.stringMatching(/^XIDs 79, 119 and 120 are not recorded: ENOENT.*CAP_SYSLOG$/) as string,
+    });
+    fake.set('xid', 2031);
+    await until(() => of('xid').length === 1);
   });
 
   it('are not waited for while the library is shut down to look for a lost GPU', async () => {

@@ -80,6 +80,10 @@ export function createDeviceEvents(options: {
     onEvent({ tsUs: news.tsUs, node, gpu: device.uuid, kind, code: news.data, subject, text });
   };
 
+  const tellMissing = (subject: string, text: string, tsUs: number): void => {
+    onEvent({ tsUs, node, kind: 'unresolved', subject, text });
+  };
+
   return {
     takeNews() {
       let isLayoutNew = false;
@@ -92,11 +96,12 @@ export function createDeviceEvents(options: {
           case 'watched':
             isWatching = true;
             break;
-          case 'unwatched': {
+          case 'no_kernel_log':
+            tellMissing('kernel_log', `XIDs 79, 119 and 120 are not recorded: ${news.reason}`, news.tsUs);
+            break;
+          case 'unwatched':
             isWatching = false;
-            const text = `XIDs and other events are not recorded: ${news.reason}`;
-            onEvent({ tsUs: news.tsUs, node, kind: 'unresolved', subject: 'nvml_events', text });
-          }
+            tellMissing('nvml_events', `XIDs and other events are not recorded: ${news.reason}`, news.tsUs);
         }
       }
       return isLayoutNew;

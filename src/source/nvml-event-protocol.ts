@@ -3,6 +3,8 @@ import type { MessagePort } from 'node:worker_threads';
 /** What the worker that waits for NVML's events is told at its start. */
 export interface NvmlEventOrders {
   readonly library: string;
+  /** Where the kernel's log is read. */
+  readonly kernelLog: string;
   /** Two words, see below. */
   readonly control: SharedArrayBuffer;
   /** Where the news go. */
@@ -33,4 +35,6 @@ export type NvmlEventNews =
       readonly gpuInstanceId?: number;
     }
   | { readonly type: 'unwatched'; readonly tsUs: number; readonly reason: string }
+  /** The kernel's log cannot be read: some XIDs stand there only. */
+  | { readonly type: 'no_kernel_log'; readonly tsUs: number; readonly reason: string }
   | { readonly type: 'watched' };

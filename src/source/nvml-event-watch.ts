@@ -21,10 +21,10 @@ export interface NvmlEventWatch {
  * runs no event loop, so it takes the news from a port by itself. The library is initialised by the sampling thread
  * alone: it counts its users, and a worker's reference would keep it from ever starting anew.
  */
-export function startNvmlEventWatch(library: string): NvmlEventWatch {
+export function startNvmlEventWatch(library: string, kernelLog: string): NvmlEventWatch {
   const control = new Int32Array(new SharedArrayBuffer(8));
   const { port1, port2 } = new MessageChannel();
-  const orders: NvmlEventOrders = { library, control: control.buffer, port: port2 };
+  const orders: NvmlEventOrders = { library, kernelLog, control: control.buffer, port: port2 };
   const worker = new Worker(workerUrl(), { workerData: orders, transferList: [port2] });
   worker.unref();
   const want = (word: number): void => {

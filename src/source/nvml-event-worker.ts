@@ -3,6 +3,8 @@ import { eventData, nvmlEventType, nvmlReturn } from '../../native/nvml-layout.t
 import { loadNvml, nvmlCodeText } from '../../native/nvml.ts';
 import type { Nvml, NvmlHandle } from '../../native/nvml.ts';
 import { messageOf } from '../core/errors.ts';
+import { openKernelLog } from './kernel-log.ts';
+import type { KernelLog } from './kernel-log.ts';
 import { listNvmlDevices } from './nvml-devices.ts';
 import { STATE_WORD, wanted, WANTED_WORD, workerState } from './nvml-event-protocol.ts';
 import type { NvmlEventNews, NvmlEventOrders } from './nvml-event-protocol.ts';
@@ -26,9 +28,18 @@ const WANTED_TYPES =
   nvmlEventType.TypeGpuRecoveryAction |
   nvmlEventType.MigConfigChange;
 
+/** A GPU that falls off the bus or whose firmware hangs can tell NVML nothing any more: these stand in the kernel's log. */
+const KERNEL_ONLY_XIDS: ReadonlySet<number> = new Set([79, 119, 120]);
+/** Should a driver deliver one of them after all, it is the same one. */
+const SAME_WITHIN_US = 10_000_000;
+
 const orders = workerData as NvmlEventOrders;
 const control = new Int32Array(orders.control);
 let lastUs = 0;
+/** By PCI address: UUIDs of the GPUs, also of those that are lost by now. */
+const gpuAt = new Map<string, string>();
+/** By UUID and number: when one of `KERNEL_ONLY_XIDS` was told last. */
+const toldUs = new Map<string, number>();
 
 const order = (): number => Atomics.load(control, WANTED_WORD);
 const setState = (state: number): void => {
@@ -46,6 +57,7 @@ const nowUs = (): number => {
 
 function main(): void {
   const nvml = loadNvml(orders.library);
+  const log = openLog();
   let isTold = false;
   while (order() !== wanted.end) {
     if (order() === wanted.letGo) {
@@ -62,12 +74,44 @@ function main(): void {
     } else {
       if (isTold) tell({ type: 'watched' });
       isTold = false;
-      waitForEvents(nvml, set);
+      waitForEvents(nvml, set, log);
       nvml.optional('nvmlEventSetFree')?.(set.handle);
     }
+    readLog(log);
     // An order to let go or to end takes effect at once; anything else was a failure.
     Atomics.wait(control, WANTED_WORD, wanted.wait, AGAIN_MS);
   }
+}
+
+function openLog(): KernelLog | undefined {
+  try {
+    return openKernelLog(orders.kernelLog);
+  } catch (thrown) {
+    tell({
+      type: 'no_kernel_log',
+      tsUs: nowUs(),
+      reason: `${messageOf(thrown)}; it takes root or CAP_SYSLOG`,
+    });
+    return undefined;
+  }
+}
+
+function readLog(log: KernelLog | undefined): void {
+  for (const { code, pciBusId } of log?.takeXids() ?? []) {
+    const gpu = gpuAt.get(pciBusId);
+    if (gpu !== undefined && KERNEL_ONLY_XIDS.has(code)) tellXid({ gpu, data: code });
+  }
+}
+
+function tellXid(xid: { gpu: string; data: number; gpuInstanceId?: number }): void {
+  const tsUs = nowUs();
+  if (KERNEL_ONLY_XIDS.has(xid.data)) {
+    const key = `${xid.gpu} ${xid.data}`;
+    const isSame = tsUs - (toldUs.get(key) ?? -Infinity) < SAME_WITHIN_US;
+    toldUs.set(key, tsUs);
+    if (isSame) return;
+  }
+  tell({ type: 'event', tsUs, eventType: nvmlEventType.TypeXidCriticalError, ...xid });
 }
 
 interface EventSet {
@@ -88,6 +132,7 @@ function register(nvml: Nvml): EventSet | string {
   let code = inventory.code;
   for (const { device, handle: gpu } of inventory.devices) {
     if (device.parentUuid !== undefined) continue;
+    if (device.pciBusId !== undefined) gpuAt.set(device.pciBusId, device.uuid);
     const types = new BigUint64Array(1);
     const mask =
       supported?.(gpu, types) === SUCCESS ? types[0]! & BigInt(WANTED_TYPES) : BigInt(WANTED_TYPES);
@@ -103,23 +148,24 @@ function register(nvml: Nvml): EventSet | string {
 }
 
 /** Until an order comes or the library fails. */
-function waitForEvents(nvml: Nvml, set: EventSet): void {
+function waitForEvents(nvml: Nvml, set: EventSet, log: KernelLog | undefined): void {
   const wait = nvml.optional('nvmlEventSetWait_v2');
   const data = Buffer.alloc(eventData.sizeBytes);
   const { at } = eventData;
   while (order() === wanted.wait && wait !== undefined) {
     const code = wait(set.handle, data, WAIT_MS);
+    readLog(log);
     if (code === nvmlReturn.TIMEOUT) continue;
     if (code !== SUCCESS) return;
     const gpuInstanceId = data.readUInt32LE(at.gpuInstanceId);
-    tell({
-      type: 'event',
-      tsUs: nowUs(),
+    const event = {
       gpu: set.uuids.get(data.readBigUInt64LE(at.device)) ?? '',
-      eventType: Number(data.readBigUInt64LE(at.eventType)),
       data: Number(data.readBigUInt64LE(at.eventData)),
       ...(gpuInstanceId === NO_INSTANCE ? {} : { gpuInstanceId }),
-    });
+    };
+    const eventType = Number(data.readBigUInt64LE(at.eventType));
+    if (eventType === nvmlEventType.TypeXidCriticalError) tellXid(event);
+    else tell({ type: 'event', tsUs: nowUs(), eventType, ...event });
   }
 }
 

@@ -5,6 +5,7 @@ import type { Device } from '../core/device.ts';
 import type { TickWriter } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
 import type { NvmlOptions } from './nvml.ts';
+import { KERNEL_LOG } from './kernel-log.ts';
 import { createDeviceEvents } from './nvml-device-events.ts';
 import type { NvmlDeviceEvents } from './nvml-device-events.ts';
 import type { NvmlDevice, NvmlInventory } from './nvml-devices.ts';
@@ -61,7 +62,10 @@ export class NvmlSampling implements Source {
     this.#pauseRequests = createPauseWatch(options.pauseDir);
     this.#tellPause = createPauseTeller(node, onEvent);
     this.#about = describeProfiling(options);
-    this.#watch = options.isWatchingEvents === false ? undefined : startNvmlEventWatch(nvml.library.path);
+    this.#watch =
+      options.isWatchingEvents === false
+        ? undefined
+        : startNvmlEventWatch(nvml.library.path, options.kernelLog ?? KERNEL_LOG);
     // Events of a GPU concern whoever samples it or an instance of it.
     const concerned = new Set(this.devices.flatMap(({ uuid, parentUuid }) => [uuid, parentUuid]));
     const known = options.inventory.devices

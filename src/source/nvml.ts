@@ -21,6 +21,8 @@ export interface NvmlOptions {
   readonly pauseDir?: string;
   /** False: XIDs and other events of the driver are not waited for, and no worker is started. */
   readonly isWatchingEvents?: boolean;
+  /** The kernel's log, for the XIDs that NVML does not deliver; absent: `/dev/kmsg`. */
+  readonly kernelLog?: string;
   /** Epoch µs now; given by tests that play a virtual clock. */
   readonly openedUs?: number;
 }

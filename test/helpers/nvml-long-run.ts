@@ -20,6 +20,7 @@ const source = openNvmlSource(
     lanes: [lane],
     library: fake.path,
     openedUs: nowUs,
+    kernelLog: '/dev/null',
     onEvent: ({ kind }) => events.set(kind, (events.get(kind) ?? 0) + 1),
   },
   () => fake.get('clock_us') / 1000,

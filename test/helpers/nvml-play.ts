@@ -37,7 +37,16 @@ export function createNvmlPlay(fake: Fake): NvmlPlay {
         events.push(event);
       };
       source = openNvmlSource(
-        { node: 'n1', lanes, library: path, openedUs, isWatchingEvents: false, onEvent, ...options },
+        {
+          node: 'n1',
+          lanes,
+          library: path,
+          openedUs,
+          isWatchingEvents: false,
+          kernelLog: '/dev/null',
+          onEvent,
+          ...options,
+        },
         () => fake.get('clock_us') / 1000,
       );
       return source;
