@@ -21,7 +21,13 @@ export interface DmonRow {
 export type DmonView = (rows: readonly DmonRow[]) => string;
 
 const REPEAT_HEADER_EVERY = 40;
-const HISTORY = 16;
+/** Characters of a sparkline, as many as the terminal has room for. */
+const HISTORY_MOST = 16;
+const HISTORY_LEAST = 4;
+const DEFAULT_WIDTH = 200;
+const VALUE_WIDTH = 8;
+/** Two blanks between columns, of which each field has two. */
+const GAPS_WIDTH = 4;
 
 /** Lines for a pipe: a header with a `#`, then time, device and one number a field; the same width from line to line. */
 export function createPlainLines(
@@ -56,7 +62,12 @@ export function createLiveTable(
   fields: readonly Field[],
   devices: readonly Device[],
   description: string,
+  terminalWidth = DEFAULT_WIDTH,
 ): DmonView {
+  const taken = fields.map((field) => Math.max(VALUE_WIDTH, titleOf(field).length) + GAPS_WIDTH);
+  const nameWidth = Math.max(...devices.map((device) => deviceName(device).length));
+  const room = terminalWidth - nameWidth - taken.reduce((sum, width) => sum + width, 0);
+  const historyLength = Math.max(HISTORY_LEAST, Math.min(HISTORY_MOST, Math.floor(room / fields.length)));
   const histories = new Map(devices.map(({ uuid }) => [uuid, fields.map((): (number | null)[] => [])]));
   const newest = new Map<string, DmonRow>();
   let drawnLines = 0;
@@ -65,7 +76,7 @@ export function createLiveTable(
       newest.set(row.device.uuid, row);
       for (const [k, history] of (histories.get(row.device.uuid) ?? []).entries()) {
         history.push(Number.isNaN(row.values[k]!) ? null : row.values[k]!);
-        if (history.length > HISTORY) history.shift();
+        if (history.length > historyLength) history.shift();
       }
     }
     const tops = fields.map(({ unit }, k) => {
@@ -74,12 +85,12 @@ export function createLiveTable(
     });
     const lines = tableText(
       [
-        ['', ...fields.flatMap(({ column, unit }) => [column.replace(new RegExp(`_${unit}$`), ''), ''])],
+        ['', ...fields.flatMap(({ column, unit }) => [titleOf({ column, unit }), ''])],
         ...devices.map((device) => [
           deviceName(device),
           ...fields.flatMap((field, k) => [
             cellText(field, newest.get(device.uuid)?.values[k] ?? NaN),
-            sparkline(histories.get(device.uuid)![k]!, tops[k]!).padStart(HISTORY),
+            sparkline(histories.get(device.uuid)![k]!, tops[k]!).padStart(historyLength),
           ]),
         ]),
       ],
@@ -92,6 +103,11 @@ export function createLiveTable(
     drawnLines = text.length;
     return `${up}${text.join('\n')}\n`;
   };
+}
+
+/** The unit stands in the cells. */
+function titleOf({ column, unit }: Pick<Field, 'column' | 'unit'>): string {
+  return column.replace(new RegExp(`_${unit}$`), '');
 }
 
 function deviceName({ index, migProfile, gpuInstanceId }: Device): string {

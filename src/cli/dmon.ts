@@ -65,12 +65,10 @@ export function command(): Command {
           onJournalFailed: () => undefined,
         },
       );
-      const isTerminal = process.stdout.isTTY;
-      const view = (isTerminal ? createLiveTable : createPlainLines)(
-        fields,
-        sampler.devices,
-        sampler.description,
-      );
+      const { devices, description } = sampler;
+      const view = process.stdout.isTTY
+        ? createLiveTable(fields, devices, description, process.stdout.columns)
+        : createPlainLines(fields, devices, description);
       await show(sampler, fields, view, count);
     });
   return addConfigFlags(dmon);
