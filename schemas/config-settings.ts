@@ -34,6 +34,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'jobs.hpc_job_mapping_dir', kind: 'path' },
   { key: 'jobs.journal_dir', kind: 'path' },
   { key: 'jobs.gpustat_dir', kind: 'path' },
+  { key: 'jobs.device_map', kind: 'text' },
   { key: 'retention.raw', kind: 'text' },
   { key: 'retention.rollup_1m', kind: 'text' },
   { key: 'retention.rollup_1h', kind: 'text' },

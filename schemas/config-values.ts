@@ -103,3 +103,25 @@ export function tableWord(lengthMax: number) {
 export const nonEmptyText = z
   .string()
   .refine((text) => text.trim() !== '', { error: 'expected text, came nothing' });
+
+/** `0=GPU-…, 1=MIG-…` → position in the scheduler's list of GPUs → device UUID. */
+export const deviceMap = z.unknown().transform((value, ctx): ReadonlyMap<number, string> => {
+  const map = new Map<number, string>();
+  const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];
+  for (const entry of entries) {
+    const match = /^(\d{1,5})=((?:GPU|MIG)-\S+)$/.exec(entry);
+    if (match === null || map.has(Number(match[1]))) {
+      map.clear();
+      break;
+    }
+    map.set(Number(match[1]), match[2]!);
+  }
+  if (map.size > 0) return map;
+  const message = `expected positions and UUIDs such as "0=GPU-8c2d…, 1=GPU-77aa…", came ${shownValue(value)}`;
+  ctx.addIssue({
+    code: 'custom',
+    message,
+    params: { hints: ['each position once; gpuledger devices shows the UUIDs'] },
+  });
+  return z.NEVER;
+});

@@ -20,7 +20,7 @@ import type { SourceName } from '../src/core/source.ts';
 import { laneSchema, readLanes, type ReadCounters } from './config-lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './config-problem.ts';
 import { cronOfInterval } from '../src/core/cron-interval.ts';
-import { byteCount, durationMs, nonEmptyText, ttl } from './config-values.ts';
+import { byteCount, deviceMap, durationMs, nonEmptyText, ttl } from './config-values.ts';
 import type { Retention } from './tables.ts';
 
 /** The configuration as the code uses it: every value there, units in the names. */
@@ -67,6 +67,8 @@ export interface Config {
     readonly hpcJobMappingDir?: string;
     readonly journalDir?: string;
     readonly gpustatDir?: string;
+    /** Position in the scheduler's list of GPUs → device UUID. */
+    readonly deviceMap?: ReadonlyMap<number, string>;
   };
   readonly retention: Retention;
   /** Directory of what must outlive the process. */
@@ -145,6 +147,7 @@ const fileSchema = z.strictObject({
       hpc_job_mapping_dir: nonEmptyText.optional(),
       journal_dir: nonEmptyText.optional(),
       gpustat_dir: nonEmptyText.optional(),
+      device_map: deviceMap.optional(),
     })
     .prefault({}),
   retention: z
@@ -259,11 +262,14 @@ function configOf(file: z.infer<typeof fileSchema>, lanes: readonly Lane[]): Con
       spoolAgeMsMax: delivery.spool_age,
       confirm: delivery.confirm,
     },
-    jobs: present({
-      hpcJobMappingDir: jobs.hpc_job_mapping_dir,
-      journalDir: jobs.journal_dir,
-      gpustatDir: jobs.gpustat_dir,
-    }),
+    jobs: {
+      ...present({
+        hpcJobMappingDir: jobs.hpc_job_mapping_dir,
+        journalDir: jobs.journal_dir,
+        gpustatDir: jobs.gpustat_dir,
+      }),
+      ...(jobs.device_map === undefined ? {} : { deviceMap: jobs.device_map }),
+    },
     retention: { raw: retention.raw, rollup1m: retention.rollup_1m, rollup1h: retention.rollup_1h },
     stateDir: file.state_dir,
     log: file.log,

@@ -62,7 +62,14 @@ const recordV1 = z.object({
   /** Path of slurm.conf. */
   conf: text.optional(),
   /** Epoch seconds at which the manager says that the job began. */
-  start_time: count.or(z.string().regex(/^\d{10,11}$/).transform(Number)).optional(),
+  start_time: count
+    .or(
+      z
+        .string()
+        .regex(/^\d{10,11}$/)
+        .transform(Number),
+    )
+    .optional(),
   user: text.optional(),
   account: text.optional(),
   partition: text.optional(),
@@ -86,7 +93,9 @@ export function parseJournalRecord(content: Uint8Array): JournalReading {
   const words = new TextDecoder('utf-8').decode(content).split('\0');
   if (words[0] !== MAGIC) return { fault: `expected "${MAGIC}", found ${quote(words[0])}` };
   if (words.pop() !== '' || words.pop() !== LAST_WORD) {
-    return { fault: `expected a record that ends with "${LAST_WORD}", found ${quote(words.at(-1))}: it is cut off` };
+    return {
+      fault: `expected a record that ends with "${LAST_WORD}", found ${quote(words.at(-1))}: it is cut off`,
+    };
   }
   const fields = new Map<string, string>();
   for (const word of words.slice(1)) {
@@ -98,7 +107,9 @@ export function parseJournalRecord(content: Uint8Array): JournalReading {
   }
   const version = fields.get('version');
   if (version !== String(JOURNAL_VERSION)) {
-    return { fault: `expected version ${JOURNAL_VERSION}, found ${quote(version)}: written by a newer hook?` };
+    return {
+      fault: `expected version ${JOURNAL_VERSION}, found ${quote(version)}: written by a newer hook?`,
+    };
   }
   // Unknown keys are for readers yet to come.
   const parsed = recordV1.safeParse(Object.fromEntries(fields));

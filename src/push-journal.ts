@@ -13,6 +13,17 @@ import type { QuestDb } from './store/questdb-http.ts';
 import { withMergedJobs } from './store/merged-jobs.ts';
 import { createSmallTables } from './store/small-tables.ts';
 
+export interface PushOptions {
+  readonly node: string;
+  /** The journal. */
+  readonly directory: string;
+  /** Sample tables, whose labels follow. */
+  readonly tables: readonly string[];
+  /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
+  readonly deviceMap?: ReadonlyMap<number, string>;
+  readonly log: Log;
+}
+
 export interface PushOutcome {
   readonly intervals: number;
   readonly openIntervals: number;
@@ -30,13 +41,8 @@ const POLL_MS = 50;
  * Writes what a journal says to the store, in one short run: for nodes whose samples are fetched from elsewhere, and for
  * the controller. Running it again writes the same rows.
  */
-export async function pushJournal(
-  db: QuestDb,
-  node: string,
-  directory: string,
-  tables: readonly string[],
-  log: Log,
-): Promise<PushOutcome> {
+export async function pushJournal(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
+  const { node, directory, tables, deviceMap, log } = options;
   const devices = await devicesOf(db, node);
   let asked = 0;
   const input = createJournalInput({
@@ -44,6 +50,7 @@ export async function pushJournal(
     devices,
     boot: readBoot(),
     uptimeUs: () => uptime() * 1e6,
+    ...(deviceMap === undefined ? {} : { deviceMap }),
     askScheduler: async (conf, jobId) => {
       asked += 1;
       try {

@@ -398,3 +398,19 @@ describe('schedules', () => {
     ]);
   });
 });
+
+describe('jobs.device_map', () => {
+  test('names a device for each position', async () => {
+    const { config } = await load('node: n\njobs:\n  device_map: 0=GPU-a, 1=MIG-b\n');
+    expect([...(config.jobs.deviceMap ?? [])]).toEqual([
+      [0, 'GPU-a'],
+      [1, 'MIG-b'],
+    ]);
+  });
+
+  test.each(['0', '0=1', 'GPU-a', '0=GPU-a, 0=GPU-b', '0=GPU-a,', 'x=GPU-a'])('refuses %s', async (text) => {
+    expect(await refusalOf(`node: n\njobs:\n  device_map: '${text}'\n`)).toMatch(
+      /expected positions and UUIDs such as "0=GPU-/,
+    );
+  });
+});

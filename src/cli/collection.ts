@@ -221,5 +221,5 @@ function jobInputsOf(config: Config, source: SourceSpec, devices: readonly Devic
   if ((hpcJobMappingDir ?? journalDir ?? gpustatDir) !== undefined)
     return openJobInputs(config.jobs, devices);
   if (source.name === 'synthetic') return [createSyntheticJobs(createScenario(source.scenario))];
-  return openJobInputs({ journalDir: JOURNAL_DIRECTORY }, devices);
+  return openJobInputs({ ...config.jobs, journalDir: JOURNAL_DIRECTORY }, devices);
 }

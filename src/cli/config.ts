@@ -92,6 +92,7 @@ function settingValues(config: Config): [string, ShownValue][] {
     ['jobs.hpc_job_mapping_dir', jobs.hpcJobMappingDir ?? null],
     ['jobs.journal_dir', jobs.journalDir ?? null],
     ['jobs.gpustat_dir', jobs.gpustatDir ?? null],
+    ['jobs.device_map', mapText(jobs.deviceMap)],
     ['retention.raw', shownTtl(retention.raw)],
     ['retention.rollup_1m', shownTtl(retention.rollup1m)],
     ['retention.rollup_1h', shownTtl(retention.rollup1h)],
@@ -132,4 +133,9 @@ function shownCell(value: ShownValue): string {
 
 function warn({ warnings }: LoadedConfig): void {
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+}
+
+/** As it is written in the file. */
+function mapText(map: ReadonlyMap<number, string> | undefined): string | null {
+  return map === undefined ? null : [...map].map(([position, uuid]) => `${position}=${uuid}`).join(', ');
 }

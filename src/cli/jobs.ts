@@ -35,7 +35,9 @@ export function command(): Command {
         const directory =
           typeof journal === 'string' ? journal : (config.jobs.journalDir ?? JOURNAL_DIRECTORY);
         const tables = config.lanes.map((lane) => lane.table);
-        const outcome = await pushJournal(db, config.node, directory, tables, log);
+        const { deviceMap } = config.jobs;
+        const map = deviceMap === undefined ? {} : { deviceMap };
+        const outcome = await pushJournal(db, { node: config.node, directory, tables, ...map, log });
         for (const problem of outcome.problems)
           log({ level: 'warn', event: problem.code, text: problem.message });
         process.stdout.write(pushText(outcome, options['json'] === true));

@@ -1,4 +1,12 @@
 import { assert } from './assert.ts';
+import {
+  firstAtOrAfter,
+  insertStart,
+  insertTime,
+  settle,
+  type JobEvents,
+  type Span,
+} from './device-spans.ts';
 import type { JobFact } from './job-fact.ts';
 import { UNOWNED, type Label } from './label.ts';
 
@@ -31,22 +39,6 @@ export interface LabelStretch {
   readonly fromUs: number;
   readonly toUs: number;
   readonly label: Label;
-}
-
-/** What one job was told to have done on one device, each list ascending. Facts may come late and in any order. */
-interface JobEvents {
-  starts: JobFact[];
-  endsUs: number[];
-  /** Times of starts that were taken back. */
-  voidsUs: number[];
-}
-
-/** A start fact with the end that the job's own facts give it, and the interval that came out of it. */
-interface Span {
-  readonly start: JobFact;
-  ownEndUs: number;
-  isVoid: boolean;
-  interval: Interval;
 }
 
 interface DeviceLedger {
@@ -86,7 +78,7 @@ export class Ownership {
     }
     if (fact.kind === 'start') insertStart(events.starts, fact);
     else insertTime(fact.kind === 'end' ? events.endsUs : events.voidsUs, fact.atUs);
-    const changes = settle(ledger, fact, events);
+    const changes = settle(ledger.spans, fact, events);
     if (changes.length > 0) ledger.isStale = true;
     return changes;
   }
@@ -98,10 +90,10 @@ export class Ownership {
     if (ledger.isStale) this.#rebuildLabels(ledger);
     const edges = ledger.edgesUs;
     let at = ledger.cursor;
-    if (at > 0 && tsUs <= edges[at - 1]!) at = firstEdgeFrom(edges, 0, tsUs);
+    if (at > 0 && tsUs <= edges[at - 1]!) at = firstAtOrAfter(edges, 0, tsUs);
     else if (at < edges.length && tsUs > edges[at]!) {
       at += 1;
-      if (at < edges.length && tsUs > edges[at]!) at = firstEdgeFrom(edges, at + 1, tsUs);
+      if (at < edges.length && tsUs > edges[at]!) at = firstAtOrAfter(edges, at + 1, tsUs);
     }
     ledger.cursor = at;
     return ledger.labels[at]!;
@@ -121,7 +113,7 @@ export class Ownership {
     if (ledger?.isStale === true) this.#rebuildLabels(ledger);
     const { edgesUs, labels } = ledger ?? { edgesUs: [], labels: [UNOWNED] };
     let startUs = fromUs;
-    for (let at = firstEdgeFrom(edgesUs, 0, fromUs + 1); startUs < toUs; at += 1) {
+    for (let at = firstAtOrAfter(edgesUs, 0, fromUs + 1); startUs < toUs; at += 1) {
       const endUs = Math.min(edgesUs[at] ?? Infinity, toUs);
       stretches.push({ fromUs: startUs, toUs: endUs, label: labels[at]! });
       startUs = endUs;
@@ -202,121 +194,6 @@ export function owns(interval: Interval, tsUs: number): boolean {
   return interval.startUs < tsUs && tsUs <= interval.endUs;
 }
 
-/** Brings the spans of a device in line with the facts of one job after `fact`, and tells which intervals changed. */
-function settle(ledger: DeviceLedger, fact: JobFact, events: JobEvents): OwnershipChange[] {
-  const ownEnds = pairEnds(events);
-  const known = new Map<JobFact, Span>();
-  for (const span of ledger.spans) if (span.start.jobId === fact.jobId) known.set(span.start, span);
-  for (const [index, start] of events.starts.entries()) {
-    const span = known.get(start);
-    const isVoid = events.voidsUs.includes(start.atUs);
-    if (span === undefined) {
-      placeSpan(ledger, { start, ownEndUs: ownEnds[index]!, isVoid, interval: intervalFrom(start, NaN) });
-    } else {
-      span.ownEndUs = ownEnds[index]!;
-      span.isVoid = isVoid;
-    }
-  }
-  const changes: OwnershipChange[] = [];
-  for (const [index, span] of ledger.spans.entries()) {
-    const { startUs, endUs } = span.interval;
-    const isTouched = startUs <= fact.atUs && fact.atUs <= endUs;
-    if (!isTouched && span.start.jobId !== fact.jobId) continue;
-    const next = intervalOf(span, endAmongOthers(ledger.spans, index));
-    const isNew = Number.isNaN(endUs);
-    if (!isNew && next.endUs === endUs && isSameTenure(next, span.interval)) continue;
-    span.interval = next;
-    changes.push({ interval: next, previousEndUs: isNew ? null : endUs });
-  }
-  return changes;
-}
-
-/** A start at a time that the job already has replaces what is there: same row, better knowledge. */
-function placeSpan(ledger: DeviceLedger, span: Span): void {
-  const at = ledger.spans.findIndex((other) => compareStarts(other.start, span.start) >= 0);
-  const sitting = at === -1 ? undefined : ledger.spans[at]!;
-  if (sitting === undefined) ledger.spans.push(span);
-  else if (compareStarts(sitting.start, span.start) === 0)
-    ledger.spans[at] = { ...span, interval: sitting.interval };
-  else ledger.spans.splice(at, 0, span);
-}
-
-function compareStarts(a: JobFact, b: JobFact): number {
-  if (a.atUs !== b.atUs) return a.atUs - b.atUs;
-  if (a.jobId === b.jobId) return 0;
-  return a.jobId < b.jobId ? -1 : 1;
-}
-
-/**
- * Walks through one job's starts and ends in the order of time and gives each start its end. Where a start and an end
- * fall on the same microsecond, the end belongs to what was open before; if nothing was, to the start itself.
- */
-function pairEnds(events: JobEvents): number[] {
-  const ends: number[] = [];
-  let next = 0;
-  let freeFromUs = -Infinity;
-  const isVoid = (start: JobFact): boolean => events.voidsUs.includes(start.atUs);
-  for (const [index, start] of events.starts.entries()) {
-    if (isVoid(start)) {
-      ends.push(start.atUs);
-      continue;
-    }
-    const followingUs = events.starts.find((other, at) => at > index && !isVoid(other))?.atUs ?? Infinity;
-    while (next < events.endsUs.length && events.endsUs[next]! < start.atUs) next += 1;
-    if (events.endsUs[next] === start.atUs && freeFromUs === start.atUs) next += 1;
-    const endUs = Math.min(events.endsUs[next] ?? Infinity, followingUs);
-    ends.push(endUs);
-    freeFromUs = endUs;
-  }
-  return ends;
-}
-
-/** The end of span `index`, cut short where a later start of another job shows that the device had been given away. */
-function endAmongOthers(spans: readonly Span[], index: number): number {
-  const span = spans[index]!;
-  for (let at = index + 1; at < spans.length; at += 1) {
-    const other = spans[at]!;
-    if (other.start.atUs >= span.ownEndUs) break;
-    if (other.start.atUs === span.start.atUs || other.start.jobId === span.start.jobId || other.isVoid)
-      continue;
-    if (span.start.share === 1 || other.start.share === 1) return other.start.atUs;
-  }
-  return span.ownEndUs;
-}
-
-function intervalOf(span: Span, endUs: number): Interval {
-  return intervalFrom(span.start, endUs);
-}
-
-function intervalFrom(start: JobFact, endUs: number): Interval {
-  const { node, gpu, jobId, run, share, source, atUs } = start;
-  return { node, gpu, jobId, run, share, source, startUs: atUs, endUs };
-}
-
-function isSameTenure(a: Interval, b: Interval): boolean {
-  return a.run === b.run && Object.is(a.share, b.share) && a.source === b.source && a.node === b.node;
-}
-
-function insertStart(starts: JobFact[], fact: JobFact): void {
-  const at = starts.findIndex((start) => start.atUs >= fact.atUs);
-  const sitting = at === -1 ? undefined : starts[at]!;
-  if (sitting?.atUs !== fact.atUs) starts.splice(at === -1 ? starts.length : at, 0, fact);
-  else if (isBetterTold(fact, sitting)) starts[at] = fact;
-}
-
-/** Of two tellings of the same start, whatever their order, the one that knows more wins. */
-function isBetterTold(fact: JobFact, than: JobFact): boolean {
-  if (Number.isNaN(fact.share) !== Number.isNaN(than.share)) return Number.isNaN(than.share);
-  if (fact.run !== than.run) return fact.run > than.run;
-  if (fact.share !== than.share && !Number.isNaN(fact.share)) return fact.share < than.share;
-  return fact.source < than.source;
-}
-
-function insertTime(times: number[], us: number): void {
-  const at = firstEdgeFrom(times, 0, us);
-  if (times[at] !== us) times.splice(at, 0, us);
-}
-
 interface Edge {
   readonly atUs: number;
   readonly jobId: string;
@@ -332,17 +209,6 @@ function edgesOf(spans: readonly Span[]): Edge[] {
     if (endUs !== Infinity) edges.push({ atUs: endUs, jobId, step: -1 });
   }
   return edges.sort((a, b) => a.atUs - b.atUs);
-}
-
-/** Index of the first edge at or after `us`, looking from `low` on; the length when there is none. */
-function firstEdgeFrom(edges: readonly number[], low: number, us: number): number {
-  let high = edges.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (edges[middle]! < us) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function cached<K>(labels: Map<K, Label>, key: K, make: () => Label): Label {

@@ -15,17 +15,22 @@ export interface InputPaths {
   readonly journalDir?: string;
   readonly hpcJobMappingDir?: string;
   readonly gpustatDir?: string;
+  /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
+  readonly deviceMap?: ReadonlyMap<number, string>;
 }
 
 /** Opens every input that has a directory. What cannot be read yet is told by the input itself, when it is read. */
 export function openJobInputs(paths: InputPaths, devices: readonly Device[]): JobInput[] {
   const boot = readBoot();
   const inputs: JobInput[] = [];
-  const { journalDir, hpcJobMappingDir, gpustatDir } = paths;
+  const { journalDir, hpcJobMappingDir, gpustatDir, deviceMap } = paths;
   if (journalDir !== undefined) {
     const uptimeUs = (): number => uptime() * 1e6;
     inputs.push(
-      createJournalInput({ directory: journalDir, devices, boot, uptimeUs, askScheduler: askScontrol }),
+      createJournalInput({
+        ...{ directory: journalDir, devices, boot, uptimeUs, askScheduler: askScontrol },
+        ...(deviceMap === undefined ? {} : { deviceMap }),
+      }),
     );
   }
   if (hpcJobMappingDir !== undefined) {

@@ -1,0 +1,149 @@
+import type { JobFact } from './job-fact.ts';
+import type { Interval, OwnershipChange } from './ownership.ts';
+
+/** How the facts of one device become its intervals; the rules stand in `ownership.ts`. */
+
+/** What one job was told to have done on one device, each list ascending. Facts may come late and in any order. */
+export interface JobEvents {
+  starts: JobFact[];
+  endsUs: number[];
+  /** Times of starts that were taken back. */
+  voidsUs: number[];
+}
+
+/** A start fact with the end that the job's own facts give it, and the interval that came out of it. */
+export interface Span {
+  readonly start: JobFact;
+  ownEndUs: number;
+  isVoid: boolean;
+  interval: Interval;
+}
+
+/**
+ * Brings the spans of a device (ascending by start, then job id) in line with the facts of one job after `fact`, and tells
+ * which intervals changed.
+ */
+export function settle(spans: Span[], fact: JobFact, events: JobEvents): OwnershipChange[] {
+  const ownEnds = pairEnds(events);
+  const known = new Map<JobFact, Span>();
+  for (const span of spans) if (span.start.jobId === fact.jobId) known.set(span.start, span);
+  for (const [index, start] of events.starts.entries()) {
+    const span = known.get(start);
+    const isVoid = events.voidsUs.includes(start.atUs);
+    if (span === undefined) {
+      placeSpan(spans, { start, ownEndUs: ownEnds[index]!, isVoid, interval: intervalFrom(start, NaN) });
+    } else {
+      span.ownEndUs = ownEnds[index]!;
+      span.isVoid = isVoid;
+    }
+  }
+  const changes: OwnershipChange[] = [];
+  for (const [index, span] of spans.entries()) {
+    const { startUs, endUs } = span.interval;
+    const isTouched = startUs <= fact.atUs && fact.atUs <= endUs;
+    if (!isTouched && span.start.jobId !== fact.jobId) continue;
+    const next = intervalOf(span, endAmongOthers(spans, index));
+    const isNew = Number.isNaN(endUs);
+    if (!isNew && next.endUs === endUs && isSameTenure(next, span.interval)) continue;
+    span.interval = next;
+    changes.push({ interval: next, previousEndUs: isNew ? null : endUs });
+  }
+  return changes;
+}
+
+/** A start at a time that the job already has replaces what is there: same row, better knowledge. */
+function placeSpan(spans: Span[], span: Span): void {
+  const at = spans.findIndex((other) => compareStarts(other.start, span.start) >= 0);
+  const sitting = at === -1 ? undefined : spans[at]!;
+  if (sitting === undefined) spans.push(span);
+  else if (compareStarts(sitting.start, span.start) === 0)
+    spans[at] = { ...span, interval: sitting.interval };
+  else spans.splice(at, 0, span);
+}
+
+function compareStarts(a: JobFact, b: JobFact): number {
+  if (a.atUs !== b.atUs) return a.atUs - b.atUs;
+  if (a.jobId === b.jobId) return 0;
+  return a.jobId < b.jobId ? -1 : 1;
+}
+
+/**
+ * Walks through one job's starts and ends in the order of time and gives each start its end. Where a start and an end
+ * fall on the same microsecond, the end belongs to what was open before; if nothing was, to the start itself.
+ */
+function pairEnds(events: JobEvents): number[] {
+  const ends: number[] = [];
+  let next = 0;
+  let freeFromUs = -Infinity;
+  const isVoid = (start: JobFact): boolean => events.voidsUs.includes(start.atUs);
+  for (const [index, start] of events.starts.entries()) {
+    if (isVoid(start)) {
+      ends.push(start.atUs);
+      continue;
+    }
+    const followingUs = events.starts.find((other, at) => at > index && !isVoid(other))?.atUs ?? Infinity;
+    while (next < events.endsUs.length && events.endsUs[next]! < start.atUs) next += 1;
+    if (events.endsUs[next] === start.atUs && freeFromUs === start.atUs) next += 1;
+    const endUs = Math.min(events.endsUs[next] ?? Infinity, followingUs);
+    ends.push(endUs);
+    freeFromUs = endUs;
+  }
+  return ends;
+}
+
+/** The end of span `index`, cut short where a later start of another job shows that the device had been given away. */
+function endAmongOthers(spans: readonly Span[], index: number): number {
+  const span = spans[index]!;
+  for (let at = index + 1; at < spans.length; at += 1) {
+    const other = spans[at]!;
+    if (other.start.atUs >= span.ownEndUs) break;
+    if (other.start.atUs === span.start.atUs || other.start.jobId === span.start.jobId || other.isVoid)
+      continue;
+    if (span.start.share === 1 || other.start.share === 1) return other.start.atUs;
+  }
+  return span.ownEndUs;
+}
+
+function intervalOf(span: Span, endUs: number): Interval {
+  return intervalFrom(span.start, endUs);
+}
+
+function intervalFrom(start: JobFact, endUs: number): Interval {
+  const { node, gpu, jobId, run, share, source, atUs } = start;
+  return { node, gpu, jobId, run, share, source, startUs: atUs, endUs };
+}
+
+function isSameTenure(a: Interval, b: Interval): boolean {
+  return a.run === b.run && Object.is(a.share, b.share) && a.source === b.source && a.node === b.node;
+}
+
+export function insertStart(starts: JobFact[], fact: JobFact): void {
+  const at = starts.findIndex((start) => start.atUs >= fact.atUs);
+  const sitting = at === -1 ? undefined : starts[at]!;
+  if (sitting?.atUs !== fact.atUs) starts.splice(at === -1 ? starts.length : at, 0, fact);
+  else if (isBetterTold(fact, sitting)) starts[at] = fact;
+}
+
+/** Of two tellings of the same start, whatever their order, the one that knows more wins. */
+function isBetterTold(fact: JobFact, than: JobFact): boolean {
+  if (Number.isNaN(fact.share) !== Number.isNaN(than.share)) return Number.isNaN(than.share);
+  if (fact.run !== than.run) return fact.run > than.run;
+  if (fact.share !== than.share && !Number.isNaN(fact.share)) return fact.share < than.share;
+  return fact.source < than.source;
+}
+
+export function insertTime(times: number[], us: number): void {
+  const at = firstAtOrAfter(times, 0, us);
+  if (times[at] !== us) times.splice(at, 0, us);
+}
+
+/** Index of the first time at or after `us`, looking from `low` on; the length when there is none. */
+export function firstAtOrAfter(times: readonly number[], low: number, us: number): number {
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (times[middle]! < us) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
