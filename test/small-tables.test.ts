@@ -235,7 +235,8 @@ describe('what the store does not take', () => {
     // In this table an end is a number, so that rows with an end are refused and open ones are taken.
     const table = `small_${randomUUID().slice(0, 8)}`;
     await db.exec(
-      `CREATE TABLE ${table} (ts TIMESTAMP, job_id VARCHAR, end_ts DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL`,
+      `CREATE TABLE ${table} (ts TIMESTAMP, node SYMBOL, gpu SYMBOL, source SYMBOL, end_ts DOUBLE, job_id VARCHAR,
+        run LONG, share DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL`,
     );
     const tables = createSmallTables(db, {
       send: (body) =>
