@@ -28,9 +28,12 @@ export interface WarmSlots {
   close(): void;
 }
 
-/** Keeps up to `most` idle processes; they do not hold the process open that keeps them. */
-export function createWarmSlots(most: number): WarmSlots {
-  const idle = new Set<Slot>();
+/**
+ * Keeps up to `most` idle processes; they do not hold the process open that keeps them.
+ * @param started processes that were started in advance
+ */
+export function createWarmSlots(most: number, started: readonly Slot[] = []): WarmSlots {
+  const idle = new Set<Slot>(started);
   return {
     take() {
       const [slot] = idle;

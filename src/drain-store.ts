@@ -7,7 +7,6 @@ import { readOpenThrottles } from './store/open-throttles.ts';
 import type { QuestDb, WriteReply } from './store/questdb-http.ts';
 import { relabelSamples } from './store/relabel-samples.ts';
 import { sendUntilAcknowledged } from './store/send.ts';
-import { createSmallTables } from './store/small-tables.ts';
 import { readStoredOwnership } from './store/stored-ownership.ts';
 import { readOldWatermarks, readWatermarks, type Watermarks } from './store/watermark.ts';
 
@@ -44,14 +43,17 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
   let heldError: OperatingError | undefined;
-  const small = createSmallTables(db, {
-    log,
-    async send(body) {
-      const reply = await send(body);
-      if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
-      return reply;
-    },
-  });
+  // Loaded while the engines' processes start: it brings the official client along.
+  const tables = import('./store/small-tables.ts').then(({ createSmallTables }) =>
+    createSmallTables(db, {
+      log,
+      async send(body) {
+        const reply = await send(body);
+        if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
+        return reply;
+      },
+    }),
+  );
   /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
   const need = async (taken: Promise<boolean>): Promise<void> => {
     if (await taken) return;
@@ -93,6 +95,7 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       }
     },
     async writeBefore({ events, inventory }) {
+      const small = await tables;
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },
@@ -100,6 +103,7 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
+      const small = await tables;
       await need(small.writeJobs(jobs));
       await need(small.writeOwnership(ownership));
       await need(small.writeCollectorStats(stats));

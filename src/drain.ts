@@ -6,8 +6,7 @@ import type { CarriedError } from './drain-frames.ts';
 import { drainByProcesses, type EngineOutcome } from './drain-pool.ts';
 import type { WarmSlots } from './drain-slot.ts';
 import { createDrainStore } from './drain-store.ts';
-import { diagnoseEngine } from './source/engine-diagnosis.ts';
-import { applySchema } from './store/schema-apply.ts';
+import { hasEveryColumn } from './store/schema-ready.ts';
 import type { QuestDb } from './store/questdb-http.ts';
 import type { Retention } from '../schemas/tables.ts';
 
@@ -89,12 +88,15 @@ async function prepareStore({ db, settings, retention }: DrainOptions): Promise<
     await db.checkServer();
     return;
   }
+  if (await hasEveryColumn(db, settings.lanes, retention)) return;
+  const { applySchema } = await import('./store/schema-apply.ts');
   await applySchema(db, settings.lanes, retention);
 }
 
 /** libdcgm has one status for everything that can be wrong with an address. */
 async function explain(outcome: EngineOutcome): Promise<EngineOutcome> {
   if (outcome.kind === 'drained' || outcome.error.code !== 'dcgm.connection_not_valid') return outcome;
+  const { diagnoseEngine } = await import('./source/engine-diagnosis.ts');
   const why = await diagnoseEngine(outcome.task.engine);
   return { ...outcome, error: { ...outcome.error, message: `no host engine: ${why}` } };
 }

@@ -4,7 +4,7 @@ import { alignedLines } from './aligned.ts';
 /** What a drain did, for people: the answer first, then the engines, then what is wrong. */
 export function drainText(summary: DrainSummary): string {
   const { engines, reports, failures, warnings } = summary;
-  const rows = `${summary.rows.toLocaleString('en-US')} rows`;
+  const rows = `${grouped(summary.rows)} rows`;
   const did = summary.isDryRun ? `would fetch ${rows}` : rows;
   const lines = [
     `${engines.drained} of ${engines.asked} engines in ${summary.seconds.toFixed(1)} s: ${did}, ${gapText(summary)}${lagText(summary)}`,
@@ -35,4 +35,9 @@ function gapText({ gaps }: DrainSummary): string {
 function lagText({ lagSeconds, nextWatermark }: DrainSummary): string {
   if (lagSeconds === null || nextWatermark === null) return '; nothing stored yet';
   return `; ${lagSeconds.toFixed(1)} s behind, next from ${nextWatermark.slice(11, 19)} UTC`;
+}
+
+/** `12,345`, without loading the tables of all languages for it (30 ms). */
+function grouped(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }

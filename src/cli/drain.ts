@@ -4,8 +4,7 @@ import { parseDurationMs } from '../../schemas/duration.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../core/errors.ts';
 import type { EngineTask } from '../drain-engine.ts';
 import { parseEngineList, parseEngineTask } from '../drain-engines.ts';
-import { drainAsAsked } from '../drain-request.ts';
-import { openQuestDb } from '../store/questdb-http.ts';
+import { createWarmSlots, startSlot, type WarmSlots } from '../drain-slot.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { drainText } from './drain-text.ts';
 import { createLog } from './log.ts';
@@ -55,7 +54,19 @@ export function command(): Command {
 }
 
 async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
+  // The first process that asks an engine loads while this one does.
+  const warm = createWarmSlots(0, [startSlot()]);
+  try {
+    await drainWith(warm, options);
+  } finally {
+    warm.close();
+  }
+}
+
+async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
   const { config, warnings } = await configFrom(options);
+  const { openQuestDb } = await import('../store/questdb-http.ts');
+  const { drainAsAsked } = await import('../drain-request.ts');
   const log = createLog(config.log.format, config.log.level);
   for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
   const number = (name: string): number | undefined =>
@@ -77,7 +88,7 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
         isDryRun: options['dryRun'] === true,
         journals: typeof journals === 'string' ? journals : undefined,
       },
-      { db, version: await readVersion(), log },
+      { db, version: await readVersion(), log, warm },
     );
     process.stdout.write(options['json'] === true ? `${JSON.stringify(summary)}\n` : drainText(summary));
     process.exitCode = EXIT_CODES[summary.exit];
