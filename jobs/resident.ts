@@ -3,6 +3,7 @@ import { flushJob } from './flush.ts';
 import { reportSelfJob } from './report-self.ts';
 import { sampleLaneJobs } from './sample-lane.ts';
 import type { Job } from './schedule.ts';
+import { settleJobFiguresJob } from './settle-job-figures.ts';
 import { watchJobMapJob } from './watch-job-map.ts';
 import { watchStoreJob } from './watch-store.ts';
 
@@ -14,5 +15,6 @@ export function residentJobs(collector: Collector, flushIntervalMs: number): Job
     flushJob(collector, flushIntervalMs),
     reportSelfJob(collector),
     watchStoreJob(collector),
+    settleJobFiguresJob(collector),
   ];
 }

@@ -1,5 +1,8 @@
-import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
+import { assert } from '../src/core/assert.ts';
 import type { Field } from '../src/core/field.ts';
+import { findField } from '../src/core/find-field.ts';
+import { GAUGE_FIELD_IDS } from '../src/core/gauge-fields.ts';
+import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
@@ -70,7 +73,15 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
 
 /** The tables that do not depend on the lanes. */
 export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[] {
-  return [OWNERSHIP, JOBS, INVENTORY, EVENTS, { ...COLLECTOR_STATS, ...ttlOf(retention.raw) }, SCHEMA];
+  return [
+    OWNERSHIP,
+    JOBS,
+    JOB_FIGURES,
+    INVENTORY,
+    EVENTS,
+    { ...COLLECTOR_STATS, ...ttlOf(retention.raw) },
+    SCHEMA,
+  ];
 }
 
 /** Every table, sample tables first. */
@@ -133,6 +144,41 @@ const JOBS: Table = {
     nodes LONG, gpus LONG, state SYMBOL, exit_code LONG`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'job_id'],
+};
+
+/** Columns of `job_figures` that hold one gauge: Σ value·dt, Σ dt where the value was known, and the largest value. */
+export function keptColumns(gauge: keyof typeof GAUGE_FIELD_IDS): {
+  /** Of the sample tables. */
+  readonly column: string;
+  readonly sum: string;
+  readonly knownUs: string;
+  readonly max: string;
+} {
+  const field = findField(String(GAUGE_FIELD_IDS[gauge]));
+  assert(field !== undefined, `the catalogue has no field of the gauge ${gauge}`);
+  const { column } = field;
+  return { column, sum: `${column}_dtsum`, knownUs: `${column}_dt`, max: `${column}_max` };
+}
+
+/** One row per job run and device, from the samples, so that reports outlive them. `ts` is the start. */
+const JOB_FIGURES: Table = {
+  name: 'job_figures',
+  columns: [
+    ...columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG, share DOUBLE,
+    owned_us LONG, shared_us LONG, samples LONG, step_count LONG, dt_us LONG, attributed_us DOUBLE`),
+    ...(Object.keys(GAUGE_FIELD_IDS) as (keyof typeof GAUGE_FIELD_IDS)[]).flatMap((gauge): TableColumn[] => {
+      const { sum, knownUs, max } = keptColumns(gauge);
+      return [
+        { name: sum, type: 'DOUBLE' },
+        { name: knownUs, type: 'LONG' },
+        { name: max, type: 'DOUBLE' },
+      ];
+    }),
+    ...columnsOf(`energy_rise_joules DOUBLE, energy_rise_dt_us LONG, power_joules DOUBLE, idle_dt_us DOUBLE,
+    last_active_ts TIMESTAMP, written_ts TIMESTAMP`),
+  ],
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'job_id', 'gpu'],
 };
 
 /** One row per device and collector life. */

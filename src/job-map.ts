@@ -32,6 +32,8 @@ export interface JobMapOptions {
   readonly hasFormerLife: boolean;
   readonly db: QuestDb;
   readonly outbox: Pick<Outbox, 'ownership' | 'jobs'>;
+  /** Hears every change, with the time up to which facts had been told, epoch µs. */
+  readonly onChanges?: (changes: readonly OwnershipChange[], atUs: number) => void;
   readonly log: Log;
 }
 
@@ -44,7 +46,8 @@ export function createJobMap(options: JobMapOptions): JobMap {
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
   let forgottenUs = startUs;
 
-  function note(changes: readonly OwnershipChange[]): void {
+  function note(changes: readonly OwnershipChange[], atUs: number): void {
+    options.onChanges?.(changes, atUs);
     lateFacts.note(changes);
     outbox.ownership(changes.map(({ interval }) => interval));
   }
@@ -55,7 +58,10 @@ export function createJobMap(options: JobMapOptions): JobMap {
       const untilUs = options.nowUs();
       for (const input of inputs) {
         const news = input.read(untilUs);
-        note(news.facts.flatMap((fact) => ownership.apply(fact)));
+        note(
+          news.facts.flatMap((fact) => ownership.apply(fact)),
+          untilUs,
+        );
         outbox.jobs(news.records);
         for (const problem of news.problems ?? []) {
           log({ level: 'warn', event: problem.code, text: `${input.name}: ${problem.message}` });
@@ -68,7 +74,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
       if (isRecovered) return;
       try {
         const times = { bootUs: readBoot().timeUs, lifeStartUs: startUs, windowUs: RELABEL_WINDOW_US };
-        note(await recoverOwnership(db, ownership, { devices, tables, ...times }));
+        note(await recoverOwnership(db, ownership, { devices, tables, ...times }), options.nowUs());
         isRecovered = true;
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;

@@ -1,18 +1,23 @@
+import { GAUGE_FIELD_IDS } from '../core/gauge-fields.ts';
 import { ENERGY_FIELD_ID, type Lane } from '../core/lane.ts';
 
 /** The levels that a report knows how to show. The numeric DCGM field is the key; the column comes from the catalogue. */
 export const GAUGES = {
-  smActive: { fieldId: 1002, label: 'SM active', unit: 'ratio' },
-  tensorActive: { fieldId: 1004, label: 'tensor active', unit: 'ratio' },
-  dramActive: { fieldId: 1005, label: 'DRAM active', unit: 'ratio' },
-  engineActive: { fieldId: 1001, label: 'engine active', unit: 'ratio' },
-  gpuUtil: { fieldId: 203, label: 'any kernel ran', unit: 'ratio' },
-  power: { fieldId: 155, label: 'power', unit: 'watts' },
-  memoryUsed: { fieldId: 252, label: 'memory', unit: 'bytes' },
-  pcieSent: { fieldId: 1009, label: 'PCIe sent', unit: 'bytes_per_second' },
-  pcieReceived: { fieldId: 1010, label: 'PCIe received', unit: 'bytes_per_second' },
-  nvlinkSent: { fieldId: 1011, label: 'NVLink sent', unit: 'bytes_per_second' },
-  nvlinkReceived: { fieldId: 1012, label: 'NVLink received', unit: 'bytes_per_second' },
+  smActive: { fieldId: GAUGE_FIELD_IDS.smActive, label: 'SM active', unit: 'ratio' },
+  tensorActive: { fieldId: GAUGE_FIELD_IDS.tensorActive, label: 'tensor active', unit: 'ratio' },
+  dramActive: { fieldId: GAUGE_FIELD_IDS.dramActive, label: 'DRAM active', unit: 'ratio' },
+  engineActive: { fieldId: GAUGE_FIELD_IDS.engineActive, label: 'engine active', unit: 'ratio' },
+  gpuUtil: { fieldId: GAUGE_FIELD_IDS.gpuUtil, label: 'any kernel ran', unit: 'ratio' },
+  power: { fieldId: GAUGE_FIELD_IDS.power, label: 'power', unit: 'watts' },
+  memoryUsed: { fieldId: GAUGE_FIELD_IDS.memoryUsed, label: 'memory', unit: 'bytes' },
+  pcieSent: { fieldId: GAUGE_FIELD_IDS.pcieSent, label: 'PCIe sent', unit: 'bytes_per_second' },
+  pcieReceived: { fieldId: GAUGE_FIELD_IDS.pcieReceived, label: 'PCIe received', unit: 'bytes_per_second' },
+  nvlinkSent: { fieldId: GAUGE_FIELD_IDS.nvlinkSent, label: 'NVLink sent', unit: 'bytes_per_second' },
+  nvlinkReceived: {
+    fieldId: GAUGE_FIELD_IDS.nvlinkReceived,
+    label: 'NVLink received',
+    unit: 'bytes_per_second',
+  },
 } as const;
 
 export type GaugeKey = keyof typeof GAUGES;

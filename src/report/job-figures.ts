@@ -140,6 +140,8 @@ export interface JobFigures {
   readonly coverageRatio?: number;
   /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */
   readonly oldestSampleUs?: number;
+  /** True when figures are from `job_figures`: no percentiles, series, gaps, dips or throttle effects. */
+  readonly isFromKeptFigures?: true;
   readonly gapCount: number;
   readonly gapUs: number;
   /** The first of them, by time. */

@@ -6,6 +6,7 @@ import { gapsOf } from './job-gaps.ts';
 import { rhythmOf, throttleEffects, type ActivityColumn } from './job-rhythm.ts';
 import { rankedValues, scanLane, type JobWindow } from './job-samples.ts';
 import { addRow, emptySums, energyOf, figuresOf, type SampleSums } from './job-sums.ts';
+import { keptGauges, keptSums, withKept } from './kept-figures.ts';
 import type { Asked, Cells } from './query-cells.ts';
 import { oldestSampleUs, recordedLanes } from './recorded-lanes.ts';
 
@@ -46,13 +47,18 @@ export async function jobFigures(
     window = cutAt(window, asOfUs);
     sums = await sumsOf(db, sources, window);
   }
+  const oldestUs = sources[0] === undefined ? undefined : await oldestSampleUs(db, sources[0].lane.table);
+  const configuredUs = (sources[0]?.lane.intervalMs ?? 0) * 1000;
+  const isRawComplete = oldestUs !== undefined && oldestUs <= window.startUs + configuredUs;
+  const kept = isRawComplete ? undefined : withKept(window, sums.devices, await keptSums(db, jobId, run.run));
+  if (kept !== undefined) sums = { ...kept, parts: [] };
   const intervalUs = observedIntervalUs(sources[0], sums.all);
   const events =
     window.intervals.length === 0 ? [] : await eventsOf(db, window.intervals, window.startUs, window.endUs);
-  const oldestUs = sources[0] === undefined ? undefined : await oldestSampleUs(db, sources[0].lane.table);
-  const activity = activityColumn(sources, intervalUs);
+  const activity = kept === undefined ? activityColumn(sources, intervalUs) : undefined;
   const isSampled = sums.all.samples > 0;
-  const gaps = isSampled ? await gapsOf(db, sources[0]!.lane.table, window, intervalUs) : [];
+  const gaps =
+    isSampled && kept === undefined ? await gapsOf(db, sources[0]!.lane.table, window, intervalUs) : [];
   const dips = isSampled && activity !== undefined ? await rhythmOf(db, activity, window) : undefined;
   return {
     jobId,
@@ -71,11 +77,12 @@ export async function jobFigures(
     samples: sums.all.samples,
     ...(isSampled ? { coverageRatio: sums.all.sampledUs / ownedUsOf(window) } : {}),
     ...(oldestUs !== undefined && oldestUs > window.startUs + intervalUs ? { oldestSampleUs: oldestUs } : {}),
+    ...(kept === undefined ? {} : { isFromKeptFigures: true }),
     gapCount: gaps.length,
     gapUs: gaps.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps.slice(0, GAPS_LISTED_MAX),
     devices: devicesOf(window, sums, inventory, events),
-    gauges: await jobGauges(db, sources, window, sums),
+    gauges: kept === undefined ? await jobGauges(db, sources, window, sums) : keptGauges(kept.all),
     energy: energyOf(sums.all),
     ...(sums.all.idleUs === undefined ? {} : { idleUs: sums.all.idleUs }),
     ...(sums.all.lastActiveUs === undefined ? {} : { lastActiveUs: sums.all.lastActiveUs }),
@@ -83,7 +90,7 @@ export async function jobFigures(
     ...(dips === undefined ? {} : { dips }),
     throttleEffects:
       isSampled && activity !== undefined ? await throttleEffects(db, activity, window, events) : [],
-    notMeasured: isSampled ? notMeasured(sources, sums.all) : [],
+    notMeasured: isSampled ? notMeasured(sources, sums.all, kept !== undefined) : [],
   };
 }
 
@@ -276,10 +283,14 @@ function activityColumn(
   return undefined;
 }
 
-function notMeasured(sources: readonly LaneGauges[], all: SampleSums): JobFigures['notMeasured'] {
+function notMeasured(
+  sources: readonly LaneGauges[],
+  all: SampleSums,
+  isKept: boolean,
+): JobFigures['notMeasured'] {
   const inLanes = new Set(sources.flatMap(({ gauges }) => gauges.map(([key]) => key)));
   const keys = Object.keys(GAUGES) as GaugeKey[];
-  const noLane = keys.filter((key) => !inLanes.has(key));
+  const noLane = keys.filter((key) => !inLanes.has(key) && !(isKept && all.gauges.has(key)));
   const blank = keys.filter((key) => inLanes.has(key) && !all.gauges.has(key));
   return [
     ...(noLane.length === 0 ? [] : [{ keys: noLane, reason: 'no lane records it' }]),

@@ -71,6 +71,15 @@ function headLines(figures: JobFigures, width: number): string[] {
       `  from ${formatPeriod(figures.startUs, figures.endUs)}`,
       '  no data: no GPU ownership was recorded for it',
     );
+  if (figures.isFromKeptFigures)
+    lines.push(
+      ...wrap(
+        'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
+        width,
+        '  ',
+        '    ',
+      ),
+    );
   if (figures.sharing === 'stated')
     lines.push('  shares its GPUs: hours and energy are its stated share of them');
   if (figures.sharing === 'equal')

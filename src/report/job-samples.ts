@@ -12,6 +12,8 @@ export interface JobWindow {
   readonly startUs: number;
   readonly endUs: number;
   readonly intervals: readonly JobInterval[];
+  /** Only these of its devices; all when absent. */
+  readonly gpus?: readonly string[];
 }
 
 /** The job's samples of one table, as the tail of a query; both sides of the join are bounded in time. */
@@ -30,13 +32,15 @@ export function ownedSamples(table: string, window: JobWindow): OwnedSamples {
   const first = quoteTime(Math.min(...starts));
   const last = quoteTime(Math.max(...starts));
   const end = quoteTime(window.endUs);
+  const some = window.gpus === undefined ? undefined : `gpu IN (${window.gpus.map(quoteText).join(', ')})`;
   return {
     head:
       `WITH o AS (SELECT gpu AS owned_gpu, ts AS start_ts, CASE WHEN end_ts < ${end} THEN end_ts ELSE cast(${end} AS TIMESTAMP) END AS stop_ts, share FROM gpu_ownership` +
-      ` WHERE job_id = ${quoteText(window.jobId)} AND run = ${window.run} AND ts >= ${first} AND ts <= ${last})`,
+      ` WHERE job_id = ${quoteText(window.jobId)} AND run = ${window.run} AND ts >= ${first} AND ts <= ${last}${some === undefined ? '' : ` AND ${some}`})`,
     tail:
       `FROM ${quoteName(table)} s JOIN o ON s.gpu = o.owned_gpu` +
-      ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts`,
+      ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +
+      (some === undefined ? '' : ` AND s.${some}`),
   };
 }
 

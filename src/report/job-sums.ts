@@ -83,6 +83,31 @@ export function addRow(
   if (keys.has('smActive')) sums.lastActiveUs = later(sums.lastActiveUs, row.number('last_active_us'));
 }
 
+/** Adds the sums of one device to those of the job. */
+export function addSums(into: SampleSums, from: SampleSums): void {
+  into.samples += from.samples;
+  into.steps += from.steps;
+  into.sampledUs += from.sampledUs;
+  into.attributedUs += from.attributedUs;
+  into.firstUs = Math.min(into.firstUs, from.firstUs);
+  into.lastUs = Math.max(into.lastUs, from.lastUs);
+  into.counterJoules = plus(into.counterJoules, from.counterJoules);
+  into.counterUs += from.counterUs;
+  into.powerJoules = plus(into.powerJoules, from.powerJoules);
+  into.powerUs += from.powerUs;
+  into.idleUs = plus(into.idleUs, from.idleUs);
+  into.lastActiveUs = later(into.lastActiveUs, from.lastActiveUs);
+  for (const [key, gauge] of from.gauges) {
+    const known = into.gauges.get(key) ?? { sum: 0, knownUs: 0, min: Infinity, max: -Infinity };
+    into.gauges.set(key, {
+      sum: known.sum + gauge.sum,
+      knownUs: known.knownUs + gauge.knownUs,
+      min: Math.min(known.min, gauge.min),
+      max: Math.max(known.max, gauge.max),
+    });
+  }
+}
+
 export function energyOf(sums: SampleSums): Energy {
   return {
     ...(sums.counterJoules === undefined ? {} : { counterJoules: sums.counterJoules }),
