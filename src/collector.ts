@@ -3,7 +3,6 @@ import PQueue from 'p-queue';
 import { createBatchSender } from './batch-send.ts';
 import type { Device } from './core/device.ts';
 import { createEncoder } from './core/encode.ts';
-import { OperatingError } from './core/errors.ts';
 import type { GpuEvent } from './core/event.ts';
 import type { JobInput } from './core/job-fact.ts';
 import { energyColumnOf, type Lane } from './core/lane.ts';
@@ -17,6 +16,7 @@ import { createJobMap } from './job-map.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
 import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
+import { keepOutbox } from './outbox-keeper.ts';
 import { createOutbox } from './outbox.ts';
 import { watchSuspension } from './suspension.ts';
 import { createStoreGate } from './store-gate.ts';
@@ -26,10 +26,8 @@ import { startSampler, type Sampler } from './source/sampler.ts';
 import { createWallClock } from './source/wall-clock.ts';
 import type { DeadLetters } from './store/dead-letter.ts';
 import type { QuestDb } from './store/questdb-http.ts';
-import { loadWaitingRows, saveWaitingRows } from './store/outbox-file.ts';
 import { withMergedJobs } from './store/merged-jobs.ts';
 import { createSmallTables } from './store/small-tables.ts';
-import { createJobFiguresWriter } from './write-job-figures.ts';
 
 export interface CollectorOptions {
   readonly lanes: readonly Lane[];
@@ -73,8 +71,6 @@ export interface Collector {
   noteStats(): void;
   /** Looks whether the store keeps rows back: it takes them for a suspended table, but shows none. */
   watchStore(): Promise<void>;
-  /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
-  settleJobFigures(): Promise<void>;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
@@ -92,17 +88,24 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const { lanes, log, db } = options;
   const ownership = new Ownership();
   const gate = createStoreGate({ ...options, prepare: options.prepareStore });
-  const outbox = createOutbox(withMergedJobs(db, createSmallTables(db, { log }), log), log);
+  const deadLetters = options.deadLetters ?? loggedOnly(log);
+  const smallTables = createSmallTables(db, {
+    log,
+    send: gate.postOnce,
+    onRefused: (table, row, reason) => {
+      deadLetters.add(table, 1, row, reason);
+    },
+  });
+  const outbox = createOutbox(withMergedJobs(db, smallTables, log), log);
   const outboxPath = options.disk === undefined ? undefined : join(options.disk.directory, 'waiting-rows');
-  const left = outboxPath === undefined ? undefined : loadWaitingRows(outboxPath);
-  if (left !== undefined) outbox.restore(left);
+  const keeper = keepOutbox(outbox, outboxPath, log);
   const noteEvent = (event: GpuEvent): void => {
     const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
     outbox.events([{ ...event, jobId }]);
   };
   const early: GpuEvent[] = [];
   let note = (event: GpuEvent): void => void early.push(event);
-  const sender = createBatchSender(gate.post, options.deadLetters ?? loggedOnly(log), log);
+  const sender = createBatchSender(gate.post, deadLetters, log);
   /** Kept until there is a way to tell: what was lost before this life is found before the source is open. */
   const losses: LaneLoss[] = [];
   const deliveries = lanes.map((lane) =>
@@ -153,8 +156,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     lanes.map((lane) => lane.table),
     log,
   );
-  const gpus = sampler.devices.map((device) => device.uuid);
-  const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, log });
   const jobMap = createJobMap({
     inputs: options.jobInputs(sampler.devices),
     ownership,
@@ -165,26 +166,14 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     hasFormerLife: options.clock.kind === 'real',
     db,
     outbox,
-    onChanges: jobFigures.note,
     log,
   });
   let factsUs = 0;
-  let storedFactsUs = -Infinity;
 
   function refreshJobs(): void {
     factsUs = jobMap.refresh();
     note = noteEvent;
     for (const event of early.splice(0)) noteEvent(event);
-  }
-
-  function keepOutbox(): void {
-    if (outboxPath === undefined) return;
-    try {
-      saveWaitingRows(outboxPath, outbox.snapshot());
-    } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      log({ level: 'error', event: thrown.code, text: thrown.message });
-    }
   }
 
   /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
@@ -229,11 +218,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const taken = await Promise.all(
         queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
       );
-      if (!smallTaken) keepOutbox();
+      if (!smallTaken) keeper.keep();
       if (!taken.every(Boolean)) return false;
-      const isStored = (await jobMap.relabel()) && smallTaken;
-      if (isStored) storedFactsUs = untilUs;
-      return isStored;
+      return (await jobMap.relabel()) && smallTaken;
     },
     noteStats: () => {
       const own = ownUse();
@@ -248,7 +235,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       options.onStats?.(own);
     },
     watchStore: () => suspension.look(),
-    settleJobFigures: () => jobFigures.settle(storedFactsUs),
     async stopSampling(deadlineMs) {
       sampler.control.stop();
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
@@ -256,7 +242,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     account,
     stopSending: gate.close,
     close: () => {
-      keepOutbox();
+      keeper.finish();
       for (const delivery of deliveries) delivery.close();
     },
   };
