@@ -28,6 +28,7 @@ import type { DeadLetters } from './store/dead-letter.ts';
 import type { QuestDb } from './store/questdb-http.ts';
 import { withMergedJobs } from './store/merged-jobs.ts';
 import { createSmallTables } from './store/small-tables.ts';
+import { createJobFiguresWriter } from './write-job-figures.ts';
 
 export interface CollectorOptions {
   readonly lanes: readonly Lane[];
@@ -71,6 +72,8 @@ export interface Collector {
   noteStats(): void;
   /** Looks whether the store keeps rows back: it takes them for a suspended table, but shows none. */
   watchStore(): Promise<void>;
+  /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
+  settleJobFigures(): Promise<void>;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
@@ -156,6 +159,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     lanes.map((lane) => lane.table),
     log,
   );
+  const gpus = sampler.devices.map((device) => device.uuid);
+  const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, log });
   const jobMap = createJobMap({
     inputs: options.jobInputs(sampler.devices),
     ownership,
@@ -166,9 +171,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     hasFormerLife: options.clock.kind === 'real',
     db,
     outbox,
+    onChanges: jobFigures.note,
     log,
   });
   let factsUs = 0;
+  let storedFactsUs = -Infinity;
 
   function refreshJobs(): void {
     factsUs = jobMap.refresh();
@@ -220,7 +227,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       );
       if (!smallTaken) keeper.keep();
       if (!taken.every(Boolean)) return false;
-      return (await jobMap.relabel()) && smallTaken;
+      const isStored = (await jobMap.relabel()) && smallTaken;
+      if (isStored) storedFactsUs = untilUs;
+      return isStored;
     },
     noteStats: () => {
       const own = ownUse();
@@ -235,6 +244,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       options.onStats?.(own);
     },
     watchStore: () => suspension.look(),
+    settleJobFigures: () => jobFigures.settle(storedFactsUs),
     async stopSampling(deadlineMs) {
       sampler.control.stop();
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
