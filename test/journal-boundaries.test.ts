@@ -223,6 +223,14 @@ const CASES: readonly Case[] = [
     expected: ['7 on GPU-0 (0, 30]'],
   },
   {
+    what: 'the clock was set back while no collector looked, and has passed the start again since',
+    steps: [
+      { s: 400, uptimeS: 10_500, put: (b) => (b.put('start', '7', 100), b.put('end', '7', 30, {}, 10_130)) },
+    ],
+    expected: ['7 on GPU-0 (0, 30]'],
+    problems: ['journal.clock_set_back'],
+  },
+  {
     what: 'a device that cannot be told is owned all the same, as unresolved',
     steps: [
       { s: 6, put: (b) => (b.put('start', '7', 1, { gpus: '0,9' }), b.put('end', '7', 5, { gpus: '0,9' })) },

@@ -59,6 +59,8 @@ export class JournalJobs {
   readonly #runs = new Map<string, NodeRun[]>();
   /** Ends that found no start, which may still come: a hook that was held up, files read in another order. */
   readonly #orphans = new Map<string, JournalEntry[]>();
+  /** Of these, the ones that nobody was told of yet. */
+  readonly #startless = new Set<JournalEntry>();
   readonly #rows = new JobRows();
   #facts: JobFact[] = [];
   #problems: OperatingError[] = [];
@@ -93,6 +95,8 @@ export class JournalJobs {
   /** What came out since the last call. */
   take(): Required<JobNews> {
     this.#closeDeadRuns();
+    for (const entry of this.#startless) this.#problems.push(endWithoutStart(entry));
+    this.#startless.clear();
     const news = { facts: this.#facts, records: this.#rows.take(), problems: this.#problems };
     this.#facts = [];
     this.#problems = [];
@@ -147,7 +151,10 @@ export class JournalJobs {
     const waiting = this.#orphans.get(key);
     if (waiting === undefined) return;
     this.#orphans.delete(key);
-    for (const end of waiting) this.#end(end);
+    for (const end of waiting) {
+      this.#startless.delete(end);
+      this.#end(end);
+    }
   }
 
   #end(entry: JournalEntry): void {
@@ -175,7 +182,7 @@ export class JournalJobs {
     const key = keyOf(record);
     if (owned.length === 0 || record.start_time === undefined) {
       this.#orphans.set(key, [...(this.#orphans.get(key) ?? []), entry]);
-      if (owned.length > 0) this.#problems.push(endWithoutStart(entry));
+      if (owned.length > 0) this.#startless.add(entry);
       return;
     }
     // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
