@@ -81,8 +81,11 @@ function main() {
   else if (isNpmStart) endWithParent(process.ppid);
   delete process.env.GPULEDGER_END_WITH_PARENT;
   // V8 lets its space for young objects grow to 16 MB in the bustle of a start and keeps it. Sampling allocates next to
-  // nothing: with the first megabyte a resident collector is 15 to 20 MB smaller (docs/benchmarks.md).
-  if (RESIDENT_COMMANDS.includes(first)) setFlagsFromString('--semi-space-growth-factor=1');
+  // nothing: with the first megabyte, and size before speed, a resident collector is 20 MB smaller (docs/benchmarks.md).
+  if (RESIDENT_COMMANDS.includes(first)) {
+    setFlagsFromString('--semi-space-growth-factor=1');
+    setFlagsFromString('--optimize-for-size');
+  }
   const commandLine = 'dist/src/cli/main.js';
   if (!existsSync(pathOf(commandLine))) {
     fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);
