@@ -1,9 +1,10 @@
 import type { Device } from '../core/device.ts';
-import { OperatingError } from '../core/errors.ts';
+import type { OperatingError } from '../core/errors.ts';
 import type { JobFact, JobNews } from '../core/job-fact.ts';
 import type { JournalRecord } from '../../schemas/journal-record.ts';
 import type { Boot } from './boot.ts';
 import { JobRows } from './job-rows.ts';
+import { cannotResolve, clockSetBack, endWithoutStart } from './journal-problems.ts';
 
 /** A record of the journal with its time. */
 export interface JournalEntry {
@@ -224,7 +225,7 @@ export class JournalJobs {
 
   #moveStart(run: NodeRun, startUs: number): void {
     this.#tell('void', run, run.startUs);
-    this.#problems.push(clockSetBack(run, startUs));
+    this.#problems.push(clockSetBack(run.jobId, run.node, run.startUs, startUs));
     run.startUs = startUs;
     this.#tell('start', run, startUs);
   }
@@ -263,42 +264,4 @@ function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
 function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node }: Owned, atUs: number): JobFact {
   const { jobId, share } = run;
   return { kind, atUs, node, gpu, jobId, run: run.run, share, source: 'journal' };
-}
-
-function cannotResolve({ name, record, resolution }: JournalEntry, node: string): OperatingError {
-  const names = resolution.unresolved.join(', ');
-  return new OperatingError(
-    `expected devices of ${node}, found ${JSON.stringify(names)} for job ${record.job}, which cannot be told apart`,
-    {
-      code: 'journal.unresolved_device',
-      exit: 'data',
-      where: name,
-      hints: ['let the collector read gres.conf beside slurm.conf', 'or name the devices in jobs.device_map'],
-    },
-  );
-}
-
-function endWithoutStart({ name, record }: JournalEntry): OperatingError {
-  return new OperatingError(
-    `expected a start of job ${record.job} before its end, found none: its time is not owned`,
-    {
-      code: 'journal.end_without_start',
-      exit: 'data',
-      where: name,
-      hints: ['set PrologFlags=Alloc, so that an allocation without a step has a prolog too'],
-    },
-  );
-}
-
-function clockSetBack(run: NodeRun, startUs: number): OperatingError {
-  const seconds = Math.round((run.startUs - startUs) / 1e6);
-  return new OperatingError(
-    `expected a clock that goes forward, but it was set back by ${seconds} s while job ${run.jobId} ran: its start moves along`,
-    {
-      code: 'journal.clock_set_back',
-      exit: 'data',
-      where: run.node,
-      hints: ['keep the clock by chrony or ntpd'],
-    },
-  );
 }
