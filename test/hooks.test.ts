@@ -82,6 +82,20 @@ describe('a record', () => {
     expect(existsSync(bench.journalDir)).toBe(false);
   });
 
+  test('a job without GPUs leaves nothing on its node; an epilog whose prolog had some does', async () => {
+    const none = { SLURM_JOB_GPUS: '', CUDA_VISIBLE_DEVICES: '' };
+    await bench.run(slurmVariables('prolog_slurmd', '7', none));
+    await bench.run(slurmVariables('epilog_slurmd', '7', none));
+    expect(existsSync(bench.journalDir)).toBe(false);
+    await bench.run(slurmVariables('prolog_slurmd', '8'));
+    await bench.run(slurmVariables('epilog_slurmd', '8', none));
+    await bench.run(slurmVariables('prolog_slurmctld', '9', none));
+    const told = bench
+      .readings()
+      .map((reading) => ('record' in reading ? `${reading.record.event} ${reading.record.job}` : ''));
+    expect(told.sort()).toEqual(['end 8', 'start 8', 'start 9']);
+  });
+
   test('two hundred hooks at once leave two hundred whole records', async () => {
     const runs = Array.from({ length: 200 }, (_, job) =>
       bench.run(slurmVariables('prolog_slurmd', String(job + 1))),

@@ -19,8 +19,11 @@ export interface JournalFile {
 }
 
 export interface JournalDir {
-  /** Records that were not there, or not readable, at the last call, in the order of their times. */
-  readNew(): JournalFile[];
+  /**
+   * Records that were not there, or not readable, at the last call, in the order of their times.
+   * @param nowUs wall clock, by which a directory that has not changed for a while need not be listed again.
+   */
+  readNew(nowUs: number): JournalFile[];
   /** Removes a record that is no longer needed. */
   remove(name: string): void;
   /** Removes what writers that were killed have left behind. */
@@ -28,11 +31,17 @@ export interface JournalDir {
 }
 
 const LEFTOVER_SUFFIX = '.tmp';
+/** Change times tick in milliseconds: two changes of a directory within this time can bear the same one. */
+const RESTLESS_US = 100_000;
 
 /** Reads each record of a journal directory once. Problems go to `problems`, once per episode. */
 export function openJournalDir(directory: string, problems: ProblemLog): JournalDir {
   const seen = new Set<string>();
   let isReadOnly = false;
+  /** Change time of the directory when it was listed and all in it was read; names can have come since only if it moved. */
+  let settledNs: bigint | undefined;
+  /** Names that have to be looked at again. */
+  const unread = new Set<string>();
 
   function readOne(name: string): JournalFile | undefined {
     const path = join(directory, name);
@@ -43,9 +52,11 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       case 'busy':
         // A record never changes once it is there; whatever this is, look again later.
         seen.delete(name);
+        unread.add(name);
         return undefined;
       case 'refused':
         seen.delete(name);
+        unread.add(name);
         problems.tell(name, badRecord(path, `expected a readable record, found ${found.reason}`));
         return undefined;
       case 'too-large':
@@ -79,7 +90,11 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
   }
 
   return {
-    readNew() {
+    readNew(nowUs) {
+      const stat = statSync(directory, { bigint: true, throwIfNoEntry: false });
+      if (stat !== undefined && stat.mtimeNs === settledNs) return [];
+      unread.clear();
+      settledNs = undefined;
       const names = listNames(directory);
       if (names instanceof OperatingError) {
         problems.tell('', names);
@@ -95,6 +110,8 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
         const file = readOne(name);
         if (file !== undefined) files.push(file);
       }
+      const isAtRest = stat !== undefined && Math.abs(nowUs - mtimeUs(stat)) > RESTLESS_US;
+      if (isAtRest && unread.size === 0) settledNs = stat.mtimeNs;
       return files.sort((a, b) => a.writtenUs - b.writtenUs);
     },
 

@@ -126,7 +126,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
     read(nowUs): JobNews {
       const uptimeUs = options.uptimeUs?.();
       if (uptimeUs !== undefined) jobs.noteClock(nowUs, uptimeUs);
-      const found = [...waiting, ...directory.readNew()].map((file) => ({
+      const found = [...waiting, ...directory.readNew(nowUs)].map((file) => ({
         file,
         atUs: timeOf(file, nowUs, uptimeUs, options.boot),
       }));
