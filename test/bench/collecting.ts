@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
-import { playScenario } from '../../src/play.ts';
 import { applySchema } from '../../src/store/schema-apply.ts';
 import { startBenchServer, type BenchServer } from './bench-server.ts';
 import { DEVICE_COUNT, FIELD_COUNT, fields } from './filled-ring.ts';
 import { percentile, type Bench, type Measurement } from './measurement.ts';
-import { roundLane, scenarioFrom } from './pipeline.ts';
+import { builtPlay, roundLane, scenarioFrom } from './pipeline.ts';
 
 /**
  * The collector as it runs on a node, in a process of its own: 8 GPUs, 40 fields, 10 Hz. Beside it a bare node process
@@ -106,6 +105,7 @@ function rssOf({ pid }: ChildProcess): number {
 
 /** Writes hour after hour of another table as fast as the server takes it, until told to stop. */
 async function ingestUntil(server: BenchServer, isOver: () => boolean): Promise<number> {
+  const playScenario = await builtPlay();
   const lane = roundLane('ingest');
   await applySchema(server.db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
   let startUs = Math.floor(Date.now() / 3_600_000 - 10 * 24) * HOUR_US;
