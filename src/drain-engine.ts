@@ -8,7 +8,7 @@ import type { SampledLane } from './core/source.ts';
 import { readJobs, relabelOrders } from './drain-jobs.ts';
 import type { ThrottleBefore } from './source/dcgm-kept-events.ts';
 import type { KeptLane, KeptSamples, KeptSource } from './source/dcgm-kept.ts';
-import type { EngineJobPaths } from './ownership/engine-jobs.ts';
+import { openEngineJobs, type EngineJobPaths } from './ownership/engine-jobs.ts';
 import type { RelabelOrder } from './store/relabel-samples.ts';
 import type { CollectorStat, EventRow, InventoryRow } from './store/small-tables.ts';
 
@@ -117,12 +117,11 @@ export async function drainEngine(
   const kept = source.open(task.engine, task.node, order, onStep);
   try {
     onStep('plan');
-    // The store takes a moment to answer: time to load what reads the job map.
-    const [plan, { openEngineJobs }] = await Promise.all([
+    // The store takes a moment to answer: time to open what tells the jobs.
+    const [plan, jobs] = await Promise.all([
       store.plan(kept.devices.map(({ uuid }) => uuid)),
-      import('./ownership/engine-jobs.ts'),
+      openEngineJobs(settings.jobs, task.node, kept.devices),
     ]);
-    const jobs = openEngineJobs(settings.jobs, task.node, kept.devices);
     return await drainKept(kept, settings, task, store, plan, jobs);
   } finally {
     kept.close();

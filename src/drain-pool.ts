@@ -22,7 +22,7 @@ const SILENT_MS = 2_000;
 /** A call that is silent for so long is given up, and its process ended. */
 const HANGING_MS = 10_000;
 /** Processes that sit in silent calls beside those that work; beyond, the longest silent is given up at once. */
-const SILENT_PROCESSES_MAX = 8;
+const SILENT_PROCESSES_MAX = 3;
 const WATCH_EVERY_MS = 100;
 
 /** Drains engines by child processes. @returns one outcome per task, in their order. */

@@ -29,9 +29,9 @@ export const DRAIN_DEADLINE_MS = 50_000;
 const DEADLINE_MS_MIN = 1_000;
 const CONCURRENCY_MAX = 64;
 
-/** Engines asked at once: their answers cost this machine CPU, and some of their time is waiting. */
+/** Engines asked at once: their answers cost this machine CPU, so more than there are cores would only cost memory. */
 export function defaultConcurrency(): number {
-  return Math.max(4, availableParallelism());
+  return Math.max(2, availableParallelism());
 }
 
 /** Runs one drain as the configuration and the request say. @throws OperatingError as `drain` does. */

@@ -3,8 +3,7 @@ import { join } from 'node:path';
 import type { Device } from '../core/device.ts';
 import type { JobInput } from '../core/job-fact.ts';
 import type { Boot } from './boot.ts';
-import { createJournalInput } from './journal.ts';
-import { openJobInputs, type InputPaths } from './open-inputs.ts';
+import type { InputPaths } from './open-inputs.ts';
 
 /** Where a drain learns whose jobs ran on the nodes of its engines. */
 export interface EngineJobPaths {
@@ -16,22 +15,36 @@ export interface EngineJobPaths {
   readonly journals?: string;
 }
 
-/** The job map of one engine's node, as far as files tell it; the store's own table comes beside it. */
-export function openEngineJobs(
+/**
+ * The job map of one engine's node, as far as files tell it; the store's own table comes beside it. What reads the files is
+ * loaded when there are any: a drain of a fleet has none, and many processes.
+ */
+export async function openEngineJobs(
   paths: EngineJobPaths,
   node: string,
   devices: readonly Device[],
-): readonly JobInput[] {
-  if (paths.journals !== undefined) {
-    const directory = join(paths.journals, node);
-    if (existsSync(directory))
-      return [createJournalInput({ directory, devices, boot: newestBoot(directory) })];
+): Promise<readonly JobInput[]> {
+  const directory = paths.journals === undefined ? undefined : join(paths.journals, node);
+  if (directory !== undefined && existsSync(directory)) {
+    const { createJournalInput } = await import('./journal.ts');
+    return [createJournalInput({ directory, devices, boot: newestBoot(directory) })];
   }
-  if (node !== paths.localNode) return [];
-  const { journalDir, ...others } = paths.local;
+  const { journalDir, hpcJobMappingDir, gpustatDir } = paths.local;
   // A node without hooks has no journal; that is no reason to complain once a minute.
   const isThere = journalDir !== undefined && existsSync(journalDir);
-  return openJobInputs({ ...others, ...(isThere ? { journalDir } : {}) }, devices);
+  const isTold = isThere || hpcJobMappingDir !== undefined || gpustatDir !== undefined;
+  if (node !== paths.localNode || !isTold) return [];
+  const { openJobInputs } = await import('./open-inputs.ts');
+  const { deviceMap } = paths.local;
+  return openJobInputs(
+    {
+      ...(isThere ? { journalDir } : {}),
+      ...(hpcJobMappingDir === undefined ? {} : { hpcJobMappingDir }),
+      ...(gpustatDir === undefined ? {} : { gpustatDir }),
+      ...(deviceMap === undefined ? {} : { deviceMap }),
+    },
+    devices,
+  );
 }
 
 /** The life of a machine that is not this one, by the newest record in its journal. */

@@ -95,12 +95,18 @@ export interface HistoryReader {
 
 export function createHistoryReader(dcgm: Dcgm, isTcp: boolean): HistoryReader {
   const most = isTcp ? TCP_HISTORY_MAX : HISTORY_MAX;
-  const values = Buffer.alloc(most * fieldValueV1.sizeBytes);
-  const view = new DataView(values.buffer, values.byteOffset, values.byteLength);
   const count = new Int32Array(1);
   const record = createRecord();
+  // Up to 16 MB, and most readers never read: they are there in case something was missed.
+  let reply: { readonly values: Buffer; readonly view: DataView } | undefined;
+  const room = (): { readonly values: Buffer; readonly view: DataView } => {
+    const values = Buffer.alloc(most * fieldValueV1.sizeBytes);
+    return { values, view: new DataView(values.buffer, values.byteOffset, values.byteLength) };
+  };
   return {
     read(handle, gpuId, fieldId, sinceUs, onRecord) {
+      reply ??= room();
+      const { values, view } = reply;
       let fromUs = Math.floor(sinceUs);
       for (;;) {
         count[0] = most;
