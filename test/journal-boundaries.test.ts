@@ -171,6 +171,43 @@ const CASES: readonly Case[] = [
     expected: ['7 on GPU-0 (1, 5]', '7 run 1 on GPU-0 (5, open'],
   },
   {
+    what: 'a requeued run whose prolog slurmd left out: the controller knows its start',
+    steps: [
+      {
+        s: 200,
+        put: (b) => {
+          const controller = { context: 'prolog_slurmctld', node: '', gpus: '' };
+          b.put('start', '7', 0.5, { ...controller, restart: '0' });
+          b.put('start', '7', 1, { restart: '0', gpus: '1' });
+          b.put('end', '7', 3, { restart: '1', gpus: '1' });
+          b.put('end', '7', 4, { restart: '1', gpus: '1' });
+          b.put('start', '7', 125, { ...controller, restart: '1' });
+          b.put('end', '7', 150, { restart: '1' });
+        },
+      },
+    ],
+    expected: ['7 on GPU-1 (1, 3]', '7 run 1 on GPU-0 (125, 150]'],
+  },
+  {
+    what: 'a requeued run whose prolog slurmd left out: Slurm (23.02 and later) knows its start',
+    steps: [
+      {
+        s: 200,
+        put: (b) => {
+          const startedAt = (s: number): Record<string, string> => ({
+            start_time: String(at(s) / 1e6),
+            restart: '1',
+          });
+          b.put('start', '7', 1.25, { restart: '0' });
+          b.put('end', '7', 1.5, startedAt(1));
+          b.put('end', '7', 1.75, startedAt(1));
+          b.put('end', '7', 150, startedAt(125));
+        },
+      },
+    ],
+    expected: ['7 on GPU-0 (1.25, 1.5]', '7 run 1 on GPU-0 (126, 150]'],
+  },
+  {
     what: 'the epilog of one job, seen after the prolog of the next, ends only its own job',
     steps: [
       { s: 5, put: (b) => (b.put('start', '7', 1), b.put('start', '8', 4)) },

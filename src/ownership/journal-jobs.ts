@@ -40,6 +40,14 @@ interface NodeRun {
   /** UUIDs, or a stand-in for a device that could not be resolved. */
   readonly owned: readonly Owned[];
   isEnded: boolean;
+  /** When it ended, once it has; later ends of the job are no news, or another run's. */
+  endedUs: number;
+}
+
+/** A start that is known from elsewhere than this node's prolog. */
+interface KnownStart {
+  readonly us: number;
+  readonly run: number;
 }
 
 interface Owned {
@@ -62,6 +70,8 @@ export class JournalJobs {
   readonly #orphans = new Map<string, JournalEntry[]>();
   /** Of these, the ones that nobody was told of yet. */
   readonly #startless = new Set<JournalEntry>();
+  /** By job id, what the controller's prologs have told, where its journal is ours too. */
+  readonly #controllerStarts = new Map<string, KnownStart[]>();
   readonly #rows = new JobRows();
   #facts: JobFact[] = [];
   #problems: OperatingError[] = [];
@@ -73,7 +83,10 @@ export class JournalJobs {
   add(entry: JournalEntry): void {
     this.#rows.add(entry);
     // The controller's hooks know no devices and run on another machine.
-    if (entry.record.context?.endsWith('_slurmctld') === true) return;
+    if (entry.record.context?.endsWith('_slurmctld') === true) {
+      this.#noteController(entry);
+      return;
+    }
     if (entry.record.event === 'start') this.#start(entry);
     else this.#end(entry);
   }
@@ -122,6 +135,9 @@ export class JournalJobs {
       if (kept.length === 0) this.#orphans.delete(key);
       else this.#orphans.set(key, kept);
     }
+    for (const [jobId, starts] of this.#controllerStarts) {
+      if (starts.every((start) => start.us < us)) this.#controllerStarts.delete(jobId);
+    }
     this.#rows.forgetBefore(us);
   }
 
@@ -142,8 +158,9 @@ export class JournalJobs {
       share: entry.share,
       owned,
       isEnded: false,
+      endedUs: Infinity,
     };
-    for (const earlier of runs) earlier.isEnded ||= earlier.startUs < atUs;
+    for (const earlier of runs) if (!earlier.isEnded && earlier.startUs < atUs) endRun(earlier, atUs);
     this.#runs.set(
       key,
       [...runs, run].sort((a, b) => a.startUs - b.startUs),
@@ -162,7 +179,7 @@ export class JournalJobs {
     const { record, atUs } = entry;
     const key = keyOf(record);
     const run = (this.#runs.get(key) ?? []).findLast((one) => isBefore(one, entry));
-    if (run === undefined) {
+    if (run === undefined || this.#isOfLaterRun(run, entry)) {
       this.#endWithoutStart(entry);
       return;
     }
@@ -172,36 +189,64 @@ export class JournalJobs {
       return;
     }
     if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
-    run.isEnded = true;
+    if (!run.isEnded) endRun(run, atUs);
     this.#tell('end', run, Math.max(atUs, run.startUs));
   }
 
-  /** The scheduler's own start, where the record has it, else nothing: an end alone owns no time. */
+  /** slurmd can leave a prolog out when a job comes back within minutes of its requeue; its epilog comes all the same. */
+  #isOfLaterRun(run: NodeRun, entry: JournalEntry): boolean {
+    if (!run.isEnded) return false;
+    const { start_time: startS } = entry.record;
+    const knownUs = startS === undefined ? this.#controllerStart(entry)?.us : startS * 1e6;
+    return knownUs !== undefined && knownUs >= run.endedUs;
+  }
+
+  #noteController({ record, atUs }: JournalEntry): void {
+    if (record.event !== 'start') return;
+    const starts = this.#controllerStarts.get(record.job) ?? [];
+    this.#controllerStarts.set(record.job, [...starts, { us: atUs, run: record.restart ?? starts.length }]);
+  }
+
+  #controllerStart({ record, atUs }: JournalEntry): KnownStart | undefined {
+    return this.#controllerStarts.get(record.job)?.findLast((start) => start.us <= atUs);
+  }
+
+  /** When the run of this end began, if anybody but its own prolog knows. */
+  #knownStart(entry: JournalEntry, runs: readonly NodeRun[]): KnownStart | undefined {
+    const { start_time: startS, restart = 0 } = entry.record;
+    if (startS === undefined) return this.#controllerStart(entry);
+    // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
+    const us = Math.min((startS + 1) * 1e6, entry.atUs);
+    return { us, run: runs.length > 0 ? runs.length : Math.max(0, restart - 1) };
+  }
+
+  /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
   #endWithoutStart(entry: JournalEntry): void {
     const { record, atUs } = entry;
     const owned = this.#ownedOf(entry);
     const key = keyOf(record);
-    if (owned.length === 0 || record.start_time === undefined) {
+    const runs = this.#runs.get(key) ?? [];
+    const known = this.#knownStart(entry, runs);
+    if (owned.length === 0 || known === undefined) {
       this.#orphans.set(key, [...(this.#orphans.get(key) ?? []), entry]);
       if (owned.length > 0) this.#startless.add(entry);
       return;
     }
-    // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
-    const startUs = Math.min((record.start_time + 1) * 1e6, atUs);
     const run: NodeRun = {
       name: entry.name,
       jobId: record.job,
-      run: Math.max(0, (record.restart ?? 0) - 1),
+      run: known.run,
       node: owned[0]!.node,
       bootId: record.boot_id,
-      startUs,
-      startUptimeUs: record.uptime * 1e6 - (atUs - startUs),
+      startUs: known.us,
+      startUptimeUs: record.uptime * 1e6 - (atUs - known.us),
       share: entry.share,
       owned,
       isEnded: true,
+      endedUs: atUs,
     };
-    this.#runs.set(key, [run]);
-    this.#tell('start', run, startUs);
+    this.#runs.set(key, [...runs, run]);
+    this.#tell('start', run, known.us);
     this.#tell('end', run, atUs);
   }
 
@@ -214,7 +259,7 @@ export class JournalJobs {
 
   /** The node died with the job: it owned its devices until they were last seen, at the latest until the next boot. */
   #closeDeadRun(run: NodeRun): void {
-    run.isEnded = true;
+    endRun(run, run.startUs);
     for (const one of run.owned) {
       const lastUs = this.#options.lastSampleUs?.get(one.gpu) ?? this.#options.boot.timeUs;
       this.#facts.push(
@@ -244,6 +289,11 @@ export class JournalJobs {
       ...unresolved.map((name) => ({ gpu: unresolvedDevice(node, name), node })),
     ];
   }
+}
+
+function endRun(run: NodeRun, atUs: number): void {
+  run.isEnded = true;
+  run.endedUs = atUs;
 }
 
 /** Stands as device where a job owned one but not, beyond doubt, which: its time is owned, and nothing was sampled. */
