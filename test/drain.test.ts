@@ -213,6 +213,29 @@ describe('gpuledger drain, one engine', () => {
     expect(rows.filter(([job]) => job === '91').length).toBeGreaterThan(20);
   });
 
+  it('follows a spell of throttling over the border of drains, as one event', async () => {
+    await startWatched(1);
+    await drained();
+    const spells = async (): Promise<(string | null)[]> => {
+      const rows = await query(
+        `SELECT end_ts, subject FROM gpu_events WHERE kind = 'throttle' AND gpu = '${uuidOf(0)}' ORDER BY ts`,
+      );
+      return rows.map(([end, subject]) => (end === null ? `${String(subject)} open` : String(subject)));
+    };
+    expect(await spells()).toEqual([]);
+    engines.set(ENGINE, 'throttle', 0x40);
+    await sleep(2_000);
+    await drained();
+    expect(await spells()).toEqual(['hw_thermal_slowdown open']);
+    await sleep(2_000);
+    await drained();
+    expect(await spells()).toEqual(['hw_thermal_slowdown open']);
+    engines.set(ENGINE, 'throttle', 0);
+    await sleep(2_000);
+    await drained();
+    expect(await spells()).toEqual(['hw_thermal_slowdown']);
+  });
+
   it('does no harm when two come at once', async () => {
     await startWatched();
     const both = await Promise.all([drained(), drained()]);

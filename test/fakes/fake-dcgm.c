@@ -305,7 +305,7 @@ static int openEngineFile(const char *address) {
   if (file == NULL) return 0;
   forgetEverything();
   set("gpus", 8); set("hung", 0); set("hang_ms", 0); set("burn_us", 0); set("burn_series_us", 0); set("paused", 0);
-  set("engine_major", 4); set("serial", 0); set("xid", 0);
+  set("engine_major", 4); set("serial", 0); set("xid", 0); set("throttle", 0);
   char line[4096], name[48];
   long long value;
   while (fgets(line, sizeof line, file) != NULL)
