@@ -240,7 +240,7 @@ async function main(): Promise<number> {
       ...verdict.innerWrong,
       ...verdict.disagreeing,
     ]);
-    const isProof = whole.verdict.innerRight > 500 && shards.verdict.innerRight > 200;
+    const isProof = whole.verdict.innerRight > 500 && shards.verdict.innerRight > 100;
     if (!isProof) say('\ntoo few samples lay inside jobs: this run proves nothing');
     const isGood = wrong.length === 0 && isProof && harms.faults.length === 0;
     say(`\n${isGood ? 'every label is right, and no hook did harm' : 'FAILED'}, ${elapsed(startMs)}`);
