@@ -141,18 +141,21 @@ async function drainKept(
     settings.sinceUs ?? 0,
     settings.windowMs === undefined ? 0 : kept.engineNowUs - settings.windowMs * 1000,
   );
-  const told = readJobs(inputs, plan.ownership, oldestUs, kept.engineNowUs);
+  const jobs = readJobs(inputs, plan.ownership, oldestUs, kept.engineNowUs);
   const floorUs = settings.windowMs === undefined ? 0 : sinceUs;
-  const pulled = settings.lanes.map((lane, index) =>
-    kept.pull({ ...lane, index }, limited(plan.before[index]!, floorUs), sinceUs),
-  );
+  const { lanes: pulled, events: told } = kept.pull({
+    before: plan.before.map((rows) => limited(rows, floorUs)),
+    sinceUs,
+    eventsSinceUs: Number.isFinite(oldestUs) ? oldestUs : kept.engineNowUs,
+    throttled: plan.throttled,
+  });
   const events = [
-    ...kept.pullEvents(Number.isFinite(oldestUs) ? oldestUs : kept.engineNowUs, plan.throttled),
+    ...told,
     ...pulled.flatMap(({ gaps }, index) => (plan.behind[index] === undefined ? gaps : [])),
   ];
   if (!settings.isDryRun) {
     await store.writeBefore({
-      events: events.map((event) => withJob(event, told.ownership)),
+      events: events.map((event) => withJob(event, jobs.ownership)),
       inventory: newDevices(kept, plan),
     });
   }
@@ -160,14 +163,14 @@ async function drainKept(
   for (const [index, lane] of settings.lanes.entries()) {
     const acknowledged = settings.isDryRun
       ? pulled[index]!.rows.count
-      : await writeLane(lane, pulled[index]!.rows, kept, told.ownership, settings.batchRows, store);
+      : await writeLane(lane, pulled[index]!.rows, kept, jobs.ownership, settings.batchRows, store);
     reports.push(laneReport(lane, pulled[index]!, acknowledged, kept, plan.before[index]!));
   }
   if (!settings.isDryRun) {
     await store.writeAfter({
-      relabel: relabelOrders(told, newestOf(plan)),
-      ownership: told.changes.map(({ interval }) => interval),
-      jobs: told.records,
+      relabel: relabelOrders(jobs, newestOf(plan)),
+      ownership: jobs.changes.map(({ interval }) => interval),
+      jobs: jobs.records,
       stats: reports.map((report) => statOf(report, kept, task, settings.version)),
     });
     for (const input of inputs) input.acknowledge?.(kept.engineNowUs);
@@ -178,8 +181,8 @@ async function drainKept(
     devices: kept.devices.length,
     lanes: reports,
     clockOffsetUs: kept.clockOffsetUs,
-    areJobsTold: told.ownership.intervals().length > 0,
-    warnings: [...kept.warnings(), ...told.problems],
+    areJobsTold: jobs.ownership.intervals().length > 0,
+    warnings: [...kept.warnings(), ...jobs.problems],
   };
 }
 

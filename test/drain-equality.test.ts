@@ -106,8 +106,9 @@ function collect(seconds: number, each: (second: number) => void): string[][] {
 /** What one drain sends of each lane now; the watermark goes along as the store would have it. */
 function drainNow(): string[][] {
   const kept = openKeptSource(fake.path).open(ENGINE, 'n1', { lanes: LANES, keepS: 600 }, () => undefined);
+  const pulled = kept.pull({ before: newest, sinceUs: 0, eventsSinceUs: 0, throttled: [] });
   const lines = LANES.map((lane, index) => {
-    const { rows, gaps } = kept.pull(lane, newest[index]!, 0);
+    const { rows, gaps } = pulled.lanes[index]!;
     expect(gaps).toEqual([]);
     remember(rows, kept.devices, newest[index]!, energyColumnOf(lane));
     return linesOf(

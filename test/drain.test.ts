@@ -224,13 +224,14 @@ describe('gpuledger drain, one engine', () => {
     };
     expect(await spells()).toEqual([]);
     engines.set(ENGINE, 'throttle', 0x40);
+    engines.set(ENGINE, 'throttle_from_us', Date.now() * 1000 - SECOND);
     await sleep(2_000);
     await drained();
     expect(await spells()).toEqual(['hw_thermal_slowdown open']);
     await sleep(2_000);
     await drained();
     expect(await spells()).toEqual(['hw_thermal_slowdown open']);
-    engines.set(ENGINE, 'throttle', 0);
+    engines.set(ENGINE, 'throttle_to_us', Date.now() * 1000);
     await sleep(2_000);
     await drained();
     expect(await spells()).toEqual(['hw_thermal_slowdown']);

@@ -1,9 +1,10 @@
-import type { Dcgm } from '../../native/dcgm.ts';
+import { entityGroup } from '../../native/dcgm-record.ts';
+import type { DcgmRecord } from '../../native/dcgm-record.ts';
 import type { GpuEvent } from '../core/event.ts';
 import { EVENT_FIELDS, FieldEvents } from '../core/field-events.ts';
 import { sampleState } from '../core/sample-state.ts';
 import type { DcgmDevice } from './dcgm-devices.ts';
-import type { Session } from './dcgm-session.ts';
+import type { SessionWatch } from './dcgm-session.ts';
 
 /** A throttling that began before, and whose end is not stored. */
 export interface ThrottleBefore {
@@ -22,46 +23,57 @@ interface Reading {
 }
 
 const THROTTLE_FIELD = 112;
-/** Slow event fields are sampled every 10 s: a step needs the sample before it. */
-const BASELINE_US = 25_000_000;
+/** A step needs the sample before it: so many intervals of its watch. */
+const BASELINE_INTERVALS = 2.5;
+const EVENT_FIELD_IDS: ReadonlySet<number> = new Set(EVENT_FIELDS.map(({ fieldId }) => fieldId));
 
-/**
- * What the engine kept of the event fields, in the order of time, as events after `sinceUs`: the same edges and steps
- * that a collector would have told that had been there all the time.
- */
-export function readKeptEvents(options: {
-  readonly dcgm: Dcgm;
-  readonly session: Session;
-  readonly gpus: readonly DcgmDevice[];
-  readonly sinceUs: number;
-  readonly throttled: readonly ThrottleBefore[];
-}): readonly GpuEvent[] {
-  const { dcgm, session, gpus, sinceUs } = options;
+/** Gathers what was kept of the event fields while the lanes are pulled. */
+export interface KeptEvents {
+  /** From when a watch is to be read for the sake of events, epoch µs; undefined when it has no event field. */
+  fromUs(watch: SessionWatch): number | undefined;
+  readonly take: (record: DcgmRecord) => void;
+  /**
+   * What was taken, in the order of time, as events after `sinceUs`: the same edges and steps that a collector would have
+   * told that had been there all the time.
+   */
+  events(): readonly GpuEvent[];
+}
+
+/** @param throttled spells that were open at `sinceUs` */
+export function gatherKeptEvents(
+  gpus: readonly DcgmDevice[],
+  sinceUs: number,
+  throttled: readonly ThrottleBefore[],
+): KeptEvents {
   const byId = new Map(gpus.map((gpu, index) => [gpu.gpuId, index]));
-  const wanted = new Set(EVENT_FIELDS.map(({ fieldId }) => fieldId));
   const readings: Reading[] = [];
-  for (const watch of session.watches) {
-    if (!watch.fieldIds.some((id) => wanted.has(id))) continue;
-    const fromUs = Math.max(0, sinceUs - BASELINE_US);
-    dcgm.since.read(session.handle, watch.group, watch.fieldGroup, fromUs, (record) => {
-      const gpu = record.entityGroup === 1 ? byId.get(record.entityId) : undefined;
-      if (gpu === undefined || !wanted.has(record.fieldId) || record.state !== sampleState.value) return;
+  return {
+    fromUs: (watch) =>
+      watch.fieldIds.some((id) => EVENT_FIELD_IDS.has(id))
+        ? Math.max(0, sinceUs - BASELINE_INTERVALS * watch.intervalMs * 1000)
+        : undefined,
+    take(record) {
+      if (!EVENT_FIELD_IDS.has(record.fieldId) || record.state !== sampleState.value) return;
+      const gpu = record.entityGroup === entityGroup.gpu ? byId.get(record.entityId) : undefined;
+      if (gpu === undefined) return;
       readings.push({ gpu, fieldId: record.fieldId, tsUs: record.tsUs, value: record.value });
-    });
-  }
-  readings.sort((a, b) => a.tsUs - b.tsUs);
-  const events: GpuEvent[] = [];
-  const fieldEvents = new FieldEvents(sinceUs, (event) => events.push(event));
-  for (const { gpu, tsUs, value } of throttleReadings(options.throttled, gpus)) {
-    fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD, tsUs, value);
-  }
-  const told = events.length;
-  for (const { gpu, fieldId, tsUs, value } of readings) {
-    // Older readings are the baseline of the steps; what was throttled then is known from the store.
-    if (fieldId === THROTTLE_FIELD && tsUs <= sinceUs) continue;
-    fieldEvents.observe(gpus[gpu]!.device, fieldId, tsUs, value);
-  }
-  return events.slice(told).filter((event) => (event.endUs ?? event.tsUs) > sinceUs);
+    },
+    events() {
+      const events: GpuEvent[] = [];
+      const fieldEvents = new FieldEvents(sinceUs, (event) => events.push(event));
+      for (const { gpu, tsUs, value } of throttleReadings(throttled, gpus)) {
+        fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD, tsUs, value);
+      }
+      const told = events.length;
+      readings.sort((a, b) => a.tsUs - b.tsUs);
+      for (const { gpu, fieldId, tsUs, value } of readings) {
+        // Older readings are the baseline of the steps; what was throttled then is known from the store.
+        if (fieldId === THROTTLE_FIELD && tsUs <= sinceUs) continue;
+        fieldEvents.observe(gpus[gpu]!.device, fieldId, tsUs, value);
+      }
+      return events.slice(told).filter((event) => (event.endUs ?? event.tsUs) > sinceUs);
+    },
+  };
 }
 
 /** Open spans as the readings that once opened them: each adds its bit to those before. */

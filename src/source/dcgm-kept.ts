@@ -14,8 +14,8 @@ import type { SampledLane } from '../core/source.ts';
 import { planWatches, watchIntervalMs } from '../core/watch-plan.ts';
 import { listDcgmDevices } from './dcgm-devices.ts';
 import type { DcgmDevice } from './dcgm-devices.ts';
-import { readKeptEvents, type ThrottleBefore } from './dcgm-kept-events.ts';
-import { createLaneJoin } from './dcgm-lane-join.ts';
+import { gatherKeptEvents, type ThrottleBefore } from './dcgm-kept-events.ts';
+import { createLaneJoin, type LaneJoin } from './dcgm-lane-join.ts';
 import { parseEngineAddress } from './engine-address.ts';
 import { createPuller } from './dcgm-pull.ts';
 import { describeRefusals, openSession } from './dcgm-session.ts';
@@ -38,6 +38,23 @@ export interface KeptLane {
   readonly unmatched: number;
 }
 
+export interface PullOrder {
+  /** Per lane, by device UUID, the newest stored row. */
+  readonly before: readonly ReadonlyMap<string, RowBefore>[];
+  /** Where a device begins that has none, epoch µs; 0: with all that is kept. */
+  readonly sinceUs: number;
+  /** From when events are new. */
+  readonly eventsSinceUs: number;
+  readonly throttled: readonly ThrottleBefore[];
+}
+
+export interface KeptPull {
+  /** In the order of the lanes. */
+  readonly lanes: readonly KeptLane[];
+  /** XIDs, throttle edges, ECC and remap steps. */
+  readonly events: readonly GpuEvent[];
+}
+
 /** A host engine with what it kept. Every function blocks. */
 export interface KeptSamples {
   readonly devices: readonly Device[];
@@ -48,13 +65,8 @@ export interface KeptSamples {
   readonly clockOffsetUs: number;
   /** What the engine would not watch, and blanks with their reasons: sentences. */
   warnings(): readonly string[];
-  /**
-   * Fetches everything of a lane that the engine kept after the watermarks.
-   * @param before per device UUID, its newest stored row; a device without one begins at `sinceUs`
-   */
-  pull(lane: SampledLane, before: ReadonlyMap<string, RowBefore>, sinceUs: number): KeptLane;
-  /** XIDs, throttle edges, ECC and remap steps since `sinceUs`. */
-  pullEvents(sinceUs: number, throttled: readonly ThrottleBefore[]): readonly GpuEvent[];
+  /** Fetches everything that the engine kept after the watermarks: every series once, for all lanes and for the events. */
+  pull(order: PullOrder): KeptPull;
   close(): void;
 }
 
@@ -166,51 +178,78 @@ function readKept(
     engineNowUs,
     clockOffsetUs,
     warnings: () => [...describeRefusals(session.refused), ...blank.values()],
-    pull(lane, before, sinceUs) {
-      onStep(`pull ${lane.name}`);
-      const gaps: GpuEvent[] = [];
-      const joined = createLaneJoin({
-        lane,
-        devices,
-        watchIntervalMs: watchIntervalMs(lane, lanes),
-        isPolled: false,
-        nvmlStamped: NVML_STAMPED,
-        blanks,
-        onEvent: (event) => gaps.push(event),
-      });
-      const starts = devices.map(({ uuid }) => startOf(before.get(uuid), engineNowUs));
-      const fromUs = Math.max(0, Math.min(...starts.map((start) => start?.tsUs ?? sinceUs)) - OVERLAP_US);
-      const puller = createPuller({ dcgm, devices: selected }, [joined], isTcp);
-      const status = puller.pull(session, fromUs, engineNowUs);
-      if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED)
-        throw dcgmError('dcgmGetValuesSince', status, engine);
-      const rows = new PulledRows({
-        deviceCount: devices.length,
-        columnCount: lane.fields.length,
-        intervalUs: lane.intervalMs * 1000,
-        energyColumn: energyColumnOf(lane),
-      });
-      for (const [device, start] of starts.entries()) {
-        if (start !== undefined) {
-          joined.join.resumeAfter(device, start.tsUs);
-          rows.continueFrom(device, start);
-        } else if (sinceUs > 0) {
-          // Nothing is stored, and no more is wanted than this.
-          joined.join.skipTo(device, sinceUs);
-        }
+    pull({ before, sinceUs, eventsSinceUs, throttled }) {
+      const starts = before.map((rows) => devices.map(({ uuid }) => startOf(rows.get(uuid), engineNowUs)));
+      const gaps = lanes.map((): GpuEvent[] => []);
+      const joins = lanes.map((lane, index) =>
+        createLaneJoin({
+          lane,
+          devices,
+          watchIntervalMs: watchIntervalMs(lane, lanes),
+          isPolled: false,
+          nvmlStamped: NVML_STAMPED,
+          blanks,
+          onEvent: (event) => gaps[index]!.push(event),
+        }),
+      );
+      const gathered = gatherKeptEvents(all, eventsSinceUs, throttled);
+      const puller = createPuller({ dcgm, devices: selected }, joins, isTcp, gathered.take);
+      for (const watch of session.watches) {
+        const wanting = lanes.filter(({ fields }) => fields.some(({ id }) => watch.fieldIds.includes(id)));
+        const marks = wanting.flatMap(({ index }) => starts[index]!.map((start) => start?.tsUs ?? sinceUs));
+        const fromUs = Math.max(
+          0,
+          Math.min(...marks.map((us) => us - OVERLAP_US), gathered.fromUs(watch) ?? Infinity),
+        );
+        onStep(`pull ${watch.fieldIds.length} fields of ${watch.entities.length} devices`);
+        const status =
+          wanting.length > 0
+            ? puller.pull({ ...session, watches: [watch] }, fromUs, engineNowUs)
+            : dcgm.since.read(handle, watch.group, watch.fieldGroup, fromUs, gathered.take);
+        if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED)
+          throw dcgmError('dcgmGetValuesSince', status, engine);
       }
-      joined.join.emit(engineNowUs, rows);
-      rows.finish();
-      return { rows, gaps, unmatched: joined.join.counts.unmatched };
-    },
-    pullEvents(sinceUs, throttled) {
-      onStep('pull events');
-      return readKeptEvents({ dcgm, session, gpus: all, sinceUs, throttled });
+      return {
+        lanes: lanes.map((lane, index) => ({
+          rows: rowsOf(lane, joins[index]!, starts[index]!, sinceUs, engineNowUs),
+          gaps: gaps[index]!,
+          unmatched: joins[index]!.join.counts.unmatched,
+        })),
+        events: gathered.events(),
+      };
     },
     close() {
       dcgm.disconnect(handle);
     },
   };
+}
+
+/** The final rows after those that are stored. */
+function rowsOf(
+  lane: SampledLane,
+  { join }: LaneJoin,
+  starts: readonly (RowBefore | undefined)[],
+  sinceUs: number,
+  engineNowUs: number,
+): PulledRows {
+  const rows = new PulledRows({
+    deviceCount: starts.length,
+    columnCount: lane.fields.length,
+    intervalUs: lane.intervalMs * 1000,
+    energyColumn: energyColumnOf(lane),
+  });
+  for (const [device, start] of starts.entries()) {
+    if (start !== undefined) {
+      join.resumeAfter(device, start.tsUs);
+      rows.continueFrom(device, start);
+    } else if (sinceUs > 0) {
+      // Nothing is stored, and no more is wanted than this.
+      join.skipTo(device, sinceUs);
+    }
+  }
+  join.emit(engineNowUs, rows);
+  rows.finish();
+  return rows;
 }
 
 /** A stored row from the engine's future is of a clock that was set back since: what comes now begins anew. */

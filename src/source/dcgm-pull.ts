@@ -11,11 +11,15 @@ export interface Puller {
   pull(session: Session, sinceUs: number, engineNowUs: number): number;
 }
 
-/** How a kept sample finds its lanes: device by entity, columns by field id. */
+/**
+ * How a kept sample finds its lanes: device by entity, columns by field id.
+ * @param onRecord sees every sample, also of fields that no lane has; the record is reused
+ */
 export function createPuller(
   setup: Pick<DcgmSetup, 'dcgm' | 'devices'>,
   lanes: readonly LaneJoin[],
   isTcp: boolean,
+  onRecord: (record: DcgmRecord) => void = () => undefined,
 ): Puller {
   const { dcgm, devices } = setup;
   const history = createHistoryReader(dcgm, isTcp);
@@ -30,6 +34,7 @@ export function createPuller(
   }
   let engineNowUs = 0;
   const take = (record: DcgmRecord): void => {
+    onRecord(record);
     const device = deviceByEntity.get(record.entityGroup * 0x1_0000 + record.entityId);
     const columns = columnsByField.get(record.fieldId);
     if (device === undefined || columns === undefined) return;

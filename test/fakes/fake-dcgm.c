@@ -305,7 +305,7 @@ static int openEngineFile(const char *address) {
   if (file == NULL) return 0;
   forgetEverything();
   set("gpus", 8); set("hung", 0); set("hang_ms", 0); set("burn_us", 0); set("burn_series_us", 0); set("paused", 0);
-  set("engine_major", 4); set("serial", 0); set("xid", 0); set("throttle", 0);
+  set("engine_major", 4); set("serial", 0); set("xid", 0); set("throttle", 0); set("throttle_from_us", 0); set("throttle_to_us", 0);
   char line[4096], name[48];
   long long value;
   while (fgets(line, sizeof line, file) != NULL)
@@ -632,7 +632,8 @@ static void valueInto(void *value, const Series *s, int at) {
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
   else if (s->field == 52) *(int64_t *)value = s->eid;
   else if (s->field == 250) *(int64_t *)value = s->eg == GPU ? 143771 : 71424;
-  else if (s->field == 112 && *KNOB("throttle")) *(int64_t *)value = *KNOB("throttle");
+  else if (s->field == 112 && *KNOB("throttle") && ts >= *KNOB("throttle_from_us") && (*KNOB("throttle_to_us") == 0 || ts < *KNOB("throttle_to_us")))
+    *(int64_t *)value = *KNOB("throttle");
   else if (s->field == *KNOB("step_field")) *(int64_t *)value = *KNOB("step_value");
   else *(int64_t *)value = truthInt(s->field, number, ts);
 }
