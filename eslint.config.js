@@ -18,7 +18,10 @@ export default tseslint.config(
   {
     files: ['src/core/**/*.ts'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: [{ regex: '^[^.]', message: 'src/core is pure: no packages, no node: modules.' }] }],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^[^.]', message: 'src/core is pure: no packages, no node: modules.' }] },
+      ],
     },
   },
   { files: ['test/bench/**/*.ts', 'scripts/**/*.ts'], rules: { 'no-console': 'off' } },

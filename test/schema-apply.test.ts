@@ -210,6 +210,7 @@ describe('waiting', () => {
   test('says what is behind when it takes too long', async () => {
     await applySchema(db, [lane], RETENTION);
     await writeSamples(lane.table, 1);
+    await waitForVisible(db, lane.table);
     // Nothing can hold a period that ends in a hundred hours.
     const error = await failureOf(
       waitForRollups(db, [lane], Date.now() * 1000 + 100 * HOUR_US, { timeoutMs: 300 }),

@@ -14,14 +14,18 @@ export async function emptyDemoDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const names = await readdir(directory);
   if (names.length > 0 && !names.includes(MARK)) {
-    throw new OperatingError('the demo wipes its data directory, and this one holds files that are not the demo’s', {
-      code: 'demo.foreign_directory',
-      exit: 'usage',
-      where: directory,
-      hints: ['name an empty or a new directory: --data DIR'],
-    });
+    throw new OperatingError(
+      'the demo wipes its data directory, and this one holds files that are not the demo’s',
+      {
+        code: 'demo.foreign_directory',
+        exit: 'usage',
+        where: directory,
+        hints: ['name an empty or a new directory: --data DIR'],
+      },
+    );
   }
   // The mark goes last and comes first: a wipe that is interrupted is taken up by the next demo.
-  for (const name of names) if (name !== MARK) await rm(join(directory, name), { recursive: true, force: true });
+  for (const name of names)
+    if (name !== MARK) await rm(join(directory, name), { recursive: true, force: true });
   await writeFile(join(directory, MARK), MARK_TEXT);
 }

@@ -6,13 +6,13 @@ import type { NvmlDevice } from './nvml-devices.ts';
 import type { OnReading } from './nvml-getters.ts';
 
 /** GPM wants more than this between the two samples of a pair. */
-const MIN_WINDOW_US = 100_000;
+const MIN_WINDOW_MS = 100;
 /** Samples held a device and lane: at 100 ms a tick, the newest that is old enough is two or three ticks back. */
 const RING_SAMPLES = 4;
 /** A pair further apart says something about another time than the tick's. */
 const MAX_WINDOW_INTERVALS = 3.5;
 /** After a refusal: the permission may come back, and asking costs a call. */
-const ASK_AGAIN_US = 30_000_000;
+const ASK_AGAIN_MS = 30_000;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 /** DCGM field id → GPM metric, and what its number is divided by to become what DCGM delivers. */
@@ -41,11 +41,8 @@ export function probeGpm(nvml: Nvml, device: NvmlDevice): number {
 
 /** The profiling metrics of one device for one lane: a ring of samples, and one call for all metrics of a pair. */
 export interface GpmReader {
-  /**
-   * Takes a sample and tells every metric over the time since an older one; NaN with a code where there is none.
-   * @param nowUs the clock, asked before and after the sample is taken: a pair must be far enough apart for certain.
-   */
-  read(device: NvmlDevice, nowUs: () => number, onReading: OnReading): void;
+  /** Takes a sample and tells every metric over the time since an older one; NaN with a code where there is none. */
+  read(device: NvmlDevice, onReading: OnReading): void;
   /** Forgets what was sampled: after a pause or a change of the MIG layout, pairs would be of two things. */
   reseed(): void;
   /** Frees the samples. Before the library is shut down, and only while it lives. */
@@ -55,48 +52,57 @@ export interface GpmReader {
 interface Slot {
   readonly sample: NvmlHandle;
   /** NaN while it holds nothing. */
-  takenUs: number;
+  takenMs: number;
 }
 
-/** @param fields all of which have a GPM metric. */
-export function createGpmReader(nvml: Nvml, fields: readonly Field[], intervalUs: number): GpmReader {
+/**
+ * @param fields all of which have a GPM metric.
+ * @param clockMs a monotonic clock, asked before and after a sample is taken: a pair must be far enough apart for
+ * certain, and the wall clock may be set between the two.
+ */
+export function createGpmReader(
+  nvml: Nvml,
+  fields: readonly Field[],
+  intervalMs: number,
+  clockMs: () => number,
+): GpmReader {
   const slots = allocate(nvml);
   const metrics = createMetricsCall(nvml, fields);
   let turn = 0;
-  let refusedUntilUs = -Infinity;
+  let refusedUntilMs = -Infinity;
 
   const failAll = (code: number, onReading: OnReading): void => {
     for (const { id } of fields) onReading(id, NaN, code);
   };
 
   return {
-    read(device, nowUs, onReading) {
+    read(device, onReading) {
       const newest = slots[turn % slots.length];
       if (newest === undefined) {
         failAll(nvmlReturn.NOT_SUPPORTED, onReading);
         return;
       }
-      const beganUs = nowUs();
-      if (beganUs < refusedUntilUs && beganUs >= refusedUntilUs - ASK_AGAIN_US) {
+      const beganMs = clockMs();
+      if (beganMs < refusedUntilMs) {
         failAll(nvmlReturn.NO_PERMISSION, onReading);
         return;
       }
-      newest.takenUs = NaN;
+      newest.takenMs = NaN;
       const code = takeSample(nvml, device, newest.sample);
-      if (code === nvmlReturn.NO_PERMISSION) refusedUntilUs = beganUs + ASK_AGAIN_US;
+      if (code === nvmlReturn.NO_PERMISSION) refusedUntilMs = beganMs + ASK_AGAIN_MS;
       if (code !== SUCCESS) {
         failAll(code, onReading);
         return;
       }
-      const older = newestOldEnough(slots, beganUs, MAX_WINDOW_INTERVALS * intervalUs + MIN_WINDOW_US);
-      newest.takenUs = nowUs();
+      const older = newestOldEnough(slots, beganMs, MAX_WINDOW_INTERVALS * intervalMs + MIN_WINDOW_MS);
+      newest.takenMs = clockMs();
       turn += 1;
       // Not a blank of the device: there is no pair yet.
       if (older === undefined) failAll(nvmlReturn.NOT_READY, onReading);
       else metrics(older.sample, newest.sample, onReading);
     },
     reseed() {
-      for (const slot of slots) slot.takenUs = NaN;
+      for (const slot of slots) slot.takenMs = NaN;
     },
     close() {
       for (const slot of slots) nvml.optional('nvmlGpmSampleFree')?.(slot.sample);
@@ -105,13 +111,13 @@ export function createGpmReader(nvml: Nvml, fields: readonly Field[], intervalUs
   };
 }
 
-function newestOldEnough(slots: readonly Slot[], nowUs: number, maxAgeUs: number): Slot | undefined {
+function newestOldEnough(slots: readonly Slot[], nowMs: number, maxAgeMs: number): Slot | undefined {
   let best: Slot | undefined;
   for (const slot of slots) {
-    const ageUs = nowUs - slot.takenUs;
+    const ageMs = nowMs - slot.takenMs;
     // Written so that a slot without a sample (NaN) is none.
-    const isFit = ageUs > MIN_WINDOW_US && ageUs <= maxAgeUs;
-    if (isFit && (best === undefined || slot.takenUs > best.takenUs)) best = slot;
+    const isFit = ageMs > MIN_WINDOW_MS && ageMs <= maxAgeMs;
+    if (isFit && (best === undefined || slot.takenMs > best.takenMs)) best = slot;
   }
   return best;
 }
@@ -150,7 +156,7 @@ function allocate(nvml: Nvml): Slot[] {
   const slots: Slot[] = [];
   for (let n = 0; n < RING_SAMPLES; n += 1) {
     if (nvml.optional('nvmlGpmSampleAlloc')?.(out) !== SUCCESS) break;
-    slots.push({ sample: out[0]!, takenUs: NaN });
+    slots.push({ sample: out[0]!, takenMs: NaN });
   }
   return slots;
 }

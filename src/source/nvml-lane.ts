@@ -51,18 +51,22 @@ export function isOfInstances(field: Field): boolean {
   return field.entity !== 'gpu';
 }
 
-/** @param lastXid the last XID of a device by its position, 0 for none; NaN when nobody watches for them. */
+/**
+ * @param lastXid the last XID of a device by its position, 0 for none; NaN when nobody watches for them.
+ * @param clockMs a monotonic clock.
+ */
 export function createLaneSampler(
   nvml: Nvml,
   lane: SampledLane,
   blanks: BlankWatch,
   lastXid: (index: number) => number,
+  clockMs: () => number,
 ): LaneSampler {
   const { fields } = lane;
   const columnOf = new Map(fields.map(({ id }, column) => [id, column]));
   const ofGpus = createReaders(nvml, fields);
   const ofInstances = createReaders(nvml, fields.filter(isOfInstances));
-  const gpmOf = createGpmReaders(nvml, lane);
+  const gpmOf = createGpmReaders(nvml, lane, clockMs);
   const buffered = lane.intervalMs >= BUFFERED_FROM_MS ? createBufferedMeans(nvml) : undefined;
   const bufferedIds = fields.map(({ id }) => id).filter((id) => BUFFERED_TYPES.has(id));
   const values = new Float64Array(fields.length);
@@ -84,7 +88,7 @@ export function createLaneSampler(
     const { hasGpm, reader: gpm } = gpmOf(index, device);
     // Not sampled at all while paused: that is what whoever asked wants.
     if (isPaused) gpm?.reseed();
-    else gpm?.read(device, nowUs, take);
+    else gpm?.read(device, take);
     for (const getter of device.device.parentUuid === undefined ? ofGpus : ofInstances) {
       if (awayCode === SUCCESS && nowUs() > stuckUs) awayCode = nvmlReturn.TIMEOUT;
       if (awayCode !== SUCCESS) return;
@@ -147,14 +151,14 @@ interface GpmReaders {
 }
 
 /** One reader a device, made when the device is first sampled. */
-function createGpmReaders(nvml: Nvml, lane: SampledLane): GpmReaders {
+function createGpmReaders(nvml: Nvml, lane: SampledLane, clockMs: () => number): GpmReaders {
   const known = new Map<number, DeviceGpm>();
   const profiling = lane.fields.filter(({ id }) => GPM_ROUTES.has(id));
   const create = (device: NvmlDevice): DeviceGpm => {
     const metrics = device.device.parentUuid === undefined ? profiling : profiling.filter(isOfInstances);
     const hasGpm = supportsGpm(nvml, device.parentHandle);
     const reader =
-      hasGpm && metrics.length > 0 ? createGpmReader(nvml, metrics, lane.intervalMs * 1000) : undefined;
+      hasGpm && metrics.length > 0 ? createGpmReader(nvml, metrics, lane.intervalMs, clockMs) : undefined;
     return { hasGpm, reader };
   };
   const gpmOf = (index: number, device: NvmlDevice): DeviceGpm => {

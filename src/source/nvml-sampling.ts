@@ -73,7 +73,13 @@ export class NvmlSampling implements Source {
       .filter(({ uuid }) => concerned.has(uuid));
     this.#events = createDeviceEvents({ nvml, node, devices: known, watch: this.#watch, openedUs, onEvent });
     this.#lanes = lanes.map((lane) =>
-      createLaneSampler(nvml, lane, this.#blanks, (index) => this.#events.lastXid(this.devices[index]!)),
+      createLaneSampler(
+        nvml,
+        lane,
+        this.#blanks,
+        (index) => this.#events.lastXid(this.devices[index]!),
+        options.clockMs,
+      ),
     );
     this.#presence = createPresence({
       nvml,

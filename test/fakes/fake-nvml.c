@@ -25,7 +25,7 @@ enum { MAX_GPUS = 32, MAX_SLOTS = 8, MAX_EVENTS = 256 };
 
 /* A handle is the address of one of these; `start` tells which start of the library it is of. */
 typedef struct { int gpu, slot, ci; int64_t start; } Handle;
-typedef struct { Handle *of; int gi; int64_t atUs, generation; } Sample;
+typedef struct { Handle *of; int gi; int64_t atUs, monotonicUs, generation; } Sample;
 
 /* Every start of the library hands out others, and those of before are stale. */
 static Handle gpus[4][MAX_GPUS], migs[4][MAX_GPUS][MAX_SLOTS];
@@ -259,7 +259,7 @@ static int take(Handle *h, int gi, Sample *s) {
   if (get("gpm_forbidden")) return NO_PERMISSION;
   *KNOB("gpm_takes") += 1;
   burnUs(*KNOB("burn_gpm_us"));
-  *s = (Sample){ h, gi, nowUs(), get("generation") };
+  *s = (Sample){ h, gi, nowUs(), clockUs(CLOCK_MONOTONIC), get("generation") };
   return OK;
 }
 int nvmlGpmSampleGet(Handle *h, Sample *s) { return take(h, -1, s); }
@@ -271,7 +271,7 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
   const Sample *from = g->sample1, *to = g->sample2;
   if (from->generation != to->generation) { *KNOB("mixed_pairs") += 1; } /* the real one would compute something */
   if (from->of != to->of || from->gi != to->gi) return INVALID_ARGUMENT;
-  int64_t windowUs = to->atUs - from->atUs;
+  int64_t windowUs = to->monotonicUs - from->monotonicUs; /* the wall clock may be set in between */
   int number = to->gi < 0 ? entityNumber(to->of) : 100 + to->of->gpu * 8 + to->gi - 1;
   if (windowUs <= 100000) { *KNOB("young_pairs") += 1; return INVALID_ARGUMENT; }
   *KNOB("last_window_us") = windowUs;

@@ -25,14 +25,15 @@ static int64_t get(const char *name) { return knob(name)->value; }
 static void set(const char *name, int64_t value) { knob(name)->value = value; }
 
 /* Epoch microseconds: the real clock, or the virtual one once "clock_us" is set. */
-static int64_t nowUs(void) {
+static int64_t clockUs(clockid_t which) {
   static Knob *clock;
   if (clock == NULL) clock = knob("clock_us");
   if (clock->value != 0) return clock->value;
   struct timespec ts;
-  clock_gettime(CLOCK_REALTIME, &ts);
+  clock_gettime(which, &ts);
   return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
+static int64_t nowUs(void) { return clockUs(CLOCK_REALTIME); }
 
 static void sleepMs(int64_t ms) {
   struct timespec ts = { ms / 1000, (ms % 1000) * 1000000 };
