@@ -86,7 +86,7 @@ function main() {
     setFlagsFromString('--semi-space-growth-factor=1');
     setFlagsFromString('--optimize-for-size');
   }
-  const commandLine = 'dist/src/cli/main.js';
+  const commandLine = 'dist/main.js';
   if (!existsSync(pathOf(commandLine))) {
     fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);
     return;

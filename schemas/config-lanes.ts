@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { OperatingError } from '../src/core/errors.ts';
 import type { Field } from '../src/core/field.ts';
 import { findField } from '../src/core/find-field.ts';

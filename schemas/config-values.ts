@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { OperatingError } from '../src/core/errors.ts';
 import { shownValue } from './config-problem.ts';
 import { readCronLine } from './cron-line.ts';

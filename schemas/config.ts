@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Lane } from '../src/core/lane.ts';
 import {
   BATCH_ROWS_DEFAULT,

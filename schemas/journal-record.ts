@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { JOB_ID_CHARACTERS_MAX } from './map-file.ts';
 
 /**

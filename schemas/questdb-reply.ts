@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What QuestDB's REST interface answers, checked at the border: anything else is not a QuestDB. */
 

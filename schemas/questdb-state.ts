@@ -1,5 +1,5 @@
 /** What a data directory says about the QuestDB server that was started on it. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const port = z.int().min(1).max(65_535);
 

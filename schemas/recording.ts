@@ -1,5 +1,5 @@
 /** The lines of a recording (docs/recording.md): one JSON object a line, each with the one key that names its kind. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 const text = z.string().min(1);
 const index = z.int().min(0);

@@ -16,7 +16,7 @@ try {
   if (purpose !== 'run' && purpose !== 'test') throw new Failure('expected the argument run or test', 64);
   requirePrograms(purpose);
   installIfStale();
-  buildIfStale();
+  await buildIfStale();
   if (purpose === 'test') installPythonToolsIfStale();
 } catch (error) {
   if (!(error instanceof Failure)) throw error;

@@ -25,8 +25,8 @@ afterEach(async () => {
 
 /** Puts a command line of our own where the built one would be. */
 async function writeCommandLine(source: string): Promise<void> {
-  await mkdir(join(directory, 'dist/src/cli'), { recursive: true });
-  await writeFile(join(directory, 'dist/src/cli/main.js'), source);
+  await mkdir(join(directory, 'dist'), { recursive: true });
+  await writeFile(join(directory, 'dist/main.js'), source);
 }
 
 /** Puts this Node where `npm ci` puts the bundled one. */

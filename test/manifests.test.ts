@@ -123,8 +123,15 @@ describe('container files', () => {
       names!.split(' '),
     );
     expect(copied.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
-    const { include } = parse(read('tsconfig.build.json')) as { include: string[] };
-    expect(include.filter((name) => !copied.includes(name))).toEqual([]);
+    const [, sources] = /^const SOURCES = \[(.+)\];$/ms.exec(read('scripts/build.js'))!;
+    const needed = [
+      'tsconfig.json',
+      'bin',
+      'scripts',
+      ...[...sources!.matchAll(/'(\w+)'/g)].map(([, name]) => name!),
+    ];
+    expect(needed).toContain('src');
+    expect(needed.filter((name) => !copied.includes(name))).toEqual([]);
     expect(dockerfile).toMatch(/^USER 65532:65532$/m);
   });
 

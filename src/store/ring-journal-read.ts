@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { SampleColumns } from '../core/encode.ts';
 import { onDisk } from './disk-error.ts';
 import { HEADER_BYTES, MAGIC, SLOT_HEADER_BYTES, slotBytes, type JournalHeader } from './ring-journal.ts';

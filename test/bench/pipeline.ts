@@ -33,7 +33,7 @@ export function scenarioFrom(startUs: number, gpus = GPUS): ScenarioOptions {
 
 /** The built code, as users run it: from the sources the worker would first have to strip their types. */
 export async function builtPlay(): Promise<typeof import('../../src/play.ts').playScenario> {
-  const url = new URL('../../dist/src/play.js', import.meta.url).href;
+  const url = new URL('../../dist/play.js', import.meta.url).href;
   const play = (await import(url)) as typeof import('../../src/play.ts');
   return play.playScenario;
 }

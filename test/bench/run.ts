@@ -29,7 +29,7 @@ const BENCHES: readonly Bench[] = [
 
 /** The processes that are measured run the built code, as users do. */
 function build(): void {
-  const script = "const { buildIfStale } = await import('./scripts/build.js'); buildIfStale();";
+  const script = "const { buildIfStale } = await import('./scripts/build.js'); await buildIfStale();";
   const { status } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
     stdio: 'inherit',
   });
