@@ -38,6 +38,21 @@ describe('a scenario is a function of its options', () => {
     expect(other.devices).toEqual(demo.devices);
   });
 
+  test('a row reads as its fields do one by one, faults, resets and instances included', () => {
+    const mig = createScenario({ ...STEADY, nodes: 1, gpusPerNode: 3, mig: true });
+    for (const scenario of [demo, createScenario(STEADY), mig]) {
+      const reader = scenario.readerOf(FIELD_IDS);
+      const row = new Float64Array(FIELD_IDS.length);
+      for (let second = 0; second < 21_600; second += 331) {
+        for (const place of scenario.devices.keys()) {
+          reader.read(place, at(second), row);
+          const single = FIELD_IDS.map((id) => scenario.value(place, id, at(second)));
+          expect([...row]).toEqual(single);
+        }
+      }
+    }
+  });
+
   test('another seed gives other devices and other values', () => {
     const other = createScenario({ ...DEMO, seed: 2 });
     expect(new Set([...demo.devices, ...other.devices].map(({ uuid }) => uuid)).size).toBe(32);

@@ -1,7 +1,15 @@
 import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import type { Field } from '../core/field.ts';
 import type { TickWriter } from '../core/ring.ts';
-import type { Scenario } from '../core/synthetic/scenario.ts';
+import type { FieldReader, Scenario } from '../core/synthetic/scenario.ts';
+
+/** As long as nothing happens, the scenario is asked for events once in this time. */
+const LOOK_AHEAD_US = 60_000_000;
+
+interface LaneRow {
+  readonly reader: FieldReader;
+  readonly values: Float64Array;
+}
 
 /** A source without hardware: it answers with what the scenario says of the tick's own time. */
 export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
@@ -10,12 +18,27 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
   const blankFieldIds = new Set<number>();
   let toldUs = scenario.options.kind === 'demo' ? scenario.startUs : NaN;
 
+  let quietUntilUs = -Infinity;
+
   const tellEvents = (nowUs: number): void => {
     // An open-ended scenario has no beginning to catch up from: what happened before the first tick is the past.
     if (Number.isNaN(toldUs)) toldUs = nowUs;
-    if (nowUs <= toldUs) return;
+    if (nowUs <= Math.max(toldUs, quietUntilUs)) return;
     for (const event of scenario.eventsBetween(toldUs, nowUs)) onEvent(event);
     toldUs = nowUs;
+    // Looking costs more than a row does, and events are rare.
+    const aheadUs = nowUs + LOOK_AHEAD_US;
+    if (scenario.eventsBetween(nowUs, aheadUs).length === 0) quietUntilUs = aheadUs;
+  };
+  const rows = new Map<SampledLane, LaneRow>();
+  const rowOf = (lane: SampledLane): LaneRow => {
+    let row = rows.get(lane);
+    if (row === undefined) {
+      const reader = scenario.readerOf(lane.fields.map((field) => field.id));
+      row = { reader, values: new Float64Array(lane.fields.length) };
+      rows.set(lane, row);
+    }
+    return row;
   };
   /** Says once of each field that no synthetic device has it. */
   const tellMissing = (fields: readonly Field[], nowUs: number): void => {
@@ -40,17 +63,17 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
         seenLanes.add(lane.index);
         tellMissing(lane.fields, nowUs);
       }
-      const { fields } = lane;
+      const { reader, values } = rowOf(lane);
       for (let device = 0; device < devices.length; device += 1) {
         if (!scenario.answers(device, nowUs)) continue;
         tick.setRow(device, nowUs);
-        for (let column = 0; column < fields.length; column += 1) {
-          tick.set(device, column, scenario.value(device, fields[column]!.id, nowUs));
-        }
+        reader.read(device, nowUs, values);
+        for (let column = 0; column < values.length; column += 1) tick.set(device, column, values[column]!);
       }
     },
     close(): void {
       seenLanes.clear();
+      rows.clear();
     },
   };
 }

@@ -3,13 +3,15 @@ import type { Device } from '../device.ts';
 import type { GpuEvent } from '../event.ts';
 import { findField } from '../find-field.ts';
 import type { JobRecord } from '../job-fact.ts';
+import { ENERGY_FIELD_ID } from '../lane.ts';
 import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
-import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, type PlannedEvent } from './fault.ts';
+import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, mayTouch } from './fault.ts';
+import type { DeviceFaults, PlannedEvent } from './fault.ts';
 import { makeFleet } from './fleet.ts';
 import type { Plan, PlannedJob } from './plan.ts';
 import { foldSeed } from './random.ts';
-import { createReadings } from './reading.ts';
-import type { Scenario, ScenarioJob, ScenarioOptions } from './scenario.ts';
+import { createReadings, type Readings } from './reading.ts';
+import type { FieldReader, Scenario, ScenarioJob, ScenarioOptions } from './scenario.ts';
 import { planSteady } from './steady-plan.ts';
 import { buildTimelines, withinCycle } from './timeline.ts';
 
@@ -26,20 +28,17 @@ export function createScenario(options: ScenarioOptions): Scenario {
   const faults = faultsByDevice(plan, devices.length);
   const events = eventsOf(plan.faults, (id) => findField(id)?.column ?? String(id));
 
+  const readerOf = (fieldIds: readonly number[]): FieldReader =>
+    withFaults(fieldIds, readings, faults, plan.originUs, plan.cycleUs);
+  const single = { into: new Float64Array(1), readers: new Map<number, FieldReader>() };
   const value = (device: number, fieldId: number, tsUs: number): number => {
-    const atUs = tsUs - plan.originUs;
-    const own = faults[device];
-    let sound = readings.value(device, fieldId, atUs, tsUs);
-    if (own !== undefined) {
-      const withinUs = withinCycle(plan.cycleUs, atUs);
-      if (fieldId === 156) {
-        const resetUs = lastResetUs(own, withinUs);
-        if (!Number.isNaN(resetUs)) sound -= readings.energyJoules(device, resetUs);
-      }
-      sound = faultyValue(own, fieldId, withinUs, sound);
+    let reader = single.readers.get(fieldId);
+    if (reader === undefined) {
+      reader = readerOf([fieldId]);
+      single.readers.set(fieldId, reader);
     }
-    // The counter of the board counts whole millijoules.
-    return fieldId === 156 ? Math.floor(sound * 1000) / 1000 : sound;
+    reader.read(device, tsUs, single.into);
+    return single.into[0]!;
   };
   return {
     options,
@@ -53,8 +52,45 @@ export function createScenario(options: ScenarioOptions): Scenario {
       return own === undefined || !isAbsent(own, withinCycle(plan.cycleUs, tsUs - plan.originUs));
     },
     // Only a fault makes a field blank that the device has, and readings know no faults.
-    lacks: (device, fieldId) => Number.isNaN(readings.value(device, fieldId, 0, plan.originUs)),
+    lacks: (device, fieldId) => {
+      readings.readerOf([fieldId]).read(device, 0, plan.originUs, single.into);
+      return Number.isNaN(single.into[0]!);
+    },
+    readerOf,
     value,
+  };
+}
+
+/** Sound readings, and upon them what is wrong with the devices. */
+function withFaults(
+  fieldIds: readonly number[],
+  readings: Readings,
+  faults: readonly (DeviceFaults | undefined)[],
+  originUs: number,
+  cycleUs: number,
+): FieldReader {
+  const sound = readings.readerOf(fieldIds);
+  const energyAt = fieldIds.indexOf(ENERGY_FIELD_ID);
+  /** By device: positions of the fields that its faults may touch. */
+  const touched = faults.map((own) =>
+    own === undefined ? [] : [...fieldIds.keys()].filter((at) => mayTouch(own, fieldIds[at]!)),
+  );
+  return {
+    read(device, tsUs, into) {
+      const atUs = tsUs - originUs;
+      sound.read(device, atUs, tsUs, into);
+      const own = faults[device];
+      if (own !== undefined) {
+        const withinUs = withinCycle(cycleUs, atUs);
+        if (energyAt >= 0) {
+          const resetUs = lastResetUs(own, withinUs);
+          if (!Number.isNaN(resetUs)) into[energyAt]! -= readings.energyJoules(device, resetUs);
+        }
+        for (const at of touched[device]!) into[at] = faultyValue(own, fieldIds[at]!, withinUs, into[at]!);
+      }
+      // The counter of the board counts whole millijoules.
+      if (energyAt >= 0) into[energyAt] = Math.floor(into[energyAt]! * 1000) / 1000;
+    },
   };
 }
 

@@ -55,6 +55,11 @@ export function lastResetUs(faults: DeviceFaults, withinUs: number): number {
 /** How long the driver keeps telling the number of an XID. */
 const XID_SHOWN_US = 60_000_000;
 
+/** False where `faultyValue` gives the sound value back at every time. */
+export function mayTouch(faults: DeviceFaults, fieldId: number): boolean {
+  return [230, 310, 312, 241, 1422].includes(fieldId) || faults.blanks.some((one) => one.fieldId === fieldId);
+}
+
 /** What a field shows on this device when a sound one would show `sound`. */
 export function faultyValue(faults: DeviceFaults, fieldId: number, withinUs: number, sound: number): number {
   if (Number.isNaN(sound) || isBlank(faults, fieldId, withinUs)) return NaN;

@@ -1,6 +1,6 @@
 /**
  * Seeded randomness of the synthetic fleet. Two kinds: a stream (`createRandom`) for things that are drawn once, and
- * `noise`, a hash of (seed, device, field, time), for values that must come out the same however often and in whatever
+ * `noiseOfRow` and `noiseOfField`, a hash of (seed, device, field, time), for values that must come out the same however often and in whatever
  * order they are asked for. Neither is fit for anything that has to be secret.
  */
 
@@ -44,13 +44,16 @@ export function createRandom(seed: number, purpose: string): Random {
   };
 }
 
-/** In [-1, 1), mean 0, triangular: the difference of two uniform halves of one hash. */
-export function noise(seed: number, device: number, field: number, tsUs: number): number {
+/** What the noise of every field of a device at one time (epoch µs) has in common. */
+export function noiseOfRow(seed: number, device: number, tsUs: number): number {
   const low = scramble((tsUs >>> 0) ^ seed);
   const high = Math.floor(tsUs / 0x100000000);
-  const h = scramble(
-    low ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(device + 1, 0x85ebca77) ^ (field << 16) ^ field,
-  );
+  return low ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(device + 1, 0x85ebca77);
+}
+
+/** In [-1, 1), mean 0, triangular: the difference of two uniform halves of one hash. */
+export function noiseOfField(row: number, field: number): number {
+  const h = scramble(row ^ (field << 16) ^ field);
   return ((h & 0xffff) - (h >>> 16)) / 0x10000;
 }
 

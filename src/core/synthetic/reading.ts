@@ -1,35 +1,10 @@
 import type { Device } from '../device.ts';
-import { createRandom, noise } from './random.ts';
-import { levelAt, memoryRatioAt } from './shape.ts';
-import { joulesAt, segmentAt, withinCycle, type Segment, type Timeline } from './timeline.ts';
+import { createActivity, createEnergyMeter, LEVEL, loadActivity, type Activity } from './activity.ts';
+import { IDLE_BYTES, RESERVED_BYTES } from './activity.ts';
+import { CONSTANTS, HERTZ, POWER_LIMIT_WATTS } from './board-constants.ts';
+import { createRandom, noiseOfField, noiseOfRow } from './random.ts';
+import type { Timeline } from './timeline.ts';
 
-/** What a device is doing at one time; kept and overwritten, so that reading a value allocates nothing. */
-interface Activity {
-  sm: number;
-  tensor: number;
-  dram: number;
-  fp64: number;
-  fp32: number;
-  fp16: number;
-  pcieTx: number;
-  pcieRx: number;
-  nvlink: number;
-  memoryBytes: number;
-  /** A job holds the device, be it idle or not. */
-  isHeld: boolean;
-  isThrottled: boolean;
-  /** Seconds since the throttling began; 0 when there is none. */
-  throttledSeconds: number;
-  /** Board power as the sensor gives it: the mean of the last second, watts. */
-  watts: number;
-  /** Mean power of the last minute, watts: what the temperatures follow. */
-  warmthWatts: number;
-}
-
-const HERTZ = { idle: 345e6, max: 1980e6, memory: 3201e6, video: 1500e6, throttled: 1110e6 };
-const POWER_LIMIT_WATTS = 700;
-const RESERVED_BYTES = 620 * 1024 * 1024;
-const IDLE_BYTES = 4 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
 /** NVML's bits of the reasons why a clock is below its maximum. */
@@ -46,14 +21,22 @@ function isInstanceField(fieldId: number): boolean {
 }
 
 /** Fields that must agree with each other scatter together: the engine is never less active than its SMs. */
-function noiseOf(fieldId: number): number {
+function scatterFieldOf(fieldId: number): number {
   if (fieldId === 1001 || fieldId === 1003) return 1002;
   return fieldId === 1014 ? 1004 : fieldId;
 }
 
+/** Some fields, prepared for being read row by row. */
+export interface RowReader {
+  /**
+   * Fills `into` with the fields of `device` in their order: base units, NaN for what a synthetic device does not have.
+   * `atUs`: since the plan's origin; `tsUs`: epoch. Allocates nothing.
+   */
+  read(device: number, atUs: number, tsUs: number, into: Float64Array): void;
+}
+
 export interface Readings {
-  /** Base units; NaN for what a synthetic device does not have. `atUs`: since the plan's origin; `tsUs`: epoch. */
-  value(device: number, fieldId: number, atUs: number, tsUs: number): number;
+  readerOf(fieldIds: readonly number[]): RowReader;
   /** The energy counter without resets, joules. */
   energyJoules(device: number, atUs: number): number;
 }
@@ -64,121 +47,123 @@ export function createReadings(
   seed: number,
 ): Readings {
   const random = createRandom(seed, 'readings');
-  const energyBaseJoules = devices.map(() => random.between(2e8, 9e8));
+  const energyBaseJoules = Float64Array.from(devices, () => random.between(2e8, 9e8));
   const ambientCelsius = devices.map((device) => 27 + (device.index % 4) * 1.5 + random.between(0, 1.5));
+  const meter = createEnergyMeter(timelines);
   const activity = createActivity();
-  let loadedDevice = -1;
-  let loadedUs = NaN;
+  const power: Power = { watts: 0, warmthWatts: 0 };
+  const { levels } = activity;
 
-  const value = (device: number, fieldId: number, atUs: number, tsUs: number): number => {
-    const isMig = devices[device]!.parentUuid !== undefined;
-    if (isMig && !isInstanceField(fieldId)) return NaN;
-    if (fieldId === 156) return energyJoules(device, atUs);
-    if (device !== loadedDevice || atUs !== loadedUs) {
-      loadActivity(activity, timelines[device]!, devices[device]!.memoryBytes, atUs);
-      loadedDevice = device;
-      loadedUs = atUs;
-    }
-    const jitter = noise(seed, device, noiseOf(fieldId), tsUs);
-    if (fieldId >= 1001 && fieldId <= 1016) return profiling(fieldId, activity, jitter);
-    if (fieldId >= 250 && fieldId <= 254) return memory(fieldId, activity, devices[device]!.memoryBytes);
-    return board(fieldId, activity, jitter, ambientCelsius[device]!);
-  };
   const energyJoules = (device: number, atUs: number): number =>
-    energyBaseJoules[device]! + joulesAt(timelines[device]!, atUs);
-  return { value, energyJoules };
+    energyBaseJoules[device]! + meter.joulesAt(device, atUs);
+
+  const loadPower = (device: number, atUs: number, { hasPower, hasWarmth }: FieldPlan): void => {
+    if (hasWarmth) power.warmthWatts = meter.joulesBetween(device, atUs - 60e6, atUs) / 60;
+    if (hasPower) power.watts = meter.joulesBetween(device, atUs - 1e6, atUs);
+  };
+
+  const readerOf = (fieldIds: readonly number[]): RowReader => {
+    const whole = planOf(fieldIds, false);
+    const instance = planOf(fieldIds, true);
+    return {
+      read(device, atUs, tsUs, into) {
+        const { memoryBytes, parentUuid } = devices[device]!;
+        const plan = parentUuid === undefined ? whole : instance;
+        const { kinds, sources, numbers, scatters } = plan;
+        loadActivity(activity, timelines[device]!, memoryBytes, atUs);
+        loadPower(device, atUs, plan);
+        const row = noiseOfRow(seed, device, tsUs);
+        for (let at = 0; at < kinds.length; at += 1) {
+          const kind = kinds[at];
+          if (kind === KIND.constant) into[at] = numbers[at]!;
+          else if (kind === KIND.ratio) {
+            // What is nothing stays nothing, what is something scatters by some per cent.
+            const level = levels[sources[at]!]! * numbers[at]!;
+            const isStill = level === 0;
+            into[at] = isStill ? 0 : Math.min(1, level * (1 + 0.05 * noiseOfField(row, scatters[at]!)));
+          } else if (kind === KIND.rate) {
+            const level = levels[sources[at]!]!;
+            const isStill = level === 0;
+            into[at] = isStill ? 0 : Math.round(level * (1 + 0.1 * noiseOfField(row, scatters[at]!)));
+          } else if (kind === KIND.energy) into[at] = energyJoules(device, atUs);
+          else if (kind === KIND.memory) into[at] = memory(fieldIds[at]!, activity, memoryBytes);
+          else {
+            const jitter = noiseOfField(row, scatters[at]!);
+            into[at] = board(fieldIds[at]!, activity, power, jitter, ambientCelsius[device]!);
+          }
+        }
+      },
+    };
+  };
+  return { readerOf, energyJoules };
 }
 
-function createActivity(): Activity {
+/** How a field comes about. */
+const KIND = { constant: 0, ratio: 1, rate: 2, energy: 3, memory: 4, board: 5 } as const;
+
+/** The fields of a reader as numbers side by side: for rows by the hundred thousand. */
+interface FieldPlan {
+  readonly kinds: Uint8Array;
+  /** Of a ratio or a rate: position in `Activity.levels`. */
+  readonly sources: Uint8Array;
+  /** Of a constant its value, of a ratio the factor before its level. */
+  readonly numbers: Float64Array;
+  /** The field whose noise it is. */
+  readonly scatters: Int32Array;
+  readonly hasPower: boolean;
+  readonly hasWarmth: boolean;
+}
+
+function planOf(fieldIds: readonly number[], isInstance: boolean): FieldPlan {
+  const recipes = fieldIds.map((id) => (isInstance && !isInstanceField(id) ? constant(NaN) : recipeOf(id)));
+  const isBoard = (at: number): boolean => recipes[at]!.kind === KIND.board;
   return {
-    sm: 0,
-    tensor: 0,
-    dram: 0,
-    fp64: 0,
-    fp32: 0,
-    fp16: 0,
-    pcieTx: 0,
-    pcieRx: 0,
-    nvlink: 0,
-    memoryBytes: 0,
-    isHeld: false,
-    isThrottled: false,
-    throttledSeconds: 0,
-    watts: 0,
-    warmthWatts: 0,
+    kinds: Uint8Array.from(recipes, ({ kind }) => kind),
+    sources: Uint8Array.from(recipes, ({ source }) => source),
+    numbers: Float64Array.from(recipes, ({ number }) => number),
+    scatters: Int32Array.from(fieldIds, scatterFieldOf),
+    hasPower: fieldIds.some((id, at) => isBoard(at) && [155, 157, 100, 112].includes(id)),
+    hasWarmth: fieldIds.some((id, at) => isBoard(at) && [150, 140, 153].includes(id)),
   };
 }
 
-function loadActivity(activity: Activity, timeline: Timeline, deviceBytes: number, atUs: number): void {
-  const withinUs = withinCycle(timeline.cycleUs, atUs);
-  const segment = segmentAt(timeline, withinUs);
-  addLoads(activity, segment, withinUs, deviceBytes);
-  activity.isThrottled = segment.isThrottled;
-  activity.throttledSeconds = segment.isThrottled ? (withinUs - segment.startUs) * 1e-6 : 0;
-  const joules = joulesAt(timeline, atUs);
-  activity.watts = joules - joulesAt(timeline, atUs - 1e6);
-  activity.warmthWatts = (joules - joulesAt(timeline, atUs - 60e6)) / 60;
+interface Recipe {
+  readonly kind: number;
+  readonly source: number;
+  readonly number: number;
 }
 
-function addLoads(a: Activity, segment: Segment, withinUs: number, deviceBytes: number): void {
-  a.sm = a.tensor = a.dram = a.fp64 = a.fp32 = a.fp16 = a.pcieTx = a.pcieRx = a.nvlink = a.memoryBytes = 0;
-  a.isHeld = segment.loads.length > 0;
-  for (const load of segment.loads) {
-    const sinceUs = Math.max(0, withinUs - load.jobStartUs);
-    const level = levelAt(load.shape, sinceUs);
-    a.sm += level.sm * load.activity;
-    a.tensor += level.tensor * load.activity;
-    a.dram += level.dram * load.activity;
-    a.fp64 += level.fp64 * load.activity;
-    a.fp32 += level.fp32 * load.activity;
-    a.fp16 += level.fp16 * load.activity;
-    a.pcieTx += level.pcieTx * load.activity;
-    a.pcieRx += level.pcieRx * load.activity;
-    a.nvlink += level.nvlink * load.activity;
-    const roomBytes = deviceBytes - RESERVED_BYTES - IDLE_BYTES;
-    a.memoryBytes += memoryRatioAt(load.shape, sinceUs) * load.memoryPart * roomBytes;
-  }
-}
+const constant = (value: number): Recipe => ({ kind: KIND.constant, source: 0, number: value });
+const ratio = (source: number, factor = 1): Recipe => ({ kind: KIND.ratio, source, number: factor });
+const rate = (source: number): Recipe => ({ kind: KIND.rate, source, number: 1 });
+const kindOnly = (kind: number): Recipe => ({ kind, source: 0, number: 0 });
 
-/** A measured ratio: what is nothing stays nothing, what is something scatters by some per cent. */
-function ratio(level: number, jitter: number): number {
-  return Math.min(1, level * (1 + 0.05 * jitter));
-}
+const RECIPES: ReadonlyMap<number, Recipe> = new Map([
+  [156, kindOnly(KIND.energy)],
+  ...[250, 251, 252, 253, 254].map((id) => [id, kindOnly(KIND.memory)] as const),
+  [1001, ratio(LEVEL.engine)],
+  [1002, ratio(LEVEL.sm)],
+  [1003, ratio(LEVEL.sm, 0.61)],
+  [1004, ratio(LEVEL.tensor)],
+  [1005, ratio(LEVEL.dram)],
+  [1006, ratio(LEVEL.fp64)],
+  [1007, ratio(LEVEL.fp32)],
+  [1008, ratio(LEVEL.fp16)],
+  [1009, rate(LEVEL.pcieTx)],
+  [1010, rate(LEVEL.pcieRx)],
+  [1011, rate(LEVEL.nvlink)],
+  [1012, rate(LEVEL.nvlink)],
+  [1013, constant(0)],
+  [1014, ratio(LEVEL.tensor, 0.97)],
+  [1015, ratio(LEVEL.fp64, 0.4)],
+  [1016, ratio(LEVEL.sm, 0.19)],
+  ...[155, 157, 100, 102, 112, 150, 140, 153, 203, 204, 200, 201, 449, 843, 897].map(
+    (id) => [id, kindOnly(KIND.board)] as const,
+  ),
+]);
 
-function profiling(fieldId: number, a: Activity, jitter: number): number {
-  switch (fieldId) {
-    case 1001:
-      return ratio(Math.min(1, a.sm * 1.06), jitter);
-    case 1002:
-      return ratio(a.sm, jitter);
-    case 1003:
-      return ratio(a.sm * 0.61, jitter);
-    case 1004:
-      return ratio(a.tensor, jitter);
-    case 1005:
-      return ratio(a.dram, jitter);
-    case 1006:
-      return ratio(a.fp64, jitter);
-    case 1007:
-      return ratio(a.fp32, jitter);
-    case 1008:
-      return ratio(a.fp16, jitter);
-    case 1009:
-      return Math.round(a.pcieTx * (1 + 0.1 * jitter));
-    case 1010:
-      return Math.round(a.pcieRx * (1 + 0.1 * jitter));
-    case 1011:
-    case 1012:
-      return Math.round(a.nvlink * (1 + 0.1 * jitter));
-    case 1014:
-      return ratio(a.tensor * 0.97, jitter);
-    case 1015:
-      return ratio(a.fp64 * 0.4, jitter);
-    case 1016:
-      return ratio(a.sm * 0.19, jitter);
-    default:
-      return fieldId === 1013 ? 0 : NaN;
-  }
+function recipeOf(fieldId: number): Recipe {
+  return RECIPES.get(fieldId) ?? constant(CONSTANTS.get(fieldId) ?? NaN);
 }
 
 function memory(fieldId: number, a: Activity, deviceBytes: number): number {
@@ -197,98 +182,64 @@ function memory(fieldId: number, a: Activity, deviceBytes: number): number {
   }
 }
 
-function smClockHertz(a: Activity, jitter: number): number {
+interface Power {
+  /** Board power as the sensor gives it: the mean of the last second. */
+  watts: number;
+  /** Mean power of the last minute: what the temperatures follow. */
+  warmthWatts: number;
+}
+
+function smClockHertz(a: Activity, watts: number, jitter: number): number {
   if (!a.isHeld) return HERTZ.idle;
   if (a.isThrottled) return HERTZ.throttled + Math.round(2 * jitter) * 15e6;
   // Near the power limit the board gives up clock in steps of 15 MHz.
-  const excess = Math.max(0, a.watts - 0.85 * POWER_LIMIT_WATTS) / (0.15 * POWER_LIMIT_WATTS);
+  const excess = Math.max(0, watts - 0.85 * POWER_LIMIT_WATTS) / (0.15 * POWER_LIMIT_WATTS);
   return HERTZ.max - Math.round(11 * excess + jitter) * 15e6 - 15e6;
 }
 
-function temperature(a: Activity, ambient: number, celsiusPerWatt: number): number {
+function temperature(a: Activity, warmthWatts: number, ambient: number, celsiusPerWatt: number): number {
   // A throttled GPU is one whose cooling fails: hotter although it does less.
   const fault = a.isThrottled ? 28 * Math.min(1, 0.4 + a.throttledSeconds / 120) : 0;
-  return Math.round(ambient + celsiusPerWatt * a.warmthWatts + fault);
+  return Math.round(ambient + celsiusPerWatt * warmthWatts + fault);
 }
 
-function throttleMask(a: Activity): number {
+function throttleMask(a: Activity, watts: number): number {
   if (a.isThrottled) return REASON.swThermal;
   if (!a.isHeld) return REASON.idle;
-  return a.watts > 0.97 * POWER_LIMIT_WATTS ? REASON.powerCap : 0;
+  return watts > 0.97 * POWER_LIMIT_WATTS ? REASON.powerCap : 0;
 }
 
-/** Everything that the board as a whole tells. Constants are those of an H200 on an HGX board. */
-function board(fieldId: number, a: Activity, jitter: number, ambient: number): number {
+/** What the board as a whole tells and what changes. Constants are those of an H200 on an HGX board. */
+function board(fieldId: number, a: Activity, power: Power, jitter: number, ambient: number): number {
+  const { watts, warmthWatts } = power;
+  const { levels } = a;
   switch (fieldId) {
     case 155:
     case 157:
-      return Math.round(a.watts * (1 + 0.015 * jitter) * 1000) / 1000;
+      return Math.round(watts * (1 + 0.015 * jitter) * 1000) / 1000;
     case 100:
-      return smClockHertz(a, jitter);
-    case 101:
-      return HERTZ.memory;
+      return smClockHertz(a, watts, jitter);
     case 102:
       return a.isHeld ? HERTZ.video : HERTZ.idle;
     case 112:
-      return throttleMask(a);
+      return throttleMask(a, watts);
     case 150:
-      return temperature(a, ambient, 0.062);
+      return temperature(a, warmthWatts, ambient, 0.062);
     case 140:
-      return temperature(a, ambient + 4, 0.068);
+      return temperature(a, warmthWatts, ambient + 4, 0.068);
     case 153:
-      return 87 - temperature(a, ambient, 0.062);
-    case 190:
-      return 0;
+      return 87 - temperature(a, warmthWatts, ambient, 0.062);
     case 203:
-      return Math.round(100 * Math.min(1, a.sm * 1.1)) / 100;
+      return Math.round(100 * Math.min(1, levels[LEVEL.sm]! * 1.1)) / 100;
     case 204:
-      return Math.round(100 * a.dram) / 100;
+      return Math.round(100 * levels[LEVEL.dram]!) / 100;
     case 200:
-      return Math.round(a.pcieTx);
+      return Math.round(levels[LEVEL.pcieTx]!);
     case 201:
-      return Math.round(a.pcieRx);
+      return Math.round(levels[LEVEL.pcieRx]!);
     case 449:
-      return Math.round(2 * a.nvlink);
-    case 843:
-    case 897:
-      return Math.round(a.nvlink);
+      return Math.round(2 * levels[LEVEL.nvlink]!);
     default:
-      return CONSTANTS.get(fieldId) ?? NaN;
+      return Math.round(levels[LEVEL.nvlink]!); // 843, 897
   }
 }
-
-/** What does not change on a healthy H200, in base units, by field id. */
-const CONSTANTS: ReadonlyMap<number, number> = new Map([
-  [65, 0], // compute mode
-  [66, 1], // persistence mode
-  [67, 0], // MIG mode
-  [110, HERTZ.max],
-  [111, HERTZ.memory],
-  [113, HERTZ.max],
-  [114, HERTZ.memory],
-  [115, 1545e6],
-  [151, 95],
-  [152, 87],
-  [158, 90],
-  [159, 92],
-  [160, POWER_LIMIT_WATTS],
-  [161, 200],
-  [162, POWER_LIMIT_WATTS],
-  [163, POWER_LIMIT_WATTS],
-  [164, POWER_LIMIT_WATTS],
-  [170, 3], // fabric manager: completed
-  [174, 0],
-  [235, 5], // PCIe generation and lanes
-  [236, 16],
-  [237, 5],
-  [238, 16],
-  [300, 1], // ECC on
-  [385, 5120],
-  ...[386, 387, 388, 389, 346].map((id) => [id, 0] as const),
-  ...[230, 240, 241, 310, 312, 1422].map((id) => [id, 0] as const), // as long as nothing happens: see fault.ts
-  ...[202, 206, 207, 311, 313].map((id) => [id, 0] as const), // replays, codecs, double-bit errors
-  ...[242, 243, 244, 245, 246, 247].map((id) => [id, 0] as const), // violations that never happen here
-  ...[393, 394, 395, 396].map((id) => [id, 0] as const), // remapped rows
-  ...[409, 419, 429, 439, 497, 498, 499].map((id) => [id, 0] as const), // NVLink errors
-  ...[1420, 1421, 1423, 1424, 1501, 1507, 1523].map((id) => [id, 0] as const),
-]);

@@ -40,6 +40,11 @@ export interface ScenarioShare {
   readonly share: number;
 }
 
+/** Reads the fields it was made for, in their order, into the beginning of `into`; see `Scenario.value`. */
+export interface FieldReader {
+  read(device: number, tsUs: number, into: Float64Array): void;
+}
+
 /** A fleet, its jobs and every value of every field at every time. */
 export interface Scenario {
   readonly options: ScenarioOptions;
@@ -56,6 +61,8 @@ export interface Scenario {
   answers(device: number, tsUs: number): boolean;
   /** True when the device does not have the field at all: `value` is NaN at every time. */
   lacks(device: number, fieldId: number): boolean;
+  /** Prepares some fields for being read together, a row at a time: the fast way to the same numbers as `value`. */
+  readerOf(fieldIds: readonly number[]): FieldReader;
   /** Base units; NaN is a blank. Same arguments, same number; nothing is allocated. */
   value(device: number, fieldId: number, tsUs: number): number;
 }
