@@ -1,4 +1,3 @@
-import koffi from 'koffi';
 import { OperatingError } from '../src/core/errors.ts';
 import { readCString } from './dcgm-record.ts';
 import { createSinceReader } from './dcgm-since.ts';
@@ -233,10 +232,3 @@ const STATUS_HINTS: ReadonlyMap<number, readonly string[]> = new Map([
   [dcgmStatus.LIBRARY_NOT_FOUND, ['the engine found no NVIDIA driver']],
   [dcgmStatus.ALREADY_INITIALIZED, ['an embedded engine runs in this process already']],
 ]);
-
-/** Ends the process at once, even while another thread sits in a native call, which `process.exit` would wait for. */
-export function exitNow(code: number): never {
-  const exit = koffi.load(null).func('void _exit(int code)') as (code: number) => void;
-  exit(code);
-  throw new Error('_exit returned');
-}

@@ -74,6 +74,8 @@ export interface Collector {
   watchStore(): Promise<void>;
   /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
   settleJobFigures(): Promise<void>;
+  /** How long the source has been inside one call, ms; 0 when it is in none. A native call can hang for minutes. */
+  callMs(): number;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
@@ -245,6 +247,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     },
     watchStore: () => suspension.look(),
     settleJobFigures: () => jobFigures.settle(storedFactsUs),
+    callMs() {
+      const { callSinceMs } = sampler.control;
+      return callSinceMs === 0 ? 0 : Math.max(0, Date.now() - callSinceMs);
+    },
     async stopSampling(deadlineMs) {
       sampler.control.stop();
       await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);

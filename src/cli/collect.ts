@@ -3,7 +3,7 @@ import { parseDurationMs } from '../../schemas/duration.ts';
 import type { LaneAccount } from '../lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../core/errors.ts';
 import type { Lane } from '../core/lane.ts';
-import { startCollection } from './collection.ts';
+import { SAMPLER_PATIENCE_MS, startCollection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -19,6 +19,8 @@ Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 7
 `;
 
 const ONCE_MS_MAX = 1_000;
+/** What the last tick and the closing of the source may take beyond the time that was asked for. */
+const OVERDUE_MS = 5_000;
 
 export function command(): Command {
   const collect = new Command('collect')
@@ -43,7 +45,7 @@ export function command(): Command {
       if (isOnce)
         for (const [index, lane] of config.lanes.entries())
           if (!isContinuous(lane)) collector.requestTick(index);
-      await Promise.race([collector.ended, stopSignal()]);
+      await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);
       const isAllWritten = await collection.close();
       const lanes = collector.account();
       process.stdout.write(
@@ -51,6 +53,15 @@ export function command(): Command {
           ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n`
           : accountText(lanes),
       );
+      const callMs = collector.callMs();
+      if (callMs >= SAMPLER_PATIENCE_MS) {
+        throw new OperatingError(`the source has not answered for ${(callMs / 1000).toFixed(1)} s`, {
+          code: 'source.silent',
+          exit: 'temporary',
+          where: collector.description,
+          hints: ['all that it had delivered before is written, or spooled as the account says'],
+        });
+      }
       if (!isAllWritten) {
         throw new OperatingError('QuestDB did not take everything that was sampled', {
           code: 'collect.unsent',
@@ -60,6 +71,11 @@ export function command(): Command {
       }
     });
   return addConfigFlags(collect);
+}
+
+/** The sampling worker ends by itself in time, unless a call of its source hangs. */
+function overdue(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs + OVERDUE_MS).unref());
 }
 
 function isContinuous(lane: Lane): boolean {

@@ -41,7 +41,7 @@ const SHUTDOWN_DEADLINE_MS = 15_000;
 /** A store that takes nothing for so long is left to the next run, when all rows are on disk. */
 const STORE_PATIENCE_MS = 3_000;
 /** A tick that is under way has this long to end; a native call can hang for a minute. */
-const SAMPLER_PATIENCE_MS = 2_000;
+export const SAMPLER_PATIENCE_MS = 2_000;
 
 /**
  * Opens store and source and starts collecting.
@@ -132,6 +132,11 @@ async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   const sum = (amount: (lane: LaneAccount) => number): number =>
     collector.account().reduce((total, lane) => total + amount(lane), 0);
   await collector.stopSampling(SAMPLER_PATIENCE_MS);
+  const callMs = collector.callMs();
+  if (callMs >= SAMPLER_PATIENCE_MS) {
+    const text = `the source has not answered for ${(callMs / 1000).toFixed(1)} s: going without what it holds`;
+    log({ level: 'warn', event: 'source.silent', text, data: { callMs } });
+  }
   collector.noteStats();
   let isAllWritten = await collector.flush();
   let acknowledgedRows = sum((lane) => lane.acknowledgedRows);

@@ -4,6 +4,7 @@ import type { SelectableDevice } from '../core/device-selector.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import { formatMemory } from '../report/format-quantity.ts';
 import { alignedLines } from './aligned.ts';
+import type { ListedSource, Listing } from '../source/sampler-protocol.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 
 const EXAMPLES = `
@@ -16,12 +17,6 @@ The first column is what --devices takes: g:0,2 for GPUs, i:8 for MIG instances.
 
 Exit codes: 0 listed; 69 no library, no driver or no device; 75 the engine does not answer
 `;
-
-interface Listing {
-  readonly devices: readonly SelectableDevice[];
-  /** Who told. */
-  readonly about: string;
-}
 
 export function command(): Command {
   const devices = new Command('devices')
@@ -39,15 +34,10 @@ export function command(): Command {
 /** @throws OperatingError exit 69 without library, driver or device; 75 when an engine does not answer. */
 async function listDevices(config: Config): Promise<Listing> {
   switch (config.source) {
-    case 'dcgm': {
-      const { listDevices: list } = await import('../source/dcgm.ts');
-      const { library, engine } = config.dcgm;
-      return list({ node: config.node, engine, ...(library === undefined ? {} : { library }) });
-    }
+    case 'dcgm':
     case 'nvml': {
-      const { listDevices: list } = await import('../source/nvml.ts');
-      const { library } = config.nvml;
-      return list({ node: config.node, ...(library === undefined ? {} : { library }) });
+      const { listInWorker } = await import('../source/sampler.ts');
+      return await listInWorker(nativeSourceOf(config));
     }
     case 'synthetic': {
       const { openSynthetic } = await import('../source/synthetic.ts');
@@ -73,6 +63,14 @@ async function listDevices(config: Config): Promise<Listing> {
       }
     }
   }
+}
+
+function nativeSourceOf(config: Config): ListedSource {
+  const { library } = config[config.source === 'nvml' ? 'nvml' : 'dcgm'];
+  const own = { node: config.node, ...(library === undefined ? {} : { library }) };
+  return config.source === 'nvml'
+    ? { name: 'nvml', ...own }
+    : { name: 'dcgm', engine: config.dcgm.engine, ...own };
 }
 
 function numbered(devices: readonly SelectableDevice['device'][]): readonly SelectableDevice[] {

@@ -31,6 +31,7 @@ const DEFAULT_FIELDS = '1002,1004,1005,155,252,150';
 /** Ticks between two looks at the ring, at most. */
 const LOOK_EVERY_MS = 100;
 const CAPACITY_TICKS = 256;
+const STOP_PATIENCE_MS = 1_000;
 
 interface DmonOptions {
   readonly e: string;
@@ -104,7 +105,11 @@ async function show(
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))]);
   }
   sampler.control.stop();
-  await sampler.ended;
+  // A call that hangs can hold the worker for minutes: nothing is lost by leaving it.
+  await Promise.race([
+    sampler.ended,
+    new Promise((resolve) => setTimeout(resolve, STOP_PATIENCE_MS).unref()),
+  ]);
   await (stop.signal.aborted ? ended : undefined);
 }
 

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { CommanderError } from 'commander';
 import { EXIT_CODES } from '../core/errors.ts';
 import { reportFailure } from './failure.ts';
+import { leave, leaveStuckCalls } from './leave.ts';
 
 interface Entry {
   readonly summary: string;
@@ -58,9 +59,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   // Whoever reads us may stop reading (`gpuledger fields | head`): that is their right and no defect.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
-    process.exit(EXIT_CODES.ok);
+    void leave(EXIT_CODES.ok);
   });
-  return await runCommand(argv);
+  const exitCode = await runCommand(argv);
+  leaveStuckCalls(exitCode);
+  return exitCode;
 }
 
 async function runCommand(argv: readonly string[]): Promise<number> {

@@ -1,8 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { EXIT_CODES, OperatingError } from '../core/errors.ts';
 import type { Log } from '../core/log-entry.ts';
 import type { LoadedConfig } from '../store/config-file.ts';
-import { startCollection, type Collection } from './collection.ts';
+import { SAMPLER_PATIENCE_MS, startCollection, type Collection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
 import { reloadSignals, stopSignal, type ReloadSignals } from './stop-signal.ts';
@@ -30,7 +31,11 @@ export function command(): Command {
       for (;;) {
         const log = createLog(config.log.format, config.log.level);
         for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
-        const collection = await startCollection(config, { kind: 'real' }, false, log);
+        const collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, log));
+        if (collection === undefined) {
+          log({ level: 'info', event: 'run.stopping', text: 'stopping: the source had not opened yet' });
+          return;
+        }
         tellStart(collection, log);
         const reloaded = nextConfig(options, reloads, log);
         const ended = collection.collector.ended.then(() => undefined);
@@ -51,6 +56,15 @@ export function command(): Command {
       }
     });
   return addConfigFlags(run);
+}
+
+/** Undefined when the signal to stop came first and the source, which can hang, did not open soon after it. */
+async function openedBefore(
+  stopped: Promise<unknown>,
+  opening: Promise<Collection>,
+): Promise<Collection | undefined> {
+  const late = stopped.then(() => sleep(SAMPLER_PATIENCE_MS, undefined, { ref: false }));
+  return await Promise.race([opening, late]);
 }
 
 function tellStart({ collector, db }: Collection, log: Log): void {

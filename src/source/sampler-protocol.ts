@@ -1,4 +1,5 @@
 import type { Device } from '../core/device.ts';
+import type { SelectableDevice } from '../core/device-selector.ts';
 import type { ExitName } from '../core/errors.ts';
 import type { GpuEvent } from '../core/event.ts';
 import type { RingShape } from '../core/ring.ts';
@@ -12,6 +13,22 @@ export interface SamplerOrders {
   readonly clock: ClockOrder;
   readonly control: SharedArrayBuffer;
 }
+
+/** A source that is asked through a native library. */
+export type ListedSource = Extract<SourceSpec, { name: 'dcgm' | 'nvml' }>;
+
+/** Orders of a worker that lists devices and ends. */
+export interface ListOrders {
+  readonly list: ListedSource;
+}
+
+export interface Listing {
+  readonly devices: readonly SelectableDevice[];
+  /** Who told. */
+  readonly about: string;
+}
+
+export type ListNews = { readonly type: 'listed'; readonly listing: Listing } | FailedNews;
 
 export interface LaneOrder {
   readonly name: string;
@@ -46,12 +63,14 @@ export type SamplerNews =
   /** The ring journal of a lane cannot be written: from now on a kill costs what is in the ring. */
   | { readonly type: 'journal_failed'; readonly lane: string; readonly message: string }
   | { readonly type: 'ended' }
-  | {
-      readonly type: 'failed';
-      readonly message: string;
-      readonly code: string;
-      readonly exit: ExitName;
-      readonly where?: string;
-      readonly hints: readonly string[];
-      readonly stack?: string;
-    };
+  | FailedNews;
+
+export interface FailedNews {
+  readonly type: 'failed';
+  readonly message: string;
+  readonly code: string;
+  readonly exit: ExitName;
+  readonly where?: string;
+  readonly hints: readonly string[];
+  readonly stack?: string;
+}

@@ -8,17 +8,23 @@ import type { SampledLane, Source } from '../core/source.ts';
 import { createRingJournal } from '../store/ring-journal.ts';
 import { openSource } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
-import type { LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
+import type {
+  LaneOrder,
+  ListedSource,
+  ListNews,
+  ListOrders,
+  SamplerNews,
+  SamplerOrders,
+} from './sampler-protocol.ts';
 import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
 import type { TickedLane, TickerListener } from './ticker.ts';
 
 /** DCGM's cumulative energy counter, the one whose rises are fixed with dt (DESIGN §6). */
 const ENERGY_FIELD_ID = 156;
 
-const orders = workerData as SamplerOrders;
 assert(parentPort !== null, 'the sampler runs as a worker');
 const port = parentPort;
-const tell = (news: SamplerNews): void => {
+const tell = (news: SamplerNews | ListNews): void => {
   port.postMessage(news);
 };
 
@@ -76,7 +82,7 @@ function keepJournal(
   }
 }
 
-async function main(): Promise<void> {
+async function sample(orders: SamplerOrders): Promise<void> {
   const control = new SamplerControl(orders.control);
   const sampled = orders.lanes.map(sampledLane);
   const source = await openSource(orders.source, sampled, (event) => {
@@ -124,7 +130,17 @@ async function main(): Promise<void> {
   tell({ type: 'ended' });
 }
 
-main().catch((thrown: unknown) => {
+async function list(source: ListedSource): Promise<void> {
+  const { listDevices } = source.name === 'dcgm' ? await import('./dcgm.ts') : await import('./nvml.ts');
+  const { devices, about } = listDevices(source);
+  tell({
+    type: 'listed',
+    listing: { about, devices: devices.map(({ device, selectorId }) => ({ device, selectorId })) },
+  });
+}
+
+const orders = workerData as SamplerOrders | ListOrders;
+('list' in orders ? list(orders.list) : sample(orders)).catch((thrown: unknown) => {
   const isOperating = thrown instanceof OperatingError;
   tell({
     type: 'failed',

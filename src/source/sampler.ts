@@ -6,7 +6,16 @@ import { Ring } from '../core/ring.ts';
 import type { SourceName } from '../core/source.ts';
 import type { SourceSpec } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
-import type { ClockOrder, LaneOrder, SamplerNews, SamplerOrders } from './sampler-protocol.ts';
+import type {
+  ClockOrder,
+  LaneOrder,
+  ListedSource,
+  Listing,
+  ListNews,
+  ListOrders,
+  SamplerNews,
+  SamplerOrders,
+} from './sampler-protocol.ts';
 
 /** The sampling worker as the main thread sees it. */
 export interface Sampler {
@@ -32,8 +41,15 @@ export interface SamplerListener {
 type ReadyNews = Extract<SamplerNews, { type: 'ready' }>;
 
 /**
+ * How long a source may take to open. The driver of a node with many idle GPUs takes its time; a stopped host engine
+ * would hold a connect for two minutes, whatever timeout it was given.
+ */
+const OPEN_PATIENCE_MS = 30_000;
+
+/**
  * Starts the worker and waits until its source is open. It ticks from then on.
- * @throws OperatingError what the source said when it could not be opened.
+ * @throws OperatingError what the source said when it could not be opened; `source.silent` (exit 75) when it said
+ * nothing. The worker then still sits in its call, and only the end of the process ends that.
  */
 export async function startSampler(
   source: SourceSpec,
@@ -83,7 +99,7 @@ export async function startSampler(
       }),
     );
   });
-  const { source: name, description, devices, rings } = await ready.promise;
+  const { source: name, description, devices, rings } = await withinPatience(ready.promise, source);
   return {
     source: name,
     description,
@@ -92,6 +108,42 @@ export async function startSampler(
     control,
     ended: ended.promise,
   };
+}
+
+/**
+ * Lists the devices of a source in a worker: a call that hangs must not hold the thread that tells of it.
+ * @throws OperatingError as `startSampler`
+ */
+export async function listInWorker(source: ListedSource): Promise<Listing> {
+  const orders: ListOrders = { list: source };
+  const worker = new Worker(workerUrl(), { workerData: orders });
+  const listed = Promise.withResolvers<Listing>();
+  worker.on('message', (news: ListNews) => {
+    if (news.type === 'listed') listed.resolve(news.listing);
+    else listed.reject(failureOf(news));
+  });
+  worker.on('error', listed.reject);
+  return await withinPatience(listed.promise, source);
+}
+
+async function withinPatience<T>(opening: Promise<T>, source: SourceSpec): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const engine = source.name === 'dcgm' ? source.engine : undefined;
+    late.reject(
+      new OperatingError(`source ${source.name} has not answered for ${OPEN_PATIENCE_MS / 1000} s`, {
+        code: 'source.silent',
+        exit: 'temporary',
+        ...(engine === undefined ? {} : { where: engine }),
+        hints: ['is the engine stopped, or does a GPU hang in the driver? See dmesg and nvidia-smi'],
+      }),
+    );
+  }, OPEN_PATIENCE_MS);
+  try {
+    return await Promise.race([opening, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */

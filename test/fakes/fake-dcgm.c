@@ -330,6 +330,7 @@ static int enter(uint64_t handle) {
   *KNOB("calls") += 1;
   burnUs(*KNOB("burn_us"));
   if (!isInitialised) return UNINITIALIZED;
+  if (isToHang()) { sleepMs(get("hang_ms")); return TIMEOUT; }
   if (handle == EMBEDDED) { if (!isEmbedded) return UNINITIALIZED; }
   else {
     Connection *c = connectionOf(handle);
@@ -376,7 +377,7 @@ int dcgmConnect_v2(const char *address, dcgmConnectV2Params_v2 *p, dcgmHandle_t 
   *out = c->handle; /* not zero even when it failed */
   if (engineDirectory() != NULL && !openEngineFile(address)) return CONNECTION_NOT_VALID;
   if (!*KNOB("engine_alive")) { sleepMs(*KNOB("connect_ms")); return CONNECTION_NOT_VALID; }
-  if (*KNOB("hung")) { sleepMs(2 * *KNOB("hang_ms")); return OK; } /* and the handle is dead */
+  if (*KNOB("hung") || isToHang()) { sleepMs(2 * *KNOB("hang_ms")); return OK; } /* and the handle is dead */
   if (*KNOB("dead_handles") > 0) { *KNOB("dead_handles") -= 1; return OK; }
   c->alive = 1;
   return OK;

@@ -51,9 +51,7 @@ export async function runToEnd(
 
 /** Runs `gpuledger ARGS` from the sources, on the Node of the tests. */
 export async function runCommand(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  const program = `import { main } from ${JSON.stringify(`${ROOT}src/cli/main.ts`)};
-    process.exitCode = await main(process.argv.slice(1));`;
-  return await runToEnd(process.execPath, ['--input-type=module', '-e', program, '--', ...args], options);
+  return await runToEnd(process.execPath, [`${ROOT}test/helpers/command-line.ts`, ...args], options);
 }
 
 export interface LineProcess {
