@@ -1,16 +1,14 @@
 import type { Collector } from '../src/collector.ts';
 import { flushJob } from './flush.ts';
 import { reportSelfJob } from './report-self.ts';
-import { sampleLaneJobs } from './sample-lane.ts';
 import type { Job } from './schedule.ts';
 import { settleJobFiguresJob } from './settle-job-figures.ts';
 import { watchJobMapJob } from './watch-job-map.ts';
 import { watchStoreJob } from './watch-store.ts';
 
-/** Everything that a collector does by the clock, beside the continuous lanes. */
+/** Everything that a collector does by the clock, beside sampling. */
 export function residentJobs(collector: Collector, flushIntervalMs: number): Job[] {
   return [
-    ...sampleLaneJobs(collector),
     watchJobMapJob(collector),
     flushJob(collector, flushIntervalMs),
     reportSelfJob(collector),

@@ -1,9 +1,12 @@
-import type { Collector } from '../src/collector.ts';
+import type { Lane } from '../src/core/lane.ts';
 import type { Job } from './schedule.ts';
 
-/** One job for each lane that a cron schedule drives; continuous lanes have the worker's own ticker. */
-export function sampleLaneJobs(collector: Collector): Job[] {
-  return collector.lanes.flatMap((lane, index) =>
+/**
+ * One job for each lane that a cron schedule drives; continuous lanes have the worker's own ticker.
+ * @param requestTick of the lane at that position
+ */
+export function sampleLaneJobs(lanes: readonly Lane[], requestTick: (laneIndex: number) => void): Job[] {
+  return lanes.flatMap((lane, index) =>
     lane.schedule === 'continuous'
       ? []
       : [
@@ -11,7 +14,7 @@ export function sampleLaneJobs(collector: Collector): Job[] {
             name: `sample ${lane.name}`,
             schedule: lane.schedule,
             run: () => {
-              collector.requestTick(index);
+              requestTick(index);
             },
           },
         ],

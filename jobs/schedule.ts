@@ -1,4 +1,4 @@
-import cron from 'node-cron';
+import cron, { type Logger } from 'node-cron';
 import { messageOf } from '../src/core/errors.ts';
 import type { Log } from '../src/core/log-entry.ts';
 
@@ -13,29 +13,44 @@ export interface Job {
 }
 
 export interface Schedule {
+  /** Begins no run any more; those that are under way go on. */
   stop(): Promise<void>;
+  /** Resolves when no run is under way. */
+  idle(): Promise<void>;
+}
+
+/** A run that found the one before it at work is no news while a store is slow; node-cron would print it. */
+function cronLogger(job: string, log: Log): Logger {
+  const tell = (level: 'debug' | 'error') => (message: string | Error) => {
+    log({ level, event: 'job.schedule', text: `${job}: ${messageOf(message)}`, data: { job } });
+  };
+  return { debug: tell('debug'), info: tell('debug'), warn: tell('debug'), error: tell('error') };
 }
 
 /** Runs the jobs by node-cron, never two runs of one job at a time. A run that fails is logged; the next one comes. */
 export function scheduleJobs(jobs: readonly Job[], log: Log): Schedule {
+  const running = new Set<Promise<void>>();
+  const runJob = async (job: Job): Promise<void> => {
+    try {
+      await job.run();
+    } catch (thrown) {
+      const text = `${job.name}: ${messageOf(thrown)}`;
+      log({ level: 'error', event: 'job.failed', text, data: { job: job.name } });
+    }
+  };
   const tasks = jobs.map((job) =>
     cron.schedule(
       job.schedule,
       async () => {
-        try {
-          await job.run();
-        } catch (thrown) {
-          log({
-            level: 'error',
-            event: 'job.failed',
-            text: `${job.name}: ${messageOf(thrown)}`,
-            data: { job: job.name },
-          });
-        }
+        const run = runJob(job);
+        running.add(run);
+        await run;
+        running.delete(run);
       },
       {
         name: job.name,
         noOverlap: true,
+        logger: cronLogger(job.name, log),
         ...(job.randomDelayMsMax === undefined ? {} : { maxRandomDelay: job.randomDelayMsMax }),
       },
     ),
@@ -43,6 +58,9 @@ export function scheduleJobs(jobs: readonly Job[], log: Log): Schedule {
   return {
     async stop() {
       for (const task of tasks) await task.destroy();
+    },
+    async idle() {
+      await Promise.all(running);
     },
   };
 }

@@ -12,6 +12,7 @@ import type { SourceName } from './core/source.ts';
 import type { LaneDisk } from './delivery-place.ts';
 import { eventOfLoss, noteDropEpisode, type LaneLoss } from './drop-episode.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
+import { orderOf, type Intake } from './intake.ts';
 import { createJobMap } from './job-map.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
@@ -21,8 +22,8 @@ import { createOutbox } from './outbox.ts';
 import { watchSuspension } from './suspension.ts';
 import { createStoreGate } from './store-gate.ts';
 import type { SourceSpec } from './source/open-source.ts';
-import type { ClockOrder, LaneOrder } from './source/sampler-protocol.ts';
-import { startSampler, type Sampler } from './source/sampler.ts';
+import type { ClockOrder } from './source/sampler-protocol.ts';
+import { startSampler, stopSampler, type Sampler, type SamplerListener } from './source/sampler.ts';
 import { createWallClock } from './source/wall-clock.ts';
 import type { DeadLetters } from './store/dead-letter.ts';
 import type { QuestDb } from './store/questdb-http.ts';
@@ -34,6 +35,8 @@ export interface CollectorOptions {
   readonly lanes: readonly Lane[];
   readonly source: SourceSpec;
   readonly clock: ClockOrder;
+  /** Sampling that is under way; default: it begins now. */
+  readonly intake?: Intake;
   /** Inputs of the job map; they need the devices to resolve names, so they are made once the source is open. */
   readonly jobInputs: (devices: readonly Device[]) => readonly JobInput[];
   readonly db: QuestDb;
@@ -60,6 +63,8 @@ export interface Collector {
   readonly description: string;
   readonly devices: readonly Device[];
   readonly lanes: readonly Lane[];
+  /** What is sampled, for the collector that comes after this one. */
+  readonly intake: Intake;
   /** Settles when sampling has ended by itself (a bounded clock) or failed. */
   readonly ended: Promise<void>;
   /** One tick, now, of a lane that a cron schedule drives. */
@@ -119,13 +124,13 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       sender,
       log,
       ...(options.disk === undefined ? {} : { disk: options.disk }),
+      ...(options.intake === undefined ? {} : { life: options.intake.life }),
       onLost: (loss) => {
         losses.push({ lane, ...loss });
       },
     }),
   );
-  const orders = lanes.map((lane, index) => orderOf(lane, deliveries[index]!));
-  const sampler = await startSampler(options.source, orders, options.clock, {
+  const listener: SamplerListener = {
     onEvent: (event) => {
       note(event);
     },
@@ -141,7 +146,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const text = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
       log({ level: 'error', event: 'journal.failed', text, data: { lane } });
     },
-  });
+  };
+  const orders = lanes.map((lane, index) => orderOf(lane, deliveries[index]!.journal));
+  const sampler =
+    options.intake?.sampler ?? (await startSampler(options.source, orders, options.clock, listener));
+  sampler.listen(listener);
   for (const [index, ring] of sampler.rings.entries()) deliveries[index]!.attach(ring);
   const labelOfGpu: LabelOfGpu = (gpu, tsUs) => ownership.labelAt(gpu, tsUs);
   const clock = createWallClock();
@@ -209,6 +218,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     description: sampler.description,
     devices: sampler.devices,
     lanes,
+    intake: { sampler, lanes, source: options.source, life: Math.max(...deliveries.map(({ life }) => life)) },
     ended: sampler.ended,
     requestTick: (laneIndex) => {
       sampler.control.requestTick(laneIndex);
@@ -251,10 +261,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const { callSinceMs } = sampler.control;
       return callSinceMs === 0 ? 0 : Math.max(0, Date.now() - callSinceMs);
     },
-    async stopSampling(deadlineMs) {
-      sampler.control.stop();
-      await Promise.race([sampler.ended, new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
-    },
+    stopSampling: (deadlineMs) => stopSampler(sampler, deadlineMs),
     account,
     stopSending: gate.close,
     close: () => {
@@ -270,17 +277,6 @@ function loggedOnly(log: Log): DeadLetters {
       const text = `${table}: QuestDB refused ${rows} rows: ${reason}`;
       log({ level: 'error', event: 'rows.refused', text, data: { table, rows } });
     },
-  };
-}
-
-function orderOf(lane: Lane, { journal }: LaneDelivery): LaneOrder {
-  return {
-    name: lane.name,
-    intervalMs: lane.intervalMs,
-    isContinuous: lane.schedule === 'continuous',
-    fieldIds: lane.fields.map((field) => field.id),
-    capacityTicks: lane.capacityTicks,
-    ...(journal === undefined ? {} : { journal: { ...journal, table: lane.table } }),
   };
 }
 

@@ -35,8 +35,22 @@ export interface Place {
   isClosed: boolean;
 }
 
-/** @throws OperatingError `state.disk` */
-export function openPlace(table: string, disk: LaneDisk, log: Log, onLost: (loss: Loss) => void): Place {
+/** Where a life keeps its ring journal. */
+export function journalPath(disk: Pick<LaneDisk, 'directory'>, table: string, life: number): string {
+  return join(disk.directory, table, `${life}.journal`);
+}
+
+/**
+ * @param life whose ring is being filled already; default: a new one
+ * @throws OperatingError `state.disk`
+ */
+export function openPlace(
+  table: string,
+  disk: LaneDisk,
+  log: Log,
+  onLost: (loss: Loss) => void,
+  life?: number,
+): Place {
   const directory = join(disk.directory, table);
   const account = openAccount(join(directory, 'account'));
   if (account.damage !== undefined) log({ level: 'error', event: 'account.damaged', text: account.damage });
@@ -63,9 +77,10 @@ export function openPlace(table: string, disk: LaneDisk, log: Log, onLost: (loss
     });
     onLost({ rows: missing, firstUs: disk.nowMs() * 1000, lastUs: disk.nowMs() * 1000, reason });
   }
-  const former = readFormerLives(directory, account.saved.lives, spool, log);
+  const former = readFormerLives(directory, account.saved.lives, spool, log, life);
   spool.found.length = 0; // there may be many
-  const id = Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
+  const id =
+    life ?? Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
   return { directory, id, account, spool, former, isClosed: false };
 }
 

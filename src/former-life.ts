@@ -48,12 +48,16 @@ export function* batchesOf(
   }
 }
 
-/** The lives that are not settled, oldest first. */
+/**
+ * The lives that are not settled, oldest first.
+ * @param living one that is no former life: its journal is being written
+ */
 export function readFormerLives(
   directory: string,
   entries: readonly AccountLife[],
   spool: Spool,
   log: Log,
+  living?: number,
 ): FormerLife[] {
   mkdirSync(directory, { recursive: true });
   const known = new Map(entries.map((entry) => [entry.journal, entry]));
@@ -64,6 +68,7 @@ export function readFormerLives(
     known.set(journal, { journal, releasedTick: 0, leftRows: 0, sampledRows: 0 });
   }
   return [...known.values()]
+    .filter(({ journal }) => journal !== living)
     .sort((a, b) => a.journal - b.journal)
     .map((entry) => formerLife(join(directory, `${entry.journal}.journal`), entry, spool, log));
 }

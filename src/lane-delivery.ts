@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BatchOutcome, BatchSender } from './batch-send.ts';
 import { createSendMeter, type SendFigures } from './send-meter.ts';
-import { openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
+import { journalPath, openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
 import { OperatingError } from './core/errors.ts';
 import type { Log } from './core/log-entry.ts';
 import type { Ring } from './core/ring.ts';
@@ -19,6 +19,8 @@ import { batchesOf, type FormerLife, type LabelOfGpu } from './former-life.ts';
  * in between makes a batch be sent again, which changes nothing (upsert keys), and is counted once all the same.
  */
 export interface LaneDelivery {
+  /** Names this life; later lives have larger numbers. 0 without a disk. */
+  readonly life: number;
   /** Name and place of the ring journal that this life shall write; undefined when it is off. */
   readonly journal: { readonly id: number; readonly path: string } | undefined;
   /** The ring whose rows this life delivers. Call it once, before the first batch. */
@@ -68,6 +70,8 @@ export interface LaneDeliveryOptions {
   readonly log: Log;
   /** Nothing is kept on disk without it. */
   readonly disk?: LaneDisk;
+  /** The life whose ring is being filled already; default: a new one. */
+  readonly life?: number;
   /** Rows were lost; epoch µs. */
   readonly onLost: (loss: Loss) => void;
 }
@@ -80,10 +84,16 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   const place =
     disk === undefined
       ? undefined
-      : openPlace(table, disk, log, (loss) => {
-          counts.dropped += loss.rows;
-          options.onLost(loss);
-        });
+      : openPlace(
+          table,
+          disk,
+          log,
+          (loss) => {
+            counts.dropped += loss.rows;
+            options.onLost(loss);
+          },
+          options.life,
+        );
   const base = place?.account.saved ?? {
     sampledRows: 0,
     acknowledgedRows: 0,
@@ -234,10 +244,11 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
   }
 
   return {
+    life: place?.id ?? 0,
     journal:
       place === undefined || disk?.hasJournal !== true
         ? undefined
-        : { id: place.id, path: join(place.directory, `${place.id}.journal`) },
+        : { id: place.id, path: journalPath(disk, table, place.id) },
     attach(attached) {
       ring = attached;
       save();

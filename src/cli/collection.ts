@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { Config } from '../../schemas/config.ts';
 import type { Status } from '../../schemas/status.ts';
 import { residentJobs } from '../../jobs/resident.ts';
-import { scheduleJobs } from '../../jobs/schedule.ts';
+import { sampleLaneJobs } from '../../jobs/sample-lane.ts';
+import { scheduleJobs, type Schedule } from '../../jobs/schedule.ts';
 import { openCollector, type Collector } from '../collector.ts';
 import type { Device } from '../core/device.ts';
 import { OperatingError } from '../core/errors.ts';
@@ -10,6 +11,7 @@ import type { JobInput } from '../core/job-fact.ts';
 import type { Log } from '../core/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery-place.ts';
+import { intakeAfter, type Intake, type NextIntake } from '../intake.ts';
 import type { LaneAccount } from '../lane-accounts.ts';
 import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
@@ -29,11 +31,16 @@ export interface Collection {
   readonly db: QuestDb;
   /** Stops ticking, writes what is left within the deadline, closes. @returns whether everything was acknowledged. */
   close(): Promise<boolean>;
+  readonly stateDir: string;
+  /** It samples and writes: no other has taken its place. */
+  readonly isAtWork: boolean;
   /**
-   * Ends as fast as it can, for another collection that begins at once with another configuration: what the rings hold
-   * is in their journals, and the next one delivers it.
+   * Ends as fast as it can, since another collection has taken its sampling over: what the rings hold goes to the spool,
+   * and the next one sends it.
    */
-  handOver(): Promise<void>;
+  retire(): Promise<void>;
+  /** Asks for the ticks of the lanes that a cron schedule drives. */
+  readonly ticks: Schedule;
 }
 
 /** How long the shutdown may take: systemd's own patience is 90 s, Slurm's and Kubernetes' 30 s. */
@@ -46,30 +53,43 @@ export const SAMPLER_PATIENCE_MS = 2_000;
 /**
  * Opens store and source and starts collecting.
  * @param isStoreNeeded true: a store that does not answer is an error now; false: sampling begins, the store may come.
+ * @param former takes its place, sampling all the while. When that fails while
+ * `former.isAtWork`, the former one goes on as if nothing had been.
  */
 export async function startCollection(
   config: Config,
   clock: ClockOrder,
   isStoreNeeded: boolean,
   log: Log,
+  former?: Collection,
 ): Promise<Collection> {
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
   const startMs = Date.now();
   let disk: CollectionDisk | undefined;
+  let intake: Intake | undefined;
   try {
     const prepareStore = async (): Promise<void> => {
       await db.checkServer();
       await applySchema(db, config.lanes, config.retention);
     };
     if (isStoreNeeded) await prepareStore();
-    disk = openDisk(config, isStoreNeeded, log);
+    // The same directory is free once the former one has retired.
+    if (former?.stateDir !== config.stateDir) disk = openDisk(config, isStoreNeeded, log);
     const source = await resumed(sourceSpecOf(config), config, db, log);
+    let ticks: Schedule | undefined;
+    if (former !== undefined) {
+      intake = await intakeAfter(former.collector.intake, nextIntake(config, source));
+      ticks = tickByCron(intake, log);
+      await former.retire();
+    }
+    disk ??= openDisk(config, isStoreNeeded, log);
     const collector = await openCollector({
       lanes: config.lanes,
       source,
       clock,
+      ...(intake === undefined ? {} : { intake }),
       jobInputs: (devices) => jobInputsOf(config, source, devices),
       db,
       prepareStore,
@@ -83,11 +103,20 @@ export async function startCollection(
       },
       log,
     });
+    const cronTicks = ticks ?? tickByCron(collector.intake, log);
     const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), log);
+    let isRetired = false;
     return {
       collector,
       db,
+      get isAtWork() {
+        return !isRetired && !collector.intake.sampler.control.shouldStop;
+      },
+      stateDir: config.stateDir,
+      ticks: cronTicks,
       async close() {
+        if (isRetired) return true;
+        await cronTicks.stop();
         await schedule.stop();
         const isAllWritten = await shutDown(collector, log);
         const own = { startMs, store: db.where, rssBytes: process.memoryUsage.rss() };
@@ -97,22 +126,41 @@ export async function startCollection(
         await db.close();
         return isAllWritten;
       },
-      async handOver() {
-        await collector.stopSampling(SAMPLER_PATIENCE_MS);
-        // Without a journal the rings must be empty first.
-        if (disk?.options.disk.hasJournal !== true) await shutDown(collector, log);
-        collector.stopSending();
+      async retire() {
+        isRetired = true;
+        await cronTicks.stop();
         await schedule.stop();
+        collector.stopSending();
+        await collector.flush();
+        await schedule.idle();
         collector.close();
         disk?.release();
         await db.close();
       },
     };
   } catch (thrown) {
+    intake?.sampler.control.stop();
     disk?.release();
     await db.close();
     throw thrown;
   }
+}
+
+function nextIntake(config: Config, source: SourceSpec): NextIntake {
+  return {
+    lanes: config.lanes,
+    source,
+    disk: { directory: deliveryDirectory(config), hasJournal: config.delivery.hasJournal },
+    nowMs: Date.now(),
+    patienceMs: SAMPLER_PATIENCE_MS,
+  };
+}
+
+function tickByCron({ lanes, sampler }: Intake, log: Log): Schedule {
+  const requestTick = (laneIndex: number): void => {
+    sampler.control.requestTick(laneIndex);
+  };
+  return scheduleJobs(sampleLaneJobs(lanes, requestTick), log);
 }
 
 /** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
@@ -190,6 +238,10 @@ function keepStatus(
   }
 }
 
+function deliveryDirectory({ stateDir }: Config): string {
+  return join(stateDir, 'delivery');
+}
+
 interface CollectionDisk {
   readonly options: { readonly disk: LaneDisk; readonly deadLetters: DeadLetters };
   release(): void;
@@ -200,7 +252,7 @@ interface CollectionDisk {
  * @throws OperatingError `state.locked`, `state.disk` when the command is to live long
  */
 function openDisk(config: Config, isShort: boolean, log: Log): CollectionDisk | undefined {
-  const directory = join(config.stateDir, 'delivery');
+  const directory = deliveryDirectory(config);
   try {
     const release = lockDirectory(directory);
     const disk: LaneDisk = {

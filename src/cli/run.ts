@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import type { Config } from '../../schemas/config.ts';
 import { EXIT_CODES, OperatingError } from '../core/errors.ts';
 import type { Log } from '../core/log-entry.ts';
 import type { LoadedConfig } from '../store/config-file.ts';
@@ -28,34 +29,50 @@ export function command(): Command {
       const stopped = stopSignal();
       const reloads = reloadSignals();
       let { config, warnings } = await configFrom(options);
+      let log = logOf(config, warnings);
+      let collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, log));
+      if (collection === undefined) {
+        log({ level: 'info', event: 'run.stopping', text: 'stopping: the source had not opened yet' });
+        return;
+      }
       for (;;) {
-        const log = createLog(config.log.format, config.log.level);
-        for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
-        const collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, log));
-        if (collection === undefined) {
-          log({ level: 'info', event: 'run.stopping', text: 'stopping: the source had not opened yet' });
-          return;
-        }
         tellStart(collection, log);
         const reloaded = nextConfig(options, reloads, log);
         const ended = collection.collector.ended.then(() => undefined);
         const reason = await Promise.race([ended, stopped, reloaded]);
-        if (typeof reason === 'object') {
-          ({ config, warnings } = reason);
-          log({ level: 'info', event: 'run.reloading', text: 'SIGHUP: going on with the new configuration' });
-          await collection.handOver();
-          continue;
+        if (typeof reason !== 'object') {
+          const text = `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`;
+          log({ level: 'info', event: 'run.stopping', text });
+          if (!(await collection.close())) process.exitCode = EXIT_CODES.temporary;
+          return;
         }
-        log({
-          level: 'info',
-          event: 'run.stopping',
-          text: `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`,
-        });
-        if (!(await collection.close())) process.exitCode = EXIT_CODES.temporary;
-        return;
+        ({ config, warnings } = reason);
+        log({ level: 'info', event: 'run.reloading', text: 'SIGHUP: going on with the new configuration' });
+        log = logOf(config, warnings);
+        collection = await collectionAfter(collection, config, log);
       }
     });
   return addConfigFlags(run);
+}
+
+function logOf({ log: { format, level } }: Config, warnings: readonly string[]): Log {
+  const log = createLog(format, level);
+  for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+  return log;
+}
+
+/** The collection by the new configuration; the former one when that cannot be begun. */
+async function collectionAfter(former: Collection, config: Config, log: Log): Promise<Collection> {
+  try {
+    return await startCollection(config, { kind: 'real' }, false, log, former);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError) || !former.isAtWork) {
+      await former.close();
+      throw thrown;
+    }
+    log({ level: 'error', event: thrown.code, text: `SIGHUP: nothing has changed: ${thrown.message}` });
+    return former;
+  }
 }
 
 /** Undefined when the signal to stop came first and the source, which can hang, did not open soon after it. */

@@ -70,8 +70,9 @@ export class Ring implements TickWriter {
   readonly #tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;
-  readonly #lastTsUs: Float64Array;
-  readonly #lastEnergy: Float64Array;
+  /** Per device: the sample that the next one's dt and energy rise begin at; NaN for none. The producer's. */
+  readonly lastTsUs: Float64Array;
+  readonly lastEnergy: Float64Array;
   #reservedBase = -1;
   /**
    * Called on the producer's side with each tick that is about to become visible: its number, its first row, and the
@@ -101,15 +102,15 @@ export class Ring implements TickWriter {
       return view;
     };
     this.#tally = new RingTally(take(TALLY_NUMBERS));
-    this.#lastTsUs = take(shape.deviceCount);
-    this.#lastEnergy = take(shape.deviceCount);
+    this.lastTsUs = take(shape.deviceCount);
+    this.lastEnergy = take(shape.deviceCount);
     this.tsUs = take(rows);
     this.dtUs = take(rows);
     this.energyRise = take(rows);
     this.columns = Array.from({ length: shape.columnCount }, () => take(rows));
     if (memory === undefined) {
-      this.#lastTsUs.fill(NaN);
-      this.#lastEnergy.fill(NaN);
+      this.lastTsUs.fill(NaN);
+      this.lastEnergy.fill(NaN);
     }
   }
 
@@ -181,7 +182,7 @@ export class Ring implements TickWriter {
 
   /** The clock was set: no interval leads from the ticks before to those after, so the next dt of every device is 0. */
   breakTime(): void {
-    this.#lastTsUs.fill(NaN);
+    this.lastTsUs.fill(NaN);
   }
 
   /** Whether a tick is open, to be committed. */
@@ -269,17 +270,17 @@ export class Ring implements TickWriter {
   // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #fixRow(row: number, device: number): void {
-    const last = this.#lastTsUs[device]!;
+    const last = this.lastTsUs[device]!;
     if (this.tsUs[row] === last) this.tsUs[row] = last + 1;
     const ts = this.tsUs[row]!;
     const step = ts - last;
     const dt = step > 0 && step <= GAP_INTERVALS * this.shape.intervalUs ? step : 0;
     this.dtUs[row] = dt;
-    this.#lastTsUs[device] = ts;
+    this.lastTsUs[device] = ts;
     const energy = this.shape.energyColumn < 0 ? NaN : this.columns[this.shape.energyColumn]![row]!;
-    const rise = energy - this.#lastEnergy[device]!;
+    const rise = energy - this.lastEnergy[device]!;
     this.energyRise[row] = dt > 0 && rise >= 0 && rise < Infinity ? rise : NaN;
-    this.#lastEnergy[device] = energy;
+    this.lastEnergy[device] = energy;
   }
 
   /** @returns false when the consumer did not let go of the lock in time. */

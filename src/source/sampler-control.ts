@@ -5,7 +5,9 @@
 const WAKE = 0;
 const STOP = 1;
 const REQUESTS = 2;
-const WORDS = 4;
+const EXCHANGE = 3;
+const BEGIN = 4;
+const WORDS = 6;
 const TIMES_BYTES = 2 * 8;
 const VIRTUAL_NOW_US = 0;
 const CALL_SINCE_MS = 1;
@@ -34,6 +36,18 @@ export class SamplerControl {
     this.#wake();
   }
 
+  /** Asks for other rings before the next tick; the orders for them lie in the worker's port already. */
+  exchangeRings(): void {
+    Atomics.store(this.#words, EXCHANGE, 1);
+    this.#wake();
+  }
+
+  /** A worker that waits for it may tick from now on. */
+  begin(): void {
+    Atomics.store(this.#words, BEGIN, 1);
+    this.#wake();
+  }
+
   /** For the virtual clock: everything up to this epoch µs has been sampled. */
   get virtualNowUs(): number {
     return this.#times[VIRTUAL_NOW_US]!;
@@ -54,6 +68,19 @@ export class SamplerControl {
     return Atomics.exchange(this.#words, REQUESTS, 0);
   }
 
+  takeExchange(): boolean {
+    return Atomics.exchange(this.#words, EXCHANGE, 0) === 1;
+  }
+
+  /** Blocks until it may begin or shall stop. */
+  waitForBegin(): void {
+    for (;;) {
+      const seen = Atomics.load(this.#words, WAKE);
+      if (this.shouldStop || Atomics.load(this.#words, BEGIN) === 1) return;
+      Atomics.wait(this.#words, WAKE, seen);
+    }
+  }
+
   set virtualNowUs(us: number) {
     this.#times[VIRTUAL_NOW_US] = us;
   }
@@ -65,7 +92,8 @@ export class SamplerControl {
   /** Sleeps until the time is over or the main thread wants something. */
   sleep(ms: number): void {
     const seen = Atomics.load(this.#words, WAKE);
-    if (this.shouldStop || Atomics.load(this.#words, REQUESTS) !== 0 || ms <= 0) return;
+    const isWanted = Atomics.load(this.#words, REQUESTS) !== 0 || Atomics.load(this.#words, EXCHANGE) !== 0;
+    if (this.shouldStop || isWanted || ms <= 0) return;
     Atomics.wait(this.#words, WAKE, seen, ms);
   }
 

@@ -12,6 +12,14 @@ export interface SamplerOrders {
   readonly lanes: readonly LaneOrder[];
   readonly clock: ClockOrder;
   readonly control: SharedArrayBuffer;
+  /** The first tick comes when the control says so, and not at once. */
+  readonly doesWait: boolean;
+}
+
+/** A ring that the main thread can look into. */
+export interface SharedRing {
+  readonly shape: RingShape;
+  readonly memory: SharedArrayBuffer;
 }
 
 /** A source that is asked through a native library. */
@@ -56,8 +64,10 @@ export type SamplerNews =
       readonly source: SourceName;
       readonly description: string;
       readonly devices: readonly Device[];
-      readonly rings: readonly { readonly shape: RingShape; readonly memory: SharedArrayBuffer }[];
+      readonly rings: readonly SharedRing[];
     }
+  /** From the next tick on these rings are filled; nothing more comes into the former ones. */
+  | { readonly type: 'exchanged'; readonly rings: readonly SharedRing[] }
   | { readonly type: 'event'; readonly event: GpuEvent }
   | { readonly type: 'missed'; readonly lane: string; readonly ticks: number }
   /** The ring journal of a lane cannot be written: from now on a kill costs what is in the ring. */

@@ -1,8 +1,9 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert } from '../core/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { findField } from '../core/find-field.ts';
+import { continueRing } from '../core/ring-continuation.ts';
 import { Ring } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
 import { createRingJournal } from '../store/ring-journal.ts';
@@ -15,6 +16,7 @@ import type {
   ListOrders,
   SamplerNews,
   SamplerOrders,
+  SharedRing,
 } from './sampler-protocol.ts';
 import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
 import type { TickedLane, TickerListener } from './ticker.ts';
@@ -82,6 +84,30 @@ function keepJournal(
   }
 }
 
+function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {
+  return lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
+}
+
+/**
+ * Fills other rings from the next tick on, each in continuation of the one before: from one collector to the next
+ * sampling does not pause, and no dt is cut. The orders are fetched from the port, since no event loop runs meanwhile.
+ */
+function exchangeRings(lanes: TickedLane[], source: Source): void {
+  let next: readonly LaneOrder[] = [];
+  // The newest counts: an exchange that was taken back has left its orders there.
+  for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
+    next = (got as { readonly message: readonly LaneOrder[] }).message;
+  assert(next.length === lanes.length, 'an exchange brings an order for every lane');
+  const sameDevices = source.devices.map((_, device) => device);
+  for (const [index, order] of next.entries()) {
+    const former = lanes[index]!;
+    const opened = openLane(order, former.lane, source);
+    continueRing(opened.ring, former.ring, sameDevices);
+    lanes[index] = opened;
+  }
+  tell({ type: 'exchanged', rings: sharedRings(lanes) });
+}
+
 async function sample(orders: SamplerOrders): Promise<void> {
   const control = new SamplerControl(orders.control);
   const sampled = orders.lanes.map(sampledLane);
@@ -97,10 +123,15 @@ async function sample(orders: SamplerOrders): Promise<void> {
       });
     }
     const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, source));
-    const rings = lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
-    const description = source.describe?.() ?? source.name;
+    const rings = sharedRings(lanes);
+    const isHurried = orders.clock.kind === 'virtual' || (await hurry());
+    const description = `${source.describe?.() ?? source.name}${isHurried ? '' : '; no real-time priority'}`;
     tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
+    if (orders.doesWait) control.waitForBegin();
     const listener: TickerListener = {
+      onExchange: () => {
+        exchangeRings(lanes, source);
+      },
       onMissed: (lane, ticks) => {
         tell({ type: 'missed', lane, ticks });
       },
@@ -119,15 +150,21 @@ async function sample(orders: SamplerOrders): Promise<void> {
         tell({ type: 'event', event: { tsUs, node, kind: 'clock_step', subject: '', text } });
       },
     };
-    if (orders.clock.kind === 'real')
+    if (orders.clock.kind === 'real') {
       runRealClock({ source, lanes, control, listener, forMs: orders.clock.forMs ?? Infinity });
-    else
+    } else
       runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
     finishLanes(source, lanes);
   } finally {
     source.close();
   }
   tell({ type: 'ended' });
+}
+
+/** Loaded here, since a virtual clock needs none of it. @returns whether it was granted. */
+async function hurry(): Promise<boolean> {
+  const { runInRealTime } = await import('../../native/real-time.ts');
+  return runInRealTime();
 }
 
 async function list(source: ListedSource): Promise<void> {

@@ -15,6 +15,7 @@ import type {
   ListOrders,
   SamplerNews,
   SamplerOrders,
+  SharedRing,
 } from './sampler-protocol.ts';
 
 /** The sampling worker as the main thread sees it. */
@@ -26,6 +27,17 @@ export interface Sampler {
   /** One ring per lane, in the order of the lanes; this thread is their consumer. */
   readonly rings: readonly Ring[];
   readonly control: SamplerControl;
+  /**
+   * From now on this one hears of events; what nobody heard is told to it first.
+   * @param listener undefined: they are kept for the next one
+   */
+  readonly listen: (listener: SamplerListener | undefined) => void;
+  /**
+   * Sampling goes on into new rings from the next tick on.
+   * @returns the same sampler with those; what came before is in the rings of this one, and nothing more comes into them
+   * @throws OperatingError `source.silent` when the source sits in a call for that long; then nothing has changed
+   */
+  exchangeRings(lanes: readonly LaneOrder[], patienceMs: number): Promise<Sampler>;
   /** Settles when the worker has stopped ticking: told to, at the end of its clock, or (rejected) by a failure. */
   readonly ended: Promise<void>;
 }
@@ -36,6 +48,11 @@ export interface SamplerListener {
   onMissed(lane: string, ticks: number): void;
   /** The ring journal of a lane is no longer written. */
   onJournalFailed(lane: string, message: string): void;
+}
+
+interface StartOptions {
+  /** Not before `control.begin()` comes the first tick. */
+  readonly doesWait?: boolean;
 }
 
 type ReadyNews = Extract<SamplerNews, { type: 'ready' }>;
@@ -55,15 +72,18 @@ export async function startSampler(
   source: SourceSpec,
   lanes: readonly LaneOrder[],
   clock: ClockOrder,
-  listener: SamplerListener,
+  listener: SamplerListener | undefined,
+  { doesWait = false }: StartOptions = {},
 ): Promise<Sampler> {
   const control = new SamplerControl();
-  const orders: SamplerOrders = { source, lanes, clock, control: control.memory };
+  const orders: SamplerOrders = { source, lanes, clock, control: control.memory, doesWait };
   const worker = new Worker(workerUrl(), { workerData: orders });
   const ready = Promise.withResolvers<ReadyNews>();
   const ended = Promise.withResolvers<undefined>();
   // Whoever opened the sampler hears of a failure through `ready` first; later ones through `ended`.
   ended.promise.catch(() => undefined);
+  const mailbox = createMailbox(listener);
+  let exchanged = Promise.withResolvers<readonly SharedRing[]>();
   const fail = (error: unknown): void => {
     ready.reject(error);
     ended.reject(error);
@@ -73,14 +93,13 @@ export async function startSampler(
       case 'ready':
         ready.resolve(news);
         return;
+      case 'exchanged':
+        exchanged.resolve(news.rings);
+        return;
       case 'event':
-        listener.onEvent(news.event);
-        return;
       case 'missed':
-        listener.onMissed(news.lane, news.ticks);
-        return;
       case 'journal_failed':
-        listener.onJournalFailed(news.lane, news.message);
+        mailbox.post(news);
         return;
       case 'ended':
         ended.resolve(undefined);
@@ -100,13 +119,65 @@ export async function startSampler(
     );
   });
   const { source: name, description, devices, rings } = await withinPatience(ready.promise, source);
-  return {
+  const viewsOf = (shared: readonly SharedRing[]): Ring[] =>
+    shared.map(({ shape, memory }) => new Ring(shape, memory));
+  const sampler: Sampler = {
     source: name,
     description,
     devices,
-    rings: rings.map(({ shape, memory }) => new Ring(shape, memory)),
+    rings: viewsOf(rings),
     control,
+    listen: mailbox.listen,
+    async exchangeRings(next, patienceMs) {
+      exchanged = Promise.withResolvers();
+      const { reject } = exchanged;
+      worker.postMessage(next);
+      control.exchangeRings();
+      const over = ended.promise.then(() => {
+        throw new OperatingError('sampling has ended', { code: 'sampler.ended', exit: 'temporary' });
+      });
+      const timer = setTimeout(() => {
+        // Taken back, unless the worker has begun with it just now and will say so at once.
+        if (control.takeExchange()) reject(silent(source, patienceMs));
+      }, patienceMs);
+      try {
+        return { ...sampler, rings: viewsOf(await Promise.race([exchanged.promise, over])) };
+      } finally {
+        clearTimeout(timer);
+      }
+    },
     ended: ended.promise,
+  };
+  return sampler;
+}
+
+type Told = Extract<SamplerNews, { type: 'event' | 'missed' | 'journal_failed' }>;
+
+/** Stops ticking and waits until the source is closed, but not for longer than `patienceMs`. */
+export async function stopSampler({ control, ended }: Sampler, patienceMs: number): Promise<void> {
+  control.stop();
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, patienceMs).unref())]);
+}
+
+/** What the worker tells reaches whoever listens; while nobody does it is kept. */
+function createMailbox(first: SamplerListener | undefined): {
+  post(news: Told): void;
+  readonly listen: (listener: SamplerListener | undefined) => void;
+} {
+  let listener = first;
+  const kept: Told[] = [];
+  const post = (news: Told): void => {
+    if (listener === undefined) kept.push(news);
+    else if (news.type === 'event') listener.onEvent(news.event);
+    else if (news.type === 'missed') listener.onMissed(news.lane, news.ticks);
+    else listener.onJournalFailed(news.lane, news.message);
+  };
+  return {
+    post,
+    listen(next) {
+      listener = next;
+      if (next !== undefined) for (const news of kept.splice(0)) post(news);
+    },
   };
 }
 
@@ -129,21 +200,23 @@ export async function listInWorker(source: ListedSource): Promise<Listing> {
 async function withinPatience<T>(opening: Promise<T>, source: SourceSpec): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    const engine = source.name === 'dcgm' ? source.engine : undefined;
-    late.reject(
-      new OperatingError(`source ${source.name} has not answered for ${OPEN_PATIENCE_MS / 1000} s`, {
-        code: 'source.silent',
-        exit: 'temporary',
-        ...(engine === undefined ? {} : { where: engine }),
-        hints: ['is the engine stopped, or does a GPU hang in the driver? See dmesg and nvidia-smi'],
-      }),
-    );
+    late.reject(silent(source, OPEN_PATIENCE_MS));
   }, OPEN_PATIENCE_MS);
   try {
     return await Promise.race([opening, late.promise]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function silent(source: SourceSpec, patienceMs: number): OperatingError {
+  const engine = source.name === 'dcgm' ? source.engine : undefined;
+  return new OperatingError(`source ${source.name} has not answered for ${patienceMs / 1000} s`, {
+    code: 'source.silent',
+    exit: 'temporary',
+    ...(engine === undefined ? {} : { where: engine }),
+    hints: ['is the engine stopped, or does a GPU hang in the driver? See dmesg and nvidia-smi'],
+  });
 }
 
 /** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */

@@ -1,3 +1,4 @@
+import { lastTickUs } from '../core/ring-continuation.ts';
 import type { Ring } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
 import type { SamplerControl } from './sampler-control.ts';
@@ -24,6 +25,8 @@ export interface TickerListener {
   onGap(lane: string, fromUs: number, toUs: number): void;
   /** The wall clock was set by so many µs (negative: back); `tsUs` is the time after it. */
   onClockStep(stepUs: number, tsUs: number): void;
+  /** Between two ticks: the rings of `lanes` shall be replaced. */
+  onExchange?(): void;
 }
 
 /** A longer hole between two ticks is a gap (DESIGN §1, dt). */
@@ -45,7 +48,7 @@ export function runRealClock(
   const startMs = performance.now();
   const endMs = startMs + options.forMs;
   const nextMs = lanes.map(({ isContinuous }) => (isContinuous ? startMs : Infinity));
-  const lastUs = lanes.map(() => NaN);
+  const lastUs = lanes.map(({ ring }) => lastTickUs(ring));
   const sampleLane = (index: number): void => {
     const ticked = lanes[index]!;
     const nowUs = clock.nowUs();
@@ -65,6 +68,7 @@ export function runRealClock(
     }
   };
   while (!control.shouldStop) {
+    if (control.takeExchange()) listener.onExchange?.();
     const requests = control.takeRequests();
     for (const [index, ticked] of lanes.entries()) {
       const isDue = performance.now() >= nextMs[index]!;

@@ -15,7 +15,8 @@ export interface WitnessSpec {
  * Made for sources that bring one tick a call.
  */
 export function witnessed(source: Source, { file, fieldId }: WitnessSpec): Source {
-  let sequence = existsSync(file) ? lastNumber(readFileSync(file, 'latin1')) : 0;
+  // Read with the first tick: the source before this one may still be sampling when this one is opened.
+  let sequence: number | undefined;
   return {
     ...source,
     sample(lane, tick, nowUs) {
@@ -36,6 +37,7 @@ export function witnessed(source: Source, { file, fieldId }: WitnessSpec): Sourc
         next: () => tick.next(),
       };
       source.sample(lane, writer, nowUs);
+      sequence ??= existsSync(file) ? lastNumber(readFileSync(file, 'latin1')) : 0;
       sequence += 1;
       for (const device of answered) tick.set(device, column, sequence);
       appendFileSync(file, `${sequence} ${answered.length} ${nowUs}\n`);

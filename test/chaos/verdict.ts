@@ -3,6 +3,8 @@ import type { AccountState } from '../../src/store/lane-account.ts';
 export interface WitnessedTick {
   readonly sequence: number;
   readonly rows: number;
+  /** Epoch µs. */
+  readonly tsUs: number;
 }
 
 /** What stands in the table under one number. */
@@ -25,8 +27,8 @@ export function readWitness(text: string): WitnessedTick[] {
     .split('\n')
     .filter((line) => /^\d+ \d+ \d+$/.test(line))
     .map((line) => {
-      const [sequence, rows] = line.split(' ').map(Number);
-      return { sequence: sequence!, rows: rows! };
+      const [sequence, rows, tsUs] = line.split(' ').map(Number);
+      return { sequence: sequence!, rows: rows!, tsUs: tsUs! };
     });
 }
 

@@ -1,0 +1,19 @@
+import type { Ring } from './ring.ts';
+
+/**
+ * The first tick of `ring` follows the last one of `former`, as if it were the same ring: no dt and no energy is cut.
+ * @param deviceInFormer position there of each device of `ring`; -1 for one that it did not have
+ */
+export function continueRing(ring: Ring, former: Ring, deviceInFormer: readonly number[]): void {
+  const hasEnergy = former.shape.energyColumn >= 0;
+  for (const [device, there] of deviceInFormer.entries()) {
+    if (there < 0) continue;
+    ring.lastTsUs[device] = former.lastTsUs[there]!;
+    if (hasEnergy) ring.lastEnergy[device] = former.lastEnergy[there]!;
+  }
+}
+
+/** When any device of it was last sampled, epoch µs; NaN before the first tick. */
+export function lastTickUs({ lastTsUs }: Ring): number {
+  return lastTsUs.reduce((last, us) => (Number.isNaN(us) || us <= last ? last : us), NaN);
+}
