@@ -160,13 +160,14 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     const sink = createRowSink();
     const opened = open({ route, flushIntervalMs: 2_000 });
     play(opened, 10, [sink]);
+    const connects = fake.get('connects');
     fake.set('hung', 1);
     play(opened, 20, [sink]);
     fake.set('hung', 0);
     play(opened, 10, [sink]);
     finish(opened, [sink]);
     expectTrue(sink);
-    expect(fake.get('connects')).toBe(1);
+    expect(fake.get('connects')).toBe(connects);
     expect(of('engine_lost').map(({ code }) => code)).toEqual([-11]);
     expect(of('engine_found')).toHaveLength(1);
     expect(of('gap')).toHaveLength(8);
@@ -260,6 +261,49 @@ describe('DCGM host engine: traps', () => {
     expect(sink.rows.at(-1)!.tsUs).toBeGreaterThan(now() - SECOND);
   });
 
+  it('lists the devices without touching the watches of others, or of its own last life', () => {
+    const ids = [1002, 155, 250, 54];
+    for (const id of ids) fake.foreignWatch(3, id, SECOND / 2, 60);
+    const lanes = [laneOf(0, 'profiling', 100, [1002, 155])];
+    const opened = open({ lanes });
+    // Memory and UUID are what the list asks for, and no lane of this collector has them.
+    expect(fake.get('interval.3.250')).toBe(SECOND / 2);
+    expect(fake.get('interval.3.54')).toBe(SECOND / 2);
+    play(opened, 2, [createRowSink()], lanes);
+    fake.set('engine_alive', 0);
+    play(opened, 1, [createRowSink()], lanes);
+    fake.set('engine_alive', 1);
+    for (const id of ids) fake.foreignWatch(3, id, SECOND / 2, 60);
+    play(opened, 10, [createRowSink()], lanes);
+    expect(of('engine_found')).toHaveLength(1);
+    expect(fake.get('interval.3.250')).toBe(SECOND / 2);
+  });
+
+  it('goes on when an engine dies again while it tells its devices', () => {
+    const sink = createRowSink();
+    const opened = open();
+    play(opened, 2, [sink]);
+    fake.set('engine_alive', 0);
+    play(opened, 1, [sink]);
+    fake.set('silent_lists', 2);
+    fake.set('engine_alive', 1);
+    play(opened, 15, [sink]);
+    finish(opened, [sink]);
+    expect(sink.rows.at(-1)!.tsUs).toBeGreaterThan(now() - SECOND);
+  });
+
+  it('ends (75) when an engine comes back with other numbers for its GPUs', () => {
+    const opened = open();
+    play(opened, 2, [createRowSink()]);
+    fake.set('engine_alive', 0);
+    play(opened, 1, [createRowSink()]);
+    fake.set('renumbered', 1);
+    fake.set('engine_alive', 1);
+    expect(() => {
+      play(opened, 12, [createRowSink()]);
+    }).toThrow(expect.objectContaining({ exit: 'temporary', code: 'dcgm.renumbered' }) as Error);
+  });
+
   it('says that a dead engine is worth trying again', () => {
     fake.set('engine_alive', 0);
     expect(() => open({ engine: 'gpu-7:5555' })).toThrow(
@@ -320,10 +364,11 @@ describe('DCGM host engine: traps', () => {
       const sink = createRowSink();
       const opened = open({ route, flushIntervalMs: 2_000 });
       play(opened, 8, [sink]);
+      const connects = fake.get('connects');
       fake.set('forget', 1);
       play(opened, 20, [sink]);
       finish(opened, [sink]);
-      expect(fake.get('connects')).toBe(1);
+      expect(fake.get('connects')).toBe(connects);
       expect(sink.rows.at(-1)!.tsUs).toBeGreaterThan(now() - 3 * SECOND);
       expectTrue(sink);
     },

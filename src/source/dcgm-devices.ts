@@ -12,6 +12,8 @@ import { dcgmError } from '../../native/dcgm.ts';
 import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
 import { readCString } from '../../native/dcgm-record.ts';
 import type { SelectableDevice } from '../core/device-selector.ts';
+import { migProfileOf } from '../core/mig-profile.ts';
+import type { EngineEndpoint } from '../../native/dcgm.ts';
 import { readIdentityFields } from './dcgm-identity.ts';
 import type { IdentityFields } from './dcgm-identity.ts';
 
@@ -28,6 +30,7 @@ export interface DcgmDevice extends SelectableDevice {
 }
 
 const MAX_GPUS = 32;
+const LIST_TIMEOUT_MS = 1_000;
 const MEBIBYTE = 1_048_576;
 const NO_COMPUTE_INSTANCE = 0xffff_ffff;
 
@@ -69,6 +72,25 @@ export function listDcgmDevices(
       .filter((instance) => instance.gpuId === gpu.gpuId)
       .map((instance) => instanceOf(instance, byId.get(instance.gpuId) ?? gpu, identity)),
   ]);
+}
+
+/**
+ * Lists over a connection of its own, which watches and unwatches the identity fields. All persistent connections are one
+ * watcher, so on one of those it would end the watches that a lane, a drain or the collector's last life has of them.
+ * @throws OperatingError when the engine does not answer.
+ */
+export function listEngineDevices(
+  dcgm: Dcgm,
+  engine: EngineEndpoint & { readonly text: string },
+  node: string,
+): readonly DcgmDevice[] {
+  const { status, handle } = dcgm.connect(engine, { timeoutMs: LIST_TIMEOUT_MS, isPersistent: false });
+  if (status !== dcgmStatus.OK) throw dcgmError('dcgmConnect', status, engine.text);
+  try {
+    return listDcgmDevices(dcgm, handle, node, engine.text);
+  } finally {
+    dcgm.disconnect(handle);
+  }
 }
 
 /** The MIG layout as one text, to see that it changed. */
@@ -163,20 +185,14 @@ function instanceOf(instance: Instance, parent: DcgmDevice, identity: IdentityFi
       parentUuid: parent.device.uuid,
       gpuInstanceId: instance.gpuInstanceId,
       ...(compute === undefined ? {} : { computeInstanceId: compute.id }),
-      migProfile: profileOf(own?.model, instance.slices, memoryBytes, parent.device.memoryBytes),
+      migProfile: migProfileOf({
+        name: own?.model,
+        slices: instance.slices,
+        memoryBytes,
+        gpuMemoryBytes: parent.device.memoryBytes,
+      }),
     },
   };
-}
-
-/**
- * `3g.71gb`: what the driver's own name ends with, or reckoned as the driver does, from the eighths of the memory that
- * the instance has.
- */
-function profileOf(name: string | undefined, slices: number, bytes: number, parentBytes: number): string {
-  const told = / MIG (\S+)$/.exec(name ?? '')?.[1];
-  if (told !== undefined) return told;
-  const eighths = Math.round((8 * bytes) / parentBytes);
-  return `${slices}g.${Math.round((Math.ceil(parentBytes / 2 ** 30) * eighths) / 8)}gb`;
 }
 
 interface Attributes {

@@ -141,7 +141,8 @@ class EngineSource implements Source {
     if (this.#options.link.keepUp(nowUs)) {
       this.#session = undefined;
       this.#sessionUs = -Infinity;
-      checkDevices(this.#setup, this.#options.link.handle, this.#options.address.text);
+      if (!checkDevices(this.#setup, this.#options.address))
+        this.#options.link.judge(dcgmStatus.CONNECTION_NOT_VALID, nowUs);
     }
     if (this.#options.link.handle !== undefined) this.#fetch(state, nowUs);
     // Between two pulls nothing is known of what came since: a series that was not fetched is not silent.

@@ -1,6 +1,8 @@
 import type { DcgmHandle } from '../../native/dcgm.ts';
 import { OperatingError } from '../core/errors.ts';
-import { listDcgmDevices, migFingerprint } from './dcgm-devices.ts';
+import { listEngineDevices, migFingerprint } from './dcgm-devices.ts';
+import type { EntityPair } from './dcgm-devices.ts';
+import type { EngineAddress } from './engine-address.ts';
 import type { DcgmSetup } from './dcgm-setup.ts';
 
 /** The engine itself notices a new MIG layout only after a second or two. */
@@ -35,13 +37,18 @@ export function createMigWatch(setup: DcgmSetup): MigWatch {
 
 /**
  * After an engine came back: the same UUIDs must have the same numbers, or rows would be of the wrong GPU.
+ * @returns false when it went away again before it had told.
  * @throws OperatingError (exit 75) when they have not; started again, the collector takes the devices as they are.
  */
-export function checkDevices(setup: DcgmSetup, handle: DcgmHandle | undefined, where: string): void {
-  if (handle === undefined) return;
-  const now = new Map(
-    listDcgmDevices(setup.dcgm, handle, setup.node, where).map((each) => [each.device.uuid, each.entity]),
-  );
+export function checkDevices(setup: DcgmSetup, engine: EngineAddress): boolean {
+  let now: ReadonlyMap<string, EntityPair>;
+  try {
+    const listed = listEngineDevices(setup.dcgm, engine, setup.node);
+    now = new Map(listed.map((each) => [each.device.uuid, each.entity]));
+  } catch (thrown) {
+    if (thrown instanceof OperatingError) return false;
+    throw thrown;
+  }
   for (const { device, entity } of setup.devices) {
     const found = now.get(device.uuid);
     if (found === undefined || (found.id === entity.id && found.group === entity.group)) continue;
@@ -50,9 +57,10 @@ export function checkDevices(setup: DcgmSetup, handle: DcgmHandle | undefined, w
       {
         code: 'dcgm.renumbered',
         exit: 'temporary',
-        where,
+        where: engine.text,
         hints: ['start the collector again: it takes the devices as they are now'],
       },
     );
   }
+  return true;
 }

@@ -7,7 +7,7 @@ import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
 import { OperatingError } from '../core/errors.ts';
 import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import { planWatches } from '../core/watch-plan.ts';
-import { listDcgmDevices } from './dcgm-devices.ts';
+import { listDcgmDevices, listEngineDevices } from './dcgm-devices.ts';
 import type { DcgmDevice } from './dcgm-devices.ts';
 import { openEmbedded, startEmbeddedEngine } from './dcgm-embedded.ts';
 import { openEngine } from './dcgm-engine.ts';
@@ -58,9 +58,12 @@ export function openDcgmSource(options: DcgmOptions): Source {
   const address = addressOf(options.engine);
   const dcgm = loadDcgm(options.library);
   const openedUs = options.openedUs ?? Date.now() * 1000;
-  const link = address === undefined ? undefined : connectOrThrow(dcgm, address, options, openedUs);
-  const handle = link?.handle ?? startEmbeddedEngine(dcgm);
-  const all = listDcgmDevices(dcgm, handle, options.node, address?.text ?? 'the embedded engine');
+  const engine = address && { address, link: connectOrThrow(dcgm, address, options, openedUs) };
+  const embedded = engine === undefined ? startEmbeddedEngine(dcgm) : 0n;
+  const all =
+    engine === undefined
+      ? listDcgmDevices(dcgm, embedded, options.node, 'the embedded engine')
+      : listEngineDevices(dcgm, engine.address, options.node);
   const { selected, absent } = selectDevices(selector, all);
   for (const each of absent) {
     const text = `the device selector names ${each}, which this node does not have`;
@@ -83,13 +86,12 @@ export function openDcgmSource(options: DcgmOptions): Source {
     pauseDir: options.pauseDir,
     openedUs,
   };
-  if (link === undefined || address === undefined) return openEmbedded(setup, handle);
-  const route = chooseRoute(options, address);
+  if (engine === undefined) return openEmbedded(setup, embedded);
+  const route = chooseRoute(options, engine.address);
   const pullIntervalMs = Math.max(options.flushIntervalMs ?? PULL_FROM_FLUSH_MS, 1_000);
   const slowestMs = Math.max(...options.lanes.map(({ intervalMs }) => intervalMs));
   return openEngine(setup, {
-    link,
-    address,
+    ...engine,
     route,
     pullIntervalMs,
     keepS: Math.max(KEEP_AT_LEAST_S, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),

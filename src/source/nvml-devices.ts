@@ -2,6 +2,7 @@ import { deviceAttributes, memoryV2, nvmlReturn, pciInfo } from '../../native/nv
 import { NEEDS_REINIT, readText } from '../../native/nvml.ts';
 import type { Nvml, NvmlHandle } from '../../native/nvml.ts';
 import { readCString } from '../../native/dcgm-record.ts';
+import { migProfileOf } from '../core/mig-profile.ts';
 import type { SelectableDevice } from '../core/device-selector.ts';
 
 /** A device as NVML knows it. The handles die with every re-initialisation and, of an instance, with the instance. */
@@ -101,8 +102,9 @@ function instancesOf(nvml: Nvml, gpu: NvmlDevice): readonly NvmlDevice[] {
     const memoryBytes = Number(attributes.readBigUInt64LE(deviceAttributes.at.memorySizeMB)) * MEBIBYTE;
     const computeInstanceId = readId(nvml, 'nvmlDeviceGetComputeInstanceId', handle);
     const name = readText(96, (buffer) => nvml.deviceGetName(handle, buffer, 96));
-    const profile =
-      profileOf(name) ?? (hasAttributes ? `${slices}g.${Math.round(memoryBytes / 1e9)}gb` : undefined);
+    const gpuMemoryBytes = gpu.device.memoryBytes;
+    const isShapeKnown = name?.includes(' MIG ') === true || hasAttributes;
+    const profile = isShapeKnown ? migProfileOf({ name, slices, memoryBytes, gpuMemoryBytes }) : undefined;
     byInstance.set(gpuInstanceId, {
       handle,
       parentHandle: gpu.handle,
@@ -119,11 +121,6 @@ function instancesOf(nvml: Nvml, gpu: NvmlDevice): readonly NvmlDevice[] {
     });
   }
   return [...byInstance.values()];
-}
-
-/** `1g.18gb` of `NVIDIA H200 MIG 1g.18gb`; a compute instance that is a part says `1c.3g.71gb` and is of `3g.71gb`. */
-function profileOf(name: string | undefined): string | undefined {
-  return / MIG (?:\d+c\.)?(\S+)$/.exec(name ?? '')?.[1];
 }
 
 /**

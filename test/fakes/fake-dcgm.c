@@ -325,6 +325,20 @@ static uint64_t ownerOf(uint64_t handle) {
   Connection *c = connectionOf(handle);
   return c != NULL && c->isPersistent ? 1 : handle; /* all persistent connections are one watcher */
 }
+/* While the file of GPULEDGER_FAKE_HANG exists every call hangs for "hang_ms": for processes that run already. The file
+ * beside it, "….seen", tells that one does. */
+static int isToHang(void) {
+  static const char *path;
+  static int isRead;
+  if (!isRead) { path = getenv("GPULEDGER_FAKE_HANG"); isRead = 1; }
+  if (path == NULL || access(path, F_OK) != 0) return 0;
+  char seen[1024];
+  snprintf(seen, sizeof seen, "%s.seen", path);
+  FILE *file = fopen(seen, "w");
+  if (file != NULL) fclose(file);
+  return 1;
+}
+
 /* What every request goes through. */
 static int enter(uint64_t handle) {
   *KNOB("calls") += 1;
@@ -418,6 +432,7 @@ static void uuidOf(int gpu, char *out) {
 int dcgmGetAllSupportedDevices(dcgmHandle_t h, uint32_t ids[32], int *count) {
   int status = enter(h);
   if (status != OK) return status;
+  if (get("silent_lists") > 0) { set("silent_lists", get("silent_lists") - 1); return CONNECTION_NOT_VALID; }
   *count = (int)get("gpus");
   for (int i = 0; i < *count; i += 1) ids[i] = (uint32_t)i;
   return OK;
@@ -431,7 +446,7 @@ int dcgmGetDeviceAttributes(dcgmHandle_t h, uint32_t gpu, dcgmDeviceAttributes_v
   memset((char *)a + 4, 0, sizeof *a - 4);
   strcpy(a->identifiers.deviceName, "NVIDIA H200");
   sprintf(a->identifiers.pciBusId, "00000000:%02X:00.0", 0x0f + (int)gpu * 16);
-  uuidOf((int)gpu, a->identifiers.uuid);
+  uuidOf((int)gpu + (int)get("renumbered"), a->identifiers.uuid);
   strcpy(a->identifiers.driverVersion, "595.45.04");
   a->memoryUsage.fbTotal = 143771;
   a->settings[2] = (get("mig") >> gpu) & 1;
@@ -628,7 +643,7 @@ static void valueInto(void *value, const Series *s, int at) {
   if (isString(s->field)) {
     if (s->field == 68 && s->eg != GPU) sprintf(value, "MIG-%08d-fade-4000-8000-000000000000", (int)s->eid);
     else if (s->field == 50) strcpy(value, "NVIDIA H200");
-    else uuidOf((int)s->eid, value);
+    else uuidOf((int)s->eid + (int)*KNOB("renumbered"), value);
   } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
   else if (s->field == 52) *(int64_t *)value = s->eid;

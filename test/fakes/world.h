@@ -40,20 +40,6 @@ static void sleepMs(int64_t ms) {
   while (nanosleep(&ts, &ts) != 0) {} /* a signal does not end a call that hangs */
 }
 
-/* While the file of GPULEDGER_FAKE_HANG exists every call hangs for "hang_ms": for processes that run already. The file
- * beside it, "….seen", tells that one does. */
-static int isToHang(void) {
-  static const char *path;
-  static int isRead;
-  if (!isRead) { path = getenv("GPULEDGER_FAKE_HANG"); isRead = 1; }
-  if (path == NULL || access(path, F_OK) != 0) return 0;
-  char seen[1024];
-  snprintf(seen, sizeof seen, "%s.seen", path);
-  FILE *file = fopen(seen, "w");
-  if (file != NULL) fclose(file);
-  return 1;
-}
-
 /* Burns CPU as the real library does; sleeping would cost nobody anything. */
 static void burnUs(int64_t us) {
   if (us <= 0) return;
