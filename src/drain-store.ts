@@ -7,6 +7,7 @@ import { readOpenThrottles } from './store/open-throttles.ts';
 import type { QuestDb, WriteReply } from './store/questdb-http.ts';
 import { relabelSamples } from './store/relabel-samples.ts';
 import { sendUntilAcknowledged } from './store/send.ts';
+import type { SmallTables } from './store/small-tables.ts';
 import { readStoredOwnership } from './store/stored-ownership.ts';
 import { readOldWatermarks, readWatermarks, type Watermarks } from './store/watermark.ts';
 
@@ -43,17 +44,19 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
   let heldError: OperatingError | undefined;
-  // Loaded while the engines' processes start: it brings the official client along.
-  const tables = import('./store/small-tables.ts').then(({ createSmallTables }) =>
-    createSmallTables(db, {
+  let opened: Promise<SmallTables> | undefined;
+  const openTables = async (): Promise<SmallTables> => {
+    const { createSmallTables } = await import('./store/small-tables.ts');
+    return createSmallTables(db, {
       log,
       async send(body) {
         const reply = await send(body);
         if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
         return reply;
       },
-    }),
-  );
+    });
+  };
+  const tables = (): Promise<SmallTables> => (opened ??= openTables());
   /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
   const need = async (taken: Promise<boolean>): Promise<void> => {
     if (await taken) return;
@@ -74,6 +77,8 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
         readStoredOwnership(db, gpus, oldestUs - OWNERSHIP_WINDOW_US),
         readOpenThrottles(db, gpus, oldestUs),
       ]);
+      // The official client takes a while to load: while the engine's process pulls, it is not missed.
+      setImmediate(() => void tables());
       return { before, behind: marks.map(({ behind }) => behind), ownership, throttled };
     },
     async writeSamples(table, body, rows) {
@@ -95,7 +100,8 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       }
     },
     async writeBefore({ events, inventory }) {
-      const small = await tables;
+      if (events.length + inventory.length === 0) return;
+      const small = await tables();
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },
@@ -103,7 +109,7 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
-      const small = await tables;
+      const small = await tables();
       await need(small.writeJobs(jobs));
       await need(small.writeOwnership(ownership));
       await need(small.writeCollectorStats(stats));

@@ -2,6 +2,7 @@ import { SenderOptions } from '@questdb/nodejs-client';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseClientConf } from '../schemas/client-conf.ts';
+import { parsePlainConf } from '../schemas/read-client-conf.ts';
 import { maskClientConf } from '../schemas/mask-client-conf.ts';
 import { OperatingError } from '../src/core/errors.ts';
 
@@ -110,6 +111,22 @@ describe('a client configuration string', () => {
         expect(parseClientConf(text)).toMatchObject({ host: options.host, port: options.port });
       }),
     );
+  });
+
+  test('that names a server only is read the same without the official client', () => {
+    const name = fc.stringMatching(/^[A-Za-z0-9.-]{1,12}$/);
+    const address = fc.tuple(fc.oneof(name, fc.ipV4(), fc.domain()), fc.integer({ min: 0, max: 70_000 }));
+    fc.assert(
+      fc.property(fc.constantFrom('http', 'https', 'tcp'), address, (protocol, [host, port]) => {
+        const text = `${protocol}::addr=${host}:${port};`;
+        const plain = parsePlainConf(text);
+        if (plain !== undefined) expect(plain).toEqual(parseClientConf(text));
+      }),
+    );
+    expect(parsePlainConf('http::addr=db-1.example.org:9000;')).toBeDefined();
+    expect(parsePlainConf('http::addr=127.0.0.1:65535;')).toBeDefined();
+    expect(parsePlainConf('http::addr=127.0.0.1:65536;')).toBeUndefined();
+    expect(parsePlainConf('http::addr=h:9000;token=t;')).toBeUndefined();
   });
 
   test.each([

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { LANE_COUNTERS_KEY, LANE_INTERVAL_KEY } from '../../schemas/config-settings.ts';
-import { loadConfig, type LoadedConfig } from '../store/config-file.ts';
+import type { LoadedConfig } from '../store/config-file.ts';
 import type { ConfigOverride } from '../store/config-layers.ts';
 
 interface Flag {
@@ -94,9 +94,11 @@ export function overridesFrom(options: Readonly<Record<string, unknown>>): Confi
  * The configuration of a command that `addConfigFlags` prepared.
  * @throws OperatingError `config.invalid`, `config.unreadable` (exit 78)
  */
-export function configFrom(options: Readonly<Record<string, unknown>>): Promise<LoadedConfig> {
+export async function configFrom(options: Readonly<Record<string, unknown>>): Promise<LoadedConfig> {
   const file = options['config'];
-  return loadConfig({
+  // Loaded only now: whatever a command starts first need not wait for it.
+  const { loadConfig } = await import('../store/config-file.ts');
+  return await loadConfig({
     file: typeof file === 'string' ? file : undefined,
     env: process.env,
     flags: overridesFrom(options),

@@ -64,9 +64,11 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 }
 
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
-  const { config, warnings } = await configFrom(options);
-  const { openQuestDb } = await import('../store/questdb-http.ts');
-  const { drainAsAsked } = await import('../drain-request.ts');
+  const [{ config, warnings }, { openQuestDb }, { drainAsAsked }] = await Promise.all([
+    configFrom(options),
+    import('../store/questdb-http.ts'),
+    import('../drain-request.ts'),
+  ]);
   const log = createLog(config.log.format, config.log.level);
   for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
   const number = (name: string): number | undefined =>

@@ -14,6 +14,7 @@ import {
 } from '../../schemas/config-settings.ts';
 import type { ConfigYaml } from '../../schemas/config-yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
+import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/assert.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
@@ -209,9 +210,7 @@ async function readClientConf(layers: Layers): Promise<string> {
   try {
     const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
     if (typeof text !== 'string' || text === DEFAULT_CLIENT_CONF) return DEFAULT_CLIENT_CONF;
-    // The official client brings undici with it: a tenth of a second that the default string does not need.
-    const { parseClientConf } = await import('../../schemas/client-conf.ts');
-    const { password, token } = parseClientConf(text);
+    const { password, token } = await readConf(text);
     if ((password ?? token) !== undefined && layers.yaml?.has(path) === true && typeof file !== 'string') {
       warnIfPublic(layers.file ?? '', layers.warnings);
     }

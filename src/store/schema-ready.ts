@@ -1,10 +1,9 @@
-import { OperatingError } from '../core/errors.ts';
-import { allTables, quoteName, type LaneTable, type Retention } from '../../schemas/tables.ts';
+import { allTables, quoteText, type LaneTable, type Retention } from '../../schemas/tables.ts';
 import type { QuestDb } from './questdb-http.ts';
 
 /**
- * Whether every table that these lanes write has every column: one small question per table, all at once, instead of the
- * whole of `applySchema`. It says nothing of rollups and retention, which change when the configuration does.
+ * Whether every table that these lanes write has every column: one question instead of the whole of `applySchema`. It
+ * says nothing of rollups and retention, which change when the configuration does.
  * @throws OperatingError when the server does not answer
  */
 export async function hasEveryColumn(
@@ -12,20 +11,13 @@ export async function hasEveryColumn(
   lanes: readonly LaneTable[],
   retention: Retention,
 ): Promise<boolean> {
-  const answers = await Promise.all(
-    allTables(lanes, retention).map(async (table) => {
-      const columns = table.columns.map(({ name }) => quoteName(name)).join(', ');
-      try {
-        await db.exec(`SELECT ${columns} FROM ${quoteName(table.name)} LIMIT 0`);
-        return true;
-      } catch (thrown) {
-        const isMissing =
-          thrown instanceof OperatingError &&
-          (thrown.code === 'questdb.no_table' || thrown.code === 'questdb.query');
-        if (!isMissing) throw thrown;
-        return false;
-      }
-    }),
+  const tables = allTables(lanes, retention);
+  const names = tables.map(({ name }) => quoteText(name)).join(', ');
+  const { rows } = await db.exec(
+    `SELECT table_name, column_name FROM information_schema.columns() WHERE table_name IN (${names})`,
   );
-  return answers.every(Boolean);
+  const present = new Set(rows.map(([table, column]) => `${String(table)} ${String(column)}`));
+  return tables.every(({ name, columns }) =>
+    columns.every((column) => present.has(`${name} ${column.name}`)),
+  );
 }
