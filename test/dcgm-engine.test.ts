@@ -140,6 +140,27 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     }
   });
 
+  it('tells the silence of one device while the others answer: open at once, closed when it is over', () => {
+    const sink = createRowSink();
+    const opened = open({ route, flushIntervalMs: 1_000 });
+    play(opened, 6, [sink]);
+    fake.set('lost_gpu', 3);
+    play(opened, 6, [sink]);
+    const told = of('gap');
+    expect(told.map(({ gpu, subject, endUs }) => [gpu, subject, endUs])).toEqual([
+      [opened.devices[2]!.uuid, 'profiling', undefined],
+    ]);
+    expect(told[0]!.tsUs).toBe(sink.ofDevice(2).at(-1)!.tsUs);
+    fake.set('lost_gpu', 0);
+    play(opened, 6, [sink]);
+    finish(opened, [sink]);
+    const after = sink.ofDevice(2).find(({ tsUs }) => tsUs > told[0]!.tsUs)!;
+    expect(of('gap').slice(1)).toEqual([
+      expect.objectContaining({ gpu: opened.devices[2]!.uuid, tsUs: told[0]!.tsUs, endUs: after.tsUs }),
+    ]);
+    expect(sink.ofDevice(1).length).toBeGreaterThan(150);
+  });
+
   it('survives 20 deaths in a row', () => {
     const sink = createRowSink();
     const opened = open({ route, flushIntervalMs: 1_000 });

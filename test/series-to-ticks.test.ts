@@ -8,8 +8,11 @@ const SECOND = 1_000_000;
 const START = 1_700_000_000 * SECOND;
 const FAR = START + 3600 * SECOND;
 
-function joinOf(shape: Partial<JoinShape> = {}): { join: SeriesJoin; gaps: [number, number, number][] } {
-  const gaps: [number, number, number][] = [];
+function joinOf(shape: Partial<JoinShape> = {}): {
+  join: SeriesJoin;
+  gaps: [number, number, number | undefined][];
+} {
+  const gaps: [number, number, number | undefined][] = [];
   const whole = {
     deviceCount: 1,
     fieldCount: 2,
@@ -44,6 +47,29 @@ describe('from series to ticks', () => {
       [SECOND, 1, 11],
       [2 * SECOND, 2, 12],
     ]);
+  });
+
+  it('tells a device that is silent while it is asked, once, and the end at its next row', () => {
+    const { join, gaps } = joinOf({ deviceCount: 2, fieldCount: 1, anchorOrder: [0] });
+    const pushBoth = (n: number): void => {
+      join.push(0, 0, START + n * SECOND, n, FAR);
+      if (n < 3 || n > 9) join.push(1, 0, START + n * SECOND, n, FAR);
+    };
+    const emitUpTo = (n: number, answeringSinceUs: number): void => {
+      const sink = createRowSink();
+      join.emit(START + n * SECOND + 2_500_000, sink, answeringSinceUs);
+    };
+    for (let n = 0; n < 12; n += 1) pushBoth(n);
+    // The row of second 2 was its last: not yet, and not while nobody answers.
+    emitUpTo(4, 0);
+    emitUpTo(6, Infinity);
+    emitUpTo(6, START + 4 * SECOND);
+    expect(gaps).toEqual([]);
+    emitUpTo(7, 0);
+    emitUpTo(8, 0);
+    expect(gaps).toEqual([[1, START + 2 * SECOND, undefined]]);
+    emitUpTo(11, 0);
+    expect(gaps.slice(1)).toEqual([[1, START + 2 * SECOND, START + 10 * SECOND]]);
   });
 
   it('counts what lies within half an interval of no row, and leaves that value blank', () => {

@@ -36,6 +36,9 @@ export interface JoinCounts {
 
 export type PushResult = 'accepted' | 'duplicate' | 'from_future';
 
+/** Epoch µs of the row before and of the row after; the latter undefined while the device is silent. */
+export type OnGap = (device: number, fromUs: number, toUs: number | undefined) => void;
+
 /** How long a row's window must have been over before the row is final. */
 export const CLOSED_FOR_US = 2_000_000;
 /** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
@@ -97,16 +100,19 @@ export class SeriesJoin {
   /** Per device: field position of the anchor, or -1 before the first row. */
   readonly #anchors: Int32Array;
   readonly #lastRowUs: Float64Array;
-  readonly #onGap: (device: number, fromUs: number, toUs: number) => void;
+  /** Per device: 1 while a gap is told that has no end yet. */
+  readonly #isGapOpen: Uint8Array;
+  readonly #onGap: OnGap;
 
   /** @param onGap told of every step of more than 2.5 intervals between two rows of a device. */
-  constructor(shape: JoinShape, onGap: (device: number, fromUs: number, toUs: number) => void) {
+  constructor(shape: JoinShape, onGap: OnGap) {
     assert(shape.anchorOrder.length === shape.fieldCount, 'every field has a place in the order of anchors');
     this.shape = shape;
     this.#onGap = onGap;
     this.#series = Array.from({ length: shape.deviceCount * shape.fieldCount }, () => new Series());
     this.#anchors = new Int32Array(shape.deviceCount).fill(-1);
     this.#lastRowUs = new Float64Array(shape.deviceCount).fill(NaN);
+    this.#isGapOpen = new Uint8Array(shape.deviceCount);
   }
 
   /** Newest stamp that a series has delivered; -Infinity before the first. */
@@ -170,10 +176,26 @@ export class SeriesJoin {
   /**
    * Hands over all rows whose window has been closed for 2 s at `nowUs` (Infinity: all), grouped into ticks by time. The
    * first goes into the tick that the sink has open already.
+   * @param answeringSinceUs since when whoever samples has answered without a break: a device without a row for more than
+   * 2.5 intervals of that time is told of as silent
    * @returns the number of rows. Rows for which the sink had no room wait for the next call.
    */
-  emit(nowUs: number, sink: TickWriter): number {
+  emit(nowUs: number, sink: TickWriter, answeringSinceUs = Infinity): number {
     const horizonUs = nowUs - CLOSED_FOR_US - this.shape.intervalUs / 2;
+    const rows = this.#emitRows(horizonUs, sink);
+    for (let device = 0; device < this.shape.deviceCount; device += 1) {
+      const lastUs = this.#lastRowUs[device]!;
+      const silentUs = horizonUs - Math.max(lastUs, answeringSinceUs);
+      // A device that never had a row has no beginning of its silence, and one whose next row only lacks room is not silent.
+      if (!(silentUs > GAP_INTERVALS * this.shape.intervalUs) || this.#isGapOpen[device] === 1) continue;
+      if (this.#nextRowUs(device, horizonUs) !== Infinity) continue;
+      this.#isGapOpen[device] = 1;
+      this.#onGap(device, lastUs, undefined);
+    }
+    return rows;
+  }
+
+  #emitRows(horizonUs: number, sink: TickWriter): number {
     let rows = 0;
     for (;;) {
       let earliestUs = Infinity;
@@ -222,7 +244,9 @@ export class SeriesJoin {
   #writeRow(device: number, tsUs: number, sink: TickWriter): void {
     const { fieldCount, intervalUs } = this.shape;
     const lastUs = this.#lastRowUs[device]!;
-    if (tsUs - lastUs > GAP_INTERVALS * intervalUs) this.#onGap(device, lastUs, tsUs);
+    const isTold = this.#isGapOpen[device] === 1 && !Number.isNaN(lastUs);
+    if (isTold || tsUs - lastUs > GAP_INTERVALS * intervalUs) this.#onGap(device, lastUs, tsUs);
+    this.#isGapOpen[device] = 0;
     this.#lastRowUs[device] = tsUs;
     const nextRowUs = this.#rowAfter(this.#at(device, this.#anchors[device]!), tsUs);
     sink.setRow(device, tsUs);

@@ -84,6 +84,8 @@ class EngineSource implements Source {
   #refused = '';
   #rewatchedUs = -Infinity;
   #skewUs = 0;
+  /** By the engine's clock; Infinity while it is away, which its own event tells. */
+  #answeringSinceUs = Infinity;
   #pulledAtUs = -Infinity;
   #pulledUpToUs: number;
   #resumeFromUs: readonly (number | null)[] | undefined;
@@ -144,10 +146,11 @@ class EngineSource implements Source {
       if (!checkDevices(this.#setup, this.#options.address))
         this.#options.link.judge(dcgmStatus.CONNECTION_NOT_VALID, nowUs);
     }
-    if (this.#options.link.handle !== undefined) this.#fetch(state, nowUs);
+    if (this.#options.link.handle === undefined) this.#answeringSinceUs = Infinity;
+    else this.#fetch(state, nowUs);
     // Between two pulls nothing is known of what came since: a series that was not fetched is not silent.
     const seenUs = this.#route === 'pull' ? this.#pulledUpToUs : nowUs + this.#skewUs;
-    state.joined.join.emit(seenUs, tick);
+    state.joined.join.emit(seenUs, tick, this.#answeringSinceUs);
   }
 
   finish(lane: SampledLane, tick: TickWriter): void {
@@ -172,6 +175,8 @@ class EngineSource implements Source {
     if (outcome === 'up') outcome = link.judge(this.#events.read(session, nowUs), nowUs);
     if (outcome === 'up' && this.#mig.hasChanged(session.handle, nowUs)) outcome = 'forgotten';
     if (outcome === 'forgotten' || outcome === 'down') this.#session = undefined;
+    if (outcome === 'silent' || outcome === 'down') this.#answeringSinceUs = Infinity;
+    else if (this.#answeringSinceUs === Infinity) this.#answeringSinceUs = nowUs + this.#skewUs;
   }
 
   #poll(state: LaneState, session: Session, nowUs: number): number {

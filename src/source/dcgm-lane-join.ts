@@ -141,15 +141,23 @@ export function clockOffsetUs(reader: LaneReader, nowUs: number): number | undef
   return Math.abs(offUs) <= MAX_AHEAD_US ? 0 : offUs;
 }
 
-function gapEvent(lane: SampledLane, device: Device, fromUs: number, toUs: number): Parameters<EventSink>[0] {
-  const seconds = ((toUs - fromUs) / 1e6).toFixed(3);
+/** Open while the device is silent, and written again with its end: one row, by its beginning. */
+function gapEvent(
+  lane: SampledLane,
+  device: Device,
+  fromUs: number,
+  toUs: number | undefined,
+): Parameters<EventSink>[0] {
+  const isOver = toUs !== undefined;
   return {
     tsUs: fromUs,
-    endUs: toUs,
+    ...(isOver ? { endUs: toUs } : {}),
     node: device.node,
     gpu: device.uuid,
     kind: 'gap',
     subject: lane.name,
-    text: `no samples of lane ${lane.name} for ${seconds} s`,
+    text: isOver
+      ? `no samples of lane ${lane.name} for ${((toUs - fromUs) / 1e6).toFixed(3)} s`
+      : `the device does not answer: no samples of lane ${lane.name}`,
   };
 }
