@@ -33,10 +33,11 @@ export const IDLE_BYTES = 4 * 1024 * 1024;
 export function createActivity(): Activity {
   return {
     levels: new Float64Array(LEVEL_COUNT),
-    memoryBytes: 0,
+    // No whole numbers: an engine that has seen whole numbers in a field must think again at the first fraction.
+    memoryBytes: NaN,
     isHeld: false,
     isThrottled: false,
-    throttledSeconds: 0,
+    throttledSeconds: NaN,
   };
 }
 

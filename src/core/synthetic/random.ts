@@ -1,6 +1,6 @@
 /**
  * Seeded randomness of the synthetic fleet. Two kinds: a stream (`createRandom`) for things that are drawn once, and
- * `noiseOfRow` and `noiseOfField`, a hash of (seed, device, field, time), for values that must come out the same however often and in whatever
+ * `fillNoise`, a hash of (seed, device, field, time), for values that must come out the same however often and in whatever
  * order they are asked for. Neither is fit for anything that has to be secret.
  */
 
@@ -44,17 +44,24 @@ export function createRandom(seed: number, purpose: string): Random {
   };
 }
 
-/** What the noise of every field of a device at one time (epoch µs) has in common. */
-export function noiseOfRow(seed: number, device: number, tsUs: number): number {
-  const low = scramble((tsUs >>> 0) ^ seed);
+/**
+ * The noise of each of `fields` of a device at one time (epoch µs), into `noise`: in [-1, 1), mean 0, triangular, the
+ * difference of two uniform halves of one hash.
+ */
+export function fillNoise(
+  seed: number,
+  device: number,
+  tsUs: number,
+  fields: Int32Array,
+  noise: Float64Array,
+): void {
   const high = Math.floor(tsUs / 0x100000000);
-  return low ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(device + 1, 0x85ebca77);
-}
-
-/** In [-1, 1), mean 0, triangular: the difference of two uniform halves of one hash. */
-export function noiseOfField(row: number, field: number): number {
-  const h = scramble(row ^ (field << 16) ^ field);
-  return ((h & 0xffff) - (h >>> 16)) / 0x10000;
+  const row = scramble((tsUs >>> 0) ^ seed) ^ Math.imul(high, 0x9e3779b1) ^ Math.imul(device + 1, 0x85ebca77);
+  for (let at = 0; at < fields.length; at += 1) {
+    const field = fields[at]!;
+    const h = scramble(row ^ (field << 16) ^ field);
+    noise[at] = ((h & 0xffff) - (h >>> 16)) / 0x10000;
+  }
 }
 
 /** A UUID (version 4 in form) from a stream. */

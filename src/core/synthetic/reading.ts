@@ -2,7 +2,7 @@ import type { Device } from '../device.ts';
 import { createActivity, createEnergyMeter, LEVEL, loadActivity, type Activity } from './activity.ts';
 import { IDLE_BYTES, RESERVED_BYTES } from './activity.ts';
 import { CONSTANTS, HERTZ, POWER_LIMIT_WATTS } from './board-constants.ts';
-import { createRandom, noiseOfField, noiseOfRow } from './random.ts';
+import { createRandom, fillNoise } from './random.ts';
 import type { Timeline } from './timeline.ts';
 
 const MIB = 1024 * 1024;
@@ -51,51 +51,55 @@ export function createReadings(
   const ambientCelsius = devices.map((device) => 27 + (device.index % 4) * 1.5 + random.between(0, 1.5));
   const meter = createEnergyMeter(timelines);
   const activity = createActivity();
-  const power: Power = { watts: 0, warmthWatts: 0 };
-  const { levels } = activity;
+  const state: BoardState = { watts: NaN, warmthWatts: NaN, ambientCelsius: NaN, jitter: NaN };
 
   const energyJoules = (device: number, atUs: number): number =>
     energyBaseJoules[device]! + meter.joulesAt(device, atUs);
 
-  const loadPower = (device: number, atUs: number, { hasPower, hasWarmth }: FieldPlan): void => {
-    if (hasWarmth) power.warmthWatts = meter.joulesBetween(device, atUs - 60e6, atUs) / 60;
-    if (hasPower) power.watts = meter.joulesBetween(device, atUs - 1e6, atUs);
+  const loadBoard = (device: number, atUs: number, { hasPower, hasWarmth }: FieldPlan): void => {
+    state.ambientCelsius = ambientCelsius[device]!;
+    if (hasWarmth) state.warmthWatts = meter.joulesBetween(device, atUs - 60e6, atUs) / 60;
+    if (hasPower) state.watts = meter.joulesBetween(device, atUs - 1e6, atUs);
   };
 
   const readerOf = (fieldIds: readonly number[]): RowReader => {
     const whole = planOf(fieldIds, false);
     const instance = planOf(fieldIds, true);
+    const jitters = new Float64Array(fieldIds.length);
     return {
       read(device, atUs, tsUs, into) {
         const { memoryBytes, parentUuid } = devices[device]!;
         const plan = parentUuid === undefined ? whole : instance;
-        const { kinds, sources, numbers, scatters } = plan;
         loadActivity(activity, timelines[device]!, memoryBytes, atUs);
-        loadPower(device, atUs, plan);
-        const row = noiseOfRow(seed, device, tsUs);
-        for (let at = 0; at < kinds.length; at += 1) {
-          const kind = kinds[at];
-          if (kind === KIND.constant) into[at] = numbers[at]!;
-          else if (kind === KIND.ratio) {
-            // What is nothing stays nothing, what is something scatters by some per cent.
-            const level = levels[sources[at]!]! * numbers[at]!;
-            const isStill = level === 0;
-            into[at] = isStill ? 0 : Math.min(1, level * (1 + 0.05 * noiseOfField(row, scatters[at]!)));
-          } else if (kind === KIND.rate) {
-            const level = levels[sources[at]!]!;
-            const isStill = level === 0;
-            into[at] = isStill ? 0 : Math.round(level * (1 + 0.1 * noiseOfField(row, scatters[at]!)));
-          } else if (kind === KIND.energy) into[at] = energyJoules(device, atUs);
+        loadBoard(device, atUs, plan);
+        fillNoise(seed, device, tsUs, plan.scatters, jitters);
+        fillRates(plan, activity.levels, jitters, into);
+        for (const at of plan.others) {
+          const kind = plan.kinds[at];
+          if (kind === KIND.energy) into[at] = energyJoules(device, atUs);
           else if (kind === KIND.memory) into[at] = memory(fieldIds[at]!, activity, memoryBytes);
           else {
-            const jitter = noiseOfField(row, scatters[at]!);
-            into[at] = board(fieldIds[at]!, activity, power, jitter, ambientCelsius[device]!);
+            state.jitter = jitters[at]!;
+            into[at] = board(fieldIds[at]!, activity, state);
           }
         }
       },
     };
   };
   return { readerOf, energyJoules };
+}
+
+/** The part of a row that goes by the pattern: most of it. */
+function fillRates(plan: FieldPlan, levels: Float64Array, jitters: Float64Array, into: Float64Array): void {
+  const { kinds, sources, numbers } = plan;
+  for (let at = 0; at < kinds.length; at += 1) {
+    const kind = kinds[at];
+    // What is nothing stays nothing, what is something scatters by some per cent.
+    if (kind === KIND.ratio)
+      into[at] = Math.min(1, levels[sources[at]!]! * numbers[at]! * (1 + 0.05 * jitters[at]!));
+    else if (kind === KIND.rate) into[at] = Math.round(levels[sources[at]!]! * (1 + 0.1 * jitters[at]!));
+    else if (kind === KIND.constant) into[at] = numbers[at]!;
+  }
 }
 
 /** How a field comes about. */
@@ -110,6 +114,8 @@ interface FieldPlan {
   readonly numbers: Float64Array;
   /** The field whose noise it is. */
   readonly scatters: Int32Array;
+  /** Positions of what is neither constant nor ratio nor rate. */
+  readonly others: readonly number[];
   readonly hasPower: boolean;
   readonly hasWarmth: boolean;
 }
@@ -122,6 +128,7 @@ function planOf(fieldIds: readonly number[], isInstance: boolean): FieldPlan {
     sources: Uint8Array.from(recipes, ({ source }) => source),
     numbers: Float64Array.from(recipes, ({ number }) => number),
     scatters: Int32Array.from(fieldIds, scatterFieldOf),
+    others: [...recipes.keys()].filter((at) => recipes[at]!.kind >= KIND.energy),
     hasPower: fieldIds.some((id, at) => isBoard(at) && [155, 157, 100, 112].includes(id)),
     hasWarmth: fieldIds.some((id, at) => isBoard(at) && [150, 140, 153].includes(id)),
   };
@@ -182,14 +189,18 @@ function memory(fieldId: number, a: Activity, deviceBytes: number): number {
   }
 }
 
-interface Power {
+/** What a board tells beside its activity; kept and overwritten, for numbers that are handed over would be allocated. */
+interface BoardState {
   /** Board power as the sensor gives it: the mean of the last second. */
   watts: number;
   /** Mean power of the last minute: what the temperatures follow. */
   warmthWatts: number;
+  ambientCelsius: number;
+  /** The noise of the field, in [-1, 1). */
+  jitter: number;
 }
 
-function smClockHertz(a: Activity, watts: number, jitter: number): number {
+function smClockHertz(a: Activity, { watts, jitter }: BoardState): number {
   if (!a.isHeld) return HERTZ.idle;
   if (a.isThrottled) return HERTZ.throttled + Math.round(2 * jitter) * 15e6;
   // Near the power limit the board gives up clock in steps of 15 MHz.
@@ -197,10 +208,10 @@ function smClockHertz(a: Activity, watts: number, jitter: number): number {
   return HERTZ.max - Math.round(11 * excess + jitter) * 15e6 - 15e6;
 }
 
-function temperature(a: Activity, warmthWatts: number, ambient: number, celsiusPerWatt: number): number {
+function temperature(a: Activity, state: BoardState, aboveAmbient: number, celsiusPerWatt: number): number {
   // A throttled GPU is one whose cooling fails: hotter although it does less.
   const fault = a.isThrottled ? 28 * Math.min(1, 0.4 + a.throttledSeconds / 120) : 0;
-  return Math.round(ambient + celsiusPerWatt * warmthWatts + fault);
+  return Math.round(state.ambientCelsius + aboveAmbient + celsiusPerWatt * state.warmthWatts + fault);
 }
 
 function throttleMask(a: Activity, watts: number): number {
@@ -210,25 +221,24 @@ function throttleMask(a: Activity, watts: number): number {
 }
 
 /** What the board as a whole tells and what changes. Constants are those of an H200 on an HGX board. */
-function board(fieldId: number, a: Activity, power: Power, jitter: number, ambient: number): number {
-  const { watts, warmthWatts } = power;
+function board(fieldId: number, a: Activity, state: BoardState): number {
   const { levels } = a;
   switch (fieldId) {
     case 155:
     case 157:
-      return Math.round(watts * (1 + 0.015 * jitter) * 1000) / 1000;
+      return Math.round(state.watts * (1 + 0.015 * state.jitter) * 1000) / 1000;
     case 100:
-      return smClockHertz(a, watts, jitter);
+      return smClockHertz(a, state);
     case 102:
       return a.isHeld ? HERTZ.video : HERTZ.idle;
     case 112:
-      return throttleMask(a, watts);
+      return throttleMask(a, state.watts);
     case 150:
-      return temperature(a, warmthWatts, ambient, 0.062);
+      return temperature(a, state, 0, 0.062);
     case 140:
-      return temperature(a, warmthWatts, ambient + 4, 0.068);
+      return temperature(a, state, 4, 0.068);
     case 153:
-      return 87 - temperature(a, warmthWatts, ambient, 0.062);
+      return 87 - temperature(a, state, 0, 0.062);
     case 203:
       return Math.round(100 * Math.min(1, levels[LEVEL.sm]! * 1.1)) / 100;
     case 204:
