@@ -42,7 +42,9 @@ const FORGET_EVERY_US = 3600 * 1e6;
 
 export function createJobMap(options: JobMapOptions): JobMap {
   const { inputs, ownership, devices, tables, startUs, db, outbox, log } = options;
-  const lateFacts = createLateFacts(db, ownership, tables, startUs, log);
+  // Without a former life there is no sample before this one whose label could be wrong.
+  const formerUs = options.hasFormerLife ? startUs : -Infinity;
+  const lateFacts = createLateFacts(db, ownership, tables, formerUs, log);
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
   let forgottenUs = startUs;
 

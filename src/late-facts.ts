@@ -25,16 +25,16 @@ export interface LateFacts {
 /** How far back a late fact is followed into the samples. Reports go by `gpu_ownership` and are right beyond it too. */
 export const RELABEL_WINDOW_US = 24 * 3600 * 1e6;
 
-/** @param startUs beginning of this life: what lies before was labelled by another one, which may have known less. */
+/** @param formerUs samples up to here (epoch µs) may have been labelled by another life, which may have known less. */
 export function createLateFacts(
   db: QuestDb,
   ownership: Ownership,
   tables: readonly string[],
-  startUs: number,
+  formerUs: number,
   log: Log,
 ): LateFacts {
   const backlog = new RelabelBacklog(RELABEL_WINDOW_US);
-  let labelledUntilUs = startUs;
+  let labelledUntilUs = formerUs;
   let relabelledRows = 0;
   let toldTooLate = 0;
 

@@ -23,8 +23,11 @@ export interface PlayOptions {
 
 /** When the rings are empty the worker needs a moment to fill them. */
 const IDLE_MS = 2;
-/** One on its way, one that waits for it, one that is being filled. */
-const BATCHES_IN_RING = 3;
+/**
+ * What the ring holds when a flush begins is what it writes: each begins with the small tables, which cost the store as much
+ * as some thousand samples.
+ */
+const BATCHES_IN_RING = 8;
 /** A store that takes nothing for this long ends the play. */
 const STUCK_MS = 60_000;
 
@@ -77,7 +80,7 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
   return collector.account();
 }
 
-/** Room for some batches, so that the source goes on while one is on its way; a real clock would not fill it. */
+/** Room for some batches; a real clock would not fill it. */
 function roomier(lane: Lane, batchRows: number, { nodes, gpusPerNode }: ScenarioOptions): Lane {
   const batchTicks = Math.ceil(batchRows / (nodes * gpusPerNode));
   return { ...lane, capacityTicks: Math.max(lane.capacityTicks, BATCHES_IN_RING * batchTicks) };
