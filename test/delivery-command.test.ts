@@ -149,6 +149,40 @@ describe('a store that is away', () => {
   });
 });
 
+describe('a store that accepts and never answers', () => {
+  test.each([
+    ['from the beginning', false],
+    ['after it has taken rows', true],
+  ])('run stops in time with everything unsent on disk: %s', async (_, isSoundFirst) => {
+    let isStuck = !isSoundFirst;
+    let unanswered = 0;
+    const server = await httpServer((request, response) => {
+      if (isStuck) unanswered += 1;
+      else forward(inject('questdbUrl'), request, response);
+    });
+    servers.push(server);
+    const run = startRun(`http::addr=${server.addr};`);
+    await run.logged('run.started');
+    const acknowledgedRows = async (): Promise<number> => {
+      if (!existsSync(join(stateDir, 'status.json'))) return 0;
+      return (await status()).lanes[0]?.acknowledgedRows ?? 0;
+    };
+    if (isSoundFirst) await expect.poll(acknowledgedRows, { timeout: 30_000 }).toBeGreaterThan(0);
+    isStuck = true;
+    await expect.poll(() => unanswered, { timeout: 30_000 }).toBeGreaterThan(0);
+    run.child.kill('SIGTERM');
+    expect(await run.ended).toBe(75);
+    const { addsUp, lanes, running } = await status();
+    expect({ addsUp, running }).toEqual({ addsUp: true, running: false });
+    const rows = witnessedRows();
+    expect(lanes[0]).toMatchObject({
+      sampledRows: rows,
+      spooledRows: rows - lanes[0]!.acknowledgedRows,
+    });
+    if (!isSoundFirst) expect(lanes[0]!.acknowledgedRows).toBe(0);
+  });
+});
+
 describe('a store that is wrong', () => {
   /** A real QuestDB behind a door that opens for a password. */
   async function door(): Promise<{ conf: (password: string) => string; password: (text: string) => void }> {
