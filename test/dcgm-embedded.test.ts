@@ -1,8 +1,12 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GpuEvent } from '../src/core/event.ts';
 import type { SampledLane, Source } from '../src/core/source.ts';
 import { openDcgmSource } from '../src/source/dcgm.ts';
 import type { DcgmOptions } from '../src/source/dcgm.ts';
+import { requestPause, withdrawPause } from '../src/source/profiling-pause.ts';
 import { loadFake } from './helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from './helpers/lanes.ts';
 import { createRowSink } from './helpers/row-sink.ts';
@@ -138,6 +142,29 @@ describe('DCGM embedded', () => {
     expect(play(open(), 3).rows).toHaveLength(24);
   });
 
+  it('holds back the profiling values of a pause, and tells it as one', () => {
+    const pauseDir = mkdtempSync(join(tmpdir(), 'gpuledger-pause-'));
+    const sink = createRowSink();
+    const opened = open({ pauseDir });
+    play(opened, 20, lane, sink);
+    requestPause(pauseDir, { name: 'job-17', untilUs: Infinity, by: 'job 17' });
+    play(opened, 50, lane, sink);
+    expect(fake.get('paused')).toBe(1);
+    const before = sink.rows.length;
+    // An engine that goes on giving values of the time before must not make the pause look sampled.
+    fake.set('paused', 0);
+    play(opened, 10, lane, sink);
+    withdrawPause(pauseDir, 'job-17');
+    play(opened, 60, lane, sink);
+    for (const { values } of sink.rows.slice(before, before + 80)) {
+      expect(values[column(1002)]).toBeNaN();
+      expect(values[column(155)]).toBeGreaterThan(0);
+    }
+    expect(sink.rows.at(-1)!.values[column(1002)]).toBeGreaterThanOrEqual(0);
+    expect(of('paused').map(({ endUs }) => endUs === undefined)).toEqual([true, false]);
+    expect(of('blank_begin')).toEqual([]);
+  });
+
   it('does not take a repeated value for a sample', () => {
     const opened = open();
     play(opened, 3);
@@ -146,14 +173,17 @@ describe('DCGM embedded', () => {
     expect(sink.rows).toEqual([]);
   });
 
-  it('keeps sampling a field whose NVML stamps stand still in the past', () => {
+  it.each([
+    ['beside others', lane],
+    ['as the first of its lane', laneOf(0, 'energy', 100, [156, 155])],
+  ])('keeps sampling a field whose NVML stamps stand still in the past, %s', (_, frozen) => {
     fake.set('frozen_field', 156);
-    const rows = play(open(), 5).rows;
+    const rows = play(open({ lanes: [frozen] }), 5, frozen).rows;
+    expect(rows).toHaveLength(5 * 8);
     for (const row of rows) {
       expect(row.tsUs).toBeGreaterThan(START);
-      expect(Math.abs(row.values[column(156)]! - truthInt(156, row.device, row.tsUs) * 0.001)).toBeLessThan(
-        0.01,
-      );
+      const energy = row.values[column(156, frozen)]!;
+      expect(Math.abs(energy - truthInt(156, row.device, row.tsUs) * 0.001)).toBeLessThan(0.01);
     }
   });
 

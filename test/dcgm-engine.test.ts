@@ -138,6 +138,8 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
       // Fresh watches: the rows after the gap carry values of after it.
       expect(stamps.filter((ts) => ts > gap.tsUs && ts < gap.endUs!)).toEqual([]);
     }
+    // The first profiling value after each watch is blank by nature.
+    expect(of('blank_begin')).toEqual([]);
   });
 
   it('tells the silence of one device while the others answer: open at once, closed when it is over', () => {
@@ -246,6 +248,20 @@ describe('DCGM host engine: traps', () => {
     play(opened, 20, [sink]);
     expect(fake.get('stalls')).toBe(0);
     expectTrue(sink);
+  });
+
+  it('splits its reads of MIG instances on TCP too', () => {
+    fake.set('mig', 0b1111_1111);
+    fake.set('instances', 7);
+    const lanes = [laneOf(0, 'profiling', 100, [1002, 1004, 1005, 252])];
+    const sink = createRowSink();
+    const opened = open({ engine: 'localhost:5555', lanes });
+    expect(opened.devices).toHaveLength(56);
+    fake.set('stalls', 0);
+    play(opened, 10, [sink], lanes);
+    finish(opened, [sink], lanes);
+    expect(fake.get('stalls')).toBe(0);
+    expect(sink.ofDevice(55).length).toBeGreaterThan(95);
   });
 
   it('fetches a long past over TCP in pieces that do not stall', () => {

@@ -198,11 +198,13 @@ class EngineSource implements Source {
     const engineNowUs = nowUs + this.#skewUs;
     const holeUs = joined.holeIn(state.reader);
     const isWhole = holeUs === Infinity;
+    const { accepted } = joined.join.counts;
     // What was kept comes before what is newest, or the newest stamp would make duplicates of it.
     const pulled = isWhole
       ? dcgmStatus.OK
       : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
-    const fresh = joined.takeReading(state.reader, nowUs, engineNowUs);
+    joined.takeReading(state.reader, nowUs, engineNowUs);
+    const fresh = joined.join.counts.accepted - accepted;
     if (fresh > 0) state.freshUs = nowUs;
     // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
     else if (this.#isSilent(state, nowUs)) return dcgmStatus.NOT_WATCHED;

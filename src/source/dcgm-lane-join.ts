@@ -20,8 +20,8 @@ export interface LaneJoin {
    * Looks at a reading before it is taken: the oldest stamp behind which samples are missing, Infinity when none is.
    */
   holeIn(reader: LaneReader): number;
-  /** Takes a reading of newest values. @returns the number of new samples. */
-  takeReading(reader: LaneReader, nowUs: number, engineNowUs: number): number;
+  /** Takes a reading of newest values. */
+  takeReading(reader: LaneReader, nowUs: number, engineNowUs: number): void;
   /** Takes one kept sample. */
   takeRecord(device: number, column: number, record: DcgmRecord, engineNowUs: number): void;
   /** Whether any series lives by stamps that stand still, so that no pull by time finds it. */
@@ -68,11 +68,10 @@ export function createLaneJoin(options: {
     raw: number,
     state: SampleState,
     engineNowUs: number,
-  ): boolean => {
+  ): void => {
     const field = fields[column]!;
-    if (join.push(device, column, tsUs, raw * field.scale, engineNowUs) !== 'accepted') return false;
+    if (join.push(device, column, tsUs, raw * field.scale, engineNowUs) !== 'accepted') return;
     blanks.note(device, field, state, tsUs);
-    return true;
   };
   /** True when this series' stamps stand in the past and creep: then the time of reading must do. */
   const isFrozen = (at: number, tsUs: number, beforeUs: number, nowUs: number): boolean => {
@@ -103,7 +102,6 @@ export function createLaneJoin(options: {
       return oldestUs;
     },
     takeReading(reader, nowUs, engineNowUs) {
-      let fresh = 0;
       for (let at = 0; at < frozen.length; at += 1) {
         const state = reader.states[at]!;
         const beforeUs = reader.lastUs[at]!;
@@ -114,9 +112,8 @@ export function createLaneJoin(options: {
         const column = at % fields.length;
         const stampUs = isFrozen(at, tsUs, beforeUs, nowUs) ? (tsUs === beforeUs ? NaN : nowUs) : tsUs;
         if (Number.isNaN(stampUs)) continue;
-        if (push(device, column, stampUs, reader.values[at]!, state, engineNowUs)) fresh += 1;
+        push(device, column, stampUs, reader.values[at]!, state, engineNowUs);
       }
-      return fresh;
     },
     takeRecord(device, column, record, engineNowUs) {
       if (record.state === sampleState.missing || frozen[device * fields.length + column] === 1) return;
