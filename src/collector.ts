@@ -15,7 +15,7 @@ import { createLaneFlush, type LaneFlush } from './flush.ts';
 import { orderOf, type Intake } from './intake.ts';
 import { createJobMap } from './job-map.ts';
 import type { LabelOfGpu } from './former-life.ts';
-import { accountOf, createOwnUse, statOf, type LaneAccount } from './lane-accounts.ts';
+import { accountOf, createOwnUse, statOf, tickStatOf, type LaneAccount } from './lane-accounts.ts';
 import { openLaneDelivery, type LaneDelivery } from './lane-delivery.ts';
 import { keepOutbox } from './outbox-keeper.ts';
 import { createOutbox } from './outbox.ts';
@@ -43,6 +43,8 @@ export interface CollectorOptions {
   /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
   readonly prepareStore: () => Promise<void>;
   readonly batchRows: number;
+  /** Of gpuledger, for `collector_stats`. */
+  readonly version?: string;
   /** See `StoreGateOptions`. */
   readonly gzip?: boolean;
   readonly confirm?: 'acknowledged' | 'visible';
@@ -250,9 +252,13 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
         node: sampler.devices[0]!.node,
         source: sampler.source,
         lifeStartUs: startUs,
+        ...(options.version === undefined ? {} : { version: options.version }),
         ...own,
       };
-      outbox.stats(account().map((each) => ({ ...stamp, ...statOf(each, Date.now()) })));
+      const costs = sampler.rings.map(tickStatOf);
+      outbox.stats(
+        account().map((each, lane) => ({ ...stamp, ...statOf(each, Date.now()), ...costs[lane] })),
+      );
       options.onStats?.(own);
     },
     watchStore: () => suspension.look(),

@@ -54,6 +54,15 @@ export function statOf(account: LaneAccount, nowMs: number) {
   };
 }
 
+/** The part of a `collector_stats` row that tells what sampling the lane cost since the row before. */
+export function tickStatOf({ tally }: Ring) {
+  const cost = tally.takeCost();
+  return {
+    lateTicks: tally.lateTicks,
+    ...(cost === undefined ? {} : { sampleMsMean: cost.meanMs, sampleMsMax: cost.maxMs }),
+  };
+}
+
 /** What this process costs: CPU as a part of one core since the call before, and resident memory. */
 export function createOwnUse(): () => { cpuRatio?: number; rssBytes: number } {
   let before: { readonly cpuUs: number; readonly atUs: number } | undefined;

@@ -98,6 +98,29 @@ describe('a collector', () => {
     expect(await countsOf('gpu_unheard')).toEqual([sampledRows, 8, sampledRows]);
   });
 
+  it('tells what sampling costs, anew with each report', async () => {
+    const log: LogEntry[] = [];
+    const collector = await open(laneOf('costs', 600), 700, log);
+    await collector.ended;
+    collector.noteStats();
+    collector.noteStats();
+    expect(await collector.flush()).toBe(true);
+    await waitForVisible(db, 'collector_stats');
+    const { rows } = await db.exec(
+      `SELECT sample_ms_mean, sample_ms_max, late_ticks FROM collector_stats WHERE lane = 'costs' ORDER BY ts`,
+    );
+    const late = log
+      .filter(({ event }) => event === 'lane.late')
+      .reduce((sum, { data }) => sum + Number(data?.['ticks']), 0);
+    expect(rows).toEqual([
+      [expect.any(Number), expect.any(Number), late],
+      [null, null, late],
+    ]);
+    const [mean, max] = rows[0] as number[];
+    expect(mean).toBeGreaterThan(0);
+    expect(max).toBeGreaterThanOrEqual(mean!);
+  });
+
   it('drops the oldest ticks of a full ring, says so once, and leaves a row for the hole', async () => {
     proxy.mode = 'fail';
     const log: LogEntry[] = [];

@@ -84,6 +84,13 @@ describe('the ticker', () => {
     const lanes = [{ lane, ring, isContinuous: true }];
     runRealClock({ source: sourceOf(block), lanes, control: new SamplerControl(), listener, forMs: 1_000 });
     expect(told.missedTicks).toBeGreaterThanOrEqual(7);
+    expect(ring.tally.lateTicks).toBe(told.missedTicks);
+    const cost = ring.tally.takeCost()!;
+    expect(cost.maxMs).toBeGreaterThanOrEqual(400);
+    const ticks = ring.heldTicks;
+    expect(cost.meanMs).toBeGreaterThanOrEqual(400 / ticks);
+    expect(cost.meanMs).toBeLessThan(cost.maxMs);
+    expect(ring.tally.takeCost()).toBeUndefined();
     const rows = rowsOf(ring);
     const hole = told.gaps.find(({ fromUs }) => fromUs === rows[2]!.tsUs);
     expect(hole).toEqual({ fromUs: rows[2]!.tsUs, toUs: rows[3]!.tsUs });

@@ -13,6 +13,7 @@ import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery-place.ts';
 import { intakeAfter, type Intake, type NextIntake } from '../intake.ts';
 import type { LaneAccount } from '../lane-accounts.ts';
+import { readVersion } from '../package-version.ts';
 import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
@@ -94,6 +95,7 @@ export async function startCollection(
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
+      version: await readVersion(),
       gzip: config.questdb.gzip,
       confirm: config.delivery.confirm,
       ...disk?.options,

@@ -14,8 +14,21 @@ const EPISODE_FIRST_US = 3;
 const EPISODE_LAST_US = 4;
 const TOLD_ROWS = 5;
 const TOLD_TICKS = 6;
+const LATE_TICKS = 7;
+/** Which period the consumer is in, and which one the next three belong to. */
+const PERIOD = 8;
+const COST_PERIOD = 9;
+const COST_TICKS = 10;
+const COST_MS_SUM = 11;
+const COST_MS_MAX = 12;
 /** Shared numbers that a tally needs. */
-export const TALLY_NUMBERS = 7;
+export const TALLY_NUMBERS = 13;
+
+/** What sampling took, tick by tick, in milliseconds. */
+export interface TickCost {
+  readonly meanMs: number;
+  readonly maxMs: number;
+}
 
 /**
  * The counts of a ring, in memory that both threads see. The producer only counts up, the consumer notes how far it has
@@ -49,6 +62,36 @@ export class RingTally {
     n[EPISODE_LAST_US] = tsUs;
     n[DROPPED_ROWS]! += rows;
     n[DROPPED_TICKS]! += 1;
+  }
+
+  /** Producer: one tick took so long. */
+  spend(ms: number): void {
+    const n = this.#numbers;
+    if (n[COST_PERIOD] !== n[PERIOD]) {
+      n[COST_TICKS] = n[COST_MS_SUM] = n[COST_MS_MAX] = 0;
+      n[COST_PERIOD] = n[PERIOD]!;
+    }
+    n[COST_TICKS]! += 1;
+    n[COST_MS_SUM]! += ms;
+    if (ms > n[COST_MS_MAX]!) n[COST_MS_MAX] = ms;
+  }
+
+  /** Producer: so many ticks were skipped, since the one before them came late by whole intervals. */
+  late(ticks: number): void {
+    this.#numbers[LATE_TICKS]! += ticks;
+  }
+
+  get lateTicks(): number {
+    return this.#numbers[LATE_TICKS]!;
+  }
+
+  /** Consumer: what ticks cost since the last call; undefined when there was none. */
+  takeCost(): TickCost | undefined {
+    const n = this.#numbers;
+    const isOfNow = n[COST_PERIOD] === n[PERIOD] && n[COST_TICKS]! > 0;
+    const cost = { meanMs: n[COST_MS_SUM]! / n[COST_TICKS]!, maxMs: n[COST_MS_MAX]! };
+    n[PERIOD]! += 1;
+    return isOfNow ? cost : undefined;
   }
 
   /** Consumer: what was dropped since the last call; undefined when nothing was. */

@@ -67,7 +67,8 @@ export class Ring implements TickWriter {
   readonly columns: readonly Float64Array[];
   readonly #control: Int32Array;
   readonly #lock: SharedLock;
-  readonly #tally: RingTally;
+  /** Counts of both sides. */
+  readonly tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;
   /** Per device: the sample that the next one's dt and energy rise begin at; NaN for none. The producer's. */
@@ -101,7 +102,7 @@ export class Ring implements TickWriter {
       offset += length * 8;
       return view;
     };
-    this.#tally = new RingTally(take(TALLY_NUMBERS));
+    this.tally = new RingTally(take(TALLY_NUMBERS));
     this.lastTsUs = take(shape.deviceCount);
     this.lastEnergy = take(shape.deviceCount);
     this.tsUs = take(rows);
@@ -164,15 +165,15 @@ export class Ring implements TickWriter {
     if (rows === 0) return;
     const head = this.#count(HEAD);
     this.#rowCounts[this.#slotOf(head)] = rows;
-    this.#tally.sample(rows);
-    this.beforeCommit?.(head, base, this.#tally.sampledRows);
+    this.tally.sample(rows);
+    this.beforeCommit?.(head, base, this.tally.sampledRows);
     Atomics.store(this.#control, HEAD, head + 1);
   }
 
   /** Counts a tick of `rows` rows that `reserve` could not store: it was sampled, and it is dropped. */
   refuseTick(rows: number, tsUs: number): void {
-    this.#tally.sample(rows);
-    this.#tally.drop(rows, tsUs);
+    this.tally.sample(rows);
+    this.tally.drop(rows, tsUs);
   }
 
   next(): boolean {
@@ -211,11 +212,11 @@ export class Ring implements TickWriter {
   }
 
   get sampledRows(): number {
-    return this.#tally.sampledRows;
+    return this.tally.sampledRows;
   }
 
   get droppedRows(): number {
-    return this.#tally.droppedRows;
+    return this.tally.droppedRows;
   }
 
   /** First row of a tick in the column arrays. */
@@ -261,7 +262,7 @@ export class Ring implements TickWriter {
   takeDropEpisode(): DropEpisode | undefined {
     this.#lock.take();
     try {
-      return this.#tally.takeEpisode();
+      return this.tally.takeEpisode();
     } finally {
       this.#lock.release();
     }
@@ -288,7 +289,7 @@ export class Ring implements TickWriter {
     if (!this.#lock.takePatiently()) return false;
     const tail = this.#count(TAIL);
     if (this.#count(HEAD) - tail >= this.shape.capacityTicks) {
-      if (tail >= this.#count(IN_FLIGHT_END)) this.#tally.drop(this.rowCountOf(tail), this.#timeOf(tail));
+      if (tail >= this.#count(IN_FLIGHT_END)) this.tally.drop(this.rowCountOf(tail), this.#timeOf(tail));
       Atomics.store(this.#control, TAIL, tail + 1);
     }
     this.#lock.release();

@@ -77,7 +77,10 @@ export function runRealClock(
       if (isDue) {
         const callIntervalMs = source.callIntervalMs?.(ticked.lane) ?? ticked.lane.intervalMs;
         const late = Math.floor((performance.now() - nextMs[index]!) / callIntervalMs);
-        if (late > 0 && source.callIntervalMs === undefined) listener.onMissed(ticked.lane.name, late);
+        if (late > 0 && source.callIntervalMs === undefined) {
+          ticked.ring.tally.late(late);
+          listener.onMissed(ticked.lane.name, late);
+        }
         nextMs[index]! += (late + 1) * callIntervalMs;
       }
     }
@@ -119,9 +122,11 @@ function sampleOnce(source: Source, ticked: TickedLane, control: SamplerControl,
     return;
   }
   control.callSinceMs = Date.now();
+  const startMs = performance.now();
   source.sample(lane, ring, nowUs);
   control.callSinceMs = 0;
   if (ring.isReserved) ring.commit();
+  ring.tally.spend(performance.now() - startMs);
 }
 
 /** Takes what the source has held back, lane by lane. */
