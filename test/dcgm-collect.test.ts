@@ -35,7 +35,7 @@ it.each([
   ];
   const { exitCode, stdout, stderr } = await runToEnd(
     process.execPath,
-    [`${ROOT}test/helpers/command-line.ts`, ...args],
+    [`${ROOT}bin/gpuledger.js`, ...args],
     {
       env: {
         QDB_CLIENT_CONF: inject('questdbConf'),

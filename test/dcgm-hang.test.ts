@@ -9,7 +9,7 @@ import { ROOT, runToEnd, startProcess, type LineProcess } from './helpers/run-pr
 
 /** Longer than any test waits: whoever waits for the call fails. */
 const HANG_MS = 120_000;
-const COMMAND_LINE = `${ROOT}test/helpers/command-line.ts`;
+const COMMAND_LINE = `${ROOT}bin/gpuledger.js`;
 const NO_STORE = 'http::addr=127.0.0.1:1;';
 let directory: string;
 let hang: string;

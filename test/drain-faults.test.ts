@@ -39,7 +39,7 @@ async function drain(killMs?: number): Promise<number | null> {
     'test/fixtures/drain.yaml',
     ...ENGINES.flatMap((engine) => ['-r', engine]),
   ];
-  const child = spawn(process.execPath, [join(ROOT, 'test/helpers/command-line.ts'), ...args], {
+  const child = spawn(process.execPath, [join(ROOT, 'bin/gpuledger.js'), ...args], {
     cwd: ROOT,
     stdio: 'ignore',
     env: {

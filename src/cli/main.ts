@@ -99,7 +99,9 @@ function prepare(command: Command, name: string): void {
 }
 
 async function unknownCommand(name: string): Promise<string> {
-  const { closest } = await import('fastest-levenshtein');
-  const nearest = closest(name, Object.keys(COMMANDS));
-  return `error: no command "${name}"\n  did you mean: gpuledger ${nearest}\n  all commands: gpuledger --help\n`;
+  const { nearestWords } = await import('../../schemas/nearest.ts');
+  const nearest = nearestWords(name, Object.keys(COMMANDS), 1).map(
+    (word) => `  did you mean: gpuledger ${word}\n`,
+  );
+  return `error: no command "${name}"\n${nearest.join('')}  all commands: gpuledger --help\n`;
 }

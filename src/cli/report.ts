@@ -12,6 +12,12 @@ import { openQuestDb } from '../store/questdb-http.ts';
 import { configFrom } from './config-flags.ts';
 import { reportWindow, type WindowFlags } from './report-window.ts';
 
+const EXAMPLES = `
+Examples:
+  gpuledger report job 4217
+  gpuledger report capacity --since 7d --by account
+`;
+
 const JOB_EXAMPLES = `
 Examples:
   gpuledger report job 4217              what job 4217 did with its GPUs
@@ -43,9 +49,9 @@ interface CapacityFlags extends FormatFlags, WindowFlags {
 }
 
 export function command(): Command {
-  const report = new Command('report').description(
-    'What a job did with its GPUs; what the fleet did for whom.',
-  );
+  const report = new Command('report')
+    .description('What a job did with its GPUs; what the fleet did for whom.')
+    .addHelpText('after', EXAMPLES);
   addCommonFlags(
     report
       .command('job')

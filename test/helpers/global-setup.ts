@@ -1,5 +1,7 @@
-/** Before the first test: refuses an old Node, and starts the QuestDB that the test files share. */
+/** Before the first test: refuses an old Node, builds, and starts the QuestDB that the test files share. */
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
 import { startTestQuestdb } from './questdb.ts';
@@ -11,6 +13,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       `the tests need Node 22.12 or newer and run on ${process.version}: start them with npm test`,
     );
   }
+  execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/build.js', import.meta.url))]);
   if (!(await isWanted(project))) return () => Promise.resolve();
   const server = await startTestQuestdb();
   project.provide('questdbConf', server.conf);

@@ -49,9 +49,9 @@ export async function runToEnd(
   return { ...ended, exitCode };
 }
 
-/** Runs `gpuledger ARGS` from the sources, on the Node of the tests. */
+/** Runs `gpuledger ARGS` as users have it: built (global-setup.ts sees to that), on the Node of the tests. */
 export async function runCommand(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
-  return await runToEnd(process.execPath, [`${ROOT}test/helpers/command-line.ts`, ...args], options);
+  return await runToEnd(process.execPath, [`${ROOT}bin/gpuledger.js`, ...args], options);
 }
 
 export interface LineProcess {
