@@ -21,6 +21,7 @@ import { keepOutbox } from './outbox-keeper.ts';
 import { createOutbox } from './outbox.ts';
 import { watchSuspension } from './suspension.ts';
 import { createStoreGate } from './store-gate.ts';
+import { watchSilence } from './source-silence.ts';
 import type { SourceSpec } from './source/open-source.ts';
 import type { ClockOrder } from './source/sampler-protocol.ts';
 import { startSampler, stopSampler, type Sampler, type SamplerListener } from './source/sampler.ts';
@@ -190,7 +191,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   let factsUs = 0;
   let storedFactsUs = -Infinity;
 
+  const silence = watchSilence({ sampler, lanes, source: options.source, note: noteEvent, log });
+
   function refreshJobs(): void {
+    silence.look();
     factsUs = jobMap.refresh();
     note = noteEvent;
     for (const event of early.splice(0)) noteEvent(event);
@@ -267,7 +271,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const { callSinceMs } = sampler.control;
       return callSinceMs === 0 ? 0 : Math.max(0, Date.now() - callSinceMs);
     },
-    stopSampling: (deadlineMs) => stopSampler(sampler, deadlineMs),
+    async stopSampling(deadlineMs) {
+      await stopSampler(sampler, deadlineMs);
+      silence.stopped(nowUs());
+    },
     account,
     stopSending: gate.close,
     close: () => {

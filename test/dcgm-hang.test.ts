@@ -1,9 +1,11 @@
 /** Commands whose libdcgm sits in a call that does not come back: each ends in its time, and keeps what it had. */
-import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
+import { openQuestDb } from '../src/store/questdb-http.ts';
 import { buildFake } from './helpers/fakes.ts';
 import { ROOT, runToEnd, startProcess, type LineProcess } from './helpers/run-process.ts';
 
@@ -108,7 +110,10 @@ test('run ends at once on a second SIGTERM while a call hangs', async () => {
   expect(await endOf(run)).toBe(143);
 }, 90_000);
 
-test('collect ends after its time, writes what it has, and says that the source hangs (75)', async () => {
+test('collect ends after its time, writes what it has and the gap, and says that the source hangs (75)', async () => {
+  const node = `n-${randomUUID().slice(0, 8)}`;
+  const file = join(directory, 'gpuledger.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('node: n1', `node: ${node}`));
   const collect = startHanging('collect', ['--for', '6s', '--json'], inject('questdbConf'));
   await sampling();
   await sleep(2_000);
@@ -116,6 +121,17 @@ test('collect ends after its time, writes what it has, and says that the source 
   const account = JSON.parse(await collect.nextLine()) as { lanes: { acknowledgedRows: number }[] };
   expect(await endOf(collect)).toBe(75);
   expect(account.lanes[0]!.acknowledgedRows).toBeGreaterThan(8);
+  const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 10_000 });
+  onTestFinished(() => db.close());
+  await expect
+    .poll(
+      async () => {
+        const sql = `SELECT subject, end_ts > dateadd('s', 2, ts) FROM gpu_events WHERE node = '${node}' AND kind = 'gap'`;
+        return (await db.exec(sql)).rows;
+      },
+      { timeout: 20_000 },
+    )
+    .toEqual(Array.from({ length: 8 }, () => ['hang', true]));
 }, 90_000);
 
 test('dmon ends on SIGTERM while a call hangs', async () => {
