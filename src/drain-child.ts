@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { drainEngine, type DrainSettings, type EngineStore, type EngineTask } from './drain-engine.ts';
+import { drainEngine, type DrainSettings, type EngineTask, type Handover } from './drain-engine.ts';
 import { carried, CHILD_VARIABLE, errorFrom, readFrames, sendFrame } from './drain-frames.ts';
 import type { FromChild, ToChild } from './drain-frames.ts';
 import { openKeptSource, type KeptSource } from './source/dcgm-kept.ts';
@@ -9,6 +9,8 @@ import { openKeptSource, type KeptSource } from './source/dcgm-kept.ts';
  * takes one engine after the other from the socket that it was started with, and ends with that socket.
  */
 const SOCKET_FD = 3;
+/** Portions on their way: one may be stored while the next one is made. */
+const PORTIONS_UNDER_WAY_MAX = 2;
 
 // Started by drain-pool.ts; a bundle holds this file too and is then its own child.
 if (process.env[CHILD_VARIABLE] === '1')
@@ -18,48 +20,66 @@ function serveEngines(socket: Socket): void {
   let settings: DrainSettings | undefined;
   let source: KeptSource | undefined;
   let answer: ((message: ToChild) => void) | undefined;
+  let underWay = 0;
+  let onRoom: (() => void) | undefined;
+  const wanting: (() => void)[] = [];
   const send = (message: FromChild): void => {
     sendFrame(socket, message);
   };
-  const ask = async (message: FromChild): Promise<ToChild> => {
-    const reply = await new Promise<ToChild>((resolve) => {
-      answer = resolve;
-      send(message);
-    });
-    if (reply.kind === 'refused') throw errorFrom(reply.error);
-    return reply;
-  };
-  const store: EngineStore = {
+  const store: Handover = {
     async plan(gpus) {
-      const reply = await ask({ kind: 'ask', gpus });
+      const reply = await new Promise<ToChild>((resolve) => {
+        answer = resolve;
+        send({ kind: 'ask', gpus });
+      });
+      if (reply.kind === 'refused') throw errorFrom(reply.error);
       if (reply.kind !== 'plan') throw new Error(`expected a plan, came ${reply.kind}`);
       return reply;
     },
-    async writeSamples(table, body, rows) {
-      const reply = await ask({ kind: 'samples', table, rows, body });
-      return reply.kind === 'stored' ? reply.rows : 0;
+    before(rows) {
+      send({ kind: 'before', rows });
     },
-    async writeBefore(rows) {
-      await ask({ kind: 'before', rows });
+    async samples(portion) {
+      send({ kind: 'samples', ...portion });
+      underWay += 1;
+      while (underWay >= PORTIONS_UNDER_WAY_MAX) await new Promise<void>((resolve) => (onRoom = resolve));
     },
-    async writeAfter(rows) {
-      await ask({ kind: 'after', rows });
+    after(rows) {
+      send({ kind: 'after', rows });
     },
   };
   const serve = async (task: EngineTask, of: DrainSettings): Promise<void> => {
     try {
       source ??= openKeptSource(of.library);
-      const report = await drainEngine(source, of, task, store, (step) => {
+      const { report, onStored } = await drainEngine(source, of, task, store, (step) => {
         send({ kind: 'step', step });
       });
-      send({ kind: 'done', report });
+      if (onStored !== undefined) wanting.push(onStored);
+      send({ kind: 'done', report, wantsToKnow: onStored !== undefined });
     } catch (thrown) {
       send({ kind: 'failed', error: carried(thrown) });
     }
   };
   readFrames<ToChild>(socket, (message) => {
-    if (message.kind === 'settings') settings = message.settings;
-    else if (message.kind === 'engine' && settings !== undefined) void serve(message.task, settings);
-    else answer?.(message);
+    switch (message.kind) {
+      case 'settings':
+        settings = message.settings;
+        return;
+      case 'engine':
+        if (settings !== undefined) void serve(message.task, settings);
+        return;
+      case 'taken':
+        underWay -= 1;
+        onRoom?.();
+        return;
+      case 'finished': {
+        const onStored = wanting.shift();
+        if (message.isStored) onStored?.();
+        return;
+      }
+      case 'plan':
+      case 'refused':
+        answer?.(message);
+    }
   });
 }

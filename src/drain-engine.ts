@@ -6,8 +6,9 @@ import type { Interval, Ownership } from './core/ownership.ts';
 import type { PulledRows, RowBefore } from './core/pulled-rows.ts';
 import type { SampledLane } from './core/source.ts';
 import { readJobs, relabelOrders } from './drain-jobs.ts';
+import { laneReport, statOf, type EngineReport, type LaneReport } from './drain-report.ts';
 import type { ThrottleBefore } from './source/dcgm-kept-events.ts';
-import type { KeptLane, KeptSamples, KeptSource } from './source/dcgm-kept.ts';
+import type { KeptSamples, KeptSource } from './source/dcgm-kept.ts';
 import { openEngineJobs, type EngineJobPaths } from './ownership/engine-jobs.ts';
 import type { RelabelOrder } from './store/relabel-samples.ts';
 import type { CollectorStat, EventRow, InventoryRow } from './store/small-tables.ts';
@@ -61,53 +62,52 @@ export interface RowsAfter {
   readonly stats: readonly CollectorStat[];
 }
 
-/** The way from an engine's process to the store. */
+/** Encoded rows of one lane. */
+export interface SamplePortion {
+  readonly lane: string;
+  readonly table: string;
+  readonly rows: number;
+  readonly body: Uint8Array;
+}
+
+/** What the drain does with an engine's rows. @throws OperatingError when the store does not take them; so does the next. */
 export interface EngineStore {
   plan(gpus: readonly string[]): Promise<EnginePlan>;
-  /** @returns rows that were acknowledged; the rest was refused. @throws OperatingError when the store takes none. */
-  writeSamples(table: string, body: Uint8Array, rows: number): Promise<number>;
-  /** @throws OperatingError when the store does not take them; so does the next. */
+  /** @returns rows that were acknowledged; the rest was refused. */
+  writeSamples(portion: SamplePortion): Promise<number>;
   writeBefore(rows: RowsBefore): Promise<void>;
   writeAfter(rows: RowsAfter): Promise<void>;
 }
 
-export interface LaneReport {
-  readonly lane: string;
-  readonly rows: number;
-  readonly refusedRows: number;
-  readonly gaps: number;
-  /** Summed over the devices. */
-  readonly gapSeconds: number;
-  /** From the newest stored row of the device that is furthest behind to the engine's now; absent without any row. */
-  readonly lagSeconds?: number;
-  /** Epoch µs: the newest stored row of that device; the next drain goes on there. */
-  readonly watermarkUs?: number;
+/** The same as the engine's process sees it: what it hands over is stored in that order, and it need not wait for it. */
+export interface Handover {
+  plan(gpus: readonly string[]): Promise<EnginePlan>;
+  before(rows: RowsBefore): void;
+  /** Resolves when there is room for the next. */
+  samples(portion: SamplePortion): Promise<void>;
+  after(rows: RowsAfter): void;
 }
 
-export interface EngineReport {
-  readonly engine: string;
-  readonly node: string;
-  readonly version: string;
-  readonly devices: number;
-  readonly lanes: readonly LaneReport[];
-  readonly clockOffsetUs: number;
-  /** Whether anybody told whose jobs ran there. */
-  readonly areJobsTold: boolean;
-  readonly warnings: readonly string[];
+/** What one engine had, all of it handed over. */
+export interface DrainedEngine {
+  /** As if everything were acknowledged. */
+  readonly report: EngineReport;
+  /** To be called when everything is stored; absent: nobody wants to know. */
+  readonly onStored?: () => void;
 }
 
 /**
- * Fetches what one engine kept after the watermarks, labels it, and hands it to the store: the whole of `drain` for one
- * engine. Blocks while the engine answers.
+ * Fetches what one engine kept after the watermarks, labels it, and hands it over: the whole of `drain` for one engine.
+ * Blocks while the engine answers.
  * @throws OperatingError
  */
 export async function drainEngine(
   source: KeptSource,
   settings: DrainSettings,
   task: EngineTask,
-  store: EngineStore,
+  store: Handover,
   onStep: (step: string) => void,
-): Promise<EngineReport> {
+): Promise<DrainedEngine> {
   const lanes = settings.lanes.map((lane, index): SampledLane => ({ ...lane, index }));
   const order = {
     lanes,
@@ -132,10 +132,10 @@ async function drainKept(
   kept: KeptSamples,
   settings: DrainSettings,
   task: EngineTask,
-  store: EngineStore,
+  store: Handover,
   plan: EnginePlan,
   inputs: readonly JobInput[],
-): Promise<EngineReport> {
+): Promise<DrainedEngine> {
   const oldestUs = oldestOf(plan);
   const sinceUs = Math.max(
     settings.sinceUs ?? 0,
@@ -154,28 +154,26 @@ async function drainKept(
     ...pulled.flatMap(({ gaps }, index) => (plan.behind[index] === undefined ? gaps : [])),
   ];
   if (!settings.isDryRun) {
-    await store.writeBefore({
+    store.before({
       events: events.map((event) => withJob(event, jobs.ownership)),
       inventory: newDevices(kept, plan),
     });
   }
   const reports: LaneReport[] = [];
   for (const [index, lane] of settings.lanes.entries()) {
-    const acknowledged = settings.isDryRun
-      ? pulled[index]!.rows.count
-      : await writeLane(lane, pulled[index]!.rows, kept, jobs.ownership, settings.batchRows, store);
-    reports.push(laneReport(lane, pulled[index]!, acknowledged, kept, plan.before[index]!));
+    const { rows } = pulled[index]!;
+    if (!settings.isDryRun) await writeLane(lane, rows, kept, jobs.ownership, settings.batchRows, store);
+    reports.push(laneReport(lane, pulled[index]!, kept, plan.before[index]!));
   }
   if (!settings.isDryRun) {
-    await store.writeAfter({
+    store.after({
       relabel: relabelOrders(jobs, newestOf(plan)),
       ownership: jobs.changes.map(({ interval }) => interval),
       jobs: jobs.records,
       stats: reports.map((report) => statOf(report, kept, task, settings.version)),
     });
-    for (const input of inputs) input.acknowledge?.(kept.engineNowUs);
   }
-  return {
+  const report = {
     ...task,
     version: kept.engineVersion,
     devices: kept.devices.length,
@@ -183,6 +181,15 @@ async function drainKept(
     clockOffsetUs: kept.clockOffsetUs,
     areJobsTold: jobs.ownership.intervals().length > 0,
     warnings: [...kept.warnings(), ...jobs.problems],
+  };
+  const areTold = inputs.some((input) => input.acknowledge !== undefined);
+  if (settings.isDryRun || !areTold) return { report };
+  const nowUs = kept.engineNowUs;
+  return {
+    report,
+    onStored: () => {
+      for (const input of inputs) input.acknowledge?.(nowUs);
+    },
   };
 }
 
@@ -208,15 +215,14 @@ async function writeLane(
   kept: KeptSamples,
   ownership: Ownership,
   batchRows: number,
-  store: EngineStore,
-): Promise<number> {
+  store: Handover,
+): Promise<void> {
   const encoder: Encoder = createEncoder({
     table: lane.table,
     devices: kept.devices,
     columns: lane.fields.map((field) => field.column),
     hasEnergyRise: energyColumnOf(lane) >= 0,
   });
-  let acknowledged = 0;
   for (let from = 0; from < rows.count; from += batchRows) {
     const to = Math.min(rows.count, from + batchRows);
     const body = encoder.encodeRows(
@@ -225,9 +231,8 @@ async function writeLane(
       (row) => rows.deviceOf(from + row),
       (device, tsUs) => ownership.labelAt(kept.devices[device]!.uuid, tsUs),
     );
-    acknowledged += await store.writeSamples(lane.table, body, to - from);
+    await store.samples({ lane: lane.name, table: lane.table, rows: to - from, body });
   }
-  return acknowledged;
 }
 
 function slice(rows: PulledRows, from: number, to: number): SampleColumns {
@@ -236,32 +241,6 @@ function slice(rows: PulledRows, from: number, to: number): SampleColumns {
     dtUs: rows.dtUs.subarray(from, to),
     energyRise: rows.energyRise.subarray(from, to),
     columns: rows.columns.map((column) => column.subarray(from, to)),
-  };
-}
-
-function laneReport(
-  lane: Lane,
-  { rows, gaps }: KeptLane,
-  acknowledged: number,
-  kept: KeptSamples,
-  before: ReadonlyMap<string, RowBefore>,
-): LaneReport {
-  const newest = kept.devices.map(({ uuid }) => before.get(uuid)?.tsUs ?? -Infinity);
-  for (let row = 0; row < rows.count; row += 1) {
-    const device = rows.deviceOf(row);
-    newest[device] = Math.max(newest[device]!, rows.tsUs[row]!);
-  }
-  const watermarkUs = Math.min(...newest.filter(Number.isFinite));
-  const gapUs = gaps.reduce((sum, { tsUs, endUs }) => sum + ((endUs ?? tsUs) - tsUs), 0);
-  return {
-    lane: lane.name,
-    rows: acknowledged,
-    refusedRows: rows.count - acknowledged,
-    gaps: gaps.length,
-    gapSeconds: gapUs / 1e6,
-    ...(Number.isFinite(watermarkUs)
-      ? { watermarkUs, lagSeconds: (kept.engineNowUs - watermarkUs) / 1e6 }
-      : {}),
   };
 }
 
@@ -275,21 +254,4 @@ function newDevices(kept: KeptSamples, plan: EnginePlan): InventoryRow[] {
   return kept.devices
     .filter(({ uuid }) => plan.before.every((rows) => !rows.has(uuid)))
     .map((device) => ({ tsUs: Math.floor(kept.engineNowUs), device, source: 'dcgm' }));
-}
-
-function statOf(report: LaneReport, kept: KeptSamples, task: EngineTask, version: string): CollectorStat {
-  return {
-    tsUs: Math.floor(kept.engineNowUs),
-    node: task.node,
-    lane: report.lane,
-    source: 'dcgm',
-    version,
-    sampledRows: report.rows + report.refusedRows,
-    acknowledgedRows: report.rows,
-    heldRows: 0,
-    refusedRows: report.refusedRows,
-    droppedRows: 0,
-    engineOffsetUs: Math.round(kept.clockOffsetUs),
-    rssBytes: process.memoryUsage.rss(),
-  };
 }

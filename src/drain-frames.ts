@@ -3,10 +3,14 @@ import type { Socket } from 'node:net';
 import { messageOf, OperatingError, type ErrorDetail } from './core/errors.ts';
 import type { JobFact } from './core/job-fact.ts';
 import type { RowBefore } from './core/pulled-rows.ts';
-import type { DrainSettings, EngineReport, EngineTask, RowsAfter, RowsBefore } from './drain-engine.ts';
+import type { DrainSettings, EngineTask, RowsAfter, RowsBefore, SamplePortion } from './drain-engine.ts';
+import type { EngineReport } from './drain-report.ts';
 import type { ThrottleBefore } from './source/dcgm-kept-events.ts';
 
-/** What passes between the drain and the processes that talk to the engines, over one socket each. */
+/**
+ * What passes between the drain and the processes that talk to the engines, over one socket each. Rows are handed over, and
+ * are the drain's from then on: it stores them in the order in which they came while the process asks the next engine.
+ */
 export type ToChild =
   | { readonly kind: 'settings'; readonly settings: DrainSettings }
   | { readonly kind: 'engine'; readonly task: EngineTask }
@@ -17,18 +21,22 @@ export type ToChild =
       readonly ownership: readonly JobFact[];
       readonly throttled: readonly ThrottleBefore[];
     }
-  /** What was sent is stored; of samples, so many rows of them. */
-  | { readonly kind: 'stored'; readonly rows: number }
-  | { readonly kind: 'refused'; readonly error: CarriedError };
+  /** There is no plan. */
+  | { readonly kind: 'refused'; readonly error: CarriedError }
+  /** A portion of samples is off our hands. */
+  | { readonly kind: 'taken' }
+  /** What came of the engine whose `done` said that it wants to know; in the order of those. */
+  | { readonly kind: 'finished'; readonly isStored: boolean };
 
 export type FromChild =
   /** Sent before each call that may block. */
   | { readonly kind: 'step'; readonly step: string }
   | { readonly kind: 'ask'; readonly gpus: readonly string[] }
-  | { readonly kind: 'samples'; readonly table: string; readonly rows: number; readonly body: Uint8Array }
+  | ({ readonly kind: 'samples' } & SamplePortion)
   | { readonly kind: 'before'; readonly rows: RowsBefore }
   | { readonly kind: 'after'; readonly rows: RowsAfter }
-  | { readonly kind: 'done'; readonly report: EngineReport }
+  /** Everything of the engine is handed over. */
+  | { readonly kind: 'done'; readonly report: EngineReport; readonly wantsToKnow: boolean }
   | { readonly kind: 'failed'; readonly error: CarriedError };
 
 /** An error on its way between processes; `exit` is absent for a defect. */

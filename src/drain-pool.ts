@@ -1,6 +1,8 @@
-import type { DrainSettings, EngineReport, EngineStore, EngineTask } from './drain-engine.ts';
-import { carried, sendFrame } from './drain-frames.ts';
+import type { DrainSettings, EngineStore, EngineTask } from './drain-engine.ts';
+import type { EngineReport } from './drain-report.ts';
+import { sendFrame } from './drain-frames.ts';
 import type { CarriedError, FromChild } from './drain-frames.ts';
+import { receiveEngine, type Receipt } from './drain-receipt.ts';
 import { startSlot, type Slot, type WarmSlots } from './drain-slot.ts';
 
 export type EngineOutcome =
@@ -34,6 +36,9 @@ export async function drainByProcesses(
   const outcomes = new Map<EngineTask, EngineOutcome>();
   const waiting = [...tasks];
   const slots = new Set<Slot>();
+  /** Engines that have handed over everything. */
+  const storing = new Set<EngineTask>();
+  const receipts = new Map<Slot, Receipt>();
   let finish: () => void = () => undefined;
   const finished = new Promise<void>((resolve) => {
     finish = resolve;
@@ -55,13 +60,23 @@ export async function drainByProcesses(
     slot.task = task;
     slot.step = 'start';
     slot.heardMs = performance.now();
-    if (task !== undefined) sendFrame(slot.socket, { kind: 'engine', task });
-    else retire(slot);
+    if (task === undefined) {
+      retire(slot);
+      return;
+    }
+    receipts.set(slot, receiveEngine(slot, options.store));
+    sendFrame(slot.socket, { kind: 'engine', task });
   };
   const retire = (slot: Slot): void => {
     slots.delete(slot);
+    receipts.delete(slot);
     if (options.warm === undefined) slot.socket.end();
     else options.warm.give(slot);
+  };
+  const retireOnceStored = async (slot: Slot): Promise<void> => {
+    slot.task = undefined;
+    await slot.stored;
+    if (slots.has(slot)) retire(slot);
   };
   /** A slot that was written off and has come back is one too many. */
   const isBusyElsewhere = (): boolean => working().length > options.concurrency;
@@ -80,17 +95,32 @@ export async function drainByProcesses(
   };
   const hear = (slot: Slot, message: FromChild): void => {
     slot.heardMs = performance.now();
-    if (message.kind === 'step') slot.step = message.step;
-    else if (message.kind === 'done' || message.kind === 'failed') {
-      const task = slot.task!;
-      assign(slot);
-      settle(
-        task,
-        message.kind === 'done'
-          ? { kind: 'drained', report: message.report }
-          : { kind: 'failed', task, error: message.error },
-      );
-    } else void serve(slot, message, options.store);
+    const task = slot.task!;
+    const receipt = receipts.get(slot)!;
+    switch (message.kind) {
+      case 'step':
+        slot.step = message.step;
+        return;
+      case 'failed':
+        assign(slot);
+        settle(task, { kind: 'failed', task, error: message.error });
+        return;
+      case 'done':
+        // What was handed over is stored while the process asks the next engine.
+        storing.add(task);
+        void receipt.finish(message).then((outcome) => {
+          settle(task, outcome.kind === 'failed' ? { ...outcome, task } : outcome);
+        });
+        // Whoever wants to know what came of it stays until then.
+        if (message.wantsToKnow && waiting.length === 0) void retireOnceStored(slot);
+        else assign(slot);
+        return;
+      case 'ask':
+      case 'samples':
+      case 'before':
+      case 'after':
+        receipt.take(message);
+    }
   };
   const fill = (): void => {
     while (waiting.length > 0 && working().length < options.concurrency) start();
@@ -122,8 +152,18 @@ export async function drainByProcesses(
     slot.child.kill('SIGKILL');
     slot.socket.destroy();
   }
-  return tasks.map((task) => outcomes.get(task) ?? { kind: 'failed', task, error: NOT_REACHED });
+  return tasks.map((task) => {
+    const error = storing.has(task) ? NOT_STORED : NOT_REACHED;
+    return outcomes.get(task) ?? { kind: 'failed', task, error };
+  });
 }
+
+const NOT_STORED: CarriedError = {
+  code: 'drain.not_stored',
+  exit: 'temporary',
+  message: 'the deadline came while its rows were being stored',
+  hints: ['what it keeps is fetched by the next drain'],
+};
 
 const NOT_REACHED: CarriedError = {
   code: 'drain.not_reached',
@@ -133,41 +173,16 @@ const NOT_REACHED: CarriedError = {
 };
 
 function isSilent(slot: Slot): boolean {
-  return slot.task !== undefined && !slot.isWaiting && performance.now() - slot.heardMs >= SILENT_MS;
+  return slot.task !== undefined && slot.owed === 0 && performance.now() - slot.heardMs >= SILENT_MS;
 }
 
 function hanging(slot: Slot): CarriedError {
+  if (slot.owed > 0) return NOT_STORED;
   const seconds = ((performance.now() - slot.heardMs) / 1000).toFixed(1);
   return {
     code: 'drain.hanging',
     exit: 'temporary',
-    message: slot.isWaiting
-      ? 'the deadline came while its rows were being stored'
-      : `hangs: no answer for ${seconds} s at: ${slot.step}`,
+    message: `hangs: no answer for ${seconds} s at: ${slot.step}`,
     hints: ['what it keeps is fetched by the next drain'],
   };
-}
-
-/** Answers a process out of the store. */
-async function serve(
-  slot: Slot,
-  message: Exclude<FromChild, { kind: 'step' | 'done' | 'failed' }>,
-  store: EngineStore,
-): Promise<void> {
-  slot.isWaiting = true;
-  try {
-    if (message.kind === 'ask') sendFrame(slot.socket, { kind: 'plan', ...(await store.plan(message.gpus)) });
-    else {
-      let rows = 0;
-      if (message.kind === 'samples')
-        rows = await store.writeSamples(message.table, message.body, message.rows);
-      else if (message.kind === 'before') await store.writeBefore(message.rows);
-      else await store.writeAfter(message.rows);
-      sendFrame(slot.socket, { kind: 'stored', rows });
-    }
-  } catch (thrown) {
-    sendFrame(slot.socket, { kind: 'refused', error: carried(thrown) });
-  }
-  slot.isWaiting = false;
-  slot.heardMs = performance.now();
 }

@@ -14,8 +14,10 @@ export interface Slot {
   step: string;
   /** `performance.now()` when it was last heard. */
   heardMs: number;
-  /** It waits for the store, so its silence is ours. */
-  isWaiting: boolean;
+  /** Answers that we owe it: while there are any, its silence may be ours. */
+  owed: number;
+  /** Resolves when everything that it handed over is stored or given up. */
+  stored: Promise<void>;
   /** Whoever has the slot now hears it; `how` it ended. */
   hear: (message: FromChild) => void;
   gone: (how: string) => void;
@@ -74,7 +76,8 @@ export function startSlot(): Slot {
     task: undefined,
     step: 'start',
     heardMs: performance.now(),
-    isWaiting: false,
+    owed: 0,
+    stored: Promise.resolve(),
     hear: () => undefined,
     gone: () => undefined,
   };

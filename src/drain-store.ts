@@ -7,7 +7,7 @@ import { readOpenThrottles } from './store/open-throttles.ts';
 import type { QuestDb, WriteReply } from './store/questdb-http.ts';
 import { relabelSamples } from './store/relabel-samples.ts';
 import { sendUntilAcknowledged } from './store/send.ts';
-import type { SmallTables } from './store/small-tables.ts';
+import type { CollectorStat, SmallTables } from './store/small-tables.ts';
 import { readStoredOwnership } from './store/stored-ownership.ts';
 import { readOldWatermarks, readWatermarks, type Watermarks } from './store/watermark.ts';
 
@@ -25,8 +25,13 @@ export interface DrainStoreOptions {
   readonly log: Log;
 }
 
+export interface DrainStore extends EngineStore {
+  /** Writes what the drain tells of itself, in one request for all engines; what the store does not take is logged. */
+  writeStats(): Promise<void>;
+}
+
 /** The store as the engines' processes see it. The watermarks of the whole fleet are read once, by one query a lane. */
-export function createDrainStore(options: DrainStoreOptions): EngineStore {
+export function createDrainStore(options: DrainStoreOptions): DrainStore {
   const { db, lanes, log } = options;
   const startUs = Date.now() * 1000;
   const fleet = options.ready.then(() =>
@@ -35,15 +40,19 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
   // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
   fleet.catch(() => undefined);
 
-  const send = (body: Uint8Array): Promise<WriteReply> =>
-    sendUntilAcknowledged(db, body, {
+  const send = (body: Uint8Array): Promise<WriteReply> => {
+    const leftMs = Math.max(0, Math.floor(options.deadlineMs - performance.now()));
+    return sendUntilAcknowledged(db, body, {
       attemptsMax: ATTEMPTS_MAX,
-      ageMsMax: Math.max(0, options.deadlineMs - performance.now()),
+      ageMsMax: leftMs,
+      signal: AbortSignal.timeout(leftMs),
       random: Math.random,
       nowMs: () => performance.now(),
       sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     });
+  };
   let heldError: OperatingError | undefined;
+  const held: CollectorStat[] = [];
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
     const { createSmallTables } = await import('./store/small-tables.ts');
@@ -81,7 +90,7 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       setImmediate(() => void tables());
       return { before, behind: marks.map(({ behind }) => behind), ownership, throttled };
     },
-    async writeSamples(table, body, rows) {
+    async writeSamples({ table, body, rows }) {
       const reply = await send(body);
       switch (reply.kind) {
         case 'acknowledged':
@@ -106,13 +115,18 @@ export function createDrainStore(options: DrainStoreOptions): EngineStore {
       await need(small.writeInventory(inventory));
     },
     async writeAfter({ relabel, ownership, jobs, stats }) {
+      held.push(...stats);
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
+      if (jobs.length + ownership.length === 0) return;
       const small = await tables();
       await need(small.writeJobs(jobs));
       await need(small.writeOwnership(ownership));
-      await need(small.writeCollectorStats(stats));
+    },
+    async writeStats() {
+      if (held.length === 0) return;
+      await (await tables()).writeCollectorStats(held);
     },
   };
 }

@@ -1,7 +1,8 @@
 import { OperatingError, type ExitName } from './core/errors.ts';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
-import type { DrainSettings, EngineReport, EngineTask } from './drain-engine.ts';
+import type { DrainSettings, EngineTask } from './drain-engine.ts';
+import type { EngineReport } from './drain-report.ts';
 import type { CarriedError } from './drain-frames.ts';
 import { drainByProcesses, type EngineOutcome } from './drain-pool.ts';
 import type { WarmSlots } from './drain-slot.ts';
@@ -77,6 +78,7 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
     store,
     ...(options.warm === undefined ? {} : { warm: options.warm }),
   });
+  await store.writeStats();
   // The engines were asked all the same, so that their watches stand and go on sampling.
   if (storeError !== undefined) throw storeIsDown(storeError, settings.keepMs);
   const explained = await Promise.all(outcomes.map(explain));
