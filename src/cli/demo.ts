@@ -14,6 +14,7 @@ import { readLiveState } from '../store/questdb-state.ts';
 import { applySchema } from '../store/schema-apply.ts';
 import { waitForRollups, waitForVisible } from '../store/rollup-wait.ts';
 import { defaultStateDir } from '../store/state-dir.ts';
+import { createJobFiguresWriter } from '../write-job-figures.ts';
 import { emptyDemoDirectory } from './demo-directory.ts';
 import { demoReports } from './demo-reports.ts';
 import { createLog } from './log.ts';
@@ -78,7 +79,8 @@ async function demo(options: DemoOptions): Promise<void> {
   await freeDataDirectory(dataDir);
   const server = await startDemoServer(dataDir, isKept);
   try {
-    await fill(server, scenario.options, endUs);
+    const gpus = scenario.devices.map(({ uuid }) => uuid);
+    await fill(server, scenario.options, gpus, endUs);
     const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });
     try {
       const style = {
@@ -136,8 +138,13 @@ async function startDemoServer(dataDir: string, isKept: boolean): Promise<Runnin
   }
 }
 
-/** Tables, samples, rollups: each a step with its seconds. */
-async function fill(server: RunningServer, scenario: ScenarioOptions, endUs: number): Promise<void> {
+/** Tables, samples, rollups, figures of ended jobs: each a step with its seconds. */
+async function fill(
+  server: RunningServer,
+  scenario: ScenarioOptions,
+  gpus: readonly string[],
+  endUs: number,
+): Promise<void> {
   const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });
   try {
     const schema = startStep('creating tables and rollups');
@@ -166,6 +173,10 @@ async function fill(server: RunningServer, scenario: ScenarioOptions, endUs: num
     const rollups = startStep('waiting for the rollups');
     await waitForRollups(db, defaultLanes, endUs);
     rollups.done('rollups level with the samples');
+    const figures = startStep('adding up the ended jobs');
+    const log = createLog('human', 'warn');
+    await createJobFiguresWriter({ db, lanes: defaultLanes, gpus, nowUs: () => endUs, log }).settle(endUs);
+    figures.done('figures of the ended jobs, which outlive the samples');
   } finally {
     await db.close();
   }
