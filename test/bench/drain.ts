@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DrainSummary } from '../../src/drain.ts';
 import { createFakeEngines, type FakeEngines } from '../helpers/fake-engines.ts';
@@ -10,8 +11,9 @@ import { interleave, type Bench, type Measurement } from './measurement.ts';
 const ENGINES = Number(process.env['GPULEDGER_BENCH_ENGINES'] ?? 200);
 const GPUS = 8;
 const MINUTE_US = 60_000_000;
-/** A pull of a minute of one node costs the real client library 80 to 90 ms of CPU (docs/sources.md). */
+/** A pull of a minute of one node, 40 fields a second, costs the real client library 80 to 90 ms of CPU (docs/sources.md). */
 const LIBRARY_MS = 85;
+const RECORD_NS = Math.round((LIBRARY_MS * 1e6) / (GPUS * FORTY_FIELDS.length * 60));
 const HANGING = Math.round(ENGINES / 20);
 const ROUNDS = 7;
 const UP_TO_DATE_MS_MAX = 400;
@@ -21,8 +23,10 @@ const PSS_MB_MAX = 300;
 
 interface Finished {
   readonly seconds: number;
-  /** Of the command and all processes that it started. */
+  /** Of the command and all processes that it started, without what the play of the engines cost. */
   readonly cpuSeconds: number;
+  /** Of it, what the client library burnt. */
+  readonly librarySeconds: number;
   /** Peak of the sum of the proportional set sizes, MB of 10⁶ bytes. */
   readonly pssMegabytes: number;
   readonly summary: DrainSummary;
@@ -30,12 +34,13 @@ interface Finished {
 
 /** Runs the built command, and measures it and its processes. */
 async function drain(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Finished> {
+  const spent = mkdtempSync(join(tmpdir(), 'gpuledger-cpu-'));
   const line = `TIMEFORMAT='%R %U %S'; time "$0" "$@"`;
   const child = spawn(
     'bash',
     ['-c', line, process.execPath, 'bin/gpuledger.js', 'drain', ...args, '--json'],
     {
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, GPULEDGER_FAKE_CPU: spent },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
@@ -52,7 +57,25 @@ async function drain(args: readonly string[], env: NodeJS.ProcessEnv): Promise<F
   const times = /([\d.]+) ([\d.]+) ([\d.]+)\s*$/.exec(stderr);
   if (times === null || stdout === '') throw new Error(`drain ended without a summary: ${stderr}`);
   const [seconds, user, system] = times.slice(1).map(Number) as [number, number, number];
-  return { seconds, cpuSeconds: user + system, pssMegabytes, summary: JSON.parse(stdout) as DrainSummary };
+  const [librarySeconds, engineSeconds] = readSpent(spent);
+  const cpuSeconds = user + system - engineSeconds;
+  return {
+    seconds,
+    cpuSeconds,
+    librarySeconds,
+    pssMegabytes,
+    summary: JSON.parse(stdout) as DrainSummary,
+  };
+}
+
+/** What every process left of the CPU that it spent inside the library, and on playing engines, in seconds. */
+function readSpent(directory: string): [number, number] {
+  const told = readdirSync(directory).map((name) =>
+    readFileSync(join(directory, name), 'utf8').split(' ').map(Number),
+  );
+  rmSync(directory, { recursive: true });
+  const sum = (at: number): number => told.reduce((total, numbers) => total + numbers[at]!, 0) / 1e9;
+  return [sum(0), sum(1)];
 }
 
 /** Of a process's descendants: the shell that measures is not counted. */
@@ -142,15 +165,13 @@ async function measureFleet(): Promise<Measurement[]> {
     for (const [index, name] of names.entries()) engines.start(name, { serial: index + 1, gpus: GPUS });
     const args = ['--config', configIn(engines), '--engines', list, '--deadline', '9m'];
     await drain(args, env);
-    const seriesUs = Math.round((LIBRARY_MS * 1000) / (GPUS * FORTY_FIELDS.length));
     for (const name of names) {
       engines.backdate(name, MINUTE_US);
-      engines.set(name, 'burn_series_us', seriesUs);
+      engines.set(name, 'burn_record_ns', RECORD_NS);
     }
     // As if a minute ago everything had been drained: what goes back further is read by another call.
     const minute = [...args, '--since', '60s'];
     const whole = await drain(minute, env);
-    // Every read of a series burns as much, those of the event fields too.
     for (const name of names.slice(0, HANGING)) {
       engines.set(name, 'hang_ms', 60_000);
       engines.set(name, 'hung', 1);
@@ -160,10 +181,9 @@ async function measureFleet(): Promise<Measurement[]> {
     process.stderr.write(
       `${describe('all engines', whole)}\n${describe(`${HANGING} hang, ${HANGING} refuse`, broken)}\n`,
     );
-    const librarySeconds = (ENGINES * LIBRARY_MS) / 1000;
-    const ownShare = (whole.cpuSeconds - librarySeconds) / whole.cpuSeconds;
+    const ownShare = 1 - whole.librarySeconds / whole.cpuSeconds;
     return [
-      figure('drain_fleet_seconds', whole.seconds, 's', librarySeconds, FLEET_SECONDS_MAX),
+      figure('drain_fleet_seconds', whole.seconds, 's', whole.librarySeconds, FLEET_SECONDS_MAX),
       figure('drain_fleet_own_cpu_share', ownShare, '', 1, OWN_SHARE_MAX),
       figure('drain_fleet_pss_mb', whole.pssMegabytes, 'MB', 11, PSS_MB_MAX),
       {
@@ -185,9 +205,10 @@ function figure(name: string, value: number, unit: string, baseline: number, mos
   return { name, value, unit, baseline, goal: { text, isMet: value <= most } };
 }
 
-function describe(what: string, { seconds, cpuSeconds, pssMegabytes, summary }: Finished): string {
+function describe(what: string, finished: Finished): string {
+  const { seconds, cpuSeconds, librarySeconds, pssMegabytes, summary } = finished;
   const { drained, failed } = summary.engines;
-  return `${what}: ${drained} drained, ${failed} failed, ${summary.rows} rows in ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU, ${pssMegabytes.toFixed(0)} MB`;
+  return `${what}: ${drained} drained, ${failed} failed, ${summary.rows} rows in ${seconds.toFixed(1)} s, ${cpuSeconds.toFixed(1)} s of CPU (${librarySeconds.toFixed(1)} s the library's), ${pssMegabytes.toFixed(0)} MB`;
 }
 
 export const drainBench: Bench = {

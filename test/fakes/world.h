@@ -40,14 +40,21 @@ static void sleepMs(int64_t ms) {
   while (nanosleep(&ts, &ts) != 0) {} /* a signal does not end a call that hangs */
 }
 
-/* Burns CPU as the real library does; sleeping would cost nobody anything. */
-static void burnUs(int64_t us) {
-  if (us <= 0) return;
-  struct timespec from, now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-  do clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  while ((now.tv_sec - from.tv_sec) * 1000000 + (now.tv_nsec - from.tv_nsec) / 1000 < us);
+static int64_t cpuNs(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+/* Burns CPU as the real library does; sleeping would cost nobody anything. */
+static int64_t burntNs;
+static void burnNs(int64_t ns) {
+  if (ns <= 0) return;
+  int64_t from = cpuNs(), spent;
+  do spent = cpuNs() - from;
+  while (spent < ns);
+  burntNs += spent;
+}
+static void burnUs(int64_t us) { burnNs(us * 1000); }
 
 /* "gpus=8,mig=2" in GPULEDGER_FAKE: for processes that the test cannot call into. */
 static void readEnvironment(void) {
