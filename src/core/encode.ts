@@ -126,47 +126,59 @@ export function createEncoder(options: EncoderOptions): Encoder {
     return end + 2;
   }
 
+  /** What has been written so far of the body that is being made; nothing is kept of one that is made. */
+  const nothing = targetOn(new ArrayBuffer(0));
+  const written = { target: nothing, end: 0, rows: 0 };
+
+  // Rows and ticks have functions of their own for the engine's sake too: it makes good code of what is called often, and
+  // of a long loop inside one call again and again.
+  function addRow(samples: SampleColumns, row: number, device: number, labelOf: LabelOf): void {
+    const head = heads.of(device, labelOf(device, samples.tsUs[row]!));
+    const needed = written.end + head.bytes.length + block.bytes.length + ROW_SLACK_BYTES;
+    if (needed > written.target.bytes.length) written.target = enlarged(written.target, written.end, needed);
+    written.end = writeRow(written.target, written.end, head, samples, row);
+    written.rows += 1;
+  }
+
+  function addTick(ring: Ring, base: number, labelOf: LabelOf): void {
+    for (let device = 0; device < devices.length; device += 1)
+      if (!Number.isNaN(ring.tsUs[base + device]!)) addRow(ring, base + device, device, labelOf);
+  }
+
+  function begin(memory: ArrayBuffer): void {
+    written.target = targetOn(memory);
+    written.end = 0;
+    written.rows = 0;
+  }
+
+  function takeBody(): Body {
+    const body = written.target.bytes.subarray(0, written.end);
+    written.target = nothing;
+    return body;
+  }
+
   return {
     encode(ring, range, labelOf, bytesMax) {
       assert(ring.shape.deviceCount === devices.length, 'encoder and ring differ in their devices');
       assert(ring.columns.length === columnCount, 'encoder and ring differ in their columns');
-      let target = targetOn(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, FIRST_BODY_BYTES)));
-      let end = 0;
-      let rows = 0;
+      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, FIRST_BODY_BYTES)));
       let tick = range.from;
       for (; tick < range.to; tick += 1) {
-        const base = ring.baseOf(tick);
-        const startOfTick = end;
-        const rowsBefore = rows;
-        for (let device = 0; device < devices.length; device += 1) {
-          const tsUs = ring.tsUs[base + device]!;
-          if (Number.isNaN(tsUs)) continue;
-          const head = heads.of(device, labelOf(device, tsUs));
-          const needed = end + head.bytes.length + block.bytes.length + ROW_SLACK_BYTES;
-          if (needed > target.bytes.length) target = enlarged(target, end, needed);
-          end = writeRow(target, end, head, ring, base + device);
-          rows += 1;
-        }
-        if (end > bytesMax && tick > range.from) {
-          end = startOfTick;
-          rows = rowsBefore;
+        const { end, rows } = written;
+        addTick(ring, ring.baseOf(tick), labelOf);
+        if (written.end > bytesMax && tick > range.from) {
+          written.end = end;
+          written.rows = rows;
           break;
         }
       }
-      return { body: target.bytes.subarray(0, end), rows, ticks: tick - range.from };
+      return { rows: written.rows, ticks: tick - range.from, body: takeBody() };
     },
 
     encodeRows(samples, rows, deviceOf, labelOf) {
-      let target = targetOn(new ArrayBuffer(FIRST_BODY_BYTES));
-      let end = 0;
-      for (let row = 0; row < rows; row += 1) {
-        const device = deviceOf(row);
-        const head = heads.of(device, labelOf(device, samples.tsUs[row]!));
-        const needed = end + head.bytes.length + block.bytes.length + ROW_SLACK_BYTES;
-        if (needed > target.bytes.length) target = enlarged(target, end, needed);
-        end = writeRow(target, end, head, samples, row);
-      }
-      return target.bytes.subarray(0, end);
+      begin(new ArrayBuffer(FIRST_BODY_BYTES));
+      for (let row = 0; row < rows; row += 1) addRow(samples, row, deviceOf(row), labelOf);
+      return takeBody();
     },
 
     recycle(body) {

@@ -23,7 +23,9 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
   const tellEvents = (nowUs: number): void => {
     // An open-ended scenario has no beginning to catch up from: what happened before the first tick is the past.
     if (Number.isNaN(toldUs)) toldUs = nowUs;
-    if (nowUs <= Math.max(toldUs, quietUntilUs)) return;
+    if (nowUs > Math.max(toldUs, quietUntilUs)) tellEventsUntil(nowUs);
+  };
+  const tellEventsUntil = (nowUs: number): void => {
     for (const event of scenario.eventsBetween(toldUs, nowUs)) onEvent(event);
     toldUs = nowUs;
     // Looking costs more than a row does, and events are rare.

@@ -74,32 +74,20 @@ function addLoads(a: Activity, segment: Segment, withinUs: number, deviceBytes: 
   a.memoryBytes = memoryBytes;
 }
 
-/** The energy of each device, remembering the newest answer: a mean over a second asks for it again a second later. */
-export interface EnergyMeter {
-  /** Joules since the origin. */
-  joulesAt(device: number, atUs: number): number;
-  /** Joules between two times; `fromUs` first, which may be the one that is remembered. */
-  joulesBetween(device: number, fromUs: number, toUs: number): number;
-}
-
-export function createEnergyMeter(timelines: readonly Timeline[]): EnergyMeter {
-  const newestUs = new Float64Array(timelines.length).fill(NaN);
+/**
+ * Joules since the origin of each device, remembering the newest answer of each: a mean over the last second asks for it
+ * again a second later.
+ */
+export function createEnergyMeter(timelines: readonly Timeline[]): (device: number, atUs: number) => number {
+  const newestUs = new Float64Array(timelines.length).fill(-Infinity);
   const newestJoules = new Float64Array(timelines.length);
-
-  function recalled(device: number, atUs: number): number {
-    return newestUs[device] === atUs ? newestJoules[device]! : joulesAt(timelines[device]!, atUs);
-  }
-  function remembered(device: number, atUs: number): number {
-    const joules = recalled(device, atUs);
-    newestUs[device] = atUs;
-    newestJoules[device] = joules;
+  return (device, atUs) => {
+    if (newestUs[device] === atUs) return newestJoules[device]!;
+    const joules = joulesAt(timelines[device]!, atUs);
+    if (atUs > newestUs[device]!) {
+      newestUs[device] = atUs;
+      newestJoules[device] = joules;
+    }
     return joules;
-  }
-  return {
-    joulesAt: remembered,
-    joulesBetween: (device, fromUs, toUs) => {
-      const before = recalled(device, fromUs);
-      return remembered(device, toUs) - before;
-    },
   };
 }

@@ -49,17 +49,19 @@ export function createReadings(
   const random = createRandom(seed, 'readings');
   const energyBaseJoules = Float64Array.from(devices, () => random.between(2e8, 9e8));
   const ambientCelsius = devices.map((device) => 27 + (device.index % 4) * 1.5 + random.between(0, 1.5));
-  const meter = createEnergyMeter(timelines);
+  const joulesAt = createEnergyMeter(timelines);
   const activity = createActivity();
   const state: BoardState = { watts: NaN, warmthWatts: NaN, ambientCelsius: NaN, jitter: NaN };
+  /** Of the device that is being read, at the times of `LOOK_BACKS_US`. */
+  const joules = new Float64Array(LOOK_BACKS_US.length);
 
-  const energyJoules = (device: number, atUs: number): number =>
-    energyBaseJoules[device]! + meter.joulesAt(device, atUs);
-
-  const loadBoard = (device: number, atUs: number, { hasPower, hasWarmth }: FieldPlan): void => {
+  const loadBoard = (device: number, atUs: number, { firstLookBack }: FieldPlan): void => {
+    // From the oldest on: the one before the last is the newest of the row before.
+    for (let at = firstLookBack; at < LOOK_BACKS_US.length; at += 1)
+      joules[at] = joulesAt(device, atUs - LOOK_BACKS_US[at]!);
+    state.warmthWatts = (joules[2]! - joules[0]!) / 60;
+    state.watts = joules[2]! - joules[1]!;
     state.ambientCelsius = ambientCelsius[device]!;
-    if (hasWarmth) state.warmthWatts = meter.joulesBetween(device, atUs - 60e6, atUs) / 60;
-    if (hasPower) state.watts = meter.joulesBetween(device, atUs - 1e6, atUs);
   };
 
   const readerOf = (fieldIds: readonly number[]): RowReader => {
@@ -76,7 +78,7 @@ export function createReadings(
         fillRates(plan, activity.levels, jitters, into);
         for (const at of plan.others) {
           const kind = plan.kinds[at];
-          if (kind === KIND.energy) into[at] = energyJoules(device, atUs);
+          if (kind === KIND.energy) into[at] = energyBaseJoules[device]! + joules[2]!;
           else if (kind === KIND.memory) into[at] = memory(fieldIds[at]!, activity, memoryBytes);
           else {
             state.jitter = jitters[at]!;
@@ -86,7 +88,10 @@ export function createReadings(
       },
     };
   };
-  return { readerOf, energyJoules };
+  return {
+    readerOf,
+    energyJoules: (device, atUs) => energyBaseJoules[device]! + joulesAt(device, atUs),
+  };
 }
 
 /** The part of a row that goes by the pattern: most of it. */
@@ -116,22 +121,31 @@ interface FieldPlan {
   readonly scatters: Int32Array;
   /** Positions of what is neither constant nor ratio nor rate. */
   readonly others: readonly number[];
-  readonly hasPower: boolean;
-  readonly hasWarmth: boolean;
+  /** The first of `LOOK_BACKS_US` that is needed. */
+  readonly firstLookBack: number;
 }
 
 function planOf(fieldIds: readonly number[], isInstance: boolean): FieldPlan {
   const recipes = fieldIds.map((id) => (isInstance && !isInstanceField(id) ? constant(NaN) : recipeOf(id)));
-  const isBoard = (at: number): boolean => recipes[at]!.kind === KIND.board;
+  const isShown = (at: number): boolean => recipes[at]!.kind !== KIND.constant;
   return {
     kinds: Uint8Array.from(recipes, ({ kind }) => kind),
     sources: Uint8Array.from(recipes, ({ source }) => source),
     numbers: Float64Array.from(recipes, ({ number }) => number),
     scatters: Int32Array.from(fieldIds, scatterFieldOf),
     others: [...recipes.keys()].filter((at) => recipes[at]!.kind >= KIND.energy),
-    hasPower: fieldIds.some((id, at) => isBoard(at) && [155, 157, 100, 112].includes(id)),
-    hasWarmth: fieldIds.some((id, at) => isBoard(at) && [150, 140, 153].includes(id)),
+    firstLookBack: Math.min(LOOK_BACKS_US.length, ...fieldIds.filter((_, at) => isShown(at)).map(lookBackOf)),
   };
+}
+
+/** µs; power is a mean over a second, warmth one over a minute, and the counter knows no past. */
+const LOOK_BACKS_US = [60e6, 1e6, 0] as const;
+
+/** The first of `LOOK_BACKS_US` that a field needs. */
+function lookBackOf(fieldId: number): number {
+  if ([150, 140, 153].includes(fieldId)) return 0;
+  if ([155, 157, 100, 112].includes(fieldId)) return 1;
+  return fieldId === 156 ? 2 : LOOK_BACKS_US.length;
 }
 
 interface Recipe {
