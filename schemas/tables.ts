@@ -2,7 +2,7 @@ import { assert } from '../src/core/assert.ts';
 import type { Field } from '../src/core/field.ts';
 import { findField } from '../src/core/find-field.ts';
 import { GAUGE_FIELD_IDS } from '../src/core/gauge-fields.ts';
-import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
+import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/lane.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
@@ -47,8 +47,6 @@ export interface Retention {
  * faster than this many ms a tick make an hour's partition large enough with a hundred GPUs.
  */
 const HOURLY_BELOW_INTERVAL_MS = 1_000;
-
-export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
 
 /** `gpu_<lane>`: one wide row per device and tick. The column order is the order on the wire, with `ts` first. */
 export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>): Table {

@@ -1,8 +1,8 @@
 import { assert } from '../src/core/assert.ts';
-import { ENERGY_FIELD_ID } from '../src/core/lane.ts';
+import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/lane.ts';
 import type { Field } from '../src/core/field.ts';
 import { IDLE_SM_RATIO, SM_ACTIVE_FIELD_ID } from '../src/core/idle.ts';
-import { ENERGY_RISE_COLUMN, quoteName, type LaneTable, type Retention } from './tables.ts';
+import { quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**
  * The rollups: per lane a materialized view of minutes over the samples, and one of hours over the minutes. Both keep

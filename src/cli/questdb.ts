@@ -9,6 +9,7 @@ import { clientConfOf, httpUrlOf, pingIdentity } from '../store/questdb-ping.ts'
 import { endProcess } from '../store/questdb-process.ts';
 import { startServer } from '../store/questdb-server.ts';
 import { readLiveState, removeRun } from '../store/questdb-state.ts';
+import { defaultStateDir } from '../store/state-dir.ts';
 import { startStep } from './progress.ts';
 
 const EXAMPLES = `
@@ -33,7 +34,7 @@ interface Flags {
 }
 
 function defaultDataDir(): string {
-  return join(process.env['XDG_STATE_HOME'] ?? join(homedir(), '.local/state'), 'gpuledger/questdb');
+  return join(defaultStateDir(), 'questdb');
 }
 
 function parsePort(text: string): number {

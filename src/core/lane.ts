@@ -21,6 +21,8 @@ export interface Lane {
 
 /** DCGM's total energy consumption: a lane that holds it has `energy_rise_joules` too. */
 export const ENERGY_FIELD_ID = 156;
+/** The rise of that counter over a sample's dt. */
+export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
 
 export function tableOf(laneName: string): string {
   return `gpu_${laneName}`;

@@ -1,5 +1,6 @@
 import { IDLE_SM_RATIO } from '../core/idle.ts';
-import { ENERGY_RISE_COLUMN, quoteName, quoteText } from '../../schemas/tables.ts';
+import { ENERGY_RISE_COLUMN } from '../core/lane.ts';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { ENERGY_RISE_DT_COLUMN, IDLE_DT_COLUMN } from '../../schemas/views.ts';
 import { UNRESOLVED_JOB_ID } from '../core/label.ts';
 import type { CapacityGrouping } from './capacity-figures.ts';

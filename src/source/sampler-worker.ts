@@ -3,6 +3,7 @@ import { assert } from '../core/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { messageOf, OperatingError } from '../core/errors.ts';
 import { findField } from '../core/find-field.ts';
+import { ENERGY_FIELD_ID } from '../core/lane.ts';
 import { continueRing } from '../core/ring-continuation.ts';
 import { Ring } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
@@ -20,9 +21,6 @@ import type {
 } from './sampler-protocol.ts';
 import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
 import type { TickedLane, TickerListener } from './ticker.ts';
-
-/** DCGM's cumulative energy counter, the one whose rises are fixed with dt (DESIGN §6). */
-const ENERGY_FIELD_ID = 156;
 
 assert(parentPort !== null, 'the sampler runs as a worker');
 const port = parentPort;

@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { homedir, hostname } from 'node:os';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
 import { DEFAULT_CLIENT_CONF, readConfig, type Config } from '../../schemas/config.ts';
 import type { ReadCounters } from '../../schemas/config-lanes.ts';
 import { valueAt, type ConfigPath } from '../../schemas/config-problem.ts';
@@ -27,6 +26,7 @@ import {
   type ConfigOverride,
   type RawMap,
 } from './config-layers.ts';
+import { defaultStateDir } from './state-dir.ts';
 
 export interface ConfigRequest {
   /** `--config`; without it the environment's `GPULEDGER_CONFIG`, then `/etc/gpuledger/gpuledger.yaml` if it exists. */
@@ -143,7 +143,7 @@ async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Lay
 
 function addDefaults(raw: RawMap, env: ConfigRequest['env']): void {
   raw['node'] ??= hostname().split('.')[0];
-  raw['state_dir'] ??= join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local', 'state'), 'gpuledger');
+  raw['state_dir'] ??= defaultStateDir(env);
   raw['lanes'] ??= defaultLanes.map(({ name, schedule, intervalMs, fields }) => ({
     name,
     ...(schedule === 'continuous' ? { interval: formatDuration(intervalMs) } : { schedule }),

@@ -1,5 +1,6 @@
 import { createBuffer, SenderOptions } from '@questdb/nodejs-client';
-import { ENERGY_RISE_COLUMN, type EncoderOptions } from '../../src/core/encode.ts';
+import type { EncoderOptions } from '../../src/core/encode.ts';
+import { ENERGY_RISE_COLUMN } from '../../src/core/lane.ts';
 import type { Label } from '../../src/core/label.ts';
 
 /** One row of a sample table in plain values. */
