@@ -2,6 +2,7 @@ import { assert } from './assert.ts';
 import type { Device } from './device.ts';
 import { escapeBare, isColumnName, isTableName, quote, writeDigits } from './ilp-text.ts';
 import type { Label } from './label.ts';
+import { ENERGY_RISE_COLUMN } from './lane.ts';
 import type { Ring, TickRange } from './ring.ts';
 
 /**
@@ -59,8 +60,6 @@ export interface Encoder {
   /** Gives a body of `encode` back once it has been acknowledged or stored; the next batch overwrites it. */
   recycle(body: Body): void;
 }
-
-export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
 
 /** Entity type of a double in protocol v2. */
 const DOUBLE = '\x10';
