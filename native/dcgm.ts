@@ -3,6 +3,7 @@ import { readCString } from './dcgm-record.ts';
 import { createSinceReader } from './dcgm-since.ts';
 import type { SinceReader } from './dcgm-since.ts';
 import { connectV2ParamsV2, dcgmStatus, startEmbeddedV2ParamsV2, versionInfoV2 } from './dcgm-layout.ts';
+import { dcgmWanted } from './library-places.ts';
 import { loadLibrary } from './library.ts';
 import type { Library, NativeFunction } from './library.ts';
 
@@ -73,21 +74,9 @@ export interface DcgmCalls {
   readonly healthCheck: Call | undefined;
 }
 
-const HINTS: readonly string[] = [
-  'Debian/Ubuntu: apt install datacenter-gpu-manager-4-core · RHEL: dnf install datacenter-gpu-manager-4-core',
-  'without DCGM: --source nvml · without a GPU: --source synthetic',
-];
-
 /** @throws OperatingError (exit 69) when there is no libdcgm, with every place that was tried. */
 export function loadDcgm(path?: string, environment: NodeJS.ProcessEnv = process.env): Dcgm {
-  const library = loadLibrary({
-    name: 'libdcgm',
-    sonames: ['libdcgm.so.4', 'libdcgm.so.3'],
-    flag: { name: '--dcgm-library', value: path },
-    environment: { name: 'GPULEDGER_DCGM_LIBRARY', value: environment.GPULEDGER_DCGM_LIBRARY },
-    hints: HINTS,
-    isGlobal: true,
-  });
+  const library = loadLibrary(dcgmWanted(path, environment));
   const status = library.bind('int dcgmInit()')();
   if (status !== dcgmStatus.OK) throw dcgmError('dcgmInit', status, library.path);
   const versionInfo = library.bind('int dcgmVersionInfo(void *info)');

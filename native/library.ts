@@ -1,25 +1,9 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 import { messageOf, OperatingError } from '../src/core/errors.ts';
-
-/** What to look for, and where. */
-export interface LibraryWanted {
-  /** `libdcgm`, for messages. */
-  readonly name: string;
-  /** Names to try in each place, best first: `libdcgm.so.4`, `libdcgm.so.3`. */
-  readonly sonames: readonly string[];
-  /** What the user gave on the command line or in the configuration: a file, or a directory that holds one. */
-  readonly flag: { readonly name: string; readonly value: string | undefined };
-  /** The environment variable that may name a file or a directory. */
-  readonly environment: { readonly name: string; readonly value: string | undefined };
-  readonly directories?: readonly string[];
-  /** What to do when it is nowhere, one way out a line. */
-  readonly hints: readonly string[];
-  /** Other libraries are to see its symbols (libdcgm loads its modules by name). */
-  readonly isGlobal?: boolean;
-}
+import { KNOWN_DIRECTORIES, pathsAt, type LibraryWanted } from './library-places.ts';
 
 type NativeArgument = number | bigint | string | null | undefined | ArrayBufferView | object;
 /** A bound C function. Arguments are as the prototype says: koffi checks their types, nothing checks pointers. */
@@ -33,19 +17,6 @@ export interface Library {
   /** The same, or undefined when this version of the library does not export it. */
   bindOptional<R = number>(prototype: string): NativeFunction<R> | undefined;
 }
-
-/** Where the packages of Debian and Ubuntu, RHEL and SUSE, and NVIDIA's container toolkit put them. */
-export const KNOWN_DIRECTORIES: readonly string[] = [
-  ...(process.arch === 'arm64'
-    ? ['/usr/lib/aarch64-linux-gnu', '/lib/aarch64-linux-gnu']
-    : ['/usr/lib/x86_64-linux-gnu', '/lib/x86_64-linux-gnu']),
-  '/usr/lib64',
-  '/usr/lib64/nvidia',
-  '/usr/lib/nvidia',
-  '/usr/local/nvidia/lib64',
-  '/usr/local/lib',
-  '/usr/lib',
-];
 
 /**
  * Finds and loads a shared library: what the flag names, else what the environment names, else the known directories,
@@ -83,11 +54,6 @@ export function loadLibrary(wanted: LibraryWanted): Library {
     ],
     failures,
   );
-}
-
-function pathsAt(place: string, sonames: readonly string[]): readonly string[] {
-  const stat = statSync(place, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true ? sonames.map((soname) => join(place, soname)) : [place];
 }
 
 function tryLoad(path: string, wanted: LibraryWanted, failures: string[]): Library | undefined {

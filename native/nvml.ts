@@ -3,6 +3,7 @@ import { OperatingError } from '../src/core/errors.ts';
 import { sampleState } from '../src/core/sample-state.ts';
 import type { SampleState } from '../src/core/sample-state.ts';
 import { readCString } from './dcgm-record.ts';
+import { nvmlWanted } from './library-places.ts';
 import { loadLibrary } from './library.ts';
 import type { Library, NativeFunction } from './library.ts';
 import { fieldValue, nvmlReturn, nvmlValueType } from './nvml-layout.ts';
@@ -90,20 +91,9 @@ const OPTIONAL = {
 
 export type NvmlSymbol = keyof typeof OPTIONAL;
 
-const HINTS: readonly string[] = [
-  'it comes with the NVIDIA driver: is one installed, and, in a container, is it passed in?',
-  'without a GPU: --source synthetic',
-];
-
 /** @throws OperatingError (exit 69) when there is no libnvidia-ml, with every place that was tried. */
 export function loadNvml(path?: string, environment: NodeJS.ProcessEnv = process.env): Nvml {
-  const library = loadLibrary({
-    name: 'libnvidia-ml',
-    sonames: ['libnvidia-ml.so.1'],
-    flag: { name: '--nvml-library', value: path },
-    environment: { name: 'GPULEDGER_NVML_LIBRARY', value: environment.GPULEDGER_NVML_LIBRARY },
-    hints: HINTS,
-  });
+  const library = loadLibrary(nvmlWanted(path, environment));
   const optional = new Map<string, Call | undefined>();
   return {
     library,

@@ -70,8 +70,6 @@ export interface Collector {
   readonly intake: Intake;
   /** Settles when sampling has ended by itself (a bounded clock) or failed. */
   readonly ended: Promise<void>;
-  /** One tick, now, of a lane that a cron schedule drives. */
-  requestTick(laneIndex: number): void;
   /** Takes in what the job inputs have to tell. */
   refreshJobs(): void;
   /** Writes everything that the rings hold and the small tables' rows. @returns false when the store did not take all. */
@@ -226,9 +224,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     lanes,
     intake: { sampler, lanes, source: options.source, life: Math.max(...deliveries.map(({ life }) => life)) },
     ended: sampler.ended,
-    requestTick: (laneIndex) => {
-      sampler.control.requestTick(laneIndex);
-    },
     refreshJobs,
     async flush() {
       const isReady = await gate.open();

@@ -61,6 +61,27 @@ describe('the built command', () => {
     ]);
   });
 
+  test.each([
+    ['dcgm', 'run'],
+    ['dcgm', 'collect --once'],
+    ['dcgm', 'collect --for 1s'],
+    ['dcgm', 'devices'],
+    ['dcgm', 'dmon'],
+    ['nvml', 'run --source nvml'],
+    ['nvml', 'collect --source nvml --once'],
+    ['nvml', 'devices --source nvml'],
+    ['nvml', 'dmon --source nvml'],
+  ])('without the library of %s, `%s` says so before anything else', async (source, line) => {
+    const env = {
+      [`GPULEDGER_${source.toUpperCase()}_LIBRARY`]: '/nowhere',
+      QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;',
+    };
+    const { exitCode, stdout, stderr } = await runCommand(line.split(' '), { env });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 69, stdout: '' });
+    expect(stderr).toMatch(/^error: lib(dcgm|nvidia-ml)\.so\.\d not found/);
+    expect(stderr).toContain(`looked in: --${source}-library (/nowhere)`);
+  });
+
   test.each(['dcgm', 'nvml'] as const)('loads the library of %s', async (source) => {
     const env = { [`GPULEDGER_${source.toUpperCase()}_LIBRARY`]: buildFake(source) };
     const { exitCode, stdout, stderr } = await runCommand(['devices', '--source', source, '--json'], { env });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { fieldValueV2 } from '../native/dcgm-layout.ts';
 import { createRecord, readRecordV2 } from '../native/dcgm-record.ts';
 import { loadLibrary } from '../native/library.ts';
-import type { LibraryWanted } from '../native/library.ts';
+import type { LibraryWanted } from '../native/library-places.ts';
 import { sampleState } from '../src/core/sample-state.ts';
 import { buildFake } from './helpers/fakes.ts';
 import { ROOT, runToEnd } from './helpers/run-process.ts';
@@ -89,7 +89,7 @@ describe('leaving', () => {
   it('ends at once, with its exit code, while a thread sits in a native call', async () => {
     const program = `
       import { Worker } from 'node:worker_threads';
-      import { exitNow } from ${JSON.stringify(`${ROOT}native/dcgm.ts`)};
+      import { exitNow } from ${JSON.stringify(`${ROOT}native/exit-now.ts`)};
       const blocked = "import('koffi').then(({default: koffi}) => { const sleep = koffi.load('libc.so.6').func('uint32_t sleep(uint32_t s)');" +
         "require('node:worker_threads').parentPort.postMessage('in'); sleep(600); })";
       const worker = new Worker(blocked, { eval: true, execArgv: [] });

@@ -3,9 +3,9 @@ import { parseDurationMs } from '../../schemas/duration.ts';
 import type { LaneAccount } from '../lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../core/errors.ts';
 import type { Lane } from '../core/lane.ts';
-import { SAMPLER_PATIENCE_MS, startCollection } from './collection.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
+import { requireLibrary } from './require-library.ts';
 import { stopSignal } from './stop-signal.ts';
 
 const EXAMPLES = `
@@ -35,16 +35,16 @@ export function command(): Command {
           exitCode: EXIT_CODES.usage,
         });
       }
-      const { config, warnings } = await configFrom(options);
+      const isOnce = options['once'] === true;
+      const { config: given, warnings } = await configFrom(options);
+      const config = isOnce ? { ...given, lanes: given.lanes.map(tickedAtStart) } : given;
+      await requireLibrary(config);
+      const { SAMPLER_PATIENCE_MS, startCollection } = await import('./collection.ts');
       const log = createLog(config.log.format, config.log.level);
       for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
-      const isOnce = options['once'] === true;
       const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
       const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
       const { collector } = collection;
-      if (isOnce)
-        for (const [index, lane] of config.lanes.entries())
-          if (!isContinuous(lane)) collector.requestTick(index);
       await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);
       const isAllWritten = await collection.close();
       const lanes = collector.account();
@@ -78,13 +78,14 @@ function overdue(forMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, forMs + OVERDUE_MS).unref());
 }
 
-function isContinuous(lane: Lane): boolean {
-  return lane.schedule === 'continuous';
+/** A cron line could name the very second. */
+function tickedAtStart(lane: Lane): Lane {
+  return { ...lane, schedule: 'continuous' };
 }
 
-/** Short enough that no continuous lane ticks twice, long enough for the others to be asked. */
+/** Short enough that no lane ticks twice. */
 function onceMs(lanes: readonly Lane[]): number {
-  return Math.min(ONCE_MS_MAX, ...lanes.filter(isContinuous).map((lane) => lane.intervalMs));
+  return Math.min(ONCE_MS_MAX, ...lanes.map((lane) => lane.intervalMs));
 }
 
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */

@@ -6,6 +6,7 @@ import { formatMemory } from '../report/format-quantity.ts';
 import { alignedLines } from './aligned.ts';
 import type { ListedSource, Listing } from '../source/sampler-protocol.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
+import { requireLibrary } from './require-library.ts';
 
 const EXAMPLES = `
 Examples:
@@ -25,6 +26,7 @@ export function command(): Command {
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
+      await requireLibrary(config);
       const listing = await listDevices(config);
       process.stdout.write(options['json'] === true ? jsonText(listing) : tableText(listing));
     });

@@ -11,6 +11,7 @@ import type { Sampler } from '../source/sampler.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { createLiveTable, createPlainLines } from './dmon-view.ts';
 import type { DmonRow, DmonView } from './dmon-view.ts';
+import { requireLibrary } from './require-library.ts';
 import { sourceSpecOf } from './source-spec.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -55,6 +56,7 @@ export function command(): Command {
       const { config } = await configFrom(
         options.i === undefined ? options : { ...options, devices: options.i },
       );
+      await requireLibrary(config);
       const sampler = await startSampler(
         transient(sourceSpecOf(config)),
         [laneOf(fields, intervalMs)],
