@@ -104,9 +104,11 @@ test('run ends at once on a second SIGTERM while a call hangs', async () => {
   const run = startHanging('run', []);
   await sampling();
   await hanging();
-  run.child.kill('SIGTERM');
-  await sleep(100);
-  run.child.kill('SIGTERM');
+  // On a busy machine two signals in short succession may arrive as one.
+  const impatience = setInterval(() => run.child.kill('SIGTERM'), 400);
+  onTestFinished(() => {
+    clearInterval(impatience);
+  });
   expect(await endOf(run)).toBe(143);
 }, 90_000);
 
