@@ -14,10 +14,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { OperatingError } from '../src/core/errors.ts';
 import type { LogEntry } from '../src/core/log-entry.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../src/store/spool.ts';
 import { RECORD_HEADER_BYTES } from '../src/store/spool-record.ts';
+import { runToEnd } from './helpers/run-process.ts';
+import type { SmallDiskOutcome } from './helpers/spool-on-small-disk.ts';
 
 let directory: string;
 let losses: Parameters<SpoolOptions['onDropped']>[0][];
@@ -227,40 +228,59 @@ describe('damage', () => {
 });
 
 describe('a full disk', () => {
-  let isMounted = false;
-
-  afterEach(() => {
-    if (isMounted) execFileSync('umount', [join(directory, 'small')]);
-    isMounted = false;
+  test('gives the oldest up for the newest; a batch that fits in no way is an error, and the spool stays sound', async () => {
+    const small = join(directory, 'small');
+    mkdirSync(small);
+    expectSoundOnSmallDisk(await outcomeIn(small, smallDisk(small)));
+    // A real file system as well, where one may be mounted.
+    const mounted = join(directory, 'mounted');
+    mkdirSync(mounted);
+    const mount = ['-t', 'tmpfs', '-o', `size=${String(SMALL_DISK_BYTES)}`, 'tmpfs', mounted];
+    if (spawnSync('mount', mount).status !== 0) return;
+    try {
+      expectSoundOnSmallDisk(await outcomeIn(mounted, {}));
+    } finally {
+      execFileSync('umount', [mounted]);
+    }
   });
-
-  test.runIf(canMount())(
-    'gives the oldest up for the newest; a batch that fits in no way is an error, and the spool stays sound',
-    async () => {
-      const small = join(directory, 'small');
-      mkdirSync(small);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', small]);
-      isMounted = true;
-      const spool = open({ segmentBytes: 40_000, bytesMax: 1e9 }, small);
-      for (let i = 0; i < 30; i += 1) await add(spool, `${i} ${'x'.repeat(20_000)}`, 5);
-      const lost = losses.reduce((sum, { rows }) => sum + rows, 0);
-      expect(lost).toBeGreaterThan(0);
-      expect(losses[0]!.reason).toBe('the disk is full');
-      expect(lost + spool.rows).toBe(150);
-      const failure: unknown = await add(spool, 'y'.repeat(400_000)).catch((thrown: unknown) => thrown);
-      expect(failure).toBeInstanceOf(OperatingError);
-      expect((failure as OperatingError).code).toBe('state.disk');
-      await add(spool, 'small again');
-      expect(drain(spool).at(-1)).toBe('small again');
-    },
-  );
 });
 
-/** A small file system can only be mounted by root, and not in every container. */
-function canMount(): boolean {
-  const place = mkdtempSync(join(tmpdir(), 'gpuledger-mount-'));
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place]);
-  if (status === 0) execFileSync('umount', [place]);
-  rmSync(place, { recursive: true });
-  return status === 0;
+const SMALL_DISK_BYTES = 256 * 1024;
+
+/** What makes a process see `path` as a small disk: whoever may mount nothing needs no real one. */
+function smallDisk(path: string): Record<string, string> {
+  const library = join(directory, 'small-disk.so');
+  const source = join(import.meta.dirname, 'fakes/small-disk.c');
+  execFileSync('cc', [
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-shared',
+    '-fPIC',
+    '-o',
+    library,
+    source,
+    '-ldl',
+  ]);
+  return { LD_PRELOAD: library, SMALL_DISK: path, SMALL_DISK_BYTES: String(SMALL_DISK_BYTES) };
+}
+
+async function outcomeIn(path: string, env: Record<string, string>): Promise<SmallDiskOutcome> {
+  const program = join(import.meta.dirname, 'helpers/spool-on-small-disk.ts');
+  const { stdout, stderr } = await runToEnd(process.execPath, [program, path], { env });
+  expect(stderr).toBe('');
+  return JSON.parse(stdout) as SmallDiskOutcome;
+}
+
+function expectSoundOnSmallDisk({ givenUpRows, spooledRows, ...rest }: SmallDiskOutcome): void {
+  expect(givenUpRows).toBeGreaterThan(0);
+  expect(spooledRows).toBeGreaterThan(0);
+  expect(givenUpRows + spooledRows).toBe(30 * 5);
+  expect(rest).toMatchObject({ reasons: ['the disk is full'], tooLarge: 'state.disk' });
+  // The oldest are gone, the newest are there, in order.
+  const numbers = rest.texts.slice(0, -1).map(Number);
+  expect(rest.texts.at(-1)).toBe('small again');
+  expect(numbers.length).toBeGreaterThan(0);
+  expect(numbers).toEqual(numbers.map((_, index) => 30 - numbers.length + index));
 }
