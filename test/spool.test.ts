@@ -277,7 +277,7 @@ function expectSoundOnSmallDisk({ givenUpRows, spooledRows, ...rest }: SmallDisk
   expect(givenUpRows).toBeGreaterThan(0);
   expect(spooledRows).toBeGreaterThan(0);
   expect(givenUpRows + spooledRows).toBe(30 * 5);
-  expect(rest).toMatchObject({ reasons: ['the disk is full'], tooLarge: 'state.disk' });
+  expect(rest).toMatchObject({ reasons: ['the disk is full'], tooLarge: 'state.disk', logged: [] });
   // The oldest are gone, the newest are there, in order.
   const numbers = rest.texts.slice(0, -1).map(Number);
   expect(rest.texts.at(-1)).toBe('small again');

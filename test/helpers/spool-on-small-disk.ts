@@ -1,6 +1,6 @@
 /** Fills a spool on a disk that is too small for it, and tells as one line of JSON what became of it: for a process of its own. */
 import { OperatingError } from '../../src/core/errors.ts';
-import { openSpool } from '../../src/store/spool.ts';
+import { openSpool, type Spool } from '../../src/store/spool.ts';
 
 export interface SmallDiskOutcome {
   readonly givenUpRows: number;
@@ -10,19 +10,26 @@ export interface SmallDiskOutcome {
   readonly texts: readonly string[];
   /** Code of the error for a batch that is larger than the disk; a small one came after it. */
   readonly tooLarge: string;
+  /** Events that were logged. */
+  readonly logged: readonly string[];
 }
 
 const directory = process.argv[2]!;
 const losses: { readonly rows: number; readonly reason: string }[] = [];
-const spool = openSpool(directory, {
-  settledSequence: 0,
-  bytesMax: 1e9,
-  segmentBytes: 40_000,
-  ageMsMax: 1e9,
-  nowMs: () => 1_000_000,
-  onDropped: (loss) => losses.push(loss),
-  log: () => undefined,
-});
+const logged: string[] = [];
+let spool = open(0);
+
+function open(settledSequence: number): Spool {
+  return openSpool(directory, {
+    settledSequence,
+    bytesMax: 1e9,
+    segmentBytes: 40_000,
+    ageMsMax: 1e9,
+    nowMs: () => 1_000_000,
+    onDropped: (loss) => losses.push(loss),
+    log: ({ event }) => logged.push(event),
+  });
+}
 
 async function add(text: string, rows: number): Promise<void> {
   await spool.append({ body: Buffer.from(text), rows, journal: 7, toTick: 10 });
@@ -46,7 +53,10 @@ const tooLarge = await add('y'.repeat(400_000), 1).then(
   (thrown: unknown) => (thrown instanceof OperatingError ? thrown.code : String(thrown)),
 );
 await add('small again', 1);
+// What was written of the large one is no record, and no damage either.
+spool.close();
+spool = open(spool.settledSequence);
 texts.push(...drain());
 const reasons = [...new Set(losses.map(({ reason }) => reason))];
-const outcome: SmallDiskOutcome = { givenUpRows, reasons, spooledRows, tooLarge, texts };
+const outcome: SmallDiskOutcome = { givenUpRows, reasons, spooledRows, tooLarge, texts, logged };
 process.stdout.write(`${JSON.stringify(outcome)}\n`);
