@@ -1,5 +1,6 @@
 import type { JobFact, JobInput, JobRecord } from './core/job-fact.ts';
-import { Ownership, type OwnershipChange } from './core/ownership.ts';
+import type { OwnershipChange } from './core/interval.ts';
+import { Ownership } from './core/ownership.ts';
 import { RelabelBacklog } from './core/relabel.ts';
 import type { RelabelOrder } from './store/relabel-samples.ts';
 

@@ -1,6 +1,7 @@
 import { messageOf, OperatingError } from './core/errors.ts';
 import type { Log } from './core/log-entry.ts';
-import type { Ownership, OwnershipChange } from './core/ownership.ts';
+import type { OwnershipChange } from './core/interval.ts';
+import type { Ownership } from './core/ownership.ts';
 import { RelabelBacklog } from './core/relabel.ts';
 import type { QuestDb } from './store/questdb-http.ts';
 import { relabelSamples } from './store/relabel-samples.ts';

@@ -1,6 +1,6 @@
 import type { JobRecord } from './core/job-fact.ts';
 import type { Log } from './core/log-entry.ts';
-import type { Interval } from './core/ownership.ts';
+import type { Interval } from './core/interval.ts';
 import { OUTBOX_ROWS_MAX } from './core/limits.ts';
 import type { WaitingRows } from './store/outbox-file.ts';
 import type { CollectorStat, EventRow, InventoryRow, SmallTables } from './store/small-tables.ts';

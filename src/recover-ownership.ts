@@ -1,6 +1,7 @@
 import type { Device } from './core/device.ts';
 import { UNRESOLVED_JOB_ID } from './core/label.ts';
-import type { Interval, Ownership, OwnershipChange } from './core/ownership.ts';
+import type { Interval, OwnershipChange } from './core/interval.ts';
+import type { Ownership } from './core/ownership.ts';
 import { quoteName, quoteText } from '../schemas/tables.ts';
 import type { QuestDb } from './store/questdb-http.ts';
 

@@ -1,7 +1,7 @@
 import { messageOf, OperatingError } from './core/errors.ts';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
-import type { OwnershipChange } from './core/ownership.ts';
+import type { OwnershipChange } from './core/interval.ts';
 import { RELABEL_WINDOW_US } from './late-facts.ts';
 import { gaugesByLane, type GaugeKey } from './report/gauges.ts';
 import { scanLane } from './report/job-samples.ts';

@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defaultLanes } from '../src/core/lane.ts';
 import type { LogEntry } from '../src/core/log-entry.ts';
-import type { Interval } from '../src/core/ownership.ts';
+import type { Interval } from '../src/core/interval.ts';
 import { playScenario } from '../src/play.ts';
 import type { GaugeFigures, JobFigures } from '../src/report/job-figures.ts';
 import { jobFigures } from '../src/report/job-query.ts';

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Interval } from '../src/core/ownership.ts';
+import type { Interval } from '../src/core/interval.ts';
 import { keepOutbox } from '../src/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../src/outbox.ts';
 import { createSmallTables, type EventRow } from '../src/store/small-tables.ts';

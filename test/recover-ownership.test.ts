@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Device } from '../src/core/device.ts';
 import type { JobFact } from '../src/core/job-fact.ts';
-import { Ownership, type Interval } from '../src/core/ownership.ts';
+import type { Interval } from '../src/core/interval.ts';
+import { Ownership } from '../src/core/ownership.ts';
 import { recoverOwnership } from '../src/recover-ownership.ts';
 import { openQuestDb, type QuestDb } from '../src/store/questdb-http.ts';
 import { waitForVisible } from '../src/store/rollup-wait.ts';

@@ -1,5 +1,5 @@
 import type { JobFact } from './job-fact.ts';
-import type { Interval, OwnershipChange } from './ownership.ts';
+import type { Interval, OwnershipChange } from './interval.ts';
 
 /** How the facts of one device become its intervals; the rules stand in `ownership.ts`. */
 

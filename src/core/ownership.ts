@@ -7,32 +7,9 @@ import {
   type JobEvents,
   type Span,
 } from './device-spans.ts';
+import { owns, type Interval, type OwnershipChange } from './interval.ts';
 import type { JobFact } from './job-fact.ts';
 import { UNOWNED, type Label } from './label.ts';
-
-/**
- * One stay of one job on one device: the time (startUs, endUs], in epoch µs. `endUs` is Infinity while it is open. An
- * interval whose end equals its start owns nothing; it stays, because its row has been written and must be overwritten.
- */
-export interface Interval {
-  readonly node: string;
-  /** Device UUID. */
-  readonly gpu: string;
-  readonly jobId: string;
-  readonly run: number;
-  /** Part of the device in (0, 1]; NaN when unknown (read as equal parts). */
-  readonly share: number;
-  readonly source: string;
-  readonly startUs: number;
-  readonly endUs: number;
-}
-
-/** An interval that is new or differs from before: its row of `gpu_ownership` (start, gpu, job) must be written again. */
-export interface OwnershipChange {
-  readonly interval: Interval;
-  /** End of the same interval before this change; null when it is new. Samples between the two ends change owner. */
-  readonly previousEndUs: number | null;
-}
 
 /** Samples in (fromUs, toUs], epoch µs, have this label. */
 export interface LabelStretch {
@@ -188,10 +165,6 @@ export class Ownership {
     const [jobId] = live.keys();
     return cached(this.#soleLabels, jobId!, () => ({ jobId: jobId!, owners: 1 }));
   }
-}
-
-export function owns(interval: Interval, tsUs: number): boolean {
-  return interval.startUs < tsUs && tsUs <= interval.endUs;
 }
 
 interface Edge {

@@ -1,4 +1,4 @@
-import type { OwnershipChange } from './ownership.ts';
+import type { OwnershipChange } from './interval.ts';
 
 /** Samples of one device in (fromUs, toUs], epoch µs, whose label may have become another one. */
 export interface RelabelWindow {

@@ -1,7 +1,7 @@
 import type { JobRecord } from '../core/job-fact.ts';
 import { expandHostlist } from '../core/hostlist.ts';
 import type { JournalRecord } from '../../schemas/journal-record.ts';
-import type { JournalEntry } from './journal-jobs.ts';
+import type { JournalEntry } from './journal-entry.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

@@ -1,5 +1,5 @@
 import { OperatingError } from '../core/errors.ts';
-import type { JournalEntry } from './journal-jobs.ts';
+import type { JournalEntry } from './journal-entry.ts';
 
 /** What can be wrong with records that are well-formed each by itself. */
 

@@ -2,7 +2,7 @@ import type { Device } from '../core/device.ts';
 import type { GpuEvent } from '../core/event.ts';
 import type { JobRecord } from '../core/job-fact.ts';
 import type { Log } from '../core/log-entry.ts';
-import type { Interval } from '../core/ownership.ts';
+import type { Interval } from '../core/interval.ts';
 import type { SourceName } from '../core/source.ts';
 import type { QuestDb, WriteReply } from './questdb-http.ts';
 import { createRowBuffer, type RowBuffer } from './row-buffer.ts';

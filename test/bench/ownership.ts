@@ -1,4 +1,5 @@
-import { Ownership, type Interval } from '../../src/core/ownership.ts';
+import type { Interval } from '../../src/core/interval.ts';
+import { Ownership } from '../../src/core/ownership.ts';
 import { interleave, type Bench, type Measurement } from './measurement.ts';
 
 const DEVICES = 8;

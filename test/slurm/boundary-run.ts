@@ -13,7 +13,7 @@ import type { Device } from '../../src/core/device.ts';
 import { findField } from '../../src/core/find-field.ts';
 import type { Lane } from '../../src/core/lane.ts';
 import type { LogEntry } from '../../src/core/log-entry.ts';
-import type { Interval } from '../../src/core/ownership.ts';
+import type { Interval } from '../../src/core/interval.ts';
 import { readBoot } from '../../src/ownership/boot.ts';
 import { createJournalInput } from '../../src/ownership/journal.ts';
 import { openQuestDb, type QuestDb } from '../../src/store/questdb-http.ts';

@@ -1,5 +1,5 @@
 import type { Scenario, ScenarioJob } from './scenario.ts';
-import { attributedOwnedUs, sumAttributed, type DeviceLedger, type Stay } from './truth-of.ts';
+import { attributedOwnedUs, sumAttributed, type DeviceLedger, type Stay } from './attribution.ts';
 import type { Grouping, GroupTruth } from './truth.ts';
 
 /** The groups of every grouping, each list by name. */

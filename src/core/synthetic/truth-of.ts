@@ -1,6 +1,7 @@
 import { assert } from '../assert.ts';
 import type { Field } from '../field.ts';
 import type { Scenario, ScenarioJob } from './scenario.ts';
+import { attributedOwnedUs, isOwnedBy, sumAttributed, type DeviceLedger, type Stay } from './attribution.ts';
 import { groupTruths } from './truth-groups.ts';
 import {
   createSum,
@@ -19,24 +20,6 @@ import type {
   Truth,
   TruthWindow,
 } from './truth.ts';
-
-/** One job run's stay on one device, with the rows that belong to it. */
-export interface Stay {
-  readonly job: ScenarioJob;
-  readonly device: number;
-  readonly share: number;
-  /** Positions of the rows with start < ts ≤ end. */
-  readonly at: readonly number[];
-  readonly attributed: Attributed;
-}
-
-/** One device over the whole window. */
-export interface DeviceLedger {
-  readonly rows: DeviceRows;
-  /** Number of owners of each row. */
-  readonly owners: readonly number[];
-  readonly stays: readonly Stay[];
-}
 
 /**
  * Works out what a report over these ticks should show, by the one rule: a sample speaks for the dt before it and
@@ -64,8 +47,6 @@ export function truthOf(scenario: Scenario, window: TruthWindow): Truth {
   };
 }
 
-const isOwnedBy = (job: ScenarioJob, tsUs: number): boolean => job.startUs < tsUs && tsUs <= job.endUs;
-
 const allRows = ({ rows }: DeviceLedger): { rows: DeviceRows; at: number[] } => ({
   rows,
   at: [...rows.tsUs.keys()],
@@ -87,27 +68,6 @@ function ledgerOf(rows: DeviceRows, device: number, jobs: readonly ScenarioJob[]
     return { job, device, share, at, attributed: attribute(rows, owners, at, share, ownedUs) };
   });
   return { rows, owners, stays };
-}
-
-/** Owned time × share within (fromUs, toUs]; an unknown share is one part of as many as there are owners. */
-export function attributedOwnedUs(
-  own: Pick<Stay, 'job' | 'share'>,
-  all: readonly Pick<Stay, 'job' | 'share'>[],
-  fromUs: number,
-  toUs: number,
-): number {
-  const startUs = Math.max(own.job.startUs, fromUs);
-  const endUs = Math.min(own.job.endUs, toUs);
-  if (endUs <= startUs) return 0;
-  if (!Number.isNaN(own.share)) return (endUs - startUs) * own.share;
-  const edges = all.flatMap(({ job }) => [job.startUs, job.endUs]).filter((us) => us > startUs && us < endUs);
-  const cuts = [...new Set([startUs, ...edges, endUs])].sort((a, b) => a - b);
-  let ownedUs = 0;
-  for (let i = 1; i < cuts.length; i += 1) {
-    const owners = all.filter(({ job }) => isOwnedBy(job, cuts[i]!)).length;
-    ownedUs += (cuts[i]! - cuts[i - 1]!) / owners;
-  }
-  return ownedUs;
 }
 
 function attribute(
@@ -149,28 +109,6 @@ function attribute(
     powerJoules: hasPower ? power!.value() : NaN,
     smActiveDt: active!.value(),
     smKnownDtUs: known!.value(),
-  };
-}
-
-/** Sums attributed figures; what is unknown everywhere stays unknown. */
-export function sumAttributed(parts: readonly Attributed[]): Attributed {
-  const total = (pick: (part: Attributed) => number): number => {
-    const sum = createSum();
-    for (const part of parts) sum.add(pick(part));
-    return sum.value();
-  };
-  const knownTotal = (pick: (part: Attributed) => number): number =>
-    parts.some((part) => !Number.isNaN(pick(part)))
-      ? total((part) => (Number.isNaN(pick(part)) ? 0 : pick(part)))
-      : NaN;
-  return {
-    dtUs: total((part) => part.dtUs),
-    ownedUs: total((part) => part.ownedUs),
-    idleDtUs: total((part) => part.idleDtUs),
-    energyJoules: knownTotal((part) => part.energyJoules),
-    powerJoules: knownTotal((part) => part.powerJoules),
-    smActiveDt: total((part) => part.smActiveDt),
-    smKnownDtUs: total((part) => part.smKnownDtUs),
   };
 }
 
