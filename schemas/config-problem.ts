@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { nearestWords } from './nearest.ts';
 
 /** Where a value stands in the configuration: `['lanes', 0, 'interval']`. */
