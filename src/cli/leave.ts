@@ -6,8 +6,13 @@ const STUCK_PATIENCE_MS = 2_000;
  * holds one for two minutes. Whoever calls this has written everything that is to be kept.
  */
 export async function leave(code: number): Promise<void> {
-  const { exitNow } = await import('../../native/exit-now.ts');
-  exitNow(code);
+  try {
+    const { exitNow } = await import('../../native/exit-now.ts');
+    exitNow(code);
+  } catch {
+    // Where koffi cannot be loaded no native call holds the process.
+    process.exit(code);
+  }
 }
 
 /** For a command that is over: the process ends by itself, or is ended when a native call holds it. */
