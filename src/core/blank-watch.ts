@@ -20,7 +20,8 @@ interface Standing {
 export class BlankWatch {
   readonly #devices: readonly Device[];
   readonly #onEvent: EventSink;
-  readonly #standings = new Map<string, Standing>();
+  /** By device × 65,536 + field id: a text would be made anew for every sample. */
+  readonly #standings = new Map<number, Standing>();
   /** Profiling fields are blank by request up to here: that is a pause, told by its own event. */
   #pausedUntilUs = -Infinity;
 
@@ -36,7 +37,7 @@ export class BlankWatch {
 
   note(device: number, field: Field, state: SampleState, tsUs: number): void {
     if (state === sampleState.missing || (field.isProfiling && tsUs <= this.#pausedUntilUs)) return;
-    const key = `${device} ${field.id}`;
+    const key = device * 0x1_0000 + field.id;
     const standing = this.#standings.get(key);
     if (standing === undefined) {
       this.#standings.set(key, { told: sampleState.value, seen: state, seenSinceUs: tsUs });

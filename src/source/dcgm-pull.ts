@@ -33,10 +33,20 @@ export function createPuller(
     }
   }
   let engineNowUs = 0;
+  // Records come series by series: the device and the columns are mostly those of the record before.
+  let entity = -1;
+  let fieldId = -1;
+  let device = deviceByEntity.get(entity);
+  let columns = columnsByField.get(fieldId);
   const take = (record: DcgmRecord): void => {
     onRecord(record);
-    const device = deviceByEntity.get(record.entityGroup * 0x1_0000 + record.entityId);
-    const columns = columnsByField.get(record.fieldId);
+    const entityNow = record.entityGroup * 0x1_0000 + record.entityId;
+    if (entityNow !== entity || record.fieldId !== fieldId) {
+      entity = entityNow;
+      fieldId = record.fieldId;
+      device = deviceByEntity.get(entity);
+      columns = columnsByField.get(fieldId);
+    }
     if (device === undefined || columns === undefined) return;
     for (const { lane, column } of columns) lane.takeRecord(device, column, record, engineNowUs);
   };
