@@ -211,3 +211,36 @@ test(
   },
   PATIENCE_MS * 2,
 );
+
+test(
+  'a kill in the middle of a reload costs the tick that was being taken at most',
+  async () => {
+    configure({});
+    await start(inject('questdbConf'));
+    for (const waitMs of [0, 40, 120]) {
+      const reloads = logged('run.reloading').length;
+      await sleep(700);
+      child!.kill('SIGHUP');
+      await expect
+        .poll(() => logged('run.reloading').length, { timeout: PATIENCE_MS, interval: 5 })
+        .toBe(reloads + 1);
+      await sleep(waitMs);
+      child!.kill('SIGKILL');
+      await once(child!, 'close');
+      log = '';
+      await start(inject('questdbConf'));
+    }
+    await sleep(500);
+    expect(await stop()).toBe(0);
+    const { rows } = witnessed();
+    const { addsUp, lanes } = await account();
+    expect(addsUp).toBe(true);
+    const { sampledRows, acknowledgedRows } = lanes[0]!;
+    expect(acknowledgedRows).toBe(sampledRows);
+    expect(sampledRows).toBeLessThanOrEqual(rows);
+    expect(rows - sampledRows).toBeLessThanOrEqual(3 * 2);
+    await waitForVisible(db, `gpu_${lane}`);
+    expect((await db.exec(`SELECT count() FROM gpu_${lane}`)).rows[0]).toEqual([sampledRows]);
+  },
+  PATIENCE_MS * 2,
+);
