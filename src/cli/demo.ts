@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { OperatingError } from '../core/errors.ts';
-import { BATCH_ROWS_DEFAULT } from '../core/limits.ts';
+import { PLAY_BATCH_ROWS } from '../core/limits.ts';
 import { defaultLanes } from '../core/lane.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
@@ -156,7 +156,7 @@ async function fill(
       scenario,
       endUs,
       lanes: defaultLanes,
-      batchRows: BATCH_ROWS_DEFAULT,
+      batchRows: PLAY_BATCH_ROWS,
       db,
       log: createLog('human', 'warn'),
       onProgress: (rows) => {

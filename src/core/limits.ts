@@ -43,6 +43,12 @@ export const BATCH_ROWS_MIN = 1;
 export const BATCH_ROWS_MAX = 100_000;
 export const BATCH_ROWS_DEFAULT = 10_000;
 
+/**
+ * Rows of one request of a scenario that is played: some 14 MB. Nobody waits for its newest row, and the store does half as
+ * many transactions and refreshes of its views.
+ */
+export const PLAY_BATCH_ROWS = 20_000;
+
 /** Milliseconds that one request to QuestDB may take. */
 export const REQUEST_TIMEOUT_MS_MIN = 100;
 export const REQUEST_TIMEOUT_MS_MAX = 600_000;

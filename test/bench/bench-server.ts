@@ -4,6 +4,7 @@ import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 export interface BenchServer {
   readonly conf: string;
   readonly db: QuestDb;
+  readonly pid: number;
   close(): Promise<void>;
 }
 
@@ -14,6 +15,7 @@ export async function startBenchServer(): Promise<BenchServer> {
   return {
     conf: server.conf,
     db,
+    pid: server.pid,
     close: async () => {
       await db.close();
       await server.stop();
