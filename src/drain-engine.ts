@@ -1,8 +1,9 @@
 import { createEncoder, type Encoder, type SampleColumns } from './core/encode.ts';
 import type { GpuEvent } from './core/event.ts';
+import type { Interval } from './core/interval.ts';
 import type { JobFact, JobInput, JobRecord } from './core/job-fact.ts';
 import { energyColumnOf, type Lane } from './core/lane.ts';
-import type { Interval, Ownership } from './core/ownership.ts';
+import type { Ownership } from './core/ownership.ts';
 import type { PulledRows, RowBefore } from './core/pulled-rows.ts';
 import type { SampledLane } from './core/source.ts';
 import { readJobs, relabelOrders } from './drain-jobs.ts';
