@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
-import { drainEngine, type DrainSettings, type EngineTask, type Handover } from './drain-engine.ts';
+import { drainEngine, type DrainSettings, type Handover } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import { carried, CHILD_VARIABLE, errorFrom, readFrames, sendFrame } from './drain-frames.ts';
 import type { FromChild, ToChild } from './drain-frames.ts';
 import { openKeptSource, type KeptSource } from './source/dcgm-kept.ts';

@@ -13,6 +13,7 @@ import type { KeptSamples, KeptSource } from './source/dcgm-kept.ts';
 import { openEngineJobs, type EngineJobPaths } from './ownership/engine-jobs.ts';
 import type { RelabelOrder } from './store/relabel-samples.ts';
 import type { CollectorStat, EventRow, InventoryRow } from './store/small-tables.ts';
+import type { EngineTask } from './drain-engines.ts';
 
 /** What every engine of a drain is asked for; plain data, since it crosses to another process. */
 export interface DrainSettings {
@@ -29,13 +30,6 @@ export interface DrainSettings {
   readonly devices?: string;
   readonly jobs: EngineJobPaths;
   readonly version: string;
-}
-
-export interface EngineTask {
-  /** As the user wrote it: `host:5555`, `unix:///path`. */
-  readonly engine: string;
-  /** Name of its node in every row. */
-  readonly node: string;
 }
 
 /** What the store knows about the devices of an engine. */

@@ -1,7 +1,13 @@
 import { isIP } from 'node:net';
 import { OperatingError } from './core/errors.ts';
-import type { EngineTask } from './drain-engine.ts';
 import { parseEngineAddress } from './source/engine-address.ts';
+
+export interface EngineTask {
+  /** As the user wrote it: `host:5555`, `unix:///path`. */
+  readonly engine: string;
+  /** Name of its node in every row. */
+  readonly node: string;
+}
 
 const NODE_NAME = /^([\w.-]+)=(.+)$/;
 

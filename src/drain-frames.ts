@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import { messageOf, OperatingError, type ErrorDetail } from './core/errors.ts';
 import type { JobFact } from './core/job-fact.ts';
 import type { RowBefore } from './core/pulled-rows.ts';
-import type { DrainSettings, EngineTask, RowsAfter, RowsBefore, SamplePortion } from './drain-engine.ts';
+import type { DrainSettings, RowsAfter, RowsBefore, SamplePortion } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import type { EngineReport } from './drain-report.ts';
 import type { ThrottleBefore } from './source/dcgm-kept-events.ts';
 

@@ -1,4 +1,5 @@
-import type { DrainSettings, EngineStore, EngineTask } from './drain-engine.ts';
+import type { DrainSettings, EngineStore } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import type { EngineReport } from './drain-report.ts';
 import { sendFrame } from './drain-frames.ts';
 import type { CarriedError, FromChild } from './drain-frames.ts';

@@ -1,6 +1,6 @@
 import type { Lane } from './core/lane.ts';
 import type { RowBefore } from './core/pulled-rows.ts';
-import type { EngineTask } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import type { KeptLane, KeptSamples } from './source/dcgm-kept.ts';
 import type { CollectorStat } from './store/small-tables.ts';
 

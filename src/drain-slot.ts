@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { EngineTask } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import { CHILD_VARIABLE, readFrames, type FromChild } from './drain-frames.ts';
 
 /** A process that asks one engine after the other. */

@@ -1,7 +1,8 @@
 import { OperatingError, type ExitName } from './core/errors.ts';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
-import type { DrainSettings, EngineTask } from './drain-engine.ts';
+import type { DrainSettings } from './drain-engine.ts';
+import type { EngineTask } from './drain-engines.ts';
 import type { EngineReport } from './drain-report.ts';
 import type { CarriedError } from './drain-frames.ts';
 import { drainByProcesses, type EngineOutcome } from './drain-pool.ts';

@@ -143,6 +143,13 @@ function isSiblingFile(expression: string): boolean {
   return /^`\.\/[a-z-]+\.\$\{[^`]*\}`$/.test(expression);
 }
 
+/** Files of the project that this one imports. Workers and processes that it starts are not: they may import it. */
+function targetsOf(file: SourceFile): string[] {
+  return file.imports
+    .filter(({ what, isComputed, isUrl }) => !isComputed && !isUrl && what.startsWith('.'))
+    .map(({ what }) => targetOf(file, what));
+}
+
 function packagesOf(file: SourceFile): string[] {
   return file.imports
     .filter(({ what, isComputed }) => !isComputed && !/^\.|^file:/.test(what))
@@ -157,6 +164,21 @@ test('there are files to read on every level', () => {
 describe('the house', () => {
   test('imports go down', () => {
     expect(breaches(levelBreaches)).toEqual([]);
+  });
+
+  test('no file imports itself by way of others', () => {
+    const importsOf = new Map(files.map((file) => [file.path, targetsOf(file)]));
+    const reached = (from: string): Set<string> => {
+      const seen = new Set<string>();
+      const next = [...importsOf.get(from)!];
+      for (let path = next.pop(); path !== undefined; path = next.pop()) {
+        if (seen.has(path)) continue;
+        seen.add(path);
+        next.push(...(importsOf.get(path) ?? []));
+      }
+      return seen;
+    };
+    expect(paths.filter((path) => reached(path).has(path))).toEqual([]);
   });
 
   test('src/core imports no package and nothing of node', () => {

@@ -3,7 +3,8 @@ import { allTables, createTableSql } from '../../schemas/tables.ts';
 import { createViewSql, viewsOf } from '../../schemas/views.ts';
 import type { Config } from '../../schemas/config.ts';
 import { openQuestDb } from '../store/questdb-http.ts';
-import { applySchema, type SchemaChange } from '../store/schema-apply.ts';
+import { applySchema } from '../store/schema-apply.ts';
+import type { SchemaChange } from '../store/schema-change.ts';
 import { alignedLines } from './aligned.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 

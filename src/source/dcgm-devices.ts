@@ -14,13 +14,9 @@ import { readCString } from '../../native/dcgm-record.ts';
 import type { SelectableDevice } from '../core/device-selector.ts';
 import { migProfileOf } from '../core/mig-profile.ts';
 import type { EngineEndpoint } from '../../native/dcgm.ts';
+import type { EntityPair } from './dcgm-groups.ts';
 import { readIdentityFields } from './dcgm-identity.ts';
 import type { IdentityFields } from './dcgm-identity.ts';
-
-export interface EntityPair {
-  readonly group: number;
-  readonly id: number;
-}
 
 /** A device as the engine knows it. `selectorId` is the GPU's or the GPU instance's entity id. */
 export interface DcgmDevice extends SelectableDevice {

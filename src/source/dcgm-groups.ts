@@ -8,9 +8,13 @@ import {
 import { readCString } from '../../native/dcgm-record.ts';
 import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
 import type { Watch } from '../core/watch-plan.ts';
-import type { EntityPair } from './dcgm-devices.ts';
 
 /** A group of one engine: an id that may pass 2^53, and that means nothing to the next engine. */
+export interface EntityPair {
+  readonly group: number;
+  readonly id: number;
+}
+
 export type GroupId = bigint;
 
 export interface WatchedFields {

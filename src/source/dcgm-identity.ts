@@ -2,7 +2,7 @@ import type { DcgmRecord } from '../../native/dcgm-record.ts';
 import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
 import { sampleState } from '../core/sample-state.ts';
 import { createEntityGroup, destroyEntityGroup, watchFields } from './dcgm-groups.ts';
-import type { EntityPair } from './dcgm-devices.ts';
+import type { EntityPair } from './dcgm-groups.ts';
 
 /** What the identity fields said of one entity. */
 export interface Identity {

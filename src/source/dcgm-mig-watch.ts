@@ -1,7 +1,7 @@
 import type { DcgmHandle } from '../../native/dcgm.ts';
 import { OperatingError } from '../core/errors.ts';
 import { listEngineDevices, migFingerprint } from './dcgm-devices.ts';
-import type { EntityPair } from './dcgm-devices.ts';
+import type { EntityPair } from './dcgm-groups.ts';
 import type { EngineAddress } from './engine-address.ts';
 import type { DcgmSetup } from './dcgm-setup.ts';
 

@@ -2,7 +2,7 @@ import { dcgmStatus, fieldValueV1, fieldValueV2, groupEntityPair } from '../../n
 import { createRecord, readRecordV1, readRecordV2 } from '../../native/dcgm-record.ts';
 import type { DcgmRecord } from '../../native/dcgm-record.ts';
 import type { Dcgm, DcgmHandle } from '../../native/dcgm.ts';
-import type { EntityPair } from './dcgm-devices.ts';
+import type { EntityPair } from './dcgm-groups.ts';
 
 /**
  * A TCP reply over 16 KiB waits 44 ms for a delayed acknowledgement when the exchange before was less than 40 ms ago.

@@ -6,7 +6,8 @@ import { EVENT_FIELDS } from '../core/field-events.ts';
 import type { SampledLane } from '../core/source.ts';
 import { planWatches } from '../core/watch-plan.ts';
 import type { Watch } from '../core/watch-plan.ts';
-import type { DcgmDevice, EntityPair } from './dcgm-devices.ts';
+import type { DcgmDevice } from './dcgm-devices.ts';
+import type { EntityPair } from './dcgm-groups.ts';
 import { createEntityGroup, watchFields } from './dcgm-groups.ts';
 import type { GroupId } from './dcgm-groups.ts';
 

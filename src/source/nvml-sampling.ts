@@ -4,7 +4,7 @@ import { BlankWatch } from '../core/blank-watch.ts';
 import type { Device } from '../core/device.ts';
 import type { TickWriter } from '../core/ring.ts';
 import type { SampledLane, Source } from '../core/source.ts';
-import type { NvmlOptions } from './nvml.ts';
+import type { NvmlOptions } from './nvml-options.ts';
 import { KERNEL_LOG } from './kernel-log.ts';
 import { createDeviceEvents } from './nvml-device-events.ts';
 import type { NvmlDeviceEvents } from './nvml-device-events.ts';

@@ -3,29 +3,12 @@ import { loadNvml, nvmlCodeText, nvmlError } from '../../native/nvml.ts';
 import type { Nvml } from '../../native/nvml.ts';
 import { parseDeviceSelector, selectDevices } from '../core/device-selector.ts';
 import { OperatingError } from '../core/errors.ts';
-import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import type { Source } from '../core/source.ts';
 import { planWatches } from '../core/watch-plan.ts';
 import { listNvmlDevices } from './nvml-devices.ts';
 import type { NvmlDevice, NvmlInventory } from './nvml-devices.ts';
+import type { NvmlOptions } from './nvml-options.ts';
 import { NvmlSampling } from './nvml-sampling.ts';
-
-export interface NvmlOptions {
-  readonly node: string;
-  readonly lanes: readonly SampledLane[];
-  readonly onEvent: EventSink;
-  /** File or directory of libnvidia-ml; absent: the environment, the known directories, the loader. */
-  readonly library?: string;
-  /** `f`, `g[:list]`, `i[:list]`, `g…+i…`; absent: `f`. */
-  readonly devices?: string;
-  /** Where requests for a pause of profiling lie. */
-  readonly pauseDir?: string;
-  /** False: XIDs and other events of the driver are not waited for, and no worker is started. */
-  readonly isWatchingEvents?: boolean;
-  /** The kernel's log, for the XIDs that NVML does not deliver; absent: `/dev/kmsg`. */
-  readonly kernelLog?: string;
-  /** Epoch µs now; given by tests that play a virtual clock. */
-  readonly openedUs?: number;
-}
 
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 

@@ -1,7 +1,7 @@
 import type { EventSink, SampledLane, Source } from '../core/source.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
 import type { DcgmOptions } from './dcgm.ts';
-import type { NvmlOptions } from './nvml.ts';
+import type { NvmlOptions } from './nvml-options.ts';
 import type { WitnessSpec } from './witness.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */

@@ -13,16 +13,8 @@ import {
 import { normalTtl, normalTtlText } from '../../schemas/ttl.ts';
 import type { QuestDb } from './questdb-http.ts';
 import { waitForVisible } from './rollup-wait.ts';
+import type { SchemaChange } from './schema-change.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
-
-/** One thing that was done to the database, or deliberately not done. */
-export interface SchemaChange {
-  readonly action: 'created' | 'added_column' | 'changed_ttl' | 'enabled_dedup' | 'rebuilt' | 'kept';
-  /** Table or view. */
-  readonly object: string;
-  /** A clause for people; empty when `action` says it all. */
-  readonly detail: string;
-}
 
 interface ExistingTable {
   readonly timestamp: string | null;

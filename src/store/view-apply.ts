@@ -11,7 +11,7 @@ import {
   type ViewColumn,
 } from '../../schemas/views.ts';
 import type { QuestDb } from './questdb-http.ts';
-import type { SchemaChange } from './schema-apply.ts';
+import type { SchemaChange } from './schema-change.ts';
 
 export interface ViewOptions {
   /** Rebuild rollups even where that loses buckets that are older than the samples. Default: no. */

@@ -1,0 +1,8 @@
+/** One thing that was done to the database, or deliberately not done. */
+export interface SchemaChange {
+  readonly action: 'created' | 'added_column' | 'changed_ttl' | 'enabled_dedup' | 'rebuilt' | 'kept';
+  /** Table or view. */
+  readonly object: string;
+  /** A clause for people; empty when `action` says it all. */
+  readonly detail: string;
+}
