@@ -169,8 +169,8 @@ async function measureFleet(): Promise<Measurement[]> {
       engines.backdate(name, MINUTE_US);
       engines.set(name, 'burn_record_ns', RECORD_NS);
     }
-    // As if a minute ago everything had been drained: what goes back further is read by another call.
-    const minute = [...args, '--since', '60s'];
+    // A minute of each engine, whenever its turn comes: what goes back further is read by another call.
+    const minute = [...args, '--window', '60s'];
     const whole = await drain(minute, env);
     for (const name of names.slice(0, HANGING)) {
       engines.set(name, 'hang_ms', 60_000);
