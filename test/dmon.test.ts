@@ -10,8 +10,7 @@ const env = { GPULEDGER_DCGM_LIBRARY: buildFake('dcgm') };
 const runCommand = (
   args: readonly string[],
   options: { env: Record<string, string> },
-): ReturnType<typeof runToEnd> =>
-  runToEnd(process.execPath, [`${ROOT}bin/gpuledger.js`, ...args], options);
+): ReturnType<typeof runToEnd> => runToEnd(process.execPath, [`${ROOT}bin/gpuledger.js`, ...args], options);
 const device: Device = { uuid: 'GPU-a', node: 'n1', index: 0, model: 'H200', memoryBytes: 1 };
 const fields = ['1002', '155', '252', '156'].map((name) => findField(name)!);
 const T0 = Date.UTC(2026, 10, 21, 9, 2, 11) * 1000;

@@ -34,8 +34,14 @@ async function rowsOf(table: string, where = `node = '${NODE}'`): Promise<Record
   );
 }
 
+/** Rows that the store does not take now are given again, as every caller does; what it said is printed. */
+async function taken(write: () => Promise<boolean>): Promise<void> {
+  await expect.poll(write, { timeout: 30_000 }).toBe(true);
+}
+
 describe('rows arrive as they are', () => {
-  const tables = (): ReturnType<typeof createSmallTables> => createSmallTables(db);
+  const tables = (): ReturnType<typeof createSmallTables> =>
+    createSmallTables(db, { log: ({ text }) => process.stderr.write(`${text}\n`) });
 
   test('ownership: an open interval of unknown share has neither end nor share', async () => {
     const closed = {
@@ -49,7 +55,7 @@ describe('rows arrive as they are', () => {
       endUs: START_US + 1,
     };
     const open = { ...closed, gpu: 'GPU-2', run: 0, share: NaN, startUs: START_US + 5, endUs: Infinity };
-    expect(await tables().writeOwnership([closed, open])).toBe(true);
+    await taken(() => tables().writeOwnership([closed, open]));
     const [first, second] = await rowsOf('gpu_ownership');
     expect(first).toMatchObject({ gpu: 'GPU-1', job_id: ODD, run: 2, share: 0.25, source: 'journal' });
     expect([timestampUs(first!['ts']), timestampUs(first!['end_ts'])]).toEqual([START_US, START_US + 1]);
@@ -74,29 +80,31 @@ describe('rows arrive as they are', () => {
       startUs: START_US,
       endUs: Infinity,
     };
-    await tables().writeOwnership([open]);
-    await tables().writeOwnership([{ ...open, endUs: START_US + 60e6 }]);
+    await taken(() => tables().writeOwnership([open]));
+    await taken(() => tables().writeOwnership([{ ...open, endUs: START_US + 60e6 }]));
     const rows = await rowsOf('gpu_ownership', `node = '${NODE}-b'`);
     expect(rows.map((row) => timestampUs(row['end_ts']))).toEqual([START_US + 60e6]);
   });
 
   test('jobs: what is not known is NULL, an exit code of 0 is 0', async () => {
     const jobId = `${NODE}-job`;
-    await tables().writeJobs([
-      {
-        jobId,
-        run: 1,
-        startUs: START_US,
-        endUs: START_US + 9e6,
-        name: '',
-        user: 'ada',
-        account: 'physics',
-        arrayTaskId: '3',
-        state: 'COMPLETED',
-        exitCode: 0,
-        gpus: 16,
-      },
-    ]);
+    await taken(() =>
+      tables().writeJobs([
+        {
+          jobId,
+          run: 1,
+          startUs: START_US,
+          endUs: START_US + 9e6,
+          name: '',
+          user: 'ada',
+          account: 'physics',
+          arrayTaskId: '3',
+          state: 'COMPLETED',
+          exitCode: 0,
+          gpus: 16,
+        },
+      ]),
+    );
     const [row] = await rowsOf('jobs', `job_id = '${jobId}'`);
     expect(row).toEqual({
       ts: expect.any(String) as string,
@@ -131,8 +139,10 @@ describe('rows arrive as they are', () => {
       parentUuid: 'GPU-1',
       migProfile: '1g.18gb',
     };
-    await tables().writeInventory(
-      [gpu, mig].map((device) => ({ tsUs: START_US, device, source: 'synthetic' as const })),
+    await taken(() =>
+      tables().writeInventory(
+        [gpu, mig].map((device) => ({ tsUs: START_US, device, source: 'synthetic' as const })),
+      ),
     );
     const rows = await rowsOf('gpu_inventory');
     expect(rows.find((row) => row['gpu'] === 'GPU-1')).toMatchObject({
@@ -155,11 +165,13 @@ describe('rows arrive as they are', () => {
       text: 'gone',
       jobId: null,
     } as const;
-    await tables().writeEvents([
-      event,
-      { ...event, node: `${NODE}-c` },
-      { ...event, gpu: 'GPU-1', kind: 'xid', code: 79, jobId: '7' },
-    ]);
+    await taken(() =>
+      tables().writeEvents([
+        event,
+        { ...event, node: `${NODE}-c` },
+        { ...event, gpu: 'GPU-1', kind: 'xid', code: 79, jobId: '7' },
+      ]),
+    );
     const rows = await rowsOf('gpu_events', `node LIKE '${NODE}%'`);
     expect(rows).toHaveLength(3);
     expect(rows.find((row) => row['gpu'] === 'GPU-1')).toMatchObject({
@@ -169,25 +181,27 @@ describe('rows arrive as they are', () => {
       text: 'gone',
     });
     expect(rows.filter((row) => row['gpu'] === undefined)).toHaveLength(2);
-    await tables().writeEvents([event]);
+    await taken(() => tables().writeEvents([event]));
     expect(await rowsOf('gpu_events', `node LIKE '${NODE}%'`)).toHaveLength(3);
   });
 
   test('collector_stats: what was not measured is NULL, not 0', async () => {
-    await tables().writeCollectorStats([
-      {
-        tsUs: START_US,
-        node: NODE,
-        lane: 'profiling',
-        source: 'dcgm',
-        sampledRows: 10,
-        acknowledgedRows: 8,
-        heldRows: 2,
-        refusedRows: 0,
-        droppedRows: 0,
-        cpuRatio: 0.01,
-      },
-    ]);
+    await taken(() =>
+      tables().writeCollectorStats([
+        {
+          tsUs: START_US,
+          node: NODE,
+          lane: 'profiling',
+          source: 'dcgm',
+          sampledRows: 10,
+          acknowledgedRows: 8,
+          heldRows: 2,
+          refusedRows: 0,
+          droppedRows: 0,
+          cpuRatio: 0.01,
+        },
+      ]),
+    );
     const [row] = await rowsOf('collector_stats');
     expect(row).toMatchObject({
       sampled_rows: 10,
