@@ -54,6 +54,8 @@ export interface RowsAfter {
   readonly relabel: readonly RelabelOrder[];
   readonly ownership: readonly Interval[];
   readonly jobs: readonly JobRecord[];
+  /** Devices that a job has left: all its samples are stored now. */
+  readonly leftGpus: readonly string[];
   readonly stats: readonly CollectorStat[];
 }
 
@@ -165,6 +167,7 @@ async function drainKept(
       relabel: relabelOrders(jobs, newestOf(plan)),
       ownership: jobs.changes.map(({ interval }) => interval),
       jobs: jobs.records,
+      leftGpus: leftDevices(jobs.ownership),
       stats: reports.map((report) => statOf(report, kept, task, settings.version)),
     });
   }
@@ -237,6 +240,11 @@ function slice(rows: PulledRows, from: number, to: number): SampleColumns {
     energyRise: rows.energyRise.subarray(from, to),
     columns: rows.columns.map((column) => column.subarray(from, to)),
   };
+}
+
+function leftDevices(ownership: Ownership): string[] {
+  const left = ownership.intervals().filter(({ endUs }) => endUs < Infinity);
+  return [...new Set(left.map(({ gpu }) => gpu))];
 }
 
 function withJob(event: GpuEvent, ownership: Ownership): EventRow {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lane } from './core/lane.ts';
 import type { Log } from './core/log-entry.ts';
 import type { RowBefore } from './core/pulled-rows.ts';
@@ -14,6 +15,8 @@ import { readOldWatermarks, readWatermarks, type Watermarks } from './store/wate
 /** How far back ownership is read: as far as late facts are followed. */
 const OWNERSHIP_WINDOW_US = 24 * 3600 * 1e6;
 const ATTEMPTS_MAX = 4;
+/** With less time than this the figures of ended jobs are left to the next drain. */
+const FIGURES_MS_MIN = 3_000;
 
 export interface DrainStoreOptions {
   readonly db: QuestDb;
@@ -26,6 +29,8 @@ export interface DrainStoreOptions {
 }
 
 export interface DrainStore extends EngineStore {
+  /** Writes the figures of jobs that have settled on the drained devices, as far as the time allows. */
+  writeFigures(): Promise<void>;
   /** Writes what the drain tells of itself, in one request for all engines; what the store does not take is logged. */
   writeStats(): Promise<void>;
 }
@@ -48,11 +53,14 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       signal: AbortSignal.timeout(leftMs),
       random: Math.random,
       nowMs: () => performance.now(),
-      sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      sleep: async (ms) => {
+        await sleep(ms);
+      },
     });
   };
   let heldError: OperatingError | undefined;
   const held: CollectorStat[] = [];
+  const leftGpus = new Set<string>();
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
     const { createSmallTables } = await import('./store/small-tables.ts');
@@ -114,15 +122,26 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },
-    async writeAfter({ relabel, ownership, jobs, stats }) {
+    async writeAfter({ relabel, ownership, jobs, leftGpus: left, stats }) {
       held.push(...stats);
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
-      if (jobs.length + ownership.length === 0) return;
-      const small = await tables();
-      await need(small.writeJobs(jobs));
-      await need(small.writeOwnership(ownership));
+      if (jobs.length + ownership.length > 0) {
+        const small = await tables();
+        await need(small.writeJobs(jobs));
+        await need(small.writeOwnership(ownership));
+      }
+      for (const gpu of left) leftGpus.add(gpu);
+    },
+    async writeFigures() {
+      const leftMs = options.deadlineMs - performance.now();
+      if (leftGpus.size === 0 || leftMs < FIGURES_MS_MIN) return;
+      const { createJobFiguresWriter } = await import('./write-job-figures.ts');
+      const nowUs = (): number => Date.now() * 1000;
+      const writer = createJobFiguresWriter({ db, lanes, gpus: [...leftGpus], nowUs, log });
+      // What is not written in time is written by the next drain.
+      await Promise.race([writer.settle(nowUs()), sleep(leftMs, undefined, { ref: false })]);
     },
     async writeStats() {
       if (held.length === 0) return;

@@ -82,6 +82,7 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
   await store.writeStats();
   // The engines were asked all the same, so that their watches stand and go on sampling.
   if (storeError !== undefined) throw storeIsDown(storeError, settings.keepMs);
+  await store.writeFigures();
   const explained = await Promise.all(outcomes.map(explain));
   return summaryOf(options, explained, (performance.now() - startMs) / 1000);
 }

@@ -67,6 +67,7 @@ describe('the built command', () => {
     ['dcgm', 'collect --for 1s'],
     ['dcgm', 'devices'],
     ['dcgm', 'dmon'],
+    ['dcgm', 'drain'],
     ['nvml', 'run --source nvml'],
     ['nvml', 'collect --source nvml --once'],
     ['nvml', 'devices --source nvml'],

@@ -154,21 +154,51 @@ describe('gpuledger drain, one engine', () => {
     expect(stamps.length).toBeGreaterThanOrEqual(5);
   });
 
-  it('labels by the journal of the node, and labels again what is told late', async () => {
-    await startWatched();
+  /** A record of the journal of n1, written at that time. */
+  function put(event: 'start' | 'end', job: string, gpu: number, atUs: number): void {
     const journal = join(engines.directory, 'journals/n1');
     mkdirSync(journal, { recursive: true });
-    const sinceUs = engines.sampledSinceUs(ENGINE, 0, 1001)!;
-    const put = (event: 'start' | 'end', job: string, gpu: number, atUs: number): void => {
-      const path = join(journal, `${job}.${event}.1.job`);
-      const boot = {
-        boot_id: '11111111-1111-4111-8111-111111111111',
-        uptime: String((atUs - sinceUs) / SECOND + 1000),
-      };
-      const record = { event, manager: 'shell', job, node: 'n1', devices: uuidOf(gpu), share: '1', ...boot };
-      writeFileSync(path, formatJournalRecord(record));
-      utimesSync(path, atUs / SECOND, atUs / SECOND);
+    const path = join(journal, `${job}.${event}.1.job`);
+    const boot = {
+      boot_id: '11111111-1111-4111-8111-111111111111',
+      uptime: String((atUs - engines.sampledSinceUs(ENGINE, 0, 1001)!) / SECOND + 1000),
     };
+    const record = { event, manager: 'shell', job, node: 'n1', devices: uuidOf(gpu), share: '1', ...boot };
+    writeFileSync(path, formatJournalRecord(record));
+    utimesSync(path, atUs / SECOND, atUs / SECOND);
+  }
+
+  it('keeps the figures of jobs that have settled, once', async () => {
+    engines.start(ENGINE, { serial, gpus: 2 });
+    await drained('--keep', '30m');
+    engines.backdate(ENGINE, 20 * 60 * SECOND);
+    const sinceUs = engines.sampledSinceUs(ENGINE, 0, 1001)!;
+    const job = `figures-${serial}`;
+    put('start', job, 0, sinceUs + 20.5 * SECOND);
+    put('end', job, 0, sinceUs + 60.5 * SECOND);
+    put('start', `${job}-late`, 1, sinceUs + 20.5 * SECOND);
+    put('end', `${job}-late`, 1, sinceUs + 19 * 60 * SECOND);
+    const args = ['--keep', '30m', '--journal', join(engines.directory, 'journals')];
+    await drained(...args);
+    await waitForVisible(db, 'job_figures');
+    const kept = async (): Promise<readonly (readonly unknown[])[]> =>
+      await query(
+        `SELECT job_id, samples, dt_us, power_joules, written_ts FROM job_figures WHERE job_id LIKE '${job}%'`,
+      );
+    const [[count, dtUs, joules]] = (await query(
+      `SELECT count(), sum(dt_us), sum(power_watts * dt_us) / 1e6 FROM gpu_profiling WHERE job_id = '${job}'`,
+    )) as [[number, number, number]];
+    const rows = await kept();
+    expect(rows.map((row) => row.slice(0, 3))).toEqual([[job, count, dtUs]]);
+    expect(Number(rows[0]![3]) / joules).toBeCloseTo(1, 9);
+    expect(count).toBe(40);
+    await drained(...args);
+    expect(await kept()).toEqual(rows);
+  });
+
+  it('labels by the journal of the node, and labels again what is told late', async () => {
+    await startWatched();
+    const sinceUs = engines.sampledSinceUs(ENGINE, 0, 1001)!;
     const startUs = sinceUs + 20.5 * SECOND;
     put('start', '77', 0, startUs);
     const args = ['--journal', join(engines.directory, 'journals')];

@@ -7,6 +7,7 @@ import { createWarmSlots, startSlot, type WarmSlots } from '../drain-slot.ts';
 import { addConfigFlags, configFrom } from './config-flags.ts';
 import { drainText } from './drain-text.ts';
 import { createLog } from './log.ts';
+import { requireLibrary } from './require-library.ts';
 import { readVersion } from '../package-version.ts';
 
 const EXAMPLES = `
@@ -63,8 +64,12 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 }
 
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
+  const configured = configFrom(options).then(async (loaded) => {
+    await requireLibrary({ ...loaded.config, source: 'dcgm' });
+    return loaded;
+  });
   const [{ config, warnings }, { openQuestDb }, { drainAsAsked }] = await Promise.all([
-    configFrom(options),
+    configured,
     import('../store/questdb-http.ts'),
     import('../drain-request.ts'),
   ]);
