@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatingError } from '../core/errors.ts';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
 import { normalTtl, normalTtlText } from '../../schemas/ttl.ts';
@@ -17,6 +18,9 @@ export interface ViewOptions {
   /** Rebuild rollups even where that loses buckets that are older than the samples. Default: no. */
   readonly rebuildRollups?: boolean;
 }
+
+const LISTED_WITHIN_MS = 5_000;
+const LISTED_POLL_MS = 50;
 
 interface ExistingView {
   readonly sql: string;
@@ -57,11 +61,21 @@ export async function applyViews(
   return changes;
 }
 
+/** A view that was just made again can be in `tables()` and not yet in `materialized_views()`: it is waited for. */
 async function readViews(db: QuestDb): Promise<Map<string, ExistingView>> {
-  const { rows } = await db.exec(
-    'SELECT view_name, view_sql, view_status, invalidation_reason, ttlValue, ttlUnit ' +
-      'FROM materialized_views() JOIN tables() ON view_name = table_name',
-  );
+  const endMs = performance.now() + LISTED_WITHIN_MS;
+  for (;;) {
+    const { rows } = await db.exec(
+      'SELECT table_name, view_sql, view_status, invalidation_reason, ttlValue, ttlUnit ' +
+        'FROM tables() LEFT JOIN materialized_views() ON view_name = table_name WHERE matView',
+    );
+    const listed = rows.filter(([, sql]) => typeof sql === 'string');
+    if (listed.length === rows.length || performance.now() > endMs) return viewsFrom(listed);
+    await sleep(LISTED_POLL_MS);
+  }
+}
+
+function viewsFrom(rows: readonly (readonly unknown[])[]): Map<string, ExistingView> {
   return new Map(
     rows.map(([name, sql, status, reason, ttlValue, ttlUnit]) => [
       String(name),
