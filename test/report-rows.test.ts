@@ -462,6 +462,8 @@ describe('the fleet', () => {
     await insertSamples(
       seconds(second - 5, second).map((s): Sample => ({ gpu: 'G-young', second: s, sm: 0.5 })),
     );
+    // A minute that has just ended may be computed already, without these.
+    await waitForRollups(db, [lane], at(3600));
     const figures = await capacityFigures(db, [lane], { fromUs: at(second - 60), toUs: nowUs, by: 'node' });
     expect(figures.sampledUs).toBe(6 * SECOND);
     expect(figures.rows).toEqual([
