@@ -6,6 +6,7 @@
 import { spawn } from 'child_process';
 import { existsSync, readFileSync } from 'fs';
 import { fileURLToPath } from 'url';
+import module from 'module';
 import { setFlagsFromString } from 'v8';
 
 const NODE_VERSION_MIN = [22, 12];
@@ -59,6 +60,15 @@ function runUnder(node) {
   });
 }
 
+/**
+ * Keeps V8's code of this process and of those that it starts beside the built code, where that may be written: a tenth of
+ * a short command's time. It would cost a resident one memory.
+ */
+function keepCompiled() {
+  if (!process.env.NODE_COMPILE_CACHE) process.env.NODE_COMPILE_CACHE = pathOf('dist/.compile-cache');
+  if (module.enableCompileCache) module.enableCompileCache();
+}
+
 function main() {
   const [first] = process.argv.slice(2);
   if (first === '--version' || first === '-V') {
@@ -85,7 +95,7 @@ function main() {
   if (RESIDENT_COMMANDS.includes(first)) {
     setFlagsFromString('--semi-space-growth-factor=1');
     setFlagsFromString('--optimize-for-size');
-  }
+  } else keepCompiled();
   const commandLine = 'dist/main.js';
   if (!existsSync(pathOf(commandLine))) {
     fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);

@@ -64,12 +64,9 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 }
 
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
-  const configured = configFrom(options).then(async (loaded) => {
-    await requireLibrary({ ...loaded.config, source: 'dcgm' });
-    return loaded;
-  });
-  const [{ config, warnings }, { openQuestDb }, { drainAsAsked }] = await Promise.all([
-    configured,
+  const { config, warnings } = await configFrom(options);
+  await requireLibrary({ ...config, source: 'dcgm' });
+  const [{ openQuestDb }, { drainAsAsked }] = await Promise.all([
     import('../store/questdb-http.ts'),
     import('../drain-request.ts'),
   ]);
