@@ -171,6 +171,27 @@ const CASES: readonly Case[] = [
     expected: ['7 on GPU-0 (1, 5]', '7 run 1 on GPU-0 (5, open'],
   },
   {
+    what: 'requeue with the same id on another GPU, without the first epilog',
+    steps: [
+      {
+        s: 9,
+        put: (b) => {
+          b.put('start', '7', 1, { gpus: '1', restart: '0' });
+          b.put('start', '7', 5, { gpus: '0', restart: '1' });
+        },
+      },
+    ],
+    expected: ['7 on GPU-1 (1, 5]', '7 run 1 on GPU-0 (5, open'],
+  },
+  {
+    what: 'the same, and the first prolog is read after the second',
+    steps: [
+      { s: 8, put: (b) => b.put('start', '7', 5, { gpus: '0', restart: '1' }) },
+      { s: 9, put: (b) => b.put('start', '7', 1, { gpus: '1', restart: '0' }) },
+    ],
+    expected: ['7 on GPU-1 (1, 5]', '7 run 1 on GPU-0 (5, open'],
+  },
+  {
     what: 'a requeued run whose prolog slurmd left out: the controller knows its start',
     steps: [
       {

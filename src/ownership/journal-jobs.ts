@@ -147,12 +147,15 @@ export class JournalJobs {
       isEnded: false,
       endedUs: Infinity,
     };
-    for (const earlier of runs) if (!earlier.isEnded && earlier.startUs < atUs) endRun(earlier, atUs);
     this.#runs.set(
       key,
       [...runs, run].sort((a, b) => a.startUs - b.startUs),
     );
     this.#tell('start', run, atUs);
+    // A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came.
+    for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, atUs);
+    const next = runs.find(({ startUs }) => startUs > atUs);
+    if (next !== undefined) this.#endAtNext(run, next.startUs);
     const waiting = this.#orphans.get(key);
     if (waiting === undefined) return;
     this.#orphans.delete(key);
@@ -253,6 +256,12 @@ export class JournalJobs {
         factOf('end', run, one, Math.max(run.startUs, Math.min(lastUs, this.#options.boot.timeUs))),
       );
     }
+  }
+
+  #endAtNext(run: NodeRun, atUs: number): void {
+    if (run.isEnded) return;
+    endRun(run, atUs);
+    this.#tell('end', run, atUs);
   }
 
   #moveStart(run: NodeRun, startUs: number): void {
