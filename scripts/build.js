@@ -18,6 +18,7 @@ const ENTRIES = [
   'src/cli/main.ts',
   'src/source/sampler-worker.ts',
   'src/source/nvml-event-worker.ts',
+  'src/source/dcgm-nudge-worker.ts',
   'src/drain-child.ts',
   'src/handler.ts',
   'src/play.ts',

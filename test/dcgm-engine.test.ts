@@ -281,6 +281,35 @@ describe('DCGM host engine: traps', () => {
     expect(sink.ofDevice(2).length).toBeGreaterThan(1000);
   });
 
+  it('fetches a long past of MIG instances over TCP with small requests beside it, so that no reply stalls', () => {
+    fake.set('gpus', 1);
+    fake.set('mig', 1);
+    fake.set('instances', 2);
+    // Longer than a thread of a busy machine waits for its turn.
+    fake.set('stall_ms', 2000);
+    const lanes = [laneOf(0, 'profiling', 100, [1002, 1004])];
+    let opened = open({ engine: 'localhost', lanes });
+    play(opened, 5, [createRowSink()], lanes);
+    opened.close();
+    const storedUs = now();
+    fake.set('clock_us', now() + 100 * SECOND);
+    fake.set('stalls', 0);
+    const sink = createRowSink();
+    opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
+    expect(fake.get('stalls')).toBe(0);
+    play(opened, 3, [sink], lanes);
+    finish(opened, [sink], lanes);
+    for (const device of [0, 1]) {
+      const rows = sink.ofDevice(device);
+      expect(rows.length).toBeGreaterThan(1000);
+      expect(new Set(rows.map(({ tsUs }) => tsUs)).size).toBe(rows.length);
+      for (const { tsUs, values } of rows) {
+        const offMs = Math.round(Math.abs(values[0]! - truthDouble(1002, 100 + device, tsUs)) * 1000);
+        expect(Math.min(offMs, 1000 - offMs)).toBeLessThanOrEqual(50);
+      }
+    }
+  });
+
   it('does not trust a connect that returns 0 with a dead handle', () => {
     fake.set('dead_handles', 1);
     expect(() => open()).toThrow(

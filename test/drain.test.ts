@@ -100,6 +100,8 @@ describe('gpuledger drain, one engine', () => {
     expectEveryStamp(stamps, engines.sampledSinceUs(ENGINE, 0, 1001)!);
     expect(second.gaps.count).toBe(0);
     expect(second.reports[0]).toMatchObject({ node: 'n1', version: '4.6.0', devices: 2, areJobsTold: false });
+    // A row of another second.
+    await sleep(1_100);
     const third = await drained();
     expectEveryStamp(await stampsOf(1), engines.sampledSinceUs(ENGINE, 1, 1001)!);
     const whole = await query(
@@ -133,6 +135,16 @@ describe('gpuledger drain, one engine', () => {
     expect(told.map(([from, to]) => [Number(from), Number(to)])).toEqual([[before.at(-1), after[0]]]);
     expect(after[0]).toBeGreaterThanOrEqual(sinceUs);
     expect(gaps.count).toBeGreaterThanOrEqual(2);
+  });
+
+  it('fetches a long past of MIG instances over TCP, where no large reply may wait for its acknowledgement', async () => {
+    // Longer than a drain waits for an engine.
+    engines.start(ENGINE, { serial, gpus: 1, mig: 1, instances: 2, stall_ms: 600_000 });
+    await drained('--keep', '30m');
+    engines.backdate(ENGINE, 20 * 60 * SECOND);
+    const { reports, rows } = await drained('--keep', '30m');
+    expect(reports[0]!.devices).toBe(2);
+    expect(rows).toBeGreaterThan(2 * 1_000);
   });
 
   it('fetches and writes nothing in a dry run', async () => {

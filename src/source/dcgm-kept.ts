@@ -202,10 +202,7 @@ function readKept(
           Math.min(...marks.map((us) => us - OVERLAP_US), gathered.fromUs(watch) ?? Infinity),
         );
         onStep(`pull ${watch.fieldIds.length} fields of ${watch.entities.length} devices`);
-        const status =
-          wanting.length > 0
-            ? puller.pull({ ...session, watches: [watch] }, fromUs, engineNowUs)
-            : dcgm.since.read(handle, watch.group, watch.fieldGroup, fromUs, gathered.take);
+        const status = puller.pull({ ...session, watches: [watch] }, fromUs, engineNowUs);
         if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED)
           throw dcgmError('dcgmGetValuesSince', status, engine);
       }

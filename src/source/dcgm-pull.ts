@@ -2,6 +2,7 @@ import { dcgmStatus } from '../../native/dcgm-layout.ts';
 import { entityGroup } from '../../native/dcgm-record.ts';
 import type { DcgmRecord } from '../../native/dcgm-record.ts';
 import type { LaneJoin } from './dcgm-lane-join.ts';
+import { startNudges, type Nudges } from './dcgm-nudges.ts';
 import { createHistoryReader, TCP_HISTORY_MAX } from './dcgm-reader.ts';
 import type { Session, SessionWatch } from './dcgm-session.ts';
 import type { DcgmSetup } from './dcgm-setup.ts';
@@ -19,7 +20,7 @@ export function createPuller(
   setup: Pick<DcgmSetup, 'dcgm' | 'devices'>,
   lanes: readonly LaneJoin[],
   isTcp: boolean,
-  onRecord: (record: DcgmRecord) => void = () => undefined,
+  onRecord?: (record: DcgmRecord) => void,
 ): Puller {
   const { dcgm, devices } = setup;
   const history = createHistoryReader(dcgm, isTcp);
@@ -39,7 +40,7 @@ export function createPuller(
   let device = deviceByEntity.get(entity);
   let columns = columnsByField.get(fieldId);
   const take = (record: DcgmRecord): void => {
-    onRecord(record);
+    onRecord?.(record);
     const entityNow = record.entityGroup * 0x1_0000 + record.entityId;
     if (entityNow !== entity || record.fieldId !== fieldId) {
       entity = entityNow;
@@ -67,15 +68,23 @@ export function createPuller(
     pull(session, sinceUs, nowUs) {
       engineNowUs = nowUs;
       let first: number = dcgmStatus.OK;
-      for (const watch of session.watches) {
-        if (!watch.fieldIds.some((id) => columnsByField.has(id))) continue;
-        const samples = (nowUs - sinceUs) / (watch.intervalMs * 1000);
-        const areGpus = watch.entities.every(({ group }) => group === entityGroup.gpu);
-        const status =
-          isTcp && areGpus && samples > TCP_HISTORY_MAX
-            ? pullInPieces(session, watch, sinceUs)
-            : dcgm.since.read(session.handle, watch.group, watch.fieldGroup, sinceUs, take);
-        if (status !== dcgmStatus.OK && first === dcgmStatus.OK) first = status;
+      let nudges: Nudges | undefined;
+      try {
+        for (const watch of session.watches) {
+          if (onRecord === undefined && !watch.fieldIds.some((id) => columnsByField.has(id))) continue;
+          const samples = (nowUs - sinceUs) / (watch.intervalMs * 1000);
+          const isLong = isTcp && samples > TCP_HISTORY_MAX;
+          const areGpus = watch.entities.every(({ group }) => group === entityGroup.gpu);
+          // There is no request for a piece of a MIG instance's history.
+          if (isLong && !areGpus) nudges ??= startNudges(dcgm.library.path, session.handle);
+          const status =
+            isLong && areGpus
+              ? pullInPieces(session, watch, sinceUs)
+              : dcgm.since.read(session.handle, watch.group, watch.fieldGroup, sinceUs, take);
+          if (status !== dcgmStatus.OK && first === dcgmStatus.OK) first = status;
+        }
+      } finally {
+        nudges?.stop();
       }
       return first;
     },

@@ -5,6 +5,7 @@
 #include "world.h"
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <sys/file.h>
 
 #define OK 0
@@ -353,8 +354,8 @@ static int isToHang(void) {
   return 1;
 }
 
-/* What every request goes through. */
-static int enter(uint64_t handle) {
+/* What every request goes through; the small ones may come from a thread of their own, beside a long reply. */
+static int admit(uint64_t handle) {
   *KNOB("calls") += 1;
   burnUs(*KNOB("burn_us"));
   if (!isInitialised) return UNINITIALIZED;
@@ -365,15 +366,48 @@ static int enter(uint64_t handle) {
     if (c == NULL || !c->alive) return CONNECTION_NOT_VALID;
     if (*KNOB("hung")) { sleepMs(*KNOB("hang_ms")); return TIMEOUT; }
   }
-  advance();
   return OK;
+}
+static int enter(uint64_t handle) {
+  int status = admit(handle);
+  if (status == OK) advance();
+  return status;
+}
+
+/* Every packet of the client acknowledges what it has had so far, so any request ends the wait of a reply. */
+static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;
+static int64_t smallRequests;
+static void sendSmallRequest(void) {
+  pthread_mutex_lock(&line);
+  smallRequests += 1;
+  pthread_cond_broadcast(&sent);
+  pthread_mutex_unlock(&line);
+}
+/* Whether a request came before the client's delayed acknowledgement. */
+static int isAcknowledgedBySmallRequest(int64_t withinMs) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_nsec += withinMs % 1000 * 1000000;
+  until.tv_sec += withinMs / 1000 + until.tv_nsec / 1000000000;
+  until.tv_nsec %= 1000000000;
+  pthread_mutex_lock(&line);
+  int64_t before = smallRequests;
+  int failure = 0;
+  while (smallRequests == before && failure == 0) failure = pthread_cond_timedwait(&sent, &line, &until);
+  int isAcknowledged = smallRequests != before;
+  pthread_mutex_unlock(&line);
+  return isAcknowledged;
 }
 /* A reply over 16 KiB on TCP waits for the delayed ACK when the exchange before was less than 40 ms ago. */
 static void reply(uint64_t handle, int64_t bytes) {
   Connection *c = connectionOf(handle);
   if (c == NULL || c->isUnix) return;
   int64_t now = nowUs();
-  if (bytes > 16384 && now - lastExchangeUs < 40000) { *KNOB("stalls") += 1; sleepMs(*KNOB("stall_ms")); now = nowUs(); }
+  if (bytes > 16384 && now - lastExchangeUs < 40000) {
+    if (!isAcknowledgedBySmallRequest(*KNOB("stall_ms"))) *KNOB("stalls") += 1;
+    now = nowUs();
+  }
   lastExchangeUs = now;
 }
 
@@ -436,8 +470,9 @@ static int version(dcgmVersionInfo_v2 *info, int64_t major, int64_t minor) {
 }
 int dcgmVersionInfo(dcgmVersionInfo_v2 *info) { return version(info, 4, get("library_minor")); }
 int dcgmHostengineVersionInfo(dcgmHandle_t h, dcgmVersionInfo_v2 *info) {
-  int status = enter(h);
+  int status = admit(h);
   if (status != OK) return status;
+  sendSmallRequest();
   return h == EMBEDDED ? version(info, 4, get("library_minor")) : version(info, get("engine_major"), get("engine_minor"));
 }
 static int isTooNew(uint64_t h) { return h != EMBEDDED && get("library_minor") > get("engine_minor"); }
