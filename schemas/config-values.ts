@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseDeviceSelector } from '../src/core/device-selector.ts';
 import { OperatingError } from '../src/core/errors.ts';
 import { shownValue } from './config-problem.ts';
 import { readCronLine } from './cron-line.ts';
@@ -103,6 +104,16 @@ export function tableWord(lengthMax: number) {
 export const nonEmptyText = z
   .string()
   .refine((text) => text.trim() !== '', { error: 'expected text, came nothing' });
+
+/** Which devices of a node, as `parseDeviceSelector` reads them; kept as it was written. */
+export const deviceSelector = nonEmptyText.superRefine((text, ctx) => {
+  try {
+    parseDeviceSelector(text);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    ctx.addIssue({ code: 'custom', message: thrown.message, params: { hints: thrown.hints } });
+  }
+});
 
 /** `0=GPU-…, 1=MIG-…` → position in the scheduler's list of GPUs → device UUID. */
 export const deviceMap = z.unknown().transform((value, ctx): ReadonlyMap<number, string> => {

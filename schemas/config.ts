@@ -20,7 +20,7 @@ import type { SourceName } from '../src/core/source.ts';
 import { laneSchema, readLanes, type ReadCounters } from './config-lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './config-problem.ts';
 import { cronOfInterval } from '../src/core/cron-interval.ts';
-import { byteCount, deviceMap, durationMs, nonEmptyText, ttl } from './config-values.ts';
+import { byteCount, deviceMap, deviceSelector, durationMs, nonEmptyText, ttl } from './config-values.ts';
 import type { Retention } from './tables.ts';
 
 /** The configuration as the code uses it: every value there, units in the names. */
@@ -90,7 +90,7 @@ export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const fileSchema = z.strictObject({
   node: nonEmptyText,
   source: z.enum(SOURCES).default('dcgm'),
-  devices: nonEmptyText.default('f'),
+  devices: deviceSelector.default('f'),
   synthetic: z
     .strictObject({
       nodes: z.int().min(1).max(SYNTHETIC_NODES_MAX).default(1),

@@ -42,6 +42,23 @@ i:9     NVIDIA H200  3g.71gb  69.8\u00a0GiB  00000000:1F:00.0  6      2/0    MIG
     });
   });
 
+  const env = { ...dcgm, GPULEDGER_FAKE: 'gpus=2,mig=2' };
+  it.each([
+    ['g:1+i:8', 0, ['g:1', 'i:8'], ''],
+    ['g:0,7', 0, ['g:0'], 'gpuledger: not there: g:7\n'],
+    ['g:7', 69, [], 'error: no device is selected by "g:7"\n  see what there is: gpuledger devices\n'],
+  ])('lists what --devices %s stands for', async (selector, exit, listed, told) => {
+    const { exitCode, stdout, stderr } = await runCommand(['devices', '--devices', selector], { env });
+    expect({ exitCode, stderr }).toEqual({ exitCode: exit, stderr: told });
+    expect(stdout.match(/^[gi]:\d+/gm) ?? []).toEqual(listed);
+  });
+
+  it('refuses a selector that is none', async () => {
+    const { exitCode, stderr } = await runCommand(['devices', '--devices', 'z:1'], { env });
+    expect(exitCode).toBe(78);
+    expect(stderr).toContain('"z:1" is none of f, g, g:0,2-4, i, i:1-2\n  --devices z:1\n');
+  });
+
   it('says that a dead engine is worth trying again', async () => {
     const env = { ...dcgm, GPULEDGER_FAKE: 'engine_alive=0' };
     const { exitCode, stderr } = await runCommand(['devices', '-r', 'gpu-7'], { env });

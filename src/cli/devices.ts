@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Config } from '../../schemas/config.ts';
-import type { SelectableDevice } from '../core/device-selector.ts';
+import { parseDeviceSelector, selectDevices, type SelectableDevice } from '../core/device-selector.ts';
+import { OperatingError } from '../core/errors.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import { formatMemory } from '../report/format-quantity.ts';
 import { alignedLines } from './aligned.ts';
@@ -13,6 +14,7 @@ Examples:
   gpuledger devices                       by the source that the configuration names (default: DCGM, embedded)
   gpuledger devices -r localhost          as a running host engine sees them
   gpuledger devices --source nvml --json  by the driver's own library, for a script
+  gpuledger devices --devices g:0-3       what a selector stands for
 
 The first column is what --devices takes: g:0,2 for GPUs, i:8 for MIG instances.
 
@@ -27,10 +29,29 @@ export function command(): Command {
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
       await requireLibrary(config);
-      const listing = await listDevices(config);
+      const { about, devices: all } = await listDevices(config);
+      const isAsked = options['devices'] !== undefined;
+      const listing = { about, devices: isAsked ? chosen(config.devices, all) : all };
       process.stdout.write(options['json'] === true ? jsonText(listing) : tableText(listing));
     });
   return addConfigFlags(devices);
+}
+
+/**
+ * Those that a selector stands for; what it names and nobody has goes to stderr.
+ * @throws OperatingError (exit 69) when that is all.
+ */
+function chosen(selector: string, all: readonly SelectableDevice[]): readonly SelectableDevice[] {
+  const { selected, absent } = selectDevices(parseDeviceSelector(selector), all);
+  if (selected.length === 0) {
+    throw new OperatingError(`no device is selected by "${selector}"`, {
+      code: 'source.no_device',
+      exit: 'unavailable',
+      hints: ['see what there is: gpuledger devices'],
+    });
+  }
+  if (absent.length > 0) process.stderr.write(`gpuledger: not there: ${absent.join(', ')}\n`);
+  return selected;
 }
 
 /** @throws OperatingError exit 69 without library, driver or device; 75 when an engine does not answer. */
@@ -116,6 +137,13 @@ function tableText({ about, devices }: Listing): string {
   const gpus = devices.filter(({ device }) => device.parentUuid === undefined).length;
   const driver = devices.find(({ device }) => device.driver !== undefined)?.device.driver;
   const instances = devices.length - gpus;
-  const counts = `${gpus} GPUs${instances === 0 ? '' : `, ${instances} MIG instances`}`;
+  const counts = [
+    counted(gpus, 'GPU'),
+    ...(instances === 0 ? [] : [counted(instances, 'MIG instance')]),
+  ].join(', ');
   return `${about} · ${counts}${driver === undefined ? '' : ` · driver ${driver}`}\n\n${lines.join('\n')}\n`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
