@@ -155,3 +155,16 @@ test('devices gives up an engine that does not answer, and says so (75)', async 
   );
   expect(exitCode).toBe(75);
 }, 90_000);
+
+test('profiling pause gives up an engine that does not answer; the request to the collector stands', async () => {
+  writeFileSync(hang, '');
+  const options = { env: environment(NO_STORE) };
+  const args = ['profiling', 'pause', '-r', 'unix:///run/engine', '--state-dir', directory];
+  const { exitCode, stderr } = await runToEnd(process.execPath, [COMMAND_LINE, ...args], options);
+  expect(stderr).toContain('error: source dcgm has not answered for 30 s\n  unix:///run/engine\n');
+  expect(exitCode).toBe(75);
+  const told = [COMMAND_LINE, 'profiling', 'status', '--state-dir', directory];
+  expect((await runToEnd(process.execPath, told, options)).stdout).toContain(
+    '"operator" by operator, until resumed',
+  );
+}, 90_000);

@@ -89,8 +89,8 @@ async function callEngine(
   dcgm: { readonly engine: string; readonly library?: string },
   call: 'profPause' | 'profResume',
 ): Promise<void> {
-  const { callEngineOnce } = await import('../source/dcgm.ts');
-  callEngineOnce(dcgm.engine, dcgm.library, call);
+  const { callEngineInWorker } = await import('../source/sampler.ts');
+  await callEngineInWorker({ ...dcgm, call });
   process.stdout.write(`engine ${dcgm.engine}: ${call === 'profPause' ? 'paused' : 'resumed'}\n`);
 }
 

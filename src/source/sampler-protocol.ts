@@ -30,6 +30,15 @@ export interface ListOrders {
   readonly list: ListedSource;
 }
 
+/** Orders of a worker that asks a host engine one thing and ends. */
+export interface EngineCallOrders {
+  readonly engineCall: {
+    readonly engine: string;
+    readonly library?: string;
+    readonly call: 'profPause' | 'profResume';
+  };
+}
+
 export interface Listing {
   readonly devices: readonly SelectableDevice[];
   /** Who told. */
@@ -37,6 +46,7 @@ export interface Listing {
 }
 
 export type ListNews = { readonly type: 'listed'; readonly listing: Listing } | FailedNews;
+export type EngineCallNews = { readonly type: 'answered' } | FailedNews;
 
 export interface LaneOrder {
   readonly name: string;

@@ -11,6 +11,8 @@ import { createRingJournal } from '../store/ring-journal.ts';
 import { openSource } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
 import type {
+  EngineCallNews,
+  EngineCallOrders,
   LaneOrder,
   ListedSource,
   ListNews,
@@ -24,7 +26,7 @@ import type { TickedLane, TickerListener } from './ticker.ts';
 
 assert(parentPort !== null, 'the sampler runs as a worker');
 const port = parentPort;
-const tell = (news: SamplerNews | ListNews): void => {
+const tell = (news: SamplerNews | ListNews | EngineCallNews): void => {
   port.postMessage(news);
 };
 
@@ -174,8 +176,19 @@ async function list(source: ListedSource): Promise<void> {
   });
 }
 
-const orders = workerData as SamplerOrders | ListOrders;
-('list' in orders ? list(orders.list) : sample(orders)).catch((thrown: unknown) => {
+async function callEngine({ engine, library, call }: EngineCallOrders['engineCall']): Promise<void> {
+  const { callEngineOnce } = await import('./dcgm.ts');
+  callEngineOnce(engine, library, call);
+  tell({ type: 'answered' });
+}
+
+async function obey(orders: SamplerOrders | ListOrders | EngineCallOrders): Promise<void> {
+  if ('list' in orders) await list(orders.list);
+  else if ('engineCall' in orders) await callEngine(orders.engineCall);
+  else await sample(orders);
+}
+
+obey(workerData as SamplerOrders | ListOrders | EngineCallOrders).catch((thrown: unknown) => {
   const isOperating = thrown instanceof OperatingError;
   tell({
     type: 'failed',

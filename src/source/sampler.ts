@@ -8,11 +8,14 @@ import type { SourceSpec } from './open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
 import type {
   ClockOrder,
+  EngineCallNews,
+  EngineCallOrders,
+  FailedNews,
   LaneOrder,
-  ListedSource,
-  Listing,
   ListNews,
   ListOrders,
+  ListedSource,
+  Listing,
   SamplerNews,
   SamplerOrders,
   SharedRing,
@@ -187,17 +190,43 @@ function createMailbox(first: SamplerListener | undefined): {
  */
 export async function listInWorker(source: ListedSource): Promise<Listing> {
   const orders: ListOrders = { list: source };
-  const worker = new Worker(workerUrl(), { workerData: orders });
-  const listed = Promise.withResolvers<Listing>();
-  worker.on('message', (news: ListNews) => {
-    if (news.type === 'listed') listed.resolve(news.listing);
-    else listed.reject(failureOf(news));
-  });
-  worker.on('error', listed.reject);
-  return await withinPatience(listed.promise, source);
+  const news = await answerOf<Exclude<ListNews, FailedNews>>(orders, source);
+  return news.listing;
 }
 
-async function withinPatience<T>(opening: Promise<T>, source: SourceSpec): Promise<T> {
+/**
+ * Connects to a host engine for a single call.
+ * @throws OperatingError when the engine is not there, refuses, or does not answer (75)
+ */
+export async function callEngineInWorker(engineCall: EngineCallOrders['engineCall']): Promise<void> {
+  await answerOf<Exclude<EngineCallNews, FailedNews>>(
+    { engineCall },
+    { name: 'dcgm', engine: engineCall.engine },
+  );
+}
+
+/** What a worker that does one thing has to say. */
+async function answerOf<News>(orders: ListOrders | EngineCallOrders, asked: AskedSource): Promise<News> {
+  const worker = new Worker(workerUrl(), { workerData: orders });
+  const answered = Promise.withResolvers<News>();
+  worker.on('message', (news: News | FailedNews) => {
+    if (isFailure(news)) answered.reject(failureOf(news));
+    else answered.resolve(news);
+  });
+  worker.on('error', answered.reject);
+  return await withinPatience(answered.promise, asked);
+}
+
+function isFailure(news: unknown): news is FailedNews {
+  return (news as { readonly type: string }).type === 'failed';
+}
+
+interface AskedSource {
+  readonly name: SourceName;
+  readonly engine?: string;
+}
+
+async function withinPatience<T>(opening: Promise<T>, source: AskedSource): Promise<T> {
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(silent(source, OPEN_PATIENCE_MS));
@@ -209,8 +238,8 @@ async function withinPatience<T>(opening: Promise<T>, source: SourceSpec): Promi
   }
 }
 
-function silent(source: SourceSpec, patienceMs: number): OperatingError {
-  const engine = source.name === 'dcgm' ? source.engine : undefined;
+function silent(source: AskedSource, patienceMs: number): OperatingError {
+  const { engine } = source;
   return new OperatingError(`source ${source.name} has not answered for ${patienceMs / 1000} s`, {
     code: 'source.silent',
     exit: 'temporary',
