@@ -103,17 +103,24 @@ export function createEncoder(options: EncoderOptions): Encoder {
   const block = makeBlock(hasEnergyRise ? [...options.columns, ENERGY_RISE_COLUMN] : options.columns);
   const heads = makeHeads(options.table, devices);
   const free: ArrayBuffer[] = [];
+  /** What a body grew to, for the next: growing is copying. */
+  let lastBytes = FIRST_BODY_BYTES;
 
   function writeRow(target: Target, start: number, head: Head, samples: SampleColumns, row: number): number {
     const { bytes, view } = target;
     bytes.set(head.bytes, start);
     const blockStart = writeWhole(bytes, start + head.bytes.length, samples.dtUs[row]!, 'dt');
     bytes.set(block.bytes, blockStart);
+    const { columns } = samples;
+    const { offsets } = block;
+    // Stays 0 unless one of them is no number: a branch for each would cost as much as the rest of the loop.
+    let oddness = 0;
     for (let column = 0; column < columnCount; column += 1) {
-      let value = samples.columns[column]![row]!;
-      if (value - value !== 0) value = blankOf(value, options.columns[column]!);
-      view.setFloat64(blockStart + block.offsets[column]!, value, true);
+      const value = columns[column]![row]!;
+      oddness += value - value;
+      view.setFloat64(blockStart + offsets[column]!, value, true);
     }
+    if (oddness !== 0) writeBlanks(view, blockStart, columns, row);
     if (hasEnergyRise) {
       let rise = samples.energyRise[row]!;
       if (rise - rise !== 0) rise = blankOf(rise, ENERGY_RISE_COLUMN);
@@ -123,6 +130,19 @@ export function createEncoder(options: EncoderOptions): Encoder {
     bytes[end] = TIME_UNIT;
     bytes[end + 1] = NEWLINE;
     return end + 2;
+  }
+
+  function writeBlanks(
+    view: DataView,
+    blockStart: number,
+    columns: SampleColumns['columns'],
+    row: number,
+  ): void {
+    for (let column = 0; column < columnCount; column += 1) {
+      const value = columns[column]![row]!;
+      if (value - value === 0) continue;
+      view.setFloat64(blockStart + block.offsets[column]!, blankOf(value, options.columns[column]!), true);
+    }
   }
 
   /** What has been written so far of the body that is being made; nothing is kept of one that is made. */
@@ -152,6 +172,7 @@ export function createEncoder(options: EncoderOptions): Encoder {
 
   function takeBody(): Body {
     const body = written.target.bytes.subarray(0, written.end);
+    lastBytes = written.target.bytes.length;
     written.target = nothing;
     return body;
   }
@@ -160,7 +181,7 @@ export function createEncoder(options: EncoderOptions): Encoder {
     encode(ring, range, labelOf, bytesMax) {
       assert(ring.shape.deviceCount === devices.length, 'encoder and ring differ in their devices');
       assert(ring.columns.length === columnCount, 'encoder and ring differ in their columns');
-      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, FIRST_BODY_BYTES)));
+      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, lastBytes)));
       let tick = range.from;
       for (; tick < range.to; tick += 1) {
         const { end, rows } = written;
@@ -239,17 +260,28 @@ function makeHeads(
     return { jobId: label.jobId, owners: label.owners, bytes: Buffer.from(text) };
   };
 
+  const find = (device: number, label: Label): Head => {
+    const own = kept[device]!;
+    for (let at = own.length - 1; at >= 0; at -= 1) {
+      const head = own[at]!;
+      if (head.jobId === label.jobId && head.owners === label.owners) return head;
+    }
+    const made = make(device, label);
+    if (own.length >= HEADS_PER_DEVICE_MAX) own.shift();
+    own.push(made);
+    return made;
+  };
+
+  /** Per device the label of the row before, which the next row mostly shares. */
+  const lastLabels: (Label | undefined)[] = devices.map(() => undefined);
+  const lastHeads: (Head | undefined)[] = devices.map(() => undefined);
   return {
     of(device, label) {
-      const own = kept[device]!;
-      for (let at = own.length - 1; at >= 0; at -= 1) {
-        const head = own[at]!;
-        if (head.jobId === label.jobId && head.owners === label.owners) return head;
-      }
-      const made = make(device, label);
-      if (own.length >= HEADS_PER_DEVICE_MAX) own.shift();
-      own.push(made);
-      return made;
+      if (lastLabels[device] === label) return lastHeads[device]!;
+      const head = find(device, label);
+      lastLabels[device] = label;
+      lastHeads[device] = head;
+      return head;
     },
   };
 }
