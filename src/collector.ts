@@ -186,7 +186,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     onChanges: jobFigures.note,
     log,
   });
+  /** Until when the job inputs have told everything; and until when the small tables have it, or keep it for later. */
   let factsUs = 0;
+  let toldUs = 0;
   let storedFactsUs = -Infinity;
 
   const silence = watchSilence({ sampler, lanes, source: options.source, note: noteEvent, log });
@@ -199,10 +201,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   }
 
   /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
-  async function deliverLane(index: number, untilUs: number): Promise<boolean> {
+  async function deliverLane(index: number): Promise<boolean> {
     const delivery = deliveries[index]!;
     await delivery.recover(labelOfGpu);
-    const isSent = await flushes[index]!.flush(untilUs);
+    const isSent = await flushes[index]!.flush(() => toldUs);
     return isSent && (await delivery.replay(REPLAY_BUDGET_MS));
   }
 
@@ -235,9 +237,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const smallTaken = isReady && (await small.add(() => outbox.flush()));
       if (smallTaken) jobMap.acknowledge(untilUs);
       jobMap.labelledUntil(untilUs);
-      const taken = await Promise.all(
-        queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
-      );
+      // A flush that is under way goes on to here.
+      toldUs = Math.max(toldUs, untilUs);
+      const taken = await Promise.all(queues.map((queue, index) => queue.add(() => deliverLane(index))));
       if (!smallTaken) keeper.keep();
       if (!taken.every(Boolean)) return false;
       const isStored = (await jobMap.relabel()) && smallTaken;

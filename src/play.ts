@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openCollector } from './collector.ts';
+import { openCollector, type Collector } from './collector.ts';
 import type { LaneAccount } from './lane-accounts.ts';
 import { OperatingError } from './core/errors.ts';
 import type { Lane } from './core/lane.ts';
@@ -21,13 +21,14 @@ export interface PlayOptions {
   readonly onProgress?: (acknowledgedRows: number) => void;
 }
 
-/** When the rings are empty the worker needs a moment to fill them. */
-const IDLE_MS = 2;
-/**
- * What the ring holds when a flush begins is what it writes: each begins with the small tables, which cost the store as much
- * as some thousand samples.
- */
+/** How often to look what the rings hold: a batch takes the store ten times as long. */
+const LOOK_MS = 8;
 const BATCHES_IN_RING = 8;
+/**
+ * What the rings hold beyond that of the flush before when the next one begins. It begins with queries and the small tables;
+ * were no samples on their way meanwhile, the store would do its work in smaller, dearer pieces.
+ */
+const BATCHES_PER_FLUSH = 4;
 /** A store that takes nothing for this long ends the play. */
 const STUCK_MS = 60_000;
 
@@ -52,32 +53,88 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
   const ended = collector.ended.then(() => {
     sampling.isEnded = true;
   });
-  // A failure is heard by the race below; until then nobody else may take it for unhandled.
-  ended.catch(() => undefined);
-  let lastRows = 0;
-  let lastMoveMs = performance.now();
+  // A failure is heard by the race below, and its end by the flag; until then nobody else may take it for unhandled.
+  const failed = ended.then(() => new Promise<never>(() => undefined));
+  failed.catch(() => undefined);
+  const progress = watchProgress(options, () => collector.account());
+  let flushing = begin(Promise.resolve(true));
+  let flushedRows = 0;
+  const isDue = (): boolean => {
+    const rows = progress.look().sampledRows - flushedRows;
+    if (!flushing.isOver()) return rows >= BATCHES_PER_FLUSH * options.batchRows;
+    return sampling.isEnded || flushing.hasLeft() || rows >= options.batchRows;
+  };
   for (;;) {
-    const wasEnded = sampling.isEnded;
-    const isTaken = await collector.flush();
-    if (wasEnded && isTaken) break;
-    const rows = collector.account().reduce((sum, lane) => sum + lane.acknowledgedRows, 0);
-    options.onProgress?.(rows);
-    if (rows > lastRows) {
-      lastRows = rows;
-      lastMoveMs = performance.now();
-    } else if (performance.now() - lastMoveMs > STUCK_MS) {
-      await collector.stopSampling(1000);
-      throw new OperatingError('QuestDB has taken nothing for a minute', {
-        code: 'play.stuck',
-        exit: 'temporary',
-        where: db.where,
-      });
+    while (!isDue()) {
+      // A failure of the worker is heard here and not a minute later.
+      await Promise.race([sleep(LOOK_MS), failed]);
+      if (progress.isStuck()) throw await stuck(collector, db.where);
     }
-    // The worker ends by itself; a failure of it is heard here and not a minute later.
-    await Promise.race([sleep(IDLE_MS), ended]);
+    const wasEnded = sampling.isEnded;
+    flushedRows = progress.look().sampledRows;
+    const before = flushing;
+    flushing = begin(collector.flush());
+    // Two at a time: while one sends its samples, the next learns of the jobs and writes the small tables.
+    await before.isTaken;
+    if (wasEnded && (await flushing.isTaken)) break;
   }
   await ended;
   return collector.account();
+}
+
+interface Flushing {
+  readonly isTaken: Promise<boolean>;
+  isOver(): boolean;
+  /** Whether it is over and the store has not taken everything. */
+  hasLeft(): boolean;
+}
+
+/** A flush that is awaited later than it may fail. */
+function begin(isTaken: Promise<boolean>): Flushing {
+  let outcome: 'running' | 'taken' | 'left' = 'running';
+  isTaken.then(
+    (isAll) => {
+      outcome = isAll ? 'taken' : 'left';
+    },
+    () => {
+      outcome = 'left';
+    },
+  );
+  return { isTaken, isOver: () => outcome !== 'running', hasLeft: () => outcome === 'left' };
+}
+
+async function stuck(collector: Collector, where: string): Promise<OperatingError> {
+  await collector.stopSampling(1000);
+  return new OperatingError('QuestDB has taken nothing for a minute', {
+    code: 'play.stuck',
+    exit: 'temporary',
+    where,
+  });
+}
+
+interface Progress {
+  /** Rows of all lanes; what the store has taken since the last look is told. */
+  look(): { readonly sampledRows: number };
+  isStuck(): boolean;
+}
+
+function watchProgress({ onProgress }: PlayOptions, account: () => readonly LaneAccount[]): Progress {
+  let lastRows = 0;
+  let lastMoveMs = performance.now();
+  return {
+    look() {
+      const lanes = account();
+      const sampledRows = lanes.reduce((sum, lane) => sum + lane.sampledRows, 0);
+      const acknowledgedRows = lanes.reduce((sum, lane) => sum + lane.acknowledgedRows, 0);
+      if (acknowledgedRows > lastRows) {
+        lastRows = acknowledgedRows;
+        lastMoveMs = performance.now();
+        onProgress?.(acknowledgedRows);
+      }
+      return { sampledRows };
+    },
+    isStuck: () => performance.now() - lastMoveMs > STUCK_MS,
+  };
 }
 
 /** Room for some batches; a real clock would not fill it. */

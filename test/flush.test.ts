@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../src/core/encode.ts';
 import { OperatingError } from '../src/core/errors.ts';
@@ -21,7 +22,7 @@ function lane(
   options: {
     capacityTicks?: number;
     batchTicksMax?: number;
-    replies?: WriteReply[];
+    replies?: (WriteReply | Promise<WriteReply>)[];
     ownership?: Ownership;
   } = {},
 ) {
@@ -73,10 +74,10 @@ describe('a lane flush', () => {
     const { ring, flush, sent, totals } = lane({ replies: [RETRYABLE] });
     tick(ring, 1);
     tick(ring, 2);
-    expect(await flush.flush(Infinity)).toBe(false);
+    expect(await flush.flush(() => Infinity)).toBe(false);
     expect(ring.heldTicks).toBe(2);
     expect(totals().acknowledgedRows).toBe(0);
-    expect(await flush.flush(Infinity)).toBe(true);
+    expect(await flush.flush(() => Infinity)).toBe(true);
     expect(ring.heldTicks).toBe(0);
     expect(totals().acknowledgedRows).toBe(2);
     expect(sent).toHaveLength(2);
@@ -85,10 +86,10 @@ describe('a lane flush', () => {
   it('sends the very same bytes again, even when the ring has overwritten their slots meanwhile', async () => {
     const { ring, flush, sent, totals } = lane({ capacityTicks: 4, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(Infinity);
+    await flush.flush(() => Infinity);
     for (const second of [4, 5, 6, 7]) tick(ring, second);
     expect(ring.droppedRows).toBe(0);
-    expect(await flush.flush(Infinity)).toBe(true);
+    expect(await flush.flush(() => Infinity)).toBe(true);
     expect(sent[1]).toBe(sent[0]);
     expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(totals().acknowledgedRows).toBe(7);
@@ -97,19 +98,52 @@ describe('a lane flush', () => {
   it('drops the oldest held ticks, never those in flight, and counts them', async () => {
     const { ring, flush, sent, totals } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(Infinity);
+    await flush.flush(() => Infinity);
     for (const second of [4, 5, 6, 7, 8]) tick(ring, second);
-    expect(await flush.flush(Infinity)).toBe(true);
-    expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 5, 6, 7, 8]);
-    expect(ring.takeDropEpisode()).toEqual({ ticks: 2, rows: 2, firstUs: 3_000_000, lastUs: 4_000_000 });
+    expect(await flush.flush(() => Infinity)).toBe(true);
+    expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 3, 5, 6, 7, 8]);
+    expect(ring.takeDropEpisode()).toEqual({ ticks: 1, rows: 1, firstUs: 4_000_000, lastUs: 4_000_000 });
     expect(ring.takeDropEpisode()).toBeUndefined();
     expect(ring.sampledRows).toBe(totals().acknowledgedRows + ring.droppedRows);
+  });
+
+  it('makes the next batch while one is on its way, so that the store need not wait for it', async () => {
+    const answer = Promise.withResolvers<WriteReply>();
+    const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [answer.promise] });
+    for (const second of [1, 2, 3, 4]) tick(ring, second);
+    const flushing = flush.flush(() => Infinity);
+    await nextTurn();
+    await nextTurn();
+    // Their slots are used again, so these ticks live on in a body only.
+    for (const second of [5, 6, 7, 8]) tick(ring, second);
+    expect(ring.droppedRows).toBe(0);
+    expect(sent.flatMap(times)).toEqual([1, 2]);
+    answer.resolve(ACKNOWLEDGED);
+    expect(await flushing).toBe(true);
+    expect(sent.map(times)).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+      [7, 8],
+    ]);
+  });
+
+  it('goes on with what comes to be known while a batch is on its way', async () => {
+    const answer = Promise.withResolvers<WriteReply>();
+    const { ring, flush, sent } = lane({ replies: [answer.promise] });
+    for (const second of [1, 2, 3]) tick(ring, second);
+    let factsUs = 1_000_000;
+    const flushing = flush.flush(() => factsUs);
+    factsUs = 2_000_000;
+    answer.resolve(ACKNOWLEDGED);
+    expect(await flushing).toBe(true);
+    expect(sent.map(times)).toEqual([[1], [2]]);
   });
 
   it('writes no tick that is later than what is known of the jobs', async () => {
     const { ring, flush, sent } = lane();
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(2_000_000);
+    await flush.flush(() => 2_000_000);
     expect(sent.flatMap(times)).toEqual([1, 2]);
     expect(ring.heldTicks).toBe(1);
   });
@@ -121,7 +155,7 @@ describe('a lane flush', () => {
     ownership.apply({ ...fact, kind: 'end', atUs: 3_000_000 });
     const { ring, flush, sent } = lane({ ownership });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
-    await flush.flush(Infinity);
+    await flush.flush(() => Infinity);
     const labels = sent[0]!
       .split('\n')
       .filter((line) => line.includes('owners'))
@@ -133,7 +167,7 @@ describe('a lane flush', () => {
     const { ring, flush, totals } = lane({ batchTicksMax: 1, replies: [REFUSED] });
     tick(ring, 1);
     tick(ring, 2);
-    expect(await flush.flush(Infinity)).toBe(true);
+    expect(await flush.flush(() => Infinity)).toBe(true);
     expect(totals()).toMatchObject({ refusedRows: 1, acknowledgedRows: 1 });
     expect(ring.heldTicks).toBe(0);
   });
