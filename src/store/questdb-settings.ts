@@ -7,6 +7,16 @@ import type { QuestdbPorts } from '../../schemas/questdb-state.ts';
 import type { Java } from './java.ts';
 import { LOOPBACK } from './loopback-ports.ts';
 
+const THREAD_POOLS = ['shared', 'wal.apply', 'mat.view.refresh', 'view.compiler', 'export', 'http.min'];
+
+/** In turns of a thread's loop that found nothing to do: after 20 it sleeps for 1 ms at a time, after 500 for 10 ms. */
+function idleThreads(): string {
+  return THREAD_POOLS.flatMap((pool) => [
+    `${pool}.worker.nap.threshold=20`,
+    `${pool}.worker.sleep.threshold=500`,
+  ]).join('\n');
+}
+
 /** Written once into DIR/conf/server.conf; from then on the file belongs to the operator. */
 const SERVER_CONF = `# Written by gpuledger when it first started QuestDB here; change what you like, it is not written again.
 # The listening addresses are given by gpuledger at each start and cannot be set here.
@@ -20,9 +30,15 @@ line.tcp.enabled=false
 line.auto.create.new.tables=false
 line.auto.create.new.columns=false
 
-# A small server: two threads for each of network, queries and writing.
+# A small server: two threads for each of network, queries and writing, one for applying what was written, one for the
+# rollups: with more of them it does the same work in smaller pieces.
 shared.worker.count=2
+wal.apply.worker.count=1
+mat.view.refresh.worker.count=1
 http.min.worker.count=1
+
+# Threads without work soon sleep. By default each calls sched_yield() 7,000 times first, on a node whose cores have jobs to do.
+${idleThreads()}
 
 # Pages that columns grow by. The defaults (16 MB a column) are meant for a few busy tables; ours have 40 columns each.
 cairo.writer.data.append.page.size=1M
@@ -34,7 +50,7 @@ const LOG_CONF = `# Written by gpuledger when it first started QuestDB here; cha
 writers=file,stdout
 w.file.class=io.questdb.log.LogRollingFileWriter
 w.file.location=\${log.dir}/questdb.log.\${date:yyyyMMdd}
-w.file.level=INFO,ERROR,CRITICAL,ADVISORY
+w.file.level=ERROR,CRITICAL,ADVISORY
 w.file.rollEvery=day
 w.file.rollSize=64m
 w.file.lifeDuration=7d
