@@ -201,10 +201,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   }
 
   /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
-  async function deliverLane(index: number): Promise<boolean> {
+  async function deliverLane(index: number, untilUs: number): Promise<boolean> {
     const delivery = deliveries[index]!;
     await delivery.recover(labelOfGpu);
-    const isSent = await flushes[index]!.flush(() => toldUs);
+    const isSent = await flushes[index]!.flush(untilUs, () => toldUs);
     return isSent && (await delivery.replay(REPLAY_BUDGET_MS));
   }
 
@@ -237,9 +237,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const smallTaken = isReady && (await small.add(() => outbox.flush()));
       if (smallTaken) jobMap.acknowledge(untilUs);
       jobMap.labelledUntil(untilUs);
-      // A flush that is under way goes on to here.
-      toldUs = Math.max(toldUs, untilUs);
-      const taken = await Promise.all(queues.map((queue, index) => queue.add(() => deliverLane(index))));
+      // A flush that is under way makes this one's first batch.
+      toldUs = untilUs;
+      const taken = await Promise.all(
+        queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
+      );
       if (!smallTaken) keeper.keep();
       if (!taken.every(Boolean)) return false;
       const isStored = (await jobMap.relabel()) && smallTaken;

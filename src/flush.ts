@@ -8,11 +8,13 @@ import type { LaneDelivery } from './lane-delivery.ts';
 /** The lane's way from the ring to the store: peek → label → encode → deliver → release. */
 export interface LaneFlush {
   /**
-   * Delivers every tick that the ring holds up to `factsUs` (the time until which ownership is known, which may move on
-   * meanwhile), batch by batch, until nothing is left or a batch cannot even be spooled. One call at a time.
+   * Delivers every tick that the ring holds up to `untilUs`, batch by batch, until nothing is left or a batch cannot even be
+   * spooled. One call at a time.
+   * @param knownUs until when ownership is known by now, epoch µs: the next batch may be made up to there. A batch that begins
+   * after `untilUs` is left to the next call
    * @returns whether the store has taken everything; a batch that is held is kept, and the next call begins with its bytes
    */
-  flush(factsUs: () => number): Promise<boolean>;
+  flush(untilUs: number, knownUs: () => number): Promise<boolean>;
 }
 
 export interface LaneFlushOptions {
@@ -29,6 +31,8 @@ interface Batch {
   readonly body: Uint8Array<ArrayBuffer>;
   readonly rows: number;
   readonly range: TickRange;
+  /** Of its earliest row, epoch µs. */
+  readonly firstUs: number;
 }
 
 export function createLaneFlush(options: LaneFlushOptions): LaneFlush {
@@ -38,57 +42,71 @@ export function createLaneFlush(options: LaneFlushOptions): LaneFlush {
   /** The batch after it, once that is made. */
   let following: Batch | undefined;
 
-  function nextBatch(factsUs: number): Batch | undefined {
+  function nextBatch(knownUs: number): Batch | undefined {
+    let firstUs = Infinity;
     let encoded: ReturnType<Encoder['encode']> | undefined;
     const range = ring.peek(options.batchTicksMax, ({ from, to }) => {
-      const known = { from, to: endOfKnown(ring, from, to, factsUs) };
+      const known = { from, to: endOfKnown(ring, from, to, knownUs) };
       if (known.to === known.from) return 0;
+      firstUs = beginOf(ring, from);
       encoded = encoder.encode(ring, known, options.labelOf, BATCH_BYTES_MAX);
       return encoded.ticks;
     });
-    return encoded === undefined ? undefined : { body: encoded.body, rows: encoded.rows, range };
+    return encoded === undefined ? undefined : { body: encoded.body, rows: encoded.rows, range, firstUs };
   }
 
-  function settle(batch: Batch): void {
+  /** @returns the batch that is next. */
+  function settle(batch: Batch): Batch | undefined {
     ring.release(batch.range.to);
     encoder.recycle(batch.body);
     pending = following;
     following = undefined;
+    return pending;
   }
 
   /** Makes the next batch while one is on its way: a store that waits for us does its work in smaller, dearer pieces. */
-  async function prepareFollowing(factsUs: () => number): Promise<void> {
+  async function prepareFollowing(knownUs: () => number): Promise<void> {
     // A request leaves with the next turn of the event loop, and shall not wait for this.
     await nextTurn();
-    following ??= nextBatch(factsUs());
+    following ??= nextBatch(knownUs());
   }
 
   return {
-    async flush(factsUs) {
+    async flush(untilUs, knownUs) {
       let isAllSent = true;
       for (;;) {
-        pending ??= nextBatch(factsUs());
+        pending ??= nextBatch(untilUs);
         if (pending === undefined) return isAllSent;
         const { body, rows, range } = pending;
         // After one batch had to be spooled the store is not asked again for each of the others.
         const [fate] = await Promise.all([
           options.take({ body, rows, toTick: range.to }, !isAllSent),
-          prepareFollowing(factsUs),
+          prepareFollowing(knownUs),
         ]);
         if (fate === 'held') return false;
         if (fate === 'spooled') isAllSent = false;
-        settle(pending);
+        const next = settle(pending);
+        if (next !== undefined && next.firstUs > untilUs) return isAllSent;
       }
     },
   };
 }
 
-/** The end of the ticks whose every row is at or before `factsUs`. Ticks follow each other in time, so look from the end. */
-function endOfKnown(ring: Ring, from: number, to: number, factsUs: number): number {
+/** @returns the time of the tick's earliest row, epoch µs. */
+function beginOf(ring: Ring, tick: number): number {
+  const base = ring.baseOf(tick);
+  let beginUs = Infinity;
+  for (let row = base; row < base + ring.shape.deviceCount; row += 1)
+    if (ring.tsUs[row]! < beginUs) beginUs = ring.tsUs[row]!;
+  return beginUs;
+}
+
+/** The end of the ticks whose every row is at or before `knownUs`. Ticks follow each other in time, so look from the end. */
+function endOfKnown(ring: Ring, from: number, to: number, knownUs: number): number {
   const isLater = (tick: number): boolean => {
     const base = ring.baseOf(tick);
     for (let row = base; row < base + ring.shape.deviceCount; row += 1)
-      if (ring.tsUs[row]! > factsUs) return true;
+      if (ring.tsUs[row]! > knownUs) return true;
     return false;
   };
   let end = to;

@@ -25,10 +25,10 @@ export interface PlayOptions {
 const LOOK_MS = 8;
 const BATCHES_IN_RING = 8;
 /**
- * What the rings hold beyond that of the flush before when the next one begins. It begins with queries and the small tables;
- * were no samples on their way meanwhile, the store would do its work in smaller, dearer pieces.
+ * Of what a flush has begun with, what it still has to send when the next one begins. That begins with queries and the small
+ * tables; were no samples on their way meanwhile, the store would do its work in smaller, dearer pieces.
  */
-const BATCHES_PER_FLUSH = 4;
+const BATCHES_LEFT = 3;
 /** A store that takes nothing for this long ends the play. */
 const STUCK_MS = 60_000;
 
@@ -60,16 +60,17 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
   let flushing = begin(Promise.resolve(true));
   let flushedRows = 0;
   const isDue = (): boolean => {
-    const rows = progress.look().sampledRows - flushedRows;
-    if (!flushing.isOver()) return rows >= BATCHES_PER_FLUSH * options.batchRows;
-    return sampling.isEnded || flushing.hasLeft() || rows >= options.batchRows;
+    const { sampledRows, heldRows } = progress.look();
+    const newRows = sampledRows - flushedRows;
+    const isWorthIt = sampling.isEnded || newRows >= options.batchRows;
+    return flushing.hasLeft() || (isWorthIt && heldRows - newRows <= BATCHES_LEFT * options.batchRows);
   };
   for (;;) {
-    while (!isDue()) {
+    do {
       // A failure of the worker is heard here and not a minute later.
       await Promise.race([sleep(LOOK_MS), failed]);
       if (progress.isStuck()) throw await stuck(collector, db.where);
-    }
+    } while (!isDue());
     const wasEnded = sampling.isEnded;
     flushedRows = progress.look().sampledRows;
     const before = flushing;
@@ -84,23 +85,22 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
 
 interface Flushing {
   readonly isTaken: Promise<boolean>;
-  isOver(): boolean;
   /** Whether it is over and the store has not taken everything. */
   hasLeft(): boolean;
 }
 
 /** A flush that is awaited later than it may fail. */
 function begin(isTaken: Promise<boolean>): Flushing {
-  let outcome: 'running' | 'taken' | 'left' = 'running';
+  let hasLeft = false;
   isTaken.then(
     (isAll) => {
-      outcome = isAll ? 'taken' : 'left';
+      hasLeft = !isAll;
     },
     () => {
-      outcome = 'left';
+      hasLeft = true;
     },
   );
-  return { isTaken, isOver: () => outcome !== 'running', hasLeft: () => outcome === 'left' };
+  return { isTaken, hasLeft: () => hasLeft };
 }
 
 async function stuck(collector: Collector, where: string): Promise<OperatingError> {
@@ -114,7 +114,7 @@ async function stuck(collector: Collector, where: string): Promise<OperatingErro
 
 interface Progress {
   /** Rows of all lanes; what the store has taken since the last look is told. */
-  look(): { readonly sampledRows: number };
+  look(): { readonly sampledRows: number; readonly heldRows: number };
   isStuck(): boolean;
 }
 
@@ -131,7 +131,7 @@ function watchProgress({ onProgress }: PlayOptions, account: () => readonly Lane
         lastMoveMs = performance.now();
         onProgress?.(acknowledgedRows);
       }
-      return { sampledRows };
+      return { sampledRows, heldRows: lanes.reduce((sum, lane) => sum + lane.heldRows, 0) };
     },
     isStuck: () => performance.now() - lastMoveMs > STUCK_MS,
   };

@@ -74,10 +74,10 @@ describe('a lane flush', () => {
     const { ring, flush, sent, totals } = lane({ replies: [RETRYABLE] });
     tick(ring, 1);
     tick(ring, 2);
-    expect(await flush.flush(() => Infinity)).toBe(false);
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(false);
     expect(ring.heldTicks).toBe(2);
     expect(totals().acknowledgedRows).toBe(0);
-    expect(await flush.flush(() => Infinity)).toBe(true);
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(true);
     expect(ring.heldTicks).toBe(0);
     expect(totals().acknowledgedRows).toBe(2);
     expect(sent).toHaveLength(2);
@@ -86,10 +86,10 @@ describe('a lane flush', () => {
   it('sends the very same bytes again, even when the ring has overwritten their slots meanwhile', async () => {
     const { ring, flush, sent, totals } = lane({ capacityTicks: 4, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(() => Infinity);
+    await flush.flush(Infinity, () => Infinity);
     for (const second of [4, 5, 6, 7]) tick(ring, second);
     expect(ring.droppedRows).toBe(0);
-    expect(await flush.flush(() => Infinity)).toBe(true);
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(true);
     expect(sent[1]).toBe(sent[0]);
     expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(totals().acknowledgedRows).toBe(7);
@@ -98,9 +98,9 @@ describe('a lane flush', () => {
   it('drops the oldest held ticks, never those in flight, and counts them', async () => {
     const { ring, flush, sent, totals } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [RETRYABLE] });
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(() => Infinity);
+    await flush.flush(Infinity, () => Infinity);
     for (const second of [4, 5, 6, 7, 8]) tick(ring, second);
-    expect(await flush.flush(() => Infinity)).toBe(true);
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(true);
     expect(sent.slice(1).flatMap(times)).toEqual([1, 2, 3, 5, 6, 7, 8]);
     expect(ring.takeDropEpisode()).toEqual({ ticks: 1, rows: 1, firstUs: 4_000_000, lastUs: 4_000_000 });
     expect(ring.takeDropEpisode()).toBeUndefined();
@@ -111,7 +111,7 @@ describe('a lane flush', () => {
     const answer = Promise.withResolvers<WriteReply>();
     const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [answer.promise] });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
-    const flushing = flush.flush(() => Infinity);
+    const flushing = flush.flush(Infinity, () => Infinity);
     await nextTurn();
     await nextTurn();
     // Their slots are used again, so these ticks live on in a body only.
@@ -128,22 +128,32 @@ describe('a lane flush', () => {
     ]);
   });
 
-  it('goes on with what comes to be known while a batch is on its way', async () => {
+  it('makes a batch of what comes to be known meanwhile, and leaves it to the next call', async () => {
     const answer = Promise.withResolvers<WriteReply>();
-    const { ring, flush, sent } = lane({ replies: [answer.promise] });
-    for (const second of [1, 2, 3]) tick(ring, second);
-    let factsUs = 1_000_000;
-    const flushing = flush.flush(() => factsUs);
-    factsUs = 2_000_000;
+    const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [answer.promise] });
+    for (const second of [1, 2, 3, 4]) tick(ring, second);
+    let knownUs = 2_000_000;
+    const flushing = flush.flush(2_000_000, () => knownUs);
+    knownUs = 4_000_000;
+    await nextTurn();
+    await nextTurn();
     answer.resolve(ACKNOWLEDGED);
     expect(await flushing).toBe(true);
-    expect(sent.map(times)).toEqual([[1], [2]]);
+    expect(sent.map(times)).toEqual([[1, 2]]);
+    // Made already: the ring may use their slots again.
+    for (const second of [5, 6, 7, 8]) tick(ring, second);
+    expect(ring.droppedRows).toBe(0);
+    expect(await flush.flush(4_000_000, () => knownUs)).toBe(true);
+    expect(sent.map(times)).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
   });
 
   it('writes no tick that is later than what is known of the jobs', async () => {
     const { ring, flush, sent } = lane();
     for (const second of [1, 2, 3]) tick(ring, second);
-    await flush.flush(() => 2_000_000);
+    await flush.flush(2_000_000, () => 2_000_000);
     expect(sent.flatMap(times)).toEqual([1, 2]);
     expect(ring.heldTicks).toBe(1);
   });
@@ -155,7 +165,7 @@ describe('a lane flush', () => {
     ownership.apply({ ...fact, kind: 'end', atUs: 3_000_000 });
     const { ring, flush, sent } = lane({ ownership });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
-    await flush.flush(() => Infinity);
+    await flush.flush(Infinity, () => Infinity);
     const labels = sent[0]!
       .split('\n')
       .filter((line) => line.includes('owners'))
@@ -167,7 +177,7 @@ describe('a lane flush', () => {
     const { ring, flush, totals } = lane({ batchTicksMax: 1, replies: [REFUSED] });
     tick(ring, 1);
     tick(ring, 2);
-    expect(await flush.flush(() => Infinity)).toBe(true);
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(true);
     expect(totals()).toMatchObject({ refusedRows: 1, acknowledgedRows: 1 });
     expect(ring.heldTicks).toBe(0);
   });

@@ -113,7 +113,7 @@ function tick({ ring }: Life): void {
 async function deliver(life: Life): Promise<boolean> {
   try {
     await life.delivery.recover(() => UNOWNED);
-    if (await life.flush.flush(() => Infinity)) await life.delivery.replay(1e9);
+    if (await life.flush.flush(Infinity, () => Infinity)) await life.delivery.replay(1e9);
     return true;
   } catch (thrown) {
     if (thrown instanceof Killed) return false;
@@ -300,7 +300,7 @@ test('the account adds up after closing too, in this life and in the next', asyn
     const life = begin();
     tick(life);
     tick(life);
-    expect(await life.flush.flush(() => Infinity)).toBe(true);
+    expect(await life.flush.flush(Infinity, () => Infinity)).toBe(true);
     life.delivery.close();
     const counts = { sampledRows: expected, acknowledgedRows: expected, heldRows: 0, droppedRows: 0 };
     expect(life.delivery.totals()).toMatchObject(counts);

@@ -84,7 +84,7 @@ async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
   for (let round = 0; round < FLUSHES; round += 1) {
     for (let tick = 0; tick < TICKS_PER_FLUSH; tick += 1)
       addTick(ring, (tsUs += INTERVAL_US), samples[tick]!);
-    await flush.flush(() => Infinity);
+    await flush.flush(Infinity, () => Infinity);
   }
   const { user, system } = process.cpuUsage(start);
   delivery.close();
