@@ -75,6 +75,7 @@ const HEADS_PER_DEVICE_MAX = 32;
 /** A body in flight and the one that is being filled. */
 const FREE_BODIES_MAX = 2;
 const FIRST_BODY_BYTES = 64 * 1024;
+const USUAL_LABEL: Label = { jobId: '0123456789', owners: 1 };
 
 interface Head {
   readonly jobId: string | null;
@@ -103,8 +104,8 @@ export function createEncoder(options: EncoderOptions): Encoder {
   const block = makeBlock(hasEnergyRise ? [...options.columns, ENERGY_RISE_COLUMN] : options.columns);
   const heads = makeHeads(options.table, devices);
   const free: ArrayBuffer[] = [];
-  /** What a body grew to, for the next: growing is copying. */
-  let lastBytes = FIRST_BODY_BYTES;
+  /** Of a row with an ordinary job id. A body that has to grow is copied. */
+  const usualRowBytes = heads.of(0, USUAL_LABEL).bytes.length + block.bytes.length + ROW_SLACK_BYTES;
 
   function writeRow(target: Target, start: number, head: Head, samples: SampleColumns, row: number): number {
     const { bytes, view } = target;
@@ -172,7 +173,6 @@ export function createEncoder(options: EncoderOptions): Encoder {
 
   function takeBody(): Body {
     const body = written.target.bytes.subarray(0, written.end);
-    lastBytes = written.target.bytes.length;
     written.target = nothing;
     return body;
   }
@@ -181,7 +181,8 @@ export function createEncoder(options: EncoderOptions): Encoder {
     encode(ring, range, labelOf, bytesMax) {
       assert(ring.shape.deviceCount === devices.length, 'encoder and ring differ in their devices');
       assert(ring.columns.length === columnCount, 'encoder and ring differ in their columns');
-      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, lastBytes)));
+      const rows = (range.to - range.from) * devices.length;
+      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, rows * usualRowBytes)));
       let tick = range.from;
       for (; tick < range.to; tick += 1) {
         const { end, rows } = written;

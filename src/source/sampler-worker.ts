@@ -1,3 +1,6 @@
+import { readlinkSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert } from '../core/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
@@ -124,6 +127,7 @@ async function sample(orders: SamplerOrders): Promise<void> {
     }
     const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, source));
     const rings = sharedRings(lanes);
+    if (orders.clock.kind === 'virtual') stepBack();
     const isHurried = orders.clock.kind === 'virtual' || (await hurry());
     const description = `${source.describe?.() ?? source.name}${isHurried ? '' : '; no real-time priority'}`;
     tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
@@ -159,6 +163,13 @@ async function sample(orders: SamplerOrders): Promise<void> {
     source.close();
   }
   tell({ type: 'ended' });
+}
+
+/** A virtual clock is ahead of the store in any case: the store's threads and the one that sends go first. */
+function stepBack(): void {
+  // The process's own directory of the thread that asks: …/task/TID.
+  const thread = Number(basename(readlinkSync('/proc/thread-self')));
+  setPriority(thread, constants.priority.PRIORITY_LOW);
 }
 
 /** Loaded here, since a virtual clock needs none of it. @returns whether it was granted. */
