@@ -94,6 +94,22 @@ function expectTrue(sink: RowSink, devices = 8): void {
   }
 }
 
+/** The rows of a collector that was away from its engine on TCP for 100 s; expects that no reply stalled when it came back. */
+function rowsAfterLongAbsence(lanes: readonly SampledLane[]): RowSink {
+  const before = open({ engine: 'localhost', lanes });
+  play(before, 5, [createRowSink()], lanes);
+  before.close();
+  const storedUs = now();
+  fake.set('clock_us', now() + 100 * SECOND);
+  fake.set('stalls', 0);
+  const sink = createRowSink();
+  const opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
+  expect(fake.get('stalls')).toBe(0);
+  play(opened, 3, [sink], lanes);
+  finish(opened, [sink], lanes);
+  return sink;
+}
+
 describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
   it('delivers every sample that the engine holds, once, with its values', () => {
     const sink = createRowSink();
@@ -265,19 +281,7 @@ describe('DCGM host engine: traps', () => {
   });
 
   it('fetches a long past over TCP in pieces that do not stall', () => {
-    const first = createRowSink();
-    const lanes = [laneOf(0, 'profiling', 100, [1002, 156, 155])];
-    let opened = open({ engine: 'localhost', lanes });
-    play(opened, 5, [first], lanes);
-    opened.close();
-    const storedUs = now();
-    fake.set('clock_us', now() + 100 * SECOND);
-    fake.set('stalls', 0);
-    const sink = createRowSink();
-    opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
-    expect(fake.get('stalls')).toBe(0);
-    play(opened, 3, [sink], lanes);
-    finish(opened, [sink], lanes);
+    const sink = rowsAfterLongAbsence([laneOf(0, 'profiling', 100, [1002, 156, 155])]);
     expect(sink.ofDevice(2).length).toBeGreaterThan(1000);
   });
 
@@ -287,18 +291,7 @@ describe('DCGM host engine: traps', () => {
     fake.set('instances', 2);
     // Longer than a thread of a busy machine waits for its turn.
     fake.set('stall_ms', 2000);
-    const lanes = [laneOf(0, 'profiling', 100, [1002, 1004])];
-    let opened = open({ engine: 'localhost', lanes });
-    play(opened, 5, [createRowSink()], lanes);
-    opened.close();
-    const storedUs = now();
-    fake.set('clock_us', now() + 100 * SECOND);
-    fake.set('stalls', 0);
-    const sink = createRowSink();
-    opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
-    expect(fake.get('stalls')).toBe(0);
-    play(opened, 3, [sink], lanes);
-    finish(opened, [sink], lanes);
+    const sink = rowsAfterLongAbsence([laneOf(0, 'profiling', 100, [1002, 1004])]);
     for (const device of [0, 1]) {
       const rows = sink.ofDevice(device);
       expect(rows.length).toBeGreaterThan(1000);

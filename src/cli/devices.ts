@@ -18,7 +18,7 @@ Examples:
 
 The first column is what --devices takes: g:0,2 for GPUs, i:8 for MIG instances.
 
-Exit codes: 0 listed; 69 no library, no driver or no device; 75 the engine does not answer
+Exit codes: 0 listed; 69 no library, no driver or no device; 75 the engine does not answer; 78 a selector that is none
 `;
 
 export function command(): Command {

@@ -181,8 +181,8 @@ export function createEncoder(options: EncoderOptions): Encoder {
     encode(ring, range, labelOf, bytesMax) {
       assert(ring.shape.deviceCount === devices.length, 'encoder and ring differ in their devices');
       assert(ring.columns.length === columnCount, 'encoder and ring differ in their columns');
-      const rows = (range.to - range.from) * devices.length;
-      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, rows * usualRowBytes)));
+      const usualBytes = (range.to - range.from) * devices.length * usualRowBytes;
+      begin(free.pop() ?? new ArrayBuffer(Math.min(bytesMax, usualBytes)));
       let tick = range.from;
       for (; tick < range.to; tick += 1) {
         const { end, rows } = written;
