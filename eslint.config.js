@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'src/core/field-catalogue.ts', 'build/'] },
+  { ignores: ['dist/', 'node_modules/', 'src/core/fields/field-catalogue.ts', 'build/'] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

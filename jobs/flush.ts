@@ -1,6 +1,6 @@
-import type { Collector } from '../src/collector.ts';
-import { assert } from '../src/core/assert.ts';
-import { cronOfInterval } from '../src/core/cron-interval.ts';
+import type { Collector } from '../src/collector/collector.ts';
+import { assert } from '../src/core/base/assert.ts';
+import { cronOfInterval } from '../src/core/fields/cron-interval.ts';
 import type { Job } from './schedule.ts';
 
 /** Writes what the rings hold. The offset keeps the nodes of a fleet from writing in the same instant. */

@@ -1,4 +1,4 @@
-import type { Collector } from '../src/collector.ts';
+import type { Collector } from '../src/collector/collector.ts';
 import type { Job } from './schedule.ts';
 
 /** The collector's own account, a row per lane into `collector_stats`. */

@@ -1,4 +1,4 @@
-import type { Collector } from '../src/collector.ts';
+import type { Collector } from '../src/collector/collector.ts';
 import { flushJob } from './flush.ts';
 import { reportSelfJob } from './report-self.ts';
 import type { Job } from './schedule.ts';

@@ -1,4 +1,4 @@
-import type { Lane } from '../src/core/lane.ts';
+import type { Lane } from '../src/core/fields/lane.ts';
 import type { Job } from './schedule.ts';
 
 /**

@@ -1,6 +1,6 @@
 import cron, { type Logger } from 'node-cron';
-import { messageOf } from '../src/core/errors.ts';
-import type { Log } from '../src/core/log-entry.ts';
+import { messageOf } from '../src/core/base/errors.ts';
+import type { Log } from '../src/core/base/log-entry.ts';
 
 /** One thing that is done again and again while the collector is resident. */
 export interface Job {

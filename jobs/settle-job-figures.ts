@@ -1,4 +1,4 @@
-import type { Collector } from '../src/collector.ts';
+import type { Collector } from '../src/collector/collector.ts';
 import type { Job } from './schedule.ts';
 
 /** Figures of jobs that have ended, into `job_figures`. The offset keeps the nodes of a fleet from asking at once. */

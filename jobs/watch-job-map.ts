@@ -1,4 +1,4 @@
-import type { Collector } from '../src/collector.ts';
+import type { Collector } from '../src/collector/collector.ts';
 import type { Job } from './schedule.ts';
 
 /** Reads the job inputs every second, so that a short-lived fact (a map file there and gone) is seen. */

@@ -1,4 +1,4 @@
-import type { Collector } from '../src/collector.ts';
+import type { Collector } from '../src/collector/collector.ts';
 import type { Job } from './schedule.ts';
 
 /** Looks for suspended tables. The offset keeps the nodes of a fleet from asking in the same instant. */

@@ -1,5 +1,5 @@
-import { sampleState } from '../src/core/sample-state.ts';
-import type { SampleState } from '../src/core/sample-state.ts';
+import { sampleState } from '../src/core/sampling/sample-state.ts';
+import type { SampleState } from '../src/core/sampling/sample-state.ts';
 import { fieldValueV1, fieldValueV2 } from './dcgm-layout.ts';
 
 /** One decoded value. The readers below fill the same object again and again: nothing is allocated per record. */

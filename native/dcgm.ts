@@ -1,4 +1,4 @@
-import { OperatingError } from '../src/core/errors.ts';
+import { OperatingError } from '../src/core/base/errors.ts';
 import { readCString } from './dcgm-record.ts';
 import { createSinceReader } from './dcgm-since.ts';
 import type { SinceReader } from './dcgm-since.ts';

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
-import { messageOf, OperatingError } from '../src/core/errors.ts';
+import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import { KNOWN_DIRECTORIES, pathsAt, type LibraryWanted } from './library-places.ts';
 
 type NativeArgument = number | bigint | string | null | undefined | ArrayBufferView | object;

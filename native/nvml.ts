@@ -1,7 +1,7 @@
 import koffi from 'koffi';
-import { OperatingError } from '../src/core/errors.ts';
-import { sampleState } from '../src/core/sample-state.ts';
-import type { SampleState } from '../src/core/sample-state.ts';
+import { OperatingError } from '../src/core/base/errors.ts';
+import { sampleState } from '../src/core/sampling/sample-state.ts';
+import type { SampleState } from '../src/core/sampling/sample-state.ts';
 import { readCString } from './dcgm-record.ts';
 import { nvmlWanted } from './library-places.ts';
 import { loadLibrary } from './library.ts';

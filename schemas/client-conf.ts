@@ -1,5 +1,5 @@
 import { SenderOptions } from '@questdb/nodejs-client';
-import { messageOf, OperatingError } from '../src/core/errors.ts';
+import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import { nearestWords } from './nearest.ts';
 
 export { maskClientConf } from './mask-client-conf.ts';

@@ -1,8 +1,8 @@
 import { CsvError, parse } from 'csv-parse/sync';
-import { messageOf, OperatingError } from '../src/core/errors.ts';
-import type { Field } from '../src/core/field.ts';
-import { findFieldByDcgmName } from '../src/core/find-field.ts';
-import { laneFieldProblem } from '../src/core/lane.ts';
+import { messageOf, OperatingError } from '../src/core/base/errors.ts';
+import type { Field } from '../src/core/fields/field.ts';
+import { findFieldByDcgmName } from '../src/core/fields/find-field.ts';
+import { laneFieldProblem } from '../src/core/fields/lane.ts';
 import { nearestFieldNames } from './nearest.ts';
 
 /** What a counters CSV of dcgm-exporter asks for, and what becomes of it here. */

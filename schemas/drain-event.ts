@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { OperatingError } from '../src/core/errors.ts';
+import { OperatingError } from '../src/core/base/errors.ts';
 import { parseDurationMs } from './duration.ts';
 
 /** What an event may ask of the handler; every key has the meaning of the command line's option. */

@@ -1,4 +1,4 @@
-import { OperatingError } from '../src/core/errors.ts';
+import { OperatingError } from '../src/core/base/errors.ts';
 
 /** Milliseconds in each unit that a duration may be written with. */
 const DURATION_UNITS: Readonly<Record<string, number>> = {

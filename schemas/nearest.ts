@@ -1,5 +1,5 @@
 import { distance } from 'fastest-levenshtein';
-import { FIELD_CATALOGUE } from '../src/core/field-catalogue.ts';
+import { FIELD_CATALOGUE } from '../src/core/fields/field-catalogue.ts';
 
 /** A word that differs in more than two fifths of its letters is another word. */
 const DIFFERING_SHARE_MAX = 0.4;

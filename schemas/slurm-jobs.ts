@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { JobRecord } from '../src/core/job-fact.ts';
+import type { JobRecord } from '../src/core/jobs/job-fact.ts';
 
 /**
  * What `squeue --json` and `sacct` say of jobs, in the versions that differ: 22.05 writes plain numbers and words, newer

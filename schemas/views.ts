@@ -1,7 +1,7 @@
-import { assert } from '../src/core/assert.ts';
-import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/lane.ts';
-import type { Field } from '../src/core/field.ts';
-import { IDLE_SM_RATIO, SM_ACTIVE_FIELD_ID } from '../src/core/idle.ts';
+import { assert } from '../src/core/base/assert.ts';
+import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/fields/lane.ts';
+import type { Field } from '../src/core/fields/field.ts';
+import { IDLE_SM_RATIO, SM_ACTIVE_FIELD_ID } from '../src/core/fields/idle.ts';
 import { quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**

@@ -16,12 +16,12 @@ const STAMP = 'dist/.sources-sha256';
 /** What is loaded by its name: the command line, threads and processes of our own, the package's export, the benchmark. */
 const ENTRIES = [
   'src/cli/main.ts',
-  'src/source/sampler-worker.ts',
-  'src/source/nvml-event-worker.ts',
-  'src/source/dcgm-nudge-worker.ts',
-  'src/drain-child.ts',
+  'src/sampler/sampler-worker.ts',
+  'src/source/nvml/event-worker.ts',
+  'src/source/dcgm/nudge-worker.ts',
+  'src/drain/engine-child.ts',
   'src/handler.ts',
-  'src/play.ts',
+  'src/collector/play.ts',
 ];
 
 /** Packages in CommonJS ask for node's own modules by require. */

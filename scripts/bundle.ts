@@ -12,12 +12,11 @@ import { build } from 'esbuild';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const directory = process.argv[2] ?? join(ROOT, 'build/bundle');
 const outfile = join(directory, 'gpuledger.mjs');
-const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
 // The processes that talk to engines run this very file, and then need nothing of the handler.
 const ENTRY = `
   const isChild = process.env.GPULEDGER_DRAIN_CHILD === '1';
-  if (isChild) await import('./src/drain-child.ts');
+  if (isChild) await import('./src/drain/engine-child.ts');
   const load = () => import('./src/handler.ts');
   export const handler = async (event, context) => (await load()).handler(event, context);
   export const fetchHandler = async (request) => (await load()).fetchHandler(request);
@@ -40,16 +39,6 @@ await build({
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
-  plugins: [
-    {
-      name: 'version',
-      setup(builder) {
-        builder.onLoad({ filter: /src\/package-version\.ts$/ }, () => ({
-          contents: `export const readVersion = () => Promise.resolve(${JSON.stringify(version)});`,
-        }));
-      },
-    },
-  ],
 });
 const bytes = readFileSync(outfile);
 const kilobytes = (count: number): string => `${(count / 1000).toFixed(0)} kB`;

@@ -1,12 +1,12 @@
 /**
- * Writes `src/core/field-catalogue.ts` and `docs/fields.md` from `data/dcgm-fields.csv` (what DCGM has) and
+ * Writes `src/core/fields/field-catalogue.ts` and `docs/fields.md` from `data/dcgm-fields.csv` (what DCGM has) and
  * `data/curated-columns.csv` (the columns chosen by hand). Run it with `npm run generate`; `--check` writes nothing and
  * ends with 1 when a file is not what would be written.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parse } from 'csv-parse/sync';
-import { assert } from '../src/core/assert.ts';
-import type { Field } from '../src/core/field.ts';
+import { assert } from '../src/core/base/assert.ts';
+import type { Field } from '../src/core/fields/field.ts';
 
 interface DcgmRow {
   id: string;
@@ -292,7 +292,7 @@ ${rows.join('\n')}
 
 const fields = catalogue();
 const outputs: readonly [path: string, text: string][] = [
-  ['../src/core/field-catalogue.ts', moduleText(fields)],
+  ['../src/core/fields/field-catalogue.ts', moduleText(fields)],
   ['../docs/fields.md', documentText(fields)],
 ];
 for (const [path, text] of outputs) {

@@ -4,13 +4,13 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
-import type { Field } from '../src/core/field.ts';
-import { FIELD_CATALOGUE } from '../src/core/field-catalogue.ts';
-import { laneFieldProblem } from '../src/core/lane.ts';
-import { FIELD_ROUTES } from '../src/source/nvml-fields.ts';
-import { GETTER_SYMBOLS } from '../src/source/nvml-getter-tables.ts';
-import { GPM_ROUTES } from '../src/source/nvml-gpm.ts';
-import { isOfInstances, isSampled } from '../src/source/nvml-lane.ts';
+import type { Field } from '../src/core/fields/field.ts';
+import { FIELD_CATALOGUE } from '../src/core/fields/field-catalogue.ts';
+import { laneFieldProblem } from '../src/core/fields/lane.ts';
+import { FIELD_ROUTES } from '../src/source/nvml/fields.ts';
+import { GETTER_SYMBOLS } from '../src/source/nvml/getter-tables.ts';
+import { GPM_ROUTES } from '../src/source/nvml/gpm.ts';
+import { isOfInstances, isSampled } from '../src/source/nvml/lane.ts';
 
 const output = new URL('../docs/source-fields.md', import.meta.url);
 

@@ -9,12 +9,12 @@ import {
 } from '../native/nvml-layout.ts';
 import { nvmlCodeText, readForeignText } from '../native/nvml.ts';
 import type { Nvml, NvmlHandle } from '../native/nvml.ts';
-import { findField } from '../src/core/find-field.ts';
-import { BUFFERED_TYPES } from '../src/source/nvml-buffered.ts';
-import { createFieldBatch, FIELD_ROUTES } from '../src/source/nvml-fields.ts';
-import { GETTER_SYMBOLS } from '../src/source/nvml-getter-tables.ts';
-import { createGetters } from '../src/source/nvml-getters.ts';
-import { GPM_ROUTES } from '../src/source/nvml-gpm.ts';
+import { findField } from '../src/core/fields/find-field.ts';
+import { BUFFERED_TYPES } from '../src/source/nvml/buffered.ts';
+import { createFieldBatch, FIELD_ROUTES } from '../src/source/nvml/fields.ts';
+import { GETTER_SYMBOLS } from '../src/source/nvml/getter-tables.ts';
+import { createGetters } from '../src/source/nvml/getters.ts';
+import { GPM_ROUTES } from '../src/source/nvml/gpm.ts';
 
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 const TIMED_CALLS = 300;

@@ -9,7 +9,7 @@ import { announce, Failure, run } from './step.js';
 const JAVA_MAJOR_MIN = 17;
 /** The first one that the distribution has is taken. */
 const JAVA_PACKAGES = ['openjdk-17-jre-headless', 'openjdk-21-jre-headless', 'openjdk-25-jre-headless'];
-/** Keep level with src/store/questdb-jar.ts, which checks the file itself. */
+/** Keep level with src/server/jar.ts, which checks the file itself. */
 const QUESTDB_JAR = 'questdb-9.3.4.jar';
 
 /** `purpose`: run, or test, which needs a C compiler too. */
@@ -94,7 +94,7 @@ function hasJar() {
   return existsSync(join(cache, 'gpuledger', QUESTDB_JAR));
 }
 
-/** The same places, in the same order, as src/store/java.ts. */
+/** The same places, in the same order, as src/server/java.ts. */
 function hasJava() {
   const { GPULEDGER_JAVA: named, JAVA_HOME: home, PATH: path = '' } = process.env;
   // Whoever names one wants that one; no installation would change it.

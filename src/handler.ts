@@ -1,14 +1,14 @@
-import type { Config } from '../schemas/config.ts';
+import type { Config } from '../schemas/config/config.ts';
 import { parseDrainEvent } from '../schemas/drain-event.ts';
-import { messageOf, OperatingError } from './core/errors.ts';
-import type { LogEntry } from './core/log-entry.ts';
-import type { DrainSummary } from './drain.ts';
-import { parseEngineTask } from './drain-engines.ts';
-import { DRAIN_DEADLINE_MS, drainAsAsked, defaultConcurrency } from './drain-request.ts';
-import { createWarmSlots, type WarmSlots } from './drain-slot.ts';
-import { readVersion } from './package-version.ts';
-import { loadConfig } from './store/config-file.ts';
-import { openQuestDb, type QuestDb } from './store/questdb-http.ts';
+import { messageOf, OperatingError } from './core/base/errors.ts';
+import type { LogEntry } from './core/base/log-entry.ts';
+import type { DrainSummary } from './drain/drain.ts';
+import { parseEngineTask } from './drain/engines.ts';
+import { DRAIN_DEADLINE_MS, drainAsAsked, defaultConcurrency } from './drain/request.ts';
+import { createWarmSlots, type WarmSlots } from './drain/slot.ts';
+import { VERSION } from './config/package-version.ts';
+import { loadConfig } from './config/config-file.ts';
+import { openQuestDb, type QuestDb } from './questdb/http.ts';
 
 /** What function platforms give along. */
 export interface InvocationContext {
@@ -140,7 +140,7 @@ async function open(): Promise<Warmth> {
     config,
     db: await openQuestDb(clientConf, { requestTimeoutMs }),
     warm: createWarmSlots(defaultConcurrency()),
-    version: await readVersion(),
+    version: VERSION,
   };
 }
 

@@ -1,29 +1,29 @@
 import { join } from 'node:path';
-import type { Config } from '../../schemas/config.ts';
+import type { Config } from '../../schemas/config/config.ts';
 import type { Status } from '../../schemas/status.ts';
 import { residentJobs } from '../../jobs/resident.ts';
 import { sampleLaneJobs } from '../../jobs/sample-lane.ts';
 import { scheduleJobs, type Schedule } from '../../jobs/schedule.ts';
-import { openCollector, type Collector } from '../collector.ts';
-import type { Device } from '../core/device.ts';
-import { OperatingError } from '../core/errors.ts';
-import type { JobInput } from '../core/job-fact.ts';
-import type { Log } from '../core/log-entry.ts';
+import { openCollector, type Collector } from '../collector/collector.ts';
+import type { Device } from '../core/devices/device.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { JobInput } from '../core/jobs/job-fact.ts';
+import type { Log } from '../core/base/log-entry.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
-import type { LaneDisk } from '../delivery-place.ts';
-import { intakeAfter, type Intake, type NextIntake } from '../intake.ts';
-import type { LaneAccount } from '../lane-accounts.ts';
-import { readVersion } from '../package-version.ts';
+import type { LaneDisk } from '../delivery/delivery-place.ts';
+import { intakeAfter, type Intake, type NextIntake } from '../collector/intake.ts';
+import type { LaneAccount } from '../delivery/lane-accounts.ts';
+import { VERSION } from '../config/package-version.ts';
 import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
-import type { ClockOrder } from '../source/sampler-protocol.ts';
-import { openDeadLetters, type DeadLetters } from '../store/dead-letter.ts';
-import { openQuestDb, type QuestDb } from '../store/questdb-http.ts';
-import { newestSamplesOf } from '../store/newest-sample.ts';
-import { applySchema } from '../store/schema-apply.ts';
-import { lockDirectory } from '../store/state-lock.ts';
-import { statusPath, writeStatus } from '../store/status-file.ts';
+import type { ClockOrder } from '../sampler/sampler-protocol.ts';
+import { openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
+import { openQuestDb, type QuestDb } from '../questdb/http.ts';
+import { newestSamplesOf } from '../questdb/reads/newest-sample.ts';
+import { applySchema } from '../questdb/schema/apply.ts';
+import { lockDirectory } from '../disk/state-lock.ts';
+import { statusPath, writeStatus } from '../disk/status-file.ts';
 import { sourceSpecOf } from './source-spec.ts';
 
 /** A collector at work with its cron jobs, as `run` and `collect` drive it. */
@@ -95,7 +95,7 @@ export async function startCollection(
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
-      version: await readVersion(),
+      version: VERSION,
       gzip: config.questdb.gzip,
       confirm: config.delivery.confirm,
       ...disk?.options,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { LANE_COUNTERS_KEY, LANE_INTERVAL_KEY } from '../../schemas/config-settings.ts';
-import type { LoadedConfig } from '../store/config-file.ts';
-import type { ConfigOverride } from '../store/config-layers.ts';
+import { LANE_COUNTERS_KEY, LANE_INTERVAL_KEY } from '../../schemas/config/settings.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
+import type { ConfigOverride } from '../config/config-layers.ts';
 
 interface Flag {
   /** As commander reads it. */
@@ -97,7 +97,7 @@ export function overridesFrom(options: Readonly<Record<string, unknown>>): Confi
 export async function configFrom(options: Readonly<Record<string, unknown>>): Promise<LoadedConfig> {
   const file = options['config'];
   // Loaded only now: whatever a command starts first need not wait for it.
-  const { loadConfig } = await import('../store/config-file.ts');
+  const { loadConfig } = await import('../config/config-file.ts');
   return await loadConfig({
     file: typeof file === 'string' ? file : undefined,
     env: process.env,

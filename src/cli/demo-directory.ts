@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OperatingError } from '../core/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
 
 const MARK = '.gpuledger-demo';
 const MARK_TEXT = 'Data of `gpuledger demo`. The next demo wipes this directory.\n';

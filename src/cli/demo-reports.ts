@@ -1,10 +1,10 @@
-import type { Lane } from '../core/lane.ts';
-import { capacityFigures } from '../report/capacity-query.ts';
-import { renderCapacityReport } from '../report/capacity-report.ts';
-import { renderJobReport } from '../report/job-report.ts';
-import { jobFigures } from '../report/job-query.ts';
-import type { JobFigures } from '../report/job-figures.ts';
-import type { QuestDb } from '../store/questdb-http.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import { capacityFigures } from '../report/capacity/query.ts';
+import { renderCapacityReport } from '../report/capacity/report.ts';
+import { renderJobReport } from '../report/job/report.ts';
+import { jobFigures } from '../report/job/query.ts';
+import type { JobFigures } from '../report/job/figures.ts';
+import type { QuestDb } from '../questdb/http.ts';
 
 /** The two jobs of the demo scenario that the demo shows: a good one on all sixteen GPUs, and a wasteful one. */
 const GOOD_JOB_ID = '4217';

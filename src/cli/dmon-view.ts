@@ -1,14 +1,14 @@
-import type { Device } from '../core/device.ts';
-import type { Field } from '../core/field.ts';
+import type { Device } from '../core/devices/device.ts';
+import type { Field } from '../core/fields/field.ts';
 import {
   formatMemory,
   formatNumber,
   formatRate,
   formatRatio,
   formatWatts,
-} from '../report/format-quantity.ts';
-import { sparkline } from '../report/sparkline.ts';
-import { tableText } from '../report/table-text.ts';
+} from '../report/text/format-quantity.ts';
+import { sparkline } from '../report/text/sparkline.ts';
+import { tableText } from '../report/text/table-text.ts';
 
 export interface DmonRow {
   readonly device: Device;

@@ -1,5 +1,5 @@
-import type { DrainSummary } from '../drain.ts';
-import { alignedLines } from './aligned.ts';
+import type { DrainSummary } from '../drain/drain.ts';
+import { alignedLines } from '../report/text/aligned.ts';
 
 /** What a drain did, for people: the answer first, then the engines, then what is wrong. */
 export function drainText(summary: DrainSummary): string {

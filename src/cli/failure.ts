@@ -1,4 +1,4 @@
-import { EXIT_CODES, messageOf, OperatingError } from '../core/errors.ts';
+import { EXIT_CODES, messageOf, OperatingError } from '../core/base/errors.ts';
 
 /** The lines that a person reads: what was expected and came, where, what to do, and what the exit code means. */
 export function failureText(error: OperatingError): string {

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { Log, LogEntry } from '../core/log-entry.ts';
+import type { Log, LogEntry } from '../core/base/log-entry.ts';
 
 const RANK = { debug: 0, info: 1, warn: 2, error: 3 } as const;
 const COLOUR = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red' } as const;

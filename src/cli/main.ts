@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { CommanderError } from 'commander';
-import { EXIT_CODES } from '../core/errors.ts';
+import { EXIT_CODES } from '../core/base/errors.ts';
 import { reportFailure } from './failure.ts';
 import { leave, leaveStuckCalls } from './leave.ts';
 
@@ -13,29 +13,38 @@ interface Entry {
 const COMMANDS: Readonly<Record<string, Entry>> = {
   demo: {
     summary: 'play six hours of a synthetic cluster into a real QuestDB and report them',
-    load: () => import('./demo.ts'),
+    load: () => import('./commands/demo.ts'),
   },
-  run: { summary: 'collect on this node until told to stop', load: () => import('./run.ts') },
-  collect: { summary: 'collect for a while, flush, exit', load: () => import('./collect.ts') },
+  run: { summary: 'collect on this node until told to stop', load: () => import('./commands/run.ts') },
+  collect: { summary: 'collect for a while, flush, exit', load: () => import('./commands/collect.ts') },
   drain: {
     summary: 'fetch what host engines kept, write it, exit; no agent, no state',
-    load: () => import('./drain.ts'),
+    load: () => import('./commands/drain.ts'),
   },
-  status: { summary: 'what the collector of this node is doing', load: () => import('./status.ts') },
-  spool: { summary: 'what waits on disk for QuestDB', load: () => import('./spool.ts') },
-  report: { summary: 'what a job did; what the fleet did', load: () => import('./report.ts') },
+  status: { summary: 'what the collector of this node is doing', load: () => import('./commands/status.ts') },
+  spool: { summary: 'what waits on disk for QuestDB', load: () => import('./commands/spool.ts') },
+  report: { summary: 'what a job did; what the fleet did', load: () => import('./commands/report.ts') },
   job: {
     summary: 'tell that a job begins or ends on this node',
-    load: () => import('./job.ts'),
+    load: () => import('./commands/job.ts'),
   },
-  jobs: { summary: 'bring jobs from a journal or from Slurm', load: () => import('./jobs.ts') },
-  devices: { summary: 'list the GPUs and MIG instances of this node', load: () => import('./devices.ts') },
-  dmon: { summary: 'watch the devices live', load: () => import('./dmon.ts') },
-  profiling: { summary: 'pause and resume the profiling counters', load: () => import('./profiling.ts') },
-  fields: { summary: 'list the fields that can be sampled', load: () => import('./fields.ts') },
-  config: { summary: 'check or print the configuration', load: () => import('./config.ts') },
-  schema: { summary: 'print or apply the tables and rollups', load: () => import('./schema.ts') },
-  questdb: { summary: 'start, stop and find a QuestDB of our own', load: () => import('./questdb.ts') },
+  jobs: { summary: 'bring jobs from a journal or from Slurm', load: () => import('./commands/jobs.ts') },
+  devices: {
+    summary: 'list the GPUs and MIG instances of this node',
+    load: () => import('./commands/devices.ts'),
+  },
+  dmon: { summary: 'watch the devices live', load: () => import('./commands/dmon.ts') },
+  profiling: {
+    summary: 'pause and resume the profiling counters',
+    load: () => import('./commands/profiling.ts'),
+  },
+  fields: { summary: 'list the fields that can be sampled', load: () => import('./commands/fields.ts') },
+  config: { summary: 'check or print the configuration', load: () => import('./commands/config.ts') },
+  schema: { summary: 'print or apply the tables and rollups', load: () => import('./commands/schema.ts') },
+  questdb: {
+    summary: 'start, stop and find a QuestDB of our own',
+    load: () => import('./commands/questdb.ts'),
+  },
 };
 
 const HELP = `Usage: gpuledger <command> [options]

@@ -1,5 +1,5 @@
 import { parseDurationMs } from '../../schemas/duration.ts';
-import { OperatingError } from '../core/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
 
 /** The flags that say which time a report is about. */
 export interface WindowFlags {

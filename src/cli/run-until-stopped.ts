@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../../schemas/config.ts';
-import { EXIT_CODES, OperatingError } from '../core/errors.ts';
-import type { Log } from '../core/log-entry.ts';
-import type { LoadedConfig } from '../store/config-file.ts';
+import type { Config } from '../../schemas/config/config.ts';
+import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
+import type { Log } from '../core/base/log-entry.ts';
+import type { LoadedConfig } from '../config/config-file.ts';
 import { SAMPLER_PATIENCE_MS, startCollection, type Collection } from './collection.ts';
 import { configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../../schemas/config.ts';
+import type { Config } from '../../schemas/config/config.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import { pauseDirectoryOf } from '../source/profiling-pause.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { OperatingError } from '../core/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
 
 /** This life of the machine. */
 export interface Boot {

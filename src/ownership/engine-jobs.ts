@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Device } from '../core/device.ts';
-import type { JobInput } from '../core/job-fact.ts';
+import type { Device } from '../core/devices/device.ts';
+import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Boot } from './boot.ts';
 import type { InputPaths } from './open-inputs.ts';
 
@@ -26,7 +26,7 @@ export async function openEngineJobs(
 ): Promise<readonly JobInput[]> {
   const directory = paths.journals === undefined ? undefined : join(paths.journals, node);
   if (directory !== undefined && existsSync(directory)) {
-    const { createJournalInput } = await import('./journal.ts');
+    const { createJournalInput } = await import('./journal/journal.ts');
     return [createJournalInput({ directory, devices, boot: newestBoot(directory) })];
   }
   const { journalDir, hpcJobMappingDir, gpustatDir } = paths.local;

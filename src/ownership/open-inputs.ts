@@ -1,11 +1,11 @@
 import { uptime } from 'node:os';
-import type { Device } from '../core/device.ts';
-import type { JobInput } from '../core/job-fact.ts';
+import type { Device } from '../core/devices/device.ts';
+import type { JobInput } from '../core/jobs/job-fact.ts';
 import { readBoot } from './boot.ts';
-import { createGpustatInput } from './gpustat.ts';
-import { createJournalInput } from './journal.ts';
-import { createMapDirInput } from './map-dir.ts';
-import { askScontrol } from './scontrol.ts';
+import { createGpustatInput } from './pictures/gpustat.ts';
+import { createJournalInput } from './journal/journal.ts';
+import { createMapDirInput } from './pictures/map-dir.ts';
+import { askScontrol } from './slurm/scontrol.ts';
 
 /** Where the hooks leave their records unless they are told otherwise. */
 export const JOURNAL_DIRECTORY = '/run/gpuledger/jobs';

@@ -1,4 +1,4 @@
-import type { OperatingError } from '../core/errors.ts';
+import type { OperatingError } from '../core/base/errors.ts';
 
 /** Problems by subject, each told once per episode: again only after `clear`, or when it has become another one. */
 export class ProblemLog {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Device } from '../core/device.ts';
+import type { Device } from '../core/devices/device.ts';
 import { codeOf } from './bounded-read.ts';
 
 const PROC_GPUS = '/proc/driver/nvidia/gpus';

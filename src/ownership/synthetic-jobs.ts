@@ -1,4 +1,4 @@
-import type { JobFact, JobInput, JobNews, JobRecord } from '../core/job-fact.ts';
+import type { JobFact, JobInput, JobNews, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Scenario, ScenarioJob } from '../core/synthetic/scenario.ts';
 
 export interface SyntheticJobsOptions {

@@ -1,7 +1,7 @@
-import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
-import type { DcgmOptions } from './dcgm.ts';
-import type { NvmlOptions } from './nvml-options.ts';
+import type { DcgmOptions } from './dcgm/dcgm.ts';
+import type { NvmlOptions } from './nvml/options.ts';
 import type { WitnessSpec } from './witness.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */
@@ -34,11 +34,11 @@ export async function openSource(
       return openRecording(spec.file, onEvent);
     }
     case 'dcgm': {
-      const { openDcgmSource } = await import('./dcgm.ts');
+      const { openDcgmSource } = await import('./dcgm/dcgm.ts');
       return openDcgmSource({ ...spec, lanes, onEvent });
     }
     case 'nvml': {
-      const { openNvmlSource } = await import('./nvml.ts');
+      const { openNvmlSource } = await import('./nvml/nvml.ts');
       return openNvmlSource({ ...spec, lanes, onEvent });
     }
   }

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OperatingError } from '../core/errors.ts';
-import type { EventSink } from '../core/source.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { EventSink } from '../core/sampling/source.ts';
 
 /**
  * Requests to leave the profiling counters alone, one file each: `<name>.json` with `{"untilUs": …, "by": "…"}`. Whoever

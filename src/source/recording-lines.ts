@@ -6,7 +6,7 @@ import {
   type RecordingHeader,
   type RecordingLine,
 } from '../../schemas/recording.ts';
-import { messageOf, OperatingError } from '../core/errors.ts';
+import { messageOf, OperatingError } from '../core/base/errors.ts';
 
 /** Reads a recording from its beginning to its end, a line at a time, however large it is. */
 export interface RecordingLines {

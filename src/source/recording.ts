@@ -1,7 +1,7 @@
 import type { RecordedLane, RecordedTick } from '../../schemas/recording.ts';
-import { OperatingError } from '../core/errors.ts';
-import type { TickWriter } from '../core/ring.ts';
-import type { EventSink, SampledLane, Source } from '../core/source.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { TickWriter } from '../core/ring/ring.ts';
+import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts';
 import { openRecordingLines, type RecordingLines } from './recording-lines.ts';
 
 /** A recorded lane with the ticks of it that were read and not yet replayed. */

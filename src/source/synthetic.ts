@@ -1,6 +1,6 @@
-import type { EventSink, SampledLane, Source } from '../core/source.ts';
-import type { Field } from '../core/field.ts';
-import type { TickWriter } from '../core/ring.ts';
+import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts';
+import type { Field } from '../core/fields/field.ts';
+import type { TickWriter } from '../core/ring/ring.ts';
 import type { FieldReader, Scenario } from '../core/synthetic/scenario.ts';
 
 /** As long as nothing happens, the scenario is asked for events once in this time. */

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import type { Source } from '../core/source.ts';
-import type { TickWriter } from '../core/ring.ts';
+import type { Source } from '../core/sampling/source.ts';
+import type { TickWriter } from '../core/ring/ring.ts';
 
 /** For the chaos run: which ticks there were is known to a file that no other part of gpuledger ever touches. */
 export interface WitnessSpec {

@@ -1,4 +1,4 @@
-import { openQuestDb, type QuestDb } from '../../src/store/questdb-http.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 export interface BenchServer {

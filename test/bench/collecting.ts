@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
-import { applySchema } from '../../src/store/schema-apply.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { startBenchServer, type BenchServer } from './bench-server.ts';
 import { DEVICE_COUNT, FIELD_COUNT, fields } from './filled-ring.ts';
 import { percentile, type Bench, type Measurement } from './measurement.ts';

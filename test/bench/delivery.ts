@@ -1,15 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createBatchSender } from '../../src/batch-send.ts';
-import { createEncoder } from '../../src/core/encode.ts';
-import { OperatingError } from '../../src/core/errors.ts';
-import type { Label } from '../../src/core/label.ts';
-import { Ring } from '../../src/core/ring.ts';
-import { createLaneFlush } from '../../src/flush.ts';
-import { openLaneDelivery } from '../../src/lane-delivery.ts';
-import type { WriteReply } from '../../src/store/questdb-http.ts';
-import { createRingJournal } from '../../src/store/ring-journal.ts';
+import { createBatchSender } from '../../src/delivery/batch-send.ts';
+import { createEncoder } from '../../src/core/wire/encode.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import type { Label } from '../../src/core/jobs/label.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
+import { createLaneFlush } from '../../src/delivery/flush.ts';
+import { openLaneDelivery } from '../../src/delivery/lane-delivery.ts';
+import type { WriteReply } from '../../src/questdb/http.ts';
+import { createRingJournal } from '../../src/disk/ring-journal.ts';
 import {
   addTick,
   DEVICE_COUNT,

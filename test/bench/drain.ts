@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DrainSummary } from '../../src/drain.ts';
+import type { DrainSummary } from '../../src/drain/drain.ts';
 import { createFakeEngines, type FakeEngines } from '../helpers/fake-engines.ts';
 import { FORTY_FIELDS } from '../helpers/lanes.ts';
 import { startBenchServer } from './bench-server.ts';

@@ -1,5 +1,5 @@
-import { createEncoder, type EncodedBatch, type EncoderOptions } from '../../src/core/encode.ts';
-import type { Label } from '../../src/core/label.ts';
+import { createEncoder, type EncodedBatch, type EncoderOptions } from '../../src/core/wire/encode.ts';
+import type { Label } from '../../src/core/jobs/label.ts';
 import { addToClient, openClientBuffer, type ClientBuffer, type PlainRow } from '../helpers/client-rows.ts';
 import { DEVICE_COUNT, devices, fields, filledRing } from './filled-ring.ts';
 import { interleave, type Bench, type Measurement } from './measurement.ts';

@@ -1,6 +1,6 @@
-import { defaultLanes } from '../../src/core/lane.ts';
-import type { Field } from '../../src/core/field.ts';
-import { Ring, type RingShape } from '../../src/core/ring.ts';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import type { Field } from '../../src/core/fields/field.ts';
+import { Ring, type RingShape } from '../../src/core/ring/ring.ts';
 
 export const FIELD_COUNT = 40;
 export const DEVICE_COUNT = 8;

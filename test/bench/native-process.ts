@@ -3,7 +3,7 @@
  * clock, the ring emptied once a second. Prints what it took. Arguments: INTERVAL_MS SECONDS
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startSampler } from '../../src/source/sampler.ts';
+import { startSampler } from '../../src/sampler/sampler.ts';
 import { buildFake } from '../helpers/fakes.ts';
 import { FORTY_FIELDS } from '../helpers/lanes.ts';
 

@@ -2,8 +2,8 @@
  * One side of the native bench, in a process of its own: our embedded route on the fake library under a virtual clock.
  * Prints the CPU microseconds of a tick. Arguments: TICKS READ_BURN_US UPDATE_BURN_US
  */
-import { openDcgmSource } from '../../src/source/dcgm.ts';
-import { Ring } from '../../src/core/ring.ts';
+import { openDcgmSource } from '../../src/source/dcgm/dcgm.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
 import { loadFake } from '../helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from '../helpers/lanes.ts';
 

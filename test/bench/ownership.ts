@@ -1,5 +1,5 @@
-import type { Interval } from '../../src/core/interval.ts';
-import { Ownership } from '../../src/core/ownership.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
+import { Ownership } from '../../src/core/jobs/ownership.ts';
 import { interleave, type Bench, type Measurement } from './measurement.ts';
 
 const DEVICES = 8;

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rowEnds } from '../../src/core/ilp-rows.ts';
+import { rowEnds } from '../../src/core/wire/ilp-rows.ts';
 import { viewsOf } from '../../schemas/views.ts';
-import { defaultLanes, type Lane } from '../../src/core/lane.ts';
-import { PLAY_BATCH_ROWS } from '../../src/core/limits.ts';
+import { defaultLanes, type Lane } from '../../src/core/fields/lane.ts';
+import { PLAY_BATCH_ROWS } from '../../src/core/fields/limits.ts';
 import type { ScenarioOptions } from '../../src/core/synthetic/scenario.ts';
-import { applySchema } from '../../src/store/schema-apply.ts';
-import type { QuestDb } from '../../src/store/questdb-http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import type { QuestDb } from '../../src/questdb/http.ts';
 import { startBenchServer } from './bench-server.ts';
 import { median, ratioOf, type Bench, type Measurement } from './measurement.ts';
 
@@ -35,9 +35,9 @@ export function scenarioFrom(startUs: number, gpus = GPUS): ScenarioOptions {
 }
 
 /** The built code, as users run it: from the sources the worker would first have to strip their types. */
-export async function builtPlay(): Promise<typeof import('../../src/play.ts').playScenario> {
+export async function builtPlay(): Promise<typeof import('../../src/collector/play.ts').playScenario> {
   const url = new URL('../../dist/play.js', import.meta.url).href;
-  const play = (await import(url)) as typeof import('../../src/play.ts');
+  const play = (await import(url)) as typeof import('../../src/collector/play.ts');
   return play.playScenario;
 }
 

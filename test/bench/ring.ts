@@ -1,4 +1,4 @@
-import { Ring } from '../../src/core/ring.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
 import {
   addTick,
   DEVICE_COUNT,

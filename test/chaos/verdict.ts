@@ -1,4 +1,4 @@
-import type { AccountState } from '../../src/store/lane-account.ts';
+import type { AccountState } from '../../src/disk/lane-account.ts';
 
 export interface WitnessedTick {
   readonly sequence: number;

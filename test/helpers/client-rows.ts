@@ -1,7 +1,7 @@
 import { createBuffer, SenderOptions } from '@questdb/nodejs-client';
-import type { EncoderOptions } from '../../src/core/encode.ts';
-import { ENERGY_RISE_COLUMN } from '../../src/core/lane.ts';
-import type { Label } from '../../src/core/label.ts';
+import type { EncoderOptions } from '../../src/core/wire/encode.ts';
+import { ENERGY_RISE_COLUMN } from '../../src/core/fields/lane.ts';
+import type { Label } from '../../src/core/jobs/label.ts';
 
 /** One row of a sample table in plain values. */
 export interface PlainRow {

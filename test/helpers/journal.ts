@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatJournalRecord } from '../../schemas/journal-record.ts';
-import type { Device } from '../../src/core/device.ts';
-import type { JobInput, JobNews } from '../../src/core/job-fact.ts';
-import { Ownership } from '../../src/core/ownership.ts';
-import { createJournalInput, type JournalOptions } from '../../src/ownership/journal.ts';
+import type { Device } from '../../src/core/devices/device.ts';
+import type { JobInput, JobNews } from '../../src/core/jobs/job-fact.ts';
+import { Ownership } from '../../src/core/jobs/ownership.ts';
+import { createJournalInput, type JournalOptions } from '../../src/ownership/journal/journal.ts';
 
 export const BOOT = { id: '11111111-1111-4111-8111-111111111111', timeUs: 1_700_000_000e6 };
 export const OLD_BOOT_ID = '00000000-0000-4000-8000-000000000000';

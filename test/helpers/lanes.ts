@@ -1,5 +1,5 @@
-import { findField } from '../../src/core/find-field.ts';
-import type { SampledLane } from '../../src/core/source.ts';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { SampledLane } from '../../src/core/sampling/source.ts';
 
 export function laneOf(index: number, name: string, intervalMs: number, ids: readonly number[]): SampledLane {
   const fields = ids.map((id) => {

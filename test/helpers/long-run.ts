@@ -3,8 +3,8 @@
  * Arguments: embedded | engine
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { Ring } from '../../src/core/ring.ts';
-import { openDcgmSource } from '../../src/source/dcgm.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
+import { openDcgmSource } from '../../src/source/dcgm/dcgm.ts';
 import { loadFake } from './fakes.ts';
 import { FORTY_FIELDS, laneOf } from './lanes.ts';
 

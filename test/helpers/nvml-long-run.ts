@@ -1,7 +1,7 @@
 /** A day of ticks at virtual speed on the fake libnvidia-ml, in a process of its own: what it holds, hour by hour, as JSON. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { Ring } from '../../src/core/ring.ts';
-import { openNvmlSource } from '../../src/source/nvml.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
+import { openNvmlSource } from '../../src/source/nvml/nvml.ts';
 import { loadFake } from './fakes.ts';
 import { FORTY_FIELDS, laneOf } from './lanes.ts';
 

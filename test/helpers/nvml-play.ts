@@ -1,7 +1,7 @@
-import type { GpuEvent } from '../../src/core/event.ts';
-import type { SampledLane, Source } from '../../src/core/source.ts';
-import { openNvmlSource } from '../../src/source/nvml.ts';
-import type { NvmlOptions } from '../../src/source/nvml-options.ts';
+import type { GpuEvent } from '../../src/core/sampling/event.ts';
+import type { SampledLane, Source } from '../../src/core/sampling/source.ts';
+import { openNvmlSource } from '../../src/source/nvml/nvml.ts';
+import type { NvmlOptions } from '../../src/source/nvml/options.ts';
 import type { Fake } from './fakes.ts';
 import { createRowSink } from './row-sink.ts';
 import type { RowSink, SunkRow } from './row-sink.ts';

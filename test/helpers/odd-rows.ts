@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import type { EncoderOptions, LabelOf } from '../../src/core/encode.ts';
-import { isColumnName, isTableName } from '../../src/core/ilp-text.ts';
-import { UNOWNED, type Label } from '../../src/core/label.ts';
-import { Ring } from '../../src/core/ring.ts';
+import type { EncoderOptions, LabelOf } from '../../src/core/wire/encode.ts';
+import { isColumnName, isTableName } from '../../src/core/wire/ilp-text.ts';
+import { UNOWNED, type Label } from '../../src/core/jobs/label.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
 import type { PlainRow } from './client-rows.ts';
 
 /** Rings full of whatever a lane, a device, a job and a value can be called and be, for property tests. */

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, Worker } from 'node:worker_threads';
 
-import { startServer } from '../../src/store/questdb-server.ts';
+import { startServer } from '../../src/server/server.ts';
 
 const INTERRUPT_PAUSE_MS = 300;
 const [dataDir = '', thread] = process.argv.slice(2);

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { processStartTicks } from '../../src/store/process-identity.ts';
-import { startServer, type RunningServer } from '../../src/store/questdb-server.ts';
+import { processStartTicks } from '../../src/disk/process-identity.ts';
+import { startServer, type RunningServer } from '../../src/server/server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

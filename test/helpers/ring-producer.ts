@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { Ring, type RingShape } from '../../src/core/ring.ts';
+import { Ring, type RingShape } from '../../src/core/ring/ring.ts';
 
 /** A producer on a thread of its own, for tests: every value of a tick tells which tick, device and column it is. */
 export interface ProducerOrder {

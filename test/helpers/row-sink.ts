@@ -1,4 +1,4 @@
-import type { TickWriter } from '../../src/core/ring.ts';
+import type { TickWriter } from '../../src/core/ring/ring.ts';
 
 export interface SunkRow {
   readonly device: number;

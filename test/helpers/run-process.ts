@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
-import { processStartTicks } from '../../src/store/process-identity.ts';
+import { processStartTicks } from '../../src/disk/process-identity.ts';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

@@ -1,6 +1,6 @@
 /** Fills a spool on a disk that is too small for it, and tells as one line of JSON what became of it: for a process of its own. */
-import { OperatingError } from '../../src/core/errors.ts';
-import { openSpool, type Spool } from '../../src/store/spool.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import { openSpool, type Spool } from '../../src/disk/spool.ts';
 
 export interface SmallDiskOutcome {
   readonly givenUpRows: number;

@@ -1,4 +1,4 @@
-import type { Interval } from '../../src/core/interval.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
 import type { TrueStay } from './truth.ts';
 
 /** A stored sample: whom its label names, and who owns it by `gpu_ownership`. */

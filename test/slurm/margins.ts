@@ -1,5 +1,5 @@
-import type { Device } from '../../src/core/device.ts';
-import type { Interval } from '../../src/core/interval.ts';
+import type { Device } from '../../src/core/devices/device.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
 import type { TrueStay } from './truth.ts';
 
 /** How much of the time between allocation and epilog, outside the job's own stamps, the ownership takes in. */

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expandHostlist } from '../../src/core/hostlist.ts';
-import { gpuPositionsOf } from '../../src/ownership/scontrol.ts';
+import { expandHostlist } from '../../src/core/devices/hostlist.ts';
+import { gpuPositionsOf } from '../../src/ownership/slurm/scontrol.ts';
 
 /** What is true of one run of a job on one node, told by Slurm and by the job itself, never by our hooks. Epoch µs. */
 export interface TrueStay {

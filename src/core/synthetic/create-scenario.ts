@@ -1,9 +1,9 @@
-import { assert } from '../assert.ts';
-import type { Device } from '../device.ts';
-import type { GpuEvent } from '../event.ts';
-import { findField } from '../find-field.ts';
-import type { JobRecord } from '../job-fact.ts';
-import { ENERGY_FIELD_ID } from '../lane.ts';
+import { assert } from '../base/assert.ts';
+import type { Device } from '../devices/device.ts';
+import type { GpuEvent } from '../sampling/event.ts';
+import { findField } from '../fields/find-field.ts';
+import type { JobRecord } from '../jobs/job-fact.ts';
+import { ENERGY_FIELD_ID } from '../fields/lane.ts';
 import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
 import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, mayTouch } from './fault.ts';
 import type { DeviceFaults, PlannedEvent } from './fault.ts';

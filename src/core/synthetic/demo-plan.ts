@@ -1,4 +1,4 @@
-import { assert } from '../assert.ts';
+import { assert } from '../base/assert.ts';
 import type { Fault, Plan, PlannedJob, PlannedShare } from './plan.ts';
 import type { ScenarioOptions } from './scenario.ts';
 import { ACCOUNT_OF, LATER_JOBS, MORNING_JOBS, type DemoJob } from './demo-jobs.ts';

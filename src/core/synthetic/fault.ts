@@ -1,4 +1,4 @@
-import type { EventKind } from '../event.ts';
+import type { EventKind } from '../sampling/event.ts';
 import type { Fault, Plan } from './plan.ts';
 import { REASON } from './reading.ts';
 

@@ -1,4 +1,4 @@
-import type { Device } from '../device.ts';
+import type { Device } from '../devices/device.ts';
 import { createRandom, randomUuid } from './random.ts';
 import type { ScenarioOptions } from './scenario.ts';
 

@@ -1,4 +1,4 @@
-import type { JobRecord } from '../job-fact.ts';
+import type { JobRecord } from '../jobs/job-fact.ts';
 import type { ShapeName } from './shape-catalogue.ts';
 
 /**

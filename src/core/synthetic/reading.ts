@@ -1,4 +1,4 @@
-import type { Device } from '../device.ts';
+import type { Device } from '../devices/device.ts';
 import { createActivity, createEnergyMeter, LEVEL, loadActivity, type Activity } from './activity.ts';
 import { IDLE_BYTES, RESERVED_BYTES } from './activity.ts';
 import { CONSTANTS, HERTZ, POWER_LIMIT_WATTS } from './board-constants.ts';

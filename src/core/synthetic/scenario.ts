@@ -1,6 +1,6 @@
-import type { Device } from '../device.ts';
-import type { GpuEvent } from '../event.ts';
-import type { JobRecord } from '../job-fact.ts';
+import type { Device } from '../devices/device.ts';
+import type { GpuEvent } from '../sampling/event.ts';
+import type { JobRecord } from '../jobs/job-fact.ts';
 
 /** What makes a scenario; two with the same options are the same scenario, in whatever process or thread. */
 export interface ScenarioOptions {

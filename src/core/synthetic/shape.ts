@@ -1,4 +1,4 @@
-import { assert } from '../assert.ts';
+import { assert } from '../base/assert.ts';
 
 /** What a job does to one of its GPUs while it is in one phase. Ratios are 0..1, rates bytes per second. */
 export interface Level {

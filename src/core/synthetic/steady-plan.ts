@@ -1,4 +1,4 @@
-import type { Device } from '../device.ts';
+import type { Device } from '../devices/device.ts';
 import type { Fault, Plan, PlannedJob } from './plan.ts';
 import { createRandom, type Random } from './random.ts';
 import { MINUTE_US, SECOND_US } from './shape.ts';

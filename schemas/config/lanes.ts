@@ -1,0 +1,235 @@
+import * as z from 'zod';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import type { Field } from '../../src/core/fields/field.ts';
+import { findField } from '../../src/core/fields/find-field.ts';
+import { laneFieldProblem, tableOf, type Lane } from '../../src/core/fields/lane.ts';
+import {
+  defaultCapacityTicks,
+  LANE_FIELDS_MAX,
+  LANE_INTERVAL_MS_MAX,
+  LANE_INTERVAL_MS_MIN,
+  LANE_NAME_LENGTH_MAX,
+  PROFILING_INTERVAL_MS_MIN,
+  RING_CAPACITY_TICKS_MAX,
+  RING_CAPACITY_TICKS_MIN,
+} from '../../src/core/fields/limits.ts';
+import type { ConfigProblem } from './problem.ts';
+import { durationMs, nonEmptyText, schedule, tableWord } from './values.ts';
+import type { Counters } from '../counters-csv.ts';
+import { readCronLine, unevenness } from '../cron-line.ts';
+import { formatDuration } from '../duration.ts';
+import { nearestFieldNames } from '../nearest.ts';
+import { smallTables } from '../tables.ts';
+
+/** A lane as it is written: everything but its name may be left to the defaults, except when and what to sample. */
+export const laneSchema = z.strictObject({
+  name: tableWord(LANE_NAME_LENGTH_MAX),
+  interval: durationMs({
+    minMs: LANE_INTERVAL_MS_MIN,
+    maxMs: LANE_INTERVAL_MS_MAX,
+    whyMin: "no driver value is fresher than that, and the spacing of the ticks would be the scheduler's",
+  }).optional(),
+  schedule: schedule.optional(),
+  fields: z
+    .array(z.union([z.string(), z.int()], { error: 'expected the name, id or column of a field' }))
+    .min(1)
+    .max(LANE_FIELDS_MAX)
+    .optional(),
+  fields_file: nonEmptyText.optional(),
+  capacity: z.int().min(RING_CAPACITY_TICKS_MIN).max(RING_CAPACITY_TICKS_MAX).optional(),
+  table: tableWord(LANE_NAME_LENGTH_MAX + 'gpu_'.length).optional(),
+});
+
+export type WrittenLane = z.infer<typeof laneSchema>;
+
+/** What came of the lanes of a configuration: those that are sound, and what is wrong with or worth saying of the others. */
+export interface LaneReading {
+  readonly lanes: readonly Lane[];
+  readonly problems: readonly ConfigProblem[];
+  readonly warnings: readonly string[];
+}
+
+/** @throws OperatingError when the file cannot be read or is no counters file. */
+export type ReadCounters = (path: string) => Counters;
+
+/**
+ * Checks lanes beyond their shape and resolves their fields.
+ * @param written the lanes by position; undefined where the shape is already wrong
+ */
+export function readLanes(
+  written: readonly (WrittenLane | undefined)[],
+  readCounters: ReadCounters,
+): LaneReading {
+  const problems: ConfigProblem[] = [];
+  const warnings: string[] = [];
+  const lanes: Lane[] = [];
+  const tables = new Map<string, string>();
+  written.forEach((lane, index) => {
+    if (lane === undefined) return;
+    const report = (
+      key: string | undefined,
+      sentence: string,
+      hints: readonly string[] = [],
+      position?: number,
+    ): void => {
+      const path = [
+        'lanes',
+        index,
+        ...(key === undefined ? [] : [key]),
+        ...(position === undefined ? [] : [position]),
+      ];
+      problems.push({ path, message: `lane "${lane.name}": ${sentence}`, hints });
+    };
+    checkTable(lane, tables, report);
+    const intervalMs = readTiming(lane, report, warnings);
+    const fields = readFields(lane, readCounters, report, warnings);
+    checkProfilingFloor(intervalMs, fields, report);
+    if (intervalMs === undefined) return;
+    lanes.push({
+      name: lane.name,
+      table: lane.table ?? tableOf(lane.name),
+      schedule: lane.schedule ?? 'continuous',
+      intervalMs,
+      fields,
+      capacityTicks: lane.capacity ?? defaultCapacityTicks(intervalMs),
+    });
+  });
+  return { lanes, problems, warnings };
+}
+
+type Report = (
+  key: string | undefined,
+  sentence: string,
+  hints?: readonly string[],
+  position?: number,
+) => void;
+
+/** Tables that are not a lane's, and the rollups of a lane, cannot be its table. */
+function checkTable(lane: WrittenLane, tables: Map<string, string>, report: Report): void {
+  const table = lane.table ?? tableOf(lane.name);
+  const key = lane.table === undefined ? 'name' : 'table';
+  const other = tables.get(table);
+  const reserved = smallTables({ raw: '' }).map(({ name }) => name);
+  if (other !== undefined && other !== lane.name)
+    report(key, `table ${table} is already the table of lane "${other}"`);
+  else if (reserved.includes(table))
+    report(key, `table ${table} is one of gpuledger's own`, ['give the lane another name']);
+  else if (/_1[mh]$/.test(table))
+    report(key, `table ${table} would be taken for a rollup`, ['end it otherwise than in _1m or _1h']);
+  tables.set(table, lane.name);
+}
+
+/** @returns milliseconds between two ticks; undefined when the lane does not say. */
+function readTiming(lane: WrittenLane, report: Report, warnings: string[]): number | undefined {
+  if (lane.schedule === undefined || lane.schedule === 'continuous') {
+    if (lane.interval === undefined)
+      report(undefined, 'expected an interval or a schedule, came neither', ['for example interval: 1s']);
+    return lane.interval;
+  }
+  const reading = readCronLine(lane.schedule);
+  if (!reading.ok) return undefined;
+  const { cron } = reading;
+  if (lane.interval !== undefined) {
+    report(
+      'interval',
+      `the schedule "${cron.line}" already makes the interval ${formatDuration(cron.intervalMs)}`,
+      ['write either an interval (continuous) or a schedule'],
+    );
+  }
+  const uneven = unevenness(cron);
+  if (uneven !== undefined) warnings.push(`lane "${lane.name}": schedule ${uneven}`);
+  return cron.intervalMs;
+}
+
+function readFields(
+  lane: WrittenLane,
+  readCounters: ReadCounters,
+  report: Report,
+  warnings: string[],
+): readonly Field[] {
+  if (lane.fields_file !== undefined) {
+    if (lane.fields !== undefined) report('fields_file', 'expected fields or a fields_file, came both');
+    return readFieldsFile(lane.name, lane.fields_file, readCounters, report, warnings);
+  }
+  if (lane.fields === undefined) {
+    report(undefined, 'expected fields or a fields_file, came neither', [
+      'for example fields: [sm_active_ratio, power_watts]',
+    ]);
+    return [];
+  }
+  const written = new Map<number, string | number>();
+  const fields: Field[] = [];
+  lane.fields.forEach((nameOrId, position) => {
+    const field = findField(nameOrId);
+    if (field === undefined) {
+      const nearest = nearestFieldNames(String(nameOrId));
+      report(
+        'fields',
+        `no field is called "${nameOrId}"`,
+        [nearest.length === 0 ? 'all names: gpuledger fields' : `did you mean: ${nearest.join(', ')}`],
+        position,
+      );
+      return;
+    }
+    const reason = laneFieldProblem(field);
+    const first = written.get(field.id);
+    if (first !== undefined) {
+      const same =
+        first === nameOrId
+          ? `field ${nameOrId} comes twice`
+          : `${nameOrId} and ${first} are the same field (${field.id})`;
+      report('fields', same, ['leave one of them out'], position);
+    } else if (reason !== undefined) {
+      report('fields', `${nameOrId} cannot be a column: ${reason}`, [], position);
+    } else fields.push(field);
+    written.set(field.id, nameOrId);
+  });
+  return fields;
+}
+
+function readFieldsFile(
+  lane: string,
+  file: string,
+  readCounters: ReadCounters,
+  report: Report,
+  warnings: string[],
+): readonly Field[] {
+  try {
+    const counters = readCounters(file);
+    warnings.push(...counters.warnings.map((warning) => `${file}, ${warning}`));
+    if (counters.fields.length === 0)
+      warnings.push(
+        `lane "${lane}": ${file} asks for no field that makes a column; the lane records nothing`,
+      );
+    if (counters.fields.length > LANE_FIELDS_MAX) {
+      report('fields_file', `expected at most ${LANE_FIELDS_MAX} fields, came ${counters.fields.length}`, [
+        'make two lanes of it',
+      ]);
+    }
+    return counters.fields;
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    report('fields_file', thrown.message, [
+      ...(thrown.where === undefined ? [] : [thrown.where]),
+      ...thrown.hints,
+    ]);
+    return [];
+  }
+}
+
+function checkProfilingFloor(intervalMs: number | undefined, fields: readonly Field[], report: Report): void {
+  if (intervalMs === undefined || intervalMs >= PROFILING_INTERVAL_MS_MIN) return;
+  const profiling = fields.filter((field) => field.isProfiling);
+  if (profiling.length === 0) return;
+  const rest = fields.length - profiling.length;
+  const floor = formatDuration(PROFILING_INTERVAL_MS_MIN);
+  report(
+    'interval',
+    `interval ${formatDuration(intervalMs)} is below 100 ms, the floor of the profiling hardware`,
+    [
+      rest === 0
+        ? `write at least ${floor}`
+        : `write at least ${floor}, or move the fields that are no profiling fields to a lane of their own`,
+    ],
+  );
+}

@@ -1,0 +1,122 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { parseDurationMs } from '../../../schemas/duration.ts';
+import type { LaneAccount } from '../../delivery/lane-accounts.ts';
+import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { createLog } from '../log.ts';
+import { requireLibrary } from '../require-library.ts';
+import { stopSignal } from '../stop-signal.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger collect --for 60s                                   one minute of this node's GPUs
+  gpuledger collect --source synthetic --gpus 8 --interval 100ms --for 30s
+  gpuledger collect --once                                      one tick of every lane, now
+  gpuledger collect --for 1h --json --config node.yaml          for a batch job
+
+Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 78 configuration
+`;
+
+const ONCE_MS_MAX = 1_000;
+/** What the last tick and the closing of the source may take beyond the time that was asked for. */
+const OVERDUE_MS = 5_000;
+
+export function command(): Command {
+  const collect = new Command('collect')
+    .description('Sample for a while, write everything, exit.')
+    .option('--for <duration>', 'how long to sample: 30s, 10m, 1h', durationArgument)
+    .addOption(new Option('--once', 'one tick of every lane; it speaks for no time (dt 0)').conflicts('for'))
+    .option('--json', 'print the account as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Record<string, unknown>) => {
+      if (options['for'] === undefined && options['once'] === undefined) {
+        collect.error('error: expected how long to collect: --for 60s, or --once', {
+          exitCode: EXIT_CODES.usage,
+        });
+      }
+      const isOnce = options['once'] === true;
+      const { config: given, warnings } = await configFrom(options);
+      const config = isOnce ? { ...given, lanes: given.lanes.map(tickedAtStart) } : given;
+      await requireLibrary(config);
+      const { SAMPLER_PATIENCE_MS, startCollection } = await import('../collection.ts');
+      const log = createLog(config.log.format, config.log.level);
+      for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+      const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
+      const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
+      const { collector } = collection;
+      await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);
+      const isAllWritten = await collection.close();
+      const lanes = collector.account();
+      process.stdout.write(
+        options['json'] === true
+          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n`
+          : accountText(lanes),
+      );
+      const callMs = collector.callMs();
+      if (callMs >= SAMPLER_PATIENCE_MS) {
+        throw new OperatingError(`the source has not answered for ${(callMs / 1000).toFixed(1)} s`, {
+          code: 'source.silent',
+          exit: 'temporary',
+          where: collector.description,
+          hints: ['all that it had delivered before is written, or spooled as the account says'],
+        });
+      }
+      if (!isAllWritten) {
+        throw new OperatingError('QuestDB did not take everything that was sampled', {
+          code: 'collect.unsent',
+          exit: 'temporary',
+          where: collection.db.where,
+        });
+      }
+    });
+  return addConfigFlags(collect);
+}
+
+/** The sampling worker ends by itself in time, unless a call of its source hangs. */
+function overdue(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs + OVERDUE_MS).unref());
+}
+
+/** A cron line could name the very second. */
+function tickedAtStart(lane: Lane): Lane {
+  return { ...lane, schedule: 'continuous' };
+}
+
+/** Short enough that no lane ticks twice. */
+function onceMs(lanes: readonly Lane[]): number {
+  return Math.min(ONCE_MS_MAX, ...lanes.map((lane) => lane.intervalMs));
+}
+
+/** @throws InvalidArgumentError, which the command line answers with usage (64). */
+function durationArgument(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
+}
+
+/** One line a lane: sampled = acknowledged + held + spooled + refused + dropped. */
+function accountText(lanes: readonly LaneAccount[]): string {
+  const header = ['lane', 'sampled', 'acknowledged', 'held', 'spooled', 'refused', 'dropped'];
+  const rows = lanes.map((lane) =>
+    [
+      lane.lane,
+      lane.sampledRows,
+      lane.acknowledgedRows,
+      lane.heldRows,
+      lane.spooledRows,
+      lane.refusedRows,
+      lane.droppedRows,
+    ].map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)),
+  );
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
+      .join('  ');
+  return `${[header, ...rows].map(line).join('\n')}\n`;
+}

@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { parseDurationMs } from '../../../schemas/duration.ts';
+import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
+import { parseEngineList, parseEngineTask, type EngineTask } from '../../drain/engines.ts';
+import { createWarmSlots, startSlot, type WarmSlots } from '../../drain/slot.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { drainText } from '../drain-text.ts';
+import { createLog } from '../log.ts';
+import { requireLibrary } from '../require-library.ts';
+import { VERSION } from '../../config/package-version.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger drain                                        the host engine of this node, localhost:5555
+  gpuledger drain -r unix:///run/nvidia-dcgm/engine.sock
+  gpuledger drain -r gpu1:5555 -r gpu2:5555 --deadline 50s
+  gpuledger drain --engines engines.txt --json           one engine a line: [NODE=]host[:port]
+  gpuledger drain --dry-run                              what would be fetched
+
+The engines keep what they sample for --keep, QuestDB knows what it has: nothing is kept here. Two drains at once, or one
+that was killed, do no harm. Run it at least every half of --keep.
+
+Exit codes: 0 every engine was drained; 69 an engine has no GPU, or there is no libdcgm; 75 QuestDB or an engine did not
+            answer (the others were drained); 78 configuration
+`;
+
+export function command(): Command {
+  const drain = addConfigFlags(new Command('drain'))
+    .description('Fetch what host engines kept since the last time, write it, exit.')
+    .option('--engines <file>', 'engines, one a line: [NODE=]host[:port] or [NODE=]unix:///path')
+    .option('--keep <duration>', 'how long engines are to keep their samples (default: 10m)', duration)
+    .option(
+      '--since <duration>',
+      'of a device without any row: how far back (default: all that is kept)',
+      duration,
+    )
+    .option('--window <duration>', 'look back no further than this, whatever is stored', duration)
+    .option('--deadline <duration>', 'end after this, whatever engines do (default: 50s)', duration)
+    .option('--concurrency <count>', 'engines that are asked at the same time', count)
+    .option('--journal <dir>', 'job journals of other nodes: one folder per node')
+    .option('--dry-run', 'fetch, and write nothing')
+    .option('--json', 'print the summary as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action(drainAndPrint);
+  // One engine of a resident collector, any number of them here.
+  const engines = drain.options.find(({ long }) => long === '--remote-engine');
+  if (engines !== undefined) {
+    engines.description =
+      'an engine: [NODE=]host[:port] or unix:///path (repeatable; default: localhost:5555)';
+    engines.argParser((text: string, before: string[] | undefined) => [...(before ?? []), text]);
+  }
+  return drain;
+}
+
+async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
+  // The first process that asks an engine loads while this one does.
+  const warm = createWarmSlots(0, [startSlot()]);
+  try {
+    await drainWith(warm, options);
+  } finally {
+    warm.close();
+  }
+}
+
+async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
+  const { config, warnings } = await configFrom(options);
+  await requireLibrary({ ...config, source: 'dcgm' });
+  const [{ openQuestDb }, { drainAsAsked }] = await Promise.all([
+    import('../../questdb/http.ts'),
+    import('../../drain/request.ts'),
+  ]);
+  const log = createLog(config.log.format, config.log.level);
+  for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+  const number = (name: string): number | undefined =>
+    typeof options[name] === 'number' ? options[name] : undefined;
+  const journals = options['journal'];
+  const db = await openQuestDb(config.questdb.clientConf, {
+    requestTimeoutMs: config.questdb.requestTimeoutMs,
+  });
+  try {
+    const summary = await drainAsAsked(
+      config,
+      {
+        engines: await enginesOf(options, config.node),
+        keepMs: number('keep'),
+        sinceMs: number('since'),
+        windowMs: number('window'),
+        deadlineMs: number('deadline'),
+        concurrency: number('concurrency'),
+        isDryRun: options['dryRun'] === true,
+        journals: typeof journals === 'string' ? journals : undefined,
+      },
+      { db, version: VERSION, log, warm },
+    );
+    process.stdout.write(options['json'] === true ? `${JSON.stringify(summary)}\n` : drainText(summary));
+    process.exitCode = EXIT_CODES[summary.exit];
+  } finally {
+    await db.close();
+  }
+}
+
+/** @throws OperatingError (exit 78) */
+async function enginesOf(options: Record<string, unknown>, localNode: string): Promise<EngineTask[]> {
+  const named = Array.isArray(options['remoteEngine']) ? (options['remoteEngine'] as string[]) : [];
+  const tasks = named.map((text) => parseEngineTask(text, localNode));
+  const file = options['engines'];
+  return typeof file === 'string'
+    ? [...tasks, ...parseEngineList(await readList(file), file, localNode)]
+    : tasks;
+}
+
+async function readList(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (thrown) {
+    throw new OperatingError(`the list of engines cannot be read: ${messageOf(thrown)}`, {
+      code: 'drain.engines_unreadable',
+      exit: 'config',
+      where: file,
+      cause: thrown,
+    });
+  }
+}
+
+/** @throws InvalidArgumentError, which the command line answers with usage (64). */
+function duration(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
+}
+
+function count(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError('expected a whole number from 1 on');
+}

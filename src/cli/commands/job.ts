@@ -1,0 +1,82 @@
+import { hostname } from 'node:os';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { faultOfJobId } from '../../../schemas/map-file.ts';
+import { writeJournalRecord, type JobNotice } from '../../ownership/journal/write.ts';
+import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger job start --job 4217 --devices 0,1 --user ada       from a prologue; indices as nvidia-smi -L counts them
+  gpuledger job end --job 4217 --exit-code 0                    from the epilogue of the same job
+  gpuledger job start --job '123[4].server' --manager pbs --devices GPU-8c2d…,GPU-77aa…
+  gpuledger job start --job tests --devices MIG-5f0e… --share 0.5
+
+One record is left in the journal directory of this node, with the time of this call; the collector reads it within a
+second. A device in CUDA_VISIBLE_DEVICES of a job is often renumbered: give UUIDs, or the node's own indices.
+Hooks for Slurm need no gpuledger on the node: infra/slurm. Examples for PBS, LSF and Flux: infra/schedulers.
+Exit codes: 0 fine; 64 usage; 75 the journal cannot be written
+`;
+
+export function command(): Command {
+  const start = shared(new Command('start'), 'start')
+    .description('Tell that a job begins to own devices of this node.')
+    .requiredOption('--devices <list>', 'UUIDs, NVML indices, or index.instance of MIG, comma-separated')
+    .addOption(new Option('--share <part>', 'part of each device, above 0 up to 1').argParser(parseShare))
+    .option('--user <name>')
+    .option('--account <name>')
+    .option('--partition <name>', 'partition or queue')
+    .option('--name <text>', 'name of the job');
+  const end = shared(new Command('end'), 'end')
+    .description('Tell that a job has ended on this node.')
+    .addOption(new Option('--exit-code <number>', '0 to 255').argParser(parseExitCode));
+  return new Command('job')
+    .description('Tell gpuledger that a job begins or ends: for schedulers without hooks of their own here.')
+    .addCommand(start)
+    .addCommand(end)
+    .addHelpText('after', EXAMPLES);
+}
+
+function shared(command: Command, event: JobNotice['event']): Command {
+  return command
+    .addOption(new Option('--job <id>', 'job id, free text').makeOptionMandatory().argParser(parseJobId))
+    .addOption(new Option('--run <number>', 'how often the job was restarted before').argParser(parseRun))
+    .addOption(
+      new Option('--manager <name>', 'slurm, pbs, lsf, flux, …').default('shell').argParser(parseManager),
+    )
+    .option('--node <name>', 'node that the devices belong to', hostname())
+    .option('--journal <dir>', 'journal directory', JOURNAL_DIRECTORY)
+    .action((options: Omit<JobNotice, 'event' | 'jobId'> & { job: string; journal: string }) => {
+      const { job, journal, ...rest } = options;
+      writeJournalRecord(journal, { ...rest, event, jobId: job });
+    });
+}
+
+function parseJobId(text: string): string {
+  const fault = text.trim() === '' ? 'expected a job id, found nothing' : faultOfJobId(text);
+  if (fault !== undefined) throw new InvalidArgumentError(fault);
+  return text;
+}
+
+function parseShare(text: string): string {
+  const share = Number(text);
+  if (!(share > 0 && share <= 1))
+    throw new InvalidArgumentError('expected a part above 0 and up to 1, as 0.5');
+  return text;
+}
+
+function parseExitCode(text: string): number {
+  const code = Number(text);
+  if (text === '' || !Number.isInteger(code) || code < 0 || code > 255)
+    throw new InvalidArgumentError('expected 0 to 255');
+  return code;
+}
+
+function parseRun(text: string): string {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number');
+  return text;
+}
+
+function parseManager(text: string): string {
+  if (!/^[a-z0-9_-]{1,32}$/.test(text)) throw new InvalidArgumentError('expected a short name in lower case');
+  return text;
+}

@@ -1,0 +1,122 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { parseDurationMs } from '../../../schemas/duration.ts';
+import type { Config } from '../../../schemas/config/config.ts';
+import { messageOf, OperatingError } from '../../core/base/errors.ts';
+import type { Log } from '../../core/base/log-entry.ts';
+import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
+import { readSlurmJobs } from '../../ownership/slurm/jobs.ts';
+import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
+import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
+import { applySchema } from '../../questdb/schema/apply.ts';
+import { syncJobs } from '../../job-map/sync-jobs.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { createLog } from '../log.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger jobs push                                 write this node's job journal to QuestDB, once
+  gpuledger jobs push --journal /var/spool/gpuledger  … another journal, as the controller's
+  gpuledger jobs sync --since 2d                      name, QOS, state and exit code from squeue and sacct
+
+push is for nodes where no collector runs all the time (their samples are drained from elsewhere) and for the controller;
+infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks.
+Both may run as often as you like: the same rows are written again.
+Exit codes: 0 fine; 64 usage; 69 no Slurm here; 75 QuestDB or Slurm does not answer; 78 configuration
+`;
+
+export function command(): Command {
+  const push = new Command('push')
+    .description('Write the intervals and jobs of a journal to QuestDB.')
+    .option('--journal <dir>', `journal directory (default: jobs.journal_dir, else ${JOURNAL_DIRECTORY})`)
+    .option('--json', 'print JSON')
+    .action(async (options: Record<string, unknown>) => {
+      await withStore(options, async (config, db, log) => {
+        const journal = options['journal'];
+        const directory =
+          typeof journal === 'string' ? journal : (config.jobs.journalDir ?? JOURNAL_DIRECTORY);
+        const tables = config.lanes.map((lane) => lane.table);
+        const { deviceMap } = config.jobs;
+        const map = deviceMap === undefined ? {} : { deviceMap };
+        const outcome = await pushJournal(db, { node: config.node, directory, tables, ...map, log });
+        for (const problem of outcome.problems)
+          log({ level: 'warn', event: problem.code, text: problem.message });
+        process.stdout.write(pushText(outcome, options['json'] === true));
+        if (!outcome.isAllWritten) throw unsent(db);
+      });
+    });
+  const sync = new Command('sync')
+    .description('Complete the jobs table from squeue and sacct.')
+    .option(
+      '--since <duration>',
+      'how far back to ask sacct: 2d, 12h',
+      durationArgument,
+      parseDurationMs('2d'),
+    )
+    .option('--json', 'print JSON')
+    .action(async (options: Record<string, unknown>) => {
+      await withStore(options, async (_config, db) => {
+        const answers = await readSlurmJobs((Date.now() - Number(options['since'])) * 1000);
+        let writtenRows = 0;
+        for (const { from, jobs } of answers) {
+          const outcome = await syncJobs(db, jobs);
+          if (!outcome.isAllWritten) throw unsent(db);
+          writtenRows += outcome.writtenRows;
+          const { skippedJobs } = outcome;
+          const text = `${from}: ${jobs.length} jobs read, ${outcome.writtenRows} rows written, ${skippedJobs} without GPUs\n`;
+          if (options['json'] !== true) process.stdout.write(text);
+        }
+        const from = answers.map((answer) => answer.from);
+        if (options['json'] === true) process.stdout.write(`${JSON.stringify({ from, writtenRows })}\n`);
+      });
+    });
+  return new Command('jobs')
+    .description('Bring jobs to QuestDB from where no collector runs.')
+    .addCommand(addConfigFlags(push))
+    .addCommand(addConfigFlags(sync))
+    .addHelpText('after', EXAMPLES);
+}
+
+async function withStore(
+  options: Record<string, unknown>,
+  work: (config: Config, db: QuestDb, log: Log) => Promise<void>,
+): Promise<void> {
+  const { config } = await configFrom(options);
+  const log = createLog(config.log.format, config.log.level);
+  const { clientConf, requestTimeoutMs } = config.questdb;
+  const db = await openQuestDb(clientConf, { requestTimeoutMs });
+  try {
+    await db.checkServer();
+    await applySchema(db, config.lanes, config.retention);
+    await work(config, db, log);
+  } finally {
+    await db.close();
+  }
+}
+
+function pushText(outcome: PushOutcome, isJson: boolean): string {
+  const { intervals, openIntervals, jobRows, relabelledRows, problems } = outcome;
+  if (isJson) {
+    const told = problems.map(({ code, message, where }) => ({ code, message, where }));
+    return `${JSON.stringify({ intervals, openIntervals, jobRows, relabelledRows, problems: told })}\n`;
+  }
+  const still = openIntervals === 0 ? '' : ` (${openIntervals} still open)`;
+  return `${intervals} intervals${still} and ${jobRows} rows of jobs written; ${relabelledRows} samples labelled again\n`;
+}
+
+function unsent(db: QuestDb): OperatingError {
+  return new OperatingError('QuestDB did not take everything', {
+    code: 'jobs.unsent',
+    exit: 'temporary',
+    where: db.where,
+    hints: ['run the same command again: what was written is written once'],
+  });
+}
+
+/** @throws InvalidArgumentError, which the command line answers with usage (64). */
+function durationArgument(text: string): number {
+  try {
+    return parseDurationMs(text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
+}

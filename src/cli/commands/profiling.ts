@@ -1,0 +1,109 @@
+import { Command } from 'commander';
+import { parseDurationMs } from '../../../schemas/duration.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import {
+  pauseDirectoryOf,
+  readPauseRequests,
+  requestPause,
+  withdrawPause,
+} from '../../source/profiling-pause.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger profiling pause --for 10m            the collector of this node leaves the counters alone for ten minutes
+  gpuledger profiling pause --name "$SLURM_JOB_ID"   from within a job, before its own profiler starts
+  gpuledger profiling resume --name "$SLURM_JOB_ID"
+  gpuledger profiling status
+  gpuledger profiling resume -r localhost        give a host engine its counters back, whoever paused it
+
+A job may ask if the directory <state-dir>/profiling-pause is writable for it (mode 1777). The time is recorded as paused.
+`;
+
+export function command(): Command {
+  const profiling = new Command('profiling')
+    .description('Pause and resume the sampling of profiling counters, so that a profiler can have them.')
+    .addHelpText('after', EXAMPLES);
+  profiling.addCommand(pauseCommand());
+  profiling.addCommand(resumeCommand());
+  profiling.addCommand(statusCommand());
+  return profiling;
+}
+
+function pauseCommand(): Command {
+  const pause = new Command('pause')
+    .description('Ask the collector of this node to leave the counters alone.')
+    .option('--for <duration>', 'how long; without it until resume')
+    .option('--name <name>', 'name of the request', 'operator')
+    .action(async (options: { for?: string; name: string }) => {
+      const { config } = await configFrom(options);
+      const untilUs = options.for === undefined ? Infinity : (Date.now() + durationOf(options.for)) * 1000;
+      const by = process.env.SLURM_JOB_ID === undefined ? options.name : `job ${process.env.SLURM_JOB_ID}`;
+      requestPause(pauseDirectoryOf(config.stateDir), { name: options.name, untilUs, by });
+      const until = options.for === undefined ? 'until resumed' : `for ${options.for}`;
+      process.stdout.write(`profiling paused ${until}, asked by "${options.name}"\n`);
+      if (config.dcgm.engine !== 'embedded') await callEngine(config.dcgm, 'profPause');
+    });
+  return addConfigFlags(pause);
+}
+
+function resumeCommand(): Command {
+  const resume = new Command('resume')
+    .description('Take a request back.')
+    .option('--name <name>', 'name of the request', 'operator')
+    .action(async (options: { name: string }) => {
+      const { config } = await configFrom(options);
+      const directory = pauseDirectoryOf(config.stateDir);
+      const wasThere = withdrawPause(directory, options.name);
+      const left = readPauseRequests(directory, Date.now() * 1000);
+      const others =
+        left.length === 0 ? '' : `; still asked by ${left.map(({ name }) => `"${name}"`).join(', ')}`;
+      process.stdout.write(
+        wasThere
+          ? `request "${options.name}" taken back${others}\n`
+          : `no request "${options.name}"${others}\n`,
+      );
+      if (config.dcgm.engine !== 'embedded' && left.length === 0) await callEngine(config.dcgm, 'profResume');
+    });
+  return addConfigFlags(resume);
+}
+
+function statusCommand(): Command {
+  const status = new Command('status')
+    .description('Who asked for a pause, and until when.')
+    .action(async (options: Record<string, unknown>) => {
+      const { config } = await configFrom(options);
+      const requests = readPauseRequests(pauseDirectoryOf(config.stateDir), Date.now() * 1000);
+      const lines = requests.map(({ name, by, untilUs }) => {
+        const until = Number.isFinite(untilUs)
+          ? `until ${new Date(untilUs / 1000).toISOString()}`
+          : 'until resumed';
+        return `"${name}" by ${by}, ${until}\n`;
+      });
+      process.stdout.write(lines.length === 0 ? 'profiling is not paused\n' : lines.join(''));
+    });
+  return addConfigFlags(status);
+}
+
+async function callEngine(
+  dcgm: { readonly engine: string; readonly library?: string },
+  call: 'profPause' | 'profResume',
+): Promise<void> {
+  const { callEngineInWorker } = await import('../../sampler/sampler.ts');
+  await callEngineInWorker({ ...dcgm, call });
+  process.stdout.write(`engine ${dcgm.engine}: ${call === 'profPause' ? 'paused' : 'resumed'}\n`);
+}
+
+/** @throws OperatingError (exit 64) */
+function durationOf(text: string): number {
+  try {
+    const ms = parseDurationMs(text);
+    if (ms > 0) return ms;
+  } catch (cause) {
+    if (!(cause instanceof OperatingError)) throw cause;
+  }
+  throw new OperatingError(`--for "${text}": expected a duration like 90s or 10m`, {
+    code: 'usage.duration',
+    exit: 'usage',
+  });
+}

@@ -1,0 +1,143 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Lane } from '../../core/fields/lane.ts';
+import { CAPACITY_GROUPINGS, type CapacityGrouping } from '../../report/capacity/figures.ts';
+import { capacityFigures } from '../../report/capacity/query.ts';
+import { renderCapacityReport } from '../../report/capacity/report.ts';
+import { jobFigures } from '../../report/job/query.ts';
+import { renderJobReport } from '../../report/job/report.ts';
+import type { Asked } from '../../report/sql/query-cells.ts';
+import { capacityCsv, jobCsv } from '../../report/report-csv.ts';
+import { standOut } from '../../report/job/stand-out.ts';
+import { openQuestDb } from '../../questdb/http.ts';
+import { configFrom } from '../config-flags.ts';
+import { reportWindow, type WindowFlags } from '../report-window.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger report job 4217
+  gpuledger report capacity --since 7d --by account
+`;
+
+const JOB_EXAMPLES = `
+Examples:
+  gpuledger report job 4217              what job 4217 did with its GPUs
+  gpuledger report job 4217 --run 0      its first run, before it was requeued
+  gpuledger report job 4217 --json       every figure in base units (docs/reports.md)
+`;
+
+const CAPACITY_EXAMPLES = `
+Examples:
+  gpuledger report capacity                            the last seven days, by account
+  gpuledger report capacity --since 30d --by user
+  gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
+
+Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
+`;
+
+interface FormatFlags {
+  readonly json?: true;
+  readonly csv?: true;
+}
+
+interface JobFlags extends FormatFlags {
+  readonly run?: number;
+  readonly all?: true;
+}
+
+interface CapacityFlags extends FormatFlags, WindowFlags {
+  readonly by: CapacityGrouping;
+}
+
+export function command(): Command {
+  const report = new Command('report')
+    .description('What a job did with its GPUs; what the fleet did for whom.')
+    .addHelpText('after', EXAMPLES);
+  addCommonFlags(
+    report
+      .command('job')
+      .description('The account of one job.')
+      .argument('<id>', "the job's id, as the scheduler prints it")
+      .option('--run <n>', 'which run of a requeued job (default: the newest)', parseRun)
+      .option('--all', 'every GPU in the table, however many there are'),
+  )
+    .addHelpText('after', JOB_EXAMPLES)
+    .action(async (jobId: string, flags: JobFlags) => {
+      await reportJob(jobId, flags);
+    });
+  addCommonFlags(
+    report
+      .command('capacity')
+      .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
+      .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
+      .option('--from <time>', 'ISO date or time, UTC')
+      .option('--to <time>', 'ISO date or time, UTC (default: now)')
+      .addOption(new Option('--by <group>', 'whose rows').choices(CAPACITY_GROUPINGS).default('account')),
+  )
+    .addHelpText('after', CAPACITY_EXAMPLES)
+    .action(async (flags: CapacityFlags) => {
+      await reportCapacity(flags);
+    });
+  return report;
+}
+
+function addCommonFlags(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
+    )
+    .option('--csv', 'one row per GPU or group, base units')
+    .option('--config <file>', 'configuration (default: GPULEDGER_CONFIG, /etc/gpuledger/gpuledger.yaml)')
+    .option('--questdb-conf-file <file>', 'file with the QuestDB client string (or QDB_CLIENT_CONF)');
+}
+
+function parseRun(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a run is a whole number from 0 on');
+  return Number(text);
+}
+
+async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
+  await withStore(flags, async (db, lanes) => {
+    const run = flags.run === undefined ? {} : { run: flags.run };
+    const figures = await jobFigures(db, lanes, jobId, { nowUs: Date.now() * 1000, ...run });
+    if (flags.json) printJson({ ...figures, findings: standOut(figures) });
+    else if (flags.csv) process.stdout.write(jobCsv(figures));
+    else process.stdout.write(renderJobReport(figures, { ...terminal(), isWhole: flags.all === true }));
+  });
+}
+
+async function reportCapacity(flags: CapacityFlags): Promise<void> {
+  const window = reportWindow(flags, Date.now() * 1000);
+  await withStore(flags, async (db, lanes) => {
+    const figures = await capacityFigures(db, lanes, { ...window, by: flags.by });
+    if (flags.json) printJson(figures);
+    else if (flags.csv) process.stdout.write(capacityCsv(figures));
+    else process.stdout.write(renderCapacityReport(figures, terminal()));
+  });
+}
+
+function printJson(figures: object): void {
+  process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
+}
+
+/** A pipe has no width and no colours; `NO_COLOR` takes them from a terminal. */
+function terminal(): { width: number; isColored: boolean } {
+  return {
+    width: process.stdout.columns || 100,
+    isColored: process.stdout.isTTY && process.stdout.hasColors(),
+  };
+}
+
+async function withStore(
+  flags: object,
+  work: (db: Asked, lanes: readonly Lane[]) => Promise<void>,
+): Promise<void> {
+  const { config } = await configFrom({ ...flags });
+  const db = await openQuestDb(config.questdb.clientConf, {
+    requestTimeoutMs: config.questdb.requestTimeoutMs,
+  });
+  try {
+    await work(db, config.lanes);
+  } finally {
+    await db.close();
+  }
+}

@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { requireLibrary } from '../require-library.ts';
+import { reloadSignals, stopSignal } from '../stop-signal.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger run --config /etc/gpuledger/gpuledger.yaml     as a service on a node
+  gpuledger run --source synthetic --gpus 8                without a GPU
+  gpuledger run --hpc-job-mapping-dir /var/lib/dcgm-exporter/job-mapping
+
+It runs until SIGINT or SIGTERM, then writes what it holds. A store that is down does not stop it. SIGHUP reads the
+configuration again and goes on with it; one that is wrong is told, and changes nothing.
+
+Exit codes: 0 stopped and all written; 69 no source; 75 stopped with unwritten rows; 78 configuration
+`;
+
+export function command(): Command {
+  const run = new Command('run')
+    .description('Collect on this node until told to stop.')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Record<string, unknown>) => {
+      // From the first moment on: a signal that nobody hears ends the process.
+      const signals = { stopped: stopSignal(), reloads: reloadSignals() };
+      const loaded = await configFrom(options);
+      await requireLibrary(loaded.config);
+      const { runUntilStopped } = await import('../run-until-stopped.ts');
+      await runUntilStopped(options, loaded, signals);
+    });
+  return addConfigFlags(run);
+}

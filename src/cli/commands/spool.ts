@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { Config } from '../../../schemas/config/config.ts';
+import { formatDuration } from '../../../schemas/duration.ts';
+import { createBatchSender } from '../../delivery/batch-send.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import { openLaneDelivery, type LaneDelivery } from '../../delivery/lane-delivery.ts';
+import { openDeadLetters } from '../../disk/dead-letter.ts';
+import { openQuestDb } from '../../questdb/http.ts';
+import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
+import { lockDirectory } from '../../disk/state-lock.ts';
+import { createStoreGate } from '../../questdb/gate.ts';
+import { alignedLines } from '../../report/text/aligned.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { createLog } from '../log.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger spool status             what waits on this node for QuestDB
+  gpuledger spool status --json
+  gpuledger spool replay             send it now, without a collector
+  gpuledger spool drop --yes         give it up: the rows are lost, and counted as dropped
+
+A running collector sends its spool by itself as soon as the store is back; replay and drop are for a node where none
+runs. What is below the state directory and what is promised of it: docs/delivery.md
+
+Exit codes: 0 done; 64 usage; 75 the store does not take it, or a collector is using the directory; 78 configuration
+`;
+
+export function command(): Command {
+  const status = new Command('status')
+    .description('Show what waits on disk.')
+    .option('--json', 'print JSON, one entry a table')
+    .action(async (options: Record<string, unknown>) => {
+      const { config } = await configFrom(options);
+      const surveys = spooledTables(config.stateDir).map((table) => surveySpool(config.stateDir, table));
+      process.stdout.write(
+        options['json'] === true
+          ? `${JSON.stringify(surveys, undefined, 2)}\n`
+          : surveyText(surveys, Date.now()),
+      );
+    });
+  const replay = new Command('replay')
+    .description('Send what is spooled to QuestDB, oldest first.')
+    .action(async (options: Record<string, unknown>) => {
+      const { config } = await configFrom(options);
+      await replaySpool(config);
+    });
+  const drop = new Command('drop')
+    .description('Give up what is spooled.')
+    .requiredOption('--yes', 'the rows are lost')
+    .action(async (options: Record<string, unknown>) => {
+      const { config } = await configFrom(options);
+      await withDeliveries(config, (deliveries) => {
+        for (const [table, delivery] of deliveries)
+          process.stdout.write(`${table}: ${count(delivery.dropSpooled())} rows given up\n`);
+        return Promise.resolve();
+      });
+    });
+  return new Command('spool')
+    .description('Show, send or give up what waits on disk for QuestDB.')
+    .addCommand(addConfigFlags(status))
+    .addCommand(addConfigFlags(replay))
+    .addCommand(addConfigFlags(drop))
+    .addHelpText('after', EXAMPLES);
+}
+
+async function replaySpool(config: Config): Promise<void> {
+  await withDeliveries(config, async (deliveries, where) => {
+    for (const [table, delivery] of deliveries) {
+      const before = delivery.totals();
+      const isEmpty = await delivery.replay(Infinity);
+      const after = delivery.totals();
+      const sentRows = after.acknowledgedRows - before.acknowledgedRows;
+      const refusedRows = after.refusedRows - before.refusedRows;
+      const refused = refusedRows === 0 ? '' : `, ${count(refusedRows)} refused (see dead-letter)`;
+      process.stdout.write(
+        `${table}: ${count(sentRows)} rows sent${refused}, ${count(after.spooledRows)} left\n`,
+      );
+      if (!isEmpty) {
+        throw new OperatingError('QuestDB did not take everything that is spooled', {
+          code: 'spool.unsent',
+          exit: 'temporary',
+          where,
+        });
+      }
+    }
+  });
+}
+
+/** Opens what every table has on disk, as the only one. */
+async function withDeliveries(
+  config: Config,
+  work: (deliveries: ReadonlyMap<string, LaneDelivery>, where: string) => Promise<void>,
+): Promise<void> {
+  const log = createLog(config.log.format, config.log.level);
+  const directory = join(config.stateDir, 'delivery');
+  const release = lockDirectory(directory);
+  const { clientConf, requestTimeoutMs } = config.questdb;
+  const db = await openQuestDb(clientConf, { requestTimeoutMs });
+  const gate = createStoreGate({
+    db,
+    prepare: () => db.checkServer().then(() => undefined),
+    gzip: config.questdb.gzip,
+    confirm: config.delivery.confirm,
+    log,
+  });
+  const opened = new Map<string, LaneDelivery>();
+  try {
+    await gate.open();
+    const letters = openDeadLetters(join(config.stateDir, 'dead-letter'), log, Date.now);
+    const sender = createBatchSender(gate.post, letters, log);
+    const disk = { ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
+    // What is lost is logged by the spool itself.
+    const onLost = (): void => undefined;
+    for (const table of spooledTables(config.stateDir))
+      opened.set(table, openLaneDelivery({ table, sender, log, disk, onLost }));
+    await work(opened, db.where);
+  } finally {
+    for (const delivery of opened.values()) delivery.close();
+    await db.close();
+    release();
+  }
+}
+
+function surveyText(surveys: readonly SpoolSurvey[], nowMs: number): string {
+  if (surveys.length === 0) return 'nothing waits: no collector has used this state directory\n';
+  const rows = surveys.map((survey) => [
+    survey.table,
+    count(survey.rows),
+    count(survey.batches),
+    count(survey.bytes),
+    survey.oldestMs === undefined
+      ? '–'
+      : `${formatDuration(Math.max(1000, 1000 * Math.round((nowMs - survey.oldestMs) / 1000)))} ago`,
+    count(survey.damagedSegments),
+    count(survey.deadLetterBytes),
+  ]);
+  const header = ['table', 'rows', 'batches', 'bytes', 'oldest', 'damaged', 'dead-letter bytes'];
+  return `${alignedLines([header, ...rows]).join('\n')}\n`;
+}
+
+function count(amount: number): string {
+  return amount.toLocaleString('en-US');
+}

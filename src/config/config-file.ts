@@ -1,0 +1,295 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { DEFAULT_CLIENT_CONF, readConfig, type Config } from '../../schemas/config/config.ts';
+import type { ReadCounters } from '../../schemas/config/lanes.ts';
+import { valueAt, type ConfigPath } from '../../schemas/config/problem.ts';
+import {
+  CONFIG_FILE_VARIABLE,
+  DEFAULT_CONFIG_FILE,
+  environmentVariableOf,
+  LANE_COUNTERS_KEY,
+  LANE_INTERVAL_KEY,
+  SETTINGS,
+} from '../../schemas/config/settings.ts';
+import type { ConfigYaml } from '../../schemas/config/yaml.ts';
+import { formatDuration } from '../../schemas/duration.ts';
+import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
+import { nearestWords } from '../../schemas/nearest.ts';
+import { AssertionError } from '../core/base/assert.ts';
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { defaultLanes } from '../core/fields/lane.ts';
+import {
+  applyOverride,
+  environmentOverrides,
+  fileLayer,
+  isMap,
+  type ConfigOverride,
+  type RawMap,
+} from './config-layers.ts';
+import { defaultStateDir } from '../disk/state-dir.ts';
+
+export interface ConfigRequest {
+  /** `--config`; without it the environment's `GPULEDGER_CONFIG`, then `/etc/gpuledger/gpuledger.yaml` if it exists. */
+  readonly file?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly flags: readonly ConfigOverride[];
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Dotted key → `default`, `gpuledger.yaml, line 7`, `GPULEDGER_SOURCE` or `--source`. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Sentences for people: rows of a counters file without a column, a secret that everybody can read, … */
+  readonly warnings: readonly string[];
+  /** The file that was read, as it was named. */
+  readonly file: string | undefined;
+}
+
+/** Everything that is known while the layers are put together. */
+interface Layers {
+  readonly file: string | undefined;
+  readonly yaml: ConfigYaml | undefined;
+  readonly raw: unknown;
+  /** Path joined by dots → the override that stands there. */
+  readonly overrides: ReadonlyMap<string, ConfigOverride>;
+  readonly problems: ReportedProblem[];
+  readonly warnings: string[];
+}
+
+interface ReportedProblem {
+  readonly message: string;
+  readonly where?: string | undefined;
+  readonly hints: readonly string[];
+}
+
+/**
+ * Reads the configuration: flags above the environment above the file above the defaults.
+ * @throws OperatingError `config.invalid` (exit `config`) with every problem of every layer; `config.unreadable`
+ */
+export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> {
+  const layers = await layersOf(request);
+  const reading = readConfig(layers.raw, await countersReader(layers.raw));
+  if (!reading.ok) {
+    for (const { path, message, hints } of reading.problems) {
+      layers.problems.push({ message, hints, where: whereOf(layers, path) });
+    }
+  }
+  const clientConf = await readClientConf(layers);
+  if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.file);
+  const { config } = reading;
+  return {
+    config: { ...config, questdb: { ...config.questdb, clientConf } },
+    origins: originsOf(layers, config),
+    warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
+    file: layers.file,
+  };
+}
+
+// The two parsers are loaded by those who have such files: they cost every other start tens of milliseconds and megabytes.
+
+async function parseYamlFile(file: string): Promise<ConfigYaml> {
+  const { parseConfigYaml } = await import('../../schemas/config/yaml.ts');
+  return parseConfigYaml(readNamedFile(file, 'the configuration'));
+}
+
+async function countersReader(raw: unknown): Promise<ReadCounters> {
+  const lanes = valueAt(raw, ['lanes']);
+  const isNamed =
+    Array.isArray(lanes) && lanes.some((lane: unknown) => valueAt(lane, ['fields_file']) !== undefined);
+  if (!isNamed) {
+    return (path) => {
+      throw new AssertionError(`${path} is read as a counters file although no lane names one`);
+    };
+  }
+  const { parseCounters } = await import('../../schemas/counters-csv.ts');
+  return (path) => parseCounters(readNamedFile(path, 'the counters file'), path);
+}
+
+/** Flags that do nothing because the source is another one. */
+function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] {
+  const idle = flags.filter(({ key }) => key.startsWith('synthetic.') && source !== 'synthetic');
+  return idle.map(
+    ({ origin }) => `${origin} is about the source synthetic, and the source is ${source}: it does nothing`,
+  );
+}
+
+async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Layers> {
+  const file =
+    named ?? env[CONFIG_FILE_VARIABLE] ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : undefined);
+  const yaml = file === undefined ? undefined : await parseYamlFile(file);
+  if (file !== undefined && yaml !== undefined && yaml.problems.length > 0) {
+    throw configError(
+      yaml.problems.map(({ message, line, text }) => ({
+        message,
+        where: `${file}, line ${line}: ${text}`,
+        hints: [],
+      })),
+      file,
+    );
+  }
+  const raw = file === undefined || yaml === undefined ? {} : fileLayer(yaml.raw, file);
+  const overrides = new Map<string, ConfigOverride>();
+  const problems: ReportedProblem[] = [];
+  if (isMap(raw)) {
+    addDefaults(raw, env);
+    for (const override of [...environmentOverrides(env), ...flags]) {
+      const path = applyOverride(raw, override);
+      if (path !== undefined) overrides.set(path.join('.'), override);
+      else problems.push(laneless(override, file));
+    }
+  }
+  return { file, yaml, raw, overrides, problems, warnings: strangeVariables(env) };
+}
+
+function addDefaults(raw: RawMap, env: ConfigRequest['env']): void {
+  raw['node'] ??= hostname().split('.')[0];
+  raw['state_dir'] ??= defaultStateDir(env);
+  raw['lanes'] ??= defaultLanes.map(({ name, schedule, intervalMs, fields }) => ({
+    name,
+    ...(schedule === 'continuous' ? { interval: formatDuration(intervalMs) } : { schedule }),
+    fields: fields.map(({ id }) => id),
+  }));
+}
+
+function laneless({ key, origin, value }: ConfigOverride, file: string | undefined): ReportedProblem {
+  return {
+    message: `${origin} is about the lane "profiling", and ${file ?? 'the configuration'} has no such lane`,
+    where: `${origin} ${value}`,
+    hints: [`set ${key.split('.').at(-1) ?? ''} in the file, for the lane that you mean`],
+  };
+}
+
+/** Variables that look like ours and are not: a misspelt one would be ignored in silence. */
+function strangeVariables(env: ConfigRequest['env']): string[] {
+  const keys = [...SETTINGS.map(({ key }) => key), LANE_INTERVAL_KEY, LANE_COUNTERS_KEY];
+  const known = [CONFIG_FILE_VARIABLE, ...keys.map(environmentVariableOf)].map(withoutPrefix);
+  return Object.keys(env).flatMap((name) => {
+    const word = withoutPrefix(name);
+    if (word === name || known.includes(word)) return [];
+    const [nearest] = nearestWords(word, known, 1);
+    return nearest === undefined
+      ? []
+      : [`environment: ${name} is not known; did you mean ${PREFIX}${nearest}?`];
+  });
+}
+
+const PREFIX = 'GPULEDGER_';
+
+function withoutPrefix(name: string): string {
+  return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+}
+
+function readNamedFile(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (thrown) {
+    throw new OperatingError(`${what} cannot be read: ${systemReason(thrown)}`, {
+      code: 'config.unreadable',
+      exit: 'config',
+      where: path,
+      cause: thrown,
+    });
+  }
+}
+
+function systemReason(thrown: unknown): string {
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'there is no such file',
+    EACCES: 'no permission',
+    EISDIR: 'it is a directory',
+  };
+  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : '';
+  return reasons[code] ?? messageOf(thrown);
+}
+
+/** The configuration string itself, from wherever it comes, checked by the official client's own rules. */
+async function readClientConf(layers: Layers): Promise<string> {
+  const file = valueAt(layers.raw, ['questdb', 'client_conf_file']);
+  const inline = valueAt(layers.raw, ['questdb', 'client_conf']);
+  const path = ['questdb', typeof file === 'string' ? 'client_conf_file' : 'client_conf'];
+  try {
+    const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
+    if (typeof text !== 'string' || text === DEFAULT_CLIENT_CONF) return DEFAULT_CLIENT_CONF;
+    const { password, token } = await readConf(text);
+    if ((password ?? token) !== undefined && layers.yaml?.has(path) === true && typeof file !== 'string') {
+      warnIfPublic(layers.file ?? '', layers.warnings);
+    }
+    return text.trim();
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    layers.problems.push({
+      message: `${path.join('.')}: ${thrown.message}`,
+      where: whereOf(layers, path),
+      hints: [...(thrown.where === undefined ? [] : [thrown.where]), ...thrown.hints],
+    });
+    return DEFAULT_CLIENT_CONF;
+  }
+}
+
+function readSecret(file: string, warnings: string[]): string {
+  const text = readNamedFile(file, 'the file with the QuestDB configuration string').trim();
+  warnIfPublic(file, warnings);
+  return text;
+}
+
+function warnIfPublic(file: string, warnings: string[]): void {
+  if ((statSync(file).mode & 0o004) !== 0)
+    warnings.push(`${file} holds a secret and everybody can read it: chmod o-r ${file}`);
+}
+
+function whereOf({ file, yaml, overrides }: Layers, path: ConfigPath): string | undefined {
+  const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
+  if (override !== undefined) {
+    const isSecret = SETTINGS.some(({ key, isSecret: secret }) => key === override.key && secret === true);
+    const value = isSecret ? '***' : override.value;
+    return override.origin.startsWith('--') ? `${override.origin} ${value}` : `${override.origin}=${value}`;
+  }
+  const found = yaml?.locate(path);
+  if (file === undefined) return undefined;
+  return found === undefined ? file : `${file}, line ${found.line}: ${found.text}`;
+}
+
+function originsOf(layers: Layers, config: Config): Map<string, string> {
+  const originAt = (path: ConfigPath): string => {
+    const override = layers.overrides.get(path.join('.'));
+    if (override !== undefined) return override.origin;
+    if (layers.yaml?.has(path) !== true) return 'default';
+    return `${layers.file ?? ''}, line ${layers.yaml.locate(path)?.line ?? 0}`;
+  };
+  const origins = new Map(SETTINGS.map(({ key }) => [key, originAt(key.split('.'))]));
+  config.lanes.forEach(({ name, schedule }, index) => {
+    const lane = valueAt(layers.raw, ['lanes', index]) as RawMap;
+    const timing = schedule === 'continuous' ? 'interval' : 'schedule';
+    const fields = lane['fields_file'] === undefined ? 'fields' : 'fields_file';
+    origins.set(`lanes.${name}.${timing}`, originAt(['lanes', index, timing]));
+    origins.set(`lanes.${name}.fields`, originAt(['lanes', index, fields]));
+    origins.set(`lanes.${name}.capacity`, originAt(['lanes', index, 'capacity']));
+    origins.set(`lanes.${name}.table`, originAt(['lanes', index, 'table']));
+  });
+  return origins;
+}
+
+/** One problem is told as itself; several are counted and listed, each with its place and its cure. */
+function configError(problems: readonly ReportedProblem[], file: string | undefined): OperatingError {
+  const sorted = problems.toSorted((a, b) => lineOf(a) - lineOf(b));
+  const [first] = sorted;
+  const detail = { code: 'config.invalid', exit: 'config' } as const;
+  if (first !== undefined && problems.length === 1) {
+    const where = first.where === undefined ? {} : { where: first.where };
+    return new OperatingError(first.message, { ...detail, ...where, hints: first.hints });
+  }
+  const lines = sorted.flatMap(({ message, where, hints }) => [
+    `· ${message}`,
+    ...(where === undefined ? [] : [`    ${where}`]),
+    ...hints.map((hint) => `    ${hint}`),
+  ]);
+  return new OperatingError(`${problems.length} problems in ${file ?? 'the configuration'}`, {
+    ...detail,
+    hints: lines,
+  });
+}
+
+/** Problems of the file come in its order, those of flags and environment before them. */
+function lineOf({ where }: ReportedProblem): number {
+  return Number(/, line (\d+)/.exec(where ?? '')?.[1] ?? 0);
+}

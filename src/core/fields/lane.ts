@@ -1,0 +1,97 @@
+import { assert } from '../base/assert.ts';
+import type { Field } from './field.ts';
+import { findField } from './find-field.ts';
+import { defaultCapacityTicks } from './limits.ts';
+
+/** One collection job: which fields are sampled how often, into which ring and which table. */
+export interface Lane {
+  /** Lower-case letters, digits and underscores, beginning with a letter. */
+  readonly name: string;
+  /** `gpu_<name>`. */
+  readonly table: string;
+  /** `continuous` (its own ticker), or a cron line with six fields, seconds first. */
+  readonly schedule: string;
+  /** Time between two ticks; of a cron line, the smallest. */
+  readonly intervalMs: number;
+  /** Columns of the table and of the ring, in this order, without repeats. */
+  readonly fields: readonly Field[];
+  /** Ticks that the ring holds. */
+  readonly capacityTicks: number;
+}
+
+/** DCGM's total energy consumption: a lane that holds it has `energy_rise_joules` too. */
+export const ENERGY_FIELD_ID = 156;
+/** The rise of that counter over a sample's dt. */
+export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
+
+export function tableOf(laneName: string): string {
+  return `gpu_${laneName}`;
+}
+
+/** Position of the cumulative energy among the lane's fields, or -1. */
+export function energyColumnOf(lane: Pick<Lane, 'fields'>): number {
+  return lane.fields.findIndex((field) => field.id === ENERGY_FIELD_ID);
+}
+
+const GPU_ENTITIES: readonly string[] = ['gpu', 'gpu_instance', 'compute_instance'];
+
+/** Why a field cannot be a column of a lane; undefined when it can. */
+export function laneFieldProblem(field: Field): string | undefined {
+  if (field.type === 'unknown') return `nothing is known about the values of field ${field.id} but its name`;
+  if (field.type !== 'double' && field.type !== 'int64')
+    return `it is a ${field.type}, and a column is a number`;
+  if (!GPU_ENTITIES.includes(field.entity)) {
+    const owner = field.entity === 'none' ? 'the whole node' : `a ${field.entity.replace('_', ' ')}`;
+    return `it belongs to ${owner}, and a lane records GPUs`;
+  }
+  return undefined;
+}
+
+// prettier-ignore
+const PROFILING_FIELD_IDS = [
+  1001, 1002, 1003, 1004, 1005, // engine, SM, occupancy, tensor, DRAM
+  1006, 1007, 1008, // FP64, FP32, FP16
+  1009, 1010, 1011, 1012, // PCIe and NVLink, bytes per second
+  155, 156, 100, 101, 252, 203, // power, energy, SM and memory clock, memory used, GPU utilisation
+];
+
+// prettier-ignore
+const DEVICE_FIELD_IDS = [
+  150, 140, // temperatures of GPU and memory
+  102, 190, 112, 164, // video clock, P-state, throttle reasons, power limit in force
+  204, 206, 207, // utilisation of memory copy, encoder, decoder
+  251, 253, // memory free and reserved
+  202, 230, // PCIe replays, last XID
+];
+
+// prettier-ignore
+const SLOW_FIELD_IDS = [
+  310, 311, 312, 313, // ECC
+  390, 391, 392, 393, 394, 395, 396, // retired pages, remapped rows
+  240, 241, 242, 243, 244, 245, 246, 247, // violations
+  409, 419, 429, 439, // NVLink errors
+  1501, // PCIe correctable errors
+];
+
+function fieldsOf(ids: readonly number[]): readonly Field[] {
+  return ids.map((id) => {
+    const field = findField(id);
+    assert(
+      field !== undefined && laneFieldProblem(field) === undefined,
+      `field ${id} cannot be in a default lane`,
+    );
+    return field;
+  });
+}
+
+function laneOf(name: string, schedule: string, intervalMs: number, ids: readonly number[]): Lane {
+  const capacityTicks = defaultCapacityTicks(intervalMs);
+  return { name, table: tableOf(name), schedule, intervalMs, fields: fieldsOf(ids), capacityTicks };
+}
+
+/** The lanes of a configuration that names none: what an account needs every second, the rest as often as it changes. */
+export const defaultLanes: readonly Lane[] = [
+  laneOf('profiling', 'continuous', 1_000, PROFILING_FIELD_IDS),
+  laneOf('device', '*/10 * * * * *', 10_000, DEVICE_FIELD_IDS),
+  laneOf('slow', '0 * * * * *', 60_000, SLOW_FIELD_IDS),
+];

@@ -1,0 +1,58 @@
+import type { OperatingError } from '../base/errors.ts';
+
+/**
+ * What any input of the job map (synthetic scenario, exporter map directory, journal, gpustat) tells: a job began or
+ * ceased to own a device. All inputs end in these two facts, and these in the intervals of `ownership.ts`.
+ */
+export interface JobFact {
+  /** `void` takes back a start that was told for the same time: the clock was set back behind it. */
+  readonly kind: 'start' | 'end' | 'void';
+  /** Epoch microseconds at which the ownership began or ended. */
+  readonly atUs: number;
+  readonly node: string;
+  /** Device UUID. */
+  readonly gpu: string;
+  readonly jobId: string;
+  /** Restart count of the job: 0 for its first run, 1 after the first requeue. */
+  readonly run: number;
+  /** Part of the device in (0, 1]; NaN when the input cannot know it (read as equal parts, and said so). */
+  readonly share: number;
+  /** Which input told: `synthetic`, `map-dir`, `journal`, … The `source` column of `gpu_ownership`. */
+  readonly source: string;
+}
+
+/** One row of `jobs`: what is known of a job run apart from its devices. Unknown things are absent, never invented. */
+export interface JobRecord {
+  readonly jobId: string;
+  readonly run: number;
+  readonly startUs: number;
+  readonly endUs?: number;
+  readonly name?: string;
+  readonly user?: string;
+  readonly account?: string;
+  readonly partition?: string;
+  readonly qos?: string;
+  readonly arrayJobId?: string;
+  readonly arrayTaskId?: string;
+  readonly hetJobId?: string;
+  readonly nodes?: number;
+  readonly gpus?: number;
+  /** `RUNNING`, `COMPLETED`, `FAILED`, `OUT_OF_MEMORY`, … in the scheduler's words. */
+  readonly state?: string;
+  readonly exitCode?: number;
+}
+
+/** An input of the job map. `read` returns every fact and record with a time ≤ `nowUs` that it has not returned yet. */
+export interface JobInput {
+  readonly name: string;
+  read(nowUs: number): JobNews;
+  /** Everything that was read so far is in the store: what was kept only for that may go. */
+  acknowledge?(nowUs: number): void;
+}
+
+export interface JobNews {
+  readonly facts: readonly JobFact[];
+  readonly records: readonly JobRecord[];
+  /** What the input could not read or resolve, each told once per episode: to be logged, never to stop anything. */
+  readonly problems?: readonly OperatingError[];
+}

@@ -1,0 +1,110 @@
+import type { Device } from '../devices/device.ts';
+import type { EventSink } from './source.ts';
+import type { ExtraField } from './watch-plan.ts';
+
+/** Reasons that hold the clocks down against the user's wish, by bit of field 112. */
+const THROTTLE_REASONS: readonly (readonly [bit: number, name: string])[] = [
+  [0x4, 'sw_power_cap'],
+  [0x8, 'hw_slowdown'],
+  [0x10, 'sync_boost'],
+  [0x20, 'sw_thermal_slowdown'],
+  [0x40, 'hw_thermal_slowdown'],
+  [0x80, 'hw_power_brake_slowdown'],
+];
+
+const THROTTLE_FIELD = 112;
+const XID_FIELD = 230;
+/** Counters whose every rise is an event. Volatile ECC counts restart with the driver; a fall is no event. */
+const STEP_FIELDS: ReadonlyMap<number, readonly ['ecc' | 'remap', string]> = new Map([
+  [310, ['ecc', 'corrected memory errors since the driver was loaded']],
+  [311, ['ecc', 'uncorrected memory errors since the driver was loaded']],
+  [391, ['remap', 'pages retired for uncorrected errors']],
+  [393, ['remap', 'rows remapped for uncorrected errors']],
+  [394, ['remap', 'rows remapped for corrected errors']],
+  [395, ['remap', 'a row could not be remapped']],
+  [396, ['remap', 'a row remapping waits for a reset']],
+]);
+
+/** What a source has to read, beside the lanes, so that nothing that makes an event goes by. */
+export const EVENT_FIELDS: readonly ExtraField[] = [
+  { fieldId: THROTTLE_FIELD, intervalMs: 1_000 },
+  { fieldId: XID_FIELD, intervalMs: 1_000 },
+  ...[...STEP_FIELDS.keys()].map((fieldId) => ({ fieldId, intervalMs: 10_000 })),
+];
+
+/** Turns readings of the event fields into XIDs, throttle edges, ECC and remap steps. */
+export class FieldEvents {
+  readonly #onEvent: EventSink;
+  /** Events of before are somebody else's: the engine keeps the last XID for as long as it runs. */
+  readonly #sinceUs: number;
+  readonly #last = new Map<string, number>();
+  readonly #lastXidUs = new Map<string, number>();
+  readonly #throttledSinceUs = new Map<string, number>();
+
+  constructor(sinceUs: number, onEvent: EventSink) {
+    this.#sinceUs = sinceUs;
+    this.#onEvent = onEvent;
+  }
+
+  /** @param value as DCGM delivers it; blanks are not for here. */
+  observe(device: Device, fieldId: number, tsUs: number, value: number): void {
+    const key = `${device.uuid} ${fieldId}`;
+    const before = this.#last.get(key);
+    this.#last.set(key, value);
+    if (fieldId === XID_FIELD) this.xid(device, tsUs, value);
+    else if (fieldId === THROTTLE_FIELD) this.#throttle(device, tsUs, value);
+    else if (before !== undefined && value > before) this.#step(device, fieldId, tsUs, value, before);
+  }
+
+  xid(device: Device, tsUs: number, code: number): void {
+    if (code === 0 || tsUs < this.#sinceUs || tsUs <= (this.#lastXidUs.get(device.uuid) ?? -Infinity)) return;
+    this.#lastXidUs.set(device.uuid, tsUs);
+    this.#onEvent({
+      tsUs,
+      node: device.node,
+      gpu: device.uuid,
+      kind: 'xid',
+      code,
+      subject: `xid_${code}`,
+      text: `XID ${code} on GPU ${device.index}`,
+    });
+  }
+
+  /** An edge up opens a row, the edge down writes the same row again with its end. */
+  #throttle(device: Device, tsUs: number, mask: number): void {
+    for (const [bit, name] of THROTTLE_REASONS) {
+      const key = `${device.uuid} ${name}`;
+      const sinceUs = this.#throttledSinceUs.get(key);
+      const isHeld = (mask & bit) !== 0;
+      if (isHeld === (sinceUs !== undefined)) continue;
+      if (isHeld) this.#throttledSinceUs.set(key, tsUs);
+      else this.#throttledSinceUs.delete(key);
+      this.#onEvent({
+        tsUs: sinceUs ?? tsUs,
+        ...(sinceUs === undefined ? {} : { endUs: tsUs }),
+        node: device.node,
+        gpu: device.uuid,
+        kind: 'throttle',
+        code: bit,
+        subject: name,
+        text: `clocks held down: ${name.replaceAll('_', ' ')}`,
+      });
+    }
+  }
+
+  #step(device: Device, fieldId: number, tsUs: number, value: number, before: number): void {
+    const step = STEP_FIELDS.get(fieldId);
+    if (step === undefined) return;
+    const [kind, text] = step;
+    const rise = value - before;
+    this.#onEvent({
+      tsUs,
+      node: device.node,
+      gpu: device.uuid,
+      kind,
+      code: rise,
+      subject: `field_${fieldId}`,
+      text: `${text}: +${rise}, now ${value}`,
+    });
+  }
+}

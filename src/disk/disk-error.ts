@@ -1,0 +1,27 @@
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+
+export function isDiskFull(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT';
+}
+
+/** The error for a file or directory under the state directory that cannot be made, read or written. */
+export function diskError(what: string, path: string, thrown: unknown): OperatingError {
+  return new OperatingError(`${what} cannot be used: ${messageOf(thrown)}`, {
+    code: 'state.disk',
+    exit: 'temporary',
+    where: path,
+    hints: ['free some space there, or name another directory: state_dir, --state-dir'],
+    cause: thrown,
+  });
+}
+
+/** Does `work`; what goes wrong becomes a `diskError`. */
+export function onDisk<T>(what: string, path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof OperatingError) throw thrown;
+    throw diskError(what, path, thrown);
+  }
+}

@@ -1,0 +1,106 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import * as z from 'zod';
+import type { SampleColumns } from '../core/wire/encode.ts';
+import { onDisk } from './disk-error.ts';
+import { HEADER_BYTES, MAGIC, SLOT_HEADER_BYTES, slotBytes, type JournalHeader } from './ring-journal.ts';
+
+/** Apart from the writer, so that the sampling worker, which writes, is spared the megabytes of zod. */
+const header: z.ZodType<JournalHeader> = z.strictObject({
+  journal: z.number(),
+  table: z.string(),
+  devices: z.array(z.strictObject({ node: z.string(), uuid: z.string() })).min(1),
+  columns: z.array(z.string()),
+  hasEnergyRise: z.boolean(),
+  capacityTicks: z.number().int().min(1),
+});
+
+/** What the journal holds beyond the ticks that have left the ring. */
+export interface JournalContent {
+  readonly header: JournalHeader;
+  /** Rows sampled until the last tick that is in it. */
+  readonly sampledRows: number;
+  /** Position after the last tick that is in it. */
+  readonly toTick: number;
+  /** Rows of the ticks from `fromTick` on, in the order of ticks. */
+  readonly samples: SampleColumns;
+  /** Device (position in the header) of each row. */
+  readonly devices: Int32Array;
+  /** For each row the position after its tick. */
+  readonly tickEnds: Float64Array;
+  readonly rows: number;
+}
+
+/**
+ * Reads back what a life has left behind. A slot that is torn or damaged is left out.
+ * @param fromTick ticks before it have left the ring
+ * @returns undefined when the header is not sound: nothing can be told of the rest
+ */
+export function readRingJournal(path: string, fromTick: number): JournalContent | undefined {
+  return onDisk('the ring journal', path, () => {
+    const file = openSync(path, 'r');
+    try {
+      const found = readHeader(file);
+      return found === undefined ? undefined : readSlots(file, found.header, found.start, fromTick);
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+function readHeader(file: number): { header: JournalHeader; start: number } | undefined {
+  const first = readPart(file, 0, 15).toString('latin1');
+  const start = parseInt(first.slice(9, 15), 16);
+  if (!(start >= HEADER_BYTES && start <= fstatSync(file).size)) return undefined;
+  const text = readPart(file, 15, start - 15)
+    .toString('latin1')
+    .trimEnd();
+  if (first.slice(0, 8) !== crc32(text).toString(16).padStart(8, '0')) return undefined;
+  const parsed = header.safeParse(JSON.parse(text));
+  return parsed.success ? { header: parsed.data, start } : undefined;
+}
+
+function readSlots(file: number, head: JournalHeader, start: number, fromTick: number): JournalContent {
+  const bytes = slotBytes(head);
+  const deviceCount = head.devices.length;
+  let sampledRows = 0;
+  let toTick = 0;
+  const slots: { tick: number; values: Float64Array }[] = [];
+  for (let index = 0; index < head.capacityTicks; index += 1) {
+    const slot = readPart(file, start + index * bytes, bytes);
+    if (slot.length < bytes || slot.readUInt32LE(0) !== MAGIC) continue;
+    if (slot.readUInt32LE(4) !== crc32(slot.subarray(8))) continue;
+    const tick = slot.readDoubleLE(8);
+    sampledRows = Math.max(sampledRows, slot.readDoubleLE(16));
+    toTick = Math.max(toTick, tick + 1);
+    if (tick >= fromTick) slots.push({ tick, values: new Float64Array(slot.buffer, SLOT_HEADER_BYTES) });
+  }
+  slots.sort((a, b) => a.tick - b.tick);
+  const columnCount = head.columns.length;
+  const take = (): Float64Array => new Float64Array(slots.length * deviceCount);
+  const content = { tsUs: take(), dtUs: take(), energyRise: take() };
+  const columns = Array.from({ length: columnCount }, take);
+  const devices = new Int32Array(slots.length * deviceCount);
+  const tickEnds = take();
+  let rows = 0;
+  for (const { tick, values } of slots) {
+    for (let device = 0; device < deviceCount; device += 1) {
+      if (Number.isNaN(values[device]!)) continue;
+      content.tsUs[rows] = values[device]!;
+      content.dtUs[rows] = values[deviceCount + device]!;
+      content.energyRise[rows] = values[2 * deviceCount + device]!;
+      for (const [index, column] of columns.entries())
+        column[rows] = values[(3 + index) * deviceCount + device]!;
+      devices[rows] = device;
+      tickEnds[rows] = tick + 1;
+      rows += 1;
+    }
+  }
+  return { header: head, sampledRows, toTick, samples: { ...content, columns }, devices, tickEnds, rows };
+}
+
+/** Fewer bytes than asked for where the file ends. A buffer of its own: doubles in it are aligned. */
+function readPart(file: number, at: number, length: number): Buffer {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  return bytes.subarray(0, readSync(file, bytes, 0, length, at));
+}

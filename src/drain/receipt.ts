@@ -1,0 +1,98 @@
+import type { EngineStore, RowsAfter, SamplePortion } from './engine.ts';
+import type { EngineReport } from './report.ts';
+import { carried, sendFrame } from './frames.ts';
+import type { CarriedError, FromChild, ToChild } from './frames.ts';
+import type { Slot } from './slot.ts';
+
+type Handed = Extract<FromChild, { kind: 'ask' | 'samples' | 'before' | 'after' }>;
+type Done = Extract<FromChild, { kind: 'done' }>;
+
+export type StoredEngine =
+  | { readonly kind: 'drained'; readonly report: EngineReport }
+  | { readonly kind: 'failed'; readonly error: CarriedError };
+
+/** Takes what the process of an engine hands over, and stores it in that order. */
+export interface Receipt {
+  take(message: Handed): void;
+  /** @returns what came of it when everything is stored, or the first that was not. Never rejects. */
+  finish(done: Done): Promise<StoredEngine>;
+}
+
+/** Everything of one slot is stored one after the other, that of its last engine before that of the next. */
+export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
+  /** Rows that the server refused, by lane. */
+  const refused = new Map<string, number>();
+  let failure: CarriedError | undefined;
+
+  const reply = (message: ToChild): void => {
+    if (!slot.socket.destroyed) sendFrame(slot.socket, message);
+  };
+  const answer = async (work: () => Promise<ToChild>): Promise<void> => {
+    slot.owed += 1;
+    const message = await work();
+    slot.owed -= 1;
+    slot.heardMs = performance.now();
+    reply(message);
+  };
+  /** After a failure nothing more of the engine is stored: the next drain begins where this one ended. */
+  const inOrder = (work: () => Promise<void>): Promise<void> => {
+    slot.stored = slot.stored.then(async () => {
+      if (failure !== undefined) return;
+      try {
+        await work();
+      } catch (thrown) {
+        failure = carried(thrown);
+      }
+    });
+    return slot.stored;
+  };
+  const writeSamples = async (portion: SamplePortion): Promise<void> => {
+    const missing = portion.rows - (await store.writeSamples(portion));
+    if (missing > 0) refused.set(portion.lane, (refused.get(portion.lane) ?? 0) + missing);
+  };
+
+  return {
+    take(message) {
+      switch (message.kind) {
+        case 'ask':
+          void answer(async () => {
+            try {
+              return { kind: 'plan', ...(await store.plan(message.gpus)) };
+            } catch (thrown) {
+              return { kind: 'refused', error: carried(thrown) };
+            }
+          });
+          return;
+        case 'samples':
+          void answer(async () => {
+            await inOrder(() => writeSamples(message));
+            return { kind: 'taken' };
+          });
+          return;
+        case 'before':
+          void inOrder(() => store.writeBefore(message.rows));
+          return;
+        case 'after':
+          void inOrder(() => store.writeAfter(withRefused(message.rows, refused)));
+      }
+    },
+    async finish({ report, wantsToKnow }) {
+      await slot.stored;
+      if (wantsToKnow) reply({ kind: 'finished', isStored: failure === undefined });
+      if (failure !== undefined) return { kind: 'failed', error: failure };
+      const lanes = report.lanes.map((lane) => {
+        const refusedRows = refused.get(lane.lane) ?? 0;
+        return { ...lane, rows: lane.rows - refusedRows, refusedRows };
+      });
+      return { kind: 'drained', report: { ...report, lanes } };
+    },
+  };
+}
+
+function withRefused(rows: RowsAfter, refused: ReadonlyMap<string, number>): RowsAfter {
+  const stats = rows.stats.map((stat) => {
+    const refusedRows = refused.get(stat.lane) ?? 0;
+    return { ...stat, acknowledgedRows: stat.acknowledgedRows - refusedRows, refusedRows };
+  });
+  return { ...rows, stats };
+}

@@ -1,0 +1,84 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from '../../schemas/config/config.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { drain, type DrainSummary } from './drain.ts';
+import { parseEngineTask, withoutRepeats, type EngineTask } from './engines.ts';
+import type { WarmSlots } from './slot.ts';
+import type { Log } from '../core/base/log-entry.ts';
+import { JOURNAL_DIRECTORY } from '../ownership/open-inputs.ts';
+import type { QuestDb } from '../questdb/http.ts';
+
+/** What a person, a timer or a function platform may ask for. Durations in ms; what is absent has its default. */
+export interface DrainRequest {
+  readonly engines: readonly EngineTask[];
+  readonly keepMs?: number | undefined;
+  readonly windowMs?: number | undefined;
+  /** Where a device begins that has no row yet, ms before now. */
+  readonly sinceMs?: number | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly concurrency?: number | undefined;
+  readonly isDryRun?: boolean | undefined;
+  /** A directory with one journal folder per node. */
+  readonly journals?: string | undefined;
+}
+
+export const DRAIN_KEEP_MS = 600_000;
+export const DRAIN_DEADLINE_MS = 50_000;
+/** Below this not even an engine at hand can be asked and its rows be stored. */
+const DEADLINE_MS_MIN = 1_000;
+const CONCURRENCY_MAX = 64;
+
+/** Engines asked at once: their answers cost this machine CPU, so more than there are cores would only cost memory. */
+export function defaultConcurrency(): number {
+  return Math.max(2, availableParallelism());
+}
+
+/** Runs one drain as the configuration and the request say. @throws OperatingError as `drain` does. */
+export async function drainAsAsked(
+  config: Config,
+  request: DrainRequest,
+  means: {
+    readonly db: QuestDb;
+    /** Of gpuledger, for `collector_stats`. */
+    readonly version: string;
+    readonly log: Log;
+    readonly warm?: WarmSlots;
+  },
+): Promise<DrainSummary> {
+  const { version, ...rest } = means;
+  const deadlineMs = request.deadlineMs ?? DRAIN_DEADLINE_MS;
+  if (deadlineMs < DEADLINE_MS_MIN) {
+    throw new OperatingError(`a deadline of ${deadlineMs} ms is shorter than one round trip may take`, {
+      code: 'drain.deadline',
+      exit: 'config',
+      hints: ['give it at least 1s; what is not reached by then is fetched by the next drain'],
+    });
+  }
+  const { windowMs, sinceMs, journals } = request;
+  const { library } = config.dcgm;
+  const tasks =
+    request.engines.length > 0 ? request.engines : [parseEngineTask('localhost:5555', config.node)];
+  return await drain({
+    tasks: withoutRepeats(tasks),
+    settings: {
+      lanes: config.lanes,
+      keepMs: request.keepMs ?? DRAIN_KEEP_MS,
+      batchRows: config.flush.batchRows,
+      isDryRun: request.isDryRun === true,
+      devices: config.devices,
+      version,
+      jobs: {
+        local: { journalDir: JOURNAL_DIRECTORY, ...config.jobs },
+        localNode: config.node,
+        ...(journals === undefined ? {} : { journals }),
+      },
+      ...(windowMs === undefined ? {} : { windowMs }),
+      ...(sinceMs === undefined ? {} : { sinceUs: (Date.now() - sinceMs) * 1000 }),
+      ...(library === undefined ? {} : { library }),
+    },
+    ...rest,
+    retention: config.retention,
+    deadlineMs,
+    concurrency: Math.min(CONCURRENCY_MAX, request.concurrency ?? defaultConcurrency()),
+  });
+}

@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lane } from '../core/fields/lane.ts';
+import type { Log } from '../core/base/log-entry.ts';
+import type { RowBefore } from '../core/ring/pulled-rows.ts';
+import type { EngineStore } from './engine.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { readOpenThrottles } from '../questdb/reads/open-throttles.ts';
+import type { QuestDb, WriteReply } from '../questdb/http.ts';
+import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
+import { sendUntilAcknowledged } from '../questdb/send.ts';
+import type { CollectorStat, SmallTables } from '../questdb/rows/small-tables.ts';
+import { readStoredOwnership } from '../questdb/reads/stored-ownership.ts';
+import { readOldWatermarks, readWatermarks, type Watermarks } from '../questdb/reads/watermark.ts';
+
+/** How far back ownership is read: as far as late facts are followed. */
+const OWNERSHIP_WINDOW_US = 24 * 3600 * 1e6;
+const ATTEMPTS_MAX = 4;
+/** With less time than this the figures of ended jobs are left to the next drain. */
+const FIGURES_MS_MIN = 3_000;
+
+export interface DrainStoreOptions {
+  readonly db: QuestDb;
+  readonly lanes: readonly Lane[];
+  /** Resolves when the tables are there. */
+  readonly ready: Promise<unknown>;
+  /** Bounds the sending, ms of `performance.now()`. */
+  readonly deadlineMs: number;
+  readonly log: Log;
+}
+
+export interface DrainStore extends EngineStore {
+  /** Writes the figures of jobs that have settled on the drained devices, as far as the time allows. */
+  writeFigures(): Promise<void>;
+  /** Writes what the drain tells of itself, in one request for all engines; what the store does not take is logged. */
+  writeStats(): Promise<void>;
+}
+
+/** The store as the engines' processes see it. The watermarks of the whole fleet are read once, by one query a lane. */
+export function createDrainStore(options: DrainStoreOptions): DrainStore {
+  const { db, lanes, log } = options;
+  const startUs = Date.now() * 1000;
+  const fleet = options.ready.then(() =>
+    Promise.all(lanes.map((lane) => readWatermarks(db, lane, startUs, log))),
+  );
+  // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
+  fleet.catch(() => undefined);
+
+  const send = (body: Uint8Array): Promise<WriteReply> => {
+    const leftMs = Math.max(0, Math.floor(options.deadlineMs - performance.now()));
+    return sendUntilAcknowledged(db, body, {
+      attemptsMax: ATTEMPTS_MAX,
+      ageMsMax: leftMs,
+      signal: AbortSignal.timeout(leftMs),
+      random: Math.random,
+      nowMs: () => performance.now(),
+      sleep: async (ms) => {
+        await sleep(ms);
+      },
+    });
+  };
+  let heldError: OperatingError | undefined;
+  const held: CollectorStat[] = [];
+  const leftGpus = new Set<string>();
+  let opened: Promise<SmallTables> | undefined;
+  const openTables = async (): Promise<SmallTables> => {
+    const { createSmallTables } = await import('../questdb/rows/small-tables.ts');
+    return createSmallTables(db, {
+      log,
+      async send(body) {
+        const reply = await send(body);
+        if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
+        return reply;
+      },
+    });
+  };
+  const tables = (): Promise<SmallTables> => (opened ??= openTables());
+  /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
+  const need = async (taken: Promise<boolean>): Promise<void> => {
+    if (await taken) return;
+    throw heldError ?? new OperatingError('QuestDB did not take the rows', HELD);
+  };
+
+  return {
+    async plan(gpus) {
+      const marks = await fleet;
+      const before = await Promise.all(
+        lanes.map(async (lane, index) => await rowsBefore(db, lane, marks[index]!, gpus)),
+      );
+      const oldestUs = Math.min(
+        startUs,
+        ...before.flatMap((rows) => [...rows.values()].map(({ tsUs }) => tsUs)),
+      );
+      const [ownership, throttled] = await Promise.all([
+        readStoredOwnership(db, gpus, oldestUs - OWNERSHIP_WINDOW_US),
+        readOpenThrottles(db, gpus, oldestUs),
+      ]);
+      // The official client takes a while to load: while the engine's process pulls, it is not missed.
+      setImmediate(() => void tables());
+      return { before, behind: marks.map(({ behind }) => behind), ownership, throttled };
+    },
+    async writeSamples({ table, body, rows }) {
+      const reply = await send(body);
+      switch (reply.kind) {
+        case 'acknowledged':
+          return rows;
+        case 'refused':
+          log({
+            level: 'error',
+            event: 'drain.refused',
+            text: `${table}: QuestDB refused ${rows} rows: ${reply.message}`,
+            data: { table, rows },
+          });
+          return 0;
+        case 'retryable':
+        case 'unauthorized':
+          throw reply.error;
+      }
+    },
+    async writeBefore({ events, inventory }) {
+      if (events.length + inventory.length === 0) return;
+      const small = await tables();
+      await need(small.writeEvents(events));
+      await need(small.writeInventory(inventory));
+    },
+    async writeAfter({ relabel, ownership, jobs, leftGpus: left, stats }) {
+      held.push(...stats);
+      if (relabel.length > 0) {
+        for (const { table } of lanes) await relabelSamples(db, table, relabel);
+      }
+      if (jobs.length + ownership.length > 0) {
+        const small = await tables();
+        await need(small.writeJobs(jobs));
+        await need(small.writeOwnership(ownership));
+      }
+      for (const gpu of left) leftGpus.add(gpu);
+    },
+    async writeFigures() {
+      const leftMs = options.deadlineMs - performance.now();
+      if (leftGpus.size === 0 || leftMs < FIGURES_MS_MIN) return;
+      const { createJobFiguresWriter } = await import('../job-map/job-figures.ts');
+      const nowUs = (): number => Date.now() * 1000;
+      const writer = createJobFiguresWriter({ db, lanes, gpus: [...leftGpus], nowUs, log });
+      // What is not written in time is written by the next drain.
+      await Promise.race([writer.settle(nowUs()), sleep(leftMs, undefined, { ref: false })]);
+    },
+    async writeStats() {
+      if (held.length === 0) return;
+      await (await tables()).writeCollectorStats(held);
+    },
+  };
+}
+
+const HELD = {
+  code: 'drain.held',
+  exit: 'temporary',
+  hints: ['the engines keep their samples; the next drain writes them'],
+} as const;
+
+async function rowsBefore(
+  db: QuestDb,
+  lane: Lane,
+  marks: Watermarks,
+  gpus: readonly string[],
+): Promise<ReadonlyMap<string, RowBefore>> {
+  const silent = gpus.filter((gpu) => !marks.rows.has(gpu));
+  const old = await readOldWatermarks(db, lane, silent);
+  return new Map(
+    gpus.flatMap((gpu) => {
+      const row = marks.rows.get(gpu) ?? old.get(gpu);
+      return row === undefined ? [] : [[gpu, row] as const];
+    }),
+  );
+}

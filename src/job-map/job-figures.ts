@@ -1,0 +1,167 @@
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import type { Log } from '../core/base/log-entry.ts';
+import type { OwnershipChange } from '../core/jobs/interval.ts';
+import { RELABEL_WINDOW_US } from './late-facts.ts';
+import { gaugesByLane, type GaugeKey } from '../report/gauges.ts';
+import { scanLane } from '../report/job/samples.ts';
+import { addRow, emptySums, type SampleSums } from '../report/job/sums.ts';
+import {
+  deviceRunsOf,
+  readOwnedIntervals,
+  readStamps,
+  stampOf,
+  type DeviceRun,
+} from '../questdb/reads/owned-device-runs.ts';
+import type { QuestDb } from '../questdb/http.ts';
+import { waitForVisible } from '../questdb/visible.ts';
+import { createRowBuffer, type RowBuffer } from '../questdb/rows/row-buffer.ts';
+import { keptColumns } from '../../schemas/tables.ts';
+
+/** The rows of `job_figures`: what the samples say of each job run and device, written when it can be taken as settled. */
+export interface JobFiguresWriter {
+  /** Looks again at these devices. @param atUs when the change was told, epoch µs. */
+  readonly note: (changes: readonly OwnershipChange[], atUs: number) => void;
+  /**
+   * Writes the figures of runs that ended `JOB_FIGURES_SETTLE_US` ago and have none that fit their ownership.
+   * @param untilUs facts told up to then, and the samples they label, are in the store. What was told later waits.
+   */
+  settle(untilUs: number): Promise<void>;
+}
+
+export interface JobFiguresWriterOptions {
+  readonly db: QuestDb;
+  readonly lanes: readonly Lane[];
+  /** Devices of this node: those of the others have their own writer. */
+  readonly gpus: readonly string[];
+  readonly nowUs: () => number;
+  readonly log: Log;
+}
+
+/** Facts mostly come within seconds, an accounting database's within minutes; later ones write the figures again. */
+export const JOB_FIGURES_SETTLE_US = 10 * 60 * 1e6;
+
+/** Runs of one round: after a start a day of short jobs may wait, and other nodes want to be answered too. */
+const RUNS_PER_ROUND = 50;
+
+export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFiguresWriter {
+  const { db, lanes, nowUs, log } = options;
+  const sources = gaugesByLane(lanes);
+  /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
+  const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
+
+  async function sumsOf(runs: readonly DeviceRun[]): Promise<Map<string, SampleSums>> {
+    const intervals = runs.flatMap((run) => run.intervals);
+    const window = {
+      jobId: runs[0]!.jobId,
+      run: runs[0]!.run,
+      startUs: Math.min(...intervals.map((interval) => interval.startUs)),
+      endUs: Math.max(...intervals.map((interval) => interval.endUs)),
+      intervals: intervals.map((interval) => ({ ...interval, isOpen: false, source: '' })),
+      gpus: runs.map((run) => run.gpu),
+    };
+    const sums = new Map(runs.map((run) => [run.gpu, emptySums()]));
+    for (const [index, source] of sources.entries()) {
+      for (const row of await scanLane(db, source, window, 1))
+        addRow(sums.get(row.text('gpu') ?? '')!, row, source, index === 0);
+    }
+    return sums;
+  }
+
+  async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {
+    const sums = await sumsOf(runs);
+    const buffer = createRowBuffer('job_figures');
+    for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu)!, nowUs());
+    const reply = await db.write(buffer.bytes());
+    if (reply.kind === 'acknowledged') return true;
+    log({
+      level: 'warn',
+      event: 'job_figures.held',
+      text: `figures of job ${runs[0]!.jobId} wait: ${reply.message}`,
+    });
+    return false;
+  }
+
+  /** @returns devices that are not done with. */
+  async function settleDevices(gpus: readonly string[]): Promise<ReadonlySet<string>> {
+    // Acknowledged rows are seen by queries a moment later only.
+    for (const table of ['gpu_ownership', 'job_figures', ...sources.map(({ lane }) => lane.table)])
+      await waitForVisible(db, table);
+    const now = nowUs();
+    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_WINDOW_US)).filter(
+      ({ endUs }) => endUs > now - RELABEL_WINDOW_US && endUs < Infinity,
+    );
+    const unsettled = new Set(
+      ended.filter(({ endUs }) => endUs > now - JOB_FIGURES_SETTLE_US).map(({ gpu }) => gpu),
+    );
+    const stamps = await readStamps(db, ended);
+    const due = new Map<string, DeviceRun[]>();
+    for (const run of ended) {
+      const stamp = stamps.get(`${run.jobId}\n${run.run}\n${run.gpu}`);
+      // A start that was taken back before anything was written of it leaves nothing behind.
+      const isDue = stamp === undefined ? run.ownedUs > 0 : stamp !== stampOf(run);
+      if (!isDue || run.endUs > now - JOB_FIGURES_SETTLE_US) continue;
+      const key = `${run.jobId}\n${run.run}`;
+      due.set(key, [...(due.get(key) ?? []), run]);
+    }
+    for (const [index, runs] of [...due.values()].entries()) {
+      if (index < RUNS_PER_ROUND && (await writeRun(runs))) continue;
+      for (const { gpu } of runs) unsettled.add(gpu);
+    }
+    return unsettled;
+  }
+
+  return {
+    note(changes, atUs) {
+      for (const { interval } of changes) pending.set(interval.gpu, atUs);
+    },
+    async settle(untilUs) {
+      const told = [...pending].filter(([, atUs]) => atUs <= untilUs);
+      if (told.length === 0) return;
+      try {
+        const unsettled = await settleDevices(told.map(([gpu]) => gpu));
+        for (const [gpu, atUs] of told)
+          if (!unsettled.has(gpu) && pending.get(gpu) === atUs) pending.delete(gpu);
+      } catch (thrown) {
+        if (!(thrown instanceof OperatingError)) throw thrown;
+        const text = `figures of ended jobs wait for the store: ${messageOf(thrown)}`;
+        log({ level: 'warn', event: 'job_figures.held', text });
+      }
+    },
+  };
+}
+
+function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenUs: number): void {
+  buffer
+    .row()
+    .symbol('node', run.node)
+    .symbol('gpu', run.gpu)
+    .time('end_ts', run.endUs)
+    .text('job_id', run.jobId)
+    .long('run', run.run)
+    .double('share', run.share)
+    .long('owned_us', run.ownedUs)
+    .long('shared_us', run.sharedUs)
+    .long('samples', sums.samples)
+    .long('step_count', sums.steps)
+    .long('dt_us', sums.sampledUs)
+    .double('attributed_us', sums.attributedUs);
+  for (const [key, gauge] of sums.gauges) encodeGauge(buffer, key, gauge);
+  buffer
+    .double('energy_rise_joules', sums.counterJoules)
+    .long('energy_rise_dt_us', sums.counterUs)
+    .double('power_joules', sums.powerJoules)
+    .double('idle_dt_us', sums.idleUs)
+    .time('last_active_ts', sums.lastActiveUs)
+    .time('written_ts', writtenUs)
+    .at(run.startUs);
+}
+
+function encodeGauge(
+  buffer: RowBuffer,
+  key: GaugeKey,
+  gauge: { readonly sum: number; readonly knownUs: number; readonly max: number },
+): void {
+  const columns = keptColumns(key);
+  buffer.double(columns.sum, gauge.sum).long(columns.knownUs, gauge.knownUs).double(columns.max, gauge.max);
+}

@@ -1,0 +1,313 @@
+import type { OperatingError } from '../../core/base/errors.ts';
+import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
+import type { JournalRecord } from '../../../schemas/journal-record.ts';
+import type { Boot } from '../boot.ts';
+import { JobRows } from './job-rows.ts';
+import type { JournalEntry } from './entry.ts';
+import { cannotResolve, clockSetBack, endWithoutStart } from './problems.ts';
+
+export interface JournalJobsOptions {
+  readonly boot: Boot;
+  /** Per device UUID: time of the last sample before this boot, epoch µs, where the store could tell. */
+  readonly lastSampleUs?: ReadonlyMap<string, number>;
+}
+
+/** One run of a job on one node. */
+interface NodeRun {
+  /** Name of the record that began it. */
+  readonly name: string;
+  readonly jobId: string;
+  readonly run: number;
+  readonly node: string;
+  readonly bootId: string;
+  /** Moves only when the clock was set back behind it. */
+  startUs: number;
+  readonly startUptimeUs: number;
+  readonly share: number;
+  /** UUIDs, or a stand-in for a device that could not be resolved. */
+  readonly owned: readonly Owned[];
+  isEnded: boolean;
+  /** When it ended, once it has; later ends of the job are no news, or another run's. */
+  endedUs: number;
+}
+
+/** A start that is known from elsewhere than this node's prolog. */
+interface KnownStart {
+  readonly us: number;
+  readonly run: number;
+}
+
+interface Owned {
+  readonly gpu: string;
+  readonly node: string;
+}
+
+/** A wall clock that moved less than this against the uptime was only slewed, or read at another moment. */
+const CLOCK_SET_BACK_US = 1_000_000;
+
+/**
+ * Makes ownership out of journal records: pairs each end with the last start of that job on that node, closes what a
+ * dead node left open, and never guesses. Pure: clock and boot come in as arguments.
+ */
+export class JournalJobs {
+  readonly #options: JournalJobsOptions;
+  /** By node and job id, ascending by start. */
+  readonly #runs = new Map<string, NodeRun[]>();
+  /** Ends that found no start, which may still come: a hook that was held up, files read in another order. */
+  readonly #orphans = new Map<string, JournalEntry[]>();
+  /** Of these, the ones that nobody was told of yet. */
+  readonly #startless = new Set<JournalEntry>();
+  /** By job id, what the controller's prologs have told, where its journal is ours too. */
+  readonly #controllerStarts = new Map<string, KnownStart[]>();
+  readonly #rows = new JobRows();
+  #facts: JobFact[] = [];
+  #problems: OperatingError[] = [];
+
+  constructor(options: JournalJobsOptions) {
+    this.#options = options;
+  }
+
+  add(entry: JournalEntry): void {
+    this.#rows.add(entry);
+    // The controller's hooks know no devices and run on another machine.
+    if (entry.record.context?.endsWith('_slurmctld') === true) {
+      this.#noteController(entry);
+      return;
+    }
+    if (entry.record.event === 'start') this.#start(entry);
+    else this.#end(entry);
+  }
+
+  /**
+   * Looks after jobs that are running while the clock was set back behind their start: their samples now bear times at
+   * which, by the clock, they had not begun. The start moves with the clock.
+   * @param uptimeUs time since boot.
+   */
+  noteClock(nowUs: number, uptimeUs: number): void {
+    for (const runs of this.#runs.values()) {
+      for (const run of runs) {
+        if (run.isEnded || run.bootId !== this.#options.boot.id) continue;
+        if (run.startUs - nowUs < CLOCK_SET_BACK_US || run.startUptimeUs > uptimeUs) continue;
+        this.#moveStart(run, nowUs - (uptimeUs - run.startUptimeUs));
+      }
+    }
+  }
+
+  /** What came out since the last call. */
+  take(): Required<JobNews> {
+    this.#closeDeadRuns();
+    for (const entry of this.#startless) this.#problems.push(endWithoutStart(entry));
+    this.#startless.clear();
+    const news = { facts: this.#facts, records: this.#rows.take(), problems: this.#problems };
+    this.#facts = [];
+    this.#problems = [];
+    return news;
+  }
+
+  /** True when the run that this record belongs to has both its ends, or cannot get one. */
+  isClosed({ record, name }: JournalEntry): boolean {
+    const runs = this.#runs.get(keyOf(record)) ?? [];
+    return !runs.some((run) => !run.isEnded && run.name === name);
+  }
+
+  /** Bounds the memory: forgets runs that ended and began before `us`. */
+  forgetBefore(us: number): void {
+    for (const [key, runs] of this.#runs) {
+      const kept = runs.filter((run) => !run.isEnded || run.startUs > us);
+      if (kept.length === 0) this.#runs.delete(key);
+      else this.#runs.set(key, kept);
+    }
+    for (const [key, orphans] of this.#orphans) {
+      const kept = orphans.filter((entry) => entry.atUs > us);
+      if (kept.length === 0) this.#orphans.delete(key);
+      else this.#orphans.set(key, kept);
+    }
+    for (const [jobId, starts] of this.#controllerStarts) {
+      if (starts.every((start) => start.us < us)) this.#controllerStarts.delete(jobId);
+    }
+    this.#rows.forgetBefore(us);
+  }
+
+  #start(entry: JournalEntry): void {
+    const { record, atUs } = entry;
+    const owned = this.#ownedOf(entry);
+    if (owned.length === 0) return;
+    const key = keyOf(record);
+    const runs = this.#runs.get(key) ?? [];
+    const run: NodeRun = {
+      name: entry.name,
+      jobId: record.job,
+      run: record.restart ?? runs.length,
+      node: owned[0]!.node,
+      bootId: record.boot_id,
+      startUs: atUs,
+      startUptimeUs: record.uptime * 1e6,
+      share: entry.share,
+      owned,
+      isEnded: false,
+      endedUs: Infinity,
+    };
+    this.#runs.set(
+      key,
+      [...runs, run].sort((a, b) => a.startUs - b.startUs),
+    );
+    this.#tell('start', run, atUs);
+    // A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came.
+    for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, atUs);
+    const next = runs.find(({ startUs }) => startUs > atUs);
+    if (next !== undefined) this.#endAtNext(run, next.startUs);
+    const waiting = this.#orphans.get(key);
+    if (waiting === undefined) return;
+    this.#orphans.delete(key);
+    for (const end of waiting) {
+      this.#startless.delete(end);
+      this.#end(end);
+    }
+  }
+
+  #end(entry: JournalEntry): void {
+    const { record, atUs } = entry;
+    const key = keyOf(record);
+    const run = (this.#runs.get(key) ?? []).findLast((one) => isBefore(one, entry));
+    if (run === undefined || this.#isOfLaterRun(run, entry)) {
+      this.#endWithoutStart(entry);
+      return;
+    }
+    if (run.bootId !== record.boot_id) {
+      // slurmd runs the epilogs of a life that is over; the job had ended with it.
+      if (!run.isEnded) this.#closeDeadRun(run);
+      return;
+    }
+    if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
+    if (!run.isEnded) endRun(run, atUs);
+    this.#tell('end', run, Math.max(atUs, run.startUs));
+  }
+
+  /** slurmd can leave a prolog out when a job comes back within minutes of its requeue; its epilog comes all the same. */
+  #isOfLaterRun(run: NodeRun, entry: JournalEntry): boolean {
+    if (!run.isEnded) return false;
+    const { start_time: startS } = entry.record;
+    const knownUs = startS === undefined ? this.#controllerStart(entry)?.us : startS * 1e6;
+    return knownUs !== undefined && knownUs >= run.endedUs;
+  }
+
+  #noteController({ record, atUs }: JournalEntry): void {
+    if (record.event !== 'start') return;
+    const starts = this.#controllerStarts.get(record.job) ?? [];
+    this.#controllerStarts.set(record.job, [...starts, { us: atUs, run: record.restart ?? starts.length }]);
+  }
+
+  #controllerStart({ record, atUs }: JournalEntry): KnownStart | undefined {
+    return this.#controllerStarts.get(record.job)?.findLast((start) => start.us <= atUs);
+  }
+
+  /** When the run of this end began, if anybody but its own prolog knows. */
+  #knownStart(entry: JournalEntry, runs: readonly NodeRun[]): KnownStart | undefined {
+    const { start_time: startS, restart = 0 } = entry.record;
+    if (startS === undefined) return this.#controllerStart(entry);
+    // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
+    const us = Math.min((startS + 1) * 1e6, entry.atUs);
+    return { us, run: runs.length > 0 ? runs.length : Math.max(0, restart - 1) };
+  }
+
+  /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
+  #endWithoutStart(entry: JournalEntry): void {
+    const { record, atUs } = entry;
+    const owned = this.#ownedOf(entry);
+    const key = keyOf(record);
+    const runs = this.#runs.get(key) ?? [];
+    const known = this.#knownStart(entry, runs);
+    if (owned.length === 0 || known === undefined) {
+      this.#orphans.set(key, [...(this.#orphans.get(key) ?? []), entry]);
+      if (owned.length > 0) this.#startless.add(entry);
+      return;
+    }
+    const run: NodeRun = {
+      name: entry.name,
+      jobId: record.job,
+      run: known.run,
+      node: owned[0]!.node,
+      bootId: record.boot_id,
+      startUs: known.us,
+      startUptimeUs: record.uptime * 1e6 - (atUs - known.us),
+      share: entry.share,
+      owned,
+      isEnded: true,
+      endedUs: atUs,
+    };
+    this.#runs.set(key, [...runs, run]);
+    this.#tell('start', run, known.us);
+    this.#tell('end', run, atUs);
+  }
+
+  #closeDeadRuns(): void {
+    for (const runs of this.#runs.values()) {
+      for (const run of runs)
+        if (!run.isEnded && run.bootId !== this.#options.boot.id) this.#closeDeadRun(run);
+    }
+  }
+
+  /** The node died with the job: it owned its devices until they were last seen, at the latest until the next boot. */
+  #closeDeadRun(run: NodeRun): void {
+    endRun(run, run.startUs);
+    for (const one of run.owned) {
+      const lastUs = this.#options.lastSampleUs?.get(one.gpu) ?? this.#options.boot.timeUs;
+      this.#facts.push(
+        factOf('end', run, one, Math.max(run.startUs, Math.min(lastUs, this.#options.boot.timeUs))),
+      );
+    }
+  }
+
+  #endAtNext(run: NodeRun, atUs: number): void {
+    if (run.isEnded) return;
+    endRun(run, atUs);
+    this.#tell('end', run, atUs);
+  }
+
+  #moveStart(run: NodeRun, startUs: number): void {
+    this.#tell('void', run, run.startUs);
+    this.#problems.push(clockSetBack(run.jobId, run.node, run.startUs, startUs));
+    run.startUs = startUs;
+    this.#tell('start', run, startUs);
+  }
+
+  #tell(kind: JobFact['kind'], run: NodeRun, atUs: number): void {
+    for (const one of run.owned) this.#facts.push(factOf(kind, run, one, atUs));
+  }
+
+  #ownedOf(entry: JournalEntry): Owned[] {
+    const { devices, unresolved } = entry.resolution;
+    const node = devices[0]?.node ?? entry.record.node ?? '';
+    if (unresolved.length > 0 && entry.record.event === 'start')
+      this.#problems.push(cannotResolve(entry, node));
+    return [
+      ...devices.map((device) => ({ gpu: device.uuid, node: device.node })),
+      ...unresolved.map((name) => ({ gpu: unresolvedDevice(node, name), node })),
+    ];
+  }
+}
+
+function endRun(run: NodeRun, atUs: number): void {
+  run.isEnded = true;
+  run.endedUs = atUs;
+}
+
+/** Stands as device where a job owned one but not, beyond doubt, which: its time is owned, and nothing was sampled. */
+export function unresolvedDevice(node: string, name: string): string {
+  return `unresolved:${node}:${name}`;
+}
+
+function keyOf(record: JournalRecord): string {
+  return `${record.node ?? ''}\n${record.job}`;
+}
+
+/** By the uptime where both lie in one boot, since the clock may have been set between them. */
+function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
+  if (run.bootId === record.boot_id) return run.startUptimeUs <= record.uptime * 1e6;
+  return run.startUs <= atUs;
+}
+
+function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node }: Owned, atUs: number): JobFact {
+  const { jobId, share } = run;
+  return { kind, atUs, node, gpu, jobId, run: run.run, share, source: 'journal' };
+}

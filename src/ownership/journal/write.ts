@@ -1,0 +1,90 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { messageOf, OperatingError } from '../../core/base/errors.ts';
+import { formatJournalRecord, JOURNAL_SUFFIX } from '../../../schemas/journal-record.ts';
+import { readBoot } from '../boot.ts';
+import { codeOf } from '../bounded-read.ts';
+
+/** What a workload manager's hook, or a person, tells of a job. */
+export interface JobNotice {
+  readonly event: 'start' | 'end';
+  readonly jobId: string;
+  /** `pbs`, `lsf`, `flux`, `shell`: lower-case letters. */
+  readonly manager: string;
+  readonly node: string;
+  /** UUIDs or NVML indices, comma-separated. */
+  readonly devices?: string;
+  readonly share?: string;
+  readonly user?: string;
+  readonly account?: string;
+  readonly partition?: string;
+  readonly name?: string;
+  readonly run?: string;
+  readonly exitCode?: number;
+}
+
+/**
+ * Leaves one record in the journal, in the way of the Slurm hooks: under a temporary name first, then renamed.
+ * @returns the path of the record.
+ * @throws OperatingError `journal.unwritable` (exit 75)
+ */
+export function writeJournalRecord(directory: string, notice: JobNotice): string {
+  const uptime = readFileSync('/proc/uptime', 'utf8').split(' ')[0] ?? '';
+  const {
+    event,
+    jobId: job,
+    manager,
+    node,
+    devices,
+    share,
+    user,
+    account,
+    partition,
+    name,
+    run,
+    exitCode,
+  } = notice;
+  const text = formatJournalRecord({
+    ...{ event, manager, job, restart: run, boot_id: readBoot().id, uptime, node, devices, share },
+    ...{ user, account, partition, name, exit_code: exitCode === undefined ? undefined : `${exitCode}:0` },
+  });
+  // A job id is free text here; the name only has to be a name of its own.
+  const base = `${job.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)}.${event}.${uptime}.${process.pid}`;
+  const temporary = join(directory, `.${base}.tmp`);
+  const path = join(directory, `${base}${JOURNAL_SUFFIX}`);
+  try {
+    makeDirectory(dirname(directory), 0o755);
+    makeDirectory(directory, 0o2770);
+    const fd = openSync(temporary, 'wx', 0o640);
+    try {
+      writeSync(fd, text);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    rmSync(temporary, { force: true });
+    throw new OperatingError(`expected to write into the job journal, but: ${messageOf(error)}`, {
+      code: 'journal.unwritable',
+      exit: 'temporary',
+      where: directory,
+      hints: [
+        'run it as root, as a prolog does, or as a user who may write there',
+        'or name another one: --journal DIR',
+      ],
+      cause: error,
+    });
+  }
+  return path;
+}
+
+/** One level: Node's own `recursive` never comes back from a file system that makes no directories, as /proc (Node 24). */
+function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    // Whatever is there already is told by the file that cannot be opened in it.
+    if (codeOf(error) !== 'EEXIST') throw error;
+  }
+}

@@ -1,0 +1,131 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Device } from '../../core/devices/device.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+import { faultOfJobId } from '../../../schemas/map-file.ts';
+import { codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
+import { OwnerSets } from './owner-sets.ts';
+import { ProblemLog } from '../problem-log.ts';
+
+export interface GpustatOptions {
+  /** `/run/gpustat`. */
+  readonly directory: string;
+  readonly devices: readonly Device[];
+  /** Epoch µs at which this node was booted; older files are left over. */
+  readonly bootUs: number;
+}
+
+/** `jobid uid`, some 20 characters. */
+const GPUSTAT_BYTES_MAX = 4096;
+const AHEAD_US = 60_000_000;
+
+/**
+ * The files that the prolog of jobstats writes: one per GPU, named by its index or UUID (MIG: its UUID), holding the job
+ * id and the numeric user id. One job per device; the file goes with the job, or is emptied.
+ */
+export function createGpustatInput(options: GpustatOptions): JobInput {
+  const owners = new OwnerSets('gpustat');
+  const problems = new ProblemLog();
+  const byName = new Map<string, Device>();
+  for (const device of options.devices) {
+    byName.set(device.uuid, device);
+    if (device.gpuInstanceId === undefined) byName.set(String(device.index), device);
+  }
+  let known = new Set<string>();
+
+  function readFile(name: string, device: Device, nowUs: number): boolean {
+    const path = join(options.directory, name);
+    const found = readBounded(path, GPUSTAT_BYTES_MAX);
+    if (found.kind === 'gone') return false;
+    if (found.kind === 'busy') return true;
+    const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US);
+    const jobId =
+      found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };
+    if ('fault' in jobId) {
+      problems.tell(name, badFile(path, jobId.fault));
+      owners.set([device], [UNRESOLVED_JOB_ID], changedUs);
+    } else if (changedUs < options.bootUs) {
+      problems.tell(name, badFile(path, 'expected a file of this boot, found an older one: ignored'));
+      owners.set([device], [], options.bootUs);
+    } else {
+      problems.clear(name);
+      owners.set([device], jobId.id === '' ? [] : [jobId.id], changedUs);
+    }
+    return true;
+  }
+
+  return {
+    name: 'gpustat',
+    read(nowUs): JobNews {
+      const names = listNames(options.directory);
+      if (names instanceof OperatingError) {
+        problems.tell('', names);
+        return { ...owners.take(nowUs), problems: problems.take() };
+      }
+      problems.clear('');
+      // A device can have two names, its index and its UUID, and one of them may go while the other stays.
+      const present = new Set(names.filter((name) => byName.has(name)));
+      for (const name of present) if (!readFile(name, byName.get(name)!, nowUs)) present.delete(name);
+      const owned = new Set([...present].map((name) => byName.get(name)!));
+      for (const name of known) {
+        if (present.has(name)) continue;
+        problems.clear(name);
+        const device = byName.get(name)!;
+        if (!owned.has(device)) owners.set([device], [], directoryChangedUs(options.directory, nowUs));
+      }
+      known = present;
+      return { ...owners.take(nowUs), problems: problems.take() };
+    },
+  };
+}
+
+/** The first word of the first line; the second one is the user's number. Nothing in it: nobody's. */
+function jobIdOf(content: Uint8Array): { readonly id: string } | { readonly fault: string } {
+  const [line = ''] = new TextDecoder().decode(content).split('\n');
+  const words = line.trim().split(/[ \t]+/);
+  const [id = ''] = words;
+  const fault = faultOfJobId(id);
+  if (fault !== undefined) return { fault };
+  if (words.length > 2 || (words[1] !== undefined && !/^\d+$/.test(words[1]))) {
+    return {
+      fault: `expected "jobid uid", found ${words.length} words: ${JSON.stringify(line.slice(0, 80))}`,
+    };
+  }
+  // jobstats writes 0 where no job is.
+  return { id: id === '0' ? '' : id };
+}
+
+function listNames(directory: string): string[] | OperatingError {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const reason = codeOf(error);
+    if (reason === undefined) throw error;
+    return new OperatingError(
+      `expected the gpustat directory of jobstats, but it cannot be listed (${reason})`,
+      {
+        code: 'gpustat.unreadable',
+        exit: 'unavailable',
+        where: directory,
+        hints: ["install jobstats' prolog, or leave jobs.gpustat_dir out"],
+        cause: error,
+      },
+    );
+  }
+}
+
+function directoryChangedUs(directory: string, nowUs: number): number {
+  const stat = statSync(directory, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? nowUs : Math.min(mtimeUs(stat), nowUs);
+}
+
+function badFile(path: string, message: string): OperatingError {
+  return new OperatingError(message, {
+    code: 'gpustat.bad_file',
+    exit: 'data',
+    where: path,
+    hints: ['the owner of this device is recorded as unresolved while the file stays as it is'],
+  });
+}

@@ -1,0 +1,102 @@
+import type { Device } from '../../core/devices/device.ts';
+import type { JobFact, JobRecord } from '../../core/jobs/job-fact.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+
+interface LiveJob {
+  /** Earliest of its devices; fixed once it was told, since it is the key of the job's row. */
+  startUs: number;
+  isTold: boolean;
+  readonly gpus: Set<string>;
+}
+
+/**
+ * For inputs that only tell who is there now (a map file, a gpustat file): compares each picture of a device with the
+ * one before, and makes starts and ends out of the difference.
+ */
+export class OwnerSets {
+  readonly #source: string;
+  /** Device UUID → job id → since when. */
+  readonly #owners = new Map<string, Map<string, number>>();
+  readonly #jobs = new Map<string, LiveJob>();
+  #facts: JobFact[] = [];
+  #records: JobRecord[] = [];
+  readonly #users = new Map<string, string>();
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  /** From `atUs` (epoch µs) on, exactly `jobIds` own `devices`. */
+  set(devices: readonly Device[], jobIds: readonly string[], atUs: number): void {
+    for (const device of devices) this.#setOne(device, jobIds, atUs);
+  }
+
+  /** What is known of a job apart from its devices; call before `set`. */
+  describe(jobId: string, user: string): void {
+    this.#users.set(jobId, user);
+  }
+
+  /** Facts and records with a time up to `nowUs` that were not taken yet. */
+  take(nowUs: number): { facts: JobFact[]; records: JobRecord[] } {
+    const facts = this.#facts.filter((fact) => fact.atUs <= nowUs);
+    this.#facts = this.#facts.filter((fact) => fact.atUs > nowUs);
+    for (const [jobId, job] of this.#jobs) {
+      if (job.isTold || job.startUs > nowUs) continue;
+      job.isTold = true;
+      this.#records.push(this.#record(jobId, job));
+    }
+    const isDue = (record: JobRecord): boolean => (record.endUs ?? record.startUs) <= nowUs;
+    const records = this.#records.filter(isDue);
+    this.#records = this.#records.filter((record) => !isDue(record));
+    return { facts, records };
+  }
+
+  #setOne(device: Device, jobIds: readonly string[], atUs: number): void {
+    const before = this.#owners.get(device.uuid) ?? new Map<string, number>();
+    const after = new Map<string, number>();
+    for (const [jobId, sinceUs] of before) {
+      if (jobIds.includes(jobId)) after.set(jobId, sinceUs);
+      // A change time can lie before the start when the clock was set back; an owner never leaves before it came.
+      else this.#leave(device, jobId, Math.max(atUs, sinceUs));
+    }
+    for (const jobId of jobIds) {
+      if (before.has(jobId)) continue;
+      after.set(jobId, atUs);
+      this.#enter(device, jobId, atUs);
+    }
+    this.#owners.set(device.uuid, after);
+  }
+
+  #enter(device: Device, jobId: string, atUs: number): void {
+    this.#facts.push(this.#fact('start', device, jobId, atUs));
+    if (jobId === UNRESOLVED_JOB_ID) return;
+    let job = this.#jobs.get(jobId);
+    if (job === undefined) {
+      job = { startUs: atUs, isTold: false, gpus: new Set() };
+      this.#jobs.set(jobId, job);
+    }
+    if (!job.isTold) job.startUs = Math.min(job.startUs, atUs);
+    job.gpus.add(device.uuid);
+  }
+
+  #leave(device: Device, jobId: string, atUs: number): void {
+    this.#facts.push(this.#fact('end', device, jobId, atUs));
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return;
+    job.gpus.delete(device.uuid);
+    if (job.gpus.size > 0) return;
+    this.#records.push({ ...this.#record(jobId, job), endUs: Math.max(atUs, job.startUs) });
+    this.#jobs.delete(jobId);
+    this.#users.delete(jobId);
+  }
+
+  #fact(kind: JobFact['kind'], device: Device, jobId: string, atUs: number): JobFact {
+    const { uuid: gpu, node } = device;
+    return { kind, atUs, node, gpu, jobId, run: 0, share: NaN, source: this.#source };
+  }
+
+  #record(jobId: string, job: LiveJob): JobRecord {
+    const user = this.#users.get(jobId);
+    return { jobId, run: 0, startUs: job.startUs, ...(user === undefined ? {} : { user }) };
+  }
+}

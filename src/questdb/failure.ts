@@ -1,0 +1,124 @@
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+
+/** What can go wrong between gpuledger and a QuestDB, each told so that a person knows which it is and what to do. */
+
+const WAYS_OUT = [
+  'start one:   gpuledger questdb start',
+  'or name one: QDB_CLIENT_CONF="http::addr=host:9000;"',
+];
+const NO_TLS_HINT =
+  'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it';
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EPIPE: 'connection closed while sending',
+  ENOTFOUND: 'no such host',
+  EAI_AGAIN: 'the name service does not answer',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'network unreachable',
+  ETIMEDOUT: 'no answer to the connection request',
+  UND_ERR_CONNECT_TIMEOUT: 'no answer to the connection request',
+  UND_ERR_SOCKET: 'connection closed by the server',
+  TimeoutError: 'no answer in time',
+  AbortError: 'given up',
+};
+
+/** The error for a request that got no HTTP answer. `tries` is told when there was more than one. */
+export function connectionFailure(thrown: unknown, where: string, tries = ''): OperatingError {
+  const code = errorCode(thrown);
+  if (/^(CERT_|ERR_TLS_CERT|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/.test(code))
+    return certificateFailure(thrown, code, where);
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
+    return new OperatingError(
+      `${where} does not speak TLS, but the configuration string begins with https::`,
+      {
+        code: 'questdb.no_tls',
+        exit: 'config',
+        where,
+        hints: [
+          'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it',
+        ],
+        cause: thrown,
+      },
+    );
+  }
+  if (code.startsWith('HPE_') || code === 'HTTPParserError')
+    return foreignServer(where, `no HTTP answer (${messageOf(thrown)})`, thrown);
+  const reason = REASONS[code] ?? messageOf(thrown);
+  return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
+    code: code === 'TimeoutError' ? 'questdb.timeout' : 'questdb.unreachable',
+    exit: 'temporary',
+    hints: where.startsWith('https:') && code === 'ECONNRESET' ? [...WAYS_OUT, NO_TLS_HINT] : WAYS_OUT,
+    cause: thrown,
+  });
+}
+
+/** The error for an HTTP answer that is not the one hoped for, when it is not about the SQL or the rows themselves. */
+export function answerFailure(status: number, text: string, where: string): OperatingError {
+  if (status === 401 || status === 403) {
+    return new OperatingError(`QuestDB at ${where} refuses the credentials (HTTP ${status})`, {
+      code: 'questdb.unauthorized',
+      exit: 'config',
+      hints: [
+        'give username=…;password=…; or token=…; in the configuration string (QDB_CLIENT_CONF, or the file of questdb.client_conf_file)',
+      ],
+    });
+  }
+  if (status >= 500) {
+    return new OperatingError(`QuestDB at ${where} cannot serve now (HTTP ${status}: ${firstWords(text)})`, {
+      code: 'questdb.unavailable',
+      exit: 'temporary',
+    });
+  }
+  return foreignServer(where, `HTTP ${status}: ${firstWords(text)}`);
+}
+
+export function foreignServer(where: string, got: string, cause?: unknown): OperatingError {
+  return new OperatingError(
+    `what answers at ${where} is not a QuestDB: expected its REST answer, got ${got}`,
+    {
+      code: 'questdb.foreign',
+      exit: 'config',
+      hints: ['the HTTP port of QuestDB is 9000 unless configured otherwise', ...WAYS_OUT],
+      cause,
+    },
+  );
+}
+
+/** The error for SQL that the server refuses; `position` counts characters of the SQL from 0. */
+export function queryFailure(message: string, sql: string, position: number | undefined): OperatingError {
+  const from = Math.max(0, (position ?? 0) - 30);
+  const fragment = sql.slice(from, from + 100).replace(/\s+/g, ' ');
+  const isTableMissing = /table (and view )?does not exist|materialized view does not exist/.test(message);
+  return new OperatingError(`QuestDB refuses a query: ${message}`, {
+    code: isTableMissing ? 'questdb.no_table' : 'questdb.query',
+    exit: isTableMissing ? 'unavailable' : 'software',
+    where: `position ${position ?? 0}: ${from > 0 ? '…' : ''}${fragment}${sql.length > from + 100 ? '…' : ''}`,
+    hints: isTableMissing ? ['create the tables: gpuledger schema apply'] : [],
+  });
+}
+
+function certificateFailure(thrown: unknown, code: string, where: string): OperatingError {
+  const reason = code === 'CERT_HAS_EXPIRED' ? 'it has expired' : messageOf(thrown);
+  return new OperatingError(`the certificate of ${where} is not accepted: ${reason}`, {
+    code: 'questdb.certificate',
+    exit: 'config',
+    hints: [
+      'name the CA that signed it: tls_ca=/path/ca.pem; in the configuration string',
+      'or renew the certificate',
+    ],
+    cause: thrown,
+  });
+}
+
+function errorCode(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return '';
+  const { code } = thrown as { code?: unknown };
+  return typeof code === 'string' && code !== 'ABORT_ERR' ? code : thrown.name;
+}
+
+function firstWords(text: string): string {
+  const words = text.replace(/\s+/g, ' ').trim();
+  return words === '' ? 'empty body' : words.length > 200 ? `${words.slice(0, 200)}…` : words;
+}

@@ -1,0 +1,274 @@
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+// Not undici's index: that loads proxies, caches, fetch and more, which takes three times as long.
+import request from 'undici/lib/api/api-request.js';
+import Pool from 'undici/lib/dispatcher/pool.js';
+import type { Dispatcher } from 'undici';
+import type { ClientConf } from '../../schemas/client-conf.ts';
+import { readClientConf } from '../../schemas/read-client-conf.ts';
+import {
+  parseBuild,
+  parseExecReply,
+  parseWriteError,
+  type QueryResult,
+} from '../../schemas/questdb-reply.ts';
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { answerFailure, connectionFailure, foreignServer, queryFailure } from './failure.ts';
+
+/**
+ * One QuestDB over HTTP: SQL by `/exec`, rows by `/write`. Nothing here retries except `checkServer`; `send.ts` does.
+ *
+ * Every request has a total deadline that holds whatever the server does (down, half-open, slow, garbage): connecting,
+ * sending, waiting and reading count against it together.
+ */
+export interface QuestDb {
+  /** `http://host:port`, without credentials: for messages. */
+  readonly where: string;
+  /**
+   * Runs one statement. LONG cells are numbers, TIMESTAMP cells ISO text (`timestampUs` of `questdb-reply.ts`).
+   * @throws OperatingError `questdb.query`, `questdb.no_table`, `questdb.unreachable`, `questdb.timeout`,
+   * `questdb.unauthorized`, `questdb.unavailable`, `questdb.foreign`, `questdb.certificate`
+   */
+  exec(sql: string, options?: { readonly timeoutMs?: number }): Promise<QueryResult>;
+  /** Sends encoded ILP rows of one table. Never throws for what the server or the network does: the reply tells. */
+  write(body: Uint8Array, options?: WriteOptions): Promise<WriteReply>;
+  /**
+   * Asks whether a QuestDB answers and accepts the credentials; three tries where it may be starting.
+   * @returns its version
+   * @throws OperatingError that tells unreachable (75), unauthorized (78), not a QuestDB (78) apart
+   */
+  checkServer(): Promise<{ readonly version: string }>;
+  /** Ends all connections; requests under way fail. */
+  close(): Promise<void>;
+}
+
+export interface WriteOptions {
+  /** Compress the body: worth its CPU on slow links only. Default: no. */
+  readonly gzip?: boolean;
+  /** Gives the request up before its deadline. */
+  readonly signal?: AbortSignal;
+}
+
+/** What became of a write. Every failure carries the error that a person should read. */
+export type WriteReply =
+  | { readonly kind: 'acknowledged' }
+  /** The rows themselves are wrong: sending them again is of no use. `line` counts from 1. */
+  | {
+      readonly kind: 'refused';
+      readonly status: number;
+      readonly message: string;
+      readonly line?: number;
+      readonly error: OperatingError;
+    }
+  /** The credentials are wrong: of no use until somebody mends them, but the rows are fine. */
+  | {
+      readonly kind: 'unauthorized';
+      readonly status: number;
+      readonly message: string;
+      readonly error: OperatingError;
+    }
+  /** Down, slow, overloaded, garbage: the same bytes may be sent again. `status` is absent when there was no answer. */
+  | {
+      readonly kind: 'retryable';
+      readonly status?: number;
+      readonly message: string;
+      readonly error: OperatingError;
+    };
+
+export interface QuestDbOptions {
+  /** Total deadline of a request, ms; a write adds its bytes at `WRITE_BYTES_PER_MS_MIN`. */
+  readonly requestTimeoutMs: number;
+}
+
+/** A link slower than the official client's default minimum of 100 KiB/s counts as broken. */
+const WRITE_BYTES_PER_MS_MIN = 102.4;
+/** The longest idle time of a connection: below the 5 min after which the server closes it itself. */
+const KEEP_ALIVE_MS = 60_000;
+/** Flushes of several tables, replay and queries run side by side; the server's default limit is 256 for everybody. */
+const CONNECTION_COUNT_MAX = 8;
+/** A refusal is a short JSON text; whatever is longer is not read to its end. */
+const WRITE_REPLY_BYTES_MAX = 65_536;
+const CHECK_TRIES = 3;
+const CHECK_PAUSE_MS = 400;
+
+const compress = promisify(gzip);
+
+/**
+ * @param clientConf the official client's configuration string, `http::addr=host:9000;…`
+ * @throws OperatingError when the string is malformed or its CA file cannot be read; a server that is down is no error
+ */
+export async function openQuestDb(clientConf: string, options: QuestDbOptions): Promise<QuestDb> {
+  const conf = await readClientConf(clientConf);
+  const where = `${conf.protocol}://${conf.host.includes(':') ? `[${conf.host}]` : conf.host}:${conf.port}`;
+  const pool = new Pool(where, {
+    connections: CONNECTION_COUNT_MAX,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // The total deadline rules; undici's own timers have a resolution of a second only.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: {
+      timeout: options.requestTimeoutMs,
+      rejectUnauthorized: conf.tlsVerify,
+      ...(await certificates(conf)),
+    },
+  });
+  return createClient(pool, where, authorization(conf), options.requestTimeoutMs);
+}
+
+function createClient(
+  pool: Dispatcher,
+  where: string,
+  auth: Record<string, string>,
+  requestTimeoutMs: number,
+): QuestDb {
+  let isGzipUnderstood = true;
+
+  const send = async (
+    options: Dispatcher.RequestOptions,
+    signal: AbortSignal,
+    bytesMax: number,
+  ): Promise<Answer> => {
+    // `bodyTimeout: 0` and friends are set on the pool; the signal is the one clock.
+    const answer = await request.call(pool, {
+      ...options,
+      signal,
+      headers: { ...auth, ...(options.headers as Record<string, string>) },
+    });
+    return { status: answer.statusCode, text: await readText(answer.body, bytesMax) };
+  };
+
+  const exec = async (sql: string, timeoutMs = requestTimeoutMs): Promise<QueryResult> => {
+    const path = `/exec?${new URLSearchParams({ query: sql, quoteLargeNum: 'true' }).toString()}`;
+    const headers = { 'Statement-Timeout': String(timeoutMs) };
+    let answer: Answer;
+    try {
+      answer = await send({ path, method: 'GET', headers }, AbortSignal.timeout(timeoutMs), Infinity);
+    } catch (thrown) {
+      throw connectionFailure(thrown, where);
+    }
+    const reply = parseExecReply(answer.text);
+    if (reply.kind === 'error' && answer.status < 500) throw queryFailure(reply.message, sql, reply.position);
+    if (answer.status !== 200 || reply.kind === 'foreign')
+      throw answerFailure(answer.status, answer.text, where);
+    return reply.kind === 'rows' ? reply.result : { columns: [], rows: [] };
+  };
+
+  const write = async (
+    body: Uint8Array,
+    { gzip: isGzipWanted, signal }: WriteOptions = {},
+  ): Promise<WriteReply> => {
+    const deadlineMs = requestTimeoutMs + body.byteLength / WRITE_BYTES_PER_MS_MIN;
+    const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
+    const isGzipped = isGzipWanted === true && isGzipUnderstood;
+    try {
+      const headers = isGzipped ? { 'Content-Encoding': 'gzip' } : {};
+      const answer = await send(
+        // The rows' own suffix states the unit of their timestamps; the parameter is what the official client sends.
+        {
+          path: '/write?precision=n',
+          method: 'POST',
+          headers,
+          body: isGzipped ? await compress(body) : body,
+        },
+        signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
+        WRITE_REPLY_BYTES_MAX,
+      );
+      if (answer.status === 415 && isGzipped) {
+        isGzipUnderstood = false;
+        return await write(body, signal === undefined ? {} : { signal });
+      }
+      return readWriteAnswer(answer, where);
+    } catch (thrown) {
+      const error = connectionFailure(thrown, where);
+      return { kind: 'retryable', message: error.message, error };
+    }
+  };
+
+  return {
+    where,
+    exec: (sql, execOptions) => exec(sql, execOptions?.timeoutMs),
+    write,
+    checkServer: () => checkServer(exec, where),
+    close: () => pool.destroy(),
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function readWriteAnswer({ status, text }: Answer, where: string): WriteReply {
+  if (status === 204) return { kind: 'acknowledged' };
+  const refusal = status === 400 || status === 413 ? parseWriteError(text) : undefined;
+  if (refusal !== undefined) {
+    const error = new OperatingError(`QuestDB refuses rows: ${refusal.message}`, {
+      code: 'questdb.refused',
+      exit: 'data',
+      where,
+    });
+    return { kind: 'refused', status, ...refusal, error };
+  }
+  const error = answerFailure(status, text, where);
+  const kind = error.code === 'questdb.unauthorized' ? 'unauthorized' : 'retryable';
+  return { kind, status, message: error.message, error };
+}
+
+async function checkServer(
+  exec: (sql: string) => Promise<QueryResult>,
+  where: string,
+): Promise<{ version: string }> {
+  const startMs = performance.now();
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const { rows } = await exec('SELECT build()');
+      const version = parseBuild(rows[0]?.[0]);
+      if (version === undefined)
+        throw foreignServer(where, `${JSON.stringify(rows[0] ?? null)} for SELECT build()`);
+      return { version };
+    } catch (thrown) {
+      // A server that is starting refuses connections; one that keeps silent has had its whole deadline already.
+      if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.unreachable') throw thrown;
+      if (attempt === CHECK_TRIES) {
+        const tookSeconds = ((performance.now() - startMs) / 1000).toFixed(1);
+        throw connectionFailure(thrown.cause, where, ` after ${CHECK_TRIES} tries in ${tookSeconds} s`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, CHECK_PAUSE_MS));
+    }
+  }
+}
+
+async function readText(body: Dispatcher.ResponseData['body'], bytesMax: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let byteCount = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    byteCount += chunk.byteLength;
+    if (byteCount > bytesMax) break; // leaving the loop destroys the stream and with it the connection
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function authorization(conf: ClientConf): Record<string, string> {
+  if (conf.token !== undefined) return { Authorization: `Bearer ${conf.token}` };
+  if (conf.username === undefined) return {};
+  const credentials = Buffer.from(`${conf.username}:${conf.password ?? ''}`).toString('base64');
+  return { Authorization: `Basic ${credentials}` };
+}
+
+async function certificates(conf: ClientConf): Promise<{ ca?: Buffer }> {
+  if (conf.tlsCa === undefined) return {};
+  try {
+    return { ca: await readFile(conf.tlsCa) };
+  } catch (thrown) {
+    throw new OperatingError(`the CA file of the QuestDB connection cannot be read: ${messageOf(thrown)}`, {
+      code: 'questdb.ca_file',
+      exit: 'config',
+      where: conf.tlsCa,
+      hints: ['name a readable PEM file: tls_ca=/path/ca.pem; in the configuration string'],
+      cause: thrown,
+    });
+  }
+}

@@ -1,0 +1,243 @@
+import type { Device } from '../../core/devices/device.ts';
+import type { GpuEvent } from '../../core/sampling/event.ts';
+import type { JobRecord } from '../../core/jobs/job-fact.ts';
+import type { Log } from '../../core/base/log-entry.ts';
+import type { Interval } from '../../core/jobs/interval.ts';
+import type { SourceName } from '../../core/sampling/source.ts';
+import type { QuestDb, WriteReply } from '../http.ts';
+import { createRowBuffer, type RowBuffer } from './row-buffer.ts';
+
+/** One row of `gpu_inventory`: a device as a collector found it when it started. */
+export interface InventoryRow {
+  /** Epoch µs of the start. */
+  readonly tsUs: number;
+  readonly device: Device;
+  readonly source: SourceName;
+}
+
+/** One row of `gpu_events`: with the job that owned the device at that time, null when none or several did. */
+export interface EventRow extends GpuEvent {
+  readonly jobId: string | null;
+}
+
+/**
+ * One row of `collector_stats`: a lane as the collector sees itself. Rows are counted over the life of the state
+ * directory. What was not measured is absent, and NULL in the table.
+ */
+export interface CollectorStat {
+  /** Epoch µs. */
+  readonly tsUs: number;
+  readonly node: string;
+  readonly lane: string;
+  readonly source: SourceName;
+  /** Of gpuledger. */
+  readonly version?: string;
+  /** When this process began, epoch µs. */
+  readonly lifeStartUs?: number;
+  readonly sampledRows: number;
+  readonly acknowledgedRows: number;
+  readonly heldRows: number;
+  readonly spooledRows?: number;
+  readonly refusedRows: number;
+  readonly droppedRows: number;
+  readonly sentBytes?: number;
+  readonly spoolBytes?: number;
+  readonly flushCount?: number;
+  readonly flushFailedCount?: number;
+  readonly flushMsMean?: number;
+  readonly flushMsMax?: number;
+  readonly sampleMsMean?: number;
+  readonly sampleMsMax?: number;
+  readonly lateTicks?: number;
+  /** Age of the oldest tick that is neither acknowledged nor spooled. */
+  readonly oldestUnsentMs?: number;
+  /** In [0, 1]. */
+  readonly ringFillRatio?: number;
+  /** CPU time of this process over elapsed time since the row before; 1 is one core. */
+  readonly cpuRatio?: number;
+  readonly rssBytes?: number;
+  /** The clock of the engine that was drained, less ours. */
+  readonly engineOffsetUs?: number;
+}
+
+/**
+ * The rows of the tables that are written rarely, encoded with the official client's buffer and sent by `QuestDb.write`,
+ * so that the caller still has them when the store does not take them (the client's own flush would lose them).
+ *
+ * Each function writes all of `rows`, in order.
+ * @returns false when the store did not take them now: call again with the same rows, which cannot double (upsert keys).
+ * A row that the server refuses is of no use at any time: it is logged and counts as taken.
+ */
+export interface SmallTables {
+  writeOwnership(rows: readonly Interval[]): Promise<boolean>;
+  writeJobs(rows: readonly JobRecord[]): Promise<boolean>;
+  writeInventory(rows: readonly InventoryRow[]): Promise<boolean>;
+  writeEvents(rows: readonly EventRow[]): Promise<boolean>;
+  writeCollectorStats(rows: readonly CollectorStat[]): Promise<boolean>;
+}
+
+export interface SmallTablesOptions {
+  /** How bytes are sent; default one try of `db.write`. */
+  readonly send?: (body: Uint8Array) => Promise<WriteReply>;
+  readonly log?: Log;
+  /** Receives each row that the server refuses, with its words, for the dead-letter file. */
+  readonly onRefused?: (table: string, row: Uint8Array, reason: string) => void;
+}
+
+/** Rows of one request. A row has some 300 bytes. */
+const REQUEST_ROWS_MAX = 1_000;
+
+type Encode<Row> = (buffer: RowBuffer, row: Row) => void;
+
+export function createSmallTables(db: Pick<QuestDb, 'write'>, options: SmallTablesOptions = {}): SmallTables {
+  const send = options.send ?? ((body: Uint8Array) => db.write(body));
+
+  async function writeTable<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
+    for (let from = 0; from < rows.length; from += REQUEST_ROWS_MAX) {
+      const chunk = rows.slice(from, from + REQUEST_ROWS_MAX);
+      if (!(await writeChunk(table, encode, chunk))) return false;
+    }
+    return true;
+  }
+
+  /** A refused chunk is halved until its bad rows stand alone. */
+  async function writeChunk<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
+    const buffer = createRowBuffer(table);
+    for (const row of rows) encode(buffer, row);
+    const body = buffer.bytes();
+    const reply = await send(body);
+    switch (reply.kind) {
+      case 'acknowledged':
+        return true;
+      case 'unauthorized':
+      case 'retryable':
+        options.log?.({
+          level: 'warn',
+          event: 'small_table.held',
+          text: `${table}: ${rows.length} rows wait: ${reply.message}`,
+          data: { table, rows: rows.length },
+        });
+        return false;
+      case 'refused': {
+        if (rows.length === 1) {
+          noteRefused(table, body, reply.message);
+          return true;
+        }
+        const half = rows.length >> 1;
+        return (
+          (await writeChunk(table, encode, rows.slice(0, half))) &&
+          (await writeChunk(table, encode, rows.slice(half)))
+        );
+      }
+    }
+  }
+
+  function noteRefused(table: string, body: Uint8Array, reason: string): void {
+    options.onRefused?.(table, body, reason);
+    const text = `${table}: QuestDB refused a row: ${reason}`;
+    options.log?.({ level: 'error', event: 'small_table.refused', text, data: { table } });
+  }
+
+  return {
+    writeOwnership: (rows) => writeTable('gpu_ownership', encodeOwnership, rows),
+    writeJobs: (rows) => writeTable('jobs', encodeJob, rows),
+    writeInventory: (rows) => writeTable('gpu_inventory', encodeInventory, rows),
+    writeEvents: (rows) => writeTable('gpu_events', encodeEvent, rows),
+    writeCollectorStats: (rows) => writeTable('collector_stats', encodeStat, rows),
+  };
+}
+
+function encodeOwnership(buffer: RowBuffer, row: Interval): void {
+  buffer
+    .row()
+    .symbol('node', row.node)
+    .symbol('gpu', row.gpu)
+    .symbol('source', row.source)
+    .time('end_ts', row.endUs)
+    .text('job_id', row.jobId)
+    .long('run', row.run)
+    .double('share', row.share)
+    .at(row.startUs);
+}
+
+function encodeJob(buffer: RowBuffer, row: JobRecord): void {
+  buffer
+    .row()
+    .symbol('account', row.account)
+    .symbol('partition', row.partition)
+    .symbol('qos', row.qos)
+    .symbol('state', row.state)
+    .time('end_ts', row.endUs)
+    .text('job_id', row.jobId)
+    .long('run', row.run)
+    .text('name', row.name)
+    .text('user', row.user)
+    .text('array_job_id', row.arrayJobId)
+    .text('array_task_id', row.arrayTaskId)
+    .text('het_job_id', row.hetJobId)
+    .long('nodes', row.nodes)
+    .long('gpus', row.gpus)
+    .long('exit_code', row.exitCode)
+    .at(row.startUs);
+}
+
+function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryRow): void {
+  buffer
+    .row()
+    .symbol('node', device.node)
+    .symbol('gpu', device.uuid)
+    .symbol('model', device.model)
+    .symbol('parent', device.parentUuid)
+    .symbol('mig_profile', device.migProfile)
+    .symbol('pci_bus_id', device.pciBusId)
+    .symbol('driver', device.driver)
+    .symbol('source', source)
+    .long('gpu_index', device.index)
+    .long('memory_bytes', device.memoryBytes)
+    .at(tsUs);
+}
+
+function encodeEvent(buffer: RowBuffer, row: EventRow): void {
+  buffer
+    .row()
+    .symbol('node', row.node)
+    .symbol('gpu', row.gpu)
+    .symbol('kind', row.kind)
+    .symbol('subject', row.subject)
+    .time('end_ts', row.endUs)
+    .long('code', row.code)
+    .text('text', row.text)
+    .text('job_id', row.jobId ?? undefined)
+    .at(row.tsUs);
+}
+
+function encodeStat(buffer: RowBuffer, row: CollectorStat): void {
+  buffer
+    .row()
+    .symbol('node', row.node)
+    .symbol('lane', row.lane)
+    .symbol('source', row.source)
+    .symbol('version', row.version)
+    .time('life_start_ts', row.lifeStartUs)
+    .long('sampled_rows', row.sampledRows)
+    .long('acknowledged_rows', row.acknowledgedRows)
+    .long('held_rows', row.heldRows)
+    .long('spooled_rows', row.spooledRows)
+    .long('refused_rows', row.refusedRows)
+    .long('dropped_rows', row.droppedRows)
+    .long('sent_bytes', row.sentBytes)
+    .long('spool_bytes', row.spoolBytes)
+    .long('flush_count', row.flushCount)
+    .long('flush_failed_count', row.flushFailedCount)
+    .double('flush_ms_mean', row.flushMsMean)
+    .double('flush_ms_max', row.flushMsMax)
+    .double('sample_ms_mean', row.sampleMsMean)
+    .double('sample_ms_max', row.sampleMsMax)
+    .long('late_ticks', row.lateTicks)
+    .double('oldest_unsent_ms', row.oldestUnsentMs)
+    .double('ring_fill_ratio', row.ringFillRatio)
+    .double('cpu_ratio', row.cpuRatio)
+    .long('rss_bytes', row.rssBytes)
+    .long('engine_offset_us', row.engineOffsetUs)
+    .at(row.tsUs);
+}

@@ -1,0 +1,149 @@
+import { OperatingError } from '../../core/base/errors.ts';
+import {
+  addColumnSql,
+  allTables,
+  createTableSql,
+  quoteName,
+  quoteText,
+  SCHEMA_VERSION,
+  type LaneTable,
+  type Retention,
+  type Table,
+} from '../../../schemas/tables.ts';
+import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
+import type { QuestDb } from '../http.ts';
+import { waitForVisible } from '../visible.ts';
+import type { SchemaChange } from './change.ts';
+import { applyViews, type ViewOptions } from './view-apply.ts';
+
+interface ExistingTable {
+  readonly timestamp: string | null;
+  readonly isWal: boolean;
+  readonly hasDedup: boolean;
+  /** Hours or months, 0 for ever: the server rewrites `14 DAYS` as `2 WEEK`. */
+  readonly ttl: string;
+}
+
+/**
+ * Brings the tables and rollups of these lanes into being, or up to date. Doing it again changes nothing; collectors
+ * may do it at the same time. Columns are added, never removed: another collector may write them.
+ * @returns what was done, in order; empty when all stood already
+ * @throws OperatingError `schema.column_type`, `schema.not_wal`, `schema.newer`, `schema.view_refused`, and those of `exec`
+ */
+export async function applySchema(
+  db: QuestDb,
+  lanes: readonly LaneTable[],
+  retention: Retention,
+  options: ViewOptions = {},
+): Promise<SchemaChange[]> {
+  const existing = await readTables(db);
+  const version = existing.has('gpuledger_schema') ? await readVersion(db) : 0;
+  if (version > SCHEMA_VERSION) throw newerSchema(db.where, version);
+  const changes: SchemaChange[] = [];
+  for (const table of allTables(lanes, retention)) {
+    const found = existing.get(table.name);
+    if (found === undefined) {
+      await db.exec(createTableSql(table));
+      changes.push({ action: 'created', object: table.name, detail: 'table' });
+    } else {
+      changes.push(...(await upgradeTable(db, table, found)));
+    }
+  }
+  changes.push(...(await applyViews(db, lanes, retention, options)));
+  if (version < SCHEMA_VERSION) {
+    await db.exec(`INSERT INTO gpuledger_schema (ts, version) VALUES (now(), ${SCHEMA_VERSION})`);
+  }
+  return changes;
+}
+
+async function readTables(db: QuestDb): Promise<Map<string, ExistingTable>> {
+  const { rows } = await db.exec(
+    'SELECT table_name, designatedTimestamp, walEnabled, dedup, ttlValue, ttlUnit FROM tables() WHERE NOT matView',
+  );
+  return new Map(
+    rows.map(([name, timestamp, isWal, hasDedup, ttlValue, ttlUnit]) => [
+      String(name),
+      {
+        timestamp: timestamp as string | null,
+        isWal: isWal === true,
+        hasDedup: hasDedup === true,
+        ttl: normalTtl(Number(ttlValue), String(ttlUnit)),
+      },
+    ]),
+  );
+}
+
+async function readVersion(db: QuestDb): Promise<number> {
+  const { rows } = await db.exec('SELECT max(version) FROM gpuledger_schema');
+  return Number(rows[0]?.[0] ?? 0);
+}
+
+async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Promise<SchemaChange[]> {
+  const { rows } = await db.exec(`SELECT "column", type FROM table_columns(${quoteText(table.name)})`);
+  const types = new Map(rows.map(([name, type]) => [String(name), String(type)]));
+  const missing = table.columns.filter(({ name }) => !types.has(name));
+  for (const { name, type } of table.columns) {
+    const foundType = types.get(name);
+    if (foundType !== undefined && foundType !== type)
+      throw wrongType(db.where, table.name, name, type, foundType);
+  }
+  if (found.timestamp !== 'ts' || !found.isWal) throw notWal(db.where, table.name, found);
+  const changes: SchemaChange[] = [];
+  for (const column of missing) {
+    await db.exec(addColumnSql(table.name, column));
+    changes.push({ action: 'added_column', object: table.name, detail: `${column.name} ${column.type}` });
+  }
+  if (!found.hasDedup) {
+    const keys = table.upsertKeys.map(quoteName).join(', ');
+    await db.exec(`ALTER TABLE ${quoteName(table.name)} DEDUP ENABLE UPSERT KEYS(${keys})`);
+    changes.push({ action: 'enabled_dedup', object: table.name, detail: `keys ${keys}` });
+  }
+  if (found.ttl !== normalTtlText(table.ttl)) {
+    await db.exec(`ALTER TABLE ${quoteName(table.name)} SET TTL ${table.ttl ?? '0 DAYS'}`);
+    changes.push({ action: 'changed_ttl', object: table.name, detail: table.ttl ?? 'kept for ever' });
+  }
+  // An ALTER goes through the log like rows do; a view over a new column can only be made once it is through.
+  if (changes.length > 0) await waitForVisible(db, table.name);
+  return changes;
+}
+
+function wrongType(
+  where: string,
+  table: string,
+  column: string,
+  expected: string,
+  found: string,
+): OperatingError {
+  return new OperatingError(`column ${column} of table ${table} should be ${expected} and is ${found}`, {
+    code: 'schema.column_type',
+    exit: 'config',
+    where: `${where}, table ${table}, column ${column}`,
+    hints: [
+      `change it in place: ALTER TABLE ${quoteName(table)} ALTER COLUMN ${quoteName(column)} TYPE ${expected};`,
+      'or rename the table, and gpuledger makes a new one beside it',
+    ],
+  });
+}
+
+function notWal(where: string, table: string, found: ExistingTable): OperatingError {
+  const got =
+    found.timestamp === 'ts'
+      ? 'it is no WAL table'
+      : `its timestamp is ${found.timestamp ?? 'not designated'}`;
+  return new OperatingError(
+    `table ${table} should be a WAL table with the designated timestamp ts, but ${got}`,
+    {
+      code: 'schema.not_wal',
+      exit: 'config',
+      where: `${where}, table ${table}`,
+      hints: ['rename that table, and gpuledger makes its own'],
+    },
+  );
+}
+
+function newerSchema(where: string, version: number): OperatingError {
+  return new OperatingError(
+    `the tables have schema version ${version}, made by a newer gpuledger; this one knows version ${SCHEMA_VERSION}`,
+    { code: 'schema.newer', exit: 'config', where, hints: ['use the newer gpuledger on this machine too'] },
+  );
+}

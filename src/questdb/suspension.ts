@@ -1,0 +1,48 @@
+import { OperatingError } from '../core/base/errors.ts';
+import type { Log } from '../core/base/log-entry.ts';
+import type { QuestDb } from './http.ts';
+import { readSuspended } from './visible.ts';
+
+/** Watches for tables that QuestDB has suspended: it goes on acknowledging rows for them, and no query sees them. */
+export interface SuspensionWatch {
+  /** Asks the store, and tells once when a table is suspended and once when it no longer is. */
+  look(): Promise<void>;
+  /** As of the last look; undefined when the table is in order. */
+  reasonOf(table: string): string | undefined;
+}
+
+export function watchSuspension(db: QuestDb, tables: readonly string[], log: Log): SuspensionWatch {
+  let suspended: ReadonlyMap<string, string> = new Map();
+
+  return {
+    async look() {
+      let now: ReadonlyMap<string, string>;
+      try {
+        now = await readSuspended(db, tables);
+      } catch (thrown) {
+        // A store that does not answer is told by the flush.
+        if (thrown instanceof OperatingError) return;
+        throw thrown;
+      }
+      for (const [table, reason] of now) {
+        if (suspended.has(table)) continue;
+        const text = `QuestDB has suspended ${table} (${reason}): it takes rows but shows none; when the cause is mended: ALTER TABLE "${table}" RESUME WAL;`;
+        log({ level: 'error', event: 'store.suspended', text, data: { table, reason } });
+      }
+      for (const table of suspended.keys()) {
+        if (!now.has(table))
+          log({
+            level: 'info',
+            event: 'store.resumed',
+            text: `${table} is no longer suspended`,
+            data: { table },
+          });
+      }
+      suspended = now;
+    },
+    reasonOf(table) {
+      const reason = suspended.get(table);
+      return reason === undefined ? undefined : `table ${table} is suspended (${reason})`;
+    },
+  };
+}

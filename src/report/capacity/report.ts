@@ -1,0 +1,165 @@
+import type { CapacityFigures, CapacityRow, CapacitySums } from './figures.ts';
+import {
+  calendarDate,
+  clockTime,
+  formatCoverage,
+  formatEnergies,
+  formatGpuHours,
+  formatGrouped,
+  formatRatio,
+  hourDecimals,
+} from '../text/format-quantity.ts';
+import { finishLines, reportWidth, type RenderOptions } from '../text/report-text.ts';
+import { clip, harmless, pack, tableText, wrap } from '../text/table-text.ts';
+
+const HOUR_US = 3.6e9;
+
+/** The account of the fleet for people. */
+export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {
+  const width = reportWidth(options);
+  const lines = pack(titleOf(figures), ' · ', width, '', '  ');
+  const bold = new Set(options.isColored ? lines.slice(0, 1) : []);
+  if (figures.samples === 0) {
+    lines.push('  no data: nothing was sampled in this window. Was a collector running?');
+    return finishLines(lines, width, bold);
+  }
+  const allocatedIdleUs = figures.rows.reduce((sum, row) => sum + (isOwned(row) ? (row.idleUs ?? 0) : 0), 0);
+  const shown: Shown[] = [...figures.rows, { ...figures.all, idleUs: allocatedIdleUs, kind: 'all' }];
+  const columns = columnsOf(figures, shown);
+  const header = ['', ...columns.map(({ title }) => title)];
+  const rows = shown.map((row, index) => [nameOf(row), ...columns.map(({ cells }) => cells[index]!)]);
+  lines.push(...tableText([header, ...rows], ['left']), ...noteLines(figures, width));
+  return finishLines(lines, width, bold);
+}
+
+function titleOf(figures: CapacityFigures): string[] {
+  const { nodes, knownUs, sampledUs, isSynthetic } = figures;
+  const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
+  return [
+    'Capacity',
+    windowText(figures),
+    `${counted(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
+    seen,
+    ...(isSynthetic ? ['synthetic'] : []),
+  ];
+}
+
+function devicesText({ devices, migInstances }: CapacityFigures): string {
+  const whole = devices - migInstances;
+  return [
+    ...(whole > 0 ? [counted(whole, 'GPU')] : []),
+    ...(migInstances > 0 ? [counted(migInstances, 'MIG instance')] : []),
+  ].join(' and ');
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Days where the window has whole ones, times where not. */
+function windowText({ fromUs, toUs }: CapacityFigures): string {
+  const isWholeDays = clockTime(fromUs) === '00:00:00' && clockTime(toUs) === '00:00:00';
+  if (isWholeDays) return `${calendarDate(fromUs)} to ${calendarDate(toUs)} UTC`;
+  const end = calendarDate(fromUs) === calendarDate(toUs) ? '' : `${calendarDate(toUs)} `;
+  return `${calendarDate(fromUs)} ${clockTime(fromUs).slice(0, 5)} → ${end}${clockTime(toUs).slice(0, 5)} UTC`;
+}
+
+type Shown = CapacitySums & {
+  readonly kind: CapacityRow['kind'] | 'all';
+  readonly name?: string;
+  readonly unownedUs?: number;
+  readonly jobs: number;
+};
+
+interface Column {
+  readonly title: string;
+  /** One per row. */
+  readonly cells: readonly string[];
+}
+
+function isOwned({ kind }: Pick<Shown, 'kind'>): boolean {
+  return kind === 'group' || kind === 'unresolved';
+}
+
+function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly Column[] {
+  const decimals = hourDecimals(figures.sampledUs / HOUR_US);
+  const hours = (us: number): string => formatGrouped(us / HOUR_US, decimals);
+  const column = (title: string, show: (row: Shown) => string): Column => ({ title, cells: rows.map(show) });
+  return [
+    column('GPU-hours', (row) => hours(row.attributedUs)),
+    ...(rows.some(({ unownedUs }) => unownedUs !== undefined)
+      ? [column('unowned', (row) => unownedText(row, hours))]
+      : []),
+    column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
+    ...(figures.hasActivity ? activityColumns(column, hours) : []),
+    { title: 'energy', cells: formatEnergies(rows.map((row) => row.counterJoules ?? row.powerJoules)) },
+    column('jobs', (row) => (row.kind === 'group' || row.kind === 'all' ? formatGrouped(row.jobs, 0) : '–')),
+  ];
+}
+
+/** Of a node or model: what nobody owned, and which part of all its time that is. */
+function unownedText({ unownedUs, attributedUs }: Shown, hours: (us: number) => string): string {
+  if (unownedUs === undefined) return '–';
+  return `${hours(unownedUs)} (${formatRatio(unownedUs / (unownedUs + attributedUs))})`;
+}
+
+/** Idleness of allocated time, in hours and as a part of it; activity pooled over the devices' time. */
+function activityColumns(
+  column: (title: string, show: (row: Shown) => string) => Column,
+  hours: (us: number) => string,
+): readonly Column[] {
+  return [
+    column('allocated-idle', (row) => {
+      if (row.idleUs === undefined || (row.kind !== 'all' && !isOwned(row))) return '–';
+      return row.kind === 'all'
+        ? hours(row.idleUs)
+        : `${hours(row.idleUs)} (${row.attributedUs > 0 ? formatRatio(row.idleUs / row.attributedUs) : '–'})`;
+    }),
+    column('SM active', (row) =>
+      row.smActiveMean !== undefined && (row.kind === 'all' || isOwned(row))
+        ? formatRatio(row.smActiveMean)
+        : '–',
+    ),
+  ];
+}
+
+function nameOf({ kind, name }: Shown): string {
+  switch (kind) {
+    case 'group':
+      return clip(harmless(name ?? '(not told)'), 32);
+    case 'unattributed':
+      return 'free shares';
+    case 'all':
+    case 'unresolved':
+    case 'unowned':
+      return kind;
+  }
+}
+
+function noteLines(figures: CapacityFigures, width: number): string[] {
+  const notes: string[] = [];
+  const { askedFromUs, askedToUs, fromUs, toUs, roundedTo, rows, all } = figures;
+  if (fromUs !== askedFromUs || toUs !== askedToUs)
+    notes.push(`The window is rounded outward to whole ${roundedTo}s.`);
+  if (rows.some(({ kind, name }) => kind === 'group' && name === undefined))
+    notes.push(`(not told): nobody has told the ${figures.by} of these jobs.`);
+  if (rows.some(({ kind }) => kind === 'unresolved'))
+    notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
+  if (rows.some(({ kind }) => kind === 'unattributed'))
+    notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  if (figures.sharesKnownFromUs !== undefined) {
+    const from = `${calendarDate(figures.sharesKnownFromUs)} ${clockTime(figures.sharesKnownFromUs)} UTC`;
+    notes.push(
+      `Shared GPUs are divided from ${from} on; the samples before have aged out and are in free shares.`,
+    );
+  }
+  for (const rollup of figures.invalidRollups)
+    notes.push(
+      `The server has stopped updating ${rollup}: later changes are missing. Mend it: gpuledger schema apply`,
+    );
+  if (!figures.hasActivity)
+    notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');
+  if (all.counterJoules === undefined && all.powerJoules !== undefined)
+    notes.push('Energy is the integral of power: no energy counter was sampled.');
+  return notes.flatMap((note) => wrap(note, width, '  ', '  '));
+}

@@ -1,0 +1,158 @@
+import { IDLE_SM_RATIO } from '../../core/fields/idle.ts';
+import { ENERGY_RISE_COLUMN } from '../../core/fields/lane.ts';
+import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { ENERGY_RISE_DT_COLUMN, IDLE_DT_COLUMN } from '../../../schemas/views.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+import type { CapacityGrouping } from './figures.ts';
+import type { CapacityWindow, Segment } from './window.ts';
+import type { LaneGauges } from '../gauges.ts';
+import { SHARE_SQL } from '../job/samples.ts';
+import { quoteTime } from '../sql/sql-text.ts';
+
+/** A sum of a capacity report: how a rollup holds it, and how it is made from one sample `s`. */
+interface Summand {
+  readonly name: string;
+  readonly rollup: string;
+  readonly raw: string;
+}
+
+/** The sums that a lane can give. Names are the columns of the queries' answers. */
+function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
+  const columns = new Map(gauges);
+  const gauge = (prefix: string, column: string): Summand[] => {
+    const x = quoteName(column);
+    return [
+      { name: `${prefix}_sum`, rollup: quoteName(`${column}_dtsum`), raw: `s.${x} * s.dt_us` },
+      {
+        name: `${prefix}_us`,
+        rollup: quoteName(`${column}_dt`),
+        raw: `CASE WHEN s.${x} IS NOT NULL THEN s.dt_us END`,
+      },
+    ];
+  };
+  const sm = columns.get('smActive');
+  const power = columns.get('power');
+  const rise = quoteName(ENERGY_RISE_COLUMN);
+  return [
+    { name: 'dt_us', rollup: 'dt_us', raw: 's.dt_us' },
+    ...(sm === undefined
+      ? []
+      : [
+          ...gauge('sm', sm),
+          {
+            name: 'idle_us',
+            rollup: IDLE_DT_COLUMN,
+            raw: `CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us END`,
+          },
+        ]),
+    ...(power === undefined ? [] : gauge('power', power)),
+    ...(hasEnergy
+      ? [
+          { name: 'counter_joules', rollup: rise, raw: `s.${rise}` },
+          {
+            name: 'counter_us',
+            rollup: ENERGY_RISE_DT_COLUMN,
+            raw: `CASE WHEN s.${rise} IS NOT NULL THEN s.dt_us END`,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** `o`: the ownership intervals that reach into the window; `g`: what each job or device belongs to. */
+function commonHead(by: CapacityGrouping, { fromUs, toUs }: CapacityWindow): string {
+  const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
+  const owned =
+    `o AS (SELECT node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, coalesce(end_ts, cast(${to} AS TIMESTAMP)) AS stop_ts, share` +
+    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))`;
+  switch (by) {
+    case 'user':
+    case 'account':
+    case 'partition':
+      // As STRING: QuestDB 9.3.4 returns rubbish for a VARCHAR that went through an aggregate, a join and a GROUP BY.
+      return (
+        `WITH ${owned}, g AS (SELECT job_id AS member, last_not_null(cast(${quoteName(by)} AS STRING)) AS name FROM jobs` +
+        ` WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) GROUP BY job_id)`
+      );
+    case 'model':
+      return `WITH ${owned}, g AS (SELECT gpu AS member, last_not_null(model) AS name FROM gpu_inventory GROUP BY gpu)`;
+    case 'node':
+      return `WITH ${owned}`;
+  }
+}
+
+/** How `g` is joined to a row that has a job and a device, and what the group is then called. */
+function groupJoin(
+  by: CapacityGrouping,
+  job: string,
+  gpu: string,
+  node: string,
+): { join: string; name: string } {
+  switch (by) {
+    case 'user':
+    case 'account':
+    case 'partition':
+      return { join: ` LEFT JOIN g ON g.member = ${job}`, name: 'g.name' };
+    case 'model':
+      return { join: ` LEFT JOIN g ON g.member = ${gpu}`, name: 'g.name' };
+    case 'node':
+      return { join: '', name: node };
+  }
+}
+
+/**
+ * Whole devices, from the rollups: a row per group and kind. Kinds: `unowned`, `sole`, `unresolved`, and `shared` for what
+ * has to be divided sample by sample (several owners, or one who has only a part).
+ */
+export function wholeDevicesSql(
+  by: CapacityGrouping,
+  window: CapacityWindow,
+  source: LaneGauges,
+  segments: readonly Segment[],
+): string {
+  const summands = summandsOf(source);
+  const parts = segments.map(({ table, isRaw, fromUs, toUs }) => {
+    const sums = summands.map(({ name, rollup, raw }) => `${isRaw ? raw : `s.${rollup}`} AS ${name}`);
+    return (
+      `SELECT s.node AS node, s.gpu AS gpu, s.job_id AS job_id, s.owners AS owners, ${isRaw ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
+      ` FROM ${quoteName(table)} s WHERE s.ts >= ${quoteTime(fromUs)} AND s.ts < ${quoteTime(toUs)}`
+    );
+  });
+  const names = ['samples', ...summands.map(({ name }) => name)];
+  const { join, name } = groupJoin(by, 'p.job_id', 'p.gpu', 'p.node');
+  const kind =
+    "CASE WHEN p.owners = 0 THEN 'unowned' WHEN p.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
+    ` WHEN p.job_id = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END`;
+  return (
+    `${commonHead(by, window)}, q AS (SELECT DISTINCT owner AS part_owner FROM o WHERE share < 1),` +
+    ` r AS (${parts.join(' UNION ALL ')}),` +
+    ` p AS (SELECT node, gpu, job_id, owners, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM r GROUP BY node, gpu, job_id, owners)` +
+    ` SELECT ${name} AS name, ${kind} AS kind, ${names.map((sum) => `sum(p.${sum}) AS ${sum}`).join(', ')}` +
+    ` FROM p LEFT JOIN q ON q.part_owner = p.job_id${join} GROUP BY name, kind`
+  );
+}
+
+/** Shared devices, from ownership × the samples of just those: a row per group, by share. */
+export function sharedDevicesSql(by: CapacityGrouping, window: CapacityWindow, source: LaneGauges): string {
+  const sums = summandsOf(source).map(({ name, raw }) => `sum((${raw}) * ${SHARE_SQL}) AS ${name}`);
+  const { join, name } = groupJoin(by, 'o.owner', 's.gpu', 's.node');
+  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
+  return (
+    `${commonHead(by, window)} SELECT ${name} AS name,` +
+    ` CASE WHEN o.owner = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind, ${sums.join(', ')}` +
+    ` FROM ${quoteName(source.lane.table)} s JOIN o ON s.gpu = o.owned_gpu${join}` +
+    ` WHERE s.ts >= ${from} AND s.ts < ${to} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +
+    ` AND (s.owners > 1 OR o.share < 1) GROUP BY name, kind`
+  );
+}
+
+/** Distinct jobs that owned a device in the window, a row per group and one for all (`is_all`). */
+export function jobCountsSql(by: CapacityGrouping, window: CapacityWindow): string {
+  const { join, name } = groupJoin(by, 'o.owner', 'o.owned_gpu', 'o.node');
+  const owners = `o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`;
+  return (
+    `${commonHead(by, window)} SELECT name, is_all, jobs FROM (` +
+    `SELECT ${name} AS name, 0 AS is_all, count_distinct(o.owner) AS jobs FROM o${join} WHERE ${owners} GROUP BY name` +
+    ` UNION ALL SELECT NULL AS name, 1 AS is_all, count_distinct(o.owner) AS jobs FROM o WHERE ${owners})`
+  );
+}

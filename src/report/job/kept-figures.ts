@@ -1,0 +1,81 @@
+import { keptColumns, quoteText } from '../../../schemas/tables.ts';
+import { GAUGES, type GaugeKey } from '../gauges.ts';
+import type { JobGauge } from './figures.ts';
+import type { JobWindow } from './samples.ts';
+import { addSums, emptySums, figuresOf, type SampleSums } from './sums.ts';
+import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
+
+/** What `job_figures` keeps of one run of a job, by device; of several rows of a device the one written last. */
+export async function keptSums(db: Asked, jobId: string, run: number): Promise<Map<string, SampleSums>> {
+  // Tables of an older version have none; that is no reason to refuse the rest of the report.
+  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'job_figures'");
+  if (tables.length === 0) return new Map();
+  const rows = await ask(
+    db,
+    'SELECT *, cast(last_active_ts AS LONG) AS last_active_us FROM job_figures' +
+      ` WHERE job_id = ${quoteText(jobId)} AND run = ${run} ORDER BY written_ts`,
+  );
+  return new Map(rows.map((row) => [row.text('gpu') ?? '', sumsOfRow(row)]));
+}
+
+/**
+ * The sums with those of `job_figures` in place of the samples' for each device of which more was seen than is left.
+ * Undefined when there is none.
+ */
+export function withKept(
+  window: JobWindow,
+  sampled: ReadonlyMap<string, SampleSums>,
+  kept: ReadonlyMap<string, SampleSums>,
+): { all: SampleSums; devices: ReadonlyMap<string, SampleSums> } | undefined {
+  const devices = new Map(sampled);
+  let isBetter = false;
+  for (const gpu of new Set(window.intervals.map((interval) => interval.gpu))) {
+    const known = kept.get(gpu);
+    if (known === undefined || known.samples <= (devices.get(gpu)?.samples ?? 0)) continue;
+    devices.set(gpu, known);
+    isBetter = true;
+  }
+  if (!isBetter) return undefined;
+  const all = emptySums();
+  for (const device of devices.values()) addSums(all, device);
+  return { all, devices };
+}
+
+/** Without percentiles and course, which only the samples tell. */
+export function keptGauges(all: SampleSums): JobGauge[] {
+  return (Object.keys(GAUGES) as GaugeKey[]).flatMap((key) => {
+    const known = all.gauges.get(key);
+    return known === undefined
+      ? []
+      : [{ key, column: keptColumns(key).column, ...figuresOf(known), series: [] }];
+  });
+}
+
+function sumsOfRow(row: Cells): SampleSums {
+  const gauges: SampleSums['gauges'] = new Map();
+  for (const key of Object.keys(GAUGES) as GaugeKey[]) {
+    const columns = keptColumns(key);
+    const max = row.number(columns.max);
+    if (max === undefined) continue;
+    gauges.set(key, {
+      sum: row.number(columns.sum) ?? 0,
+      knownUs: row.number(columns.knownUs) ?? 0,
+      min: NaN,
+      max,
+    });
+  }
+  return {
+    ...emptySums(),
+    samples: row.number('samples') ?? 0,
+    steps: row.number('step_count') ?? 0,
+    sampledUs: row.number('dt_us') ?? 0,
+    attributedUs: row.number('attributed_us') ?? 0,
+    counterJoules: row.number('energy_rise_joules'),
+    counterUs: row.number('energy_rise_dt_us') ?? 0,
+    powerJoules: row.number('power_joules'),
+    powerUs: gauges.get('power')?.knownUs ?? 0,
+    idleUs: row.number('idle_dt_us'),
+    lastActiveUs: row.number('last_active_us'),
+    gauges,
+  };
+}

@@ -1,0 +1,86 @@
+import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { findDips, type ActivityStep } from './dips.ts';
+import type { Dips, JobEvent, ThrottleEffect } from './figures.ts';
+import { lastsUntilUs } from './facts.ts';
+import { ownedSamples, type JobWindow } from './samples.ts';
+import { ask, type Asked } from '../sql/query-cells.ts';
+import { quoteTime } from '../sql/sql-text.ts';
+
+/** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
+const STEPS_MAX = 4096;
+/** Throttled spans that are compared with the other devices, longest first: each costs a query. */
+const THROTTLES_MAX = 3;
+
+/** Where the SM activity is read. */
+export interface ActivityColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly intervalUs: number;
+}
+
+/** Looks for a regular fall of the job's SM activity, mean over its devices. */
+export async function rhythmOf(
+  db: Asked,
+  activity: ActivityColumn,
+  window: JobWindow,
+): Promise<Dips | undefined> {
+  const lengthUs = window.endUs - window.startUs;
+  const stepUs = Math.max(
+    activity.intervalUs,
+    Math.ceil(lengthUs / STEPS_MAX / activity.intervalUs) * activity.intervalUs,
+  );
+  const x = `s.${quoteName(activity.column)}`;
+  const { head, tail } = ownedSamples(activity.table, window);
+  const start = `cast(${quoteTime(window.startUs)} AS TIMESTAMP)`;
+  const rows = await ask(
+    db,
+    `${head} SELECT cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
+      ` ${tail} AND ${x} IS NOT NULL GROUP BY step ORDER BY step`,
+  );
+  const steps: ActivityStep[] = [];
+  for (const row of rows) {
+    const dtUs = row.number('dt_us') ?? 0;
+    if (dtUs > 0) steps.push({ step: row.number('step')!, ratio: (row.number('sum_x') ?? 0) / dtUs, dtUs });
+  }
+  return findDips(steps, stepUs);
+}
+
+/** SM activity of throttled devices beside the job's other devices in the same time, longest throttles first. */
+export async function throttleEffects(
+  db: Asked,
+  activity: ActivityColumn,
+  window: JobWindow,
+  events: readonly JobEvent[],
+): Promise<ThrottleEffect[]> {
+  const span = (event: JobEvent): [number, number] => [
+    Math.max(event.tsUs, window.startUs),
+    Math.min(lastsUntilUs(event), window.endUs),
+  ];
+  const lengthUs = (event: JobEvent): number => span(event)[1] - span(event)[0];
+  const throttles = events
+    .filter((event) => event.kind === 'throttle' && event.gpu !== undefined && lengthUs(event) > 0)
+    .sort((a, b) => lengthUs(b) - lengthUs(a))
+    .slice(0, THROTTLES_MAX);
+  const effects: ThrottleEffect[] = [];
+  for (const event of throttles) {
+    const gpu = event.gpu!;
+    const [fromUs, toUs] = span(event);
+    const x = `s.${quoteName(activity.column)}`;
+    const { head, tail } = ownedSamples(activity.table, window);
+    const rows = await ask(
+      db,
+      `${head} SELECT CASE WHEN s.gpu = ${quoteText(gpu)} THEN 1 ELSE 0 END AS is_throttled, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
+        ` ${tail} AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)} AND ${x} IS NOT NULL GROUP BY is_throttled`,
+    );
+    const mean = (isThrottled: 0 | 1): number | undefined => {
+      const row = rows.find((candidate) => candidate.number('is_throttled') === isThrottled);
+      const dtUs = row?.number('dt_us') ?? 0;
+      return row === undefined || dtUs === 0 ? undefined : (row.number('sum_x') ?? 0) / dtUs;
+    };
+    const smRatio = mean(1);
+    const othersSmRatio = mean(0);
+    if (smRatio !== undefined && othersSmRatio !== undefined)
+      effects.push({ event, gpu, smRatio, othersSmRatio });
+  }
+  return effects;
+}

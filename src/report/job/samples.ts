@@ -1,0 +1,155 @@
+import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { IDLE_SM_RATIO } from '../../core/fields/idle.ts';
+import type { LaneGauges } from '../gauges.ts';
+import type { JobInterval } from './figures.ts';
+import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
+import { quoteTime } from '../sql/sql-text.ts';
+
+/** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). */
+export interface JobWindow {
+  readonly jobId: string;
+  readonly run: number;
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly intervals: readonly JobInterval[];
+  /** Only these of its devices; all when absent. */
+  readonly gpus?: readonly string[];
+}
+
+/** The job's samples of one table, as the tail of a query; both sides of the join are bounded in time. */
+export interface OwnedSamples {
+  /** `WITH o AS (…)`. */
+  readonly head: string;
+  /** `FROM … JOIN … WHERE …`; the sample is `s`, its interval `o`. */
+  readonly tail: string;
+}
+
+/** Part of the sample's device that is the job's: as told, else an equal part among the owners of that moment. */
+export const SHARE_SQL = 'coalesce(o.share, 1.0 / CASE WHEN s.owners > 1 THEN s.owners ELSE 1 END)';
+
+export function ownedSamples(table: string, window: JobWindow): OwnedSamples {
+  const starts = window.intervals.map((interval) => interval.startUs);
+  const first = quoteTime(Math.min(...starts));
+  const last = quoteTime(Math.max(...starts));
+  const end = quoteTime(window.endUs);
+  const some = window.gpus === undefined ? undefined : `gpu IN (${window.gpus.map(quoteText).join(', ')})`;
+  return {
+    head:
+      `WITH o AS (SELECT gpu AS owned_gpu, ts AS start_ts, CASE WHEN end_ts < ${end} THEN end_ts ELSE cast(${end} AS TIMESTAMP) END AS stop_ts, share FROM gpu_ownership` +
+      ` WHERE job_id = ${quoteText(window.jobId)} AND run = ${window.run} AND ts >= ${first} AND ts <= ${last}${some === undefined ? '' : ` AND ${some}`})`,
+    tail:
+      `FROM ${quoteName(table)} s JOIN o ON s.gpu = o.owned_gpu` +
+      ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +
+      (some === undefined ? '' : ` AND s.${some}`),
+  };
+}
+
+/** Number of the equal part of the job's interval that a sample falls into: the k-th part ends at its own end. */
+function partSql(window: JobWindow, parts: number): string {
+  const lengthUs = Math.max(1, window.endUs - window.startUs);
+  const start = `cast(${quoteTime(window.startUs)} AS TIMESTAMP)`;
+  return `cast((s.ts - ${start} - 1) * ${parts} / ${lengthUs} AS INT)`;
+}
+
+function gaugeSql(column: string, index: number): string {
+  const x = `s.${quoteName(column)}`;
+  return (
+    `sum(${x} * s.dt_us) AS sum${index}, sum(CASE WHEN ${x} IS NOT NULL THEN s.dt_us END) AS known${index},` +
+    ` min(${x}) AS min${index}, max(${x}) AS max${index}`
+  );
+}
+
+/**
+ * One pass over the job's samples of one lane: a row per device and part of the interval, from which every sum and
+ * maximum of the report is added up.
+ */
+export async function scanLane(
+  db: Asked,
+  { lane, gauges, hasEnergy }: LaneGauges,
+  window: JobWindow,
+  parts: number,
+): Promise<Cells[]> {
+  const columns = new Map(gauges);
+  const power = columns.get('power');
+  const sm = columns.get('smActive');
+  const picks = [
+    's.gpu AS gpu',
+    `${partSql(window, parts)} AS part`,
+    'count() AS samples',
+    'sum(s.dt_us) AS dt_us',
+    'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
+    `sum(s.dt_us * ${SHARE_SQL}) AS attributed_us`,
+    'cast(min(s.ts) AS LONG) AS first_us',
+    'cast(max(s.ts) AS LONG) AS last_us',
+    ...gauges.map(([, column], index) => gaugeSql(column, index)),
+  ];
+  if (hasEnergy)
+    picks.push(
+      `sum(s.energy_rise_joules * ${SHARE_SQL}) AS counter_joules`,
+      'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
+    );
+  if (power !== undefined)
+    picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${SHARE_SQL}) / 1e6 AS power_joules`);
+  if (sm !== undefined)
+    picks.push(
+      `sum(CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us * ${SHARE_SQL} END) AS idle_us`,
+      `cast(max(CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END) AS LONG) AS last_active_us`,
+    );
+  const { head, tail } = ownedSamples(lane.table, window);
+  return await ask(db, `${head} SELECT ${picks.join(', ')} ${tail} GROUP BY gpu, part`);
+}
+
+/** Parts into which the values are sorted before the exact rank is looked for in one of them. */
+const RANK_PARTS = 4096;
+
+/**
+ * Exact dt-weighted nearest ranks: for each q the smallest x with Σ dt of the samples ≤ x at least q of all. Two passes,
+ * neither sorting more than a small part: a histogram of the values' range, then the one bar that holds the rank.
+ * @param range smallest and largest value, of which the histogram is made.
+ */
+export async function rankedValues(
+  db: Asked,
+  table: string,
+  column: string,
+  window: JobWindow,
+  range: { readonly min: number; readonly max: number },
+  ranks: readonly number[],
+): Promise<number[] | undefined> {
+  if (range.max === range.min) return ranks.map(() => range.min);
+  const { head, tail } = ownedSamples(table, window);
+  const x = `s.${quoteName(column)}`;
+  const bar = `cast((${x} - (${range.min})) * ${RANK_PARTS / (range.max - range.min)} AS INT)`;
+  const bars = await ask(
+    db,
+    `${head} SELECT ${bar} AS bar, sum(s.dt_us) AS dt_us ${tail} AND ${x} IS NOT NULL GROUP BY bar ORDER BY bar`,
+  );
+  const total = bars.reduce((sum, row) => sum + (row.number('dt_us') ?? 0), 0);
+  if (total === 0) return undefined;
+  const found: number[] = [];
+  for (const rank of ranks) {
+    const place = placeOfRank(bars, rank * total);
+    const values = await ask(
+      db,
+      `${head} SELECT ${x} AS x, sum(s.dt_us) AS dt_us ${tail} AND ${x} IS NOT NULL AND ${bar} = ${bars[place.at]!.number('bar') ?? 0}` +
+        ' GROUP BY x ORDER BY x',
+    );
+    const at = placeOfRank(values, rank * total, place.beforeUs).at;
+    found.push(values[at]!.number('x')!);
+  }
+  return found;
+}
+
+/** First row at which the running Σ dt reaches `wantedUs`, and the sum before it. */
+function placeOfRank(
+  rows: readonly Cells[],
+  wantedUs: number,
+  alreadyUs = 0,
+): { at: number; beforeUs: number } {
+  let beforeUs = alreadyUs;
+  for (let at = 0; at < rows.length - 1; at += 1) {
+    const dtUs = rows[at]!.number('dt_us') ?? 0;
+    if (beforeUs + dtUs >= wantedUs) return { at, beforeUs };
+    beforeUs += dtUs;
+  }
+  return { at: rows.length - 1, beforeUs };
+}

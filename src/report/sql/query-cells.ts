@@ -1,0 +1,65 @@
+import { assert } from '../../core/base/assert.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import type { QuestDb } from '../../questdb/http.ts';
+
+/** One row of an answer, read by column name. */
+export interface Cells {
+  /** @returns undefined for SQL NULL. LONG beyond 2^53 would lose digits: no column of ours comes near. */
+  number(name: string): number | undefined;
+  /** @returns undefined for SQL NULL. */
+  text(name: string): string | undefined;
+}
+
+/** What the reports need of a QuestDB: to ask it, and to say which one was asked. */
+export type Asked = Pick<QuestDb, 'exec' | 'where'>;
+
+/** Asks and reads by name. @throws OperatingError when the server is gone or refuses the query. */
+export async function ask(db: Asked, sql: string): Promise<Cells[]> {
+  const result = await execute(db, sql);
+  const positions = new Map(result.columns.map((column, index) => [column.name, index]));
+  return result.rows.map((row) => {
+    const cell = (name: string): unknown => {
+      const position = positions.get(name);
+      assert(position !== undefined, `the query has no column "${name}"`);
+      return row[position];
+    };
+    return {
+      number: (name) => asNumber(cell(name)),
+      text: (name) => asText(cell(name)),
+    };
+  });
+}
+
+/** A column that is missing is the schema of an older version, which is the operator's to mend, not a defect of the query. */
+async function execute(db: Asked, sql: string): ReturnType<Asked['exec']> {
+  try {
+    return await db.exec(sql);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
+    if (!thrown.message.includes('Invalid column')) throw thrown;
+    throw new OperatingError(`the tables or rollups lack a column that reports need: ${thrown.message}`, {
+      code: 'report.schema',
+      exit: 'config',
+      where: db.where,
+      hints: ['bring them up to date: gpuledger schema apply'],
+      cause: thrown,
+    });
+  }
+}
+
+/** LONG arrives as text where it might not fit a double, so both spellings are read. */
+function asNumber(value: unknown): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'string' && value !== '') {
+    const number = Number(value);
+    assert(!Number.isNaN(number), `expected a number in an answer of QuestDB, got "${value}"`);
+    return number;
+  }
+  return undefined;
+}
+
+function asText(value: unknown): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,44 @@
+import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import { ask, type Asked } from './query-cells.ts';
+
+/**
+ * The lanes as the database has them: those whose table exists, with the fields that are its columns. A report may be
+ * asked with a configuration that is newer than the tables, or not that of the collectors.
+ * @throws OperatingError `report.no_tables` (exit `unavailable`) when there is none
+ */
+export async function recordedLanes(db: Asked, lanes: readonly Lane[]): Promise<Lane[]> {
+  const tables = lanes.map(({ table }) => quoteText(table)).join(', ');
+  const existing = new Set(
+    (await ask(db, `SELECT table_name FROM tables() WHERE table_name IN (${tables})`)).map((row) =>
+      row.text('table_name'),
+    ),
+  );
+  const recorded: Lane[] = [];
+  for (const lane of lanes) {
+    if (!existing.has(lane.table)) continue;
+    const columns = await ask(db, `SELECT "column" AS name FROM table_columns(${quoteText(lane.table)})`);
+    const names = new Set(columns.map((row) => row.text('name')));
+    recorded.push({ ...lane, fields: lane.fields.filter(({ column }) => names.has(column)) });
+  }
+  if (recorded.length > 0) return recorded;
+  throw new OperatingError(
+    `expected sample tables (${lanes.map(({ table }) => table).join(', ')}), found none of them`,
+    {
+      code: 'report.no_tables',
+      exit: 'unavailable',
+      where: db.where,
+      hints: [
+        'is this the server that the collectors write to? (gpuledger config print)',
+        'a new one: gpuledger schema apply, then gpuledger run',
+      ],
+    },
+  );
+}
+
+/** Time of the oldest sample of a table, epoch µs; undefined when it has none. Raw samples age out, rollups stay. */
+export async function oldestSampleUs(db: Asked, table: string): Promise<number | undefined> {
+  const rows = await ask(db, `SELECT cast(min(ts) AS LONG) AS oldest_us FROM ${quoteName(table)}`);
+  return rows[0]?.number('oldest_us');
+}

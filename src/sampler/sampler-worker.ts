@@ -1,0 +1,214 @@
+import { readlinkSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
+import { basename } from 'node:path';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { assert } from '../core/base/assert.ts';
+import { formatDuration } from '../../schemas/duration.ts';
+import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { findField } from '../core/fields/find-field.ts';
+import { ENERGY_FIELD_ID } from '../core/fields/lane.ts';
+import { continueRing } from '../core/ring/ring-continuation.ts';
+import { Ring } from '../core/ring/ring.ts';
+import type { SampledLane, Source } from '../core/sampling/source.ts';
+import { createRingJournal } from '../disk/ring-journal.ts';
+import { openSource } from '../source/open-source.ts';
+import { SamplerControl } from './sampler-control.ts';
+import type {
+  EngineCallNews,
+  EngineCallOrders,
+  LaneOrder,
+  ListedSource,
+  ListNews,
+  ListOrders,
+  SamplerNews,
+  SamplerOrders,
+  SharedRing,
+} from './sampler-protocol.ts';
+import { finishLanes, runRealClock, runVirtualClock } from './ticker.ts';
+import type { TickedLane, TickerListener } from './ticker.ts';
+
+assert(parentPort !== null, 'the sampler runs as a worker');
+const port = parentPort;
+const tell = (news: SamplerNews | ListNews | EngineCallNews): void => {
+  port.postMessage(news);
+};
+
+function sampledLane(order: LaneOrder, index: number): SampledLane {
+  const fields = order.fieldIds.map((id) => {
+    const field = findField(id);
+    assert(field !== undefined, `field ${id} is not in the catalogue`);
+    return field;
+  });
+  return { index, name: order.name, intervalMs: order.intervalMs, fields };
+}
+
+function openLane(order: LaneOrder, lane: SampledLane, source: Source): TickedLane {
+  const ring = new Ring({
+    capacityTicks: order.capacityTicks,
+    deviceCount: source.devices.length,
+    columnCount: lane.fields.length,
+    intervalUs: order.intervalMs * 1000,
+    energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
+  });
+  if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, source);
+  return { lane, ring, isContinuous: order.isContinuous };
+}
+
+/** Writes each tick of the ring into a file too. Sampling goes on when that fails. */
+function keepJournal(
+  { id, path, table }: NonNullable<LaneOrder['journal']>,
+  order: LaneOrder,
+  lane: SampledLane,
+  ring: Ring,
+  source: Source,
+): void {
+  const fail = (thrown: unknown): void => {
+    ring.beforeCommit = undefined;
+    tell({ type: 'journal_failed', lane: order.name, message: messageOf(thrown) });
+  };
+  try {
+    const journal = createRingJournal(path, {
+      journal: id,
+      table,
+      devices: source.devices.map(({ node, uuid }) => ({ node, uuid })),
+      columns: lane.fields.map(({ column }) => column),
+      hasEnergyRise: order.fieldIds.includes(ENERGY_FIELD_ID),
+      capacityTicks: order.capacityTicks,
+    });
+    ring.beforeCommit = (tick, base, sampledRows) => {
+      try {
+        journal.write(ring, tick, base, sampledRows);
+      } catch (thrown) {
+        fail(thrown);
+      }
+    };
+  } catch (thrown) {
+    fail(thrown);
+  }
+}
+
+function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {
+  return lanes.map(({ ring }) => ({ shape: ring.shape, memory: ring.memory }));
+}
+
+/**
+ * Fills other rings from the next tick on, each in continuation of the one before: from one collector to the next
+ * sampling does not pause, and no dt is cut. The orders are fetched from the port, since no event loop runs meanwhile.
+ */
+function exchangeRings(lanes: TickedLane[], source: Source): void {
+  let next: readonly LaneOrder[] = [];
+  // The newest counts: an exchange that was taken back has left its orders there.
+  for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
+    next = (got as { readonly message: readonly LaneOrder[] }).message;
+  assert(next.length === lanes.length, 'an exchange brings an order for every lane');
+  const sameDevices = source.devices.map((_, device) => device);
+  for (const [index, order] of next.entries()) {
+    const former = lanes[index]!;
+    const opened = openLane(order, former.lane, source);
+    continueRing(opened.ring, former.ring, sameDevices);
+    lanes[index] = opened;
+  }
+  tell({ type: 'exchanged', rings: sharedRings(lanes) });
+}
+
+async function sample(orders: SamplerOrders): Promise<void> {
+  const control = new SamplerControl(orders.control);
+  const sampled = orders.lanes.map(sampledLane);
+  const source = await openSource(orders.source, sampled, (event) => {
+    tell({ type: 'event', event });
+  });
+  try {
+    if (source.devices.length === 0) {
+      throw new OperatingError(`source ${source.name} has no device`, {
+        code: 'source.no_device',
+        exit: 'unavailable',
+        hints: ['see what there is: gpuledger devices', 'without a GPU: --source synthetic'],
+      });
+    }
+    const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, source));
+    const rings = sharedRings(lanes);
+    if (orders.clock.kind === 'virtual') stepBack();
+    const isHurried = orders.clock.kind === 'virtual' || (await hurry());
+    const description = `${source.describe?.() ?? source.name}${isHurried ? '' : '; no real-time priority'}`;
+    tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
+    if (orders.doesWait) control.waitForBegin();
+    const listener: TickerListener = {
+      onExchange: () => {
+        exchangeRings(lanes, source);
+      },
+      onMissed: (lane, ticks) => {
+        tell({ type: 'missed', lane, ticks });
+      },
+      onGap: (lane, fromUs, toUs) => {
+        for (const { node, uuid } of source.devices) {
+          const text = `lane ${lane}: no sample for ${formatDuration((toUs - fromUs) / 1000)}`;
+          tell({
+            type: 'event',
+            event: { tsUs: fromUs, endUs: toUs, node, gpu: uuid, kind: 'gap', subject: lane, text },
+          });
+        }
+      },
+      onClockStep: (stepUs, tsUs) => {
+        const text = `the clock of the node was set ${stepUs > 0 ? 'forward' : 'back'} by ${formatDuration(Math.abs(stepUs) / 1000)}`;
+        const { node } = source.devices[0]!;
+        tell({ type: 'event', event: { tsUs, node, kind: 'clock_step', subject: '', text } });
+      },
+    };
+    if (orders.clock.kind === 'real') {
+      runRealClock({ source, lanes, control, listener, forMs: orders.clock.forMs ?? Infinity });
+    } else
+      runVirtualClock({ source, lanes, control, startUs: orders.clock.startUs, endUs: orders.clock.endUs });
+    finishLanes(source, lanes);
+  } finally {
+    source.close();
+  }
+  tell({ type: 'ended' });
+}
+
+/** A virtual clock is ahead of the store in any case: the store's threads and the one that sends go first. */
+function stepBack(): void {
+  // The process's own directory of the thread that asks: …/task/TID.
+  const thread = Number(basename(readlinkSync('/proc/thread-self')));
+  setPriority(thread, constants.priority.PRIORITY_LOW);
+}
+
+/** Loaded here, since a virtual clock needs none of it. @returns whether it was granted. */
+async function hurry(): Promise<boolean> {
+  const { runInRealTime } = await import('../../native/real-time.ts');
+  return runInRealTime();
+}
+
+async function list(source: ListedSource): Promise<void> {
+  const { listDevices } =
+    source.name === 'dcgm' ? await import('../source/dcgm/dcgm.ts') : await import('../source/nvml/nvml.ts');
+  const { devices, about } = listDevices(source);
+  tell({
+    type: 'listed',
+    listing: { about, devices: devices.map(({ device, selectorId }) => ({ device, selectorId })) },
+  });
+}
+
+async function callEngine({ engine, library, call }: EngineCallOrders['engineCall']): Promise<void> {
+  const { callEngineOnce } = await import('../source/dcgm/dcgm.ts');
+  callEngineOnce(engine, library, call);
+  tell({ type: 'answered' });
+}
+
+async function obey(orders: SamplerOrders | ListOrders | EngineCallOrders): Promise<void> {
+  if ('list' in orders) await list(orders.list);
+  else if ('engineCall' in orders) await callEngine(orders.engineCall);
+  else await sample(orders);
+}
+
+obey(workerData as SamplerOrders | ListOrders | EngineCallOrders).catch((thrown: unknown) => {
+  const isOperating = thrown instanceof OperatingError;
+  tell({
+    type: 'failed',
+    message: messageOf(thrown),
+    code: isOperating ? thrown.code : 'sampler.defect',
+    exit: isOperating ? thrown.exit : 'software',
+    ...(isOperating && thrown.where !== undefined ? { where: thrown.where } : {}),
+    hints: isOperating ? thrown.hints : [],
+    ...(thrown instanceof Error && thrown.stack !== undefined ? { stack: thrown.stack } : {}),
+  });
+});

@@ -1,0 +1,27 @@
+import { OperatingError } from '../../core/base/errors.ts';
+
+/** `host[:port]`, `tcp://…` or `unix:///path`, as `-r` takes it. */
+export interface EngineAddress {
+  /** `host[:port]`, `[v6]:port`, or the bare path of a unix socket. */
+  readonly address: string;
+  readonly isUnixSocket: boolean;
+  /** As the user wrote it. */
+  readonly text: string;
+}
+
+/** @throws OperatingError (exit 78) when the text is neither. */
+export function parseEngineAddress(text: string): EngineAddress {
+  if (text.startsWith('unix://')) {
+    const address = text.slice('unix://'.length);
+    if (address.startsWith('/')) return { text, address, isUnixSocket: true };
+  } else {
+    const address = text.replace(/^tcp:\/\//, '');
+    if (/^(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?$/.test(address))
+      return { text, address, isUnixSocket: false };
+  }
+  throw new OperatingError(`engine "${text}" is neither host, host:port nor unix:///path`, {
+    code: 'config.engine',
+    exit: 'config',
+    hints: ['nv-hostengine listens on TCP port 5555; started with -d /path it listens on unix:///path'],
+  });
+}

@@ -1,0 +1,317 @@
+import { dcgmStatus } from '../../../native/dcgm-layout.ts';
+import { NVML_FIELDS } from '../../../native/nvml-tables.ts';
+import { BlankWatch } from '../../core/sampling/blank-watch.ts';
+import type { TickWriter } from '../../core/ring/ring.ts';
+import type { SampledLane, Source } from '../../core/sampling/source.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import { watchIntervalMs } from '../../core/sampling/watch-plan.ts';
+import { createDcgmEventReader } from './events.ts';
+import { clockOffsetUs, createLaneJoin } from './lane-join.ts';
+import type { LaneJoin } from './lane-join.ts';
+import type { EngineLink } from './link.ts';
+import type { EngineAddress } from './engine-address.ts';
+import { createDcgmPause } from './pause.ts';
+import { checkDevices, createMigWatch } from './mig-watch.ts';
+import { createPuller } from './pull.ts';
+import { TCP_RECORDS_MAX } from './reader.ts';
+import { describeRefusals, openSession } from './session.ts';
+import type { Session } from './session.ts';
+import { laneReaderOf, noteRefused } from './setup.ts';
+import type { DcgmSetup, LaneReader } from './setup.ts';
+
+export type EngineRoute = 'poll' | 'pull';
+
+export interface EngineOptions {
+  readonly link: EngineLink;
+  readonly address: EngineAddress;
+  readonly route: EngineRoute;
+  readonly pullIntervalMs: number;
+  readonly keepS: number;
+  /** By lane: newest stamp that is stored already, null for none. What the engine kept since then is fetched. */
+  readonly resumeFromUs: readonly (number | null)[] | undefined;
+  readonly groupName: string;
+}
+
+/** Of the interval: an engine drifts slow, so polling at exactly the interval both repeats and misses. */
+const POLL_FACTOR = 0.85;
+/** Pulls start so much before what was had: a sample is stored some time after its stamp. */
+const OVERLAP_US = 2_000_000;
+/** After so many readings in a row with holes, somebody else has slowed our watches down: place them again. */
+const HOLES_BEFORE_REWATCH = 3;
+const REWATCH_EVERY_US = 30_000_000;
+
+/** A session whose watches are gone is not made anew more often than this. */
+const RESTART_EVERY_US = 5_000_000;
+/** DCGM hands on NVML's own stamps for these. */
+const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
+
+function newestOf(storedUs: readonly (number | null)[] | undefined): number | undefined {
+  const known = (storedUs ?? []).filter((tsUs) => tsUs !== null);
+  return known.length === 0 ? undefined : Math.max(...known);
+}
+
+interface LaneState {
+  readonly joined: LaneJoin;
+  reader: LaneReader | undefined;
+  holesInRow: number;
+  /** Epoch µs of our clock when a reading last brought something new. */
+  freshUs: number;
+}
+
+/**
+ * A host engine as source: the engine samples by its own clock and keeps what it sampled; we read it often enough, or
+ * late and at once, and lose nothing that it keeps.
+ */
+export function openEngine(setup: DcgmSetup, options: EngineOptions): Source {
+  return new EngineSource(setup, options);
+}
+
+class EngineSource implements Source {
+  readonly name = 'dcgm';
+  readonly devices;
+  readonly #setup: DcgmSetup;
+  readonly #options: EngineOptions;
+  readonly #isTcp: boolean;
+  readonly #blanks: BlankWatch;
+  readonly #lanes: readonly LaneState[];
+  readonly #pause;
+  readonly #events;
+  readonly #mig;
+  readonly #puller;
+  #route: EngineRoute;
+  #session: Session | undefined;
+  #sessionUs = -Infinity;
+  #refused = '';
+  #rewatchedUs = -Infinity;
+  #skewUs = 0;
+  /** By the engine's clock; Infinity while it is away, which its own event tells. */
+  #answeringSinceUs = Infinity;
+  #pulledAtUs = -Infinity;
+  #pulledUpToUs: number;
+  #resumeFromUs: readonly (number | null)[] | undefined;
+
+  constructor(setup: DcgmSetup, options: EngineOptions) {
+    this.#setup = setup;
+    this.#options = options;
+    this.#isTcp = !options.address.isUnixSocket;
+    this.#route = options.route;
+    this.#resumeFromUs = options.resumeFromUs;
+    this.#pulledUpToUs = setup.openedUs;
+    this.devices = setup.devices.map(({ device }) => device);
+    this.#blanks = new BlankWatch(this.devices, setup.onEvent);
+    this.#lanes = setup.lanes.map((lane) => ({
+      joined: this.#joinOf(lane),
+      reader: undefined,
+      holesInRow: 0,
+      freshUs: -Infinity,
+    }));
+    this.#pause = createDcgmPause(setup, this.#blanks, () => options.link.handle);
+    this.#events = createDcgmEventReader({
+      ...setup,
+      isTcp: this.#isTcp,
+      sinceUs: newestOf(options.resumeFromUs) ?? setup.openedUs,
+    });
+    this.#mig = createMigWatch(setup);
+    this.#puller = createPuller(
+      setup,
+      this.#lanes.map(({ joined }) => joined),
+      this.#isTcp,
+    );
+    // Opening fails loudly when the engine refuses us; later on the link comes and goes.
+    this.#startSession(setup.openedUs);
+  }
+
+  describe(): string {
+    const { address, link, pullIntervalMs } = this.#options;
+    const how =
+      this.#route === 'pull'
+        ? `pulling every ${pullIntervalMs / 1000} s`
+        : `polling at ${POLL_FACTOR} of the interval`;
+    const engine = `DCGM ${link.engineVersion?.text ?? '?'} host engine at ${address.text}, ${how}`;
+    return [engine, ...describeRefusals(this.#session?.refused ?? new Map())].join('; ');
+  }
+
+  callIntervalMs(lane: SampledLane): number {
+    if (this.#route === 'pull') return Math.max(this.#options.pullIntervalMs, lane.intervalMs);
+    return watchIntervalMs(lane, this.#setup.lanes) < lane.intervalMs
+      ? lane.intervalMs
+      : lane.intervalMs * POLL_FACTOR;
+  }
+
+  sample(lane: SampledLane, tick: TickWriter, nowUs: number): void {
+    const state = this.#lanes[lane.index]!;
+    if (this.#options.link.keepUp(nowUs)) {
+      this.#session = undefined;
+      this.#sessionUs = -Infinity;
+      if (!checkDevices(this.#setup, this.#options.address))
+        this.#options.link.judge(dcgmStatus.CONNECTION_NOT_VALID, nowUs);
+    }
+    if (this.#options.link.handle === undefined) this.#answeringSinceUs = Infinity;
+    else this.#fetch(state, nowUs);
+    // Between two pulls nothing is known of what came since: a series that was not fetched is not silent.
+    const seenUs = this.#route === 'pull' ? this.#pulledUpToUs : nowUs + this.#skewUs;
+    state.joined.join.emit(seenUs, tick, this.#answeringSinceUs);
+  }
+
+  finish(lane: SampledLane, tick: TickWriter): void {
+    this.#lanes[lane.index]!.joined.join.emit(Infinity, tick);
+  }
+
+  close(): void {
+    this.#pause.release();
+    this.#options.link.close();
+    this.#setup.dcgm.shutdown();
+    this.#setup.dcgm.since.close();
+  }
+
+  #fetch(state: LaneState, nowUs: number): void {
+    if (this.#session === undefined) this.#restartSession(nowUs);
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#pause.follow(nowUs);
+    const { link } = this.#options;
+    const status = this.#route === 'pull' ? this.#pull(session, nowUs) : this.#poll(state, session, nowUs);
+    let outcome = link.judge(status, nowUs);
+    if (outcome === 'up') outcome = link.judge(this.#events.read(session, nowUs), nowUs);
+    if (outcome === 'up' && this.#mig.hasChanged(session.handle, nowUs)) outcome = 'forgotten';
+    if (outcome === 'forgotten' || outcome === 'down') this.#session = undefined;
+    if (outcome === 'silent' || outcome === 'down') this.#answeringSinceUs = Infinity;
+    else if (this.#answeringSinceUs === Infinity) this.#answeringSinceUs = nowUs + this.#skewUs;
+  }
+
+  #poll(state: LaneState, session: Session, nowUs: number): number {
+    const { joined } = state;
+    state.reader ??= laneReaderOf(
+      this.#setup,
+      session,
+      joined.lane,
+      this.#isTcp ? TCP_RECORDS_MAX : Infinity,
+    );
+    const status = state.reader.read(session.handle);
+    // A library newer than the engine: it refuses every read of newest values, and answers those by time.
+    if (status === dcgmStatus.FUNCTION_NOT_FOUND) {
+      this.#route = 'pull';
+      return this.#pull(session, nowUs);
+    }
+    if (status !== dcgmStatus.OK) return status;
+    this.#skewUs = clockOffsetUs(state.reader, nowUs) ?? this.#skewUs;
+    const engineNowUs = nowUs + this.#skewUs;
+    const holeUs = joined.holeIn(state.reader);
+    const isWhole = holeUs === Infinity;
+    const { accepted } = joined.join.counts;
+    // What was kept comes before what is newest, or the newest stamp would make duplicates of it.
+    const pulled = isWhole
+      ? dcgmStatus.OK
+      : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
+    joined.takeReading(state.reader, nowUs, engineNowUs);
+    const fresh = joined.join.counts.accepted - accepted;
+    if (fresh > 0) state.freshUs = nowUs;
+    // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
+    else if (this.#isSilent(state, nowUs)) return dcgmStatus.NOT_WATCHED;
+    if (!isWhole) state.holesInRow += 1;
+    else if (fresh > 0) state.holesInRow = 0;
+    if (state.holesInRow >= HOLES_BEFORE_REWATCH) this.#rewatch(state, nowUs);
+    return pulled;
+  }
+
+  #pull(session: Session, nowUs: number): number {
+    const engineNowUs = nowUs + this.#skewUs;
+    const { pullIntervalMs } = this.#options;
+    if (nowUs >= this.#pulledAtUs && nowUs - this.#pulledAtUs < pullIntervalMs * 900) return dcgmStatus.OK;
+    const status = this.#puller.pull(
+      session,
+      Math.min(this.#pulledUpToUs, engineNowUs) - OVERLAP_US,
+      engineNowUs,
+    );
+    if (status !== dcgmStatus.OK) return status;
+    this.#pulledAtUs = nowUs;
+    this.#pulledUpToUs = engineNowUs;
+    return this.#findFrozenStamps(session, nowUs);
+  }
+
+  /** No pull by time finds a series whose stamps stand still in the past: then newest values are read instead. */
+  #findFrozenStamps(session: Session, nowUs: number): number {
+    for (const state of this.#lanes) {
+      state.reader ??= laneReaderOf(
+        this.#setup,
+        session,
+        state.joined.lane,
+        this.#isTcp ? TCP_RECORDS_MAX : Infinity,
+      );
+      const status = state.reader.read(session.handle);
+      if (status === dcgmStatus.FUNCTION_NOT_FOUND) return dcgmStatus.OK;
+      if (status !== dcgmStatus.OK) return status;
+      state.joined.takeReading(state.reader, nowUs, nowUs + this.#skewUs);
+      if (state.joined.hasFrozenStamps) this.#route = 'poll';
+    }
+    return dcgmStatus.OK;
+  }
+
+  #restartSession(nowUs: number): void {
+    if (nowUs >= this.#sessionUs && nowUs - this.#sessionUs < RESTART_EVERY_US) return;
+    try {
+      this.#startSession(nowUs);
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      // It died again between two calls, or refuses us now: the link tries anew with growing patience.
+      this.#options.link.judge(dcgmStatus.CONNECTION_NOT_VALID, nowUs);
+    }
+  }
+
+  /** Places groups and watches on the engine as it is now, and fetches what it kept from before, if anything. */
+  #startSession(nowUs: number): void {
+    const { link, groupName, keepS, address } = this.#options;
+    const handle = link.handle;
+    if (handle === undefined) return;
+    this.#sessionUs = nowUs;
+    const { dcgm, devices, lanes } = this.#setup;
+    const plan = { devices, lanes, keepS, isTicked: false, name: groupName, where: address.text };
+    const session = openSession(dcgm, handle, plan);
+    this.#session = session;
+    noteRefused(this.#setup, session, this.#blanks);
+    // A reader knows nothing of a session but the fields that it refused; its buffers are large, so it is kept.
+    const refused = [...session.refused.keys()].join();
+    if (refused !== this.#refused) for (const state of this.#lanes) state.reader = undefined;
+    this.#refused = refused;
+    this.#resume(session, nowUs);
+  }
+
+  /** Once, at the first session: the rows of the last life end where the store says, and the engine has what came since. */
+  #resume(session: Session, nowUs: number): void {
+    const storedUs = this.#resumeFromUs ?? [];
+    this.#resumeFromUs = undefined;
+    const known = storedUs.filter((tsUs) => tsUs !== null);
+    if (known.length === 0) return;
+    for (const [index, { joined }] of this.#lanes.entries()) joined.join.startAfter(storedUs[index] ?? nowUs);
+    this.#puller.pull(session, Math.min(...known) - OVERLAP_US, nowUs);
+  }
+
+  /** Persistent watches share one identity, so any other persistent client replaces ours; placing them again repairs it. */
+  #rewatch(state: LaneState, nowUs: number): void {
+    state.holesInRow = 0;
+    if (nowUs >= this.#rewatchedUs && nowUs - this.#rewatchedUs < REWATCH_EVERY_US) return;
+    this.#rewatchedUs = nowUs;
+    this.#sessionUs = -Infinity;
+    this.#restartSession(nowUs);
+  }
+
+  /** Whether a lane has had no new sample for so long that its watches cannot stand. */
+  #isSilent({ freshUs, joined }: LaneState, nowUs: number): boolean {
+    return (
+      nowUs - Math.max(freshUs, this.#sessionUs) >
+      Math.max(RESTART_EVERY_US, 3 * joined.lane.intervalMs * 1000)
+    );
+  }
+
+  #joinOf(lane: SampledLane): LaneJoin {
+    return createLaneJoin({
+      lane,
+      devices: this.devices,
+      watchIntervalMs: watchIntervalMs(lane, this.#setup.lanes),
+      isPolled: this.#route === 'poll',
+      nvmlStamped: NVML_STAMPED,
+      blanks: this.#blanks,
+      onEvent: this.#setup.onEvent,
+    });
+  }
+}

@@ -1,0 +1,94 @@
+import { entityGroup } from '../../../native/dcgm-record.ts';
+import type { DcgmRecord } from '../../../native/dcgm-record.ts';
+import type { GpuEvent } from '../../core/sampling/event.ts';
+import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
+import { sampleState } from '../../core/sampling/sample-state.ts';
+import type { DcgmDevice } from './devices.ts';
+import type { SessionWatch } from './session.ts';
+
+/** A throttling that began before, and whose end is not stored. */
+export interface ThrottleBefore {
+  /** Device UUID. */
+  readonly gpu: string;
+  /** Bit of field 112. */
+  readonly code: number;
+  readonly sinceUs: number;
+}
+
+interface Reading {
+  readonly gpu: number;
+  readonly fieldId: number;
+  readonly tsUs: number;
+  readonly value: number;
+}
+
+const THROTTLE_FIELD = 112;
+/** A step needs the sample before it: so many intervals of its watch. */
+const BASELINE_INTERVALS = 2.5;
+const EVENT_FIELD_IDS: ReadonlySet<number> = new Set(EVENT_FIELDS.map(({ fieldId }) => fieldId));
+
+/** Gathers what was kept of the event fields while the lanes are pulled. */
+export interface KeptEvents {
+  /** From when a watch is to be read for the sake of events, epoch µs; undefined when it has no event field. */
+  fromUs(watch: SessionWatch): number | undefined;
+  readonly take: (record: DcgmRecord) => void;
+  /**
+   * What was taken, in the order of time, as events after `sinceUs`: the same edges and steps that a collector would have
+   * told that had been there all the time.
+   */
+  events(): readonly GpuEvent[];
+}
+
+/** @param throttled spells that were open at `sinceUs` */
+export function gatherKeptEvents(
+  gpus: readonly DcgmDevice[],
+  sinceUs: number,
+  throttled: readonly ThrottleBefore[],
+): KeptEvents {
+  const byId = new Map(gpus.map((gpu, index) => [gpu.gpuId, index]));
+  const readings: Reading[] = [];
+  return {
+    fromUs: (watch) =>
+      watch.fieldIds.some((id) => EVENT_FIELD_IDS.has(id))
+        ? Math.max(0, sinceUs - BASELINE_INTERVALS * watch.intervalMs * 1000)
+        : undefined,
+    take(record) {
+      if (!EVENT_FIELD_IDS.has(record.fieldId) || record.state !== sampleState.value) return;
+      const gpu = record.entityGroup === entityGroup.gpu ? byId.get(record.entityId) : undefined;
+      if (gpu === undefined) return;
+      readings.push({ gpu, fieldId: record.fieldId, tsUs: record.tsUs, value: record.value });
+    },
+    events() {
+      const events: GpuEvent[] = [];
+      const fieldEvents = new FieldEvents(sinceUs, (event) => events.push(event));
+      for (const { gpu, tsUs, value } of throttleReadings(throttled, gpus)) {
+        fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD, tsUs, value);
+      }
+      const told = events.length;
+      readings.sort((a, b) => a.tsUs - b.tsUs);
+      for (const { gpu, fieldId, tsUs, value } of readings) {
+        // Older readings are the baseline of the steps; what was throttled then is known from the store.
+        if (fieldId === THROTTLE_FIELD && tsUs <= sinceUs) continue;
+        fieldEvents.observe(gpus[gpu]!.device, fieldId, tsUs, value);
+      }
+      return events.slice(told).filter((event) => (event.endUs ?? event.tsUs) > sinceUs);
+    },
+  };
+}
+
+/** Open spans as the readings that once opened them: each adds its bit to those before. */
+function throttleReadings(
+  throttled: readonly ThrottleBefore[],
+  gpus: readonly DcgmDevice[],
+): readonly Omit<Reading, 'fieldId'>[] {
+  const masks = new Map<number, number>();
+  return [...throttled]
+    .sort((a, b) => a.sinceUs - b.sinceUs)
+    .flatMap(({ gpu: uuid, code, sinceUs }) => {
+      const gpu = gpus.findIndex(({ device }) => device.uuid === uuid);
+      if (gpu < 0) return [];
+      const value = (masks.get(gpu) ?? 0) | code;
+      masks.set(gpu, value);
+      return [{ gpu, tsUs: sinceUs, value }];
+    });
+}

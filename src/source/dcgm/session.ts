@@ -1,0 +1,142 @@
+import { entityGroup } from '../../../native/dcgm-record.ts';
+import { dcgmStatus } from '../../../native/dcgm-layout.ts';
+import { dcgmError, dcgmStatusText } from '../../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
+import { EVENT_FIELDS } from '../../core/sampling/field-events.ts';
+import type { SampledLane } from '../../core/sampling/source.ts';
+import { planWatches } from '../../core/sampling/watch-plan.ts';
+import type { Watch } from '../../core/sampling/watch-plan.ts';
+import type { DcgmDevice } from './devices.ts';
+import type { EntityPair } from './groups.ts';
+import { createEntityGroup, watchFields } from './groups.ts';
+import type { GroupId } from './groups.ts';
+
+/** One watch that stands: these fields of these entities. */
+export interface SessionWatch {
+  readonly group: GroupId;
+  readonly fieldGroup: GroupId;
+  readonly entities: readonly EntityPair[];
+  readonly fieldIds: readonly number[];
+  readonly intervalMs: number;
+}
+
+/** Groups and watches within one life of an engine; nothing of it outlives the engine. */
+export interface Session {
+  readonly handle: DcgmHandle;
+  readonly watches: readonly SessionWatch[];
+  /** Fields that the engine does not know or will not watch, and why (dcgmReturn_t). */
+  readonly refused: ReadonlyMap<number, number>;
+  /** A group of all GPUs concerned, for health; undefined when the engine made none. */
+  readonly gpuGroup: GroupId | undefined;
+}
+
+export interface SessionPlan {
+  readonly devices: readonly DcgmDevice[];
+  readonly lanes: readonly SampledLane[];
+  readonly keepS: number;
+  /** Embedded: the engine is told a little less than the interval, so that every tick finds every series due. */
+  readonly isTicked: boolean;
+  /** Prefix of all group names. */
+  readonly name: string;
+  readonly where: string;
+}
+
+/** Of the smallest interval: how much earlier than its tick a series is due in a ticked engine. */
+const DUE_EARLIER = 0.1;
+
+/**
+ * Makes the groups and watches, or finds them (of a persistent connection's last life), and waits for one pass.
+ * @throws OperatingError when the engine refuses everything.
+ */
+export function openSession(dcgm: Dcgm, handle: DcgmHandle, plan: SessionPlan): Session {
+  const watches: SessionWatch[] = [];
+  const refused = new Map<number, number>();
+  const smallestMs = Math.min(...plan.lanes.map(({ intervalMs }) => intervalMs));
+  let gpuGroup: GroupId | undefined;
+  for (const { name, entities, wanted } of classesOf(plan)) {
+    if (entities.length === 0) continue;
+    const group = createEntityGroup(dcgm, handle, `${plan.name}-${name}`, entities);
+    if (group === undefined) throw dcgmError('dcgmGroupCreate', dcgmStatus.MAX_LIMIT, plan.where);
+    if (name === 'gpus') gpuGroup = group;
+    for (const watch of wanted) {
+      const intervalUs = Math.round(
+        (watch.intervalMs - (plan.isTicked ? DUE_EARLIER * smallestMs : 0)) * 1000,
+      );
+      const options = { keepS: plan.keepS, intervalUs, name: `${plan.name}-${name}` };
+      const result = watchFields(dcgm, handle, group, watch, options);
+      for (const { fieldGroup, fieldIds } of result.watched) {
+        watches.push({ group, fieldGroup, fieldIds, entities, intervalMs: watch.intervalMs });
+      }
+      for (const { fieldIds, status } of result.refused) for (const id of fieldIds) refused.set(id, status);
+    }
+  }
+  const isAnyWatched = watches.some(({ fieldIds }) =>
+    plan.lanes.some((lane) => lane.fields.some(({ id }) => fieldIds.includes(id))),
+  );
+  if (!isAnyWatched) {
+    const status = refused.values().next().value ?? dcgmStatus.GENERIC_ERROR;
+    throw dcgmError('dcgmWatchFields', status, plan.where, refusalHints(status));
+  }
+  // A series that somebody watched more slowly before would otherwise wait up to 10 s for its first sample of ours.
+  dcgm.call.updateAllFields(handle, 1);
+  return { handle, watches, refused, gpuGroup };
+}
+
+interface EntityClass {
+  readonly name: string;
+  readonly entities: readonly EntityPair[];
+  readonly wanted: readonly Watch[];
+}
+
+/** GPUs that are sampled carry the event fields too; the parents of instances carry those alone. */
+function classesOf(plan: SessionPlan): readonly EntityClass[] {
+  const gpus = plan.devices.filter(({ entity }) => entity.group === entityGroup.gpu);
+  const instances = plan.devices.filter(({ entity }) => entity.group === entityGroup.gpuInstance);
+  const sampled = new Set(gpus.map(({ gpuId }) => gpuId));
+  const parents = [...new Set(instances.map(({ gpuId }) => gpuId))].filter((id) => !sampled.has(id));
+  return [
+    {
+      name: 'gpus',
+      entities: gpus.map(({ entity }) => entity),
+      wanted: planWatches(plan.lanes, EVENT_FIELDS),
+    },
+    {
+      name: 'parents',
+      entities: parents.map((id) => ({ group: entityGroup.gpu, id })),
+      wanted: planWatches([], EVENT_FIELDS),
+    },
+    { name: 'instances', entities: instances.map(({ entity }) => entity), wanted: planWatches(plan.lanes) },
+  ];
+}
+
+/** What a person can do about a refused watch; said once, where the source describes itself. */
+export function refusalHints(status: number): readonly string[] {
+  switch (status) {
+    case dcgmStatus.REQUIRES_ROOT:
+    case dcgmStatus.NO_PERMISSION:
+      return [
+        'profiling needs root or CAP_SYS_ADMIN here, or the driver option NVreg_RestrictProfilingToAdminUsers=0',
+      ];
+    case dcgmStatus.MODULE_NOT_LOADED:
+      return [
+        'GPUs before Hopper need the closed profiling module: package datacenter-gpu-manager-4-proprietary',
+      ];
+    case dcgmStatus.PROFILING_LIBRARY_ERROR:
+    case dcgmStatus.IN_USE:
+      return [
+        'another profiler or engine holds the counters: gpuledger profiling pause, or share its engine with -r',
+      ];
+    default:
+      return [];
+  }
+}
+
+/** `12 fields refused: REQUIRES_ROOT (-29): profiling needs root …`, one a status. */
+export function describeRefusals(refused: ReadonlyMap<number, number>): readonly string[] {
+  const byStatus = new Map<number, number[]>();
+  for (const [id, status] of refused) byStatus.set(status, [...(byStatus.get(status) ?? []), id]);
+  return [...byStatus].map(([status, ids]) => {
+    const what = `fields ${ids.join(', ')} refused: ${dcgmStatusText(status)}`;
+    return [what, ...refusalHints(status)].join('; ');
+  });
+}

@@ -1,0 +1,91 @@
+import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
+import { dcgmStatus } from '../../../native/dcgm-layout.ts';
+import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
+import { sampleState } from '../../core/sampling/sample-state.ts';
+import type { SampleState } from '../../core/sampling/sample-state.ts';
+import type { EventSink, SampledLane } from '../../core/sampling/source.ts';
+import type { DcgmDevice } from './devices.ts';
+import { createLatestReader } from './reader.ts';
+import type { Session } from './session.ts';
+
+/** What every route of the source `dcgm` has in hand when it opens. */
+export interface DcgmSetup {
+  readonly dcgm: Dcgm;
+  readonly node: string;
+  /** The devices that are sampled, in the order of the ring's rows. */
+  readonly devices: readonly DcgmDevice[];
+  /** Every GPU of the node. */
+  readonly gpus: readonly DcgmDevice[];
+  readonly lanes: readonly SampledLane[];
+  readonly onEvent: EventSink;
+  readonly pauseDir: string | undefined;
+  /** Epoch µs at which the source was opened. */
+  readonly openedUs: number;
+}
+
+/** The newest values of one lane's devices and fields: position = device × fields + field. */
+export interface LaneReader {
+  readonly deviceCount: number;
+  readonly tsUs: Float64Array;
+  /** As DCGM delivers them; NaN for a blank. */
+  readonly values: Float64Array;
+  readonly states: SampleState[];
+  /** For the reader's owner: the stamps of the reading before. */
+  readonly lastUs: Float64Array;
+  /** @returns dcgmReturn_t; the arrays are as before unless it is 0. */
+  read(handle: DcgmHandle): number;
+}
+
+/** @param recordsMax most records that one call may ask for; over TCP, `TCP_RECORDS_MAX`. */
+export function laneReaderOf(
+  setup: Pick<DcgmSetup, 'dcgm' | 'devices'>,
+  session: Session,
+  lane: SampledLane,
+  recordsMax = Infinity,
+): LaneReader {
+  const { dcgm, devices } = setup;
+  const columns = [...lane.fields.keys()].filter((k) => !session.refused.has(lane.fields[k]!.id));
+  const fieldIds = columns.map((k) => lane.fields[k]!.id);
+  const latest = createLatestReader(
+    dcgm,
+    devices.map(({ entity }) => entity),
+    fieldIds,
+    recordsMax,
+  );
+  const rowLength = lane.fields.length;
+  const size = devices.length * rowLength;
+  const tsUs = new Float64Array(size);
+  const values = new Float64Array(size).fill(NaN);
+  const states = new Array<SampleState>(size).fill(sampleState.missing);
+  return {
+    deviceCount: devices.length,
+    tsUs,
+    values,
+    states,
+    lastUs: new Float64Array(size),
+    read(handle) {
+      return latest.read(handle, (device, field, record) => {
+        const at = device * rowLength + columns[field]!;
+        tsUs[at] = record.tsUs;
+        values[at] = record.value;
+        states[at] = record.state;
+      });
+    },
+  };
+}
+
+/** Fields that are not watched at all are blank from the first moment on, and said so once a device. */
+export function noteRefused(setup: DcgmSetup, session: Session, blanks: BlankWatch): void {
+  const fields = new Map(setup.lanes.flatMap((lane) => lane.fields).map((field) => [field.id, field]));
+  for (const [id, status] of session.refused) {
+    const field = fields.get(id);
+    if (field === undefined) continue;
+    const isForbidden = status === dcgmStatus.REQUIRES_ROOT || status === dcgmStatus.NO_PERMISSION;
+    const state = isForbidden ? sampleState.notPermitted : sampleState.notSupported;
+    for (const device of setup.devices.keys()) {
+      // Twice: one blank alone makes no event.
+      blanks.note(device, field, state, setup.openedUs);
+      blanks.note(device, field, state, setup.openedUs);
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { runCommand } from '../helpers/run-process.ts';
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gpuledger-job-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+describe('gpuledger job', () => {
+  test('leaves one record and says nothing', async () => {
+    const told = await runCommand([
+      'job',
+      'start',
+      '--job',
+      "odd 'id' [4]",
+      '--devices',
+      '0',
+      '--journal',
+      join(directory, 'new'),
+    ]);
+    expect(told).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    expect(readdirSync(join(directory, 'new'))).toEqual([
+      expect.stringMatching(/^odd__id___4_\.start\..*\.job$/),
+    ]);
+  });
+
+  test.each([
+    { what: 'no job', args: ['start', '--devices', '0'], says: /--job <id>' not specified/ },
+    {
+      what: 'an empty job id',
+      args: ['start', '--job', ' ', '--devices', '0'],
+      says: /expected a job id, found nothing/,
+    },
+    {
+      what: 'a job id of 500 characters',
+      args: ['end', '--job', 'x'.repeat(500)],
+      says: /at most 256 characters, found 500/,
+    },
+    { what: 'a job id of two lines', args: ['end', '--job', '7\n8'], says: /control characters/ },
+    { what: 'no devices', args: ['start', '--job', '7'], says: /--devices <list>' not specified/ },
+    {
+      what: 'a share of nothing',
+      args: ['start', '--job', '7', '--devices', '0', '--share', '0'],
+      says: /above 0/,
+    },
+    {
+      what: 'an exit code that is none',
+      args: ['end', '--job', '7', '--exit-code', '256'],
+      says: /0 to 255/,
+    },
+  ])('$what is a usage error', async ({ args, says }) => {
+    const told = await runCommand(['job', ...args, '--journal', directory]);
+    expect(told.exitCode).toBe(64);
+    expect(told.stderr).toMatch(says);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  test('a journal that cannot be written is worth another try', async () => {
+    const told = await runCommand(['job', 'end', '--job', '7', '--journal', '/proc/gpuledger']);
+    expect(told.exitCode).toBe(75);
+    expect(told.stderr).toContain('/proc/gpuledger');
+    expect(told.stderr).toContain('--journal DIR');
+  });
+});
+
+describe('gpuledger jobs push', () => {
+  const NODE = 'push-node';
+  let server: TestQuestdb;
+  let db: QuestDb;
+  beforeAll(async () => {
+    server = await startTestQuestdb();
+    db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
+    await applySchema(db, defaultLanes, { raw: '', rollup1m: '', rollup1h: '' });
+  });
+  afterAll(async () => {
+    await db.close();
+    await server.stop();
+  });
+
+  test('writes intervals and jobs, labels samples that are there already, and can be run again', async () => {
+    const device = { uuid: 'GPU-push', node: NODE, index: 0, model: 'X', memoryBytes: 1 };
+    await createSmallTables(db).writeInventory([{ tsUs: Date.now() * 1000 - 60e6, device, source: 'nvml' }]);
+    await waitForVisible(db, 'gpu_inventory');
+    const config = join(directory, 'gpuledger.yaml');
+    writeFileSync(
+      config,
+      `node: ${NODE}\nsource: synthetic\njobs:\n  journal_dir: ${join(directory, 'journal')}\n`,
+    );
+    const run = (...args: string[]): Promise<{ exitCode: number | null; stdout: string; stderr: string }> =>
+      runCommand(args, { env: { QDB_CLIENT_CONF: server.conf } });
+    const journal = ['--journal', join(directory, 'journal')];
+    await run('job', 'start', '--job', '7', '--devices', '0,5', '--user', 'ada', '--node', NODE, ...journal);
+    const sampleUs = Date.now() * 1000;
+    await run('job', 'end', '--job', '7', '--exit-code', '3', '--node', NODE, ...journal);
+    const line = `gpu_profiling,node=${NODE},gpu=GPU-push owners=0i,dt_us=1000000i ${sampleUs}t\n`;
+    expect(await db.write(Buffer.from(line))).toMatchObject({ kind: 'acknowledged' });
+
+    const first = await run('jobs', 'push', '--config', config);
+    expect(first).toMatchObject({
+      exitCode: 0,
+      stdout: '2 intervals and 1 rows of jobs written; 1 samples labelled again\n',
+    });
+    expect(first.stderr).toContain('cannot be told apart');
+    const again = await run('jobs', 'push', '--config', config, '--json');
+    expect(JSON.parse(again.stdout)).toMatchObject({ intervals: 2, openIntervals: 0, relabelledRows: 0 });
+
+    await waitForVisible(db, 'gpu_ownership');
+    const owned = await db.exec(`SELECT gpu, job_id, source, end_ts > ts FROM gpu_ownership ORDER BY gpu`);
+    expect(owned.rows).toEqual([
+      ['GPU-push', '7', 'journal', true],
+      [`unresolved:${NODE}:5`, '7', 'journal', true],
+    ]);
+    const jobs = await db.exec('SELECT job_id, user, state, exit_code FROM jobs');
+    expect(jobs.rows).toEqual([['7', 'ada', 'FAILED', 3]]);
+    const labels = await db.exec('SELECT job_id, owners, dt_us FROM gpu_profiling');
+    expect(labels.rows).toEqual([['7', 1, 1_000_000]]);
+  });
+
+  test('without a QuestDB it is worth another try', async () => {
+    const told = await runCommand(['jobs', 'push', '--source', 'synthetic'], {
+      env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },
+    });
+    expect(told.exitCode).toBe(75);
+  });
+
+  test('sync without Slurm names what is missing', async () => {
+    const told = await runCommand(['jobs', 'sync', '--source', 'synthetic'], {
+      env: { QDB_CLIENT_CONF: server.conf, PATH: directory },
+    });
+    expect(told.exitCode).toBe(69);
+    expect(told.stderr).toMatch(/expected an answer of s\w+, but: there is no such command/);
+  });
+});

@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { openCollector, type Collector } from '../../src/collector/collector.ts';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { startProxy, type CapturingProxy } from '../helpers/proxy.ts';
+
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const SCENARIO = { kind: 'steady', seed: 3, nodes: 1, gpusPerNode: 8, startUs: 0 } as const;
+
+let db: QuestDb;
+let proxy: CapturingProxy;
+let proxied: QuestDb;
+
+beforeAll(async () => {
+  proxy = await startProxy(inject('questdbUrl'));
+  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  proxied = await openQuestDb(proxy.conf, { requestTimeoutMs: 30_000 });
+});
+
+afterAll(async () => {
+  await proxied.close();
+  await db.close();
+  await proxy.close();
+});
+
+function laneOf(name: string, capacityTicks: number): Lane {
+  const fields = [1002, 155, 156].map((id) => findField(id)!);
+  return { name, table: `gpu_${name}`, schedule: 'continuous', intervalMs: 100, fields, capacityTicks };
+}
+
+async function open(lane: Lane, forMs: number, log: LogEntry[]): Promise<Collector> {
+  await applySchema(db, [lane], RETENTION);
+  return await openCollector({
+    lanes: [lane],
+    source: { name: 'synthetic', scenario: SCENARIO },
+    clock: { kind: 'real', forMs },
+    jobInputs: () => [],
+    db: proxied,
+    prepareStore: () => Promise.resolve(),
+    batchRows: 10_000,
+    log: (entry) => log.push(entry),
+  });
+}
+
+async function countsOf(table: string): Promise<readonly unknown[]> {
+  await waitForVisible(db, table);
+  const { rows } = await db.exec(`SELECT count(), count_distinct(gpu) FROM ${table}`);
+  const distinct = await db.exec(`SELECT count() FROM (SELECT DISTINCT ts, gpu FROM ${table})`);
+  return [...rows[0]!, ...distinct.rows[0]!];
+}
+
+describe('a collector', () => {
+  it('leaves every tick of every device in the table once, and posting its bodies again changes nothing', async () => {
+    const collector = await open(laneOf('once', 600), 2_000, []);
+    await collector.ended;
+    expect(await collector.flush()).toBe(true);
+    const [account] = collector.account();
+    // The schedule is absolute: 20 ticks, fewer only where a tick was late by a whole interval on a busy machine.
+    expect(account!.sampledRows).toBeGreaterThan(8 * 10);
+    expect(account!.sampledRows).toBeLessThanOrEqual(8 * 20);
+    expect(account).toMatchObject({
+      acknowledgedRows: account!.sampledRows,
+      heldRows: 0,
+      droppedRows: 0,
+      refusedRows: 0,
+    });
+    const before = await countsOf('gpu_once');
+    expect(before).toEqual([account!.sampledRows, 8, account!.sampledRows]);
+    for (const body of proxy.bodies.splice(0)) expect(await db.write(body)).toEqual({ kind: 'acknowledged' });
+    expect(await countsOf('gpu_once')).toEqual(before);
+  });
+
+  it('keeps rows while the store fails and writes them when it is back', async () => {
+    proxy.mode = 'fail';
+    const collector = await open(laneOf('held', 600), 1_000, []);
+    await collector.ended;
+    expect(await collector.flush()).toBe(false);
+    const sampledRows = collector.account()[0]!.sampledRows;
+    expect(collector.account()[0]).toMatchObject({ acknowledgedRows: 0, heldRows: sampledRows });
+    proxy.mode = 'forward';
+    expect(await collector.flush()).toBe(true);
+    expect(collector.account()[0]).toMatchObject({ acknowledgedRows: sampledRows, heldRows: 0 });
+    expect(await countsOf('gpu_held')).toEqual([sampledRows, 8, sampledRows]);
+  });
+
+  it('writes rows once although the acknowledgement was lost', async () => {
+    proxy.mode = 'forward_then_fail';
+    const collector = await open(laneOf('unheard', 600), 500, []);
+    await collector.ended;
+    expect(await collector.flush()).toBe(false);
+    proxy.mode = 'forward';
+    expect(await collector.flush()).toBe(true);
+    const sampledRows = collector.account()[0]!.sampledRows;
+    expect(await countsOf('gpu_unheard')).toEqual([sampledRows, 8, sampledRows]);
+  });
+
+  it('tells what sampling costs, anew with each report', async () => {
+    const log: LogEntry[] = [];
+    const collector = await open(laneOf('costs', 600), 700, log);
+    await collector.ended;
+    collector.noteStats();
+    collector.noteStats();
+    expect(await collector.flush()).toBe(true);
+    await waitForVisible(db, 'collector_stats');
+    const { rows } = await db.exec(
+      `SELECT sample_ms_mean, sample_ms_max, late_ticks FROM collector_stats WHERE lane = 'costs' ORDER BY ts`,
+    );
+    const late = log
+      .filter(({ event }) => event === 'lane.late')
+      .reduce((sum, { data }) => sum + Number(data?.['ticks']), 0);
+    expect(rows).toEqual([
+      [expect.any(Number), expect.any(Number), late],
+      [null, null, late],
+    ]);
+    const [mean, max] = rows[0] as number[];
+    expect(mean).toBeGreaterThan(0);
+    expect(max).toBeGreaterThanOrEqual(mean!);
+  });
+
+  it('drops the oldest ticks of a full ring, says so once, and leaves a row for the hole', async () => {
+    proxy.mode = 'fail';
+    const log: LogEntry[] = [];
+    const collector = await open(laneOf('full', 4), 1_500, log);
+    await collector.ended;
+    proxy.mode = 'forward';
+    expect(await collector.flush()).toBe(true);
+    const account = collector.account()[0]!;
+    expect(account.droppedRows).toBe(account.sampledRows - 4 * 8);
+    expect(account.acknowledgedRows).toBe(4 * 8);
+    expect(log.filter((entry) => entry.event === 'ring.dropped')).toHaveLength(1);
+    await waitForVisible(db, 'gpu_events');
+    const { rows } = await db.exec(
+      `SELECT count(), count_distinct(gpu) FROM gpu_events WHERE kind = 'drop' AND subject = 'full'`,
+    );
+    expect(rows[0]).toEqual([8, 8]);
+  });
+});

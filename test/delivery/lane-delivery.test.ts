@@ -1,0 +1,308 @@
+/** Ring, journal, spool and account together, against a store that is up, away, or loses its answer, and kills in between. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createBatchSender } from '../../src/delivery/batch-send.ts';
+import { createEncoder } from '../../src/core/wire/encode.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import { UNOWNED } from '../../src/core/jobs/label.ts';
+import { Ring } from '../../src/core/ring/ring.ts';
+import type { Loss } from '../../src/delivery/delivery-place.ts';
+import { createLaneFlush, type LaneFlush } from '../../src/delivery/flush.ts';
+import { openLaneDelivery, type LaneDelivery } from '../../src/delivery/lane-delivery.ts';
+import { readAccount } from '../../src/disk/lane-account.ts';
+import type { WriteReply } from '../../src/questdb/http.ts';
+import { createRingJournal } from '../../src/disk/ring-journal.ts';
+
+const DEVICES = [
+  { node: 'n1', uuid: 'GPU-1' },
+  { node: 'n1', uuid: 'GPU-2' },
+];
+const CAPACITY_TICKS = 6;
+
+type Mood = 'up' | 'away' | 'unheard' | 'killed after write';
+
+class Killed extends Error {}
+
+let directory: string;
+let nowMs: number;
+/** Times of the rows that the store has, with how many different bodies brought them. */
+let stored: Set<string>;
+let mood: Mood;
+let losses: Loss[];
+let bodies: string[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gpuledger-delivery-'));
+  nowMs = 1_000;
+  stored = new Set();
+  mood = 'up';
+  losses = [];
+  bodies = [];
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function post(_table: string, body: Uint8Array): Promise<WriteReply> {
+  const error = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
+  const text = Buffer.from(body).toString('latin1');
+  if (mood !== 'away') {
+    bodies.push(text);
+    for (const [row] of text.matchAll(/gpu=GPU-\d .*? \d+t\n/gs))
+      stored.add(`${row.slice(4, 9)} ${/(\d+)t\n$/.exec(row)![1]!}`);
+  }
+  if (mood === 'killed after write') throw new Killed();
+  if (mood !== 'up') return Promise.resolve({ kind: 'retryable', message: 'away', error });
+  return Promise.resolve({ kind: 'acknowledged' });
+}
+
+interface Life {
+  readonly ring: Ring;
+  readonly flush: LaneFlush;
+  readonly delivery: LaneDelivery;
+}
+
+function begin(spoolBytesMax = 1e6): Life {
+  nowMs += 1;
+  const delivery = openLaneDelivery({
+    table: 'gpu_t',
+    sender: createBatchSender(post, { add: () => undefined }, () => undefined),
+    log: () => undefined,
+    onLost: (loss) => losses.push(loss),
+    disk: { directory, spoolBytesMax, spoolAgeMsMax: 1e9, hasJournal: true, nowMs: () => nowMs },
+  });
+  const ring = new Ring({
+    capacityTicks: CAPACITY_TICKS,
+    deviceCount: 2,
+    columnCount: 1,
+    intervalUs: 1e6,
+    energyColumn: -1,
+  });
+  const { id, path } = delivery.journal!;
+  const shape = { table: 'gpu_t', devices: DEVICES, columns: ['power_watts'], hasEnergyRise: false };
+  const journal = createRingJournal(path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
+  ring.beforeCommit = (tick, base, sampledRows) => {
+    journal.write(ring, tick, base, sampledRows);
+  };
+  delivery.attach(ring);
+  const flush = createLaneFlush({
+    ring,
+    encoder: createEncoder(shape),
+    labelOf: () => UNOWNED,
+    take: delivery.take,
+    batchTicksMax: 2,
+  });
+  return { ring, flush, delivery };
+}
+
+let second = 0;
+function tick({ ring }: Life): void {
+  second += 1;
+  expect(ring.reserve()).toBe(true);
+  for (const device of [0, 1]) {
+    ring.setRow(device, second * 1e6);
+    ring.set(device, 0, second);
+  }
+  ring.commit();
+}
+
+/** What the collector does at a flush. @returns false when it was killed in the middle of it */
+async function deliver(life: Life): Promise<boolean> {
+  try {
+    await life.delivery.recover(() => UNOWNED);
+    if (await life.flush.flush(Infinity, () => Infinity)) await life.delivery.replay(1e9);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof Killed) return false;
+    throw thrown;
+  }
+}
+
+function expectSum(life: Life): void {
+  const totals = life.delivery.totals();
+  const { sampledRows, acknowledgedRows, heldRows, spooledRows, refusedRows, droppedRows } = totals;
+  expect(acknowledgedRows + heldRows + spooledRows + refusedRows + droppedRows).toBe(sampledRows);
+  expect(Math.min(heldRows, spooledRows, droppedRows)).toBeGreaterThanOrEqual(0);
+}
+
+describe('delivery', () => {
+  test('whatever happens in whatever order, every row is stored or counted as dropped, and the account adds up', async () => {
+    const step = fc.constantFrom(
+      'tick',
+      'tick',
+      'tick',
+      'flush',
+      'up',
+      'away',
+      'unheard',
+      'killed after write',
+      'kill',
+      'stop',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+        rmSync(directory, { recursive: true, force: true });
+        stored = new Set();
+        mood = 'up';
+        let ticked = 0;
+        let life = begin();
+        for (const each of steps) {
+          if (each === 'tick') {
+            tick(life);
+            ticked += 2;
+          } else if (each === 'flush') {
+            if (!(await deliver(life))) life = begin();
+          } else if (each === 'kill') {
+            life = begin();
+          } else if (each === 'stop') {
+            life.delivery.close();
+            life = begin();
+          } else mood = each;
+          expectSum(life);
+          expect(life.delivery.totals().sampledRows).toBe(ticked);
+        }
+        mood = 'up';
+        for (let round = 0; round < 3; round += 1) await deliver(life);
+        const totals = life.delivery.totals();
+        expect(totals).toMatchObject({ sampledRows: ticked, heldRows: 0, spooledRows: 0 });
+        expect(totals.acknowledgedRows + totals.droppedRows).toBe(ticked);
+        // A row that was written when the collector was killed may be counted as dropped only if its tick was overwritten.
+        expect(stored.size).toBeGreaterThanOrEqual(totals.acknowledgedRows);
+        life.delivery.close();
+        expect(readAccount(join(directory, 'gpu_t', 'account'))).toMatchObject({
+          sampledRows: ticked,
+          lives: [],
+        });
+      }),
+      { numRuns: 150 },
+    );
+  }, 120_000);
+
+  test('without an overflow nothing at all is lost by kills and outages', async () => {
+    let life = begin();
+    for (let round = 0; round < 40; round += 1) {
+      mood = (['up', 'away', 'unheard', 'killed after write'] as const)[round % 4]!;
+      tick(life);
+      tick(life);
+      if (!(await deliver(life)) || round % 7 === 3) life = begin();
+    }
+    mood = 'up';
+    await deliver(life);
+    expect(stored.size).toBe(160);
+    expect(life.delivery.totals()).toMatchObject({ sampledRows: 160, acknowledgedRows: 160, droppedRows: 0 });
+    expect(losses).toEqual([]);
+  });
+
+  test('spooled batches are sent in their order, after the live one', async () => {
+    const life = begin();
+    mood = 'away';
+    for (let round = 0; round < 3; round += 1) {
+      tick(life);
+      await deliver(life);
+    }
+    expect(life.delivery.totals()).toMatchObject({ spooledRows: 6, heldRows: 0 });
+    mood = 'up';
+    tick(life);
+    await deliver(life);
+    const firstTimes = bodies.map((body) => Number(/ (\d+)t\n/.exec(body)![1]) / 1e6 - second + 4);
+    expect(firstTimes).toEqual([4, 1, 2, 3]);
+  });
+
+  test('a spool at its bound gives up the oldest, counts it, and tells from when to when', async () => {
+    const life = begin(1_000);
+    mood = 'away';
+    for (let round = 0; round < 30; round += 1) {
+      nowMs += 1_000;
+      tick(life);
+      await deliver(life);
+      expectSum(life);
+    }
+    const { droppedRows, spooledRows } = life.delivery.totals();
+    expect(droppedRows).toBeGreaterThan(0);
+    expect(droppedRows + spooledRows).toBe(60);
+    expect(losses.reduce((sum, { rows }) => sum + rows, 0)).toBe(droppedRows);
+    expect(losses[0]!.lastUs).toBeGreaterThanOrEqual(losses[0]!.firstUs);
+  });
+
+  test('segments that were damaged while nobody ran cost their rows, which are counted as dropped', async () => {
+    const life = begin();
+    mood = 'away';
+    for (let round = 0; round < 4; round += 1) {
+      tick(life);
+      await deliver(life);
+    }
+    life.delivery.close();
+    const spool = join(directory, 'gpu_t', 'spool');
+    const segment = join(spool, readdirSync(spool)[0]!);
+    truncateSync(segment, readFileSync(segment).length - 1);
+    mood = 'up';
+    const next = begin();
+    await deliver(next);
+    expectSum(next);
+    expect(next.delivery.totals()).toMatchObject({ sampledRows: 8, acknowledgedRows: 6, droppedRows: 2 });
+  });
+
+  test('a segment that a kill has kept from being removed is neither sent nor counted again', async () => {
+    const life = begin();
+    mood = 'away';
+    tick(life);
+    await deliver(life);
+    const spool = join(directory, 'gpu_t', 'spool');
+    const segment = join(spool, readdirSync(spool)[0]!);
+    const content = readFileSync(segment);
+    mood = 'up';
+    tick(life);
+    await deliver(life);
+    writeFileSync(segment, content);
+    bodies = [];
+    const next = begin();
+    await deliver(next);
+    expect(bodies).toEqual([]);
+    expect(next.delivery.totals()).toMatchObject({
+      sampledRows: 4,
+      acknowledgedRows: 4,
+      spooledRows: 0,
+      droppedRows: 0,
+    });
+    expect(readdirSync(spool)).toEqual([]);
+  });
+
+  test('a journal that is destroyed costs what was in the ring, which is counted as dropped and told', async () => {
+    const life = begin();
+    tick(life);
+    await deliver(life);
+    tick(life);
+    tick(life);
+    // The account knows of what was sampled as of its last save only; the journal knows all.
+    const { path } = life.delivery.journal!;
+    const whole = readFileSync(path);
+    writeFileSync(
+      path,
+      whole.fill(
+        0,
+        4096 + (whole.length - 4096) / CAPACITY_TICKS,
+        4096 + (2 * (whole.length - 4096)) / CAPACITY_TICKS,
+      ),
+    );
+    const next = begin();
+    await deliver(next);
+    expectSum(next);
+    expect(next.delivery.totals()).toMatchObject({ sampledRows: 6, acknowledgedRows: 4, droppedRows: 2 });
+    expect(losses).toMatchObject([{ rows: 2 }]);
+  });
+});
+
+test('the account adds up after closing too, in this life and in the next', async () => {
+  for (const expected of [4, 8]) {
+    const life = begin();
+    tick(life);
+    tick(life);
+    expect(await life.flush.flush(Infinity, () => Infinity)).toBe(true);
+    life.delivery.close();
+    const counts = { sampledRows: expected, acknowledgedRows: expected, heldRows: 0, droppedRows: 0 };
+    expect(life.delivery.totals()).toMatchObject(counts);
+  }
+});

@@ -1,0 +1,110 @@
+/** Rows of the small tables while the store is away, and from one life to the next. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Interval } from '../../src/core/jobs/interval.ts';
+import { keepOutbox } from '../../src/delivery/outbox-keeper.ts';
+import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
+import { createSmallTables, type EventRow } from '../../src/questdb/rows/small-tables.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
+
+const INTERVAL: Interval = {
+  node: 'n1',
+  gpu: 'GPU-1',
+  jobId: '7',
+  run: 0,
+  share: NaN,
+  source: 'journal',
+  startUs: 1_763_700_000_000_000,
+  endUs: Infinity,
+};
+const EVENT: EventRow = {
+  tsUs: 1_763_700_000_000_000,
+  node: 'n1',
+  kind: 'gap',
+  subject: 'device',
+  text: 'gone',
+  jobId: null,
+};
+
+let directory: string;
+let path: string;
+let isAway: boolean;
+let sent: string[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gpuledger-outbox-'));
+  path = join(directory, 'delivery/waiting-rows');
+  isAway = true;
+  sent = [];
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function open(): Outbox {
+  const error = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
+  const write = (body: Uint8Array) => {
+    if (isAway) return Promise.resolve({ kind: 'retryable', message: 'away', error } as const);
+    sent.push(Buffer.from(body).toString('latin1'));
+    return Promise.resolve({ kind: 'acknowledged' } as const);
+  };
+  return createOutbox(createSmallTables({ write }), () => undefined);
+}
+
+describe('the outbox', () => {
+  test('keeps rows until the store has them, and what came meanwhile stands behind', async () => {
+    const outbox = open();
+    outbox.ownership([INTERVAL]);
+    expect(await outbox.flush()).toBe(false);
+    outbox.ownership([{ ...INTERVAL, jobId: '8' }]);
+    isAway = false;
+    expect(await outbox.flush()).toBe(true);
+    expect(outbox.waitingRows).toBe(0);
+    expect([...sent[0]!.matchAll(/job_id="(\d)"/g)].map(([, id]) => id)).toEqual(['7', '8']);
+  });
+
+  test('goes on in the next life, before anything new; NaN and Infinity come through', async () => {
+    const first = open();
+    first.ownership([INTERVAL]);
+    first.events([EVENT]);
+    await first.flush();
+    keepOutbox(first, path, () => undefined).finish();
+
+    const second = open();
+    const keeper = keepOutbox(second, path, () => undefined);
+    second.ownership([{ ...INTERVAL, jobId: '8' }]);
+    expect(second.snapshot()['gpu_ownership']).toEqual([INTERVAL, { ...INTERVAL, jobId: '8' }]);
+    expect(second.snapshot()['gpu_events']).toEqual([EVENT]);
+    isAway = false;
+    expect(await second.flush()).toBe(true);
+    keeper.finish();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('a file that is damaged is as none', () => {
+    const first = open();
+    first.events([EVENT]);
+    keepOutbox(first, path, () => undefined).finish();
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 1]! ^= 1;
+    writeFileSync(path, bytes);
+    const second = open();
+    keepOutbox(second, path, () => undefined);
+    expect(second.waitingRows).toBe(0);
+  });
+
+  test('during an outage the file is written at once, and then now and then', () => {
+    const outbox = open();
+    const keeper = keepOutbox(outbox, path, () => undefined);
+    outbox.events([EVENT]);
+    keeper.keep();
+    const first = readFileSync(path);
+    outbox.events([EVENT]);
+    keeper.keep();
+    expect(readFileSync(path)).toEqual(first);
+    keeper.finish();
+    expect(readFileSync(path).length).toBeGreaterThan(first.length);
+  });
+});

@@ -1,0 +1,191 @@
+/** The ring's second copy on disk, and the account beside it: what a kill or a bad disk leaves of them. */
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Ring } from '../../src/core/ring/ring.ts';
+import { openAccount, type AccountState } from '../../src/disk/lane-account.ts';
+import { readRingJournal, type JournalContent } from '../../src/disk/ring-journal-read.ts';
+import { createRingJournal } from '../../src/disk/ring-journal.ts';
+
+const DEVICES = [
+  { node: 'n1', uuid: 'GPU-1' },
+  { node: 'n1', uuid: 'GPU-2' },
+  { node: 'n1', uuid: 'GPU-3' },
+];
+const SHAPE = { deviceCount: 3, columnCount: 2, intervalUs: 1_000_000, energyColumn: 1 };
+const CAPACITY_TICKS = 4;
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gpuledger-journal-'));
+  path = join(directory, '7.journal');
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+/** A ring with a journal, as the sampling worker has them. */
+function journaledRing(capacityTicks = CAPACITY_TICKS): Ring {
+  const ring = new Ring({ ...SHAPE, capacityTicks });
+  const journal = createRingJournal(path, {
+    journal: 7,
+    table: 'gpu_t',
+    devices: DEVICES,
+    columns: ['power_watts', 'energy_joules'],
+    hasEnergyRise: true,
+    capacityTicks,
+  });
+  ring.beforeCommit = (tick, base, sampledRows) => {
+    journal.write(ring, tick, base, sampledRows);
+  };
+  return ring;
+}
+
+/** Device 1 does not answer in odd seconds; device 2 has a blank. */
+function tick(ring: Ring, second: number): void {
+  expect(ring.reserve()).toBe(true);
+  for (const device of [0, 1, 2]) {
+    if (device === 1 && second % 2 === 1) continue;
+    ring.setRow(device, second * 1_000_000 + device);
+    ring.set(device, 0, device === 2 ? NaN : 100 + second);
+    ring.set(device, 1, 1_000 * second);
+  }
+  ring.commit();
+}
+
+/** Rows as [device, second, dt, power, energy, rise, tick]. */
+function rowsOf({ rows, samples, devices, tickEnds }: JournalContent): number[][] {
+  return Array.from({ length: rows }, (_, row) => [
+    devices[row]!,
+    Math.floor(samples.tsUs[row]! / 1_000_000),
+    samples.dtUs[row]!,
+    samples.columns[0]![row]!,
+    samples.columns[1]![row]!,
+    samples.energyRise[row]!,
+    tickEnds[row]! - 1,
+  ]);
+}
+
+describe('the ring journal', () => {
+  test('gives back every value of every tick that has not left the ring', () => {
+    const ring = journaledRing();
+    for (const second of [1, 2, 3]) tick(ring, second);
+    const content = readRingJournal(path, 1)!;
+    expect(rowsOf(content)).toEqual([
+      [0, 2, 1_000_000, 102, 2_000, 1_000, 1],
+      [1, 2, 0, 102, 2_000, NaN, 1],
+      [2, 2, 1_000_000, NaN, 2_000, 1_000, 1],
+      [0, 3, 1_000_000, 103, 3_000, 1_000, 2],
+      [2, 3, 1_000_000, NaN, 3_000, 1_000, 2],
+    ]);
+    expect(content).toMatchObject({ sampledRows: 7, toTick: 3 });
+    expect(content.header).toMatchObject({ journal: 7, table: 'gpu_t', devices: DEVICES });
+  });
+
+  test('has a fixed size and the newest ticks, however long it goes on', () => {
+    const ring = journaledRing();
+    const { size } = statSync(path);
+    for (let second = 1; second <= 50; second += 1) tick(ring, second);
+    expect(statSync(path).size).toBe(size);
+    const content = readRingJournal(path, 0)!;
+    expect([...new Set(rowsOf(content).map(([, second]) => second))]).toEqual([47, 48, 49, 50]);
+    expect(content.sampledRows).toBe(ring.sampledRows);
+  });
+
+  test('a flipped bit costs the tick that it is in, and no other', () => {
+    const ring = journaledRing();
+    for (const second of [1, 2, 3, 4]) tick(ring, second);
+    const whole = readFileSync(path);
+    const slotBytes = (whole.length - 4096) / CAPACITY_TICKS;
+    fc.assert(
+      fc.property(fc.integer({ min: 4096, max: whole.length - 1 }), fc.nat({ max: 7 }), (byte, bit) => {
+        const flipped = Buffer.from(whole);
+        flipped[byte]! ^= 1 << bit;
+        writeFileSync(path, flipped);
+        const hit = Math.floor((byte - 4096) / slotBytes);
+        const ticks = new Set(rowsOf(readRingJournal(path, 0)!).map((row) => row[6]));
+        expect([...ticks]).toEqual([0, 1, 2, 3].filter((each) => each !== hit));
+      }),
+    );
+  });
+
+  test('a file that is cut off anywhere gives the whole ticks before, or tells that it has no header', () => {
+    const ring = journaledRing();
+    for (const second of [1, 2, 3, 4]) tick(ring, second);
+    const whole = readFileSync(path);
+    const slotBytes = (whole.length - 4096) / CAPACITY_TICKS;
+    for (let length = 0; length < whole.length; length += 7) {
+      writeFileSync(path, whole);
+      truncateSync(path, length);
+      const content = readRingJournal(path, 0);
+      if (length < 4096) expect(content).toBeUndefined();
+      else expect(content!.toTick).toBe(Math.floor((length - 4096) / slotBytes));
+    }
+  });
+
+  test('a damaged header tells nothing instead of something wrong', () => {
+    const ring = journaledRing();
+    tick(ring, 1);
+    const whole = readFileSync(path);
+    fc.assert(
+      fc.property(fc.nat({ max: 200 }), fc.nat({ max: 7 }), (byte, bit) => {
+        const flipped = Buffer.from(whole);
+        flipped[byte]! ^= 1 << bit;
+        writeFileSync(path, flipped);
+        const content = readRingJournal(path, 0);
+        // The blank between checksum and text says nothing, and may flip.
+        if (byte === 8) expect(content?.rows).toBe(2);
+        else expect(content).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe('the account', () => {
+  const state = (sampledRows: number): AccountState => ({
+    sampledRows,
+    acknowledgedRows: 2,
+    refusedRows: 3,
+    droppedRows: 4,
+    spoolSettled: 5,
+    lives: [{ journal: 6, releasedTick: 7, leftRows: 8, sampledRows: 9 }],
+  });
+
+  test('is what was saved last, in the next life too', () => {
+    const first = openAccount(path);
+    expect(first.saved.sampledRows).toBe(0);
+    for (let count = 1; count <= 5; count += 1) first.save(state(count));
+    first.close();
+    const second = openAccount(path);
+    expect(second.saved).toEqual(state(5));
+    second.save(state(6));
+    second.close();
+    expect(openAccount(path).saved).toEqual(state(6));
+  });
+
+  test('a torn write leaves the state before it', () => {
+    const account = openAccount(path);
+    account.save(state(1));
+    account.save(state(2));
+    account.close();
+    const whole = readFileSync(path);
+    // The second save went to the first slot; the first save is still there in the second one.
+    for (let cut = 0; cut < 100; cut += 1) {
+      const torn = Buffer.from(whole);
+      torn.fill(0, cut, 2048);
+      writeFileSync(path, torn);
+      expect(openAccount(path).saved.sampledRows).toBe(1);
+    }
+  });
+
+  test('says so when nothing sound is left', () => {
+    writeFileSync(path, 'x'.repeat(5_000));
+    const account = openAccount(path);
+    expect(account.damage).toContain(path);
+    expect(account.saved.acknowledgedRows).toBe(0);
+  });
+});

@@ -1,0 +1,179 @@
+/**
+ * Goal: a report outlives its samples. Method: the demo is played into a real QuestDB, the figures of its ended jobs are
+ * written, a late fact changes one of them, and then the samples are taken away; each report is held against the one
+ * that the samples gave.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
+import { playScenario } from '../../src/collector/play.ts';
+import type { GaugeFigures, JobFigures } from '../../src/report/job/figures.ts';
+import { jobFigures } from '../../src/report/job/query.ts';
+import { renderJobReport } from '../../src/report/job/report.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
+import { createJobFiguresWriter, JOB_FIGURES_SETTLE_US } from '../../src/job-map/job-figures.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+const HOURS = 3;
+const lane = defaultLanes[0]!;
+const endUs = Math.floor(Date.now() / 60_000 - 30) * 60e6;
+const startUs = endUs - HOURS * 3_600e6;
+const PATIENCE_MS = 300_000;
+
+let server: TestQuestdb;
+let db: QuestDb;
+let gpus: string[];
+let ended: { jobId: string; run: number; endUs: number }[];
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  const scenario = { kind: 'demo', seed: 1, nodes: 2, gpusPerNode: 8, startUs } as const;
+  await playScenario({ scenario, endUs, lanes: [lane], batchRows: 10_000, db, log: () => undefined });
+  for (const table of [lane.table, 'gpu_ownership', 'gpu_inventory']) await waitForVisible(db, table);
+  gpus = (await db.exec('SELECT DISTINCT gpu FROM gpu_inventory')).rows.map(([gpu]) => String(gpu));
+  const { rows } = await db.exec(
+    'SELECT job_id, run, cast(max(end_ts) AS LONG), count() - count(end_ts) AS open FROM gpu_ownership ORDER BY job_id',
+  );
+  ended = rows
+    .filter(([, , , open]) => Number(open) === 0)
+    .map(([jobId, run, end]) => ({ jobId: String(jobId), run: Number(run), endUs: Number(end) }));
+}, PATIENCE_MS);
+
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+function near(actual: number | undefined, expected: number | undefined): void {
+  expect(actual === undefined).toBe(expected === undefined);
+  if (expected === undefined || Number.isNaN(expected)) return;
+  expect(Math.abs(actual! - expected)).toBeLessThanOrEqual(1e-9 * Math.abs(expected) + 1e-12);
+}
+
+function sameGauge(actual: GaugeFigures | undefined, expected: GaugeFigures): void {
+  expect([actual?.max, actual?.knownUs]).toEqual([expected.max, expected.knownUs]);
+  near(actual?.mean, expected.mean);
+}
+
+type Part = Pick<JobFigures, 'samples' | 'sampledUs' | 'ownedUs' | 'attributedUs' | 'energy'> &
+  Pick<JobFigures, 'idleUs' | 'lastActiveUs'>;
+
+function samePart(actual: Part, expected: Part): void {
+  const exact = ({ samples, sampledUs, ownedUs, lastActiveUs, energy }: Part): unknown[] => [
+    samples,
+    sampledUs,
+    ownedUs,
+    lastActiveUs,
+    energy.counterUs,
+    energy.powerUs,
+  ];
+  expect(exact(actual)).toEqual(exact(expected));
+  near(actual.attributedUs, expected.attributedUs);
+  near(actual.idleUs, expected.idleUs);
+  near(actual.energy.counterJoules, expected.energy.counterJoules);
+  near(actual.energy.powerJoules, expected.energy.powerJoules);
+}
+
+function sameFigures(actual: JobFigures, expected: JobFigures): void {
+  samePart(actual, expected);
+  expect(actual.gauges.map(({ key }) => key)).toEqual(expected.gauges.map(({ key }) => key));
+  for (const [index, gauge] of expected.gauges.entries()) {
+    sameGauge(actual.gauges[index], gauge);
+    expect(actual.gauges[index]!.column).toBe(gauge.column);
+  }
+  expect(actual.devices.map(({ gpu }) => gpu)).toEqual(expected.devices.map(({ gpu }) => gpu));
+  for (const [index, device] of expected.devices.entries()) {
+    samePart(actual.devices[index]!, device);
+    for (const [key, gauge] of Object.entries(device.gauges))
+      sameGauge(actual.devices[index]!.gauges[key as keyof typeof device.gauges], gauge);
+  }
+  expect([actual.sharing, actual.boundaryUs]).toEqual([expected.sharing, expected.boundaryUs]);
+}
+
+async function written(): Promise<{ jobId: string; writtenUs: number }[]> {
+  await waitForVisible(db, 'job_figures');
+  const { rows } = await db.exec('SELECT job_id, cast(written_ts AS LONG) FROM job_figures');
+  return rows.map(([jobId, writtenUs]) => ({ jobId: String(jobId), writtenUs: Number(writtenUs) }));
+}
+
+test(
+  'figures of ended jobs are those of the samples, follow a late fact, and outlive the samples',
+  async () => {
+    expect(ended.length).toBeGreaterThan(2);
+    let nowUs = Math.min(...ended.map((job) => job.endUs)) + JOB_FIGURES_SETTLE_US - 1;
+    const log: LogEntry[] = [];
+    const writer = createJobFiguresWriter({
+      db,
+      lanes: [lane],
+      gpus,
+      nowUs: () => nowUs,
+      log: (entry) => log.push(entry),
+    });
+    await writer.settle(-1);
+    await writer.settle(0);
+    expect(await written()).toEqual([]);
+    nowUs = endUs + JOB_FIGURES_SETTLE_US;
+    await writer.settle(0);
+    const first = await written();
+    expect(new Set(first.map(({ jobId }) => jobId))).toEqual(new Set(ended.map(({ jobId }) => jobId)));
+
+    nowUs += 60e6;
+    await writer.settle(nowUs);
+    const all = createJobFiguresWriter({ db, lanes: [lane], gpus, nowUs: () => nowUs, log: () => undefined });
+    await all.settle(nowUs);
+    expect(await written()).toEqual(first);
+
+    const late = await lateEnd(ended[0]!.jobId);
+    await createSmallTables(db).writeOwnership([late]);
+    writer.note([{ interval: late, previousEndUs: null }], nowUs);
+    await writer.settle(nowUs - 1);
+    expect(await written()).toEqual(first);
+    await writer.settle(nowUs);
+    const again = (await written()).filter(({ writtenUs }) => writtenUs === nowUs);
+    expect(again.map(({ jobId }) => jobId)).toContain(late.jobId);
+    expect(again.length).toBeLessThan(first.length);
+
+    const reports: JobFigures[] = [];
+    for (const { jobId, run } of ended) reports.push(await jobFigures(db, [lane], jobId, { run, nowUs }));
+    expect(reports.some(({ isFromKeptFigures }) => isFromKeptFigures)).toBe(false);
+    await db.exec(`TRUNCATE TABLE ${lane.table}`);
+    await waitForVisible(db, lane.table);
+    for (const report of reports) {
+      const { jobId, run } = report;
+      const kept = await jobFigures(db, [lane], jobId, { run, nowUs });
+      // A job of half a second has no sample, and so nothing that could be kept of one.
+      expect(kept.isFromKeptFigures ?? false).toBe(report.samples > 0);
+      sameFigures(kept, report);
+      if (report.samples === 0) continue;
+      const text = renderJobReport(kept, { isColored: false, width: 100 });
+      expect(text).toContain('its samples have aged out: from the figures kept of it');
+    }
+    expect(log).toEqual([]);
+  },
+  PATIENCE_MS,
+);
+
+/** The job's first interval, ending a minute before it was said to. */
+async function lateEnd(jobId: string): Promise<Interval> {
+  const { rows } = await db.exec(
+    `SELECT node, gpu, run, share, source, cast(ts AS LONG), cast(end_ts AS LONG) FROM gpu_ownership
+     WHERE job_id = '${jobId}' ORDER BY gpu LIMIT 1`,
+  );
+  const [node, gpu, run, share, source, start, end] = rows[0]!;
+  return {
+    node: String(node),
+    gpu: String(gpu),
+    jobId,
+    run: Number(run),
+    share: share === null ? NaN : Number(share),
+    source: String(source),
+    startUs: Number(start),
+    endUs: Number(end) - 60e6,
+  };
+}

@@ -1,0 +1,241 @@
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { formatJournalRecord, parseJournalRecord } from '../../../schemas/journal-record.ts';
+import type { JobNews } from '../../../src/core/jobs/job-fact.ts';
+import { at, BOOT, describeOwnership, openJournalBench, type JournalBench } from '../../helpers/journal.ts';
+
+let bench: JournalBench;
+beforeEach(() => {
+  bench = openJournalBench();
+});
+afterEach(() => {
+  bench.close();
+});
+
+const codes = (news: JobNews): string[] => (news.problems ?? []).map((problem) => problem.code);
+const LEAST = { event: 'start', manager: 'slurm', job: '7', boot_id: BOOT.id, uptime: '12.34' };
+const bytes = (fields: Record<string, string>): Uint8Array => Buffer.from(formatJournalRecord(fields));
+
+describe('a record', () => {
+  test('is read as it was written; empty values and "(null)" are nothing', () => {
+    const reading = parseJournalRecord(
+      bytes({ ...LEAST, account: '(null)', qos: '', name: 'a\n"b"=\'c\' \u{1f389}', restart: '2' }),
+    );
+    expect(reading).toEqual({
+      record: {
+        event: 'start',
+        manager: 'slurm',
+        job: '7',
+        boot_id: BOOT.id,
+        uptime: 12.34,
+        name: 'a\n"b"=\'c\' \u{1f389}',
+        restart: 2,
+      },
+    });
+  });
+
+  test('long text is cut, unknown keys are left for readers to come', () => {
+    const reading = parseJournalRecord(bytes({ ...LEAST, name: 'x'.repeat(10_000), moon: 'full' }));
+    expect(reading).toMatchObject({ record: { name: 'x'.repeat(1024) } });
+    expect(reading).not.toHaveProperty('record.moon');
+  });
+
+  test.each([
+    {
+      what: 'something else',
+      content: Buffer.from('hello'),
+      fault: /expected "gpuledger-job-record", found "hello"/,
+    },
+    { what: 'nothing', content: Buffer.from(''), fault: /expected "gpuledger-job-record"/ },
+    { what: 'a record that is cut off', content: bytes({ ...LEAST }).subarray(0, 60), fault: /cut off/ },
+    {
+      what: 'a record without its last word',
+      content: bytes({ ...LEAST }).subarray(0, -4),
+      fault: /cut off/,
+    },
+    {
+      what: 'a word without a value',
+      content: Buffer.from('gpuledger-job-record\0version\0end\0'),
+      fault: /expected key=value, found "version"/,
+    },
+    {
+      what: 'a later version',
+      content: Buffer.from('gpuledger-job-record\0version=2\0end\0'),
+      fault: /expected version 1, found "2"/,
+    },
+    { what: 'no job', content: bytes({ ...LEAST, job: '' }), fault: /^job: .* found nothing/ },
+    {
+      what: 'a job id of 500 characters',
+      content: bytes({ ...LEAST, job: 'x'.repeat(500) }),
+      fault: /^job: /,
+    },
+    {
+      what: 'a job id of two lines',
+      content: bytes({ ...LEAST, job: '7\n8' }),
+      fault: /control characters, found "7\\n8"/,
+    },
+    {
+      what: 'another event',
+      content: bytes({ ...LEAST, event: 'pause' }),
+      fault: /^event: .* found "pause"/,
+    },
+    {
+      what: 'no uptime',
+      content: bytes({ ...LEAST, uptime: '-1' }),
+      fault: /^uptime: expected seconds, found "-1"/,
+    },
+    { what: 'a share above one', content: bytes({ ...LEAST, share: '2' }), fault: /^share: / },
+  ])('refuses $what', ({ content, fault }) => {
+    expect(parseJournalRecord(content)).toEqual({ fault: expect.stringMatching(fault) as string });
+  });
+});
+
+describe('the directory', () => {
+  test('one bad record is told once, with its path, and disturbs nothing else', () => {
+    bench.put('start', '7', 1);
+    const path = join(bench.directory, '8.start.1.1.job');
+    writeFileSync(path, 'gpuledger-job-record\0version=1\0event=st');
+    const input = bench.open();
+    const news = input.read(at(2));
+    expect(describeOwnership(news)).toEqual(['7 on GPU-0 (1, open']);
+    expect(news.problems).toMatchObject([{ code: 'journal.bad_record', where: path }]);
+    expect(codes(input.read(at(3)))).toEqual([]);
+  });
+
+  test('what is not complete, not a record, or not a file is passed over', () => {
+    writeFileSync(join(bench.directory, '.7.start.1.1.tmp'), 'half');
+    writeFileSync(join(bench.directory, 'README'), 'x');
+    mkdirSync(join(bench.directory, 'x.job'));
+    writeFileSync(join(bench.directory, 'y.job'), 'x'.repeat(300 * 1024));
+    const news = bench.open().read(at(2));
+    expect(news.facts).toEqual([]);
+    expect(codes(news)).toEqual(['journal.bad_record', 'journal.bad_record']);
+  });
+
+  test('a directory that is missing is told once, and counts when it comes', () => {
+    const input = bench.open();
+    const { directory } = bench;
+    rmSync(directory, { recursive: true });
+    expect(codes(input.read(at(1)))).toEqual(['journal.missing']);
+    expect(codes(input.read(at(2)))).toEqual([]);
+    mkdirSync(directory);
+    bench.put('start', '7', 3, { conf: '', devices: '1' });
+    expect(describeOwnership(input.read(at(4)))).toEqual(['7 on GPU-1 (3, open']);
+  });
+
+  test('a path that is no directory is unreadable', () => {
+    rmSync(bench.directory, { recursive: true });
+    writeFileSync(bench.directory, '');
+    chmodSync(bench.directory, 0o600);
+    expect(codes(bench.open().read(at(1)))).toEqual(['journal.unreadable']);
+  });
+
+  test('records go when they are closed, acknowledged, and a day old; open ones stay', () => {
+    const day = 24 * 3600;
+    const closed = [bench.put('start', '7', 1), bench.put('end', '7', 5)];
+    const open = bench.put('start', '8', 6, { gpus: '1' });
+    const leftover = '.9.start.1.1.tmp';
+    writeFileSync(join(bench.directory, leftover), '');
+    utimesSync(join(bench.directory, leftover), at(1) / 1e6, at(1) / 1e6);
+    const names = (): string[] => readdirSync(bench.directory).filter((name) => !name.endsWith('.conf'));
+    const input = bench.open();
+    input.read(at(10));
+    input.acknowledge?.(at(10));
+    expect(names().sort()).toEqual([leftover, ...closed, open].sort());
+    input.read(at(day + 10));
+    expect(names().sort()).toEqual([leftover, ...closed, open].sort());
+    input.acknowledge?.(at(day + 10));
+    expect(names()).toEqual([open]);
+    expect(existsSync(join(bench.directory, open))).toBe(true);
+  });
+
+  test('a second life of the collector tells the same facts', () => {
+    bench.put('start', '7', 1);
+    bench.put('end', '7', 5);
+    const first = bench.open().read(at(6));
+    expect(bench.open().read(at(7))).toEqual(first);
+  });
+});
+
+describe('rows of jobs', () => {
+  test('one row for a job of two nodes, from the controller and the first node, whole each time', () => {
+    const input = bench.open();
+    const nodelist = { nodelist: 'n[1-2]', nodes: '2' };
+    bench.put('start', '7', 1, {
+      context: 'prolog_slurmctld',
+      node: '',
+      gpus: '',
+      name: 'train',
+      array_job: '6',
+      array_task: '3',
+      user: 'ada',
+    });
+    bench.put('start', '7', 2, { ...nodelist, partition: 'gpu' });
+    bench.put('start', '7', 2.5, { ...nodelist, node: 'n2' });
+    const row = {
+      jobId: '7',
+      run: 0,
+      startUs: at(1),
+      name: 'train',
+      arrayJobId: '6',
+      arrayTaskId: '3',
+      user: 'ada',
+      partition: 'gpu',
+      nodes: 2,
+    };
+    expect(input.read(at(3)).records).toEqual([{ ...row, state: 'RUNNING' }]);
+    bench.put('end', '7', 5, { context: 'epilog_slurmctld', node: '', gpus: '', exit_code: '3:0' });
+    bench.put('end', '7', 5.5, { ...nodelist, exit_code: '3:0' });
+    expect(input.read(at(6)).records).toEqual([{ ...row, endUs: at(5.5), state: 'FAILED', exitCode: 3 }]);
+  });
+
+  test('a requeued job has a row for each run', () => {
+    bench.put('start', '7', 1, { restart: '0' });
+    bench.put('end', '7', 3, { restart: '1', exit_code: '0:15' });
+    bench.put('start', '7', 5, { restart: '1' });
+    expect(bench.open().read(at(6)).records).toEqual([
+      { jobId: '7', run: 0, startUs: at(1), endUs: at(3), state: 'FAILED', exitCode: 143 },
+      { jobId: '7', run: 1, startUs: at(5), state: 'RUNNING' },
+    ]);
+  });
+
+  test('an exit code of 0 is no proof of success, and a job without GPUs has no row', () => {
+    bench.put('start', '7', 1);
+    bench.put('end', '7', 3, { exit_code: '0:0' });
+    bench.put('start', '8', 1, { gpus: '' });
+    expect(bench.open().read(at(6)).records).toEqual([
+      { jobId: '7', run: 0, startUs: at(1), endUs: at(3), exitCode: 0 },
+    ]);
+  });
+});
+
+describe('a node with GPUs of several types', () => {
+  const MIXED = 'Name=gpu Type=a File=/dev/nvidia[0-1]\nName=gpu Type=b File=/dev/nvidia[2-3]\n';
+
+  test('its devices are asked of the scheduler, and the facts come when it has answered', async () => {
+    writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
+    const answer = Promise.withResolvers<ReadonlyMap<string, readonly number[]>>();
+    const input = bench.open({ askScheduler: () => answer.promise });
+    bench.put('start', '7', 1, { gpus: '2' });
+    const news = [input.read(at(2))];
+    expect(news[0]?.facts).toEqual([]);
+    bench.put('end', '7', 3, { gpus: '0,2' });
+    news.push(input.read(at(4)));
+    answer.resolve(new Map([['n1', [0, 2]]]));
+    await answer.promise;
+    news.push(input.read(at(5)));
+    expect(describeOwnership(...news)).toEqual(['7 on GPU-0 (1, 3]', '7 on GPU-2 (1, 3]']);
+  });
+
+  test('they stay unresolved when it does not answer', async () => {
+    writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
+    const input = bench.open({ askScheduler: () => Promise.reject(new Error('scontrol: not found')) });
+    bench.put('start', '7', 1, { gpus: '2' });
+    input.read(at(2));
+    await Promise.resolve();
+    const news = input.read(at(3));
+    expect(describeOwnership(news)).toEqual(['7 on unresolved:n1:2 (1, open']);
+    expect(codes(news)).toEqual(['journal.no_scheduler', 'journal.unresolved_device']);
+  });
+});

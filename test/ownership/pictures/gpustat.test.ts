@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Device } from '../../../src/core/devices/device.ts';
+import type { JobInput, JobNews } from '../../../src/core/jobs/job-fact.ts';
+import { createGpustatInput } from '../../../src/ownership/pictures/gpustat.ts';
+
+const BOOT_US = 1_700_000_000e6;
+const at = (s: number): number => BOOT_US + 1000e6 + s * 1e6;
+const GPU: Device = { uuid: 'GPU-0', node: 'n1', index: 0, model: 'X', memoryBytes: 1 };
+const MIG: Device = { ...GPU, uuid: 'MIG-a', index: 1, gpuInstanceId: 1, parentUuid: 'GPU-1' };
+
+let directory: string;
+let input: JobInput;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'gpuledger-gpustat-'));
+  input = createGpustatInput({ directory, devices: [GPU, MIG], bootUs: BOOT_US });
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+function put(name: string, content: string, s: number): void {
+  writeFileSync(join(directory, name), content);
+  utimesSync(join(directory, name), at(s) / 1e6, at(s) / 1e6);
+}
+function remove(name: string, s: number): void {
+  rmSync(join(directory, name));
+  utimesSync(directory, at(s) / 1e6, at(s) / 1e6);
+}
+const told = (news: JobNews): string[] =>
+  news.facts.map((fact) => `${fact.kind} ${fact.jobId} on ${fact.gpu} at ${(fact.atUs - at(0)) / 1e6}`);
+const codes = (news: JobNews): string[] => (news.problems ?? []).map((problem) => problem.code);
+
+test('a job comes, another one takes its place, and it goes', () => {
+  put('0', '7 1000\n', 1);
+  expect(told(input.read(at(2)))).toEqual(['start 7 on GPU-0 at 1']);
+  put('0', '8 1001', 3);
+  expect(told(input.read(at(4)))).toEqual(['end 7 on GPU-0 at 3', 'start 8 on GPU-0 at 3']);
+  remove('0', 5);
+  expect(told(input.read(at(6)))).toEqual(['end 8 on GPU-0 at 5']);
+});
+
+test('an emptied file, or job 0, is nobody', () => {
+  put('0', '7 1000\n', 1);
+  input.read(at(2));
+  put('0', '', 3);
+  expect(told(input.read(at(4)))).toEqual(['end 7 on GPU-0 at 3']);
+  put('0', '0 0\n', 5);
+  expect(input.read(at(6))).toEqual({ facts: [], records: [], problems: [] });
+});
+
+test('files are named by index or UUID; MIG instances by UUID only', () => {
+  put('GPU-0', '7 1000\n', 1);
+  put('MIG-a', '8 1000\n', 1);
+  put('1', '9 1000\n', 1);
+  expect(told(input.read(at(2))).sort()).toEqual(['start 7 on GPU-0 at 1', 'start 8 on MIG-a at 1']);
+});
+
+test('with two names for one device, it is free when both have gone', () => {
+  put('0', '7 1000\n', 1);
+  put('GPU-0', '7 1000\n', 1);
+  expect(told(input.read(at(2)))).toEqual(['start 7 on GPU-0 at 1']);
+  remove('0', 3);
+  expect(told(input.read(at(4)))).toEqual([]);
+  remove('GPU-0', 5);
+  expect(told(input.read(at(6)))).toEqual(['end 7 on GPU-0 at 5']);
+});
+
+test('what is no such file makes the owner unresolved, told once', () => {
+  put('0', 'hello, this is a log line\n', 1);
+  const news = input.read(at(2));
+  expect(told(news)).toEqual(['start unresolved on GPU-0 at 1']);
+  expect(codes(news)).toEqual(['gpustat.bad_file']);
+  expect(codes(input.read(at(3)))).toEqual([]);
+});
+
+test('files older than the boot are ignored', () => {
+  put('0', '7 1000\n', -2000);
+  const news = input.read(at(2));
+  expect(news.facts).toEqual([]);
+  expect(codes(news)).toEqual(['gpustat.bad_file']);
+});
+
+test('a missing directory changes nothing and is told once', () => {
+  put('0', '7 1000\n', 1);
+  input.read(at(2));
+  rmSync(directory, { recursive: true });
+  const news = input.read(at(3));
+  expect(news.facts).toEqual([]);
+  expect(codes(news)).toEqual(['gpustat.unreadable']);
+  expect(codes(input.read(at(4)))).toEqual([]);
+});

@@ -1,0 +1,276 @@
+/** Talking to QuestDB over HTTP: a real server, and servers that misbehave. */
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createServer as createTlsServer } from 'node:https';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { timestampUs } from '../../schemas/questdb-reply.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
+import { forward, httpServer, listen, rawServer, type BadServer } from '../helpers/bad-server.ts';
+
+const TLS = join(import.meta.dirname, '../fixtures/tls');
+const ROW = Buffer.from('t,gpu=a v=1 1763700000000000t\n');
+
+const open: QuestDb[] = [];
+const servers: BadServer[] = [];
+
+async function connect(conf: string, requestTimeoutMs = 10_000): Promise<QuestDb> {
+  const db = await openQuestDb(conf, { requestTimeoutMs });
+  open.push(db);
+  return db;
+}
+
+async function connectTo(server: BadServer, settings = '', requestTimeoutMs = 10_000): Promise<QuestDb> {
+  servers.push(server);
+  return await connect(`http::addr=${server.addr};${settings}`, requestTimeoutMs);
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<OperatingError> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(thrown instanceof OperatingError))
+    throw new Error(`expected an OperatingError, came ${String(thrown)}`);
+  return thrown;
+}
+
+function kindOf(reply: WriteReply): string {
+  return reply.kind === 'acknowledged' ? reply.kind : `${reply.kind} ${reply.error.code}`;
+}
+
+afterEach(async () => {
+  for (const db of open.splice(0)) await db.close();
+  for (const server of servers.splice(0)) await server.close();
+});
+
+describe('a real QuestDB', () => {
+  let db: QuestDb;
+  const table = `http_${randomUUID().slice(0, 8)}`;
+
+  beforeAll(async () => {
+    db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+    await db.exec(
+      `CREATE TABLE ${table} (ts TIMESTAMP, gpu SYMBOL, v DOUBLE, n LONG) TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts, gpu)`,
+    );
+  });
+  afterAll(async () => {
+    await db.exec(`DROP TABLE ${table}`);
+    await db.close();
+  });
+
+  test('tells its version', async () => {
+    expect((await db.checkServer()).version).toMatch(/^\d+\.\d+/);
+  });
+
+  test('gives LONG as a number, TIMESTAMP as text, NULL as null, and a LONG beyond 2^53 undamaged', async () => {
+    const { columns, rows } = await db.exec(
+      `SELECT 42::long a, null::long b, 9007199254740993::long c, 2.5 d, '2026-11-21T10:49:42.372706Z'::timestamp t`,
+    );
+    expect(columns.map(({ type }) => type)).toEqual(['LONG', 'LONG', 'LONG', 'DOUBLE', 'TIMESTAMP']);
+    expect(rows).toEqual([[42, null, '9007199254740993', 2.5, '2026-11-21T10:49:42.372706Z']]);
+    expect(timestampUs(rows[0]![4])).toBe(Date.UTC(2026, 10, 21, 10, 49, 42) * 1000 + 372_706);
+  });
+
+  test('shows where in the SQL the mistake is', async () => {
+    const error = await failureOf(db.exec(`SELECT nope FROM ${table}`));
+    expect(error.code).toBe('questdb.query');
+    expect(error.message).toContain('nope');
+    expect(error.where).toContain(`position 7: SELECT nope FROM ${table}`);
+  });
+
+  test('a missing table is an error of its own, with the way out', async () => {
+    const error = await failureOf(db.exec('SELECT * FROM never_made'));
+    expect([error.code, error.exit]).toEqual(['questdb.no_table', 'unavailable']);
+    expect(error.hints.join()).toContain('gpuledger schema apply');
+  });
+
+  test.each([{ gzip: false }, { gzip: true }])(
+    'acknowledges rows (%o), and the same bytes again change nothing',
+    async (options) => {
+      const body = Buffer.from(`${table},gpu=${String(options.gzip)} v=1.5,n=7i 1763700000000000t\n`);
+      expect(await db.write(body, options)).toEqual({ kind: 'acknowledged' });
+      expect(await db.write(body, options)).toEqual({ kind: 'acknowledged' });
+      await expect
+        .poll(
+          async () => (await db.exec(`SELECT v, n FROM ${table} WHERE gpu = '${String(options.gzip)}'`)).rows,
+        )
+        .toEqual([[1.5, 7]]);
+    },
+  );
+
+  test('names the line of a refused row', async () => {
+    const body = Buffer.from(
+      `${table},gpu=a v=1 1763700000000000t\n${table},gpu=a v="x" 1763700000000000t\n`,
+    );
+    const reply = await db.write(body);
+    expect(reply).toMatchObject({ kind: 'refused', status: 400, line: 2 });
+    expect(kindOf(reply)).toBe('refused questdb.refused');
+  });
+
+  test('a query that takes longer than it may is given up', async () => {
+    const error = await failureOf(
+      db.exec('SELECT sum(a.x * b.x) FROM long_sequence(100000) a CROSS JOIN long_sequence(1000000) b', {
+        timeoutMs: 100,
+      }),
+    );
+    expect(error.exit).not.toBe('data');
+    expect(['questdb.timeout', 'questdb.query', 'questdb.unavailable']).toContain(error.code);
+  });
+
+  test('sends basic and bearer credentials, and tells refused ones apart without showing them', async () => {
+    const gate = await httpServer((request, response) => {
+      const allowed = [`Basic ${Buffer.from('ada:s3cret').toString('base64')}`, 'Bearer t0ken'];
+      if (allowed.includes(request.headers.authorization ?? ''))
+        forward(inject('questdbUrl'), request, response);
+      else response.writeHead(401).end('Unauthorized');
+    });
+    for (const settings of ['username=ada;password=s3cret;', 'token=t0ken;']) {
+      expect((await (await connectTo(gate, settings)).checkServer()).version).toMatch(/^\d/);
+    }
+    const wrong = await connectTo(gate, 'username=ada;password=hunter2;');
+    const error = await failureOf(wrong.checkServer());
+    expect([error.code, error.exit]).toEqual(['questdb.unauthorized', 'config']);
+    const reply = await wrong.write(ROW);
+    expect(reply).toMatchObject({ kind: 'unauthorized', status: 401 });
+    expect(JSON.stringify([error.message, error.where, error.hints, reply, wrong.where])).not.toContain(
+      'hunter2',
+    );
+  });
+});
+
+describe('a server that is down or misbehaves', () => {
+  test('nobody listens: unreachable, after three tries', async () => {
+    const closed = await rawServer(() => undefined);
+    await closed.close();
+    const db = await connect(`http::addr=${closed.addr};`);
+    const error = await failureOf(db.checkServer());
+    expect([error.code, error.exit]).toEqual(['questdb.unreachable', 'temporary']);
+    expect(error.message).toContain(`no QuestDB at http://${closed.addr} (connection refused after 3 tries`);
+    expect(error.hints.join()).toContain('gpuledger questdb start');
+    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.unreachable');
+  });
+
+  test('half-open: accepts and stays silent, and the deadline holds', async () => {
+    const db = await connectTo(await rawServer(() => undefined), '', 200);
+    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.timeout');
+    expect((await failureOf(db.checkServer())).code).toBe('questdb.timeout');
+  });
+
+  test('an answer that never ends is cut by the deadline', async () => {
+    const drip = await httpServer((_request, response) => {
+      response.writeHead(200, { 'Content-Type': 'application/json' });
+      const timer = setInterval(() => response.write(' '), 20);
+      response.on('close', () => {
+        clearInterval(timer);
+      });
+    });
+    const db = await connectTo(drip, '', 200);
+    expect((await failureOf(db.exec('SELECT 1'))).code).toBe('questdb.timeout');
+  });
+
+  test('closing in mid-body is retryable', async () => {
+    const cutter = await rawServer((socket) => {
+      socket.once('data', () => socket.destroy());
+    });
+    const reply = await (await connectTo(cutter)).write(Buffer.alloc(4_000_000, ROW));
+    expect(kindOf(reply)).toBe('retryable questdb.unreachable');
+  });
+
+  test('garbage instead of HTTP is retryable for rows and "not a QuestDB" for a check', async () => {
+    const garbage = await rawServer((socket) => {
+      socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
+    });
+    const db = await connectTo(garbage);
+    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.foreign');
+    const error = await failureOf(db.checkServer());
+    expect([error.code, error.exit]).toEqual(['questdb.foreign', 'config']);
+  });
+
+  test.each([
+    { status: 200, text: '<html>hello</html>', kind: 'retryable questdb.foreign' },
+    { status: 404, text: 'not found', kind: 'retryable questdb.foreign' },
+    { status: 400, text: '<html>bad request</html>', kind: 'retryable questdb.foreign' },
+    {
+      status: 500,
+      text: '{"code":"internal error","message":"disk full"}',
+      kind: 'retryable questdb.unavailable',
+    },
+    { status: 503, text: '', kind: 'retryable questdb.unavailable' },
+    { status: 403, text: 'no', kind: 'unauthorized questdb.unauthorized' },
+    { status: 413, text: '{"code":"invalid","message":"too large"}', kind: 'refused questdb.refused' },
+  ])('HTTP $status $text is $kind', async ({ status, text, kind }) => {
+    const db = await connectTo(
+      await httpServer((_request, response) => response.writeHead(status).end(text)),
+    );
+    expect(kindOf(await db.write(ROW))).toBe(kind);
+  });
+
+  test('a server without gzip is asked once, then gets plain bodies', async () => {
+    const encodings: (string | undefined)[] = [];
+    const plain = await httpServer((request, response) => {
+      encodings.push(request.headers['content-encoding']);
+      response.writeHead(request.headers['content-encoding'] === 'gzip' ? 415 : 204).end();
+    });
+    const db = await connectTo(plain);
+    expect(await db.write(ROW, { gzip: true })).toEqual({ kind: 'acknowledged' });
+    expect(await db.write(ROW, { gzip: true })).toEqual({ kind: 'acknowledged' });
+    expect(encodings).toEqual(['gzip', undefined, undefined]);
+  });
+
+  test('the caller may give a write up', async () => {
+    const db = await connectTo(await rawServer(() => undefined));
+    const reply = await db.write(ROW, { signal: AbortSignal.timeout(50) });
+    expect(reply.kind).toBe('retryable');
+  });
+});
+
+describe('TLS', () => {
+  async function tlsServer(certificate: string): Promise<string> {
+    const files = {
+      key: readFileSync(join(TLS, 'server-key.pem')),
+      cert: readFileSync(join(TLS, certificate)),
+    };
+    const server = createTlsServer(files, (request, response) => {
+      forward(inject('questdbUrl'), request, response);
+    });
+    const listening = await listen(server, () => 0);
+    servers.push(listening);
+    return listening.addr;
+  }
+
+  test('a certificate of the given CA is accepted', async () => {
+    const db = await connect(`https::addr=${await tlsServer('server.pem')};tls_ca=${join(TLS, 'ca.pem')};`);
+    expect((await db.checkServer()).version).toMatch(/^\d/);
+  });
+
+  test('an unknown CA is refused by default, and taken with tls_verify=unsafe_off', async () => {
+    const addr = await tlsServer('server.pem');
+    const error = await failureOf((await connect(`https::addr=${addr};`)).checkServer());
+    expect([error.code, error.exit]).toEqual(['questdb.certificate', 'config']);
+    expect(error.hints.join()).toContain('tls_ca=');
+    const careless = await connect(`https::addr=${addr};tls_verify=unsafe_off;`);
+    expect((await careless.checkServer()).version).toMatch(/^\d/);
+  });
+
+  test('an expired certificate says so; rows stay retryable', async () => {
+    const db = await connect(`https::addr=${await tlsServer('expired.pem')};tls_ca=${join(TLS, 'ca.pem')};`);
+    const error = await failureOf(db.checkServer());
+    expect(error.message).toContain('it has expired');
+    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.certificate');
+  });
+
+  test('a server without TLS behind https:: is told', async () => {
+    // QuestDB itself answers a TLS greeting with a 400 or just closes; the 400 is the one that can be told apart.
+    const plain = await httpServer((_request, response) => response.end());
+    servers.push(plain);
+    const error = await failureOf((await connect(`https::addr=${plain.addr};`)).checkServer());
+    expect([error.code, error.exit]).toEqual(['questdb.no_tls', 'config']);
+  });
+
+  test('a CA file that is not there is an error at once', async () => {
+    const error = await failureOf(connect('https::addr=127.0.0.1:1;tls_ca=/nowhere/ca.pem;'));
+    expect([error.code, error.where]).toEqual(['questdb.ca_file', '/nowhere/ca.pem']);
+  });
+});

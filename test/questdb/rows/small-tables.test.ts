@@ -1,0 +1,278 @@
+/** Rows of the small tables on a real QuestDB. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { LogEntry } from '../../../src/core/base/log-entry.ts';
+import { openQuestDb, type QuestDb, type WriteReply } from '../../../src/questdb/http.ts';
+import { waitForVisible } from '../../../src/questdb/visible.ts';
+import { applySchema } from '../../../src/questdb/schema/apply.ts';
+import { createSmallTables } from '../../../src/questdb/rows/small-tables.ts';
+import { timestampUs } from '../../../schemas/questdb-reply.ts';
+
+const START_US = 1_763_700_000_123_456;
+/** The server is shared between test files: every row carries this. */
+const NODE = `small-${randomUUID().slice(0, 8)}`;
+const ODD = 'a "b" c,d=e\\f\nline\u{1f600}';
+
+let db: QuestDb;
+
+beforeAll(async () => {
+  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  await applySchema(db, [], { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' });
+});
+afterAll(async () => {
+  await db.close();
+});
+
+/** The rows of this file in `table`, as objects without their NULLs. */
+async function rowsOf(table: string, where = `node = '${NODE}'`): Promise<Record<string, unknown>[]> {
+  await waitForVisible(db, table);
+  const { columns, rows } = await db.exec(`SELECT * FROM ${table} WHERE ${where} ORDER BY ts`);
+  return rows.map((row) =>
+    Object.fromEntries(
+      columns.map(({ name }, i) => [name, row[i]] as const).filter(([, value]) => value !== null),
+    ),
+  );
+}
+
+/** Rows that the store does not take now are given again, as every caller does; what it said is printed. */
+async function taken(write: () => Promise<boolean>): Promise<void> {
+  await expect.poll(write, { timeout: 30_000 }).toBe(true);
+}
+
+describe('rows arrive as they are', () => {
+  const tables = (): ReturnType<typeof createSmallTables> =>
+    createSmallTables(db, { log: ({ text }) => process.stderr.write(`${text}\n`) });
+
+  test('ownership: an open interval of unknown share has neither end nor share', async () => {
+    const closed = {
+      node: NODE,
+      gpu: 'GPU-1',
+      jobId: ODD,
+      run: 2,
+      share: 0.25,
+      source: 'journal',
+      startUs: START_US,
+      endUs: START_US + 1,
+    };
+    const open = { ...closed, gpu: 'GPU-2', run: 0, share: NaN, startUs: START_US + 5, endUs: Infinity };
+    await taken(() => tables().writeOwnership([closed, open]));
+    const [first, second] = await rowsOf('gpu_ownership');
+    expect(first).toMatchObject({ gpu: 'GPU-1', job_id: ODD, run: 2, share: 0.25, source: 'journal' });
+    expect([timestampUs(first!['ts']), timestampUs(first!['end_ts'])]).toEqual([START_US, START_US + 1]);
+    expect(second).toEqual({
+      ts: expect.any(String) as string,
+      node: NODE,
+      gpu: 'GPU-2',
+      job_id: ODD,
+      run: 0,
+      source: 'journal',
+    });
+  });
+
+  test('ownership: the end of an interval replaces its open row', async () => {
+    const open = {
+      node: `${NODE}-b`,
+      gpu: 'GPU-9',
+      jobId: '7',
+      run: 0,
+      share: 1,
+      source: 'journal',
+      startUs: START_US,
+      endUs: Infinity,
+    };
+    await taken(() => tables().writeOwnership([open]));
+    await taken(() => tables().writeOwnership([{ ...open, endUs: START_US + 60e6 }]));
+    const rows = await rowsOf('gpu_ownership', `node = '${NODE}-b'`);
+    expect(rows.map((row) => timestampUs(row['end_ts']))).toEqual([START_US + 60e6]);
+  });
+
+  test('jobs: what is not known is NULL, an exit code of 0 is 0', async () => {
+    const jobId = `${NODE}-job`;
+    await taken(() =>
+      tables().writeJobs([
+        {
+          jobId,
+          run: 1,
+          startUs: START_US,
+          endUs: START_US + 9e6,
+          name: '',
+          user: 'ada',
+          account: 'physics',
+          arrayTaskId: '3',
+          state: 'COMPLETED',
+          exitCode: 0,
+          gpus: 16,
+        },
+      ]),
+    );
+    const [row] = await rowsOf('jobs', `job_id = '${jobId}'`);
+    expect(row).toEqual({
+      ts: expect.any(String) as string,
+      end_ts: expect.any(String) as string,
+      job_id: jobId,
+      run: 1,
+      user: 'ada',
+      account: 'physics',
+      array_task_id: '3',
+      state: 'COMPLETED',
+      exit_code: 0,
+      gpus: 16,
+    });
+  });
+
+  test('inventory: a GPU and a MIG instance of it', async () => {
+    const gpu = {
+      uuid: 'GPU-1',
+      node: NODE,
+      index: 0,
+      model: 'H200',
+      memoryBytes: 150_754_820_096,
+      driver: '570.1',
+      pciBusId: '0:1',
+    };
+    const mig = {
+      uuid: 'MIG-1',
+      node: NODE,
+      index: 0,
+      model: 'H200',
+      memoryBytes: 18e9,
+      parentUuid: 'GPU-1',
+      migProfile: '1g.18gb',
+    };
+    await taken(() =>
+      tables().writeInventory(
+        [gpu, mig].map((device) => ({ tsUs: START_US, device, source: 'synthetic' as const })),
+      ),
+    );
+    const rows = await rowsOf('gpu_inventory');
+    expect(rows.find((row) => row['gpu'] === 'GPU-1')).toMatchObject({
+      gpu_index: 0,
+      memory_bytes: 150_754_820_096,
+      source: 'synthetic',
+    });
+    expect(rows.find((row) => row['gpu'] === 'MIG-1')).toMatchObject({
+      parent: 'GPU-1',
+      mig_profile: '1g.18gb',
+    });
+  });
+
+  test('events: those of a whole node have no gpu, and two nodes do not replace each other', async () => {
+    const event = {
+      tsUs: START_US,
+      node: NODE,
+      kind: 'engine_lost',
+      subject: 'nv-hostengine',
+      text: 'gone',
+      jobId: null,
+    } as const;
+    await taken(() =>
+      tables().writeEvents([
+        event,
+        { ...event, node: `${NODE}-c` },
+        { ...event, gpu: 'GPU-1', kind: 'xid', code: 79, jobId: '7' },
+      ]),
+    );
+    const rows = await rowsOf('gpu_events', `node LIKE '${NODE}%'`);
+    expect(rows).toHaveLength(3);
+    expect(rows.find((row) => row['gpu'] === 'GPU-1')).toMatchObject({
+      kind: 'xid',
+      code: 79,
+      job_id: '7',
+      text: 'gone',
+    });
+    expect(rows.filter((row) => row['gpu'] === undefined)).toHaveLength(2);
+    await taken(() => tables().writeEvents([event]));
+    expect(await rowsOf('gpu_events', `node LIKE '${NODE}%'`)).toHaveLength(3);
+  });
+
+  test('collector_stats: what was not measured is NULL, not 0', async () => {
+    await taken(() =>
+      tables().writeCollectorStats([
+        {
+          tsUs: START_US,
+          node: NODE,
+          lane: 'profiling',
+          source: 'dcgm',
+          sampledRows: 10,
+          acknowledgedRows: 8,
+          heldRows: 2,
+          refusedRows: 0,
+          droppedRows: 0,
+          cpuRatio: 0.01,
+        },
+      ]),
+    );
+    const [row] = await rowsOf('collector_stats');
+    expect(row).toMatchObject({
+      sampled_rows: 10,
+      acknowledged_rows: 8,
+      held_rows: 2,
+      refused_rows: 0,
+      cpu_ratio: 0.01,
+    });
+    expect(row).not.toHaveProperty('spooled_rows');
+    expect(row).not.toHaveProperty('rss_bytes');
+  });
+});
+
+describe('what the store does not take', () => {
+  const interval = {
+    node: `${NODE}-d`,
+    gpu: 'GPU-1',
+    jobId: '1',
+    run: 0,
+    share: 1,
+    source: 'journal',
+    startUs: START_US,
+    endUs: Infinity,
+  };
+
+  test('false means: the same rows again; nothing is lost and nothing doubles', async () => {
+    let isDown = true;
+    const log: LogEntry[] = [];
+    const send = (body: Uint8Array): Promise<WriteReply> => {
+      const error = new Error('down') as never;
+      return isDown ? Promise.resolve({ kind: 'retryable', message: 'down', error }) : db.write(body);
+    };
+    const tables = createSmallTables(db, { send, log: (entry) => log.push(entry) });
+    expect(await tables.writeOwnership([interval])).toBe(false);
+    expect(log.map(({ event }) => event)).toEqual(['small_table.held']);
+    isDown = false;
+    expect(await tables.writeOwnership([interval])).toBe(true);
+    expect(await tables.writeOwnership([interval])).toBe(true);
+    expect(await rowsOf('gpu_ownership', `node = '${NODE}-d'`)).toHaveLength(1);
+  });
+
+  test('a refused row is told and left out, the others are written', async () => {
+    const log: LogEntry[] = [];
+    const refused: string[] = [];
+    // In this table an end is a number, so that rows with an end are refused and open ones are taken.
+    const table = `small_${randomUUID().slice(0, 8)}`;
+    await db.exec(
+      `CREATE TABLE ${table} (ts TIMESTAMP, node SYMBOL, gpu SYMBOL, source SYMBOL, end_ts DOUBLE, job_id VARCHAR,
+        run LONG, share DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL`,
+    );
+    const tables = createSmallTables(db, {
+      send: (body) =>
+        db.write(
+          Buffer.from(Buffer.from(body).toString('latin1').replaceAll('gpu_ownership', table), 'latin1'),
+        ),
+      log: (entry) => log.push(entry),
+      onRefused: (_table, row) => refused.push(Buffer.from(row).toString()),
+    });
+    const rows = Array.from({ length: 9 }, (_, i) => ({
+      ...interval,
+      jobId: `job${i}`,
+      startUs: START_US + i,
+    }));
+    rows[4] = { ...rows[4]!, jobId: 'bad', endUs: START_US + 60e6 };
+    const taken = await tables.writeOwnership(rows);
+    expect(taken).toBe(true);
+
+    expect(refused).toHaveLength(1);
+    expect(refused[0]).toContain('"bad"');
+    expect(log.map(({ event }) => event)).toEqual(['small_table.refused']);
+    expect(await rowsOf(table, `job_id LIKE 'job%'`)).toHaveLength(8);
+    await db.exec(`DROP TABLE ${table}`);
+  });
+});

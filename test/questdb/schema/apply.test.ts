@@ -1,0 +1,237 @@
+/** Creating and upgrading the tables and rollups on a real QuestDB. */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { OperatingError } from '../../../src/core/base/errors.ts';
+import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
+import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
+import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
+import { applySchema } from '../../../src/questdb/schema/apply.ts';
+import { allTables } from '../../../schemas/tables.ts';
+import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
+
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
+const HOUR_US = 3_600e6;
+/** A full hour that is long over, and within the retention of the samples. */
+const START_US = Math.floor((Date.now() * 1000 - 48 * HOUR_US) / HOUR_US) * HOUR_US;
+
+let server: TestQuestdb;
+let db: QuestDb;
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
+});
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+let laneCount = 0;
+/** A lane with a table of its own, so that tests do not meet. */
+let lane: Lane;
+beforeEach(() => {
+  laneCount += 1;
+  lane = laneWith([155, 156]);
+});
+
+function laneWith(ids: readonly number[]): Lane {
+  const fields = defaultLanes.flatMap((each) => each.fields).filter(({ id }) => ids.includes(id));
+  return { ...defaultLanes[0]!, name: `l${laneCount}`, table: `gpu_l${laneCount}`, fields };
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<OperatingError> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(thrown instanceof OperatingError))
+    throw new Error(`expected an OperatingError, came ${String(thrown)}`);
+  return thrown;
+}
+
+async function columnsOf(table: string): Promise<string[]> {
+  const { rows } = await db.exec(`SELECT "column" || ' ' || type FROM table_columns('${table}')`);
+  return rows.map(([column]) => String(column));
+}
+
+/** A row a second: power 100, 101, …, with the energy rising by as much. */
+async function writeSamples(table: string, seconds: number, startUs = START_US): Promise<void> {
+  const rows = Array.from({ length: seconds }, (_, i) => {
+    const values = `power_watts=${100 + i},energy_joules=${1e6 + 100 * i},energy_rise_joules=${i === 0 ? 'NaN' : '100'}`;
+    return `${table},node=n1,gpu=g1 job_id="7",owners=1i,dt_us=${i === 0 ? 0 : 1e6}i,${values} ${startUs + i * 1e6}t\n`;
+  });
+  expect(await db.write(Buffer.from(rows.join('')))).toEqual({ kind: 'acknowledged' });
+}
+
+describe('applySchema', () => {
+  test('creates what is missing, column for column, and does nothing the second time', async () => {
+    const first = await applySchema(db, [lane], RETENTION);
+    expect(first.map(({ action, object }) => `${action} ${object}`)).toEqual(
+      expect.arrayContaining([
+        `created ${lane.table}`,
+        `created ${lane.table}_1m`,
+        `created ${lane.table}_1h`,
+      ]),
+    );
+    for (const table of allTables([lane], RETENTION)) {
+      expect(await columnsOf(table.name)).toEqual(table.columns.map(({ name, type }) => `${name} ${type}`));
+    }
+    expect(await applySchema(db, [lane], RETENTION)).toEqual([]);
+  });
+
+  test('runs side by side with another collector', async () => {
+    await Promise.all([applySchema(db, [lane], RETENTION), applySchema(db, [lane], RETENTION)]);
+    expect(await applySchema(db, [lane], RETENTION)).toEqual([]);
+  });
+
+  test('adds a new field to the table and to the rollups, with what the samples hold of old ones', async () => {
+    await applySchema(db, [laneWith([155])], RETENTION);
+    await db.write(
+      Buffer.from(`${lane.table},node=n1,gpu=g1 owners=0i,dt_us=1000000i,power_watts=5 ${START_US}t\n`),
+    );
+    await waitForVisible(db, lane.table);
+    const changes = await applySchema(db, [laneWith([155, 150])], RETENTION);
+    expect(changes.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `added_column ${lane.table}`,
+      `rebuilt ${lane.table}_1m`,
+      `rebuilt ${lane.table}_1h`,
+    ]);
+    await waitForRollups(db, [lane], START_US + HOUR_US);
+    const { rows } = await db.exec(`SELECT power_watts_dtsum, gpu_temp_celsius_dt FROM ${lane.table}_1h`);
+    expect(rows).toEqual([[5e6, null]]);
+  });
+
+  test('keeps the columns of another configuration: two collectors with different fields do not take turns', async () => {
+    await applySchema(db, [laneWith([155, 156])], RETENTION);
+    await applySchema(db, [laneWith([155, 150])], RETENTION);
+    expect(await applySchema(db, [laneWith([155, 156])], RETENTION)).toEqual([]);
+    expect(await applySchema(db, [laneWith([155, 150])], RETENTION)).toEqual([]);
+  });
+
+  test('leaves rollups alone whose samples are gone, says so, and rebuilds them when told', async () => {
+    await applySchema(db, [laneWith([155, 156])], RETENTION);
+    await writeSamples(lane.table, 10);
+    await writeSamples(lane.table, 10, START_US + 24 * HOUR_US);
+    await waitForRollups(db, [lane], START_US + 25 * HOUR_US);
+    await db.exec(`ALTER TABLE ${lane.table} DROP PARTITION WHERE ts < ${START_US + 24 * HOUR_US}`);
+    await waitForVisible(db, lane.table);
+    const wider = laneWith([155, 156, 150]);
+    const kept = await applySchema(db, [wider], RETENTION);
+    expect(kept.map(({ action }) => action)).toEqual(['added_column', 'kept', 'kept']);
+    expect(kept.at(-1)!.detail).toContain('--rebuild-rollups');
+    expect((await db.exec(`SELECT count() FROM ${lane.table}_1h`)).rows).toEqual([[2]]);
+    const rebuilt = await applySchema(db, [wider], RETENTION, { rebuildRollups: true });
+    expect(rebuilt.map(({ action }) => action)).toEqual(['rebuilt', 'rebuilt']);
+    expect(await applySchema(db, [wider], RETENTION)).toEqual([]);
+  });
+
+  test('follows a changed retention and takes the server’s spelling of it for the same', async () => {
+    await applySchema(db, [lane], RETENTION);
+    const changes = await applySchema(db, [lane], { ...RETENTION, raw: '30 DAYS' });
+    expect(changes).toContainEqual({ action: 'changed_ttl', object: lane.table, detail: '30 DAYS' });
+    expect(await applySchema(db, [lane], { ...RETENTION, raw: '30 DAYS' })).toEqual([]);
+    await applySchema(db, [lane], RETENTION);
+  });
+
+  test('follows a changed retention of a rollup where the server can', async () => {
+    await applySchema(db, [lane], RETENTION);
+    const changed = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '5 YEARS' });
+    expect(changed.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `changed_ttl ${lane.table}_1m`,
+      `changed_ttl ${lane.table}_1h`,
+    ]);
+    await waitForVisible(db, `${lane.table}_1h`);
+    const odd = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '400 DAYS' });
+    expect(odd.map(({ action, object }) => `${action} ${object}`)).toEqual([`kept ${lane.table}_1h`]);
+  });
+
+  test('turns deduplication on where a table was made without it', async () => {
+    await db.exec(`CREATE TABLE ${lane.table} (ts TIMESTAMP, gpu SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL`);
+    const changes = await applySchema(db, [lane], RETENTION);
+    expect(changes.map(({ action }) => action)).toContain('enabled_dedup');
+  });
+
+  test('a column of another type is one error with the way out, before anything is changed', async () => {
+    await db.exec(
+      `CREATE TABLE ${lane.table} (ts TIMESTAMP, gpu SYMBOL, power_watts FLOAT) TIMESTAMP(ts) PARTITION BY DAY WAL`,
+    );
+    const error = await failureOf(applySchema(db, [lane], RETENTION));
+    expect([error.code, error.exit]).toEqual(['schema.column_type', 'config']);
+    expect(error.message).toBe(`column power_watts of table ${lane.table} should be DOUBLE and is FLOAT`);
+    expect(error.hints[0]).toContain(`ALTER TABLE "${lane.table}" ALTER COLUMN "power_watts" TYPE DOUBLE;`);
+    expect(await columnsOf(lane.table)).toHaveLength(3);
+    await db.exec(`ALTER TABLE "${lane.table}" ALTER COLUMN "power_watts" TYPE DOUBLE`);
+    await waitForVisible(db, lane.table);
+    await applySchema(db, [lane], RETENTION);
+  });
+
+  test('a table that is no WAL table is an error', async () => {
+    await db.exec(`CREATE TABLE ${lane.table} (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY BYPASS WAL`);
+    expect((await failureOf(applySchema(db, [lane], RETENTION))).code).toBe('schema.not_wal');
+  });
+
+  test('tables of a newer gpuledger are left alone', async () => {
+    await applySchema(db, [lane], RETENTION);
+    await db.exec(`INSERT INTO gpuledger_schema (ts, version) VALUES (now(), 99)`);
+    await waitForVisible(db, 'gpuledger_schema');
+    expect((await failureOf(applySchema(db, [lane], RETENTION))).code).toBe('schema.newer');
+    await db.exec('TRUNCATE TABLE gpuledger_schema');
+    await waitForVisible(db, 'gpuledger_schema');
+  });
+});
+
+describe('waiting', () => {
+  test('the rollups hold what the samples hold', async () => {
+    await applySchema(db, [lane], RETENTION);
+    await writeSamples(lane.table, 4_000);
+    await waitForRollups(db, [lane], START_US + 2 * HOUR_US);
+    const sums =
+      'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(power_watts_dt), max(power_watts_max), sum(energy_rise_joules)';
+    const raw = await db.exec(
+      `SELECT count(), sum(dt_us), sum(power_watts * dt_us), sum(dt_us), max(power_watts), sum(energy_rise_joules) FROM ${lane.table}`,
+    );
+    expect(raw.rows[0]!.slice(0, 2)).toEqual([4_000, 3_999e6]);
+    expect((await db.exec(`SELECT ${sums} FROM ${lane.table}_1m`)).rows).toEqual(raw.rows);
+    expect((await db.exec(`SELECT ${sums} FROM ${lane.table}_1h`)).rows).toEqual(raw.rows);
+    expect((await db.exec(`SELECT count() FROM ${lane.table}_1m`)).rows).toEqual([[67]]);
+  });
+
+  test('tables without rows are not waited for', async () => {
+    await applySchema(db, [lane], RETENTION);
+    await waitForRollups(db, [lane], START_US + HOUR_US);
+  });
+
+  test('a period that is still open is not waited for', async () => {
+    await applySchema(db, [lane], RETENTION);
+    const nowUs = Date.now() * 1000;
+    await writeSamples(lane.table, 1, nowUs);
+    await waitForRollups(db, [lane], nowUs);
+  });
+
+  test('says what is behind when it takes too long', async () => {
+    await applySchema(db, [lane], RETENTION);
+    await writeSamples(lane.table, 1);
+    await waitForVisible(db, lane.table);
+    // Nothing can hold a period that ends in a hundred hours.
+    const error = await failureOf(
+      waitForRollups(db, [lane], Date.now() * 1000 + 100 * HOUR_US, { timeoutMs: 300 }),
+    );
+    expect([error.code, error.exit]).toEqual(['questdb.rollups_late', 'temporary']);
+    expect(error.message).toContain(`${lane.table}_1m`);
+  });
+
+  test('a missing table and an invalid rollup are told at once', async () => {
+    expect((await failureOf(waitForVisible(db, lane.table))).code).toBe('questdb.no_table');
+    await applySchema(db, [lane], RETENTION);
+    await writeSamples(lane.table, 1);
+    await db.exec(`ALTER TABLE ${lane.table} RENAME COLUMN power_watts TO watts`);
+    await expect
+      .poll(
+        async () =>
+          (await failureOf(waitForRollups(db, [lane], START_US + HOUR_US, { timeoutMs: 100 }))).code,
+        {
+          timeout: 20_000,
+        },
+      )
+      .toBe('questdb.view_invalid');
+  });
+});

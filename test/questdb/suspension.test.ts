@@ -1,0 +1,72 @@
+/** A table that QuestDB has suspended: it acknowledges rows and shows none. */
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import { createStoreGate } from '../../src/questdb/gate.ts';
+import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { watchSuspension } from '../../src/questdb/suspension.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+let server: TestQuestdb;
+let db: QuestDb;
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  // SUSPEND WAL is for developers of the server; what it makes is what a failed write to a table makes.
+  await appendFile(join(server.dataDir, 'conf/server.conf'), '\ndev.mode.enabled=true\n');
+  await server.restart();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
+  for (const table of ['sound', 'broken'])
+    await db.exec(`CREATE TABLE ${table} (ts TIMESTAMP, v LONG) TIMESTAMP(ts) PARTITION BY DAY WAL`);
+  await db.exec(`ALTER TABLE broken SUSPEND WAL WITH 24, 'disk trouble'`);
+});
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+test('a suspension is told once when it begins and once when it ends', async () => {
+  const log: LogEntry[] = [];
+  const watch = watchSuspension(db, ['sound', 'broken'], (entry) => log.push(entry));
+  await watch.look();
+  await watch.look();
+  expect(log.map(({ event }) => event)).toEqual(['store.suspended']);
+  expect(log[0]!.text).toContain('ALTER TABLE "broken" RESUME WAL;');
+  expect(watch.reasonOf('broken')).toContain('disk trouble');
+  expect(watch.reasonOf('sound')).toBeUndefined();
+});
+
+test('confirm: acknowledged takes the word of the server, confirm: visible does not', async () => {
+  const open = async (confirm: 'acknowledged' | 'visible'): Promise<WriteReply> => {
+    const gate = createStoreGate({ db, confirm, prepare: () => Promise.resolve(), log: () => undefined });
+    await gate.open();
+    return await gate.post('broken', Buffer.from('broken v=1i 1763700000000000t\n'));
+  };
+  expect((await open('acknowledged')).kind).toBe('acknowledged');
+  const reply = await open('visible');
+  expect(reply).toMatchObject({ kind: 'retryable' });
+  expect(JSON.stringify(reply)).toContain('suspended');
+});
+
+test('after the table is resumed its rows are visible, and the watch says so', async () => {
+  const log: LogEntry[] = [];
+  const watch = watchSuspension(db, ['broken'], (entry) => log.push(entry));
+  await watch.look();
+  await db.exec('ALTER TABLE broken RESUME WAL');
+  await waitForVisible(db, 'broken');
+  await watch.look();
+  expect(log.map(({ event }) => event)).toEqual(['store.suspended', 'store.resumed']);
+  const gate = createStoreGate({
+    db,
+    confirm: 'visible',
+    prepare: () => Promise.resolve(),
+    log: () => undefined,
+  });
+  await gate.open();
+  expect(await gate.post('broken', Buffer.from('broken v=2i 1763700000000001t\n'))).toEqual({
+    kind: 'acknowledged',
+  });
+  expect((await db.exec('SELECT max(v) FROM broken')).rows).toEqual([[2]]);
+});

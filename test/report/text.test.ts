@@ -1,0 +1,269 @@
+/** Goal: numbers, tables and plots read well and never run over. Method: golden texts, properties over any text and width. */
+import fc from 'fast-check';
+import { parse } from 'csv-parse/sync';
+import { describe, expect, test } from 'vitest';
+import { reportWindow } from '../../src/cli/report-window.ts';
+import type { CapacityFigures } from '../../src/report/capacity/figures.ts';
+import { renderCapacityReport } from '../../src/report/capacity/report.ts';
+import {
+  formatCoverage,
+  formatEnergies,
+  formatEnergy,
+  formatGpuHours,
+  formatInterval,
+  formatMemory,
+  formatPeriod,
+  formatRate,
+  formatRatio,
+  formatSpan,
+} from '../../src/report/text/format-quantity.ts';
+import { capacityCsv } from '../../src/report/report-csv.ts';
+import { sparkline } from '../../src/report/text/sparkline.ts';
+import { isoMicroseconds } from '../../src/report/sql/sql-text.ts';
+import { clip, harmless, tableText, widthOf, wrap } from '../../src/report/text/table-text.ts';
+
+const HOUR = 3.6e9;
+
+describe('quantities', () => {
+  test.each([
+    [formatRatio(0), '0 %'],
+    [formatRatio(0.0004), '< 0.1 %'],
+    [formatRatio(0.004), '0.4 %'],
+    [formatRatio(0.0096), '1 %'],
+    [formatRatio(0.714), '71 %'],
+    [formatCoverage(0.99999), '99.99 %'],
+    [formatCoverage(1), '100 %'],
+    [formatCoverage(1.0001), '100 %'],
+    [formatSpan(12_577e6), '3 h 29 min 37 s'],
+    [formatSpan(0.4e6), '0.4 s'],
+    [formatSpan(3600e6), '1 h'],
+    [formatSpan(0), '0 s'],
+    [formatSpan(2 * 86_400e6 + 61e6), '2 d 1 min'],
+    [formatInterval(100e3), '100 ms'],
+    [formatInterval(1e6), '1 s'],
+    [formatEnergy(28.6 * 3.6e6), '28.6 kWh'],
+    [formatEnergy(81.5 * 3.6e3), '81.5 Wh'],
+    [formatMemory(121 * 2 ** 30), '121 GiB'],
+    [formatRate(2.14e9), '2.1 GB/s'],
+    [formatRate(118e9), '118 GB/s'],
+    [formatRate(0), '0 B/s'],
+    [formatGpuHours(1204.3 * HOUR), '1,204.3 GPU-hours'],
+    [formatGpuHours(55.9 * HOUR), '55.9 GPU-hours'],
+    [
+      formatPeriod(Date.UTC(2026, 10, 21, 9, 2, 11) * 1000, Date.UTC(2026, 10, 21, 12, 31, 48) * 1000),
+      '2026-11-21 09:02:11 → 12:31:48 UTC',
+    ],
+    [
+      formatPeriod(Date.UTC(2026, 10, 21, 23) * 1000, Date.UTC(2026, 10, 22, 1) * 1000),
+      '2026-11-21 23:00:00 → 2026-11-22 01:00:00 UTC',
+    ],
+    [isoMicroseconds(Date.UTC(2026, 10, 21) * 1000 + 250), '2026-11-21T00:00:00.000250Z'],
+  ])('%s', (actual, expected) => {
+    expect(actual).toBe(expected);
+  });
+
+  test('a column of energies has one unit and the decimals that its largest needs', () => {
+    expect(formatEnergies([641.2 * 3.6e6, 0.36 * 3.6e6, undefined])).toEqual(['641.2 kWh', '0.4 kWh', '–']);
+    expect(formatEnergies([1500, 90_000])).toEqual(['0.4 Wh', '25.0 Wh']);
+  });
+});
+
+describe('tables and lines', () => {
+  test('numbers are flush right, names left, nothing trails', () => {
+    expect(
+      tableText(
+        [
+          ['', 'GPU-hours', ''],
+          ['physics', '1,204.3', 'x'],
+          ['übung', '0.1', ''],
+        ],
+        ['left', 'right', 'left'],
+      ),
+    ).toEqual(['           GPU-hours', '  physics    1,204.3  x', '  übung          0.1']);
+  });
+
+  test('a sentence is broken between words, never between a number and its unit', () => {
+    expect(wrap('it ran at 58 % of the others', 16, '  · ', '    ')).toEqual([
+      '  · it ran at',
+      '    58 % of the',
+      '    others',
+    ]);
+  });
+
+  test('a line is never wider than asked, unless one word is', () => {
+    fc.assert(
+      fc.property(fc.lorem({ maxCount: 30 }), fc.integer({ min: 30, max: 100 }), (text, width) => {
+        const lines = wrap(text, width, '  · ', '    ');
+        expect(lines.every((line) => widthOf(line) <= width)).toBe(true);
+        expect(
+          lines
+            .map((line) => line.trim())
+            .join(' ')
+            .replace('· ', ''),
+        ).toBe(text);
+      }),
+    );
+  });
+
+  test('clipped text fits and shows that it was cut', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 40 }), (text, width) => {
+        const cut = clip(text, width);
+        expect(widthOf(cut)).toBeLessThanOrEqual(width);
+        expect(cut === text || cut.endsWith('…')).toBe(true);
+      }),
+    );
+  });
+
+  test('control characters do not reach a terminal', () => {
+    expect(harmless('a\u001B[31mb\r\nc')).toBe('a�[31mb��c');
+  });
+
+  test('a plot has one mark per value, nothing where nothing is known', () => {
+    expect(sparkline([0, 0.5, null, 1, 2], 1)).toBe('▁▅ ██');
+    expect(sparkline([0, 0], 0)).toBe('▁▁');
+  });
+});
+
+const capacity: CapacityFigures = {
+  by: 'account',
+  askedFromUs: Date.UTC(2026, 10, 14) * 1000,
+  askedToUs: Date.UTC(2026, 10, 21) * 1000,
+  fromUs: Date.UTC(2026, 10, 14) * 1000,
+  toUs: Date.UTC(2026, 10, 21) * 1000,
+  roundedTo: 'hour',
+  isSynthetic: false,
+  nodes: 2,
+  devices: 16,
+  migInstances: 0,
+  samples: 1,
+  sampledUs: 2677 * HOUR,
+  knownUs: 2688 * HOUR,
+  rows: [
+    {
+      kind: 'group',
+      name: 'physics',
+      attributedUs: 1204.25 * HOUR,
+      idleUs: 61 * HOUR,
+      smActiveMean: 0.68,
+      smKnownUs: 1,
+      counterJoules: 641 * 3.6e6,
+      counterUs: 1,
+      powerUs: 0,
+      jobs: 212,
+    },
+    {
+      kind: 'group',
+      name: '=cmd(), "x"',
+      attributedUs: 801 * HOUR,
+      idleUs: 302.5 * HOUR,
+      smActiveMean: 0.24,
+      smKnownUs: 1,
+      counterJoules: 230 * 3.6e6,
+      counterUs: 1,
+      powerUs: 0,
+      jobs: 1048,
+    },
+    {
+      kind: 'unowned',
+      attributedUs: 671.75 * HOUR,
+      idleUs: 671 * HOUR,
+      smKnownUs: 0,
+      counterJoules: 71 * 3.6e6,
+      counterUs: 1,
+      powerUs: 0,
+      jobs: 0,
+    },
+  ],
+  all: {
+    attributedUs: 2677 * HOUR,
+    idleUs: 1034.5 * HOUR,
+    smActiveMean: 0.51,
+    smKnownUs: 1,
+    counterJoules: 942 * 3.6e6,
+    counterUs: 1,
+    powerUs: 0,
+    jobs: 1260,
+  },
+  invalidRollups: [],
+  hasActivity: true,
+};
+
+describe('a capacity report', () => {
+  test('reads like this', () => {
+    expect(renderCapacityReport(capacity, { width: 100, isColored: false })).toBe(
+      [
+        'Capacity · 2026-11-14 to 2026-11-21 UTC · 2 nodes, 16 GPUs, 2,688.0 GPU-hours · seen 99.59 %',
+        '               GPU-hours  share  allocated-idle  SM active     energy   jobs',
+        '  physics        1,204.3   45 %      61.0 (5 %)       68 %  641.0 kWh    212',
+        '  =cmd(), "x"      801.0   30 %    302.5 (38 %)       24 %  230.0 kWh  1,048',
+        '  unowned          671.8   25 %               –          –   71.0 kWh      –',
+        '  all            2,677.0  100 %           363.5       51 %  942.0 kWh  1,260',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  test('says what is missing from its sums', () => {
+    const figures = {
+      ...capacity,
+      sharesKnownFromUs: capacity.fromUs + 24 * HOUR,
+      invalidRollups: ['v_1m (drop partition)'],
+    };
+    const text = renderCapacityReport(figures, { width: 100, isColored: false });
+    expect(text).toContain('divided from 2026-11-15 00:00:00 UTC on');
+    expect(text).toContain('stopped updating v_1m (drop partition)');
+  });
+
+  test('is bold on a terminal only', () => {
+    expect(renderCapacityReport(capacity, { width: 100, isColored: true })).toContain('\u001B[1mCapacity');
+    expect(renderCapacityReport(capacity, { width: 100, isColored: false })).not.toContain('\u001B');
+  });
+
+  test('fits a narrow terminal', () => {
+    const lines = renderCapacityReport(capacity, { width: 60, isColored: false }).split('\n');
+    expect(lines.every((line) => widthOf(line) <= 60)).toBe(true);
+  });
+
+  test('as CSV has base units and one row per group, quoted where it must be', () => {
+    const rows: Record<string, string>[] = parse(capacityCsv(capacity), { columns: true });
+    expect(rows.map(({ kind, name }) => [kind, name])).toEqual([
+      ['group', 'physics'],
+      ['group', '=cmd(), "x"'],
+      ['unowned', ''],
+      ['all', ''],
+    ]);
+    expect(rows[0]).toMatchObject({
+      attributed_us: String(1204.25 * HOUR),
+      energy_counter_joules: String(641 * 3.6e6),
+      jobs: '212',
+    });
+  });
+});
+
+describe('the window of a report', () => {
+  const nowUs = Date.UTC(2026, 10, 21, 12) * 1000;
+
+  test.each([
+    [{}, nowUs - 7 * 24 * HOUR, nowUs],
+    [{ since: '90m' }, nowUs - 1.5 * HOUR, nowUs],
+    [{ since: '1d', to: '2026-11-20' }, Date.UTC(2026, 10, 19) * 1000, Date.UTC(2026, 10, 20) * 1000],
+    [
+      { from: '2026-11-20T10:30', to: '2026-11-20T10:30:01.5Z' },
+      Date.UTC(2026, 10, 20, 10, 30) * 1000,
+      (Date.UTC(2026, 10, 20, 10, 30, 1) + 500) * 1000,
+    ],
+  ])('%j', (flags, fromUs, toUs) => {
+    expect(reportWindow(flags, nowUs)).toEqual({ fromUs, toUs });
+  });
+
+  test.each([
+    [{ since: '7' }],
+    [{ since: 'x' }],
+    [{ from: '2026-13-01' }],
+    [{ to: 'yesterday' }],
+    [{ since: '1d', from: '2026-11-20' }],
+  ])('%j is refused as usage', (flags) => {
+    expect(() => reportWindow(flags, nowUs)).toThrow(expect.objectContaining({ exit: 'usage' }));
+  });
+});

@@ -1,0 +1,253 @@
+/**
+ * Goal: every figure of the reports is the true one. Method: the demo's six hours are played through the real pipeline
+ * (ring, labels, encoder, HTTP, a real QuestDB, its rollups), and each figure of each report is held against the truth
+ * that the scenario states of itself, which shares no code with ring, labels or SQL.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import { createScenario } from '../../src/core/synthetic/create-scenario.ts';
+import type { ScenarioOptions } from '../../src/core/synthetic/scenario.ts';
+import type { Attributed, Figures, JobTruth, Truth } from '../oracle/truth.ts';
+import { truthOf } from '../oracle/truth-of.ts';
+import { playScenario } from '../../src/collector/play.ts';
+import {
+  CAPACITY_GROUPINGS,
+  type CapacityFigures,
+  type CapacitySums,
+} from '../../src/report/capacity/figures.ts';
+import { capacityFigures } from '../../src/report/capacity/query.ts';
+import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/report/gauges.ts';
+import type { JobDevice, JobFigures } from '../../src/report/job/figures.ts';
+import { jobFigures } from '../../src/report/job/query.ts';
+import { ask } from '../../src/report/sql/query-cells.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { waitForRollups } from '../../src/questdb/visible.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+const HOUR_US = 3_600_000_000;
+const lane = defaultLanes[0]!;
+const endUs = Math.floor((Date.now() * 1000 - 120e6) / HOUR_US) * HOUR_US;
+const startUs = endUs - 6 * HOUR_US;
+const options: ScenarioOptions = { kind: 'demo', seed: 1, nodes: 2, gpusPerNode: 8, startUs };
+
+/** A machine that is busy with other tests needs minutes for what an idle one does in fifteen seconds. */
+const PATIENCE_MS = 300_000;
+
+let server: TestQuestdb;
+let db: QuestDb;
+let truth: Truth;
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await playScenario({
+    scenario: options,
+    endUs,
+    lanes: [lane],
+    batchRows: 10_000,
+    db,
+    log: () => undefined,
+  });
+  await waitForRollups(db, [lane], endUs);
+  const gaugeIds = new Set<number>(Object.values(GAUGES).map(({ fieldId }) => fieldId));
+  truth = truthOf(createScenario(options), {
+    fields: lane.fields.filter(({ id }) => gaugeIds.has(id) || id === 156),
+    intervalMs: lane.intervalMs,
+    ticks: { firstUs: startUs, count: 6 * 3600 },
+  });
+}, PATIENCE_MS);
+
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+/** Floating sums may be added in another order: 1e-9 of the value. */
+function expectNear(actual: number | undefined, expected: number, what: string): void {
+  if (Number.isNaN(expected)) {
+    expect(actual === undefined || Number.isNaN(actual), `${what}: expected nothing, got ${actual}`).toBe(
+      true,
+    );
+    return;
+  }
+  expect(actual, what).toBeDefined();
+  const stray = Math.abs(actual! - expected);
+  expect(stray <= 1e-9 * Math.abs(expected) + 1e-12, `${what}: expected ${expected}, got ${actual}`).toBe(
+    true,
+  );
+}
+
+const columnOf = new Map(gaugesByLane([lane]).flatMap(({ gauges }) => gauges));
+
+function expectGauges(
+  gauges: ReadonlyMap<GaugeKey, { mean: number; max: number; knownUs: number; p50?: number; p95?: number }>,
+  expected: Figures,
+  what: string,
+): void {
+  for (const [key, column] of columnOf) {
+    const field = expected.fields.get(column)!;
+    const gauge = gauges.get(key);
+    if (field.knownSamples === 0) {
+      expect(gauge, `${what} ${key}`).toBeUndefined();
+      continue;
+    }
+    expectNear(gauge!.mean, field.sumXDt / field.knownDtUs, `${what} ${key} mean`);
+    expect(gauge!.max, `${what} ${key} max`).toBe(field.max);
+    expect(gauge!.knownUs, `${what} ${key} known`).toBe(field.knownDtUs);
+    if (gauge!.p50 !== undefined) expect(gauge!.p50, `${what} ${key} p50`).toBe(field.p50);
+    if (gauge!.p95 !== undefined) expect(gauge!.p95, `${what} ${key} p95`).toBe(field.p95);
+  }
+}
+
+function expectAmounts(
+  actual: JobFigures | JobDevice,
+  figures: Figures,
+  attributed: Attributed,
+  what: string,
+): void {
+  expect(actual.samples, `${what} samples`).toBe(figures.samples);
+  expect(actual.sampledUs, `${what} dt`).toBe(figures.dtUs);
+  expect(actual.energy.counterUs, `${what} energy dt`).toBe(figures.energyDtUs);
+  expectNear(actual.attributedUs, attributed.dtUs, `${what} attributed`);
+  expectNear(actual.energy.counterJoules, attributed.energyJoules, `${what} energy`);
+  expectNear(actual.energy.powerJoules, attributed.powerJoules, `${what} power integral`);
+  expectNear(actual.idleUs ?? 0, attributed.idleDtUs, `${what} idle`);
+}
+
+function expectJob(
+  actual: JobFigures,
+  { job, devices, figures, attributed, ownedUs, coverage }: JobTruth,
+): void {
+  const what = `job ${job.jobId} run ${job.run}`;
+  expect([actual.startUs, actual.endUs], what).toEqual([job.startUs, job.endUs]);
+  expect(actual.ownedUs, what).toBe(ownedUs);
+  expectNear(actual.coverageRatio, coverage, `${what} coverage`);
+  expectAmounts(actual, figures, attributed, what);
+  expectGauges(new Map(actual.gauges.map((gauge) => [gauge.key, gauge])), figures, what);
+  expect(actual.devices.map(({ gpu }) => gpu).sort()).toEqual(devices.map(({ gpu }) => gpu).sort());
+  for (const expected of devices) {
+    const device = actual.devices.find(({ gpu }) => gpu === expected.gpu)!;
+    expectAmounts(device, expected.figures, expected.attributed, `${what} ${device.gpu}`);
+    expectGauges(
+      new Map(Object.entries(device.gauges) as [GaugeKey, NonNullable<JobDevice['gauges'][GaugeKey]>][]),
+      expected.figures,
+      `${what} ${device.gpu}`,
+    );
+  }
+  const { record } = job;
+  expect(actual).toMatchObject({
+    name: record.name,
+    user: record.user,
+    account: record.account,
+    state: record.state,
+  });
+}
+
+function expectSums(actual: CapacitySums, expected: Attributed, what: string): void {
+  expectNear(actual.attributedUs, expected.dtUs, `${what} dt`);
+  expectNear(actual.idleUs, expected.idleDtUs, `${what} idle`);
+  expectNear(actual.smKnownUs, expected.smKnownDtUs, `${what} SM known`);
+  expectNear(actual.smActiveMean, expected.smActiveDt / expected.smKnownDtUs, `${what} SM`);
+  expectNear(actual.counterJoules, expected.energyJoules, `${what} energy`);
+  expectNear(actual.powerJoules, expected.powerJoules, `${what} power integral`);
+}
+
+describe('a job report', () => {
+  test('states the true figures of every run of every job', { timeout: PATIENCE_MS }, async () => {
+    expect(truth.jobs).toHaveLength(42);
+    for (const job of truth.jobs) {
+      const { jobId, run } = job.job;
+      expectJob(await jobFigures(db, [lane], jobId, { run, nowUs: endUs }), job);
+    }
+  });
+
+  test('is about the newest run unless another is asked for, and says that there are others', async () => {
+    const newest = await jobFigures(db, [lane], '4214', { nowUs: endUs });
+    expect([newest.run, newest.otherRuns]).toEqual([1, [0]]);
+  });
+});
+
+describe('a capacity report', () => {
+  const expectFigures = (figures: CapacityFigures, by: (typeof CAPACITY_GROUPINGS)[number]): void => {
+    const groups = figures.rows.filter(({ kind }) => kind === 'group');
+    expect(groups.map(({ name }) => name ?? '').sort()).toEqual(truth.groups[by].map(({ group }) => group));
+    for (const expected of truth.groups[by]) {
+      const row = groups.find(({ name }) => name === expected.group)!;
+      expectSums(row, expected, `${by} ${expected.group}`);
+      expect(row.jobs, `jobs of ${expected.group}`).toBe(expected.jobs);
+    }
+    const unowned = figures.rows.find(({ kind }) => kind === 'unowned')!;
+    expect(unowned.attributedUs).toBe(truth.unowned.dtUs);
+    expectNear(unowned.counterJoules, truth.unowned.energyJoules, 'unowned energy');
+    const free = figures.rows.find(({ kind }) => kind === 'unattributed');
+    expectNear(free?.attributedUs ?? 0, truth.unattributedDtUs, 'free shares');
+    expect(figures.samples).toBe(truth.all.samples);
+    expect(figures.sampledUs).toBe(truth.all.dtUs);
+    expectNear(figures.all.counterJoules, truth.all.energyJoules, 'all energy');
+    expect(figures.all.idleUs).toBe(truth.all.idleDtUs);
+    expect(figures.all.jobs).toBe(41);
+    const total = figures.rows.reduce((sum, row) => sum + row.attributedUs, 0);
+    expect(total).toBe(truth.all.dtUs);
+  };
+
+  test.each(CAPACITY_GROUPINGS)('states the true sums by %s from the minutes', async (by) => {
+    const figures = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by });
+    expect(figures.roundedTo).toBe('minute');
+    expectFigures(figures, by);
+  });
+
+  test('states of each node how much of it nobody owned', async () => {
+    const { rows } = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by: 'node' });
+    const unownedUs = new Map<string, number>();
+    for (const { node, unowned } of truth.devices)
+      unownedUs.set(node, (unownedUs.get(node) ?? 0) + unowned.dtUs);
+    for (const [node, us] of unownedUs) expect(rows.find(({ name }) => name === node)?.unownedUs).toBe(us);
+  });
+
+  test('states the same from the hours', async () => {
+    const figures = await capacityFigures(db, [lane], {
+      fromUs: endUs - 72 * HOUR_US,
+      toUs: endUs,
+      by: 'account',
+    });
+    expect(figures.roundedTo).toBe('hour');
+    expectFigures(figures, 'account');
+  });
+
+  test('coverage is sampled time over the time in which the devices were known', async () => {
+    const figures = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by: 'node' });
+    expect([figures.devices, figures.nodes, figures.isSynthetic]).toEqual([16, 2, true]);
+    expect(figures.knownUs).toBe(16 * 6 * HOUR_US);
+  });
+});
+
+test('samples, minutes, hours and ownership agree on whose every microsecond was', async () => {
+  const sums = 'sum(dt_us) AS dt_us, sum(energy_rise_joules) AS joules';
+  const byJob = async (table: string): Promise<Map<string, { dtUs: number; joules: number }>> => {
+    const rows = await ask(db, `SELECT job_id, owners, ${sums} FROM ${table} GROUP BY job_id, owners`);
+    return new Map(
+      rows.map((row) => [
+        `${row.text('job_id') ?? ''} ${row.number('owners')}`,
+        { dtUs: row.number('dt_us')!, joules: row.number('joules') ?? NaN },
+      ]),
+    );
+  };
+  const label = await byJob(lane.table);
+  for (const view of [`${lane.table}_1m`, `${lane.table}_1h`]) {
+    const rollup = await byJob(view);
+    expect([...rollup.keys()].sort()).toEqual([...label.keys()].sort());
+    for (const [key, { dtUs, joules }] of label) {
+      expect(rollup.get(key)!.dtUs, `${view} ${key}`).toBe(dtUs);
+      expectNear(rollup.get(key)!.joules, joules, `${view} ${key}`);
+    }
+  }
+  const owned = await ask(
+    db,
+    `SELECT o.job_id AS job_id, sum(s.dt_us) AS dt_us FROM ${lane.table} s JOIN gpu_ownership o ON s.gpu = o.gpu` +
+      ' WHERE s.ts > o.ts AND s.ts <= o.end_ts AND s.owners = 1 GROUP BY job_id',
+  );
+  for (const row of owned) expect(label.get(`${row.text('job_id')} 1`)?.dtUs).toBe(row.number('dt_us'));
+  expect(owned.length).toBe([...label.keys()].filter((key) => key.endsWith(' 1')).length);
+});

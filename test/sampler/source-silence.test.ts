@@ -1,0 +1,67 @@
+import { beforeEach, expect, it } from 'vitest';
+import type { GpuEvent } from '../../src/core/sampling/event.ts';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import { SamplerControl } from '../../src/sampler/sampler-control.ts';
+import type { SourceSpec } from '../../src/source/open-source.ts';
+import { watchSilence, type SilenceWatch } from '../../src/sampler/source-silence.ts';
+
+const device = { uuid: 'GPU-a', node: 'n1', index: 0, model: 'H200', memoryBytes: 1 };
+const lane = { ...defaultLanes[0]!, name: 'fast' };
+const EMBEDDED: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'embedded' };
+const HOST: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'localhost' };
+let control: SamplerControl;
+let events: GpuEvent[];
+let logged: LogEntry[];
+
+beforeEach(() => {
+  control = new SamplerControl();
+  events = [];
+  logged = [];
+});
+
+function watch(source: SourceSpec): SilenceWatch {
+  return watchSilence({
+    sampler: { control, devices: [device] },
+    lanes: [lane],
+    source,
+    note: (event) => events.push(event),
+    log: (entry) => logged.push(entry),
+  });
+}
+
+it('tells a call that lasts, once, and its end, once', () => {
+  const silence = watch(EMBEDDED);
+  control.callSinceMs = Date.now() - 1_000;
+  silence.look();
+  expect(logged).toEqual([]);
+  control.callSinceMs = Date.now() - 6_000;
+  silence.look();
+  silence.look();
+  control.callSinceMs = 0;
+  silence.look();
+  silence.look();
+  expect(logged.map(({ level, event }) => [level, event])).toEqual([
+    ['warn', 'source.silent'],
+    ['info', 'source.back'],
+  ]);
+});
+
+it('makes a gap of a call that lasts when sampling is stopped', () => {
+  control.callSinceMs = Date.now() - 4_000;
+  const nowUs = Date.now() * 1000;
+  watch(EMBEDDED).stopped(nowUs);
+  expect(events).toEqual([
+    expect.objectContaining({ kind: 'gap', gpu: 'GPU-a', subject: 'fast', endUs: nowUs }),
+  ]);
+  expect(events[0]!.tsUs).toBe(control.callSinceMs * 1000);
+});
+
+it.each([
+  ['that just began', EMBEDDED, 500],
+  ['whose host engine keeps what it samples', HOST, 4_000],
+])('makes no gap of a call %s', (_, source, ms) => {
+  control.callSinceMs = Date.now() - ms;
+  watch(source).stopped(Date.now() * 1000);
+  expect(events).toEqual([]);
+});

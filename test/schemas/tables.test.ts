@@ -1,0 +1,105 @@
+/** The DDL of the tables and rollups as text; `schema-apply.test.ts` runs it. */
+import { describe, expect, test } from 'vitest';
+import { defaultLanes } from '../../src/core/fields/lane.ts';
+import { allTables, createTableSql, quoteName, quoteText, sampleTable } from '../../schemas/tables.ts';
+import { createViewSql, viewsOf } from '../../schemas/views.ts';
+
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
+const profiling = defaultLanes[0]!;
+const device = defaultLanes[1]!;
+
+function oneFieldLane(id: number, intervalMs = 1_000): (typeof defaultLanes)[number] {
+  const fields = profiling.fields.filter((field) => field.id === id);
+  return { ...profiling, name: 'one', table: 'gpu_one', intervalMs, fields };
+}
+
+describe('sample tables', () => {
+  test('keep the order of the wire, with the time first, and have one row per device and time', () => {
+    expect(createTableSql(sampleTable(oneFieldLane(155), RETENTION))).toBe(
+      `CREATE TABLE IF NOT EXISTS "gpu_one" (
+  "ts" TIMESTAMP,
+  "node" SYMBOL,
+  "gpu" SYMBOL,
+  "job_id" VARCHAR,
+  "owners" LONG,
+  "dt_us" LONG,
+  "power_watts" DOUBLE
+) TIMESTAMP(ts) PARTITION BY DAY TTL 14 DAYS WAL
+DEDUP UPSERT KEYS("ts", "gpu")`,
+    );
+  });
+
+  test('have the rise of the energy exactly where the energy is', () => {
+    const names = (lane: typeof profiling): string[] =>
+      sampleTable(lane, RETENTION).columns.map(({ name }) => name);
+    expect(names(profiling).at(-1)).toBe('energy_rise_joules');
+    expect(names(device)).not.toContain('energy_rise_joules');
+  });
+
+  test('of lanes below a second have a partition per hour', () => {
+    expect(sampleTable(oneFieldLane(155, 100), RETENTION).partitionBy).toBe('HOUR');
+    expect(sampleTable(oneFieldLane(155, 1_000), RETENTION).partitionBy).toBe('DAY');
+  });
+
+  test('are kept for ever without a retention', () => {
+    expect(createTableSql(sampleTable(device, { raw: '' }))).not.toContain('TTL');
+  });
+});
+
+describe('all tables', () => {
+  test('have ts first, a key that begins with it, and no column twice', () => {
+    for (const { columns, upsertKeys } of allTables(defaultLanes, RETENTION)) {
+      const names = columns.map(({ name }) => name);
+      expect(names[0]).toBe('ts');
+      expect(upsertKeys[0]).toBe('ts');
+      expect(new Set(names).size).toBe(names.length);
+      expect(upsertKeys.every((key) => names.includes(key))).toBe(true);
+    }
+  });
+
+  test('ownership and jobs are kept for ever', () => {
+    const kept = allTables(defaultLanes, RETENTION).filter(({ ttl }) => ttl === undefined);
+    expect(kept.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['gpu_ownership', 'jobs', 'gpu_inventory']),
+    );
+  });
+});
+
+describe('rollups', () => {
+  test('a gauge keeps its sum over time, the time in which it was known, and its maximum', () => {
+    const [minutes, hours] = viewsOf(oneFieldLane(155), RETENTION);
+    expect(createViewSql(minutes)).toBe(
+      `CREATE MATERIALIZED VIEW IF NOT EXISTS "gpu_one_1m" WITH BASE "gpu_one" REFRESH IMMEDIATE PERIOD(LENGTH 1m DELAY 15s) AS (
+SELECT "ts", "node", "gpu", "job_id", "owners", count() AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts" * "dt_us") AS "power_watts_dtsum", sum(CASE WHEN "power_watts" IS NOT NULL THEN "dt_us" END) AS "power_watts_dt", max("power_watts") AS "power_watts_max" FROM "gpu_one" SAMPLE BY 1m
+) PARTITION BY DAY TTL 90 DAYS`,
+    );
+    expect(createViewSql(hours)).toContain(
+      'sum("row_count") AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts_dtsum") AS "power_watts_dtsum", ' +
+        'sum("power_watts_dt") AS "power_watts_dt", max("power_watts_max") AS "power_watts_max" FROM "gpu_one_1m" SAMPLE BY 1h',
+    );
+  });
+
+  test('the energy counter keeps its rises, which an hour adds up', () => {
+    const [minutes, hours] = viewsOf(oneFieldLane(156), RETENTION);
+    expect(createViewSql(minutes)).toContain(
+      'min("energy_joules") AS "energy_joules_min", max("energy_joules")',
+    );
+    expect(createViewSql(minutes)).toContain('sum("energy_rise_joules") AS "energy_rise_joules"');
+    expect(createViewSql(hours)).toContain('min("energy_joules_min") AS "energy_joules_min"');
+    expect(createViewSql(hours)).toContain('sum("energy_rise_joules") AS "energy_rise_joules"');
+  });
+
+  test.each([
+    ['90 DAYS', 'DAY'],
+    ['2 YEARS', 'MONTH'],
+    ['6 MONTHS', 'MONTH'],
+    ['52 WEEKS', 'DAY'],
+  ])('a TTL of %s goes with partitions by %s', (ttl, partitionBy) => {
+    expect(viewsOf(device, { ...RETENTION, rollup1h: ttl })[1].partitionBy).toBe(partitionBy);
+  });
+});
+
+test('names and texts are quoted so that nothing in them ends the quotes', () => {
+  expect(quoteName('a"b')).toBe('"a""b"');
+  expect(quoteText("it's")).toBe("'it''s'");
+});

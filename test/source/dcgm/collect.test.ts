@@ -1,0 +1,76 @@
+/** The whole way on the fakes: `gpuledger collect` from libdcgm, embedded and over a host engine, into a real QuestDB. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, inject, it } from 'vitest';
+import { openQuestDb } from '../../../src/questdb/http.ts';
+import { buildFake } from '../../helpers/fakes.ts';
+import { ROOT, runToEnd } from '../../helpers/run-process.ts';
+import { truthDouble } from '../../helpers/truth.ts';
+
+const SECONDS = 6;
+
+it.each([
+  ['embedded', [], 8],
+  ['engine', ['-r', 'unix:///run/engine'], 8],
+  ['mig', [], 9],
+])('writes what the devices did, with dt and energy (%s)', async (name, flags, devices) => {
+  const directory = mkdtempSync(join(tmpdir(), 'gpuledger-collect-'));
+  const config = join(directory, 'gpuledger.yaml');
+  const lane = `dcgm_${name}`;
+  writeFileSync(
+    config,
+    `node: n1\nlanes:\n  - { name: ${lane}, schedule: continuous, interval: 100ms, fields: ['1002', '155', '156'] }\n`,
+  );
+  const args = [
+    'collect',
+    '--for',
+    `${SECONDS}s`,
+    '--config',
+    config,
+    '--state-dir',
+    directory,
+    '--json',
+    ...flags,
+  ];
+  const { exitCode, stdout, stderr } = await runToEnd(
+    process.execPath,
+    [`${ROOT}bin/gpuledger.js`, ...args],
+    {
+      env: {
+        QDB_CLIENT_CONF: inject('questdbConf'),
+        GPULEDGER_DCGM_LIBRARY: buildFake('dcgm'),
+        ...(name === 'mig' ? { GPULEDGER_FAKE: 'mig=8' } : {}),
+      },
+    },
+  );
+  expect({ exitCode, stderr: exitCode === 0 ? '' : stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const account = JSON.parse(stdout) as {
+    devices: number;
+    lanes: { sampledRows: number; acknowledgedRows: number }[];
+  };
+  expect(account.devices).toBe(devices);
+  const written = account.lanes[0]!.acknowledgedRows;
+  const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 10_000 });
+  try {
+    let rows: readonly (readonly unknown[])[] = [];
+    for (let n = 0; n < 100 && rows.length < written; n += 1) {
+      ({ rows } = await db.exec(
+        `SELECT gpu, cast(ts AS long), dt_us, sm_active_ratio, power_watts, energy_rise_joules FROM gpu_${lane} ORDER BY gpu, ts`,
+      ));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(rows).toHaveLength(written);
+    const first = rows.filter(([gpu]) => gpu === 'GPU-00000002-fade-4000-8000-000000000002').slice(1);
+    expect(first.length).toBeGreaterThan(10 * SECONDS - 15);
+    for (const [, ts, dtUs, sm, power, rise] of first) {
+      const offMs = Math.round(Math.abs(Number(sm) - truthDouble(1002, 2, Number(ts))) * 1000);
+      expect(Math.min(offMs, 1000 - offMs)).toBeLessThanOrEqual(50);
+      expect(power).toBe(502);
+      // 500 W over the time that the sample speaks for; a late tick of a busy machine may have none.
+      if (Number(dtUs) > 0) expect(Math.abs(Number(rise) - (500 * Number(dtUs)) / 1e6)).toBeLessThan(5);
+    }
+  } finally {
+    await db.close();
+  }
+});
