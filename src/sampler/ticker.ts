@@ -1,5 +1,6 @@
 // The global of this name is a getter, which a tick would pay for three times.
 import { performance } from 'node:perf_hooks';
+import { isGap } from '../core/ring/dt-rule.ts';
 import { lastTickUs } from '../core/ring/ring-continuation.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { SampledLane, Source } from '../core/sampling/source.ts';
@@ -31,9 +32,6 @@ export interface TickerListener {
   onExchange?(): void;
 }
 
-/** A longer hole between two ticks is a gap (DESIGN §1, dt). */
-const GAP_INTERVALS = 2.5;
-
 /** How long a virtual tick waits for room before it looks again whether it should stop. */
 const SPACE_PATIENCE_MS = 100;
 
@@ -63,8 +61,7 @@ export function runRealClock(
     sampleOnce(source, ticked, control, nowUs);
     // A source with a rhythm of its own sees the holes in its series itself.
     if (source.callIntervalMs === undefined) {
-      const holeUs = nowUs - lastUs[index]!;
-      if (holeUs > GAP_INTERVALS * ticked.lane.intervalMs * 1000)
+      if (isGap(nowUs - lastUs[index]!, ticked.lane.intervalMs * 1000))
         listener.onGap(ticked.lane.name, lastUs[index]!, nowUs);
       lastUs[index] = nowUs;
     }

@@ -18,7 +18,10 @@ export interface Selection {
   readonly at: readonly number[];
 }
 
-/** A step longer than this many intervals is a gap, and dt is 0 (the words of dt in the accounting rule). */
+/**
+ * A step longer than this many intervals is a gap, and dt is 0 (the words of dt in the accounting rule). Written again
+ * here on purpose, as dt and the rise below are: an oracle that shared the product's code would share its mistakes.
+ */
 const GAP_INTERVALS = 2.5;
 
 export const IDLE_BELOW_RATIO = 0.05;

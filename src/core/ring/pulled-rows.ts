@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { SampleColumns } from '../wire/encode.ts';
+import { dtOf, energyRiseOf, stampAfter } from './dt-rule.ts';
 import type { TickWriter } from './ring.ts';
 
 /** Where the rows of one device go on from: its newest stored row. */
@@ -9,8 +10,6 @@ export interface RowBefore {
   readonly energyJoules: number;
 }
 
-/** A step of more than this many intervals is a gap, which dt does not fill (DESIGN §1). The ring has the same rule. */
-const GAP_INTERVALS = 2.5;
 const FIRST_ROWS = 1_024;
 
 /**
@@ -87,14 +86,12 @@ export class PulledRows implements TickWriter, SampleColumns {
   #fix(row: number): void {
     const device = this.#deviceOf[row]!;
     const last = this.#lastTsUs[device]!;
-    if (this.tsUs[row] === last) this.tsUs[row] = last + 1;
-    const tsUs = this.tsUs[row]!;
-    const step = tsUs - last;
-    const dt = step > 0 && step <= GAP_INTERVALS * this.#intervalUs ? step : 0;
+    const tsUs = stampAfter(last, this.tsUs[row]!);
+    const dt = dtOf(tsUs - last, this.#intervalUs);
     const energy = this.#energyColumn < 0 ? NaN : this.columns[this.#energyColumn]![row]!;
-    const rise = energy - this.#lastEnergy[device]!;
+    this.tsUs[row] = tsUs;
     this.dtUs[row] = dt;
-    this.energyRise[row] = dt > 0 && rise >= 0 ? rise : NaN;
+    this.energyRise[row] = energyRiseOf(this.#lastEnergy[device]!, energy, dt);
     this.#lastTsUs[device] = tsUs;
     this.#lastEnergy[device] = energy;
   }

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { dtOf, energyRiseOf, stampAfter } from './dt-rule.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 import { SharedLock } from './shared-lock.ts';
 
@@ -42,9 +43,6 @@ export interface TickRange {
   readonly from: number;
   readonly to: number;
 }
-
-/** A gap longer than this many intervals is not filled: dt is 0 (DESIGN §1). */
-const GAP_INTERVALS = 2.5;
 
 const HEAD = 0;
 const TAIL = 1;
@@ -272,15 +270,13 @@ export class Ring implements TickWriter {
 
   #fixRow(row: number, device: number): void {
     const last = this.lastTsUs[device]!;
-    if (this.tsUs[row] === last) this.tsUs[row] = last + 1;
-    const ts = this.tsUs[row]!;
-    const step = ts - last;
-    const dt = step > 0 && step <= GAP_INTERVALS * this.shape.intervalUs ? step : 0;
+    const ts = stampAfter(last, this.tsUs[row]!);
+    const dt = dtOf(ts - last, this.shape.intervalUs);
+    this.tsUs[row] = ts;
     this.dtUs[row] = dt;
     this.lastTsUs[device] = ts;
     const energy = this.shape.energyColumn < 0 ? NaN : this.columns[this.shape.energyColumn]![row]!;
-    const rise = energy - this.lastEnergy[device]!;
-    this.energyRise[row] = dt > 0 && rise >= 0 && rise < Infinity ? rise : NaN;
+    this.energyRise[row] = energyRiseOf(this.lastEnergy[device]!, energy, dt);
     this.lastEnergy[device] = energy;
   }
 

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { gapLimitUs, isGap } from '../ring/dt-rule.ts';
 import type { TickWriter } from '../ring/ring.ts';
 
 /**
@@ -43,8 +44,6 @@ export type OnGap = (device: number, fromUs: number, toUs: number | undefined) =
 export const CLOSED_FOR_US = 2_000_000;
 /** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
 export const MAX_AHEAD_US = 5_000_000;
-/** A step of more than this many intervals is a gap (DESIGN §1). */
-const GAP_INTERVALS = 2.5;
 const FIRST_CAPACITY = 32;
 
 /**
@@ -104,7 +103,7 @@ export class SeriesJoin {
   readonly #isGapOpen: Uint8Array;
   readonly #onGap: OnGap;
 
-  /** @param onGap told of every step of more than 2.5 intervals between two rows of a device. */
+  /** @param onGap told of every gap between two rows of a device. */
   constructor(shape: JoinShape, onGap: OnGap) {
     assert(shape.anchorOrder.length === shape.fieldCount, 'every field has a place in the order of anchors');
     this.shape = shape;
@@ -176,8 +175,8 @@ export class SeriesJoin {
   /**
    * Hands over all rows whose window has been closed for 2 s at `nowUs` (Infinity: all), grouped into ticks by time. The
    * first goes into the tick that the sink has open already.
-   * @param answeringSinceUs since when whoever samples has answered without a break: a device without a row for more than
-   * 2.5 intervals of that time is told of as silent
+   * @param answeringSinceUs since when whoever samples has answered without a break: a device without a row for
+   * longer than a gap of that time is told of as silent
    * @returns the number of rows. Rows for which the sink had no room wait for the next call.
    */
   emit(nowUs: number, sink: TickWriter, answeringSinceUs = Infinity): number {
@@ -187,7 +186,7 @@ export class SeriesJoin {
       const lastUs = this.#lastRowUs[device]!;
       const silentUs = horizonUs - Math.max(lastUs, answeringSinceUs);
       // A device that never had a row has no beginning of its silence, and one whose next row only lacks room is not silent.
-      if (!(silentUs > GAP_INTERVALS * this.shape.intervalUs) || this.#isGapOpen[device] === 1) continue;
+      if (!isGap(silentUs, this.shape.intervalUs) || this.#isGapOpen[device] === 1) continue;
       if (this.#nextRowUs(device, horizonUs) !== Infinity) continue;
       this.#isGapOpen[device] = 1;
       this.#onGap(device, lastUs, undefined);
@@ -227,11 +226,11 @@ export class SeriesJoin {
     return tsUs <= horizonUs ? tsUs : Infinity;
   }
 
-  /** The anchor stays as long as it delivers; when it has been silent for 2.5 intervals behind another, that one takes over. */
+  /** The anchor stays as long as it delivers; when it lies a gap behind another series, that one takes over. */
   #anchorOf(device: number, horizonUs: number): number {
     const current = this.#anchors[device]!;
     if (current >= 0 && !this.#at(device, current).isEmpty) return current;
-    const patienceUs = current < 0 ? 0 : GAP_INTERVALS * this.shape.intervalUs;
+    const patienceUs = current < 0 ? 0 : gapLimitUs(this.shape.intervalUs);
     for (const field of this.shape.anchorOrder) {
       const series = this.#at(device, field);
       if (series.isEmpty || series.tsUs[series.head]! > horizonUs - patienceUs) continue;
@@ -245,7 +244,7 @@ export class SeriesJoin {
     const { fieldCount, intervalUs } = this.shape;
     const lastUs = this.#lastRowUs[device]!;
     const isTold = this.#isGapOpen[device] === 1 && !Number.isNaN(lastUs);
-    if (isTold || tsUs - lastUs > GAP_INTERVALS * intervalUs) this.#onGap(device, lastUs, tsUs);
+    if (isTold || isGap(tsUs - lastUs, intervalUs)) this.#onGap(device, lastUs, tsUs);
     this.#isGapOpen[device] = 0;
     this.#lastRowUs[device] = tsUs;
     const nextRowUs = this.#rowAfter(this.#at(device, this.#anchors[device]!), tsUs);

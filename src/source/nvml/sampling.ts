@@ -2,6 +2,7 @@ import { nvmlReturn } from '../../../native/nvml-layout.ts';
 import type { Nvml } from '../../../native/nvml.ts';
 import { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Device } from '../../core/devices/device.ts';
+import { isGap } from '../../core/ring/dt-rule.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
 import type { SampledLane, Source } from '../../core/sampling/source.ts';
 import type { NvmlOptions } from './options.ts';
@@ -22,8 +23,6 @@ const COUNTERS_EVERY_US = 1_000_000;
 const LAYOUT_EVERY_US = 10_000_000;
 /** The first values after a pause are blank still. */
 const AFTER_PAUSE_US = 1_000_000;
-/** A device that was away for longer than this many intervals has left a gap (as the sampler has it). */
-const GAP_INTERVALS = 2.5;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 export interface NvmlSamplingOptions extends NvmlOptions {
@@ -172,7 +171,7 @@ export class NvmlSampling implements Source {
     if (wasAway[index] === 0) return;
     wasAway[index] = 0;
     // Late ticks of all devices are told by the sampler; this hole is of one device alone.
-    if (!(tsUs - fromUs > GAP_INTERVALS * lane.intervalMs * 1000)) return;
+    if (!isGap(tsUs - fromUs, lane.intervalMs * 1000)) return;
     const { node, uuid } = this.devices[index]!;
     const text = `no samples of lane ${lane.name} for ${((tsUs - fromUs) / 1e6).toFixed(3)} s`;
     this.#options.onEvent({
