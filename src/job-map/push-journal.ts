@@ -7,7 +7,7 @@ import { Ownership } from '../core/jobs/ownership.ts';
 import { createLateFacts } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
 import { createJournalInput } from '../ownership/journal/journal.ts';
-import { readProcDevices } from '../ownership/proc-devices.ts';
+import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
 import { askScontrol } from '../ownership/slurm/scontrol.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
@@ -115,6 +115,8 @@ async function devicesOf(db: QuestDb, node: string): Promise<Device[]> {
       ...(profile === null ? {} : { migProfile: text(profile) }),
     };
   });
-  const known = new Set(recorded.map((device) => device.uuid));
-  return [...recorded, ...local.filter((device) => !known.has(device.uuid))];
+  // What was recorded may have been taken out since; where the driver can be asked, it knows what is there.
+  const isThere = ({ uuid, parentUuid }: Device): boolean =>
+    local.length === 0 || local.some((one) => one.uuid === (parentUuid ?? uuid));
+  return withNeighbours(recorded.filter(isThere), local);
 }

@@ -36,6 +36,15 @@ export function readProcDevices(node: string, directory = PROC_GPUS): Device[] {
   });
 }
 
+/**
+ * `known` with the other GPUs of the node: positions in a scheduler's list count those too that nobody samples. A GPU of
+ * which instances are known is not one to be handed out whole.
+ */
+export function withNeighbours(known: readonly Device[], local: readonly Device[]): Device[] {
+  const taken = new Set(known.flatMap(({ uuid, parentUuid }) => [uuid, parentUuid]));
+  return [...known, ...local.filter(({ uuid }) => !taken.has(uuid))];
+}
+
 /** `Key:   value` lines, keys in lower case. */
 function factsOf(text: string): Map<string, string> {
   return new Map(

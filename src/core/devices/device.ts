@@ -21,3 +21,8 @@ export interface Device {
   /** `1g.18gb`. */
   readonly migProfile?: string;
 }
+
+/** Whether it is a MIG instance. A record of the store names the parent, and not the number of the instance. */
+export function isInstance({ parentUuid, gpuInstanceId }: Device): boolean {
+  return parentUuid !== undefined || gpuInstanceId !== undefined;
+}

@@ -1,4 +1,4 @@
-import type { Device } from './device.ts';
+import { isInstance, type Device } from './device.ts';
 import type { GresOrder } from './gres-conf.ts';
 
 /** What a hook said about the devices of a job, in the workload manager's own words. */
@@ -66,9 +66,9 @@ function isUuid(name: string): boolean {
 function byOwnName(name: string, devices: readonly Device[]): Device | undefined {
   if (isUuid(name)) return byUuid(name, devices);
   const [index, instance] = name.split('.');
-  return only(
-    devices.filter((device) => String(device.index) === index && idOf(device.gpuInstanceId) === instance),
-  );
+  const isMeant = (device: Device): boolean =>
+    instance === undefined ? !isInstance(device) : idOf(device.gpuInstanceId) === instance;
+  return only(devices.filter((device) => String(device.index) === index && isMeant(device)));
 }
 
 /** `GPU-<uuid>`, `MIG-<uuid>`, or the older `MIG-GPU-<uuid>/<GPU instance>/<compute instance>`. */
@@ -92,7 +92,7 @@ function byPosition(name: string, devices: readonly Device[], order: DeviceOrder
   const mapped = order.map?.get(position);
   if (mapped !== undefined) return byUuid(mapped, devices);
   if (order.gres === undefined) return undefined;
-  const gpus = devices.filter((device) => device.gpuInstanceId === undefined);
+  const gpus = devices.filter((device) => !isInstance(device));
   if (order.gres.kind === 'pci') {
     // With MIG on the node each instance takes a number, in an order that Slurm does not define.
     if (gpus.length < devices.length) return undefined;
@@ -104,6 +104,8 @@ function byPosition(name: string, devices: readonly Device[], order: DeviceOrder
 
 function inPciOrder(gpus: readonly Device[]): readonly Device[] {
   if (gpus.some((gpu) => gpu.pciBusId === undefined)) return [];
+  // One of two at the same place was taken out, and which one nobody says.
+  if (new Set(gpus.map(pciKey)).size < gpus.length) return [];
   return [...gpus].sort((a, b) => (pciKey(a) < pciKey(b) ? -1 : 1));
 }
 

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Device } from '../../core/devices/device.ts';
+import { isInstance, type Device } from '../../core/devices/device.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
@@ -31,7 +31,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
   const byName = new Map<string, Device>();
   for (const device of options.devices) {
     byName.set(device.uuid, device);
-    if (device.gpuInstanceId === undefined) byName.set(String(device.index), device);
+    if (!isInstance(device)) byName.set(String(device.index), device);
   }
   let known = new Set<string>();
 

@@ -30,6 +30,15 @@ const MIG: Device = {
   model: 'X',
   memoryBytes: 1,
 };
+const RECORDED_MIG: Device = {
+  uuid: 'MIG-y',
+  node: 'n1',
+  index: 4,
+  parentUuid: 'GPU-p',
+  pciBusId: '00000000:FF:00.0',
+  model: 'X',
+  memoryBytes: 1,
+};
 const files = (text: string): DeviceOrder => ({ gres: gresOrderOf(text, 'n1')! });
 
 interface Case {
@@ -100,6 +109,30 @@ describe('names become devices', () => {
       order: files('AutoDetect=nvml'),
       resolved: [],
       unresolved: ['0'],
+    },
+    {
+      what: 'no index where instances are known by their parent only, as the store records them',
+      names: { devices: '4' },
+      devices: [...GPUS, RECORDED_MIG],
+      order: files('AutoDetect=nvml'),
+      resolved: [],
+      unresolved: ['4'],
+    },
+    {
+      what: 'no position where instances are known by their parent only',
+      names: { positions: '3' },
+      devices: [...GPUS, RECORDED_MIG],
+      order: files('AutoDetect=nvml'),
+      resolved: [],
+      unresolved: ['3'],
+    },
+    {
+      what: 'not by PCI where two GPUs are told to sit at one place',
+      names: { positions: '1' },
+      devices: [...GPUS, { ...GPU, uuid: 'GPU-gone' }],
+      order: files('AutoDetect=nvml'),
+      resolved: [],
+      unresolved: ['1'],
     },
     {
       what: 'not beyond the list',

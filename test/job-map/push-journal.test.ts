@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, beforeEach, afterEach, expect, inject, test } from 'vitest';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Device } from '../../src/core/devices/device.ts';
+import { pushJournal } from '../../src/job-map/push-journal.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { at, describeOwnership, openJournalBench, type JournalBench } from '../helpers/journal.ts';
+
+let db: QuestDb;
+let bench: JournalBench;
+beforeAll(async () => {
+  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '' });
+});
+afterAll(async () => {
+  await db.close();
+});
+beforeEach(() => {
+  bench = openJournalBench();
+});
+afterEach(() => {
+  bench.close();
+});
+
+test('a MIG instance is guessed by nobody: push says what collect says', async () => {
+  const node = `mig-${crypto.randomUUID()}`;
+  const gpu: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
+  const cut = { ...gpu, pciBusId: '00000000:01:00.0', parentUuid: `GPU-cut-${node}`, index: 1 };
+  const devices: Device[] = [
+    { ...gpu, pciBusId: '00000000:0F:00.0' },
+    { ...cut, uuid: `MIG-a-${node}`, gpuInstanceId: 1, migProfile: '1g.18gb' },
+    { ...cut, uuid: `MIG-b-${node}`, index: 2, gpuInstanceId: 2, migProfile: '1g.18gb' },
+  ];
+  writeFileSync(join(bench.directory, 'gres.conf'), 'AutoDetect=nvml\n');
+  bench.put('start', '7', 1, { node, gpus: '0' });
+  bench.put('start', '8', 2, { node, gpus: '2' });
+  bench.put('start', '9', 3, { node, gpus: '', visible: `MIG-b-${node}` });
+  bench.put('start', '10', 4, { node, gpus: '', devices: '1', manager: 'pbs' });
+
+  const collected = describeOwnership(bench.open({ devices }).read(at(5)));
+  expect(collected).toEqual([
+    `10 on unresolved:${node}:1 (4, open`,
+    `7 on unresolved:${node}:0 (1, open`,
+    `8 on unresolved:${node}:2 (2, open`,
+    `9 on MIG-b-${node} (3, open`,
+  ]);
+
+  const rows = devices.map((device) => ({ tsUs: at(0), device, source: 'nvml' as const }));
+  await createSmallTables(db).writeInventory(rows);
+  await waitForVisible(db, 'gpu_inventory');
+  const log = (): void => undefined;
+  await pushJournal(db, { node, directory: bench.directory, tables: [], log });
+  await waitForVisible(db, 'gpu_ownership');
+  const pushed = await db.exec(`SELECT job_id, gpu FROM gpu_ownership WHERE node = '${node}'`);
+  expect(pushed.rows.map(([job, owned]) => `${String(job)} on ${String(owned)}`).sort()).toEqual(
+    collected.map((line) => line.replace(/ \(.*/, '')),
+  );
+});
