@@ -1,7 +1,12 @@
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 
+/** `ENOENT` and the like; undefined for what is no error of the file system. */
+export function systemCodeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+}
+
 export function isDiskFull(thrown: unknown): boolean {
-  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  const code = systemCodeOf(thrown);
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 

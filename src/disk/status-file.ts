@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { statusFile, type Status } from '../../schemas/status.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import { onDisk } from './disk-error.ts';
+import { realDisk, replaceFile } from './disk.ts';
 
 export function statusPath(stateDir: string): string {
   return join(stateDir, 'status.json');
@@ -11,9 +12,8 @@ export function statusPath(stateDir: string): string {
 /** @throws OperatingError `state.disk` */
 export function writeStatus(path: string, status: Status): void {
   onDisk('the status', path, () => {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(`${path}.new`, `${JSON.stringify(status)}\n`);
-    renameSync(`${path}.new`, path);
+    realDisk.makeDirectory(dirname(path));
+    replaceFile(realDisk, path, Buffer.from(`${JSON.stringify(status)}\n`));
   });
 }
 

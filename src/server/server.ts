@@ -151,7 +151,7 @@ async function startOnce(
       startedAt: new Date().toISOString(),
     };
     // Before it is ready, so that a background server can be found and stopped if we are interrupted now.
-    await writeState(dataDir, state);
+    writeState(dataDir, state);
     await removeDeadRuns(dataDir);
     await waitUntilReady(child, ports, identity);
     const { javaMajor, version } = state;

@@ -2,10 +2,11 @@
  * Which process serves a data directory, and where. Each start writes a file of its own, `DIR/run/IDENTITY/server.json`,
  * so two starts at a time cannot overwrite each other; QuestDB's own lock lets one of them live.
  */
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { questdbStateSchema, type QuestdbState } from '../../schemas/questdb-state.ts';
+import { realDisk, replaceFile } from '../disk/disk.ts';
 import { processStartTicks } from '../disk/process-identity.ts';
 
 const STATE_FILE = 'server.json';
@@ -15,10 +16,9 @@ export function runDirectory(dataDir: string, identity: string): string {
   return join(dataDir, 'run', identity);
 }
 
-export async function writeState(dataDir: string, state: QuestdbState): Promise<void> {
+export function writeState(dataDir: string, state: QuestdbState): void {
   const path = join(runDirectory(dataDir, state.identity), STATE_FILE);
-  await writeFile(`${path}.new`, `${JSON.stringify(state, undefined, 2)}\n`);
-  await rename(`${path}.new`, path);
+  replaceFile(realDisk, path, Buffer.from(`${JSON.stringify(state, undefined, 2)}\n`));
 }
 
 /** The server of this data directory, if it is still the very process that its state file names; else undefined. */

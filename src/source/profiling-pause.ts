@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
 import type { EventSink } from '../core/sampling/source.ts';
+import { realDisk, replaceFile } from '../disk/disk.ts';
 
 /**
  * Requests to leave the profiling counters alone, one file each: `<name>.json` with `{"untilUs": …, "by": "…"}`. Whoever
@@ -59,9 +60,8 @@ export function requestPause(directory: string, request: PauseRequest): void {
   const path = join(directory, `${request.name}.json`);
   const untilUs = Number.isFinite(request.untilUs) ? request.untilUs : null;
   try {
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(`${path}.tmp`, `${JSON.stringify({ untilUs, by: request.by })}\n`);
-    renameSync(`${path}.tmp`, path);
+    realDisk.makeDirectory(directory);
+    replaceFile(realDisk, path, Buffer.from(`${JSON.stringify({ untilUs, by: request.by })}\n`));
   } catch (cause) {
     throw new OperatingError(`cannot write a pause request into ${directory}`, {
       code: 'profiling.pause_write',

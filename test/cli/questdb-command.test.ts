@@ -110,7 +110,7 @@ test('a process that was given the pid of a dead server is not stopped', async (
 
 async function writeRun(data: string, pid: number, processStartTicks_: string): Promise<void> {
   await mkdir(runDirectory(data, 'gpuledger-x'), { recursive: true });
-  await writeState(data, {
+  writeState(data, {
     format: 1,
     pid,
     processStartTicks: processStartTicks_,

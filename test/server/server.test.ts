@@ -165,7 +165,7 @@ describe('a second server on one directory', () => {
       code: 'questdb.start_failed',
       hints: expect.arrayContaining([expect.stringMatching(/^it said: .*lock/i)]) as string[],
     });
-    await writeState(dataDir, state);
+    writeState(dataDir, state);
     expect(await query(first.httpUrl, 'select 1')).toEqual([[1]]);
 
     await first.stop();
@@ -258,12 +258,12 @@ describe('the state file', () => {
       startedAt: '2026-11-21T00:00:00.000Z',
     };
     await mkdir(runDirectory(dataDir, state.identity), { recursive: true });
-    await writeState(dataDir, state);
+    writeState(dataDir, state);
     expect(await readLiveState(dataDir)).toEqual(state);
     // The same pid, started at another time: the number was given to another process.
-    await writeState(dataDir, { ...state, processStartTicks: String(Number(state.processStartTicks) - 100) });
+    writeState(dataDir, { ...state, processStartTicks: String(Number(state.processStartTicks) - 100) });
     expect(await readLiveState(dataDir)).toBeUndefined();
-    await writeState(dataDir, state);
+    writeState(dataDir, state);
     await kill9(other.pid);
     expect(await readLiveState(dataDir)).toBeUndefined();
   });

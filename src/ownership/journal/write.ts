@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { formatJournalRecord, JOURNAL_SUFFIX } from '../../../schemas/journal-record.ts';
+import { realDisk, replaceFile } from '../../disk/disk.ts';
 import { readBoot } from '../boot.ts';
 import { codeOf } from '../bounded-read.ts';
 
@@ -50,21 +51,13 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
   });
   // A job id is free text here; the name only has to be a name of its own.
   const base = `${job.replaceAll(/[^A-Za-z0-9_-]/g, '_').slice(0, 64)}.${event}.${uptime}.${process.pid}`;
-  const temporary = join(directory, `.${base}.tmp`);
   const path = join(directory, `${base}${JOURNAL_SUFFIX}`);
   try {
     makeDirectory(dirname(directory), 0o755);
     makeDirectory(directory, 0o2770);
-    const fd = openSync(temporary, 'wx', 0o640);
-    try {
-      writeSync(fd, text);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, path);
+    replaceFile(realDisk, path, Buffer.from(text), 0o640);
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
-    rmSync(temporary, { force: true });
     throw new OperatingError(`expected to write into the job journal, but: ${messageOf(error)}`, {
       code: 'journal.unwritable',
       exit: 'temporary',
