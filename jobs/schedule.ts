@@ -1,6 +1,6 @@
 import cron, { type Logger } from 'node-cron';
 import { messageOf } from '../src/core/base/errors.ts';
-import type { Log } from '../src/core/base/log-entry.ts';
+import type { Tell } from '../src/core/base/notice.ts';
 
 /** One thing that is done again and again while the collector is resident. */
 export interface Job {
@@ -20,22 +20,22 @@ export interface Schedule {
 }
 
 /** A run that found the one before it at work is no news while a store is slow; node-cron would print it. */
-function cronLogger(job: string, log: Log): Logger {
-  const tell = (level: 'debug' | 'error') => (message: string | Error) => {
-    log({ level, event: 'job.schedule', text: `${job}: ${messageOf(message)}`, data: { job } });
+function cronLogger(job: string, tell: Tell): Logger {
+  const tellAs = (level: 'debug' | 'error') => (message: string | Error) => {
+    tell({ level, code: 'job.schedule', sentence: `${job}: ${messageOf(message)}`, data: { job } });
   };
-  return { debug: tell('debug'), info: tell('debug'), warn: tell('debug'), error: tell('error') };
+  return { debug: tellAs('debug'), info: tellAs('debug'), warn: tellAs('debug'), error: tellAs('error') };
 }
 
 /** Runs the jobs by node-cron, never two runs of one job at a time. A run that fails is logged; the next one comes. */
-export function scheduleJobs(jobs: readonly Job[], log: Log): Schedule {
+export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
   const running = new Set<Promise<void>>();
   const runJob = async (job: Job): Promise<void> => {
     try {
       await job.run();
     } catch (thrown) {
-      const text = `${job.name}: ${messageOf(thrown)}`;
-      log({ level: 'error', event: 'job.failed', text, data: { job: job.name } });
+      const sentence = `${job.name}: ${messageOf(thrown)}`;
+      tell({ level: 'error', code: 'job.failed', sentence, data: { job: job.name } });
     }
   };
   const tasks = jobs.map((job) =>
@@ -50,7 +50,7 @@ export function scheduleJobs(jobs: readonly Job[], log: Log): Schedule {
       {
         name: job.name,
         noOverlap: true,
-        logger: cronLogger(job.name, log),
+        logger: cronLogger(job.name, tell),
         ...(job.randomDelayMsMax === undefined ? {} : { maxRandomDelay: job.randomDelayMsMax }),
       },
     ),

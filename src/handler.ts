@@ -1,7 +1,7 @@
 import type { Config } from '../schemas/config/config.ts';
 import { parseDrainEvent } from '../schemas/drain-event.ts';
 import { messageOf, OperatingError } from './core/base/errors.ts';
-import type { LogEntry } from './core/base/log-entry.ts';
+import type { Notice } from './core/base/notice.ts';
 import type { DrainSummary } from './drain/drain.ts';
 import { parseEngineTask } from './drain/engines.ts';
 import { DRAIN_DEADLINE_MS, drainAsAsked, defaultConcurrency } from './drain/request.ts';
@@ -15,7 +15,13 @@ export interface InvocationContext {
   getRemainingTimeInMillis?(): number;
 }
 
-/** The summary, and what was logged meanwhile. */
+/** A notice as the answer spells it. */
+interface LogEntry extends Pick<Notice, 'level' | 'data'> {
+  readonly event: string;
+  readonly text: string;
+}
+
+/** The summary, and what was told meanwhile. */
 export interface Drained extends DrainSummary {
   readonly ok: true;
   readonly log: readonly LogEntry[];
@@ -110,8 +116,9 @@ async function invoke(event: unknown, context: InvocationContext): Promise<Drain
     { ...asked, engines: engines.map((text) => parseEngineTask(text, config.node)), deadlineMs },
     {
       ...means,
-      log: (entry) => {
-        if (entry.level !== 'debug' && log.length < LOG_ENTRIES_MAX) log.push(entry);
+      tell: ({ level, code: event, sentence: text, data }) => {
+        if (level === 'debug' || log.length >= LOG_ENTRIES_MAX) return;
+        log.push({ level, event, text, ...(data === undefined ? {} : { data }) });
       },
     },
   );

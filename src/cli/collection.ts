@@ -8,7 +8,7 @@ import { openCollector, type Collector } from '../collector/collector.ts';
 import type { Device } from '../core/devices/device.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { intakeAfter, type Intake, type NextIntake } from '../collector/intake.ts';
@@ -61,7 +61,7 @@ export async function startCollection(
   config: Config,
   clock: ClockOrder,
   isStoreNeeded: boolean,
-  log: Log,
+  tell: Tell,
   former?: Collection,
 ): Promise<Collection> {
   const db = await openQuestDb(config.questdb.clientConf, {
@@ -77,15 +77,15 @@ export async function startCollection(
     };
     if (isStoreNeeded) await prepareStore();
     // The same directory is free once the former one has retired.
-    if (former?.stateDir !== config.stateDir) disk = openDisk(config, isStoreNeeded, log);
-    const source = await resumed(sourceSpecOf(config), config, db, log);
+    if (former?.stateDir !== config.stateDir) disk = openDisk(config, isStoreNeeded, tell);
+    const source = await resumed(sourceSpecOf(config), config, db, tell);
     let ticks: Schedule | undefined;
     if (former !== undefined) {
       intake = await intakeAfter(former.collector.intake, nextIntake(config, source));
-      ticks = tickByCron(intake, log);
+      ticks = tickByCron(intake, tell);
       await former.retire();
     }
-    disk ??= openDisk(config, isStoreNeeded, log);
+    disk ??= openDisk(config, isStoreNeeded, tell);
     const collector = await openCollector({
       lanes: config.lanes,
       source,
@@ -101,12 +101,12 @@ export async function startCollection(
       ...disk?.options,
       onStats: (own) => {
         if (disk !== undefined)
-          keepStatus(config.stateDir, collector, { startMs, store: db.where, ...own }, log);
+          keepStatus(config.stateDir, collector, { startMs, store: db.where, ...own }, tell);
       },
-      log,
+      tell,
     });
-    const cronTicks = ticks ?? tickByCron(collector.intake, log);
-    const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), log);
+    const cronTicks = ticks ?? tickByCron(collector.intake, tell);
+    const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), tell);
     let isRetired = false;
     return {
       collector,
@@ -120,9 +120,9 @@ export async function startCollection(
         if (isRetired) return true;
         await cronTicks.stop();
         await schedule.stop();
-        const isAllWritten = await shutDown(collector, log);
+        const isAllWritten = await shutDown(collector, tell);
         const own = { startMs, store: db.where, rssBytes: process.memoryUsage.rss() };
-        if (disk !== undefined) keepStatus(config.stateDir, collector, own, log);
+        if (disk !== undefined) keepStatus(config.stateDir, collector, own, tell);
         collector.close();
         disk?.release();
         await db.close();
@@ -158,25 +158,25 @@ function nextIntake(config: Config, source: SourceSpec): NextIntake {
   };
 }
 
-function tickByCron({ lanes, sampler }: Intake, log: Log): Schedule {
+function tickByCron({ lanes, sampler }: Intake, tell: Tell): Schedule {
   const requestTick = (laneIndex: number): void => {
     sampler.control.requestTick(laneIndex);
   };
-  return scheduleJobs(sampleLaneJobs(lanes, requestTick), log);
+  return scheduleJobs(sampleLaneJobs(lanes, requestTick), tell);
 }
 
 /** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
-async function resumed(source: SourceSpec, config: Config, db: QuestDb, log: Log): Promise<SourceSpec> {
+async function resumed(source: SourceSpec, config: Config, db: QuestDb, tell: Tell): Promise<SourceSpec> {
   if (source.name !== 'dcgm' || source.engine === undefined || source.engine === 'embedded') return source;
   const tables = config.lanes.map(({ table }) => table);
-  return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, log) };
+  return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, tell) };
 }
 
 /**
  * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
  * while otherwise. Then what is left is on the disk.
  */
-async function shutDown(collector: Collector, log: Log): Promise<boolean> {
+async function shutDown(collector: Collector, tell: Tell): Promise<boolean> {
   const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
   const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
   const sum = (amount: (lane: LaneAccount) => number): number =>
@@ -184,8 +184,8 @@ async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   await collector.stopSampling(SAMPLER_PATIENCE_MS);
   const callMs = collector.callMs();
   if (callMs >= SAMPLER_PATIENCE_MS) {
-    const text = `the source has not answered for ${(callMs / 1000).toFixed(1)} s: going without what it holds`;
-    log({ level: 'warn', event: 'source.silent', text, data: { callMs } });
+    const sentence = `the source has not answered for ${(callMs / 1000).toFixed(1)} s: going without what it holds`;
+    tell({ level: 'warn', code: 'source.silent', sentence, data: { callMs } });
   }
   collector.noteStats();
   let isAllWritten = await collector.flush();
@@ -205,11 +205,11 @@ async function shutDown(collector: Collector, log: Log): Promise<boolean> {
   const spooledRows = sum((lane) => lane.spooledRows);
   const heldRows = sum((lane) => lane.heldRows);
   const lost = heldRows === 0 ? '' : `; ${heldRows} could not be spooled`;
-  const text = `the store did not take everything: ${spooledRows} rows are spooled and will be sent by the next run${lost}`;
-  log({
+  const sentence = `the store did not take everything: ${spooledRows} rows are spooled and will be sent by the next run${lost}`;
+  tell({
     level: heldRows === 0 ? 'warn' : 'error',
-    event: 'shutdown.unsent',
-    text,
+    code: 'shutdown.unsent',
+    sentence,
     data: { spooledRows, heldRows },
   });
   return false;
@@ -220,7 +220,7 @@ function keepStatus(
   stateDir: string,
   collector: Collector,
   own: Pick<Status, 'startMs' | 'store' | 'cpuRatio' | 'rssBytes'>,
-  log: Log,
+  tell: Tell,
 ): void {
   const { description, devices, source } = collector;
   try {
@@ -236,7 +236,7 @@ function keepStatus(
     });
   } catch (thrown) {
     if (!(thrown instanceof OperatingError)) throw thrown;
-    log({ level: 'warn', event: thrown.code, text: thrown.message });
+    tell({ level: 'warn', code: thrown.code, sentence: thrown.message });
   }
 }
 
@@ -253,7 +253,7 @@ interface CollectionDisk {
  * Claims the state directory. A short `collect` beside a resident `run` goes without it: its rows then wait in memory.
  * @throws OperatingError `state.locked`, `state.disk` when the command is to live long
  */
-function openDisk(config: Config, isShort: boolean, log: Log): CollectionDisk | undefined {
+function openDisk(config: Config, isShort: boolean, tell: Tell): CollectionDisk | undefined {
   const directory = deliveryDirectory(config);
   try {
     const release = lockDirectory(directory);
@@ -263,13 +263,13 @@ function openDisk(config: Config, isShort: boolean, log: Log): CollectionDisk | 
       nowMs: Date.now,
     };
     return {
-      options: { disk, deadLetters: openDeadLetters(join(config.stateDir, 'dead-letter'), log, Date.now) },
+      options: { disk, deadLetters: openDeadLetters(join(config.stateDir, 'dead-letter'), tell, Date.now) },
       release,
     };
   } catch (thrown) {
     if (!isShort || !(thrown instanceof OperatingError)) throw thrown;
-    const text = `${thrown.message}: rows that the store does not take are kept in memory only`;
-    log({ level: 'warn', event: thrown.code, text });
+    const sentence = `${thrown.message}: rows that the store does not take are kept in memory only`;
+    tell({ level: 'warn', code: thrown.code, sentence });
     return undefined;
   }
 }

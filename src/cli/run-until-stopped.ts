@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../../schemas/config/config.ts';
 import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { SAMPLER_PATIENCE_MS, startCollection, type Collection } from './collection.ts';
 import { configFrom } from './config-flags.ts';
@@ -23,46 +23,46 @@ export async function runUntilStopped(
   { config, warnings }: LoadedConfig,
   { stopped, reloads }: RunSignals,
 ): Promise<void> {
-  let log = logOf(config, warnings);
-  let collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, log));
+  let tell = logOf(config, warnings);
+  let collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, tell));
   if (collection === undefined) {
-    log({ level: 'info', event: 'run.stopping', text: 'stopping: the source had not opened yet' });
+    tell({ level: 'info', code: 'run.stopping', sentence: 'stopping: the source had not opened yet' });
     return;
   }
   for (;;) {
-    tellStart(collection, log);
-    const reloaded = nextConfig(options, reloads, log);
+    tellStart(collection, tell);
+    const reloaded = nextConfig(options, reloads, tell);
     const ended = collection.collector.ended.then(() => undefined);
     const reason = await Promise.race([ended, stopped, reloaded]);
     if (typeof reason !== 'object') {
-      const text = `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`;
-      log({ level: 'info', event: 'run.stopping', text });
+      const sentence = `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`;
+      tell({ level: 'info', code: 'run.stopping', sentence });
       if (!(await collection.close())) process.exitCode = EXIT_CODES.temporary;
       return;
     }
     ({ config, warnings } = reason);
-    log({ level: 'info', event: 'run.reloading', text: 'SIGHUP: going on with the new configuration' });
-    log = logOf(config, warnings);
-    collection = await collectionAfter(collection, config, log);
+    tell({ level: 'info', code: 'run.reloading', sentence: 'SIGHUP: going on with the new configuration' });
+    tell = logOf(config, warnings);
+    collection = await collectionAfter(collection, config, tell);
   }
 }
 
-function logOf({ log: { format, level } }: Config, warnings: readonly string[]): Log {
-  const log = createLog(format, level);
-  for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
-  return log;
+function logOf({ log: { format, level } }: Config, warnings: readonly string[]): Tell {
+  const tell = createLog(format, level);
+  for (const sentence of warnings) tell({ level: 'warn', code: 'config.warning', sentence });
+  return tell;
 }
 
 /** The collection by the new configuration; the former one when that cannot be begun. */
-async function collectionAfter(former: Collection, config: Config, log: Log): Promise<Collection> {
+async function collectionAfter(former: Collection, config: Config, tell: Tell): Promise<Collection> {
   try {
-    return await startCollection(config, { kind: 'real' }, false, log, former);
+    return await startCollection(config, { kind: 'real' }, false, tell, former);
   } catch (thrown) {
     if (!(thrown instanceof OperatingError) || !former.isAtWork) {
       await former.close();
       throw thrown;
     }
-    log({ level: 'error', event: thrown.code, text: `SIGHUP: nothing has changed: ${thrown.message}` });
+    tell({ level: 'error', code: thrown.code, sentence: `SIGHUP: nothing has changed: ${thrown.message}` });
     return former;
   }
 }
@@ -76,14 +76,14 @@ async function openedBefore(
   return await Promise.race([opening, late]);
 }
 
-function tellStart({ collector, db }: Collection, log: Log): void {
+function tellStart({ collector, db }: Collection, tell: Tell): void {
   const lanes = collector.lanes.map(
     (lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`,
   );
-  log({
+  tell({
     level: 'info',
-    event: 'run.started',
-    text: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where}`,
+    code: 'run.started',
+    sentence: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where}`,
     data: { source: collector.source, devices: collector.devices.length },
   });
 }
@@ -92,7 +92,7 @@ function tellStart({ collector, db }: Collection, log: Log): void {
 async function nextConfig(
   options: Readonly<Record<string, unknown>>,
   reloads: ReloadSignals,
-  log: Log,
+  tell: Tell,
 ): Promise<LoadedConfig> {
   for (;;) {
     await reloads.next();
@@ -100,8 +100,8 @@ async function nextConfig(
       return await configFrom(options);
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      const text = `SIGHUP: the configuration stays as it was: ${thrown.message}`;
-      log({ level: 'error', event: thrown.code, text });
+      const sentence = `SIGHUP: the configuration stays as it was: ${thrown.message}`;
+      tell({ level: 'error', code: thrown.code, sentence });
     }
   }
 }

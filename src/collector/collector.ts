@@ -6,7 +6,7 @@ import { createEncoder } from '../core/wire/encode.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import type { SourceName } from '../core/sampling/source.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
@@ -55,7 +55,7 @@ export interface CollectorOptions {
   readonly deadLetters?: DeadLetters;
   /** Hears the account as often as it is noted. */
   readonly onStats?: (own: { readonly cpuRatio?: number; readonly rssBytes: number }) => void;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 /** How long a flush may go on with what is spooled: live rows shall not wait for it. */
@@ -96,34 +96,34 @@ export interface Collector {
  * @throws OperatingError when the source cannot be opened.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  const { lanes, log, db } = options;
+  const { lanes, tell, db } = options;
   const ownership = new Ownership();
   const gate = createStoreGate({ ...options, prepare: options.prepareStore });
-  const deadLetters = options.deadLetters ?? loggedOnly(log);
+  const deadLetters = options.deadLetters ?? loggedOnly(tell);
   const smallTables = createSmallTables(db, {
-    log,
+    tell,
     send: gate.postOnce,
     onRefused: (table, row, reason) => {
       deadLetters.add(table, 1, row, reason);
     },
   });
-  const outbox = createOutbox(withMergedJobs(db, smallTables, log), log);
+  const outbox = createOutbox(withMergedJobs(db, smallTables, tell), tell);
   const outboxPath = options.disk === undefined ? undefined : join(options.disk.directory, 'waiting-rows');
-  const keeper = keepOutbox(outbox, outboxPath, log);
+  const keeper = keepOutbox(outbox, outboxPath, tell);
   const noteEvent = (event: GpuEvent): void => {
     const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
     outbox.events([{ ...event, jobId }]);
   };
   const early: GpuEvent[] = [];
   let note = (event: GpuEvent): void => void early.push(event);
-  const sender = createBatchSender(gate.post, deadLetters, log);
+  const sender = createBatchSender(gate.post, deadLetters, tell);
   /** Kept until there is a way to tell: what was lost before this life is found before the source is open. */
   const losses: LaneLoss[] = [];
   const deliveries = lanes.map((lane) =>
     openLaneDelivery({
       table: lane.table,
       sender,
-      log,
+      tell,
       ...(options.disk === undefined ? {} : { disk: options.disk }),
       ...(options.intake === undefined ? {} : { life: options.intake.life }),
       onLost: (loss) => {
@@ -136,16 +136,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       note(event);
     },
     onMissed: (lane, ticks) => {
-      log({
+      tell({
         level: 'warn',
-        event: 'lane.late',
-        text: `lane ${lane}: ${ticks} ticks missed`,
+        code: 'lane.late',
+        sentence: `lane ${lane}: ${ticks} ticks missed`,
         data: { lane, ticks },
       });
     },
     onJournalFailed: (lane, message) => {
-      const text = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
-      log({ level: 'error', event: 'journal.failed', text, data: { lane } });
+      const sentence = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
+      tell({ level: 'error', code: 'journal.failed', sentence, data: { lane } });
     },
   };
   const orders = lanes.map((lane, index) => orderOf(lane, deliveries[index]!.journal));
@@ -169,10 +169,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const suspension = watchSuspension(
     db,
     lanes.map((lane) => lane.table),
-    log,
+    tell,
   );
   const gpus = sampler.devices.map((device) => device.uuid);
-  const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, log });
+  const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, tell });
   const jobMap = createJobMap({
     inputs: options.jobInputs(sampler.devices),
     ownership,
@@ -184,14 +184,14 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     db,
     outbox,
     onChanges: jobFigures.note,
-    log,
+    tell,
   });
   /** Until when the job inputs have told everything; and until when the small tables have it, or keep it for later. */
   let factsUs = 0;
   let toldUs = 0;
   let storedFactsUs = -Infinity;
 
-  const silence = watchSilence({ sampler, lanes, source: options.source, note: noteEvent, log });
+  const silence = watchSilence({ sampler, lanes, source: options.source, note: noteEvent, tell });
 
   function refreshJobs(): void {
     silence.look();
@@ -216,7 +216,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   function noteDrops(): void {
     for (const loss of losses.splice(0)) noteEvent(eventOfLoss(loss, sampler.devices));
     for (const [index, ring] of sampler.rings.entries())
-      noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, log);
+      noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, tell);
   }
 
   return {
@@ -283,11 +283,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   };
 }
 
-function loggedOnly(log: Log): DeadLetters {
+function loggedOnly(tell: Tell): DeadLetters {
   return {
     add: (table, rows, _body, reason) => {
-      const text = `${table}: QuestDB refused ${rows} rows: ${reason}`;
-      log({ level: 'error', event: 'rows.refused', text, data: { table, rows } });
+      const sentence = `${table}: QuestDB refused ${rows} rows: ${reason}`;
+      tell({ level: 'error', code: 'rows.refused', sentence, data: { table, rows } });
     },
   };
 }

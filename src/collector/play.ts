@@ -3,7 +3,7 @@ import { openCollector, type Collector } from './collector.ts';
 import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
@@ -17,7 +17,7 @@ export interface PlayOptions {
   readonly batchRows: number;
   /** Tables and rollups exist. */
   readonly db: QuestDb;
-  readonly log: Log;
+  readonly tell: Tell;
   readonly onProgress?: (acknowledgedRows: number) => void;
 }
 
@@ -47,7 +47,7 @@ export async function playScenario(options: PlayOptions): Promise<readonly LaneA
     db,
     prepareStore: async () => {},
     batchRows: options.batchRows,
-    log: options.log,
+    tell: options.tell,
   });
   const sampling = { isEnded: false };
   const ended = collector.ended.then(() => {

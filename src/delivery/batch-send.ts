@@ -1,6 +1,6 @@
 import { bisectRefused, type PartReply, type RowRange } from '../core/wire/bisect.ts';
 import { rowEnds } from '../core/wire/ilp-rows.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { DeadLetters } from '../disk/dead-letter.ts';
 import type { WriteReply } from '../questdb/http.ts';
 
@@ -29,7 +29,7 @@ const BISECT_REQUESTS_MAX = 100;
 export function createBatchSender(
   post: (table: string, body: Uint8Array) => Promise<WriteReply>,
   deadLetters: DeadLetters,
-  log: Log,
+  tell: Tell,
 ): BatchSender {
   const toldColumns = new Set<string>();
 
@@ -41,10 +41,10 @@ export function createBatchSender(
     const key = `${table!}.${column!}`;
     if (toldColumns.has(key)) return;
     toldColumns.add(key);
-    log({
+    tell({
       level: 'error',
-      event: 'column.wrong_type',
-      text: `column ${column!} of table ${table!} is ${type!}: change it with ALTER TABLE "${table!}" ALTER COLUMN "${column!}" TYPE DOUBLE; (gpuledger schema apply tells the right type)`,
+      code: 'column.wrong_type',
+      sentence: `column ${column!} of table ${table!} is ${type!}: change it with ALTER TABLE "${table!}" ALTER COLUMN "${column!}" TYPE DOUBLE; (gpuledger schema apply tells the right type)`,
       data: { table: table!, column: column! },
     });
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { readFormerLives, type FormerLife } from './former-life.ts';
 import { openAccount, type AccountState, type LaneAccountFile } from '../disk/lane-account.ts';
 import { openSpool, type Spool } from '../disk/spool.ts';
@@ -47,37 +47,38 @@ export function journalPath(disk: Pick<LaneDisk, 'directory'>, table: string, li
 export function openPlace(
   table: string,
   disk: LaneDisk,
-  log: Log,
+  tell: Tell,
   onLost: (loss: Loss) => void,
   life?: number,
 ): Place {
   const directory = join(disk.directory, table);
   const account = openAccount(join(directory, 'account'));
-  if (account.damage !== undefined) log({ level: 'error', event: 'account.damaged', text: account.damage });
+  if (account.damage !== undefined)
+    tell({ level: 'error', code: 'account.damaged', sentence: account.damage });
   const spool = openSpool(join(directory, 'spool'), {
     settledSequence: account.saved.spoolSettled,
     bytesMax: disk.spoolBytesMax,
     ageMsMax: disk.spoolAgeMsMax,
     nowMs: disk.nowMs,
-    log,
+    tell,
     onDropped: ({ rows, firstMs, lastMs, reason }) => {
-      const text = `${table}: ${rows} rows are given up: ${reason}`;
-      log({ level: 'warn', event: 'spool.dropped', text, data: { table, rows } });
+      const sentence = `${table}: ${rows} rows are given up: ${reason}`;
+      tell({ level: 'warn', code: 'spool.dropped', sentence, data: { table, rows } });
       onLost({ rows, firstUs: firstMs * 1000, lastUs: lastMs * 1000, reason });
     },
   });
   const missing = spooledByAccount(account.saved) + unnotedRows(account.saved, spool) - spool.rows;
   if (missing > 0) {
     const reason = 'their files in the spool were removed or damaged';
-    log({
+    tell({
       level: 'error',
-      event: 'spool.lost',
-      text: `${table}: ${missing} rows are lost: ${reason}`,
+      code: 'spool.lost',
+      sentence: `${table}: ${missing} rows are lost: ${reason}`,
       data: { table, rows: missing },
     });
     onLost({ rows: missing, firstUs: disk.nowMs() * 1000, lastUs: disk.nowMs() * 1000, reason });
   }
-  const former = readFormerLives(directory, account.saved.lives, spool, log, life);
+  const former = readFormerLives(directory, account.saved.lives, spool, tell, life);
   spool.found.length = 0; // there may be many
   const id =
     life ?? Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));

@@ -1,7 +1,7 @@
 import type { Device } from '../core/devices/device.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { Loss } from './delivery-place.ts';
 
@@ -15,15 +15,15 @@ export function noteDropEpisode(
   lane: Lane,
   devices: readonly Device[],
   note: (event: GpuEvent) => void,
-  log: Log,
+  tell: Tell,
 ): void {
   const episode = ring.takeDropEpisode();
   if (episode === undefined) return;
-  const text = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
-  log({
+  const sentence = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
+  tell({
     level: 'warn',
-    event: 'ring.dropped',
-    text,
+    code: 'ring.dropped',
+    sentence,
     data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows },
   });
   for (const { node, uuid } of devices) {
@@ -34,7 +34,7 @@ export function noteDropEpisode(
       gpu: uuid,
       kind: 'drop',
       subject: lane.name,
-      text,
+      text: sentence,
     });
   }
 }

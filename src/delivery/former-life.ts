@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createEncoder } from '../core/wire/encode.ts';
 import { messageOf } from '../core/base/errors.ts';
 import type { Label } from '../core/jobs/label.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { AccountLife } from '../disk/lane-account.ts';
 import { readRingJournal, type JournalContent } from '../disk/ring-journal-read.ts';
 import type { Spool } from '../disk/spool.ts';
@@ -56,7 +56,7 @@ export function readFormerLives(
   directory: string,
   entries: readonly AccountLife[],
   spool: Spool,
-  log: Log,
+  tell: Tell,
   living?: number,
 ): FormerLife[] {
   mkdirSync(directory, { recursive: true });
@@ -70,11 +70,11 @@ export function readFormerLives(
   return [...known.values()]
     .filter(({ journal }) => journal !== living)
     .sort((a, b) => a.journal - b.journal)
-    .map((entry) => formerLife(join(directory, `${entry.journal}.journal`), entry, spool, log));
+    .map((entry) => formerLife(join(directory, `${entry.journal}.journal`), entry, spool, tell));
 }
 
 /** Brings the account of a former life up to what its spool and its journal show: a kill leaves it a step behind. */
-function formerLife(path: string, saved: AccountLife, spool: Spool, log: Log): FormerLife {
+function formerLife(path: string, saved: AccountLife, spool: Spool, tell: Tell): FormerLife {
   const unnoted = spool.found.filter(
     ({ journal, toTick }) => journal === saved.journal && toTick > saved.releasedTick,
   );
@@ -85,9 +85,13 @@ function formerLife(path: string, saved: AccountLife, spool: Spool, log: Log): F
     try {
       content = readRingJournal(path, releasedTick);
       if (content === undefined)
-        log({ level: 'error', event: 'journal.damaged', text: `${path} holds no sound header` });
+        tell({ level: 'error', code: 'journal.damaged', sentence: `${path} holds no sound header` });
     } catch (thrown) {
-      log({ level: 'error', event: 'journal.damaged', text: `${path} cannot be read: ${messageOf(thrown)}` });
+      tell({
+        level: 'error',
+        code: 'journal.damaged',
+        sentence: `${path} cannot be read: ${messageOf(thrown)}`,
+      });
     }
   }
   const sampledRows = Math.max(saved.sampledRows, content?.sampledRows ?? 0, leftRows + (content?.rows ?? 0));

@@ -4,7 +4,7 @@ import type { BatchOutcome, BatchSender } from './batch-send.ts';
 import { createSendMeter, type SendFigures } from './send-meter.ts';
 import { journalPath, openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import { batchesOf, type FormerLife, type LabelOfGpu } from './former-life.ts';
 
@@ -67,7 +67,7 @@ export interface LaneTotals extends SendFigures {
 export interface LaneDeliveryOptions {
   readonly table: string;
   readonly sender: BatchSender;
-  readonly log: Log;
+  readonly tell: Tell;
   /** Nothing is kept on disk without it. */
   readonly disk?: LaneDisk;
   /** The life whose ring is being filled already; default: a new one. */
@@ -78,7 +78,7 @@ export interface LaneDeliveryOptions {
 
 /** @throws OperatingError `state.disk` */
 export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
-  const { table, sender, log, disk } = options;
+  const { table, sender, tell, disk } = options;
   const counts = { acknowledged: 0, refused: 0, left: 0, dropped: 0 };
   const meter = createSendMeter();
   const place =
@@ -87,7 +87,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       : openPlace(
           table,
           disk,
-          log,
+          tell,
           (loss) => {
             counts.dropped += loss.rows;
             options.onLost(loss);
@@ -133,10 +133,10 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       return true;
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      log({
+      tell({
         level: 'error',
-        event: thrown.code,
-        text: `${table}: ${rows} rows stay in memory: ${thrown.message}`,
+        code: thrown.code,
+        sentence: `${table}: ${rows} rows stay in memory: ${thrown.message}`,
       });
       return false;
     }
@@ -147,10 +147,10 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
     problem = reason;
     if (isTold) return;
     const where = place === undefined ? 'wait in memory' : 'go to the spool';
-    log({
+    tell({
       level: 'warn',
-      event: 'delivery.held',
-      text: `${table}: rows ${where}: ${reason}`,
+      code: 'delivery.held',
+      sentence: `${table}: rows ${where}: ${reason}`,
       data: { table },
     });
   }
@@ -179,10 +179,10 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       fate = 'spooled';
     } else if (problem !== undefined && (place?.spool.rows ?? 0) === 0) {
       problem = undefined;
-      log({
+      tell({
         level: 'info',
-        event: 'delivery.resumed',
-        text: `${table}: the store takes rows again`,
+        code: 'delivery.resumed',
+        sentence: `${table}: the store takes rows again`,
         data: { table },
       });
     }
@@ -237,8 +237,8 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       if (!(await spill(body, rows, life.entry.journal, toTick))) return false;
       life.entry = { ...life.entry, releasedTick: toTick, leftRows: life.entry.leftRows + rows };
       save();
-      const text = `${table}: ${rows} rows of a life that was cut short are recovered`;
-      log({ level: 'info', event: 'delivery.recovered', text, data: { table, rows } });
+      const sentence = `${table}: ${rows} rows of a life that was cut short are recovered`;
+      tell({ level: 'info', code: 'delivery.recovered', sentence, data: { table, rows } });
     }
     return true;
   }

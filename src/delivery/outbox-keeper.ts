@@ -1,5 +1,5 @@
 import { OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { Outbox } from './outbox.ts';
 import { loadWaitingRows, saveWaitingRows } from '../disk/outbox-file.ts';
 
@@ -15,7 +15,7 @@ export interface OutboxKeeper {
 const KEEP_INTERVAL_MS = 30_000;
 
 /** Puts back what a former life has left. @param path nothing is kept without it */
-export function keepOutbox(outbox: Outbox, path: string | undefined, log: Log): OutboxKeeper {
+export function keepOutbox(outbox: Outbox, path: string | undefined, tell: Tell): OutboxKeeper {
   const left = path === undefined ? undefined : loadWaitingRows(path);
   if (left !== undefined) outbox.restore(left);
   let keptMs = -Infinity;
@@ -27,7 +27,7 @@ export function keepOutbox(outbox: Outbox, path: string | undefined, log: Log): 
       saveWaitingRows(path, outbox.snapshot());
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      log({ level: 'error', event: thrown.code, text: thrown.message });
+      tell({ level: 'error', code: thrown.code, sentence: thrown.message });
     }
   }
 

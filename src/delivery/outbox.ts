@@ -1,5 +1,5 @@
 import type { JobRecord } from '../core/jobs/job-fact.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import { OUTBOX_ROWS_MAX } from '../core/fields/limits.ts';
 import type { WaitingRows } from '../disk/outbox-file.ts';
@@ -31,7 +31,7 @@ interface Queue<T extends object> {
   write(rows: readonly T[]): Promise<boolean>;
 }
 
-export function createOutbox(tables: SmallTables, log: Log): Outbox {
+export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
   let droppedRows = 0;
   const queue = <T extends object>(name: string, write: Queue<T>['write']): Queue<T> => ({
     name,
@@ -52,10 +52,10 @@ export function createOutbox(tables: SmallTables, log: Log): Outbox {
     if (excess <= 0) return;
     target.waiting.splice(0, excess);
     if (droppedRows === 0) {
-      log({
+      tell({
         level: 'warn',
-        event: 'outbox.dropped',
-        text: `${target.name}: too many rows wait; the oldest are given up`,
+        code: 'outbox.dropped',
+        sentence: `${target.name}: too many rows wait; the oldest are given up`,
       });
     }
     droppedRows += excess;

@@ -1,6 +1,6 @@
 import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { messageOf } from '../core/base/errors.ts';
 
 /** Rows that the server refuses, kept for a person: one JSON line for each run of rows with the same words of the server. */
@@ -30,7 +30,7 @@ const FILE_BYTES_MAX = 32 * 1024 * 1024;
 const TEXT_LENGTH_MAX = 2_000;
 
 /** @param nowMs epoch ms */
-export function openDeadLetters(directory: string, log: Log, nowMs: () => number): DeadLetters {
+export function openDeadLetters(directory: string, tell: Tell, nowMs: () => number): DeadLetters {
   return {
     add(table, rows, body, reason) {
       const path = join(directory, `${table}.jsonl`);
@@ -47,11 +47,11 @@ export function openDeadLetters(directory: string, log: Log, nowMs: () => number
         const { size } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
         if (size > FILE_BYTES_MAX) renameSync(path, `${path}.1`);
         appendFileSync(path, `${JSON.stringify(line)}\n`);
-        const text = `${table}: QuestDB refused ${rows} rows (${reason}); they are in ${path}`;
-        log({ level: 'error', event: 'rows.refused', text, data: { table, rows, reason } });
+        const sentence = `${table}: QuestDB refused ${rows} rows (${reason}); they are in ${path}`;
+        tell({ level: 'error', code: 'rows.refused', sentence, data: { table, rows, reason } });
       } catch (thrown) {
-        const text = `${table}: QuestDB refused ${rows} rows (${reason}); ${path} cannot be written: ${messageOf(thrown)}`;
-        log({ level: 'error', event: 'rows.refused', text, data: { table, rows, reason } });
+        const sentence = `${table}: QuestDB refused ${rows} rows (${reason}); ${path} cannot be written: ${messageOf(thrown)}`;
+        tell({ level: 'error', code: 'rows.refused', sentence, data: { table, rows, reason } });
       }
     },
   };

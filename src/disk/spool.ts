@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { assert } from '../core/base/assert.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { diskError, isDiskFull, onDisk } from './disk-error.ts';
 import { encodeRecord, RECORD_HEADER_BYTES, scanSegment, type FoundRecord } from './spool-record.ts';
 
@@ -79,7 +79,7 @@ export interface SpoolOptions {
   readonly nowMs: () => number;
   /** Rows that are lost: given up by the bounds, or damaged. Times in epoch ms. */
   readonly onDropped: (loss: { rows: number; firstMs: number; lastMs: number; reason: string }) => void;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 interface Segment {
@@ -95,7 +95,7 @@ const sync = promisify(fdatasync);
 
 /** @throws OperatingError `state.disk` when the directory cannot be made or read */
 export function openSpool(directory: string, options: SpoolOptions): Spool {
-  const { log, segmentBytes = SEGMENT_BYTES } = options;
+  const { tell, segmentBytes = SEGMENT_BYTES } = options;
   const segments: Segment[] = [];
   const found: Pick<FoundRecord, 'journal' | 'toTick' | 'rows'>[] = [];
   let settledSequence = options.settledSequence;
@@ -129,10 +129,10 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
       return;
     }
     const aside = join(directory, 'damaged');
-    log({
+    tell({
       level: 'error',
-      event: 'spool.damaged',
-      text: `${segment.path} is ${segment.damage}; it is set aside in ${aside}`,
+      code: 'spool.damaged',
+      sentence: `${segment.path} is ${segment.damage}; it is set aside in ${aside}`,
     });
     if (!existsSync(segment.path)) return;
     mkdirSync(aside, { recursive: true });

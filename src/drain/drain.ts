@@ -1,6 +1,6 @@
 import { OperatingError, type ExitName } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { DrainSettings } from './engine.ts';
 import type { EngineTask } from './engines.ts';
 import type { EngineReport } from './report.ts';
@@ -21,7 +21,7 @@ export interface DrainOptions {
   readonly deadlineMs: number;
   readonly concurrency: number;
   readonly warm?: WarmSlots;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 export interface EngineFailure {
@@ -63,7 +63,7 @@ const LANE_INTERVALS_KEPT = 3;
  * settings can never work
  */
 export async function drain(options: DrainOptions): Promise<DrainSummary> {
-  const { settings, db, log } = options;
+  const { settings, db, tell } = options;
   checkKeepAge(settings.lanes, settings.keepMs);
   const startMs = performance.now();
   let storeError: unknown;
@@ -72,7 +72,7 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
     storeError = thrown;
   });
   const deadlineMs = startMs + options.deadlineMs;
-  const store = createDrainStore({ db, lanes: settings.lanes, ready, deadlineMs, log });
+  const store = createDrainStore({ db, lanes: settings.lanes, ready, deadlineMs, tell });
   const outcomes = await drainByProcesses(options.tasks, settings, {
     concurrency: options.concurrency,
     deadlineMs,

@@ -4,7 +4,7 @@ import { OperatingError } from '../core/base/errors.ts';
 import { drain, type DrainSummary } from './drain.ts';
 import { parseEngineTask, withoutRepeats, type EngineTask } from './engines.ts';
 import type { WarmSlots } from './slot.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import { JOURNAL_DIRECTORY } from '../ownership/open-inputs.ts';
 import type { QuestDb } from '../questdb/http.ts';
 
@@ -41,7 +41,7 @@ export async function drainAsAsked(
     readonly db: QuestDb;
     /** Of gpuledger, for `collector_stats`. */
     readonly version: string;
-    readonly log: Log;
+    readonly tell: Tell;
     readonly warm?: WarmSlots;
   },
 ): Promise<DrainSummary> {

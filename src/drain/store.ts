@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
 import type { EngineStore } from './engine.ts';
 import { OperatingError } from '../core/base/errors.ts';
@@ -25,7 +25,7 @@ export interface DrainStoreOptions {
   readonly ready: Promise<unknown>;
   /** Bounds the sending, ms of `performance.now()`. */
   readonly deadlineMs: number;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 export interface DrainStore extends EngineStore {
@@ -37,10 +37,10 @@ export interface DrainStore extends EngineStore {
 
 /** The store as the engines' processes see it. The watermarks of the whole fleet are read once, by one query a lane. */
 export function createDrainStore(options: DrainStoreOptions): DrainStore {
-  const { db, lanes, log } = options;
+  const { db, lanes, tell } = options;
   const startUs = Date.now() * 1000;
   const fleet = options.ready.then(() =>
-    Promise.all(lanes.map((lane) => readWatermarks(db, lane, startUs, log))),
+    Promise.all(lanes.map((lane) => readWatermarks(db, lane, startUs, tell))),
   );
   // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
   fleet.catch(() => undefined);
@@ -65,7 +65,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   const openTables = async (): Promise<SmallTables> => {
     const { createSmallTables } = await import('../questdb/rows/small-tables.ts');
     return createSmallTables(db, {
-      log,
+      tell,
       async send(body) {
         const reply = await send(body);
         if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
@@ -104,10 +104,10 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
         case 'acknowledged':
           return rows;
         case 'refused':
-          log({
+          tell({
             level: 'error',
-            event: 'drain.refused',
-            text: `${table}: QuestDB refused ${rows} rows: ${reply.message}`,
+            code: 'drain.refused',
+            sentence: `${table}: QuestDB refused ${rows} rows: ${reply.message}`,
             data: { table, rows },
           });
           return 0;
@@ -139,7 +139,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       if (leftGpus.size === 0 || leftMs < FIGURES_MS_MIN) return;
       const { createJobFiguresWriter } = await import('../job-map/job-figures.ts');
       const nowUs = (): number => Date.now() * 1000;
-      const writer = createJobFiguresWriter({ db, lanes, gpus: [...leftGpus], nowUs, log });
+      const writer = createJobFiguresWriter({ db, lanes, gpus: [...leftGpus], nowUs, tell });
       // What is not written in time is written by the next drain.
       await Promise.race([writer.settle(nowUs()), sleep(leftMs, undefined, { ref: false })]);
     },

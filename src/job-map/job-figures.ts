@@ -1,6 +1,6 @@
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_WINDOW_US } from './late-facts.ts';
 import { gaugesByLane, type GaugeKey } from '../report/gauges.ts';
@@ -35,7 +35,7 @@ export interface JobFiguresWriterOptions {
   /** Devices of this node: those of the others have their own writer. */
   readonly gpus: readonly string[];
   readonly nowUs: () => number;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 /** Facts mostly come within seconds, an accounting database's within minutes; later ones write the figures again. */
@@ -45,7 +45,7 @@ export const JOB_FIGURES_SETTLE_US = 10 * 60 * 1e6;
 const RUNS_PER_ROUND = 50;
 
 export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFiguresWriter {
-  const { db, lanes, nowUs, log } = options;
+  const { db, lanes, nowUs, tell } = options;
   const sources = gaugesByLane(lanes);
   /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
@@ -74,10 +74,10 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu)!, nowUs());
     const reply = await db.write(buffer.bytes());
     if (reply.kind === 'acknowledged') return true;
-    log({
+    tell({
       level: 'warn',
-      event: 'job_figures.held',
-      text: `figures of job ${runs[0]!.jobId} wait: ${reply.message}`,
+      code: 'job_figures.held',
+      sentence: `figures of job ${runs[0]!.jobId} wait: ${reply.message}`,
     });
     return false;
   }
@@ -124,8 +124,8 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
           if (!unsettled.has(gpu) && pending.get(gpu) === atUs) pending.delete(gpu);
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
-        const text = `figures of ended jobs wait for the store: ${messageOf(thrown)}`;
-        log({ level: 'warn', event: 'job_figures.held', text });
+        const sentence = `figures of ended jobs wait for the store: ${messageOf(thrown)}`;
+        tell({ level: 'warn', code: 'job_figures.held', sentence });
       }
     },
   };

@@ -1,7 +1,7 @@
 import type { Device } from '../core/devices/device.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import { createLateFacts, RELABEL_WINDOW_US, type LateFacts } from './late-facts.ts';
@@ -35,17 +35,17 @@ export interface JobMapOptions {
   readonly outbox: Pick<Outbox, 'ownership' | 'jobs'>;
   /** Hears every change, with the time up to which facts had been told, epoch µs. */
   readonly onChanges?: (changes: readonly OwnershipChange[], atUs: number) => void;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 /** Intervals that no sample and no late fact can need any more are forgotten this often. */
 const FORGET_EVERY_US = 3600 * 1e6;
 
 export function createJobMap(options: JobMapOptions): JobMap {
-  const { inputs, ownership, devices, tables, startUs, db, outbox, log } = options;
+  const { inputs, ownership, devices, tables, startUs, db, outbox, tell } = options;
   // Without a former life there is no sample before this one whose label could be wrong.
   const formerUs = options.hasFormerLife ? startUs : -Infinity;
-  const lateFacts = createLateFacts(db, ownership, tables, formerUs, log);
+  const lateFacts = createLateFacts(db, ownership, tables, formerUs, tell);
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
   let forgottenUs = startUs;
 
@@ -67,7 +67,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
         );
         outbox.jobs(news.records);
         for (const problem of news.problems ?? []) {
-          log({ level: 'warn', event: problem.code, text: `${input.name}: ${problem.message}` });
+          tell({ level: 'warn', code: problem.code, sentence: `${input.name}: ${problem.message}` });
         }
       }
       return untilUs;
@@ -81,10 +81,10 @@ export function createJobMap(options: JobMapOptions): JobMap {
         isRecovered = true;
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
-        log({
+        tell({
           level: 'warn',
-          event: thrown.code,
-          text: `earlier ownership is not known yet: ${thrown.message}`,
+          code: thrown.code,
+          sentence: `earlier ownership is not known yet: ${thrown.message}`,
         });
       }
     },

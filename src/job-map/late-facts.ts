@@ -1,5 +1,5 @@
 import { messageOf, OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import { RelabelBacklog } from '../core/jobs/relabel.ts';
@@ -32,7 +32,7 @@ export function createLateFacts(
   ownership: Ownership,
   tables: readonly string[],
   formerUs: number,
-  log: Log,
+  tell: Tell,
 ): LateFacts {
   const backlog = new RelabelBacklog(RELABEL_WINDOW_US);
   let labelledUntilUs = formerUs;
@@ -50,8 +50,8 @@ export function createLateFacts(
       if (backlog.tooLateCount > toldTooLate) {
         const facts = backlog.tooLateCount - toldTooLate;
         toldTooLate = backlog.tooLateCount;
-        const text = `${facts} facts of the job map came more than 24 h late: samples before that keep their label`;
-        log({ level: 'warn', event: 'relabel.too_late', text, data: { facts } });
+        const sentence = `${facts} facts of the job map came more than 24 h late: samples before that keep their label`;
+        tell({ level: 'warn', code: 'relabel.too_late', sentence, data: { facts } });
       }
       if (backlog.isEmpty) return true;
       const windows = backlog.take();
@@ -64,10 +64,10 @@ export function createLateFacts(
         for (const table of tables) rows += await relabelSamples(db, table, orders);
         relabelledRows += rows;
         if (rows > 0) {
-          log({
+          tell({
             level: 'info',
-            event: 'relabel.done',
-            text: `${rows} samples got the label of a late fact`,
+            code: 'relabel.done',
+            sentence: `${rows} samples got the label of a late fact`,
             data: { rows },
           });
         }
@@ -75,10 +75,10 @@ export function createLateFacts(
       } catch (thrown) {
         backlog.giveBack(windows);
         if (!(thrown instanceof OperatingError)) throw thrown;
-        log({
+        tell({
           level: 'warn',
-          event: 'relabel.held',
-          text: `late facts wait for the store: ${messageOf(thrown)}`,
+          code: 'relabel.held',
+          sentence: `late facts wait for the store: ${messageOf(thrown)}`,
         });
         return false;
       }

@@ -1,7 +1,7 @@
 import { uptime } from 'node:os';
 import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { createLateFacts } from './late-facts.ts';
@@ -22,7 +22,7 @@ export interface PushOptions {
   readonly tables: readonly string[];
   /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
   readonly deviceMap?: ReadonlyMap<number, string>;
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 export interface PushOutcome {
@@ -43,7 +43,7 @@ const POLL_MS = 50;
  * the controller. Running it again writes the same rows.
  */
 export async function pushJournal(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
-  const { node, directory, tables, deviceMap, log } = options;
+  const { node, directory, tables, deviceMap, tell } = options;
   const devices = await devicesOf(db, node);
   let asked = 0;
   const input = createJournalInput({
@@ -68,13 +68,13 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   const rest = input.read(Date.now() * 1000);
 
   const ownership = new Ownership();
-  const lateFacts = createLateFacts(db, ownership, tables, nowUs, log);
+  const lateFacts = createLateFacts(db, ownership, tables, nowUs, tell);
   const changes: OwnershipChange[] = [];
   for (const fact of [...first.facts, ...rest.facts]) changes.push(...ownership.apply(fact));
   lateFacts.note(changes);
   const intervals = ownership.intervals();
   const jobs = [...first.records, ...rest.records];
-  const small = withMergedJobs(db, createSmallTables(db, { log }), log);
+  const small = withMergedJobs(db, createSmallTables(db, { tell }), tell);
   const isWritten =
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
     (jobs.length === 0 || (await small.writeJobs(jobs)));

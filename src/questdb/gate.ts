@@ -1,5 +1,5 @@
 import { messageOf, OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { QuestDb, WriteReply } from './http.ts';
 import { waitForVisible } from './visible.ts';
 import { sendUntilAcknowledged, type SendPolicy } from './send.ts';
@@ -32,14 +32,14 @@ export interface StoreGateOptions {
   readonly gzip?: boolean;
   /** With `visible` a reply is `acknowledged` only when queries see the rows. Default: when they are in the server's log. */
   readonly confirm?: 'acknowledged' | 'visible';
-  readonly log: Log;
+  readonly tell: Tell;
 }
 
 /** How long rows may take from the server's log into its tables before they count as not taken. */
 const VISIBLE_TIMEOUT_MS = 30_000;
 
 export function createStoreGate(options: StoreGateOptions): StoreGate {
-  const { db, log } = options;
+  const { db, tell } = options;
   const closing = new AbortController();
   const { signal } = closing;
   const policy = { ...SEND_POLICY, signal, gzip: options.gzip ?? false };
@@ -67,7 +67,7 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
         const isTold = thrown.code === obstacle.code;
         obstacle = thrown;
         if (isTold) return false;
-        log({ level: 'warn', event: thrown.code, text: `the store is not ready: ${thrown.message}` });
+        tell({ level: 'warn', code: thrown.code, sentence: `the store is not ready: ${thrown.message}` });
       }
       return isOpen();
     },

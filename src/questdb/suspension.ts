@@ -1,5 +1,5 @@
 import { OperatingError } from '../core/base/errors.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { QuestDb } from './http.ts';
 import { readSuspended } from './visible.ts';
 
@@ -11,7 +11,7 @@ export interface SuspensionWatch {
   reasonOf(table: string): string | undefined;
 }
 
-export function watchSuspension(db: QuestDb, tables: readonly string[], log: Log): SuspensionWatch {
+export function watchSuspension(db: QuestDb, tables: readonly string[], tell: Tell): SuspensionWatch {
   let suspended: ReadonlyMap<string, string> = new Map();
 
   return {
@@ -26,15 +26,15 @@ export function watchSuspension(db: QuestDb, tables: readonly string[], log: Log
       }
       for (const [table, reason] of now) {
         if (suspended.has(table)) continue;
-        const text = `QuestDB has suspended ${table} (${reason}): it takes rows but shows none; when the cause is mended: ALTER TABLE "${table}" RESUME WAL;`;
-        log({ level: 'error', event: 'store.suspended', text, data: { table, reason } });
+        const sentence = `QuestDB has suspended ${table} (${reason}): it takes rows but shows none; when the cause is mended: ALTER TABLE "${table}" RESUME WAL;`;
+        tell({ level: 'error', code: 'store.suspended', sentence, data: { table, reason } });
       }
       for (const table of suspended.keys()) {
         if (!now.has(table))
-          log({
+          tell({
             level: 'info',
-            event: 'store.resumed',
-            text: `${table} is no longer suspended`,
+            code: 'store.resumed',
+            sentence: `${table} is no longer suspended`,
             data: { table },
           });
       }

@@ -1,6 +1,6 @@
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Log } from '../core/base/log-entry.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { Sampler } from './sampler.ts';
 
@@ -20,22 +20,22 @@ export function watchSilence(options: {
   readonly lanes: readonly Lane[];
   readonly source: SourceSpec;
   readonly note: (event: GpuEvent) => void;
-  readonly log: Log;
+  readonly tell: Tell;
 }): SilenceWatch {
-  const { sampler, lanes, source, log } = options;
+  const { sampler, lanes, source, tell } = options;
   let toldSinceMs = 0;
   return {
     look() {
       const { callSinceMs } = sampler.control;
       if (toldSinceMs !== 0 && callSinceMs !== toldSinceMs) {
-        const text = `the source answers again after ${secondsSince(toldSinceMs)} s`;
-        log({ level: 'info', event: 'source.back', text });
+        const sentence = `the source answers again after ${secondsSince(toldSinceMs)} s`;
+        tell({ level: 'info', code: 'source.back', sentence });
         toldSinceMs = 0;
       }
       if (callSinceMs === 0 || toldSinceMs !== 0 || Date.now() - callSinceMs < TELL_AFTER_MS) return;
       toldSinceMs = callSinceMs;
-      const text = `the source has not answered for ${secondsSince(callSinceMs)} s: nothing is sampled meanwhile`;
-      log({ level: 'warn', event: 'source.silent', text });
+      const sentence = `the source has not answered for ${secondsSince(callSinceMs)} s: nothing is sampled meanwhile`;
+      tell({ level: 'warn', code: 'source.silent', sentence });
     },
     stopped(nowUs) {
       const { callSinceMs } = sampler.control;

@@ -117,7 +117,7 @@ async function ingestUntil(server: BenchServer, isOver: () => boolean): Promise<
       lanes: [lane],
       batchRows: 10_000,
       db: server.db,
-      log: () => undefined,
+      tell: () => undefined,
     });
     rows += account!.acknowledgedRows;
   }

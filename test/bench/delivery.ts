@@ -54,7 +54,7 @@ async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
       { add: () => undefined },
       () => undefined,
     ),
-    log: () => undefined,
+    tell: () => undefined,
     onLost: () => undefined,
     ...(isDurable ? { disk } : {}),
   });

@@ -58,7 +58,7 @@ async function playRound(db: QuestDb, lane: Lane, startUs: number): Promise<Roun
       lanes: [lane],
       batchRows: PLAY_BATCH_ROWS,
       db: watched,
-      log: () => undefined,
+      tell: () => undefined,
     });
   });
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -32,7 +32,7 @@ function laneOf(name: string, capacityTicks: number): Lane {
   return { name, table: `gpu_${name}`, schedule: 'continuous', intervalMs: 100, fields, capacityTicks };
 }
 
-async function open(lane: Lane, forMs: number, log: LogEntry[]): Promise<Collector> {
+async function open(lane: Lane, forMs: number, notices: Notice[]): Promise<Collector> {
   await applySchema(db, [lane], RETENTION);
   return await openCollector({
     lanes: [lane],
@@ -42,7 +42,7 @@ async function open(lane: Lane, forMs: number, log: LogEntry[]): Promise<Collect
     db: proxied,
     prepareStore: () => Promise.resolve(),
     batchRows: 10_000,
-    log: (entry) => log.push(entry),
+    tell: (notice) => notices.push(notice),
   });
 }
 
@@ -99,8 +99,8 @@ describe('a collector', () => {
   });
 
   it('tells what sampling costs, anew with each report', async () => {
-    const log: LogEntry[] = [];
-    const collector = await open(laneOf('costs', 600), 700, log);
+    const notices: Notice[] = [];
+    const collector = await open(laneOf('costs', 600), 700, notices);
     await collector.ended;
     collector.noteStats();
     collector.noteStats();
@@ -109,8 +109,8 @@ describe('a collector', () => {
     const { rows } = await db.exec(
       `SELECT sample_ms_mean, sample_ms_max, late_ticks FROM collector_stats WHERE lane = 'costs' ORDER BY ts`,
     );
-    const late = log
-      .filter(({ event }) => event === 'lane.late')
+    const late = notices
+      .filter(({ code }) => code === 'lane.late')
       .reduce((sum, { data }) => sum + Number(data?.['ticks']), 0);
     expect(rows).toEqual([
       [expect.any(Number), expect.any(Number), late],
@@ -123,15 +123,15 @@ describe('a collector', () => {
 
   it('drops the oldest ticks of a full ring, says so once, and leaves a row for the hole', async () => {
     proxy.mode = 'fail';
-    const log: LogEntry[] = [];
-    const collector = await open(laneOf('full', 4), 1_500, log);
+    const notices: Notice[] = [];
+    const collector = await open(laneOf('full', 4), 1_500, notices);
     await collector.ended;
     proxy.mode = 'forward';
     expect(await collector.flush()).toBe(true);
     const account = collector.account()[0]!;
     expect(account.droppedRows).toBe(account.sampledRows - 4 * 8);
     expect(account.acknowledgedRows).toBe(4 * 8);
-    expect(log.filter((entry) => entry.event === 'ring.dropped')).toHaveLength(1);
+    expect(notices.filter((notice) => notice.code === 'ring.dropped')).toHaveLength(1);
     await waitForVisible(db, 'gpu_events');
     const { rows } = await db.exec(
       `SELECT count(), count_distinct(gpu) FROM gpu_events WHERE kind = 'drop' AND subject = 'full'`,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { createBatchSender, type BatchSender } from '../../src/delivery/batch-send.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { openDeadLetters, type DeadLetterLine } from '../../src/disk/dead-letter.ts';
 import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -13,7 +13,7 @@ import { waitForVisible } from '../../src/questdb/visible.ts';
 let db: QuestDb;
 let directory: string;
 let table: string;
-let log: LogEntry[];
+let notices: Notice[];
 let requests: number;
 let sender: BatchSender;
 /** Answers instead of the server when set. */
@@ -23,7 +23,7 @@ beforeEach(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-dead-'));
   table = `dead_${randomUUID().slice(0, 8)}`;
-  log = [];
+  notices = [];
   requests = 0;
   instead = undefined;
   sender = createBatchSender(
@@ -33,10 +33,10 @@ beforeEach(async () => {
     },
     openDeadLetters(
       directory,
-      (entry) => log.push(entry),
+      (notice) => notices.push(notice),
       () => 1_763_700_000_000,
     ),
-    (entry) => log.push(entry),
+    (notice) => notices.push(notice),
   );
   await db.exec(
     `CREATE TABLE ${table} (ts TIMESTAMP, gpu SYMBOL, v DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts, gpu)`,
@@ -94,9 +94,9 @@ test('several bad rows are found each; a wrong column type is told once, with th
   );
   expect(outcome).toEqual({ acknowledgedRows: 495, refusedRows: 5 });
   expect(deadLetters()).toHaveLength(5);
-  const told = log.filter(({ event }) => event === 'column.wrong_type');
+  const told = notices.filter(({ code }) => code === 'column.wrong_type');
   expect(told).toHaveLength(1);
-  expect(told[0]!.text).toContain('ALTER COLUMN "v" TYPE DOUBLE');
+  expect(told[0]!.sentence).toContain('ALTER COLUMN "v" TYPE DOUBLE');
 });
 
 test('where every row is bad it ends with a bounded number of requests', async () => {

@@ -45,7 +45,7 @@ function lane(
       { add: () => undefined },
       () => undefined,
     ),
-    log: () => undefined,
+    tell: () => undefined,
     onLost: () => undefined,
   });
   delivery.attach(ring);

@@ -70,7 +70,7 @@ function begin(spoolBytesMax = 1e6): Life {
   const delivery = openLaneDelivery({
     table: 'gpu_t',
     sender: createBatchSender(post, { add: () => undefined }, () => undefined),
-    log: () => undefined,
+    tell: () => undefined,
     onLost: (loss) => losses.push(loss),
     disk: { directory, spoolBytesMax, spoolAgeMsMax: 1e9, hasJournal: true, nowMs: () => nowMs },
   });

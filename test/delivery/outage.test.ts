@@ -72,7 +72,7 @@ async function open(clock: ClockOrder, startUs: number): Promise<Collector> {
       hasJournal: true,
       nowMs: Date.now,
     },
-    log: () => undefined,
+    tell: () => undefined,
   });
 }
 

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../src/disk/spool.ts';
 import { RECORD_HEADER_BYTES } from '../../src/disk/spool-record.ts';
 import { runToEnd } from '../helpers/run-process.ts';
@@ -22,13 +22,13 @@ import type { SmallDiskOutcome } from '../helpers/spool-on-small-disk.ts';
 
 let directory: string;
 let losses: Parameters<SpoolOptions['onDropped']>[0][];
-let log: LogEntry[];
+let notices: Notice[];
 let nowMs: number;
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-spool-'));
   losses = [];
-  log = [];
+  notices = [];
   nowMs = 1_000_000;
 });
 afterEach(() => {
@@ -42,7 +42,7 @@ function open(options: Partial<SpoolOptions> = {}, path = directory): Spool {
     ageMsMax: 1_000_000,
     nowMs: () => nowMs,
     onDropped: (loss) => losses.push(loss),
-    log: (entry) => log.push(entry),
+    tell: (notice) => notices.push(notice),
     ...options,
   });
 }
@@ -202,7 +202,7 @@ describe('damage', () => {
         const isSpare = byte - starts[hit]! >= RECORD_HEADER_BYTES && byte >= whole.length;
         expect(drain(open())).toEqual(TEXTS.filter((_, index) => isSpare || index !== hit));
         expect(readdirSync(join(directory, 'damaged')).some((name) => name.endsWith('.reason'))).toBe(true);
-        expect(log.at(-1)?.event).toBe('spool.damaged');
+        expect(notices.at(-1)?.code).toBe('spool.damaged');
       }),
       { numRuns: 200 },
     );

@@ -27,7 +27,7 @@ function open(settledSequence: number): Spool {
     ageMsMax: 1e9,
     nowMs: () => 1_000_000,
     onDropped: (loss) => losses.push(loss),
-    log: ({ event }) => logged.push(event),
+    tell: ({ code }) => logged.push(code),
   });
 }
 

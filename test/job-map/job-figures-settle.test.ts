@@ -8,7 +8,7 @@ import { openCollector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { JobFact } from '../../src/core/jobs/job-fact.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { jobFigures } from '../../src/report/job/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -131,7 +131,7 @@ function expectSame(actual: readonly Figures[], expected: readonly Figures[]): v
 
 test('figures of ended jobs are written once settled, again with a late fact, and outlive the samples', async () => {
   const facts: JobFact[] = [];
-  const log: LogEntry[] = [];
+  const notices: Notice[] = [];
   const collector = await openCollector({
     lanes: [LANE],
     source: {
@@ -143,7 +143,7 @@ test('figures of ended jobs are written once settled, again with a late fact, an
     db,
     prepareStore: () => Promise.resolve(),
     batchRows: 10_000,
-    log: (entry) => log.push(entry),
+    tell: (notice) => notices.push(notice),
   });
   const { node, uuid: gpu } = collector.devices[0]!;
   const { uuid: otherGpu } = collector.devices[1]!;
@@ -193,6 +193,6 @@ test('figures of ended jobs are written once settled, again with a late fact, an
     fresh.ownedUs,
   ]);
   expect(aged.energy.counterJoules! / fresh.energy.counterJoules!).toBeCloseTo(1, 9);
-  expect(log.filter(({ level }) => level !== 'info')).toEqual([]);
+  expect(notices.filter(({ level }) => level !== 'info')).toEqual([]);
   collector.close();
 });

@@ -5,7 +5,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { playScenario } from '../../src/collector/play.ts';
 import type { GaugeFigures, JobFigures } from '../../src/report/job/figures.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
   const scenario = { kind: 'demo', seed: 1, nodes: 2, gpusPerNode: 8, startUs } as const;
-  await playScenario({ scenario, endUs, lanes: [lane], batchRows: 10_000, db, log: () => undefined });
+  await playScenario({ scenario, endUs, lanes: [lane], batchRows: 10_000, db, tell: () => undefined });
   for (const table of [lane.table, 'gpu_ownership', 'gpu_inventory']) await waitForVisible(db, table);
   gpus = (await db.exec('SELECT DISTINCT gpu FROM gpu_inventory')).rows.map(([gpu]) => String(gpu));
   const { rows } = await db.exec(
@@ -107,13 +107,13 @@ test(
   async () => {
     expect(ended.length).toBeGreaterThan(2);
     let nowUs = Math.min(...ended.map((job) => job.endUs)) + JOB_FIGURES_SETTLE_US - 1;
-    const log: LogEntry[] = [];
+    const notices: Notice[] = [];
     const writer = createJobFiguresWriter({
       db,
       lanes: [lane],
       gpus,
       nowUs: () => nowUs,
-      log: (entry) => log.push(entry),
+      tell: (notice) => notices.push(notice),
     });
     await writer.settle(-1);
     await writer.settle(0);
@@ -125,7 +125,13 @@ test(
 
     nowUs += 60e6;
     await writer.settle(nowUs);
-    const all = createJobFiguresWriter({ db, lanes: [lane], gpus, nowUs: () => nowUs, log: () => undefined });
+    const all = createJobFiguresWriter({
+      db,
+      lanes: [lane],
+      gpus,
+      nowUs: () => nowUs,
+      tell: () => undefined,
+    });
     await all.settle(nowUs);
     expect(await written()).toEqual(first);
 
@@ -154,7 +160,7 @@ test(
       const text = renderJobReport(kept, { isColored: false, width: 100 });
       expect(text).toContain('its samples have aged out: from the figures kept of it');
     }
-    expect(log).toEqual([]);
+    expect(notices).toEqual([]);
   },
   PATIENCE_MS,
 );

@@ -7,7 +7,7 @@ import { openCollector, type Collector } from '../../src/collector/collector.ts'
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { JobFact, JobInput } from '../../src/core/jobs/job-fact.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -41,7 +41,7 @@ function laneOf(name: string): Lane {
 interface Late {
   readonly collector: Collector;
   readonly facts: JobFact[];
-  readonly log: LogEntry[];
+  readonly notices: Notice[];
   fact(kind: JobFact['kind'], atUs: number, jobId: string): JobFact;
 }
 
@@ -49,7 +49,7 @@ interface Late {
 async function open(lane: Lane): Promise<Late> {
   await applySchema(db, [lane], RETENTION);
   const facts: JobFact[] = [];
-  const log: LogEntry[] = [];
+  const notices: Notice[] = [];
   const input: JobInput = { name: 'late', read: () => ({ facts: facts.splice(0), records: [] }) };
   const collector = await openCollector({
     lanes: [lane],
@@ -66,13 +66,13 @@ async function open(lane: Lane): Promise<Late> {
       hasJournal: false,
       nowMs: Date.now,
     },
-    log: (entry) => log.push(entry),
+    tell: (notice) => notices.push(notice),
   });
   const { node, uuid: gpu } = collector.devices[0]!;
   return {
     collector,
     facts,
-    log,
+    notices,
     fact: (kind, atUs, jobId) => ({ kind, atUs, node, gpu, jobId, run: 0, share: 1, source: 'test' }),
   };
 }
@@ -129,7 +129,7 @@ test('facts that come after their samples were flushed label them in place', asy
   const { inside, outside } = await check(lane, late.collector.devices[0]!.uuid, startUs, endUs);
   expect(inside).toBeGreaterThan(4);
   expect(outside).toBeGreaterThan(8);
-  expect(late.log.filter((entry) => entry.event === 'relabel.done')).toHaveLength(2);
+  expect(late.notices.filter((notice) => notice.code === 'relabel.done')).toHaveLength(2);
 });
 
 test('facts that come while their samples are spooled label them when these have been sent, not before', async () => {
@@ -143,7 +143,7 @@ test('facts that come while their samples are spooled label them when these have
   expect(await late.collector.flush()).toBe(false);
   late.facts.push(late.fact('start', startUs, '7'));
   expect(await late.collector.flush()).toBe(false);
-  expect(late.log.filter((entry) => entry.event === 'relabel.done')).toEqual([]);
+  expect(late.notices.filter((notice) => notice.code === 'relabel.done')).toEqual([]);
   proxy.mode = 'forward';
   const endUs = Date.now() * 1000;
   late.facts.push(late.fact('end', endUs, '7'));

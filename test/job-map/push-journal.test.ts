@@ -51,8 +51,8 @@ test('a MIG instance is guessed by nobody: push says what collect says', async (
   const rows = devices.map((device) => ({ tsUs: at(0), device, source: 'nvml' as const }));
   await createSmallTables(db).writeInventory(rows);
   await waitForVisible(db, 'gpu_inventory');
-  const log = (): void => undefined;
-  await pushJournal(db, { node, directory: bench.directory, tables: [], log });
+  const tell = (): void => undefined;
+  await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
   await waitForVisible(db, 'gpu_ownership');
   const pushed = await db.exec(`SELECT job_id, gpu FROM gpu_ownership WHERE node = '${node}'`);
   expect(pushed.rows.map(([job, owned]) => `${String(job)} on ${String(owned)}`).sort()).toEqual(

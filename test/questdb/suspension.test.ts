@@ -2,7 +2,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { createStoreGate } from '../../src/questdb/gate.ts';
 import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -28,19 +28,19 @@ afterAll(async () => {
 });
 
 test('a suspension is told once when it begins and once when it ends', async () => {
-  const log: LogEntry[] = [];
-  const watch = watchSuspension(db, ['sound', 'broken'], (entry) => log.push(entry));
+  const notices: Notice[] = [];
+  const watch = watchSuspension(db, ['sound', 'broken'], (notice) => notices.push(notice));
   await watch.look();
   await watch.look();
-  expect(log.map(({ event }) => event)).toEqual(['store.suspended']);
-  expect(log[0]!.text).toContain('ALTER TABLE "broken" RESUME WAL;');
+  expect(notices.map(({ code }) => code)).toEqual(['store.suspended']);
+  expect(notices[0]!.sentence).toContain('ALTER TABLE "broken" RESUME WAL;');
   expect(watch.reasonOf('broken')).toContain('disk trouble');
   expect(watch.reasonOf('sound')).toBeUndefined();
 });
 
 test('confirm: acknowledged takes the word of the server, confirm: visible does not', async () => {
   const open = async (confirm: 'acknowledged' | 'visible'): Promise<WriteReply> => {
-    const gate = createStoreGate({ db, confirm, prepare: () => Promise.resolve(), log: () => undefined });
+    const gate = createStoreGate({ db, confirm, prepare: () => Promise.resolve(), tell: () => undefined });
     await gate.open();
     return await gate.post('broken', Buffer.from('broken v=1i 1763700000000000t\n'));
   };
@@ -51,18 +51,18 @@ test('confirm: acknowledged takes the word of the server, confirm: visible does 
 });
 
 test('after the table is resumed its rows are visible, and the watch says so', async () => {
-  const log: LogEntry[] = [];
-  const watch = watchSuspension(db, ['broken'], (entry) => log.push(entry));
+  const notices: Notice[] = [];
+  const watch = watchSuspension(db, ['broken'], (notice) => notices.push(notice));
   await watch.look();
   await db.exec('ALTER TABLE broken RESUME WAL');
   await waitForVisible(db, 'broken');
   await watch.look();
-  expect(log.map(({ event }) => event)).toEqual(['store.suspended', 'store.resumed']);
+  expect(notices.map(({ code }) => code)).toEqual(['store.suspended', 'store.resumed']);
   const gate = createStoreGate({
     db,
     confirm: 'visible',
     prepare: () => Promise.resolve(),
-    log: () => undefined,
+    tell: () => undefined,
   });
   await gate.open();
   expect(await gate.post('broken', Buffer.from('broken v=2i 1763700000000001t\n'))).toEqual({

@@ -48,7 +48,7 @@ beforeAll(async () => {
     lanes: [lane],
     batchRows: 10_000,
     db,
-    log: () => undefined,
+    tell: () => undefined,
   });
   await waitForRollups(db, [lane], endUs);
   const gaugeIds = new Set<number>(Object.values(GAUGES).map(({ fieldId }) => fieldId));

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest';
 import type { GpuEvent } from '../../src/core/sampling/event.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import { SamplerControl } from '../../src/sampler/sampler-control.ts';
 import type { SourceSpec } from '../../src/source/open-source.ts';
 import { watchSilence, type SilenceWatch } from '../../src/sampler/source-silence.ts';
@@ -12,7 +12,7 @@ const EMBEDDED: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'embedded' };
 const HOST: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'localhost' };
 let control: SamplerControl;
 let events: GpuEvent[];
-let logged: LogEntry[];
+let logged: Notice[];
 
 beforeEach(() => {
   control = new SamplerControl();
@@ -26,7 +26,7 @@ function watch(source: SourceSpec): SilenceWatch {
     lanes: [lane],
     source,
     note: (event) => events.push(event),
-    log: (entry) => logged.push(entry),
+    tell: (notice) => logged.push(notice),
   });
 }
 
@@ -41,7 +41,7 @@ it('tells a call that lasts, once, and its end, once', () => {
   control.callSinceMs = 0;
   silence.look();
   silence.look();
-  expect(logged.map(({ level, event }) => [level, event])).toEqual([
+  expect(logged.map(({ level, code }) => [level, code])).toEqual([
     ['warn', 'source.silent'],
     ['info', 'source.back'],
   ]);

@@ -12,7 +12,7 @@ import { openCollector } from '../../src/collector/collector.ts';
 import type { Device } from '../../src/core/devices/device.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import type { LogEntry } from '../../src/core/base/log-entry.ts';
+import type { Notice } from '../../src/core/base/notice.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { readBoot } from '../../src/ownership/boot.ts';
 import { createJournalInput } from '../../src/ownership/journal/journal.ts';
@@ -49,7 +49,7 @@ async function oneRun(
   const startMs = performance.now();
   const cluster = await startCluster(directory, options);
   try {
-    const { devices, jobs, log } = await collectWhile(name, db, cluster, work);
+    const { devices, jobs, notices } = await collectWhile(name, db, cluster, work);
     const stays = readTruth(cluster.controllerLog, cluster.truthDir);
     const intervals = await readIntervals(db, new Set(devices.map((device) => device.uuid)));
     const samples = await readSamples(db, `gpu_${name}`, devices, intervals);
@@ -57,10 +57,11 @@ async function oneRun(
     say(`\n${name}: ${jobs} jobs, ${stays.length} stays of a job on a node, ${elapsed(startMs)}`);
     report(verdict, stays, intervals, devices);
     tellRecords(verdict, cluster.journalDir);
-    const late = log.filter((entry) => entry.event === 'lane.late').length;
+    const late = notices.filter((notice) => notice.code === 'lane.late').length;
     if (late > 0) say(`  ${late} times a tick was late: this machine was short of CPU`);
-    for (const entry of log) {
-      if (entry.level !== 'info' && entry.event !== 'lane.late') say(`  ${entry.level}: ${entry.text}`);
+    for (const notice of notices) {
+      if (notice.level !== 'info' && notice.code !== 'lane.late')
+        say(`  ${notice.level}: ${notice.sentence}`);
     }
     return { verdict, stays, intervals };
   } finally {
@@ -73,7 +74,7 @@ async function collectWhile(
   db: QuestDb,
   cluster: Cluster,
   work: (cluster: Cluster) => Promise<number>,
-): Promise<{ devices: readonly Device[]; jobs: number; log: LogEntry[] }> {
+): Promise<{ devices: readonly Device[]; jobs: number; notices: Notice[] }> {
   const lane: Lane = {
     name,
     table: `gpu_${name}`,
@@ -83,7 +84,7 @@ async function collectWhile(
     capacityTicks: 4_000,
   };
   const retention = { raw: '', rollup1m: '', rollup1h: '' };
-  const log: LogEntry[] = [];
+  const notices: Notice[] = [];
   const seed = name.length;
   const scenario = {
     kind: 'steady',
@@ -110,7 +111,7 @@ async function collectWhile(
       await applySchema(db, [lane], retention);
     },
     batchRows: 10_000,
-    log: (entry) => log.push(entry),
+    tell: (notice) => notices.push(notice),
   });
   let flushing: Promise<unknown> | undefined;
   const timer = setInterval(() => {
@@ -122,7 +123,7 @@ async function collectWhile(
   await flushing;
   if (!(await collector.flush())) throw new Error('the last flush was not acknowledged');
   collector.close();
-  return { devices: collector.devices, jobs, log };
+  return { devices: collector.devices, jobs, notices };
 }
 
 async function readIntervals(db: QuestDb, gpus: ReadonlySet<string>): Promise<Interval[]> {

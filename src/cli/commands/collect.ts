@@ -40,10 +40,10 @@ export function command(): Command {
       const config = isOnce ? { ...given, lanes: given.lanes.map(tickedAtStart) } : given;
       await requireLibrary(config);
       const { SAMPLER_PATIENCE_MS, startCollection } = await import('../collection.ts');
-      const log = createLog(config.log.format, config.log.level);
-      for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+      const tell = createLog(config.log.format, config.log.level);
+      for (const sentence of warnings) tell({ level: 'warn', code: 'config.warning', sentence });
       const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
-      const collection = await startCollection(config, { kind: 'real', forMs }, true, log);
+      const collection = await startCollection(config, { kind: 'real', forMs }, true, tell);
       const { collector } = collection;
       await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);
       const isAllWritten = await collection.close();

@@ -158,7 +158,7 @@ async function fill(
       lanes: defaultLanes,
       batchRows: PLAY_BATCH_ROWS,
       db,
-      log: createLog('human', 'warn'),
+      tell: createLog('human', 'warn'),
       onProgress: (rows) => {
         samples.update(`${rows.toLocaleString('en-US')} samples written`);
       },
@@ -174,8 +174,8 @@ async function fill(
     await waitForRollups(db, defaultLanes, endUs);
     rollups.done('rollups level with the samples');
     const figures = startStep('adding up the ended jobs');
-    const log = createLog('human', 'warn');
-    await createJobFiguresWriter({ db, lanes: defaultLanes, gpus, nowUs: () => endUs, log }).settle(endUs);
+    const tell = createLog('human', 'warn');
+    await createJobFiguresWriter({ db, lanes: defaultLanes, gpus, nowUs: () => endUs, tell }).settle(endUs);
     figures.done('figures of the ended jobs, which outlive the samples');
   } finally {
     await db.close();

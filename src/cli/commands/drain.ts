@@ -70,8 +70,8 @@ async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Pro
     import('../../questdb/http.ts'),
     import('../../drain/request.ts'),
   ]);
-  const log = createLog(config.log.format, config.log.level);
-  for (const text of warnings) log({ level: 'warn', event: 'config.warning', text });
+  const tell = createLog(config.log.format, config.log.level);
+  for (const sentence of warnings) tell({ level: 'warn', code: 'config.warning', sentence });
   const number = (name: string): number | undefined =>
     typeof options[name] === 'number' ? options[name] : undefined;
   const journals = options['journal'];
@@ -91,7 +91,7 @@ async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Pro
         isDryRun: options['dryRun'] === true,
         journals: typeof journals === 'string' ? journals : undefined,
       },
-      { db, version: VERSION, log, warm },
+      { db, version: VERSION, tell, warm },
     );
     process.stdout.write(options['json'] === true ? `${JSON.stringify(summary)}\n` : drainText(summary));
     process.exitCode = EXIT_CODES[summary.exit];

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Config } from '../../../schemas/config/config.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
-import type { Log } from '../../core/base/log-entry.ts';
+import type { Tell } from '../../core/base/notice.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readSlurmJobs } from '../../ownership/slurm/jobs.ts';
 import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
@@ -30,16 +30,16 @@ export function command(): Command {
     .option('--journal <dir>', `journal directory (default: jobs.journal_dir, else ${JOURNAL_DIRECTORY})`)
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
-      await withStore(options, async (config, db, log) => {
+      await withStore(options, async (config, db, tell) => {
         const journal = options['journal'];
         const directory =
           typeof journal === 'string' ? journal : (config.jobs.journalDir ?? JOURNAL_DIRECTORY);
         const tables = config.lanes.map((lane) => lane.table);
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
-        const outcome = await pushJournal(db, { node: config.node, directory, tables, ...map, log });
+        const outcome = await pushJournal(db, { node: config.node, directory, tables, ...map, tell });
         for (const problem of outcome.problems)
-          log({ level: 'warn', event: problem.code, text: problem.message });
+          tell({ level: 'warn', code: problem.code, sentence: problem.message });
         process.stdout.write(pushText(outcome, options['json'] === true));
         if (!outcome.isAllWritten) throw unsent(db);
       });
@@ -78,16 +78,16 @@ export function command(): Command {
 
 async function withStore(
   options: Record<string, unknown>,
-  work: (config: Config, db: QuestDb, log: Log) => Promise<void>,
+  work: (config: Config, db: QuestDb, tell: Tell) => Promise<void>,
 ): Promise<void> {
   const { config } = await configFrom(options);
-  const log = createLog(config.log.format, config.log.level);
+  const tell = createLog(config.log.format, config.log.level);
   const { clientConf, requestTimeoutMs } = config.questdb;
   const db = await openQuestDb(clientConf, { requestTimeoutMs });
   try {
     await db.checkServer();
     await applySchema(db, config.lanes, config.retention);
-    await work(config, db, log);
+    await work(config, db, tell);
   } finally {
     await db.close();
   }

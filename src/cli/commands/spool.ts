@@ -93,7 +93,7 @@ async function withDeliveries(
   config: Config,
   work: (deliveries: ReadonlyMap<string, LaneDelivery>, where: string) => Promise<void>,
 ): Promise<void> {
-  const log = createLog(config.log.format, config.log.level);
+  const tell = createLog(config.log.format, config.log.level);
   const directory = join(config.stateDir, 'delivery');
   const release = lockDirectory(directory);
   const { clientConf, requestTimeoutMs } = config.questdb;
@@ -103,18 +103,18 @@ async function withDeliveries(
     prepare: () => db.checkServer().then(() => undefined),
     gzip: config.questdb.gzip,
     confirm: config.delivery.confirm,
-    log,
+    tell,
   });
   const opened = new Map<string, LaneDelivery>();
   try {
     await gate.open();
-    const letters = openDeadLetters(join(config.stateDir, 'dead-letter'), log, Date.now);
-    const sender = createBatchSender(gate.post, letters, log);
+    const letters = openDeadLetters(join(config.stateDir, 'dead-letter'), tell, Date.now);
+    const sender = createBatchSender(gate.post, letters, tell);
     const disk = { ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
     // What is lost is logged by the spool itself.
     const onLost = (): void => undefined;
     for (const table of spooledTables(config.stateDir))
-      opened.set(table, openLaneDelivery({ table, sender, log, disk, onLost }));
+      opened.set(table, openLaneDelivery({ table, sender, tell, disk, onLost }));
     await work(opened, db.where);
   } finally {
     for (const delivery of opened.values()) delivery.close();

@@ -1,7 +1,7 @@
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
-import type { Log } from '../../core/base/log-entry.ts';
+import type { Tell } from '../../core/base/notice.ts';
 import type { QuestDb } from '../http.ts';
 
 /**
@@ -12,7 +12,7 @@ export async function newestSamplesOf(
   db: QuestDb,
   tables: readonly string[],
   node: string,
-  log: Log,
+  tell: Tell,
 ): Promise<(number | null)[]> {
   const newest: (number | null)[] = [];
   for (const table of tables) {
@@ -25,7 +25,7 @@ export async function newestSamplesOf(
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
       const reason = `cannot tell the newest sample of ${table}, so nothing older is fetched: ${messageOf(thrown)}`;
-      log({ level: 'info', event: 'source.no_watermark', text: reason });
+      tell({ level: 'info', code: 'source.no_watermark', sentence: reason });
       newest.push(null);
     }
   }

@@ -1,7 +1,7 @@
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { ENERGY_FIELD_ID } from '../../core/fields/lane.ts';
 import { OperatingError } from '../../core/base/errors.ts';
-import type { Log } from '../../core/base/log-entry.ts';
+import type { Tell } from '../../core/base/notice.ts';
 import type { RowBefore } from '../../core/ring/pulled-rows.ts';
 import { quoteName, quoteText, type LaneTable } from '../../../schemas/tables.ts';
 import type { QuestDb } from '../http.ts';
@@ -27,9 +27,9 @@ export async function readWatermarks(
   db: QuestDb,
   lane: LaneTable,
   nowUs: number,
-  log: Log,
+  tell: Tell,
 ): Promise<Watermarks> {
-  const behind = await lagOf(db, lane.table, log);
+  const behind = await lagOf(db, lane.table, tell);
   const fromUs = Math.floor(nowUs - LOOKBACK_US);
   return { rows: await newestRows(db, lane, `ts > cast(${fromUs} AS timestamp)`), behind };
 }
@@ -59,7 +59,7 @@ async function newestRows(db: QuestDb, lane: LaneTable, where: string): Promise<
 }
 
 /** Waits a moment for what was acknowledged to be seen. A table that is suspended still takes rows, and shows none. */
-async function lagOf(db: QuestDb, table: string, log: Log): Promise<string | undefined> {
+async function lagOf(db: QuestDb, table: string, tell: Tell): Promise<string | undefined> {
   try {
     await waitForVisible(db, table, { timeoutMs: VISIBLE_PATIENCE_MS });
     return undefined;
@@ -69,7 +69,7 @@ async function lagOf(db: QuestDb, table: string, log: Log): Promise<string | und
       (thrown.code === 'questdb.suspended' || thrown.code === 'questdb.rollups_late');
     if (!isLag) throw thrown;
     const hint = thrown.hints[0] === undefined ? '' : `; ${thrown.hints[0]}`;
-    log({ level: 'warn', event: 'drain.behind', text: `${thrown.message}${hint}`, data: { table } });
+    tell({ level: 'warn', code: 'drain.behind', sentence: `${thrown.message}${hint}`, data: { table } });
     return thrown.message;
   }
 }

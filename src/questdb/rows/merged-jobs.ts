@@ -1,6 +1,6 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
-import type { Log } from '../../core/base/log-entry.ts';
+import type { Tell } from '../../core/base/notice.ts';
 import { mergeJob } from '../../core/jobs/merge-job.ts';
 import { quoteText } from '../../../schemas/tables.ts';
 import type { QuestDb } from '../http.ts';
@@ -13,7 +13,7 @@ const JOBS_PER_QUERY = 256;
  * The same tables, but rows of `jobs` are first brought together with what is stored of the same run, whoever wrote it:
  * a job has one row, whole, under one start.
  */
-export function withMergedJobs(db: QuestDb, tables: SmallTables, log?: Log): SmallTables {
+export function withMergedJobs(db: QuestDb, tables: SmallTables, tell?: Tell): SmallTables {
   return {
     ...tables,
     async writeJobs(rows) {
@@ -26,10 +26,10 @@ export function withMergedJobs(db: QuestDb, tables: SmallTables, log?: Log): Sma
         merged = rows.map((row) => mergeJob(stored.get(row.jobId) ?? [], row));
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
-        log?.({
+        tell?.({
           level: 'warn',
-          event: 'small_table.held',
-          text: `jobs: ${rows.length} rows wait: ${thrown.message}`,
+          code: 'small_table.held',
+          sentence: `jobs: ${rows.length} rows wait: ${thrown.message}`,
         });
         return false;
       }

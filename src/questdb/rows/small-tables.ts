@@ -1,7 +1,7 @@
 import type { Device } from '../../core/devices/device.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
-import type { Log } from '../../core/base/log-entry.ts';
+import type { Tell } from '../../core/base/notice.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
 import type { QuestDb, WriteReply } from '../http.ts';
@@ -79,7 +79,7 @@ export interface SmallTables {
 export interface SmallTablesOptions {
   /** How bytes are sent; default one try of `db.write`. */
   readonly send?: (body: Uint8Array) => Promise<WriteReply>;
-  readonly log?: Log;
+  readonly tell?: Tell;
   /** Receives each row that the server refuses, with its words, for the dead-letter file. */
   readonly onRefused?: (table: string, row: Uint8Array, reason: string) => void;
 }
@@ -111,10 +111,10 @@ export function createSmallTables(db: Pick<QuestDb, 'write'>, options: SmallTabl
         return true;
       case 'unauthorized':
       case 'retryable':
-        options.log?.({
+        options.tell?.({
           level: 'warn',
-          event: 'small_table.held',
-          text: `${table}: ${rows.length} rows wait: ${reply.message}`,
+          code: 'small_table.held',
+          sentence: `${table}: ${rows.length} rows wait: ${reply.message}`,
           data: { table, rows: rows.length },
         });
         return false;
@@ -134,8 +134,8 @@ export function createSmallTables(db: Pick<QuestDb, 'write'>, options: SmallTabl
 
   function noteRefused(table: string, body: Uint8Array, reason: string): void {
     options.onRefused?.(table, body, reason);
-    const text = `${table}: QuestDB refused a row: ${reason}`;
-    options.log?.({ level: 'error', event: 'small_table.refused', text, data: { table } });
+    const sentence = `${table}: QuestDB refused a row: ${reason}`;
+    options.tell?.({ level: 'error', code: 'small_table.refused', sentence, data: { table } });
   }
 
   return {

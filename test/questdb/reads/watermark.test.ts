@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { LogEntry } from '../../../src/core/base/log-entry.ts';
+import type { Notice } from '../../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
 import { hasEveryColumn } from '../../../src/questdb/schema/ready.ts';
@@ -14,8 +14,8 @@ const lane = { ...laneOf(0, 'marks', 1_000, [155, 156]), table: 'gpu_marks' };
 const retention = { raw: '', rollup1m: '', rollup1h: '' };
 const nowUs = Date.now() * 1000;
 const MINUTE_US = 60_000_000;
-let logged: LogEntry[] = [];
-const log = (entry: LogEntry): void => void logged.push(entry);
+let logged: Notice[] = [];
+const tell = (notice: Notice): void => void logged.push(notice);
 
 beforeAll(async () => {
   // Developers of the server may suspend a table; a failed write to its disk does just so.
@@ -44,12 +44,12 @@ test('a table that is not there, or lacks a column, is not ready', async () => {
 });
 
 test('the newest row of every device, with its energy', async () => {
-  expect((await readWatermarks(db, lane, nowUs, log)).rows).toEqual(new Map());
+  expect((await readWatermarks(db, lane, nowUs, tell)).rows).toEqual(new Map());
   await insert('A', 3 * MINUTE_US, '10.5');
   await insert('A', 2 * MINUTE_US, '123456789.123');
   await insert('B', 5 * MINUTE_US, 'NULL');
   await insert('C', 300 * MINUTE_US, '7.0');
-  const { rows, behind } = await readWatermarks(db, lane, nowUs, log);
+  const { rows, behind } = await readWatermarks(db, lane, nowUs, tell);
   expect(behind).toBeUndefined();
   expect(rows).toEqual(
     new Map([
@@ -70,13 +70,13 @@ test('a suspended table says that there may be more than it shows', async () => 
   await waitForVisible(db, 'gpu_marks');
   await db.exec(`ALTER TABLE gpu_marks SUSPEND WAL WITH 24, 'disk trouble'`);
   await insert('A', MINUTE_US, '1.0');
-  const { rows, behind } = await readWatermarks(db, lane, nowUs, log);
+  const { rows, behind } = await readWatermarks(db, lane, nowUs, tell);
   expect(behind).toContain('table gpu_marks is suspended');
-  expect(logged.map(({ event }) => event)).toEqual(['drain.behind']);
-  expect(logged[0]!.text).toContain('RESUME WAL');
+  expect(logged.map(({ code }) => code)).toEqual(['drain.behind']);
+  expect(logged[0]!.sentence).toContain('RESUME WAL');
   // What it shows is what was there before.
   expect(rows.get('A')?.tsUs).toBe(nowUs - 2 * MINUTE_US);
   await db.exec('ALTER TABLE gpu_marks RESUME WAL');
   await waitForVisible(db, 'gpu_marks');
-  expect((await readWatermarks(db, lane, nowUs, log)).rows.get('A')?.tsUs).toBe(nowUs - MINUTE_US);
+  expect((await readWatermarks(db, lane, nowUs, tell)).rows.get('A')?.tsUs).toBe(nowUs - MINUTE_US);
 });

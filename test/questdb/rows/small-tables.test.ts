@@ -1,7 +1,7 @@
 /** Rows of the small tables on a real QuestDB. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { LogEntry } from '../../../src/core/base/log-entry.ts';
+import type { Notice } from '../../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb, type WriteReply } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
@@ -41,7 +41,7 @@ async function taken(write: () => Promise<boolean>): Promise<void> {
 
 describe('rows arrive as they are', () => {
   const tables = (): ReturnType<typeof createSmallTables> =>
-    createSmallTables(db, { log: ({ text }) => process.stderr.write(`${text}\n`) });
+    createSmallTables(db, { tell: ({ sentence }) => process.stderr.write(`${sentence}\n`) });
 
   test('ownership: an open interval of unknown share has neither end nor share', async () => {
     const closed = {
@@ -229,14 +229,14 @@ describe('what the store does not take', () => {
 
   test('false means: the same rows again; nothing is lost and nothing doubles', async () => {
     let isDown = true;
-    const log: LogEntry[] = [];
+    const notices: Notice[] = [];
     const send = (body: Uint8Array): Promise<WriteReply> => {
       const error = new Error('down') as never;
       return isDown ? Promise.resolve({ kind: 'retryable', message: 'down', error }) : db.write(body);
     };
-    const tables = createSmallTables(db, { send, log: (entry) => log.push(entry) });
+    const tables = createSmallTables(db, { send, tell: (notice) => notices.push(notice) });
     expect(await tables.writeOwnership([interval])).toBe(false);
-    expect(log.map(({ event }) => event)).toEqual(['small_table.held']);
+    expect(notices.map(({ code }) => code)).toEqual(['small_table.held']);
     isDown = false;
     expect(await tables.writeOwnership([interval])).toBe(true);
     expect(await tables.writeOwnership([interval])).toBe(true);
@@ -244,7 +244,7 @@ describe('what the store does not take', () => {
   });
 
   test('a refused row is told and left out, the others are written', async () => {
-    const log: LogEntry[] = [];
+    const notices: Notice[] = [];
     const refused: string[] = [];
     // In this table an end is a number, so that rows with an end are refused and open ones are taken.
     const table = `small_${randomUUID().slice(0, 8)}`;
@@ -257,7 +257,7 @@ describe('what the store does not take', () => {
         db.write(
           Buffer.from(Buffer.from(body).toString('latin1').replaceAll('gpu_ownership', table), 'latin1'),
         ),
-      log: (entry) => log.push(entry),
+      tell: (notice) => notices.push(notice),
       onRefused: (_table, row) => refused.push(Buffer.from(row).toString()),
     });
     const rows = Array.from({ length: 9 }, (_, i) => ({
@@ -271,7 +271,7 @@ describe('what the store does not take', () => {
 
     expect(refused).toHaveLength(1);
     expect(refused[0]).toContain('"bad"');
-    expect(log.map(({ event }) => event)).toEqual(['small_table.refused']);
+    expect(notices.map(({ code }) => code)).toEqual(['small_table.refused']);
     expect(await rowsOf(table, `job_id LIKE 'job%'`)).toHaveLength(8);
     await db.exec(`DROP TABLE ${table}`);
   });
