@@ -1,11 +1,39 @@
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Ring } from '../../src/core/ring/ring.ts';
 import type { SampledLane, Source } from '../../src/core/sampling/source.ts';
 import { SamplerControl } from '../../src/sampler/sampler-control.ts';
 import { runRealClock, type TickerListener } from '../../src/sampler/ticker.ts';
 import { createWallClock } from '../../src/sampler/wall-clock.ts';
 
-const lane: SampledLane = { index: 0, name: 'fast', intervalMs: 50, fields: [] };
+const INTERVAL_MS = 50;
+const lane: SampledLane = { index: 0, name: 'fast', intervalMs: INTERVAL_MS, fields: [] };
+
+/**
+ * A clock that only moves when the ticker sleeps or the test says so: the outcome does not depend on how busy the machine
+ * is. Both clocks that the ticker reads follow it.
+ */
+const time = { monotonicMs: 0, wallMs: 0 };
+
+function pass(ms: number): void {
+  time.monotonicMs += ms;
+  time.wallMs += ms;
+}
+
+class InstantControl extends SamplerControl {
+  override sleep(ms: number): void {
+    if (ms > 0) pass(ms);
+  }
+}
+
+beforeEach(() => {
+  time.monotonicMs = 1_000;
+  time.wallMs = 1_800_000_000_000;
+  vi.spyOn(performance, 'now').mockImplementation(() => time.monotonicMs);
+  vi.spyOn(Date, 'now').mockImplementation(() => Math.floor(time.wallMs));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 function newRing(): Ring {
   return new Ring({
@@ -56,79 +84,79 @@ function rowsOf(ring: Ring): { tsUs: number; dtUs: number }[] {
   return rows;
 }
 
-afterEach(() => {
-  vi.useRealTimers();
-});
+/** Samples for `forMs` and calls `onTick` inside each tick. */
+function runFor(forMs: number, onTick: (tick: number) => void = () => undefined) {
+  const ring = newRing();
+  const { told, listener } = recordingListener();
+  const lanes = [{ lane, ring, isContinuous: true }];
+  runRealClock({ source: sourceOf(onTick), lanes, control: new InstantControl(), listener, forMs });
+  return { ring, told };
+}
 
 describe('the ticker', () => {
   it('ends before the tick that falls on the end', () => {
-    const ring = newRing();
-    const { told, listener } = recordingListener();
-    const lanes = [{ lane, ring, isContinuous: true }];
-    runRealClock({
-      source: sourceOf(() => undefined),
-      lanes,
-      control: new SamplerControl(),
-      listener,
-      forMs: 500,
-    });
-    expect(ring.sampledRows + told.missedTicks).toBe(10);
+    const { ring, told } = runFor(500);
+    expect(ring.sampledRows).toBe(10);
+    expect(told).toEqual({ missedTicks: 0, gaps: [], stepsUs: [] });
   });
 
   it('reports the hole that a blocked call leaves, and gives the sample after it no time to speak for', () => {
-    const ring = newRing();
-    const { told, listener } = recordingListener();
-    const block = (tick: number): void => {
-      if (tick === 3) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
-    };
-    const lanes = [{ lane, ring, isContinuous: true }];
-    runRealClock({ source: sourceOf(block), lanes, control: new SamplerControl(), listener, forMs: 1_000 });
-    expect(told.missedTicks).toBeGreaterThanOrEqual(7);
-    expect(ring.tally.lateTicks).toBe(told.missedTicks);
-    const cost = ring.tally.takeCost()!;
-    expect(cost.maxMs).toBeGreaterThanOrEqual(400);
-    const ticks = ring.heldTicks;
-    expect(cost.meanMs).toBeGreaterThanOrEqual(400 / ticks);
-    expect(cost.meanMs).toBeLessThan(cost.maxMs);
+    const { ring, told } = runFor(1_000, (tick) => {
+      pass(tick === 3 ? 400 : 1);
+    });
+    expect(told.missedTicks).toBe(8);
+    expect(ring.tally.lateTicks).toBe(8);
+    expect(ring.sampledRows).toBe(20 - 8);
+    expect(ring.tally.takeCost()).toEqual({ meanMs: (400 + 11) / 12, maxMs: 400 });
     expect(ring.tally.takeCost()).toBeUndefined();
     const rows = rowsOf(ring);
-    const hole = told.gaps.find(({ fromUs }) => fromUs === rows[2]!.tsUs);
-    expect(hole).toEqual({ fromUs: rows[2]!.tsUs, toUs: rows[3]!.tsUs });
-    expect(rows[3]!.dtUs).toBe(0);
-    expect(rows[1]!.dtUs).toBe(rows[1]!.tsUs - rows[0]!.tsUs);
+    expect(told.gaps).toEqual([{ fromUs: rows[2]!.tsUs, toUs: rows[3]!.tsUs }]);
+    expect(rows.map(({ dtUs }) => dtUs).slice(0, 5)).toEqual([0, 50_000, 50_000, 0, 50_000]);
   });
 
-  it('follows a clock that is set, says by how much, and lets no dt lead across it', () => {
-    vi.useFakeTimers({ toFake: ['Date'], now: 1_800_000_000_000 });
-    const ring = newRing();
-    const { told, listener } = recordingListener();
-    const startMs = performance.now();
-    // The faked clock stands still: every tick moves it to where a running one would be at the next, and the third sets it.
-    const set = (tick: number): void => {
-      const runningMs = performance.now() - startMs + lane.intervalMs;
-      vi.setSystemTime(1_800_000_000_000 + runningMs + (tick >= 3 ? 60_000 : 0));
-    };
-    const lanes = [{ lane, ring, isContinuous: true }];
-    runRealClock({ source: sourceOf(set), lanes, control: new SamplerControl(), listener, forMs: 300 });
-    expect(told.stepsUs.filter((stepUs) => stepUs > 50_000_000)).toHaveLength(1);
+  it.each([
+    { stepMs: 60_000, is: 'far forward' },
+    { stepMs: 60, is: 'forward by less than a gap' },
+    { stepMs: -60_000, is: 'far back' },
+  ])('says when the clock is set $is, and lets no dt lead across it', ({ stepMs }) => {
+    const { ring, told } = runFor(300, (tick) => {
+      if (tick === 3) time.wallMs += stepMs;
+    });
+    expect(told).toEqual({ missedTicks: 0, gaps: [], stepsUs: [stepMs * 1000] });
     const rows = rowsOf(ring);
-    const across = rows.findIndex((row, index) => index > 0 && row.tsUs - rows[index - 1]!.tsUs > 50_000_000);
-    expect(across).toBeGreaterThan(0);
-    expect(rows[across]!.dtUs).toBe(0);
+    expect(rows[3]!.tsUs - rows[2]!.tsUs).toBe((INTERVAL_MS + stepMs) * 1000);
+    expect(rows.map(({ dtUs }) => dtUs)).toEqual([0, 50_000, 50_000, 0, 50_000, 50_000]);
   });
 });
 
 describe('the wall clock', () => {
   it('tells a step once, forward and back', () => {
-    vi.useFakeTimers({ toFake: ['Date'], now: 1_800_000_000_000 });
     const clock = createWallClock();
     const beforeUs = clock.nowUs();
-    vi.setSystemTime(Date.now() + 60_000);
-    expect(clock.nowUs() - beforeUs).toBeGreaterThan(59_000_000);
-    expect(clock.takeStepUs()).toBeGreaterThan(59_000_000);
+    time.wallMs += 60_000;
+    expect(clock.nowUs() - beforeUs).toBe(60_000_000);
+    expect(clock.takeStepUs()).toBe(60_000_000);
     expect(clock.takeStepUs()).toBe(0);
-    vi.setSystemTime(Date.now() - 90_000);
+    time.wallMs -= 90_000;
     clock.nowUs();
-    expect(clock.takeStepUs()).toBeLessThan(-89_000_000);
+    expect(clock.takeStepUs()).toBe(-90_000_000);
   });
+
+  it.each([
+    { correctionMs: 2, followedUs: 0, toldUs: 0 },
+    { correctionMs: 3, followedUs: 3_000, toldUs: 0 },
+    { correctionMs: 50, followedUs: 50_000, toldUs: 0 },
+    { correctionMs: -50, followedUs: -50_000, toldUs: 0 },
+    { correctionMs: 51, followedUs: 51_000, toldUs: 51_000 },
+    { correctionMs: -51, followedUs: -51_000, toldUs: -51_000 },
+  ])(
+    'follows a correction of $correctionMs ms by $followedUs µs and calls $toldUs µs of it a step',
+    (given) => {
+      const clock = createWallClock();
+      const beforeUs = clock.nowUs();
+      time.wallMs += given.correctionMs;
+      expect(clock.nowUs() - beforeUs).toBe(given.followedUs);
+      expect(clock.takeStepUs()).toBe(given.toldUs);
+    },
+  );
 });

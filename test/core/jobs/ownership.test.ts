@@ -162,9 +162,43 @@ describe('one device, several jobs', () => {
     expect(ownership.apply(fact('start', 10, '7'))).toEqual([]);
     expect(ownership.intervals()).toHaveLength(1);
   });
+
+  test.each([
+    { name: 'the higher run', better: { run: 1 }, worse: { run: 0 } },
+    { name: 'a known share', better: { share: 1 }, worse: { share: NaN } },
+    { name: 'the smaller share', better: { share: 0.25 }, worse: { share: 0.5 } },
+    { name: 'a known share of a lower run', better: { share: 0.5 }, worse: { run: 1 } },
+  ])('of two tellings of one start $name wins, whichever comes first', ({ better, worse }) => {
+    for (const told of [
+      [better, worse],
+      [worse, better],
+    ]) {
+      const ownership = new Ownership();
+      for (const more of told) ownership.apply(fact('start', 10, '7', more));
+      expect(ownership.intervals()).toMatchObject([better]);
+    }
+  });
 });
 
 describe('memory', () => {
+  test('keeps the ends that are not forgotten, for starts that are told of later', () => {
+    const ownership = new Ownership();
+    for (const [startUs, endUs] of [
+      [10, 20],
+      [30, 40],
+    ] as const) {
+      ownership.apply(fact('start', startUs, '7'));
+      ownership.apply(fact('end', endUs, '7'));
+    }
+    ownership.apply(fact('end', 60, '7'));
+    ownership.forgetBefore(25);
+    ownership.apply(fact('start', 50, '7'));
+    expect(ownership.intervals().map((one) => [one.startUs, one.endUs])).toEqual([
+      [30, 40],
+      [50, 60],
+    ]);
+  });
+
   test('forgets what ended and keeps what is open', () => {
     const ownership = new Ownership();
     ownership.apply(fact('start', 10, '7'));

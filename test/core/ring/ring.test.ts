@@ -201,6 +201,17 @@ describe('dt', () => {
     expect(ring.dtUs[ring.baseOf(1)]).toBe(1);
   });
 
+  test('is 0 after the clock was set, however small the step, and so is what energy is known of it', () => {
+    const ring = new Ring(shape);
+    add(ring, SECOND_US, 100);
+    ring.breakTime();
+    add(ring, 2 * SECOND_US, 200);
+    add(ring, 3 * SECOND_US, 300);
+    const bases = [0, 1, 2].map((tick) => ring.baseOf(tick));
+    expect(bases.map((base) => ring.dtUs[base])).toEqual([0, 0, SECOND_US]);
+    expect(bases.map((base) => ring.energyRise[base])).toEqual([NaN, NaN, 100]);
+  });
+
   test('is that of each device for itself', () => {
     const ring = new Ring(shape);
     add(ring, 1 * SECOND_US);

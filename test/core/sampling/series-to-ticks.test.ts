@@ -49,6 +49,31 @@ describe('from series to ticks', () => {
     ]);
   });
 
+  it('leaves a sample to the next row when that is nearer', () => {
+    const { join } = joinOf();
+    for (const at of [0, 0.6]) join.push(0, 0, START + at * SECOND, at, FAR);
+    join.push(0, 1, START + 0.4 * SECOND, 7, FAR);
+    expect(emitAll(join).rows.map(({ values }) => values)).toEqual([
+      [0, NaN],
+      [0.6, 7],
+    ]);
+  });
+
+  it('keeps every sample of a series that is not emitted for long', () => {
+    const { join } = joinOf({ fieldCount: 1, anchorOrder: [0] });
+    const samples = Array.from({ length: 100 }, (_, n) => n);
+    for (const n of samples) join.push(0, 0, START + n * SECOND, n, FAR);
+    expect(emitAll(join).rows.map(({ values }) => values[0])).toEqual(samples);
+  });
+
+  it('does not call a device silent whose next row only lacks room', () => {
+    const { join, gaps } = joinOf({ fieldCount: 1, anchorOrder: [0] });
+    for (let n = 0; n < 10; n += 1) join.push(0, 0, START + n * SECOND, n, FAR);
+    const sink = { ...createRowSink(), next: () => false };
+    expect(join.emit(START + 13 * SECOND, sink, 0)).toBe(1);
+    expect(gaps).toEqual([]);
+  });
+
   it('tells a device that is silent while it is asked, once, and the end at its next row', () => {
     const { join, gaps } = joinOf({ deviceCount: 2, fieldCount: 1, anchorOrder: [0] });
     const pushBoth = (n: number): void => {
@@ -137,6 +162,24 @@ describe('from series to ticks', () => {
     const rows = emitAll(join).rows;
     expect(rows.map(({ tsUs }) => tsUs - START).slice(0, 3)).toEqual([0, SECOND, 2 * SECOND + 1000]);
     expect(rows).toHaveLength(10);
+  });
+
+  it('waits for an anchor whose samples are only late', () => {
+    const { join } = joinOf();
+    const sink = createRowSink();
+    const pushField = (field: number, from: number, to: number): void => {
+      for (let n = from; n <= to; n += 1) join.push(0, field, START + n * SECOND + field * 1000, n, FAR);
+    };
+    pushField(0, 0, 1);
+    pushField(1, 0, 3);
+    // The windows of the rows at 0 to 3 s are closed, and the anchor has come to 1 s.
+    join.emit(START + 5.6 * SECOND, sink);
+    pushField(0, 2, 3);
+    sink.next();
+    join.emit(START + 5.6 * SECOND, sink);
+    expect(sink.rows.map(({ tsUs, values }) => [tsUs - START, ...values])).toEqual(
+      [0, 1, 2, 3].map((n) => [n * SECOND, n, n]),
+    );
   });
 
   it('starts after what is stored already', () => {

@@ -8,7 +8,7 @@ import {
   type LabelOf,
 } from '../../../src/core/wire/encode.ts';
 import { isColumnName, isTableName, writeDigits } from '../../../src/core/wire/ilp-text.ts';
-import { UNOWNED } from '../../../src/core/jobs/label.ts';
+import { UNOWNED, type Label } from '../../../src/core/jobs/label.ts';
 import { Ring } from '../../../src/core/ring/ring.ts';
 import { anyCase, filledRing, labelsOf, oddText, rowsOf } from '../../helpers/odd-rows.ts';
 import { clientBytes, openClientBuffer } from '../../helpers/client-rows.ts';
@@ -141,6 +141,31 @@ describe('the bytes', () => {
   });
 });
 
+test('the heads that are remembered of a device are few, however many jobs it sees', () => {
+  const encoder = createEncoder(plainOptions);
+  const ring = plainRing(1);
+  const encodeFor = (label: Label): void => {
+    encoder.encodeRows(
+      ring,
+      1,
+      () => 0,
+      () => label,
+    );
+  };
+  for (let job = 0; job < 1_000; job += 1) encodeFor({ jobId: `job ${job}`, owners: 1 });
+  let looks = 0;
+  encodeFor({
+    // The encoder asks for it once for each head that it compares.
+    get jobId() {
+      looks += 1;
+      return 'one more';
+    },
+    owners: 1,
+  });
+  expect(looks).toBeGreaterThan(1);
+  expect(looks).toBeLessThan(50);
+});
+
 describe('a batch', () => {
   test('holds whole ticks and at most bytesMax, or one tick; together they are the whole', () => {
     fc.assert(
@@ -217,6 +242,23 @@ describe('a recycled body', () => {
 describe('what must not be written is refused', () => {
   test.each([Infinity, -Infinity])('%d in a column', (value) => {
     expect(() => encodeOnce(plainRing(1, value))).toThrow(/power_watts is -?Infinity/);
+  });
+
+  test.each([Infinity, -Infinity])('%d as an energy rise', (rise) => {
+    const samples = {
+      tsUs: Float64Array.of(1_766_311_200_000_000),
+      dtUs: Float64Array.of(1_000_000),
+      energyRise: Float64Array.of(rise),
+      columns: [Float64Array.of(1), Float64Array.of(1)],
+    };
+    expect(() =>
+      createEncoder(plainOptions).encodeRows(
+        samples,
+        1,
+        () => 0,
+        () => UNOWNED,
+      ),
+    ).toThrow(`energy_rise_joules is ${rise}`);
   });
 
   test.each([0.5, -1, 2 ** 53])('%d as a time', (tsUs) => {
