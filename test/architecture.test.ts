@@ -24,6 +24,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'src/job-map/': 3,
   'src/collector/': 3,
   'src/drain/': 3,
+  'src/figures/': 3,
   'src/report/': 3,
   'jobs/': 4,
   'src/cli/': 5,
@@ -197,6 +198,14 @@ describe('the house', () => {
       return seen;
     };
     expect(paths.filter((path) => reached(path).has(path))).toEqual([]);
+  });
+
+  test('figures are made below the reports: only commands import what shows them', () => {
+    const outside = (file: SourceFile): string[] =>
+      /^src\/(report|cli)\//.test(file.path)
+        ? []
+        : targetsOf(file).filter((target) => target.startsWith('src/report/'));
+    expect(breaches(outside)).toEqual([]);
   });
 
   test('src/core imports no package and nothing of node', () => {

@@ -1,9 +1,9 @@
 import type { Lane } from '../core/fields/lane.ts';
-import { capacityFigures } from '../report/capacity/query.ts';
-import { renderCapacityReport } from '../report/capacity/report.ts';
-import { renderJobReport } from '../report/job/report.ts';
-import { jobFigures } from '../report/job/query.ts';
-import type { JobFigures } from '../report/job/figures.ts';
+import { capacityFigures } from '../figures/capacity/query.ts';
+import { renderCapacityReport } from '../report/capacity-text.ts';
+import { renderJobReport } from '../report/job-text.ts';
+import { jobFigures } from '../figures/job/query.ts';
+import type { JobFigures } from '../figures/job/figures.ts';
 import type { QuestDb } from '../questdb/http.ts';
 
 /** The two jobs of the demo scenario that the demo shows: a good one on all sixteen GPUs, and a wasteful one. */

@@ -3,9 +3,9 @@ import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_WINDOW_US } from './late-facts.ts';
-import { gaugesByLane, type GaugeKey } from '../report/gauges.ts';
-import { scanLane } from '../report/job/samples.ts';
-import { addRow, emptySums, type SampleSums } from '../report/job/sums.ts';
+import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
+import { scanLane } from '../figures/owned-samples.ts';
+import { addRow, emptySums, type SampleSums } from '../figures/job-scan.ts';
 import {
   deviceRunsOf,
   readOwnedIntervals,

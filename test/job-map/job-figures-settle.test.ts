@@ -9,7 +9,7 @@ import { findField } from '../../src/core/fields/find-field.ts';
 import type { JobFact } from '../../src/core/jobs/job-fact.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
-import { jobFigures } from '../../src/report/job/query.ts';
+import { jobFigures } from '../../src/figures/job/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';

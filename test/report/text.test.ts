@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, test } from 'vitest';
 import { reportWindow } from '../../src/cli/report-window.ts';
-import type { CapacityFigures } from '../../src/report/capacity/figures.ts';
-import { renderCapacityReport } from '../../src/report/capacity/report.ts';
+import type { CapacityFigures } from '../../src/figures/capacity/figures.ts';
+import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import {
   formatCoverage,
   formatEnergies,
@@ -17,9 +17,9 @@ import {
   formatRatio,
   formatSpan,
 } from '../../src/report/text/format-quantity.ts';
-import { capacityCsv } from '../../src/report/report-csv.ts';
+import { capacityCsv } from '../../src/report/csv.ts';
 import { sparkline } from '../../src/report/text/sparkline.ts';
-import { isoMicroseconds } from '../../src/report/sql/sql-text.ts';
+import { isoMicroseconds } from '../../src/figures/sql-text.ts';
 import { clip, harmless, tableText, widthOf, wrap } from '../../src/report/text/table-text.ts';
 
 const HOUR = 3.6e9;

@@ -1,4 +1,4 @@
-import type { JobDevice } from '../job/figures.ts';
+import type { JobDevice } from '../../figures/job/figures.ts';
 
 /** What people call a device: `n2 gpu 3`, with the instance's profile and the end of its UUID for MIG. */
 export function deviceName(device: JobDevice): string {

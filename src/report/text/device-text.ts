@@ -1,8 +1,8 @@
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
 import { formatCoverage, formatEnergies, formatMemory, formatRatio, formatWatts } from './format-quantity.ts';
-import type { GaugeKey } from '../gauges.ts';
-import type { JobDevice, JobFigures } from '../job/figures.ts';
+import type { GaugeKey } from '../../figures/gauges.ts';
+import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
 import { tableText, type Side } from './table-text.ts';
 
 /** More devices than this are cut to the first and the most telling ones. */

@@ -1,6 +1,6 @@
 import { clockTime, formatSpan } from './format-quantity.ts';
-import { lastsUntilUs } from '../job/facts.ts';
-import type { JobEvent } from '../job/figures.ts';
+import { lastsUntilUs } from '../../figures/job/facts.ts';
+import type { JobEvent } from '../../figures/job/figures.ts';
 
 /** The gravest first, then how many more there are. Blanks are told of where their gauge is, for all devices at once. */
 export function eventsText(events: readonly JobEvent[]): string {

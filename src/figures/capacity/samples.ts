@@ -6,8 +6,8 @@ import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import type { CapacityGrouping } from './figures.ts';
 import type { CapacityWindow, Segment } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
-import { SHARE_SQL } from '../job/samples.ts';
-import { quoteTime } from '../sql/sql-text.ts';
+import { SHARE_SQL } from '../owned-samples.ts';
+import { quoteTime } from '../sql-text.ts';
 
 /** A sum of a capacity report: how a rollup holds it, and how it is made from one sample `s`. */
 interface Summand {

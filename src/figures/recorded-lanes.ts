@@ -1,6 +1,6 @@
-import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { OperatingError } from '../../core/base/errors.ts';
-import type { Lane } from '../../core/fields/lane.ts';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { Lane } from '../core/fields/lane.ts';
 import { ask, type Asked } from './query-cells.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { keptColumns, quoteText } from '../../../schemas/tables.ts';
 import { GAUGES, type GaugeKey } from '../gauges.ts';
 import type { JobGauge } from './figures.ts';
-import type { JobWindow } from './samples.ts';
-import { addSums, emptySums, figuresOf, type SampleSums } from './sums.ts';
-import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
+import type { JobWindow } from '../owned-samples.ts';
+import { addSums, emptySums, figuresOf, type SampleSums } from '../job-scan.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
 
 /** What `job_figures` keeps of one run of a job, by device; of several rows of a device the one written last. */
 export async function keptSums(db: Asked, jobId: string, run: number): Promise<Map<string, SampleSums>> {

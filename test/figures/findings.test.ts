@@ -1,8 +1,8 @@
 /** Goal: the rules of "what stands out" speak exactly when they should. Method: figures made by hand around each limit. */
 import { describe, expect, test } from 'vitest';
-import { findDips, type ActivityStep } from '../../../src/report/job/dips.ts';
-import type { GaugeFigures, JobDevice, JobEvent, JobFigures } from '../../../src/report/job/figures.ts';
-import { standOut } from '../../../src/report/job/stand-out.ts';
+import { findDips, type ActivityStep } from '../../src/figures/job/dips.ts';
+import type { GaugeFigures, JobDevice, JobEvent, JobFigures } from '../../src/figures/job/figures.ts';
+import { standOut } from '../../src/report/stand-out.ts';
 
 const SECOND = 1e6;
 const HOUR = 3600 * SECOND;

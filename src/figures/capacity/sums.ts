@@ -1,6 +1,6 @@
 import type { CapacitySums } from './figures.ts';
 import type { LaneGauges } from '../gauges.ts';
-import type { Cells } from '../sql/query-cells.ts';
+import type { Cells } from '../query-cells.ts';
 
 /** Sums that can be added up; undefined is "nothing known", which adds nothing. */
 export interface Sums {

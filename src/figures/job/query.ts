@@ -4,11 +4,11 @@ import { eventsOf, findRun, inventoryOf, jobRecord, type JobRun } from './facts.
 import type { GaugeFigures, JobDevice, JobEvent, JobFigures, JobGauge } from './figures.ts';
 import { gapsOf } from './gaps.ts';
 import { rhythmOf, throttleEffects, type ActivityColumn } from './rhythm.ts';
-import { rankedValues, scanLane, type JobWindow } from './samples.ts';
-import { addRow, emptySums, energyOf, figuresOf, type SampleSums } from './sums.ts';
+import { rankedValues, scanLane, type JobWindow } from '../owned-samples.ts';
+import { addRow, emptySums, energyOf, figuresOf, type SampleSums } from '../job-scan.ts';
 import { keptGauges, keptSums, withKept } from './kept-figures.ts';
-import type { Asked, Cells } from '../sql/query-cells.ts';
-import { oldestSampleUs, recordedLanes } from '../sql/recorded-lanes.ts';
+import type { Asked, Cells } from '../query-cells.ts';
+import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
 
 /** Equal parts of the job's interval in the little plots; a short job has one per tick. */
 const SERIES_PARTS_MAX = 20;

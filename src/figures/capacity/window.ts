@@ -2,8 +2,8 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { viewsOf } from '../../../schemas/views.ts';
-import { ask, type Asked } from '../sql/query-cells.ts';
-import { isoMicroseconds, quoteTime } from '../sql/sql-text.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { isoMicroseconds, quoteTime } from '../sql-text.ts';
 
 const MINUTE_US = 60e6;
 const HOUR_US = 3600e6;

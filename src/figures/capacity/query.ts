@@ -5,9 +5,9 @@ import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
 import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './samples.ts';
 import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
-import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
-import { oldestSampleUs, recordedLanes } from '../sql/recorded-lanes.ts';
-import { quoteTime } from '../sql/sql-text.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
+import { quoteTime } from '../sql-text.ts';
 
 export interface CapacityQueryOptions {
   readonly fromUs: number;

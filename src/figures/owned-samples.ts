@@ -1,9 +1,9 @@
-import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../../core/fields/idle.ts';
-import type { LaneGauges } from '../gauges.ts';
-import type { JobInterval } from './figures.ts';
-import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
-import { quoteTime } from '../sql/sql-text.ts';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { IDLE_SM_RATIO } from '../core/fields/idle.ts';
+import type { LaneGauges } from './gauges.ts';
+import type { JobInterval } from './job/figures.ts';
+import { ask, type Asked, type Cells } from './query-cells.ts';
+import { quoteTime } from './sql-text.ts';
 
 /** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). */
 export interface JobWindow {

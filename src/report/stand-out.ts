@@ -1,5 +1,5 @@
-import { IDLE_SM_RATIO } from '../../core/fields/idle.ts';
-import { deviceName, deviceNames } from '../text/device-name.ts';
+import { IDLE_SM_RATIO } from '../core/fields/idle.ts';
+import { deviceName, deviceNames } from './text/device-name.ts';
 import {
   calendarDate,
   clockTime,
@@ -8,8 +8,8 @@ import {
   formatMemory,
   formatRatio,
   formatSpan,
-} from '../text/format-quantity.ts';
-import type { JobDevice, JobFigures } from './figures.ts';
+} from './text/format-quantity.ts';
+import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 
 /** One thing about a job that a person should know. The rules, their limits and where those come from: docs/reports.md. */
 export interface Finding {

@@ -14,12 +14,12 @@ import {
   CAPACITY_GROUPINGS,
   type CapacityFigures,
   type CapacitySums,
-} from '../../src/report/capacity/figures.ts';
-import { capacityFigures } from '../../src/report/capacity/query.ts';
-import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/report/gauges.ts';
-import type { JobDevice, JobFigures } from '../../src/report/job/figures.ts';
-import { jobFigures } from '../../src/report/job/query.ts';
-import { ask } from '../../src/report/sql/query-cells.ts';
+} from '../../src/figures/capacity/figures.ts';
+import { capacityFigures } from '../../src/figures/capacity/query.ts';
+import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/figures/gauges.ts';
+import type { JobDevice, JobFigures } from '../../src/figures/job/figures.ts';
+import { jobFigures } from '../../src/figures/job/query.ts';
+import { ask } from '../../src/figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';

@@ -1,6 +1,6 @@
 import type { Gap, JobInterval } from './figures.ts';
-import { ownedSamples, type JobWindow } from './samples.ts';
-import { ask, type Asked } from '../sql/query-cells.ts';
+import { ownedSamples, type JobWindow } from '../owned-samples.ts';
+import { ask, type Asked } from '../query-cells.ts';
 
 /** Two equal stamps of one device are set a microsecond apart, so a hole of that length is none. */
 const TOLERANCE_US = 10;

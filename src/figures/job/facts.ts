@@ -1,8 +1,8 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobEvent, JobInterval } from './figures.ts';
-import { ask, type Asked, type Cells } from '../sql/query-cells.ts';
-import { quoteTime } from '../sql/sql-text.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
 
 /** Characters. Slurm's ids have at most 20, free text of a map file is a line: longer is a mistake. */
 export const JOB_ID_LENGTH_MAX = 256;

@@ -1,4 +1,4 @@
-import type { CapacityFigures, CapacityRow, CapacitySums } from './figures.ts';
+import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
 import {
   calendarDate,
   clockTime,
@@ -8,9 +8,9 @@ import {
   formatGrouped,
   formatRatio,
   hourDecimals,
-} from '../text/format-quantity.ts';
-import { finishLines, reportWidth, type RenderOptions } from '../text/report-text.ts';
-import { clip, harmless, pack, tableText, wrap } from '../text/table-text.ts';
+} from './text/format-quantity.ts';
+import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { clip, harmless, pack, tableText, wrap } from './text/table-text.ts';
 
 const HOUR_US = 3.6e9;
 

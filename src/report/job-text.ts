@@ -1,6 +1,6 @@
-import { deviceName } from '../text/device-name.ts';
-import { deviceLines } from '../text/device-text.ts';
-import { eventText } from '../text/event-text.ts';
+import { deviceName } from './text/device-name.ts';
+import { deviceLines } from './text/device-text.ts';
+import { eventText } from './text/event-text.ts';
 import {
   formatCoverage,
   formatEnergy,
@@ -12,13 +12,13 @@ import {
   formatRatio,
   formatSpan,
   formatWatts,
-} from '../text/format-quantity.ts';
-import { GAUGES, type GaugeKey } from '../gauges.ts';
-import type { Energy, JobDevice, JobFigures, JobGauge } from './figures.ts';
-import { finishLines, reportWidth, type RenderOptions } from '../text/report-text.ts';
-import { sparkline } from '../text/sparkline.ts';
-import { standOut } from './stand-out.ts';
-import { harmless, tableText, wrap } from '../text/table-text.ts';
+} from './text/format-quantity.ts';
+import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
+import type { Energy, JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
+import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { sparkline } from './text/sparkline.ts';
+import { standOut } from '../report/stand-out.ts';
+import { harmless, tableText, wrap } from './text/table-text.ts';
 
 const FINDINGS_HEADING = '  What stands out';
 

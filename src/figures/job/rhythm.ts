@@ -2,9 +2,9 @@ import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { findDips, type ActivityStep } from './dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from './figures.ts';
 import { lastsUntilUs } from './facts.ts';
-import { ownedSamples, type JobWindow } from './samples.ts';
-import { ask, type Asked } from '../sql/query-cells.ts';
-import { quoteTime } from '../sql/sql-text.ts';
+import { ownedSamples, type JobWindow } from '../owned-samples.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
 
 /** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
 const STEPS_MAX = 4096;

@@ -1,8 +1,8 @@
 import { stringify } from 'csv-stringify/sync';
-import type { CapacityFigures } from './capacity/figures.ts';
-import { GAUGES, type GaugeKey } from './gauges.ts';
-import type { JobFigures } from './job/figures.ts';
-import { isoMicroseconds } from './sql/sql-text.ts';
+import type { CapacityFigures } from '../figures/capacity/figures.ts';
+import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
+import type { JobFigures } from '../figures/job/figures.ts';
+import { isoMicroseconds } from '../figures/sql-text.ts';
 
 /** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
 type CsvRow = Readonly<Record<string, string | number | undefined>>;

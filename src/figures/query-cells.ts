@@ -1,6 +1,6 @@
-import { assert } from '../../core/base/assert.ts';
-import { OperatingError } from '../../core/base/errors.ts';
-import type { QuestDb } from '../../questdb/http.ts';
+import { assert } from '../core/base/assert.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { QuestDb } from '../questdb/http.ts';
 
 /** One row of an answer, read by column name. */
 export interface Cells {

@@ -1,6 +1,6 @@
-import type { GaugeKey, LaneGauges } from '../gauges.ts';
-import type { Energy, GaugeFigures } from './figures.ts';
-import type { Cells } from '../sql/query-cells.ts';
+import type { GaugeKey, LaneGauges } from './gauges.ts';
+import type { Energy, GaugeFigures } from './job/figures.ts';
+import type { Cells } from './query-cells.ts';
 
 /** Sums over the samples of one gauge: what `GaugeFigures` are divided from. */
 export interface GaugeSums {
