@@ -1,4 +1,4 @@
-import { OperatingError } from '../src/core/base/errors.ts';
+import { OperatingError, type ErrorDetail } from '../src/core/base/errors.ts';
 
 /** Milliseconds in each unit that a duration may be written with. */
 const DURATION_UNITS: Readonly<Record<string, number>> = {
@@ -26,7 +26,7 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
 const QUANTITY = /^(\d+(?:\.\d+)?)\s*([A-Za-zµ]*)$/;
 
 interface QuantityKind {
-  readonly code: string;
+  readonly code: ErrorDetail['code'];
   /** `a duration`. */
   readonly noun: string;
   /** `100ms, 1s, 10m`. */

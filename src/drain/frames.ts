@@ -40,10 +40,10 @@ export type FromChild =
   | { readonly kind: 'done'; readonly report: EngineReport; readonly wantsToKnow: boolean }
   | { readonly kind: 'failed'; readonly error: CarriedError };
 
-/** An error on its way between processes; `exit` is absent for a defect. */
+/** An error on its way between processes; `exit` is absent for a defect, and only then. */
 export interface CarriedError extends Pick<ErrorDetail, 'where' | 'hints'> {
   readonly message: string;
-  readonly code: string;
+  readonly code: ErrorDetail['code'] | 'defect';
   readonly exit?: ErrorDetail['exit'];
 }
 
@@ -99,7 +99,7 @@ export function carried(thrown: unknown): CarriedError {
 }
 
 export function errorFrom({ message, code, exit, where, hints }: CarriedError): Error {
-  if (exit === undefined) return new Error(message);
+  if (code === 'defect' || exit === undefined) return new Error(message);
   return new OperatingError(message, {
     code,
     exit,

@@ -205,7 +205,7 @@ obey(workerData as SamplerOrders | ListOrders | EngineCallOrders).catch((thrown:
   tell({
     type: 'failed',
     message: messageOf(thrown),
-    code: isOperating ? thrown.code : 'sampler.defect',
+    code: isOperating ? thrown.code : 'defect',
     exit: isOperating ? thrown.exit : 'software',
     ...(isOperating && thrown.where !== undefined ? { where: thrown.where } : {}),
     hints: isOperating ? thrown.hints : [],

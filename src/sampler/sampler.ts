@@ -255,7 +255,7 @@ function workerUrl(): URL {
 }
 
 function failureOf(news: Extract<SamplerNews, { type: 'failed' }>): Error {
-  if (news.code === 'sampler.defect') {
+  if (news.code === 'defect') {
     const error = new Error(news.message);
     if (news.stack !== undefined) error.stack = news.stack;
     return error;

@@ -3,6 +3,8 @@
  * own is an `AssertionError` (see `assert.ts`) and is never caught.
  */
 
+import type { ErrorCode } from './error-codes.ts';
+
 /** Exit codes of the command line, after sysexits.h. `docs/exit-codes.md` explains them to users. */
 export const EXIT_CODES = {
   ok: 0,
@@ -23,8 +25,8 @@ export const EXIT_CODES = {
 export type ExitName = keyof typeof EXIT_CODES;
 
 export interface ErrorDetail {
-  /** Machine-readable, stable: `config.unknown_key`, `questdb.unreachable`, … */
-  code: string;
+  /** Machine-readable, stable: `config.invalid`, `questdb.unreachable`, … */
+  code: ErrorCode;
   /** Which exit code the command line ends with if nobody handles the error. */
   exit: ExitName;
   /** Where it happened: file and line, table, device, URL without credentials. */
@@ -37,7 +39,7 @@ export interface ErrorDetail {
 /** An error of the world: one sentence saying what was expected and what came, where, and the ways out. */
 export class OperatingError extends Error {
   override readonly name = 'OperatingError';
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly exit: ExitName;
   readonly where: string | undefined;
   readonly hints: readonly string[];

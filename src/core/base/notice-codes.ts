@@ -1,0 +1,42 @@
+/** Every code of a notice and what it means, for `docs/codes.md`. A program imports the type alone, which loads nothing. */
+export const NOTICE_CODES = {
+  'account.damaged': 'The account of what was delivered cannot be read; its counts begin anew.',
+  'column.wrong_type':
+    'A column of the store has another type than the values: its rows are refused until it is altered.',
+  'config.warning': 'The configuration holds something that works but is hardly meant.',
+  'delivery.held': 'The store takes no rows of a table: they are kept.',
+  'delivery.recovered': 'Rows of a life that was cut short were found in its ring journal.',
+  'delivery.resumed': 'The store takes rows of a table again.',
+  'drain.behind':
+    'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
+  'drain.refused': 'QuestDB refused rows of a drain.',
+  'job.failed': 'A job of the schedule failed; its next run comes as ever.',
+  'job.schedule': 'What the scheduler of jobs has to say.',
+  'job_figures.held': 'The figures of ended jobs wait for the store.',
+  'journal.damaged': 'The ring journal of a former life cannot be read: what it held is lost.',
+  'journal.failed': 'The ring journal of a lane cannot be written: a kill would cost what is in memory.',
+  'lane.late': 'A lane missed ticks.',
+  'outbox.dropped': 'Rows of the small tables were given up, because too many wait for the store.',
+  'relabel.done': 'Samples got the label of a fact that came late.',
+  'relabel.held': 'Late facts of the job map wait for the store.',
+  'relabel.too_late': 'A fact of the job map came so late that samples before it keep their label.',
+  'ring.dropped': 'The ring of a lane was full: ticks were dropped.',
+  'rows.refused':
+    'QuestDB refused rows of samples: they are kept as dead letters where there is a state directory.',
+  'run.reloading': 'SIGHUP came: gpuledger goes on with the new configuration.',
+  'run.started': 'Sampling has begun.',
+  'run.stopping': 'gpuledger is about to end and writes what it holds.',
+  'shutdown.unsent': 'The store did not take everything before the end.',
+  'small_table.held': 'Rows of a small table wait for the store.',
+  'small_table.refused': 'QuestDB refused a row of a small table.',
+  'source.back': 'The source answers again.',
+  'source.no_watermark': 'The newest sample of a table is not known, so nothing older is fetched.',
+  'source.silent': 'The source has not answered for seconds: nothing is sampled meanwhile.',
+  'spool.damaged': 'A part of the spool cannot be read.',
+  'spool.dropped': 'Spooled rows were given up, for their age or for room.',
+  'spool.lost': 'Rows could not be spooled and are lost.',
+  'store.resumed': 'A table is no longer suspended.',
+  'store.suspended': 'QuestDB has suspended a table: it takes rows but shows none.',
+} as const;
+
+export type NoticeCode = keyof typeof NOTICE_CODES;
