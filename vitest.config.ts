@@ -1,13 +1,39 @@
+import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
+
+/**
+ * Three stages: `unit` needs no server, `store` needs a QuestDB, `soak` takes minutes because it waits. `npm test` runs the
+ * first two, `npm run test:soak` the third.
+ */
+const SOAK = 'test/**/*.soak.test.ts';
+const files = globSync('test/**/*.test.ts', { exclude: [SOAK] });
+const byStage = Object.groupBy(files, (path) =>
+  asksForStore(readFileSync(path, 'utf8')) ? 'store' : 'unit',
+);
+
+/** A file asks for the shared server by `inject('questdb…')`, or starts one of its own in one of the other ways. */
+function asksForStore(text: string): boolean {
+  return ["inject('questdb", 'startTestQuestdb', "runCommand(['questdb'"].some((words) =>
+    text.includes(words),
+  );
+}
+
+const STORE_SETUP = ['test/helpers/store-setup.ts'];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // No test asserts how long something takes. These limits only end what hangs, on the slowest machine too.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 300_000 } },
     // Two cores, and each server under test wants one of them.
     maxWorkers: 2,
     pool: 'forks',
+    projects: [
+      { extends: true, test: { name: 'unit', include: byStage.unit ?? [] } },
+      { extends: true, test: { name: 'store', include: byStage.store ?? [], globalSetup: STORE_SETUP } },
+      { extends: true, test: { name: 'soak', include: [SOAK], globalSetup: STORE_SETUP } },
+    ],
   },
 });

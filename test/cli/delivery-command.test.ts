@@ -67,7 +67,7 @@ function startRun(conf: string): Running {
   let text = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   const logged = async (event: string): Promise<void> => {
-    await expect.poll(() => text, { timeout: 40_000 }).toContain(`"event":"${event}"`);
+    await expect.poll(() => text).toContain(`"event":"${event}"`);
   };
   return { child, logged, ended: once(child, 'close').then(([code]) => code as number | null) };
 }
@@ -109,7 +109,7 @@ describe('a store that is away', () => {
   test('run spools, says so, stops with 75; replay brings every row to the store once', async () => {
     const run = startRun(AWAY);
     await run.logged('delivery.held');
-    await expect.poll(async () => (await command(['status'], AWAY)).exitCode, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await command(['status'], AWAY)).exitCode).toBe(0);
     const second = await command(['run'], AWAY);
     expect(second.exitCode).toBe(75);
     expect(second.stderr).toContain(`another gpuledger (process ${String(run.child.pid)})`);
@@ -167,9 +167,9 @@ describe('a store that accepts and never answers', () => {
       if (!existsSync(join(stateDir, 'status.json'))) return 0;
       return (await status()).lanes[0]?.acknowledgedRows ?? 0;
     };
-    if (isSoundFirst) await expect.poll(acknowledgedRows, { timeout: 30_000 }).toBeGreaterThan(0);
+    if (isSoundFirst) await expect.poll(acknowledgedRows).toBeGreaterThan(0);
     isStuck = true;
-    await expect.poll(() => unanswered, { timeout: 30_000 }).toBeGreaterThan(0);
+    await expect.poll(() => unanswered).toBeGreaterThan(0);
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(75);
     const { addsUp, lanes, running } = await status();
@@ -236,7 +236,7 @@ describe('SIGHUP', () => {
     const file = join(directory, 'gpuledger.yaml');
     const run = startRun(inject('questdbConf'));
     await run.logged('run.started');
-    await expect.poll(() => existsSync(join(directory, 'witness')), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(directory, 'witness'))).toBe(true);
     const sound = readFileSync(file, 'utf8');
     writeFileSync(file, sound.replace('interval: 1s', 'interval: 1 fortnight'));
     run.child.kill('SIGHUP');
@@ -244,9 +244,7 @@ describe('SIGHUP', () => {
     writeFileSync(file, sound.replace('gpus: 2', 'gpus: 3'));
     run.child.kill('SIGHUP');
     await run.logged('run.reloading');
-    await expect
-      .poll(() => readFileSync(join(directory, 'witness'), 'latin1'), { timeout: 20_000 })
-      .toMatch(/ 3 \d+\n$/);
+    await expect.poll(() => readFileSync(join(directory, 'witness'), 'latin1')).toMatch(/ 3 \d+\n$/);
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(0);
     expect(await storedRows()).toBe(witnessedRows());

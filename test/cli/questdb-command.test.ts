@@ -2,16 +2,13 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { processStartTicks } from '../../src/disk/process-identity.ts';
 import { choosePorts } from '../../src/server/loopback-ports.ts';
 import { runDirectory, writeState } from '../../src/server/state.ts';
 import { kill9 } from '../helpers/questdb.ts';
 import { runCommand, startProcess, waitUntilGone, type Ended } from '../helpers/run-process.ts';
-
-// A start takes 3 s on an idle machine, and ten times that on a busy one.
-vi.setConfig({ testTimeout: 240_000 });
 
 let directory: string;
 let dataDir: string;

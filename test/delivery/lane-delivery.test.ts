@@ -179,7 +179,7 @@ describe('delivery', () => {
       }),
       { numRuns: 150 },
     );
-  }, 120_000);
+  });
 
   test('without an overflow nothing at all is lost by kills and outages', async () => {
     let life = begin();

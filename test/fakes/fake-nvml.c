@@ -9,7 +9,7 @@
  *   unsupported_field, forbidden_field, untouched_field, r545, wide_field + wide_value, unsupported_metric, nan_metric,
  *   infinite_metric, pstate, throttle, ecc
  *   xid (GPU * 1000 + number): queues an event; event_type and event_gi make it another, or one of an instance
- * Counts: calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, early_shutdowns, gpm_takes, gpm_samples, event_sets, failed_waits, inits, starts
+ * Counts: calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, early_shutdowns, gpm_takes, gpm_samples, event_sets, events_taken, failed_waits, inits, starts
  *
  * With FAKE_OLD_DRIVER it exports what drivers before R535 did. */
 #include "nvml-abi.h"
@@ -50,7 +50,10 @@ void fakeSet(const char *name, int64_t value) {
   if (strcmp(name, "lose_handles") == 0) life += 1; /* a driver reload: every handle is stale until nvmlInit */
   set(name, value);
 }
-int64_t fakeGet(const char *name) { return strcmp(name, "inits") == 0 ? initCount : get(name); }
+int64_t fakeGet(const char *name) {
+  if (strcmp(name, "events_taken") == 0) return taken;
+  return strcmp(name, "inits") == 0 ? initCount : get(name);
+}
 void fakeReset(void) {
   for (int i = 0; i < knobCount; i += 1) knobs[i].value = 0;
   initCount = 0; queued = taken = 0; initLife = life;

@@ -34,11 +34,20 @@ export interface HookExit {
   readonly elapsedMs: number;
 }
 
-export function openHookBench(): HookBench {
+/**
+ * @param limit of the writer's time: 0.8 s as it is shipped, which a busy machine may well need; 'patient' has a minute
+ */
+export function openHookBench(limit: 'shipped' | 'patient' = 'patient'): HookBench {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-hook-'));
   const hook = join(directory, 'gpuledger-hook');
   const journalDir = join(directory, 'journal');
   copyFileSync(HOOK, hook);
+  if (limit === 'patient') {
+    const shipped = readFileSync(hook, 'utf8');
+    const patient = shipped.replace('timeout -k 0.1 0.8 ', 'timeout -k 0.1 60 ');
+    if (patient === shipped) throw new Error(`${HOOK} has no time limit where the tests look for it`);
+    writeFileSync(hook, patient);
+  }
   const settle = (settings: string): void => {
     writeFileSync(join(directory, 'gpuledger-hook.conf'), settings);
   };

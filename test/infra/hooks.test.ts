@@ -105,9 +105,7 @@ describe('a record', () => {
     const readings = bench.readings();
     const jobs = readings.flatMap((reading) => ('record' in reading ? [reading.record.job] : []));
     expect(readings.filter((reading) => 'fault' in reading)).toEqual([]);
-    // On a machine that is short of time some writers run into their limit; none may leave half a record.
-    expect(new Set(jobs).size).toBe(jobs.length);
-    expect(jobs.length).toBeGreaterThan(100);
+    expect(new Set(jobs).size).toBe(200);
   });
 });
 
@@ -158,10 +156,11 @@ describe('harmless', () => {
   });
 
   test('a writer that hangs is killed, and nobody waits for it', async () => {
-    bench.settle('/bin/sleep 20\n');
-    const exit = await bench.run(slurmVariables('prolog_slurmd', '7'));
-    expect(exit).toMatchObject(FINE);
-    expect(exit.elapsedMs).toBeLessThan(10_000);
+    // As it is shipped. Whoever waits for the writer waits longer than the test may last.
+    const shipped = openHookBench('shipped');
+    shipped.settle('/bin/sleep 3600\n');
+    expect(await shipped.run(slurmVariables('prolog_slurmd', '7'))).toMatchObject(FINE);
+    shipped.close();
   });
 
   test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s in the middle', async (signal) => {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
@@ -107,6 +106,13 @@ async function check(
   return { inside, outside };
 }
 
+/** Returns once so many more ticks are sampled. */
+async function sampled(ticks: number, { collector }: Late): Promise<void> {
+  const rows = (): number => collector.account()[0]!.sampledRows;
+  const wanted = rows() + ticks * SCENARIO.gpusPerNode;
+  await expect.poll(rows).toBeGreaterThanOrEqual(wanted);
+}
+
 async function stop({ collector }: Late): Promise<void> {
   await collector.stopSampling(2_000);
   expect(await collector.flush()).toBe(true);
@@ -116,13 +122,14 @@ async function stop({ collector }: Late): Promise<void> {
 test('facts that come after their samples were flushed label them in place', async () => {
   const lane = laneOf('late_flushed');
   const late = await open(lane);
-  const startUs = Date.now() * 1000 + 500_000;
-  await sleep(1_500);
+  await sampled(4, late);
+  const startUs = Date.now() * 1000;
+  await sampled(6, late);
   expect(await late.collector.flush()).toBe(true);
   late.facts.push(late.fact('start', startUs, '7'));
   expect(await late.collector.flush()).toBe(true);
   const endUs = Date.now() * 1000;
-  await sleep(1_000);
+  await sampled(6, late);
   expect(await late.collector.flush()).toBe(true);
   late.facts.push(late.fact('end', endUs, '7'));
   await stop(late);
@@ -135,11 +142,12 @@ test('facts that come after their samples were flushed label them in place', asy
 test('facts that come while their samples are spooled label them when these have been sent, not before', async () => {
   const lane = laneOf('late_spooled');
   const late = await open(lane);
-  const startUs = Date.now() * 1000 + 500_000;
-  await sleep(1_200);
+  await sampled(4, late);
+  const startUs = Date.now() * 1000;
+  await sampled(4, late);
   expect(await late.collector.flush()).toBe(true);
   proxy.mode = 'fail';
-  await sleep(1_000);
+  await sampled(6, late);
   expect(await late.collector.flush()).toBe(false);
   late.facts.push(late.fact('start', startUs, '7'));
   expect(await late.collector.flush()).toBe(false);
@@ -147,7 +155,7 @@ test('facts that come while their samples are spooled label them when these have
   proxy.mode = 'forward';
   const endUs = Date.now() * 1000;
   late.facts.push(late.fact('end', endUs, '7'));
-  for (let attempt = 0; attempt < 20 && !(await late.collector.flush()); attempt += 1) await sleep(200);
+  await expect.poll(() => late.collector.flush()).toBe(true);
   await stop(late);
   const { inside, outside } = await check(lane, late.collector.devices[0]!.uuid, startUs, endUs);
   expect(inside).toBeGreaterThan(8);

@@ -53,7 +53,7 @@ beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
-}, 300_000);
+});
 
 afterAll(async () => {
   await db.close();
@@ -573,7 +573,7 @@ test('samples that have aged out are named: in a job, and where shared devices c
   expect(before.sharesKnownFromUs).toBeUndefined();
   await db.exec('ALTER TABLE gpu_profiling SET TTL 1 DAY');
   await insertSamples([{ gpu: 'G-new', second: 4 * 3600, sm: 0.5 }]);
-  await expect.poll(async () => (await figuresOf('old a')).samples, { timeout: 30_000 }).toBe(0);
+  await expect.poll(async () => (await figuresOf('old a')).samples).toBe(0);
   const job = await figuresOf('old a');
   expect(render(job)).toMatch(/no data: the oldest sample is of .* older ones have aged out/);
   const after = await capacityFigures(db, [lane], window);
@@ -587,6 +587,6 @@ test('a rollup that the server has stopped updating is named', async () => {
   await db.exec(`ALTER TABLE gpu_profiling DROP PARTITION LIST '${day}'`);
   const window = { fromUs: at(0), toUs: at(3600), by: 'account' } as const;
   await expect
-    .poll(async () => (await capacityFigures(db, [lane], window)).invalidRollups, { timeout: 30_000 })
+    .poll(async () => (await capacityFigures(db, [lane], window)).invalidRollups)
     .toEqual([expect.stringContaining('gpu_profiling_1m (')]);
 });

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { GpuEvent } from '../../src/core/sampling/event.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
@@ -15,9 +15,14 @@ let events: GpuEvent[];
 let logged: Notice[];
 
 beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['Date'] });
   control = new SamplerControl();
   events = [];
   logged = [];
+});
+
+afterEach(() => {
+  vi.useRealTimers();
 });
 
 function watch(source: SourceSpec): SilenceWatch {

@@ -2,15 +2,12 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { requireFreeSpace } from '../../src/server/free-space.ts';
 import { findJava, parseJavaMajor } from '../../src/server/java.ts';
 import { ensureJar, QUESTDB_JAR_SHA256, QUESTDB_VERSION, sha256Of } from '../../src/server/jar.ts';
 import { startServer } from '../../src/server/server.ts';
-
-// Maven takes 3 s where it has fetched before, and as long as the network needs where not.
-vi.setConfig({ testTimeout: 240_000 });
 
 const JAR_NAME = `questdb-${QUESTDB_VERSION}.jar`;
 let directory: string;

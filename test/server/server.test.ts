@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from 'node
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 
 import type { QuestdbState } from '../../schemas/questdb-state.ts';
 import { findJava, type Java } from '../../src/server/java.ts';
@@ -16,9 +16,6 @@ import { startServer } from '../../src/server/server.ts';
 import { readLiveState, runDirectory, writeState } from '../../src/server/state.ts';
 import { kill9, startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { startProcess, waitUntilGone } from '../helpers/run-process.ts';
-
-// A start takes 3 s on an idle machine, and ten times that on a busy one.
-vi.setConfig({ testTimeout: 240_000 });
 
 const PARENT = 'test/helpers/private-server-parent.ts';
 const cleanups: (() => Promise<void>)[] = [];
@@ -89,7 +86,7 @@ describe.each(javas)('on Java $major', (java) => {
     await server.kill9();
     await server.restart(javas[0]!.path);
     await expect
-      .poll(() => query(server.httpUrl, 'select count(), sum(v) from t'), { timeout: 20_000 })
+      .poll(() => query(server.httpUrl, 'select count(), sum(v) from t'))
       .toEqual([[1000, 500_000]]);
   });
 

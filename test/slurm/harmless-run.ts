@@ -7,8 +7,8 @@ import { runHook, slurmVariables, type HookExit } from '../helpers/hook.ts';
 import type { Cluster } from './cluster.ts';
 
 const run = promisify(execFile);
-/** What a hook may take, whatever happens to it. */
-const HOOK_MS_MAX = 1_200;
+/** Far more than a hook takes on any machine, and less than what hangs in these cases would last. */
+const HOOK_MS_MAX = 60_000;
 
 interface Harm {
   readonly what: string;

@@ -36,7 +36,7 @@ async function rowsOf(table: string, where = `node = '${NODE}'`): Promise<Record
 
 /** Rows that the store does not take now are given again, as every caller does; what it said is printed. */
 async function taken(write: () => Promise<boolean>): Promise<void> {
-  await expect.poll(write, { timeout: 30_000 }).toBe(true);
+  await expect.poll(write).toBe(true);
 }
 
 describe('rows arrive as they are', () => {

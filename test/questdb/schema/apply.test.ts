@@ -197,14 +197,14 @@ describe('waiting', () => {
 
   test('tables without rows are not waited for', async () => {
     await applySchema(db, [lane], RETENTION);
-    await waitForRollups(db, [lane], START_US + HOUR_US);
+    await expect(waitForRollups(db, [lane], START_US + HOUR_US)).resolves.toBeUndefined();
   });
 
   test('a period that is still open is not waited for', async () => {
     await applySchema(db, [lane], RETENTION);
     const nowUs = Date.now() * 1000;
     await writeSamples(lane.table, 1, nowUs);
-    await waitForRollups(db, [lane], nowUs);
+    await expect(waitForRollups(db, [lane], nowUs)).resolves.toBeUndefined();
   });
 
   test('says what is behind when it takes too long', async () => {
@@ -228,9 +228,6 @@ describe('waiting', () => {
       .poll(
         async () =>
           (await failureOf(waitForRollups(db, [lane], START_US + HOUR_US, { timeoutMs: 100 }))).code,
-        {
-          timeout: 20_000,
-        },
       )
       .toBe('questdb.view_invalid');
   });

@@ -3,14 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { openQuestDb } from '../../../src/questdb/http.ts';
 import { buildFake } from '../../helpers/fakes.ts';
 import { ROOT, runToEnd, startProcess, type LineProcess } from '../../helpers/run-process.ts';
 
-/** Longer than any test waits: whoever waits for the call fails. */
-const HANG_MS = 120_000;
+/** Much longer than the time limit of a test: whoever waits for the call fails. */
+const HANG_MS = 3_600_000;
 const COMMAND_LINE = `${ROOT}bin/gpuledger.js`;
 const NO_STORE = 'http::addr=127.0.0.1:1;';
 let directory: string;
@@ -44,17 +43,19 @@ function startHanging(command: string, args: readonly string[], store = NO_STORE
   });
 }
 
-/** Returns once ticks are sampled: their journal stands on the disk. */
-async function sampling(): Promise<void> {
-  await expect
-    .poll(() => globSync(join(directory, 'delivery', 'gpu_hang', '*.journal')), { timeout: 60_000 })
-    .toHaveLength(1);
+/** Returns once so many ticks are sampled: each begins with these letters in the journal of the ring. */
+async function sampled(ticks: number): Promise<void> {
+  const count = (): number => {
+    const [path] = globSync(join(directory, 'delivery', 'gpu_hang', '*.journal'));
+    return path === undefined ? 0 : readFileSync(path, 'latin1').split('GLJ1').length - 1;
+  };
+  await expect.poll(count).toBeGreaterThanOrEqual(ticks);
 }
 
 /** Returns once a call hangs. */
 async function hanging(): Promise<void> {
   writeFileSync(hang, '');
-  await expect.poll(() => existsSync(`${hang}.seen`), { timeout: 60_000 }).toBe(true);
+  await expect.poll(() => existsSync(`${hang}.seen`)).toBe(true);
 }
 
 async function endOf({ child }: LineProcess): Promise<number | string | null> {
@@ -79,30 +80,25 @@ async function spooledRows(): Promise<number> {
 test.each([
   ['embedded', []],
   ['a host engine', ['-r', 'unix:///run/engine']],
-])(
-  'run ends on SIGTERM while a call hangs, with what is unsent on disk (%s)',
-  async (_, engine) => {
-    const run = startHanging('run', ['--log-format', 'json', ...engine]);
-    await sampling();
-    await sleep(5_000);
-    await hanging();
-    run.child.kill('SIGTERM');
-    expect(await endOf(run)).toBe(75);
-    expect(await spooledRows()).toBeGreaterThan(8 * 15);
-  },
-  90_000,
-);
+])('run ends on SIGTERM while a call hangs, with what is unsent on disk (%s)', async (_, engine) => {
+  const run = startHanging('run', ['--log-format', 'json', ...engine]);
+  await sampled(20);
+  await hanging();
+  run.child.kill('SIGTERM');
+  expect(await endOf(run)).toBe(75);
+  expect(await spooledRows()).toBeGreaterThanOrEqual(8 * 20);
+});
 
 test('run ends on SIGTERM while its engine does not let it in', async () => {
   const run = startHanging('run', ['-r', 'unix:///run/engine']);
   await hanging();
   run.child.kill('SIGTERM');
   expect(await endOf(run)).toBe(0);
-}, 90_000);
+});
 
 test('run ends at once on a second SIGTERM while a call hangs', async () => {
   const run = startHanging('run', []);
-  await sampling();
+  await sampled(1);
   await hanging();
   // On a busy machine two signals in short succession may arrive as one.
   const impatience = setInterval(() => run.child.kill('SIGTERM'), 400);
@@ -110,31 +106,27 @@ test('run ends at once on a second SIGTERM while a call hangs', async () => {
     clearInterval(impatience);
   });
   expect(await endOf(run)).toBe(143);
-}, 90_000);
+});
 
 test('collect ends after its time, writes what it has and the gap, and says that the source hangs (75)', async () => {
   const node = `n-${randomUUID().slice(0, 8)}`;
   const file = join(directory, 'gpuledger.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('node: n1', `node: ${node}`));
-  const collect = startHanging('collect', ['--for', '6s', '--json'], inject('questdbConf'));
-  await sampling();
-  await sleep(2_000);
+  const collect = startHanging('collect', ['--for', '12s', '--json'], inject('questdbConf'));
+  await sampled(10);
   await hanging();
   const account = JSON.parse(await collect.nextLine()) as { lanes: { acknowledgedRows: number }[] };
   expect(await endOf(collect)).toBe(75);
-  expect(account.lanes[0]!.acknowledgedRows).toBeGreaterThan(8);
+  expect(account.lanes[0]!.acknowledgedRows).toBeGreaterThanOrEqual(8);
   const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 10_000 });
   onTestFinished(() => db.close());
   await expect
-    .poll(
-      async () => {
-        const sql = `SELECT subject, end_ts > dateadd('s', 2, ts) FROM gpu_events WHERE node = '${node}' AND kind = 'gap'`;
-        return (await db.exec(sql)).rows;
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      const sql = `SELECT subject, end_ts > ts FROM gpu_events WHERE node = '${node}' AND kind = 'gap'`;
+      return (await db.exec(sql)).rows;
+    })
     .toEqual(Array.from({ length: 8 }, () => ['hang', true]));
-}, 90_000);
+});
 
 test('dmon ends on SIGTERM while a call hangs', async () => {
   const dmon = startHanging('dmon', ['-e', '155', '-d', '100']);
@@ -142,7 +134,7 @@ test('dmon ends on SIGTERM while a call hangs', async () => {
   await hanging();
   dmon.child.kill('SIGTERM');
   expect(await endOf(dmon)).toBe(0);
-}, 90_000);
+});
 
 test('devices gives up an engine that does not answer, and says so (75)', async () => {
   writeFileSync(hang, '');
@@ -154,7 +146,7 @@ test('devices gives up an engine that does not answer, and says so (75)', async 
     'error: source dcgm has not answered for 30 s\n  unix:///run/engine\n  is the engine stopped, or does a GPU hang in the driver? See dmesg and nvidia-smi\n  (exit 75: worth trying again)\n',
   );
   expect(exitCode).toBe(75);
-}, 90_000);
+});
 
 test('profiling pause gives up an engine that does not answer; the request to the collector stands', async () => {
   writeFileSync(hang, '');
@@ -167,4 +159,4 @@ test('profiling pause gives up an engine that does not answer; the request to th
   expect((await runToEnd(process.execPath, told, options)).stdout).toContain(
     '"operator" by operator, until resumed',
   );
-}, 90_000);
+});

@@ -59,11 +59,11 @@ describe('NVML counters', () => {
 
 /** Ticks the source, which takes the news of its worker, until something is so. */
 async function until(isSo: () => boolean): Promise<void> {
-  for (let n = 0; n < 400 && !isSo(); n += 1) {
-    await sleep(25);
+  const look = (): boolean => {
     play(lane, 1);
-  }
-  expect(isSo()).toBe(true);
+    return isSo();
+  };
+  await expect.poll(look, { interval: 25 }).toBe(true);
 }
 
 describe('NVML events', () => {
@@ -126,6 +126,7 @@ describe('NVML events', () => {
     fake.set('instances', 1);
     fake.set('event_type', 256);
     fake.set('xid', 2000);
+    await expect.poll(() => fake.get('events_taken')).toBe(1);
     const clockUs = fake.get('clock_us');
     await until(() => of('mig_changed').length === 1);
     // Long before the look that comes every 10 s of the virtual clock would be due.

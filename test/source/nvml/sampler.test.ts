@@ -37,8 +37,7 @@ async function start(): Promise<Sampler> {
 }
 
 async function until(isSo: () => boolean): Promise<void> {
-  for (let n = 0; n < 500 && !isSo(); n += 1) await new Promise((resolve) => setTimeout(resolve, 20));
-  expect(isSo()).toBe(true);
+  await expect.poll(isSo).toBe(true);
 }
 
 describe('NVML in the sampling worker', () => {
