@@ -17,7 +17,7 @@ export interface DcgmVersion {
   readonly text: string;
 }
 
-export interface Opened {
+interface Opened {
   /** dcgmReturn_t; the handle is only good when this is 0. */
   readonly status: number;
   readonly handle: DcgmHandle;
@@ -51,7 +51,7 @@ export interface Dcgm {
 
 type Call = NativeFunction<number>;
 
-export interface DcgmCalls {
+interface DcgmCalls {
   readonly getAllSupportedDevices: Call;
   readonly getDeviceAttributes: Call;
   readonly getGpuInstanceHierarchy: Call;

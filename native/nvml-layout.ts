@@ -153,17 +153,3 @@ export const nvmlEventType = {
   TypeGpuRecoveryAction: 32768,
   MigConfigChange: 256,
 } as const;
-
-/** Bits of the clocks event ("throttle") reasons. */
-export const clocksEventReason = {
-  GpuIdle: 1,
-  ApplicationsClocksSetting: 2,
-  SwPowerCap: 4,
-  HwSlowdown: 8,
-  SyncBoost: 16,
-  SwThermalSlowdown: 32,
-  HwThermalSlowdown: 64,
-  HwPowerBrakeSlowdown: 128,
-  DisplayClockSetting: 256,
-  None: 0,
-} as const;

@@ -2,8 +2,6 @@ import { SenderOptions } from '@questdb/nodejs-client';
 import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import { nearestWords } from './nearest.ts';
 
-export { maskClientConf } from './mask-client-conf.ts';
-
 /** What a configuration string of the official QuestDB client says about reaching the server. */
 export interface ClientConf {
   readonly protocol: 'http' | 'https';

@@ -8,7 +8,7 @@ import { JOB_ID_CHARACTERS_MAX } from './map-file.ts';
 
 /** Records that are complete; anything else in the directory is on its way there. */
 export const JOURNAL_SUFFIX = '.job';
-export const JOURNAL_VERSION = 1;
+const JOURNAL_VERSION = 1;
 /** The longest record a Slurm hook makes has a few KiB. */
 export const JOURNAL_RECORD_BYTES_MAX = 256 * 1024;
 

@@ -3,7 +3,7 @@ import * as z from 'zod';
 /** What QuestDB's REST interface answers, checked at the border: anything else is not a QuestDB. */
 
 /** A column of a query's result; `type` is QuestDB's own name (`LONG`, `DOUBLE`, `TIMESTAMP`, `SYMBOL`, …). */
-export interface ResultColumn {
+interface ResultColumn {
   readonly name: string;
   readonly type: string;
 }

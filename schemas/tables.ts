@@ -9,7 +9,7 @@ import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/fields/lane.ts'
 /** Raised when a change needs more than new tables, columns or views. Stands in `gpuledger_schema`. */
 export const SCHEMA_VERSION = 1;
 
-export type ColumnType = 'TIMESTAMP' | 'SYMBOL' | 'VARCHAR' | 'LONG' | 'DOUBLE';
+type ColumnType = 'TIMESTAMP' | 'SYMBOL' | 'VARCHAR' | 'LONG' | 'DOUBLE';
 
 export interface TableColumn {
   readonly name: string;

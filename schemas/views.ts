@@ -75,7 +75,7 @@ export function viewsOver(
 }
 
 /** The query of a view. `materialized_views()` gives it back as it was written, which tells whether it changed. */
-export function viewQuerySql(view: View): string {
+function viewQuerySql(view: View): string {
   const keys = KEYS.map(quoteName).join(', ');
   const columns = view.columns
     .map(({ name, expression }) => `${expression} AS ${quoteName(name)}`)
@@ -99,7 +99,7 @@ export function createViewSql(view: View): string {
 }
 
 /** Aggregate columns of the minute view for these fields. */
-export function minuteColumns(fields: readonly Field[]): readonly ViewColumn[] {
+function minuteColumns(fields: readonly Field[]): readonly ViewColumn[] {
   const hasEnergy = fields.some((field) => field.id === ENERGY_FIELD_ID);
   return [
     { name: 'row_count', expression: 'count()' },

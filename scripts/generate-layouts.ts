@@ -62,8 +62,6 @@ function nvmlCode(layouts: Layouts): string {
       enumCode('nvmlValueType', 'NVML_VALUE_TYPE_', layouts.enums.nvmlValueType_t ?? {}),
     '/** Bits of nvmlEventData_t.eventType. */\n' +
       enumCode('nvmlEventType', 'nvmlEvent', layouts.enums.eventTypeBits ?? {}),
-    '/** Bits of the clocks event ("throttle") reasons. */\n' +
-      enumCode('clocksEventReason', '', layouts.enums.clocksEventReasonBits ?? {}),
   ].join('\n');
 }
 

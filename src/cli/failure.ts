@@ -1,7 +1,7 @@
 import { EXIT_CODES, messageOf, OperatingError } from '../core/base/errors.ts';
 
 /** The lines that a person reads: what was expected and came, where, what to do, and what the exit code means. */
-export function failureText(error: OperatingError): string {
+function failureText(error: OperatingError): string {
   const lines = [`error: ${error.message}`];
   if (error.where !== undefined) lines.push(`  ${error.where}`);
   for (const hint of error.hints) lines.push(`  ${hint}`);

@@ -43,7 +43,7 @@ export interface QuestDb {
   close(): Promise<void>;
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   /** Compress the body: worth its CPU on slow links only. Default: no. */
   readonly gzip?: boolean;
   /** Gives the request up before its deadline. */

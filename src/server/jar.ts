@@ -32,7 +32,7 @@ export interface JarRequest {
   onProgress?: ((message: string) => void) | undefined;
 }
 
-export function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
+function defaultCacheDir(env: NodeJS.ProcessEnv = process.env): string {
   return join(env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'gpuledger');
 }
 

@@ -1,7 +1,7 @@
 import { expandHostlist } from './hostlist.ts';
 
 /** One GPU of a node in the order of gres.conf: its place in the list is the number by which Slurm calls it. */
-export interface GresGpu {
+interface GresGpu {
   /** Device file, `/dev/nvidia3`. */
   readonly file: string;
   /** `h100`; empty when the site does not say. */

@@ -71,8 +71,4 @@ export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Bytes of the spool of one lane: one segment at least. By default 2 GiB: at 8 GPUs and 100 ms a week, at 1 s ten. */
 export const SPOOL_BYTES_MIN = 16 * 1024 ** 2;
-export const SPOOL_BYTES_DEFAULT = 2 * 1024 ** 3;
 export const SPOOL_BYTES_LIMIT = 16 * 1024 ** 4;
-
-/** Milliseconds (14 days, the default retention of samples): older rows would be dropped by the store as well. */
-export const SPOOL_AGE_MS_DEFAULT = 14 * 86_400_000;

@@ -2,7 +2,7 @@ import type { Device } from '../devices/device.ts';
 import { createRandom, randomUuid } from './random.ts';
 import type { ScenarioOptions } from './scenario.ts';
 
-export const H200_MEMORY_BYTES = 143_771 * 1024 * 1024;
+const H200_MEMORY_BYTES = 143_771 * 1024 * 1024;
 const MODEL = 'NVIDIA H200';
 const DRIVER = '580.95.05';
 

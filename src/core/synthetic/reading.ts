@@ -27,7 +27,7 @@ function scatterFieldOf(fieldId: number): number {
 }
 
 /** Some fields, prepared for being read row by row. */
-export interface RowReader {
+interface RowReader {
   /**
    * Fills `into` with the fields of `device` in their order: base units, NaN for what a synthetic device does not have.
    * `atUs`: since the plan's origin; `tsUs`: epoch. Allocates nothing.

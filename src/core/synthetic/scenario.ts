@@ -33,7 +33,7 @@ export interface ScenarioJob {
 }
 
 /** A job's part of one device. */
-export interface ScenarioShare {
+interface ScenarioShare {
   /** Position in `Scenario.devices`. */
   readonly device: number;
   /** (0, 1], or NaN where the scheduler did not tell. */

@@ -4,7 +4,7 @@ import { makeShape } from './shape-catalogue.ts';
 import { createRandom } from './random.ts';
 
 /** What one job does to one device during a segment. */
-export interface Load {
+interface Load {
   readonly shape: PreparedShape;
   /** Start of the job, µs since the plan's origin. */
   readonly jobStartUs: number;

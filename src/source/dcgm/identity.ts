@@ -5,7 +5,7 @@ import { createEntityGroup, destroyEntityGroup, watchFields } from './groups.ts'
 import type { EntityPair } from './groups.ts';
 
 /** What the identity fields said of one entity. */
-export interface Identity {
+interface Identity {
   uuid?: string;
   model?: string;
   minor?: number;

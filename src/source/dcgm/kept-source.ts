@@ -21,7 +21,7 @@ import { createPuller } from './pull.ts';
 import { describeRefusals, openSession } from './session.ts';
 
 /** What is asked of every engine of a drain. */
-export interface KeptOrder {
+interface KeptOrder {
   readonly lanes: readonly SampledLane[];
   /** How long the engine is to keep what it samples. */
   readonly keepS: number;
@@ -38,7 +38,7 @@ export interface KeptLane {
   readonly unmatched: number;
 }
 
-export interface PullOrder {
+interface PullOrder {
   /** Per lane, by device UUID, the newest stored row. */
   readonly before: readonly ReadonlyMap<string, RowBefore>[];
   /** Where a device begins that has none, epoch µs; 0: with all that is kept. */
@@ -48,7 +48,7 @@ export interface PullOrder {
   readonly throttled: readonly ThrottleBefore[];
 }
 
-export interface KeptPull {
+interface KeptPull {
   /** In the order of the lanes. */
   readonly lanes: readonly KeptLane[];
   /** XIDs, throttle edges, ECC and remap steps. */

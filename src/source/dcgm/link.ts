@@ -17,7 +17,7 @@ const FORGOTTEN: ReadonlySet<number> = new Set([
   dcgmStatus.NOT_WATCHED,
 ]);
 
-export type LinkState = 'up' | 'forgotten' | 'silent' | 'down';
+type LinkState = 'up' | 'forgotten' | 'silent' | 'down';
 
 export interface EngineLink {
   /** The live handle, or undefined while there is none. */

@@ -17,7 +17,7 @@ const FROM_CACHE = 0;
 const ASCENDING = 1;
 
 /** @param entity position among the entities of the reader; @param field position among its fields. */
-export type OnRecord = (entity: number, field: number, record: DcgmRecord) => void;
+type OnRecord = (entity: number, field: number, record: DcgmRecord) => void;
 
 export interface LatestReader {
   /** Newest value of every series, from the cache. @returns dcgmReturn_t; nothing was delivered unless it is 0. */

@@ -110,7 +110,7 @@ function classesOf(plan: SessionPlan): readonly EntityClass[] {
 }
 
 /** What a person can do about a refused watch; said once, where the source describes itself. */
-export function refusalHints(status: number): readonly string[] {
+function refusalHints(status: number): readonly string[] {
   switch (status) {
     case dcgmStatus.REQUIRES_ROOT:
     case dcgmStatus.NO_PERMISSION:

@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs';
 export const KERNEL_LOG = '/dev/kmsg';
 
 /** An XID that the driver wrote into the kernel's log. */
-export interface KernelXid {
+interface KernelXid {
   readonly code: number;
   /** `00000000:0F:00.0`, as NVML spells it. */
   readonly pciBusId: string;
