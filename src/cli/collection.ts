@@ -19,6 +19,7 @@ import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
 import { openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
+import { realDisk } from '../disk/disk.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { newestSamplesOf } from '../questdb/reads/newest-sample.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
@@ -258,12 +259,16 @@ function openDisk(config: Config, isShort: boolean, tell: Tell): CollectionDisk 
   try {
     const release = lockDirectory(directory);
     const disk: LaneDisk = {
+      disk: realDisk,
       directory,
       ...config.delivery,
       nowMs: Date.now,
     };
     return {
-      options: { disk, deadLetters: openDeadLetters(join(config.stateDir, 'dead-letter'), tell, Date.now) },
+      options: {
+        disk,
+        deadLetters: openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now),
+      },
       release,
     };
   } catch (thrown) {

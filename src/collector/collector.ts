@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import PQueue from 'p-queue';
 import { createBatchSender } from '../delivery/batch-send.ts';
 import type { Device } from '../core/devices/device.ts';
@@ -108,8 +107,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     },
   });
   const outbox = createOutbox(withMergedJobs(db, smallTables, tell), tell);
-  const outboxPath = options.disk === undefined ? undefined : join(options.disk.directory, 'waiting-rows');
-  const keeper = keepOutbox(outbox, outboxPath, tell);
+  const keeper = keepOutbox(outbox, options.disk, tell);
   const noteEvent = (event: GpuEvent): void => {
     const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
     outbox.events([{ ...event, jobId }]);
@@ -242,7 +240,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       const taken = await Promise.all(
         queues.map((queue, index) => queue.add(() => deliverLane(index, untilUs))),
       );
-      if (!smallTaken) keeper.keep();
+      keeper.afterFlush(smallTaken);
       if (!taken.every(Boolean)) return false;
       const isStored = (await jobMap.relabel()) && smallTaken;
       if (isStored) storedFactsUs = untilUs;

@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import type { Tell } from '../core/base/notice.ts';
 import { readFormerLives, type FormerLife } from './former-life.ts';
 import { openAccount, type AccountState, type LaneAccountFile } from '../disk/lane-account.ts';
+import type { Disk } from '../disk/disk.ts';
 import { openSpool, type Spool } from '../disk/spool.ts';
 
 export interface LaneDisk {
+  readonly disk: Disk;
   /** `STATE_DIR/delivery` */
   readonly directory: string;
   readonly spoolBytesMax: number;
@@ -24,6 +26,7 @@ export interface Loss {
 
 /** What a lane has on disk. */
 export interface Place {
+  readonly disk: Disk;
   readonly directory: string;
   /** Names this life: epoch ms, later than every former one. */
   readonly id: number;
@@ -56,6 +59,7 @@ export function openPlace(
   if (account.damage !== undefined)
     tell({ level: 'error', code: 'account.damaged', sentence: account.damage });
   const spool = openSpool(join(directory, 'spool'), {
+    disk: disk.disk,
     settledSequence: account.saved.spoolSettled,
     bytesMax: disk.spoolBytesMax,
     ageMsMax: disk.spoolAgeMsMax,
@@ -78,11 +82,11 @@ export function openPlace(
     });
     onLost({ rows: missing, firstUs: disk.nowMs() * 1000, lastUs: disk.nowMs() * 1000, reason });
   }
-  const former = readFormerLives(directory, account.saved.lives, spool, tell, life);
+  const former = readFormerLives(disk.disk, directory, account.saved.lives, spool, tell, life);
   spool.found.length = 0; // there may be many
   const id =
     life ?? Math.max(Math.floor(disk.nowMs()), 1 + Math.max(0, ...former.map(({ entry }) => entry.journal)));
-  return { directory, id, account, spool, former, isClosed: false };
+  return { disk: disk.disk, directory, id, account, spool, former, isClosed: false };
 }
 
 /** Rows that should be in the spool: whatever has left the rings and has met no end yet. */

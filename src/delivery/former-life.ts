@@ -1,10 +1,10 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEncoder } from '../core/wire/encode.ts';
 import { messageOf } from '../core/base/errors.ts';
 import type { Label } from '../core/jobs/label.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { AccountLife } from '../disk/lane-account.ts';
+import type { Disk } from '../disk/disk.ts';
 import { readRingJournal, type JournalContent } from '../disk/ring-journal-read.ts';
 import type { Spool } from '../disk/spool.ts';
 
@@ -53,15 +53,15 @@ export function* batchesOf(
  * @param living one that is no former life: its journal is being written
  */
 export function readFormerLives(
+  disk: Disk,
   directory: string,
   entries: readonly AccountLife[],
   spool: Spool,
   tell: Tell,
   living?: number,
 ): FormerLife[] {
-  mkdirSync(directory, { recursive: true });
   const known = new Map(entries.map((entry) => [entry.journal, entry]));
-  for (const name of readdirSync(directory)) {
+  for (const name of disk.list(directory)) {
     const journal = Number(/^(\d+)\.journal$/.exec(name)?.[1] ?? NaN);
     if (Number.isNaN(journal) || known.has(journal)) continue;
     // Killed before its account was first saved.
@@ -70,20 +70,20 @@ export function readFormerLives(
   return [...known.values()]
     .filter(({ journal }) => journal !== living)
     .sort((a, b) => a.journal - b.journal)
-    .map((entry) => formerLife(join(directory, `${entry.journal}.journal`), entry, spool, tell));
+    .map((entry) => formerLife(disk, join(directory, `${entry.journal}.journal`), entry, spool, tell));
 }
 
 /** Brings the account of a former life up to what its spool and its journal show: a kill leaves it a step behind. */
-function formerLife(path: string, saved: AccountLife, spool: Spool, tell: Tell): FormerLife {
+function formerLife(disk: Disk, path: string, saved: AccountLife, spool: Spool, tell: Tell): FormerLife {
   const unnoted = spool.found.filter(
     ({ journal, toTick }) => journal === saved.journal && toTick > saved.releasedTick,
   );
   const releasedTick = Math.max(saved.releasedTick, ...unnoted.map(({ toTick }) => toTick));
   const leftRows = unnoted.reduce((total, { rows }) => total + rows, saved.leftRows);
   let content: JournalContent | undefined;
-  if (existsSync(path)) {
+  if (disk.size(path) !== undefined) {
     try {
-      content = readRingJournal(path, releasedTick);
+      content = readRingJournal(disk, path, releasedTick);
       if (content === undefined)
         tell({ level: 'error', code: 'journal.damaged', sentence: `${path} holds no sound header` });
     } catch (thrown) {

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BatchOutcome, BatchSender } from './batch-send.ts';
 import { createSendMeter, type SendFigures } from './send-meter.ts';
@@ -227,7 +226,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
         options.onLost({ rows: lostRows, firstUs, lastUs: place.id * 1000, reason });
       }
       save();
-      rmSync(life.path, { force: true });
+      place.disk.remove(life.path);
     }
   }
 
@@ -285,7 +284,7 @@ export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
       if (ring === undefined) place.isClosed = true;
       else place.isClosed = ring.sampledRows === ring.droppedRows + counts.left;
       save();
-      if (place.isClosed) rmSync(join(place.directory, `${place.id}.journal`), { force: true });
+      if (place.isClosed) place.disk.remove(join(place.directory, `${place.id}.journal`));
       place.spool.close();
       place.account.close();
     },

@@ -1,12 +1,14 @@
+import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { loadWaitingRows, saveWaitingRows, type WaitingRows } from '../disk/outbox-file.ts';
+import type { LaneDisk } from './delivery-place.ts';
 import type { Outbox } from './outbox.ts';
-import { loadWaitingRows, saveWaitingRows } from '../disk/outbox-file.ts';
 
 /** Keeps the rows of the small tables that wait for the store on disk, for the next life. */
 export interface OutboxKeeper {
-  /** While the store takes nothing: now and then. */
-  keep(): void;
+  /** After each flush. While the store does not take all, what waits is kept now and then; the file goes once it has. */
+  afterFlush(isAllTaken: boolean): void;
   /** At the end: everything that waits; the file goes when nothing does. */
   finish(): void;
 }
@@ -14,17 +16,25 @@ export interface OutboxKeeper {
 /** Events of so long may be lost with a kill during an outage; ownership and jobs are told again by their inputs. */
 const KEEP_INTERVAL_MS = 30_000;
 
-/** Puts back what a former life has left. @param path nothing is kept without it */
-export function keepOutbox(outbox: Outbox, path: string | undefined, tell: Tell): OutboxKeeper {
-  const left = path === undefined ? undefined : loadWaitingRows(path);
+/** Puts back what a former life has left. @param place nothing is kept without it */
+export function keepOutbox(
+  outbox: Outbox,
+  place: Pick<LaneDisk, 'disk' | 'directory'> | undefined,
+  tell: Tell,
+): OutboxKeeper {
+  if (place === undefined) return { afterFlush: () => undefined, finish: () => undefined };
+  const { disk } = place;
+  const path = join(place.directory, 'waiting-rows');
+  const left = loadWaitingRows(disk, path);
   if (left !== undefined) outbox.restore(left);
+  let isKept = left !== undefined;
   let keptMs = -Infinity;
 
-  function save(): void {
-    if (path === undefined) return;
+  function save(rows: WaitingRows): void {
     keptMs = performance.now();
     try {
-      saveWaitingRows(path, outbox.snapshot());
+      saveWaitingRows(disk, path, rows);
+      isKept = Object.keys(rows).length > 0;
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
       tell({ level: 'error', code: thrown.code, sentence: thrown.message });
@@ -32,9 +42,14 @@ export function keepOutbox(outbox: Outbox, path: string | undefined, tell: Tell)
   }
 
   return {
-    keep() {
-      if (performance.now() - keptMs >= KEEP_INTERVAL_MS) save();
+    afterFlush(isAllTaken) {
+      // Rows that the store has would be written over newer ones by the life that comes after a kill.
+      if (isAllTaken) {
+        if (isKept) save({});
+      } else if (performance.now() - keptMs >= KEEP_INTERVAL_MS) save(outbox.snapshot());
     },
-    finish: save,
+    finish() {
+      save(outbox.snapshot());
+    },
   };
 }

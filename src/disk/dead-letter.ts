@@ -1,7 +1,7 @@
-import { appendFileSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Tell } from '../core/base/notice.ts';
 import { messageOf } from '../core/base/errors.ts';
+import type { Disk } from './disk.ts';
 
 /** Rows that the server refuses, kept for a person: one JSON line for each run of rows with the same words of the server. */
 export interface DeadLetters {
@@ -30,7 +30,7 @@ const FILE_BYTES_MAX = 32 * 1024 * 1024;
 const TEXT_LENGTH_MAX = 2_000;
 
 /** @param nowMs epoch ms */
-export function openDeadLetters(directory: string, tell: Tell, nowMs: () => number): DeadLetters {
+export function openDeadLetters(disk: Disk, directory: string, tell: Tell, nowMs: () => number): DeadLetters {
   return {
     add(table, rows, body, reason) {
       const path = join(directory, `${table}.jsonl`);
@@ -43,10 +43,9 @@ export function openDeadLetters(directory: string, tell: Tell, nowMs: () => numb
         text: readable(body),
       };
       try {
-        mkdirSync(directory, { recursive: true });
-        const { size } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
-        if (size > FILE_BYTES_MAX) renameSync(path, `${path}.1`);
-        appendFileSync(path, `${JSON.stringify(line)}\n`);
+        disk.makeDirectory(directory);
+        if ((disk.size(path) ?? 0) > FILE_BYTES_MAX) disk.rename(path, `${path}.1`);
+        disk.append(path, Buffer.from(`${JSON.stringify(line)}\n`));
         const sentence = `${table}: QuestDB refused ${rows} rows (${reason}); they are in ${path}`;
         tell({ level: 'error', code: 'rows.refused', sentence, data: { table, rows, reason } });
       } catch (thrown) {

@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
 import type { SampleColumns } from '../core/wire/encode.ts';
 import { onDisk } from './disk-error.ts';
+import type { Disk, DiskFile } from './disk.ts';
 import { HEADER_BYTES, MAGIC, SLOT_HEADER_BYTES, slotBytes, type JournalHeader } from './ring-journal.ts';
 
 /** Apart from the writer, so that the sampling worker, which writes, is spared the megabytes of zod. */
@@ -36,23 +36,24 @@ export interface JournalContent {
  * @param fromTick ticks before it have left the ring
  * @returns undefined when the header is not sound: nothing can be told of the rest
  */
-export function readRingJournal(path: string, fromTick: number): JournalContent | undefined {
+export function readRingJournal(disk: Disk, path: string, fromTick: number): JournalContent | undefined {
   return onDisk('the ring journal', path, () => {
-    const file = openSync(path, 'r');
+    const file = disk.open(path, 'r');
     try {
       const found = readHeader(file);
       return found === undefined ? undefined : readSlots(file, found.header, found.start, fromTick);
     } finally {
-      closeSync(file);
+      file.close();
     }
   });
 }
 
-function readHeader(file: number): { header: JournalHeader; start: number } | undefined {
-  const first = readPart(file, 0, 15).toString('latin1');
+function readHeader(file: DiskFile): { header: JournalHeader; start: number } | undefined {
+  const first = file.read(0, 15).toString('latin1');
   const start = parseInt(first.slice(9, 15), 16);
-  if (!(start >= HEADER_BYTES && start <= fstatSync(file).size)) return undefined;
-  const text = readPart(file, 15, start - 15)
+  if (!(start >= HEADER_BYTES && start <= file.size)) return undefined;
+  const text = file
+    .read(15, start - 15)
     .toString('latin1')
     .trimEnd();
   if (first.slice(0, 8) !== crc32(text).toString(16).padStart(8, '0')) return undefined;
@@ -60,14 +61,14 @@ function readHeader(file: number): { header: JournalHeader; start: number } | un
   return parsed.success ? { header: parsed.data, start } : undefined;
 }
 
-function readSlots(file: number, head: JournalHeader, start: number, fromTick: number): JournalContent {
+function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick: number): JournalContent {
   const bytes = slotBytes(head);
   const deviceCount = head.devices.length;
   let sampledRows = 0;
   let toTick = 0;
   const slots: { tick: number; values: Float64Array }[] = [];
   for (let index = 0; index < head.capacityTicks; index += 1) {
-    const slot = readPart(file, start + index * bytes, bytes);
+    const slot = file.read(start + index * bytes, bytes);
     if (slot.length < bytes || slot.readUInt32LE(0) !== MAGIC) continue;
     if (slot.readUInt32LE(4) !== crc32(slot.subarray(8))) continue;
     const tick = slot.readDoubleLE(8);
@@ -97,10 +98,4 @@ function readSlots(file: number, head: JournalHeader, start: number, fromTick: n
     }
   }
   return { header: head, sampledRows, toTick, samples: { ...content, columns }, devices, tickEnds, rows };
-}
-
-/** Fewer bytes than asked for where the file ends. A buffer of its own: doubles in it are aligned. */
-function readPart(file: number, at: number, length: number): Buffer {
-  const bytes = Buffer.from(new ArrayBuffer(length));
-  return bytes.subarray(0, readSync(file, bytes, 0, length, at));
 }

@@ -1,13 +1,13 @@
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Ring } from '../core/ring/ring.ts';
 import { onDisk } from './disk-error.ts';
+import type { Disk } from './disk.ts';
 
 /**
  * The ring's ticks once more, in a file of fixed size, so that they survive `kill -9` of the collector: the page cache
  * outlives the process. The sampling worker writes each tick with one plain write before the consumer can see it;
- * nothing is fsynced there (a power failure may cost the last seconds).
+ * nothing is synced there (a power failure may cost the last seconds).
  *
  *   header (4096 bytes): JSON with a checksum
  *   slot 0 │ slot 1 │ … : tick mod capacity
@@ -46,24 +46,24 @@ function headerBytes(text: string): number {
 }
 
 /** Makes a journal with room for all its ticks. @throws OperatingError `state.disk` */
-export function createRingJournal(path: string, content: JournalHeader): RingJournal {
+export function createRingJournal(disk: Disk, path: string, content: JournalHeader): RingJournal {
   const text = JSON.stringify(content);
   const start = headerBytes(text);
   const bytes = slotBytes(content);
   const file = onDisk('the ring journal', path, () => {
-    mkdirSync(dirname(path), { recursive: true });
-    const opened = openSync(path, 'w+');
+    disk.makeDirectory(dirname(path));
+    const opened = disk.open(path, 'w+');
     const head = Buffer.alloc(start, ' ');
     head.write(
       `${crc32(text).toString(16).padStart(8, '0')} ${start.toString(16).padStart(6, '0')}${text}`,
       'latin1',
     );
-    writeSync(opened, head, 0, head.length, 0);
+    opened.write(head, 0);
     // Written out now, so that a full disk is found at the start and not in the middle of the night.
     const zeros = Buffer.alloc(Math.min(bytes * content.capacityTicks, 1 << 20));
     const end = start + bytes * content.capacityTicks;
     for (let at = start; at < end; at += zeros.length) {
-      writeSync(opened, zeros, 0, Math.min(zeros.length, end - at), at);
+      opened.write(zeros.subarray(0, end - at), at);
     }
     return opened;
   });
@@ -81,10 +81,10 @@ export function createRingJournal(path: string, content: JournalHeader): RingJou
         for (let row = base; row < end; row += 1, at += 1) values[at] = array[row]!;
       }
       slot.writeUInt32LE(crc32(slot.subarray(8)), 4);
-      writeSync(file, slot, 0, bytes, start + (tick % content.capacityTicks) * bytes);
+      file.write(slot, start + (tick % content.capacityTicks) * bytes);
     },
     close() {
-      closeSync(file);
+      file.close();
     },
   };
 }

@@ -10,6 +10,7 @@ import { ENERGY_FIELD_ID } from '../core/fields/lane.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
 import { Ring } from '../core/ring/ring.ts';
 import type { SampledLane, Source } from '../core/sampling/source.ts';
+import { realDisk } from '../disk/disk.ts';
 import { createRingJournal } from '../disk/ring-journal.ts';
 import { openSource } from '../source/open-source.ts';
 import { SamplerControl } from './sampler-control.ts';
@@ -67,7 +68,7 @@ function keepJournal(
     tell({ type: 'journal_failed', lane: order.name, message: messageOf(thrown) });
   };
   try {
-    const journal = createRingJournal(path, {
+    const journal = createRingJournal(realDisk, path, {
       journal: id,
       table,
       devices: source.devices.map(({ node, uuid }) => ({ node, uuid })),

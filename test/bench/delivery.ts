@@ -9,6 +9,7 @@ import { Ring } from '../../src/core/ring/ring.ts';
 import { createLaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery } from '../../src/delivery/lane-delivery.ts';
 import type { WriteReply } from '../../src/questdb/http.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
 import {
   addTick,
@@ -46,7 +47,14 @@ interface Kind {
 async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-bench-'));
   const ring = new Ring(shapeOf(CAPACITY_TICKS));
-  const disk = { directory, spoolBytesMax: 1e9, spoolAgeMsMax: 1e12, hasJournal: true, nowMs: Date.now };
+  const disk = {
+    disk: realDisk,
+    directory,
+    spoolBytesMax: 1e9,
+    spoolAgeMsMax: 1e12,
+    hasJournal: true,
+    nowMs: Date.now,
+  };
   const delivery = openLaneDelivery({
     table: 'gpu_profiling',
     sender: createBatchSender(
@@ -66,7 +74,11 @@ async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
   };
   if (delivery.journal !== undefined) {
     const { id, path } = delivery.journal;
-    const journal = createRingJournal(path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
+    const journal = createRingJournal(realDisk, path, {
+      ...shape,
+      journal: id,
+      capacityTicks: CAPACITY_TICKS,
+    });
     ring.beforeCommit = (tick, base, sampledRows) => {
       journal.write(ring, tick, base, sampledRows);
     };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { createBatchSender, type BatchSender } from '../../src/delivery/batch-send.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { openDeadLetters, type DeadLetterLine } from '../../src/disk/dead-letter.ts';
 import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -32,6 +33,7 @@ beforeEach(async () => {
       return instead?.(requests) ?? (await db.write(body));
     },
     openDeadLetters(
+      realDisk,
       directory,
       (notice) => notices.push(notice),
       () => 1_763_700_000_000,

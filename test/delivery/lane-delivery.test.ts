@@ -14,6 +14,7 @@ import { createLaneFlush, type LaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery, type LaneDelivery } from '../../src/delivery/lane-delivery.ts';
 import { readAccount } from '../../src/disk/lane-account.ts';
 import type { WriteReply } from '../../src/questdb/http.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
 
 const DEVICES = [
@@ -72,7 +73,14 @@ function begin(spoolBytesMax = 1e6): Life {
     sender: createBatchSender(post, { add: () => undefined }, () => undefined),
     tell: () => undefined,
     onLost: (loss) => losses.push(loss),
-    disk: { directory, spoolBytesMax, spoolAgeMsMax: 1e9, hasJournal: true, nowMs: () => nowMs },
+    disk: {
+      disk: realDisk,
+      directory,
+      spoolBytesMax,
+      spoolAgeMsMax: 1e9,
+      hasJournal: true,
+      nowMs: () => nowMs,
+    },
   });
   const ring = new Ring({
     capacityTicks: CAPACITY_TICKS,
@@ -83,7 +91,7 @@ function begin(spoolBytesMax = 1e6): Life {
   });
   const { id, path } = delivery.journal!;
   const shape = { table: 'gpu_t', devices: DEVICES, columns: ['power_watts'], hasEnergyRise: false };
-  const journal = createRingJournal(path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
+  const journal = createRingJournal(realDisk, path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
   ring.beforeCommit = (tick, base, sampledRows) => {
     journal.write(ring, tick, base, sampledRows);
   };

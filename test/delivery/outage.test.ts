@@ -8,6 +8,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
@@ -66,6 +67,7 @@ async function open(clock: ClockOrder, startUs: number): Promise<Collector> {
         : Promise.resolve(),
     batchRows: 10_000,
     disk: {
+      disk: realDisk,
       directory: join(directory, 'delivery'),
       spoolBytesMax: SPOOL_BYTES_MAX,
       spoolAgeMsMax: 1e12,

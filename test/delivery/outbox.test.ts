@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Interval } from '../../src/core/jobs/interval.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { keepOutbox } from '../../src/delivery/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
 import { createSmallTables, type EventRow } from '../../src/questdb/rows/small-tables.ts';
@@ -30,12 +31,14 @@ const EVENT: EventRow = {
 
 let directory: string;
 let path: string;
+let place: Parameters<typeof keepOutbox>[1];
 let isAway: boolean;
 let sent: string[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-outbox-'));
   path = join(directory, 'delivery/waiting-rows');
+  place = { disk: realDisk, directory: join(directory, 'delivery') };
   isAway = true;
   sent = [];
 });
@@ -70,10 +73,10 @@ describe('the outbox', () => {
     first.ownership([INTERVAL]);
     first.events([EVENT]);
     await first.flush();
-    keepOutbox(first, path, () => undefined).finish();
+    keepOutbox(first, place, () => undefined).finish();
 
     const second = open();
-    const keeper = keepOutbox(second, path, () => undefined);
+    const keeper = keepOutbox(second, place, () => undefined);
     second.ownership([{ ...INTERVAL, jobId: '8' }]);
     expect(second.snapshot()['gpu_ownership']).toEqual([INTERVAL, { ...INTERVAL, jobId: '8' }]);
     expect(second.snapshot()['gpu_events']).toEqual([EVENT]);
@@ -86,23 +89,23 @@ describe('the outbox', () => {
   test('a file that is damaged is as none', () => {
     const first = open();
     first.events([EVENT]);
-    keepOutbox(first, path, () => undefined).finish();
+    keepOutbox(first, place, () => undefined).finish();
     const bytes = readFileSync(path);
     bytes[bytes.length - 1]! ^= 1;
     writeFileSync(path, bytes);
     const second = open();
-    keepOutbox(second, path, () => undefined);
+    keepOutbox(second, place, () => undefined);
     expect(second.waitingRows).toBe(0);
   });
 
   test('during an outage the file is written at once, and then now and then', () => {
     const outbox = open();
-    const keeper = keepOutbox(outbox, path, () => undefined);
+    const keeper = keepOutbox(outbox, place, () => undefined);
     outbox.events([EVENT]);
-    keeper.keep();
+    keeper.afterFlush(false);
     const first = readFileSync(path);
     outbox.events([EVENT]);
-    keeper.keep();
+    keeper.afterFlush(false);
     expect(readFileSync(path)).toEqual(first);
     keeper.finish();
     expect(readFileSync(path).length).toBeGreaterThan(first.length);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Ring } from '../../src/core/ring/ring.ts';
 import { openAccount, type AccountState } from '../../src/disk/lane-account.ts';
 import { readRingJournal, type JournalContent } from '../../src/disk/ring-journal-read.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
 
 const DEVICES = [
@@ -31,7 +32,7 @@ afterEach(() => {
 /** A ring with a journal, as the sampling worker has them. */
 function journaledRing(capacityTicks = CAPACITY_TICKS): Ring {
   const ring = new Ring({ ...SHAPE, capacityTicks });
-  const journal = createRingJournal(path, {
+  const journal = createRingJournal(realDisk, path, {
     journal: 7,
     table: 'gpu_t',
     devices: DEVICES,
@@ -74,7 +75,7 @@ describe('the ring journal', () => {
   test('gives back every value of every tick that has not left the ring', () => {
     const ring = journaledRing();
     for (const second of [1, 2, 3]) tick(ring, second);
-    const content = readRingJournal(path, 1)!;
+    const content = readRingJournal(realDisk, path, 1)!;
     expect(rowsOf(content)).toEqual([
       [0, 2, 1_000_000, 102, 2_000, 1_000, 1],
       [1, 2, 0, 102, 2_000, NaN, 1],
@@ -91,7 +92,7 @@ describe('the ring journal', () => {
     const { size } = statSync(path);
     for (let second = 1; second <= 50; second += 1) tick(ring, second);
     expect(statSync(path).size).toBe(size);
-    const content = readRingJournal(path, 0)!;
+    const content = readRingJournal(realDisk, path, 0)!;
     expect([...new Set(rowsOf(content).map(([, second]) => second))]).toEqual([47, 48, 49, 50]);
     expect(content.sampledRows).toBe(ring.sampledRows);
   });
@@ -107,7 +108,7 @@ describe('the ring journal', () => {
         flipped[byte]! ^= 1 << bit;
         writeFileSync(path, flipped);
         const hit = Math.floor((byte - 4096) / slotBytes);
-        const ticks = new Set(rowsOf(readRingJournal(path, 0)!).map((row) => row[6]));
+        const ticks = new Set(rowsOf(readRingJournal(realDisk, path, 0)!).map((row) => row[6]));
         expect([...ticks]).toEqual([0, 1, 2, 3].filter((each) => each !== hit));
       }),
     );
@@ -121,7 +122,7 @@ describe('the ring journal', () => {
     for (let length = 0; length < whole.length; length += 7) {
       writeFileSync(path, whole);
       truncateSync(path, length);
-      const content = readRingJournal(path, 0);
+      const content = readRingJournal(realDisk, path, 0);
       if (length < 4096) expect(content).toBeUndefined();
       else expect(content!.toTick).toBe(Math.floor((length - 4096) / slotBytes));
     }
@@ -136,7 +137,7 @@ describe('the ring journal', () => {
         const flipped = Buffer.from(whole);
         flipped[byte]! ^= 1 << bit;
         writeFileSync(path, flipped);
-        const content = readRingJournal(path, 0);
+        const content = readRingJournal(realDisk, path, 0);
         // The blank between checksum and text says nothing, and may flip.
         if (byte === 8) expect(content?.rows).toBe(2);
         else expect(content).toBeUndefined();

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Notice } from '../../src/core/base/notice.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../src/disk/spool.ts';
 import { RECORD_HEADER_BYTES } from '../../src/disk/spool-record.ts';
 import { runToEnd } from '../helpers/run-process.ts';
@@ -37,6 +38,7 @@ afterEach(() => {
 
 function open(options: Partial<SpoolOptions> = {}, path = directory): Spool {
   return openSpool(path, {
+    disk: realDisk,
     settledSequence: 0,
     bytesMax: 1_000_000,
     ageMsMax: 1_000_000,

@@ -1,5 +1,6 @@
 /** Fills a spool on a disk that is too small for it, and tells as one line of JSON what became of it: for a process of its own. */
 import { OperatingError } from '../../src/core/base/errors.ts';
+import { realDisk } from '../../src/disk/disk.ts';
 import { openSpool, type Spool } from '../../src/disk/spool.ts';
 
 export interface SmallDiskOutcome {
@@ -21,6 +22,7 @@ let spool = open(0);
 
 function open(settledSequence: number): Spool {
   return openSpool(directory, {
+    disk: realDisk,
     settledSequence,
     bytesMax: 1e9,
     segmentBytes: 40_000,

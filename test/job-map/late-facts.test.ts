@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { realDisk } from '../../src/disk/disk.ts';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { JobFact, JobInput } from '../../src/core/jobs/job-fact.ts';
@@ -59,6 +60,7 @@ async function open(lane: Lane): Promise<Late> {
     prepareStore: () => Promise.resolve(),
     batchRows: 10_000,
     disk: {
+      disk: realDisk,
       directory: join(directory, lane.name),
       spoolBytesMax: 1 << 26,
       spoolAgeMsMax: 1e9,

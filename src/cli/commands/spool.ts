@@ -6,6 +6,7 @@ import { createBatchSender } from '../../delivery/batch-send.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { openLaneDelivery, type LaneDelivery } from '../../delivery/lane-delivery.ts';
 import { openDeadLetters } from '../../disk/dead-letter.ts';
+import { realDisk } from '../../disk/disk.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
@@ -108,9 +109,9 @@ async function withDeliveries(
   const opened = new Map<string, LaneDelivery>();
   try {
     await gate.open();
-    const letters = openDeadLetters(join(config.stateDir, 'dead-letter'), tell, Date.now);
+    const letters = openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now);
     const sender = createBatchSender(gate.post, letters, tell);
-    const disk = { ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
+    const disk = { disk: realDisk, ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
     // What is lost is logged by the spool itself.
     const onLost = (): void => undefined;
     for (const table of spooledTables(config.stateDir))
