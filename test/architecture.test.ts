@@ -38,7 +38,6 @@ const OWN_LINES_MAX = 70;
 const FUNCTION_LINES_MAX = 150;
 /** Still to be split. This list only shrinks. */
 const LONG_FUNCTIONS = new Set([
-  'src/disk/spool.ts openSpool',
   'src/delivery/lane-delivery.ts openLaneDelivery',
   'src/collector/collector.ts openCollector',
 ]);
