@@ -19,7 +19,6 @@ export function sourceSpecOf(config: Config): SourceSpec {
           startUs: Date.now() * 1000,
           ...nodeNames,
         },
-        ...witnessSpec(),
       };
     }
     case 'recording':
@@ -49,10 +48,4 @@ export function sourceSpecOf(config: Config): SourceSpec {
       };
     }
   }
-}
-
-/** The chaos run (`test/chaos/`) counts the ticks by a file of its own; nobody else sets this variable. */
-function witnessSpec(): { witness?: { file: string; fieldId: number } } {
-  const file = process.env['GPULEDGER_WITNESS_FILE'];
-  return file === undefined ? {} : { witness: { file, fieldId: 252 } };
 }

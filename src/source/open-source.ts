@@ -2,11 +2,10 @@ import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts'
 import type { ScenarioOptions } from '../core/synthetic/scenario.ts';
 import type { DcgmOptions } from './dcgm/dcgm.ts';
 import type { NvmlOptions } from './nvml/options.ts';
-import type { WitnessSpec } from './witness.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */
 export type SourceSpec =
-  | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions; readonly witness?: WitnessSpec }
+  | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions }
   | ({ readonly name: 'dcgm' } & Omit<DcgmOptions, 'lanes' | 'onEvent'>)
   | ({ readonly name: 'nvml' } & Omit<NvmlOptions, 'lanes' | 'onEvent'>)
   | { readonly name: 'recording'; readonly file: string };
@@ -24,10 +23,7 @@ export async function openSource(
     case 'synthetic': {
       const { openSynthetic } = await import('./synthetic.ts');
       const { createScenario } = await import('../core/synthetic/create-scenario.ts');
-      const source = openSynthetic(createScenario(spec.scenario), onEvent);
-      if (spec.witness === undefined) return source;
-      const { witnessed } = await import('./witness.ts');
-      return witnessed(source, spec.witness);
+      return openSynthetic(createScenario(spec.scenario), onEvent);
     }
     case 'recording': {
       const { openRecording } = await import('./recording.ts');

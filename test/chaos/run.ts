@@ -11,7 +11,6 @@ import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { openQuestDb } from '../../src/questdb/http.ts';
@@ -21,6 +20,7 @@ import { startTestQuestdb } from '../helpers/questdb.ts';
 import { startFaultyProxy } from './faulty-proxy.ts';
 import { seededRandom } from './random.ts';
 import { judge, readWitness, type Found } from './verdict.ts';
+import { WITNESSED_COLLECTOR } from './witnessed-collector.ts';
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +35,6 @@ const seed = Number(values.seed);
 const runMs = Number(values.minutes) * 60_000;
 const REQUEST_TIMEOUT_MS = 2_000;
 const RSS_BYTES_MAX = 260e6;
-const PROGRAM = fileURLToPath(new URL('./collector-process.ts', import.meta.url));
 
 const random = seededRandom(seed);
 const directory = mkdtempSync(join(tmpdir(), 'gpuledger-chaos-'));
@@ -76,7 +75,7 @@ interface CollectorProcess {
 const logFile = createWriteStream(join(directory, 'log'), { flags: 'a' });
 
 function startCollector(): CollectorProcess {
-  const child = spawn(process.execPath, [PROGRAM, 'run', '--config', configFile], {
+  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run', '--config', configFile], {
     env: {
       ...process.env,
       QDB_CLIENT_CONF: `http::addr=127.0.0.1:${proxy.port};`,

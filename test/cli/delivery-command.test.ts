@@ -8,11 +8,11 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { openQuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { readWitness } from '../chaos/verdict.ts';
+import { WITNESSED_COLLECTOR } from '../chaos/witnessed-collector.ts';
 import { forward, httpServer, type BadServer } from '../helpers/bad-server.ts';
 import { runCommand, type Ended } from '../helpers/run-process.ts';
 
 const AWAY = 'http::addr=127.0.0.1:1;';
-const PROGRAM = join(import.meta.dirname, '../chaos/collector-process.ts');
 
 let directory: string;
 let stateDir: string;
@@ -59,7 +59,7 @@ interface Running {
 }
 
 function startRun(conf: string): Running {
-  const child = spawn(process.execPath, [PROGRAM, 'run'], {
+  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run'], {
     env: { ...process.env, ...environment(conf), GPULEDGER_WITNESS_FILE: join(directory, 'witness') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -13,10 +13,10 @@ import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { readWitness } from '../chaos/verdict.ts';
+import { WITNESSED_COLLECTOR } from '../chaos/witnessed-collector.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const AWAY = 'http::addr=127.0.0.1:1;';
-const PROGRAM = join(import.meta.dirname, '../chaos/collector-process.ts');
 const INTERVAL_US = 100_000;
 
 let directory: string;
@@ -66,7 +66,7 @@ function environment(conf: string): NodeJS.ProcessEnv {
 }
 
 async function start(conf: string): Promise<void> {
-  child = spawn(process.execPath, [PROGRAM, 'run'], {
+  child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run'], {
     env: { ...process.env, ...environment(conf) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

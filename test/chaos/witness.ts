@@ -1,20 +1,17 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import type { Source } from '../core/sampling/source.ts';
-import type { TickWriter } from '../core/ring/ring.ts';
+import type { TickWriter } from '../../src/core/ring/ring.ts';
+import type { Source } from '../../src/core/sampling/source.ts';
 
-/** For the chaos run: which ticks there were is known to a file that no other part of gpuledger ever touches. */
-export interface WitnessSpec {
-  /** A line per tick: its number, the rows it has, its time in epoch µs. */
-  readonly file: string;
-  /** The numbers stand in this field's column, in place of its values. */
-  readonly fieldId: number;
-}
+/** `fb_used_bytes`: a number without a fraction, which a tick's number can replace. */
+const FIELD_ID = 252;
 
 /**
- * Numbers the ticks of the first lane, from life to life, and writes each number down before it hands the tick over.
+ * Numbers the ticks of the first lane, from life to life, in place of the values of field 252, and writes each number down
+ * before it hands the tick over: so which ticks there were is known to a file that gpuledger never touches.
  * Made for sources that bring one tick a call.
+ * @param file gets a line for each tick: its number, the rows it has, its time in epoch µs
  */
-export function witnessed(source: Source, { file, fieldId }: WitnessSpec): Source {
+export function witnessed(source: Source, file: string): Source {
   // Read with the first tick: the source before this one may still be sampling when this one is opened.
   let sequence: number | undefined;
   return {
@@ -24,7 +21,7 @@ export function witnessed(source: Source, { file, fieldId }: WitnessSpec): Sourc
         source.sample(lane, tick, nowUs);
         return;
       }
-      const column = lane.fields.findIndex((field) => field.id === fieldId);
+      const column = lane.fields.findIndex((field) => field.id === FIELD_ID);
       const answered: number[] = [];
       const writer: TickWriter = {
         setRow: (device, tsUs) => {
