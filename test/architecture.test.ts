@@ -88,7 +88,7 @@ function importsOf(tree: ts.SourceFile): Import[] {
     else if (ts.isImportEqualsDeclaration(node)) note(node.moduleReference);
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) note(node.argument.literal);
     else if (ts.isCallExpression(node) && isLoad(node)) note(node.arguments[0]!);
-    else if (isUrlOfThisFile(node)) note(node.arguments![0]!, true);
+    else if (isUrlBesideThisFile(node)) note(node.arguments![0]!, true);
     ts.forEachChild(node, visit);
   };
   visit(tree);
@@ -101,13 +101,11 @@ function isLoad(node: ts.CallExpression): boolean {
   return node.arguments.length > 0 && (isRequire || node.expression.kind === ts.SyntaxKind.ImportKeyword);
 }
 
-/** `new URL(…, import.meta.url)`: how workers and data files are named. */
-function isUrlOfThisFile(node: ts.Node): node is ts.NewExpression {
-  return (
-    ts.isNewExpression(node) &&
-    node.expression.getText() === 'URL' &&
-    node.arguments?.[1]?.getText() === 'import.meta.url'
-  );
+/** `codeUrl(…, import.meta.url)` and `new URL(…, import.meta.url)`: how workers, programs and data files are named. */
+function isUrlBesideThisFile(node: ts.Node): node is ts.NewExpression | ts.CallExpression {
+  const isUrl = ts.isNewExpression(node) && node.expression.getText() === 'URL';
+  const isCodeUrl = ts.isCallExpression(node) && node.expression.getText() === 'codeUrl';
+  return (isUrl || isCodeUrl) && node.arguments?.[1]?.getText() === 'import.meta.url';
 }
 
 /** The places where `name` is used as `name.member` (or `name` alone when no member is given). */
@@ -172,7 +170,7 @@ function levelBreaches(file: SourceFile): string[] {
   const startsWorkers = file.imports.some(({ what }) => what === 'node:worker_threads');
   return file.imports.flatMap(({ what, isComputed, isUrl }) => {
     if (isComputed && isUrl && !startsWorkers) return [];
-    if (isComputed) return isSiblingFile(what) ? [] : [`imports ${what}, which cannot be checked`];
+    if (isComputed) return [`imports ${what}, which cannot be checked`];
     if (!what.startsWith('.')) return [];
     const target = targetOf(file, what);
     if (target.startsWith('..')) return [`reaches out of the project: ${what}`];
@@ -182,11 +180,6 @@ function levelBreaches(file: SourceFile): string[] {
     if (level === undefined) return [`imports ${what}, which is on no level`];
     return level > own ? [`level ${own} imports ${what} of level ${level}`] : [];
   });
-}
-
-/** A worker file beside this one, of which only the ending is computed: whether the code has been built decides it. */
-function isSiblingFile(expression: string): boolean {
-  return /^`\.\/[a-z-]+\.\$\{[^`]*\}`$/.test(expression);
 }
 
 /** Files of the project that this one imports. Workers and processes that it starts are not: they may import it. */
@@ -356,14 +349,14 @@ describe('this test reads', () => {
     expect(levelBreaches(parse('src/core/x.ts', text))).toHaveLength(1);
   });
 
-  test('a worker whose file is computed as a breach, but for its ending', () => {
+  test('a worker whose file is computed as a breach', () => {
     const worker = (url: string): string[] =>
-      levelBreaches(
-        parse('src/source/x.ts', `import 'node:worker_threads'; new URL(${url}, import.meta.url);`),
-      );
-    expect(worker('path')).toHaveLength(1);
-    expect(worker('`../${folder}/x.ts`')).toHaveLength(1);
-    expect(worker('`./x-worker.${ending}`')).toEqual([]);
+      levelBreaches(parse('src/source/x.ts', `import 'node:worker_threads'; ${url};`));
+    expect(worker('new URL(path, import.meta.url)')).toHaveLength(1);
+    expect(worker('codeUrl(path, import.meta.url)')).toHaveLength(1);
+    expect(worker('codeUrl(`../${folder}/x.ts`, import.meta.url)')).toHaveLength(1);
+    expect(worker("codeUrl('../delivery/x-worker.ts', import.meta.url)")).toHaveLength(1);
+    expect(worker("codeUrl('./x-worker.ts', import.meta.url)")).toEqual([]);
     expect(levelBreaches(parse('src/source/x.ts', 'new URL(path, import.meta.url);'))).toEqual([]);
   });
 

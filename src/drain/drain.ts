@@ -1,10 +1,10 @@
+import type { CarriedError } from '../core/base/carried-error.ts';
 import { OperatingError, type ExitName } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { DrainSettings } from './engine.ts';
 import type { EngineTask } from './engines.ts';
 import type { EngineReport } from './report.ts';
-import type { CarriedError } from './frames.ts';
 import { drainByProcesses, type EngineOutcome } from './pool.ts';
 import type { WarmSlots } from './slot.ts';
 import { createDrainStore } from './store.ts';
@@ -154,7 +154,8 @@ function summaryOf(options: DrainOptions, outcomes: readonly EngineOutcome[], se
     failures: failed.map(({ task, error }) => ({
       ...task,
       code: error.code,
-      message: error.message,
+      // Of a defect, where it is.
+      message: error.stack ?? error.message,
       hints: error.hints ?? [],
     })),
     warnings: [...reports.flatMap((report) => warningsOf(report, options.settings))],

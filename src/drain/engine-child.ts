@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
+import { carried, errorFrom } from '../core/base/carried-error.ts';
 import { drainEngine, type DrainSettings, type Handover } from './engine.ts';
 import type { EngineTask } from './engines.ts';
-import { carried, CHILD_VARIABLE, errorFrom, readFrames, sendFrame } from './frames.ts';
+import { CHILD_VARIABLE, readFrames, sendFrame } from './frames.ts';
 import type { FromChild, ToChild } from './frames.ts';
 import { openKeptSource, type KeptSource } from '../source/dcgm/kept-source.ts';
 

@@ -1,6 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Socket } from 'node:net';
-import { messageOf, OperatingError, type ErrorDetail } from '../core/base/errors.ts';
+import type { CarriedError } from '../core/base/carried-error.ts';
 import type { JobFact } from '../core/jobs/job-fact.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
 import type { DrainSettings, RowsAfter, RowsBefore, SamplePortion } from './engine.ts';
@@ -40,13 +40,6 @@ export type FromChild =
   | { readonly kind: 'done'; readonly report: EngineReport; readonly wantsToKnow: boolean }
   | { readonly kind: 'failed'; readonly error: CarriedError };
 
-/** An error on its way between processes; `exit` is absent for a defect, and only then. */
-export interface CarriedError extends Pick<ErrorDetail, 'where' | 'hints'> {
-  readonly message: string;
-  readonly code: ErrorDetail['code'] | 'defect';
-  readonly exit?: ErrorDetail['exit'];
-}
-
 /** Set in the environment of the processes that talk to engines. */
 export const CHILD_VARIABLE = 'GPULEDGER_DRAIN_CHILD';
 
@@ -85,25 +78,5 @@ export function readFrames<T extends ToChild | FromChild>(
       length -= needed;
       onFrame(deserialize(all.subarray(HEADER_BYTES, needed)) as T);
     }
-  });
-}
-
-/** What an error says, so that it can cross to the other process. */
-export function carried(thrown: unknown): CarriedError {
-  if (!(thrown instanceof OperatingError)) {
-    const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown);
-    return { message, code: 'defect' };
-  }
-  const { message, code, exit, where, hints } = thrown;
-  return { message, code, exit, hints, ...(where === undefined ? {} : { where }) };
-}
-
-export function errorFrom({ message, code, exit, where, hints }: CarriedError): Error {
-  if (code === 'defect' || exit === undefined) return new Error(message);
-  return new OperatingError(message, {
-    code,
-    exit,
-    ...(where === undefined ? {} : { where }),
-    ...(hints === undefined ? {} : { hints }),
   });
 }

@@ -1,8 +1,9 @@
+import type { CarriedError } from '../core/base/carried-error.ts';
 import type { DrainSettings, EngineStore } from './engine.ts';
 import type { EngineTask } from './engines.ts';
 import type { EngineReport } from './report.ts';
 import { sendFrame } from './frames.ts';
-import type { CarriedError, FromChild } from './frames.ts';
+import type { FromChild } from './frames.ts';
 import { receiveEngine, type Receipt } from './receipt.ts';
 import { startSlot, type Slot, type WarmSlots } from './slot.ts';
 

@@ -1,7 +1,8 @@
+import { carried, type CarriedError } from '../core/base/carried-error.ts';
 import type { EngineStore, RowsAfter, SamplePortion } from './engine.ts';
 import type { EngineReport } from './report.ts';
-import { carried, sendFrame } from './frames.ts';
-import type { CarriedError, FromChild, ToChild } from './frames.ts';
+import { sendFrame } from './frames.ts';
+import type { FromChild, ToChild } from './frames.ts';
 import type { Slot } from './slot.ts';
 
 type Handed = Extract<FromChild, { kind: 'ask' | 'samples' | 'before' | 'after' }>;

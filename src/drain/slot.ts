@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { codeUrl } from '../core/base/code-url.ts';
 import type { EngineTask } from './engines.ts';
 import { CHILD_VARIABLE, readFrames, type FromChild } from './frames.ts';
 
@@ -98,10 +99,8 @@ export function startSlot(): Slot {
   return slot;
 }
 
-/** The compiler rewrites imports, not URLs: the program stands beside this file with this file's own ending. */
 function childProgram(): string {
-  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const beside = fileURLToPath(new URL(`./engine-child.${ending}`, import.meta.url));
+  const beside = fileURLToPath(codeUrl('./engine-child.ts', import.meta.url));
   // In a bundle there is nothing beside: it holds the child itself.
   return existsSync(beside) ? beside : fileURLToPath(import.meta.url);
 }

@@ -1,7 +1,6 @@
 import type { Device } from '../core/devices/device.ts';
 import type { SelectableDevice } from '../core/devices/device-selector.ts';
-import type { ErrorCode } from '../core/base/error-codes.ts';
-import type { ExitName } from '../core/base/errors.ts';
+import type { CarriedError } from '../core/base/carried-error.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { RingShape } from '../core/ring/ring.ts';
 import type { SourceName } from '../core/sampling/source.ts';
@@ -88,10 +87,5 @@ export type SamplerNews =
 
 export interface FailedNews {
   readonly type: 'failed';
-  readonly message: string;
-  readonly code: ErrorCode | 'defect';
-  readonly exit: ExitName;
-  readonly where?: string;
-  readonly hints: readonly string[];
-  readonly stack?: string;
+  readonly error: CarriedError;
 }

@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert } from '../core/base/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
+import { carried } from '../core/base/carried-error.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/lane.ts';
@@ -202,14 +203,5 @@ async function obey(orders: SamplerOrders | ListOrders | EngineCallOrders): Prom
 }
 
 obey(workerData as SamplerOrders | ListOrders | EngineCallOrders).catch((thrown: unknown) => {
-  const isOperating = thrown instanceof OperatingError;
-  tell({
-    type: 'failed',
-    message: messageOf(thrown),
-    code: isOperating ? thrown.code : 'defect',
-    exit: isOperating ? thrown.exit : 'software',
-    ...(isOperating && thrown.where !== undefined ? { where: thrown.where } : {}),
-    hints: isOperating ? thrown.hints : [],
-    ...(thrown instanceof Error && thrown.stack !== undefined ? { stack: thrown.stack } : {}),
-  });
+  tell({ type: 'failed', error: carried(thrown) });
 });

@@ -1,4 +1,6 @@
 import { Worker } from 'node:worker_threads';
+import { errorFrom } from '../core/base/carried-error.ts';
+import { codeUrl } from '../core/base/code-url.ts';
 import type { Device } from '../core/devices/device.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
@@ -80,7 +82,7 @@ export async function startSampler(
 ): Promise<Sampler> {
   const control = new SamplerControl();
   const orders: SamplerOrders = { source, lanes, clock, control: control.memory, doesWait };
-  const worker = new Worker(workerUrl(), { workerData: orders });
+  const worker = new Worker(codeUrl('./sampler-worker.ts', import.meta.url), { workerData: orders });
   const ready = Promise.withResolvers<ReadyNews>();
   const ended = Promise.withResolvers<undefined>();
   // Whoever opened the sampler hears of a failure through `ready` first; later ones through `ended`.
@@ -108,7 +110,7 @@ export async function startSampler(
         ended.resolve(undefined);
         return;
       case 'failed':
-        fail(failureOf(news));
+        fail(errorFrom(news.error));
         return;
     }
   });
@@ -207,10 +209,10 @@ export async function callEngineInWorker(engineCall: EngineCallOrders['engineCal
 
 /** What a worker that does one thing has to say. */
 async function answerOf<News>(orders: ListOrders | EngineCallOrders, asked: AskedSource): Promise<News> {
-  const worker = new Worker(workerUrl(), { workerData: orders });
+  const worker = new Worker(codeUrl('./sampler-worker.ts', import.meta.url), { workerData: orders });
   const answered = Promise.withResolvers<News>();
   worker.on('message', (news: News | FailedNews) => {
-    if (isFailure(news)) answered.reject(failureOf(news));
+    if (isFailure(news)) answered.reject(errorFrom(news.error));
     else answered.resolve(news);
   });
   worker.on('error', answered.reject);
@@ -245,25 +247,5 @@ function silent(source: AskedSource, patienceMs: number): OperatingError {
     exit: 'temporary',
     ...(engine === undefined ? {} : { where: engine }),
     hints: ['is the engine stopped, or does a GPU hang in the driver? See dmesg and nvidia-smi'],
-  });
-}
-
-/** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */
-function workerUrl(): URL {
-  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new URL(`./sampler-worker.${ending}`, import.meta.url);
-}
-
-function failureOf(news: Extract<SamplerNews, { type: 'failed' }>): Error {
-  if (news.code === 'defect') {
-    const error = new Error(news.message);
-    if (news.stack !== undefined) error.stack = news.stack;
-    return error;
-  }
-  return new OperatingError(news.message, {
-    code: news.code,
-    exit: news.exit,
-    hints: news.hints,
-    ...(news.where === undefined ? {} : { where: news.where }),
   });
 }

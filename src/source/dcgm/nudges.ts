@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { codeUrl } from '../../core/base/code-url.ts';
 import type { DcgmHandle } from '../../../native/dcgm.ts';
 
 /** What the worker is told at its start. */
@@ -36,7 +37,7 @@ export interface Nudges {
 export function startNudges(library: string, handle: DcgmHandle): Nudges {
   const control = new Int32Array(new SharedArrayBuffer(8));
   const orders: NudgeOrders = { library, handle, control: control.buffer };
-  const worker = new Worker(workerUrl(), { workerData: orders });
+  const worker = new Worker(codeUrl('./nudge-worker.ts', import.meta.url), { workerData: orders });
   worker.unref();
   // Without nudges a read is slow and none the worse: it is no reason to end a collector.
   worker.on('error', (error: Error) => {
@@ -50,9 +51,4 @@ export function startNudges(library: string, handle: DcgmHandle): Nudges {
       Atomics.wait(control, STATE_WORD, nudgeState.nudging, END_MS);
     },
   };
-}
-
-/** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */
-function workerUrl(): URL {
-  return new URL(`./nudge-worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 }

@@ -1,4 +1,5 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { codeUrl } from '../../core/base/code-url.ts';
 import { STATE_WORD, wanted, WANTED_WORD, workerState } from './event-protocol.ts';
 import type { NvmlEventNews, NvmlEventOrders } from './event-protocol.ts';
 
@@ -25,7 +26,10 @@ export function startNvmlEventWatch(library: string, kernelLog: string): NvmlEve
   const control = new Int32Array(new SharedArrayBuffer(8));
   const { port1, port2 } = new MessageChannel();
   const orders: NvmlEventOrders = { library, kernelLog, control: control.buffer, port: port2 };
-  const worker = new Worker(workerUrl(), { workerData: orders, transferList: [port2] });
+  const worker = new Worker(codeUrl('./event-worker.ts', import.meta.url), {
+    workerData: orders,
+    transferList: [port2],
+  });
   worker.unref();
   const want = (word: number): void => {
     Atomics.store(control, WANTED_WORD, word);
@@ -62,9 +66,4 @@ export function startNvmlEventWatch(library: string, kernelLog: string): NvmlEve
       return hasEnded;
     },
   };
-}
-
-/** The compiler rewrites imports, not URLs: the worker stands beside this file with this file's own ending. */
-function workerUrl(): URL {
-  return new URL(`./event-worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 }
