@@ -10,8 +10,10 @@ export function createLog(format: 'human' | 'json', level: Notice['level']): Tel
     if (RANK[notice.level] < RANK[level]) return;
     const time = new Date().toISOString();
     if (format === 'json') {
-      const { level: severity, code: event, sentence: text, data } = notice;
-      process.stderr.write(`${JSON.stringify({ time, level: severity, event, text, ...data })}\n`);
+      const { level: severity, code: event, sentence: text, lane, device, data } = notice;
+      process.stderr.write(
+        `${JSON.stringify({ time, level: severity, event, text, lane, device, ...data })}\n`,
+      );
       return;
     }
     const word = styleText(COLOUR[notice.level], notice.level.padEnd(5), { stream: process.stderr });

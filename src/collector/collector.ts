@@ -5,12 +5,13 @@ import { createEncoder } from '../core/wire/encode.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
-import type { Tell } from '../core/base/notice.ts';
+import { toEach, type Notice, type Tell } from '../core/base/notice.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import type { SourceName } from '../core/sampling/source.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
-import { eventOfLoss, noteDropEpisode, type LaneLoss } from '../delivery/drop-episode.ts';
+import { noticeOfLoss, tellDropEpisode } from '../delivery/drop-episode.ts';
 import { createLaneFlush, type LaneFlush } from '../delivery/flush.ts';
+import { createEventRows } from './event-rows.ts';
 import { orderOf, type Intake } from './intake.ts';
 import { createJobMap } from '../job-map/job-map.ts';
 import type { LabelOfGpu } from '../delivery/former-life.ts';
@@ -95,8 +96,12 @@ export interface Collector {
  * @throws OperatingError when the source cannot be opened.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  const { lanes, tell, db } = options;
+  const { lanes, db } = options;
   const ownership = new Ownership();
+  const events = createEventRows(ownership, (rows) => {
+    outbox.events(rows);
+  });
+  const tell = toEach([options.tell, events.hear]);
   const gate = createStoreGate({ ...options, prepare: options.prepareStore });
   const deadLetters = options.deadLetters ?? loggedOnly(tell);
   const smallTables = createSmallTables(db, {
@@ -108,15 +113,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   });
   const outbox = createOutbox(withMergedJobs(db, smallTables, tell), tell);
   const keeper = keepOutbox(outbox, options.disk, tell);
-  const noteEvent = (event: GpuEvent): void => {
-    const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
-    outbox.events([{ ...event, jobId }]);
-  };
-  const early: GpuEvent[] = [];
-  let note = (event: GpuEvent): void => void early.push(event);
   const sender = createBatchSender(gate.post, deadLetters, tell);
-  /** Kept until there is a way to tell: what was lost before this life is found before the source is open. */
-  const losses: LaneLoss[] = [];
   const deliveries = lanes.map((lane) =>
     openLaneDelivery({
       table: lane.table,
@@ -125,25 +122,26 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       ...(options.disk === undefined ? {} : { disk: options.disk }),
       ...(options.intake === undefined ? {} : { life: options.intake.life }),
       onLost: (loss) => {
-        losses.push({ lane, ...loss });
+        tell(noticeOfLoss(lane, loss));
       },
     }),
   );
   const listener: SamplerListener = {
     onEvent: (event) => {
-      note(event);
+      tell(noticeOfEvent(event));
     },
     onMissed: (lane, ticks) => {
       tell({
         level: 'warn',
         code: 'lane.late',
         sentence: `lane ${lane}: ${ticks} ticks missed`,
-        data: { lane, ticks },
+        lane,
+        data: { ticks },
       });
     },
     onJournalFailed: (lane, message) => {
       const sentence = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
-      tell({ level: 'error', code: 'journal.failed', sentence, data: { lane } });
+      tell({ level: 'error', code: 'journal.failed', sentence, lane });
     },
   };
   const orders = lanes.map((lane, index) => orderOf(lane, deliveries[index]!.journal));
@@ -189,13 +187,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   let toldUs = 0;
   let storedFactsUs = -Infinity;
 
-  const silence = watchSilence({ sampler, lanes, source: options.source, note: noteEvent, tell });
+  const silence = watchSilence({ sampler, lanes, source: options.source, tell });
 
   function refreshJobs(): void {
     silence.look();
     factsUs = jobMap.refresh();
-    note = noteEvent;
-    for (const event of early.splice(0)) noteEvent(event);
+    events.open(sampler.devices[0]!.node);
   }
 
   /** Former lives first, then what the ring holds, then, while the store takes rows, what is spooled. */
@@ -212,9 +209,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     );
 
   function noteDrops(): void {
-    for (const loss of losses.splice(0)) noteEvent(eventOfLoss(loss, sampler.devices));
     for (const [index, ring] of sampler.rings.entries())
-      noteDropEpisode(ring, lanes[index]!, sampler.devices, noteEvent, tell);
+      tellDropEpisode(ring, lanes[index]!, sampler.devices, tell);
   }
 
   return {
@@ -279,6 +275,12 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       for (const delivery of deliveries) delivery.close();
     },
   };
+}
+
+/** What the source tells of its devices is a row, and no news for the terminal. */
+function noticeOfEvent(event: GpuEvent): Notice {
+  const device = event.gpu === undefined ? {} : { device: event.gpu };
+  return { level: 'debug', code: 'source.event', sentence: event.text, ...device, events: [event] };
 }
 
 function loggedOnly(tell: Tell): DeadLetters {

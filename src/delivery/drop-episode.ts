@@ -1,55 +1,36 @@
+import type { Notice, Tell } from '../core/base/notice.ts';
 import type { Device } from '../core/devices/device.ts';
-import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { Tell } from '../core/base/notice.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { Loss } from './delivery-place.ts';
 
-export interface LaneLoss extends Loss {
-  readonly lane: Lane;
-}
-
 /** Says once per episode that a ring overflowed, with a gap row for every device. */
-export function noteDropEpisode(
-  ring: Ring,
-  lane: Lane,
-  devices: readonly Device[],
-  note: (event: GpuEvent) => void,
-  tell: Tell,
-): void {
+export function tellDropEpisode(ring: Ring, lane: Lane, devices: readonly Device[], tell: Tell): void {
   const episode = ring.takeDropEpisode();
   if (episode === undefined) return;
-  const sentence = `lane ${lane.name}: the ring was full, ${episode.ticks} ticks (${episode.rows} rows) were dropped`;
+  const { ticks, rows, firstUs: tsUs, lastUs: endUs } = episode;
+  const sentence = `lane ${lane.name}: the ring was full, ${ticks} ticks (${rows} rows) were dropped`;
+  const row = { tsUs, endUs, kind: 'drop', subject: lane.name, text: sentence } as const;
   tell({
     level: 'warn',
     code: 'ring.dropped',
     sentence,
-    data: { lane: lane.name, ticks: episode.ticks, rows: episode.rows },
+    lane: lane.name,
+    data: { ticks, rows },
+    events: devices.map(({ node, uuid }) => ({ ...row, node, gpu: uuid })),
   });
-  for (const { node, uuid } of devices) {
-    note({
-      tsUs: episode.firstUs,
-      endUs: episode.lastUs,
-      node,
-      gpu: uuid,
-      kind: 'drop',
-      subject: lane.name,
-      text: sentence,
-    });
-  }
 }
 
-/** The row that says why rows of a lane are nowhere: the whole node's, since nobody knows whose they were. */
-export function eventOfLoss(
-  { lane, rows, firstUs, lastUs, reason }: LaneLoss,
-  devices: readonly Device[],
-): GpuEvent {
+/** Why rows of a lane are nowhere. Its event is the whole node's, since nobody knows whose rows they were. */
+export function noticeOfLoss(lane: Lane, { rows, firstUs, lastUs, reason }: Loss): Notice {
+  const sentence = `lane ${lane.name}: ${rows} rows are lost: ${reason}`;
+  const span = { tsUs: Math.round(firstUs), endUs: Math.round(lastUs) };
   return {
-    tsUs: Math.round(firstUs),
-    endUs: Math.round(lastUs),
-    node: devices[0]!.node,
-    kind: 'drop',
-    subject: lane.name,
-    text: `lane ${lane.name}: ${rows} rows are lost: ${reason}`,
+    level: 'debug',
+    code: 'lane.lost',
+    sentence,
+    lane: lane.name,
+    data: { rows },
+    events: [{ ...span, kind: 'drop', subject: lane.name, text: sentence }],
   };
 }

@@ -1,4 +1,3 @@
-import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { SourceSpec } from '../source/open-source.ts';
@@ -19,7 +18,6 @@ export function watchSilence(options: {
   readonly sampler: Pick<Sampler, 'control' | 'devices'>;
   readonly lanes: readonly Lane[];
   readonly source: SourceSpec;
-  readonly note: (event: GpuEvent) => void;
   readonly tell: Tell;
 }): SilenceWatch {
   const { sampler, lanes, source, tell } = options;
@@ -41,17 +39,16 @@ export function watchSilence(options: {
       const { callSinceMs } = sampler.control;
       if (callSinceMs === 0 || Date.now() - callSinceMs < STUCK_MS || keepsSamples(source)) return;
       for (const { name } of lanes) {
-        const text = `lane ${name}: the source did not answer until the collector was stopped`;
-        for (const { node, uuid } of sampler.devices)
-          options.note({
-            tsUs: callSinceMs * 1000,
-            endUs: nowUs,
-            node,
-            gpu: uuid,
-            kind: 'gap',
-            subject: name,
-            text,
-          });
+        const sentence = `lane ${name}: the source did not answer until the collector was stopped`;
+        const row = {
+          tsUs: callSinceMs * 1000,
+          endUs: nowUs,
+          kind: 'gap',
+          subject: name,
+          text: sentence,
+        } as const;
+        const events = sampler.devices.map(({ node, uuid }) => ({ ...row, node, gpu: uuid }));
+        tell({ level: 'debug', code: 'source.cut_off', sentence, lane: name, events });
       }
     },
   };

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { GpuEvent } from '../../src/core/sampling/event.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
-import type { Notice } from '../../src/core/base/notice.ts';
+import type { Notice, NoticeEvent } from '../../src/core/base/notice.ts';
 import { SamplerControl } from '../../src/sampler/sampler-control.ts';
 import type { SourceSpec } from '../../src/source/open-source.ts';
 import { watchSilence, type SilenceWatch } from '../../src/sampler/source-silence.ts';
@@ -11,7 +10,7 @@ const lane = { ...defaultLanes[0]!, name: 'fast' };
 const EMBEDDED: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'embedded' };
 const HOST: SourceSpec = { name: 'dcgm', node: 'n1', engine: 'localhost' };
 let control: SamplerControl;
-let events: GpuEvent[];
+let events: NoticeEvent[];
 let logged: Notice[];
 
 beforeEach(() => {
@@ -30,8 +29,10 @@ function watch(source: SourceSpec): SilenceWatch {
     sampler: { control, devices: [device] },
     lanes: [lane],
     source,
-    note: (event) => events.push(event),
-    tell: (notice) => logged.push(notice),
+    tell: (notice) => {
+      logged.push(notice);
+      events.push(...(notice.events ?? []));
+    },
   });
 }
 
