@@ -6,15 +6,11 @@ import { laneFieldProblem, tableOf, type Lane } from '../../src/core/fields/lane
 import {
   defaultCapacityTicks,
   LANE_FIELDS_MAX,
-  LANE_INTERVAL_MS_MAX,
-  LANE_INTERVAL_MS_MIN,
-  LANE_NAME_LENGTH_MAX,
   PROFILING_INTERVAL_MS_MIN,
-  RING_CAPACITY_TICKS_MAX,
-  RING_CAPACITY_TICKS_MIN,
 } from '../../src/core/fields/limits.ts';
+import { LANE_KEYS } from './keys.ts';
 import type { ConfigProblem } from './problem.ts';
-import { durationMs, nonEmptyText, schedule, tableWord } from './values.ts';
+import { shapeOf } from './shape.ts';
 import type { Counters } from '../counters-csv.ts';
 import { readCronLine, unevenness } from '../cron-line.ts';
 import { formatDuration } from '../duration.ts';
@@ -22,23 +18,7 @@ import { nearestFieldNames } from '../nearest.ts';
 import { smallTables } from '../tables.ts';
 
 /** A lane as it is written: everything but its name may be left to the defaults, except when and what to sample. */
-export const laneSchema = z.strictObject({
-  name: tableWord(LANE_NAME_LENGTH_MAX),
-  interval: durationMs({
-    minMs: LANE_INTERVAL_MS_MIN,
-    maxMs: LANE_INTERVAL_MS_MAX,
-    whyMin: "no driver value is fresher than that, and the spacing of the ticks would be the scheduler's",
-  }).optional(),
-  schedule: schedule.optional(),
-  fields: z
-    .array(z.union([z.string(), z.int()], { error: 'expected the name, id or column of a field' }))
-    .min(1)
-    .max(LANE_FIELDS_MAX)
-    .optional(),
-  fields_file: nonEmptyText.optional(),
-  capacity: z.int().min(RING_CAPACITY_TICKS_MIN).max(RING_CAPACITY_TICKS_MAX).optional(),
-  table: tableWord(LANE_NAME_LENGTH_MAX + 'gpu_'.length).optional(),
-});
+export const laneSchema = z.strictObject(shapeOf(LANE_KEYS));
 
 export type WrittenLane = z.infer<typeof laneSchema>;
 

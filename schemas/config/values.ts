@@ -5,7 +5,32 @@ import { shownValue } from './problem.ts';
 import { readCronLine } from '../cron-line.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../duration.ts';
 
-/** The leaves of the configuration: how single values are written, and what is said when they are not. */
+/**
+ * The types of single values: how they are written, and what is said when they are not. Each goes both ways, so that
+ * `config print` writes a value as the file would have it.
+ */
+
+/** Least and most of a number, as people write it, for `docs/configuration.md`. */
+export const ranges = z.registry<{ readonly least: string | number; readonly most: string | number }>();
+
+/** A path; one that is relative starts at the file that holds it. */
+export const path = text();
+
+export const truth = z.boolean();
+
+export function text() {
+  return z.string().refine((written) => written.trim() !== '', { error: 'expected text, came nothing' });
+}
+
+export function oneOf<const Words extends readonly string[]>(words: Words) {
+  return z.enum(words);
+}
+
+export function whole(bounds?: { readonly min: number; readonly max: number }) {
+  if (bounds === undefined) return z.int();
+  const { min, max } = bounds;
+  return z.int().min(min).max(max).register(ranges, { least: min, most: max });
+}
 
 interface DurationBounds {
   readonly minMs: number;
@@ -16,49 +41,55 @@ interface DurationBounds {
 
 /** A duration with its unit → milliseconds. */
 export function durationMs({ minMs, maxMs, whyMin }: DurationBounds) {
-  return z.unknown().transform((value, ctx): number => {
-    const refuse = (message: string, hints: readonly string[] = []): never => {
-      ctx.addIssue({ code: 'custom', message, params: { hints } });
-      return z.NEVER;
-    };
-    if (typeof value !== 'string' && typeof value !== 'number') {
-      return refuse(`expected a duration such as 10s, came ${shownValue(value)}`);
-    }
-    let ms: number;
-    try {
-      ms = parseDurationMs(String(value));
-    } catch (thrown) {
-      if (thrown instanceof OperatingError) return refuse(thrown.message, thrown.hints);
-      throw thrown;
-    }
-    if (ms < minMs) {
-      const why = whyMin === undefined ? '' : ` (${whyMin})`;
-      return refuse(`expected at least ${formatDuration(minMs)}, came ${value}${why}`);
-    }
-    if (ms > maxMs) return refuse(`expected at most ${formatDuration(maxMs)}, came ${value}`);
-    return ms;
+  const type = z.codec(z.unknown(), z.number(), {
+    decode(value, payload) {
+      if (typeof value !== 'string' && typeof value !== 'number')
+        return refuse(payload, `expected a duration such as 10s, came ${shownValue(value)}`);
+      const ms = quantity(payload, () => parseDurationMs(String(value)));
+      if (ms < minMs) {
+        const why = whyMin === undefined ? '' : ` (${whyMin})`;
+        return refuse(payload, `expected at least ${formatDuration(minMs)}, came ${value}${why}`);
+      }
+      if (ms > maxMs) return refuse(payload, `expected at most ${formatDuration(maxMs)}, came ${value}`);
+      return ms;
+    },
+    encode: formatDuration,
   });
+  return type.register(ranges, { least: formatDuration(minMs), most: formatDuration(maxMs) });
 }
 
 /** A size with its unit → bytes. */
-export function byteCount({ min, max }: { readonly min: number; readonly max: number }) {
-  return z.unknown().transform((value, ctx): number => {
-    const refuse = (message: string, hints: readonly string[] = []): never => {
-      ctx.addIssue({ code: 'custom', message, params: { hints } });
-      return z.NEVER;
-    };
-    if (typeof value !== 'string' && typeof value !== 'number')
-      return refuse(`expected a size such as 2GiB, came ${shownValue(value)}`);
-    let bytes: number;
-    try {
-      bytes = parseBytes(String(value));
-    } catch (thrown) {
-      if (thrown instanceof OperatingError) return refuse(thrown.message, thrown.hints);
-      throw thrown;
-    }
-    if (bytes < min || bytes > max) return refuse(`expected ${min} to ${max} bytes, came ${value}`);
-    return bytes;
+export function byteCount({ min, max }: { readonly min: string; readonly max: string }) {
+  const [minBytes, maxBytes] = [parseBytes(min), parseBytes(max)];
+  const type = z.codec(z.unknown(), z.number(), {
+    decode(value, payload) {
+      if (typeof value !== 'string' && typeof value !== 'number')
+        return refuse(payload, `expected a size such as 2GiB, came ${shownValue(value)}`);
+      const bytes = quantity(payload, () => parseBytes(String(value)));
+      return bytes < minBytes || bytes > maxBytes
+        ? refuse(payload, `expected ${minBytes} to ${maxBytes} bytes, came ${value}`)
+        : bytes;
+    },
+    encode: (bytes) => `${bytes}B`,
   });
+  return type.register(ranges, { least: min, most: max });
+}
+
+type Payload = z.core.ParsePayload;
+
+function refuse(payload: Payload, message: string, hints: readonly string[] = []): never {
+  payload.issues.push({ code: 'custom', input: payload.value, message, params: { hints } });
+  return z.NEVER;
+}
+
+/** What `parse` makes of a written quantity; where it is none, something that is outside of no bound. */
+function quantity(payload: Payload, parse: () => number): number {
+  try {
+    return parse();
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    return refuse(payload, thrown.message, thrown.hints);
+  }
 }
 
 /** `continuous` or a cron line with six fields. */
@@ -81,34 +112,44 @@ export const schedule = z.string().transform((value, ctx): string => {
 const TTL_UNITS: Readonly<Record<string, string>> = { d: 'DAYS', w: 'WEEKS', M: 'MONTHS', y: 'YEARS' };
 
 /** How long a table keeps its rows: `14d`, `8w`, `6M`, `3y` or `forever` → QuestDB's TTL (`14 DAYS`), empty for ever. */
-export const ttl = z.unknown().transform((value, ctx): string => {
-  if (value === 'forever') return '';
-  const match = /^([1-9]\d{0,5})([dwMy])$/.exec(typeof value === 'string' ? value.trim() : '');
-  const unit = TTL_UNITS[match?.[2] ?? ''];
-  if (match !== null && unit !== undefined) return `${match[1] ?? ''} ${unit}`;
-  ctx.addIssue({
-    code: 'custom',
-    message: `expected a time in whole days, weeks, months or years (14d, 8w, 6M, 3y) or forever, came ${shownValue(value)}`,
-  });
-  return z.NEVER;
+export const ttl = z.codec(z.unknown(), z.string(), {
+  decode(value, payload) {
+    if (value === 'forever') return '';
+    const match = /^([1-9]\d{0,5})([dwMy])$/.exec(typeof value === 'string' ? value.trim() : '');
+    const unit = TTL_UNITS[match?.[2] ?? ''];
+    if (match !== null && unit !== undefined) return `${match[1] ?? ''} ${unit}`;
+    return refuse(
+      payload,
+      `expected a time in whole days, weeks, months or years (14d, 8w, 6M, 3y) or forever, came ${shownValue(value)}`,
+    );
+  },
+  encode(kept) {
+    const [count = '', word] = kept.split(' ');
+    const unit = Object.keys(TTL_UNITS).find((letter) => TTL_UNITS[letter] === word);
+    return unit === undefined ? 'forever' : `${count}${unit}`;
+  },
 });
 
 /** A name that can be part of a table's name without quotes. */
 export function tableWord(lengthMax: number) {
-  return z.string().refine((text) => new RegExp(`^[a-z][a-z0-9_]{0,${lengthMax - 1}}$`).test(text), {
+  return z.string().refine((word) => new RegExp(`^[a-z][a-z0-9_]{0,${lengthMax - 1}}$`).test(word), {
     error: ({ input }) =>
       `expected at most ${lengthMax} lower-case letters, digits and underscores, a letter first; came ${shownValue(input)}`,
   });
 }
 
-export const nonEmptyText = z
-  .string()
-  .refine((text) => text.trim() !== '', { error: 'expected text, came nothing' });
+/** Names, ids and columns of fields. */
+export function fieldNames(countMax: number) {
+  return z
+    .array(z.union([z.string(), z.int()], { error: 'expected the name, id or column of a field' }))
+    .min(1)
+    .max(countMax);
+}
 
 /** Which devices of a node, as `parseDeviceSelector` reads them; kept as it was written. */
-export const deviceSelector = nonEmptyText.superRefine((text, ctx) => {
+export const deviceSelector = text().superRefine((selector, ctx) => {
   try {
-    parseDeviceSelector(text);
+    parseDeviceSelector(selector);
   } catch (thrown) {
     if (!(thrown instanceof OperatingError)) throw thrown;
     ctx.addIssue({ code: 'custom', message: thrown.message, params: { hints: thrown.hints } });
@@ -116,23 +157,24 @@ export const deviceSelector = nonEmptyText.superRefine((text, ctx) => {
 });
 
 /** `0=GPU-…, 1=MIG-…` → position in the scheduler's list of GPUs → device UUID. */
-export const deviceMap = z.unknown().transform((value, ctx): ReadonlyMap<number, string> => {
-  const map = new Map<number, string>();
-  const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];
-  for (const entry of entries) {
-    const match = /^(\d{1,5})=((?:GPU|MIG)-\S+)$/.exec(entry);
-    if (match === null || map.has(Number(match[1]))) {
-      map.clear();
-      break;
+export const deviceMap = z.codec(z.unknown(), z.custom<ReadonlyMap<number, string>>(), {
+  decode(value, payload) {
+    const map = new Map<number, string>();
+    const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];
+    for (const entry of entries) {
+      const match = /^(\d{1,5})=((?:GPU|MIG)-\S+)$/.exec(entry);
+      if (match === null || map.has(Number(match[1]))) {
+        map.clear();
+        break;
+      }
+      map.set(Number(match[1]), match[2]!);
     }
-    map.set(Number(match[1]), match[2]!);
-  }
-  if (map.size > 0) return map;
-  const message = `expected positions and UUIDs such as "0=GPU-8c2d…, 1=GPU-77aa…", came ${shownValue(value)}`;
-  ctx.addIssue({
-    code: 'custom',
-    message,
-    params: { hints: ['each position once; gpuledger devices shows the UUIDs'] },
-  });
-  return z.NEVER;
+    if (map.size > 0) return map;
+    return refuse(
+      payload,
+      `expected positions and UUIDs such as "0=GPU-8c2d…, 1=GPU-77aa…", came ${shownValue(value)}`,
+      ['each position once; gpuledger devices shows the UUIDs'],
+    );
+  },
+  encode: (map) => [...map].map(([position, uuid]) => `${position}=${uuid}`).join(', '),
 });

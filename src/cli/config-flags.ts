@@ -1,92 +1,86 @@
-import type { Command } from 'commander';
-import { LANE_COUNTERS_KEY, LANE_INTERVAL_KEY } from '../../schemas/config/settings.ts';
+import { Option, type Command } from 'commander';
+import { ALL_SETTINGS, FLAGGED_LANE, type Setting } from '../../schemas/config/settings.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import type { ConfigOverride } from '../config/config-layers.ts';
 
-interface Flag {
-  /** As commander reads it. */
-  readonly flags: string;
-  readonly help: string;
-  /** Commander's name of the option. */
-  readonly option: string;
-  /** What it sets: a dotted key of the configuration. */
-  readonly key: string;
+const EVERY_KEY = ALL_SETTINGS.map(({ key }) => key);
+/** What it takes to look at devices. */
+const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
+
+/**
+ * What each command reads, by key or section: it offers the flags of these and no others. File and environment may hold
+ * every key for everybody. Reports find their lanes in the file: a flag would only hide columns that are stored.
+ */
+const KEYS_OF_COMMANDS = {
+  run: EVERY_KEY,
+  collect: EVERY_KEY,
+  drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
+  status: ['state_dir'],
+  'spool status': ['state_dir'],
+  'spool replay': ['questdb', 'state_dir', 'log'],
+  'spool drop': ['questdb', 'state_dir', 'log'],
+  'report job': ['questdb'],
+  'report capacity': ['questdb'],
+  'jobs push': ['questdb', 'lanes', 'log'],
+  'jobs sync': ['questdb', 'lanes', 'log'],
+  devices: DEVICES,
+  dmon: [...DEVICES, 'state_dir'],
+  'profiling pause': ['dcgm', 'state_dir'],
+  'profiling resume': ['dcgm', 'state_dir'],
+  'profiling status': ['state_dir'],
+  'config check': EVERY_KEY,
+  'config print': EVERY_KEY,
+  'schema print': ['lanes'],
+  'schema apply': ['questdb', 'lanes'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** A command that reads the configuration, as people call it. */
+export type ConfiguredCommand = keyof typeof KEYS_OF_COMMANDS;
+
+export const CONFIGURED_COMMANDS = Object.keys(KEYS_OF_COMMANDS) as readonly ConfiguredCommand[];
+
+/** The settings that a command reads and that have a flag. */
+export function flaggedSettings(name: ConfiguredCommand): readonly Setting[] {
+  const keys: readonly string[] = KEYS_OF_COMMANDS[name];
+  return ALL_SETTINGS.filter(
+    ({ key, flag }) =>
+      flag !== undefined && keys.some((known) => key === known || key.startsWith(`${known}.`)),
+  );
 }
 
-const CONFIG_FLAGS: readonly Flag[] = [
-  { flags: '--source <name>', option: 'source', key: 'source', help: 'dcgm, nvml, synthetic or recording' },
-  {
-    flags: '-r, --remote-engine <address>',
-    option: 'remoteEngine',
-    key: 'dcgm.engine',
-    help: 'share a host engine: host[:port] or unix:///path (default: embedded)',
-  },
-  {
-    flags: '--devices <selector>',
-    option: 'devices',
-    key: 'devices',
-    help: 'f, g[:list], i[:list] or g:…+i:… (default: f, instances where there are any)',
-  },
-  { flags: '--dcgm-library <path>', option: 'dcgmLibrary', key: 'dcgm.library', help: 'where libdcgm is' },
-  {
-    flags: '--nvml-library <path>',
-    option: 'nvmlLibrary',
-    key: 'nvml.library',
-    help: 'where libnvidia-ml is',
-  },
-  { flags: '--gpus <count>', option: 'gpus', key: 'synthetic.gpus', help: 'synthetic: GPUs of a node' },
-  { flags: '--nodes <count>', option: 'nodes', key: 'synthetic.nodes', help: 'synthetic: nodes' },
-  {
-    flags: '--seed <number>',
-    option: 'seed',
-    key: 'synthetic.seed',
-    help: 'synthetic: the same seed, the same figures',
-  },
-  {
-    flags: '--interval <duration>',
-    option: 'interval',
-    key: LANE_INTERVAL_KEY,
-    help: 'of the lane "profiling": 100ms, 1s',
-  },
-  {
-    flags: '-f, --counters <file>',
-    option: 'counters',
-    key: LANE_COUNTERS_KEY,
-    help: 'fields of the lane "profiling": a counters CSV of dcgm-exporter',
-  },
-  {
-    flags: '--questdb-conf-file <file>',
-    option: 'questdbConfFile',
-    key: 'questdb.client_conf_file',
-    help: 'file with the QuestDB client string (or QDB_CLIENT_CONF)',
-  },
-  {
-    flags: '--hpc-job-mapping-dir <dir>',
-    option: 'hpcJobMappingDir',
-    key: 'jobs.hpc_job_mapping_dir',
-    help: "dcgm-exporter's directory of job ids, one file a GPU",
-  },
-  { flags: '--log-format <format>', option: 'logFormat', key: 'log.format', help: 'human or json' },
-  { flags: '--log-level <level>', option: 'logLevel', key: 'log.level', help: 'debug, info, warn or error' },
-  { flags: '--state-dir <dir>', option: 'stateDir', key: 'state_dir', help: 'what must outlive the process' },
-];
-
-/** Adds `--config` and the flags that stand above environment and file. Passwords have no flag: argv is public. */
-export function addConfigFlags(command: Command): Command {
+/** Adds `--config` and those flags that mean something to the command. Passwords have no flag: argv is public. */
+export function addConfigFlags(command: Command, name: ConfiguredCommand): Command {
   command.option(
     '--config <file>',
     'configuration (default: GPULEDGER_CONFIG, /etc/gpuledger/gpuledger.yaml)',
   );
-  for (const { flags, help } of CONFIG_FLAGS) command.option(flags, help);
-  return command;
+  for (const setting of flaggedSettings(name)) command.addOption(optionOf(setting));
+  return command.configureOutput({
+    outputError: (text, write) => {
+      write(text + strangerHint(text));
+    },
+  });
+}
+
+function optionOf({ flag = '', doc, key }: Setting): Option {
+  const about = key.startsWith('lanes.') ? ` (lane "${FLAGGED_LANE}")` : '';
+  return new Option(flag, doc.replaceAll('`', '') + about);
+}
+
+/** Says which commands know a flag that another one was given. */
+function strangerHint(text: string): string {
+  const flag = /unknown option '(--?[a-z-]+)/.exec(text)?.[1];
+  const knows = (setting: Setting): boolean => setting.flag?.split(/[ ,]+/).includes(flag ?? '') === true;
+  const commands = CONFIGURED_COMMANDS.filter((name) => flaggedSettings(name).some(knows));
+  return commands.length === 0 ? '' : `  ${flag ?? ''} is a flag of ${commands.join(', ')}\n`;
 }
 
 /** What the flags of `addConfigFlags` say. @param options commander's parsed options */
 export function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
-  return CONFIG_FLAGS.flatMap(({ flags, option, key }) => {
-    const value = options[option];
-    const origin = /--[a-z-]+/.exec(flags)?.[0] ?? flags;
-    return typeof value === 'string' ? [{ key, value, origin }] : [];
+  return ALL_SETTINGS.filter(({ flag }) => flag !== undefined).flatMap((setting) => {
+    const option = optionOf(setting);
+    const value = options[option.attributeName()];
+    return typeof value === 'string' ? [{ key: setting.key, value, origin: option.long ?? '' }] : [];
   });
 }
 

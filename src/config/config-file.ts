@@ -1,14 +1,12 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { DEFAULT_CLIENT_CONF, readConfig, type Config } from '../../schemas/config/config.ts';
+import { readConfig, type Config } from '../../schemas/config/config.ts';
 import type { ReadCounters } from '../../schemas/config/lanes.ts';
 import { valueAt, type ConfigPath } from '../../schemas/config/problem.ts';
 import {
+  ALL_SETTINGS,
   CONFIG_FILE_VARIABLE,
   DEFAULT_CONFIG_FILE,
-  environmentVariableOf,
-  LANE_COUNTERS_KEY,
-  LANE_INTERVAL_KEY,
   SETTINGS,
 } from '../../schemas/config/settings.ts';
 import type { ConfigYaml } from '../../schemas/config/yaml.ts';
@@ -78,7 +76,10 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.file);
   const { config } = reading;
   return {
-    config: { ...config, questdb: { ...config.questdb, clientConf } },
+    config: {
+      ...config,
+      questdb: { ...config.questdb, clientConf: clientConf ?? config.questdb.clientConf },
+    },
     origins: originsOf(layers, config),
     warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
     file: layers.file,
@@ -161,8 +162,8 @@ function laneless({ key, origin, value }: ConfigOverride, file: string | undefin
 
 /** Variables that look like ours and are not: a misspelt one would be ignored in silence. */
 function strangeVariables(env: ConfigRequest['env']): string[] {
-  const keys = [...SETTINGS.map(({ key }) => key), LANE_INTERVAL_KEY, LANE_COUNTERS_KEY];
-  const known = [CONFIG_FILE_VARIABLE, ...keys.map(environmentVariableOf)].map(withoutPrefix);
+  const variables = ALL_SETTINGS.map(({ variable }) => variable);
+  const known = [CONFIG_FILE_VARIABLE, ...variables].map(withoutPrefix);
   return Object.keys(env).flatMap((name) => {
     const word = withoutPrefix(name);
     if (word === name || known.includes(word)) return [];
@@ -202,14 +203,17 @@ function systemReason(thrown: unknown): string {
   return reasons[code] ?? messageOf(thrown);
 }
 
-/** The configuration string itself, from wherever it comes, checked by the official client's own rules. */
-async function readClientConf(layers: Layers): Promise<string> {
+/**
+ * The configuration string itself, from wherever it comes, checked by the official client's own rules.
+ * @returns undefined where nobody gives one, and where it is wrong
+ */
+async function readClientConf(layers: Layers): Promise<string | undefined> {
   const file = valueAt(layers.raw, ['questdb', 'client_conf_file']);
   const inline = valueAt(layers.raw, ['questdb', 'client_conf']);
   const path = ['questdb', typeof file === 'string' ? 'client_conf_file' : 'client_conf'];
   try {
     const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
-    if (typeof text !== 'string' || text === DEFAULT_CLIENT_CONF) return DEFAULT_CLIENT_CONF;
+    if (typeof text !== 'string') return undefined;
     const { password, token } = await readConf(text);
     if ((password ?? token) !== undefined && layers.yaml?.has(path) === true && typeof file !== 'string') {
       warnIfPublic(layers.file ?? '', layers.warnings);
@@ -222,7 +226,7 @@ async function readClientConf(layers: Layers): Promise<string> {
       where: whereOf(layers, path),
       hints: [...(thrown.where === undefined ? [] : [thrown.where]), ...thrown.hints],
     });
-    return DEFAULT_CLIENT_CONF;
+    return undefined;
   }
 }
 
@@ -240,8 +244,8 @@ function warnIfPublic(file: string, warnings: string[]): void {
 function whereOf({ file, yaml, overrides }: Layers, path: ConfigPath): string | undefined {
   const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
   if (override !== undefined) {
-    const isSecret = SETTINGS.some(({ key, isSecret: secret }) => key === override.key && secret === true);
-    const value = isSecret ? '***' : override.value;
+    const setting = SETTINGS.find(({ key }) => key === override.key);
+    const value = setting?.isSecret === true ? '***' : override.value;
     return override.origin.startsWith('--') ? `${override.origin} ${value}` : `${override.origin}=${value}`;
   }
   const found = yaml?.locate(path);

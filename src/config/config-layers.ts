@@ -1,17 +1,11 @@
 import { dirname, resolve } from 'node:path';
+import { kindOfSetting } from '../../schemas/config/config.ts';
 import type { ConfigPath } from '../../schemas/config/problem.ts';
-import {
-  environmentVariableOf,
-  FLAGGED_LANE,
-  LANE_COUNTERS_KEY,
-  LANE_INTERVAL_KEY,
-  SETTINGS,
-  type Setting,
-} from '../../schemas/config/settings.ts';
+import { ALL_SETTINGS, FLAGGED_LANE, SETTINGS } from '../../schemas/config/settings.ts';
 
 /** A value from above the file: a flag or an environment variable. */
 export interface ConfigOverride {
-  /** Dotted key of `SETTINGS`, `lanes.profiling.interval` or `lanes.profiling.fields_file`. */
+  /** Dotted key of `ALL_SETTINGS`. */
   readonly key: string;
   readonly value: string;
   /** `--gpus`, `GPULEDGER_SOURCE`. */
@@ -23,11 +17,9 @@ export type RawMap = Record<string, unknown>;
 
 /** Values of the environment, lowest first. Empty variables count as not set. */
 export function environmentOverrides(env: Readonly<Record<string, string | undefined>>): ConfigOverride[] {
-  const keys = [...SETTINGS.map(({ key }) => key), LANE_INTERVAL_KEY, LANE_COUNTERS_KEY];
-  return keys.flatMap((key) => {
-    const origin = environmentVariableOf(key);
-    const value = env[origin];
-    return value === undefined || value === '' ? [] : [{ key, value, origin }];
+  return ALL_SETTINGS.flatMap(({ key, variable }) => {
+    const value = env[variable];
+    return value === undefined || value === '' ? [] : [{ key, value, origin: variable }];
   });
 }
 
@@ -36,8 +28,8 @@ export function fileLayer(raw: unknown, file: string): unknown {
   const copy = withoutNulls(raw);
   if (!isMap(copy)) return copy;
   const base = dirname(resolve(file));
-  for (const { key, kind } of SETTINGS) {
-    if (kind === 'path') resolveAt(copy, key.split('.'), base);
+  for (const { key } of SETTINGS) {
+    if (kindOfSetting(key) === 'path') resolveAt(copy, key.split('.'), base);
   }
   const lanes = copy['lanes'];
   if (Array.isArray(lanes)) for (const lane of lanes.filter(isMap)) resolveAt(lane, ['fields_file'], base);
@@ -68,40 +60,39 @@ export function isMap(value: unknown): value is RawMap {
  * @returns where it went; undefined when there is no such lane
  */
 export function applyOverride(raw: RawMap, { key, value }: ConfigOverride): ConfigPath | undefined {
-  if (key === LANE_INTERVAL_KEY) return setInLane(raw, 'interval', value, 'schedule');
-  if (key === LANE_COUNTERS_KEY) return setInLane(raw, 'fields_file', resolve(value), 'fields');
-  const setting = SETTINGS.find((candidate) => candidate.key === key);
-  const [section = '', name] = key.split('.');
-  const shaped = setting === undefined ? value : shapedValue(setting, value);
-  if (name === undefined) {
-    raw[section] = shaped;
-    return [section];
-  }
-  const held = raw[section];
-  const map: RawMap = isMap(held) ? held : {};
-  raw[section] = map;
-  // The two ways to name a server: the higher layer's way wins.
-  if (key === 'questdb.client_conf') delete map['client_conf_file'];
-  if (key === 'questdb.client_conf_file') delete map['client_conf'];
-  map[name] = shaped;
-  return [section, name];
+  const path = placeOf(raw, key);
+  if (path === undefined) return undefined;
+  const name = String(path.at(-1));
+  const map = path.slice(0, -1).reduce(mapBelow, raw);
+  const { replaces } = ALL_SETTINGS.find((setting) => setting.key === key) ?? {};
+  if (replaces !== undefined) Reflect.deleteProperty(map, replaces);
+  map[name] = shapedValue(key, value);
+  return path;
 }
 
-function setInLane(raw: RawMap, key: string, value: string, replaced: string): ConfigPath | undefined {
+/** Where a setting stands; undefined when it is one of the flagged lane, and there is none. */
+function placeOf(raw: RawMap, key: string): ConfigPath | undefined {
+  const path = key.split('.');
+  if (path[0] !== 'lanes') return path;
   const lanes = raw['lanes'];
-  if (!Array.isArray(lanes)) return undefined;
-  const index = lanes.findIndex((lane: unknown) => isMap(lane) && lane['name'] === FLAGGED_LANE);
-  if (index < 0) return undefined;
-  const lane = lanes[index] as RawMap;
-  lane[key] = value;
-  Reflect.deleteProperty(lane, replaced);
-  return ['lanes', index, key];
+  const index = Array.isArray(lanes)
+    ? lanes.findIndex((lane: unknown) => isMap(lane) && lane['name'] === FLAGGED_LANE)
+    : -1;
+  return index < 0 ? undefined : ['lanes', index, ...path.slice(2)];
+}
+
+/** The map below a key, made where there is none; `placeOf` has found the list of lanes. */
+function mapBelow(held: RawMap, key: string | number): RawMap {
+  const below = held[key];
+  if (isMap(below) || key === 'lanes') return below as RawMap;
+  return (held[key] = {});
 }
 
 /** Text from outside as the file would hold it; what cannot be read as such stays text, and the schema refuses it. */
-function shapedValue(setting: Setting, text: string): unknown {
-  if (setting.kind === 'path') return resolve(text);
-  if (setting.kind === 'whole' && /^-?\d{1,15}$/.test(text)) return Number(text);
-  if (setting.kind === 'truth' && (text === 'true' || text === 'false')) return text === 'true';
+function shapedValue(key: string, text: string): unknown {
+  const kind = kindOfSetting(key);
+  if (kind === 'path') return resolve(text);
+  if (kind === 'whole' && /^-?\d{1,15}$/.test(text)) return Number(text);
+  if (kind === 'truth' && (text === 'true' || text === 'false')) return text === 'true';
   return text;
 }

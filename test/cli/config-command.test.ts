@@ -127,6 +127,16 @@ describe('gpuledger config print', () => {
     });
   });
 
+  test('leaves no key out', async () => {
+    const file = written('whole.yaml', 'dcgm: {route: pull}\ndevices: g:0\n');
+    const { stdout } = await config(['print', '--config', file, '--json']);
+    const rows = JSON.parse(stdout) as Row[];
+    const single = rows.map(({ key }) => key).filter((key) => !key.startsWith('lanes.'));
+    expect(single).toEqual(SETTINGS.map(({ key }) => key));
+    expect(rows).toContainEqual({ key: 'dcgm.route', value: 'pull', origin: `${file}, line 1` });
+    expect(rows).toContainEqual({ key: 'devices', value: 'g:0', origin: `${file}, line 2` });
+  });
+
   test('aligns its table, and keeps the string of a secret file to itself', async () => {
     const secret = written('secret.conf', 'https::addr=db;token=hunter2;\n');
     const { stdout } = await config([

@@ -70,7 +70,7 @@ export function command(): Command {
         });
       }
     });
-  return addConfigFlags(collect);
+  return addConfigFlags(collect, 'collect');
 }
 
 /** The sampling worker ends by itself in time, unless a call of its source hangs. */

@@ -38,7 +38,7 @@ export function command(): Command {
       const listing = { about, devices: isAsked ? chosen(config.devices, all) : all };
       process.stdout.write(options['json'] === true ? jsonText(listing) : tableText(listing));
     });
-  return addConfigFlags(devices);
+  return addConfigFlags(devices, 'devices');
 }
 
 /**

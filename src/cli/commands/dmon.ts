@@ -74,7 +74,7 @@ export function command(): Command {
         : createPlainLines(fields, devices, description);
       await show(sampler, fields, view, count);
     });
-  return addConfigFlags(dmon);
+  return addConfigFlags(dmon, 'dmon');
 }
 
 function laneOf(fields: readonly Field[], intervalMs: number): Parameters<typeof startSampler>[1][number] {

@@ -26,7 +26,7 @@ Exit codes: 0 every engine was drained; 69 an engine has no GPU, or there is no 
 `;
 
 export function command(): Command {
-  const drain = addConfigFlags(new Command('drain'))
+  const drain = addConfigFlags(new Command('drain'), 'drain')
     .description('Fetch what host engines kept since the last time, write it, exit.')
     .option('--engines <file>', 'engines, one a line: [NODE=]host[:port] or [NODE=]unix:///path')
     .option('--keep <duration>', 'how long engines are to keep their samples (default: 10m)', duration)

@@ -71,8 +71,8 @@ export function command(): Command {
     });
   return new Command('jobs')
     .description('Bring jobs to QuestDB from where no collector runs.')
-    .addCommand(addConfigFlags(push))
-    .addCommand(addConfigFlags(sync))
+    .addCommand(addConfigFlags(push, 'jobs push'))
+    .addCommand(addConfigFlags(sync, 'jobs sync'))
     .addHelpText('after', EXAMPLES);
 }
 

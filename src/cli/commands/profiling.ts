@@ -44,7 +44,7 @@ function pauseCommand(): Command {
       process.stdout.write(`profiling paused ${until}, asked by "${options.name}"\n`);
       if (config.dcgm.engine !== 'embedded') await callEngine(config.dcgm, 'profPause');
     });
-  return addConfigFlags(pause);
+  return addConfigFlags(pause, 'profiling pause');
 }
 
 function resumeCommand(): Command {
@@ -65,7 +65,7 @@ function resumeCommand(): Command {
       );
       if (config.dcgm.engine !== 'embedded' && left.length === 0) await callEngine(config.dcgm, 'profResume');
     });
-  return addConfigFlags(resume);
+  return addConfigFlags(resume, 'profiling resume');
 }
 
 function statusCommand(): Command {
@@ -82,7 +82,7 @@ function statusCommand(): Command {
       });
       process.stdout.write(lines.length === 0 ? 'profiling is not paused\n' : lines.join(''));
     });
-  return addConfigFlags(status);
+  return addConfigFlags(status, 'profiling status');
 }
 
 async function callEngine(

@@ -9,7 +9,7 @@ import type { Asked } from '../../figures/query-cells.ts';
 import { capacityCsv, jobCsv } from '../../report/csv.ts';
 import { standOut } from '../../report/stand-out.ts';
 import { openQuestDb } from '../../questdb/http.ts';
-import { configFrom } from '../config-flags.ts';
+import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { reportWindow, type WindowFlags } from '../report-window.ts';
 
 const EXAMPLES = `
@@ -53,6 +53,7 @@ export function command(): Command {
     .description('What a job did with its GPUs; what the fleet did for whom.')
     .addHelpText('after', EXAMPLES);
   addCommonFlags(
+    'report job',
     report
       .command('job')
       .description('The account of one job.')
@@ -65,6 +66,7 @@ export function command(): Command {
       await reportJob(jobId, flags);
     });
   addCommonFlags(
+    'report capacity',
     report
       .command('capacity')
       .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
@@ -80,14 +82,15 @@ export function command(): Command {
   return report;
 }
 
-function addCommonFlags(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
-    )
-    .option('--csv', 'one row per GPU or group, base units')
-    .option('--config <file>', 'configuration (default: GPULEDGER_CONFIG, /etc/gpuledger/gpuledger.yaml)')
-    .option('--questdb-conf-file <file>', 'file with the QuestDB client string (or QDB_CLIENT_CONF)');
+function addCommonFlags(name: 'report job' | 'report capacity', command: Command): Command {
+  return addConfigFlags(
+    command
+      .addOption(
+        new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
+      )
+      .option('--csv', 'one row per GPU or group, base units'),
+    name,
+  );
 }
 
 function parseRun(text: string): number {

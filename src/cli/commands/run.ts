@@ -27,5 +27,5 @@ export function command(): Command {
       const { runUntilStopped } = await import('../run-until-stopped.ts');
       await runUntilStopped(options, loaded, signals);
     });
-  return addConfigFlags(run);
+  return addConfigFlags(run, 'run');
 }

@@ -41,8 +41,8 @@ export function command(): Command {
     });
   return new Command('schema')
     .description('Print or apply the tables and rollups.')
-    .addCommand(addConfigFlags(print))
-    .addCommand(addConfigFlags(apply))
+    .addCommand(addConfigFlags(print, 'schema print'))
+    .addCommand(addConfigFlags(apply, 'schema apply'))
     .addHelpText('after', EXAMPLES);
 }
 

@@ -60,9 +60,9 @@ export function command(): Command {
     });
   return new Command('spool')
     .description('Show, send or give up what waits on disk for QuestDB.')
-    .addCommand(addConfigFlags(status))
-    .addCommand(addConfigFlags(replay))
-    .addCommand(addConfigFlags(drop))
+    .addCommand(addConfigFlags(status, 'spool status'))
+    .addCommand(addConfigFlags(replay, 'spool replay'))
+    .addCommand(addConfigFlags(drop, 'spool drop'))
     .addHelpText('after', EXAMPLES);
 }
 

@@ -38,7 +38,7 @@ export function command(): Command {
       if (!isSound) process.exitCode = EXIT_CODES.software;
       else if (!isRunning) process.exitCode = EXIT_CODES.unavailable;
     });
-  return addConfigFlags(status);
+  return addConfigFlags(status, 'status');
 }
 
 export function addsUp(lane: StatusLane): boolean {

@@ -1,0 +1,316 @@
+import type * as z from 'zod';
+import { cronOfInterval } from '../../src/core/fields/cron-interval.ts';
+import {
+  BATCH_ROWS_MAX,
+  BATCH_ROWS_MIN,
+  FLUSH_INTERVAL_MS_MAX,
+  FLUSH_INTERVAL_MS_MIN,
+  LANE_FIELDS_MAX,
+  LANE_INTERVAL_MS_MAX,
+  LANE_INTERVAL_MS_MIN,
+  LANE_NAME_LENGTH_MAX,
+  REQUEST_TIMEOUT_MS_MAX,
+  REQUEST_TIMEOUT_MS_MIN,
+  RING_CAPACITY_TICKS_MAX,
+  RING_CAPACITY_TICKS_MIN,
+  SYNTHETIC_GPUS_MAX,
+  SYNTHETIC_NODES_MAX,
+} from '../../src/core/fields/limits.ts';
+import type * as values from './values.ts';
+
+/**
+ * Everything that is known of a key of the configuration. Schema, layers, `config print`, flags, the tables of
+ * `docs/configuration.md` and `infra/gpuledger.example.yaml` are made of it.
+ */
+export interface Key {
+  /** The type with its bounds and its default. A function, so that whoever only shows flags need not load zod. */
+  readonly type: (is: typeof values) => z.ZodType;
+  /** One line for people; what is written stands in backticks. */
+  readonly doc: string;
+  /** Name in the code, where it is not the key in camel case: it says the unit. */
+  readonly as?: string;
+  /** What holds where nothing is written and the type has no default. */
+  readonly unset?: string;
+  /** For a key without a default: what could be written. */
+  readonly example?: string;
+  /** As commander reads it. Secrets have none: everybody on the machine can read a command line. */
+  readonly flag?: string;
+  /** Environment variable, where it is not `GPULEDGER_` and the key. */
+  readonly variable?: string;
+  /** The key beside it that says the same in another way: the higher layer's way wins. */
+  readonly replaces?: string;
+  /** The value may hold a password or a token. */
+  readonly isSecret?: true;
+}
+
+/** Keys below a common one. */
+export interface Section {
+  readonly about: string;
+  readonly keys: Readonly<Record<string, Key>>;
+}
+
+/** In the order of the documentation, of the example and of `config print`. */
+export const KEYS = {
+  node: {
+    type: (is) => is.text(),
+    doc: 'name of this node in every row',
+    unset: 'host name up to its first dot',
+    example: 'n1',
+  },
+  source: {
+    type: (is) => is.oneOf(['dcgm', 'nvml', 'synthetic', 'recording']).default('dcgm'),
+    doc: 'where samples come from: `dcgm`, `nvml`, `synthetic` or `recording`',
+    flag: '--source <name>',
+  },
+  devices: {
+    type: (is) => is.deviceSelector.default('f'),
+    doc: 'which devices of the node: `f` (MIG instances where there are any, else the GPU), `g[:list]`, `i[:list]` or `g:…+i:…`',
+    flag: '--devices <selector>',
+  },
+  synthetic: {
+    about: 'GPUs that are made up, for trying things out',
+    keys: {
+      nodes: {
+        type: (is) => is.whole({ min: 1, max: SYNTHETIC_NODES_MAX }).default(1),
+        doc: 'nodes that are made up',
+        flag: '--nodes <count>',
+      },
+      gpus: {
+        type: (is) => is.whole({ min: 1, max: SYNTHETIC_GPUS_MAX }).default(8),
+        doc: 'GPUs of each node that is made up',
+        flag: '--gpus <count>',
+      },
+      seed: {
+        type: (is) => is.whole().default(1),
+        doc: 'the same seed makes up the same figures',
+        flag: '--seed <number>',
+      },
+      mig: { type: (is) => is.truth.default(false), doc: 'cut every GPU into MIG instances' },
+    },
+  },
+  dcgm: {
+    about: 'source dcgm',
+    keys: {
+      library: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'path of libdcgm',
+        unset: 'found by itself',
+        example: '/opt/dcgm/libdcgm.so.4',
+        flag: '--dcgm-library <path>',
+      },
+      engine: {
+        type: (is) => is.text().default('embedded'),
+        doc: 'host engine to share: `host[:port]` or `unix:///path`; `embedded` is one of our own',
+        flag: '-r, --remote-engine <address>',
+      },
+      route: {
+        type: (is) => is.oneOf(['auto', 'poll', 'pull']).default('auto'),
+        doc: 'how a host engine is read: `poll` (newest values at 0.85 of the interval), `pull` (everything kept, once a flush), or `auto` (the cheaper of both without loss)',
+      },
+    },
+  },
+  nvml: {
+    about: 'source nvml',
+    keys: {
+      library: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'path of libnvidia-ml',
+        unset: 'found by itself',
+        example: '/usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1',
+        flag: '--nvml-library <path>',
+      },
+    },
+  },
+  recording: {
+    about: 'source recording',
+    keys: {
+      file: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'what is played; needed for source `recording`',
+        example: 'trace.jsonl',
+      },
+    },
+  },
+  questdb: {
+    about: 'where rows are written',
+    keys: {
+      client_conf: {
+        type: (is) => is.text().default('http::addr=127.0.0.1:9000;'),
+        doc: 'configuration string of the official client',
+        variable: 'QDB_CLIENT_CONF',
+        replaces: 'client_conf_file',
+        isSecret: true,
+      },
+      client_conf_file: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'file with the configuration string of the QuestDB client instead, for passwords and tokens',
+        example: 'questdb.conf',
+        flag: '--questdb-conf-file <file>',
+        replaces: 'client_conf',
+      },
+      request_timeout: {
+        type: (is) =>
+          is.durationMs({ minMs: REQUEST_TIMEOUT_MS_MIN, maxMs: REQUEST_TIMEOUT_MS_MAX }).prefault('30s'),
+        doc: 'how long one request may take',
+        as: 'requestTimeoutMs',
+      },
+      gzip: { type: (is) => is.truth.default(false), doc: 'compress what is sent: for slow links' },
+    },
+  },
+  flush: {
+    about: 'writing, with a random offset so that a cluster does not write in step',
+    keys: {
+      interval: {
+        type: (is) =>
+          is
+            .durationMs({
+              minMs: FLUSH_INTERVAL_MS_MIN,
+              maxMs: FLUSH_INTERVAL_MS_MAX,
+              whyMin: 'more requests than that are of no use to anybody',
+            })
+            .refine((ms) => cronOfInterval(ms) !== undefined, {
+              error:
+                'expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)',
+            })
+            .prefault('5s'),
+        doc: 'time between two writes: seconds that divide a minute or minutes that divide an hour',
+        as: 'intervalMs',
+      },
+      batch_rows: {
+        type: (is) => is.whole({ min: BATCH_ROWS_MIN, max: BATCH_ROWS_MAX }).default(10_000),
+        doc: 'rows of one request',
+      },
+    },
+  },
+  delivery: {
+    about: 'what becomes of rows that QuestDB does not take: docs/delivery.md',
+    keys: {
+      journal: {
+        type: (is) => is.truth.default(true),
+        doc: 'write every tick to disk too, so that it survives a kill (`docs/delivery.md`)',
+        as: 'hasJournal',
+      },
+      spool_bytes: {
+        type: (is) => is.byteCount({ min: '16MiB', max: '16TiB' }).prefault('2GiB'),
+        doc: 'most that the spool of one lane may take',
+        as: 'spoolBytesMax',
+      },
+      spool_age: {
+        type: (is) => is.durationMs({ minMs: 60_000, maxMs: 10 * 365 * 86_400_000 }).prefault('14d'),
+        doc: 'how long the spool keeps rows',
+        as: 'spoolAgeMsMax',
+      },
+      confirm: {
+        type: (is) => is.oneOf(['acknowledged', 'visible']).default('acknowledged'),
+        doc: "when rows count as written: `acknowledged` (in QuestDB's log) or `visible` (seen by queries)",
+      },
+    },
+  },
+  jobs: {
+    about: 'who tells whose GPU it was',
+    keys: {
+      hpc_job_mapping_dir: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'directory with one file of job ids a GPU, as dcgm-exporter reads it',
+        example: '/var/lib/dcgm-exporter/job-mapping',
+        flag: '--hpc-job-mapping-dir <dir>',
+      },
+      journal_dir: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'directory in which the Slurm hooks and `gpuledger job` leave their records',
+        unset: '`/run/gpuledger/jobs`, if no other one is named and the GPUs are real',
+        example: '/run/gpuledger/jobs',
+      },
+      gpustat_dir: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'directory of jobstats: one file with `jobid uid` a GPU',
+        example: '/run/gpustat',
+      },
+      device_map: {
+        type: (is) => is.deviceMap.exactOptional(),
+        doc: "which device the scheduler's GPU 0, 1, … is, where gres.conf does not tell (`docs/ownership.md`)",
+        example: '0=GPU-8c2d…, 1=GPU-77aa…',
+      },
+    },
+  },
+  retention: {
+    about: 'how long rows are kept: whole days (d), weeks (w), months (M), years (y), or forever',
+    keys: {
+      raw: { type: (is) => is.ttl.prefault('14d'), doc: 'samples: `14d`, `8w`, `6M`, `3y` or `forever`' },
+      rollup_1m: { type: (is) => is.ttl.prefault('90d'), doc: 'one-minute rollups' },
+      rollup_1h: { type: (is) => is.ttl.prefault('3y'), doc: 'one-hour rollups' },
+    },
+  },
+  state_dir: {
+    type: (is) => is.path,
+    doc: 'directory of what must outlive the process',
+    unset: '`$XDG_STATE_HOME/gpuledger`, else `~/.local/state/gpuledger`',
+    example: '/var/lib/gpuledger',
+    flag: '--state-dir <dir>',
+  },
+  log: {
+    about: 'what is said on stderr',
+    keys: {
+      format: {
+        type: (is) => is.oneOf(['human', 'json']).default('human'),
+        doc: '`human`, or `json`: one line of JSON per event',
+        flag: '--log-format <format>',
+      },
+      level: {
+        type: (is) => is.oneOf(['debug', 'info', 'warn', 'error']).default('info'),
+        doc: 'the least that is said: `debug`, `info`, `warn` or `error`',
+        flag: '--log-level <level>',
+      },
+    },
+  },
+} as const satisfies Readonly<Record<string, Key | Section>>;
+
+/** Keys of one lane. Its flags are about the lane `FLAGGED_LANE`. */
+export const LANE_KEYS = {
+  name: {
+    type: (is) => is.tableWord(LANE_NAME_LENGTH_MAX),
+    doc: `lower-case letters, digits and underscores, at most ${LANE_NAME_LENGTH_MAX}`,
+    unset: 'needed',
+  },
+  interval: {
+    type: (is) =>
+      is
+        .durationMs({
+          minMs: LANE_INTERVAL_MS_MIN,
+          maxMs: LANE_INTERVAL_MS_MAX,
+          whyMin:
+            "no driver value is fresher than that, and the spacing of the ticks would be the scheduler's",
+        })
+        .exactOptional(),
+    doc: 'sample continuously this often: at least `100ms` with profiling fields (the floor of the hardware), `10ms` without',
+    flag: '--interval <duration>',
+    variable: 'GPULEDGER_INTERVAL',
+    replaces: 'schedule',
+  },
+  schedule: {
+    type: (is) => is.schedule.exactOptional(),
+    doc: 'or a cron line with six fields: second minute hour day month weekday',
+    unset: '`continuous`',
+  },
+  fields: {
+    type: (is) => is.fieldNames(LANE_FIELDS_MAX).exactOptional(),
+    doc: `names, ids or columns, at most ${LANE_FIELDS_MAX}: see \`gpuledger fields\` and \`docs/fields.md\``,
+  },
+  fields_file: {
+    type: (is) => is.path.exactOptional(),
+    doc: 'a counters CSV of dcgm-exporter instead',
+    flag: '-f, --counters <file>',
+    variable: 'GPULEDGER_COUNTERS',
+    replaces: 'fields',
+  },
+  capacity: {
+    type: (is) => is.whole({ min: RING_CAPACITY_TICKS_MIN, max: RING_CAPACITY_TICKS_MAX }).exactOptional(),
+    doc: 'ticks that the memory holds while the store does not answer',
+    unset: 'ten minutes, at least 600',
+  },
+  table: {
+    type: (is) => is.tableWord(LANE_NAME_LENGTH_MAX + 'gpu_'.length).exactOptional(),
+    doc: 'table of the samples',
+    unset: '`gpu_<name>`',
+  },
+} as const satisfies Readonly<Record<string, Key>>;
