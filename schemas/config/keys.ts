@@ -89,7 +89,7 @@ export const KEYS = {
     },
   },
   dcgm: {
-    about: 'source dcgm',
+    about: 'for source dcgm',
     keys: {
       library: {
         type: (is) => is.path.exactOptional(),
@@ -110,7 +110,7 @@ export const KEYS = {
     },
   },
   nvml: {
-    about: 'source nvml',
+    about: 'for source nvml',
     keys: {
       library: {
         type: (is) => is.path.exactOptional(),
@@ -122,11 +122,11 @@ export const KEYS = {
     },
   },
   recording: {
-    about: 'source recording',
+    about: 'for source recording',
     keys: {
       file: {
         type: (is) => is.path.exactOptional(),
-        doc: 'what is played; needed for source `recording`',
+        doc: 'recording to play; needed for source `recording`',
         example: 'trace.jsonl',
       },
     },
@@ -143,7 +143,7 @@ export const KEYS = {
       },
       client_conf_file: {
         type: (is) => is.path.exactOptional(),
-        doc: 'file with the configuration string of the QuestDB client instead, for passwords and tokens',
+        doc: 'file that holds the QuestDB client string instead, for passwords and tokens',
         example: 'questdb.conf',
         flag: '--questdb-conf-file <file>',
         replaces: 'client_conf',
@@ -223,22 +223,25 @@ export const KEYS = {
       },
       gpustat_dir: {
         type: (is) => is.path.exactOptional(),
-        doc: 'directory of jobstats: one file with `jobid uid` a GPU',
+        doc: '`/run/gpustat` of jobstats: one file with `jobid uid` a GPU',
         example: '/run/gpustat',
       },
       device_map: {
         type: (is) => is.deviceMap.exactOptional(),
-        doc: "which device the scheduler's GPU 0, 1, … is, where gres.conf does not tell (`docs/ownership.md`)",
+        doc: "which device the scheduler's GPU 0, 1, … is, where gres.conf does not tell: `0=GPU-…, 1=GPU-…` (`docs/ownership.md`)",
         example: '0=GPU-8c2d…, 1=GPU-77aa…',
       },
     },
   },
   retention: {
-    about: 'how long rows are kept: whole days (d), weeks (w), months (M), years (y), or forever',
+    about: 'how long rows are kept',
     keys: {
-      raw: { type: (is) => is.ttl.prefault('14d'), doc: 'samples: `14d`, `8w`, `6M`, `3y` or `forever`' },
-      rollup_1m: { type: (is) => is.ttl.prefault('90d'), doc: 'one-minute rollups' },
-      rollup_1h: { type: (is) => is.ttl.prefault('3y'), doc: 'one-hour rollups' },
+      raw: {
+        type: (is) => is.ttl.prefault('14d'),
+        doc: 'how long samples are kept: whole days, weeks, months or years (`14d`, `8w`, `6M`, `3y`) or `forever`',
+      },
+      rollup_1m: { type: (is) => is.ttl.prefault('90d'), doc: 'how long one-minute rollups are kept' },
+      rollup_1h: { type: (is) => is.ttl.prefault('3y'), doc: 'how long one-hour rollups are kept' },
     },
   },
   state_dir: {
@@ -269,8 +272,7 @@ export const KEYS = {
 export const LANE_KEYS = {
   name: {
     type: (is) => is.tableWord(LANE_NAME_LENGTH_MAX),
-    doc: `lower-case letters, digits and underscores, at most ${LANE_NAME_LENGTH_MAX}`,
-    unset: 'needed',
+    doc: `needed: lower-case letters, digits and underscores, at most ${LANE_NAME_LENGTH_MAX}`,
   },
   interval: {
     type: (is) =>
@@ -298,7 +300,7 @@ export const LANE_KEYS = {
   },
   fields_file: {
     type: (is) => is.path.exactOptional(),
-    doc: 'a counters CSV of dcgm-exporter instead',
+    doc: 'the fields as a counters CSV of dcgm-exporter instead',
     flag: '-f, --counters <file>',
     variable: 'GPULEDGER_COUNTERS',
     replaces: 'fields',

@@ -138,7 +138,7 @@ test('dmon ends on SIGTERM while a call hangs', async () => {
 
 test('devices gives up an engine that does not answer, and says so (75)', async () => {
   writeFileSync(hang, '');
-  const args = ['devices', '-r', 'unix:///run/engine', '--state-dir', directory];
+  const args = ['devices', '-r', 'unix:///run/engine'];
   const { exitCode, stderr } = await runToEnd(process.execPath, [COMMAND_LINE, ...args], {
     env: environment(NO_STORE),
   });

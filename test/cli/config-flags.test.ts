@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { SETTINGS } from '../../schemas/config/settings.ts';
+import { CONFIGURED_COMMANDS, flaggedSettings, type ConfiguredCommand } from '../../src/cli/config-flags.ts';
+import { runCommand } from '../helpers/run-process.ts';
+
+const EVERY_FLAG = flaggedSettings('run').map(({ flag = '' }) => longOf(flag));
+
+function longOf(flag: string): string {
+  return /--[a-z-]+/.exec(flag)![0];
+}
+
+/** `spool replay` → the command as commander has it. */
+async function commandOf(name: ConfiguredCommand): Promise<Command> {
+  const [first = '', second] = name.split(' ');
+  const { command } = (await import(`../../src/cli/commands/${first}.ts`)) as { command: () => Command };
+  const top = command();
+  return second === undefined ? top : top.commands.find((sub) => sub.name() === second)!;
+}
+
+describe('flags of the configuration', () => {
+  test('all stand above the keys that have one', () => {
+    expect(EVERY_FLAG).toHaveLength(15);
+    expect(SETTINGS.filter(({ flag }) => flag !== undefined)).toHaveLength(13);
+  });
+
+  test.each(CONFIGURED_COMMANDS)('%s offers those that it reads, and no others', async (name) => {
+    const { options } = await commandOf(name);
+    const offered = options.map(({ long }) => long).filter((long) => EVERY_FLAG.includes(long ?? ''));
+    const read = flaggedSettings(name).map(({ flag = '' }) => longOf(flag));
+    expect(offered).toEqual(read);
+    expect(options.map(({ long }) => long)).toContain('--config');
+  });
+
+  test('one that means nothing to a command is refused, and the commands that know it are named', async () => {
+    const { exitCode, stdout, stderr } = await runCommand(['status', '--seed', '3']);
+    expect({ exitCode, stdout, stderr }).toEqual({
+      exitCode: 64,
+      stdout: '',
+      stderr: `error: unknown option '--seed'
+  --seed is a flag of run, collect, devices, dmon, config check, config print
+(see --help)
+`,
+    });
+    const short = await runCommand(['profiling', 'status', '-r', 'localhost']);
+    expect(short.exitCode).toBe(64);
+    expect(short.stderr).toContain('-r is a flag of run, collect, drain, devices, dmon, profiling pause,');
+  });
+
+  test('one that nobody knows has no such line', async () => {
+    const { stderr } = await runCommand(['status', '--sed', '3']);
+    expect(stderr).toBe("error: unknown option '--sed'\n(see --help)\n");
+  });
+
+  test('the key that it sets may be in the environment of every command', async () => {
+    const { exitCode, stderr } = await runCommand(['spool', 'status', '--state-dir', '/nonexistent'], {
+      env: { GPULEDGER_SYNTHETIC_SEED: '3' },
+    });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  });
+});
