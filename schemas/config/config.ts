@@ -55,7 +55,7 @@ export type ConfigReading =
 export function readConfig(raw: unknown, readCounters: ReadCounters): ConfigReading {
   const parsed = fileSchema.safeParse(raw);
   const shape = parsed.success ? [] : problemsOf(parsed.error.issues, raw, knownKeys);
-  const lanes = readLanes(soundLanes(raw), readCounters);
+  const lanes = readLanes(parsed.success ? parsed.data.lanes : soundLanes(raw), readCounters);
   const problems = [...shape, ...lanes.problems, ...crossProblems(raw)];
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
   return { ok: true, config: configOf(parsed.data, lanes.lanes), warnings: lanes.warnings };

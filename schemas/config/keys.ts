@@ -1,5 +1,4 @@
 import type * as z from 'zod';
-import { cronOfInterval } from '../../src/core/fields/cron-interval.ts';
 import {
   BATCH_ROWS_MAX,
   BATCH_ROWS_MIN,
@@ -52,7 +51,7 @@ export interface Section {
 /** In the order of the documentation, of the example and of `config print`. */
 export const KEYS = {
   node: {
-    type: (is) => is.text(),
+    type: (is) => is.text,
     doc: 'name of this node in every row',
     unset: 'host name up to its first dot',
     example: 'n1',
@@ -99,7 +98,7 @@ export const KEYS = {
         flag: '--dcgm-library <path>',
       },
       engine: {
-        type: (is) => is.text().default('embedded'),
+        type: (is) => is.text.default('embedded'),
         doc: 'host engine to share: `host[:port]` or `unix:///path`; `embedded` is one of our own',
         flag: '-r, --remote-engine <address>',
       },
@@ -135,7 +134,7 @@ export const KEYS = {
     about: 'where rows are written',
     keys: {
       client_conf: {
-        type: (is) => is.text().default('http::addr=127.0.0.1:9000;'),
+        type: (is) => is.text.default('http::addr=127.0.0.1:9000;'),
         doc: 'configuration string of the official client',
         variable: 'QDB_CLIENT_CONF',
         replaces: 'client_conf_file',
@@ -163,14 +162,10 @@ export const KEYS = {
       interval: {
         type: (is) =>
           is
-            .durationMs({
+            .cronIntervalMs({
               minMs: FLUSH_INTERVAL_MS_MIN,
               maxMs: FLUSH_INTERVAL_MS_MAX,
               whyMin: 'more requests than that are of no use to anybody',
-            })
-            .refine((ms) => cronOfInterval(ms) !== undefined, {
-              error:
-                'expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)',
             })
             .prefault('5s'),
         doc: 'time between two writes: seconds that divide a minute or minutes that divide an hour',

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { parseDeviceSelector } from '../../src/core/devices/device-selector.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
+import { cronOfInterval } from '../../src/core/fields/cron-interval.ts';
 import { shownValue } from './problem.ts';
 import { readCronLine } from '../cron-line.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../duration.ts';
@@ -13,14 +14,18 @@ import { formatDuration, parseBytes, parseDurationMs } from '../duration.ts';
 /** Least and most of a number, as people write it, for `docs/configuration.md`. */
 export const ranges = z.registry<{ readonly least: string | number; readonly most: string | number }>();
 
-/** A path; one that is relative starts at the file that holds it. */
-export const path = text();
+// Making a type costs a start some tens of microseconds: those without bounds are made once.
+const anything = z.unknown();
+const number = z.number();
 
 export const truth = z.boolean();
 
-export function text() {
-  return z.string().refine((written) => written.trim() !== '', { error: 'expected text, came nothing' });
-}
+export const text = z
+  .string()
+  .refine((written) => written.trim() !== '', { error: 'expected text, came nothing' });
+
+/** A path; one that is relative starts at the file that holds it. */
+export const path = text.clone();
 
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words);
@@ -41,7 +46,7 @@ interface DurationBounds {
 
 /** A duration with its unit → milliseconds. */
 export function durationMs({ minMs, maxMs, whyMin }: DurationBounds) {
-  const type = z.codec(z.unknown(), z.number(), {
+  const type = z.codec(anything, number, {
     decode(value, payload) {
       if (typeof value !== 'string' && typeof value !== 'number')
         return refuse(payload, `expected a duration such as 10s, came ${shownValue(value)}`);
@@ -58,10 +63,17 @@ export function durationMs({ minMs, maxMs, whyMin }: DurationBounds) {
   return type.register(ranges, { least: formatDuration(minMs), most: formatDuration(maxMs) });
 }
 
+/** A duration that cron can repeat. */
+export function cronIntervalMs(bounds: DurationBounds) {
+  return durationMs(bounds).refine((ms) => cronOfInterval(ms) !== undefined, {
+    error: 'expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)',
+  });
+}
+
 /** A size with its unit → bytes. */
 export function byteCount({ min, max }: { readonly min: string; readonly max: string }) {
   const [minBytes, maxBytes] = [parseBytes(min), parseBytes(max)];
-  const type = z.codec(z.unknown(), z.number(), {
+  const type = z.codec(anything, number, {
     decode(value, payload) {
       if (typeof value !== 'string' && typeof value !== 'number')
         return refuse(payload, `expected a size such as 2GiB, came ${shownValue(value)}`);
@@ -112,7 +124,7 @@ export const schedule = z.string().transform((value, ctx): string => {
 const TTL_UNITS: Readonly<Record<string, string>> = { d: 'DAYS', w: 'WEEKS', M: 'MONTHS', y: 'YEARS' };
 
 /** How long a table keeps its rows: `14d`, `8w`, `6M`, `3y` or `forever` → QuestDB's TTL (`14 DAYS`), empty for ever. */
-export const ttl = z.codec(z.unknown(), z.string(), {
+export const ttl = z.codec(anything, z.string(), {
   decode(value, payload) {
     if (value === 'forever') return '';
     const match = /^([1-9]\d{0,5})([dwMy])$/.exec(typeof value === 'string' ? value.trim() : '');
@@ -147,7 +159,7 @@ export function fieldNames(countMax: number) {
 }
 
 /** Which devices of a node, as `parseDeviceSelector` reads them; kept as it was written. */
-export const deviceSelector = text().superRefine((selector, ctx) => {
+export const deviceSelector = text.superRefine((selector, ctx) => {
   try {
     parseDeviceSelector(selector);
   } catch (thrown) {
@@ -157,7 +169,7 @@ export const deviceSelector = text().superRefine((selector, ctx) => {
 });
 
 /** `0=GPU-…, 1=MIG-…` → position in the scheduler's list of GPUs → device UUID. */
-export const deviceMap = z.codec(z.unknown(), z.custom<ReadonlyMap<number, string>>(), {
+export const deviceMap = z.codec(anything, z.custom<ReadonlyMap<number, string>>(), {
   decode(value, payload) {
     const map = new Map<number, string>();
     const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];

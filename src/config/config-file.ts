@@ -24,6 +24,7 @@ import {
   type ConfigOverride,
   type RawMap,
 } from './config-layers.ts';
+import { shownConfig, type ShownRow } from './shown-config.ts';
 import { defaultStateDir } from '../disk/state-dir.ts';
 
 export interface ConfigRequest {
@@ -35,12 +36,12 @@ export interface ConfigRequest {
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Dotted key → `default`, `gpuledger.yaml, line 7`, `GPULEDGER_SOURCE` or `--source`. */
-  readonly origins: ReadonlyMap<string, string>;
   /** Sentences for people: rows of a counters file without a column, a secret that everybody can read, … */
   readonly warnings: readonly string[];
   /** The file that was read, as it was named. */
   readonly file: string | undefined;
+  /** Every value and where it came from, for people. */
+  readonly shown: () => readonly ShownRow[];
 }
 
 /** Everything that is known while the layers are put together. */
@@ -74,15 +75,16 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   }
   const clientConf = await readClientConf(layers);
   if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.file);
-  const { config } = reading;
+  const { questdb } = reading.config;
+  const config = {
+    ...reading.config,
+    questdb: { ...questdb, clientConf: clientConf ?? questdb.clientConf },
+  };
   return {
-    config: {
-      ...config,
-      questdb: { ...config.questdb, clientConf: clientConf ?? config.questdb.clientConf },
-    },
-    origins: originsOf(layers, config),
+    config,
     warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
     file: layers.file,
+    shown: () => shownConfig(config, (path) => originAt(layers, path)),
   };
 }
 
@@ -253,24 +255,11 @@ function whereOf({ file, yaml, overrides }: Layers, path: ConfigPath): string | 
   return found === undefined ? file : `${file}, line ${found.line}: ${found.text}`;
 }
 
-function originsOf(layers: Layers, config: Config): Map<string, string> {
-  const originAt = (path: ConfigPath): string => {
-    const override = layers.overrides.get(path.join('.'));
-    if (override !== undefined) return override.origin;
-    if (layers.yaml?.has(path) !== true) return 'default';
-    return `${layers.file ?? ''}, line ${layers.yaml.locate(path)?.line ?? 0}`;
-  };
-  const origins = new Map(SETTINGS.map(({ key }) => [key, originAt(key.split('.'))]));
-  config.lanes.forEach(({ name, schedule }, index) => {
-    const lane = valueAt(layers.raw, ['lanes', index]) as RawMap;
-    const timing = schedule === 'continuous' ? 'interval' : 'schedule';
-    const fields = lane['fields_file'] === undefined ? 'fields' : 'fields_file';
-    origins.set(`lanes.${name}.${timing}`, originAt(['lanes', index, timing]));
-    origins.set(`lanes.${name}.fields`, originAt(['lanes', index, fields]));
-    origins.set(`lanes.${name}.capacity`, originAt(['lanes', index, 'capacity']));
-    origins.set(`lanes.${name}.table`, originAt(['lanes', index, 'table']));
-  });
-  return origins;
+function originAt(layers: Layers, path: ConfigPath): string | undefined {
+  const override = layers.overrides.get(path.join('.'));
+  if (override !== undefined) return override.origin;
+  if (layers.yaml?.has(path) !== true) return undefined;
+  return `${layers.file ?? ''}, line ${layers.yaml.locate(path)?.line ?? 0}`;
 }
 
 /** One problem is told as itself; several are counted and listed, each with its place and its cure. */

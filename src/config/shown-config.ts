@@ -1,8 +1,8 @@
-import { writtenSettings, type WrittenValue } from '../../schemas/config/config.ts';
+import { writtenSettings, type Config, type WrittenValue } from '../../schemas/config/config.ts';
+import type { ConfigPath } from '../../schemas/config/problem.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { maskClientConf } from '../../schemas/mask-client-conf.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { LoadedConfig } from './config-file.ts';
 
 /** One value of a configuration as people see it. */
 export interface ShownRow {
@@ -14,33 +14,42 @@ export interface ShownRow {
   readonly origin: string;
 }
 
+/** Where the value at a path came from; undefined for a default. */
+export type OriginAt = (path: ConfigPath) => string | undefined;
+
 /** Every value and where it came from; the passwords and tokens in them are masked. */
-export function shownConfig({ config, origins }: LoadedConfig): ShownRow[] {
-  const settings = writtenSettings(config).map(([{ key, isSecret }, value]): [string, ShownRow['value']] => [
+export function shownConfig(config: Config, originAt: OriginAt): ShownRow[] {
+  const settings = writtenSettings(config).map(([{ key, isSecret }, value]) => ({
     key,
-    isSecret === true ? maskClientConf(String(value)) : value,
-  ]);
-  return [...settings, ...config.lanes.flatMap(laneValues)].map(([key, value]) => ({
-    key,
-    value,
-    origin: originOf(origins, key),
+    value: isSecret === true ? maskClientConf(String(value)) : value,
+    origin: originAt(key.split('.')) ?? 'default',
   }));
+  // The string has the origin of the file that it came from.
+  const fromFile = originAt(['questdb', 'client_conf_file']) ?? 'default';
+  return [
+    ...settings.map((row) =>
+      row.key === 'questdb.client_conf' && row.origin === 'default' ? { ...row, origin: fromFile } : row,
+    ),
+    ...config.lanes.flatMap((lane, index) => laneRows(lane, (key) => originAt(['lanes', index, key]))),
+  ];
 }
 
-/** The string has the origin of the file that it came from. */
-function originOf(origins: ReadonlyMap<string, string>, key: string): string {
-  const origin = origins.get(key) ?? 'default';
-  if (key !== 'questdb.client_conf' || origin !== 'default') return origin;
-  return origins.get('questdb.client_conf_file') ?? origin;
-}
-
-function laneValues(lane: Lane): [string, ShownRow['value']][] {
+function laneRows(lane: Lane, originOf: (key: string) => string | undefined): ShownRow[] {
+  const row = (key: string, value: ShownRow['value'], origin = originOf(key)): ShownRow => ({
+    key: `lanes.${lane.name}.${key}`,
+    value,
+    origin: origin ?? 'default',
+  });
   return [
     lane.schedule === 'continuous'
-      ? [`lanes.${lane.name}.interval`, formatDuration(lane.intervalMs)]
-      : [`lanes.${lane.name}.schedule`, lane.schedule],
-    [`lanes.${lane.name}.table`, lane.table],
-    [`lanes.${lane.name}.capacity`, lane.capacityTicks],
-    [`lanes.${lane.name}.fields`, lane.fields.map(({ column }) => column)],
+      ? row('interval', formatDuration(lane.intervalMs))
+      : row('schedule', lane.schedule),
+    row('table', lane.table),
+    row('capacity', lane.capacityTicks),
+    row(
+      'fields',
+      lane.fields.map(({ column }) => column),
+      originOf('fields_file') ?? originOf('fields'),
+    ),
   ];
 }

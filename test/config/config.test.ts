@@ -25,6 +25,11 @@ function load(yaml: string, more: Partial<ConfigRequest> = {}): Promise<LoadedCo
   return loadConfig({ file: written(yaml), env: {}, flags: [], ...more });
 }
 
+/** Key → where its value came from. */
+function originsOf({ shown }: LoadedConfig): Map<string, string> {
+  return new Map(shown().map(({ key, origin }) => [key, origin]));
+}
+
 /** What a person reads, with the file's name as `FILE`. */
 async function refusalOf(yaml: string, more: Partial<ConfigRequest> = {}): Promise<string> {
   const file = written(yaml);
@@ -43,7 +48,8 @@ const PROFILING = 'lanes: [{name: profiling, interval: 1s, fields: [sm_active_ra
 
 describe('defaults', () => {
   test('stand where nothing is said', async () => {
-    const { config, origins, warnings } = await load('', { env: { XDG_STATE_HOME: '/state' } });
+    const loaded = await load('', { env: { XDG_STATE_HOME: '/state' } });
+    const { config, warnings } = loaded;
     expect(config).toMatchObject({
       source: 'dcgm',
       synthetic: { nodes: 1, gpus: 8, seed: 1, mig: false },
@@ -68,7 +74,7 @@ describe('defaults', () => {
       ['slow', 60_000],
     ]);
     expect(warnings).toEqual([]);
-    expect(new Set(origins.values())).toEqual(new Set(['default']));
+    expect(new Set(originsOf(loaded).values())).toEqual(new Set(['default']));
   });
 
   test('a section that holds nothing is as good as none', async () => {
@@ -80,17 +86,17 @@ describe('defaults', () => {
 describe('layers', () => {
   test('a flag stands above the environment, the environment above the file, the file above the default', async () => {
     const file = written('source: nvml\nflush: {interval: 1s}\nsynthetic: {gpus: 2, seed: 3}\n');
-    const { config, origins } = await loadConfig({
+    const loaded = await loadConfig({
       file,
       env: { GPULEDGER_SYNTHETIC_GPUS: '4', GPULEDGER_SOURCE: 'synthetic', GPULEDGER_SYNTHETIC_MIG: 'true' },
       flags: [{ key: 'synthetic.gpus', value: '16', origin: '--gpus' }],
     });
-    expect(config).toMatchObject({
+    expect(loaded.config).toMatchObject({
       source: 'synthetic',
       synthetic: { nodes: 1, gpus: 16, seed: 3, mig: true },
       flush: { intervalMs: 1_000 },
     });
-    expect(Object.fromEntries(origins)).toMatchObject({
+    expect(Object.fromEntries(originsOf(loaded))).toMatchObject({
       source: 'GPULEDGER_SOURCE',
       'synthetic.gpus': '--gpus',
       'synthetic.seed': `${file}, line 3`,
@@ -110,9 +116,13 @@ describe('layers', () => {
   test('an interval from above replaces the schedule of the lane profiling', async () => {
     const yaml = 'lanes: [{name: profiling, schedule: "*/5 * * * * *", fields: [1002]}]\n';
     const flags = [{ key: 'lanes.profiling.interval', value: '100ms', origin: '--interval' }];
-    const { config, origins } = await load(yaml, { flags });
-    expect(config.lanes[0]).toMatchObject({ schedule: 'continuous', intervalMs: 100, capacityTicks: 6_000 });
-    expect(origins.get('lanes.profiling.interval')).toBe('--interval');
+    const loaded = await load(yaml, { flags });
+    expect(loaded.config.lanes[0]).toMatchObject({
+      schedule: 'continuous',
+      intervalMs: 100,
+      capacityTicks: 6_000,
+    });
+    expect(originsOf(loaded).get('lanes.profiling.interval')).toBe('--interval');
   });
 
   test('a counters file from above replaces the fields of the lane profiling', async () => {

@@ -31,8 +31,7 @@ export function command(): Command {
     .action(async (options: Record<string, unknown>) => {
       const loaded = await configFrom(options);
       warn(loaded);
-      const { shownConfig } = await import('../../config/shown-config.ts');
-      const rows = shownConfig(loaded);
+      const rows = loaded.shown();
       process.stdout.write(
         options['json'] === true ? `${JSON.stringify(rows, undefined, 2)}\n` : table(rows),
       );
