@@ -48,6 +48,15 @@ export function openSegmentFiles(disk: Disk, directory: string): SegmentFiles {
     return front?.bytes;
   }
 
+  function syncFile(path: string): void {
+    const file = disk.open(path, 'r+');
+    try {
+      file.syncNow();
+    } finally {
+      file.close();
+    }
+  }
+
   function close(): void {
     open?.file.close();
     open = undefined;
@@ -57,6 +66,9 @@ export function openSegmentFiles(disk: Disk, directory: string): SegmentFiles {
     scan() {
       disk.makeDirectory(directory);
       const names = disk.list(directory).filter((name) => name.endsWith('.seg'));
+      // Its last record may be one that a kill kept from being synced; whoever finds it relies on it.
+      const last = names.at(-1);
+      if (last !== undefined) syncFile(join(directory, last));
       return names.map((name) => {
         const path = join(directory, name);
         const bytes = disk.read(path) ?? Buffer.alloc(0);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { realDisk } from '../../src/disk/disk.ts';
+import { OUTBOX_ROWS_MAX } from '../../src/core/fields/limits.ts';
 import { keepOutbox } from '../../src/delivery/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
 import { createSmallTables, type EventRow } from '../../src/questdb/rows/small-tables.ts';
@@ -34,6 +35,7 @@ let path: string;
 let place: Parameters<typeof keepOutbox>[1];
 let isAway: boolean;
 let sent: string[];
+let codes: string[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-outbox-'));
@@ -41,6 +43,7 @@ beforeEach(() => {
   place = { disk: realDisk, directory: join(directory, 'delivery') };
   isAway = true;
   sent = [];
+  codes = [];
 });
 afterEach(() => {
   rmSync(directory, { recursive: true });
@@ -53,7 +56,7 @@ function open(): Outbox {
     sent.push(Buffer.from(body).toString('latin1'));
     return Promise.resolve({ kind: 'acknowledged' } as const);
   };
-  return createOutbox(createSmallTables({ write }), () => undefined);
+  return createOutbox(createSmallTables({ write }), ({ code }) => codes.push(code));
 }
 
 describe('the outbox', () => {
@@ -66,6 +69,21 @@ describe('the outbox', () => {
     expect(await outbox.flush()).toBe(true);
     expect(outbox.waitingRows).toBe(0);
     expect([...sent[0]!.matchAll(/job_id="(\d)"/g)].map(([, id]) => id)).toEqual(['7', '8']);
+  });
+
+  test('gives up the oldest of a table that has too many, says so once, and nothing before that', () => {
+    const outbox = open();
+    outbox.events(Array.from({ length: OUTBOX_ROWS_MAX }, (_, index) => ({ ...EVENT, tsUs: index })));
+    outbox.ownership([INTERVAL]);
+    expect(outbox.droppedRows).toBe(0);
+    expect(codes).toEqual([]);
+    outbox.events([EVENT, EVENT]);
+    outbox.events([EVENT]);
+    expect(outbox.droppedRows).toBe(3);
+    expect(codes).toEqual(['outbox.dropped']);
+    expect(outbox.snapshot()['gpu_events']).toHaveLength(OUTBOX_ROWS_MAX);
+    expect(outbox.snapshot()['gpu_events']![0]).toMatchObject({ tsUs: 3 });
+    expect(outbox.snapshot()['gpu_ownership']).toEqual([INTERVAL]);
   });
 
   test('goes on in the next life, before anything new; NaN and Infinity come through', async () => {

@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Ring } from '../../src/core/ring/ring.ts';
 import { openAccount, type AccountState } from '../../src/disk/lane-account.ts';
 import { readRingJournal, type JournalContent } from '../../src/disk/ring-journal-read.ts';
-import { realDisk } from '../../src/disk/disk.ts';
+import { realDisk, type Disk } from '../../src/disk/disk.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
+import { crashAtEveryCall } from '../helpers/crashing-disk.ts';
 
 const DEVICES = [
   { node: 'n1', uuid: 'GPU-1' },
@@ -30,9 +31,9 @@ afterEach(() => {
 });
 
 /** A ring with a journal, as the sampling worker has them. */
-function journaledRing(capacityTicks = CAPACITY_TICKS): Ring {
+function journaledRing(capacityTicks = CAPACITY_TICKS, disk: Disk = realDisk): Ring {
   const ring = new Ring({ ...SHAPE, capacityTicks });
-  const journal = createRingJournal(realDisk, path, {
+  const journal = createRingJournal(disk, path, {
     journal: 7,
     table: 'gpu_t',
     devices: DEVICES,
@@ -95,6 +96,28 @@ describe('the ring journal', () => {
     const content = readRingJournal(realDisk, path, 0)!;
     expect([...new Set(rowsOf(content).map(([, second]) => second))]).toEqual([47, 48, 49, 50]);
     expect(content.sampledRows).toBe(ring.sampledRows);
+  });
+
+  test('after a kill it has every tick whose write came to its end, and the one under way whole or not at all', async () => {
+    await crashAtEveryCall({
+      losses: [{ kind: 'kill' }],
+      begin: () => ({ ticks: 0 }),
+      live(disk, said) {
+        const ring = journaledRing(CAPACITY_TICKS, disk);
+        for (const second of [1, 2, 3, 4, 5, 6]) {
+          tick(ring, second);
+          said.ticks = second;
+        }
+      },
+      check(disk, { ticks }, _loss, hasEnded) {
+        if (ticks === 0) return;
+        const content = readRingJournal(disk, path, 0)!;
+        expect([ticks, ticks + (hasEnded ? 0 : 1)]).toContain(content.toTick);
+        const seconds = [...new Set(rowsOf(content).map(([, second]) => second))];
+        const oldest = Math.max(1, ticks - CAPACITY_TICKS + 2);
+        for (let second = oldest; second <= ticks; second += 1) expect(seconds).toContain(second);
+      },
+    });
   });
 
   test('a flipped bit costs the tick that it is in, and no other', () => {
