@@ -20,7 +20,6 @@ export class OwnerSets {
   readonly #jobs = new Map<string, LiveJob>();
   #facts: JobFact[] = [];
   #records: JobRecord[] = [];
-  readonly #users = new Map<string, string>();
 
   constructor(source: string) {
     this.#source = source;
@@ -31,11 +30,6 @@ export class OwnerSets {
     for (const device of devices) this.#setOne(device, jobIds, atUs);
   }
 
-  /** What is known of a job apart from its devices; call before `set`. */
-  describe(jobId: string, user: string): void {
-    this.#users.set(jobId, user);
-  }
-
   /** Facts and records with a time up to `nowUs` that were not taken yet. */
   take(nowUs: number): { facts: JobFact[]; records: JobRecord[] } {
     const facts = this.#facts.filter((fact) => fact.atUs <= nowUs);
@@ -43,7 +37,7 @@ export class OwnerSets {
     for (const [jobId, job] of this.#jobs) {
       if (job.isTold || job.startUs > nowUs) continue;
       job.isTold = true;
-      this.#records.push(this.#record(jobId, job));
+      this.#records.push(recordOf(jobId, job));
     }
     const isDue = (record: JobRecord): boolean => (record.endUs ?? record.startUs) <= nowUs;
     const records = this.#records.filter(isDue);
@@ -85,18 +79,16 @@ export class OwnerSets {
     if (job === undefined) return;
     job.gpus.delete(device.uuid);
     if (job.gpus.size > 0) return;
-    this.#records.push({ ...this.#record(jobId, job), endUs: Math.max(atUs, job.startUs) });
+    this.#records.push({ ...recordOf(jobId, job), endUs: Math.max(atUs, job.startUs) });
     this.#jobs.delete(jobId);
-    this.#users.delete(jobId);
   }
 
   #fact(kind: JobFact['kind'], device: Device, jobId: string, atUs: number): JobFact {
     const { uuid: gpu, node } = device;
     return { kind, atUs, node, gpu, jobId, run: 0, share: NaN, source: this.#source };
   }
+}
 
-  #record(jobId: string, job: LiveJob): JobRecord {
-    const user = this.#users.get(jobId);
-    return { jobId, run: 0, startUs: job.startUs, ...(user === undefined ? {} : { user }) };
-  }
+function recordOf(jobId: string, { startUs }: LiveJob): JobRecord {
+  return { jobId, run: 0, startUs };
 }

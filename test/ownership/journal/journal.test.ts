@@ -150,6 +150,21 @@ describe('the directory', () => {
     expect(existsSync(join(bench.directory, open))).toBe(true);
   });
 
+  test('an end that found no start is forgotten after two days: a start that comes then is not ended by it', () => {
+    const days = 2 * 24 * 3600;
+    const input = bench.open();
+    bench.put('end', '7', 5);
+    const news = [input.read(at(6))];
+    input.acknowledge?.(at(days));
+    bench.put('start', '7', 1);
+    expect(describeOwnership(...news, input.read(at(days + 1)))).toEqual(['7 on GPU-0 (1, 5]']);
+    bench.put('end', '8', 5);
+    news.push(input.read(at(days + 2)));
+    input.acknowledge?.(at(days + 700));
+    bench.put('start', '8', 2, { gpus: '1' });
+    expect(describeOwnership(input.read(at(days + 701)))).toEqual(['8 on GPU-1 (2, open']);
+  });
+
   test('a second life of the collector tells the same facts', () => {
     bench.put('start', '7', 1);
     bench.put('end', '7', 5);
