@@ -14,7 +14,7 @@ import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { intakeAfter, type Intake, type NextIntake } from '../collector/intake.ts';
 import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { VERSION } from '../config/package-version.ts';
-import { JOURNAL_DIRECTORY, openJobInputs } from '../ownership/open-inputs.ts';
+import { JOURNAL_DIRECTORY, loadJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
@@ -80,6 +80,7 @@ export async function startCollection(
     // The same directory is free once the former one has retired.
     if (former?.stateDir !== config.stateDir) disk = openDisk(config, isStoreNeeded, tell);
     const source = await resumed(sourceSpecOf(config), config, db, tell);
+    const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
     if (former !== undefined) {
       intake = await intakeAfter(former.collector.intake, nextIntake(config, source));
@@ -92,7 +93,7 @@ export async function startCollection(
       source,
       clock,
       ...(intake === undefined ? {} : { intake }),
-      jobInputs: (devices) => jobInputsOf(config, source, devices),
+      jobInputs,
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
@@ -280,10 +281,12 @@ function openDisk(config: Config, isShort: boolean, tell: Tell): CollectionDisk 
 }
 
 /** Directories that the user names are believed; without any, synthetic GPUs bring the jobs of their own scenario. */
-function jobInputsOf(config: Config, source: SourceSpec, devices: readonly Device[]): JobInput[] {
+async function jobInputsOf(
+  config: Config,
+  source: SourceSpec,
+): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
   const { hpcJobMappingDir, journalDir, gpustatDir } = config.jobs;
-  if ((hpcJobMappingDir ?? journalDir ?? gpustatDir) !== undefined)
-    return openJobInputs(config.jobs, devices);
-  if (source.name === 'synthetic') return [createSyntheticJobs(createScenario(source.scenario))];
-  return openJobInputs({ ...config.jobs, journalDir: JOURNAL_DIRECTORY }, devices);
+  if ((hpcJobMappingDir ?? journalDir ?? gpustatDir) !== undefined) return await loadJobInputs(config.jobs);
+  if (source.name === 'synthetic') return () => [createSyntheticJobs(createScenario(source.scenario))];
+  return await loadJobInputs({ ...config.jobs, journalDir: JOURNAL_DIRECTORY });
 }

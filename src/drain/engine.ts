@@ -1,16 +1,16 @@
 import { createEncoder, type Encoder, type SampleColumns } from '../core/wire/encode.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Interval } from '../core/jobs/interval.ts';
-import type { JobFact, JobInput, JobRecord } from '../core/jobs/job-fact.ts';
+import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import type { PulledRows, RowBefore } from '../core/ring/pulled-rows.ts';
 import type { SampledLane } from '../core/sampling/source.ts';
-import { readJobs, relabelOrders } from './jobs.ts';
+import { readJobs } from './jobs.ts';
 import { laneReport, statOf, type EngineReport, type LaneReport } from './report.ts';
 import type { ThrottleBefore } from '../source/dcgm/kept-events.ts';
 import type { KeptSamples, KeptSource } from '../source/dcgm/kept-source.ts';
-import { openEngineJobs, type EngineJobPaths } from '../ownership/engine-jobs.ts';
+import { openEngineJobs, type EngineJobPaths } from '../ownership/open-inputs.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 import type { CollectorStat, EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
 import type { EngineTask } from './engines.ts';
@@ -38,7 +38,7 @@ export interface EnginePlan {
   readonly before: readonly ReadonlyMap<string, RowBefore>[];
   /** Per lane, why rows may be there that are not seen yet. */
   readonly behind: readonly (string | undefined)[];
-  readonly ownership: readonly JobFact[];
+  readonly ownership: readonly Interval[];
   readonly throttled: readonly ThrottleBefore[];
 }
 
@@ -138,7 +138,8 @@ async function drainKept(
     settings.sinceUs ?? 0,
     settings.windowMs === undefined ? 0 : kept.engineNowUs - settings.windowMs * 1000,
   );
-  const jobs = readJobs(inputs, plan.ownership, oldestUs, kept.engineNowUs);
+  const times = { oldestUs, newestUs: newestOf(plan), nowUs: kept.engineNowUs };
+  const jobs = await readJobs(inputs, plan.ownership, times);
   const floorUs = settings.windowMs === undefined ? 0 : sinceUs;
   const { lanes: pulled, events: told } = kept.pull({
     before: plan.before.map((rows) => limited(rows, floorUs)),
@@ -164,8 +165,8 @@ async function drainKept(
   }
   if (!settings.isDryRun) {
     store.after({
-      relabel: relabelOrders(jobs, newestOf(plan)),
-      ownership: jobs.changes.map(({ interval }) => interval),
+      relabel: jobs.relabel,
+      ownership: jobs.intervals,
       jobs: jobs.records,
       leftGpus: leftDevices(jobs.ownership),
       stats: reports.map((report) => statOf(report, kept, task, settings.version)),
@@ -178,17 +179,10 @@ async function drainKept(
     lanes: reports,
     clockOffsetUs: kept.clockOffsetUs,
     areJobsTold: jobs.ownership.intervals().length > 0,
-    warnings: [...kept.warnings(), ...jobs.problems],
+    warnings: [...kept.warnings(), ...jobs.warnings],
   };
-  const areTold = inputs.some((input) => input.acknowledge !== undefined);
-  if (settings.isDryRun || !areTold) return { report };
-  const nowUs = kept.engineNowUs;
-  return {
-    report,
-    onStored: () => {
-      for (const input of inputs) input.acknowledge?.(nowUs);
-    },
-  };
+  const onStored = settings.isDryRun ? undefined : jobs.acknowledge;
+  return { report, ...(onStored === undefined ? {} : { onStored }) };
 }
 
 /** Oldest watermark of all; NaN without any. */

@@ -1,7 +1,7 @@
 import { deserialize, serialize } from 'node:v8';
 import type { Socket } from 'node:net';
 import type { CarriedError } from '../core/base/carried-error.ts';
-import type { JobFact } from '../core/jobs/job-fact.ts';
+import type { Interval } from '../core/jobs/interval.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
 import type { DrainSettings, RowsAfter, RowsBefore, SamplePortion } from './engine.ts';
 import type { EngineTask } from './engines.ts';
@@ -19,7 +19,7 @@ export type ToChild =
       readonly kind: 'plan';
       readonly before: readonly ReadonlyMap<string, RowBefore>[];
       readonly behind: readonly (string | undefined)[];
-      readonly ownership: readonly JobFact[];
+      readonly ownership: readonly Interval[];
       readonly throttled: readonly ThrottleBefore[];
     }
   /** There is no plan. */

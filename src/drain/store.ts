@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
 import type { EngineStore } from './engine.ts';
 import { OperatingError } from '../core/base/errors.ts';
@@ -12,8 +13,6 @@ import type { CollectorStat, SmallTables } from '../questdb/rows/small-tables.ts
 import { readStoredOwnership } from '../questdb/reads/stored-ownership.ts';
 import { readOldWatermarks, readWatermarks, type Watermarks } from '../questdb/reads/watermark.ts';
 
-/** How far back ownership is read: as far as late facts are followed. */
-const OWNERSHIP_WINDOW_US = 24 * 3600 * 1e6;
 const ATTEMPTS_MAX = 4;
 /** With less time than this the figures of ended jobs are left to the next drain. */
 const FIGURES_MS_MIN = 3_000;
@@ -91,7 +90,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
         ...before.flatMap((rows) => [...rows.values()].map(({ tsUs }) => tsUs)),
       );
       const [ownership, throttled] = await Promise.all([
-        readStoredOwnership(db, gpus, oldestUs - OWNERSHIP_WINDOW_US),
+        readStoredOwnership(db, gpus, oldestUs - RELABEL_AGE_US_MAX),
         readOpenThrottles(db, gpus, oldestUs),
       ]);
       // The official client takes a while to load: while the engine's process pulls, it is not missed.

@@ -2,7 +2,7 @@ import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
-import { RELABEL_WINDOW_US } from './late-facts.ts';
+import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { scanLane } from '../figures/owned-samples.ts';
 import { addRow, emptySums, type SampleSums } from '../figures/job-scan.ts';
@@ -88,8 +88,8 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     for (const table of ['gpu_ownership', 'job_figures', ...sources.map(({ lane }) => lane.table)])
       await waitForVisible(db, table);
     const now = nowUs();
-    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_WINDOW_US)).filter(
-      ({ endUs }) => endUs > now - RELABEL_WINDOW_US && endUs < Infinity,
+    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX)).filter(
+      ({ endUs }) => endUs > now - RELABEL_AGE_US_MAX && endUs < Infinity,
     );
     const unsettled = new Set(
       ended.filter(({ endUs }) => endUs > now - JOB_FIGURES_SETTLE_US).map(({ gpu }) => gpu),

@@ -4,20 +4,24 @@ import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import { createLateFacts, RELABEL_WINDOW_US, type LateFacts } from './late-facts.ts';
+import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
 import type { Outbox } from '../delivery/outbox.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import type { QuestDb } from '../questdb/http.ts';
+import { openOwnership, type OwnershipSession } from './session.ts';
 
 /** The inputs of the job map, brought into ownership, into the rows of `gpu_ownership` and `jobs`, and into the labels. */
-export interface JobMap extends Pick<LateFacts, 'labelledUntil' | 'relabel'> {
+export interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknowledge'> {
   /** Takes in what the inputs have to tell. @returns the time up to which everything has been told, epoch µs. */
   refresh(): number;
   /** Takes over, once, what a former life stored and could not close. Call it when the store answers, after `refresh`. */
   recover(): Promise<void>;
-  /** Everything that was told so far is in the store. */
-  acknowledge(nowUs: number): void;
+  /**
+   * Writes the rows again whose label is no longer right. Call it only when nothing of these tables is unacknowledged.
+   * @returns false when the store did not do all of it; call again.
+   */
+  relabel(): Promise<boolean>;
 }
 
 export interface JobMapOptions {
@@ -38,20 +42,15 @@ export interface JobMapOptions {
   readonly tell: Tell;
 }
 
-/** Intervals that no sample and no late fact can need any more are forgotten this often. */
-const FORGET_EVERY_US = 3600 * 1e6;
-
 export function createJobMap(options: JobMapOptions): JobMap {
   const { inputs, ownership, devices, tables, startUs, db, outbox, tell } = options;
   // Without a former life there is no sample before this one whose label could be wrong.
-  const formerUs = options.hasFormerLife ? startUs : -Infinity;
-  const lateFacts = createLateFacts(db, ownership, tables, formerUs, tell);
+  const labelledUntilUs = options.hasFormerLife ? startUs : -Infinity;
+  const session = openOwnership({ inputs, ownership, labelledUntilUs });
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
-  let forgottenUs = startUs;
 
-  function note(changes: readonly OwnershipChange[], atUs: number): void {
+  function passOn(changes: readonly OwnershipChange[], atUs: number): void {
     options.onChanges?.(changes, atUs);
-    lateFacts.note(changes);
     outbox.ownership(changes.map(({ interval }) => interval));
   }
 
@@ -59,16 +58,11 @@ export function createJobMap(options: JobMapOptions): JobMap {
     refresh() {
       // The time is read before the facts: a row is labelled only when everything up to its time has been told.
       const untilUs = options.nowUs();
-      for (const input of inputs) {
-        const news = input.read(untilUs);
-        note(
-          news.facts.flatMap((fact) => ownership.apply(fact)),
-          untilUs,
-        );
-        outbox.jobs(news.records);
-        for (const problem of news.problems ?? []) {
-          tell({ level: 'warn', code: problem.code, sentence: `${input.name}: ${problem.message}` });
-        }
+      const { changes, records, problems } = session.read(untilUs);
+      passOn(changes, untilUs);
+      outbox.jobs(records);
+      for (const { input, error } of problems) {
+        tell({ level: 'warn', code: error.code, sentence: `${input}: ${error.message}` });
       }
       return untilUs;
     },
@@ -76,30 +70,18 @@ export function createJobMap(options: JobMapOptions): JobMap {
     async recover() {
       if (isRecovered) return;
       try {
-        const times = { bootUs: readBoot().timeUs, lifeStartUs: startUs, windowUs: RELABEL_WINDOW_US };
-        note(await recoverOwnership(db, ownership, { devices, tables, ...times }), options.nowUs());
+        const times = { bootUs: readBoot().timeUs, lifeStartUs: startUs, arePicturesRead: true };
+        passOn(await recoverOwnership(db, session, { devices, tables, ...times }), options.nowUs());
         isRecovered = true;
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
-        tell({
-          level: 'warn',
-          code: thrown.code,
-          sentence: `earlier ownership is not known yet: ${thrown.message}`,
-        });
+        const sentence = `earlier ownership is not known yet: ${thrown.message}`;
+        tell({ level: 'warn', code: thrown.code, sentence });
       }
     },
 
-    acknowledge(nowUs) {
-      for (const input of inputs) input.acknowledge?.(nowUs);
-      if (nowUs - forgottenUs <= FORGET_EVERY_US) return;
-      forgottenUs = nowUs;
-      ownership.forgetBefore(nowUs - RELABEL_WINDOW_US - FORGET_EVERY_US);
-    },
-
-    labelledUntil(us) {
-      lateFacts.labelledUntil(us);
-    },
-
-    relabel: () => lateFacts.relabel(),
+    acknowledge: session.acknowledge,
+    labelledUntil: session.labelledUntil,
+    relabel: async () => (await relabelStored(session, db, tables, tell)).isDone,
   };
 }

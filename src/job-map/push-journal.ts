@@ -1,18 +1,17 @@
-import { uptime } from 'node:os';
 import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
-import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
-import { createLateFacts } from './late-facts.ts';
+import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
-import { createJournalInput } from '../ownership/journal/journal.ts';
+import { loadJobInputs } from '../ownership/open-inputs.ts';
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
-import { askScontrol } from '../ownership/slurm/scontrol.ts';
+import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
+import { keyOf, openOwnership } from './session.ts';
 
 export interface PushOptions {
   readonly node: string;
@@ -34,65 +33,55 @@ export interface PushOutcome {
   readonly isAllWritten: boolean;
 }
 
-/** A scheduler that is asked about devices answers within this time, or not in this run. */
-const SCHEDULER_WAIT_MS = 10_000;
-const POLL_MS = 50;
-
 /**
  * Writes what a journal says to the store, in one short run: for nodes whose samples are fetched from elsewhere, and for
  * the controller. Running it again writes the same rows.
+ * @throws OperatingError when the store does not answer
  */
 export async function pushJournal(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
   const { node, directory, tables, deviceMap, tell } = options;
-  const devices = await devicesOf(db, node);
-  let asked = 0;
-  const input = createJournalInput({
-    directory,
-    devices,
-    boot: readBoot(),
-    uptimeUs: () => uptime() * 1e6,
+  const local = readProcDevices(node);
+  const devices = await devicesOf(db, node, local);
+  const openInputs = await loadJobInputs({
+    journalDir: directory,
     ...(deviceMap === undefined ? {} : { deviceMap }),
-    askScheduler: async (conf, jobId) => {
-      asked += 1;
-      try {
-        return await askScontrol(conf, jobId);
-      } finally {
-        asked -= 1;
-      }
-    },
   });
   const nowUs = Date.now() * 1000;
-  const first = input.read(nowUs);
-  const endMs = performance.now() + SCHEDULER_WAIT_MS;
-  while (asked > 0 && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  const rest = input.read(Date.now() * 1000);
-
-  const ownership = new Ownership();
-  const lateFacts = createLateFacts(db, ownership, tables, nowUs, tell);
-  const changes: OwnershipChange[] = [];
-  for (const fact of [...first.facts, ...rest.facts]) changes.push(...ownership.apply(fact));
-  lateFacts.note(changes);
-  const intervals = ownership.intervals();
-  const jobs = [...first.records, ...rest.records];
+  const session = openOwnership({
+    inputs: openInputs(devices),
+    ownership: new Ownership(),
+    labelledUntilUs: nowUs,
+  });
+  const { changes, records, problems } = await session.readOnce(nowUs);
+  // A node that a controller speaks for had its own boots.
+  const isHere = local.some((one) =>
+    devices.some(({ uuid, parentUuid }) => one.uuid === (parentUuid ?? uuid)),
+  );
+  const recovered = await recoverOwnership(db, session, {
+    ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
+    bootUs: isHere ? readBoot().timeUs : -Infinity,
+  });
+  const intervals = [
+    ...new Map([...changes, ...recovered].map(({ interval }) => [keyOf(interval), interval])).values(),
+  ];
   const small = withMergedJobs(db, createSmallTables(db, { tell }), tell);
   const isWritten =
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
-    (jobs.length === 0 || (await small.writeJobs(jobs)));
-  const isRelabelled = isWritten && (await lateFacts.relabel());
-  if (isWritten) input.acknowledge?.(nowUs);
+    (records.length === 0 || (await small.writeJobs(records)));
+  const relabelled = isWritten ? await relabelStored(session, db, tables, tell) : { rows: 0, isDone: false };
+  if (isWritten) session.acknowledge(nowUs);
   return {
     intervals: intervals.length,
     openIntervals: intervals.filter((interval) => interval.endUs === Infinity).length,
-    jobRows: jobs.length,
-    relabelledRows: lateFacts.relabelledRows,
-    problems: [...(first.problems ?? []), ...(rest.problems ?? [])],
-    isAllWritten: isWritten && isRelabelled,
+    jobRows: records.length,
+    relabelledRows: relabelled.rows,
+    problems: problems.map(({ error }) => error),
+    isAllWritten: relabelled.isDone,
   };
 }
 
 /** The GPUs as the driver lists them here, and what a collector has recorded of this node, MIG instances with it. */
-async function devicesOf(db: QuestDb, node: string): Promise<Device[]> {
-  const local = readProcDevices(node);
+async function devicesOf(db: QuestDb, node: string, local: readonly Device[]): Promise<readonly Device[]> {
   const { rows } = await db.exec(
     'SELECT gpu, gpu_index, model, memory_bytes, parent, mig_profile, pci_bus_id FROM' +
       ` (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu)`,

@@ -1,43 +1,92 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { join } from 'node:path';
 import type { Device } from '../core/devices/device.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
-import { readBoot } from './boot.ts';
-import { createGpustatInput } from './pictures/gpustat.ts';
-import { createJournalInput } from './journal/journal.ts';
-import { createMapDirInput } from './pictures/map-dir.ts';
-import { askScontrol } from './slurm/scontrol.ts';
+import { readBoot, type Boot } from './boot.ts';
+import { readProcDevices, withNeighbours } from './proc-devices.ts';
+import type { InputNode, Scheduler } from './scheduler.ts';
+import { SCHEDULERS, type InputPaths } from './schedulers.ts';
 
 /** Where the hooks leave their records unless they are told otherwise. */
 export const JOURNAL_DIRECTORY = '/run/gpuledger/jobs';
 
-/** The job map of this node, as far as it is configured. */
-export interface InputPaths {
-  readonly journalDir?: string;
-  readonly hpcJobMappingDir?: string;
-  readonly gpustatDir?: string;
-  /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
-  readonly deviceMap?: ReadonlyMap<number, string>;
+/** Where a drain learns whose jobs ran on the nodes of its engines. */
+export interface EngineJobPaths {
+  /** Directories of this machine: for engines that run on it. */
+  readonly local: InputPaths;
+  /** Name of this node. */
+  readonly localNode: string;
+  /** A directory with one folder per node, each a journal as the hooks of that node write it. */
+  readonly journals?: string;
 }
 
-/** Opens every input that has a directory. What cannot be read yet is told by the input itself, when it is read. */
-export function openJobInputs(paths: InputPaths, devices: readonly Device[]): JobInput[] {
-  const boot = readBoot();
-  const inputs: JobInput[] = [];
-  const { journalDir, hpcJobMappingDir, gpustatDir, deviceMap } = paths;
-  if (journalDir !== undefined) {
-    const uptimeUs = (): number => uptime() * 1e6;
-    inputs.push(
-      createJournalInput({
-        ...{ directory: journalDir, devices, boot, uptimeUs, askScheduler: askScontrol },
-        ...(deviceMap === undefined ? {} : { deviceMap }),
+/** Opens every input of this machine that has a directory, once its devices are known. */
+export async function loadJobInputs(
+  paths: InputPaths,
+): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
+  const open = await loadInputs(paths);
+  const { deviceMap } = paths;
+  return (devices) =>
+    open({
+      devices: withNeighbours(devices, readProcDevices(devices[0]?.node ?? '')),
+      boot: readBoot(),
+      uptimeUs: () => uptime() * 1e6,
+      ...(deviceMap === undefined ? {} : { deviceMap }),
+    });
+}
+
+/** The job map of one engine's node, as far as files tell it; the store's own table comes beside it. */
+export async function openEngineJobs(
+  paths: EngineJobPaths,
+  node: string,
+  devices: readonly Device[],
+): Promise<readonly JobInput[]> {
+  const directory = paths.journals === undefined ? undefined : join(paths.journals, node);
+  if (directory !== undefined && existsSync(directory)) {
+    const open = await loadInputs({ journalDir: directory });
+    return open({ devices, boot: newestBoot(directory) });
+  }
+  if (node !== paths.localNode) return [];
+  const { journalDir, ...rest } = paths.local;
+  // A node without hooks has no journal; that is no reason to complain once a minute.
+  const isThere = journalDir !== undefined && existsSync(journalDir);
+  const open = await loadJobInputs({ ...rest, ...(isThere ? { journalDir } : {}) });
+  return open(devices);
+}
+
+/** What cannot be read yet is told by the input itself, when it is read. */
+async function loadInputs(paths: InputPaths): Promise<(node: InputNode) => JobInput[]> {
+  const found: { readonly name: string; readonly directory: string; readonly scheduler: Scheduler }[] = [];
+  for (const { name, detect, load } of SCHEDULERS) {
+    const directory = detect(paths);
+    if (directory !== undefined) found.push({ name, directory, scheduler: (await load()).scheduler });
+  }
+  return (node) => {
+    const words = new Map(
+      found.flatMap(({ name, scheduler }) => {
+        const opened = scheduler.openWords?.(node);
+        return opened === undefined ? [] : [[name, opened] as const];
       }),
     );
+    return found.flatMap(({ directory, scheduler }) => scheduler.openInput?.(directory, node, words) ?? []);
+  };
+}
+
+/** The life of a machine that is not this one, by the newest record in its journal. */
+function newestBoot(directory: string): Boot {
+  let newest = { id: '', mtimeUs: -Infinity, timeUs: 0 };
+  for (const name of readdirSync(directory)) {
+    if (name.startsWith('.')) continue;
+    const path = join(directory, name);
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined || !stat.isFile() || stat.mtimeMs * 1000 <= newest.mtimeUs) continue;
+    const text = readFileSync(path, 'utf8');
+    const id = /\0boot_id=([^\0]+)/.exec(text)?.[1];
+    const uptimeS = Number(/\0uptime=([^\0]+)/.exec(text)?.[1]);
+    const mtimeUs = stat.mtimeMs * 1000;
+    if (id !== undefined && Number.isFinite(uptimeS))
+      newest = { id, mtimeUs, timeUs: mtimeUs - uptimeS * 1e6 };
   }
-  if (hpcJobMappingDir !== undefined) {
-    inputs.push(createMapDirInput({ directory: hpcJobMappingDir, devices, bootUs: boot.timeUs }));
-  }
-  if (gpustatDir !== undefined) {
-    inputs.push(createGpustatInput({ directory: gpustatDir, devices, bootUs: boot.timeUs }));
-  }
-  return inputs;
+  return { id: newest.id, timeUs: newest.timeUs };
 }

@@ -1,21 +1,21 @@
 import type { OperatingError } from '../core/base/errors.ts';
 
-/** Problems by subject, each told once per episode: again only after `clear`, or when it has become another one. */
+/** Problems by subject, each handed out once per episode: again only after `clear`, or when it has become another one. */
 export class ProblemLog {
-  readonly #told = new Map<string, string>();
+  readonly #known = new Map<string, string>();
   #news: OperatingError[] = [];
 
-  tell(subject: string, problem: OperatingError): void {
-    if (this.#told.get(subject) === problem.code) return;
-    this.#told.set(subject, problem.code);
+  record(subject: string, problem: OperatingError): void {
+    if (this.#known.get(subject) === problem.code) return;
+    this.#known.set(subject, problem.code);
     this.#news.push(problem);
   }
 
   clear(subject: string): void {
-    this.#told.delete(subject);
+    this.#known.delete(subject);
   }
 
-  /** What was told since the last call. */
+  /** What was recorded since the last call. */
   take(): OperatingError[] {
     const news = this.#news;
     this.#news = [];

@@ -37,12 +37,13 @@ export function readProcDevices(node: string, directory = PROC_GPUS): Device[] {
 }
 
 /**
- * `known` with the other GPUs of the node: positions in a scheduler's list count those too that nobody samples. A GPU of
- * which instances are known is not one to be handed out whole.
+ * `known` with the other GPUs of the same node: positions in a scheduler's list count those too that nobody samples. A GPU
+ * of which instances are known is not one to be handed out whole. Devices of another node, or of none, stay as they are.
  */
-export function withNeighbours(known: readonly Device[], local: readonly Device[]): Device[] {
+export function withNeighbours(known: readonly Device[], local: readonly Device[]): readonly Device[] {
   const taken = new Set(known.flatMap(({ uuid, parentUuid }) => [uuid, parentUuid]));
-  return [...known, ...local.filter(({ uuid }) => !taken.has(uuid))];
+  const others = local.filter(({ uuid }) => !taken.has(uuid));
+  return others.length === local.length && known.length > 0 ? known : [...known, ...others];
 }
 
 /** `Key:   value` lines, keys in lower case. */

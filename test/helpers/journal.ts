@@ -6,6 +6,8 @@ import type { Device } from '../../src/core/devices/device.ts';
 import type { JobInput, JobNews } from '../../src/core/jobs/job-fact.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import { createJournalInput, type JournalOptions } from '../../src/ownership/journal/journal.ts';
+import type { GpuPositions } from '../../src/ownership/slurm/scontrol.ts';
+import { createSlurmWords } from '../../src/ownership/slurm/slurm.ts';
 
 export const BOOT = { id: '11111111-1111-4111-8111-111111111111', timeUs: 1_700_000_000e6 };
 export const OLD_BOOT_ID = '00000000-0000-4000-8000-000000000000';
@@ -23,6 +25,11 @@ export const DEVICES: readonly Device[] = [0, 1, 2, 3].map((index) => ({
 /** Second `s` of the test in epoch µs. */
 export const at = (s: number): number => T0_US + s * 1e6;
 
+export interface BenchOptions extends Partial<JournalOptions> {
+  /** In place of scontrol. */
+  readonly askScheduler?: (slurmConf: string, jobId: string) => Promise<GpuPositions>;
+}
+
 /** A journal directory with a whole-GPU Slurm behind it, and what comes out of it. */
 export interface JournalBench {
   readonly directory: string;
@@ -35,7 +42,7 @@ export interface JournalBench {
     uptimeS?: number,
   ): string;
   /** Another collector life over the same directory. */
-  open(options?: Partial<JournalOptions>): JobInput;
+  open(options?: BenchOptions): JobInput;
   close(): void;
 }
 
@@ -65,7 +72,10 @@ export function openJournalBench(): JournalBench {
       utimesSync(path, at(s) / 1e6, at(s) / 1e6);
       return name;
     },
-    open: (options = {}) => createJournalInput({ directory, devices: DEVICES, boot: BOOT, ...options }),
+    open({ askScheduler, ...options } = {}) {
+      const words = new Map([['slurm', createSlurmWords(options, askScheduler)]]);
+      return createJournalInput({ directory, devices: DEVICES, boot: BOOT, words, ...options });
+    },
     close() {
       rmSync(directory, { recursive: true, force: true });
     },

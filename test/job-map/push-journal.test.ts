@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '../../src/core/devices/device.ts';
 import { pushJournal } from '../../src/job-map/push-journal.ts';
+import { readBoot } from '../../src/ownership/boot.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -58,4 +59,35 @@ test('a MIG instance is guessed by nobody: push says what collect says', async (
   expect(pushed.rows.map(([job, owned]) => `${String(job)} on ${String(owned)}`).sort()).toEqual(
     collected.map((line) => line.replace(/ \(.*/, '')),
   );
+});
+
+test('what is stored of a node counts: a job that its journal has forgotten ends where the next one begins', async () => {
+  const node = `push-${crypto.randomUUID()}`;
+  const device: Device = { uuid: `GPU-${node}`, node, index: 0, minor: 0, model: 'X', memoryBytes: 1 };
+  const tenure = { node, gpu: device.uuid, run: 0, share: 1, endUs: Infinity };
+  const small = createSmallTables(db);
+  await small.writeInventory([{ tsUs: at(0), device, source: 'nvml' }]);
+  await small.writeOwnership([
+    { ...tenure, jobId: '7', startUs: at(1), source: 'journal' },
+    { ...tenure, gpu: `${device.uuid}-1`, jobId: '6', startUs: at(2), source: 'map-dir' },
+  ]);
+  await waitForVisible(db, 'gpu_inventory');
+  await waitForVisible(db, 'gpu_ownership');
+  const recentS = (Date.now() * 1000 - at(0)) / 1e6 - 60;
+  bench.put('start', '8', recentS, { node, gpus: '', devices: '0', share: '1', boot_id: readBoot().id });
+
+  const tell = (): void => undefined;
+  const outcome = await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
+  expect(outcome).toMatchObject({ intervals: 2, openIntervals: 1, isAllWritten: true });
+  await waitForVisible(db, 'gpu_ownership');
+  const rows = await db.exec(
+    `SELECT job_id, cast(end_ts AS LONG) FROM gpu_ownership WHERE node = '${node}' ORDER BY ts`,
+  );
+  const nextUs = Math.round(at(recentS));
+  const near = (cell: unknown): unknown => (cell === null ? null : Math.abs(Number(cell) - nextUs) < 1000);
+  expect(rows.rows.map(([job, endUs]) => [job, near(endUs)])).toEqual([
+    ['7', true],
+    ['6', null],
+    ['8', null],
+  ]);
 });

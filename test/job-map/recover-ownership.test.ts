@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Device } from '../../src/core/devices/device.ts';
 import type { JobFact } from '../../src/core/jobs/job-fact.ts';
-import type { Interval } from '../../src/core/jobs/interval.ts';
+import type { Interval, OwnershipChange } from '../../src/core/jobs/interval.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
-import { recoverOwnership } from '../../src/job-map/recover-ownership.ts';
+import { recoverOwnership, type RecoverOptions } from '../../src/job-map/recover-ownership.ts';
+import { openOwnership } from '../../src/job-map/session.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -25,6 +26,18 @@ afterAll(async () => {
   await db.exec(`DROP TABLE ${TABLE}`);
   await db.close();
 });
+
+async function recover(
+  device: Device,
+  ownership: Ownership,
+  options: Partial<RecoverOptions> = {},
+): Promise<OwnershipChange[]> {
+  const session = openOwnership({ inputs: [], ownership, labelledUntilUs: LIFE_US });
+  return await recoverOwnership(db, session, {
+    ...{ devices: [device], tables: [TABLE], bootUs: BOOT_US, lifeStartUs: LIFE_US, arePicturesRead: true },
+    ...options,
+  });
+}
 
 interface Case {
   readonly what: string;
@@ -97,14 +110,7 @@ describe('what a former life has left', () => {
 
     const ownership = new Ownership();
     for (const fact of told) ownership.apply({ ...tenure, ...fact, source: stored.source });
-    const options = {
-      devices: [device],
-      tables: [TABLE],
-      bootUs: BOOT_US,
-      lifeStartUs: LIFE_US,
-      windowUs: 24 * 3600e6,
-    };
-    const changes = await recoverOwnership(db, ownership, options);
+    const changes = await recover(device, ownership);
     expect(ownership.intervals()).toMatchObject([
       { jobId: '7', startUs: stored.startUs, endUs: at(endS), share: 1 },
     ]);
@@ -123,14 +129,7 @@ describe('what a former life has left', () => {
     ]);
     await waitForVisible(db, 'gpu_ownership');
     const ownership = new Ownership();
-    const options = {
-      devices: [device],
-      tables: [TABLE],
-      bootUs: BOOT_US,
-      lifeStartUs: LIFE_US,
-      windowUs: 24 * 3600e6,
-    };
-    expect(await recoverOwnership(db, ownership, options)).toEqual([]);
+    expect(await recover(device, ownership)).toEqual([]);
     expect(ownership.intervals()).toEqual([]);
   });
 });

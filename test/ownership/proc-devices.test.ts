@@ -49,3 +49,9 @@ test('GPUs that are not sampled stand beside those that are, but not the parent 
   const local = [device('GPU-a'), device('GPU-b'), device('GPU-c')];
   expect(uuids(withNeighbours(known, local))).toEqual(['GPU-a', 'MIG-b', 'GPU-c']);
 });
+
+test('devices of another machine, or of none, have no neighbours here', () => {
+  const elsewhere = [device('GPU-x')];
+  expect(withNeighbours(elsewhere, [device('GPU-a')])).toEqual(elsewhere);
+  expect(uuids(withNeighbours([], [device('GPU-a')]))).toEqual(['GPU-a']);
+});

@@ -5,7 +5,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir, uptime } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openCollector } from '../../src/collector/collector.ts';
@@ -14,8 +14,7 @@ import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
-import { readBoot } from '../../src/ownership/boot.ts';
-import { createJournalInput } from '../../src/ownership/journal/journal.ts';
+import { loadJobInputs } from '../../src/ownership/open-inputs.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { startServer } from '../../src/server/server.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -98,14 +97,7 @@ async function collectWhile(
     lanes: [lane],
     source: { name: 'synthetic', scenario },
     clock: { kind: 'real' },
-    jobInputs: (devices) => [
-      createJournalInput({
-        directory: cluster.journalDir,
-        devices,
-        boot: readBoot(),
-        uptimeUs: () => uptime() * 1e6,
-      }),
-    ],
+    jobInputs: await loadJobInputs({ journalDir: cluster.journalDir }),
     db,
     prepareStore: async () => {
       await applySchema(db, [lane], retention);

@@ -4,7 +4,7 @@ import type { Config } from '../../../schemas/config/config.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
-import { readSlurmJobs } from '../../ownership/slurm/jobs.ts';
+import { readLateJobs } from '../../ownership/schedulers.ts';
 import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
@@ -55,7 +55,7 @@ export function command(): Command {
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
       await withStore(options, async (_config, db) => {
-        const answers = await readSlurmJobs((Date.now() - Number(options['since'])) * 1000);
+        const answers = await readLateJobs((Date.now() - Number(options['since'])) * 1000);
         let writtenRows = 0;
         for (const { from, jobs } of answers) {
           const outcome = await syncJobs(db, jobs);

@@ -1,5 +1,4 @@
 import { isInstance, type Device } from './device.ts';
-import type { GresOrder } from './gres-conf.ts';
 
 /** What a hook said about the devices of a job, in the workload manager's own words. */
 export interface DeviceNames {
@@ -13,8 +12,8 @@ export interface DeviceNames {
 
 /** How the manager's positions are to be read on this node. */
 export interface DeviceOrder {
-  /** The order of gres.conf; undefined when it is not known. */
-  readonly gres?: GresOrder;
+  /** `pci`: along the PCI bus; else the minor number at each position, where it is known. Absent: nobody knows the order. */
+  readonly places?: 'pci' | readonly (number | undefined)[];
   /** Position → UUID, where the site knows better. */
   readonly map?: ReadonlyMap<number, string>;
 }
@@ -27,7 +26,7 @@ export interface Resolution {
 
 /**
  * Turns the names of a hook into devices of this node, and guesses nothing. In this order: names that gpuledger itself
- * knows; UUIDs in CUDA_VISIBLE_DEVICES; the site's own map; the order of gres.conf, by minor number or PCI bus.
+ * knows; UUIDs in CUDA_VISIBLE_DEVICES; the site's own map; the manager's own order, by minor number or PCI bus.
  */
 export function resolveDevices(
   names: DeviceNames,
@@ -91,15 +90,15 @@ function byPosition(name: string, devices: readonly Device[], order: DeviceOrder
   const position = Number(name);
   const mapped = order.map?.get(position);
   if (mapped !== undefined) return byUuid(mapped, devices);
-  if (order.gres === undefined) return undefined;
+  if (order.places === undefined) return undefined;
   const gpus = devices.filter((device) => !isInstance(device));
-  if (order.gres.kind === 'pci') {
-    // With MIG on the node each instance takes a number, in an order that Slurm does not define.
+  if (order.places === 'pci') {
+    // With MIG on the node each instance takes a number, in an order that no manager defines.
     if (gpus.length < devices.length) return undefined;
     return inPciOrder(gpus)[position];
   }
-  const minor = /(\d+)$/.exec(order.gres.gpus[position]?.file ?? '')?.[1];
-  return minor === undefined ? undefined : only(gpus.filter((device) => idOf(device.minor) === minor));
+  const minor = order.places[position];
+  return minor === undefined ? undefined : only(gpus.filter((device) => device.minor === minor));
 }
 
 function inPciOrder(gpus: readonly Device[]): readonly Device[] {

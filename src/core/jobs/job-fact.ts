@@ -46,6 +46,8 @@ export interface JobRecord {
 export interface JobInput {
   readonly name: string;
   read(nowUs: number): JobNews;
+  /** Settles when a scheduler has answered what it was asked; then `read` tells it. Nothing: it was not asked. */
+  answers?(): Promise<unknown> | undefined;
   /** Everything that was read so far is in the store: what was kept only for that may go. */
   acknowledge?(nowUs: number): void;
 }

@@ -1,7 +1,7 @@
 import type { JobRecord } from './job-fact.ts';
 
-/** Hooks on the controller and on the nodes, and the scheduler's own clock, see one start at different moments. */
-const SAME_START_US = 600 * 1e6;
+/** Hooks on the controller and on the nodes, and the scheduler's own clock, see one start at different moments, µs apart. */
+export const SAME_START_US_MAX = 600 * 1e6;
 
 /**
  * Makes one row out of what several tellers know of one run of a job: the controller, its first node, the scheduler's
@@ -11,7 +11,8 @@ const SAME_START_US = 600 * 1e6;
 export function mergeJob(stored: readonly JobRecord[], fresh: JobRecord): JobRecord {
   const known = stored
     .filter(
-      (row) => row.jobId === fresh.jobId && row.run === fresh.run && startGapUs(row, fresh) <= SAME_START_US,
+      (row) =>
+        row.jobId === fresh.jobId && row.run === fresh.run && startGapUs(row, fresh) <= SAME_START_US_MAX,
     )
     .sort((a, b) => startGapUs(a, fresh) - startGapUs(b, fresh))[0];
   if (known === undefined) return fresh;

@@ -7,6 +7,8 @@ export interface RelabelWindow {
   readonly toUs: number;
 }
 
+/** How far back a late fact is followed into the samples, µs. Reports go by `gpu_ownership` and are right beyond it too. */
+export const RELABEL_AGE_US_MAX = 24 * 3600 * 1e6;
 /** More windows than this of one device are drawn together into one: looking at too much costs time, not truth. */
 const WINDOWS_PER_DEVICE_MAX = 256;
 
@@ -42,7 +44,7 @@ export class RelabelBacklog {
   /**
    * @param labelledUntilUs samples up to here may already bear the old label; later ones get the new one by themselves.
    */
-  note(changes: readonly OwnershipChange[], labelledUntilUs: number): void {
+  record(changes: readonly OwnershipChange[], labelledUntilUs: number): void {
     const horizonUs = labelledUntilUs - this.#windowUs;
     for (const change of changes) {
       const { gpu, fromUs, toUs } = affectedWindow(change);

@@ -57,21 +57,21 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       case 'refused':
         seen.delete(name);
         unread.add(name);
-        problems.tell(name, badRecord(path, `expected a readable record, found ${found.reason}`));
+        problems.record(name, badRecord(path, `expected a readable record, found ${found.reason}`));
         return undefined;
       case 'too-large':
-        problems.tell(
+        problems.record(
           name,
           badRecord(path, `expected at most ${JOURNAL_RECORD_BYTES_MAX} bytes, found ${found.stat.size}`),
         );
         return undefined;
       case 'not-a-file':
-        problems.tell(name, badRecord(path, 'expected a regular file, found something else'));
+        problems.record(name, badRecord(path, 'expected a regular file, found something else'));
         return undefined;
       case 'content': {
         const reading = parseJournalRecord(found.content);
         if ('record' in reading) return { name, writtenUs: mtimeUs(found.stat), record: reading.record };
-        problems.tell(name, badRecord(path, reading.fault));
+        problems.record(name, badRecord(path, reading.fault));
         return undefined;
       }
     }
@@ -85,7 +85,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       const reason = codeOf(error);
       if (reason === undefined) throw error;
       isReadOnly = true;
-      problems.tell('remove', cannotRemove(directory, reason));
+      problems.record('remove', cannotRemove(directory, reason));
     }
   }
 
@@ -97,7 +97,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       settledNs = undefined;
       const names = listNames(directory);
       if (names instanceof OperatingError) {
-        problems.tell('', names);
+        problems.record('', names);
         return [];
       }
       problems.clear('');

@@ -71,7 +71,7 @@ export class JournalJobs {
     this.#rows.add(entry);
     // The controller's hooks know no devices and run on another machine.
     if (entry.record.context?.endsWith('_slurmctld') === true) {
-      this.#noteController(entry);
+      this.#recordController(entry);
       return;
     }
     if (entry.record.event === 'start') this.#start(entry);
@@ -83,7 +83,7 @@ export class JournalJobs {
    * which, by the clock, they had not begun. The start moves with the clock.
    * @param uptimeUs time since boot.
    */
-  noteClock(nowUs: number, uptimeUs: number): void {
+  followClock(nowUs: number, uptimeUs: number): void {
     for (const runs of this.#runs.values()) {
       for (const run of runs) {
         if (run.isEnded || run.bootId !== this.#options.boot.id) continue;
@@ -151,7 +151,7 @@ export class JournalJobs {
       key,
       [...runs, run].sort((a, b) => a.startUs - b.startUs),
     );
-    this.#tell('start', run, atUs);
+    this.#addFacts('start', run, atUs);
     // A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came.
     for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, atUs);
     const next = runs.find(({ startUs }) => startUs > atUs);
@@ -180,7 +180,7 @@ export class JournalJobs {
     }
     if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
     if (!run.isEnded) endRun(run, atUs);
-    this.#tell('end', run, Math.max(atUs, run.startUs));
+    this.#addFacts('end', run, Math.max(atUs, run.startUs));
   }
 
   /** slurmd can leave a prolog out when a job comes back within minutes of its requeue; its epilog comes all the same. */
@@ -191,7 +191,7 @@ export class JournalJobs {
     return knownUs !== undefined && knownUs >= run.endedUs;
   }
 
-  #noteController({ record, atUs }: JournalEntry): void {
+  #recordController({ record, atUs }: JournalEntry): void {
     if (record.event !== 'start') return;
     const starts = this.#controllerStarts.get(record.job) ?? [];
     this.#controllerStarts.set(record.job, [...starts, { us: atUs, run: record.restart ?? starts.length }]);
@@ -236,8 +236,8 @@ export class JournalJobs {
       endedUs: atUs,
     };
     this.#runs.set(key, [...runs, run]);
-    this.#tell('start', run, known.us);
-    this.#tell('end', run, atUs);
+    this.#addFacts('start', run, known.us);
+    this.#addFacts('end', run, atUs);
   }
 
   #closeDeadRuns(): void {
@@ -261,17 +261,17 @@ export class JournalJobs {
   #endAtNext(run: NodeRun, atUs: number): void {
     if (run.isEnded) return;
     endRun(run, atUs);
-    this.#tell('end', run, atUs);
+    this.#addFacts('end', run, atUs);
   }
 
   #moveStart(run: NodeRun, startUs: number): void {
-    this.#tell('void', run, run.startUs);
+    this.#addFacts('void', run, run.startUs);
     this.#problems.push(clockSetBack(run.jobId, run.node, run.startUs, startUs));
     run.startUs = startUs;
-    this.#tell('start', run, startUs);
+    this.#addFacts('start', run, startUs);
   }
 
-  #tell(kind: JobFact['kind'], run: NodeRun, atUs: number): void {
+  #addFacts(kind: JobFact['kind'], run: NodeRun, atUs: number): void {
     for (const one of run.owned) this.#facts.push(factOf(kind, run, one, atUs));
   }
 

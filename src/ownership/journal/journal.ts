@@ -1,28 +1,25 @@
 import type { Device } from '../../core/devices/device.ts';
-import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { Boot } from '../boot.ts';
-import { openJournalDir, type JournalFile } from './directory.ts';
+import { openJournalDir, type JournalDir, type JournalFile } from './directory.ts';
 import type { JournalEntry } from './entry.ts';
 import { JournalJobs } from './jobs.ts';
 import { ProblemLog } from '../problem-log.ts';
-import type { GpuPositions } from '../slurm/scontrol.ts';
-import { createSlurmSettings } from '../slurm/settings.ts';
+import type { HookAnswer, HookWords, InputNode, Scheduler } from '../scheduler.ts';
 
-export interface JournalOptions {
+/** The journal of the hooks: of Slurm's, and of any that calls `gpuledger job`. */
+export const scheduler: Scheduler = {
+  openInput: (directory, node, words) => createJournalInput({ directory, words, ...node }),
+};
+
+export interface JournalOptions extends InputNode {
   readonly directory: string;
-  readonly devices: readonly Device[];
-  readonly boot: Boot;
-  /** Time since boot in µs, read together with the wall clock; without it a clock that is set back goes unnoticed. */
-  readonly uptimeUs?: () => number;
   /** Per device UUID: time of the last sample before this boot (`JournalJobsOptions`). */
   readonly lastSampleUs?: ReadonlyMap<string, number>;
-  /** Position in the manager's list → device UUID, where the site knows better than gres.conf. */
-  readonly deviceMap?: ReadonlyMap<number, string>;
-  /** Asks the scheduler about a job on a node with GPUs of several types; without it such devices stay unresolved. */
-  readonly askScheduler?: (slurmConf: string, jobId: string) => Promise<GpuPositions>;
+  /** What the hooks of a manager mean, by its name. Others name devices by UUID or NVML index. */
+  readonly words?: ReadonlyMap<string, HookWords>;
 }
 
 /** A closed record stays this long after its end, for `jobs push` and for whoever looks for what happened. */
@@ -39,111 +36,127 @@ export function createJournalInput(options: JournalOptions): JobInput {
   const problems = new ProblemLog();
   const directory = openJournalDir(options.directory, problems);
   const jobs = new JournalJobs(options);
-  const settings = createSlurmSettings();
-  /** Told, with their order; the records that may be removed one day. */
-  const told = new Map<string, JournalEntry>();
+  const ownWords = createOwnWords(options);
+  const questions = new Questions(problems);
+  /** Taken in, with their order; the records that may be removed one day. */
+  const entries = new Map<string, JournalEntry>();
   let waiting: JournalFile[] = [];
-  /** Records whose devices the scheduler was asked for, and what it said. */
-  const asked = new Map<string, { file: JournalFile; answer?: Resolution }>();
-  let tidiedUs = 0;
 
-  function resolve({ record }: JournalFile): Resolution | 'ask' {
-    const devices = devicesOfNode(record, options.devices);
-    const { conf, node = '' } = record;
-    const gres = conf === undefined ? undefined : settings.gresOrder(conf, node);
-    const isIncomplete =
-      gres?.isMixed === true && record.gpus !== undefined && !/GPU-|MIG-/.test(record.visible ?? '');
-    if (isIncomplete && record.event === 'end') return { devices: [], unresolved: [] };
-    if (isIncomplete) return 'ask';
-    return resolveNames(record, devices);
-  }
+  const wordsOf = ({ manager }: JournalRecord): HookWords => options.words?.get(manager) ?? ownWords;
 
-  function resolveNames(record: JournalRecord, devices: readonly Device[]): Resolution {
-    const gres = record.conf === undefined ? undefined : settings.gresOrder(record.conf, record.node ?? '');
-    const { gpus, visible, devices: own } = record;
-    return resolveDevices(
-      { ...(gpus && { positions: gpus }), ...(visible && { visible }), ...(own && { devices: own }) },
-      devices,
-      { ...(gres && { gres }), ...(options.deviceMap && { map: options.deviceMap }) },
-    );
-  }
-
-  /** The answer comes later, as a late fact: nothing waits for the scheduler. */
-  function ask(file: JournalFile): void {
-    const { record, name } = file;
-    const nothing: Resolution = { devices: [], unresolved: (record.gpus ?? '').split(',') };
-    if (options.askScheduler === undefined || record.conf === undefined) {
-      asked.set(name, { file, answer: nothing });
-      return;
-    }
-    asked.set(name, { file });
-    options.askScheduler(record.conf, record.job).then(
-      (positions) => {
-        const gpus = positions.get(record.node ?? '')?.join(',') ?? '';
-        const devices = devicesOfNode(record, options.devices);
-        asked.set(name, { file, answer: gpus === '' ? nothing : resolveNames({ ...record, gpus }, devices) });
-      },
-      (error: unknown) => {
-        problems.tell(name, noAnswer(record.job, error));
-        asked.set(name, { file, answer: nothing });
-      },
-    );
-  }
-
-  function add(file: JournalFile, resolution: Resolution, atUs: number): void {
+  function add({ file, atUs }: DatedFile, resolution: Resolution): void {
     const { name, record } = file;
-    const entry = { name, record, atUs, resolution, share: shareOf(record) };
+    const share = record.share ?? shareOfMps(record) ?? wordsOf(record).shareOf(record);
+    const entry = { name, record, atUs, resolution, share };
     jobs.add(entry);
-    told.set(name, entry);
+    entries.set(name, entry);
   }
 
-  function shareOf(record: JournalRecord): number {
-    if (record.share !== undefined) return record.share;
-    const percentage = Number(record.mps);
-    if (percentage > 0 && percentage <= 100) return percentage / 100;
-    return record.conf !== undefined && settings.sharesGpus(record.conf) === false ? 1 : NaN;
-  }
-
-  function takeIn(file: JournalFile, atUs: number): void {
-    const resolution = resolve(file);
-    if (resolution === 'ask') ask(file);
-    else add(file, resolution, atUs);
-  }
-
-  function tidy(nowUs: number): void {
-    if (nowUs - tidiedUs < TIDY_EVERY_US) return;
-    tidiedUs = nowUs;
-    for (const [name, entry] of told) {
-      if (entry.atUs > nowUs - KEEP_US || !jobs.isClosed(entry)) continue;
-      directory.remove(name);
-      told.delete(name);
-    }
-    directory.removeLeftovers(nowUs - LEFTOVER_US);
-    jobs.forgetBefore(nowUs - 2 * KEEP_US);
+  function takeIn(dated: DatedFile): void {
+    const { record } = dated.file;
+    const found = wordsOf(record).resolve(record, devicesOfNode(record, options.devices));
+    if (found instanceof Promise) questions.add(dated.file, found);
+    else add(dated, found);
   }
 
   return {
     name: 'journal',
     read(nowUs): JobNews {
       const uptimeUs = options.uptimeUs?.();
-      if (uptimeUs !== undefined) jobs.noteClock(nowUs, uptimeUs);
+      if (uptimeUs !== undefined) jobs.followClock(nowUs, uptimeUs);
       const found = [...waiting, ...directory.readNew(nowUs)].map((file) => ({
         file,
         atUs: timeOf(file, nowUs, uptimeUs, options.boot),
       }));
       waiting = found.filter(({ atUs }) => atUs === undefined).map(({ file }) => file);
-      for (const { file, atUs } of found.sort((a, b) => (a.atUs ?? 0) - (b.atUs ?? 0))) {
-        if (atUs !== undefined) takeIn(file, atUs);
-      }
-      for (const [name, { file, answer }] of asked) {
-        if (answer === undefined) continue;
-        asked.delete(name);
-        add(file, answer, timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs);
+      for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) takeIn(dated);
+      for (const { file, answer } of questions.take()) {
+        add({ file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs }, answer);
       }
       const news = jobs.take();
       return { ...news, problems: [...problems.take(), ...news.problems] };
     },
-    acknowledge: tidy,
+    answers: () => questions.answers(),
+    acknowledge: createTidying(directory, jobs, entries),
+  };
+}
+
+/** A record with its time by the clock as it is now, epoch µs. */
+interface DatedFile {
+  readonly file: JournalFile;
+  readonly atUs: number;
+}
+
+function isDated(file: { readonly file: JournalFile; readonly atUs: number | undefined }): file is DatedFile {
+  return file.atUs !== undefined;
+}
+
+/** Hooks that know gpuledger name devices as it does, and say the share themselves. */
+function createOwnWords({ deviceMap }: JournalOptions): HookWords {
+  return {
+    resolve: ({ gpus, visible, devices: own }, devices) =>
+      resolveDevices(
+        { ...(gpus && { positions: gpus }), ...(visible && { visible }), ...(own && { devices: own }) },
+        devices,
+        deviceMap === undefined ? {} : { map: deviceMap },
+      ),
+    shareOf: () => NaN,
+  };
+}
+
+function shareOfMps({ mps }: JournalRecord): number | undefined {
+  const percentage = Number(mps);
+  return percentage > 0 && percentage <= 100 ? percentage / 100 : undefined;
+}
+
+/** Records whose devices the scheduler was asked for. The answer comes later, as a late fact: nothing waits for it. */
+class Questions {
+  readonly #problems: ProblemLog;
+  readonly #open = new Set<Promise<unknown>>();
+  #answered: { readonly file: JournalFile; readonly answer: HookAnswer }[] = [];
+
+  constructor(problems: ProblemLog) {
+    this.#problems = problems;
+  }
+
+  add(file: JournalFile, asked: Promise<HookAnswer>): void {
+    const answered = asked.then((answer) => {
+      if (answer.problem !== undefined) this.#problems.record(file.name, answer.problem);
+      this.#answered.push({ file, answer });
+      this.#open.delete(answered);
+    });
+    this.#open.add(answered);
+  }
+
+  answers(): Promise<unknown> | undefined {
+    return this.#open.size === 0 ? undefined : Promise.all(this.#open);
+  }
+
+  /** What was answered since the last call. */
+  take(): readonly { readonly file: JournalFile; readonly answer: HookAnswer }[] {
+    const answered = this.#answered;
+    this.#answered = [];
+    return answered;
+  }
+}
+
+/** What is in the store and long closed goes from the directory and from memory. */
+function createTidying(
+  directory: JournalDir,
+  jobs: JournalJobs,
+  entries: Map<string, JournalEntry>,
+): (nowUs: number) => void {
+  let tidiedUs = 0;
+  return (nowUs) => {
+    if (nowUs - tidiedUs < TIDY_EVERY_US) return;
+    tidiedUs = nowUs;
+    for (const [name, entry] of entries) {
+      if (entry.atUs > nowUs - KEEP_US || !jobs.isClosed(entry)) continue;
+      directory.remove(name);
+      entries.delete(name);
+    }
+    directory.removeLeftovers(nowUs - LEFTOVER_US);
+    jobs.forgetBefore(nowUs - 2 * KEEP_US);
   };
 }
 
@@ -168,15 +181,4 @@ function timeOf(
 function devicesOfNode(record: JournalRecord, devices: readonly Device[]): readonly Device[] {
   const nodes = new Set(devices.map((device) => device.node));
   return nodes.size === 1 ? devices : devices.filter((device) => device.node === record.node);
-}
-
-function noAnswer(jobId: string, error: unknown): OperatingError {
-  return new OperatingError(`expected scontrol to tell the GPUs of job ${jobId}, but: ${messageOf(error)}`, {
-    code: 'journal.no_scheduler',
-    exit: 'unavailable',
-    hints: [
-      "on a node with GPUs of several types the hooks' own list is incomplete, so they stay unresolved",
-    ],
-    cause: error,
-  });
 }

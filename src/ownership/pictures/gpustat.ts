@@ -8,6 +8,13 @@ import { faultOfJobId } from '../../../schemas/map-file.ts';
 import { codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
+import type { Scheduler } from '../scheduler.ts';
+
+/** The directory of jobstats. */
+export const scheduler: Scheduler = {
+  openInput: (directory, { devices, boot }) =>
+    createGpustatInput({ directory, devices, bootUs: boot.timeUs }),
+};
 
 export interface GpustatOptions {
   /** `/run/gpustat`. */
@@ -44,10 +51,10 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     const jobId =
       found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };
     if ('fault' in jobId) {
-      problems.tell(name, badFile(path, jobId.fault));
+      problems.record(name, badFile(path, jobId.fault));
       owners.set([device], [UNRESOLVED_JOB_ID], changedUs);
     } else if (changedUs < options.bootUs) {
-      problems.tell(name, badFile(path, 'expected a file of this boot, found an older one: ignored'));
+      problems.record(name, badFile(path, 'expected a file of this boot, found an older one: ignored'));
       owners.set([device], [], options.bootUs);
     } else {
       problems.clear(name);
@@ -61,7 +68,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     read(nowUs): JobNews {
       const names = listNames(options.directory);
       if (names instanceof OperatingError) {
-        problems.tell('', names);
+        problems.record('', names);
         return { ...owners.take(nowUs), problems: problems.take() };
       }
       problems.clear('');

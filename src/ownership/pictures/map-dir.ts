@@ -8,6 +8,12 @@ import { isMapFileName, MAP_FILE_BYTES_MAX, parseMapFile } from '../../../schema
 import { codeOf, isSameState, mtimeUs, readBounded } from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
+import type { Scheduler } from '../scheduler.ts';
+
+/** The directory of dcgm-exporter's `--hpc-job-mapping-dir`, whoever writes it. */
+export const scheduler: Scheduler = {
+  openInput: (directory, { devices, boot }) => createMapDirInput({ directory, devices, bootUs: boot.timeUs }),
+};
 
 export interface MapDirOptions {
   /** The exporter's `--hpc-job-mapping-dir`. */
@@ -49,7 +55,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
     const path = join(options.directory, name);
     const owned = devices.get(name);
     if (owned === undefined) {
-      problems.tell(name, unknownDevice(path, name, options.devices));
+      problems.record(name, unknownDevice(path, name, options.devices));
       return;
     }
     const before = seen.get(name);
@@ -61,7 +67,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
       return;
     }
     if (found.kind === 'refused') {
-      problems.tell(name, unreadable(path, `cannot be read (${found.reason})`));
+      problems.record(name, unreadable(path, `cannot be read (${found.reason})`));
       owners.set(owned, [UNRESOLVED_JOB_ID], nowUs);
       seen.delete(name);
       return;
@@ -70,18 +76,18 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
     seen.set(name, { stat: found.stat, isSettled: nowUs - changedUs > RESTLESS_US });
     if (found.kind !== 'content') {
       const what = found.kind === 'too-large' ? `has ${found.stat.size} bytes` : 'is no regular file';
-      problems.tell(name, unreadable(path, what));
+      problems.record(name, unreadable(path, what));
       owners.set(owned, [UNRESOLVED_JOB_ID], changedUs);
       return;
     }
     if (changedUs < options.bootUs) {
-      if (found.content.length > 0) problems.tell(name, stale(path, changedUs, options.bootUs));
+      if (found.content.length > 0) problems.record(name, stale(path, changedUs, options.bootUs));
       owners.set(owned, [], Math.max(changedUs, options.bootUs));
       return;
     }
     const { jobIds, faults } = parseMapFile(found.content);
     if (faults.length === 0) problems.clear(name);
-    else problems.tell(name, badLines(path, faults));
+    else problems.record(name, badLines(path, faults));
     owners.set(owned, faults.length === 0 ? jobIds : [...jobIds, UNRESOLVED_JOB_ID], changedUs);
   }
 
@@ -94,7 +100,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
 
   function plausible(changedUs: number, nowUs: number, path: string, name: string): number {
     if (changedUs <= nowUs + AHEAD_US) return changedUs;
-    problems.tell(aheadOf(name), ahead(path, changedUs, nowUs));
+    problems.record(aheadOf(name), ahead(path, changedUs, nowUs));
     return nowUs;
   }
 
@@ -103,7 +109,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
     read(nowUs: number): JobNews {
       const names = listMapFiles(options.directory);
       if (names instanceof OperatingError) {
-        problems.tell('', names);
+        problems.record('', names);
       } else {
         problems.clear('');
         // Gone before new: a device's file may be replaced by its instances' files between two looks.

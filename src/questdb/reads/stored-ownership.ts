@@ -1,41 +1,60 @@
-import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { quoteText } from '../../../schemas/tables.ts';
-import type { JobFact } from '../../core/jobs/job-fact.ts';
+import type { Interval } from '../../core/jobs/interval.ts';
 import type { QuestDb } from '../http.ts';
 
 /** How long an ownership may last and still be found by its start. */
-const LONGEST_JOB_US = 40 * 24 * 3600 * 1e6;
+const JOB_US_MAX = 40 * 24 * 3600 * 1e6;
 
 /**
- * What `gpu_ownership` has of these devices since `sinceUs` (epoch µs), as the facts that it was made of, oldest first.
- * An interval that is open has a start only.
+ * What `gpu_ownership` has of these devices since `sinceUs` (epoch µs), whoever told it, ascending by start.
+ * @throws OperatingError when the store does not answer.
  */
 export async function readStoredOwnership(
   db: QuestDb,
   gpus: readonly string[],
   sinceUs: number,
-): Promise<JobFact[]> {
+): Promise<Interval[]> {
   if (gpus.length === 0) return [];
-  const from = Math.floor(sinceUs);
+  const fromUs = Math.floor(sinceUs);
+  // The fleet's drains ask for it: the bound spares them old partitions.
+  const bound = `ts > cast(${Math.floor(fromUs - JOB_US_MAX)} AS timestamp)`;
+  return await readIntervals(db, `gpu IN (${listOf(gpus)}) AND ${bound}`, fromUs);
+}
+
+/**
+ * The same of whole nodes, as these inputs told it, with what they could not resolve.
+ * @throws OperatingError when the store does not answer.
+ */
+export async function readNodeOwnership(
+  db: QuestDb,
+  nodes: readonly string[],
+  sources: readonly string[],
+  sinceUs: number,
+): Promise<Interval[]> {
+  if (nodes.length === 0) return [];
+  const where = `node IN (${listOf(nodes)}) AND source IN (${listOf(sources)})`;
+  return await readIntervals(db, where, Math.floor(sinceUs));
+}
+
+async function readIntervals(db: QuestDb, where: string, sinceUs: number): Promise<Interval[]> {
   const { rows } = await db.exec(
-    `SELECT ts, end_ts, node, gpu, job_id, run, share, source FROM gpu_ownership` +
-      ` WHERE gpu IN (${gpus.map(quoteText).join(', ')})` +
-      ` AND ts > cast(${Math.floor(from - LONGEST_JOB_US)} AS timestamp)` +
-      ` AND (end_ts IS NULL OR end_ts > cast(${from} AS timestamp)) ORDER BY ts`,
+    'SELECT cast(ts AS LONG), cast(end_ts AS LONG), node, gpu, job_id, run, share, source FROM gpu_ownership' +
+      ` WHERE ${where} AND (end_ts IS NULL OR end_ts > cast(${sinceUs} AS timestamp)) ORDER BY ts`,
   );
-  return rows.flatMap(([ts, end, node, gpu, jobId, run, share, source]) => {
-    const fact: JobFact = {
-      kind: 'start',
-      atUs: timestampUs(ts),
-      node: textOf(node),
-      gpu: textOf(gpu),
-      jobId: textOf(jobId),
-      run: Number(run ?? 0),
-      share: typeof share === 'number' ? share : NaN,
-      source: textOf(source),
-    };
-    return end === null ? [fact] : [fact, { ...fact, kind: 'end' as const, atUs: timestampUs(end) }];
-  });
+  return rows.map(([ts, end, node, gpu, jobId, run, share, source]) => ({
+    startUs: Number(ts),
+    endUs: end === null ? Infinity : Number(end),
+    node: textOf(node),
+    gpu: textOf(gpu),
+    jobId: textOf(jobId),
+    run: Number(run ?? 0),
+    share: typeof share === 'number' ? share : NaN,
+    source: textOf(source),
+  }));
+}
+
+function listOf(texts: readonly string[]): string {
+  return texts.map(quoteText).join(', ');
 }
 
 function textOf(cell: unknown): string {

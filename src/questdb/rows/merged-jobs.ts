@@ -7,7 +7,7 @@ import type { QuestDb } from '../http.ts';
 import type { SmallTables } from './small-tables.ts';
 
 /** Jobs asked for in one query: its text stays below 100 KiB even with the longest ids. */
-const JOBS_PER_QUERY = 256;
+export const JOBS_PER_QUERY_MAX = 256;
 
 /**
  * The same tables, but rows of `jobs` are first brought together with what is stored of the same run, whoever wrote it:
@@ -42,9 +42,9 @@ export function withMergedJobs(db: QuestDb, tables: SmallTables, tell?: Tell): S
 export async function readJobRows(db: QuestDb, jobIds: readonly string[]): Promise<Map<string, JobRecord[]>> {
   const distinct = [...new Set(jobIds)];
   const found = new Map<string, JobRecord[]>();
-  for (let from = 0; from < distinct.length; from += JOBS_PER_QUERY) {
+  for (let from = 0; from < distinct.length; from += JOBS_PER_QUERY_MAX) {
     const list = distinct
-      .slice(from, from + JOBS_PER_QUERY)
+      .slice(from, from + JOBS_PER_QUERY_MAX)
       .map(quoteText)
       .join(', ');
     const { rows } = await db.exec(

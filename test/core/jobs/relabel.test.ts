@@ -54,14 +54,14 @@ describe('the backlog', () => {
 
   test('samples that were not labelled yet need nothing', () => {
     const backlog = new RelabelBacklog(24 * HOUR_US);
-    backlog.note(ownership().apply(fact('start', 100, '7')), 100);
+    backlog.record(ownership().apply(fact('start', 100, '7')), 100);
     expect(backlog.isEmpty).toBe(true);
   });
 
   test('windows end where the labels do, and begin at the horizon', () => {
     const backlog = new RelabelBacklog(HOUR_US);
-    backlog.note(ownership().apply(fact('start', 5e9, '7')), 6e9);
-    backlog.note(ownership().apply({ ...fact('start', 0, '7'), gpu: 'GPU-1' }), 6e9);
+    backlog.record(ownership().apply(fact('start', 5e9, '7')), 6e9);
+    backlog.record(ownership().apply({ ...fact('start', 0, '7'), gpu: 'GPU-1' }), 6e9);
     expect(backlog.take()).toEqual([
       { gpu: 'GPU-0', fromUs: 5e9, toUs: 6e9 },
       { gpu: 'GPU-1', fromUs: 6e9 - HOUR_US, toUs: 6e9 },

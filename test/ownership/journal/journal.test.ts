@@ -238,7 +238,8 @@ describe('a node with GPUs of several types', () => {
     bench.put('end', '7', 3, { gpus: '0,2' });
     news.push(input.read(at(4)));
     answer.resolve(new Map([['n1', [0, 2]]]));
-    await answer.promise;
+    await input.answers?.();
+    expect(input.answers?.()).toBeUndefined();
     news.push(input.read(at(5)));
     expect(describeOwnership(...news)).toEqual(['7 on GPU-0 (1, 3]', '7 on GPU-2 (1, 3]']);
   });
@@ -248,7 +249,7 @@ describe('a node with GPUs of several types', () => {
     const input = bench.open({ askScheduler: () => Promise.reject(new Error('scontrol: not found')) });
     bench.put('start', '7', 1, { gpus: '2' });
     input.read(at(2));
-    await Promise.resolve();
+    await input.answers?.();
     const news = input.read(at(3));
     expect(describeOwnership(news)).toEqual(['7 on unresolved:n1:2 (1, open']);
     expect(codes(news)).toEqual(['journal.no_scheduler', 'journal.unresolved_device']);

@@ -1,4 +1,5 @@
-import { expandHostlist } from './hostlist.ts';
+import { expandHostlist } from '../../core/devices/hostlist.ts';
+import type { DeviceOrder } from '../../core/devices/identity.ts';
 
 /** One GPU of a node in the order of gres.conf: its place in the list is the number by which Slurm calls it. */
 interface GresGpu {
@@ -47,6 +48,15 @@ export function gresOrderOf(text: string, node: string): GresOrder | undefined {
     gpus,
     isMixed: new Set(gpus.map((gpu) => gpu.type)).size > 1,
   };
+}
+
+/** The same, as positions are resolved: a device file ends in the minor number of its GPU. */
+export function placesOf({ kind, gpus }: GresOrder): NonNullable<DeviceOrder['places']> {
+  if (kind === 'pci') return 'pci';
+  return gpus.map(({ file }) => {
+    const minor = /(\d+)$/.exec(file)?.[1];
+    return minor === undefined ? undefined : Number(minor);
+  });
 }
 
 /** True when the text of slurm.conf says that parts of GPUs are handed out (MPS, shards); undefined when it says nothing. */

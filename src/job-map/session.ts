@@ -1,0 +1,180 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OperatingError } from '../core/base/errors.ts';
+import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
+import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
+import type { Ownership } from '../core/jobs/ownership.ts';
+import { RELABEL_AGE_US_MAX, RelabelBacklog } from '../core/jobs/relabel.ts';
+import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
+
+/**
+ * Whose devices these are: the one way in which inputs, stored ownership and labels are brought together, for the collector,
+ * the drain and `jobs push`. It asks no store: what the store has is handed in, and what it must change is handed out.
+ */
+export interface OwnershipSession {
+  readonly ownership: Ownership;
+  /** Takes in what the inputs have to tell up to `nowUs` (epoch µs). */
+  read(nowUs: number): OwnershipNews;
+  /** The same for those who read once: waits, within limits, until a scheduler that was asked has answered. */
+  readOnce(nowUs: number): Promise<OwnershipNews>;
+  /**
+   * Takes over what the store has, before or after the first `read`.
+   * @param endsUs when open intervals ended, epoch µs, where that is known by now
+   * @returns intervals whose stored row is no longer right; what is stored as it is now is no change.
+   */
+  adopt(stored: readonly Interval[], endsUs?: ReadonlyMap<Interval, number>): OwnershipChange[];
+  /** Samples up to `us` (epoch µs) are labelled with what is known now. Call before encoding them. */
+  readonly labelledUntil: (us: number) => void;
+  /** Hands out the stored samples whose label is no longer right. */
+  takeRelabels(): Relabels;
+  /** Everything that was told so far is in the store. */
+  readonly acknowledge: (nowUs: number) => void;
+}
+
+/** What the inputs have told. */
+export interface OwnershipNews {
+  readonly changes: readonly OwnershipChange[];
+  readonly records: readonly JobRecord[];
+  readonly problems: readonly InputProblem[];
+}
+
+/** What an input could not read or resolve, once per episode. */
+export interface InputProblem {
+  /** Name of the input. */
+  readonly input: string;
+  readonly error: OperatingError;
+}
+
+export interface Relabels {
+  readonly orders: readonly RelabelOrder[];
+  /** Facts that came too late for a part of their samples, since the last call. */
+  readonly tooLateFacts: number;
+  /** They could not be worked off, and are handed out again. */
+  readonly giveBack: () => void;
+}
+
+export interface OwnershipOptions {
+  readonly inputs: readonly JobInput[];
+  /** Filled with what inputs and store tell. The caller's, who may ask for labels before there are inputs. */
+  readonly ownership: Ownership;
+  /** Samples up to here (epoch µs) may bear the label of somebody who knew less; -Infinity: none do. */
+  readonly labelledUntilUs: number;
+}
+
+/** Intervals that no sample and no late fact can need any more are forgotten this often. */
+const FORGET_EVERY_US = 3600 * 1e6;
+/** A scheduler that was asked about devices answers within this time, or not for one who reads once. */
+const ANSWER_MS_MAX = 10_000;
+
+export function openOwnership(options: OwnershipOptions): OwnershipSession {
+  const { inputs, ownership } = options;
+  const backlog = new RelabelBacklog(RELABEL_AGE_US_MAX);
+  let { labelledUntilUs } = options;
+  let tooLateFacts = 0;
+  let forgottenUs: number | undefined;
+
+  function read(nowUs: number): OwnershipNews {
+    const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs) }));
+    const changes = news.flatMap(({ facts }) => facts.flatMap((fact) => ownership.apply(fact)));
+    backlog.record(changes, labelledUntilUs);
+    return {
+      changes,
+      records: news.flatMap(({ records }) => records),
+      problems: news.flatMap(({ input, problems = [] }) => problems.map((error) => ({ input, error }))),
+    };
+  }
+
+  return {
+    ownership,
+    read,
+    async readOnce(nowUs) {
+      const first = read(nowUs);
+      const answers = inputs.flatMap((input) => input.answers?.() ?? []);
+      if (answers.length === 0) return first;
+      await Promise.race([Promise.all(answers), sleep(ANSWER_MS_MAX, undefined, { ref: false })]);
+      const rest = read(nowUs);
+      return {
+        changes: [...first.changes, ...rest.changes],
+        records: [...first.records, ...rest.records],
+        problems: [...first.problems, ...rest.problems],
+      };
+    },
+    adopt(stored, endsUs = new Map()) {
+      const told = byKey(ownership.intervals());
+      for (const interval of stored) apply(ownership, interval, endsUs.get(interval) ?? interval.endUs);
+      const changes = changesOf(ownership.intervals(), byKey(stored), told);
+      backlog.record(changes, labelledUntilUs);
+      return changes;
+    },
+    labelledUntil(us) {
+      labelledUntilUs = Math.max(labelledUntilUs, us);
+    },
+    takeRelabels() {
+      const late = backlog.tooLateCount - tooLateFacts;
+      tooLateFacts = backlog.tooLateCount;
+      const windows = backlog.take();
+      return {
+        orders: windows.map(({ gpu, fromUs, toUs }) => ({
+          gpu,
+          stretches: ownership.labelsBetween(gpu, fromUs, toUs),
+        })),
+        tooLateFacts: late,
+        giveBack: () => {
+          backlog.giveBack(windows);
+        },
+      };
+    },
+    acknowledge(nowUs) {
+      for (const input of inputs) input.acknowledge?.(nowUs);
+      forgottenUs ??= nowUs;
+      if (nowUs - forgottenUs <= FORGET_EVERY_US) return;
+      forgottenUs = nowUs;
+      ownership.forgetBefore(nowUs - RELABEL_AGE_US_MAX - FORGET_EVERY_US);
+    },
+  };
+}
+
+function apply(ownership: Ownership, interval: Interval, endUs: number): void {
+  const { startUs, node, gpu, jobId, run, share, source } = interval;
+  const rest = { node, gpu, jobId, run, share, source };
+  ownership.apply({ ...rest, kind: 'start', atUs: startUs });
+  // It owns no time: its start was taken back, or it ended as it began.
+  if (endUs === startUs) ownership.apply({ ...rest, kind: 'void', atUs: startUs });
+  else if (endUs !== Infinity) ownership.apply({ ...rest, kind: 'end', atUs: endUs });
+}
+
+/**
+ * Where the intervals differ from their rows, stored or, once an input has told them, on their way. The samples may bear
+ * what the stored row says all the same.
+ */
+function changesOf(
+  intervals: readonly Interval[],
+  stored: ReadonlyMap<string, Interval>,
+  told: ReadonlyMap<string, Interval>,
+): OwnershipChange[] {
+  return intervals.flatMap((interval): OwnershipChange[] => {
+    const key = keyOf(interval);
+    const row = told.get(key) ?? stored.get(key);
+    const previous = stored.get(key) ?? row;
+    if (row === undefined || previous === undefined) return [];
+    if (isSameRow(row, interval) && previous.endUs === interval.endUs) return [];
+    return [{ interval, previousEndUs: previous.endUs }];
+  });
+}
+
+function isSameRow(a: Interval, b: Interval): boolean {
+  return a.endUs === b.endUs && a.run === b.run && Object.is(a.share, b.share) && a.source === b.source;
+}
+
+/** For people. */
+export function sentenceOfTooLate(facts: number): string {
+  return `${facts} facts of the job map came more than 24 h late: samples before that keep their label`;
+}
+
+/** As the key of `gpu_ownership`. */
+export function keyOf({ startUs, gpu, jobId }: Interval): string {
+  return `${startUs} ${gpu} ${jobId}`;
+}
+
+function byKey(intervals: readonly Interval[]): Map<string, Interval> {
+  return new Map(intervals.map((interval) => [keyOf(interval), interval]));
+}

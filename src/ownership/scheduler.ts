@@ -1,0 +1,69 @@
+import type { Device } from '../core/devices/device.ts';
+import type { OperatingError } from '../core/base/errors.ts';
+import type { Resolution } from '../core/devices/identity.ts';
+import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
+import type { JournalRecord } from '../../schemas/journal-record.ts';
+import type { Boot } from './boot.ts';
+
+/** A node whose job map is opened. */
+export interface InputNode {
+  readonly devices: readonly Device[];
+  readonly boot: Boot;
+  /** Time since boot in µs, read together with the wall clock. Absent: a node's that is not this machine. */
+  readonly uptimeUs?: () => number;
+  /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than the scheduler's own files. */
+  readonly deviceMap?: ReadonlyMap<number, string>;
+}
+
+/**
+ * One scheduler, in a folder of its own. It has what it can: an input that reads its files, words of its hooks in the
+ * journal, and what it knows itself of its jobs.
+ */
+export interface Scheduler {
+  /**
+   * Opens what it leaves in a directory. Absent: its hooks write the journal.
+   * @param words by the names of all schedulers that have some
+   */
+  readonly openInput?: (
+    directory: string,
+    node: InputNode,
+    words: ReadonlyMap<string, HookWords>,
+  ) => JobInput;
+  /** For records that its hooks left in the journal. Absent: they name devices by UUID or NVML index. */
+  readonly openWords?: (node: InputNode) => HookWords;
+  /**
+   * Brings what the scheduler itself knows of its jobs since `sinceUs` (epoch µs).
+   * @throws OperatingError with exit `unavailable` where it is not to be found on this machine
+   */
+  readonly readLateJobs?: (sinceUs: number) => Promise<readonly LateJobs[]>;
+}
+
+/** What the words of a scheduler's hooks mean on a node. */
+export interface HookWords {
+  /**
+   * The devices of a record; a promise where the scheduler itself must be asked.
+   * @param devices of the record's node
+   */
+  resolve(record: JournalRecord, devices: readonly Device[]): Resolution | Promise<HookAnswer>;
+  /** Part of each device in (0, 1]; 1: nobody else is given this device meanwhile; NaN: unknown. */
+  shareOf(record: JournalRecord): number;
+}
+
+/** What the scheduler said of a record's devices, when it was asked. */
+export interface HookAnswer extends Resolution {
+  /** Why it said nothing. */
+  readonly problem?: OperatingError;
+}
+
+/** Jobs as one command of a scheduler tells them. */
+export interface LateJobs {
+  /** `sacct`, `squeue`, … */
+  readonly from: string;
+  readonly jobs: readonly LateJob[];
+}
+
+export interface LateJob {
+  readonly record: JobRecord;
+  /** Undefined where the scheduler does not say. */
+  readonly hasGpus?: boolean | undefined;
+}

@@ -1,0 +1,48 @@
+import { OperatingError } from '../core/base/errors.ts';
+import type { LateJobs, Scheduler } from './scheduler.ts';
+
+/** Where the job map of this node is told of, as far as it is configured. */
+export interface InputPaths {
+  readonly journalDir?: string;
+  readonly hpcJobMappingDir?: string;
+  readonly gpustatDir?: string;
+  /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than the scheduler's own files. */
+  readonly deviceMap?: ReadonlyMap<number, string>;
+}
+
+export interface SchedulerEntry {
+  /** As `manager=` in a record of the journal. */
+  readonly name: string;
+  /** The directory in which it tells of jobs, where one is configured. */
+  readonly detect: (paths: InputPaths) => string | undefined;
+  /** Loaded when it is there: a drain of a fleet has many processes, and mostly no files. */
+  readonly load: () => Promise<{ readonly scheduler: Scheduler }>;
+}
+
+/** Every scheduler that gpuledger understands. A new one is a folder and a line. */
+export const SCHEDULERS: readonly SchedulerEntry[] = [
+  { name: 'journal', detect: (paths) => paths.journalDir, load: () => import('./journal/journal.ts') },
+  { name: 'slurm', detect: (paths) => paths.journalDir, load: () => import('./slurm/slurm.ts') },
+  { name: 'map-dir', detect: (paths) => paths.hpcJobMappingDir, load: () => import('./pictures/map-dir.ts') },
+  { name: 'gpustat', detect: (paths) => paths.gpustatDir, load: () => import('./pictures/gpustat.ts') },
+];
+
+/**
+ * Asks every scheduler what it knows of its jobs since `sinceUs` (epoch µs). One that is not on this machine is passed over.
+ * @throws OperatingError when one does not answer, or none is there.
+ */
+export async function readLateJobs(sinceUs: number): Promise<LateJobs[]> {
+  const answers: LateJobs[] = [];
+  let missing: OperatingError | undefined;
+  for (const { load } of SCHEDULERS) {
+    const { scheduler } = await load();
+    try {
+      answers.push(...((await scheduler.readLateJobs?.(sinceUs)) ?? []));
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError) || thrown.exit !== 'unavailable') throw thrown;
+      missing = thrown;
+    }
+  }
+  if (answers.length === 0 && missing !== undefined) throw missing;
+  return answers;
+}

@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
+import type { JobFact, JobInput } from '../../src/core/jobs/job-fact.ts';
+import { Ownership } from '../../src/core/jobs/ownership.ts';
+import { openOwnership, type OwnershipSession } from '../../src/job-map/session.ts';
+
+const DAY_US = 24 * 3600e6;
+const NOW_US = 10 * DAY_US;
+const TENURE = { node: 'n1', gpu: 'GPU-0', run: 0, share: 1, source: 'journal' };
+
+function fact(kind: JobFact['kind'], jobId: string, atUs: number): JobFact {
+  return { ...TENURE, kind, jobId, atUs };
+}
+
+function stored(jobId: string, startUs: number, endUs = Infinity): Interval {
+  return { ...TENURE, jobId, startUs, endUs };
+}
+
+/** An input that tells these facts at its reads, one list after the other. */
+function inputOf(...lists: readonly (readonly JobFact[])[]): JobInput {
+  const rest = [...lists];
+  return { name: 'test', read: () => ({ facts: rest.shift() ?? [], records: [] }) };
+}
+
+function open(input: JobInput, labelledUntilUs = NOW_US): OwnershipSession {
+  return openOwnership({ inputs: [input], ownership: new Ownership(), labelledUntilUs });
+}
+
+/** `7 (1, 5]` for every interval, by start. */
+function describeIntervals(session: OwnershipSession): string[] {
+  return session.ownership
+    .intervals()
+    .map(({ jobId, startUs, endUs }) => `${jobId} (${startUs}, ${endUs === Infinity ? 'open' : `${endUs}]`}`);
+}
+
+const windowsOf = (session: OwnershipSession): (readonly [number, number])[] =>
+  session
+    .takeRelabels()
+    .orders.map(({ stretches }) => [stretches[0]!.fromUs, stretches.at(-1)!.toUs] as const);
+
+describe('stored ownership and what the inputs tell', () => {
+  const facts = [fact('start', '8', 50)];
+  const rows = [stored('6', 1, 10), stored('7', 10)];
+
+  test('end in the same intervals, whichever comes first', () => {
+    const early = open(inputOf(facts));
+    expect(early.adopt(rows)).toEqual([]);
+    const late = open(inputOf(facts));
+    expect(early.read(NOW_US).changes.map(({ interval }) => interval.jobId)).toEqual(['7', '8']);
+    expect(late.read(NOW_US).changes.map(({ interval }) => interval.jobId)).toEqual(['8']);
+    expect(late.adopt(rows).map(({ interval }) => interval.jobId)).toEqual(['7']);
+    expect(describeIntervals(early)).toEqual(['6 (1, 10]', '7 (10, 50]', '8 (50, open']);
+    expect(describeIntervals(late)).toEqual(describeIntervals(early));
+  });
+
+  test('rows that contradict each other are told again as they must be', () => {
+    const changes = open(inputOf()).adopt([stored('7', 10), stored('8', 50)]);
+    expect(changes).toMatchObject([{ interval: { jobId: '7', endUs: 50 }, previousEndUs: Infinity }]);
+  });
+
+  test('rows that are stored otherwise than an input told before are told again, and their samples relabelled', () => {
+    const [startUs, endUs] = [NOW_US - 20, NOW_US - 10];
+    const session = open(inputOf([fact('start', '7', startUs), fact('end', '7', endUs)]));
+    session.read(NOW_US);
+    session.takeRelabels();
+    const changes = session.adopt([stored('7', startUs)]);
+    expect(changes).toMatchObject([{ interval: { jobId: '7', endUs }, previousEndUs: Infinity }]);
+    expect(windowsOf(session)).toEqual([[endUs, NOW_US]]);
+  });
+
+  test('an interval that an input told is told again when a stored one cuts it short', () => {
+    const session = open(inputOf([fact('start', '7', 10)]));
+    session.read(NOW_US);
+    const changes = session.adopt([stored('8', 30)]);
+    expect(changes).toMatchObject([{ interval: { jobId: '7', endUs: 30 }, previousEndUs: Infinity }]);
+  });
+
+  test('what an input knows better of a stored start is told, whichever comes first', () => {
+    const better = { ...fact('start', '7', 10), run: 1 };
+    const late = open(inputOf([better]));
+    late.read(NOW_US);
+    expect(late.adopt([stored('7', 10)])).toEqual([]);
+    const early = open(inputOf([better]));
+    early.adopt([stored('7', 10)]);
+    expect(early.read(NOW_US).changes).toMatchObject([{ interval: { run: 1 } }]);
+    for (const { ownership } of [early, late])
+      expect(ownership.intervals()).toMatchObject([{ jobId: '7', run: 1 }]);
+  });
+
+  test('an interval that is known to have ended is closed, or owns no time', () => {
+    const session = open(inputOf());
+    const [seen, unseen] = [stored('7', 10), { ...stored('8', 30), gpu: 'GPU-1' }];
+    const changes = session.adopt(
+      [seen, unseen],
+      new Map([
+        [seen, 20],
+        [unseen, 30],
+      ]),
+    );
+    expect(changes.map(({ interval }) => interval.endUs)).toEqual([20, 30]);
+  });
+});
+
+describe('labels', () => {
+  test('samples that are labelled by now are labelled again, later ones are not', () => {
+    const session = open(inputOf([fact('start', '7', NOW_US - 10)], [fact('start', '8', NOW_US + 10)]));
+    session.read(NOW_US);
+    expect(windowsOf(session)).toEqual([[NOW_US - 10, NOW_US]]);
+    session.read(NOW_US);
+    expect(windowsOf(session)).toEqual([]);
+    session.labelledUntil(NOW_US + 20);
+    session.labelledUntil(NOW_US);
+    const late = open(inputOf([fact('end', '7', NOW_US)]));
+    late.adopt([stored('7', NOW_US - 10)]);
+    late.takeRelabels();
+    late.labelledUntil(NOW_US + 20);
+    late.read(NOW_US);
+    expect(windowsOf(late)).toEqual([[NOW_US, NOW_US + 20]]);
+  });
+
+  test('without a former life nothing is labelled again', () => {
+    const session = open(inputOf([fact('start', '7', 10)]), -Infinity);
+    session.read(NOW_US);
+    expect(session.takeRelabels().orders).toEqual([]);
+  });
+
+  test('what could not be worked off is handed out again', () => {
+    const session = open(inputOf([fact('start', '7', NOW_US - 10)]));
+    session.read(NOW_US);
+    session.takeRelabels().giveBack();
+    expect(windowsOf(session)).toHaveLength(1);
+    expect(windowsOf(session)).toEqual([]);
+  });
+
+  test('facts that are too late for a part of their samples are counted, once', () => {
+    const session = open(inputOf([fact('start', '7', NOW_US - 3 * DAY_US)]));
+    session.read(NOW_US);
+    const { orders, tooLateFacts } = session.takeRelabels();
+    expect(tooLateFacts).toBe(1);
+    expect(orders[0]!.stretches[0]!.fromUs).toBe(NOW_US - DAY_US);
+    expect(session.takeRelabels().tooLateFacts).toBe(0);
+  });
+});
+
+describe('inputs', () => {
+  test('one who reads once hears what a scheduler answers a moment later', async () => {
+    const answer = Promise.withResolvers<unknown>();
+    let isAnswered = false;
+    const input: JobInput = {
+      name: 'slow',
+      read: () => ({ facts: isAnswered ? [fact('start', '7', 10)] : [], records: [] }),
+      answers: () => answer.promise,
+    };
+    const session = open(input);
+    const news = session.readOnce(NOW_US);
+    isAnswered = true;
+    answer.resolve(undefined);
+    expect((await news).changes).toHaveLength(1);
+  });
+
+  test('a problem bears the name of its input', () => {
+    const error = new OperatingError('no', { code: 'journal.missing', exit: 'unavailable', hints: [] });
+    const session = open({ name: 'journal', read: () => ({ facts: [], records: [], problems: [error] }) });
+    expect(session.read(NOW_US).problems).toEqual([{ input: 'journal', error }]);
+  });
+
+  test('are told when all is stored, and what nobody needs any more is forgotten', () => {
+    const acknowledged: number[] = [];
+    const session = open({
+      ...inputOf([fact('start', '7', 10), fact('end', '7', 20)]),
+      acknowledge: (us) => void acknowledged.push(us),
+    });
+    session.read(NOW_US);
+    session.acknowledge(NOW_US);
+    expect(describeIntervals(session)).toEqual(['7 (10, 20]']);
+    session.acknowledge(NOW_US + 2 * 3600e6);
+    expect(acknowledged).toEqual([NOW_US, NOW_US + 2 * 3600e6]);
+    expect(describeIntervals(session)).toEqual([]);
+  });
+});
