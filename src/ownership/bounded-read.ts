@@ -12,14 +12,21 @@ export type BoundedRead =
   | { readonly kind: 'not-a-file'; readonly stat: BigIntStats }
   | { readonly kind: 'refused'; readonly reason: string };
 
-const TRIES = 3;
+/**
+ * What changed this recently may change again unseen: change times tick in milliseconds, so that two changes, of a file or
+ * of a directory, can bear the same one.
+ */
+export const RESTLESS_US_MAX = 100_000;
+/** A change time further ahead of the clock than this is a wrong clock, not a race with our reading it. */
+export const AHEAD_US_MAX = 60_000_000;
+const TRIES_MAX = 3;
 
 /**
  * Reads a small file that somebody else may be writing, renaming over, or removing. Never waits (a FIFO without a writer
  * does not hold us) and never reads more than `bytesMax`.
  */
 export function readBounded(path: string, bytesMax: number): BoundedRead {
-  for (let attempt = 0; attempt < TRIES; attempt += 1) {
+  for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
     const found = readOnce(path, bytesMax);
     if (found.kind !== 'busy') return found;
   }

@@ -7,7 +7,7 @@ import {
   parseJournalRecord,
   type JournalRecord,
 } from '../../../schemas/journal-record.ts';
-import { codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
+import { codeOf, mtimeUs, readBounded, RESTLESS_US_MAX } from '../bounded-read.ts';
 import type { ProblemLog } from '../problem-log.ts';
 
 /** A record as it lies in the directory. */
@@ -31,8 +31,6 @@ export interface JournalDir {
 }
 
 const LEFTOVER_SUFFIX = '.tmp';
-/** Change times tick in milliseconds: two changes of a directory within this time can bear the same one. */
-const RESTLESS_US = 100_000;
 
 /** Reads each record of a journal directory once. Problems go to `problems`, once per episode. */
 export function openJournalDir(directory: string, problems: ProblemLog): JournalDir {
@@ -110,7 +108,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
         const file = readOne(name);
         if (file !== undefined) files.push(file);
       }
-      const isAtRest = stat !== undefined && Math.abs(nowUs - mtimeUs(stat)) > RESTLESS_US;
+      const isAtRest = stat !== undefined && Math.abs(nowUs - mtimeUs(stat)) > RESTLESS_US_MAX;
       if (isAtRest && unread.size === 0) settledNs = stat.mtimeNs;
       return files.sort((a, b) => a.writtenUs - b.writtenUs);
     },

@@ -1,10 +1,9 @@
-import type { OperatingError } from '../../core/base/errors.ts';
+import { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
 import type { JournalEntry } from './entry.ts';
-import { cannotResolve, clockSetBack, endWithoutStart } from './problems.ts';
 
 export interface JournalJobsOptions {
   readonly boot: Boot;
@@ -310,4 +309,42 @@ function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
 function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node }: Owned, atUs: number): JobFact {
   const { jobId, share } = run;
   return { kind, atUs, node, gpu, jobId, run: run.run, share, source: 'journal' };
+}
+
+function cannotResolve({ name, record, resolution }: JournalEntry, node: string): OperatingError {
+  const names = resolution.unresolved.join(', ');
+  return new OperatingError(
+    `expected devices of ${node}, found ${JSON.stringify(names)} for job ${record.job}, which cannot be told apart`,
+    {
+      code: 'journal.unresolved_device',
+      exit: 'data',
+      where: name,
+      hints: ['let the collector read gres.conf beside slurm.conf', 'or name the devices in jobs.device_map'],
+    },
+  );
+}
+
+function endWithoutStart({ name, record }: JournalEntry): OperatingError {
+  return new OperatingError(
+    `expected a start of job ${record.job} before its end, found none: its time is not owned`,
+    {
+      code: 'journal.end_without_start',
+      exit: 'data',
+      where: name,
+      hints: ['set PrologFlags=Alloc, so that an allocation without a step has a prolog too'],
+    },
+  );
+}
+
+function clockSetBack(jobId: string, node: string, wasUs: number, startUs: number): OperatingError {
+  const seconds = Math.round((wasUs - startUs) / 1e6);
+  return new OperatingError(
+    `expected a clock that goes forward, but it was set back by ${seconds} s while job ${jobId} ran: its start moves along`,
+    {
+      code: 'journal.clock_set_back',
+      exit: 'data',
+      where: node,
+      hints: ['keep the clock by chrony or ntpd'],
+    },
+  );
 }

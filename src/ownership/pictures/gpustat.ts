@@ -5,7 +5,7 @@ import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { faultOfJobId } from '../../../schemas/map-file.ts';
-import { codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
+import { AHEAD_US_MAX, codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -26,7 +26,6 @@ export interface GpustatOptions {
 
 /** `jobid uid`, some 20 characters. */
 const GPUSTAT_BYTES_MAX = 4096;
-const AHEAD_US = 60_000_000;
 
 /**
  * The files that the prolog of jobstats writes: one per GPU, named by its index or UUID (MIG: its UUID), holding the job
@@ -47,7 +46,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     const found = readBounded(path, GPUSTAT_BYTES_MAX);
     if (found.kind === 'gone') return false;
     if (found.kind === 'busy') return true;
-    const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US);
+    const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US_MAX);
     const jobId =
       found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };
     if ('fault' in jobId) {

@@ -5,7 +5,7 @@ import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { isMapFileName, MAP_FILE_BYTES_MAX, parseMapFile } from '../../../schemas/map-file.ts';
-import { codeOf, isSameState, mtimeUs, readBounded } from '../bounded-read.ts';
+import { AHEAD_US_MAX, codeOf, isSameState, mtimeUs, readBounded, RESTLESS_US_MAX } from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -23,14 +23,6 @@ export interface MapDirOptions {
   /** Epoch µs at which this node was booted: what is older was left behind by a life that ended. */
   readonly bootUs: number;
 }
-
-/**
- * A file that changed this recently is read again next time: the clock of change times ticks in milliseconds, so two
- * contents can bear the same time.
- */
-const RESTLESS_US = 100_000;
-/** A change time further ahead of the clock than this is a wrong clock, not a race with our reading it. */
-const AHEAD_US = 60_000_000;
 
 interface SeenFile {
   readonly stat: BigIntStats;
@@ -73,7 +65,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
       return;
     }
     const changedUs = plausible(mtimeUs(found.stat), nowUs, path, name);
-    seen.set(name, { stat: found.stat, isSettled: nowUs - changedUs > RESTLESS_US });
+    seen.set(name, { stat: found.stat, isSettled: nowUs - changedUs > RESTLESS_US_MAX });
     if (found.kind !== 'content') {
       const what = found.kind === 'too-large' ? `has ${found.stat.size} bytes` : 'is no regular file';
       problems.record(name, unreadable(path, what));
@@ -99,7 +91,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
   }
 
   function plausible(changedUs: number, nowUs: number, path: string, name: string): number {
-    if (changedUs <= nowUs + AHEAD_US) return changedUs;
+    if (changedUs <= nowUs + AHEAD_US_MAX) return changedUs;
     problems.record(aheadOf(name), ahead(path, changedUs, nowUs));
     return nowUs;
   }
