@@ -23,10 +23,14 @@ export interface PoolOptions {
 
 /** A call that is silent for so long does not hold its slot any more: another process takes the next engine. */
 const SILENT_MS = 2_000;
+/** The same for one that has not said a word yet: on a busy machine a process takes seconds to start. */
+const START_MS = 20_000;
 /** A call that is silent for so long is given up, and its process ended. */
 const HANGING_MS = 10_000;
 /** Processes that sit in silent calls beside those that work; beyond, the longest silent is given up at once. */
 const SILENT_PROCESSES_MAX = 3;
+/** What a process does before it names its first step. */
+const STARTING = 'start';
 const WATCH_EVERY_MS = 100;
 
 /** Drains engines by child processes. @returns one outcome per task, in their order. */
@@ -60,7 +64,7 @@ export async function drainByProcesses(
   const assign = (slot: Slot): void => {
     const task = isBusyElsewhere() ? undefined : waiting.shift();
     slot.task = task;
-    slot.step = 'start';
+    slot.step = STARTING;
     slot.heardMs = performance.now();
     if (task === undefined) {
       retire(slot);
@@ -175,7 +179,8 @@ const NOT_REACHED: CarriedError = {
 };
 
 function isSilent(slot: Slot): boolean {
-  return slot.task !== undefined && slot.owed === 0 && performance.now() - slot.heardMs >= SILENT_MS;
+  const patienceMs = slot.step === STARTING ? START_MS : SILENT_MS;
+  return slot.task !== undefined && slot.owed === 0 && performance.now() - slot.heardMs >= patienceMs;
 }
 
 function hanging(slot: Slot): CarriedError {

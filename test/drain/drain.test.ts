@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatJournalRecord } from '../../schemas/journal-record.ts';
 import type { DrainSummary } from '../../src/drain/drain.ts';
+import { CHILD_VARIABLE } from '../../src/drain/frames.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { createFakeEngines, type FakeEngines } from '../helpers/fake-engines.ts';
@@ -387,6 +388,16 @@ describe('gpuledger drain refuses and explains', () => {
 });
 
 describe('gpuledger drain, many engines', () => {
+  it('waits for processes that are slow to start, as on a busy machine', async () => {
+    const names = [1, 2, 3, 4, 5].map((k) => `gpu${k}:5555`);
+    for (const [k, name] of names.entries()) engines.start(name, { serial: serial * 1000 + k, gpus: 1 });
+    const wait = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)';
+    const slow = `data:text/javascript,if (process.env.${CHILD_VARIABLE}) ${wait}`;
+    env = { NODE_OPTIONS: `--import "${slow}"` };
+    const summary = await drained(...names.flatMap((name) => ['-r', name]), '--concurrency', '5');
+    expect(summary.engines).toEqual({ asked: 5, drained: 5, failed: 0 });
+  });
+
   it('drains the others when some refuse and some hang, and names those', async () => {
     const list = join(engines.directory, 'engines.txt');
     const names = [1, 2, 3, 4, 5, 6].map((k) => `gpu${k}:5555`);
