@@ -1,7 +1,6 @@
 import type { Config } from '../schemas/config/config.ts';
 import { parseDrainEvent } from '../schemas/drain-event.ts';
 import { messageOf, OperatingError } from './core/base/errors.ts';
-import type { Notice } from './core/base/notice.ts';
 import type { DrainSummary } from './drain/drain.ts';
 import { parseEngineTask } from './drain/engines.ts';
 import { DRAIN_DEADLINE_MS, drainAsAsked, defaultConcurrency } from './drain/request.ts';
@@ -16,9 +15,11 @@ export interface InvocationContext {
 }
 
 /** A notice as the answer spells it. */
-interface LogEntry extends Pick<Notice, 'level' | 'data'> {
+interface LogEntry {
+  readonly level: 'info' | 'warn' | 'error';
   readonly event: string;
   readonly text: string;
+  readonly data?: Readonly<Record<string, string | number | boolean | null>>;
 }
 
 /** The summary, and what was told meanwhile. */
