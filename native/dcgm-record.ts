@@ -37,7 +37,7 @@ export const entityGroup = { gpu: 1, gpuInstance: 4, computeInstance: 5 } as con
 const INT64 = 0x69;
 const DOUBLE = 0x64;
 const STRING = 0x73;
-const MAX_STRING_BYTES = 256;
+const STRING_BYTES_MAX = 256;
 /** Blank of a double: 2^47, and the three reasons after it. */
 const BLANK_DOUBLE = 140_737_488_355_328;
 const BLANK_INT64_HIGH = 0x7fff_ffff;
@@ -90,8 +90,8 @@ function readSample(
 
 /** Up to the NUL only: what follows it is stale memory. */
 function readText(view: DataView, offset: number, into: DcgmRecord): void {
-  const bytes = Buffer.from(view.buffer, view.byteOffset + offset, MAX_STRING_BYTES);
-  const text = readCString(bytes, 0, MAX_STRING_BYTES);
+  const bytes = Buffer.from(view.buffer, view.byteOffset + offset, STRING_BYTES_MAX);
+  const text = readCString(bytes, 0, STRING_BYTES_MAX);
   const isBlank = text.startsWith('<<<') && text.includes('>>>');
   into.state = isBlank ? sampleState.blank : sampleState.value;
   into.text = isBlank ? '' : text;

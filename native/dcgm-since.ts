@@ -5,7 +5,7 @@ import { fieldValueV1 } from './dcgm-layout.ts';
 import type { Library } from './library.ts';
 
 /** Views on the library's memory are cached by address: making one costs 3 µs, and the addresses repeat. */
-const MAX_CACHED_VIEWS = 256;
+const CACHED_VIEWS_MAX = 256;
 
 export interface SinceReader {
   /**
@@ -38,7 +38,7 @@ export function createSinceReader(library: Library): SinceReader {
   const viewAt = (address: bigint): DataView => {
     const known = views.get(address);
     if (known !== undefined) return known;
-    if (views.size >= MAX_CACHED_VIEWS) views.clear();
+    if (views.size >= CACHED_VIEWS_MAX) views.clear();
     const view = new DataView(koffi.view(address, fieldValueV1.sizeBytes));
     views.set(address, view);
     return view;

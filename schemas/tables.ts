@@ -1,8 +1,7 @@
 import { assert } from '../src/core/base/assert.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findField } from '../src/core/fields/find-field.ts';
-import { GAUGE_FIELD_IDS } from '../src/core/fields/gauge-fields.ts';
-import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/fields/lane.ts';
+import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN, GAUGE_FIELD_IDS } from '../src/core/fields/well-known.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 

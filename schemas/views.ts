@@ -1,7 +1,11 @@
 import { assert } from '../src/core/base/assert.ts';
-import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN } from '../src/core/fields/lane.ts';
 import type { Field } from '../src/core/fields/field.ts';
-import { IDLE_SM_RATIO, SM_ACTIVE_FIELD_ID } from '../src/core/fields/idle.ts';
+import {
+  ENERGY_FIELD_ID,
+  ENERGY_RISE_COLUMN,
+  GAUGE_FIELD_IDS,
+  IDLE_SM_RATIO,
+} from '../src/core/fields/well-known.ts';
 import { quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**
@@ -121,7 +125,7 @@ function energyColumns(): readonly ViewColumn[] {
 
 /** Time in which the device was idle: a mean cannot tell half the time at full load from all the time at half. */
 function idleColumns(fields: readonly Field[]): readonly ViewColumn[] {
-  const activity = fields.find((field) => field.id === SM_ACTIVE_FIELD_ID);
+  const activity = fields.find((field) => field.id === GAUGE_FIELD_IDS.smActive);
   if (activity === undefined) return [];
   const isIdle = `${quoteName(activity.column)} < ${IDLE_SM_RATIO}`;
   return [{ name: IDLE_DT_COLUMN, expression: `sum(CASE WHEN ${isIdle} THEN "dt_us" END)` }];

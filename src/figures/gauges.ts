@@ -1,5 +1,5 @@
-import { GAUGE_FIELD_IDS } from '../core/fields/gauge-fields.ts';
-import { ENERGY_FIELD_ID, type Lane } from '../core/fields/lane.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import { ENERGY_FIELD_ID, GAUGE_FIELD_IDS } from '../core/fields/well-known.ts';
 
 /** The levels that a report knows how to show. The numeric DCGM field is the key; the column comes from the catalogue. */
 export const GAUGES = {

@@ -1,5 +1,5 @@
 import { quoteName, quoteText } from '../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../core/fields/idle.ts';
+import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import type { LaneGauges } from './gauges.ts';
 import type { JobInterval } from './job/figures.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';

@@ -1,4 +1,4 @@
-import { IDLE_SM_RATIO } from '../core/fields/idle.ts';
+import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
   calendarDate,

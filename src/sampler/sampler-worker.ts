@@ -7,7 +7,7 @@ import { formatDuration } from '../../schemas/duration.ts';
 import { carried } from '../core/base/carried-error.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import { findField } from '../core/fields/find-field.ts';
-import { ENERGY_FIELD_ID } from '../core/fields/lane.ts';
+import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
 import { Ring } from '../core/ring/ring.ts';
 import type { SampledLane, Source } from '../core/sampling/source.ts';

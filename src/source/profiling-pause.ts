@@ -22,7 +22,7 @@ export function pauseDirectoryOf(stateDir: string): string {
 }
 
 const NAME = /^[\w.-]{1,64}$/;
-const MAX_REQUEST_BYTES = 4096;
+const REQUEST_BYTES_MAX = 4096;
 
 /** The requests that are in force. What cannot be read is no request: it must not stop the recording. */
 export function readPauseRequests(directory: string, nowUs: number): readonly PauseRequest[] {
@@ -44,7 +44,7 @@ export function readPauseRequests(directory: string, nowUs: number): readonly Pa
 
 function readRequest(path: string, name: string): PauseRequest | undefined {
   try {
-    if (statSync(path).size > MAX_REQUEST_BYTES) return undefined;
+    if (statSync(path).size > REQUEST_BYTES_MAX) return undefined;
     const parsed = JSON.parse(readFileSync(path, 'utf8')) as { untilUs?: unknown; by?: unknown } | null;
     const untilUs = typeof parsed?.untilUs === 'number' ? parsed.untilUs : Infinity;
     return { name, untilUs, by: typeof parsed?.by === 'string' ? parsed.by : name };

@@ -1,6 +1,6 @@
 import { createBuffer, SenderOptions } from '@questdb/nodejs-client';
 import type { EncoderOptions } from '../../src/core/wire/encode.ts';
-import { ENERGY_RISE_COLUMN } from '../../src/core/fields/lane.ts';
+import { ENERGY_RISE_COLUMN } from '../../src/core/fields/well-known.ts';
 import type { Label } from '../../src/core/jobs/label.ts';
 
 /** One row of a sample table in plain values. */

@@ -23,7 +23,7 @@ export interface SelectableDevice {
 }
 
 /** More ids than this in one list is a slip of the pen: an engine has at most 1024 entities. */
-const MAX_IDS = 1024;
+const IDS_MAX = 1024;
 
 /** @throws OperatingError (exit 78) that says what is wrong with the text. */
 export function parseDeviceSelector(text: string): DeviceSelector {
@@ -49,8 +49,8 @@ function parseList(text: string, list: string): readonly number[] {
     const from = Number(match[1]);
     const to = match[2] === undefined ? from : Number(match[2]);
     if (to < from) throw badSelector(text, `the range ${item} runs backwards`);
-    if (ids.length + to - from + 1 > MAX_IDS)
-      throw badSelector(text, `it names more than ${MAX_IDS} devices`);
+    if (ids.length + to - from + 1 > IDS_MAX)
+      throw badSelector(text, `it names more than ${IDS_MAX} devices`);
     for (let id = from; id <= to; id += 1) ids.push(id);
   }
   return ids;

@@ -2,6 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Field } from './field.ts';
 import { findField } from './find-field.ts';
 import { defaultCapacityTicks } from './limits.ts';
+import { ENERGY_FIELD_ID } from './well-known.ts';
 
 /** One collection job: which fields are sampled how often, into which ring and which table. */
 export interface Lane {
@@ -18,11 +19,6 @@ export interface Lane {
   /** Ticks that the ring holds. */
   readonly capacityTicks: number;
 }
-
-/** DCGM's total energy consumption: a lane that holds it has `energy_rise_joules` too. */
-export const ENERGY_FIELD_ID = 156;
-/** The rise of that counter over a sample's dt. */
-export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
 
 export function tableOf(laneName: string): string {
   return `gpu_${laneName}`;

@@ -27,8 +27,10 @@ export const RING_DEFAULT_TICKS_MIN = 600;
 /** Lanes. Each has a table, a ring, and a set of rollups. */
 export const LANES_MAX = 32;
 
-/** Fields of one lane. DCGM takes at most 128 ids in a field group. */
-export const LANE_FIELDS_MAX = 128;
+/** Fields of one watch: DCGM takes at most so many ids in a field group. */
+export const WATCH_FIELDS_MAX = 128;
+/** Fields of one lane. One watch takes them all. */
+export const LANE_FIELDS_MAX = WATCH_FIELDS_MAX;
 
 /** Characters. `gpu_<lane>_1m` must stay below QuestDB's 127 bytes of a table's name, and readable. */
 export const LANE_NAME_LENGTH_MAX = 40;
@@ -71,4 +73,4 @@ export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Bytes of the spool of one lane: one segment at least. By default 2 GiB: at 8 GPUs and 100 ms a week, at 1 s ten. */
 export const SPOOL_BYTES_MIN = 16 * 1024 ** 2;
-export const SPOOL_BYTES_LIMIT = 16 * 1024 ** 4;
+export const SPOOL_BYTES_MAX = 16 * 1024 ** 4;

@@ -1,8 +1,9 @@
 import type { Device } from '../devices/device.ts';
+import { THROTTLE_FIELD_ID, XID_FIELD_ID } from '../fields/well-known.ts';
 import type { EventSink } from './source.ts';
 import type { ExtraField } from './watch-plan.ts';
 
-/** Reasons that hold the clocks down against the user's wish, by bit of field 112. */
+/** Reasons that hold the clocks down against the user's wish, by bit of the throttle field. */
 const THROTTLE_REASONS: readonly (readonly [bit: number, name: string])[] = [
   [0x4, 'sw_power_cap'],
   [0x8, 'hw_slowdown'],
@@ -12,8 +13,6 @@ const THROTTLE_REASONS: readonly (readonly [bit: number, name: string])[] = [
   [0x80, 'hw_power_brake_slowdown'],
 ];
 
-const THROTTLE_FIELD = 112;
-const XID_FIELD = 230;
 /** Counters whose every rise is an event. Volatile ECC counts restart with the driver; a fall is no event. */
 const STEP_FIELDS: ReadonlyMap<number, readonly ['ecc' | 'remap', string]> = new Map([
   [310, ['ecc', 'corrected memory errors since the driver was loaded']],
@@ -27,8 +26,8 @@ const STEP_FIELDS: ReadonlyMap<number, readonly ['ecc' | 'remap', string]> = new
 
 /** What a source has to read, beside the lanes, so that nothing that makes an event goes by. */
 export const EVENT_FIELDS: readonly ExtraField[] = [
-  { fieldId: THROTTLE_FIELD, intervalMs: 1_000 },
-  { fieldId: XID_FIELD, intervalMs: 1_000 },
+  { fieldId: THROTTLE_FIELD_ID, intervalMs: 1_000 },
+  { fieldId: XID_FIELD_ID, intervalMs: 1_000 },
   ...[...STEP_FIELDS.keys()].map((fieldId) => ({ fieldId, intervalMs: 10_000 })),
 ];
 
@@ -51,8 +50,8 @@ export class FieldEvents {
     const key = `${device.uuid} ${fieldId}`;
     const before = this.#last.get(key);
     this.#last.set(key, value);
-    if (fieldId === XID_FIELD) this.xid(device, tsUs, value);
-    else if (fieldId === THROTTLE_FIELD) this.#throttle(device, tsUs, value);
+    if (fieldId === XID_FIELD_ID) this.xid(device, tsUs, value);
+    else if (fieldId === THROTTLE_FIELD_ID) this.#throttle(device, tsUs, value);
     else if (before !== undefined && value > before) this.#step(device, fieldId, tsUs, value, before);
   }
 

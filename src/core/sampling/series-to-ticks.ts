@@ -43,7 +43,7 @@ export type OnGap = (device: number, fromUs: number, toUs: number | undefined) =
 /** How long a row's window must have been over before the row is final. */
 export const CLOSED_FOR_US = 2_000_000;
 /** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
-export const MAX_AHEAD_US = 5_000_000;
+export const AHEAD_US_MAX = 5_000_000;
 const FIRST_CAPACITY = 32;
 
 /**
@@ -153,12 +153,12 @@ export class SeriesJoin {
   /** Takes one sample; NaN is a blank, which has its time like any value. `nowUs` is the engine's clock. */
   push(device: number, field: number, tsUs: number, value: number, nowUs: number): PushResult {
     const series = this.#at(device, field);
-    if (tsUs > nowUs + MAX_AHEAD_US) {
+    if (tsUs > nowUs + AHEAD_US_MAX) {
       this.counts.fromFuture += 1;
       return 'from_future';
     }
     if (tsUs <= series.watermarkUs) {
-      if (series.watermarkUs <= nowUs + MAX_AHEAD_US) {
+      if (series.watermarkUs <= nowUs + AHEAD_US_MAX) {
         this.counts.duplicates += 1;
         return 'duplicate';
       }

@@ -1,4 +1,5 @@
 import { OperatingError } from '../base/errors.ts';
+import { PROFILING_INTERVAL_MS_MIN, WATCH_FIELDS_MAX } from '../fields/limits.ts';
 import type { SampledLane } from './source.ts';
 
 /** Fields that one engine watch covers: all of one interval, and either all profiling fields or none. */
@@ -8,12 +9,8 @@ export interface Watch {
   readonly fieldIds: readonly number[];
 }
 
-/** Profiling counters are averaged by the hardware over at least this long. */
-export const PROFILING_FLOOR_MS = 100;
-/** An engine takes at most so many fields per group. */
-const MAX_FIELDS_PER_WATCH = 128;
 /** The closed profiling module of older GPUs undoes a watch of more fields than this. */
-const MAX_PROFILING_FIELDS_PER_WATCH = 64;
+const WATCH_PROFILING_FIELDS_MAX = 64;
 
 /** A field that is wanted beside the lanes, for events. */
 export interface ExtraField {
@@ -38,7 +35,7 @@ export function planWatches(
   };
   for (const lane of lanes) {
     const profiling = lane.fields.filter((field) => field.isProfiling);
-    if (profiling.length > 0 && lane.intervalMs < PROFILING_FLOOR_MS) throw belowFloor(lane);
+    if (profiling.length > 0 && lane.intervalMs < PROFILING_INTERVAL_MS_MIN) throw belowFloor(lane);
     for (const field of profiling) profilingIds.add(field.id);
     for (const field of lane.fields) want(field.id, lane.intervalMs);
   }
@@ -58,7 +55,7 @@ export function planWatches(
 }
 
 function split(watch: Watch): readonly Watch[] {
-  const most = watch.isProfiling ? MAX_PROFILING_FIELDS_PER_WATCH : MAX_FIELDS_PER_WATCH;
+  const most = watch.isProfiling ? WATCH_PROFILING_FIELDS_MAX : WATCH_FIELDS_MAX;
   const parts: Watch[] = [];
   for (let from = 0; from < watch.fieldIds.length; from += most) {
     parts.push({ ...watch, fieldIds: watch.fieldIds.slice(from, from + most) });
@@ -68,11 +65,13 @@ function split(watch: Watch): readonly Watch[] {
 
 function belowFloor(lane: SampledLane): OperatingError {
   return new OperatingError(
-    `lane "${lane.name}": interval ${lane.intervalMs}ms is below 100 ms, the floor of the profiling hardware`,
+    `lane "${lane.name}": interval ${lane.intervalMs}ms is below ${PROFILING_INTERVAL_MS_MIN} ms, the floor of the profiling hardware`,
     {
       code: 'config.profiling_floor',
       exit: 'config',
-      hints: ['write at least 100ms, or move the fields that are no profiling fields to a lane of their own'],
+      hints: [
+        `write at least ${PROFILING_INTERVAL_MS_MIN}ms, or move the fields that are no profiling fields to a lane of their own`,
+      ],
     },
   );
 }

@@ -3,7 +3,7 @@ import type { Device } from '../devices/device.ts';
 import type { GpuEvent } from '../sampling/event.ts';
 import { findField } from '../fields/find-field.ts';
 import type { JobRecord } from '../jobs/job-fact.ts';
-import { ENERGY_FIELD_ID } from '../fields/lane.ts';
+import { ENERGY_FIELD_ID } from '../fields/well-known.ts';
 import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
 import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, mayTouch } from './fault.ts';
 import type { DeviceFaults, PlannedEvent } from './fault.ts';

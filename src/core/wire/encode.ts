@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
 import { escapeBare, isColumnName, isTableName, quote, writeDigits } from './ilp-text.ts';
 import type { Label } from '../jobs/label.ts';
-import { ENERGY_RISE_COLUMN } from '../fields/lane.ts';
+import { ENERGY_RISE_COLUMN } from '../fields/well-known.ts';
 import type { Ring, TickRange } from '../ring/ring.ts';
 
 /**

@@ -1,5 +1,4 @@
-import { IDLE_SM_RATIO } from '../../core/fields/idle.ts';
-import { ENERGY_RISE_COLUMN } from '../../core/fields/lane.ts';
+import { ENERGY_RISE_COLUMN, IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { ENERGY_RISE_DT_COLUMN, IDLE_DT_COLUMN } from '../../../schemas/views.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';

@@ -1,5 +1,5 @@
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
-import { ENERGY_FIELD_ID } from '../../core/fields/lane.ts';
+import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { RowBefore } from '../../core/ring/pulled-rows.ts';

@@ -44,7 +44,7 @@ export interface DcgmOptions {
 /** A flush this rare makes one pull of everything cheaper than polling, where no reply can stall. */
 const PULL_FROM_FLUSH_MS = 15_000;
 /** How long the engine keeps our samples, at least: a collector that was restarted within finds them all. */
-const KEEP_AT_LEAST_S = 120;
+const KEEP_S_MIN = 120;
 const KEEP_PULLS = 3;
 
 /**
@@ -94,7 +94,7 @@ export function openDcgmSource(options: DcgmOptions): Source {
     ...engine,
     route,
     pullIntervalMs,
-    keepS: Math.max(KEEP_AT_LEAST_S, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),
+    keepS: Math.max(KEEP_S_MIN, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),
     resumeFromUs: options.resumeFromUs,
     // One name a machine: the watches of a collector that was restarted are found again, those of another are left alone.
     groupName: `gpuledger-${hostname().slice(0, 100)}${options.isTransient === true ? `-${process.pid}` : ''}`,

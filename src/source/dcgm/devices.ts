@@ -25,7 +25,7 @@ export interface DcgmDevice extends SelectableDevice {
   readonly gpuId: number;
 }
 
-const MAX_GPUS = 32;
+const GPUS_MAX = 32;
 const LIST_TIMEOUT_MS = 1_000;
 const MEBIBYTE = 1_048_576;
 const NO_COMPUTE_INSTANCE = 0xffff_ffff;
@@ -95,7 +95,7 @@ export function migFingerprint(dcgm: Dcgm, handle: DcgmHandle): string {
 }
 
 function readGpuIds(dcgm: Dcgm, handle: DcgmHandle, where: string): readonly number[] {
-  const ids = new Uint32Array(MAX_GPUS);
+  const ids = new Uint32Array(GPUS_MAX);
   const count = new Int32Array(1);
   const status = dcgm.call.getAllSupportedDevices(handle, ids, count);
   if (status !== dcgmStatus.OK) throw dcgmError('dcgmGetAllSupportedDevices', status, where);

@@ -3,7 +3,7 @@ import { dcgmError } from '../../../native/dcgm.ts';
 import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
 import { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import { DeviceSilence } from '../../core/sampling/device-silence.ts';
-import { MAX_AHEAD_US } from '../../core/sampling/series-to-ticks.ts';
+import { AHEAD_US_MAX } from '../../core/sampling/series-to-ticks.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampledLane, Source } from '../../core/sampling/source.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
@@ -113,7 +113,7 @@ function writeTick(
       const tsUs = reader.tsUs[base + k]!;
       if (reader.states[base + k] === sampleState.missing || tsUs === reader.lastUs[base + k]) continue;
       hasFresh = true;
-      if (Number.isNaN(rowUs) && Math.abs(tsUs - nowUs) <= MAX_AHEAD_US) rowUs = tsUs;
+      if (Number.isNaN(rowUs) && Math.abs(tsUs - nowUs) <= AHEAD_US_MAX) rowUs = tsUs;
     }
     if (!hasFresh) {
       silence.missed(device);

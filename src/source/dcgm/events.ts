@@ -10,6 +10,7 @@ import {
 import { entityGroup, readCString } from '../../../native/dcgm-record.ts';
 import type { Dcgm } from '../../../native/dcgm.ts';
 import type { Device } from '../../core/devices/device.ts';
+import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { EventSink } from '../../core/sampling/source.ts';
@@ -20,7 +21,6 @@ import type { Session } from './session.ts';
 const READ_EVERY_US = 1_000_000;
 /** PCIe, thermal and power health judge by the last 60 s. */
 const HEALTH_EVERY_US = 60_000_000;
-const XID_FIELD = 230;
 
 export interface DcgmEventReader {
   /** Reads the event fields once a second and health once a minute, whatever the rate of the lanes. @returns dcgmReturn_t */
@@ -65,14 +65,14 @@ export function createDcgmEventReader(options: {
       const status = readerFor(session).read(session.handle, (entity, _field, record) => {
         if (record.state !== sampleState.value) return;
         const gpu = gpus[entity]!;
-        if (record.fieldId !== XID_FIELD)
+        if (record.fieldId !== XID_FIELD_ID)
           events.observe(gpu.device, record.fieldId, record.tsUs, record.value);
         else if (record.tsUs > (xidSeenUs.get(gpu.gpuId) ?? options.sinceUs)) withNewXid.push(gpu);
       });
       // XIDs come in bursts and the newest value shows the last of them only.
       for (const gpu of withNewXid) {
         const fromUs = (xidSeenUs.get(gpu.gpuId) ?? options.sinceUs) + 1;
-        history.read(session.handle, gpu.gpuId, XID_FIELD, fromUs, (record) => {
+        history.read(session.handle, gpu.gpuId, XID_FIELD_ID, fromUs, (record) => {
           xidSeenUs.set(gpu.gpuId, record.tsUs);
           if (record.state === sampleState.value) events.xid(gpu.device, record.tsUs, record.value);
         });

@@ -29,7 +29,7 @@ export interface RefusedFields {
 }
 
 const EMPTY_GROUP = 1;
-const MAX_GROUPS = 64;
+const GROUPS_MAX = 64;
 const NAME_BYTES = 256;
 
 /**
@@ -66,7 +66,7 @@ function findEntityGroup(
   entities: readonly EntityPair[],
 ): GroupId | undefined {
   const layout = dcgm.version.major >= 4 ? groupInfoV3 : groupInfoV2;
-  const ids = new BigUint64Array(MAX_GROUPS);
+  const ids = new BigUint64Array(GROUPS_MAX);
   const count = new Uint32Array(1);
   if (dcgm.call.groupGetAllIds(handle, ids, count) !== dcgmStatus.OK) return undefined;
   const wanted = new Set(entities.map(({ group, id }) => `${group} ${id}`));

@@ -1,5 +1,6 @@
 import { entityGroup } from '../../../native/dcgm-record.ts';
 import type { DcgmRecord } from '../../../native/dcgm-record.ts';
+import { THROTTLE_FIELD_ID } from '../../core/fields/well-known.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
@@ -10,7 +11,7 @@ import type { SessionWatch } from './session.ts';
 export interface ThrottleBefore {
   /** Device UUID. */
   readonly gpu: string;
-  /** Bit of field 112. */
+  /** Bit of the throttle field. */
   readonly code: number;
   readonly sinceUs: number;
 }
@@ -22,7 +23,6 @@ interface Reading {
   readonly value: number;
 }
 
-const THROTTLE_FIELD = 112;
 /** A step needs the sample before it: so many intervals of its watch. */
 const BASELINE_INTERVALS = 2.5;
 const EVENT_FIELD_IDS: ReadonlySet<number> = new Set(EVENT_FIELDS.map(({ fieldId }) => fieldId));
@@ -62,13 +62,13 @@ export function gatherKeptEvents(
       const events: GpuEvent[] = [];
       const fieldEvents = new FieldEvents(sinceUs, (event) => events.push(event));
       for (const { gpu, tsUs, value } of throttleReadings(throttled, gpus)) {
-        fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD, tsUs, value);
+        fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD_ID, tsUs, value);
       }
       const told = events.length;
       readings.sort((a, b) => a.tsUs - b.tsUs);
       for (const { gpu, fieldId, tsUs, value } of readings) {
         // Older readings are the baseline of the steps; what was throttled then is known from the store.
-        if (fieldId === THROTTLE_FIELD && tsUs <= sinceUs) continue;
+        if (fieldId === THROTTLE_FIELD_ID && tsUs <= sinceUs) continue;
         fieldEvents.observe(gpus[gpu]!.device, fieldId, tsUs, value);
       }
       return events.slice(told).filter((event) => (event.endUs ?? event.tsUs) > sinceUs);

@@ -3,7 +3,7 @@ import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Device } from '../../core/devices/device.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampleState } from '../../core/sampling/sample-state.ts';
-import { MAX_AHEAD_US, SeriesJoin } from '../../core/sampling/series-to-ticks.ts';
+import { AHEAD_US_MAX, SeriesJoin } from '../../core/sampling/series-to-ticks.ts';
 import type { EventSink, SampledLane } from '../../core/sampling/source.ts';
 import type { LaneReader } from './setup.ts';
 
@@ -75,7 +75,7 @@ export function createLaneJoin(options: {
   };
   /** True when this series' stamps stand in the past and creep: then the time of reading must do. */
   const isFrozen = (at: number, tsUs: number, beforeUs: number, nowUs: number): boolean => {
-    const isNear = Math.abs(tsUs - nowUs) <= MAX_AHEAD_US;
+    const isNear = Math.abs(tsUs - nowUs) <= AHEAD_US_MAX;
     const creeps = tsUs > beforeUs && tsUs - beforeUs < CREEP_US && beforeUs > 0;
     const wasFrozen = frozen[at] === 1;
     const now = !isNear && (wasFrozen || creeps);
@@ -135,7 +135,7 @@ export function clockOffsetUs(reader: LaneReader, nowUs: number): number | undef
   }
   if (!hasFresh || newestUs === 0) return undefined;
   const offUs = newestUs - nowUs;
-  return Math.abs(offUs) <= MAX_AHEAD_US ? 0 : offUs;
+  return Math.abs(offUs) <= AHEAD_US_MAX ? 0 : offUs;
 }
 
 /** Open while the device is silent, and written again with its end: one row, by its beginning. */

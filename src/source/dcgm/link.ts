@@ -6,7 +6,7 @@ import type { EngineAddress } from './engine-address.ts';
 
 const CONNECT_TIMEOUT_MS = 1_000;
 const RETRY_FIRST_US = 500_000;
-const RETRY_MOST_US = 5_000_000;
+const RETRY_US_MAX = 5_000_000;
 
 /** Statuses after which the connection is dead for good: an old handle never works again. */
 const DEAD: ReadonlySet<number> = new Set([dcgmStatus.CONNECTION_NOT_VALID, dcgmStatus.UNINITIALIZED]);
@@ -78,7 +78,7 @@ export function openLink(options: {
       return engineVersion;
     },
     keepUp(nowUs) {
-      if (handle !== undefined || (nowUs < tryAtUs && tryAtUs - nowUs <= RETRY_MOST_US)) return false;
+      if (handle !== undefined || (nowUs < tryAtUs && tryAtUs - nowUs <= RETRY_US_MAX)) return false;
       const opened = dcgm.connect(address, {
         timeoutMs: CONNECT_TIMEOUT_MS,
         isPersistent: options.isPersistent,
@@ -86,7 +86,7 @@ export function openLink(options: {
       if (opened.status !== dcgmStatus.OK) {
         tellLost(opened.status, nowUs);
         tryAtUs = nowUs + retryUs;
-        retryUs = Math.min(2 * retryUs, RETRY_MOST_US);
+        retryUs = Math.min(2 * retryUs, RETRY_US_MAX);
         return false;
       }
       handle = opened.handle;

@@ -10,7 +10,7 @@ export const BUFFERED_TYPES: ReadonlyMap<number, number> = new Map([
 ]);
 
 const PERCENT = 0.01;
-const MOST_PERCENT = 100;
+const PERCENT_MAX = 100;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 /**
@@ -48,7 +48,7 @@ export function createBufferedMeans(nvml: Nvml): BufferedMeans {
         const tsUs = samples.readBigUInt64LE(offset + sample.at.timeStamp);
         const percent = samples.readUInt32LE(offset + sample.at.sampleValue);
         // Zero stamps and values beyond 100 come among the good ones, and not in the order of time.
-        if (tsUs <= sinceUs || percent > MOST_PERCENT) continue;
+        if (tsUs <= sinceUs || percent > PERCENT_MAX) continue;
         sum += percent;
         taken += 1;
         if (tsUs > newestUs) newestUs = tsUs;

@@ -1,4 +1,5 @@
 import type { NvmlSymbol } from '../../../native/nvml.ts';
+import { THROTTLE_FIELD_ID } from '../../core/fields/well-known.ts';
 
 const MEGA = 1e6;
 const MILLI = 0.001;
@@ -65,7 +66,6 @@ export const PAIRS: readonly Pair[] = [
 export const FRAMEBUFFER_FIELDS: readonly number[] = [250, 251, 252, 253, 254];
 export const BAR1_FIELDS: readonly number[] = [90, 92, 93];
 export const UTILIZATION_FIELDS: readonly number[] = [203, 204];
-export const REASONS_FIELD = 112;
 export const TEMPERATURE_FIELD = 150;
 export const MARGIN_FIELD = 153;
 
@@ -101,7 +101,7 @@ const GROUPS: readonly (readonly [readonly number[], NvmlSymbol])[] = [
   [FRAMEBUFFER_FIELDS, 'nvmlDeviceGetMemoryInfo_v2'],
   [BAR1_FIELDS, 'nvmlDeviceGetBAR1MemoryInfo'],
   [UTILIZATION_FIELDS, 'nvmlDeviceGetUtilizationRates'],
-  [[REASONS_FIELD], 'nvmlDeviceGetCurrentClocksEventReasons'],
+  [[THROTTLE_FIELD_ID], 'nvmlDeviceGetCurrentClocksEventReasons'],
   [[TEMPERATURE_FIELD], 'nvmlDeviceGetTemperatureV'],
   [[MARGIN_FIELD], 'nvmlDeviceGetMarginTemperature'],
   [[...ECC_PLACES.keys()], 'nvmlDeviceGetMemoryErrorCounter'],

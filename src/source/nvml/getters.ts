@@ -8,6 +8,7 @@ import {
   utilization,
 } from '../../../native/nvml-layout.ts';
 import type { Nvml, NvmlHandle } from '../../../native/nvml.ts';
+import { THROTTLE_FIELD_ID } from '../../core/fields/well-known.ts';
 import {
   BAR1_FIELDS,
   ECC_PLACES,
@@ -15,7 +16,6 @@ import {
   MARGIN_FIELD,
   PAIRS,
   PERCENT,
-  REASONS_FIELD,
   SINGLES,
   TEMPERATURE_FIELD,
   UTILIZATION_FIELDS,
@@ -51,7 +51,7 @@ export function createGetters(nvml: Nvml, fieldIds: readonly number[]): readonly
     [pick(FRAMEBUFFER_FIELDS), getFramebuffer],
     [pick(BAR1_FIELDS), getBar1],
     [pick(UTILIZATION_FIELDS), getUtilization],
-    [pick([REASONS_FIELD]), getReasons],
+    [pick([THROTTLE_FIELD_ID]), getReasons],
     [pick([TEMPERATURE_FIELD]), getTemperature],
     [pick([MARGIN_FIELD]), getMargin],
   ];
@@ -155,7 +155,7 @@ function getReasons(nvml: Nvml, fieldIds: readonly number[]): FieldGetter {
     fieldIds,
     read(handle, onReading) {
       const code = call?.(handle, mask) ?? ABSENT;
-      onReading(REASONS_FIELD, code === SUCCESS ? Number(mask.readBigUInt64LE(0)) : NaN, code);
+      onReading(THROTTLE_FIELD_ID, code === SUCCESS ? Number(mask.readBigUInt64LE(0)) : NaN, code);
     },
   };
 }

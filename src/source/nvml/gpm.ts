@@ -6,11 +6,11 @@ import type { NvmlDevice } from './devices.ts';
 import type { OnReading } from './getters.ts';
 
 /** GPM wants more than this between the two samples of a pair. */
-const MIN_WINDOW_MS = 100;
+const WINDOW_MS_MIN = 100;
 /** Samples held a device and lane: at 100 ms a tick, the newest that is old enough is two or three ticks back. */
 const RING_SAMPLES = 4;
 /** A pair further apart says something about another time than the tick's. */
-const MAX_WINDOW_INTERVALS = 3.5;
+const WINDOW_INTERVALS_MAX = 3.5;
 /** After a refusal: the permission may come back, and asking costs a call. */
 const ASK_AGAIN_MS = 30_000;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
@@ -94,7 +94,7 @@ export function createGpmReader(
         failAll(code, onReading);
         return;
       }
-      const older = newestOldEnough(slots, beganMs, MAX_WINDOW_INTERVALS * intervalMs + MIN_WINDOW_MS);
+      const older = newestOldEnough(slots, beganMs, WINDOW_INTERVALS_MAX * intervalMs + WINDOW_MS_MIN);
       newest.takenMs = clockMs();
       turn += 1;
       // Not a blank of the device: there is no pair yet.
@@ -116,7 +116,7 @@ function newestOldEnough(slots: readonly Slot[], nowMs: number, maxAgeMs: number
   for (const slot of slots) {
     const ageMs = nowMs - slot.takenMs;
     // Written so that a slot without a sample (NaN) is none.
-    const isFit = ageMs > MIN_WINDOW_MS && ageMs <= maxAgeMs;
+    const isFit = ageMs > WINDOW_MS_MIN && ageMs <= maxAgeMs;
     if (isFit && (best === undefined || slot.takenMs > best.takenMs)) best = slot;
   }
   return best;

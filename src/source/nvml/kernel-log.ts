@@ -17,14 +17,14 @@ export interface KernelLog {
 }
 
 /** The kernel hands over one record a read, and none is longer. */
-const MOST_BYTES = 8192;
+const RECORD_BYTES_MAX = 8192;
 /** `NVRM: Xid (PCI:0000:0f:00): 79, pid=…, GPU has fallen off the bus.` */
 const XID = /NVRM: Xid \(PCI:([0-9a-f]+):([0-9a-f]+):([0-9a-f]+)[^)]*\): (\d+)/i;
 
 /** @throws an error of node:fs where the log may not be read (it takes root or CAP_SYSLOG on most systems). */
 export function openKernelLog(path: string): KernelLog {
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  const buffer = Buffer.alloc(MOST_BYTES);
+  const buffer = Buffer.alloc(RECORD_BYTES_MAX);
   const read = (): string => {
     let text = '';
     for (;;) {

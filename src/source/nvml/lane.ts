@@ -3,6 +3,7 @@ import type { Nvml } from '../../../native/nvml.ts';
 import { nvmlReturn } from '../../../native/nvml-layout.ts';
 import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Field } from '../../core/fields/field.ts';
+import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampleState } from '../../core/sampling/sample-state.ts';
@@ -20,7 +21,6 @@ import type { GpmReader } from './gpm.ts';
 const BUFFERED_FROM_MS = 500;
 /** A device whose calls take this long is stuck in the driver: it is left alone, or it would hold up all others. */
 const STUCK_US = 2_000_000;
-const XID_FIELD_ID = 230;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 /** Samples the fields of one lane. */

@@ -9,7 +9,7 @@ import type { NvmlEventWatch } from './event-watch.ts';
 
 /** A lost GPU must not cost the others their profiling pairs too often: tried again after 5, 10, 20 … seconds. */
 const AGAIN_FIRST_US = 5_000_000;
-const AGAIN_MOST_US = 300_000_000;
+const AGAIN_US_MAX = 300_000_000;
 /** A GPU whose calls hang would hang the search for it too. */
 const STUCK_REST_US = 60_000_000;
 const SUBJECT = 'nvml';
@@ -151,7 +151,7 @@ export function createPresence(options: {
     recover(nowUs) {
       if (nowUs < againAtUs) return false;
       againAtUs = nowUs + againStepUs;
-      againStepUs = Math.min(2 * againStepUs, AGAIN_MOST_US);
+      againStepUs = Math.min(2 * againStepUs, AGAIN_US_MAX);
       // A worker that is stuck in the library keeps it from starting anew.
       if (watch?.letGo() === false) return false;
       if (startAnew(nowUs)) watch?.goOn();

@@ -1,0 +1,33 @@
+/** The fields that gpuledger itself knows the meaning of, by their DCGM ids, and the numbers that go with them. */
+
+/** Total energy consumption, a counter: a lane that holds it has `energy_rise_joules` too. */
+export const ENERGY_FIELD_ID = 156;
+/** Column of the rise of that counter over a sample's dt. */
+export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
+
+/** Reasons why the clocks are held down, a mask of bits. */
+export const THROTTLE_FIELD_ID = 112;
+
+/** Number of the last XID. */
+export const XID_FIELD_ID = 230;
+
+/** The levels that reports show and that `job_figures` keeps for ever. */
+export const GAUGE_FIELD_IDS = {
+  smActive: 1002,
+  tensorActive: 1004,
+  dramActive: 1005,
+  engineActive: 1001,
+  gpuUtil: 203,
+  power: 155,
+  memoryUsed: 252,
+  pcieSent: 1009,
+  pcieReceived: 1010,
+  nvlinkSent: 1011,
+  nvlinkReceived: 1012,
+} as const;
+
+/**
+ * Below this part of the SMs a device counts as idle, wherever idleness is summed: in the rollups, the reports and the
+ * synthetic truth. The 5 % are those of KempnerPulse's class `idle`; a device at rest shows 0 to 1 %.
+ */
+export const IDLE_SM_RATIO = 0.05;
