@@ -3,6 +3,7 @@ import { capacityFigures } from '../figures/capacity/query.ts';
 import { renderCapacityReport } from '../report/capacity-text.ts';
 import { renderJobReport } from '../report/job-text.ts';
 import { jobFigures } from '../figures/job/query.ts';
+import { isoMicroseconds } from '../figures/sql-text.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import type { QuestDb } from '../questdb/http.ts';
 
@@ -37,15 +38,10 @@ function section(title: string): string {
 }
 
 /** The label in the samples answers ad-hoc questions without a join. */
-function energyQuery({ jobId, startUs, endUs }: JobFigures): string {
+function energyQuery({ job: { jobId }, startUs, endUs }: JobFigures): string {
   return [
     `The energy of job ${jobId} is one query:`,
     '  SELECT sum(energy_rise_joules) / 3.6e6 AS kwh FROM gpu_profiling',
-    `  WHERE job_id = '${jobId}' AND ts > '${isoText(startUs)}' AND ts <= '${isoText(endUs)}';`,
+    `  WHERE job_id = '${jobId}' AND ts > '${isoMicroseconds(startUs)}' AND ts <= '${isoMicroseconds(endUs)}';`,
   ].join('\n');
-}
-
-function isoText(us: number): string {
-  const wholeMs = Math.floor(us / 1000);
-  return `${new Date(wholeMs).toISOString().slice(0, -1)}${String(us - wholeMs * 1000).padStart(3, '0')}Z`;
 }

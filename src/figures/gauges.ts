@@ -1,26 +1,26 @@
 import type { Lane } from '../core/fields/lane.ts';
 import { ENERGY_FIELD_ID, GAUGE_FIELD_IDS } from '../core/fields/well-known.ts';
+import type { Unit } from './quantity.ts';
 
-/** The levels that a report knows how to show. The numeric DCGM field is the key; the column comes from the catalogue. */
+/** The levels that reports show. The numeric DCGM field is the key; the column comes from the catalogue. */
 export const GAUGES = {
-  smActive: { fieldId: GAUGE_FIELD_IDS.smActive, label: 'SM active', unit: 'ratio' },
-  tensorActive: { fieldId: GAUGE_FIELD_IDS.tensorActive, label: 'tensor active', unit: 'ratio' },
-  dramActive: { fieldId: GAUGE_FIELD_IDS.dramActive, label: 'DRAM active', unit: 'ratio' },
-  engineActive: { fieldId: GAUGE_FIELD_IDS.engineActive, label: 'engine active', unit: 'ratio' },
-  gpuUtil: { fieldId: GAUGE_FIELD_IDS.gpuUtil, label: 'any kernel ran', unit: 'ratio' },
-  power: { fieldId: GAUGE_FIELD_IDS.power, label: 'power', unit: 'watts' },
-  memoryUsed: { fieldId: GAUGE_FIELD_IDS.memoryUsed, label: 'memory', unit: 'bytes' },
-  pcieSent: { fieldId: GAUGE_FIELD_IDS.pcieSent, label: 'PCIe sent', unit: 'bytes_per_second' },
-  pcieReceived: { fieldId: GAUGE_FIELD_IDS.pcieReceived, label: 'PCIe received', unit: 'bytes_per_second' },
-  nvlinkSent: { fieldId: GAUGE_FIELD_IDS.nvlinkSent, label: 'NVLink sent', unit: 'bytes_per_second' },
-  nvlinkReceived: {
-    fieldId: GAUGE_FIELD_IDS.nvlinkReceived,
-    label: 'NVLink received',
-    unit: 'bytes_per_second',
-  },
-} as const;
+  smActive: { fieldId: GAUGE_FIELD_IDS.smActive, unit: 'ratio' },
+  tensorActive: { fieldId: GAUGE_FIELD_IDS.tensorActive, unit: 'ratio' },
+  dramActive: { fieldId: GAUGE_FIELD_IDS.dramActive, unit: 'ratio' },
+  engineActive: { fieldId: GAUGE_FIELD_IDS.engineActive, unit: 'ratio' },
+  gpuUtil: { fieldId: GAUGE_FIELD_IDS.gpuUtil, unit: 'ratio' },
+  power: { fieldId: GAUGE_FIELD_IDS.power, unit: 'watts' },
+  memoryUsed: { fieldId: GAUGE_FIELD_IDS.memoryUsed, unit: 'bytes' },
+  pcieSent: { fieldId: GAUGE_FIELD_IDS.pcieSent, unit: 'bytes_per_second' },
+  pcieReceived: { fieldId: GAUGE_FIELD_IDS.pcieReceived, unit: 'bytes_per_second' },
+  nvlinkSent: { fieldId: GAUGE_FIELD_IDS.nvlinkSent, unit: 'bytes_per_second' },
+  nvlinkReceived: { fieldId: GAUGE_FIELD_IDS.nvlinkReceived, unit: 'bytes_per_second' },
+} as const satisfies Readonly<Record<string, { fieldId: number; unit: Unit }>>;
 
 export type GaugeKey = keyof typeof GAUGES;
+
+/** In the order in which they are shown. */
+export const GAUGE_KEYS = Object.keys(GAUGES) as readonly GaugeKey[];
 
 /** Gauges whose median and 95th percentile are worth two more passes over the samples. */
 export const GAUGES_WITH_PERCENTILES: readonly GaugeKey[] = [
@@ -47,7 +47,7 @@ export function gaugesByLane(lanes: readonly Lane[]): LaneGauges[] {
   const byInterval = [...lanes].sort((a, b) => a.intervalMs - b.intervalMs);
   const energyLane = byInterval.find((lane) => lane.fields.some((field) => field.id === ENERGY_FIELD_ID));
   const taken = new Map<Lane, [GaugeKey, string][]>();
-  for (const key of Object.keys(GAUGES) as GaugeKey[]) {
+  for (const key of GAUGE_KEYS) {
     for (const lane of byInterval) {
       const field = lane.fields.find((candidate) => candidate.id === GAUGES[key].fieldId);
       if (field === undefined) continue;

@@ -1,8 +1,11 @@
+import { quoteName } from '../../schemas/tables.ts';
+import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import type { GaugeKey, LaneGauges } from './gauges.ts';
-import type { Energy, GaugeFigures } from './job/figures.ts';
-import type { Cells } from './query-cells.ts';
+import { ownedSamples, SHARE_SQL, type SampleWindow } from './owned-samples.ts';
+import { ask, type Asked, type Cells } from './query-cells.ts';
+import { quoteTime } from './sql-text.ts';
 
-/** Sums over the samples of one gauge: what `GaugeFigures` are divided from. */
+/** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
 export interface GaugeSums {
   sum: number;
   knownUs: number;
@@ -46,13 +49,96 @@ export function emptySums(): SampleSums {
   };
 }
 
+/** Sums of a job as a whole, of each device that has samples, and of each equal part of the job's interval, in order. */
+export interface JobSums {
+  readonly all: SampleSums;
+  readonly devices: ReadonlyMap<string, SampleSums>;
+  readonly parts: readonly SampleSums[];
+}
+
+/**
+ * One pass over the samples of a job, lane by lane. The first lane decides samples and coverage.
+ * @param partCount how many equal parts the interval is cut into, 1 or more.
+ * @throws what `ask` throws
+ */
+export async function scanJob(
+  db: Asked,
+  sources: readonly LaneGauges[],
+  window: SampleWindow,
+  partCount: number,
+): Promise<JobSums> {
+  const all = emptySums();
+  const devices = new Map<string, SampleSums>();
+  const parts = Array.from({ length: partCount }, emptySums);
+  if (window.intervals.length === 0) return { all, devices, parts };
+  for (const [index, source] of sources.entries()) {
+    for (const row of await scanLane(db, source, window, partCount)) {
+      const gpu = row.text('gpu') ?? '';
+      const device = devices.get(gpu) ?? emptySums();
+      devices.set(gpu, device);
+      const part = parts[Math.max(0, Math.min(partCount - 1, row.number('part') ?? 0))]!;
+      for (const sums of [all, device, part]) addRow(sums, row, source, index === 0);
+    }
+  }
+  return { all, devices, parts };
+}
+
+/** Number of the equal part of the job's interval that a sample falls into: the k-th part ends at its own end. */
+function partSql(window: SampleWindow, parts: number): string {
+  const lengthUs = Math.max(1, window.endUs - window.startUs);
+  const start = `cast(${quoteTime(window.startUs)} AS TIMESTAMP)`;
+  return `cast((s.ts - ${start} - 1) * ${parts} / ${lengthUs} AS INT)`;
+}
+
+function gaugeSql(column: string, index: number): string {
+  const x = `s.${quoteName(column)}`;
+  return (
+    `sum(${x} * s.dt_us) AS sum${index}, sum(CASE WHEN ${x} IS NOT NULL THEN s.dt_us END) AS known${index},` +
+    ` min(${x}) AS min${index}, max(${x}) AS max${index}`
+  );
+}
+
+/**
+ * The job's samples of one lane: a row per device and part of the interval, from which every sum and maximum is added up.
+ */
+async function scanLane(
+  db: Asked,
+  { lane, gauges, hasEnergy }: LaneGauges,
+  window: SampleWindow,
+  parts: number,
+): Promise<Cells[]> {
+  const columns = new Map(gauges);
+  const power = columns.get('power');
+  const sm = columns.get('smActive');
+  const picks = [
+    's.gpu AS gpu',
+    `${partSql(window, parts)} AS part`,
+    'count() AS samples',
+    'sum(s.dt_us) AS dt_us',
+    'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
+    `sum(s.dt_us * ${SHARE_SQL}) AS attributed_us`,
+    'cast(min(s.ts) AS LONG) AS first_us',
+    'cast(max(s.ts) AS LONG) AS last_us',
+    ...gauges.map(([, column], index) => gaugeSql(column, index)),
+  ];
+  if (hasEnergy)
+    picks.push(
+      `sum(s.energy_rise_joules * ${SHARE_SQL}) AS counter_joules`,
+      'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
+    );
+  if (power !== undefined)
+    picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${SHARE_SQL}) / 1e6 AS power_joules`);
+  if (sm !== undefined)
+    picks.push(
+      `sum(CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us * ${SHARE_SQL} END) AS idle_us`,
+      `cast(max(CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END) AS LONG) AS last_active_us`,
+    );
+  const { head, tail } = ownedSamples(lane.table, window);
+  return await ask(db, `${head} SELECT ${picks.join(', ')} ${tail} GROUP BY gpu, part`);
+}
+
 /** Adds one row of `scanLane`. @param isPrimary whether the lane decides samples and coverage. */
-export function addRow(
-  sums: SampleSums,
-  row: Cells,
-  { gauges, hasEnergy }: LaneGauges,
-  isPrimary: boolean,
-): void {
+function addRow(sums: SampleSums, row: Cells, { gauges, hasEnergy }: LaneGauges, isPrimary: boolean): void {
   if (isPrimary) {
     sums.samples += row.number('samples') ?? 0;
     sums.steps += row.number('steps') ?? 0;
@@ -106,23 +192,6 @@ export function addSums(into: SampleSums, from: SampleSums): void {
       max: Math.max(known.max, gauge.max),
     });
   }
-}
-
-export function energyOf(sums: SampleSums): Energy {
-  return {
-    ...(sums.counterJoules === undefined ? {} : { counterJoules: sums.counterJoules }),
-    counterUs: sums.counterUs,
-    ...(sums.powerJoules === undefined ? {} : { powerJoules: sums.powerJoules }),
-    powerUs: sums.powerUs,
-  };
-}
-
-export function figuresOf(gauge: GaugeSums): GaugeFigures {
-  return {
-    mean: gauge.knownUs > 0 ? gauge.sum / gauge.knownUs : NaN,
-    max: gauge.max,
-    knownUs: gauge.knownUs,
-  };
 }
 
 function plus(a: number | undefined, b: number | undefined): number | undefined {

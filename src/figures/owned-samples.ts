@@ -1,17 +1,15 @@
 import { quoteName, quoteText } from '../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
-import type { LaneGauges } from './gauges.ts';
-import type { JobInterval } from './job/figures.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quoteTime } from './sql-text.ts';
 
-/** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). */
-export interface JobWindow {
+/** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). Epoch µs. */
+export interface SampleWindow {
   readonly jobId: string;
   readonly run: number;
   readonly startUs: number;
   readonly endUs: number;
-  readonly intervals: readonly JobInterval[];
+  /** The server reads them itself; here only where they begin is needed. */
+  readonly intervals: readonly { readonly startUs: number }[];
   /** Only these of its devices; all when absent. */
   readonly gpus?: readonly string[];
 }
@@ -27,7 +25,7 @@ export interface OwnedSamples {
 /** Part of the sample's device that is the job's: as told, else an equal part among the owners of that moment. */
 export const SHARE_SQL = 'coalesce(o.share, 1.0 / CASE WHEN s.owners > 1 THEN s.owners ELSE 1 END)';
 
-export function ownedSamples(table: string, window: JobWindow): OwnedSamples {
+export function ownedSamples(table: string, window: SampleWindow): OwnedSamples {
   const starts = window.intervals.map((interval) => interval.startUs);
   const first = quoteTime(Math.min(...starts));
   const last = quoteTime(Math.max(...starts));
@@ -44,61 +42,6 @@ export function ownedSamples(table: string, window: JobWindow): OwnedSamples {
   };
 }
 
-/** Number of the equal part of the job's interval that a sample falls into: the k-th part ends at its own end. */
-function partSql(window: JobWindow, parts: number): string {
-  const lengthUs = Math.max(1, window.endUs - window.startUs);
-  const start = `cast(${quoteTime(window.startUs)} AS TIMESTAMP)`;
-  return `cast((s.ts - ${start} - 1) * ${parts} / ${lengthUs} AS INT)`;
-}
-
-function gaugeSql(column: string, index: number): string {
-  const x = `s.${quoteName(column)}`;
-  return (
-    `sum(${x} * s.dt_us) AS sum${index}, sum(CASE WHEN ${x} IS NOT NULL THEN s.dt_us END) AS known${index},` +
-    ` min(${x}) AS min${index}, max(${x}) AS max${index}`
-  );
-}
-
-/**
- * One pass over the job's samples of one lane: a row per device and part of the interval, from which every sum and
- * maximum of the report is added up.
- */
-export async function scanLane(
-  db: Asked,
-  { lane, gauges, hasEnergy }: LaneGauges,
-  window: JobWindow,
-  parts: number,
-): Promise<Cells[]> {
-  const columns = new Map(gauges);
-  const power = columns.get('power');
-  const sm = columns.get('smActive');
-  const picks = [
-    's.gpu AS gpu',
-    `${partSql(window, parts)} AS part`,
-    'count() AS samples',
-    'sum(s.dt_us) AS dt_us',
-    'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
-    `sum(s.dt_us * ${SHARE_SQL}) AS attributed_us`,
-    'cast(min(s.ts) AS LONG) AS first_us',
-    'cast(max(s.ts) AS LONG) AS last_us',
-    ...gauges.map(([, column], index) => gaugeSql(column, index)),
-  ];
-  if (hasEnergy)
-    picks.push(
-      `sum(s.energy_rise_joules * ${SHARE_SQL}) AS counter_joules`,
-      'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
-    );
-  if (power !== undefined)
-    picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${SHARE_SQL}) / 1e6 AS power_joules`);
-  if (sm !== undefined)
-    picks.push(
-      `sum(CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us * ${SHARE_SQL} END) AS idle_us`,
-      `cast(max(CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END) AS LONG) AS last_active_us`,
-    );
-  const { head, tail } = ownedSamples(lane.table, window);
-  return await ask(db, `${head} SELECT ${picks.join(', ')} ${tail} GROUP BY gpu, part`);
-}
-
 /** Parts into which the values are sorted before the exact rank is looked for in one of them. */
 const RANK_PARTS = 4096;
 
@@ -111,7 +54,7 @@ export async function rankedValues(
   db: Asked,
   table: string,
   column: string,
-  window: JobWindow,
+  window: SampleWindow,
   range: { readonly min: number; readonly max: number },
   ranks: readonly number[],
 ): Promise<number[] | undefined> {

@@ -4,8 +4,7 @@ import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
-import { scanLane } from '../figures/owned-samples.ts';
-import { addRow, emptySums, type SampleSums } from '../figures/job-scan.ts';
+import { emptySums, scanJob, type SampleSums } from '../figures/job-scan.ts';
 import {
   deviceRunsOf,
   readOwnedIntervals,
@@ -50,28 +49,23 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
 
-  async function sumsOf(runs: readonly DeviceRun[]): Promise<Map<string, SampleSums>> {
+  async function sumsOf(runs: readonly DeviceRun[]): Promise<ReadonlyMap<string, SampleSums>> {
     const intervals = runs.flatMap((run) => run.intervals);
     const window = {
       jobId: runs[0]!.jobId,
       run: runs[0]!.run,
       startUs: Math.min(...intervals.map((interval) => interval.startUs)),
       endUs: Math.max(...intervals.map((interval) => interval.endUs)),
-      intervals: intervals.map((interval) => ({ ...interval, isOpen: false, source: '' })),
+      intervals,
       gpus: runs.map((run) => run.gpu),
     };
-    const sums = new Map(runs.map((run) => [run.gpu, emptySums()]));
-    for (const [index, source] of sources.entries()) {
-      for (const row of await scanLane(db, source, window, 1))
-        addRow(sums.get(row.text('gpu') ?? '')!, row, source, index === 0);
-    }
-    return sums;
+    return (await scanJob(db, sources, window, 1)).devices;
   }
 
   async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {
     const sums = await sumsOf(runs);
     const buffer = createRowBuffer('job_figures');
-    for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu)!, nowUs());
+    for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu) ?? emptySums(), nowUs());
     const reply = await db.write(buffer.bytes());
     if (reply.kind === 'acknowledged') return true;
     tell({

@@ -1,16 +1,26 @@
-import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
+import {
+  isOwned,
+  type CapacityFigures,
+  type CapacityRow,
+  type CapacitySums,
+} from '../figures/capacity/figures.ts';
+import { bestEnergy } from '../figures/quantity.ts';
 import {
   calendarDate,
   clockTime,
+  formatCount,
   formatCoverage,
   formatEnergies,
   formatGpuHours,
   formatGrouped,
+  formatQuantity,
   formatRatio,
   hourDecimals,
+  NOT_KNOWN,
 } from './text/format-quantity.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { clip, harmless, pack, tableText, wrap } from './text/table-text.ts';
+import { rollupText } from './text/wording.ts';
 
 const HOUR_US = 3.6e9;
 
@@ -23,8 +33,8 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
     return finishLines(lines, width, bold);
   }
-  const allocatedIdleUs = figures.rows.reduce((sum, row) => sum + (isOwned(row) ? (row.idleUs ?? 0) : 0), 0);
-  const shown: Shown[] = [...figures.rows, { ...figures.all, idleUs: allocatedIdleUs, kind: 'all' }];
+  const all = { ...figures.all, idle: figures.allocatedIdle, unownedUs: undefined, kind: 'all' } as const;
+  const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
   const header = ['', ...columns.map(({ title }) => title)];
   const rows = shown.map((row, index) => [nameOf(row), ...columns.map(({ cells }) => cells[index]!)]);
@@ -38,7 +48,7 @@ function titleOf(figures: CapacityFigures): string[] {
   return [
     'Capacity',
     windowText(figures),
-    `${counted(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
+    `${formatCount(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
     seen,
     ...(isSynthetic ? ['synthetic'] : []),
   ];
@@ -47,13 +57,9 @@ function titleOf(figures: CapacityFigures): string[] {
 function devicesText({ devices, migInstances }: CapacityFigures): string {
   const whole = devices - migInstances;
   return [
-    ...(whole > 0 ? [counted(whole, 'GPU')] : []),
-    ...(migInstances > 0 ? [counted(migInstances, 'MIG instance')] : []),
+    ...(whole > 0 ? [formatCount(whole, 'GPU')] : []),
+    ...(migInstances > 0 ? [formatCount(migInstances, 'MIG instance')] : []),
   ].join(' and ');
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Days where the window has whole ones, times where not. */
@@ -66,8 +72,8 @@ function windowText({ fromUs, toUs }: CapacityFigures): string {
 
 type Shown = CapacitySums & {
   readonly kind: CapacityRow['kind'] | 'all';
-  readonly name?: string;
-  readonly unownedUs?: number;
+  readonly name?: string | undefined;
+  readonly unownedUs: number | undefined;
   readonly jobs: number;
 };
 
@@ -75,10 +81,6 @@ interface Column {
   readonly title: string;
   /** One per row. */
   readonly cells: readonly string[];
-}
-
-function isOwned({ kind }: Pick<Shown, 'kind'>): boolean {
-  return kind === 'group' || kind === 'unresolved';
 }
 
 function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly Column[] {
@@ -92,14 +94,16 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
       : []),
     column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
-    { title: 'energy', cells: formatEnergies(rows.map((row) => row.counterJoules ?? row.powerJoules)) },
-    column('jobs', (row) => (row.kind === 'group' || row.kind === 'all' ? formatGrouped(row.jobs, 0) : '–')),
+    { title: 'energy', cells: formatEnergies(rows.map(({ energy }) => bestEnergy(energy))) },
+    column('jobs', ({ kind, jobs }) =>
+      kind === 'group' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
+    ),
   ];
 }
 
 /** Of a node or model: what nobody owned, and which part of all its time that is. */
 function unownedText({ unownedUs, attributedUs }: Shown, hours: (us: number) => string): string {
-  if (unownedUs === undefined) return '–';
+  if (unownedUs === undefined) return NOT_KNOWN;
   return `${hours(unownedUs)} (${formatRatio(unownedUs / (unownedUs + attributedUs))})`;
 }
 
@@ -109,16 +113,14 @@ function activityColumns(
   hours: (us: number) => string,
 ): readonly Column[] {
   return [
-    column('allocated-idle', (row) => {
-      if (row.idleUs === undefined || (row.kind !== 'all' && !isOwned(row))) return '–';
-      return row.kind === 'all'
-        ? hours(row.idleUs)
-        : `${hours(row.idleUs)} (${row.attributedUs > 0 ? formatRatio(row.idleUs / row.attributedUs) : '–'})`;
+    column('allocated-idle', ({ kind, idle, attributedUs }) => {
+      if (idle === undefined || !(kind === 'all' || isOwned(kind))) return NOT_KNOWN;
+      if (kind === 'all') return hours(idle.value);
+      const part = attributedUs > 0 ? formatRatio(idle.value / attributedUs) : NOT_KNOWN;
+      return `${hours(idle.value)} (${part})`;
     }),
-    column('SM active', (row) =>
-      row.smActiveMean !== undefined && (row.kind === 'all' || isOwned(row))
-        ? formatRatio(row.smActiveMean)
-        : '–',
+    column('SM active', ({ kind, smActive }) =>
+      kind === 'all' || isOwned(kind) ? formatQuantity(smActive) : NOT_KNOWN,
     ),
   ];
 }
@@ -155,11 +157,11 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
   }
   for (const rollup of figures.invalidRollups)
     notes.push(
-      `The server has stopped updating ${rollup}: later changes are missing. Mend it: gpuledger schema apply`,
+      `The server has stopped updating ${rollupText(rollup)}: later changes are missing. Mend it: gpuledger schema apply`,
     );
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');
-  if (all.counterJoules === undefined && all.powerJoules !== undefined)
+  if (all.energy.counter === undefined && all.energy.power !== undefined)
     notes.push('Energy is the integral of power: no energy counter was sampled.');
   return notes.flatMap((note) => wrap(note, width, '  ', '  '));
 }

@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
-import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
+import { GAUGE_KEYS, GAUGES } from '../figures/gauges.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 
@@ -11,14 +11,14 @@ type CsvRow = Readonly<Record<string, string | number | undefined>>;
 export function jobCsv(figures: JobFigures): string {
   const rows = figures.devices.map((device): CsvRow => {
     const gauges: Record<string, number | undefined> = {};
-    for (const key of Object.keys(GAUGES) as GaugeKey[]) {
+    for (const key of GAUGE_KEYS) {
       const name = `${snake(key)}_${GAUGES[key].unit}`;
-      gauges[`${name}_mean`] = known(device.gauges[key]?.mean);
-      gauges[`${name}_max`] = device.gauges[key]?.max;
+      gauges[`${name}_mean`] = device.gauges[key]?.mean?.value;
+      gauges[`${name}_max`] = device.gauges[key]?.max.value;
     }
     return {
-      job_id: figures.jobId,
-      run: figures.run,
+      job_id: figures.job.jobId,
+      run: figures.job.run,
       node: device.node,
       gpu: device.gpu,
       gpu_index: device.index,
@@ -30,10 +30,10 @@ export function jobCsv(figures: JobFigures): string {
       sampled_us: device.sampledUs,
       attributed_us: device.attributedUs,
       samples: device.samples,
-      idle_us: device.idleUs,
+      idle_us: device.idle?.value,
       ...gauges,
-      energy_counter_joules: device.energy.counterJoules,
-      energy_power_joules: device.energy.powerJoules,
+      energy_counter_joules: device.energy.counter?.value,
+      energy_power_joules: device.energy.power?.value,
       events: device.events.length,
     };
   });
@@ -50,10 +50,10 @@ export function capacityCsv(figures: CapacityFigures): string {
     attributed_us: row.attributedUs,
     unowned_us: 'unownedUs' in row ? row.unownedUs : undefined,
     share_ratio: figures.sampledUs === 0 ? undefined : row.attributedUs / figures.sampledUs,
-    idle_us: row.idleUs,
-    sm_active_ratio_mean: row.smActiveMean,
-    energy_counter_joules: row.counterJoules,
-    energy_power_joules: row.powerJoules,
+    idle_us: row.idle?.value,
+    sm_active_ratio_mean: row.smActive?.value,
+    energy_counter_joules: row.energy.counter?.value,
+    energy_power_joules: row.energy.power?.value,
     jobs: row.jobs,
   }));
   return stringify(rows, { header: true });
@@ -61,8 +61,4 @@ export function capacityCsv(figures: CapacityFigures): string {
 
 function snake(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function known(value: number | undefined): number | undefined {
-  return value === undefined || Number.isNaN(value) ? undefined : value;
 }

@@ -2,43 +2,48 @@ import { deviceName } from './text/device-name.ts';
 import { deviceLines } from './text/device-text.ts';
 import { eventText } from './text/event-text.ts';
 import {
+  formatCount,
   formatCoverage,
-  formatEnergy,
   formatGpuHours,
   formatInterval,
   formatMemory,
   formatPeriod,
+  formatQuantity,
   formatRate,
   formatRatio,
   formatSpan,
-  formatWatts,
 } from './text/format-quantity.ts';
 import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
-import type { Energy, JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
+import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
+import type { Energy } from '../figures/quantity.ts';
+import { findingText } from './finding-text.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
-import { standOut } from '../report/stand-out.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
+import { GAUGE_LABELS, NOT_MEASURED_REASONS } from './text/wording.ts';
 
+/** A figure of a part of the time must not pass for one of all of it. */
+const KNOWN_RATIO_MIN = 0.99;
 const FINDINGS_HEADING = '  What stands out';
 
 /** The account of one job for people. */
 export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
   const width = reportWidth(options);
   const lines = [titleOf(figures), ...headLines(figures, width)];
-  if (figures.samples > 0) {
+  if (figures.all.samples > 0) {
     lines.push('', ...gaugeLines(figures), ...factLines(figures), '');
     lines.push(...deviceLines(figures, options.isWhole ?? false), ...nodeEventLines(figures));
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
   }
-  const findings = standOut(figures);
-  if (findings.length > 0) lines.push('', FINDINGS_HEADING);
-  for (const { text } of findings) lines.push(...wrap(harmless(text), width, '  · ', '    '));
+  if (figures.findings.length > 0) lines.push('', FINDINGS_HEADING);
+  for (const finding of figures.findings)
+    lines.push(...wrap(harmless(findingText(finding)), width, '  · ', '    '));
   const bold = new Set([lines[0]!, FINDINGS_HEADING]);
   return finishLines(lines, width, options.isColored ? bold : new Set());
 }
 
-function titleOf({ jobId, name, state, exitCode, isSynthetic, isOpen }: JobFigures): string {
+function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
+  const { jobId, name, state, exitCode } = job;
   const ending = exitCode === undefined ? '' : ` (exit ${exitCode})`;
   const parts = [
     `Job ${jobId}`,
@@ -50,13 +55,14 @@ function titleOf({ jobId, name, state, exitCode, isSynthetic, isOpen }: JobFigur
 }
 
 function headLines(figures: JobFigures, width: number): string[] {
+  const { run, otherRuns, user, account, partition } = figures.job;
   const who = [
-    figures.user,
-    figures.account === undefined ? undefined : `account ${figures.account}`,
-    figures.partition === undefined ? undefined : `partition ${figures.partition}`,
+    user,
+    account === undefined ? undefined : `account ${account}`,
+    partition === undefined ? undefined : `partition ${partition}`,
   ].filter((part) => part !== undefined);
   const nodes = new Set(figures.devices.map((device) => device.node)).size;
-  const what = `${nodes} ${nodes === 1 ? 'node' : 'nodes'}, ${modelsText(figures.devices)}`;
+  const what = `${formatCount(nodes, 'node')}, ${modelsText(figures.devices)}`;
   const length = formatSpan(figures.endUs - figures.startUs);
   const until = figures.isOpen ? `still running, ${length} so far` : length;
   const lines = [
@@ -71,7 +77,7 @@ function headLines(figures: JobFigures, width: number): string[] {
       `  from ${formatPeriod(figures.startUs, figures.endUs)}`,
       '  no data: no GPU ownership was recorded for it',
     );
-  if (figures.isFromKeptFigures)
+  if (figures.origin === 'kept')
     lines.push(
       ...wrap(
         'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
@@ -84,8 +90,8 @@ function headLines(figures: JobFigures, width: number): string[] {
     lines.push('  shares its GPUs: hours and energy are its stated share of them');
   if (figures.sharing === 'equal')
     lines.push('  shares its GPUs; nobody told how, so hours and energy are equal parts among their owners');
-  if (figures.otherRuns.length > 0)
-    lines.push(`  run ${figures.run} of this job id; others: ${figures.otherRuns.join(', ')} (--run N)`);
+  if (otherRuns.length > 0)
+    lines.push(`  run ${run} of this job id; others: ${otherRuns.join(', ')} (--run N)`);
   return lines;
 }
 
@@ -101,23 +107,14 @@ function modelsText(devices: readonly JobDevice[]): string {
   return [...counts].map(([name, count]) => `${count} x ${name}`).join(', ');
 }
 
-function coverageText({
-  samples,
-  sampledUs,
-  ownedUs,
-  gapCount,
-  gapUs,
-  boundaryUs,
-  attributedUs,
-  sharing,
-}: JobFigures): string {
-  if (samples === 0) return `no data for its ${formatGpuHours(ownedUs)}`;
-  const gaps =
-    gapCount === 0
-      ? ''
-      : ` (${gapCount} ${gapCount === 1 ? 'gap' : 'gaps'}, ${formatSpan(gapUs)} of GPU time)`;
+function coverageText({ all, gaps, boundaryUs, sharing }: JobFigures): string {
+  const { coverage, ownedUs, attributedUs } = all;
+  if (coverage === undefined) return `no data for its ${formatGpuHours(ownedUs)}`;
+  const gapUs = gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
+  const holes =
+    gaps.length === 0 ? '' : ` (${formatCount(gaps.length, 'gap')}, ${formatSpan(gapUs)} of GPU time)`;
   const own = sharing === 'whole' ? '' : ` · its part ${formatGpuHours(attributedUs)}`;
-  return `seen ${formatCoverage(sampledUs / ownedUs)} of ${formatGpuHours(ownedUs)}${gaps}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
+  return `seen ${formatCoverage(coverage.value)} of ${formatGpuHours(ownedUs)}${holes}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
 }
 
 const PLOTTED: readonly GaugeKey[] = ['smActive', 'tensorActive', 'dramActive', 'power'];
@@ -128,19 +125,9 @@ function gaugeLines(figures: JobFigures): string[] {
   const shown = PLOTTED.filter((key) => byKey.has(key));
   if (!byKey.has('smActive')) shown.unshift(...FALLBACKS.filter((key) => byKey.has(key)).slice(0, 1));
   const rows = shown.map((key) => {
-    const gauge = byKey.get(key)!;
-    const show = GAUGES[key].unit === 'watts' ? formatWatts : formatRatio;
-    const optional = (value: number | undefined): string => (value === undefined ? '–' : show(value));
-    const top = GAUGES[key].unit === 'watts' ? gauge.max : 1;
-    return [
-      GAUGES[key].label,
-      show(gauge.mean),
-      optional(gauge.p50),
-      optional(gauge.p95),
-      show(gauge.max),
-      '',
-      sparkline(gauge.series, top),
-    ];
+    const { mean, p50, p95, max, series } = byKey.get(key)!;
+    const top = GAUGES[key].unit === 'ratio' ? 1 : max.value;
+    return [GAUGE_LABELS[key], ...[mean, p50, p95, max].map(formatQuantity), '', sparkline(series, top)];
   });
   return tableText(
     [['', 'mean', 'p50', 'p95', 'max', '', ''], ...rows],
@@ -151,12 +138,12 @@ function gaugeLines(figures: JobFigures): string[] {
 function factLines(figures: JobFigures): string[] {
   const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
   const lines: string[] = [];
-  const energy = energyText(figures.energy);
+  const energy = energyText(figures.all.energy);
   if (energy !== undefined) lines.push(`  energy ${energy}`);
   const peak = peakOf(figures.devices);
   if (peak !== undefined) {
     const of = peak.memoryBytes === undefined ? '' : ` of ${formatMemory(peak.memoryBytes)}`;
-    lines.push(`  memory peak ${formatMemory(peak.gauges.memoryUsed!.max)}${of} (${deviceName(peak)})`);
+    lines.push(`  memory peak ${formatQuantity(peak.gauges.memoryUsed!.max)}${of} (${deviceName(peak)})`);
   }
   const links = [
     linkText('PCIe', byKey.get('pcieSent'), byKey.get('pcieReceived')),
@@ -166,33 +153,31 @@ function factLines(figures: JobFigures): string[] {
   return lines;
 }
 
-function energyText({ counterJoules, powerJoules, counterUs, powerUs }: Energy): string | undefined {
-  if (counterJoules === undefined)
-    return powerJoules === undefined
-      ? undefined
-      : `${formatEnergy(powerJoules)} (power integral; no energy counter)`;
-  const part = counterUs < 0.99 * powerUs ? `, over ${formatCoverage(counterUs / powerUs)} of the time` : '';
-  const check = powerJoules === undefined ? '' : `; power integral ${formatEnergy(powerJoules)}`;
-  return `${formatEnergy(counterJoules)} (counter${part}${check})`;
+function energyText({ counter, power }: Energy): string | undefined {
+  if (counter === undefined)
+    return power === undefined ? undefined : `${formatQuantity(power)} (power integral; no energy counter)`;
+  const { knownUs } = counter;
+  const isPartial = power !== undefined && knownUs < KNOWN_RATIO_MIN * power.knownUs;
+  const part = isPartial ? `, over ${formatCoverage(knownUs / power.knownUs)} of the time` : '';
+  const check = power === undefined ? '' : `; power integral ${formatQuantity(power)}`;
+  return `${formatQuantity(counter)} (counter${part}${check})`;
 }
 
 function peakOf(devices: readonly JobDevice[]): JobDevice | undefined {
-  const used = devices.filter((device) => device.gauges.memoryUsed !== undefined);
-  return used.reduce<JobDevice | undefined>(
-    (best, next) =>
-      best === undefined || next.gauges.memoryUsed!.max > best.gauges.memoryUsed!.max ? next : best,
-    undefined,
-  );
+  const peakBytes = ({ gauges }: JobDevice): number => gauges.memoryUsed?.max.value ?? -1;
+  return devices
+    .filter(({ gauges }) => gauges.memoryUsed !== undefined)
+    .reduce<JobDevice | undefined>(
+      (best, next) => (best === undefined || peakBytes(next) > peakBytes(best) ? next : best),
+      undefined,
+    );
 }
 
-function linkText(
-  name: string,
-  sent: JobGauge | undefined,
-  received: JobGauge | undefined,
-): string | undefined {
-  if (sent === undefined && received === undefined) return undefined;
-  const mean = (sent?.mean ?? 0) + (received?.mean ?? 0);
-  return Number.isNaN(mean) ? undefined : `${name} ${formatRate(mean)}`;
+/** Both ways together; a way that no lane records is left out, one that is recorded and not known leaves nothing. */
+function linkText(name: string, ...ways: readonly (JobGauge | undefined)[]): string | undefined {
+  const means = ways.filter((way) => way !== undefined).map(({ mean }) => mean);
+  if (means.length === 0 || means.includes(undefined)) return undefined;
+  return `${name} ${formatRate(means.reduce((sum, mean) => sum + mean!.value, 0))}`;
 }
 
 /** Events of whole nodes: gaps, restarts, clock steps. */
@@ -206,22 +191,18 @@ function nodeEventLines({ nodeEvents }: JobFigures): string[] {
 const SILENT_WITHOUT: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
 
 function notMeasuredLines({ notMeasured }: JobFigures, width: number): string[] {
-  return notMeasured.flatMap(({ keys, reason }) => {
-    const names = keys.filter((key) => !SILENT_WITHOUT.includes(key)).map((key) => GAUGES[key].label);
+  return notMeasured.flatMap(({ keys, why }) => {
+    const names = keys.filter((key) => !SILENT_WITHOUT.includes(key)).map((key) => GAUGE_LABELS[key]);
     return names.length === 0
       ? []
-      : wrap(`not measured: ${names.join(', ')} (${reason})`, width, '  ', '    ');
+      : wrap(`not measured: ${names.join(', ')} (${NOT_MEASURED_REASONS[why]})`, width, '  ', '    ');
   });
 }
 
-/** A mean over a part of the time must not pass for one over all of it. */
-const KNOWN_RATIO_MIN = 0.99;
-
-function partlyKnownLines({ gauges, sampledUs }: JobFigures, width: number): string[] {
-  const partly = gauges.filter(
-    ({ key, knownUs }) => PLOTTED.includes(key) && knownUs < KNOWN_RATIO_MIN * sampledUs,
-  );
-  const texts = partly.map(({ key, knownUs }) => `${GAUGES[key].label} ${formatRatio(knownUs / sampledUs)}`);
+function partlyKnownLines({ gauges, all: { sampledUs } }: JobFigures, width: number): string[] {
+  const texts = gauges
+    .filter(({ key, max }) => PLOTTED.includes(key) && max.knownUs < KNOWN_RATIO_MIN * sampledUs)
+    .map(({ key, max }) => `${GAUGE_LABELS[key]} ${formatRatio(max.knownUs / sampledUs)}`);
   return texts.length === 0
     ? []
     : wrap(`had values for a part of the time only: ${texts.join(', ')}`, width, '  ', '    ');

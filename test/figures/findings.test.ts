@@ -1,16 +1,34 @@
 /** Goal: the rules of "what stands out" speak exactly when they should. Method: figures made by hand around each limit. */
 import { describe, expect, test } from 'vitest';
 import { findDips, type ActivityStep } from '../../src/figures/job/dips.ts';
-import type { GaugeFigures, JobDevice, JobEvent, JobFigures } from '../../src/figures/job/figures.ts';
-import { standOut } from '../../src/report/stand-out.ts';
+import type {
+  GaugeFigures,
+  JobDevice,
+  JobEvent,
+  JobFacts,
+  OwnedFigures,
+  ThrottleEffect,
+} from '../../src/figures/job/figures.ts';
+import { findingsOf } from '../../src/figures/job/findings.ts';
+import type { Energy, Quantity, Unit } from '../../src/figures/quantity.ts';
+import { findingText } from '../../src/report/finding-text.ts';
 
 const SECOND = 1e6;
 const HOUR = 3600 * SECOND;
 const GIB = 2 ** 30;
 
-function gauge(mean: number, max = mean): GaugeFigures {
-  return { mean, max, knownUs: HOUR };
+function level<U extends Unit>(value: number, unit: U): Quantity<U> {
+  return { value, unit, knownUs: HOUR };
 }
+
+function gauge(mean: number, max = mean): GaugeFigures {
+  return { mean: level(mean, 'ratio'), max: level(max, 'ratio') };
+}
+
+const energy = (counter: number, power: number): Energy => ({
+  counter: level(counter, 'joules'),
+  power: level(power, 'joules'),
+});
 
 interface DeviceChanges {
   readonly sm?: GaugeFigures;
@@ -26,60 +44,84 @@ function device(index: number, changes: DeviceChanges = {}): JobDevice {
     index,
     model: 'NVIDIA H200',
     memoryBytes: 140 * GIB,
+    migProfile: undefined,
     ownedUs: HOUR,
     sampledUs: HOUR,
     attributedUs: HOUR,
     samples: 3600,
+    coverage: level(1, 'ratio'),
     gauges: {
       smActive: changes.sm ?? gauge(0.8, 0.95),
-      memoryUsed: gauge(80 * GIB, changes.memoryPeakBytes ?? 100 * GIB),
+      memoryUsed: {
+        mean: level(80 * GIB, 'bytes'),
+        max: level(changes.memoryPeakBytes ?? 100 * GIB, 'bytes'),
+      },
     },
-    energy: { counterJoules: 1e6, counterUs: HOUR, powerJoules: 1e6, powerUs: HOUR },
+    energy: energy(1e6, 1e6),
     lastActiveUs: HOUR,
-    idleUs: changes.idleUs ?? 0,
+    idle: level(changes.idleUs ?? 0, 'microseconds'),
     events: changes.events ?? [],
   };
 }
 
-function job(devices: readonly JobDevice[], changes: Partial<JobFigures> = {}): JobFigures {
+interface JobChanges extends Partial<JobFacts> {
+  readonly state?: string;
+  readonly exitCode?: number;
+  readonly of?: Partial<OwnedFigures>;
+}
+
+/** The facts of a job with these devices. @param changes `of`: to the figures of all of them. */
+function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }: JobChanges = {}): JobFacts {
   const sum = (value: (one: JobDevice) => number): number =>
     devices.reduce((total, one) => total + value(one), 0);
   return {
-    jobId: '1',
-    run: 0,
-    otherRuns: [],
-    state: 'COMPLETED',
-    exitCode: 0,
+    job: {
+      jobId: '1',
+      run: 0,
+      otherRuns: [],
+      name: undefined,
+      user: undefined,
+      account: undefined,
+      partition: undefined,
+      qos: undefined,
+      state: state ?? 'COMPLETED',
+      exitCode: exitCode ?? 0,
+    },
     isSynthetic: false,
     startUs: 0,
     endUs: HOUR,
     isOpen: false,
     boundaryUs: SECOND,
     sharing: 'whole',
-    ownedUs: sum(({ ownedUs }) => ownedUs),
-    sampledUs: sum(({ sampledUs }) => sampledUs),
-    attributedUs: sum(({ attributedUs }) => attributedUs),
-    samples: sum(({ samples }) => samples),
-    gapCount: 0,
-    gapUs: 0,
+    origin: 'samples',
+    oldestSampleUs: undefined,
+    all: {
+      ownedUs: sum(({ ownedUs }) => ownedUs),
+      sampledUs: sum(({ sampledUs }) => sampledUs),
+      attributedUs: sum(({ attributedUs }) => attributedUs),
+      samples: sum(({ samples }) => samples),
+      coverage: level(1, 'ratio'),
+      energy: energy(1e6, 1e6),
+      idle: level(
+        sum(({ idle }) => idle?.value ?? 0),
+        'microseconds',
+      ),
+      lastActiveUs: HOUR,
+      ...of,
+    },
     gaps: [],
     devices,
     gauges: [],
-    energy: { counterJoules: 1e6, counterUs: HOUR, powerJoules: 1e6, powerUs: HOUR },
-    idleUs: sum(({ idleUs }) => idleUs ?? 0),
-    lastActiveUs: HOUR,
     nodeEvents: [],
+    dips: undefined,
     throttleEffects: [],
     notMeasured: [],
     ...changes,
   };
 }
 
-const rulesOf = (figures: JobFigures): string[] => standOut(figures).map(({ rule }) => rule);
-const textOf = (figures: JobFigures): string =>
-  standOut(figures)
-    .map(({ text }) => text)
-    .join('\n');
+const rulesOf = (facts: JobFacts): string[] => findingsOf(facts).map(({ rule }) => rule);
+const textOf = (facts: JobFacts): string => findingsOf(facts).map(findingText).join('\n');
 
 const throttle: JobEvent = {
   tsUs: 0,
@@ -92,9 +134,16 @@ const throttle: JobEvent = {
   text: 'hot',
 };
 
+const effectOf = (sm: number, othersSm: number): ThrottleEffect => ({
+  event: throttle,
+  gpu: 'GPU-1',
+  sm: level(sm, 'ratio'),
+  othersSm: level(othersSm, 'ratio'),
+});
+
 describe('what stands out', () => {
   test('nothing, in a job that uses what it has', () => {
-    expect(standOut(job([device(0), device(1)]))).toEqual([]);
+    expect(findingsOf(job([device(0), device(1)]))).toEqual([]);
   });
 
   test('GPUs that were never used, with their number and what to ask for', () => {
@@ -120,26 +169,26 @@ describe('what stands out', () => {
   });
 
   test('an idle end from ten minutes and a tenth of the job on', () => {
-    const idleFor = (seconds: number): JobFigures =>
-      job([device(0)], { lastActiveUs: HOUR - seconds * SECOND });
+    const idleFor = (seconds: number): JobFacts =>
+      job([device(0)], { of: { lastActiveUs: HOUR - seconds * SECOND } });
     expect(rulesOf(idleFor(599))).toEqual([]);
     expect(rulesOf(idleFor(600))).toEqual(['idle-tail']);
     expect(rulesOf({ ...idleFor(600), startUs: -2 * HOUR })).toEqual([]);
   });
 
   test('a throttled GPU that others wait for, not one that keeps up', () => {
-    const effect = { event: throttle, gpu: 'GPU-1', smRatio: 0.464, othersSmRatio: 0.8 };
+    const effect = effectOf(0.464, 0.8);
     const devices = [device(0), device(1, { sm: gauge(0.5, 0.9), events: [throttle] })];
     expect(textOf(job(devices, { throttleEffects: [effect] }))).toContain(
       "n1 gpu 1 ran at 58 % of the others' SM activity while throttled",
     );
-    expect(rulesOf(job(devices, { throttleEffects: [{ ...effect, smRatio: 0.79 }] }))).toEqual([]);
+    expect(rulesOf(job(devices, { throttleEffects: [effectOf(0.79, 0.8)] }))).toEqual([]);
   });
 
   test('an uneven load, unless a throttle explains it', () => {
     const devices = [device(0), device(1, { sm: gauge(0.55, 0.9) })];
     expect(textOf(job(devices))).toContain('n1 gpu 1 had 55 % SM activity, n1 gpu 0 80 %');
-    const effect = { event: throttle, gpu: 'GPU-1', smRatio: 0.7, othersSmRatio: 0.75 };
+    const effect = effectOf(0.7, 0.75);
     expect(rulesOf(job(devices, { throttleEffects: [effect] }))).toEqual([]);
     expect(rulesOf(job([device(0), device(1, { sm: gauge(0.57, 0.9) })]))).toEqual([]);
   });
@@ -148,7 +197,7 @@ describe('what stands out', () => {
     expect(rulesOf(job([device(0, { memoryPeakBytes: 71 * GIB })]))).toEqual([]);
     const half = job([device(0, { memoryPeakBytes: 70 * GIB })]);
     expect(textOf(half)).toContain('peaked at 70 GiB (50 % of the device)');
-    expect(rulesOf({ ...half, endUs: 599 * SECOND, lastActiveUs: 599 * SECOND })).toEqual([]);
+    expect(rulesOf({ ...half, endUs: 599 * SECOND })).toEqual([]);
   });
 
   test('an end out of memory, of the GPU or of the host', () => {
@@ -178,11 +227,11 @@ describe('what stands out', () => {
   });
 
   test('low coverage, and sensors that contradict each other', () => {
-    expect(rulesOf(job([device(0)], { sampledUs: 0.96 * HOUR }))).toEqual([]);
-    expect(rulesOf(job([device(0)], { sampledUs: 0.94 * HOUR }))).toEqual(['coverage']);
-    const energy = { counterJoules: 1e6, counterUs: HOUR, powerJoules: 1.2e6, powerUs: HOUR };
-    expect(rulesOf(job([device(0)], { energy }))).toEqual(['energy-check']);
-    expect(rulesOf(job([device(0)], { energy: { ...energy, powerJoules: 1.05e6 } }))).toEqual([]);
+    expect(rulesOf(job([device(0)], { of: { coverage: level(0.95, 'ratio') } }))).toEqual([]);
+    expect(rulesOf(job([device(0)], { of: { coverage: level(0.949, 'ratio') } }))).toEqual(['coverage']);
+    const measured = (power: number): JobFacts => job([device(0)], { of: { energy: energy(1e6, power) } });
+    expect(rulesOf(measured(1.2e6))).toEqual(['energy-check']);
+    expect(rulesOf(measured(1.05e6))).toEqual([]);
   });
 });
 
@@ -196,7 +245,8 @@ describe('dips', () => {
       SECOND,
     );
     expect(dips).toMatchObject({ count: 4, lengthUs: 10 * SECOND, periodUs: 200 * SECOND });
-    expect(dips!.floorRatio).toBeCloseTo(0.03, 12);
+    expect(dips!.floor).toMatchObject({ unit: 'ratio', knownUs: 40 * SECOND });
+    expect(dips!.floor.value).toBeCloseTo(0.03, 12);
     expect(dips!.timeRatio).toBeCloseTo(0.04, 12);
   });
 

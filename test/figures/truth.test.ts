@@ -17,7 +17,13 @@ import {
 } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/figures/gauges.ts';
-import type { JobDevice, JobFigures } from '../../src/figures/job/figures.ts';
+import type {
+  GaugeFigures,
+  JobDevice,
+  JobFigures,
+  JobGauge,
+  OwnedFigures,
+} from '../../src/figures/job/figures.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import { ask } from '../../src/figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
@@ -81,7 +87,7 @@ function expectNear(actual: number | undefined, expected: number, what: string):
 const columnOf = new Map(gaugesByLane([lane]).flatMap(({ gauges }) => gauges));
 
 function expectGauges(
-  gauges: ReadonlyMap<GaugeKey, { mean: number; max: number; knownUs: number; p50?: number; p95?: number }>,
+  gauges: ReadonlyMap<GaugeKey, GaugeFigures & Partial<JobGauge>>,
   expected: Figures,
   what: string,
 ): void {
@@ -92,27 +98,26 @@ function expectGauges(
       expect(gauge, `${what} ${key}`).toBeUndefined();
       continue;
     }
-    expectNear(gauge!.mean, field.sumXDt / field.knownDtUs, `${what} ${key} mean`);
-    expect(gauge!.max, `${what} ${key} max`).toBe(field.max);
-    expect(gauge!.knownUs, `${what} ${key} known`).toBe(field.knownDtUs);
-    if (gauge!.p50 !== undefined) expect(gauge!.p50, `${what} ${key} p50`).toBe(field.p50);
-    if (gauge!.p95 !== undefined) expect(gauge!.p95, `${what} ${key} p95`).toBe(field.p95);
+    const { mean, max, p50, p95 } = gauge!;
+    expectNear(mean?.value, field.sumXDt / field.knownDtUs, `${what} ${key} mean`);
+    expect(max, `${what} ${key} max`).toEqual({
+      value: field.max,
+      unit: GAUGES[key].unit,
+      knownUs: field.knownDtUs,
+    });
+    if (p50 !== undefined) expect(p50.value, `${what} ${key} p50`).toBe(field.p50);
+    if (p95 !== undefined) expect(p95.value, `${what} ${key} p95`).toBe(field.p95);
   }
 }
 
-function expectAmounts(
-  actual: JobFigures | JobDevice,
-  figures: Figures,
-  attributed: Attributed,
-  what: string,
-): void {
+function expectAmounts(actual: OwnedFigures, figures: Figures, attributed: Attributed, what: string): void {
   expect(actual.samples, `${what} samples`).toBe(figures.samples);
   expect(actual.sampledUs, `${what} dt`).toBe(figures.dtUs);
-  expect(actual.energy.counterUs, `${what} energy dt`).toBe(figures.energyDtUs);
+  expect(actual.energy.counter?.knownUs ?? 0, `${what} energy dt`).toBe(figures.energyDtUs);
   expectNear(actual.attributedUs, attributed.dtUs, `${what} attributed`);
-  expectNear(actual.energy.counterJoules, attributed.energyJoules, `${what} energy`);
-  expectNear(actual.energy.powerJoules, attributed.powerJoules, `${what} power integral`);
-  expectNear(actual.idleUs ?? 0, attributed.idleDtUs, `${what} idle`);
+  expectNear(actual.energy.counter?.value, attributed.energyJoules, `${what} energy`);
+  expectNear(actual.energy.power?.value, attributed.powerJoules, `${what} power integral`);
+  expectNear(actual.idle?.value ?? 0, attributed.idleDtUs, `${what} idle`);
 }
 
 function expectJob(
@@ -121,9 +126,9 @@ function expectJob(
 ): void {
   const what = `job ${job.jobId} run ${job.run}`;
   expect([actual.startUs, actual.endUs], what).toEqual([job.startUs, job.endUs]);
-  expect(actual.ownedUs, what).toBe(ownedUs);
-  expectNear(actual.coverageRatio, coverage, `${what} coverage`);
-  expectAmounts(actual, figures, attributed, what);
+  expect(actual.all.ownedUs, what).toBe(ownedUs);
+  expectNear(actual.all.coverage?.value, coverage, `${what} coverage`);
+  expectAmounts(actual.all, figures, attributed, what);
   expectGauges(new Map(actual.gauges.map((gauge) => [gauge.key, gauge])), figures, what);
   expect(actual.devices.map(({ gpu }) => gpu).sort()).toEqual(devices.map(({ gpu }) => gpu).sort());
   for (const expected of devices) {
@@ -136,7 +141,7 @@ function expectJob(
     );
   }
   const { record } = job;
-  expect(actual).toMatchObject({
+  expect(actual.job).toMatchObject({
     name: record.name,
     user: record.user,
     account: record.account,
@@ -146,11 +151,11 @@ function expectJob(
 
 function expectSums(actual: CapacitySums, expected: Attributed, what: string): void {
   expectNear(actual.attributedUs, expected.dtUs, `${what} dt`);
-  expectNear(actual.idleUs, expected.idleDtUs, `${what} idle`);
-  expectNear(actual.smKnownUs, expected.smKnownDtUs, `${what} SM known`);
-  expectNear(actual.smActiveMean, expected.smActiveDt / expected.smKnownDtUs, `${what} SM`);
-  expectNear(actual.counterJoules, expected.energyJoules, `${what} energy`);
-  expectNear(actual.powerJoules, expected.powerJoules, `${what} power integral`);
+  expectNear(actual.idle?.value, expected.idleDtUs, `${what} idle`);
+  expectNear(actual.smActive?.knownUs ?? 0, expected.smKnownDtUs, `${what} SM known`);
+  expectNear(actual.smActive?.value, expected.smActiveDt / expected.smKnownDtUs, `${what} SM`);
+  expectNear(actual.energy.counter?.value, expected.energyJoules, `${what} energy`);
+  expectNear(actual.energy.power?.value, expected.powerJoules, `${what} power integral`);
 }
 
 describe('a job report', () => {
@@ -164,7 +169,7 @@ describe('a job report', () => {
 
   test('is about the newest run unless another is asked for, and says that there are others', async () => {
     const newest = await jobFigures(db, [lane], '4214', { nowUs: endUs });
-    expect([newest.run, newest.otherRuns]).toEqual([1, [0]]);
+    expect([newest.job.run, newest.job.otherRuns]).toEqual([1, [0]]);
   });
 });
 
@@ -179,13 +184,13 @@ describe('a capacity report', () => {
     }
     const unowned = figures.rows.find(({ kind }) => kind === 'unowned')!;
     expect(unowned.attributedUs).toBe(truth.unowned.dtUs);
-    expectNear(unowned.counterJoules, truth.unowned.energyJoules, 'unowned energy');
+    expectNear(unowned.energy.counter?.value, truth.unowned.energyJoules, 'unowned energy');
     const free = figures.rows.find(({ kind }) => kind === 'unattributed');
     expectNear(free?.attributedUs ?? 0, truth.unattributedDtUs, 'free shares');
     expect(figures.samples).toBe(truth.all.samples);
     expect(figures.sampledUs).toBe(truth.all.dtUs);
-    expectNear(figures.all.counterJoules, truth.all.energyJoules, 'all energy');
-    expect(figures.all.idleUs).toBe(truth.all.idleDtUs);
+    expectNear(figures.all.energy.counter?.value, truth.all.energyJoules, 'all energy');
+    expect(figures.all.idle?.value).toBe(truth.all.idleDtUs);
     expect(figures.all.jobs).toBe(41);
     const total = figures.rows.reduce((sum, row) => sum + row.attributedUs, 0);
     expect(total).toBe(truth.all.dtUs);

@@ -182,17 +182,17 @@ test('figures of ended jobs are written once settled, again with a late fact, an
   expectSame(await kept(), again);
 
   const fresh = await jobFigures(db, [LANE], JOB.jobId, { nowUs: endUs });
-  expect(fresh.isFromKeptFigures ?? false).toBe(false);
+  expect(fresh.origin).toBe('samples');
   await db.exec(`TRUNCATE TABLE ${LANE.table}`);
   await waitForVisible(db, LANE.table);
   const aged = await jobFigures(db, [LANE], JOB.jobId, { nowUs: endUs });
-  expect(aged.isFromKeptFigures).toBe(true);
-  expect([aged.samples, aged.sampledUs, aged.ownedUs]).toEqual([
-    fresh.samples,
-    fresh.sampledUs,
-    fresh.ownedUs,
+  expect(aged.origin).toBe('kept');
+  expect([aged.all.samples, aged.all.sampledUs, aged.all.ownedUs]).toEqual([
+    fresh.all.samples,
+    fresh.all.sampledUs,
+    fresh.all.ownedUs,
   ]);
-  expect(aged.energy.counterJoules! / fresh.energy.counterJoules!).toBeCloseTo(1, 9);
+  expect(aged.all.energy.counter!.value / fresh.all.energy.counter!.value).toBeCloseTo(1, 9);
   expect(notices.filter(({ level }) => level !== 'info')).toEqual([]);
   collector.close();
 });

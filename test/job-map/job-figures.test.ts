@@ -8,8 +8,9 @@ import { defaultLanes } from '../../src/core/fields/lane.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { playScenario } from '../../src/collector/play.ts';
-import type { GaugeFigures, JobFigures } from '../../src/figures/job/figures.ts';
+import type { GaugeFigures, JobFigures, OwnedFigures } from '../../src/figures/job/figures.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
+import type { Quantity } from '../../src/figures/quantity.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -55,37 +56,34 @@ function near(actual: number | undefined, expected: number | undefined): void {
   expect(Math.abs(actual! - expected)).toBeLessThanOrEqual(1e-9 * Math.abs(expected) + 1e-12);
 }
 
-function sameGauge(actual: GaugeFigures | undefined, expected: GaugeFigures): void {
-  expect([actual?.max, actual?.knownUs]).toEqual([expected.max, expected.knownUs]);
-  near(actual?.mean, expected.mean);
+function sameQuantity(actual: Quantity | undefined, expected: Quantity | undefined): void {
+  expect([actual?.unit, actual?.knownUs]).toEqual([expected?.unit, expected?.knownUs]);
+  near(actual?.value, expected?.value);
 }
 
-type Part = Pick<JobFigures, 'samples' | 'sampledUs' | 'ownedUs' | 'attributedUs' | 'energy'> &
-  Pick<JobFigures, 'idleUs' | 'lastActiveUs'>;
+function sameGauge(actual: GaugeFigures | undefined, expected: GaugeFigures): void {
+  expect(actual?.max).toEqual(expected.max);
+  sameQuantity(actual?.mean, expected.mean);
+}
 
-function samePart(actual: Part, expected: Part): void {
-  const exact = ({ samples, sampledUs, ownedUs, lastActiveUs, energy }: Part): unknown[] => [
+function samePart(actual: OwnedFigures, expected: OwnedFigures): void {
+  const exact = ({ samples, sampledUs, ownedUs, lastActiveUs }: OwnedFigures): unknown[] => [
     samples,
     sampledUs,
     ownedUs,
     lastActiveUs,
-    energy.counterUs,
-    energy.powerUs,
   ];
   expect(exact(actual)).toEqual(exact(expected));
   near(actual.attributedUs, expected.attributedUs);
-  near(actual.idleUs, expected.idleUs);
-  near(actual.energy.counterJoules, expected.energy.counterJoules);
-  near(actual.energy.powerJoules, expected.energy.powerJoules);
+  sameQuantity(actual.idle, expected.idle);
+  sameQuantity(actual.energy.counter, expected.energy.counter);
+  sameQuantity(actual.energy.power, expected.energy.power);
 }
 
 function sameFigures(actual: JobFigures, expected: JobFigures): void {
-  samePart(actual, expected);
+  samePart(actual.all, expected.all);
   expect(actual.gauges.map(({ key }) => key)).toEqual(expected.gauges.map(({ key }) => key));
-  for (const [index, gauge] of expected.gauges.entries()) {
-    sameGauge(actual.gauges[index], gauge);
-    expect(actual.gauges[index]!.column).toBe(gauge.column);
-  }
+  for (const [index, gauge] of expected.gauges.entries()) sameGauge(actual.gauges[index], gauge);
   expect(actual.devices.map(({ gpu }) => gpu)).toEqual(expected.devices.map(({ gpu }) => gpu));
   for (const [index, device] of expected.devices.entries()) {
     samePart(actual.devices[index]!, device);
@@ -144,16 +142,16 @@ test('figures of ended jobs are those of the samples, follow a late fact, and ou
 
   const reports: JobFigures[] = [];
   for (const { jobId, run } of ended) reports.push(await jobFigures(db, [lane], jobId, { run, nowUs }));
-  expect(reports.some(({ isFromKeptFigures }) => isFromKeptFigures)).toBe(false);
+  expect(reports.filter(({ origin }) => origin === 'kept')).toEqual([]);
   await db.exec(`TRUNCATE TABLE ${lane.table}`);
   await waitForVisible(db, lane.table);
   for (const report of reports) {
-    const { jobId, run } = report;
+    const { jobId, run } = report.job;
     const kept = await jobFigures(db, [lane], jobId, { run, nowUs });
     // A job of half a second has no sample, and so nothing that could be kept of one.
-    expect(kept.isFromKeptFigures ?? false).toBe(report.samples > 0);
+    expect(kept.origin === 'kept').toBe(report.all.samples > 0);
     sameFigures(kept, report);
-    if (report.samples === 0) continue;
+    if (report.all.samples === 0) continue;
     const text = renderJobReport(kept, { isColored: false, width: 100 });
     expect(text).toContain('its samples have aged out: from the figures kept of it');
   }

@@ -146,19 +146,23 @@ describe('boundaries', () => {
     await insertOwner('G-edge', 'second', 10, 30, { share: 1 });
     const first = await figuresOf('first');
     const second = await figuresOf('second');
-    expect([first.samples, second.samples]).toEqual([10, 20]);
-    expect([first.sampledUs, second.sampledUs]).toEqual([10 * SECOND, 20 * SECOND]);
-    expect([first.coverageRatio, first.gapCount, first.sharing]).toEqual([1, 0, 'whole']);
+    expect([first.all.samples, second.all.samples]).toEqual([10, 20]);
+    expect([first.all.sampledUs, second.all.sampledUs]).toEqual([10 * SECOND, 20 * SECOND]);
+    expect([first.all.coverage?.value, first.gaps, first.sharing]).toEqual([1, [], 'whole']);
     // 1 + … + 10 = 55 and 11 + … + 30 = 410: both the rises in joules and the means of the percent.
-    expect([first.energy.counterJoules, second.energy.counterJoules]).toEqual([55, 410]);
-    expect(first.energy.powerJoules).toBeCloseTo(10 * 100 + 55, 9);
+    expect([first.all.energy.counter?.value, second.all.energy.counter?.value]).toEqual([55, 410]);
+    expect(first.all.energy.power?.value).toBeCloseTo(10 * 100 + 55, 9);
     const sm = first.gauges.find(({ key }) => key === 'smActive')!;
-    expect(sm.mean).toBeCloseTo(0.055, 12);
-    expect([sm.p50, sm.p95, sm.max]).toEqual([0.05, 0.1, 0.1]);
-    expect(first.gauges.find(({ key }) => key === 'memoryUsed')!.max).toBe(10 * 2 ** 30);
+    expect(sm.mean?.value).toBeCloseTo(0.055, 12);
+    expect([sm.p50, sm.p95, sm.max].map((level) => level?.value)).toEqual([0.05, 0.1, 0.1]);
+    expect(first.gauges.find(({ key }) => key === 'memoryUsed')!.max).toEqual({
+      value: 10 * 2 ** 30,
+      unit: 'bytes',
+      knownUs: 10 * SECOND,
+    });
     // Below 5 %: the seconds 1 to 4.
-    expect(first.idleUs).toBe(4 * SECOND);
-    expect(second.idleUs).toBe(0);
+    expect(first.all.idle?.value).toBe(4 * SECOND);
+    expect(second.all.idle?.value).toBe(0);
   });
 
   test('a sample that began before the start belongs whole to the job', async () => {
@@ -167,8 +171,8 @@ describe('boundaries', () => {
     );
     await insertOwner('G-whole', 'late', 2.7, 5, { share: 1 });
     const figures = await figuresOf('late');
-    expect(figures.sampledUs).toBe(3 * SECOND);
-    expect(figures.ownedUs).toBe(2.3 * SECOND);
+    expect(figures.all.sampledUs).toBe(3 * SECOND);
+    expect(figures.all.ownedUs).toBe(2.3 * SECOND);
     expect(figures.boundaryUs).toBe(SECOND);
     expect(render(figures)).toContain('seen 100 % of');
     expect(render(figures)).toContain('boundaries ± 1 s');
@@ -185,12 +189,12 @@ test('each device of a job has boundaries of its own', async () => {
     );
     await insertOwner(gpu, 'staggered', from, to, { share: 1 });
   }
-  const { devices, samples, ownedUs } = await figuresOf('staggered');
+  const { devices, all } = await figuresOf('staggered');
   expect(devices.map(({ gpu, samples: own }) => [gpu, own])).toEqual([
     ['G-early', 10],
     ['G-later', 3],
   ]);
-  expect([samples, ownedUs]).toEqual([13, 13 * SECOND]);
+  expect([all.samples, all.ownedUs]).toEqual([13, 13 * SECOND]);
 });
 
 test('a percentile weighs by dt, and a blank dilutes nothing', async () => {
@@ -204,8 +208,9 @@ test('a percentile weighs by dt, and a blank dilutes nothing', async () => {
   const figures = await figuresOf('rank');
   const sm = figures.gauges.find(({ key }) => key === 'smActive')!;
   // Half of the four known seconds lies at 0.2 already.
-  expect([sm.p50, sm.p95, sm.max, sm.knownUs]).toEqual([0.2, 0.9, 0.9, 4 * SECOND]);
-  expect(sm.mean).toBeCloseTo((0.9 + 2 * 0.2 + 0.4) / 4, 12);
+  expect([sm.p50, sm.p95, sm.max].map((level) => level?.value)).toEqual([0.2, 0.9, 0.9]);
+  expect(sm.mean?.knownUs).toBe(4 * SECOND);
+  expect(sm.mean?.value).toBeCloseTo((0.9 + 2 * 0.2 + 0.4) / 4, 12);
   expect(figures.gauges.map(({ key }) => key)).toEqual(['smActive']);
   expect(render(figures)).toContain('SM active 80 %');
   expect(render(figures)).toMatch(/not measured: .*power.*\(the device gave no values\)/);
@@ -229,8 +234,7 @@ test('gaps are counted with their length, and the time in them is not seen', asy
     { gpu: 'G-gap', fromUs: at(10), toUs: at(18) },
     { gpu: 'G-gap', fromUs: at(20), toUs: at(24) },
   ]);
-  expect([figures.gapCount, figures.gapUs]).toEqual([3, 17 * SECOND]);
-  expect(figures.sampledUs + figures.gapUs).toBe(figures.ownedUs);
+  expect(figures.all.sampledUs + 17 * SECOND).toBe(figures.all.ownedUs);
   expect(render(figures)).toContain('3 gaps, 17 s of GPU time');
   expect(render(figures)).toContain('29.16 % of the owned time only');
 });
@@ -249,11 +253,11 @@ describe('shared devices', () => {
     await insertOwner('G-equal', 'half', 0, 20);
     await insertOwner('G-equal', 'other half', 10, 20);
     const figures = await figuresOf('half');
-    expect([figures.sampledUs, figures.attributedUs]).toEqual([20 * SECOND, 15 * SECOND]);
-    expect(figures.energy.counterJoules).toBe(1500);
+    expect([figures.all.sampledUs, figures.all.attributedUs]).toEqual([20 * SECOND, 15 * SECOND]);
+    expect(figures.all.energy.counter?.value).toBe(1500);
     expect(figures.sharing).toBe('equal');
     expect(render(figures)).toContain('equal parts');
-    expect((await figuresOf('other half')).energy.counterJoules).toBe(500);
+    expect((await figuresOf('other half')).all.energy.counter?.value).toBe(500);
   });
 
   test('a stated share divides amounts, not levels', async () => {
@@ -268,12 +272,12 @@ describe('shared devices', () => {
     );
     await insertOwner('G-part', 'quarter', 0, 10, { share: 0.25 });
     const figures = await figuresOf('quarter');
-    expect([figures.attributedUs, figures.energy.counterJoules, figures.sharing]).toEqual([
+    expect([figures.all.attributedUs, figures.all.energy.counter?.value, figures.sharing]).toEqual([
       2.5 * SECOND,
       250,
       'stated',
     ]);
-    expect(figures.gauges[0]!.mean).toBeCloseTo(0.6, 12);
+    expect(figures.gauges[0]!.mean?.value).toBeCloseTo(0.6, 12);
   });
 
   test('the fleet counts a shared device once, and what no share covers stands apart', async () => {
@@ -297,15 +301,16 @@ describe('a running job', () => {
     );
     await insertOwner('G-open', 'open', 3000, undefined, { share: 1 });
     const figures = await figuresOf('open', { nowUs: at(3107) });
-    expect([figures.isOpen, figures.endUs, figures.gapCount]).toEqual([true, at(3100), 0]);
-    expect(figures.coverageRatio).toBe(1);
+    expect([figures.isOpen, figures.endUs, figures.gaps]).toEqual([true, at(3100), []]);
+    expect(figures.all.coverage?.value).toBe(1);
     expect(render(figures)).toContain('still running');
   });
 
   test('is looked at up to now when its samples have stopped', async () => {
     const figures = await figuresOf('open', { nowUs: at(3400) });
-    expect([figures.endUs, figures.gapUs]).toEqual([at(3400), 300 * SECOND]);
-    expect(figures.coverageRatio).toBeCloseTo(0.25, 12);
+    expect(figures.endUs).toBe(at(3400));
+    expect(figures.gaps).toEqual([{ gpu: 'G-open', fromUs: at(3100), toUs: at(3400) }]);
+    expect(figures.all.coverage?.value).toBeCloseTo(0.25, 12);
   });
 });
 
@@ -317,10 +322,10 @@ describe('runs of one job id', () => {
     await insertOwner('G-runs', 'again', 100, 110, { share: 1, run: 0 });
     await insertOwner('G-runs', 'again', 115, 130, { share: 1, run: 1 });
     const newest = await figuresOf('again');
-    expect([newest.run, newest.otherRuns, newest.samples]).toEqual([1, [0], 15]);
+    expect([newest.job.run, newest.job.otherRuns, newest.all.samples]).toEqual([1, [0], 15]);
     expect(render(newest)).toContain('run 1 of this job id; others: 0 (--run N)');
     const first = await figuresOf('again', { run: 0 });
-    expect([first.run, first.samples]).toEqual([0, 10]);
+    expect([first.job.run, first.all.samples]).toEqual([0, 10]);
     const error = await failureOf(figuresOf('again', { run: 7 }));
     expect(error).toMatchObject({ code: 'report.unknown_run', exit: 'usage' });
     expect(error.message).toContain('0, 1');
@@ -336,7 +341,7 @@ describe('job ids', () => {
     await insertOwner(gpu, jobId, 200, 210, { share: 1 });
     await insertJob(jobId, 200, 'physics');
     const figures = await figuresOf(jobId);
-    expect([figures.jobId, figures.samples, figures.account]).toEqual([jobId, 10, 'physics']);
+    expect([figures.job.jobId, figures.all.samples, figures.job.account]).toEqual([jobId, 10, 'physics']);
   });
 
   test.each([
@@ -417,9 +422,9 @@ describe('nothing to say', () => {
   test('a job that was never sampled has no data, not zero', async () => {
     await insertOwner('G-dark', 'dark', 300, 400, { share: 1 });
     const figures = await figuresOf('dark');
-    expect(figures.samples).toBe(0);
-    expect(figures.coverageRatio).toBeUndefined();
-    expect(figures.idleUs).toBeUndefined();
+    expect(figures.all.samples).toBe(0);
+    expect(figures.all.idle).toBeUndefined();
+    expect(figures.all.coverage).toBeUndefined();
     const text = render(figures);
     expect(text).toContain('no data for its');
     expect(text).not.toMatch(/seen 0|mean|energy/);
@@ -511,7 +516,7 @@ describe('the command', () => {
 
   test('prints every figure as JSON, and one row per GPU as CSV', async () => {
     const json = await run('job', 'first', '--json');
-    const figures = JSON.parse(json.stdout) as JobFigures & { findings: unknown[] };
+    const figures = JSON.parse(json.stdout) as { findings: unknown[] };
     expect(figures).toMatchObject({
       jobId: 'first',
       samples: 10,
@@ -551,9 +556,10 @@ describe('the command', () => {
 test('nothing is wider than the terminal, whatever it holds', async () => {
   const figures = await figuresOf('story');
   for (const width of [60, 75, 100]) {
-    const lines = renderJobReport({ ...figures, name: 'n'.repeat(200) }, { width, isColored: false }).split(
-      '\n',
-    );
+    const lines = renderJobReport(
+      { ...figures, job: { ...figures.job, name: 'n'.repeat(200) } },
+      { width, isColored: false },
+    ).split('\n');
     expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(width);
   }
   expect(renderJobReport(figures, { width: 100, isColored: true })).toContain('\u001B[1mJob story');
@@ -573,7 +579,7 @@ test('samples that have aged out are named: in a job, and where shared devices c
   expect(before.sharesKnownFromUs).toBeUndefined();
   await db.exec('ALTER TABLE gpu_profiling SET TTL 1 DAY');
   await insertSamples([{ gpu: 'G-new', second: 4 * 3600, sm: 0.5 }]);
-  await expect.poll(async () => (await figuresOf('old a')).samples).toBe(0);
+  await expect.poll(async () => (await figuresOf('old a')).all.samples).toBe(0);
   const job = await figuresOf('old a');
   expect(render(job)).toMatch(/no data: the oldest sample is of .* older ones have aged out/);
   const after = await capacityFigures(db, [lane], window);
@@ -588,5 +594,5 @@ test('a rollup that the server has stopped updating is named', async () => {
   const window = { fromUs: at(0), toUs: at(3600), by: 'account' } as const;
   await expect
     .poll(async () => (await capacityFigures(db, [lane], window)).invalidRollups)
-    .toEqual([expect.stringContaining('gpu_profiling_1m (')]);
+    .toEqual([{ name: 'gpu_profiling_1m', reason: expect.any(String) as string }]);
 });

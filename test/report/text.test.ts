@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, test } from 'vitest';
 import { reportWindow } from '../../src/cli/report-window.ts';
-import type { CapacityFigures } from '../../src/figures/capacity/figures.ts';
+import type { CapacityFigures, CapacitySums } from '../../src/figures/capacity/figures.ts';
+import { quantity } from '../../src/figures/quantity.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import {
   formatCoverage,
@@ -63,8 +64,10 @@ describe('quantities', () => {
   });
 
   test('a column of energies has one unit and the decimals that its largest needs', () => {
-    expect(formatEnergies([641.2 * 3.6e6, 0.36 * 3.6e6, undefined])).toEqual(['641.2 kWh', '0.4 kWh', '–']);
-    expect(formatEnergies([1500, 90_000])).toEqual(['0.4 Wh', '25.0 Wh']);
+    const texts = (...joules: (number | undefined)[]): string[] =>
+      formatEnergies(joules.map((value) => quantity(value, 'joules', HOUR)));
+    expect(texts(641.2 * 3.6e6, 0.36 * 3.6e6, undefined)).toEqual(['641.2 kWh', '0.4 kWh', '–']);
+    expect(texts(1500, 90_000)).toEqual(['0.4 Wh', '25.0 Wh']);
   });
 });
 
@@ -125,6 +128,16 @@ describe('tables and lines', () => {
   });
 });
 
+function sums(hours: number, idleHours: number, sm: number | undefined, kilowattHours: number): CapacitySums {
+  const knownUs = hours * HOUR;
+  return {
+    attributedUs: knownUs,
+    idle: { value: idleHours * HOUR, unit: 'microseconds', knownUs },
+    smActive: quantity(sm, 'ratio', knownUs),
+    energy: { counter: { value: kilowattHours * 3.6e6, unit: 'joules', knownUs }, power: undefined },
+  };
+}
+
 const capacity: CapacityFigures = {
   by: 'account',
   askedFromUs: Date.UTC(2026, 10, 14) * 1000,
@@ -140,51 +153,13 @@ const capacity: CapacityFigures = {
   sampledUs: 2677 * HOUR,
   knownUs: 2688 * HOUR,
   rows: [
-    {
-      kind: 'group',
-      name: 'physics',
-      attributedUs: 1204.25 * HOUR,
-      idleUs: 61 * HOUR,
-      smActiveMean: 0.68,
-      smKnownUs: 1,
-      counterJoules: 641 * 3.6e6,
-      counterUs: 1,
-      powerUs: 0,
-      jobs: 212,
-    },
-    {
-      kind: 'group',
-      name: '=cmd(), "x"',
-      attributedUs: 801 * HOUR,
-      idleUs: 302.5 * HOUR,
-      smActiveMean: 0.24,
-      smKnownUs: 1,
-      counterJoules: 230 * 3.6e6,
-      counterUs: 1,
-      powerUs: 0,
-      jobs: 1048,
-    },
-    {
-      kind: 'unowned',
-      attributedUs: 671.75 * HOUR,
-      idleUs: 671 * HOUR,
-      smKnownUs: 0,
-      counterJoules: 71 * 3.6e6,
-      counterUs: 1,
-      powerUs: 0,
-      jobs: 0,
-    },
+    { kind: 'group', name: 'physics', ...sums(1204.25, 61, 0.68, 641), unownedUs: undefined, jobs: 212 },
+    { kind: 'group', name: '=cmd(), "x"', ...sums(801, 302.5, 0.24, 230), unownedUs: undefined, jobs: 1048 },
+    { kind: 'unowned', name: undefined, ...sums(671.75, 671, undefined, 71), unownedUs: undefined, jobs: 0 },
   ],
-  all: {
-    attributedUs: 2677 * HOUR,
-    idleUs: 1034.5 * HOUR,
-    smActiveMean: 0.51,
-    smKnownUs: 1,
-    counterJoules: 942 * 3.6e6,
-    counterUs: 1,
-    powerUs: 0,
-    jobs: 1260,
-  },
+  all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
+  allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+  sharesKnownFromUs: undefined,
   invalidRollups: [],
   hasActivity: true,
 };
@@ -208,7 +183,7 @@ describe('a capacity report', () => {
     const figures = {
       ...capacity,
       sharesKnownFromUs: capacity.fromUs + 24 * HOUR,
-      invalidRollups: ['v_1m (drop partition)'],
+      invalidRollups: [{ name: 'v_1m', reason: 'drop partition' }],
     };
     const text = renderCapacityReport(figures, { width: 100, isColored: false });
     expect(text).toContain('divided from 2026-11-15 00:00:00 UTC on');

@@ -7,7 +7,7 @@ import { jobFigures } from '../../figures/job/query.ts';
 import { renderJobReport } from '../../report/job-text.ts';
 import type { Asked } from '../../figures/query-cells.ts';
 import { capacityCsv, jobCsv } from '../../report/csv.ts';
-import { standOut } from '../../report/stand-out.ts';
+import { capacityJson, jobJson } from '../../report/json.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { reportWindow, type WindowFlags } from '../report-window.ts';
@@ -102,7 +102,7 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
   await withStore(flags, async (db, lanes) => {
     const run = flags.run === undefined ? {} : { run: flags.run };
     const figures = await jobFigures(db, lanes, jobId, { nowUs: Date.now() * 1000, ...run });
-    if (flags.json) printJson({ ...figures, findings: standOut(figures) });
+    if (flags.json) process.stdout.write(jobJson(figures));
     else if (flags.csv) process.stdout.write(jobCsv(figures));
     else process.stdout.write(renderJobReport(figures, { ...terminal(), isWhole: flags.all === true }));
   });
@@ -112,14 +112,10 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const window = reportWindow(flags, Date.now() * 1000);
   await withStore(flags, async (db, lanes) => {
     const figures = await capacityFigures(db, lanes, { ...window, by: flags.by });
-    if (flags.json) printJson(figures);
+    if (flags.json) process.stdout.write(capacityJson(figures));
     else if (flags.csv) process.stdout.write(capacityCsv(figures));
     else process.stdout.write(renderCapacityReport(figures, terminal()));
   });
-}
-
-function printJson(figures: object): void {
-  process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
 }
 
 /** A pipe has no width and no colours; `NO_COLOR` takes them from a terminal. */

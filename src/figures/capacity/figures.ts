@@ -1,3 +1,5 @@
+import type { Energy, Quantity } from '../quantity.ts';
+
 /** Over what the rows of a capacity report are summed. */
 export const CAPACITY_GROUPINGS = ['user', 'account', 'partition', 'node', 'model'] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
@@ -13,29 +15,29 @@ export interface CapacitySums {
   /** Σ dt·share. Over all rows this adds up to Σ dt of all samples. */
   readonly attributedUs: number;
   /** Part of it in which the device was idle; undefined where SM activity was not sampled. */
-  readonly idleUs?: number;
-  /** Pooled: Σ SM activity·dt·share / Σ dt·share over the samples that had a value; undefined without any. */
-  readonly smActiveMean?: number;
-  readonly smKnownUs: number;
-  /** Σ rises of the energy counter; undefined where none was known. */
-  readonly counterJoules?: number;
-  readonly counterUs: number;
-  /** Σ power·dt, the check and the fallback. */
-  readonly powerJoules?: number;
-  readonly powerUs: number;
+  readonly idle: Quantity<'microseconds'> | undefined;
+  /** Pooled: Σ SM activity·dt·share / Σ dt·share over the samples that had a value. */
+  readonly smActive: Quantity<'ratio'> | undefined;
+  readonly energy: Energy;
 }
 
 export interface CapacityRow extends CapacitySums {
   readonly kind: CapacityKind;
   /** Name of the group; undefined where `jobs` or the inventory does not tell it, and for the other kinds. */
-  readonly name?: string;
+  readonly name: string | undefined;
   /** By node and model: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
-  readonly unownedUs?: number;
+  readonly unownedUs: number | undefined;
   /** Distinct job ids that owned a device of the group in the window. */
   readonly jobs: number;
 }
 
-/** Everything that `gpuledger report capacity` shows; times are epoch µs. */
+export interface InvalidRollup {
+  readonly name: string;
+  /** As the server tells it, if it does. */
+  readonly reason: string | undefined;
+}
+
+/** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */
 export interface CapacityFigures {
   readonly by: CapacityGrouping;
   /** The window that was asked for, and the whole minutes or hours around it, which are what was summed. */
@@ -58,10 +60,17 @@ export interface CapacityFigures {
   /** Groups by GPU time, most first; then the other kinds. */
   readonly rows: readonly CapacityRow[];
   readonly all: CapacitySums & { readonly jobs: number };
+  /** Part of the owned time in which the device was idle; undefined where SM activity was not sampled. */
+  readonly allocatedIdle: Quantity<'microseconds'> | undefined;
   /** Time from which on shared devices can be divided, when older samples of them have aged out: that time is in no group. */
-  readonly sharesKnownFromUs?: number;
-  /** Rollups that the server has stopped keeping up to date, with its reason: later changes are missing. */
-  readonly invalidRollups: readonly string[];
+  readonly sharesKnownFromUs: number | undefined;
+  /** Rollups that the server has stopped keeping up to date: later changes are missing. */
+  readonly invalidRollups: readonly InvalidRollup[];
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
   readonly hasActivity: boolean;
+}
+
+/** Whether the time of a row was some job's. */
+export function isOwned(kind: CapacityKind): boolean {
+  return kind === 'group' || kind === 'unresolved';
 }

@@ -1,10 +1,17 @@
 import type { Lane } from '../../core/fields/lane.ts';
 import { quoteName } from '../../../schemas/tables.ts';
-import type { CapacityFigures, CapacityGrouping, CapacityKind, CapacityRow } from './figures.ts';
+import {
+  isOwned,
+  type CapacityFigures,
+  type CapacityGrouping,
+  type CapacityKind,
+  type CapacityRow,
+} from './figures.ts';
 import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
 import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './samples.ts';
 import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import type { Quantity } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
 import { quoteTime } from '../sql-text.ts';
@@ -23,6 +30,14 @@ interface Group {
   unownedUs: number | undefined;
 }
 
+/** What is added up, lane by lane. */
+interface Tally {
+  readonly groups: Map<string, Group>;
+  readonly all: Sums;
+  /** Rows of the first lane's table. */
+  samples: number;
+}
+
 /**
  * What all devices did in a window and for whom, from the rollups; shared devices from the samples, by share.
  * @throws OperatingError `report.window`, and what `QuestDb.exec` throws
@@ -32,58 +47,80 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
+  const { by } = options;
   const window = capacityWindow(options.fromUs, options.toUs);
   const sources = capacitySources(await recordedLanes(db, lanes));
-  const groups = new Map<string, Group>();
-  const all = emptySums();
-  let samples = 0;
+  const tally: Tally = { groups: new Map(), all: emptySums(), samples: 0 };
   let segments: readonly Segment[] = [];
   for (const [index, source] of sources.entries()) {
+    const isPrimary = index === 0;
     const parts = await segmentsOf(db, source.lane, window);
-    if (index === 0) segments = parts;
-    samples += await addLane(db, options.by, window, source, parts, index === 0, groups, all);
+    if (isPrimary) segments = parts;
+    await addLane(db, { by, window, source, segments: parts, isPrimary }, tally);
   }
-  const devices = await devicesIn(db, window, segments);
-  const jobs = await jobCounts(db, options.by, window);
-  const primary = sources[0];
-  const oldestUs = primary === undefined ? undefined : await oldestSampleUs(db, primary.lane.table);
-  const hasFree = [...groups.values()].some(
-    ({ kind, sums }) => kind === 'unattributed' && sums.attributedUs > 0,
-  );
-  const hasAged =
-    hasFree && oldestUs !== undefined && oldestUs > Math.max(window.fromUs, devices.firstUs) + AGED_US_MIN;
-  const rows = [...groups.values()]
+  const { firstUs, ...fleet } = await devicesIn(db, window, segments);
+  const jobs = await jobCounts(db, by, window);
+  const rows = rowsOf(tally, jobs);
+  const hasActivity = sources.some(({ gauges }) => gauges.some(([key]) => key === 'smActive'));
+  return {
+    by,
+    ...window,
+    ...fleet,
+    samples: tally.samples,
+    sampledUs: tally.all.attributedUs,
+    rows,
+    all: { ...capacitySums(tally.all), jobs: jobs.all },
+    allocatedIdle: hasActivity ? allocatedIdleOf(rows) : undefined,
+    sharesKnownFromUs: await sharesKnownFromUs(db, sources[0], tally, Math.max(window.fromUs, firstUs)),
+    invalidRollups: await invalidRollups(db, segments),
+    hasActivity,
+  };
+}
+
+/** Groups by GPU time, most first; then the other kinds. */
+function rowsOf({ groups }: Tally, jobs: JobCounts): CapacityRow[] {
+  return [...groups.values()]
     .filter(({ sums, unownedUs }) => sums.attributedUs > 0 || unownedUs !== undefined)
-    .map((group): CapacityRow => ({
-      kind: group.kind,
-      ...(group.name === undefined ? {} : { name: group.name }),
-      ...capacitySums(group.sums),
-      ...(group.unownedUs === undefined ? {} : { unownedUs: group.unownedUs }),
-      jobs: group.kind === 'group' ? (jobs.byName.get(group.name) ?? 0) : 0,
+    .map(({ kind, name, sums, unownedUs }): CapacityRow => ({
+      kind,
+      name,
+      ...capacitySums(sums),
+      unownedUs,
+      jobs: kind === 'group' ? (jobs.byName.get(name) ?? 0) : 0,
     }))
     .sort(
       (a, b) => KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) || b.attributedUs - a.attributedUs,
     );
+}
+
+function allocatedIdleOf(rows: readonly CapacityRow[]): Quantity<'microseconds'> {
+  const idle = rows.filter(({ kind }) => isOwned(kind)).flatMap((row) => row.idle ?? []);
   return {
-    by: options.by,
-    ...window,
-    devices: devices.devices,
-    migInstances: devices.migInstances,
-    nodes: devices.nodes,
-    knownUs: devices.knownUs,
-    isSynthetic: devices.isSynthetic,
-    samples,
-    sampledUs: all.attributedUs,
-    rows,
-    all: { ...capacitySums(all), jobs: jobs.all },
-    ...(hasAged ? { sharesKnownFromUs: oldestUs } : {}),
-    invalidRollups: await invalidRollups(db, segments),
-    hasActivity: sources.some(({ gauges }) => gauges.some(([key]) => key === 'smActive')),
+    value: idle.reduce((sum, { value }) => sum + value, 0),
+    unit: 'microseconds',
+    knownUs: idle.reduce((sum, { knownUs }) => sum + knownUs, 0),
   };
+}
+
+/** The time of the oldest sample, where samples of shared devices have aged out. @param fromUs first time that is asked for. */
+async function sharesKnownFromUs(
+  db: Asked,
+  primary: LaneGauges | undefined,
+  { groups }: Tally,
+  fromUs: number,
+): Promise<number | undefined> {
+  const hasFree = [...groups.values()].some(
+    ({ kind, sums }) => kind === 'unattributed' && sums.attributedUs > 0,
+  );
+  if (!hasFree || primary === undefined) return undefined;
+  const oldestUs = await oldestSampleUs(db, primary.lane.table);
+  return oldestUs !== undefined && oldestUs > fromUs + AGED_US_MIN ? oldestUs : undefined;
 }
 
 /** A rollup's first bucket begins up to an hour before the first sample in it. */
 const AGED_US_MIN = 3600e6;
+/** What shares that add up to one may leave over. */
+const ROUNDING_US_MAX = 0.5;
 
 const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned'];
 
@@ -103,22 +140,23 @@ function capacitySources(lanes: readonly Lane[]): LaneGauges[] {
   return lanes.slice(0, 1).map((lane) => ({ lane, gauges: [], hasEnergy: false }));
 }
 
-/** Adds one lane's sums to the groups and to all. @returns its number of samples when it is the primary one. */
-async function addLane(
-  db: Asked,
-  by: CapacityGrouping,
-  window: CapacityWindow,
-  source: LaneGauges,
-  segments: readonly Segment[],
-  isPrimary: boolean,
-  groups: Map<string, Group>,
-  all: Sums,
-): Promise<number> {
-  let samples = 0;
+interface LaneQuestion {
+  readonly by: CapacityGrouping;
+  readonly window: CapacityWindow;
+  readonly source: LaneGauges;
+  readonly segments: readonly Segment[];
+  /** Whether the lane decides time and samples. */
+  readonly isPrimary: boolean;
+}
+
+/** Adds one lane's sums to the groups and to all. */
+async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise<void> {
+  const { by, window, source, segments, isPrimary } = question;
+  const { groups, all } = tally;
   const shared = emptySums();
   for (const row of await ask(db, wholeDevicesSql(by, window, source, segments))) {
     const sums = sumsOf(row, source, isPrimary);
-    if (isPrimary) samples += row.number('samples') ?? 0;
+    if (isPrimary) tally.samples += row.number('samples') ?? 0;
     addSums(all, sums, 1);
     if (row.text('kind') === 'shared') addSums(shared, sums, 1);
     else addSums(groupOf(groups, row), sums, 1);
@@ -128,16 +166,15 @@ async function addLane(
       group.unownedUs = (group.unownedUs ?? 0) + sums.attributedUs;
     }
   }
-  if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return samples;
+  if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return;
   for (const row of await ask(db, sharedDevicesSql(by, window, source))) {
     const sums = sumsOf(row, source, isPrimary);
     addSums(groupOf(groups, row), sums, 1);
     addSums(shared, sums, -1);
   }
   // What is left of the shared devices' time is the part that no share covers. Rounding is not time.
-  if (shared.attributedUs > 0.5 || !isPrimary)
+  if (shared.attributedUs > ROUNDING_US_MAX || !isPrimary)
     addSums(rowOf(groups, 'unattributed', undefined).sums, shared, 1);
-  return samples;
 }
 
 /** Groups of devices have unowned time of their own; groups of jobs cannot. */
@@ -206,11 +243,13 @@ async function devicesIn(
   };
 }
 
-async function jobCounts(
-  db: Asked,
-  by: CapacityGrouping,
-  window: CapacityWindow,
-): Promise<{ byName: ReadonlyMap<string | undefined, number>; all: number }> {
+/** Distinct jobs by the name of their group, and in all. */
+interface JobCounts {
+  readonly byName: ReadonlyMap<string | undefined, number>;
+  readonly all: number;
+}
+
+async function jobCounts(db: Asked, by: CapacityGrouping, window: CapacityWindow): Promise<JobCounts> {
   const byName = new Map<string | undefined, number>();
   let all = 0;
   for (const row of await ask(db, jobCountsSql(by, window))) {

@@ -1,5 +1,6 @@
 import type { CapacitySums } from './figures.ts';
 import type { LaneGauges } from '../gauges.ts';
+import { quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 
 /** Sums that can be added up; undefined is "nothing known", which adds nothing. */
@@ -64,16 +65,15 @@ export function addSums(to: Sums, more: Sums, sign: 1 | -1): void {
 
 /** The sums as figures: means divided, what is unknown left out. */
 export function capacitySums(sums: Sums): CapacitySums {
+  const { attributedUs, idleUs, smSum, smKnownUs, counterJoules, counterUs, powerSum, powerUs } = sums;
+  const isSmKnown = smSum !== undefined && smKnownUs > 0;
   return {
-    attributedUs: sums.attributedUs,
-    ...(sums.idleUs === undefined ? {} : { idleUs: sums.idleUs }),
-    ...(sums.smSum === undefined || !(sums.smKnownUs > 0)
-      ? {}
-      : { smActiveMean: sums.smSum / sums.smKnownUs }),
-    smKnownUs: sums.smKnownUs,
-    ...(sums.counterJoules === undefined ? {} : { counterJoules: sums.counterJoules }),
-    counterUs: sums.counterUs,
-    ...(sums.powerSum === undefined ? {} : { powerJoules: sums.powerSum / 1e6 }),
-    powerUs: sums.powerUs,
+    attributedUs,
+    idle: quantity(idleUs, 'microseconds', smKnownUs),
+    smActive: quantity(isSmKnown ? smSum / smKnownUs : undefined, 'ratio', smKnownUs),
+    energy: {
+      counter: quantity(counterJoules, 'joules', counterUs),
+      power: quantity(powerSum === undefined ? undefined : powerSum / 1e6, 'joules', powerUs),
+    },
   };
 }

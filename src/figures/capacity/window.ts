@@ -2,6 +2,7 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { viewsOf } from '../../../schemas/views.ts';
+import type { InvalidRollup } from './figures.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { isoMicroseconds, quoteTime } from '../sql-text.ts';
 
@@ -75,8 +76,8 @@ export async function segmentsOf(db: Asked, lane: Lane, window: CapacityWindow):
   return segments;
 }
 
-/** Which of the segments' rollups the server has stopped keeping up to date, as `name (reason)`. */
-export async function invalidRollups(db: Asked, segments: readonly Segment[]): Promise<string[]> {
+/** Which of the segments' rollups the server has stopped keeping up to date. */
+export async function invalidRollups(db: Asked, segments: readonly Segment[]): Promise<InvalidRollup[]> {
   const names = segments.filter(({ isRaw }) => !isRaw).map(({ table }) => quoteText(table));
   if (names.length === 0) return [];
   const rows = await ask(
@@ -84,7 +85,8 @@ export async function invalidRollups(db: Asked, segments: readonly Segment[]): P
     'SELECT view_name, invalidation_reason FROM materialized_views()' +
       ` WHERE view_status = 'invalid' AND view_name IN (${names.join(', ')})`,
   );
-  return rows.map(
-    (row) => `${row.text('view_name') ?? ''} (${row.text('invalidation_reason') ?? 'no reason told'})`,
-  );
+  return rows.map((row) => ({
+    name: row.text('view_name') ?? '',
+    reason: row.text('invalidation_reason'),
+  }));
 }

@@ -50,7 +50,11 @@ export function findDips(steps: readonly ActivityStep[], stepUs: number): Dips |
   if (timeRatio > DIP_TIME_RATIO_MAX || insideUs === 0) return undefined;
   return {
     count: stretches.length,
-    floorRatio: sumOf(inside, (step) => step.ratio * step.dtUs) / insideUs,
+    floor: {
+      value: sumOf(inside, (step) => step.ratio * step.dtUs) / insideUs,
+      unit: 'ratio',
+      knownUs: insideUs,
+    },
     lengthUs: median(stretches.map(({ from, to }) => to - from + 1)) * stepUs,
     periodUs: period * stepUs,
     timeRatio,

@@ -1,6 +1,7 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
-import type { JobEvent, JobInterval } from './figures.ts';
+import type { JobEvent, JobIdentity } from './figures.ts';
+import type { SampleWindow } from '../owned-samples.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
@@ -24,6 +25,23 @@ export function checkJobId(jobId: string): void {
   const control = /\p{Cc}/u.exec(jobId);
   if (control !== null)
     refuse(`${JSON.stringify(jobId)} (character ${control.index + 1} is a control character)`);
+}
+
+/** One stay of the job on one device, (startUs, endUs]. */
+export interface JobInterval {
+  readonly gpu: string;
+  readonly node: string;
+  readonly startUs: number;
+  /** The time up to which the report looks, when the interval is open. */
+  readonly endUs: number;
+  readonly isOpen: boolean;
+  /** Undefined when nobody told: the owners of a moment then have equal parts. */
+  readonly share: number | undefined;
+}
+
+/** The job's time from the first start to the last end, and its intervals in it. */
+export interface JobWindow extends SampleWindow {
+  readonly intervals: readonly JobInterval[];
 }
 
 /** One run of a job id, as the ownership intervals and the `jobs` table know it. */
@@ -81,15 +99,13 @@ export async function findRun(
 function asInterval(row: Cells, nowUs: number): JobInterval {
   const startUs = row.number('start_us')!;
   const endUs = row.number('end_us');
-  const share = row.number('share');
   return {
     gpu: row.text('gpu') ?? '',
     node: row.text('node') ?? '',
     startUs,
     endUs: endUs ?? Math.max(startUs, nowUs),
     isOpen: endUs === undefined,
-    ...(share === undefined ? {} : { share }),
-    source: row.text('source') ?? '',
+    share: row.number('share'),
   };
 }
 
@@ -113,14 +129,34 @@ async function unknownJob(db: Asked, jobId: string): Promise<OperatingError> {
   });
 }
 
-/** What the `jobs` table knows of one run; undefined when it has no row. */
-export async function jobRecord(db: Asked, jobId: string, run: number): Promise<Cells | undefined> {
+/** What the scheduler told of one run, as far as the `jobs` table knows it. */
+export async function identityOf(
+  db: Asked,
+  jobId: string,
+  { run, otherRuns }: Pick<JobRun, 'run' | 'otherRuns'>,
+): Promise<JobIdentity> {
   const rows = await ask(
     db,
     'SELECT name, "user", account, "partition", qos, state, exit_code, cast(ts AS LONG) AS start_us,' +
       ` cast(end_ts AS LONG) AS end_us FROM jobs WHERE job_id = ${quoteText(jobId)} AND run = ${run} ORDER BY ts DESC LIMIT 1`,
   );
-  return rows[0];
+  const record = rows[0];
+  const told = (column: string): string | undefined => {
+    const text = record?.text(column);
+    return text === '' ? undefined : text;
+  };
+  return {
+    jobId,
+    run,
+    otherRuns,
+    name: told('name'),
+    user: told('user'),
+    account: told('account'),
+    partition: told('partition'),
+    qos: told('qos'),
+    state: told('state'),
+    exitCode: record?.number('exit_code'),
+  };
 }
 
 /** What the inventory last said of each device that the job owned, by UUID. */

@@ -1,37 +1,24 @@
 import type { GaugeKey } from '../gauges.ts';
+import type { Energy, Quantity } from '../quantity.ts';
 
 /**
  * One gauge over owned time, in its base unit. A share divides amounts (hours, energy), not levels: a level is what the
  * device did while the job owned it, whoever else was there.
  */
 export interface GaugeFigures {
-  /** Σ x·dt / Σ dt over the samples that had a value; NaN when those speak for no time. */
-  readonly mean: number;
-  readonly max: number;
-  /** Σ dt of the samples that had a value: a blank does not dilute a mean. */
-  readonly knownUs: number;
+  /** Σ x·dt / Σ dt over the samples that had a value: a blank dilutes nothing. Undefined when those speak for no time. */
+  readonly mean: Quantity | undefined;
+  readonly max: Quantity;
 }
 
 /** A gauge over all devices of the job. */
 export interface JobGauge extends GaugeFigures {
   readonly key: GaugeKey;
-  readonly column: string;
   /** Smallest x below or at which half (95 %) of the known time lies; exact, not interpolated. */
-  readonly p50?: number;
-  readonly p95?: number;
-  /** Means of equal parts of the job's interval, in order; null where nothing was sampled. */
+  readonly p50: Quantity | undefined;
+  readonly p95: Quantity | undefined;
+  /** Means of equal parts of the job's interval, in order and in the unit of `max`; null where nothing was sampled. */
   readonly series: readonly (number | null)[];
-}
-
-/** Energy over owned time, by the share. */
-export interface Energy {
-  /** Σ rises of the device's energy counter, times share; undefined when no rise was known. */
-  readonly counterJoules?: number;
-  /** Σ dt over which the rises were known, not reduced by shares. */
-  readonly counterUs: number;
-  /** Σ power·dt, times share: the check, and the fallback; undefined when power was not sampled. */
-  readonly powerJoules?: number;
-  readonly powerUs: number;
 }
 
 export interface JobEvent {
@@ -39,10 +26,12 @@ export interface JobEvent {
   /** Undefined for an instant, or while a span lasts. */
   readonly endUs?: number;
   readonly node: string;
+  /** Undefined when it concerns the node as a whole. */
   readonly gpu?: string;
   readonly kind: string;
   readonly code?: number;
   readonly subject: string;
+  /** As it was recorded. */
   readonly text: string;
 }
 
@@ -53,26 +42,8 @@ export interface Gap {
   readonly toUs: number;
 }
 
-export interface JobInterval {
-  readonly gpu: string;
-  readonly node: string;
-  readonly startUs: number;
-  /** The time up to which the report looks, when the interval is open. */
-  readonly endUs: number;
-  readonly isOpen: boolean;
-  /** Undefined when nobody told: the owners of a moment then have equal parts. */
-  readonly share?: number;
-  readonly source: string;
-}
-
-export interface JobDevice {
-  readonly gpu: string;
-  readonly node: string;
-  /** Position among the node's GPUs; undefined when the inventory does not know the device. */
-  readonly index?: number;
-  readonly model?: string;
-  readonly memoryBytes?: number;
-  readonly migProfile?: string;
+/** What the samples say of owned time: of one device, or of all that a job had. */
+export interface OwnedFigures {
   /** Length of the ownership intervals, not reduced by shares. */
   readonly ownedUs: number;
   /** Σ dt of the samples in them, not reduced by shares. */
@@ -80,12 +51,25 @@ export interface JobDevice {
   /** Σ dt·share. Equals `sampledUs` unless the device was shared. */
   readonly attributedUs: number;
   readonly samples: number;
-  readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;
+  /** sampledUs / ownedUs; undefined without any sample: `no data` is not 0. */
+  readonly coverage: Quantity<'ratio'> | undefined;
   readonly energy: Energy;
-  /** Time of the last sample whose SM activity reached the limit of idleness. */
-  readonly lastActiveUs?: number;
-  /** Σ dt·share of the samples whose SM activity lay below that limit; undefined when SM activity was not sampled. */
-  readonly idleUs?: number;
+  /** Σ dt·share of the samples whose SM activity lay below the limit of idleness. */
+  readonly idle: Quantity<'microseconds'> | undefined;
+  /** Time of the last sample whose SM activity reached that limit. */
+  readonly lastActiveUs: number | undefined;
+}
+
+export interface JobDevice extends OwnedFigures {
+  readonly gpu: string;
+  readonly node: string;
+  /** Position among the node's GPUs; this and the next three are undefined when the inventory does not know them. */
+  readonly index: number | undefined;
+  readonly model: string | undefined;
+  readonly memoryBytes: number | undefined;
+  /** Of a MIG instance. */
+  readonly migProfile: string | undefined;
+  readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;
   readonly events: readonly JobEvent[];
 }
 
@@ -93,7 +77,7 @@ export interface JobDevice {
 export interface Dips {
   readonly count: number;
   /** Mean activity inside. */
-  readonly floorRatio: number;
+  readonly floor: Quantity<'ratio'>;
   /** Median length and median distance from begin to begin. */
   readonly lengthUs: number;
   readonly periodUs: number;
@@ -101,27 +85,38 @@ export interface Dips {
   readonly timeRatio: number;
 }
 
-/** What a device did while it was throttled, beside the job's other devices in the same time. */
+/** What a device did while it was throttled, beside the job's other devices in the same time: means of SM activity. */
 export interface ThrottleEffect {
   readonly event: JobEvent;
   readonly gpu: string;
-  readonly smRatio: number;
-  readonly othersSmRatio: number;
+  readonly sm: Quantity<'ratio'>;
+  readonly othersSm: Quantity<'ratio'>;
 }
 
-/** Everything that `gpuledger report job` shows, as numbers in base units; times are epoch µs. */
-export interface JobFigures {
+/** Which run of which job, and what the scheduler told of it. */
+export interface JobIdentity {
   readonly jobId: string;
   readonly run: number;
   /** Other runs of the same job id (requeues), ascending. */
   readonly otherRuns: readonly number[];
-  readonly name?: string;
-  readonly user?: string;
-  readonly account?: string;
-  readonly partition?: string;
-  readonly qos?: string;
-  readonly state?: string;
-  readonly exitCode?: number;
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly account: string | undefined;
+  readonly partition: string | undefined;
+  readonly qos: string | undefined;
+  readonly state: string | undefined;
+  readonly exitCode: number | undefined;
+}
+
+/** `no_lane`: no lane of the configuration records them; `blank`: one does, and the devices gave no values. */
+export interface NotMeasured {
+  readonly keys: readonly GaugeKey[];
+  readonly why: 'no_lane' | 'blank';
+}
+
+/** The account of one run of a job, without what is concluded from it. Times are epoch µs. */
+export interface JobFacts {
+  readonly job: JobIdentity;
   /** True when any of the devices came from the synthetic source. */
   readonly isSynthetic: boolean;
   readonly startUs: number;
@@ -132,29 +127,93 @@ export interface JobFigures {
   readonly boundaryUs: number;
   /** `whole`: one owner; `stated`: shares as the scheduler told; `equal`: at least one unknown, read as equal parts. */
   readonly sharing: 'whole' | 'stated' | 'equal';
-  readonly ownedUs: number;
-  readonly sampledUs: number;
-  readonly attributedUs: number;
-  readonly samples: number;
-  /** sampledUs / ownedUs; undefined when nothing was sampled: `no data` is not 0. */
-  readonly coverageRatio?: number;
+  /** `kept`: from `job_figures`, without percentiles, series, gaps, dips and throttle effects. */
+  readonly origin: 'samples' | 'kept';
   /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */
-  readonly oldestSampleUs?: number;
-  /** True when figures are from `job_figures`: no percentiles, series, gaps, dips or throttle effects. */
-  readonly isFromKeptFigures?: true;
-  readonly gapCount: number;
-  readonly gapUs: number;
-  /** The first of them, by time. */
-  readonly gaps: readonly Gap[];
-  readonly devices: readonly JobDevice[];
+  readonly oldestSampleUs: number | undefined;
+  readonly all: OwnedFigures;
+  /** Those that have values, in the order of `GAUGES`. */
   readonly gauges: readonly JobGauge[];
-  readonly energy: Energy;
-  readonly idleUs?: number;
-  readonly lastActiveUs?: number;
+  /** By time. */
+  readonly gaps: readonly Gap[];
+  /** By node and position. */
+  readonly devices: readonly JobDevice[];
   /** Events of the nodes that concern no single device. */
   readonly nodeEvents: readonly JobEvent[];
-  readonly dips?: Dips;
+  readonly dips: Dips | undefined;
   readonly throttleEffects: readonly ThrottleEffect[];
   /** Gauges that are left out, with the reason. */
-  readonly notMeasured: readonly { readonly keys: readonly GaugeKey[]; readonly reason: string }[];
+  readonly notMeasured: readonly NotMeasured[];
+}
+
+export interface DeviceMean {
+  readonly device: JobDevice;
+  readonly mean: Quantity;
+}
+
+/** A device and its memory peak, also in relation to its size. */
+export interface FullDevice {
+  readonly device: JobDevice;
+  readonly peak: Quantity;
+  readonly ratio: number;
+}
+
+/** Something that a person should know, before anybody puts it into words. What each rule means: docs/reports.md. */
+export type Finding =
+  | { readonly rule: 'no-data'; readonly oldestSampleUs: number | undefined }
+  | { readonly rule: 'xid'; readonly device: JobDevice; readonly event: JobEvent }
+  | {
+      readonly rule: 'out-of-memory';
+      /** By the scheduler; else it is concluded from a failure with full memory. */
+      readonly isTold: boolean;
+      /** Undefined when no memory was measured. */
+      readonly fullest: FullDevice | undefined;
+      /** Whether the memory of that device counts as full. */
+      readonly isFull: boolean;
+    }
+  | {
+      readonly rule: 'throttle';
+      readonly device: JobDevice;
+      /** Its SM activity in relation to that of the others in the same time. */
+      readonly ratio: number;
+    }
+  | {
+      readonly rule: 'unused';
+      readonly devices: readonly JobDevice[];
+      /** Of the whole job. */
+      readonly deviceCount: number;
+      /** Σ dt·share of the unused ones. */
+      readonly attributedUs: number;
+    }
+  | {
+      readonly rule: 'idle';
+      /** Of the devices that were used at all, as is `attributedUs`. */
+      readonly idle: Quantity<'microseconds'>;
+      readonly attributedUs: number;
+      readonly areOthersUnused: boolean;
+    }
+  | {
+      readonly rule: 'idle-tail';
+      readonly fromUs: number;
+      readonly lengthUs: number;
+      readonly isOpen: boolean;
+    }
+  | { readonly rule: 'imbalance'; readonly slowest: DeviceMean; readonly fastest: DeviceMean }
+  | { readonly rule: 'dips'; readonly dips: Dips }
+  | { readonly rule: 'memory-half'; readonly fullest: FullDevice }
+  | {
+      readonly rule: 'coverage';
+      readonly coverage: Quantity<'ratio'>;
+      readonly oldestSampleUs: number | undefined;
+    }
+  | {
+      readonly rule: 'energy-check';
+      /** Difference of counter and power integral in relation to the larger one. */
+      readonly strayRatio: number;
+    };
+
+/** All that `gpuledger report job` shows, as a tree without any text of its own. */
+export interface JobFigures extends JobFacts {
+  /** Gravest first. */
+  readonly findings: readonly Finding[];
 }

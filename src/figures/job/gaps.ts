@@ -1,5 +1,6 @@
-import type { Gap, JobInterval } from './figures.ts';
-import { ownedSamples, type JobWindow } from '../owned-samples.ts';
+import type { JobInterval, JobWindow } from './facts.ts';
+import type { Gap } from './figures.ts';
+import { ownedSamples } from '../owned-samples.ts';
 import { ask, type Asked } from '../query-cells.ts';
 
 /** Two equal stamps of one device are set a microsecond apart, so a hole of that length is none. */

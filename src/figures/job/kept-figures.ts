@@ -1,8 +1,7 @@
 import { keptColumns, quoteText } from '../../../schemas/tables.ts';
-import { GAUGES, type GaugeKey } from '../gauges.ts';
-import type { JobGauge } from './figures.ts';
-import type { JobWindow } from '../owned-samples.ts';
-import { addSums, emptySums, figuresOf, type SampleSums } from '../job-scan.ts';
+import { GAUGE_KEYS } from '../gauges.ts';
+import type { JobWindow } from './facts.ts';
+import { addSums, emptySums, type JobSums, type SampleSums } from '../job-scan.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 
 /** What `job_figures` keeps of one run of a job, by device; of several rows of a device the one written last. */
@@ -20,13 +19,13 @@ export async function keptSums(db: Asked, jobId: string, run: number): Promise<M
 
 /**
  * The sums with those of `job_figures` in place of the samples' for each device of which more was seen than is left.
- * Undefined when there is none.
+ * Undefined when there is none. Of parts of the job's time nothing is kept.
  */
 export function withKept(
   window: JobWindow,
   sampled: ReadonlyMap<string, SampleSums>,
   kept: ReadonlyMap<string, SampleSums>,
-): { all: SampleSums; devices: ReadonlyMap<string, SampleSums> } | undefined {
+): JobSums | undefined {
   const devices = new Map(sampled);
   let isBetter = false;
   for (const gpu of new Set(window.intervals.map((interval) => interval.gpu))) {
@@ -38,22 +37,12 @@ export function withKept(
   if (!isBetter) return undefined;
   const all = emptySums();
   for (const device of devices.values()) addSums(all, device);
-  return { all, devices };
-}
-
-/** Without percentiles and course, which only the samples tell. */
-export function keptGauges(all: SampleSums): JobGauge[] {
-  return (Object.keys(GAUGES) as GaugeKey[]).flatMap((key) => {
-    const known = all.gauges.get(key);
-    return known === undefined
-      ? []
-      : [{ key, column: keptColumns(key).column, ...figuresOf(known), series: [] }];
-  });
+  return { all, devices, parts: [] };
 }
 
 function sumsOfRow(row: Cells): SampleSums {
   const gauges: SampleSums['gauges'] = new Map();
-  for (const key of Object.keys(GAUGES) as GaugeKey[]) {
+  for (const key of GAUGE_KEYS) {
     const columns = keptColumns(key);
     const max = row.number(columns.max);
     if (max === undefined) continue;

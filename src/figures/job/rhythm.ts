@@ -1,8 +1,9 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { findDips, type ActivityStep } from './dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from './figures.ts';
-import { lastsUntilUs } from './facts.ts';
-import { ownedSamples, type JobWindow } from '../owned-samples.ts';
+import { lastsUntilUs, type JobWindow } from './facts.ts';
+import { ownedSamples } from '../owned-samples.ts';
+import type { Quantity } from '../quantity.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
@@ -72,15 +73,16 @@ export async function throttleEffects(
       `${head} SELECT CASE WHEN s.gpu = ${quoteText(gpu)} THEN 1 ELSE 0 END AS is_throttled, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
         ` ${tail} AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)} AND ${x} IS NOT NULL GROUP BY is_throttled`,
     );
-    const mean = (isThrottled: 0 | 1): number | undefined => {
+    const mean = (isThrottled: 0 | 1): Quantity<'ratio'> | undefined => {
       const row = rows.find((candidate) => candidate.number('is_throttled') === isThrottled);
-      const dtUs = row?.number('dt_us') ?? 0;
-      return row === undefined || dtUs === 0 ? undefined : (row.number('sum_x') ?? 0) / dtUs;
+      const knownUs = row?.number('dt_us') ?? 0;
+      return row === undefined || knownUs === 0
+        ? undefined
+        : { value: (row.number('sum_x') ?? 0) / knownUs, unit: 'ratio', knownUs };
     };
-    const smRatio = mean(1);
-    const othersSmRatio = mean(0);
-    if (smRatio !== undefined && othersSmRatio !== undefined)
-      effects.push({ event, gpu, smRatio, othersSmRatio });
+    const sm = mean(1);
+    const othersSm = mean(0);
+    if (sm !== undefined && othersSm !== undefined) effects.push({ event, gpu, sm, othersSm });
   }
   return effects;
 }

@@ -1,6 +1,7 @@
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
-import { formatCoverage, formatEnergies, formatMemory, formatRatio, formatWatts } from './format-quantity.ts';
+import { bestEnergy } from '../../figures/quantity.ts';
+import { formatCoverage, formatEnergies, formatQuantity, NOT_KNOWN } from './format-quantity.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
 import { tableText, type Side } from './table-text.ts';
@@ -17,11 +18,11 @@ interface Column {
   readonly cells: readonly string[];
 }
 
-const MEANS: readonly (readonly [GaugeKey, string, (value: number) => string])[] = [
-  ['smActive', 'SM', formatRatio],
-  ['tensorActive', 'tensor', formatRatio],
-  ['dramActive', 'DRAM', formatRatio],
-  ['power', 'power', formatWatts],
+const MEANS: readonly (readonly [GaugeKey, string])[] = [
+  ['smActive', 'SM'],
+  ['tensorActive', 'tensor'],
+  ['dramActive', 'DRAM'],
+  ['power', 'power'],
 ];
 
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
@@ -29,7 +30,7 @@ export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[]
   const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
   // A column in which nobody has anything to say is left out.
   const columns = columnsOf(devices).filter(({ cells }) =>
-    cells.some((cell) => cell !== NOTHING && cell !== ''),
+    cells.some((cell) => cell !== NOT_KNOWN && cell !== ''),
   );
   const rows = [...devices.keys()].filter((index) => shown.has(index));
   const lines = tableText(
@@ -40,50 +41,42 @@ export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[]
   return left === 0 ? lines : [...lines, `  … and ${left} more GPUs like these (--all)`];
 }
 
-const NOTHING = '–';
-
 function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
   const column = (title: string, side: Side, show: (device: JobDevice) => string): Column => ({
     title,
     side,
     cells: devices.map(show),
   });
-  const mean = (key: GaugeKey, title: string, show: (value: number) => string): Column =>
-    column(title, 'right', ({ gauges }) => {
-      const value = gauges[key]?.mean ?? NaN;
-      return Number.isNaN(value) ? NOTHING : show(value);
-    });
+  const mean = (key: GaugeKey, title: string): Column =>
+    column(title, 'right', ({ gauges }) => formatQuantity(gauges[key]?.mean));
   const hasSm = devices.some(({ gauges }) => gauges.smActive !== undefined);
   const isPartial = devices.some((device) => device.sampledUs < SEEN_RATIO_MIN * device.ownedUs);
   return [
     column('node', 'left', ({ node }) => node),
     column('gpu', 'left', deviceNumber),
     ...(isPartial ? [column('seen', 'right', seenText)] : []),
-    ...(hasSm ? [] : [mean('gpuUtil', 'busy', formatRatio)]),
-    ...MEANS.map(([key, title, show]) => mean(key, title, show)),
+    ...(hasSm ? [] : [mean('gpuUtil', 'busy')]),
+    ...MEANS.map(([key, title]) => mean(key, title)),
     {
       title: 'energy',
       side: 'right',
-      cells: formatEnergies(devices.map(({ energy }) => energy.counterJoules ?? energy.powerJoules)),
+      cells: formatEnergies(devices.map(({ energy }) => bestEnergy(energy))),
     },
-    column('mem peak', 'right', ({ gauges }) =>
-      gauges.memoryUsed === undefined ? NOTHING : formatMemory(gauges.memoryUsed.max),
-    ),
+    column('mem peak', 'right', ({ gauges }) => formatQuantity(gauges.memoryUsed?.max)),
     column('events', 'left', ({ events }) => eventsText(events)),
   ];
 }
 
-function seenText(device: JobDevice): string {
-  return device.samples === 0 ? 'no data' : formatCoverage(device.sampledUs / device.ownedUs);
+function seenText({ coverage }: JobDevice): string {
+  return coverage === undefined ? 'no data' : formatCoverage(coverage.value);
 }
 
 /** First and last of each node are boring; the ones with events or the lowest activity are not. */
 function tellingDevices(devices: readonly JobDevice[]): Set<number> {
   if (devices.length <= DEVICE_ROWS_MAX) return new Set(devices.keys());
   const shown = new Set([0, 1]);
-  const bySm = [...devices.keys()].sort(
-    (a, b) => (devices[a]!.gauges.smActive?.mean ?? -1) - (devices[b]!.gauges.smActive?.mean ?? -1),
-  );
+  const sm = (index: number): number => devices[index]!.gauges.smActive?.mean?.value ?? -1;
+  const bySm = [...devices.keys()].sort((a, b) => sm(a) - sm(b));
   const eventful = [...devices.keys()].filter((index) => eventsText(devices[index]!.events) !== '');
   for (const index of [...eventful, ...bySm]) {
     if (shown.size >= DEVICE_ROWS_MAX - 2) break;

@@ -1,6 +1,35 @@
 /** Numbers as people read them, each with its unit; base units in, text out. */
+import type { Quantity } from '../../figures/quantity.ts';
 
 const THIN = ' ';
+
+/** What stands where nothing is known. */
+export const NOT_KNOWN = '–';
+
+/** A measured figure in the form of its unit, or `–`. */
+export function formatQuantity(figure: Quantity | undefined): string {
+  if (figure === undefined) return NOT_KNOWN;
+  const { value, unit } = figure;
+  switch (unit) {
+    case 'ratio':
+      return formatRatio(value);
+    case 'watts':
+      return formatWatts(value);
+    case 'joules':
+      return formatEnergy(value);
+    case 'bytes':
+      return formatMemory(value);
+    case 'bytes_per_second':
+      return formatRate(value);
+    case 'microseconds':
+      return formatGpuHours(value);
+  }
+}
+
+/** `1 gap`, `3 gaps`. */
+export function formatCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
 
 /** Three significant digits at most, no exponent: 28.6, 118, 2.1, 0.04. */
 export function formatNumber(value: number, digits = 3): string {
@@ -42,15 +71,15 @@ export function formatEnergy(joules: number): string {
 
 /**
  * The texts of a column of energies: one unit and as many decimals as the largest needs.
- * @param joules undefined is `–`.
+ * @param energies in joules; undefined is `–`.
  */
-export function formatEnergies(joules: readonly (number | undefined)[]): string[] {
-  const largest = Math.max(0, ...joules.map((value) => value ?? 0)) / 3.6e6;
+export function formatEnergies(energies: readonly (Quantity<'joules'> | undefined)[]): string[] {
+  const largest = Math.max(0, ...energies.map((energy) => energy?.value ?? 0)) / 3.6e6;
   const [unit, size] = largest >= 0.1 ? (['kWh', 3.6e6] as const) : (['Wh', 3.6e3] as const);
   const top = (largest * 3.6e6) / size;
   const decimals = top >= 1000 ? 0 : top >= 10 ? 1 : top >= 1 ? 2 : 3;
-  return joules.map((value) =>
-    value === undefined ? '–' : `${formatGrouped(value / size, decimals)}${THIN}${unit}`,
+  return energies.map((energy) =>
+    energy === undefined ? NOT_KNOWN : `${formatGrouped(energy.value / size, decimals)}${THIN}${unit}`,
   );
 }
 

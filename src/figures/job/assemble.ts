@@ -1,0 +1,133 @@
+import { GAUGE_KEYS, GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
+import type { GaugeSums, JobSums, SampleSums } from '../job-scan.ts';
+import { emptySums } from '../job-scan.ts';
+import { quantity, type Energy, type Quantity } from '../quantity.ts';
+import type { Cells } from '../query-cells.ts';
+import type { JobInterval, JobWindow } from './facts.ts';
+import type {
+  GaugeFigures,
+  JobDevice,
+  JobEvent,
+  JobFigures,
+  JobGauge,
+  NotMeasured,
+  OwnedFigures,
+} from './figures.ts';
+
+/** What the sums say of owned time. @param ownedUs length of the intervals that they are of. */
+export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
+  const { sampledUs, attributedUs, samples, idleUs, lastActiveUs } = sums;
+  return {
+    ownedUs,
+    sampledUs,
+    attributedUs,
+    samples,
+    coverage: quantity(samples > 0 ? sampledUs / ownedUs : undefined, 'ratio', sampledUs),
+    energy: energyOf(sums),
+    idle: quantity(idleUs, 'microseconds', sums.gauges.get('smActive')?.knownUs ?? 0),
+    lastActiveUs,
+  };
+}
+
+function energyOf({ counterJoules, counterUs, powerJoules, powerUs }: SampleSums): Energy {
+  return {
+    counter: quantity(counterJoules, 'joules', counterUs),
+    power: quantity(powerJoules, 'joules', powerUs),
+  };
+}
+
+export function ownedUsOf(intervals: readonly JobInterval[]): number {
+  return intervals.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
+}
+
+function gaugeFigures(key: GaugeKey, { sum, knownUs, max }: GaugeSums): GaugeFigures {
+  const { unit } = GAUGES[key];
+  return {
+    mean: knownUs > 0 ? { value: sum / knownUs, unit, knownUs } : undefined,
+    max: { value: max, unit, knownUs },
+  };
+}
+
+/** Median and 95th percentile of a gauge, in its unit. */
+export type Percentiles = ReadonlyMap<GaugeKey, readonly [number, number]>;
+
+/** The gauges that have values. @param percentiles of those whose samples are left. */
+export function jobGauges({ all, parts }: JobSums, percentiles: Percentiles): JobGauge[] {
+  return GAUGE_KEYS.flatMap((key): JobGauge[] => {
+    const sums = all.gauges.get(key);
+    if (sums === undefined) return [];
+    const [p50, p95] = percentiles.get(key) ?? [];
+    const ranked = (value: number | undefined): Quantity | undefined =>
+      quantity(value, GAUGES[key].unit, sums.knownUs);
+    return [
+      {
+        key,
+        ...gaugeFigures(key, sums),
+        p50: ranked(p50),
+        p95: ranked(p95),
+        series: parts.map((part) => meanOf(part.gauges.get(key))),
+      },
+    ];
+  });
+}
+
+function meanOf(known: GaugeSums | undefined): number | null {
+  return known === undefined || known.knownUs === 0 ? null : known.sum / known.knownUs;
+}
+
+/** By node and position. @param inventory what it last said of each device, by UUID. */
+export function jobDevices(
+  intervals: readonly JobInterval[],
+  sums: JobSums,
+  inventory: ReadonlyMap<string, Cells>,
+  events: readonly JobEvent[],
+): JobDevice[] {
+  const devices = [...Map.groupBy(intervals, ({ gpu }) => gpu)].map(([gpu, own]): JobDevice => {
+    const known = inventory.get(gpu);
+    const device = sums.devices.get(gpu) ?? emptySums();
+    const profile = known?.text('mig_profile');
+    return {
+      gpu,
+      node: own.at(-1)!.node,
+      index: known?.number('gpu_index'),
+      model: known?.text('model'),
+      memoryBytes: known?.number('memory_bytes'),
+      migProfile: profile === '' ? undefined : profile,
+      ...ownedFigures(ownedUsOf(own), device),
+      gauges: Object.fromEntries([...device.gauges].map(([key, gauge]) => [key, gaugeFigures(key, gauge)])),
+      events: events.filter((event) => event.gpu === gpu),
+    };
+  });
+  return devices.sort(
+    (a, b) =>
+      a.node.localeCompare(b.node, 'en', { numeric: true }) ||
+      (a.index ?? 0) - (b.index ?? 0) ||
+      a.gpu.localeCompare(b.gpu, 'en', { numeric: true }),
+  );
+}
+
+/** An unknown share matters only where the device had other owners too: its amounts are then less than its samples. */
+export function sharingOf({ intervals }: JobWindow, { devices }: JobSums): JobFigures['sharing'] {
+  const isGuessed = intervals.some(({ gpu, share }) => {
+    const device = devices.get(gpu);
+    return share === undefined && device !== undefined && device.attributedUs !== device.sampledUs;
+  });
+  if (isGuessed) return 'equal';
+  return intervals.some(({ share }) => share !== undefined && share < 1) ? 'stated' : 'whole';
+}
+
+/** Which gauges are left out. @param origin of kept figures no lane needs to hold the gauge. */
+export function notMeasuredOf(
+  sources: readonly LaneGauges[],
+  { gauges }: SampleSums,
+  origin: JobFigures['origin'],
+): NotMeasured[] {
+  const inLanes = new Set(sources.flatMap((source) => source.gauges.map(([key]) => key)));
+  const noLane = GAUGE_KEYS.filter((key) => !inLanes.has(key) && !(origin === 'kept' && gauges.has(key)));
+  const blank = GAUGE_KEYS.filter((key) => inLanes.has(key) && !gauges.has(key));
+  const left: readonly NotMeasured[] = [
+    { keys: noLane, why: 'no_lane' },
+    { keys: blank, why: 'blank' },
+  ];
+  return left.filter(({ keys }) => keys.length > 0);
+}

@@ -1,0 +1,167 @@
+import { assert } from '../../core/base/assert.ts';
+import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
+import type { DeviceMean, Finding, FullDevice, JobDevice, JobFacts } from './figures.ts';
+
+/** A throttled device that keeps up with the others is no news. */
+const THROTTLED_RATIO_MAX = 0.9;
+/** More than half of the GPU time without work is a waste whatever the rest does. */
+const IDLE_TIME_RATIO_MIN = 0.5;
+const IDLE_TAIL_US_MIN = 600e6;
+const IDLE_TAIL_RATIO_MIN = 0.1;
+/** NERSC: a high-water mark of at most half the memory means that a smaller device would do. */
+const MEMORY_HALF_RATIO = 0.5;
+/** Shorter jobs have not shown what they need. */
+const MEMORY_JOB_US_MIN = 600e6;
+/** From here on the memory counts as full. */
+const MEMORY_FULL_RATIO = 0.95;
+/** Largest share by which the slowest device may stay behind the fastest: (max − min) / max of the means. */
+const IMBALANCE_RATIO_MIN = 0.3;
+const COVERAGE_RATIO_MIN = 0.95;
+/** Counter and power integral of the same energy agree to a few percent on real boards. */
+const ENERGY_STRAY_RATIO = 0.1;
+/** Boards average their power over up to a second and the counter steps: a short job says nothing about the sensors. */
+const ENERGY_CHECK_US_MIN = 60e6;
+
+/** Gravest first. The rules, their limits and where those come from: docs/reports.md. */
+const RULES: readonly ((facts: JobFacts) => readonly Finding[])[] = [
+  noData,
+  xids,
+  outOfMemory,
+  throttled,
+  unused,
+  idle,
+  idleTail,
+  imbalance,
+  ({ dips }) => (dips === undefined ? [] : [{ rule: 'dips', dips }]),
+  memoryHalf,
+  lowCoverage,
+  energyCheck,
+];
+
+/** What a person should know about a job, gravest first. */
+export function findingsOf(facts: JobFacts): Finding[] {
+  return RULES.flatMap((find) => find(facts));
+}
+
+function noData({ all, devices, oldestSampleUs }: JobFacts): readonly Finding[] {
+  return all.samples > 0 || devices.length === 0 ? [] : [{ rule: 'no-data', oldestSampleUs }];
+}
+
+function xids({ devices }: JobFacts): readonly Finding[] {
+  return devices.flatMap((device) =>
+    device.events
+      .filter(({ kind }) => kind === 'xid')
+      .map((event): Finding => ({ rule: 'xid', device, event })),
+  );
+}
+
+function throttled({ throttleEffects, devices }: JobFacts): readonly Finding[] {
+  return throttleEffects
+    .filter(({ sm, othersSm }) => sm.value < THROTTLED_RATIO_MAX * othersSm.value)
+    .map(({ gpu, sm, othersSm }): Finding => {
+      const device = devices.find((candidate) => candidate.gpu === gpu);
+      assert(device !== undefined, `a throttle of ${gpu}, which the job did not own`);
+      return { rule: 'throttle', device, ratio: sm.value / othersSm.value };
+    });
+}
+
+function unusedOf(devices: readonly JobDevice[]): readonly JobDevice[] {
+  return devices.filter((device) => {
+    const sm = device.gauges.smActive;
+    return sm !== undefined && sm.max.value < IDLE_SM_RATIO;
+  });
+}
+
+function unused({ devices }: JobFacts): readonly Finding[] {
+  const never = unusedOf(devices);
+  const attributedUs = sumOf(never, (device) => device.attributedUs);
+  return never.length === 0
+    ? []
+    : [{ rule: 'unused', devices: never, deviceCount: devices.length, attributedUs }];
+}
+
+/** Of the devices that were used at all: the others have been told of. */
+function idle({ devices }: JobFacts): readonly Finding[] {
+  const never = new Set(unusedOf(devices));
+  const used = devices.filter((device) => device.idle !== undefined && !never.has(device));
+  const attributedUs = sumOf(used, (device) => device.attributedUs);
+  const idleUs = sumOf(used, (device) => device.idle!.value);
+  if (used.length === 0 || attributedUs === 0 || idleUs < IDLE_TIME_RATIO_MIN * attributedUs) return [];
+  const knownUs = sumOf(used, (device) => device.idle!.knownUs);
+  return [
+    {
+      rule: 'idle',
+      idle: { value: idleUs, unit: 'microseconds', knownUs },
+      attributedUs,
+      areOthersUnused: never.size > 0,
+    },
+  ];
+}
+
+function idleTail({ all: { lastActiveUs }, startUs, endUs, isOpen }: JobFacts): readonly Finding[] {
+  if (lastActiveUs === undefined) return [];
+  const lengthUs = endUs - lastActiveUs;
+  if (lengthUs < IDLE_TAIL_US_MIN || lengthUs < IDLE_TAIL_RATIO_MIN * (endUs - startUs)) return [];
+  return [{ rule: 'idle-tail', fromUs: lastActiveUs, lengthUs, isOpen }];
+}
+
+function imbalance({ devices, throttleEffects }: JobFacts): readonly Finding[] {
+  const means = devices
+    .flatMap((device): DeviceMean[] => {
+      const mean = device.gauges.smActive?.mean;
+      return mean === undefined ? [] : [{ device, mean }];
+    })
+    .sort((a, b) => a.mean.value - b.mean.value);
+  const [slowest, fastest] = [means[0], means.at(-1)];
+  if (slowest === undefined || fastest === undefined) return [];
+  if (unusedOf(devices).length > 0 || throttleEffects.length > 0) return [];
+  const [least, most] = [slowest.mean.value, fastest.mean.value];
+  if (most < 2 * IDLE_SM_RATIO || (most - least) / most < IMBALANCE_RATIO_MIN) return [];
+  return [{ rule: 'imbalance', slowest, fastest }];
+}
+
+/** Device with the highest memory peak in relation to its size. */
+function fullestOf(devices: readonly JobDevice[]): FullDevice | undefined {
+  let best: FullDevice | undefined;
+  for (const device of devices) {
+    const peak = device.gauges.memoryUsed?.max;
+    if (peak === undefined || device.memoryBytes === undefined || device.memoryBytes === 0) continue;
+    const ratio = peak.value / device.memoryBytes;
+    if (best === undefined || ratio > best.ratio) best = { device, peak, ratio };
+  }
+  return best;
+}
+
+function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly Finding[] {
+  const isTold = state === 'OUT_OF_MEMORY';
+  const hasFailed = state === 'FAILED' || (exitCode !== undefined && exitCode !== 0);
+  const fullest = fullestOf(devices);
+  const isFull = fullest !== undefined && fullest.ratio >= MEMORY_FULL_RATIO;
+  return isTold || (hasFailed && isFull) ? [{ rule: 'out-of-memory', isTold, fullest, isFull }] : [];
+}
+
+function memoryHalf({ devices, startUs, endUs, job, all }: JobFacts): readonly Finding[] {
+  const fullest = fullestOf(devices);
+  if (fullest === undefined || all.samples === 0) return [];
+  if (endUs - startUs < MEMORY_JOB_US_MIN || job.state === 'OUT_OF_MEMORY') return [];
+  if (unusedOf(devices).length === devices.length || fullest.ratio > MEMORY_HALF_RATIO) return [];
+  return [{ rule: 'memory-half', fullest }];
+}
+
+function lowCoverage({ all: { coverage }, oldestSampleUs }: JobFacts): readonly Finding[] {
+  return coverage !== undefined && coverage.value < COVERAGE_RATIO_MIN
+    ? [{ rule: 'coverage', coverage, oldestSampleUs }]
+    : [];
+}
+
+function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {
+  const { counter, power } = energy;
+  if (counter === undefined || power === undefined) return [];
+  if (counter.knownUs !== power.knownUs || counter.knownUs < ENERGY_CHECK_US_MIN) return [];
+  const strayRatio = Math.abs(counter.value - power.value) / Math.max(counter.value, power.value, 1);
+  return strayRatio > ENERGY_STRAY_RATIO ? [{ rule: 'energy-check', strayRatio }] : [];
+}
+
+function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + value(item), 0);
+}

@@ -1,0 +1,94 @@
+import type { Finding } from '../figures/job/figures.ts';
+import { deviceName, deviceNames } from './text/device-name.ts';
+import {
+  calendarDate,
+  clockTime,
+  formatCoverage,
+  formatGpuHours,
+  formatMemory,
+  formatRatio,
+  formatSpan,
+} from './text/format-quantity.ts';
+
+/** One or two sentences for people. */
+export function findingText(finding: Finding): string {
+  switch (finding.rule) {
+    case 'no-data':
+      return finding.oldestSampleUs === undefined
+        ? 'no data: nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?'
+        : `no data: ${agedOut(finding.oldestSampleUs)}.`;
+    case 'xid': {
+      const { device, event } = finding;
+      const what = event.text.replace(/^XID \d+: /, '');
+      return `XID ${event.code ?? '?'} on ${deviceName(device)} at ${clockTime(event.tsUs)}: ${what}`;
+    }
+    case 'out-of-memory':
+      return outOfMemoryText(finding);
+    case 'throttle':
+      return (
+        `${deviceName(finding.device)} ran at ${formatRatio(finding.ratio)} of the others' SM activity while throttled;` +
+        ' the job waits for its slowest GPU.'
+      );
+    case 'unused':
+      return unusedText(finding);
+    case 'idle': {
+      const { idle, attributedUs, areOthersUnused } = finding;
+      const which = areOthersUnused ? 'the GPUs that were used were idle' : 'SM activity was below 5 %';
+      return `${which} for ${formatRatio(idle.value / attributedUs)} of the time: ${formatGpuHours(idle.value)} idle.`;
+    }
+    case 'idle-tail': {
+      const [from, length] = [clockTime(finding.fromUs), formatSpan(finding.lengthUs)];
+      return finding.isOpen
+        ? `all GPUs have been idle since ${from} (${length}).`
+        : `all GPUs were idle for the last ${length} (from ${from}).`;
+    }
+    case 'imbalance': {
+      const { slowest, fastest } = finding;
+      return (
+        `the load is uneven: ${deviceName(slowest.device)} had ${formatRatio(slowest.mean.value)} SM activity,` +
+        ` ${deviceName(fastest.device)} ${formatRatio(fastest.mean.value)}.`
+      );
+    }
+    case 'dips': {
+      const { floor, lengthUs, periodUs, timeRatio } = finding.dips;
+      return (
+        `SM activity falls to ${formatRatio(floor.value)} for ${formatSpan(lengthUs)} every` +
+        ` ${formatSpan(periodUs)} on all GPUs (checkpoints?): ${formatRatio(timeRatio)} of the time.`
+      );
+    }
+    case 'memory-half': {
+      const { peak, ratio } = finding.fullest;
+      return `GPU memory peaked at ${formatMemory(peak.value)} (${formatRatio(ratio)} of the device): a GPU or MIG slice of half the memory would do.`;
+    }
+    case 'coverage': {
+      const { coverage, oldestSampleUs } = finding;
+      const why = oldestSampleUs === undefined ? 'the rest was not sampled' : agedOut(oldestSampleUs);
+      return `the figures speak for ${formatCoverage(coverage.value)} of the owned time only; ${why}.`;
+    }
+    case 'energy-check':
+      return `energy counter and power integral differ by ${formatRatio(finding.strayRatio)}: one of the two sensors is wrong.`;
+  }
+}
+
+function agedOut(oldestUs: number): string {
+  return `the oldest sample is of ${calendarDate(oldestUs)} ${clockTime(oldestUs)} UTC, older ones have aged out or were never taken`;
+}
+
+function outOfMemoryText({ isTold, fullest, isFull }: Extract<Finding, { rule: 'out-of-memory' }>): string {
+  const how = isTold ? 'the job ended out of memory' : 'the job failed with its GPU memory full';
+  if (fullest === undefined) return `${how}.`;
+  const where = `GPU memory reached ${formatRatio(fullest.ratio)} on ${deviceName(fullest.device)}`;
+  return isFull ? `${how}; ${where}.` : `${how}; ${where}, so it was the host's memory.`;
+}
+
+function unusedText({ devices, deviceCount, attributedUs }: Extract<Finding, { rule: 'unused' }>): string {
+  const hours = formatGpuHours(attributedUs);
+  if (devices.length === deviceCount) {
+    const all = deviceCount === 1 ? 'its GPU' : `any of its ${deviceCount} GPUs`;
+    return `the job never used ${all} (SM activity below 5 % all the time): ${hours} allocated and idle.`;
+  }
+  return (
+    `${devices.length} of ${deviceCount} GPUs were never used (${deviceNames(devices)}; SM activity below 5 % all the time):` +
+    ` ${hours}. Ask for ${deviceCount - devices.length}.`
+  );
+}

@@ -1,0 +1,148 @@
+import { keptColumns } from '../../schemas/tables.ts';
+import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
+import type { GaugeKey } from '../figures/gauges.ts';
+import type {
+  Dips,
+  GaugeFigures,
+  JobDevice,
+  JobFigures,
+  JobGauge,
+  OwnedFigures,
+  ThrottleEffect,
+} from '../figures/job/figures.ts';
+import type { Energy } from '../figures/quantity.ts';
+import { findingText } from './finding-text.ts';
+import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
+
+/** Gaps that are listed one by one; all are counted. */
+const GAPS_LISTED_MAX = 20;
+
+/** The account of a job as JSON: numbers in base units with the unit in the name, what is not known left out. */
+export function jobJson(figures: JobFigures): string {
+  const { job, all, gaps, startUs, endUs, isOpen, boundaryUs, sharing, nodeEvents } = figures;
+  return textOf({
+    ...job,
+    isSynthetic: figures.isSynthetic,
+    startUs,
+    endUs,
+    isOpen,
+    boundaryUs,
+    sharing,
+    ...amountsOf(all),
+    coverageRatio: all.coverage?.value,
+    oldestSampleUs: figures.oldestSampleUs,
+    isFromKeptFigures: figures.origin === 'kept' ? true : undefined,
+    gapCount: gaps.length,
+    gapUs: gaps.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
+    gaps: gaps.slice(0, GAPS_LISTED_MAX),
+    devices: figures.devices.map(deviceOf),
+    gauges: figures.gauges.map(jobGaugeOf),
+    energy: energyOf(all.energy),
+    idleUs: all.idle?.value,
+    lastActiveUs: all.lastActiveUs,
+    nodeEvents,
+    dips: figures.dips === undefined ? undefined : dipsOf(figures.dips),
+    throttleEffects: figures.throttleEffects.map(throttleOf),
+    notMeasured: figures.notMeasured.map(({ keys, why }) => ({ keys, reason: NOT_MEASURED_REASONS[why] })),
+    findings: figures.findings.map((finding) => ({ rule: finding.rule, text: findingText(finding) })),
+  });
+}
+
+function amountsOf({ ownedUs, sampledUs, attributedUs, samples }: OwnedFigures): object {
+  return { ownedUs, sampledUs, attributedUs, samples };
+}
+
+function deviceOf(device: JobDevice): object {
+  const { gpu, node, index, model, memoryBytes, migProfile, events } = device;
+  const gauges = Object.entries(device.gauges).map(([key, gauge]) => [key, gaugeOf(gauge)]);
+  return {
+    gpu,
+    node,
+    index,
+    model,
+    memoryBytes,
+    migProfile,
+    ...amountsOf(device),
+    gauges: Object.fromEntries(gauges) as object,
+    energy: energyOf(device.energy),
+    lastActiveUs: device.lastActiveUs,
+    idleUs: device.idle?.value,
+    events,
+  };
+}
+
+/** A mean over no time is null, so that whoever reads it finds the key. */
+function gaugeOf({ mean, max }: GaugeFigures): object {
+  return { mean: mean?.value ?? null, max: max.value, knownUs: max.knownUs };
+}
+
+function jobGaugeOf(gauge: JobGauge): object {
+  const { key, p50, p95, series } = gauge;
+  return { key, column: columnOf(key), ...gaugeOf(gauge), p50: p50?.value, p95: p95?.value, series };
+}
+
+/** Column of the sample tables, from which the unit can be read too. */
+function columnOf(key: GaugeKey): string {
+  return keptColumns(key).column;
+}
+
+function energyOf({ counter, power }: Energy): object {
+  return {
+    counterJoules: counter?.value,
+    counterUs: counter?.knownUs ?? 0,
+    powerJoules: power?.value,
+    powerUs: power?.knownUs ?? 0,
+  };
+}
+
+function dipsOf({ count, floor, lengthUs, periodUs, timeRatio }: Dips): object {
+  return { count, floorRatio: floor.value, lengthUs, periodUs, timeRatio };
+}
+
+function throttleOf({ event, gpu, sm, othersSm }: ThrottleEffect): object {
+  return { event, gpu, smRatio: sm.value, othersSmRatio: othersSm.value };
+}
+
+/** The account of the fleet as JSON, by the same rules. */
+export function capacityJson(figures: CapacityFigures): string {
+  return textOf({
+    by: figures.by,
+    askedFromUs: figures.askedFromUs,
+    askedToUs: figures.askedToUs,
+    fromUs: figures.fromUs,
+    toUs: figures.toUs,
+    roundedTo: figures.roundedTo,
+    devices: figures.devices,
+    migInstances: figures.migInstances,
+    nodes: figures.nodes,
+    knownUs: figures.knownUs,
+    isSynthetic: figures.isSynthetic,
+    samples: figures.samples,
+    sampledUs: figures.sampledUs,
+    rows: figures.rows.map(rowOf),
+    all: { ...sumsOf(figures.all), jobs: figures.all.jobs },
+    sharesKnownFromUs: figures.sharesKnownFromUs,
+    invalidRollups: figures.invalidRollups.map(rollupText),
+    hasActivity: figures.hasActivity,
+  });
+}
+
+function rowOf(row: CapacityRow): object {
+  const { kind, name, unownedUs, jobs } = row;
+  return { kind, name, ...sumsOf(row), unownedUs, jobs };
+}
+
+function sumsOf({ attributedUs, idle, smActive, energy }: CapacitySums): object {
+  return {
+    attributedUs,
+    idleUs: idle?.value,
+    smActiveMean: smActive?.value,
+    smKnownUs: smActive?.knownUs ?? 0,
+    ...energyOf(energy),
+  };
+}
+
+/** Keys whose value is undefined are left out by `JSON.stringify`. */
+function textOf(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
