@@ -8,7 +8,7 @@ import {
   formatWatts,
 } from '../report/text/format-quantity.ts';
 import { sparkline } from '../report/text/sparkline.ts';
-import { tableText } from '../report/text/table-text.ts';
+import { rowText, tableText } from '../report/text/table-text.ts';
 
 export interface DmonRow {
   readonly device: Device;
@@ -21,9 +21,12 @@ export interface DmonRow {
 export type DmonView = (rows: readonly DmonRow[]) => string;
 
 const REPEAT_HEADER_EVERY = 40;
+/** Characters of a time and, at least, of a number in plain lines. */
+const TIME_WIDTH = 24;
+const NUMBER_WIDTH = 10;
 /** Characters of a sparkline, as many as the terminal has room for. */
-const HISTORY_MOST = 16;
-const HISTORY_LEAST = 4;
+const HISTORY_MAX = 16;
+const HISTORY_MIN = 4;
 const DEFAULT_WIDTH = 200;
 const VALUE_WIDTH = 8;
 /** Two blanks between columns, of which each field has two. */
@@ -35,19 +38,22 @@ export function createPlainLines(
   devices: readonly Device[],
   description: string,
 ): DmonView {
-  const nameWidth = Math.max(...devices.map(({ uuid }) => uuid.length));
-  const widths = fields.map(({ column }) => Math.max(column.length, 10));
-  const header = `# ${'time'.padEnd(24)}  ${'device'.padEnd(nameWidth)}  ${fields.map(({ column }, k) => column.padStart(widths[k]!)).join('  ')}\n`;
+  const widths = [
+    TIME_WIDTH,
+    Math.max(...devices.map(({ uuid }) => uuid.length)),
+    ...fields.map(({ column }) => Math.max(column.length, NUMBER_WIDTH)),
+  ];
+  const line = (indent: string, cells: readonly string[]): string =>
+    `${rowText(cells, widths, ['left', 'left'], indent)}\n`;
+  const header = line('# ', ['time', 'device', ...fields.map(({ column }) => column)]);
   let lines = 0;
   return (rows) => {
     let text = lines === 0 ? `# ${description}\n` : '';
     for (const { device, tsUs, values } of rows) {
       if (lines % REPEAT_HEADER_EVERY === 0) text += header;
       lines += 1;
-      const cells = values.map((value, k) =>
-        (Number.isNaN(value) ? '-' : plainNumber(value)).padStart(widths[k]!),
-      );
-      text += `  ${new Date(tsUs / 1000).toISOString()}  ${device.uuid.padEnd(nameWidth)}  ${cells.join('  ')}\n`;
+      const numbers = values.map((value) => (Number.isNaN(value) ? '-' : plainNumber(value)));
+      text += line('  ', [new Date(tsUs / 1000).toISOString(), device.uuid, ...numbers]);
     }
     return text;
   };
@@ -67,7 +73,7 @@ export function createLiveTable(
   const taken = fields.map((field) => Math.max(VALUE_WIDTH, titleOf(field).length) + GAPS_WIDTH);
   const nameWidth = Math.max(...devices.map((device) => deviceName(device).length));
   const room = terminalWidth - nameWidth - taken.reduce((sum, width) => sum + width, 0);
-  const historyLength = Math.max(HISTORY_LEAST, Math.min(HISTORY_MOST, Math.floor(room / fields.length)));
+  const historyLength = Math.max(HISTORY_MIN, Math.min(HISTORY_MAX, Math.floor(room / fields.length)));
   const histories = new Map(devices.map(({ uuid }) => [uuid, fields.map((): (number | null)[] => [])]));
   const newest = new Map<string, DmonRow>();
   let drawnLines = 0;

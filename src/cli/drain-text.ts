@@ -1,5 +1,5 @@
 import type { DrainSummary } from '../drain/drain.ts';
-import { alignedLines } from '../report/text/aligned.ts';
+import { tableText } from '../report/text/table-text.ts';
 
 /** What a drain did, for people: the answer first, then the engines, then what is wrong. */
 export function drainText(summary: DrainSummary): string {
@@ -11,14 +11,15 @@ export function drainText(summary: DrainSummary): string {
   ];
   if (summary.refusedRows > 0) lines.push(`QuestDB refused ${summary.refusedRows} rows (see the log)`);
   lines.push(
-    ...alignedLines(
+    ...tableText(
       reports.map((report) => [
-        `  ${report.node}`,
+        report.node,
         report.engine,
         `${report.devices} devices`,
         report.lanes.map(({ lane, rows }) => `${lane} ${rows}`).join(', '),
         report.areJobsTold ? '' : 'nobody told whose jobs',
       ]),
+      'left',
     ),
   );
   for (const { engine, node, message, hints } of failures) {

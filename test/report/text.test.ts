@@ -1,6 +1,7 @@
 /** Goal: numbers, tables and plots read well and never run over. Method: golden texts, properties over any text and width. */
 import fc from 'fast-check';
 import { parse } from 'csv-parse/sync';
+import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
 import { reportWindow } from '../../src/cli/report-window.ts';
 import type { CapacityFigures, CapacitySums } from '../../src/figures/capacity/figures.ts';
@@ -83,6 +84,35 @@ describe('tables and lines', () => {
         ['left', 'right', 'left'],
       ),
     ).toEqual(['           GPU-hours', '  physics    1,204.3  x', '  übung          0.1']);
+  });
+
+  test('a cell is as wide as a terminal shows it', () => {
+    const names = [
+      ['naïve', '1'],
+      ['nai\u0308ve', '1'],
+      ['作业', '1'],
+      ['👩‍🚀', '1'],
+      ['\u001B[2J', '1'],
+    ];
+    expect(tableText(names, 'left', '')).toEqual([
+      'naïve  1',
+      'nai\u0308ve  1',
+      '作业   1',
+      '👩‍🚀     1',
+      '�[2J   1',
+    ]);
+    expect([clip('作业作业', 8), clip('作业作业', 7), clip('nai\u0308ve', 4)]).toEqual([
+      '作业作业',
+      '作业作…',
+      'nai\u0308…',
+    ]);
+  });
+
+  test('characters that are counted without the tables of Unicode take one column each', () => {
+    const wide = Array.from({ length: 0xffff }, (_, code) => String.fromCharCode(code)).filter(
+      (character) => widthOf(character) !== stringWidth(character) && !/\p{Cc}/u.test(character),
+    );
+    expect(wide).toEqual([]);
   });
 
   test('a sentence is broken between words, never between a number and its unit', () => {

@@ -3,6 +3,7 @@ import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { LaneAccount } from '../../delivery/lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
+import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
 import { requireLibrary } from '../require-library.ts';
@@ -111,12 +112,5 @@ function accountText(lanes: readonly LaneAccount[]): string {
       lane.droppedRows,
     ].map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)),
   );
-  const widths = header.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-      .join('  ');
-  return `${[header, ...rows].map(line).join('\n')}\n`;
+  return `${tableText([header, ...rows], ['left'], '').join('\n')}\n`;
 }

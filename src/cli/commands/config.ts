@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import type { ShownRow } from '../../config/shown-config.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 
 const EXAMPLES = `
@@ -45,7 +45,7 @@ export function command(): Command {
 
 function table(rows: readonly ShownRow[]): string {
   const cells = rows.map(({ key, value, origin }) => [key, shownCell(value), origin]);
-  return `${alignedLines([['key', 'value', 'from'], ...cells]).join('\n')}\n`;
+  return `${tableText([['key', 'value', 'from'], ...cells], 'left', '').join('\n')}\n`;
 }
 
 /** A list of fields would not fit a line: its length stands for it, and `--json` has it whole. */

@@ -7,8 +7,8 @@ import {
 } from '../../core/devices/device-selector.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { createScenario } from '../../core/synthetic/create-scenario.ts';
-import { formatMemory } from '../../report/text/format-quantity.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { formatCount, formatMemory } from '../../report/text/format-quantity.ts';
+import { tableText } from '../../report/text/table-text.ts';
 import type { ListedSource, Listing } from '../../sampler/sampler-protocol.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
@@ -36,7 +36,7 @@ export function command(): Command {
       const { about, devices: all } = await listDevices(config);
       const isAsked = options['devices'] !== undefined;
       const listing = { about, devices: isAsked ? chosen(config.devices, all) : all };
-      process.stdout.write(options['json'] === true ? jsonText(listing) : tableText(listing));
+      process.stdout.write(options['json'] === true ? jsonText(listing) : listingText(listing));
     });
   return addConfigFlags(devices, 'devices');
 }
@@ -116,7 +116,7 @@ function selectorOf({ device, selectorId }: SelectableDevice): string {
   return `${device.parentUuid === undefined ? 'g' : 'i'}:${selectorId}`;
 }
 
-function tableText({ about, devices }: Listing): string {
+function listingText({ about, devices }: Listing): string {
   const rows = devices.map((each) => {
     const { device } = each;
     const instance =
@@ -135,19 +135,17 @@ function tableText({ about, devices }: Listing): string {
   const header = ['device', 'model', 'profile', 'memory', 'PCI', 'minor', 'GI/CI', 'UUID'];
   // A column that nobody has anything in would only make the lines longer.
   const isUsed = header.map((_, column) => rows.some((row) => row[column] !== ''));
-  const lines = alignedLines(
+  const lines = tableText(
     [header, ...rows].map((row) => row.filter((_, column) => isUsed[column] === true)),
+    'left',
+    '',
   );
   const gpus = devices.filter(({ device }) => device.parentUuid === undefined).length;
   const driver = devices.find(({ device }) => device.driver !== undefined)?.device.driver;
   const instances = devices.length - gpus;
   const counts = [
-    counted(gpus, 'GPU'),
-    ...(instances === 0 ? [] : [counted(instances, 'MIG instance')]),
+    formatCount(gpus, 'GPU'),
+    ...(instances === 0 ? [] : [formatCount(instances, 'MIG instance')]),
   ].join(', ');
   return `${about} · ${counts}${driver === undefined ? '' : ` · driver ${driver}`}\n\n${lines.join('\n')}\n`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

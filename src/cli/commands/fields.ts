@@ -3,7 +3,7 @@ import { nearestFieldNames } from '../../../schemas/nearest.ts';
 import { FIELD_CATALOGUE } from '../../core/fields/field-catalogue.ts';
 import type { Field } from '../../core/fields/field.ts';
 import { laneFieldProblem } from '../../core/fields/lane.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { tableText } from '../../report/text/table-text.ts';
 
 const EXAMPLES = `
 Examples:
@@ -76,7 +76,7 @@ function table(fields: readonly Field[]): string {
     field.unit,
     field.kind,
   ]);
-  return `${alignedLines([['id', 'name', 'column', 'unit', 'kind'], ...rows]).join('\n')}\n`;
+  return `${tableText([['id', 'name', 'column', 'unit', 'kind'], ...rows], 'left', '').join('\n')}\n`;
 }
 
 function whyShort({ type, entity }: Field): string {

@@ -5,7 +5,7 @@ import type { Config } from '../../../schemas/config/config.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 
 const EXAMPLES = `
@@ -85,5 +85,5 @@ const WORDS: Readonly<Record<SchemaChange['action'], string>> = {
 function describe(where: string, changes: readonly SchemaChange[]): string {
   if (changes.length === 0) return `${where}: everything is there already\n`;
   const rows = changes.map(({ action, object, detail }) => [WORDS[action], object, detail]);
-  return `${where}:\n${alignedLines(rows).join('\n')}\n`;
+  return `${where}:\n${tableText(rows, 'left', '').join('\n')}\n`;
 }

@@ -11,7 +11,7 @@ import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
 import { createStoreGate } from '../../questdb/gate.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
 
@@ -138,7 +138,7 @@ function surveyText(surveys: readonly SpoolSurvey[], nowMs: number): string {
     count(survey.deadLetterBytes),
   ]);
   const header = ['table', 'rows', 'batches', 'bytes', 'oldest', 'damaged', 'dead-letter bytes'];
-  return `${alignedLines([header, ...rows]).join('\n')}\n`;
+  return `${tableText([header, ...rows], 'left', '').join('\n')}\n`;
 }
 
 function count(amount: number): string {

@@ -4,7 +4,7 @@ import type { Status, StatusLane } from '../../../schemas/status.ts';
 import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
-import { alignedLines } from '../../report/text/aligned.ts';
+import { tableText, type Side } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 
 const EXAMPLES = `
@@ -49,7 +49,7 @@ export function addsUp(lane: StatusLane): boolean {
 export function statusText(status: Status, isRunning: boolean, nowMs: number): string {
   const { lanes, deviceCount, description, node } = status;
   const rows = lanes.map((lane) => [
-    `  ${lane.lane}`,
+    lane.lane,
     lane.intervalMs < 1000 ? `${lane.intervalMs} ms` : `${lane.intervalMs / 1000} s`,
     ...[
       lane.sampledRows,
@@ -62,7 +62,7 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
     lane.lastAcknowledgedMs === 0 ? 'none yet' : `${ageText(nowMs - lane.lastAcknowledgedMs)} ago`,
   ]);
   const header = [
-    '  lane',
+    'lane',
     'every',
     'sampled',
     'acknowledged',
@@ -72,10 +72,6 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
     'dropped',
     'last ack',
   ];
-  for (const column of NUMBER_COLUMNS) {
-    const width = Math.max(...[header, ...rows].map((cells) => cells[column]!.length));
-    for (const cells of [header, ...rows]) cells[column] = cells[column]!.padStart(width);
-  }
   const wrong = lanes.filter((lane) => !addsUp(lane)).map(({ lane }) => lane);
   const sum = wrong.length === 0 ? '✓' : `does not hold for ${wrong.join(', ')}: please report it`;
   const problems = [...new Set(lanes.flatMap(({ problem }) => problem ?? []))];
@@ -87,7 +83,7 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
     isRunning
       ? `collecting since ${clockText(status.startMs)} (${ageText(nowMs - status.startMs)}) · ${description} · ${deviceCount} GPUs · node ${node}`
       : `not running; it last said something at ${clockText(status.atMs)} (${ageText(nowMs - status.atMs)} ago) · node ${node}`,
-    ...alignedLines([header, ...rows]),
+    ...tableText([header, ...rows], ['left', ...NUMBERS, 'left']),
     `  sampled = acknowledged + held + spooled + refused + dropped ${sum}`,
     `QuestDB${store}`,
     `this process ${cpu}${Math.round(status.rssBytes / 1e6)} MB`,
@@ -96,7 +92,7 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
 }
 
 /** From `every` to `dropped`. */
-const NUMBER_COLUMNS = [1, 2, 3, 4, 5, 6, 7] as const;
+const NUMBERS = Array<Side>(7).fill('right');
 
 function clockText(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19).replace('T', ' ')} UTC`;

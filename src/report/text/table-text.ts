@@ -1,38 +1,71 @@
+import { createRequire } from 'node:module';
+
 /** Side of a column on which its texts are flush; numbers right, names left. */
 export type Side = 'left' | 'right';
 
 /**
  * Lays cells out in columns, two spaces apart, each as wide as its widest cell; no trailing spaces.
- * @param sides one per column; missing ones are right.
+ * @param sides one per column, missing ones are right; or one for all of them.
  */
 export function tableText(
   rows: readonly (readonly string[])[],
-  sides: readonly Side[],
+  sides: readonly Side[] | Side,
   indent = '  ',
 ): string[] {
-  const columnCount = Math.max(0, ...rows.map((row) => row.length));
+  const shown = rows.map((row) => row.map(harmless));
+  const columnCount = Math.max(0, ...shown.map((row) => row.length));
   const widths = Array.from({ length: columnCount }, (_, column) =>
-    Math.max(0, ...rows.map((row) => widthOf(row[column] ?? ''))),
+    Math.max(0, ...shown.map((row) => widthOf(row[column] ?? ''))),
   );
-  return rows.map((row) => {
-    const cells = widths.map((width, column) => {
-      const cell = row[column] ?? '';
-      const padding = ' '.repeat(width - widthOf(cell));
-      return (sides[column] ?? 'right') === 'left' ? cell + padding : padding + cell;
-    });
-    return (indent + cells.join('  ')).trimEnd();
+  return shown.map((row) => rowText(row, widths, sides, indent));
+}
+
+/** One line of a table whose columns have these widths. */
+export function rowText(
+  cells: readonly string[],
+  widths: readonly number[],
+  sides: readonly Side[] | Side,
+  indent: string,
+): string {
+  const padded = widths.map((width, column) => {
+    const cell = cells[column] ?? '';
+    const padding = ' '.repeat(Math.max(0, width - widthOf(cell)));
+    const side = typeof sides === 'string' ? sides : (sides[column] ?? 'right');
+    return side === 'left' ? cell + padding : padding + cell;
   });
+  return (indent + padded.join('  ')).trimEnd();
 }
 
-/** Code points: exact for what we print (Latin letters, bars, arrows), near enough for a job's name. */
+/** Letters of Latin alphabets and what tables are drawn with: one column each. */
+const ONE_COLUMN_EACH = /^[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\ufffd]*$/;
+
+/** Columns of a terminal that a text takes: a Chinese character takes two, a combining mark none. */
 export function widthOf(text: string): number {
-  return Array.from(text).length;
+  return ONE_COLUMN_EACH.test(text) ? text.length : loadStringWidth()(text);
 }
 
-/** Cuts a text that would not fit, and shows that it was cut. */
+type StringWidth = typeof import('string-width').default;
+
+let stringWidth: StringWidth | undefined;
+
+/** Loaded when a text needs it: the tables of Unicode take 20 ms, and most commands print Latin letters only. */
+function loadStringWidth(): StringWidth {
+  const require = createRequire(import.meta.url);
+  stringWidth ??= (require('string-width') as typeof import('string-width')).default;
+  return stringWidth;
+}
+
+/** Cuts a text that would not fit, never through a character and its marks, and shows that it was cut. */
 export function clip(text: string, width: number): string {
-  const letters = Array.from(text);
-  return letters.length <= width ? text : `${letters.slice(0, Math.max(0, width - 1)).join('')}…`;
+  if (widthOf(text) <= width) return text;
+  let kept = '';
+  let left = width - 1;
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    left -= widthOf(segment);
+    if (left < 0) break;
+    kept += segment;
+  }
+  return `${kept}…`;
 }
 
 /**
