@@ -30,7 +30,7 @@ export class SamplerControl {
     this.#wake();
   }
 
-  /** Asks for one tick of a lane that a cron schedule drives. Asking twice before it is taken is asking once. */
+  /** Asks for one tick of a lane that a cron schedule drives. Requests that the worker has not seen yet count as one. */
   requestTick(laneIndex: number): void {
     Atomics.or(this.#words, REQUESTS, 1 << laneIndex);
     this.#wake();

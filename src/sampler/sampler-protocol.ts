@@ -41,7 +41,7 @@ export interface EngineCallOrders {
 
 export interface Listing {
   readonly devices: readonly SelectableDevice[];
-  /** Who told. */
+  /** Library and engine that were asked, for people. */
   readonly about: string;
 }
 

@@ -99,7 +99,7 @@ function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {
  */
 function exchangeRings(lanes: TickedLane[], source: Source): void {
   let next: readonly LaneOrder[] = [];
-  // The newest counts: an exchange that was taken back has left its orders there.
+  // The newest orders count: those of an exchange that was taken back are still in the port.
   for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
     next = (got as { readonly message: readonly LaneOrder[] }).message;
   assert(next.length === lanes.length, 'an exchange brings an order for every lane');
@@ -167,14 +167,14 @@ async function sample(orders: SamplerOrders): Promise<void> {
   tell({ type: 'ended' });
 }
 
-/** A virtual clock is ahead of the store in any case: the store's threads and the one that sends go first. */
+/** Lowers the priority of this thread: a virtual clock waits for the store, so the store and the sender go first. */
 function stepBack(): void {
   // The process's own directory of the thread that asks: …/task/TID.
   const thread = Number(basename(readlinkSync('/proc/thread-self')));
   setPriority(thread, constants.priority.PRIORITY_LOW);
 }
 
-/** Loaded here, since a virtual clock needs none of it. @returns whether it was granted. */
+/** Asks for real-time priority, by code that a virtual clock never loads. @returns whether it was granted. */
 async function hurry(): Promise<boolean> {
   const { runInRealTime } = await import('../../native/real-time.ts');
   return runInRealTime();

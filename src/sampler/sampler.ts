@@ -117,7 +117,7 @@ export async function startSampler(
   worker.on('error', fail);
   worker.on('exit', () => {
     fail(
-      new OperatingError('the sampling worker ended without a word', {
+      new OperatingError('the sampling worker ended without telling why', {
         code: 'sampler.died',
         exit: 'software',
       }),
@@ -207,7 +207,7 @@ export async function callEngineInWorker(engineCall: EngineCallOrders['engineCal
   );
 }
 
-/** What a worker that does one thing has to say. */
+/** Starts a worker that does one thing, and waits for its answer. */
 async function answerOf<News>(orders: ListOrders | EngineCallOrders, asked: AskedSource): Promise<News> {
   const worker = new Worker(codeUrl('./sampler-worker.ts', import.meta.url), { workerData: orders });
   const answered = Promise.withResolvers<News>();

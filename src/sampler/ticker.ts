@@ -1,4 +1,4 @@
-// The global of this name is a getter, which a tick would pay for three times.
+// Imported, since the global of this name is a getter, which costs time three times a tick.
 import { performance } from 'node:perf_hooks';
 import { isGap } from '../core/ring/dt-rule.ts';
 import { lastTickUs } from '../core/ring/ring-continuation.ts';
@@ -20,7 +20,7 @@ interface Ticking {
   readonly control: SamplerControl;
 }
 
-/** What a ticker has to tell beside its ticks. */
+/** Hears what happened beside the ticks. */
 export interface TickerListener {
   /** A lane was late by whole ticks. */
   onMissed(lane: string, ticks: number): void;

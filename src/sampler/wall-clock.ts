@@ -1,7 +1,7 @@
-/** Beyond this the wall clock has moved on its own, and stamps follow it as it is (DESIGN §4, Clocks). */
+/** When the two clocks have moved apart by more than this, the wall clock was set, and stamps follow it (DESIGN §4). */
 const FOLLOW_MS = 2;
 
-/** A correction beyond this is a step: what lies across it is not an interval. Below it is a slew, and dt follows it. */
+/** A larger correction is a step, and no dt leads across it. A smaller one is a slew, which dt follows. */
 const STEP_TOLD_MS = 50;
 
 export interface WallClock {

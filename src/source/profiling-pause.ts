@@ -30,7 +30,7 @@ export function readPauseRequests(directory: string, nowUs: number): readonly Pa
   try {
     names = readdirSync(directory);
   } catch {
-    // Nobody has ever asked.
+    // The directory is made with the first request.
     return [];
   }
   const requests: PauseRequest[] = [];
@@ -49,7 +49,7 @@ function readRequest(path: string, name: string): PauseRequest | undefined {
     const untilUs = typeof parsed?.untilUs === 'number' ? parsed.untilUs : Infinity;
     return { name, untilUs, by: typeof parsed?.by === 'string' ? parsed.by : name };
   } catch {
-    // Taken back this moment, or not ours.
+    // It was taken back just now, or it is no file of ours.
     return undefined;
   }
 }

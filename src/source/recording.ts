@@ -131,7 +131,7 @@ function createPlayer(file: string, firstUs: number, lines: RecordingLines, onEv
         const track = tracks.get(held[0]);
         if (track === undefined) throw unknownLane(file, held[0]);
         track.ticks.push(held);
-        // Nobody may ever ask for this lane: what is older than the newest tick is not kept for that.
+        // This lane may never be sampled, so only its newest tick is kept: memory stays bounded.
         if (!track.isSampled && track.ticks.length > 1) track.ticks.shift();
         readTick();
         if (isOver) tellEnd(nowUs);

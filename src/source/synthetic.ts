@@ -21,14 +21,14 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
   let quietUntilUs = -Infinity;
 
   const tellEvents = (nowUs: number): void => {
-    // An open-ended scenario has no beginning to catch up from: what happened before the first tick is the past.
+    // An open-ended scenario has no beginning, so its events are told from the first tick on.
     if (Number.isNaN(toldUs)) toldUs = nowUs;
     if (nowUs > Math.max(toldUs, quietUntilUs)) tellEventsUntil(nowUs);
   };
   const tellEventsUntil = (nowUs: number): void => {
     for (const event of scenario.eventsBetween(toldUs, nowUs)) onEvent(event);
     toldUs = nowUs;
-    // Looking costs more than a row does, and events are rare.
+    // Asking for events costs more time than a row does, and events are rare: so ask for a minute at once.
     const aheadUs = nowUs + LOOK_AHEAD_US;
     if (scenario.eventsBetween(nowUs, aheadUs).length === 0) quietUntilUs = aheadUs;
   };

@@ -90,7 +90,7 @@ export const ERROR_CODES = {
   'report.unknown_job': 'No table knows the job.',
   'report.unknown_run': 'The job has no such run.',
   'report.window': 'The time window of a report cannot be understood.',
-  'sampler.died': 'The sampling worker ended without a word.',
+  'sampler.died': 'The sampling worker ended without telling why.',
   'sampler.ended': 'Sampling had ended already.',
   'schema.column_type': 'A column of a table has another type than it should have.',
   'schema.newer': 'The tables were made by a newer gpuledger.',

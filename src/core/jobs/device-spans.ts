@@ -51,7 +51,7 @@ export function settle(spans: Span[], fact: JobFact, events: JobEvents): Ownersh
   return changes;
 }
 
-/** A start at a time that the job already has replaces what is there: same row, better knowledge. */
+/** A start at a time that the job already has replaces the span there, since both are one row of `gpu_ownership`. */
 function placeSpan(spans: Span[], span: Span): void {
   const at = spans.findIndex((other) => compareStarts(other.start, span.start) >= 0);
   const sitting = at === -1 ? undefined : spans[at]!;

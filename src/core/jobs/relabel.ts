@@ -9,7 +9,7 @@ export interface RelabelWindow {
 
 /** How far back a late fact is followed into the samples, µs. Reports go by `gpu_ownership` and are right beyond it too. */
 export const RELABEL_AGE_US_MAX = 24 * 3600 * 1e6;
-/** More windows than this of one device are drawn together into one: looking at too much costs time, not truth. */
+/** More windows than this of one device become one. The samples between them are then read too, and keep their labels. */
 const WINDOWS_PER_DEVICE_MAX = 256;
 
 /** Time whose samples change owner by this change: all of a new interval, or what lies between its old and new end. */

@@ -65,7 +65,7 @@ export class Ring implements TickWriter {
   readonly columns: readonly Float64Array[];
   readonly #control: Int32Array;
   readonly #lock: SharedLock;
-  /** Counts of both sides. */
+  /** What was sampled, dropped or late, counted in memory that both threads see. */
   readonly tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;

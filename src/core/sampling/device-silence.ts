@@ -38,7 +38,7 @@ export class DeviceSilence {
 
   #tell(index: number, endUs: number | undefined): void {
     const tsUs = this.#lastRowUs[index]!;
-    // A device that never answered has no beginning of its silence; its blanks are told elsewhere.
+    // A gap begins at a row. A device that never had one is told of by its blanks.
     if (Number.isNaN(tsUs)) return;
     const { node, uuid } = this.#devices[index]!;
     const length = endUs === undefined ? '' : ` for ${((endUs - tsUs) / 1e6).toFixed(3)} s`;

@@ -24,7 +24,7 @@ const STEP_FIELDS: ReadonlyMap<number, readonly ['ecc' | 'remap', string]> = new
   [396, ['remap', 'a row remapping waits for a reset']],
 ]);
 
-/** What a source has to read, beside the lanes, so that nothing that makes an event goes by. */
+/** Fields that a source reads beside those of the lanes, since events are made of them. */
 export const EVENT_FIELDS: readonly ExtraField[] = [
   { fieldId: THROTTLE_FIELD_ID, intervalMs: 1_000 },
   { fieldId: XID_FIELD_ID, intervalMs: 1_000 },
@@ -34,7 +34,7 @@ export const EVENT_FIELDS: readonly ExtraField[] = [
 /** Turns readings of the event fields into XIDs, throttle edges, ECC and remap steps. */
 export class FieldEvents {
   readonly #onEvent: EventSink;
-  /** Events of before are somebody else's: the engine keeps the last XID for as long as it runs. */
+  /** Older XIDs are not told: the engine shows the last one for as long as it runs, and an earlier collector told it. */
   readonly #sinceUs: number;
   readonly #last = new Map<string, number>();
   readonly #lastXidUs = new Map<string, number>();
@@ -45,7 +45,7 @@ export class FieldEvents {
     this.#onEvent = onEvent;
   }
 
-  /** @param value as DCGM delivers it; blanks are not for here. */
+  /** @param value as DCGM delivers it; never a blank. */
   observe(device: Device, fieldId: number, tsUs: number, value: number): void {
     const key = `${device.uuid} ${fieldId}`;
     const before = this.#last.get(key);

@@ -75,7 +75,7 @@ class Series {
     this.end = 0;
   }
 
-  /** Moves what lives to the front; a series that is mostly alive gets twice the room, after a long pull for instance. */
+  /** Moves the held samples to the front; the room is doubled when they fill more than half of it, as after a long pull. */
   #makeRoom(): void {
     const held = this.end - this.head;
     const capacity = held > this.tsUs.length / 2 ? 2 * this.tsUs.length : this.tsUs.length;
@@ -135,7 +135,7 @@ export class SeriesJoin {
     for (let field = 0; field < this.shape.fieldCount; field += 1) {
       this.#take(this.#at(device, field), tsUs, nextRowUs);
     }
-    // What came before that row was another life's to match.
+    // What came before that row was matched, or counted, by the collector that stored it.
     this.counts.unmatched = unmatched;
     this.#lastRowUs[device] = tsUs;
   }
@@ -263,7 +263,7 @@ export class SeriesJoin {
     return Infinity;
   }
 
-  /** The sample of a series nearest to a row, NaN when none is within half an interval. What lies before it is dead. */
+  /** The sample of a series nearest to a row, NaN when none is within half an interval. Older ones are dropped. */
   #take(series: Series, tsUs: number, nextRowUs: number): number {
     const { tsUs: stamps, values, end } = series;
     const halfUs = this.shape.intervalUs / 2;
