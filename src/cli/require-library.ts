@@ -6,7 +6,11 @@ import type { Config } from '../../schemas/config/config.ts';
  * message see it first of all.
  * @throws OperatingError exit 69
  */
-export async function requireLibrary({ source, dcgm, nvml }: Config): Promise<void> {
+export async function requireLibrary({
+  source,
+  dcgm,
+  nvml,
+}: Pick<Config, 'source' | 'dcgm' | 'nvml'>): Promise<void> {
   // Where one lies in its usual place it is loaded later, by the thread or process that uses it.
   if (source === 'dcgm' && !isAtHand(dcgmWanted(dcgm.library))) {
     const { loadDcgm } = await import('../../native/dcgm.ts');

@@ -1,21 +1,13 @@
-import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { SETTINGS } from '../../schemas/config/settings.ts';
-import { CONFIGURED_COMMANDS, flaggedSettings, type ConfiguredCommand } from '../../src/cli/config-flags.ts';
+import { CONFIGURED_COMMANDS, flaggedSettings } from '../../src/cli/config-flags.ts';
+import { configuredCommand } from '../helpers/configured-command.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const EVERY_FLAG = flaggedSettings('run').map(({ flag = '' }) => longOf(flag));
 
 function longOf(flag: string): string {
   return /--[a-z-]+/.exec(flag)![0];
-}
-
-/** `spool replay` → the command as commander has it. */
-async function commandOf(name: ConfiguredCommand): Promise<Command> {
-  const [first = '', second] = name.split(' ');
-  const { command } = (await import(`../../src/cli/commands/${first}.ts`)) as { command: () => Command };
-  const top = command();
-  return second === undefined ? top : top.commands.find((sub) => sub.name() === second)!;
 }
 
 describe('flags of the configuration', () => {
@@ -25,7 +17,7 @@ describe('flags of the configuration', () => {
   });
 
   test.each(CONFIGURED_COMMANDS)('%s offers those that it reads, and no others', async (name) => {
-    const { options } = await commandOf(name);
+    const { options } = await configuredCommand(name);
     const offered = options.map(({ long }) => long).filter((long) => EVERY_FLAG.includes(long ?? ''));
     const read = flaggedSettings(name).map(({ flag = '' }) => longOf(flag));
     expect(offered).toEqual(read);

@@ -65,7 +65,7 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
   const { config, warnings } = await configFrom(options);
-  await requireLibrary({ ...config, source: 'dcgm' });
+  await requireLibrary({ source: 'dcgm', dcgm: config.dcgm, nvml: config.nvml });
   const [{ openQuestDb }, { drainAsAsked }] = await Promise.all([
     import('../../questdb/http.ts'),
     import('../../drain/request.ts'),
