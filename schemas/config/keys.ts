@@ -186,6 +186,7 @@ export const KEYS = {
         as: 'hasJournal',
       },
       spool_bytes: {
+        // One segment at least. 2GiB are a week of 8 GPUs at 100 ms, ten weeks at 1 s.
         type: (is) => is.byteCount({ min: '16MiB', max: '16TiB' }).prefault('2GiB'),
         doc: 'most that the spool of one lane may take',
         as: 'spoolBytesMax',

@@ -38,12 +38,10 @@ export const LANE_NAME_LENGTH_MAX = 40;
 /** Milliseconds between two flushes: cron's floor is a second; above ten minutes, a crash loses too much. */
 export const FLUSH_INTERVAL_MS_MIN = 1_000;
 export const FLUSH_INTERVAL_MS_MAX = 600_000;
-export const FLUSH_INTERVAL_MS_DEFAULT = 5_000;
 
 /** Rows of one request. 10 000 rows are some 4 MB of ILP: large enough to be efficient, small enough to send again. */
 export const BATCH_ROWS_MIN = 1;
 export const BATCH_ROWS_MAX = 100_000;
-export const BATCH_ROWS_DEFAULT = 10_000;
 
 /**
  * Rows of one request of a scenario that is played: some 14 MB. Nobody waits for its newest row, and the store does half as
@@ -54,7 +52,6 @@ export const PLAY_BATCH_ROWS = 20_000;
 /** Milliseconds that one request to QuestDB may take. */
 export const REQUEST_TIMEOUT_MS_MIN = 100;
 export const REQUEST_TIMEOUT_MS_MAX = 600_000;
-export const REQUEST_TIMEOUT_MS_DEFAULT = 30_000;
 
 /** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
 export const SYNTHETIC_NODES_MAX = 1_000;
@@ -70,7 +67,3 @@ export const OUTBOX_ROWS_MAX = 20_000;
 
 /** Bytes of one request body. QuestDB takes 1 GiB; 16 MiB go out in well under a second and are cheap to send again. */
 export const BATCH_BYTES_MAX = 16 * 1024 * 1024;
-
-/** Bytes of the spool of one lane: one segment at least. By default 2 GiB: at 8 GPUs and 100 ms a week, at 1 s ten. */
-export const SPOOL_BYTES_MIN = 16 * 1024 ** 2;
-export const SPOOL_BYTES_MAX = 16 * 1024 ** 4;
