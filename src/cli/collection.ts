@@ -67,6 +67,7 @@ export async function startCollection(
 ): Promise<Collection> {
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
+    gzip: config.questdb.gzip,
   });
   const startMs = Date.now();
   let disk: CollectionDisk | undefined;
@@ -98,7 +99,6 @@ export async function startCollection(
       prepareStore,
       batchRows: config.flush.batchRows,
       version: VERSION,
-      gzip: config.questdb.gzip,
       confirm: config.delivery.confirm,
       ...disk?.options,
       onStats: (own) => {

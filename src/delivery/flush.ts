@@ -18,11 +18,11 @@ export interface LaneFlush {
 }
 
 export interface LaneFlushOptions {
+  readonly table: string;
   readonly ring: Ring;
   readonly encoder: Encoder;
   readonly labelOf: (device: number, tsUs: number) => Label;
-  /** See `LaneDelivery`. */
-  readonly take: LaneDelivery['take'];
+  readonly delivery: Pick<LaneDelivery, 'send'>;
   /** Ticks that one request may hold; its bytes are bounded as well. */
   readonly batchTicksMax: number;
 }
@@ -36,7 +36,7 @@ interface Batch {
 }
 
 export function createLaneFlush(options: LaneFlushOptions): LaneFlush {
-  const { ring, encoder } = options;
+  const { table, ring, encoder } = options;
   /** Bytes that nobody has taken yet. Kept until then: the ring may have reused their slots meanwhile. */
   let pending: Batch | undefined;
   /** The batch after it, once that is made. */
@@ -78,13 +78,13 @@ export function createLaneFlush(options: LaneFlushOptions): LaneFlush {
         pending ??= nextBatch(untilUs);
         if (pending === undefined) return isAllSent;
         const { body, rows, range } = pending;
-        // After one batch had to be spooled the store is not asked again for each of the others.
         const [fate] = await Promise.all([
-          options.take({ body, rows, toTick: range.to }, !isAllSent),
+          // After one batch had to be spooled the store is not asked again for each of the others.
+          options.delivery.send({ table, body, rows, toTick: range.to, isStoreAway: !isAllSent }),
           prepareFollowing(knownUs),
         ]);
-        if (fate === 'held') return false;
-        if (fate === 'spooled') isAllSent = false;
+        if (fate.unsent !== undefined) return false;
+        if (fate.spooledRows !== undefined) isAllSent = false;
         const next = settle(pending);
         if (next !== undefined && next.firstUs > untilUs) return isAllSent;
       }

@@ -1,61 +1,25 @@
 import { join } from 'node:path';
-import type { BatchOutcome, BatchSender } from './batch-send.ts';
-import { createSendMeter, type SendFigures } from './send-meter.ts';
-import { journalPath, openPlace, type LaneDisk, type Loss } from './delivery-place.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import type { Ledger } from '../core/base/ledger.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
 import type { Ring } from '../core/ring/ring.ts';
+import { refusedRowsOf, untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
+import type { Span } from '../disk/ledger-file.ts';
+import { journalPath, openPlace, type LaneDisk, type Loss, type Place } from './delivery-place.ts';
 import { batchesOf, type FormerLife, type LabelOfGpu } from './former-life.ts';
+import { LaneLedger } from './lane-ledger.ts';
+import { SendMeter, type SendFigures } from './send-meter.ts';
 
-/**
- * Where the rows of one lane are between the ring and the store. On disk, below the state directory:
- *
- *   delivery/TABLE/account           totals over all lives; what has left the ring
- *   delivery/TABLE/<life>.journal    the ring's ticks once more, written by the sampling worker
- *   delivery/TABLE/spool/            batches that the store did not take
- *
- * Whatever is done to rows is first made durable, then noted in the account in one write, then the ring lets go. A kill
- * in between makes a batch be sent again, which changes nothing (upsert keys), and is counted once all the same.
- */
-export interface LaneDelivery {
-  /** Names this life; later lives have larger numbers. 0 without a disk. */
-  readonly life: number;
-  /** Name and place of the ring journal that this life shall write; undefined when it is off. */
-  readonly journal: { readonly id: number; readonly path: string } | undefined;
-  /** The ring whose rows this life delivers. Call it once, before the first batch. */
-  attach(ring: Ring): void;
-  /**
-   * Sends a batch or spools it.
-   * @param isStoreAway the store has just not taken one: do not try where there is a spool
-   * @returns `held` when neither could be done: the batch stays the caller's
-   */
-  readonly take: (batch: LaneBatch, isStoreAway?: boolean) => Promise<'sent' | 'spooled' | 'held'>;
-  /** Brings what former lives have left in their ring journals into the spool, labelled with what is known now. */
-  recover(labelOf: LabelOfGpu): Promise<void>;
-  /** Sends spooled batches, oldest first, until none is left or the time is over. @returns whether none is left. */
-  replay(budgetMs: number): Promise<boolean>;
-  readonly totals: () => LaneTotals;
-  /** Gives up everything that is spooled, by command. @returns the rows, which are counted as dropped */
-  dropSpooled(): number;
-  /** Notes the end of this life; what is still in the ring will be found by the next. */
-  close(): void;
-}
-
-export interface LaneBatch {
-  readonly body: Uint8Array<ArrayBuffer>;
-  readonly rows: number;
+export interface LaneBatch extends Batch {
   /** The ring may let go of the ticks before this one. */
   readonly toTick: number;
+  /** The store has just not taken one: it is not asked where there is a spool. */
+  readonly isStoreAway: boolean;
 }
 
-/** sampled = acknowledged + held + spooled + refused + dropped, over all lives of the state directory. */
-export interface LaneTotals extends SendFigures {
-  readonly sampledRows: number;
-  readonly acknowledgedRows: number;
-  readonly heldRows: number;
-  readonly spooledRows: number;
-  readonly refusedRows: number;
-  readonly droppedRows: number;
+/** The ledger of a lane, how sending goes, and what waits on disk. */
+export interface LaneTotals extends Ledger, SendFigures {
   readonly spoolBytes: number;
   /** Epoch ms at which the oldest spooled batch was written. */
   readonly spoolOldestMs?: number;
@@ -65,232 +29,257 @@ export interface LaneTotals extends SendFigures {
 
 export interface LaneDeliveryOptions {
   readonly table: string;
-  readonly sender: BatchSender;
+  readonly sink: Sink;
   readonly tell: Tell;
   /** Nothing is kept on disk without it. */
   readonly disk?: LaneDisk;
   /** The life whose ring is being filled already; default: a new one. */
   readonly life?: number;
-  /** Rows were lost; epoch µs. */
+  /** Rows were lost. */
   readonly onLost: (loss: Loss) => void;
 }
 
-/** @throws OperatingError `state.disk` */
-export function openLaneDelivery(options: LaneDeliveryOptions): LaneDelivery {
-  const { table, sender, tell, disk } = options;
-  const counts = { acknowledged: 0, refused: 0, left: 0, dropped: 0 };
-  const meter = createSendMeter();
-  const place =
-    disk === undefined
-      ? undefined
-      : openPlace(
-          table,
-          disk,
-          tell,
-          (loss) => {
-            counts.dropped += loss.rows;
-            options.onLost(loss);
-          },
-          options.life,
-        );
-  const base = place?.account.saved ?? {
-    sampledRows: 0,
-    acknowledgedRows: 0,
-    refusedRows: 0,
-    droppedRows: 0,
-  };
-  let settledSampled = base.sampledRows;
-  let ring: Ring | undefined;
-  let releasedTick = 0;
-  let settledSequence = 0;
+/** So many lives may wait for their labels; what older ones hold goes into the spool at once. */
+const FORMER_LIVES_MAX = 8;
+
+/**
+ * Opens what a lane has on disk. Where too many former lives ended before they could write anything, the oldest are brought
+ * into the spool; their labels follow.
+ * @throws OperatingError `state.disk`
+ */
+export async function openLaneDelivery(options: LaneDeliveryOptions): Promise<LaneDelivery> {
+  const { table, disk, tell, onLost, life } = options;
+  const place = disk === undefined ? undefined : openPlace(table, disk, tell, onLost, life);
+  const delivery = new LaneDelivery(options, place);
+  await delivery.boundLives();
+  return delivery;
+}
+
+/**
+ * Where the rows of one lane are between the ring and the store: a sink that spools what the store does not take, around
+ * one that sends. On disk, below the state directory:
+ *
+ *   delivery/TABLE/account           the ledger over all lives
+ *   delivery/TABLE/<life>.journal    the ring's ticks once more, written by the sampling worker
+ *   delivery/TABLE/spool/            batches that the store did not take
+ *
+ * Whatever is done to rows is first made durable, then written into the ledger, then the ring lets go. A kill in between
+ * makes a batch be sent again, which changes nothing (upsert keys), and is counted once all the same.
+ */
+export class LaneDelivery {
+  /** Name and place of the ring journal that this life shall write; undefined when it is off. */
+  readonly journal: { readonly id: number; readonly path: string } | undefined;
+  readonly #table: string;
+  readonly #sink: Sink;
+  readonly #tell: Tell;
+  readonly #onLost: (loss: Loss) => void;
+  readonly #place: Place | undefined;
+  readonly #ledger: LaneLedger;
+  readonly #meter = new SendMeter();
   /** Why rows are held or spooled; undefined while the store takes them. */
-  let problem: string | undefined;
+  #problem: string | undefined;
+  /** What is left of a batch of which the store took a part before it went away. */
+  readonly #parts = new Map<number, Pick<Batch, 'body' | 'rows'>>();
 
-  function save(): void {
-    if (place === undefined) return;
-    const sampledRows = ring?.sampledRows ?? 0;
-    const ringDropped = ring?.droppedRows ?? 0;
-    const current = { journal: place.id, releasedTick, leftRows: counts.left + ringDropped, sampledRows };
-    place.account.save({
-      // A ring that is closed has no life of its own any more: its rows count among the settled ones.
-      sampledRows: settledSampled + (place.isClosed ? sampledRows : 0),
-      acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
-      refusedRows: base.refusedRows + counts.refused,
-      droppedRows: base.droppedRows + counts.dropped + ringDropped,
-      spoolSettled: Math.max(settledSequence, place.spool.settledSequence),
-      lives: [...place.former.map(({ entry }) => entry), ...(place.isClosed ? [] : [current])],
-    });
+  constructor({ table, sink, tell, onLost, disk }: LaneDeliveryOptions, place: Place | undefined) {
+    this.#table = table;
+    this.#sink = sink;
+    this.#tell = tell;
+    this.#onLost = onLost;
+    this.#place = place;
+    this.#ledger = place?.ledger ?? new LaneLedger(0);
+    const id = this.#ledger.life;
+    if (disk?.hasJournal === true) this.journal = { id, path: journalPath(disk, table, id) };
   }
 
-  const send = (body: Uint8Array<ArrayBuffer>, rows: number): Promise<BatchOutcome> =>
-    meter.measure(body.byteLength, () => sender.send(table, body, rows));
-
-  async function spill(body: Uint8Array, rows: number, journal: number, toTick: number): Promise<boolean> {
-    if (place === undefined) return false;
-    try {
-      await place.spool.append({ body, rows, journal, toTick });
-      return true;
-    } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      tell({
-        level: 'error',
-        code: thrown.code,
-        sentence: `${table}: ${rows} rows stay in memory: ${thrown.message}`,
-      });
-      return false;
-    }
+  /** Names this life; later lives have larger numbers. 0 without a disk. */
+  get life(): number {
+    return this.#ledger.life;
   }
 
-  function tellHeld(reason: string): void {
-    const isTold = problem !== undefined;
-    problem = reason;
-    if (isTold) return;
-    const where = place === undefined ? 'wait in memory' : 'go to the spool';
-    tell({
-      level: 'warn',
-      code: 'delivery.held',
-      sentence: `${table}: rows ${where}: ${reason}`,
-      data: { table },
-    });
+  /** The ring whose rows this life delivers. Call it once, before the first batch. */
+  attach(ring: Ring): void {
+    this.#ledger.attach(ring);
   }
 
-  /** A batch of which the store took a part only before it went away. */
-  const parts = new Map<number, { body: Uint8Array<ArrayBuffer>; rows: number }>();
-
-  async function take(batch: LaneBatch, isStoreAway = false): Promise<'sent' | 'spooled' | 'held'> {
-    const { body, rows } = parts.get(batch.toTick) ?? batch;
-    const outcome: BatchOutcome =
-      isStoreAway && place !== undefined
-        ? { acknowledgedRows: 0, refusedRows: 0, unsent: { body, rows, reason: 'the store is away' } }
-        : await send(body, rows);
-    counts.acknowledged += outcome.acknowledgedRows;
-    counts.refused += outcome.refusedRows;
-    counts.left += outcome.acknowledgedRows + outcome.refusedRows;
-    let fate: 'sent' | 'spooled' = 'sent';
-    if (outcome.unsent !== undefined) {
-      const { unsent } = outcome;
-      tellHeld(isStoreAway ? (problem ?? unsent.reason) : unsent.reason);
-      if (!(await spill(unsent.body, unsent.rows, place?.id ?? 0, batch.toTick))) {
-        parts.set(batch.toTick, unsent);
-        return 'held';
+  /** Sends a batch or spools it. Rows are unsent when neither could be done: the batch stays the caller's. */
+  async send(batch: LaneBatch): Promise<Fate> {
+    const rest = { table: this.#table, ...(this.#parts.get(batch.toTick) ?? batch) };
+    const fate = await this.#sendOrPass(rest, batch.isStoreAway);
+    this.#ledger.leave('acknowledged', fate.acknowledgedRows);
+    this.#ledger.leave('refused', refusedRowsOf(fate));
+    const { unsent, ...taken } = fate;
+    if (unsent === undefined) this.#tellResumed();
+    else {
+      this.#tellHeld(batch.isStoreAway ? (this.#problem ?? unsent.reason) : unsent.reason);
+      if (!(await this.#spill(unsent, this.life, batch.toTick))) {
+        this.#parts.set(batch.toTick, { body: unsent.body, rows: unsent.rows });
+        return fate;
       }
-      counts.left += unsent.rows;
-      fate = 'spooled';
-    } else if (problem !== undefined && (place?.spool.rows ?? 0) === 0) {
-      problem = undefined;
-      tell({
-        level: 'info',
-        code: 'delivery.resumed',
-        sentence: `${table}: the store takes rows again`,
-        data: { table },
-      });
+      this.#ledger.leave('spooled', unsent.rows);
     }
-    parts.delete(batch.toTick);
-    releasedTick = batch.toTick;
-    save();
-    return fate;
+    this.#parts.delete(batch.toTick);
+    this.#ledger.release(batch.toTick);
+    return unsent === undefined ? fate : { ...taken, spooledRows: unsent.rows };
   }
 
-  async function replay(budgetMs: number): Promise<boolean> {
-    if (place === undefined) return true;
-    const { spool } = place;
+  /** Sends spooled batches, oldest first, until none is left or the time is over. @returns whether none is left. */
+  async replay(budgetMs: number): Promise<boolean> {
+    if (this.#place === undefined) return true;
+    const { spool } = this.#place;
     const endMs = performance.now() + budgetMs;
     for (let waiting = spool.peek(); waiting !== undefined; waiting = spool.peek()) {
-      const outcome = await send(new Uint8Array(waiting.body), waiting.rows);
+      const { rows, sequence } = waiting;
+      const batch = { table: this.#table, body: new Uint8Array(waiting.body), rows };
+      const fate = await this.#measured(batch);
       // Sent again as a whole later: the part that was taken changes nothing then, and is counted once.
-      if (outcome.unsent !== undefined) return false;
-      counts.acknowledged += outcome.acknowledgedRows;
-      counts.refused += outcome.refusedRows;
-      // Noted before its file goes: a kill in between must not make it look lost.
-      settledSequence = waiting.sequence;
-      save();
-      spool.settle(waiting.sequence);
+      if (fate.unsent !== undefined) return false;
+      this.#ledger.settleSpooled(sequence, fate.acknowledgedRows, refusedRowsOf(fate));
+      spool.settle(sequence);
       if (spool.rows > 0 && performance.now() > endMs) return false;
     }
     return true;
   }
 
-  async function recover(labelOf: LabelOfGpu): Promise<void> {
-    if (place === undefined) return;
-    while (place.former.length > 0) {
-      const life = place.former[0]!;
-      if (!(await spoolLife(life, labelOf))) return;
-      place.former.shift();
-      const { entry } = life;
-      settledSampled += entry.sampledRows;
-      const lostRows = entry.sampledRows - entry.leftRows;
-      if (lostRows > 0) {
-        counts.dropped += lostRows;
-        const firstUs = entry.journal * 1000;
-        const reason = 'the collector was killed, and its ring journal does not hold them';
-        options.onLost({ rows: lostRows, firstUs, lastUs: place.id * 1000, reason });
-      }
-      save();
-      place.disk.remove(life.path);
+  /**
+   * Brings what former lives have left in their ring journals into the spool.
+   * @param isCertain whether all that may be known of whose they were is known by now
+   */
+  async recover(labelOf: LabelOfGpu, isCertain: boolean): Promise<void> {
+    while (this.#ledger.former.length > 0) {
+      if (!(await this.#spoolLife(this.#ledger.former[0]!, labelOf, isCertain))) return;
+      const path = this.#endOldestLife();
+      this.#ledger.save();
+      this.#place?.disk.remove(path);
+    }
+  }
+
+  /** Brings the oldest lives into the spool while there are too many, labelled as unresolved. */
+  async boundLives(): Promise<void> {
+    const paths: string[] = [];
+    while (this.#ledger.former.length > FORMER_LIVES_MAX) {
+      // What no disk takes is given up: it must not grow for ever.
+      await this.#spoolLife(this.#ledger.former[0]!, () => UNRESOLVED, false);
+      paths.push(this.#endOldestLife());
+    }
+    if (paths.length === 0) return;
+    this.#ledger.save();
+    for (const path of paths) this.#place?.disk.remove(path);
+  }
+
+  /** Samples that left their ring before it was known whose they were. */
+  get uncertain(): Span | undefined {
+    return this.#ledger.uncertain;
+  }
+
+  /** All of them bear the label that is right. */
+  trustLabels(): void {
+    this.#ledger.trustLabels();
+  }
+
+  totals(): LaneTotals {
+    const spool = this.#place?.spool;
+    return {
+      ...this.#ledger.rows,
+      spoolBytes: spool?.bytes ?? 0,
+      ...(spool?.oldestMs === undefined ? {} : { spoolOldestMs: spool.oldestMs }),
+      ...this.#meter.figures(),
+      ...(this.#problem === undefined ? {} : { problem: this.#problem }),
+    };
+  }
+
+  /** Gives up everything that is spooled, by command. @returns the rows, which are counted as dropped */
+  dropSpooled(): number {
+    const rows = this.#place?.spool.clear() ?? 0;
+    this.#ledger.save();
+    return rows;
+  }
+
+  /** The end of this life; what is still in the ring will be found by the next. */
+  close(): void {
+    const isOver = this.#ledger.close();
+    if (this.#place === undefined) return;
+    const { disk, directory, spool } = this.#place;
+    if (isOver) disk.remove(join(directory, `${this.life}.journal`));
+    spool.close();
+  }
+
+  async #sendOrPass(batch: Batch, isStoreAway: boolean): Promise<Fate> {
+    if (!isStoreAway || this.#place === undefined) return await this.#measured(batch);
+    return untaken(batch, { cause: 'store', reason: AWAY.message, error: AWAY });
+  }
+
+  async #measured(batch: Batch): Promise<Fate> {
+    const startMs = performance.now();
+    const fate = await this.#sink.send(batch);
+    this.#meter.add(batch, fate, performance.now() - startMs);
+    return fate;
+  }
+
+  /** @returns false when there is no disk, or it does not take the rows: told. */
+  async #spill(
+    { body, rows }: Pick<Batch, 'body' | 'rows'>,
+    journal: number,
+    toTick: number,
+  ): Promise<boolean> {
+    if (this.#place === undefined) return false;
+    try {
+      await this.#place.spool.append({ body, rows, journal, toTick });
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      const sentence = `${this.#table}: ${rows} rows stay in memory: ${thrown.message}`;
+      this.#tell({ level: 'error', code: thrown.code, sentence });
+      return false;
     }
   }
 
   /** @returns false when the disk did not take all of it; called again, it goes on where it stopped. */
-  async function spoolLife(life: FormerLife, labelOf: LabelOfGpu): Promise<boolean> {
-    for (const { body, rows, toTick } of batchesOf(life, labelOf)) {
-      if (!(await spill(body, rows, life.entry.journal, toTick))) return false;
-      life.entry = { ...life.entry, releasedTick: toTick, leftRows: life.entry.leftRows + rows };
-      save();
-      const sentence = `${table}: ${rows} rows of a life that was cut short are recovered`;
-      tell({ level: 'info', code: 'delivery.recovered', sentence, data: { table, rows } });
+  async #spoolLife(life: FormerLife, labelOf: LabelOfGpu, isCertain: boolean): Promise<boolean> {
+    if (this.#place === undefined) return true;
+    for (const { body, rows, toTick, span } of batchesOf(life, this.#place.disk, labelOf)) {
+      // Written down before the rows are: a kill in between leaves a doubt too many, and no label that is wrong for ever.
+      if (!isCertain) {
+        this.#ledger.doubtLabels(span);
+        this.#ledger.save();
+      }
+      if (!(await this.#spill({ body, rows }, life.entry.journal, toTick))) return false;
+      this.#ledger.leaveFormer(life, toTick, rows);
+      const sentence = `${this.#table}: ${rows} rows of a life that was cut short are recovered`;
+      this.#tell({ level: 'info', code: 'delivery.recovered', sentence, data: { table: this.#table, rows } });
     }
     return true;
   }
 
-  return {
-    life: place?.id ?? 0,
-    journal:
-      place === undefined || disk?.hasJournal !== true
-        ? undefined
-        : { id: place.id, path: journalPath(disk, table, place.id) },
-    attach(attached) {
-      ring = attached;
-      save();
-    },
-    take,
-    recover,
-    replay,
-    totals() {
-      const sampled = ring?.sampledRows ?? 0;
-      const ringDropped = ring?.droppedRows ?? 0;
-      const formerSampled = sum(place?.former, ({ entry }) => entry.sampledRows);
-      const formerHeld = sum(place?.former, ({ entry }) => entry.sampledRows - entry.leftRows);
-      const spoolOldestMs = place?.spool.oldestMs;
-      return {
-        sampledRows: settledSampled + formerSampled + sampled,
-        acknowledgedRows: base.acknowledgedRows + counts.acknowledged,
-        heldRows: sampled - ringDropped - counts.left + formerHeld,
-        spooledRows: place?.spool.rows ?? 0,
-        refusedRows: base.refusedRows + counts.refused,
-        droppedRows: base.droppedRows + counts.dropped + ringDropped,
-        spoolBytes: place?.spool.bytes ?? 0,
-        ...(spoolOldestMs === undefined ? {} : { spoolOldestMs }),
-        ...meter.figures(),
-        ...(problem === undefined ? {} : { problem }),
-      };
-    },
-    dropSpooled() {
-      const rows = place?.spool.clear() ?? 0;
-      save();
-      return rows;
-    },
-    close() {
-      if (place === undefined) return;
-      if (ring === undefined) place.isClosed = true;
-      else place.isClosed = ring.sampledRows === ring.droppedRows + counts.left;
-      save();
-      if (place.isClosed) place.disk.remove(join(place.directory, `${place.id}.journal`));
-      place.spool.close();
-      place.account.close();
-    },
-  };
+  /** @returns the path of its journal, which is of no use any more. */
+  #endOldestLife(): string {
+    const { path, entry } = this.#ledger.former[0]!;
+    const rows = this.#ledger.endFormer();
+    if (rows > 0) {
+      const reason = 'the collector was killed, and its ring journal does not hold them';
+      this.#onLost({ rows, firstUs: entry.journal * 1000, lastUs: this.life * 1000, reason });
+    }
+    return path;
+  }
+
+  #tellHeld(reason: string): void {
+    const isTold = this.#problem !== undefined;
+    this.#problem = reason;
+    if (isTold) return;
+    const where = this.#place === undefined ? 'wait in memory' : 'go to the spool';
+    const sentence = `${this.#table}: rows ${where}: ${reason}`;
+    this.#tell({ level: 'warn', code: 'delivery.held', sentence, data: { table: this.#table } });
+  }
+
+  #tellResumed(): void {
+    if (this.#problem === undefined || (this.#place?.spool.rows ?? 0) > 0) return;
+    this.#problem = undefined;
+    const sentence = `${this.#table}: the store takes rows again`;
+    this.#tell({ level: 'info', code: 'delivery.resumed', sentence, data: { table: this.#table } });
+  }
 }
 
-function sum<T>(items: readonly T[] | undefined, amount: (item: T) => number): number {
-  return items?.reduce((total, item) => total + amount(item), 0) ?? 0;
-}
+/** Somebody may have owned the device; nobody knows yet who. */
+const UNRESOLVED = { jobId: UNRESOLVED_JOB_ID, owners: 1 };
+
+const AWAY = new OperatingError('the store is away', { code: 'store.not_ready', exit: 'temporary' });

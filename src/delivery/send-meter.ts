@@ -1,4 +1,4 @@
-import type { BatchOutcome } from './batch-send.ts';
+import type { Batch, Fate } from '../core/wire/sink.ts';
 
 /** What sending costs and how it goes, in this life. */
 export interface SendFigures {
@@ -15,35 +15,37 @@ export interface SendFigures {
   readonly sendMsMax: number;
 }
 
-export interface SendMeter {
-  /** Sends, and takes note of how it went. @param bytes of the batch */
-  measure(bytes: number, send: () => Promise<BatchOutcome>): Promise<BatchOutcome>;
-  figures(): SendFigures;
-}
+export class SendMeter {
+  #sends = 0;
+  #batches = 0;
+  #failedBatches = 0;
+  #sentBytes = 0;
+  #lastAcknowledgedMs = 0;
+  #lastSendMs = 0;
+  #sendMsSum = 0;
+  #sendMsMax = 0;
 
-export function createSendMeter(): SendMeter {
-  let [sends, batches, failedBatches, sentBytes, lastAcknowledgedMs] = [0, 0, 0, 0, 0];
-  let [lastSendMs, sendMsSum, sendMsMax] = [0, 0, 0];
+  add({ body }: Batch, fate: Fate, tookMs: number): void {
+    this.#lastSendMs = tookMs;
+    this.#sends += 1;
+    this.#sendMsSum += tookMs;
+    this.#sendMsMax = Math.max(this.#sendMsMax, tookMs);
+    if (fate.unsent !== undefined) this.#failedBatches += 1;
+    if (fate.acknowledgedRows === 0) return;
+    this.#batches += 1;
+    this.#sentBytes += body.byteLength;
+    this.#lastAcknowledgedMs = Date.now();
+  }
 
-  return {
-    async measure(bytes, send) {
-      const startMs = performance.now();
-      const outcome = await send();
-      lastSendMs = performance.now() - startMs;
-      sends += 1;
-      sendMsSum += lastSendMs;
-      sendMsMax = Math.max(sendMsMax, lastSendMs);
-      if (outcome.unsent !== undefined) failedBatches += 1;
-      if (outcome.acknowledgedRows > 0) {
-        batches += 1;
-        sentBytes += bytes;
-        lastAcknowledgedMs = Date.now();
-      }
-      return outcome;
-    },
-    figures() {
-      const sendMsMean = sends === 0 ? 0 : sendMsSum / sends;
-      return { batches, failedBatches, sentBytes, lastAcknowledgedMs, lastSendMs, sendMsMean, sendMsMax };
-    },
-  };
+  figures(): SendFigures {
+    return {
+      batches: this.#batches,
+      failedBatches: this.#failedBatches,
+      sentBytes: this.#sentBytes,
+      lastAcknowledgedMs: this.#lastAcknowledgedMs,
+      lastSendMs: this.#lastSendMs,
+      sendMsMean: this.#sends === 0 ? 0 : this.#sendMsSum / this.#sends,
+      sendMsMax: this.#sendMsMax,
+    };
+  }
 }

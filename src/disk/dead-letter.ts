@@ -56,6 +56,16 @@ export function openDeadLetters(disk: Disk, directory: string, tell: Tell, nowMs
   };
 }
 
+/** Keeps nothing: for where there is no directory of our own. */
+export function toldOnly(tell: Tell): DeadLetters {
+  return {
+    add: (table, rows, _body, reason) => {
+      const sentence = `${table}: QuestDB refused ${rows} rows: ${reason}`;
+      tell({ level: 'error', code: 'rows.refused', sentence, data: { table, rows } });
+    },
+  };
+}
+
 function readable(body: Uint8Array): string {
   const text = Buffer.from(body.subarray(0, 2 * TEXT_LENGTH_MAX)).toString('latin1');
   return text.replace(/==\x10[\s\S]{8}/g, '=?').slice(0, TEXT_LENGTH_MAX);

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { onDisk } from './disk-error.ts';
-import { readAccount } from './lane-account.ts';
+import { realDisk } from './disk.ts';
+import { readLedger } from './ledger-file.ts';
 import { scanSegment } from './spool-record.ts';
 
 /** What waits on disk for one table, as anybody may look at it while a collector writes. */
@@ -32,7 +33,7 @@ export function spooledTables(stateDir: string): string[] {
 
 export function surveySpool(stateDir: string, table: string): SpoolSurvey {
   const directory = join(stateDir, 'delivery', table, 'spool');
-  const settled = readAccount(join(stateDir, 'delivery', table, 'account'))?.spoolSettled ?? 0;
+  const settled = readLedger(realDisk, join(stateDir, 'delivery', table, 'account'))?.spoolSettled ?? 0;
   return onDisk('the spool', directory, () => {
     let rows = 0;
     let batches = 0;

@@ -2,6 +2,7 @@ import type { CarriedError } from '../core/base/carried-error.ts';
 import { OperatingError, type ExitName } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
+import type { DeadLetters } from '../disk/dead-letter.ts';
 import type { DrainSettings } from './engine.ts';
 import type { EngineTask } from './engines.ts';
 import type { EngineReport } from './report.ts';
@@ -21,6 +22,8 @@ export interface DrainOptions {
   readonly deadlineMs: number;
   readonly concurrency: number;
   readonly warm?: WarmSlots;
+  /** Receives the rows that the server refuses. */
+  readonly deadLetters: DeadLetters;
   readonly tell: Tell;
 }
 
@@ -72,7 +75,8 @@ export async function drain(options: DrainOptions): Promise<DrainSummary> {
     storeError = thrown;
   });
   const deadlineMs = startMs + options.deadlineMs;
-  const store = createDrainStore({ db, lanes: settings.lanes, ready, deadlineMs, tell });
+  const { deadLetters } = options;
+  const store = createDrainStore({ db, lanes: settings.lanes, ready, deadlineMs, deadLetters, tell });
   const outcomes = await drainByProcesses(options.tasks, settings, {
     concurrency: options.concurrency,
     deadlineMs,
@@ -159,7 +163,10 @@ function summaryOf(options: DrainOptions, outcomes: readonly EngineOutcome[], se
       hints: error.hints ?? [],
     })),
     warnings: [...reports.flatMap((report) => warningsOf(report, options.settings))],
-    exit: exitOf(failed.map(({ error }) => error)),
+    exit: exitOf(
+      failed.map(({ error }) => error),
+      sum(({ refusedRows }) => refusedRows),
+    ),
   };
 }
 
@@ -181,9 +188,12 @@ function warningsOf(report: EngineReport, { keepMs }: DrainSettings): string[] {
   return warnings;
 }
 
-/** A failure that passes by itself outweighs one that does not: the rest is worth another try. */
-function exitOf(errors: readonly CarriedError[]): ExitName {
+/**
+ * A failure that passes by itself outweighs one that does not: the rest is worth another try. Rows that the store refuses
+ * are dead letters, which somebody has to look at.
+ */
+function exitOf(errors: readonly CarriedError[], refusedRows: number): ExitName {
   const exits = errors.map(({ exit }) => exit ?? 'software');
-  if (exits.length === 0) return 'ok';
-  return exits.includes('temporary') ? 'temporary' : exits[0]!;
+  if (exits.includes('temporary')) return 'temporary';
+  return exits[0] ?? (refusedRows > 0 ? 'data' : 'ok');
 }

@@ -1,5 +1,7 @@
 import { createEncoder, type Encoder, type SampleColumns } from '../core/wire/encode.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
+import type { Ledger } from '../core/base/ledger.ts';
+import type { Batch, Fate } from '../core/wire/sink.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
@@ -7,12 +9,12 @@ import type { Ownership } from '../core/jobs/ownership.ts';
 import type { PulledRows, RowBefore } from '../core/ring/pulled-rows.ts';
 import type { SampledLane } from '../core/sampling/source.ts';
 import { readJobs } from './jobs.ts';
-import { laneReport, statOf, type EngineReport, type LaneReport } from './report.ts';
+import { laneReport, statOf, type EngineReport, type LaneReport, type LaneStat } from './report.ts';
 import type { ThrottleBefore } from '../source/dcgm/kept-events.ts';
 import type { KeptSamples, KeptSource } from '../source/dcgm/kept-source.ts';
 import { openEngineJobs, type EngineJobPaths } from '../ownership/open-inputs.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
-import type { CollectorStat, EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
+import type { EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
 import type { EngineTask } from './engines.ts';
 
 /** What every engine of a drain is asked for; plain data, since it crosses to another process. */
@@ -56,24 +58,23 @@ export interface RowsAfter {
   readonly jobs: readonly JobRecord[];
   /** Devices that a job has left: all its samples are stored now. */
   readonly leftGpus: readonly string[];
-  readonly stats: readonly CollectorStat[];
+  /** One a lane; what became of the rows is for the receiver to say. */
+  readonly stats: readonly LaneStat[];
 }
 
 /** Encoded rows of one lane. */
-export interface SamplePortion {
+export interface SamplePortion extends Batch {
   readonly lane: string;
-  readonly table: string;
-  readonly rows: number;
-  readonly body: Uint8Array;
 }
 
 /** What the drain does with an engine's rows. @throws OperatingError when the store does not take them; so does the next. */
 export interface EngineStore {
   plan(gpus: readonly string[]): Promise<EnginePlan>;
-  /** @returns rows that were acknowledged; the rest was refused. */
-  writeSamples(portion: SamplePortion): Promise<number>;
+  /** @returns what became of them; nothing is unsent. */
+  writeSamples(portion: SamplePortion): Promise<Fate>;
   writeBefore(rows: RowsBefore): Promise<void>;
-  writeAfter(rows: RowsAfter): Promise<void>;
+  /** @param ledgers of the lanes, by name: what became of their samples */
+  writeAfter(rows: RowsAfter, ledgers: ReadonlyMap<string, Ledger>): Promise<void>;
 }
 
 /** The same as the engine's process sees it: what it hands over is stored in that order, and it need not wait for it. */

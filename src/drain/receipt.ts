@@ -1,6 +1,8 @@
-import { carried, type CarriedError } from '../core/base/carried-error.ts';
-import type { EngineStore, RowsAfter, SamplePortion } from './engine.ts';
+import { EMPTY_LEDGER, moveRows, sampleRows, type Ledger } from '../core/base/ledger.ts';
+import { refusedRowsOf } from '../core/wire/sink.ts';
+import type { EngineStore, SamplePortion } from './engine.ts';
 import type { EngineReport } from './report.ts';
+import { carried, type CarriedError } from '../core/base/carried-error.ts';
 import { sendFrame } from './frames.ts';
 import type { FromChild, ToChild } from './frames.ts';
 import type { Slot } from './slot.ts';
@@ -21,8 +23,8 @@ export interface Receipt {
 
 /** Everything of one slot is stored one after the other, that of its last engine before that of the next. */
 export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
-  /** Rows that the server refused, by lane. */
-  const refused = new Map<string, number>();
+  /** By lane, as far as samples have come. */
+  const ledgers = new Map<string, Ledger>();
   let failure: CarriedError | undefined;
 
   const reply = (message: ToChild): void => {
@@ -48,8 +50,11 @@ export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
     return slot.stored;
   };
   const writeSamples = async (portion: SamplePortion): Promise<void> => {
-    const missing = portion.rows - (await store.writeSamples(portion));
-    if (missing > 0) refused.set(portion.lane, (refused.get(portion.lane) ?? 0) + missing);
+    const fate = await store.writeSamples(portion);
+    let ledger = sampleRows(ledgers.get(portion.lane) ?? EMPTY_LEDGER, portion.rows);
+    ledger = moveRows(ledger, 'held', 'acknowledged', fate.acknowledgedRows);
+    ledger = moveRows(ledger, 'held', 'refused', refusedRowsOf(fate));
+    ledgers.set(portion.lane, ledger);
   };
 
   return {
@@ -74,7 +79,7 @@ export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
           void inOrder(() => store.writeBefore(message.rows));
           return;
         case 'after':
-          void inOrder(() => store.writeAfter(withRefused(message.rows, refused)));
+          void inOrder(() => store.writeAfter(message.rows, ledgers));
       }
     },
     async finish({ report, wantsToKnow }) {
@@ -82,18 +87,12 @@ export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
       if (wantsToKnow) reply({ kind: 'finished', isStored: failure === undefined });
       if (failure !== undefined) return { kind: 'failed', error: failure };
       const lanes = report.lanes.map((lane) => {
-        const refusedRows = refused.get(lane.lane) ?? 0;
-        return { ...lane, rows: lane.rows - refusedRows, refusedRows };
+        const ledger = ledgers.get(lane.lane);
+        // A dry run hands no samples over: it reports what there is.
+        if (ledger === undefined) return lane;
+        return { ...lane, rows: ledger.acknowledgedRows, refusedRows: ledger.refusedRows };
       });
       return { kind: 'drained', report: { ...report, lanes } };
     },
   };
-}
-
-function withRefused(rows: RowsAfter, refused: ReadonlyMap<string, number>): RowsAfter {
-  const stats = rows.stats.map((stat) => {
-    const refusedRows = refused.get(stat.lane) ?? 0;
-    return { ...stat, acknowledgedRows: stat.acknowledgedRows - refusedRows, refusedRows };
-  });
-  return { ...rows, stats };
 }

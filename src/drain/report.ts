@@ -1,3 +1,4 @@
+import type { Ledger } from '../core/base/ledger.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
 import type { EngineTask } from './engines.ts';
@@ -29,7 +30,7 @@ export interface EngineReport {
   readonly warnings: readonly string[];
 }
 
-/** As if everything were acknowledged. */
+/** As if every row were written; the receiver knows what became of them. */
 export function laneReport(
   lane: Lane,
   { rows, gaps }: KeptLane,
@@ -55,23 +56,16 @@ export function laneReport(
   };
 }
 
-export function statOf(
-  report: LaneReport,
-  kept: KeptSamples,
-  task: EngineTask,
-  version: string,
-): CollectorStat {
+/** What the row of a lane in `collector_stats` says beside its ledger. */
+export type LaneStat = Omit<CollectorStat, keyof Ledger>;
+
+export function statOf(report: LaneReport, kept: KeptSamples, task: EngineTask, version: string): LaneStat {
   return {
     tsUs: Math.floor(kept.engineNowUs),
     node: task.node,
     lane: report.lane,
     source: 'dcgm',
     version,
-    sampledRows: report.rows,
-    acknowledgedRows: report.rows,
-    heldRows: 0,
-    refusedRows: 0,
-    droppedRows: 0,
     engineOffsetUs: Math.round(kept.clockOffsetUs),
     rssBytes: process.memoryUsage.rss(),
   };

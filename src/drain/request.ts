@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { Config } from '../../schemas/config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { realDisk } from '../disk/disk.ts';
+import { openDeadLetters } from '../disk/dead-letter.ts';
 import { drain, type DrainSummary } from './drain.ts';
 import { parseEngineTask, withoutRepeats, type EngineTask } from './engines.ts';
 import type { WarmSlots } from './slot.ts';
@@ -77,6 +80,7 @@ export async function drainAsAsked(
       ...(library === undefined ? {} : { library }),
     },
     ...rest,
+    deadLetters: openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), means.tell, Date.now),
     retention: config.retention,
     deadlineMs,
     concurrency: Math.min(CONCURRENCY_MAX, request.concurrency ?? defaultConcurrency()),

@@ -1,14 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EMPTY_LEDGER } from '../core/base/ledger.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import type { RowBefore } from '../core/ring/pulled-rows.ts';
+import type { Sink } from '../core/wire/sink.ts';
+import { withBisect } from '../delivery/with-bisect.ts';
+import type { DeadLetters } from '../disk/dead-letter.ts';
 import type { EngineStore } from './engine.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { readOpenThrottles } from '../questdb/reads/open-throttles.ts';
-import type { QuestDb, WriteReply } from '../questdb/http.ts';
+import { sleepUntil } from '../questdb/gate.ts';
+import type { QuestDb } from '../questdb/http.ts';
 import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
-import { sendUntilAcknowledged } from '../questdb/send.ts';
+import { withRetries } from '../questdb/with-retries.ts';
 import type { CollectorStat, SmallTables } from '../questdb/rows/small-tables.ts';
 import { readStoredOwnership } from '../questdb/reads/stored-ownership.ts';
 import { readOldWatermarks, readWatermarks, type Watermarks } from '../questdb/reads/watermark.ts';
@@ -24,6 +29,8 @@ export interface DrainStoreOptions {
   readonly ready: Promise<unknown>;
   /** Bounds the sending, ms of `performance.now()`. */
   readonly deadlineMs: number;
+  /** Receives the rows that the server refuses. */
+  readonly deadLetters: DeadLetters;
   readonly tell: Tell;
 }
 
@@ -44,33 +51,21 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
   fleet.catch(() => undefined);
 
-  const send = (body: Uint8Array): Promise<WriteReply> => {
-    const leftMs = Math.max(0, Math.floor(options.deadlineMs - performance.now()));
-    return sendUntilAcknowledged(db, body, {
-      attemptsMax: ATTEMPTS_MAX,
-      ageMsMax: leftMs,
-      signal: AbortSignal.timeout(leftMs),
-      random: Math.random,
-      nowMs: () => performance.now(),
-      sleep: async (ms) => {
-        await sleep(ms);
-      },
-    });
-  };
+  const sink = sinkUntil(options);
   let heldError: OperatingError | undefined;
   const held: CollectorStat[] = [];
   const leftGpus = new Set<string>();
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
     const { createSmallTables } = await import('../questdb/rows/small-tables.ts');
-    return createSmallTables(db, {
-      tell,
-      async send(body) {
-        const reply = await send(body);
-        if (reply.kind === 'retryable' || reply.kind === 'unauthorized') heldError = reply.error;
-        return reply;
+    const remembered: Sink = {
+      async send(batch) {
+        const fate = await sink.send(batch);
+        heldError = fate.unsent?.error ?? heldError;
+        return fate;
       },
-    });
+    };
+    return createSmallTables(remembered, tell);
   };
   const tables = (): Promise<SmallTables> => (opened ??= openTables());
   /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
@@ -97,23 +92,10 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       setImmediate(() => void tables());
       return { before, behind: marks.map(({ behind }) => behind), ownership, throttled };
     },
-    async writeSamples({ table, body, rows }) {
-      const reply = await send(body);
-      switch (reply.kind) {
-        case 'acknowledged':
-          return rows;
-        case 'refused':
-          tell({
-            level: 'error',
-            code: 'drain.refused',
-            sentence: `${table}: QuestDB refused ${rows} rows: ${reply.message}`,
-            data: { table, rows },
-          });
-          return 0;
-        case 'retryable':
-        case 'unauthorized':
-          throw reply.error;
-      }
+    async writeSamples(batch) {
+      const fate = await sink.send(batch);
+      if (fate.unsent !== undefined) throw fate.unsent.error;
+      return fate;
     },
     async writeBefore({ events, inventory }) {
       if (events.length + inventory.length === 0) return;
@@ -121,8 +103,8 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },
-    async writeAfter({ relabel, ownership, jobs, leftGpus: left, stats }) {
-      held.push(...stats);
+    async writeAfter({ relabel, ownership, jobs, leftGpus: left, stats }, ledgers) {
+      held.push(...stats.map((stat) => ({ ...stat, ...(ledgers.get(stat.lane) ?? EMPTY_LEDGER) })));
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
@@ -147,6 +129,24 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       await (await tables()).writeCollectorStats(held);
     },
   };
+}
+
+/** The way of all rows of a drain: the same as a collector's, but for the spool and with an end. */
+function sinkUntil({ db, deadlineMs, deadLetters, tell }: DrainStoreOptions): Sink {
+  const leftMs = Math.max(0, Math.floor(deadlineMs - performance.now()));
+  const signal = AbortSignal.timeout(leftMs);
+  const patient = withRetries(
+    { send: (batch) => db.send(batch, signal) },
+    {
+      attemptsMax: ATTEMPTS_MAX,
+      ageMsMax: leftMs,
+      random: Math.random,
+      nowMs: () => performance.now(),
+      sleep: sleepUntil,
+      signal,
+    },
+  );
+  return withBisect(patient, deadLetters, tell);
 }
 
 const HELD = {

@@ -66,12 +66,13 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     const sums = await sumsOf(runs);
     const buffer = createRowBuffer('job_figures');
     for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu) ?? emptySums(), nowUs());
-    const reply = await db.write(buffer.bytes());
-    if (reply.kind === 'acknowledged') return true;
+    const batch = { table: 'job_figures', body: buffer.bytes(), rows: runs.length };
+    const { unsent } = await db.send(batch);
+    if (unsent === undefined) return true;
     tell({
       level: 'warn',
       code: 'job_figures.held',
-      sentence: `figures of job ${runs[0]!.jobId} wait: ${reply.message}`,
+      sentence: `figures of job ${runs[0]!.jobId} wait: ${unsent.reason}`,
     });
     return false;
   }

@@ -17,6 +17,10 @@ export interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknow
   refresh(): number;
   /** Takes over, once, what a former life stored and could not close. Call it when the store answers, after `refresh`. */
   recover(): Promise<void>;
+  /** Whether what former lives stored is known. */
+  readonly isRecovered: boolean;
+  /** The labels of the devices' samples in this span, epoch µs, were given before it was. */
+  doubt(span: { readonly fromUs: number; readonly toUs: number }): void;
   /**
    * Writes the rows again whose label is no longer right. Call it only when nothing of these tables is unacknowledged.
    * @returns false when the store did not do all of it; call again.
@@ -80,6 +84,15 @@ export function createJobMap(options: JobMapOptions): JobMap {
       }
     },
 
+    get isRecovered() {
+      return isRecovered;
+    },
+    doubt(span) {
+      session.doubt(
+        devices.map(({ uuid }) => uuid),
+        span,
+      );
+    },
     acknowledge: session.acknowledge,
     labelledUntil: session.labelledUntil,
     relabel: async () => (await relabelStored(session, db, tables, tell)).isDone,

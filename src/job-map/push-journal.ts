@@ -10,6 +10,8 @@ import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
+import { withBisect } from '../delivery/with-bisect.ts';
+import { toldOnly } from '../disk/dead-letter.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
 import { keyOf, openOwnership } from './session.ts';
 
@@ -64,7 +66,7 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   const intervals = [
     ...new Map([...changes, ...recovered].map(({ interval }) => [keyOf(interval), interval])).values(),
   ];
-  const small = withMergedJobs(db, createSmallTables(db, { tell }), tell);
+  const small = withMergedJobs(db, createSmallTables(withBisect(db, toldOnly(tell), tell), tell), tell);
   const isWritten =
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
     (records.length === 0 || (await small.writeJobs(records)));

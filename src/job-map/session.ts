@@ -24,6 +24,8 @@ export interface OwnershipSession {
   adopt(stored: readonly Interval[], endsUs?: ReadonlyMap<Interval, number>): OwnershipChange[];
   /** Samples up to `us` (epoch µs) are labelled with what is known now. Call before encoding them. */
   readonly labelledUntil: (us: number) => void;
+  /** The labels of these samples were given before it was known whose they were: they are handed out whatever changes. */
+  doubt(gpus: readonly string[], span: { readonly fromUs: number; readonly toUs: number }): void;
   /** Hands out the stored samples whose label is no longer right. */
   takeRelabels(): Relabels;
   /** Everything that was told so far is in the store. */
@@ -108,6 +110,10 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     labelledUntil(us) {
       labelledUntilUs = Math.max(labelledUntilUs, us);
     },
+    doubt(gpus, { fromUs, toUs }) {
+      // A window begins after its first moment.
+      backlog.add(gpus.map((gpu) => ({ gpu, fromUs: fromUs - 1, toUs })));
+    },
     takeRelabels() {
       const late = backlog.tooLateCount - tooLateFacts;
       tooLateFacts = backlog.tooLateCount;
@@ -119,7 +125,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
         })),
         tooLateFacts: late,
         giveBack: () => {
-          backlog.giveBack(windows);
+          backlog.add(windows);
         },
       };
     },

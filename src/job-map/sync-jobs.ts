@@ -4,6 +4,9 @@ import type { LateJob } from '../ownership/scheduler.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { JOBS_PER_QUERY_MAX, readJobRows, withMergedJobs } from '../questdb/rows/merged-jobs.ts';
+import type { Tell } from '../core/base/notice.ts';
+import { withBisect } from '../delivery/with-bisect.ts';
+import { toldOnly } from '../disk/dead-letter.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
 
 export interface SyncOutcome {
@@ -14,14 +17,15 @@ export interface SyncOutcome {
 }
 
 /** Upserts into `jobs` what the scheduler knows. It knows no devices: ownership comes from the hooks alone. */
-export async function syncJobs(db: QuestDb, jobs: readonly LateJob[]): Promise<SyncOutcome> {
+export async function syncJobs(db: QuestDb, jobs: readonly LateJob[], tell: Tell): Promise<SyncOutcome> {
   const ids = [...new Set(jobs.map(({ record }) => record.jobId))];
   const stored = await readJobRows(db, ids);
   const owners = await readOwners(db, ids);
   const isOurs = ({ record, hasGpus }: LateJob): boolean =>
     hasGpus === true || stored.has(record.jobId) || owners.has(record.jobId);
   const rows = jobs.filter(isOurs).map(({ record }) => withStoredRun(record, stored.get(record.jobId) ?? []));
-  const isAllWritten = rows.length === 0 || (await withMergedJobs(db, createSmallTables(db)).writeJobs(rows));
+  const small = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
+  const isAllWritten = rows.length === 0 || (await withMergedJobs(db, small, tell).writeJobs(rows));
   return {
     writtenRows: isAllWritten ? rows.length : 0,
     skippedJobs: jobs.length - rows.length,

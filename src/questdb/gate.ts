@@ -1,40 +1,35 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
-import type { QuestDb, WriteReply } from './http.ts';
+import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
+import type { QuestDb } from './http.ts';
 import { waitForVisible } from './visible.ts';
-import { sendUntilAcknowledged, type SendPolicy } from './send.ts';
+import { withRetries } from './with-retries.ts';
 
 /** The way to the store: closed until its tables are there, since rows would make wrong ones, and at the very end. */
 export interface StoreGate {
-  /** Makes the store ready unless it is. @returns whether rows may be sent; what is in the way is logged once. */
-  open(): Promise<boolean>;
-  /** Sends rows of `table`, again and again while that may help; through a closed gate the reply is `retryable`. */
-  readonly post: (table: string, body: Uint8Array) => Promise<WriteReply>;
-  /** The same, once. */
-  readonly postOnce: (body: Uint8Array) => Promise<WriteReply>;
+  /** Makes the store ready unless it is. @returns whether rows may be sent; what is in the way is told once. */
+  readonly open: () => Promise<boolean>;
+  /** Sends rows once. */
+  readonly once: Sink;
+  /** Sends rows again and again while that may help. */
+  readonly patient: Sink;
   /** Sends nothing more, and gives up what is under way. */
   readonly close: () => void;
 }
-
-/** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
-const SEND_POLICY: SendPolicy = {
-  attemptsMax: 4,
-  ageMsMax: 10_000,
-  random: Math.random,
-  nowMs: () => performance.now(),
-  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-};
 
 export interface StoreGateOptions {
   readonly db: QuestDb;
   /** Makes tables and rollups; tried until it has succeeded once. */
   readonly prepare: () => Promise<void>;
-  readonly gzip?: boolean;
-  /** With `visible` a reply is `acknowledged` only when queries see the rows. Default: when they are in the server's log. */
+  /** With `visible` rows are acknowledged only when queries see them. Default: when they are in the server's log. */
   readonly confirm?: 'acknowledged' | 'visible';
   readonly tell: Tell;
 }
 
+/** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
+const ATTEMPTS_MAX = 4;
+const AGE_MS_MAX = 10_000;
 /** How long rows may take from the server's log into its tables before they count as not taken. */
 const VISIBLE_TIMEOUT_MS = 30_000;
 
@@ -42,7 +37,6 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   const { db, tell } = options;
   const closing = new AbortController();
   const { signal } = closing;
-  const policy = { ...SEND_POLICY, signal, gzip: options.gzip ?? false };
   const closed = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => {
       reject(new OperatingError('gpuledger is stopping', { code: 'store.not_ready', exit: 'temporary' }));
@@ -53,9 +47,18 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   let isReady = false;
   let obstacle = new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' });
   const isOpen = (): boolean => isReady && !signal.aborted;
-  const refusal = (): Promise<WriteReply> =>
-    Promise.resolve({ kind: 'retryable', message: obstacle.message, error: obstacle });
 
+  const once: Sink = {
+    send: (batch) => (isOpen() ? db.send(batch, signal) : Promise.resolve(untaken(batch, shutBy(obstacle)))),
+  };
+  const retried = withRetries(once, {
+    attemptsMax: ATTEMPTS_MAX,
+    ageMsMax: AGE_MS_MAX,
+    random: Math.random,
+    nowMs: () => performance.now(),
+    sleep: sleepUntil,
+    signal,
+  });
   return {
     async open() {
       if (isReady || signal.aborted) return isOpen();
@@ -71,33 +74,49 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
       }
       return isOpen();
     },
-    post: async (table, body) => {
-      if (!isOpen()) return await refusal();
-      const reply = await sendUntilAcknowledged(db, body, policy);
-      if (reply.kind !== 'acknowledged' || options.confirm !== 'visible') return reply;
-      return await visibleReply(db, table, signal);
-    },
-    postOnce: (body) => (isOpen() ? db.write(body, { signal }) : refusal()),
+    once,
+    patient: options.confirm === 'visible' ? withVisibility(retried, db, signal) : retried,
     close: () => {
       closing.abort();
     },
   };
 }
 
-/** A suspended table still acknowledges rows: only what queries see is there. */
-async function visibleReply(db: QuestDb, table: string, signal: AbortSignal): Promise<WriteReply> {
+/** Nothing is sent through a closed gate; what is in the way may be a table that does not fit. */
+function shutBy(error: OperatingError): { cause: 'store' | 'table'; reason: string; error: OperatingError } {
+  const cause = error.code.startsWith('schema.') ? 'table' : 'store';
+  return { cause, reason: error.message, error };
+}
+
+/** Resolves after `ms`, or at once when the signal fires. */
+export async function sleepUntil(ms: number, signal?: AbortSignal): Promise<void> {
   try {
-    await waitForVisible(db, table, { timeoutMs: VISIBLE_TIMEOUT_MS, signal });
-    return { kind: 'acknowledged' };
+    await sleep(ms, undefined, signal === undefined ? {} : { signal });
   } catch (thrown) {
-    const error =
-      thrown instanceof OperatingError
-        ? thrown
-        : new OperatingError(messageOf(thrown), {
-            code: 'store.not_visible',
-            exit: 'temporary',
-            cause: thrown,
-          });
-    return { kind: 'retryable', message: error.message, error };
+    if (signal?.aborted !== true) throw thrown;
   }
+}
+
+/** A suspended table still acknowledges rows: only what queries see is there. */
+function withVisibility(sink: Sink, db: QuestDb, signal: AbortSignal): Sink {
+  return {
+    async send(batch: Batch): Promise<Fate> {
+      const fate = await sink.send(batch);
+      if (fate.unsent !== undefined) return fate;
+      try {
+        await waitForVisible(db, batch.table, { timeoutMs: VISIBLE_TIMEOUT_MS, signal });
+        return fate;
+      } catch (thrown) {
+        const error =
+          thrown instanceof OperatingError
+            ? thrown
+            : new OperatingError(messageOf(thrown), {
+                code: 'store.not_visible',
+                exit: 'temporary',
+                cause: thrown,
+              });
+        return untaken(batch, { cause: 'store', reason: error.message, error });
+      }
+    },
+  };
 }

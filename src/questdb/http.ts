@@ -14,15 +14,16 @@ import {
   type QueryResult,
 } from '../../schemas/questdb-reply.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { acknowledged, untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import { answerFailure, connectionFailure, foreignServer, queryFailure } from './failure.ts';
 
 /**
- * One QuestDB over HTTP: SQL by `/exec`, rows by `/write`. Nothing here retries except `checkServer`; `send.ts` does.
+ * One QuestDB over HTTP: SQL by `/exec`, rows by `/write`. Nothing here retries except `checkServer`; `with-retries.ts` does.
  *
  * Every request has a total deadline that holds whatever the server does (down, half-open, slow, garbage): connecting,
  * sending, waiting and reading count against it together.
  */
-export interface QuestDb {
+export interface QuestDb extends Sink {
   /** `http://host:port`, without credentials: for messages. */
   readonly where: string;
   /**
@@ -31,8 +32,8 @@ export interface QuestDb {
    * `questdb.unauthorized`, `questdb.unavailable`, `questdb.foreign`, `questdb.certificate`
    */
   exec(sql: string, options?: { readonly timeoutMs?: number }): Promise<QueryResult>;
-  /** Sends encoded ILP rows of one table. Never throws for what the server or the network does: the reply tells. */
-  write(body: Uint8Array, options?: WriteOptions): Promise<WriteReply>;
+  /** Sends rows once. Never throws for what the server or the network does: the fate tells. */
+  send(batch: Batch, signal?: AbortSignal): Promise<Fate>;
   /**
    * Asks whether a QuestDB answers and accepts the credentials; three tries where it may be starting.
    * @returns its version
@@ -43,42 +44,11 @@ export interface QuestDb {
   close(): Promise<void>;
 }
 
-interface WriteOptions {
-  /** Compress the body: worth its CPU on slow links only. Default: no. */
-  readonly gzip?: boolean;
-  /** Gives the request up before its deadline. */
-  readonly signal?: AbortSignal;
-}
-
-/** What became of a write. Every failure carries the error that a person should read. */
-export type WriteReply =
-  | { readonly kind: 'acknowledged' }
-  /** The rows themselves are wrong: sending them again is of no use. `line` counts from 1. */
-  | {
-      readonly kind: 'refused';
-      readonly status: number;
-      readonly message: string;
-      readonly line?: number;
-      readonly error: OperatingError;
-    }
-  /** The credentials are wrong: of no use until somebody mends them, but the rows are fine. */
-  | {
-      readonly kind: 'unauthorized';
-      readonly status: number;
-      readonly message: string;
-      readonly error: OperatingError;
-    }
-  /** Down, slow, overloaded, garbage: the same bytes may be sent again. `status` is absent when there was no answer. */
-  | {
-      readonly kind: 'retryable';
-      readonly status?: number;
-      readonly message: string;
-      readonly error: OperatingError;
-    };
-
 export interface QuestDbOptions {
   /** Total deadline of a request, ms; a write adds its bytes at `WRITE_BYTES_PER_MS_MIN`. */
   readonly requestTimeoutMs: number;
+  /** Compress what is sent: worth its CPU on slow links only. Default: no. */
+  readonly gzip?: boolean;
 }
 
 /** A link slower than the official client's default minimum of 100 KiB/s counts as broken. */
@@ -114,18 +84,18 @@ export async function openQuestDb(clientConf: string, options: QuestDbOptions): 
       ...(await certificates(conf)),
     },
   });
-  return createClient(pool, where, authorization(conf), options.requestTimeoutMs);
+  return createClient(pool, where, authorization(conf), options);
 }
 
 function createClient(
   pool: Dispatcher,
   where: string,
   auth: Record<string, string>,
-  requestTimeoutMs: number,
+  { requestTimeoutMs, gzip: isGzipWanted = false }: QuestDbOptions,
 ): QuestDb {
   let isGzipUnderstood = true;
 
-  const send = async (
+  const ask = async (
     options: Dispatcher.RequestOptions,
     signal: AbortSignal,
     bytesMax: number,
@@ -144,7 +114,7 @@ function createClient(
     const headers = { 'Statement-Timeout': String(timeoutMs) };
     let answer: Answer;
     try {
-      answer = await send({ path, method: 'GET', headers }, AbortSignal.timeout(timeoutMs), Infinity);
+      answer = await ask({ path, method: 'GET', headers }, AbortSignal.timeout(timeoutMs), Infinity);
     } catch (thrown) {
       throw connectionFailure(thrown, where);
     }
@@ -155,16 +125,14 @@ function createClient(
     return reply.kind === 'rows' ? reply.result : { columns: [], rows: [] };
   };
 
-  const write = async (
-    body: Uint8Array,
-    { gzip: isGzipWanted, signal }: WriteOptions = {},
-  ): Promise<WriteReply> => {
+  const send = async (batch: Batch, signal?: AbortSignal): Promise<Fate> => {
+    const { body } = batch;
     const deadlineMs = requestTimeoutMs + body.byteLength / WRITE_BYTES_PER_MS_MIN;
     const deadline = AbortSignal.timeout(Math.ceil(deadlineMs));
-    const isGzipped = isGzipWanted === true && isGzipUnderstood;
+    const isGzipped = isGzipWanted && isGzipUnderstood;
     try {
       const headers = isGzipped ? { 'Content-Encoding': 'gzip' } : {};
-      const answer = await send(
+      const answer = await ask(
         // The rows' own suffix states the unit of their timestamps; the parameter is what the official client sends.
         {
           path: '/write?precision=n',
@@ -177,19 +145,19 @@ function createClient(
       );
       if (answer.status === 415 && isGzipped) {
         isGzipUnderstood = false;
-        return await write(body, signal === undefined ? {} : { signal });
+        return await send(batch, signal);
       }
-      return readWriteAnswer(answer, where);
+      return fateOf(batch, answer, where);
     } catch (thrown) {
       const error = connectionFailure(thrown, where);
-      return { kind: 'retryable', message: error.message, error };
+      return untaken(batch, { cause: 'store', reason: error.message, error });
     }
   };
 
   return {
     where,
     exec: (sql, execOptions) => exec(sql, execOptions?.timeoutMs),
-    write,
+    send,
     checkServer: () => checkServer(exec, where),
     close: () => pool.destroy(),
   };
@@ -200,8 +168,8 @@ interface Answer {
   readonly text: string;
 }
 
-function readWriteAnswer({ status, text }: Answer, where: string): WriteReply {
-  if (status === 204) return { kind: 'acknowledged' };
+function fateOf(batch: Batch, { status, text }: Answer, where: string): Fate {
+  if (status === 204) return acknowledged(batch);
   const refusal = status === 400 || status === 413 ? parseWriteError(text) : undefined;
   if (refusal !== undefined) {
     const error = new OperatingError(`QuestDB refuses rows: ${refusal.message}`, {
@@ -209,11 +177,12 @@ function readWriteAnswer({ status, text }: Answer, where: string): WriteReply {
       exit: 'data',
       where,
     });
-    return { kind: 'refused', status, ...refusal, error };
+    const { message: reason, line } = refusal;
+    return untaken(batch, { cause: 'rows', reason, error, ...(line === undefined ? {} : { line }) });
   }
   const error = answerFailure(status, text, where);
-  const kind = error.code === 'questdb.unauthorized' ? 'unauthorized' : 'retryable';
-  return { kind, status, message: error.message, error };
+  const cause = error.code === 'questdb.unauthorized' ? 'credentials' : 'store';
+  return untaken(batch, { cause, reason: error.message, error });
 }
 
 async function checkServer(

@@ -8,7 +8,7 @@ export interface SuspensionWatch {
   /** Asks the store, and tells once when a table is suspended and once when it no longer is. */
   look(): Promise<void>;
   /** As of the last look; undefined when the table is in order. */
-  reasonOf(table: string): string | undefined;
+  readonly reasonOf: (table: string) => string | undefined;
 }
 
 export function watchSuspension(db: QuestDb, tables: readonly string[], tell: Tell): SuspensionWatch {

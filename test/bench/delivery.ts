@@ -1,15 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createBatchSender } from '../../src/delivery/batch-send.ts';
+import { withBisect } from '../../src/delivery/with-bisect.ts';
+import { realDisk } from '../../src/disk/disk.ts';
+import { fateOf, type Answer } from '../helpers/send-rows.ts';
 import { createEncoder } from '../../src/core/wire/encode.ts';
-import { OperatingError } from '../../src/core/base/errors.ts';
 import type { Label } from '../../src/core/jobs/label.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
 import { createLaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery } from '../../src/delivery/lane-delivery.ts';
-import type { WriteReply } from '../../src/questdb/http.ts';
-import { realDisk } from '../../src/disk/disk.ts';
+import type { Batch } from '../../src/core/wire/sink.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
 import {
   addTick,
@@ -33,18 +33,14 @@ const ROWS = FLUSHES * TICKS_PER_FLUSH * DEVICE_COUNT;
 const LABEL: Label = { jobId: '4217', owners: 1 };
 
 const samples = makeSamples(TICKS_PER_FLUSH);
-const away = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
-const ACKNOWLEDGED: WriteReply = { kind: 'acknowledged' };
-const AWAY: WriteReply = { kind: 'retryable', message: 'away', error: away };
-
 interface Kind {
   /** Account, spool and journal on disk. */
   readonly isDurable: boolean;
-  readonly reply: WriteReply;
+  readonly answer: Answer;
 }
 
 /** CPU of this process per row from tick to release, µs: no network, the store answers at once. */
-async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
+async function cpuUsPerRow({ isDurable, answer }: Kind): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-bench-'));
   const ring = new Ring(shapeOf(CAPACITY_TICKS));
   const disk = {
@@ -55,13 +51,10 @@ async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
     hasJournal: true,
     nowMs: Date.now,
   };
-  const delivery = openLaneDelivery({
+  const store = { send: (batch: Batch) => Promise.resolve(fateOf(batch, answer)) };
+  const delivery = await openLaneDelivery({
     table: 'gpu_profiling',
-    sender: createBatchSender(
-      () => Promise.resolve(reply),
-      { add: () => undefined },
-      () => undefined,
-    ),
+    sink: withBisect(store, { add: () => undefined }, () => undefined),
     tell: () => undefined,
     onLost: () => undefined,
     ...(isDurable ? { disk } : {}),
@@ -85,10 +78,11 @@ async function cpuUsPerRow({ isDurable, reply }: Kind): Promise<number> {
   }
   delivery.attach(ring);
   const flush = createLaneFlush({
+    table: 'gpu_profiling',
     ring,
     encoder: createEncoder(shape),
     labelOf: () => LABEL,
-    take: delivery.take,
+    delivery,
     batchTicksMax: TICKS_PER_FLUSH,
   });
   let tsUs = START_US;
@@ -118,14 +112,14 @@ async function compared(name: string, ours: Kind, theirs: Kind): Promise<Measure
 }
 
 async function measure(): Promise<Measurement[]> {
-  const memoryOnly = { isDurable: false, reply: ACKNOWLEDGED };
+  const memoryOnly = { isDurable: false, answer: 'acknowledged' as const };
   return [
     await compared(
       'flush_cpu_with_journal_and_account',
-      { isDurable: true, reply: ACKNOWLEDGED },
+      { isDurable: true, answer: 'acknowledged' as const },
       memoryOnly,
     ),
-    await compared('flush_cpu_with_journal_and_spool', { isDurable: true, reply: AWAY }, memoryOnly),
+    await compared('flush_cpu_with_journal_and_spool', { isDurable: true, answer: 'store' }, memoryOnly),
   ];
 }
 

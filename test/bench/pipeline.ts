@@ -1,6 +1,6 @@
+import type { Batch } from '../../src/core/wire/sink.ts';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rowEnds } from '../../src/core/wire/ilp-rows.ts';
 import { viewsOf } from '../../schemas/views.ts';
 import { defaultLanes, type Lane } from '../../src/core/fields/lane.ts';
 import { PLAY_BATCH_ROWS } from '../../src/core/fields/limits.ts';
@@ -63,11 +63,11 @@ async function playRound(db: QuestDb, lane: Lane, startUs: number): Promise<Roun
   });
 }
 
-async function postRound(db: QuestDb, lane: Lane, bodies: readonly Uint8Array[]): Promise<Round> {
+async function postRound(db: QuestDb, lane: Lane, batches: readonly Batch[]): Promise<Round> {
   return await timed(db, lane, async (watched) => {
-    for (const body of bodies) {
-      const reply = await watched.write(body);
-      if (reply.kind !== 'acknowledged') throw new Error(`a prebuilt body was not taken: ${reply.message}`);
+    for (const batch of batches) {
+      const { unsent } = await watched.send(batch);
+      if (unsent !== undefined) throw new Error(`a prebuilt body was not taken: ${unsent.reason}`);
     }
   });
 }
@@ -78,11 +78,12 @@ async function timed(db: QuestDb, lane: Lane, run: (watched: QuestDb) => Promise
   const ofLane = Buffer.from(`${lane.table},`);
   const watched: QuestDb = {
     ...db,
-    write: async (body, options) => {
-      const reply = await db.write(body, options);
+    send: async (batch, signal) => {
+      const fate = await db.send(batch, signal);
+      const { body, rows } = batch;
       if (first === undefined && Buffer.from(body.buffer, body.byteOffset, ofLane.length).equals(ofLane))
-        first = { atMs: performance.now(), rows: rowEnds(body).length };
-      return reply;
+        first = { atMs: performance.now(), rows };
+      return fate;
     },
   };
   const beginMs = performance.now();
@@ -100,20 +101,20 @@ async function timed(db: QuestDb, lane: Lane, run: (watched: QuestDb) => Promise
 }
 
 /** The store as the pipeline sees it, keeping a copy of everything that is sent: samples and small tables. */
-function capturing(db: QuestDb, bodies: Uint8Array[]): QuestDb {
+function capturing(db: QuestDb, batches: Batch[]): QuestDb {
   return {
     ...db,
-    write: async (body, options) => {
-      bodies.push(body.slice());
-      return await db.write(body, options);
+    send: async (batch, signal) => {
+      batches.push({ ...batch, body: batch.body.slice() });
+      return await db.send(batch, signal);
     },
   };
 }
 
 /** Makes rows of one table rows of another whose name is as long, in place: copies would be half a gigabyte a round. */
-function rename(bodies: readonly Uint8Array[], from: string, to: string): void {
+function rename(batches: readonly Batch[], from: string, to: string): void {
   const [before, after] = [Buffer.from(`${from},node=`), Buffer.from(`${to},node=`)];
-  for (const body of bodies) {
+  for (const { body } of batches) {
     const rows = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
     for (let at = rows.indexOf(before); at >= 0; at = rows.indexOf(before, at + after.length))
       after.copy(rows, at);
@@ -164,15 +165,15 @@ async function measure(): Promise<Measurement[]> {
       return lane;
     };
     // The first rounds warm the server and this process, and give the bodies.
-    const bodies: Uint8Array[] = [];
+    const batches: Batch[] = [];
     const warm = await laneFor('warm_up_0');
-    await playRound(capturing(db, bodies), warm, startUs);
+    await playRound(capturing(db, batches), warm, startUs);
     let { table } = warm;
     const post = async (name: string): Promise<CostedRound> => {
       const lane = await laneFor(name);
-      rename(bodies, table, lane.table);
+      rename(batches, table, lane.table);
       ({ table } = lane);
-      const round = await withCost(server.pid, () => postRound(db, lane, bodies));
+      const round = await withCost(server.pid, () => postRound(db, lane, batches));
       await drop(db, lane);
       return round;
     };

@@ -15,7 +15,8 @@ import { parseArgs } from 'node:util';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { openQuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
-import { openAccount } from '../../src/disk/lane-account.ts';
+import { realDisk } from '../../src/disk/disk.ts';
+import { readLedger } from '../../src/disk/ledger-file.ts';
 import { startTestQuestdb } from '../helpers/questdb.ts';
 import { startFaultyProxy } from './faulty-proxy.ts';
 import { seededRandom } from './random.ts';
@@ -192,11 +193,12 @@ const found: Found[] = rows.map(([sequence, count, gpus]) => ({
   rows: Number(count),
   gpus: Number(gpus),
 }));
-const account = openAccount(join(stateDir, 'delivery', 'gpu_chaos', 'account'));
+const account = readLedger(realDisk, join(stateDir, 'delivery', 'gpu_chaos', 'account'));
+if (account === undefined) throw new Error('the account is gone');
 const verdict = judge({
   witnessed: readWitness(readFileSync(witnessFile, 'latin1')),
   found,
-  account: account.saved,
+  account,
   collectorKills,
 });
 await db.close();

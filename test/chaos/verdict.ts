@@ -1,4 +1,5 @@
-import type { AccountState } from '../../src/disk/lane-account.ts';
+import { addsUp } from '../../src/core/base/ledger.ts';
+import type { KeptLedger } from '../../src/disk/ledger-file.ts';
 
 export interface WitnessedTick {
   readonly sequence: number;
@@ -17,7 +18,7 @@ export interface Found {
 export interface Evidence {
   readonly witnessed: readonly WitnessedTick[];
   readonly found: readonly Found[];
-  readonly account: AccountState;
+  readonly account: KeptLedger;
   readonly collectorKills: number;
 }
 
@@ -60,12 +61,13 @@ export function judge({ witnessed, found, account, collectorKills }: Evidence): 
   if (wrong.length > 0) problems.push(`${wrong.length} ticks do not have each GPU once: ${list(wrong)}`);
   if (strange.length > 0) problems.push(`${strange.length} ticks were never witnessed: ${list(strange)}`);
 
-  const { sampledRows, acknowledgedRows, refusedRows, droppedRows, lives } = account;
+  const { ledger, lives } = account;
+  const { sampledRows, acknowledgedRows, refusedRows, droppedRows } = ledger;
   const tableRows = found.reduce((sum, { rows }) => sum + rows, 0);
   const witnessedRows = witnessed.reduce((sum, { rows }) => sum + rows, 0);
   const missingRows = missing.reduce((sum, { rows }) => sum + rows, 0);
   if (lives.length > 0) problems.push(`${lives.length} lives are not settled`);
-  if (sampledRows !== acknowledgedRows + refusedRows + droppedRows) {
+  if (!addsUp(ledger) || ledger.heldRows + ledger.spooledRows > 0) {
     problems.push(`the account does not add up: ${JSON.stringify(account)}`);
   }
   if (acknowledgedRows !== tableRows) {

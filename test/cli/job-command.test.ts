@@ -9,6 +9,7 @@ import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { runCommand } from '../helpers/run-process.ts';
+import { sendRows } from '../helpers/send-rows.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -105,7 +106,7 @@ describe('gpuledger jobs push', () => {
     const sampleUs = Date.now() * 1000;
     await run('job', 'end', '--job', '7', '--exit-code', '3', '--node', NODE, ...journal);
     const line = `gpu_profiling,node=${NODE},gpu=GPU-push owners=0i,dt_us=1000000i ${sampleUs}t\n`;
-    expect(await db.write(Buffer.from(line))).toMatchObject({ kind: 'acknowledged' });
+    expect((await sendRows(db, line)).unsent).toBeUndefined();
 
     const first = await run('jobs', 'push', '--config', config);
     expect(first).toMatchObject({

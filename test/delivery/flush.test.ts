@@ -1,28 +1,23 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../../src/core/wire/encode.ts';
-import { OperatingError } from '../../src/core/base/errors.ts';
 import { UNOWNED } from '../../src/core/jobs/label.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
-import { createBatchSender } from '../../src/delivery/batch-send.ts';
+import { withBisect } from '../../src/delivery/with-bisect.ts';
+import type { Sink } from '../../src/core/wire/sink.ts';
+import { fateOf, type Answer } from '../helpers/send-rows.ts';
 import { createLaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery } from '../../src/delivery/lane-delivery.ts';
-import type { WriteReply } from '../../src/questdb/http.ts';
-
-const ACKNOWLEDGED: WriteReply = { kind: 'acknowledged' };
-const error = new OperatingError('down', { code: 'questdb.unreachable', exit: 'temporary' });
-const RETRYABLE: WriteReply = { kind: 'retryable', message: 'down', error };
-const REFUSED: WriteReply = { kind: 'refused', status: 400, message: 'bad row', error };
 
 const device = { node: 'n1', uuid: 'GPU-1' };
 
 /** A lane of one device and one column, whose store answers what the test says. */
-function lane(
+async function lane(
   options: {
     capacityTicks?: number;
     batchTicksMax?: number;
-    replies?: (WriteReply | Promise<WriteReply>)[];
+    answers?: (Answer | Promise<Answer>)[];
     ownership?: Ownership;
   } = {},
 ) {
@@ -34,29 +29,29 @@ function lane(
     energyColumn: -1,
   });
   const sent: string[] = [];
-  const replies = options.replies ?? [];
-  const delivery = openLaneDelivery({
+  const answers = options.answers ?? [];
+  const store: Sink = {
+    async send(batch) {
+      sent.push(Buffer.from(batch.body).toString('latin1'));
+      return fateOf(batch, (await answers.shift()) ?? 'acknowledged');
+    },
+  };
+  const delivery = await openLaneDelivery({
     table: 'gpu_t',
-    sender: createBatchSender(
-      (_table, body) => {
-        sent.push(Buffer.from(body).toString('latin1'));
-        return Promise.resolve(replies.shift() ?? ACKNOWLEDGED);
-      },
-      { add: () => undefined },
-      () => undefined,
-    ),
+    sink: withBisect(store, { add: () => undefined }, () => undefined),
     tell: () => undefined,
     onLost: () => undefined,
   });
   delivery.attach(ring);
   const flush = createLaneFlush({
+    table: 'gpu_t',
     ring,
     encoder: createEncoder({ table: 'gpu_t', devices: [device], columns: ['x_ratio'], hasEnergyRise: false }),
     labelOf: (_, tsUs) => options.ownership?.labelAt(device.uuid, tsUs) ?? UNOWNED,
-    take: delivery.take,
+    delivery,
     batchTicksMax: options.batchTicksMax ?? 100,
   });
-  return { ring, flush, sent, totals: delivery.totals };
+  return { ring, flush, sent, totals: () => delivery.totals() };
 }
 
 function tick(ring: Ring, second: number): void {
@@ -71,7 +66,7 @@ const times = (body: string): number[] =>
 
 describe('a lane flush', () => {
   it('releases ticks on acknowledgement and not before', async () => {
-    const { ring, flush, sent, totals } = lane({ replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = await lane({ answers: ['store'] });
     tick(ring, 1);
     tick(ring, 2);
     expect(await flush.flush(Infinity, () => Infinity)).toBe(false);
@@ -84,7 +79,7 @@ describe('a lane flush', () => {
   });
 
   it('sends the very same bytes again, even when the ring has overwritten their slots meanwhile', async () => {
-    const { ring, flush, sent, totals } = lane({ capacityTicks: 4, replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = await lane({ capacityTicks: 4, answers: ['store'] });
     for (const second of [1, 2, 3]) tick(ring, second);
     await flush.flush(Infinity, () => Infinity);
     for (const second of [4, 5, 6, 7]) tick(ring, second);
@@ -96,7 +91,11 @@ describe('a lane flush', () => {
   });
 
   it('drops the oldest held ticks, never those in flight, and counts them', async () => {
-    const { ring, flush, sent, totals } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [RETRYABLE] });
+    const { ring, flush, sent, totals } = await lane({
+      capacityTicks: 4,
+      batchTicksMax: 2,
+      answers: ['store'],
+    });
     for (const second of [1, 2, 3]) tick(ring, second);
     await flush.flush(Infinity, () => Infinity);
     for (const second of [4, 5, 6, 7, 8]) tick(ring, second);
@@ -108,8 +107,12 @@ describe('a lane flush', () => {
   });
 
   it('makes the next batch while one is on its way, so that the store need not wait for it', async () => {
-    const answer = Promise.withResolvers<WriteReply>();
-    const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [answer.promise] });
+    const answer = Promise.withResolvers<Answer>();
+    const { ring, flush, sent } = await lane({
+      capacityTicks: 4,
+      batchTicksMax: 2,
+      answers: [answer.promise],
+    });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
     const flushing = flush.flush(Infinity, () => Infinity);
     await nextTurn();
@@ -118,7 +121,7 @@ describe('a lane flush', () => {
     for (const second of [5, 6, 7, 8]) tick(ring, second);
     expect(ring.droppedRows).toBe(0);
     expect(sent.flatMap(times)).toEqual([1, 2]);
-    answer.resolve(ACKNOWLEDGED);
+    answer.resolve('acknowledged');
     expect(await flushing).toBe(true);
     expect(sent.map(times)).toEqual([
       [1, 2],
@@ -129,15 +132,19 @@ describe('a lane flush', () => {
   });
 
   it('makes a batch of what comes to be known meanwhile, and leaves it to the next call', async () => {
-    const answer = Promise.withResolvers<WriteReply>();
-    const { ring, flush, sent } = lane({ capacityTicks: 4, batchTicksMax: 2, replies: [answer.promise] });
+    const answer = Promise.withResolvers<Answer>();
+    const { ring, flush, sent } = await lane({
+      capacityTicks: 4,
+      batchTicksMax: 2,
+      answers: [answer.promise],
+    });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
     let knownUs = 2_000_000;
     const flushing = flush.flush(2_000_000, () => knownUs);
     knownUs = 3_000_000;
     await nextTurn();
     await nextTurn();
-    answer.resolve(ACKNOWLEDGED);
+    answer.resolve('acknowledged');
     expect(await flushing).toBe(true);
     expect(sent.map(times)).toEqual([[1, 2]]);
     // The third is made already, so the ring may use its slot again; the fourth, of which nothing was known, is not.
@@ -148,7 +155,7 @@ describe('a lane flush', () => {
   });
 
   it('writes no tick that is later than what is known of the jobs', async () => {
-    const { ring, flush, sent } = lane();
+    const { ring, flush, sent } = await lane();
     for (const second of [1, 2, 3]) tick(ring, second);
     await flush.flush(2_000_000, () => 2_000_000);
     expect(sent.flatMap(times)).toEqual([1, 2]);
@@ -160,7 +167,7 @@ describe('a lane flush', () => {
     const fact = { node: 'n1', gpu: device.uuid, jobId: '42', run: 0, share: 1, source: 'test' };
     ownership.apply({ ...fact, kind: 'start', atUs: 1_000_000 });
     ownership.apply({ ...fact, kind: 'end', atUs: 3_000_000 });
-    const { ring, flush, sent } = lane({ ownership });
+    const { ring, flush, sent } = await lane({ ownership });
     for (const second of [1, 2, 3, 4]) tick(ring, second);
     await flush.flush(Infinity, () => Infinity);
     const labels = sent[0]!
@@ -171,7 +178,7 @@ describe('a lane flush', () => {
   });
 
   it('counts refused rows and goes on with the next batch', async () => {
-    const { ring, flush, totals } = lane({ batchTicksMax: 1, replies: [REFUSED] });
+    const { ring, flush, totals } = await lane({ batchTicksMax: 1, answers: ['rows'] });
     tick(ring, 1);
     tick(ring, 2);
     expect(await flush.flush(Infinity, () => Infinity)).toBe(true);

@@ -4,17 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createBatchSender } from '../../src/delivery/batch-send.ts';
 import { createEncoder } from '../../src/core/wire/encode.ts';
-import { OperatingError } from '../../src/core/base/errors.ts';
 import { UNOWNED } from '../../src/core/jobs/label.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
 import type { Loss } from '../../src/delivery/delivery-place.ts';
 import { createLaneFlush, type LaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery, type LaneDelivery } from '../../src/delivery/lane-delivery.ts';
-import { readAccount } from '../../src/disk/lane-account.ts';
-import type { WriteReply } from '../../src/questdb/http.ts';
+import type { Batch, Fate } from '../../src/core/wire/sink.ts';
 import { realDisk } from '../../src/disk/disk.ts';
+import { readLedger } from '../../src/disk/ledger-file.ts';
+import { fateOf } from '../helpers/send-rows.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
 
 const DEVICES = [
@@ -47,17 +46,15 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-function post(_table: string, body: Uint8Array): Promise<WriteReply> {
-  const error = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
-  const text = Buffer.from(body).toString('latin1');
+function send(batch: Batch): Promise<Fate> {
+  const text = Buffer.from(batch.body).toString('latin1');
   if (mood !== 'away') {
     bodies.push(text);
     for (const [row] of text.matchAll(/gpu=GPU-\d .*? \d+t\n/gs))
       stored.add(`${row.slice(4, 9)} ${/(\d+)t\n$/.exec(row)![1]!}`);
   }
   if (mood === 'killed after write') throw new Killed();
-  if (mood !== 'up') return Promise.resolve({ kind: 'retryable', message: 'away', error });
-  return Promise.resolve({ kind: 'acknowledged' });
+  return Promise.resolve(fateOf(batch, mood === 'up' ? 'acknowledged' : 'store'));
 }
 
 interface Life {
@@ -66,11 +63,11 @@ interface Life {
   readonly delivery: LaneDelivery;
 }
 
-function begin(spoolBytesMax = 1e6): Life {
+async function begin(spoolBytesMax = 1e6): Promise<Life> {
   nowMs += 1;
-  const delivery = openLaneDelivery({
+  const delivery = await openLaneDelivery({
     table: 'gpu_t',
-    sender: createBatchSender(post, { add: () => undefined }, () => undefined),
+    sink: { send },
     tell: () => undefined,
     onLost: (loss) => losses.push(loss),
     disk: {
@@ -97,10 +94,11 @@ function begin(spoolBytesMax = 1e6): Life {
   };
   delivery.attach(ring);
   const flush = createLaneFlush({
+    table: 'gpu_t',
     ring,
     encoder: createEncoder(shape),
     labelOf: () => UNOWNED,
-    take: delivery.take,
+    delivery,
     batchTicksMax: 2,
   });
   return { ring, flush, delivery };
@@ -120,7 +118,7 @@ function tick({ ring }: Life): void {
 /** What the collector does at a flush. @returns false when it was killed in the middle of it */
 async function deliver(life: Life): Promise<boolean> {
   try {
-    await life.delivery.recover(() => UNOWNED);
+    await life.delivery.recover(() => UNOWNED, true);
     if (await life.flush.flush(Infinity, () => Infinity)) await life.delivery.replay(1e9);
     return true;
   } catch (thrown) {
@@ -156,18 +154,18 @@ describe('delivery', () => {
         stored = new Set();
         mood = 'up';
         let ticked = 0;
-        let life = begin();
+        let life = await begin();
         for (const each of steps) {
           if (each === 'tick') {
             tick(life);
             ticked += 2;
           } else if (each === 'flush') {
-            if (!(await deliver(life))) life = begin();
+            if (!(await deliver(life))) life = await begin();
           } else if (each === 'kill') {
-            life = begin();
+            life = await begin();
           } else if (each === 'stop') {
             life.delivery.close();
-            life = begin();
+            life = await begin();
           } else mood = each;
           expectSum(life);
           expect(life.delivery.totals().sampledRows).toBe(ticked);
@@ -180,8 +178,8 @@ describe('delivery', () => {
         // A row that was written when the collector was killed may be counted as dropped only if its tick was overwritten.
         expect(stored.size).toBeGreaterThanOrEqual(totals.acknowledgedRows);
         life.delivery.close();
-        expect(readAccount(join(directory, 'gpu_t', 'account'))).toMatchObject({
-          sampledRows: ticked,
+        expect(readLedger(realDisk, join(directory, 'gpu_t', 'account'))).toMatchObject({
+          ledger: { sampledRows: ticked },
           lives: [],
         });
       }),
@@ -190,12 +188,12 @@ describe('delivery', () => {
   });
 
   test('without an overflow nothing at all is lost by kills and outages', async () => {
-    let life = begin();
+    let life = await begin();
     for (let round = 0; round < 40; round += 1) {
       mood = (['up', 'away', 'unheard', 'killed after write'] as const)[round % 4]!;
       tick(life);
       tick(life);
-      if (!(await deliver(life)) || round % 7 === 3) life = begin();
+      if (!(await deliver(life)) || round % 7 === 3) life = await begin();
     }
     mood = 'up';
     await deliver(life);
@@ -205,7 +203,7 @@ describe('delivery', () => {
   });
 
   test('spooled batches are sent in their order, after the live one', async () => {
-    const life = begin();
+    const life = await begin();
     mood = 'away';
     for (let round = 0; round < 3; round += 1) {
       tick(life);
@@ -220,7 +218,7 @@ describe('delivery', () => {
   });
 
   test('a spool at its bound gives up the oldest, counts it, and tells from when to when', async () => {
-    const life = begin(1_000);
+    const life = await begin(1_000);
     mood = 'away';
     for (let round = 0; round < 30; round += 1) {
       nowMs += 1_000;
@@ -236,7 +234,7 @@ describe('delivery', () => {
   });
 
   test('segments that were damaged while nobody ran cost their rows, which are counted as dropped', async () => {
-    const life = begin();
+    const life = await begin();
     mood = 'away';
     for (let round = 0; round < 4; round += 1) {
       tick(life);
@@ -247,14 +245,14 @@ describe('delivery', () => {
     const segment = join(spool, readdirSync(spool)[0]!);
     truncateSync(segment, readFileSync(segment).length - 1);
     mood = 'up';
-    const next = begin();
+    const next = await begin();
     await deliver(next);
     expectSum(next);
     expect(next.delivery.totals()).toMatchObject({ sampledRows: 8, acknowledgedRows: 6, droppedRows: 2 });
   });
 
   test('a segment that a kill has kept from being removed is neither sent nor counted again', async () => {
-    const life = begin();
+    const life = await begin();
     mood = 'away';
     tick(life);
     await deliver(life);
@@ -266,7 +264,7 @@ describe('delivery', () => {
     await deliver(life);
     writeFileSync(segment, content);
     bodies = [];
-    const next = begin();
+    const next = await begin();
     await deliver(next);
     expect(bodies).toEqual([]);
     expect(next.delivery.totals()).toMatchObject({
@@ -279,7 +277,7 @@ describe('delivery', () => {
   });
 
   test('a journal that is destroyed costs what was in the ring, which is counted as dropped and told', async () => {
-    const life = begin();
+    const life = await begin();
     tick(life);
     await deliver(life);
     tick(life);
@@ -295,7 +293,7 @@ describe('delivery', () => {
         4096 + (2 * (whole.length - 4096)) / CAPACITY_TICKS,
       ),
     );
-    const next = begin();
+    const next = await begin();
     await deliver(next);
     expectSum(next);
     expect(next.delivery.totals()).toMatchObject({ sampledRows: 6, acknowledgedRows: 4, droppedRows: 2 });
@@ -305,7 +303,7 @@ describe('delivery', () => {
 
 test('the account adds up after closing too, in this life and in the next', async () => {
   for (const expected of [4, 8]) {
-    const life = begin();
+    const life = await begin();
     tick(life);
     tick(life);
     expect(await life.flush.flush(Infinity, () => Infinity)).toBe(true);

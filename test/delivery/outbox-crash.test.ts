@@ -5,6 +5,7 @@ import { loadWaitingRows } from '../../src/disk/outbox-file.ts';
 import { keepOutbox, type OutboxKeeper } from '../../src/delivery/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
 import { createSmallTables, type EventRow } from '../../src/questdb/rows/small-tables.ts';
+import { fateOf } from '../helpers/send-rows.ts';
 import { crashAtEveryCall, createCrashingDisk, lossesBy } from '../helpers/crashing-disk.ts';
 
 const DIRECTORY = '/state/delivery';
@@ -20,7 +21,7 @@ const event = (number: number): EventRow => ({
 });
 
 function openOn(disk: Disk): { outbox: Outbox; keeper: OutboxKeeper } {
-  const tables = createSmallTables({ write: () => Promise.resolve({ kind: 'acknowledged' as const }) });
+  const tables = createSmallTables({ send: (batch) => Promise.resolve(fateOf(batch, 'acknowledged')) });
   const outbox = createOutbox(tables, () => undefined);
   return { outbox, keeper: keepOutbox(outbox, { disk, directory: DIRECTORY }, () => undefined) };
 }

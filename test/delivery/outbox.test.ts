@@ -9,7 +9,8 @@ import { OUTBOX_ROWS_MAX } from '../../src/core/fields/limits.ts';
 import { keepOutbox } from '../../src/delivery/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
 import { createSmallTables, type EventRow } from '../../src/questdb/rows/small-tables.ts';
-import { OperatingError } from '../../src/core/base/errors.ts';
+import type { Sink } from '../../src/core/wire/sink.ts';
+import { fateOf } from '../helpers/send-rows.ts';
 
 const INTERVAL: Interval = {
   node: 'n1',
@@ -50,13 +51,14 @@ afterEach(() => {
 });
 
 function open(): Outbox {
-  const error = new OperatingError('away', { code: 'questdb.unreachable', exit: 'temporary' });
-  const write = (body: Uint8Array) => {
-    if (isAway) return Promise.resolve({ kind: 'retryable', message: 'away', error } as const);
-    sent.push(Buffer.from(body).toString('latin1'));
-    return Promise.resolve({ kind: 'acknowledged' } as const);
+  const sink: Sink = {
+    send(batch) {
+      if (isAway) return Promise.resolve(fateOf(batch, 'store'));
+      sent.push(Buffer.from(batch.body).toString('latin1'));
+      return Promise.resolve(fateOf(batch, 'acknowledged'));
+    },
   };
-  return createOutbox(createSmallTables({ write }), ({ code }) => codes.push(code));
+  return createOutbox(createSmallTables(sink), ({ code }) => codes.push(code));
 }
 
 describe('the outbox', () => {

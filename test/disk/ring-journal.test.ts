@@ -1,11 +1,10 @@
-/** The ring's second copy on disk, and the account beside it: what a kill or a bad disk leaves of them. */
+/** The ring's second copy on disk: what a kill or a bad disk leaves of it. */
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Ring } from '../../src/core/ring/ring.ts';
-import { openAccount, type AccountState } from '../../src/disk/lane-account.ts';
 import { readRingJournal, type JournalContent } from '../../src/disk/ring-journal-read.ts';
 import { realDisk, type Disk } from '../../src/disk/disk.ts';
 import { createRingJournal } from '../../src/disk/ring-journal.ts';
@@ -166,50 +165,5 @@ describe('the ring journal', () => {
         else expect(content).toBeUndefined();
       }),
     );
-  });
-});
-
-describe('the account', () => {
-  const state = (sampledRows: number): AccountState => ({
-    sampledRows,
-    acknowledgedRows: 2,
-    refusedRows: 3,
-    droppedRows: 4,
-    spoolSettled: 5,
-    lives: [{ journal: 6, releasedTick: 7, leftRows: 8, sampledRows: 9 }],
-  });
-
-  test('is what was saved last, in the next life too', () => {
-    const first = openAccount(path);
-    expect(first.saved.sampledRows).toBe(0);
-    for (let count = 1; count <= 5; count += 1) first.save(state(count));
-    first.close();
-    const second = openAccount(path);
-    expect(second.saved).toEqual(state(5));
-    second.save(state(6));
-    second.close();
-    expect(openAccount(path).saved).toEqual(state(6));
-  });
-
-  test('a torn write leaves the state before it', () => {
-    const account = openAccount(path);
-    account.save(state(1));
-    account.save(state(2));
-    account.close();
-    const whole = readFileSync(path);
-    // The second save went to the first slot; the first save is still there in the second one.
-    for (let cut = 0; cut < 100; cut += 1) {
-      const torn = Buffer.from(whole);
-      torn.fill(0, cut, 2048);
-      writeFileSync(path, torn);
-      expect(openAccount(path).saved.sampledRows).toBe(1);
-    }
-  });
-
-  test('says so when nothing sound is left', () => {
-    writeFileSync(path, 'x'.repeat(5_000));
-    const account = openAccount(path);
-    expect(account.damage).toContain(path);
-    expect(account.saved.acknowledgedRows).toBe(0);
   });
 });

@@ -9,6 +9,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
+import { sendRows } from '../helpers/send-rows.ts';
 
 const BOOT_US = 1_700_000_000e6;
 const LIFE_US = BOOT_US + 5000e6;
@@ -103,8 +104,7 @@ describe('what a former life has left', () => {
     const tenure = { node: device.node, gpu: device.uuid, run: 0, share: 1 };
     await createSmallTables(db).writeOwnership([{ ...tenure, ...stored }]);
     const lines = sampledS.map((s) => `${TABLE},gpu=${device.uuid} ${at(s)}t\n`);
-    if (lines.length > 0)
-      expect(await db.write(Buffer.from(lines.join('')))).toMatchObject({ kind: 'acknowledged' });
+    if (lines.length > 0) expect((await sendRows(db, lines.join(''))).unsent).toBeUndefined();
     await waitForVisible(db, 'gpu_ownership');
     await waitForVisible(db, TABLE);
 

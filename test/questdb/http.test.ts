@@ -6,17 +6,20 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
-import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
+import type { Fate } from '../../src/core/wire/sink.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { sendRows } from '../helpers/send-rows.ts';
 import { forward, httpServer, listen, rawServer, type BadServer } from '../helpers/bad-server.ts';
 
 const TLS = join(import.meta.dirname, '../fixtures/tls');
 const ROW = Buffer.from('t,gpu=a v=1 1763700000000000t\n');
+const TAKEN = { acknowledgedRows: 1, refused: [] };
 
 const open: QuestDb[] = [];
 const servers: BadServer[] = [];
 
-async function connect(conf: string, requestTimeoutMs = 10_000): Promise<QuestDb> {
-  const db = await openQuestDb(conf, { requestTimeoutMs });
+async function connect(conf: string, requestTimeoutMs = 10_000, gzip = false): Promise<QuestDb> {
+  const db = await openQuestDb(conf, { requestTimeoutMs, gzip });
   open.push(db);
   return db;
 }
@@ -36,8 +39,8 @@ async function failureOf(promise: Promise<unknown>): Promise<OperatingError> {
   return thrown;
 }
 
-function kindOf(reply: WriteReply): string {
-  return reply.kind === 'acknowledged' ? reply.kind : `${reply.kind} ${reply.error.code}`;
+function causeOf({ unsent }: Fate): string {
+  return unsent === undefined ? 'taken' : `${unsent.cause} ${unsent.error.code}`;
 }
 
 afterEach(async () => {
@@ -90,8 +93,9 @@ describe('a real QuestDB', () => {
     'acknowledges rows (%o), and the same bytes again change nothing',
     async (options) => {
       const body = Buffer.from(`${table},gpu=${String(options.gzip)} v=1.5,n=7i 1763700000000000t\n`);
-      expect(await db.write(body, options)).toEqual({ kind: 'acknowledged' });
-      expect(await db.write(body, options)).toEqual({ kind: 'acknowledged' });
+      const sink = await connect(inject('questdbConf'), 30_000, options.gzip);
+      expect(await sendRows(sink, body)).toEqual(TAKEN);
+      expect(await sendRows(sink, body)).toEqual(TAKEN);
       await expect
         .poll(
           async () => (await db.exec(`SELECT v, n FROM ${table} WHERE gpu = '${String(options.gzip)}'`)).rows,
@@ -104,9 +108,9 @@ describe('a real QuestDB', () => {
     const body = Buffer.from(
       `${table},gpu=a v=1 1763700000000000t\n${table},gpu=a v="x" 1763700000000000t\n`,
     );
-    const reply = await db.write(body);
-    expect(reply).toMatchObject({ kind: 'refused', status: 400, line: 2 });
-    expect(kindOf(reply)).toBe('refused questdb.refused');
+    const fate = await sendRows(db, body);
+    expect(fate).toMatchObject({ acknowledgedRows: 0, unsent: { cause: 'rows', line: 2, rows: 2 } });
+    expect(causeOf(fate)).toBe('rows questdb.refused');
   });
 
   test('a query that takes longer than it may is given up', async () => {
@@ -132,9 +136,9 @@ describe('a real QuestDB', () => {
     const wrong = await connectTo(gate, 'username=ada;password=hunter2;');
     const error = await failureOf(wrong.checkServer());
     expect([error.code, error.exit]).toEqual(['questdb.unauthorized', 'config']);
-    const reply = await wrong.write(ROW);
-    expect(reply).toMatchObject({ kind: 'unauthorized', status: 401 });
-    expect(JSON.stringify([error.message, error.where, error.hints, reply, wrong.where])).not.toContain(
+    const fate = await sendRows(wrong, ROW);
+    expect(causeOf(fate)).toBe('credentials questdb.unauthorized');
+    expect(JSON.stringify([error.message, error.where, error.hints, fate, wrong.where])).not.toContain(
       'hunter2',
     );
   });
@@ -149,12 +153,12 @@ describe('a server that is down or misbehaves', () => {
     expect([error.code, error.exit]).toEqual(['questdb.unreachable', 'temporary']);
     expect(error.message).toContain(`no QuestDB at http://${closed.addr} (connection refused after 3 tries`);
     expect(error.hints.join()).toContain('gpuledger questdb start');
-    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.unreachable');
+    expect(causeOf(await sendRows(db, ROW))).toBe('store questdb.unreachable');
   });
 
   test('half-open: accepts and stays silent, and the deadline holds', async () => {
     const db = await connectTo(await rawServer(() => undefined), '', 200);
-    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.timeout');
+    expect(causeOf(await sendRows(db, ROW))).toBe('store questdb.timeout');
     expect((await failureOf(db.checkServer())).code).toBe('questdb.timeout');
   });
 
@@ -174,8 +178,8 @@ describe('a server that is down or misbehaves', () => {
     const cutter = await rawServer((socket) => {
       socket.once('data', () => socket.destroy());
     });
-    const reply = await (await connectTo(cutter)).write(Buffer.alloc(4_000_000, ROW));
-    expect(kindOf(reply)).toBe('retryable questdb.unreachable');
+    const fate = await sendRows(await connectTo(cutter), Buffer.alloc(4_000_000, ROW));
+    expect(causeOf(fate)).toBe('store questdb.unreachable');
   });
 
   test('garbage instead of HTTP is retryable for rows and "not a QuestDB" for a check', async () => {
@@ -183,28 +187,28 @@ describe('a server that is down or misbehaves', () => {
       socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.2\r\n'));
     });
     const db = await connectTo(garbage);
-    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.foreign');
+    expect(causeOf(await sendRows(db, ROW))).toBe('store questdb.foreign');
     const error = await failureOf(db.checkServer());
     expect([error.code, error.exit]).toEqual(['questdb.foreign', 'config']);
   });
 
   test.each([
-    { status: 200, text: '<html>hello</html>', kind: 'retryable questdb.foreign' },
-    { status: 404, text: 'not found', kind: 'retryable questdb.foreign' },
-    { status: 400, text: '<html>bad request</html>', kind: 'retryable questdb.foreign' },
+    { status: 200, text: '<html>hello</html>', cause: 'store questdb.foreign' },
+    { status: 404, text: 'not found', cause: 'store questdb.foreign' },
+    { status: 400, text: '<html>bad request</html>', cause: 'store questdb.foreign' },
     {
       status: 500,
       text: '{"code":"internal error","message":"disk full"}',
-      kind: 'retryable questdb.unavailable',
+      cause: 'store questdb.unavailable',
     },
-    { status: 503, text: '', kind: 'retryable questdb.unavailable' },
-    { status: 403, text: 'no', kind: 'unauthorized questdb.unauthorized' },
-    { status: 413, text: '{"code":"invalid","message":"too large"}', kind: 'refused questdb.refused' },
-  ])('HTTP $status $text is $kind', async ({ status, text, kind }) => {
+    { status: 503, text: '', cause: 'store questdb.unavailable' },
+    { status: 403, text: 'no', cause: 'credentials questdb.unauthorized' },
+    { status: 413, text: '{"code":"invalid","message":"too large"}', cause: 'rows questdb.refused' },
+  ])('HTTP $status $text: $cause', async ({ status, text, cause }) => {
     const db = await connectTo(
       await httpServer((_request, response) => response.writeHead(status).end(text)),
     );
-    expect(kindOf(await db.write(ROW))).toBe(kind);
+    expect(causeOf(await sendRows(db, ROW))).toBe(cause);
   });
 
   test('a server without gzip is asked once, then gets plain bodies', async () => {
@@ -213,16 +217,17 @@ describe('a server that is down or misbehaves', () => {
       encodings.push(request.headers['content-encoding']);
       response.writeHead(request.headers['content-encoding'] === 'gzip' ? 415 : 204).end();
     });
-    const db = await connectTo(plain);
-    expect(await db.write(ROW, { gzip: true })).toEqual({ kind: 'acknowledged' });
-    expect(await db.write(ROW, { gzip: true })).toEqual({ kind: 'acknowledged' });
+    const db = await connect(`http::addr=${plain.addr};`, 5_000, true);
+    expect(await sendRows(db, ROW)).toEqual(TAKEN);
+    expect(await sendRows(db, ROW)).toEqual(TAKEN);
     expect(encodings).toEqual(['gzip', undefined, undefined]);
   });
 
   test('the caller may give a write up', async () => {
     const db = await connectTo(await rawServer(() => undefined));
-    const reply = await db.write(ROW, { signal: AbortSignal.timeout(50) });
-    expect(reply.kind).toBe('retryable');
+    const batch = { table: 't', body: new Uint8Array(ROW), rows: 1 };
+    const fate = await db.send(batch, AbortSignal.timeout(50));
+    expect(fate.unsent?.cause).toBe('store');
   });
 });
 
@@ -258,7 +263,7 @@ describe('TLS', () => {
     const db = await connect(`https::addr=${await tlsServer('expired.pem')};tls_ca=${join(TLS, 'ca.pem')};`);
     const error = await failureOf(db.checkServer());
     expect(error.message).toContain('it has expired');
-    expect(kindOf(await db.write(ROW))).toBe('retryable questdb.certificate');
+    expect(causeOf(await sendRows(db, ROW))).toBe('store questdb.certificate');
   });
 
   test('a server without TLS behind https:: is told', async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Notice } from '../../src/core/base/notice.ts';
 import { createStoreGate } from '../../src/questdb/gate.ts';
-import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
+import type { Batch, Fate } from '../../src/core/wire/sink.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { watchSuspension } from '../../src/questdb/suspension.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
@@ -39,15 +40,15 @@ test('a suspension is told once when it begins and once when it ends', async () 
 });
 
 test('confirm: acknowledged takes the word of the server, confirm: visible does not', async () => {
-  const open = async (confirm: 'acknowledged' | 'visible'): Promise<WriteReply> => {
+  const open = async (confirm: 'acknowledged' | 'visible'): Promise<Fate> => {
     const gate = createStoreGate({ db, confirm, prepare: () => Promise.resolve(), tell: () => undefined });
     await gate.open();
-    return await gate.post('broken', Buffer.from('broken v=1i 1763700000000000t\n'));
+    return await gate.patient.send(rowOf('broken v=1i 1763700000000000t\n'));
   };
-  expect((await open('acknowledged')).kind).toBe('acknowledged');
-  const reply = await open('visible');
-  expect(reply).toMatchObject({ kind: 'retryable' });
-  expect(JSON.stringify(reply)).toContain('suspended');
+  expect((await open('acknowledged')).acknowledgedRows).toBe(1);
+  const fate = await open('visible');
+  expect(fate).toMatchObject({ acknowledgedRows: 0, unsent: { cause: 'store', rows: 1 } });
+  expect(fate.unsent!.reason).toContain('suspended');
 });
 
 test('after the table is resumed its rows are visible, and the watch says so', async () => {
@@ -65,8 +66,11 @@ test('after the table is resumed its rows are visible, and the watch says so', a
     tell: () => undefined,
   });
   await gate.open();
-  expect(await gate.post('broken', Buffer.from('broken v=2i 1763700000000001t\n'))).toEqual({
-    kind: 'acknowledged',
-  });
+  const fate = await gate.patient.send(rowOf('broken v=2i 1763700000000001t\n'));
+  expect(fate).toEqual({ acknowledgedRows: 1, refused: [] });
   expect((await db.exec('SELECT max(v) FROM broken')).rows).toEqual([[2]]);
 });
+
+function rowOf(text: string): Batch {
+  return { table: 'broken', body: new Uint8Array(Buffer.from(text)), rows: 1 };
+}

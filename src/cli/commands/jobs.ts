@@ -54,11 +54,11 @@ export function command(): Command {
     )
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
-      await withStore(options, async (_config, db) => {
+      await withStore(options, async (_config, db, tell) => {
         const answers = await readLateJobs((Date.now() - Number(options['since'])) * 1000);
         let writtenRows = 0;
         for (const { from, jobs } of answers) {
-          const outcome = await syncJobs(db, jobs);
+          const outcome = await syncJobs(db, jobs, tell);
           if (!outcome.isAllWritten) throw unsent(db);
           writtenRows += outcome.writtenRows;
           const { skippedJobs } = outcome;

@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../../schemas/config/config.ts';
 import { formatDuration } from '../../../schemas/duration.ts';
-import { createBatchSender } from '../../delivery/batch-send.ts';
+import { withBisect } from '../../delivery/with-bisect.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { openLaneDelivery, type LaneDelivery } from '../../delivery/lane-delivery.ts';
-import { openDeadLetters } from '../../disk/dead-letter.ts';
 import { realDisk } from '../../disk/disk.ts';
+import { openDeadLetters } from '../../disk/dead-letter.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
@@ -97,12 +97,11 @@ async function withDeliveries(
   const tell = createLog(config.log.format, config.log.level);
   const directory = join(config.stateDir, 'delivery');
   const release = lockDirectory(directory);
-  const { clientConf, requestTimeoutMs } = config.questdb;
-  const db = await openQuestDb(clientConf, { requestTimeoutMs });
+  const { clientConf, requestTimeoutMs, gzip } = config.questdb;
+  const db = await openQuestDb(clientConf, { requestTimeoutMs, gzip });
   const gate = createStoreGate({
     db,
     prepare: () => db.checkServer().then(() => undefined),
-    gzip: config.questdb.gzip,
     confirm: config.delivery.confirm,
     tell,
   });
@@ -110,12 +109,12 @@ async function withDeliveries(
   try {
     await gate.open();
     const letters = openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now);
-    const sender = createBatchSender(gate.post, letters, tell);
-    const disk = { disk: realDisk, ...config.delivery, directory, hasJournal: false, nowMs: Date.now };
+    const sink = withBisect(gate.patient, letters, tell);
+    const disk = { ...config.delivery, disk: realDisk, directory, hasJournal: false, nowMs: Date.now };
     // What is lost is logged by the spool itself.
     const onLost = (): void => undefined;
     for (const table of spooledTables(config.stateDir))
-      opened.set(table, openLaneDelivery({ table, sender, tell, disk, onLost }));
+      opened.set(table, await openLaneDelivery({ table, sink, tell, disk, onLost }));
     await work(opened, db.where);
   } finally {
     for (const delivery of opened.values()) delivery.close();

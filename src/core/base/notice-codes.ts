@@ -9,7 +9,6 @@ export const NOTICE_CODES = {
   'delivery.resumed': 'The store takes rows of a table again.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
-  'drain.refused': 'QuestDB refused rows of a drain.',
   'job.failed': 'A job of the schedule failed; its next run comes as ever.',
   'job.schedule': 'What the scheduler of jobs has to say.',
   'job_figures.held': 'The figures of ended jobs wait for the store.',
@@ -29,7 +28,6 @@ export const NOTICE_CODES = {
   'run.stopping': 'gpuledger is about to end and writes what it holds.',
   'shutdown.unsent': 'The store did not take everything before the end.',
   'small_table.held': 'Rows of a small table wait for the store.',
-  'small_table.refused': 'QuestDB refused a row of a small table.',
   'source.back': 'The source answers again.',
   'source.cut_off': 'The source did not answer until the collector was stopped: that time is a gap.',
   'source.event': 'The source told an event of its devices: it is a row of `gpu_events`.',
@@ -38,6 +36,7 @@ export const NOTICE_CODES = {
   'spool.damaged': 'A part of the spool cannot be read.',
   'spool.dropped': 'Spooled rows were given up, for their age or for room.',
   'spool.lost': 'Rows could not be spooled and are lost.',
+  'spool.unknown_rows': 'The spool holds rows that the account does not know: they are counted as sampled.',
   'store.resumed': 'A table is no longer suspended.',
   'store.suspended': 'QuestDB has suspended a table: it takes rows but shows none.',
 } as const;

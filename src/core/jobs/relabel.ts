@@ -54,14 +54,14 @@ export class RelabelBacklog {
     }
   }
 
-  /** Hands all windows out; give those back that could not be worked off. */
+  /** Hands all windows out; add those again that could not be worked off. */
   take(): RelabelWindow[] {
     const windows = [...this.#windows.values()].flat();
     this.#windows = new Map();
     return windows;
   }
 
-  giveBack(windows: readonly RelabelWindow[]): void {
+  add(windows: readonly RelabelWindow[]): void {
     for (const window of windows) this.#add(window);
   }
 

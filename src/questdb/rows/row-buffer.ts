@@ -17,7 +17,7 @@ export interface RowBuffer {
   /** Ends the row. @param tsUs epoch microseconds, ≥ 0 */
   at(tsUs: number): void;
   /** The bytes of all ended rows, the caller's own. */
-  bytes(): Uint8Array;
+  bytes(): Uint8Array<ArrayBuffer>;
 }
 
 // Nothing is sent by the client: the address only satisfies its parser.
@@ -59,7 +59,7 @@ export function createRowBuffer(table: string): RowBuffer {
       );
       buffer.at(tsUs, 'us');
     },
-    bytes: () => buffer.toBufferNew() ?? new Uint8Array(0),
+    bytes: () => new Uint8Array(buffer.toBufferNew() ?? []),
   };
   return rows;
 }

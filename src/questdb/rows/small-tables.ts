@@ -4,7 +4,7 @@ import type { JobRecord } from '../../core/jobs/job-fact.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
-import type { QuestDb, WriteReply } from '../http.ts';
+import type { Sink } from '../../core/wire/sink.ts';
 import { createRowBuffer, type RowBuffer } from './row-buffer.ts';
 
 /** One row of `gpu_inventory`: a device as a collector found it when it started. */
@@ -61,12 +61,12 @@ export interface CollectorStat {
 }
 
 /**
- * The rows of the tables that are written rarely, encoded with the official client's buffer and sent by `QuestDb.write`,
- * so that the caller still has them when the store does not take them (the client's own flush would lose them).
+ * The rows of the tables that are written rarely, encoded with the official client's buffer and sent by a sink, so that
+ * the caller still has them when the store does not take them (the client's own flush would lose them).
  *
  * Each function writes all of `rows`, in order.
  * @returns false when the store did not take them now: call again with the same rows, which cannot double (upsert keys).
- * A row that the server refuses is of no use at any time: it is logged and counts as taken.
+ * A row that the server refuses is of no use at any time: it becomes a dead letter and counts as taken.
  */
 export interface SmallTables {
   writeOwnership(rows: readonly Interval[]): Promise<boolean>;
@@ -76,22 +76,13 @@ export interface SmallTables {
   writeCollectorStats(rows: readonly CollectorStat[]): Promise<boolean>;
 }
 
-export interface SmallTablesOptions {
-  /** How bytes are sent; default one try of `db.write`. */
-  readonly send?: (body: Uint8Array) => Promise<WriteReply>;
-  readonly tell?: Tell;
-  /** Receives each row that the server refuses, with its words, for the dead-letter file. */
-  readonly onRefused?: (table: string, row: Uint8Array, reason: string) => void;
-}
-
 /** Rows of one request. A row has some 300 bytes. */
 const REQUEST_ROWS_MAX = 1_000;
 
 type Encode<Row> = (buffer: RowBuffer, row: Row) => void;
 
-export function createSmallTables(db: Pick<QuestDb, 'write'>, options: SmallTablesOptions = {}): SmallTables {
-  const send = options.send ?? ((body: Uint8Array) => db.write(body));
-
+/** @param sink one that finds bad rows by itself (`with-bisect.ts`): a batch that it refuses as a whole would wait for ever */
+export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
   async function writeTable<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
     for (let from = 0; from < rows.length; from += REQUEST_ROWS_MAX) {
       const chunk = rows.slice(from, from + REQUEST_ROWS_MAX);
@@ -100,42 +91,18 @@ export function createSmallTables(db: Pick<QuestDb, 'write'>, options: SmallTabl
     return true;
   }
 
-  /** A refused chunk is halved until its bad rows stand alone. */
   async function writeChunk<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
     const buffer = createRowBuffer(table);
     for (const row of rows) encode(buffer, row);
-    const body = buffer.bytes();
-    const reply = await send(body);
-    switch (reply.kind) {
-      case 'acknowledged':
-        return true;
-      case 'unauthorized':
-      case 'retryable':
-        options.tell?.({
-          level: 'warn',
-          code: 'small_table.held',
-          sentence: `${table}: ${rows.length} rows wait: ${reply.message}`,
-          data: { table, rows: rows.length },
-        });
-        return false;
-      case 'refused': {
-        if (rows.length === 1) {
-          noteRefused(table, body, reply.message);
-          return true;
-        }
-        const half = rows.length >> 1;
-        return (
-          (await writeChunk(table, encode, rows.slice(0, half))) &&
-          (await writeChunk(table, encode, rows.slice(half)))
-        );
-      }
-    }
-  }
-
-  function noteRefused(table: string, body: Uint8Array, reason: string): void {
-    options.onRefused?.(table, body, reason);
-    const sentence = `${table}: QuestDB refused a row: ${reason}`;
-    options.tell?.({ level: 'error', code: 'small_table.refused', sentence, data: { table } });
+    const { unsent } = await sink.send({ table, body: buffer.bytes(), rows: rows.length });
+    if (unsent === undefined) return true;
+    tell?.({
+      level: 'warn',
+      code: 'small_table.held',
+      sentence: `${table}: ${rows.length} rows wait: ${unsent.reason}`,
+      data: { table, rows: rows.length },
+    });
+    return false;
   }
 
   return {

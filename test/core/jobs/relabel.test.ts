@@ -5,6 +5,7 @@ import type { JobFact } from '../../../src/core/jobs/job-fact.ts';
 import { relabelSamples } from '../../../src/questdb/rows/relabel-samples.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
+import { sendRows } from '../../helpers/send-rows.ts';
 
 const HOUR_US = 3600e6;
 function fact(kind: JobFact['kind'], atUs: number, jobId: string, share = 1): JobFact {
@@ -72,7 +73,7 @@ describe('the backlog', () => {
 
   test('touching windows become one; what could not be done comes back', () => {
     const backlog = new RelabelBacklog(HOUR_US);
-    backlog.giveBack([
+    backlog.add([
       { gpu: 'GPU-0', fromUs: 10, toUs: 20 },
       { gpu: 'GPU-0', fromUs: 40, toUs: 50 },
       { gpu: 'GPU-0', fromUs: 15, toUs: 40 },
@@ -82,8 +83,7 @@ describe('the backlog', () => {
 
   test('a flood of windows is bounded', () => {
     const backlog = new RelabelBacklog(HOUR_US);
-    for (let at = 0; at < 5000; at += 2)
-      backlog.giveBack([{ gpu: 'GPU-0', fromUs: at * 10, toUs: at * 10 + 1 }]);
+    for (let at = 0; at < 5000; at += 2) backlog.add([{ gpu: 'GPU-0', fromUs: at * 10, toUs: at * 10 + 1 }]);
     const windows = backlog.take();
     expect(windows.length).toBeLessThanOrEqual(257);
     expect(Math.max(...windows.map((window) => window.toUs))).toBe(4998 * 10 + 1);
@@ -143,7 +143,7 @@ describe('on a real QuestDB', () => {
         lines.push(`${table},node=n1,gpu=${gpu} owners=0i,dt_us=1i,x=${tick / 3},y=${y} ${T0_US + tick}t`);
       }
     }
-    expect(await db.write(Buffer.from(`${lines.join('\n')}\n`))).toMatchObject({ kind: 'acknowledged' });
+    expect((await sendRows(db, `${lines.join('\n')}\n`)).unsent).toBeUndefined();
     const before = await rows('ts, node, gpu, dt_us, x, y');
 
     const ownership = new Ownership();

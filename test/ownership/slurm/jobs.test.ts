@@ -242,15 +242,19 @@ describe('sync, on a real QuestDB', () => {
     ]);
     await waitForVisible(db, 'jobs');
     await waitForVisible(db, 'gpu_ownership');
-    const outcome = await syncJobs(db, [
-      {
-        hasGpus: undefined,
-        record: { jobId: hooked, run: 0, startUs, endUs: startUs + 60e6, state: 'TIMEOUT', qos: 'high' },
-      },
-      { hasGpus: true, record: { jobId: added, run: 0, startUs, state: 'RUNNING' } },
-      { hasGpus: undefined, record: { jobId: owned, run: 0, startUs, state: 'RUNNING' } },
-      { hasGpus: undefined, record: { jobId: foreign, run: 0, startUs, state: 'RUNNING' } },
-    ]);
+    const outcome = await syncJobs(
+      db,
+      [
+        {
+          hasGpus: undefined,
+          record: { jobId: hooked, run: 0, startUs, endUs: startUs + 60e6, state: 'TIMEOUT', qos: 'high' },
+        },
+        { hasGpus: true, record: { jobId: added, run: 0, startUs, state: 'RUNNING' } },
+        { hasGpus: undefined, record: { jobId: owned, run: 0, startUs, state: 'RUNNING' } },
+        { hasGpus: undefined, record: { jobId: foreign, run: 0, startUs, state: 'RUNNING' } },
+      ],
+      () => undefined,
+    );
     expect(outcome).toEqual({ writtenRows: 3, skippedJobs: 1, isAllWritten: true });
     await waitForVisible(db, 'jobs');
     const rows = await readJobRows(db, [hooked, added, owned, foreign]);

@@ -2,7 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { Notice } from '../../../src/core/base/notice.ts';
-import { openQuestDb, type QuestDb, type WriteReply } from '../../../src/questdb/http.ts';
+import type { Sink } from '../../../src/core/wire/sink.ts';
+import { withBisect } from '../../../src/delivery/with-bisect.ts';
+import { fateOf } from '../../helpers/send-rows.ts';
+import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { createSmallTables } from '../../../src/questdb/rows/small-tables.ts';
@@ -41,7 +44,7 @@ async function taken(write: () => Promise<boolean>): Promise<void> {
 
 describe('rows arrive as they are', () => {
   const tables = (): ReturnType<typeof createSmallTables> =>
-    createSmallTables(db, { tell: ({ sentence }) => process.stderr.write(`${sentence}\n`) });
+    createSmallTables(db, ({ sentence }) => process.stderr.write(`${sentence}\n`));
 
   test('ownership: an open interval of unknown share has neither end nor share', async () => {
     const closed = {
@@ -229,22 +232,20 @@ describe('what the store does not take', () => {
 
   test('false means: the same rows again; nothing is lost and nothing doubles', async () => {
     let isDown = true;
-    const notices: Notice[] = [];
-    const send = (body: Uint8Array): Promise<WriteReply> => {
-      const error = new Error('down') as never;
-      return isDown ? Promise.resolve({ kind: 'retryable', message: 'down', error }) : db.write(body);
+    const told: Notice[] = [];
+    const sink: Sink = {
+      send: (batch) => (isDown ? Promise.resolve(fateOf(batch, 'store')) : db.send(batch)),
     };
-    const tables = createSmallTables(db, { send, tell: (notice) => notices.push(notice) });
+    const tables = createSmallTables(sink, (notice) => told.push(notice));
     expect(await tables.writeOwnership([interval])).toBe(false);
-    expect(notices.map(({ code }) => code)).toEqual(['small_table.held']);
+    expect(told.map(({ code }) => code)).toEqual(['small_table.held']);
     isDown = false;
     expect(await tables.writeOwnership([interval])).toBe(true);
     expect(await tables.writeOwnership([interval])).toBe(true);
     expect(await rowsOf('gpu_ownership', `node = '${NODE}-d'`)).toHaveLength(1);
   });
 
-  test('a refused row is told and left out, the others are written', async () => {
-    const notices: Notice[] = [];
+  test('a refused row is a dead letter, the others are written', async () => {
     const refused: string[] = [];
     // In this table an end is a number, so that rows with an end are refused and open ones are taken.
     const table = `small_${randomUUID().slice(0, 8)}`;
@@ -252,14 +253,16 @@ describe('what the store does not take', () => {
       `CREATE TABLE ${table} (ts TIMESTAMP, node SYMBOL, gpu SYMBOL, source SYMBOL, end_ts DOUBLE, job_id VARCHAR,
         run LONG, share DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL`,
     );
-    const tables = createSmallTables(db, {
-      send: (body) =>
-        db.write(
-          Buffer.from(Buffer.from(body).toString('latin1').replaceAll('gpu_ownership', table), 'latin1'),
-        ),
-      tell: (notice) => notices.push(notice),
-      onRefused: (_table, row) => refused.push(Buffer.from(row).toString()),
-    });
+    const renamed: Sink = {
+      send({ body, rows }) {
+        const text = Buffer.from(body).toString('latin1').replaceAll('gpu_ownership', table);
+        return db.send({ table, body: new Uint8Array(Buffer.from(text, 'latin1')), rows });
+      },
+    };
+    const letters = {
+      add: (_table: string, _rows: number, body: Uint8Array) => refused.push(Buffer.from(body).toString()),
+    };
+    const tables = createSmallTables(withBisect(renamed, letters, () => undefined));
     const rows = Array.from({ length: 9 }, (_, i) => ({
       ...interval,
       jobId: `job${i}`,
@@ -271,7 +274,6 @@ describe('what the store does not take', () => {
 
     expect(refused).toHaveLength(1);
     expect(refused[0]).toContain('"bad"');
-    expect(notices.map(({ code }) => code)).toEqual(['small_table.refused']);
     expect(await rowsOf(table, `job_id LIKE 'job%'`)).toHaveLength(8);
     await db.exec(`DROP TABLE ${table}`);
   });

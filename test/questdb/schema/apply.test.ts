@@ -7,6 +7,7 @@ import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts'
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { allTables } from '../../../schemas/tables.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
+import { sendRows } from '../../helpers/send-rows.ts';
 
 const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
 const HOUR_US = 3_600e6;
@@ -59,7 +60,7 @@ async function writeSamples(table: string, seconds: number, startUs = START_US):
     const values = `power_watts=${100 + i},energy_joules=${1e6 + 100 * i},energy_rise_joules=${i === 0 ? 'NaN' : '100'}`;
     return `${table},node=n1,gpu=g1 job_id="7",owners=1i,dt_us=${i === 0 ? 0 : 1e6}i,${values} ${startUs + i * 1e6}t\n`;
   });
-  expect(await db.write(Buffer.from(rows.join('')))).toEqual({ kind: 'acknowledged' });
+  expect((await sendRows(db, rows.join(''))).unsent).toBeUndefined();
 }
 
 describe('applySchema', () => {
@@ -85,9 +86,7 @@ describe('applySchema', () => {
 
   test('adds a new field to the table and to the rollups, with what the samples hold of old ones', async () => {
     await applySchema(db, [laneWith([155])], RETENTION);
-    await db.write(
-      Buffer.from(`${lane.table},node=n1,gpu=g1 owners=0i,dt_us=1000000i,power_watts=5 ${START_US}t\n`),
-    );
+    await sendRows(db, `${lane.table},node=n1,gpu=g1 owners=0i,dt_us=1000000i,power_watts=5 ${START_US}t\n`);
     await waitForVisible(db, lane.table);
     const changes = await applySchema(db, [laneWith([155, 150])], RETENTION);
     expect(changes.map(({ action, object }) => `${action} ${object}`)).toEqual([

@@ -1,10 +1,11 @@
 /** When the same bytes are sent again, and when not. */
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Sink } from '../../src/core/wire/sink.ts';
 import { openQuestDb } from '../../src/questdb/http.ts';
-import { sendUntilAcknowledged, type SendPolicy } from '../../src/questdb/send.ts';
+import { withRetries, type RetryPolicy } from '../../src/questdb/with-retries.ts';
 import { httpServer, type BadServer } from '../helpers/bad-server.ts';
 
-const BODY = Buffer.from('t v=1 1t\n');
+const BATCH = { table: 't', body: new Uint8Array(Buffer.from('t v=1 1t\n')), rows: 1 };
 const REFUSAL = '{"code":"invalid","message":"cast error","line":1}';
 const closers: (() => Promise<void>)[] = [];
 
@@ -13,9 +14,7 @@ afterEach(async () => {
 });
 
 /** A server that gives these statuses in turn, and the last one for ever. */
-async function serverWith(
-  statuses: readonly number[],
-): Promise<{ server: BadServer; db: Awaited<ReturnType<typeof openQuestDb>> }> {
+async function serverWith(statuses: readonly number[]): Promise<{ server: BadServer; db: Sink }> {
   let index = 0;
   const server = await httpServer((_request, response) => {
     const status = statuses[Math.min(index, statuses.length - 1)]!;
@@ -31,7 +30,7 @@ async function serverWith(
 }
 
 /** A clock that only sleeping moves. */
-function policy(changes: Partial<SendPolicy> = {}): SendPolicy & { slept: number[] } {
+function policy(changes: Partial<RetryPolicy> = {}): RetryPolicy & { slept: number[] } {
   const slept: number[] = [];
   let nowMs = 0;
   const sleep = (ms: number): Promise<void> => {
@@ -42,32 +41,36 @@ function policy(changes: Partial<SendPolicy> = {}): SendPolicy & { slept: number
   return { attemptsMax: 10, ageMsMax: 60_000, random: () => 0, nowMs: () => nowMs, sleep, slept, ...changes };
 }
 
-describe('sendUntilAcknowledged', () => {
-  test('tries again after 500 and 503 until it is acknowledged, waiting longer each time', async () => {
+describe('a sink with retries', () => {
+  test('tries again after 500 and 503 until rows are taken, waiting longer each time', async () => {
     const { server, db } = await serverWith([500, 503, 500, 204]);
     const how = policy();
-    expect(await sendUntilAcknowledged(db, BODY, how)).toEqual({ kind: 'acknowledged' });
+    expect(await withRetries(db, how).send(BATCH)).toEqual({ acknowledgedRows: 1, refused: [] });
     expect(server.seen()).toBe(4);
     expect(how.slept).toEqual([50, 100, 200]);
   });
 
-  test.each([400, 401])('does not repeat what HTTP %i answers', async (status) => {
+  test.each([
+    [400, 'rows'],
+    [401, 'credentials'],
+  ])('does not repeat what HTTP %i answers', async (status, cause) => {
     const { server, db } = await serverWith([status]);
-    const reply = await sendUntilAcknowledged(db, BODY, policy());
-    expect(reply.kind).toBe(status === 400 ? 'refused' : 'unauthorized');
+    const fate = await withRetries(db, policy()).send(BATCH);
+    expect(fate).toMatchObject({ acknowledgedRows: 0, refused: [], unsent: { rows: 1, cause } });
     expect(server.seen()).toBe(1);
   });
 
   test('ends after the largest number of tries', async () => {
     const { server, db } = await serverWith([500]);
-    expect((await sendUntilAcknowledged(db, BODY, policy({ attemptsMax: 3 }))).kind).toBe('retryable');
+    const fate = await withRetries(db, policy({ attemptsMax: 3 })).send(BATCH);
+    expect(fate.unsent?.cause).toBe('store');
     expect(server.seen()).toBe(3);
   });
 
   test('begins no try beyond the largest age', async () => {
     const { server, db } = await serverWith([500]);
     const how = policy({ attemptsMax: 100, ageMsMax: 400 });
-    await sendUntilAcknowledged(db, BODY, how);
+    await withRetries(db, how).send(BATCH);
     expect(how.slept).toEqual([50, 100, 200]);
     expect(server.seen()).toBe(4);
   });
@@ -82,7 +85,7 @@ describe('sendUntilAcknowledged', () => {
         return Promise.resolve();
       },
     });
-    expect((await sendUntilAcknowledged(db, BODY, how)).kind).toBe('retryable');
+    expect((await withRetries(db, how).send(BATCH)).unsent?.cause).toBe('store');
     expect(server.seen()).toBe(1);
   });
 });

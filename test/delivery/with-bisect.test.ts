@@ -4,41 +4,42 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
-import { createBatchSender, type BatchSender } from '../../src/delivery/batch-send.ts';
+import { withBisect } from '../../src/delivery/with-bisect.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
+import { refusedRowsOf, untaken, type Batch, type Fate, type Sink } from '../../src/core/wire/sink.ts';
+import { OperatingError } from '../../src/core/base/errors.ts';
 import { realDisk } from '../../src/disk/disk.ts';
 import { openDeadLetters, type DeadLetterLine } from '../../src/disk/dead-letter.ts';
-import { openQuestDb, type QuestDb, type WriteReply } from '../../src/questdb/http.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 
 let db: QuestDb;
 let directory: string;
 let table: string;
-let notices: Notice[];
+let told: Notice[];
 let requests: number;
-let sender: BatchSender;
+let sink: Sink;
 /** Answers instead of the server when set. */
-let instead: ((request: number) => WriteReply | undefined) | undefined;
+let instead: ((request: number, batch: Batch) => Fate | undefined) | undefined;
 
 beforeEach(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-dead-'));
   table = `dead_${randomUUID().slice(0, 8)}`;
-  notices = [];
+  told = [];
   requests = 0;
   instead = undefined;
-  sender = createBatchSender(
-    async (_table, body) => {
+  const tell = (notice: Notice): number => told.push(notice);
+  const counted: Sink = {
+    async send(batch) {
       requests += 1;
-      return instead?.(requests) ?? (await db.write(body));
+      return instead?.(requests, batch) ?? (await db.send(batch));
     },
-    openDeadLetters(
-      realDisk,
-      directory,
-      (notice) => notices.push(notice),
-      () => 1_763_700_000_000,
-    ),
-    (notice) => notices.push(notice),
+  };
+  sink = withBisect(
+    counted,
+    openDeadLetters(realDisk, directory, tell, () => 1_763_700_000_000),
+    tell,
   );
   await db.exec(
     `CREATE TABLE ${table} (ts TIMESTAMP, gpu SYMBOL, v DOUBLE) TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts, gpu)`,
@@ -72,12 +73,9 @@ function deadLetters(): DeadLetterLine[] {
 }
 
 test('one bad row in 100,000: the others are written, it is a dead letter with the server’s words, in few requests', async () => {
-  const outcome = await sender.send(
-    table,
-    rows(100_000, (row) => row === 61_234),
-    100_000,
-  );
-  expect(outcome).toEqual({ acknowledgedRows: 99_999, refusedRows: 1 });
+  const fate = await sink.send({ table, body: rows(100_000, (row) => row === 61_234), rows: 100_000 });
+  expect(fate).toMatchObject({ acknowledgedRows: 99_999, refused: [{ from: 61_234, to: 61_235 }] });
+  expect(fate.unsent).toBeUndefined();
   expect(requests).toBeLessThanOrEqual(40);
   expect(await countRows()).toBe(99_999);
   const [letter, ...more] = deadLetters();
@@ -89,39 +87,34 @@ test('one bad row in 100,000: the others are written, it is a dead letter with t
 });
 
 test('several bad rows are found each; a wrong column type is told once, with the way out', async () => {
-  const outcome = await sender.send(
-    table,
-    rows(500, (row) => row % 100 === 7),
-    500,
-  );
-  expect(outcome).toEqual({ acknowledgedRows: 495, refusedRows: 5 });
+  const fate = await sink.send({ table, body: rows(500, (row) => row % 100 === 7), rows: 500 });
+  expect(fate.acknowledgedRows).toBe(495);
+  expect(fate.refused.map(({ from }) => from)).toEqual([7, 107, 207, 307, 407]);
   expect(deadLetters()).toHaveLength(5);
-  const told = notices.filter(({ code }) => code === 'column.wrong_type');
-  expect(told).toHaveLength(1);
-  expect(told[0]!.sentence).toContain('ALTER COLUMN "v" TYPE DOUBLE');
+  const wrongType = told.filter(({ code }) => code === 'column.wrong_type');
+  expect(wrongType).toHaveLength(1);
+  expect(wrongType[0]!.sentence).toContain('ALTER COLUMN "v" TYPE DOUBLE');
 });
 
 test('where every row is bad it ends with a bounded number of requests', async () => {
-  const outcome = await sender.send(
-    table,
-    rows(5_000, () => true),
-    5_000,
-  );
-  expect(outcome).toEqual({ acknowledgedRows: 0, refusedRows: 5_000 });
+  const fate = await sink.send({ table, body: rows(5_000, () => true), rows: 5_000 });
+  expect(fate.acknowledgedRows).toBe(0);
+  expect(refusedRowsOf(fate)).toBe(5_000);
   expect(requests).toBeLessThanOrEqual(101);
   expect(deadLetters().reduce((sum, letter) => sum + letter.rows, 0)).toBe(5_000);
 });
 
 test('a store that goes away in mid-search leaves the rest unsent, nothing lost, nothing twice', async () => {
   const body = rows(1_000, (row) => row === 700);
-  const held = { kind: 'retryable', message: 'gone', error: new Error('gone') as never } as const;
-  instead = (request) => (request > 2 ? held : undefined);
-  const first = await sender.send(table, body, 1_000);
-  expect(first.acknowledgedRows + first.refusedRows + first.unsent!.rows).toBe(1_000);
-  expect(first.unsent!.rows).toBeGreaterThan(0);
+  const error = new OperatingError('gone', { code: 'questdb.unreachable', exit: 'temporary' });
+  instead = (request, batch) =>
+    request > 2 ? untaken(batch, { cause: 'store', reason: 'gone', error }) : undefined;
+  const first = await sink.send({ table, body, rows: 1_000 });
+  expect(first.acknowledgedRows + refusedRowsOf(first) + first.unsent!.rows).toBe(1_000);
+  expect(first.unsent).toMatchObject({ cause: 'store', reason: 'gone' });
   instead = undefined;
-  const second = await sender.send(table, first.unsent!.body, first.unsent!.rows);
+  const second = await sink.send({ table, body: first.unsent!.body, rows: first.unsent!.rows });
   expect(first.acknowledgedRows + second.acknowledgedRows).toBe(999);
-  expect(first.refusedRows + second.refusedRows).toBe(1);
+  expect(refusedRowsOf(first) + refusedRowsOf(second)).toBe(1);
   expect(await countRows()).toBe(999);
 });

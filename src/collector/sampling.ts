@@ -1,0 +1,92 @@
+import type { Notice, Tell } from '../core/base/notice.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import type { GpuEvent } from '../core/sampling/event.ts';
+import type { LaneDelivery } from '../delivery/lane-delivery.ts';
+import type { ClockOrder } from '../sampler/sampler-protocol.ts';
+import { startSampler, stopSampler, type Sampler, type SamplerListener } from '../sampler/sampler.ts';
+import { watchSilence } from '../sampler/source-silence.ts';
+import { createWallClock } from '../sampler/wall-clock.ts';
+import type { SourceSpec } from '../source/open-source.ts';
+import { orderOf, type Intake } from './intake.ts';
+
+export interface SamplingOptions {
+  readonly lanes: readonly Lane[];
+  readonly source: SourceSpec;
+  readonly clock: ClockOrder;
+  /** Sampling that is under way; default: it begins now. */
+  readonly intake?: Intake;
+  readonly tell: Tell;
+}
+
+/** The sampling thread as a collector sees it. */
+export interface Sampling {
+  readonly sampler: Sampler;
+  /** When this life began, epoch µs. */
+  readonly startUs: number;
+  /** Epoch µs, of the clock that samples are stamped by. */
+  readonly nowUs: () => number;
+  /** Tells when the source has gone silent, and when it is back. */
+  readonly lookForSilence: () => void;
+  /** How long the source has been inside one call, ms; 0 when it is in none. A native call can hang for minutes. */
+  readonly callMs: () => number;
+  /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. */
+  readonly stop: (deadlineMs: number) => Promise<void>;
+}
+
+/**
+ * @param journals that the rings are to be written to, one a lane
+ * @throws OperatingError when the source cannot be opened
+ */
+export async function startSampling(
+  options: SamplingOptions,
+  journals: readonly LaneDelivery['journal'][],
+): Promise<Sampling> {
+  const { lanes, source, clock: order, tell } = options;
+  const listener = listenerOf(tell);
+  const orders = lanes.map((lane, index) => orderOf(lane, journals[index]));
+  const sampler = options.intake?.sampler ?? (await startSampler(source, orders, order, listener));
+  sampler.listen(listener);
+  const clock = createWallClock();
+  const startUs = order.kind === 'real' ? clock.nowUs() : order.startUs;
+  // Before its first tick the virtual clock stands at 0, and the job inputs would be asked for everything since 1970.
+  const nowUs = order.kind === 'real' ? clock.nowUs : () => Math.max(startUs, sampler.control.virtualNowUs);
+  const silence = watchSilence({ sampler, lanes, source, tell });
+  return {
+    sampler,
+    startUs,
+    nowUs,
+    lookForSilence: () => {
+      silence.look();
+    },
+    callMs() {
+      const { callSinceMs } = sampler.control;
+      return callSinceMs === 0 ? 0 : Math.max(0, Date.now() - callSinceMs);
+    },
+    async stop(deadlineMs) {
+      await stopSampler(sampler, deadlineMs);
+      silence.stopped(nowUs());
+    },
+  };
+}
+
+function listenerOf(tell: Tell): SamplerListener {
+  return {
+    onEvent: (event) => {
+      tell(noticeOfEvent(event));
+    },
+    onMissed: (lane, ticks) => {
+      const sentence = `lane ${lane}: ${ticks} ticks missed`;
+      tell({ level: 'warn', code: 'lane.late', sentence, lane, data: { ticks } });
+    },
+    onJournalFailed: (lane, message) => {
+      const sentence = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
+      tell({ level: 'error', code: 'journal.failed', sentence, lane });
+    },
+  };
+}
+
+/** Rows of `gpu_events` that the log shows only to those who debug. */
+function noticeOfEvent(event: GpuEvent): Notice {
+  const device = event.gpu === undefined ? {} : { device: event.gpu };
+  return { level: 'debug', code: 'source.event', sentence: event.text, ...device, events: [event] };
+}

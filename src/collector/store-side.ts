@@ -1,0 +1,76 @@
+import PQueue from 'p-queue';
+import type { Tell } from '../core/base/notice.ts';
+import type { Sink } from '../core/wire/sink.ts';
+import type { LaneDisk } from '../delivery/delivery-place.ts';
+import { fanOut } from '../delivery/fan-out.ts';
+import { keepOutbox } from '../delivery/outbox-keeper.ts';
+import { createOutbox, type Outbox } from '../delivery/outbox.ts';
+import { withBisect } from '../delivery/with-bisect.ts';
+import { toldOnly, type DeadLetters } from '../disk/dead-letter.ts';
+import { createStoreGate } from '../questdb/gate.ts';
+import type { QuestDb } from '../questdb/http.ts';
+import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
+import { createSmallTables } from '../questdb/rows/small-tables.ts';
+import { watchSuspension, type SuspensionWatch } from '../questdb/suspension.ts';
+
+export interface StoreSideOptions {
+  readonly db: QuestDb;
+  /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
+  readonly prepareStore: () => Promise<void>;
+  /** See `StoreGateOptions`. */
+  readonly confirm?: 'acknowledged' | 'visible';
+  /** Where what the store does not take is kept; in memory only without it. */
+  readonly disk?: LaneDisk;
+  /** Receives the rows that the server refuses; default: they are only told. */
+  readonly deadLetters?: DeadLetters;
+  /** Get every batch of samples as well; see `fanOut`. */
+  readonly furtherSinks?: readonly Sink[];
+  readonly tell: Tell;
+}
+
+/** The store as a collector sees it: where samples go, and where the rows of the small tables wait. */
+export interface StoreSide {
+  /** For labelled samples. */
+  readonly samples: Sink;
+  readonly outbox: Outbox;
+  readonly suspension: SuspensionWatch;
+  /** Makes the store ready unless it is. @returns whether rows may be sent */
+  open(): Promise<boolean>;
+  /** Writes what waits in the outbox; what does not go is kept on disk now and then. @returns whether all went */
+  flushOutbox(isReady: boolean): Promise<boolean>;
+  /** Sends nothing more. */
+  readonly stop: () => void;
+  /** Keeps on disk what waits in the outbox. */
+  finish(): void;
+}
+
+/** @param tables of the samples */
+export function openStoreSide(options: StoreSideOptions, tables: readonly string[]): StoreSide {
+  const { db, tell, disk, confirm, deadLetters = toldOnly(tell), furtherSinks = [] } = options;
+  const gate = createStoreGate({
+    db,
+    prepare: options.prepareStore,
+    ...(confirm === undefined ? {} : { confirm }),
+    tell,
+  });
+  const smallTables = createSmallTables(withBisect(gate.once, deadLetters, tell), tell);
+  const outbox = createOutbox(withMergedJobs(db, smallTables, tell), tell);
+  const keeper = keepOutbox(outbox, disk, tell);
+  const queue = new PQueue({ concurrency: 1 });
+  const samples = withBisect(gate.patient, deadLetters, tell);
+  return {
+    samples: furtherSinks.length === 0 ? samples : fanOut(samples, furtherSinks),
+    outbox,
+    suspension: watchSuspension(db, tables, tell),
+    open: gate.open,
+    async flushOutbox(isReady) {
+      const isTaken = isReady && (await queue.add(() => outbox.flush()));
+      keeper.afterFlush(isTaken);
+      return isTaken;
+    },
+    stop: gate.close,
+    finish: () => {
+      keeper.finish();
+    },
+  };
+}
