@@ -1,7 +1,16 @@
 /** Ring, journal, spool and account together, against a store that is up, away, or loses its answer, and kills in between. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createEncoder } from '../../src/core/wire/encode.ts';
@@ -14,13 +23,14 @@ import type { Batch, Fate } from '../../src/core/wire/sink.ts';
 import { realDisk } from '../../src/disk/disk.ts';
 import { readLedger } from '../../src/disk/ledger-file.ts';
 import { fateOf } from '../helpers/send-rows.ts';
-import { createRingJournal } from '../../src/disk/ring-journal.ts';
+import { createRingJournal, type RingJournal } from '../../src/disk/ring-journal.ts';
 
 const DEVICES = [
   { node: 'n1', uuid: 'GPU-1' },
   { node: 'n1', uuid: 'GPU-2' },
 ];
 const CAPACITY_TICKS = 6;
+const SHAPE = { table: 'gpu_t', devices: DEVICES, columns: ['power_watts'], hasEnergyRise: false };
 
 type Mood = 'up' | 'away' | 'unheard' | 'killed after write';
 
@@ -79,24 +89,14 @@ async function begin(spoolBytesMax = 1e6): Promise<Life> {
       nowMs: () => nowMs,
     },
   });
-  const ring = new Ring({
-    capacityTicks: CAPACITY_TICKS,
-    deviceCount: 2,
-    columnCount: 1,
-    intervalUs: 1e6,
-    energyColumn: -1,
-  });
+  const ring = newRing();
   const { id, path } = delivery.journal!;
-  const shape = { table: 'gpu_t', devices: DEVICES, columns: ['power_watts'], hasEnergyRise: false };
-  const journal = createRingJournal(realDisk, path, { ...shape, journal: id, capacityTicks: CAPACITY_TICKS });
-  ring.beforeCommit = (tick, base, sampledRows) => {
-    journal.write(ring, tick, base, sampledRows);
-  };
+  write(ring, createRingJournal(realDisk, path, { ...SHAPE, journal: id, capacityTicks: CAPACITY_TICKS }));
   delivery.attach(ring);
   const flush = createLaneFlush({
     table: 'gpu_t',
     ring,
-    encoder: createEncoder(shape),
+    encoder: createEncoder(SHAPE),
     labelOf: () => UNOWNED,
     delivery,
     batchTicksMax: 2,
@@ -104,8 +104,24 @@ async function begin(spoolBytesMax = 1e6): Promise<Life> {
   return { ring, flush, delivery };
 }
 
+function newRing(): Ring {
+  return new Ring({
+    capacityTicks: CAPACITY_TICKS,
+    deviceCount: 2,
+    columnCount: 1,
+    intervalUs: 1e6,
+    energyColumn: -1,
+  });
+}
+
+function write(ring: Ring, journal: RingJournal): void {
+  ring.beforeCommit = (index, base, sampledRows) => {
+    journal.write(ring, index, base, sampledRows);
+  };
+}
+
 let second = 0;
-function tick({ ring }: Life): void {
+function tick({ ring }: Pick<Life, 'ring'>): void {
   second += 1;
   expect(ring.reserve()).toBe(true);
   for (const device of [0, 1]) {
@@ -298,6 +314,72 @@ describe('delivery', () => {
     expectSum(next);
     expect(next.delivery.totals()).toMatchObject({ sampledRows: 6, acknowledgedRows: 4, droppedRows: 2 });
     expect(losses).toMatchObject([{ rows: 2 }]);
+  });
+});
+
+describe('lives that end before they write anything', () => {
+  const lifeCount = 40;
+
+  test('40 of them: the 41st writes what they held, and the account adds up', async () => {
+    for (let count = 0; count < lifeCount; count += 1) tick(await begin());
+    const life = await begin();
+    expectSum(life);
+    expect(life.delivery.totals().sampledRows).toBe(2 * lifeCount);
+    // All but the last few are in the spool by now, without a store and without a flush.
+    expect(life.delivery.totals().spooledRows).toBeGreaterThanOrEqual(2 * (lifeCount - 8));
+    expect(
+      readdirSync(join(directory, 'gpu_t')).filter((name) => name.endsWith('.journal')).length,
+    ).toBeLessThan(12);
+    await deliver(life);
+    const rows = { sampledRows: 2 * lifeCount, acknowledgedRows: 2 * lifeCount, heldRows: 0, spooledRows: 0 };
+    expect(life.delivery.totals()).toMatchObject({ ...rows, droppedRows: 0 });
+    expect(stored.size).toBe(2 * lifeCount);
+    expect(losses).toEqual([]);
+  });
+
+  test('26 in the account of a version before, and journals of nine more that it died of', async () => {
+    const lives = Array.from({ length: 35 }, (_, index) => 100 + index);
+    mkdirSync(join(directory, 'gpu_t'));
+    for (const id of lives) {
+      const ring = newRing();
+      write(
+        ring,
+        createRingJournal(realDisk, join(directory, 'gpu_t', `${id}.journal`), {
+          ...SHAPE,
+          journal: id,
+          capacityTicks: CAPACITY_TICKS,
+        }),
+      );
+      tick({ ring });
+    }
+    const entries = lives
+      .slice(0, 26)
+      .map((journal) => ({ journal, releasedTick: 0, leftRows: 0, sampledRows: 0 }));
+    const counts = { sampledRows: 8, acknowledgedRows: 8, refusedRows: 0, droppedRows: 0, spoolSettled: 0 };
+    const json = JSON.stringify({ turn: 4, state: { ...counts, lives: entries } });
+    const line = `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
+    writeFileSync(join(directory, 'gpu_t', 'account'), line.padEnd(2048));
+    const life = await begin();
+    expectSum(life);
+    await deliver(life);
+    expect(life.delivery.totals()).toMatchObject({ sampledRows: 78, acknowledgedRows: 78, droppedRows: 0 });
+    expect(stored.size).toBe(70);
+    life.delivery.close();
+    expect(readdirSync(join(directory, 'gpu_t')).sort()).toEqual(['account', 'spool']);
+  });
+
+  test('what they held bears no label until it is known whose it was', async () => {
+    for (let count = 0; count < lifeCount; count += 1) tick(await begin());
+    const firstUs = (second - lifeCount + 1) * 1e6;
+    const life = await begin();
+    expect(life.delivery.uncertain?.fromUs).toBe(firstUs);
+    mood = 'up';
+    await deliver(life);
+    expect(bodies.some((body) => body.includes('job_id="unresolved",owners=1i'))).toBe(true);
+    const next = await begin();
+    expect(next.delivery.uncertain?.fromUs).toBe(firstUs);
+    next.delivery.trustLabels();
+    expect((await begin()).delivery.uncertain).toBeUndefined();
   });
 });
 
