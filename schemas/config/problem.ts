@@ -28,7 +28,7 @@ export function valueAt(raw: unknown, path: ConfigPath): unknown {
 }
 
 /** `lane "profiling": interval`, `flush.interval`: what a message is about. */
-export function subjectOf(raw: unknown, path: ConfigPath): string {
+function subjectOf(raw: unknown, path: ConfigPath): string {
   const [section, index, ...rest] = path;
   if (section !== 'lanes' || typeof index !== 'number') return path.join('.');
   const name = valueAt(raw, ['lanes', index, 'name']);

@@ -16,7 +16,7 @@ export const SETTINGS: readonly Setting[] = Object.entries(KEYS).flatMap(([name,
 export const FLAGGED_LANE = 'profiling';
 
 /** Of that lane, as if it were a section: `lanes.profiling.interval`. */
-export const LANE_SETTINGS: readonly Setting[] = settingsOf(LANE_KEYS, `lanes.${FLAGGED_LANE}.`).filter(
+const LANE_SETTINGS: readonly Setting[] = settingsOf(LANE_KEYS, `lanes.${FLAGGED_LANE}.`).filter(
   ({ flag }) => flag !== undefined,
 );
 

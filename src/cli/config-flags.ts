@@ -76,7 +76,7 @@ function strangerHint(text: string): string {
 }
 
 /** What the flags of `addConfigFlags` say. @param options commander's parsed options */
-export function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
+function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
   return ALL_SETTINGS.filter(({ flag }) => flag !== undefined).flatMap((setting) => {
     const option = optionOf(setting);
     const value = options[option.attributeName()];

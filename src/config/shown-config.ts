@@ -15,7 +15,7 @@ export interface ShownRow {
 }
 
 /** Where the value at a path came from; undefined for a default. */
-export type OriginAt = (path: ConfigPath) => string | undefined;
+type OriginAt = (path: ConfigPath) => string | undefined;
 
 /** Every value and where it came from; the passwords and tokens in them are masked. */
 export function shownConfig(config: Config, originAt: OriginAt): ShownRow[] {
