@@ -78,11 +78,11 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
   }
   slots.sort((a, b) => a.tick - b.tick);
   const columnCount = head.columns.length;
-  const take = (): Float64Array => new Float64Array(slots.length * deviceCount);
-  const content = { tsUs: take(), dtUs: take(), energyRise: take() };
-  const columns = Array.from({ length: columnCount }, take);
+  const allocate = (): Float64Array => new Float64Array(slots.length * deviceCount);
+  const content = { tsUs: allocate(), dtUs: allocate(), energyRise: allocate() };
+  const columns = Array.from({ length: columnCount }, allocate);
   const devices = new Int32Array(slots.length * deviceCount);
-  const tickEnds = take();
+  const tickEnds = allocate();
   let rows = 0;
   for (const { tick, values } of slots) {
     for (let device = 0; device < deviceCount; device += 1) {

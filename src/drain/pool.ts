@@ -125,7 +125,7 @@ export async function drainByProcesses(
       case 'samples':
       case 'before':
       case 'after':
-        receipt.take(message);
+        receipt.accept(message);
     }
   };
   const fill = (): void => {

@@ -16,7 +16,7 @@ export type StoredEngine =
 
 /** Takes what the process of an engine hands over, and stores it in that order. */
 export interface Receipt {
-  take(message: Handed): void;
+  accept(message: Handed): void;
   /** @returns what came of it when everything is stored, or the first that was not. Never rejects. */
   finish(done: Done): Promise<StoredEngine>;
 }
@@ -58,7 +58,7 @@ export function receiveEngine(slot: Slot, store: EngineStore): Receipt {
   };
 
   return {
-    take(message) {
+    accept(message) {
       switch (message.kind) {
         case 'ask':
           void answer(async () => {

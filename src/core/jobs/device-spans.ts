@@ -23,7 +23,7 @@ export interface Span {
  * Brings the spans of a device (ascending by start, then job id) in line with the facts of one job after `fact`, and tells
  * which intervals changed.
  */
-export function settle(spans: Span[], fact: JobFact, events: JobEvents): OwnershipChange[] {
+export function applyFact(spans: Span[], fact: JobFact, events: JobEvents): OwnershipChange[] {
   const ownEnds = pairEnds(events);
   const known = new Map<JobFact, Span>();
   for (const span of spans) if (span.start.jobId === fact.jobId) known.set(span.start, span);

@@ -3,7 +3,7 @@ import {
   firstAtOrAfter,
   insertStart,
   insertTime,
-  settle,
+  applyFact,
   type JobEvents,
   type Span,
 } from './device-spans.ts';
@@ -55,7 +55,7 @@ export class Ownership {
     }
     if (fact.kind === 'start') insertStart(events.starts, fact);
     else insertTime(fact.kind === 'end' ? events.endsUs : events.voidsUs, fact.atUs);
-    const changes = settle(ledger.spans, fact, events);
+    const changes = applyFact(ledger.spans, fact, events);
     if (changes.length > 0) ledger.isStale = true;
     return changes;
   }

@@ -95,18 +95,18 @@ export class Ring implements TickWriter {
     this.#lock = new SharedLock(this.#control, LOCK);
     this.#rowCounts = new Int32Array(this.memory, CONTROL_WORDS * 4, shape.capacityTicks);
     let offset = words * 8;
-    const take = (length: number): Float64Array => {
+    const allocate = (length: number): Float64Array => {
       const view = new Float64Array(this.memory, offset, length);
       offset += length * 8;
       return view;
     };
-    this.tally = new RingTally(take(TALLY_NUMBERS));
-    this.lastTsUs = take(shape.deviceCount);
-    this.lastEnergy = take(shape.deviceCount);
-    this.tsUs = take(rows);
-    this.dtUs = take(rows);
-    this.energyRise = take(rows);
-    this.columns = Array.from({ length: shape.columnCount }, () => take(rows));
+    this.tally = new RingTally(allocate(TALLY_NUMBERS));
+    this.lastTsUs = allocate(shape.deviceCount);
+    this.lastEnergy = allocate(shape.deviceCount);
+    this.tsUs = allocate(rows);
+    this.dtUs = allocate(rows);
+    this.energyRise = allocate(rows);
+    this.columns = Array.from({ length: shape.columnCount }, () => allocate(rows));
     if (memory === undefined) {
       this.lastTsUs.fill(NaN);
       this.lastEnergy.fill(NaN);
@@ -231,7 +231,7 @@ export class Ring implements TickWriter {
    * before it returns; it returns how many of them it took. Those are in flight until `release` or `putBack`.
    */
   peek(maxTicks: number, encode: (range: TickRange) => number): TickRange {
-    this.#lock.take();
+    this.#lock.acquire();
     try {
       const from = Math.max(this.#count(TAIL), this.#count(IN_FLIGHT_END));
       const to = Math.min(this.#count(HEAD), from + maxTicks);
@@ -248,7 +248,7 @@ export class Ring implements TickWriter {
   release(toTick: number): void {
     // Only the consumer moves this bound, so it needs no lock; and an assertion must not leave the ring locked.
     assert(toTick <= this.#count(IN_FLIGHT_END), 'release of ticks that were never in flight');
-    this.#lock.take();
+    this.#lock.acquire();
     if (toTick > this.#count(TAIL)) {
       Atomics.store(this.#control, TAIL, toTick);
       Atomics.notify(this.#control, TAIL);
@@ -258,7 +258,7 @@ export class Ring implements TickWriter {
 
   /** Takes what was dropped since the last call; undefined when nothing was. */
   takeDropEpisode(): DropEpisode | undefined {
-    this.#lock.take();
+    this.#lock.acquire();
     try {
       return this.tally.takeEpisode();
     } finally {
@@ -282,7 +282,7 @@ export class Ring implements TickWriter {
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {
-    if (!this.#lock.takePatiently()) return false;
+    if (!this.#lock.acquirePatiently()) return false;
     const tail = this.#count(TAIL);
     if (this.#count(HEAD) - tail >= this.shape.capacityTicks) {
       if (tail >= this.#count(IN_FLIGHT_END)) this.tally.drop(this.rowCountOf(tail), this.#timeOf(tail));

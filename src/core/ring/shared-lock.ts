@@ -16,12 +16,12 @@ export class SharedLock {
   }
 
   /** Spins: the other side, which has to be the one that takes it patiently, holds it for some stores only. */
-  take(): void {
+  acquire(): void {
     while (!this.#tryTake());
   }
 
   /** @returns false when the other side did not let go of it in time. */
-  takePatiently(): boolean {
+  acquirePatiently(): boolean {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       if (this.#tryTake()) return true;
       // Returns at once when the lock has just been let go, so one attempt would lose against a busy other side.

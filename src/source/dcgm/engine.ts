@@ -203,7 +203,7 @@ class EngineSource implements Source {
     const pulled = isWhole
       ? dcgmStatus.OK
       : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
-    joined.takeReading(state.reader, nowUs, engineNowUs);
+    joined.addReading(state.reader, nowUs, engineNowUs);
     const fresh = joined.join.counts.accepted - accepted;
     if (fresh > 0) state.freshUs = nowUs;
     // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
@@ -241,7 +241,7 @@ class EngineSource implements Source {
       const status = state.reader.read(session.handle);
       if (status === dcgmStatus.FUNCTION_NOT_FOUND) return dcgmStatus.OK;
       if (status !== dcgmStatus.OK) return status;
-      state.joined.takeReading(state.reader, nowUs, nowUs + this.#skewUs);
+      state.joined.addReading(state.reader, nowUs, nowUs + this.#skewUs);
       if (state.joined.hasFrozenStamps) this.#route = 'poll';
     }
     return dcgmStatus.OK;

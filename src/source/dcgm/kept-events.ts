@@ -31,7 +31,7 @@ const EVENT_FIELD_IDS: ReadonlySet<number> = new Set(EVENT_FIELDS.map(({ fieldId
 export interface KeptEvents {
   /** From when a watch is to be read for the sake of events, epoch µs; undefined when it has no event field. */
   fromUs(watch: SessionWatch): number | undefined;
-  readonly take: (record: DcgmRecord) => void;
+  readonly add: (record: DcgmRecord) => void;
   /**
    * What was taken, in the order of time, as events after `sinceUs`: the same edges and steps that a collector would have
    * told that had been there all the time.
@@ -52,7 +52,7 @@ export function gatherKeptEvents(
       watch.fieldIds.some((id) => EVENT_FIELD_IDS.has(id))
         ? Math.max(0, sinceUs - BASELINE_INTERVALS * watch.intervalMs * 1000)
         : undefined,
-    take(record) {
+    add(record) {
       if (!EVENT_FIELD_IDS.has(record.fieldId) || record.state !== sampleState.value) return;
       const gpu = record.entityGroup === entityGroup.gpu ? byId.get(record.entityId) : undefined;
       if (gpu === undefined) return;

@@ -193,7 +193,7 @@ function readKept(
         }),
       );
       const gathered = gatherKeptEvents(all, eventsSinceUs, throttled);
-      const puller = createPuller({ dcgm, devices: selected }, joins, isTcp, gathered.take);
+      const puller = createPuller({ dcgm, devices: selected }, joins, isTcp, gathered.add);
       for (const watch of session.watches) {
         const wanting = lanes.filter(({ fields }) => fields.some(({ id }) => watch.fieldIds.includes(id)));
         const marks = wanting.flatMap(({ index }) => starts[index]!.map((start) => start?.tsUs ?? sinceUs));

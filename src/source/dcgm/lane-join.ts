@@ -21,9 +21,9 @@ export interface LaneJoin {
    */
   holeIn(reader: LaneReader): number;
   /** Takes a reading of newest values. */
-  takeReading(reader: LaneReader, nowUs: number, engineNowUs: number): void;
+  addReading(reader: LaneReader, nowUs: number, engineNowUs: number): void;
   /** Takes one kept sample. */
-  takeRecord(device: number, column: number, record: DcgmRecord, engineNowUs: number): void;
+  addRecord(device: number, column: number, record: DcgmRecord, engineNowUs: number): void;
   /** Whether any series lives by stamps that stand still, so that no pull by time finds it. */
   readonly hasFrozenStamps: boolean;
 }
@@ -101,7 +101,7 @@ export function createLaneJoin(options: {
       }
       return oldestUs;
     },
-    takeReading(reader, nowUs, engineNowUs) {
+    addReading(reader, nowUs, engineNowUs) {
       for (let at = 0; at < frozen.length; at += 1) {
         const state = reader.states[at]!;
         const beforeUs = reader.lastUs[at]!;
@@ -115,7 +115,7 @@ export function createLaneJoin(options: {
         push(device, column, stampUs, reader.values[at]!, state, engineNowUs);
       }
     },
-    takeRecord(device, column, record, engineNowUs) {
+    addRecord(device, column, record, engineNowUs) {
       if (record.state === sampleState.missing || frozen[device * fields.length + column] === 1) return;
       push(device, column, record.tsUs, record.value, record.state, engineNowUs);
     },

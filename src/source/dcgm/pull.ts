@@ -39,7 +39,7 @@ export function createPuller(
   let fieldId = -1;
   let device = deviceByEntity.get(entity);
   let columns = columnsByField.get(fieldId);
-  const take = (record: DcgmRecord): void => {
+  const add = (record: DcgmRecord): void => {
     onRecord?.(record);
     const entityNow = record.entityGroup * 0x1_0000 + record.entityId;
     if (entityNow !== entity || record.fieldId !== fieldId) {
@@ -49,14 +49,14 @@ export function createPuller(
       columns = columnsByField.get(fieldId);
     }
     if (device === undefined || columns === undefined) return;
-    for (const { lane, column } of columns) lane.takeRecord(device, column, record, engineNowUs);
+    for (const { lane, column } of columns) lane.addRecord(device, column, record, engineNowUs);
   };
 
   /** Series by series in replies that a TCP connection carries without waiting. */
   const pullInPieces = (session: Session, watch: SessionWatch, sinceUs: number): number => {
     for (const { id } of watch.entities) {
       for (const fieldId of watch.fieldIds) {
-        const status = history.read(session.handle, id, fieldId, sinceUs, take);
+        const status = history.read(session.handle, id, fieldId, sinceUs, add);
         // One series that was never watched says nothing about the others.
         if (status !== dcgmStatus.OK && status !== dcgmStatus.NOT_WATCHED) return status;
       }
@@ -80,7 +80,7 @@ export function createPuller(
           const status =
             isLong && areGpus
               ? pullInPieces(session, watch, sinceUs)
-              : dcgm.since.read(session.handle, watch.group, watch.fieldGroup, sinceUs, take);
+              : dcgm.since.read(session.handle, watch.group, watch.fieldGroup, sinceUs, add);
           if (status !== dcgmStatus.OK && first === dcgmStatus.OK) first = status;
         }
       } finally {

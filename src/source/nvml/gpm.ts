@@ -33,7 +33,7 @@ export function probeGpm(nvml: Nvml, device: NvmlDevice): number {
   if (!supportsGpm(nvml, device.parentHandle)) return nvmlReturn.NOT_SUPPORTED;
   const out = new BigUint64Array(1);
   if (nvml.optional('nvmlGpmSampleAlloc')?.(out) !== SUCCESS) return nvmlReturn.NOT_SUPPORTED;
-  const code = takeSample(nvml, device, out[0]!);
+  const code = captureSample(nvml, device, out[0]!);
   nvml.optional('nvmlGpmSampleFree')?.(out[0]);
   // Whatever else goes wrong now may go right at the next tick.
   return code === nvmlReturn.NO_PERMISSION ? code : SUCCESS;
@@ -88,7 +88,7 @@ export function createGpmReader(
         return;
       }
       newest.takenMs = NaN;
-      const code = takeSample(nvml, device, newest.sample);
+      const code = captureSample(nvml, device, newest.sample);
       if (code === nvmlReturn.NO_PERMISSION) refusedUntilMs = beganMs + ASK_AGAIN_MS;
       if (code !== SUCCESS) {
         failAll(code, onReading);
@@ -162,7 +162,7 @@ function allocate(nvml: Nvml): Slot[] {
 }
 
 /** An instance is sampled through its GPU, by the number of the GPU instance. */
-function takeSample(nvml: Nvml, device: NvmlDevice, sample: NvmlHandle): number {
+function captureSample(nvml: Nvml, device: NvmlDevice, sample: NvmlHandle): number {
   const { gpuInstanceId } = device.device;
   const code =
     gpuInstanceId === undefined

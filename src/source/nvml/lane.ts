@@ -73,7 +73,7 @@ export function createLaneSampler(
   const states = new Array<SampleState>(fields.length);
   let awayCode = SUCCESS;
 
-  const take = (fieldId: number, value: number, code: number): void => {
+  const put = (fieldId: number, value: number, code: number): void => {
     const column = columnOf.get(fieldId);
     if (column === undefined) return;
     if (NEEDS_REINIT.has(code)) awayCode = code;
@@ -88,21 +88,21 @@ export function createLaneSampler(
     const { hasGpm, reader: gpm } = gpmOf(index, device);
     // Not sampled at all while paused: that is what whoever asked wants.
     if (isPaused) gpm?.reseed();
-    else gpm?.read(device, take);
+    else gpm?.read(device, put);
     for (const getter of device.device.parentUuid === undefined ? ofGpus : ofInstances) {
       if (awayCode === SUCCESS && nowUs() > stuckUs) awayCode = nvmlReturn.TIMEOUT;
       if (awayCode !== SUCCESS) return;
-      getter.read(device.handle, take);
+      getter.read(device.handle, put);
     }
     // GPUs with GPM have their own means over the tick; on older ones the driver's buffer is the finest there is.
     if (buffered !== undefined && !hasGpm && device.device.parentUuid === undefined) {
       for (const fieldId of bufferedIds) {
         const mean = buffered.read(device.handle, fieldId);
-        if (!Number.isNaN(mean)) take(fieldId, mean, SUCCESS);
+        if (!Number.isNaN(mean)) put(fieldId, mean, SUCCESS);
       }
     }
     const xid = lastXid(index);
-    if (!Number.isNaN(xid)) take(XID_FIELD_ID, xid, SUCCESS);
+    if (!Number.isNaN(xid)) put(XID_FIELD_ID, xid, SUCCESS);
   };
 
   return {

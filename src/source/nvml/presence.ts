@@ -108,7 +108,7 @@ export function createPresence(options: {
     }
   };
   /** @returns whether a GPU is cut in another way than at the last look. */
-  const takeLayouts = (): boolean => {
+  const readLayouts = (): boolean => {
     let isNew = false;
     // A GPU that is lost may hang whoever asks it something; the search for it takes its layout too.
     const lost = new Set(places.filter((place) => place.lostSinceUs !== undefined).map(gpuUuidOf));
@@ -137,14 +137,14 @@ export function createPresence(options: {
     const inventory = code === SUCCESS ? listNvmlDevices(nvml, node, options.clockMs) : undefined;
     if (inventory?.code === SUCCESS) {
       find(inventory.devices, nowUs);
-      if (takeLayouts()) tellLayout(nowUs);
+      if (readLayouts()) tellLayout(nowUs);
       return true;
     }
     for (const index of places.keys()) lose(index, inventory?.code ?? code, nowUs);
     return false;
   };
 
-  takeLayouts();
+  readLayouts();
   return {
     at: (index) => places[index]!.now,
     lose,
@@ -162,7 +162,7 @@ export function createPresence(options: {
       return true;
     },
     followLayout(nowUs) {
-      if (!takeLayouts()) return false;
+      if (!readLayouts()) return false;
       const { code, devices } = listNvmlDevices(nvml, node, options.clockMs);
       if (code === SUCCESS) find(devices, nowUs);
       tellLayout(nowUs);

@@ -9,7 +9,7 @@ afterEach(() => {
 function heldLock(retakes: number): { lock: SharedLock; waitedMs: () => number } {
   const words = new Int32Array(new SharedArrayBuffer(4));
   const lock = new SharedLock(words, 0);
-  lock.take();
+  lock.acquire();
   let waits = 0;
   let waitedMs = 0;
   vi.spyOn(Atomics, 'wait').mockImplementation((_words, _at, _value, timeoutMs = Infinity) => {
@@ -22,12 +22,12 @@ function heldLock(retakes: number): { lock: SharedLock; waitedMs: () => number }
 }
 
 test('whoever waits for a lock gets it from another side that takes it again and again', () => {
-  expect(heldLock(0).lock.takePatiently()).toBe(true);
-  expect(heldLock(5).lock.takePatiently()).toBe(true);
+  expect(heldLock(0).lock.acquirePatiently()).toBe(true);
+  expect(heldLock(5).lock.acquirePatiently()).toBe(true);
 });
 
 test('and waits for 50 ms in all', () => {
   const { lock, waitedMs } = heldLock(Infinity);
-  expect(lock.takePatiently()).toBe(false);
+  expect(lock.acquirePatiently()).toBe(false);
   expect(waitedMs()).toBe(50);
 });
