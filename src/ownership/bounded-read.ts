@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, type BigIntStats } from 'node:fs';
 
 /** What was found at a path, read whole and at rest, or why not. */
 export type BoundedRead =
@@ -95,4 +95,14 @@ export function isSameState(a: BigIntStats, b: BigIntStats): boolean {
 /** Modification time in whole epoch µs. */
 export function mtimeUs(stat: BigIntStats): number {
   return Number(stat.mtimeNs / 1000n);
+}
+
+/** Of a path that nobody can follow, or that we may not look at: undefined. Whoever reads it learns why. */
+export function statOf(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true });
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatingError } from '../../core/base/errors.ts';
 import {
@@ -7,7 +7,7 @@ import {
   parseJournalRecord,
   type JournalRecord,
 } from '../../../schemas/journal-record.ts';
-import { codeOf, mtimeUs, readBounded, RESTLESS_US_MAX } from '../bounded-read.ts';
+import { codeOf, mtimeUs, readBounded, RESTLESS_US_MAX, statOf } from '../bounded-read.ts';
 import type { ProblemLog } from '../problem-log.ts';
 
 /** A record as it lies in the directory. */
@@ -89,7 +89,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
 
   return {
     readNew(nowUs) {
-      const stat = statSync(directory, { bigint: true, throwIfNoEntry: false });
+      const stat = statOf(directory);
       if (stat !== undefined && stat.mtimeNs === settledNs) return [];
       unread.clear();
       settledNs = undefined;
@@ -122,7 +122,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       if (names instanceof OperatingError) return;
       for (const name of names) {
         if (!name.startsWith('.') || !name.endsWith(LEFTOVER_SUFFIX)) continue;
-        const stat = statSync(join(directory, name), { bigint: true, throwIfNoEntry: false });
+        const stat = statOf(join(directory, name));
         if (stat?.isFile() === true && mtimeUs(stat) < beforeUs) removeFile(name);
       }
     },

@@ -1,11 +1,11 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isInstance, type Device } from '../../core/devices/device.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { faultOfJobId } from '../../../schemas/map-file.ts';
-import { AHEAD_US_MAX, codeOf, mtimeUs, readBounded } from '../bounded-read.ts';
+import { AHEAD_US_MAX, codeOf, mtimeUs, readBounded, statOf } from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -123,7 +123,7 @@ function listNames(directory: string): string[] | OperatingError {
 }
 
 function directoryChangedUs(directory: string, nowUs: number): number {
-  const stat = statSync(directory, { bigint: true, throwIfNoEntry: false });
+  const stat = statOf(directory);
   return stat === undefined ? nowUs : Math.min(mtimeUs(stat), nowUs);
 }
 

@@ -1,11 +1,19 @@
-import { readdirSync, statSync, type BigIntStats } from 'node:fs';
+import { readdirSync, type BigIntStats } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '../../core/devices/device.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { isMapFileName, MAP_FILE_BYTES_MAX, parseMapFile } from '../../../schemas/map-file.ts';
-import { AHEAD_US_MAX, codeOf, isSameState, mtimeUs, readBounded, RESTLESS_US_MAX } from '../bounded-read.ts';
+import {
+  AHEAD_US_MAX,
+  codeOf,
+  isSameState,
+  mtimeUs,
+  readBounded,
+  RESTLESS_US_MAX,
+  statOf,
+} from '../bounded-read.ts';
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -150,12 +158,12 @@ function listMapFiles(directory: string): string[] | OperatingError {
 }
 
 function isUnchanged(path: string, stat: BigIntStats): boolean {
-  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  const now = statOf(path);
   return now !== undefined && isSameState(now, stat);
 }
 
 function directoryChangedUs(directory: string): number | undefined {
-  const stat = statSync(directory, { bigint: true, throwIfNoEntry: false });
+  const stat = statOf(directory);
   return stat === undefined ? undefined : mtimeUs(stat);
 }
 

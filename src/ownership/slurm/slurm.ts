@@ -1,10 +1,10 @@
-import { statSync, type BigIntStats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Device } from '../../core/devices/device.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
-import { isSameState, readBounded } from '../bounded-read.ts';
+import { isSameState, readBounded, statOf } from '../bounded-read.ts';
 import type { HookAnswer, HookWords, InputNode, Scheduler } from '../scheduler.ts';
 import { gresOrderOf, placesOf, sharesGpus, type GresOrder } from './gres-conf.ts';
 import { askScontrol, type GpuPositions } from './scontrol.ts';
@@ -81,7 +81,7 @@ function createConfReader(): (path: string) => string | undefined {
   const known = new Map<string, { readonly stat: BigIntStats; readonly text: string }>();
   return (path) => {
     const before = known.get(path);
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const stat = statOf(path);
     if (before !== undefined && stat !== undefined && isSameState(before.stat, stat)) return before.text;
     const found = readBounded(path, CONF_BYTES_MAX);
     if (found.kind !== 'content') return undefined;

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatJournalRecord, parseJournalRecord } from '../../../schemas/journal-record.ts';
@@ -129,6 +129,13 @@ describe('the directory', () => {
     writeFileSync(bench.directory, '');
     chmodSync(bench.directory, 0o600);
     expect(codes(bench.open().read(at(1)))).toEqual(['journal.unreadable']);
+  });
+
+  test('a path that cannot be followed is unreadable, as for a user who may not enter it', () => {
+    rmSync(bench.directory, { recursive: true });
+    symlinkSync(bench.directory, bench.directory);
+    expect(codes(bench.open().read(at(1)))).toEqual(['journal.unreadable']);
+    rmSync(bench.directory);
   });
 
   test('records go when they are closed, acknowledged, and a day old; open ones stay', () => {

@@ -31,6 +31,7 @@ function environment(store: string): Record<string, string> {
   return {
     QDB_CLIENT_CONF: store,
     GPULEDGER_DCGM_LIBRARY: buildFake('dcgm'),
+    GPULEDGER_JOBS_JOURNAL_DIR: join(directory, 'jobs'),
     GPULEDGER_FAKE: `hang_ms=${HANG_MS}`,
     GPULEDGER_FAKE_HANG: hang,
   };
