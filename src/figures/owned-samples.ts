@@ -15,7 +15,7 @@ export interface SampleWindow {
 }
 
 /** The job's samples of one table, as the tail of a query; both sides of the join are bounded in time. */
-export interface OwnedSamples {
+interface OwnedSamples {
   /** `WITH o AS (…)`. */
   readonly head: string;
   /** `FROM … JOIN … WHERE …`; the sample is `s`, its interval `o`. */
@@ -45,23 +45,29 @@ export function ownedSamples(table: string, window: SampleWindow): OwnedSamples 
 /** Parts into which the values are sorted before the exact rank is looked for in one of them. */
 const RANK_PARTS = 4096;
 
+/** Where the values are, and the smallest and largest of them, between which a histogram is made. */
+interface RankedColumn {
+  readonly table: string;
+  readonly column: string;
+  readonly min: number;
+  readonly max: number;
+}
+
 /**
  * Exact dt-weighted nearest ranks: for each q the smallest x with Σ dt of the samples ≤ x at least q of all. Two passes,
  * neither sorting more than a small part: a histogram of the values' range, then the one bar that holds the rank.
- * @param range smallest and largest value, of which the histogram is made.
+ * @param ranks each in (0, 1]. @returns a value for each; undefined when no sample speaks for any time.
  */
 export async function rankedValues(
   db: Asked,
-  table: string,
-  column: string,
+  { table, column, min, max }: RankedColumn,
   window: SampleWindow,
-  range: { readonly min: number; readonly max: number },
   ranks: readonly number[],
 ): Promise<number[] | undefined> {
-  if (range.max === range.min) return ranks.map(() => range.min);
+  if (max === min) return ranks.map(() => min);
   const { head, tail } = ownedSamples(table, window);
   const x = `s.${quoteName(column)}`;
-  const bar = `cast((${x} - (${range.min})) * ${RANK_PARTS / (range.max - range.min)} AS INT)`;
+  const bar = `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
   const bars = await ask(
     db,
     `${head} SELECT ${bar} AS bar, sum(s.dt_us) AS dt_us ${tail} AND ${x} IS NOT NULL GROUP BY bar ORDER BY bar`,

@@ -41,7 +41,7 @@ export interface JobFiguresWriterOptions {
 export const JOB_FIGURES_SETTLE_US = 10 * 60 * 1e6;
 
 /** Runs of one round: after a start a day of short jobs may wait, and other nodes want to be answered too. */
-const RUNS_PER_ROUND = 50;
+const RUNS_PER_ROUND_MAX = 50;
 
 export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFiguresWriter {
   const { db, lanes, nowUs, tell } = options;
@@ -100,7 +100,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
       due.set(key, [...(due.get(key) ?? []), run]);
     }
     for (const [index, runs] of [...due.values()].entries()) {
-      if (index < RUNS_PER_ROUND && (await writeRun(runs))) continue;
+      if (index < RUNS_PER_ROUND_MAX && (await writeRun(runs))) continue;
       for (const { gpu } of runs) unsettled.add(gpu);
     }
     return unsettled;

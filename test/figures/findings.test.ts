@@ -265,6 +265,22 @@ describe('dips', () => {
     ).toBeUndefined();
   });
 
+  test('three need only be even among themselves', () => {
+    const late = series(1000, (step) => [100, 400, 700].includes(step));
+    expect(findDips(late, SECOND)?.periodUs).toBe(300 * SECOND);
+  });
+
+  test('a stretch at 30 % of the usual activity is ordinary, one below is a dip', () => {
+    const falling = (ratio: number): ActivityStep[] =>
+      Array.from({ length: 500 }, (_, step) => ({
+        step,
+        ratio: [200, 400].includes(step) ? ratio : 1,
+        dtUs: SECOND,
+      }));
+    expect(findDips(falling(0.3), SECOND)).toBeUndefined();
+    expect(findDips(falling(0.299), SECOND)?.count).toBe(2);
+  });
+
   test('uneven ones, ones that stop, start-up and a constantly low job are no rhythm', () => {
     expect(
       findDips(

@@ -9,7 +9,7 @@ import { isoMicroseconds, quoteTime } from '../sql-text.ts';
 const MINUTE_US = 60e6;
 const HOUR_US = 3600e6;
 /** Longer windows are read from the hours: a week of minutes of a thousand GPUs has ten million rows. */
-const MINUTES_UP_TO_US = 48 * HOUR_US;
+const MINUTES_WINDOW_US_MAX = 48 * HOUR_US;
 
 /** A window in whole minutes or hours, outward from the one that was asked for. */
 export interface CapacityWindow {
@@ -31,7 +31,7 @@ export function capacityWindow(askedFromUs: number, askedToUs: number): Capacity
         hints: ['--since 7d, or --from 2026-11-14 --to 2026-11-21 (UTC)'],
       },
     );
-  const roundedTo = askedToUs - askedFromUs > MINUTES_UP_TO_US ? 'hour' : 'minute';
+  const roundedTo = askedToUs - askedFromUs > MINUTES_WINDOW_US_MAX ? 'hour' : 'minute';
   const stepUs = roundedTo === 'hour' ? HOUR_US : MINUTE_US;
   return {
     askedFromUs,

@@ -9,12 +9,12 @@ export interface ActivityStep {
 }
 
 /** A dip is a stretch below this part of the job's usual activity; a shallower one is ordinary variation. */
-const DIP_RATIO = 0.3;
+const DIP_RATIO_MAX = 0.3;
 /** Two dips are a rhythm if the first came as long after the job's start as the second after it; else it takes three. */
 const DIPS_MIN = 2;
 const DISTANCES_MIN = 2;
 /** Distances from begin to begin that stray further than this from their median are no rhythm. */
-const PERIOD_STRAY_RATIO = 0.2;
+const PERIOD_STRAY_RATIO_MAX = 0.2;
 /** A rhythm goes through the whole job: at least this part of the dips that its period promises. */
 const FILL_RATIO_MIN = 0.5;
 /** A job that is low for longer than this part of the time does not dip: it alternates, which the figures show anyway. */
@@ -28,7 +28,7 @@ interface Stretch {
 }
 
 /**
- * Finds a regular fall of activity: at least three stretches, all of them far below the usual level, at even distances.
+ * Finds a regular fall of activity: two or more stretches, all of them far below the usual level, at even distances.
  * @param steps ascending by `step`; missing steps were not sampled.
  * @returns undefined when there is no such rhythm.
  */
@@ -36,7 +36,7 @@ export function findDips(steps: readonly ActivityStep[], stepUs: number): Dips |
   if (steps.length < 2 * DIPS_MIN) return undefined;
   const usual = median(steps.map((step) => step.ratio));
   if (usual < USUAL_RATIO_MIN) return undefined;
-  const low = steps.filter((step) => step.ratio < DIP_RATIO * usual);
+  const low = steps.filter((step) => step.ratio < DIP_RATIO_MAX * usual);
   const first = steps[0]!.step;
   const last = steps.at(-1)!.step;
   // A stretch at the edge is the job's start-up or its end, not a part of the rhythm.
@@ -67,7 +67,7 @@ function periodOf(begins: readonly number[]): number | undefined {
   const distances = between.length < DISTANCES_MIN ? [begins[0]!, ...between] : between;
   const period = median(distances);
   const isEven = distances.every(
-    (distance) => Math.abs(distance - period) <= Math.max(1, PERIOD_STRAY_RATIO * period),
+    (distance) => Math.abs(distance - period) <= Math.max(1, PERIOD_STRAY_RATIO_MAX * period),
   );
   return isEven ? period : undefined;
 }

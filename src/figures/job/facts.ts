@@ -6,10 +6,10 @@ import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
 /** Characters. Slurm's ids have at most 20, free text of a map file is a line: longer is a mistake. */
-export const JOB_ID_LENGTH_MAX = 256;
+const JOB_ID_LENGTH_MAX = 256;
 
 /** Refuses what cannot be a job id before anything is asked. @throws OperatingError `report.job_id` (exit `usage`) */
-export function checkJobId(jobId: string): void {
+function checkJobId(jobId: string): void {
   const refuse = (came: string): never => {
     throw new OperatingError(
       `expected a job id of 1 to ${JOB_ID_LENGTH_MAX} characters without control characters, came ${came}`,
@@ -66,7 +66,7 @@ export async function findRun(
   checkJobId(jobId);
   const owned = await ask(
     db,
-    'SELECT run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, share, source' +
+    'SELECT run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, share' +
       ` FROM gpu_ownership WHERE job_id = ${quoteText(jobId)} ORDER BY ts`,
   );
   const recorded = await ask(
@@ -137,8 +137,8 @@ export async function identityOf(
 ): Promise<JobIdentity> {
   const rows = await ask(
     db,
-    'SELECT name, "user", account, "partition", qos, state, exit_code, cast(ts AS LONG) AS start_us,' +
-      ` cast(end_ts AS LONG) AS end_us FROM jobs WHERE job_id = ${quoteText(jobId)} AND run = ${run} ORDER BY ts DESC LIMIT 1`,
+    'SELECT name, "user", account, "partition", qos, state, exit_code' +
+      ` FROM jobs WHERE job_id = ${quoteText(jobId)} AND run = ${run} ORDER BY ts DESC LIMIT 1`,
   );
   const record = rows[0];
   const told = (column: string): string | undefined => {
@@ -182,7 +182,7 @@ export async function eventsOf(
   const rows = await ask(
     db,
     'SELECT cast(ts AS LONG) AS ts_us, cast(end_ts AS LONG) AS end_us, node, gpu, kind, code, subject, text FROM gpu_events' +
-      ` WHERE ts > ${quoteTime(startUs - EVENT_REACH_US)} AND ts <= ${quoteTime(endUs)}` +
+      ` WHERE ts > ${quoteTime(startUs - EVENT_REACH_US_MAX)} AND ts <= ${quoteTime(endUs)}` +
       ` AND (ts > ${quoteTime(startUs)} OR end_ts > ${quoteTime(startUs)} OR (end_ts IS NULL AND kind IN ('throttle', 'paused')))` +
       ` AND node IN (${nodes.map(quoteText).join(', ')}) ORDER BY ts`,
   );
@@ -190,7 +190,7 @@ export async function eventsOf(
 }
 
 /** Spans (a throttle, a pause) are looked for this long before the job's start: one week. */
-const EVENT_REACH_US = 7 * 86_400e6;
+const EVENT_REACH_US_MAX = 7 * 86_400e6;
 
 function isOfJob(event: JobEvent, intervals: readonly JobInterval[]): boolean {
   return intervals.some(

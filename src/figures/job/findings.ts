@@ -9,16 +9,16 @@ const IDLE_TIME_RATIO_MIN = 0.5;
 const IDLE_TAIL_US_MIN = 600e6;
 const IDLE_TAIL_RATIO_MIN = 0.1;
 /** NERSC: a high-water mark of at most half the memory means that a smaller device would do. */
-const MEMORY_HALF_RATIO = 0.5;
+const MEMORY_HALF_RATIO_MAX = 0.5;
 /** Shorter jobs have not shown what they need. */
 const MEMORY_JOB_US_MIN = 600e6;
 /** From here on the memory counts as full. */
-const MEMORY_FULL_RATIO = 0.95;
+const MEMORY_FULL_RATIO_MIN = 0.95;
 /** Largest share by which the slowest device may stay behind the fastest: (max − min) / max of the means. */
 const IMBALANCE_RATIO_MIN = 0.3;
 const COVERAGE_RATIO_MIN = 0.95;
 /** Counter and power integral of the same energy agree to a few percent on real boards. */
-const ENERGY_STRAY_RATIO = 0.1;
+const ENERGY_STRAY_RATIO_MAX = 0.1;
 /** Boards average their power over up to a second and the counter steps: a short job says nothing about the sensors. */
 const ENERGY_CHECK_US_MIN = 60e6;
 
@@ -136,7 +136,7 @@ function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly 
   const isTold = state === 'OUT_OF_MEMORY';
   const hasFailed = state === 'FAILED' || (exitCode !== undefined && exitCode !== 0);
   const fullest = fullestOf(devices);
-  const isFull = fullest !== undefined && fullest.ratio >= MEMORY_FULL_RATIO;
+  const isFull = fullest !== undefined && fullest.ratio >= MEMORY_FULL_RATIO_MIN;
   return isTold || (hasFailed && isFull) ? [{ rule: 'out-of-memory', isTold, fullest, isFull }] : [];
 }
 
@@ -144,7 +144,7 @@ function memoryHalf({ devices, startUs, endUs, job, all }: JobFacts): readonly F
   const fullest = fullestOf(devices);
   if (fullest === undefined || all.samples === 0) return [];
   if (endUs - startUs < MEMORY_JOB_US_MIN || job.state === 'OUT_OF_MEMORY') return [];
-  if (unusedOf(devices).length === devices.length || fullest.ratio > MEMORY_HALF_RATIO) return [];
+  if (unusedOf(devices).length === devices.length || fullest.ratio > MEMORY_HALF_RATIO_MAX) return [];
   return [{ rule: 'memory-half', fullest }];
 }
 
@@ -159,7 +159,7 @@ function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {
   if (counter === undefined || power === undefined) return [];
   if (counter.knownUs !== power.knownUs || counter.knownUs < ENERGY_CHECK_US_MIN) return [];
   const strayRatio = Math.abs(counter.value - power.value) / Math.max(counter.value, power.value, 1);
-  return strayRatio > ENERGY_STRAY_RATIO ? [{ rule: 'energy-check', strayRatio }] : [];
+  return strayRatio > ENERGY_STRAY_RATIO_MAX ? [{ rule: 'energy-check', strayRatio }] : [];
 }
 
 function sumOf<T>(items: readonly T[], value: (item: T) => number): number {

@@ -4,7 +4,7 @@ import { ownedSamples } from '../owned-samples.ts';
 import { ask, type Asked } from '../query-cells.ts';
 
 /** Two equal stamps of one device are set a microsecond apart, so a hole of that length is none. */
-const TOLERANCE_US = 10;
+const TOLERANCE_US_MAX = 10;
 
 /**
  * Owned time for which no sample speaks, in order of time. Before the first and after the last sample of an interval
@@ -23,7 +23,7 @@ export async function gapsOf(
     `${head}, p AS (SELECT s.gpu AS gpu, o.start_ts AS start_ts, s.ts AS ts, s.dt_us AS dt_us ${tail}),` +
       ' l AS (SELECT gpu, start_ts, ts, dt_us, lag(ts) OVER (PARTITION BY gpu, start_ts ORDER BY ts) AS before_ts FROM p)' +
       ' SELECT gpu, cast(before_ts AS LONG) AS from_us, cast(ts AS LONG) - dt_us AS to_us FROM l' +
-      ` WHERE cast(ts AS LONG) - dt_us - cast(before_ts AS LONG) > ${TOLERANCE_US} ORDER BY ts`,
+      ` WHERE cast(ts AS LONG) - dt_us - cast(before_ts AS LONG) > ${TOLERANCE_US_MAX} ORDER BY ts`,
   );
   const edges = await ask(
     db,

@@ -23,9 +23,9 @@ import { rhythmOf, throttleEffects, type ActivityColumn } from './rhythm.ts';
 /** Equal parts of the job's interval in the series; a short job has one per tick. */
 const SERIES_PARTS_MAX = 20;
 /** Ticks that wait for a busy machine lengthen the mean step by less than this. */
-const INTERVAL_STRAY_RATIO = 0.2;
+const INTERVAL_STRAY_RATIO_MAX = 0.2;
 /** A running job is looked at up to its newest sample, as long as that is not older than this. */
-const FRESH_SAMPLE_US = 60e6;
+const FRESH_SAMPLE_US_MAX = 60e6;
 
 export interface JobQueryOptions {
   /** Restart count of the run that is wanted; the newest when absent. */
@@ -125,7 +125,8 @@ async function percentilesOf(
     for (const [key, column] of gauges) {
       const known = all.gauges.get(key);
       if (known === undefined || !GAUGES_WITH_PERCENTILES.includes(key)) continue;
-      const ranked = await rankedValues(db, lane.table, column, window, known, [0.5, 0.95]);
+      const { min, max } = known;
+      const ranked = await rankedValues(db, { table: lane.table, column, min, max }, window, [0.5, 0.95]);
       if (ranked !== undefined) found.set(key, [ranked[0]!, ranked[1]!]);
     }
   }
@@ -172,14 +173,14 @@ function observedIntervalUs(source: LaneGauges | undefined, sums: SampleSums): n
   const configuredUs = configuredUsOf(source);
   if (sums.steps === 0) return configuredUs;
   const meanUs = sums.sampledUs / sums.steps;
-  return Math.abs(meanUs - configuredUs) <= INTERVAL_STRAY_RATIO * configuredUs
+  return Math.abs(meanUs - configuredUs) <= INTERVAL_STRAY_RATIO_MAX * configuredUs
     ? configuredUs
     : Math.round(meanUs / 1000) * 1000;
 }
 
 function upToNewestSample({ endUs, intervals }: JobWindow, newestUs: number): number {
   const isOpen = intervals.some((interval) => interval.isOpen && interval.endUs === endUs);
-  return isOpen && newestUs > endUs - FRESH_SAMPLE_US ? newestUs : endUs;
+  return isOpen && newestUs > endUs - FRESH_SAMPLE_US_MAX ? newestUs : endUs;
 }
 
 function cutAt(window: JobWindow, endUs: number): JobWindow {

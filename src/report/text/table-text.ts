@@ -37,7 +37,8 @@ export function rowText(
 }
 
 /** Letters of Latin alphabets and what tables are drawn with: one column each. */
-const ONE_COLUMN_EACH = /^[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\ufffd]*$/;
+const ONE_COLUMN_EACH =
+  /^[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u259f\ufffd]*$/;
 
 /** Columns of a terminal that a text takes: a Chinese character takes two, a combining mark none. */
 export function widthOf(text: string): number {
