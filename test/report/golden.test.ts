@@ -307,6 +307,14 @@ function addKept(): void {
   ]);
 }
 
+/** The numbers of a tree that are none. What is not known is left out, so that nobody adds it up or prints it. */
+function notNumbers(tree: object): string[] {
+  return Object.entries(tree).flatMap(([key, value]: [string, unknown]): string[] => {
+    if (typeof value === 'number' && !Number.isFinite(value)) return [`${key}: ${value}`];
+    return typeof value === 'object' && value !== null ? notNumbers(value) : [];
+  });
+}
+
 const inAllFormats = (...outputs: readonly string[]): string => outputs.join('=====\n');
 
 test.each([
@@ -322,6 +330,7 @@ test.each([
   ['kept', {}],
 ])('job %s %j', async (jobId, options) => {
   const figures = await jobFigures(db, lanes, jobId, { nowUs: at(3070), ...options });
+  expect(notNumbers(figures)).toEqual([]);
   const output = inAllFormats(
     renderJobReport(figures, { width: 100, isColored: false }),
     renderJobReport(figures, { width: 60, isColored: true, isWhole: true }),
@@ -340,6 +349,7 @@ test.each<[string, CapacityQueryOptions]>([
   ['empty', { fromUs: at(-7200), toUs: at(-3600), by: 'partition' }],
 ])('capacity %s', async (name, options) => {
   const figures = await capacityFigures(db, lanes, options);
+  expect(notNumbers(figures)).toEqual([]);
   const output = inAllFormats(
     renderCapacityReport(figures, { width: 100, isColored: false }),
     renderCapacityReport(figures, { width: 60, isColored: true }),
