@@ -79,7 +79,7 @@ export async function startCollection(
     };
     if (isStoreNeeded) await prepareStore();
     // The same directory is free once the former one has retired.
-    if (former?.stateDir !== config.stateDir) disk = openDisk(config, isStoreNeeded, tell);
+    if (former?.stateDir !== config.stateDir) disk = await openDisk(config, isStoreNeeded, tell);
     const source = await resumed(sourceSpecOf(config), config, db, tell);
     const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
@@ -88,7 +88,7 @@ export async function startCollection(
       ticks = tickByCron(intake, tell);
       await former.retire();
     }
-    disk ??= openDisk(config, isStoreNeeded, tell);
+    disk ??= await openDisk(config, isStoreNeeded, tell);
     const collector = await openCollector({
       lanes: config.lanes,
       source,
@@ -253,12 +253,12 @@ interface CollectionDisk {
 
 /**
  * Claims the state directory. A short `collect` beside a resident `run` goes without it: its rows then wait in memory.
- * @throws OperatingError `state.locked`, `state.disk` when the command is to live long
+ * @throws OperatingError `state.locked`, `state.lock`, `state.disk` when the command is to live long
  */
-function openDisk(config: Config, isShort: boolean, tell: Tell): CollectionDisk | undefined {
+async function openDisk(config: Config, isShort: boolean, tell: Tell): Promise<CollectionDisk | undefined> {
   const directory = deliveryDirectory(config);
   try {
-    const release = lockDirectory(directory);
+    const release = await lockDirectory(directory);
     const disk: LaneDisk = {
       disk: realDisk,
       directory,

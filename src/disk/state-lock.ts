@@ -1,52 +1,86 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { loadFileLocks } from '../../native/file-lock.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { onDisk } from './disk-error.ts';
-import { processStartTicks } from './process-identity.ts';
 
 /**
  * Claims a directory for this process, since two that write the same spool would each undo the other's account. The
- * claim of a process that was killed is void.
+ * claim is a lock of the kernel on `DIR/lock`: it ends with the process, however that ends, and holds between
+ * containers too. The file says who has it and is never removed: two starters would each lock a file of their own.
  * @returns gives the claim back
- * @throws OperatingError `state.locked` while another process has it, `state.disk`
+ * @throws OperatingError `state.locked` while another process has it, `state.lock`, `state.disk`
  */
-export function lockDirectory(directory: string): () => void {
-  const path = join(directory, 'lock');
+export async function lockDirectory(directory: string): Promise<() => void> {
+  const locks = await loadFileLocks();
+  const path = lockPath(directory);
   return onDisk('the state directory', directory, () => {
     mkdirSync(directory, { recursive: true });
-    const owner = readOwner(path);
-    if (owner !== undefined) throw locked(directory, owner);
-    rmSync(path, { force: true });
-    const file = openSync(path, 'wx');
-    writeSync(file, `${process.pid} ${processStartTicks(process.pid) ?? ''}\n`);
-    closeSync(file);
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    try {
+      if (!locks.take(file)) throw locked(directory, readOwner(path));
+      const text = `${process.pid}\n`;
+      writeSync(file, text, 0);
+      ftruncateSync(file, text.length);
+    } catch (thrown) {
+      closeSync(file);
+      throw thrown;
+    }
+    let isHeld = true;
     return () => {
-      rmSync(path, { force: true });
+      // Its number may belong to another file by the second time.
+      if (isHeld) closeSync(file);
+      isHeld = false;
     };
   });
 }
 
-/** The pid of the living process that has claimed it. */
-export function lockOwner(directory: string): number | undefined {
-  return readOwner(join(directory, 'lock'));
+/**
+ * The pid, as it is to itself, of the process that has claimed the directory; undefined when none has. Asks only: a
+ * process that starts meanwhile gets its claim.
+ * @throws OperatingError `state.lock`, `state.disk`
+ */
+export async function lockOwner(directory: string): Promise<number | undefined> {
+  const path = lockPath(directory);
+  if (!existsSync(path)) return undefined;
+  const locks = await loadFileLocks();
+  return onDisk('the state directory', directory, () => {
+    const file = openSync(path, 'r');
+    try {
+      return locks.isTaken(file) ? readOwner(path) : undefined;
+    } finally {
+      closeSync(file);
+    }
+  });
+}
+
+function lockPath(directory: string): string {
+  return join(directory, 'lock');
 }
 
 function readOwner(path: string): number | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, 'latin1');
-  } catch {
-    return undefined; // nobody has claimed it
-  }
-  const [pid = '', startTicks] = text.trim().split(' ');
-  return startTicks !== undefined && processStartTicks(Number(pid)) === startTicks ? Number(pid) : undefined;
+  const pid = Number.parseInt(readFileSync(path, 'latin1'), 10);
+  return Number.isNaN(pid) ? undefined : pid;
 }
 
-function locked(directory: string, pid: number): OperatingError {
-  return new OperatingError(`another gpuledger (process ${pid}) is using ${directory}`, {
+function locked(directory: string, pid: number | undefined): OperatingError {
+  const who = pid === undefined ? '' : ` (process ${pid})`;
+  return new OperatingError(`another gpuledger${who} is using ${directory}`, {
     code: 'state.locked',
     exit: 'temporary',
     where: directory,
-    hints: ['stop it, or give this one a directory of its own: --state-dir'],
+    hints: [
+      'the number is what that process calls itself: in another container it may be another process here',
+      'stop it, or give this one a directory of its own: --state-dir',
+    ],
   });
 }

@@ -96,7 +96,7 @@ async function withDeliveries(
 ): Promise<void> {
   const tell = createLog(config.log.format, config.log.level);
   const directory = join(config.stateDir, 'delivery');
-  const release = lockDirectory(directory);
+  const release = await lockDirectory(directory);
   const { clientConf, requestTimeoutMs, gzip } = config.questdb;
   const db = await openQuestDb(clientConf, { requestTimeoutMs, gzip });
   const gate = createStoreGate({

@@ -27,7 +27,8 @@ export function command(): Command {
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
       const found = readStatus(statusPath(config.stateDir));
-      const isRunning = found !== undefined && lockOwner(join(config.stateDir, 'delivery')) === found.pid;
+      const isRunning =
+        found !== undefined && (await lockOwner(join(config.stateDir, 'delivery'))) === found.pid;
       if (found === undefined) throw notRunning(config.stateDir);
       const isSound = found.lanes.every(addsUp);
       process.stdout.write(

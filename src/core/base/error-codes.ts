@@ -103,6 +103,8 @@ export const ERROR_CODES = {
   'source.silent': 'The source has not answered in time.',
   'spool.unsent': 'QuestDB did not take everything that is spooled.',
   'state.disk': 'Something in the state directory cannot be used.',
+  'state.lock':
+    'The state directory cannot be locked: the C library cannot be called, or the file system knows no locks.',
   'state.locked': 'Another gpuledger is using the state directory.',
   'status.malformed': 'The status of the collector cannot be read.',
   'status.none': 'No collector has ever run with this state directory.',
