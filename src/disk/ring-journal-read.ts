@@ -50,7 +50,8 @@ export function readRingJournal(disk: Disk, path: string, fromTick: number): Jou
 
 function readHeader(file: DiskFile): { header: JournalHeader; start: number } | undefined {
   const first = file.read(0, 15).toString('latin1');
-  const start = parseInt(first.slice(9, 15), 16);
+  // A blank in it, which parseInt would skip, is damage too.
+  const start = parseInt(/^[\da-f]{6}$/.exec(first.slice(9, 15))?.[0] ?? '', 16);
   if (!(start >= HEADER_BYTES && start <= file.size)) return undefined;
   const text = file
     .read(15, start - 15)

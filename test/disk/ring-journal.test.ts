@@ -164,6 +164,8 @@ describe('the ring journal', () => {
         if (byte === 8) expect(content?.rows).toBe(2);
         else expect(content).toBeUndefined();
       }),
+      // This one makes a blank of a leading zero.
+      { examples: [[9, 4]] },
     );
   });
 });
