@@ -9,7 +9,10 @@ export function drainText(summary: DrainSummary): string {
   const lines = [
     `${engines.drained} of ${engines.asked} engines in ${summary.seconds.toFixed(1)} s: ${did}, ${gapText(summary)}${lagText(summary)}`,
   ];
-  if (summary.refusedRows > 0) lines.push(`QuestDB refused ${summary.refusedRows} rows (see the log)`);
+  if (summary.refusedRows > 0)
+    lines.push(
+      `QuestDB refused ${summary.refusedRows} rows: the log says why, and in which file they are kept`,
+    );
   lines.push(
     ...tableText(
       reports.map((report) => [

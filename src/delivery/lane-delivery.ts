@@ -158,8 +158,8 @@ export class LaneDelivery {
   async boundLives(): Promise<void> {
     const paths: string[] = [];
     while (this.#ledger.former.length > FORMER_LIVES_MAX) {
-      // What no disk takes is given up: it must not grow for ever.
-      await this.#spoolLife(this.#ledger.former[0]!, () => UNRESOLVED, false);
+      // A disk that is full has no room for further lives either: what is in the journals stays there.
+      if (!(await this.#spoolLife(this.#ledger.former[0]!, () => UNRESOLVED, false))) break;
       paths.push(this.#endOldestLife());
     }
     if (paths.length === 0) return;

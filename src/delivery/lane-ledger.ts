@@ -124,15 +124,18 @@ export class LaneLedger {
     this.save();
   }
 
-  /** While there are more lives than the file holds, what stands there stays: with the spool and the journals it says the same. */
+  /** Writes it down. Where the file has no room for all lives, those are left out that wrote nothing: their journals tell of them. */
   save(): void {
     const lives = this.#lives();
-    if (lives.length > LIVES_MAX) return;
+    const wroteNothing = ({ journal, releasedTick, leftRows }: LedgerLife): boolean =>
+      releasedTick === 0 && leftRows === 0 && journal !== this.life;
+    const omitted = lives.length > LIVES_MAX ? lives.filter(wroteNothing) : [];
+    const omittedRows = omitted.reduce((rows, { sampledRows }) => rows + sampledRows, 0);
     this.#file?.save({
-      ledger: this.rows,
+      ledger: sampleRows(this.rows, -omittedRows),
       spoolSettled: this.#spoolSettled,
       journalSettled: this.#isOver && this.former.length === 0 ? this.life : this.#journalSettled,
-      lives,
+      lives: lives.filter((life) => !omitted.includes(life)),
       uncertain: this.#uncertain,
     });
   }

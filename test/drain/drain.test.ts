@@ -1,4 +1,4 @@
-import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -6,10 +6,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { formatJournalRecord } from '../../schemas/journal-record.ts';
 import type { DrainSummary } from '../../src/drain/drain.ts';
 import { CHILD_VARIABLE } from '../../src/drain/frames.ts';
+import type { DeadLetterLine } from '../../src/disk/dead-letter.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { createFakeEngines, type FakeEngines } from '../helpers/fake-engines.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { sendRows } from '../helpers/send-rows.ts';
 import { runCommand, type Ended } from '../helpers/run-process.ts';
 
 const SECOND = 1_000_000;
@@ -325,6 +327,47 @@ describe('gpuledger drain refuses and explains', () => {
     );
     expect(text).toContain('failed: n1 (unix:///nowhere/engine): no host engine: there is no such socket');
     expect(exitCode).toBe(75);
+  });
+
+  it('rows of a table with a column of a wrong type: they are dead letters, all others are written', async () => {
+    await startWatched();
+    const stateDir = join(engines.directory, 'state');
+    env = { GPULEDGER_STATE_DIR: stateDir };
+    await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE BOOLEAN');
+    try {
+      const { exitCode, stdout, stderr } = await drain('--json');
+      expect(exitCode).toBe(65);
+      const summary = JSON.parse(stdout) as DrainSummary;
+      expect(summary).toMatchObject({ engines: { drained: 1, failed: 0 }, exit: 'data' });
+      const [profiling, device] = summary.reports[0]!.lanes;
+      expect(profiling!.refusedRows).toBe(0);
+      expect(await stampsOf(0)).toHaveLength(profiling!.rows / 2);
+      expect(device!.rows).toBe(0);
+      expect(device!.refusedRows).toBeGreaterThanOrEqual(10);
+      expect(summary.refusedRows).toBe(device!.refusedRows);
+
+      const letters = readFileSync(join(stateDir, 'dead-letter/gpu_device.jsonl'), 'utf8').trimEnd();
+      const lines = letters.split('\n').map((line) => JSON.parse(line) as DeadLetterLine);
+      expect(lines.reduce((sum, { rows }) => sum + rows, 0)).toBe(device!.refusedRows);
+      expect(lines[0]!.reason).toContain('column: gpu_temp_celsius; cast error');
+      expect(stderr).toContain('ALTER TABLE "gpu_device" ALTER COLUMN "gpu_temp_celsius" TYPE DOUBLE');
+      const stats = await db.exec(
+        `SELECT lane, sampled_rows, acknowledged_rows, refused_rows FROM collector_stats WHERE refused_rows > 0`,
+      );
+      expect(stats.rows).toEqual([['device', device!.refusedRows, 0, device!.refusedRows]]);
+
+      // What is mended can be posted again, as the dead letters say.
+      await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE DOUBLE');
+      for (const { body } of lines)
+        expect((await sendRows(db, Buffer.from(body, 'base64'))).unsent).toBeUndefined();
+      await waitForVisible(db, 'gpu_device');
+      const [[count]] = (
+        await db.exec(`SELECT count() FROM gpu_device WHERE gpu IN ('${uuidOf(0)}', '${uuidOf(1)}')`)
+      ).rows as [[number]];
+      expect(count).toBe(device!.refusedRows);
+    } finally {
+      await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE DOUBLE');
+    }
   });
 
   it('a port that speaks something else', async () => {

@@ -21,8 +21,8 @@ Examples:
 The engines keep what they sample for --keep, QuestDB knows what it has: nothing is kept here. Two drains at once, or one
 that was killed, do no harm. Run it at least every half of --keep.
 
-Exit codes: 0 every engine was drained; 69 an engine has no GPU, or there is no libdcgm; 75 QuestDB or an engine did not
-            answer (the others were drained); 78 configuration
+Exit codes: 0 every engine was drained; 65 QuestDB refused rows, which are kept as dead letters; 69 an engine has no GPU, or
+            there is no libdcgm; 75 QuestDB or an engine did not answer (the others were drained); 78 configuration
 `;
 
 export function command(): Command {

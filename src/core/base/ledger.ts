@@ -45,6 +45,7 @@ export function sampleRows(ledger: Ledger, rows: number): Ledger {
 
 /** Rows that go from one place to another; never from one that holds fewer. */
 export function moveRows(ledger: Ledger, from: Waiting, to: Settled | 'spooled', rows: number): Ledger {
+  assert(from !== to, 'rows move from one place to another');
   const [source, target] = [`${from}Rows`, `${to}Rows`] as const;
   return checked({ ...ledger, [source]: ledger[source] - rows, [target]: ledger[target] + rows });
 }
