@@ -105,7 +105,7 @@ function repeatedNames(raw: unknown): ConfigProblem[] {
 }
 
 /** Keys that are allowed in the map at a path: for "did you mean". */
-export function knownKeys(path: ConfigPath): readonly string[] {
+function knownKeys(path: ConfigPath): readonly string[] {
   const type = typeAt(path);
   return type instanceof z.ZodObject ? Object.keys(type.shape) : [];
 }

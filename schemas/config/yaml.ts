@@ -2,7 +2,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import type { ConfigPath } from './problem.ts';
 
 /** A line of the file: its number, counted from 1, and its text without comment and indentation. */
-export interface YamlLine {
+interface YamlLine {
   readonly line: number;
   readonly text: string;
 }

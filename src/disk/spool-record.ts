@@ -38,7 +38,7 @@ export function encodeRecord(record: Omit<SpoolRecord, 'bodyBytes'>, body: Uint8
 }
 
 /** @returns undefined when there is no sound header at `at`. The body has a checksum of its own: `isBodySound`. */
-export function decodeHeader(bytes: Buffer, at = 0): SpoolRecord | undefined {
+function decodeHeader(bytes: Buffer, at = 0): SpoolRecord | undefined {
   if (at + RECORD_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== MAGIC) return undefined;
   if (bytes.readUInt32LE(at + 4) !== crc32(bytes.subarray(at + 8, at + RECORD_HEADER_BYTES)))
     return undefined;
@@ -52,7 +52,7 @@ export function decodeHeader(bytes: Buffer, at = 0): SpoolRecord | undefined {
   };
 }
 
-export function isBodySound(header: Buffer, body: Uint8Array): boolean {
+function isBodySound(header: Buffer, body: Uint8Array): boolean {
   return header.readUInt32LE(8) === crc32(body);
 }
 

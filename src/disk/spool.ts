@@ -38,7 +38,7 @@ export interface Spool {
   close(): void;
 }
 
-export interface SpooledBatch {
+interface SpooledBatch {
   readonly body: Uint8Array;
   readonly rows: number;
   /** See `SpoolRecord`. */
@@ -46,7 +46,7 @@ export interface SpooledBatch {
   readonly toTick: number;
 }
 
-export interface WaitingBatch {
+interface WaitingBatch {
   readonly sequence: number;
   readonly rows: number;
   /** Epoch ms. */

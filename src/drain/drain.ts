@@ -27,7 +27,7 @@ export interface DrainOptions {
   readonly tell: Tell;
 }
 
-export interface EngineFailure {
+interface EngineFailure {
   readonly engine: string;
   readonly node: string;
   readonly code: string;

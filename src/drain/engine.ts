@@ -35,7 +35,7 @@ export interface DrainSettings {
 }
 
 /** What the store knows about the devices of an engine. */
-export interface EnginePlan {
+interface EnginePlan {
   /** Per lane, by device UUID, the newest row. */
   readonly before: readonly ReadonlyMap<string, RowBefore>[];
   /** Per lane, why rows may be there that are not seen yet. */

@@ -10,7 +10,7 @@ import type { Slot } from './slot.ts';
 type Handed = Extract<FromChild, { kind: 'ask' | 'samples' | 'before' | 'after' }>;
 type Done = Extract<FromChild, { kind: 'done' }>;
 
-export type StoredEngine =
+type StoredEngine =
   | { readonly kind: 'drained'; readonly report: EngineReport }
   | { readonly kind: 'failed'; readonly error: CarriedError };
 

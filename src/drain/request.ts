@@ -25,7 +25,7 @@ export interface DrainRequest {
   readonly journals?: string | undefined;
 }
 
-export const DRAIN_KEEP_MS = 600_000;
+const DRAIN_KEEP_MS = 600_000;
 export const DRAIN_DEADLINE_MS = 50_000;
 /** Below this not even an engine at hand can be asked and its rows be stored. */
 const DEADLINE_MS_MIN = 1_000;

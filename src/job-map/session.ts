@@ -33,20 +33,20 @@ export interface OwnershipSession {
 }
 
 /** What the inputs have told. */
-export interface OwnershipNews {
+interface OwnershipNews {
   readonly changes: readonly OwnershipChange[];
   readonly records: readonly JobRecord[];
   readonly problems: readonly InputProblem[];
 }
 
 /** What an input could not read or resolve, once per episode. */
-export interface InputProblem {
+interface InputProblem {
   /** Name of the input. */
   readonly input: string;
   readonly error: OperatingError;
 }
 
-export interface Relabels {
+interface Relabels {
   readonly orders: readonly RelabelOrder[];
   /** Facts that came too late for a part of their samples, since the last call. */
   readonly tooLateFacts: number;

@@ -8,7 +8,7 @@ export interface Measurement {
   readonly goal?: Goal;
 }
 
-export interface Goal {
+interface Goal {
   readonly text: string;
   readonly isMet: boolean;
 }

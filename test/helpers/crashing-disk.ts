@@ -11,7 +11,7 @@ import type { Disk, DiskFile } from '../../src/disk/disk.ts';
 import { seededRandom } from '../chaos/random.ts';
 
 /** Thrown by the call that a crash cuts short, and by every call after it: there is no machine any more. */
-export class Crash extends Error {
+class Crash extends Error {
   override readonly name = 'Crash';
 }
 

@@ -12,9 +12,9 @@ import { createSlurmWords } from '../../src/ownership/slurm/slurm.ts';
 export const BOOT = { id: '11111111-1111-4111-8111-111111111111', timeUs: 1_700_000_000e6 };
 export const OLD_BOOT_ID = '00000000-0000-4000-8000-000000000000';
 /** Second 0 of a test. */
-export const T0_US = BOOT.timeUs + 10_000e6;
+const T0_US = BOOT.timeUs + 10_000e6;
 const GPU: Device = { uuid: 'GPU-0', node: 'n1', index: 0, minor: 0, model: 'X', memoryBytes: 1 };
-export const DEVICES: readonly Device[] = [0, 1, 2, 3].map((index) => ({
+const DEVICES: readonly Device[] = [0, 1, 2, 3].map((index) => ({
   ...GPU,
   uuid: `GPU-${index}`,
   index,
@@ -25,7 +25,7 @@ export const DEVICES: readonly Device[] = [0, 1, 2, 3].map((index) => ({
 /** Second `s` of the test in epoch µs. */
 export const at = (s: number): number => T0_US + s * 1e6;
 
-export interface BenchOptions extends Partial<JournalOptions> {
+interface BenchOptions extends Partial<JournalOptions> {
   /** In place of scontrol. */
   readonly askScheduler?: (slurmConf: string, jobId: string) => Promise<GpuPositions>;
 }

@@ -2,7 +2,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from 'node:net';
 
 /** What the proxy does with a write: hand it on, answer 500 without handing it on, or hand it on and answer 500. */
-export type ProxyMode = 'forward' | 'fail' | 'forward_then_fail';
+type ProxyMode = 'forward' | 'fail' | 'forward_then_fail';
 
 export interface CapturingProxy {
   readonly conf: string;

@@ -41,7 +41,7 @@ export type PushResult = 'accepted' | 'duplicate' | 'from_future';
 export type OnGap = (device: number, fromUs: number, toUs: number | undefined) => void;
 
 /** How long a row's window must have been over before the row is final. */
-export const CLOSED_FOR_US = 2_000_000;
+const CLOSED_FOR_US = 2_000_000;
 /** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
 export const AHEAD_US_MAX = 5_000_000;
 const FIRST_CAPACITY = 32;

@@ -292,7 +292,7 @@ function endRun(run: NodeRun, atUs: number): void {
 }
 
 /** Stands as device where a job owned one but not, beyond doubt, which: its time is owned, and nothing was sampled. */
-export function unresolvedDevice(node: string, name: string): string {
+function unresolvedDevice(node: string, name: string): string {
   return `unresolved:${node}:${name}`;
 }
 
