@@ -8,7 +8,7 @@ import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 const RECORD_SLACK_US = 60_000_000;
 
 /** Whose devices these were, as far as anybody told. */
-export interface DrainedJobs {
+interface DrainedJobs {
   readonly ownership: Ownership;
   /** Intervals whose stored row is not right yet. */
   readonly intervals: readonly Interval[];
@@ -21,7 +21,7 @@ export interface DrainedJobs {
 }
 
 /** Times in epoch µs. */
-export interface DrainTimes {
+interface DrainTimes {
   /** Oldest watermark, NaN without any. */
   readonly oldestUs: number;
   /** Newest watermark, -Infinity without any: later samples are being written with the right label. */

@@ -12,7 +12,7 @@ import type { QuestDb } from '../questdb/http.ts';
 import { openOwnership, type OwnershipSession } from './session.ts';
 
 /** The inputs of the job map, brought into ownership, into the rows of `gpu_ownership` and `jobs`, and into the labels. */
-export interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknowledge'> {
+interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknowledge'> {
   /** Takes in what the inputs have to tell. @returns the time up to which everything has been told, epoch µs. */
   refresh(): number;
   /** Takes over, once, what a former life stored and could not close. Call it when the store answers, after `refresh`. */
@@ -28,7 +28,7 @@ export interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknow
   relabel(): Promise<boolean>;
 }
 
-export interface JobMapOptions {
+interface JobMapOptions {
   readonly inputs: readonly JobInput[];
   readonly ownership: Ownership;
   readonly devices: readonly Device[];

@@ -4,7 +4,7 @@ import type { QuestDb } from '../questdb/http.ts';
 import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
 import { sentenceOfTooLate, type OwnershipSession } from './session.ts';
 
-export interface RelabelOutcome {
+interface RelabelOutcome {
   /** Samples that were labelled again. */
   readonly rows: number;
   /** False when the store did not do all of it; call again. */

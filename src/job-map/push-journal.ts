@@ -15,7 +15,7 @@ import { toldOnly } from '../disk/dead-letter.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
 import { keyOf, openOwnership } from './session.ts';
 
-export interface PushOptions {
+interface PushOptions {
   readonly node: string;
   /** The journal. */
   readonly directory: string;
@@ -54,7 +54,6 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     ownership: new Ownership(),
     labelledUntilUs: nowUs,
   });
-  const { changes, records, problems } = await session.readOnce(nowUs);
   // A node that a controller speaks for had its own boots.
   const isHere = local.some((one) =>
     devices.some(({ uuid, parentUuid }) => one.uuid === (parentUuid ?? uuid)),
@@ -63,9 +62,13 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
     bootUs: isHere ? readBoot().timeUs : -Infinity,
   });
-  const intervals = [
-    ...new Map([...changes, ...recovered].map(({ interval }) => [keyOf(interval), interval])).values(),
-  ];
+  const { facts, changes, records, problems } = await session.readOnce(nowUs);
+  // All that the journal tells is written, though the store may have it: a run that was cut off is made good by the next.
+  const touched = new Set([
+    ...facts.map(({ atUs, gpu, jobId }) => keyOf({ startUs: atUs, gpu, jobId })),
+    ...[...recovered, ...changes].map(({ interval }) => keyOf(interval)),
+  ]);
+  const intervals = session.ownership.intervals().filter((interval) => touched.has(keyOf(interval)));
   const small = withMergedJobs(db, createSmallTables(withBisect(db, toldOnly(tell), tell), tell), tell);
   const isWritten =
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&

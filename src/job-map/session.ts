@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OperatingError } from '../core/base/errors.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
-import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
+import type { JobFact, JobInput, JobRecord, KnownOwners } from '../core/jobs/job-fact.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import { RELABEL_AGE_US_MAX, RelabelBacklog } from '../core/jobs/relabel.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
@@ -34,6 +34,8 @@ export interface OwnershipSession {
 
 /** What the inputs have told. */
 interface OwnershipNews {
+  readonly facts: readonly JobFact[];
+  /** What of it was not known. */
   readonly changes: readonly OwnershipChange[];
   readonly records: readonly JobRecord[];
   readonly problems: readonly InputProblem[];
@@ -54,7 +56,7 @@ interface Relabels {
   readonly giveBack: () => void;
 }
 
-export interface OwnershipOptions {
+interface OwnershipOptions {
   readonly inputs: readonly JobInput[];
   /** Filled with what inputs and store tell. The caller's, who may ask for labels before there are inputs. */
   readonly ownership: Ownership;
@@ -74,11 +76,19 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
   let tooLateFacts = 0;
   let forgottenUs: number | undefined;
 
+  const known: KnownOwners = (jobId, startUs) =>
+    ownership
+      .intervals()
+      .filter((interval) => interval.jobId === jobId && interval.startUs === startUs)
+      .map(({ gpu }) => gpu);
+
   function read(nowUs: number): OwnershipNews {
-    const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs) }));
-    const changes = news.flatMap(({ facts }) => facts.flatMap((fact) => ownership.apply(fact)));
+    const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs, known) }));
+    const facts = news.flatMap((one) => one.facts);
+    const changes = facts.flatMap((fact) => ownership.apply(fact));
     backlog.record(changes, labelledUntilUs);
     return {
+      facts,
       changes,
       records: news.flatMap(({ records }) => records),
       problems: news.flatMap(({ input, problems = [] }) => problems.map((error) => ({ input, error }))),
@@ -95,6 +105,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       await Promise.race([Promise.all(answers), sleep(ANSWER_MS_MAX, undefined, { ref: false })]);
       const rest = read(nowUs);
       return {
+        facts: [...first.facts, ...rest.facts],
         changes: [...first.changes, ...rest.changes],
         records: [...first.records, ...rest.records],
         problems: [...first.problems, ...rest.problems],
@@ -177,7 +188,7 @@ export function sentenceOfTooLate(facts: number): string {
 }
 
 /** As the key of `gpu_ownership`. */
-export function keyOf({ startUs, gpu, jobId }: Interval): string {
+export function keyOf({ startUs, gpu, jobId }: Pick<Interval, 'startUs' | 'gpu' | 'jobId'>): string {
   return `${startUs} ${gpu} ${jobId}`;
 }
 

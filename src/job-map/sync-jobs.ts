@@ -9,7 +9,7 @@ import { withBisect } from '../delivery/with-bisect.ts';
 import { toldOnly } from '../disk/dead-letter.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
 
-export interface SyncOutcome {
+interface SyncOutcome {
   readonly writtenRows: number;
   /** Jobs that have no GPU, or of which nobody here has heard. */
   readonly skippedJobs: number;

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync, type BigIntStats } from 'node:fs';
 
 /** What was found at a path, read whole and at rest, or why not. */
-export type BoundedRead =
+type BoundedRead =
   | { readonly kind: 'content'; readonly content: Uint8Array; readonly stat: BigIntStats }
   /** Nothing there (any more). */
   | { readonly kind: 'gone' }

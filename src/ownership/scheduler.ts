@@ -41,10 +41,10 @@ export interface Scheduler {
 /** What the words of a scheduler's hooks mean on a node. */
 export interface HookWords {
   /**
-   * The devices of a record; a promise where the scheduler itself must be asked.
+   * The devices of a record; how to ask where the scheduler itself must be asked.
    * @param devices of the record's node
    */
-  resolve(record: JournalRecord, devices: readonly Device[]): Resolution | Promise<HookAnswer>;
+  resolve(record: JournalRecord, devices: readonly Device[]): Resolution | (() => Promise<HookAnswer>);
   /** Part of each device in (0, 1]; 1: nobody else is given this device meanwhile; NaN: unknown. */
   shareOf(record: JournalRecord): number;
 }

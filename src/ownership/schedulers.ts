@@ -10,7 +10,7 @@ export interface InputPaths {
   readonly deviceMap?: ReadonlyMap<number, string>;
 }
 
-export interface SchedulerEntry {
+interface SchedulerEntry {
   /** As `manager=` in a record of the journal. */
   readonly name: string;
   /** The directory in which it tells of jobs, where one is configured. */

@@ -1,7 +1,7 @@
 import type { JobFact, JobInput, JobNews, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Scenario, ScenarioJob } from '../core/synthetic/scenario.ts';
 
-export interface SyntheticJobsOptions {
+interface SyntheticJobsOptions {
   /**
    * Epoch µs from which on jobs are told; one that runs at that time is told with its true start. Default: the beginning
    * of a demo; of a steady scenario, a minute before the first `read`.

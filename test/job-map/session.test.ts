@@ -88,6 +88,14 @@ describe('stored ownership and what the inputs tell', () => {
       expect(ownership.intervals()).toMatchObject([{ jobId: '7', run: 1 }]);
   });
 
+  test('what the store knows better of a start is told again: the row of the input is on its way', () => {
+    const session = open(inputOf([fact('start', '7', 10)]));
+    session.read(NOW_US);
+    const changes = session.adopt([{ ...stored('7', 10), run: 1 }]);
+    expect(changes).toMatchObject([{ interval: { run: 1 }, previousEndUs: Infinity }]);
+    expect(session.takeRelabels().orders).toHaveLength(1);
+  });
+
   test('an interval that is known to have ended is closed, or owns no time', () => {
     const session = open(inputOf());
     const [seen, unseen] = [stored('7', 10), { ...stored('8', 30), gpu: 'GPU-1' }];
@@ -157,6 +165,20 @@ describe('inputs', () => {
     isAnswered = true;
     answer.resolve(undefined);
     expect((await news).changes).toHaveLength(1);
+  });
+
+  test('are told what is known of a job since a start', () => {
+    const heard: (readonly string[])[] = [];
+    const session = open({
+      name: 'asking',
+      read(_nowUs, known) {
+        heard.push(known?.('7', 10) ?? [], known?.('7', 11) ?? [], known?.('8', 10) ?? []);
+        return { facts: [], records: [] };
+      },
+    });
+    session.adopt([stored('7', 10)]);
+    session.read(NOW_US);
+    expect(heard).toEqual([['GPU-0'], [], []]);
   });
 
   test('a problem bears the name of its input', () => {

@@ -42,10 +42,14 @@ export interface JobRecord {
   readonly exitCode?: number;
 }
 
-/** An input of the job map. `read` returns every fact and record with a time ≤ `nowUs` that it has not returned yet. */
+/** The devices (UUIDs) that a job is known to own since exactly `startUs` (epoch µs), whoever told it. */
+export type KnownOwners = (jobId: string, startUs: number) => readonly string[];
+
+/** An input of the job map. */
 export interface JobInput {
   readonly name: string;
-  read(nowUs: number): JobNews;
+  /** @returns every fact and record with a time ≤ `nowUs` that it has not returned yet. */
+  read(nowUs: number, known?: KnownOwners): JobNews;
   /** Settles when a scheduler has answered what it was asked; then `read` tells it. Nothing: it was not asked. */
   answers?(): Promise<unknown> | undefined;
   /** Everything that was read so far is in the store: what was kept only for that may go. */

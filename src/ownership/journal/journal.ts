@@ -1,6 +1,6 @@
 import type { Device } from '../../core/devices/device.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
-import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
+import type { JobInput, JobNews, KnownOwners } from '../../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { Boot } from '../boot.ts';
 import { openJournalDir, type JournalDir, type JournalFile } from './directory.ts';
@@ -52,16 +52,27 @@ export function createJournalInput(options: JournalOptions): JobInput {
     entries.set(name, entry);
   }
 
-  function takeIn(dated: DatedFile): void {
+  function takeIn(dated: DatedFile, known?: KnownOwners): void {
     const { record } = dated.file;
     const found = wordsOf(record).resolve(record, devicesOfNode(record, options.devices));
-    if (found instanceof Promise) questions.add(dated.file, found);
-    else add(dated, found);
+    if (typeof found !== 'function') {
+      add(dated, found);
+      return;
+    }
+    // Once a job has ended its scheduler says no more; what it said before is stored.
+    const devices = knownDevices(dated, known);
+    if (devices.length > 0) add(dated, { devices, unresolved: [] });
+    else questions.add(dated.file, found());
+  }
+
+  function knownDevices({ file, atUs }: DatedFile, known?: KnownOwners): Device[] {
+    const gpus = new Set(known?.(file.record.job, atUs));
+    return devicesOfNode(file.record, options.devices).filter(({ uuid }) => gpus.has(uuid));
   }
 
   return {
     name: 'journal',
-    read(nowUs): JobNews {
+    read(nowUs, known): JobNews {
       const uptimeUs = options.uptimeUs?.();
       if (uptimeUs !== undefined) jobs.followClock(nowUs, uptimeUs);
       const found = [...waiting, ...directory.readNew(nowUs)].map((file) => ({
@@ -69,9 +80,11 @@ export function createJournalInput(options: JournalOptions): JobInput {
         atUs: timeOf(file, nowUs, uptimeUs, options.boot),
       }));
       waiting = found.filter(({ atUs }) => atUs === undefined).map(({ file }) => file);
-      for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) takeIn(dated);
+      for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) takeIn(dated, known);
       for (const { file, answer } of questions.take()) {
-        add({ file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs }, answer);
+        const dated = { file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs };
+        const devices = answer.devices.length > 0 ? answer.devices : knownDevices(dated, known);
+        add(dated, devices.length > 0 ? { ...answer, devices, unresolved: [] } : answer);
       }
       const news = jobs.take();
       return { ...news, problems: [...problems.take(), ...news.problems] };

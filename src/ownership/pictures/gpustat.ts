@@ -16,7 +16,7 @@ export const scheduler: Scheduler = {
     createGpustatInput({ directory, devices, bootUs: boot.timeUs }),
 };
 
-export interface GpustatOptions {
+interface GpustatOptions {
   /** `/run/gpustat`. */
   readonly directory: string;
   readonly devices: readonly Device[];

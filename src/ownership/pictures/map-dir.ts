@@ -23,7 +23,7 @@ export const scheduler: Scheduler = {
   openInput: (directory, { devices, boot }) => createMapDirInput({ directory, devices, bootUs: boot.timeUs }),
 };
 
-export interface MapDirOptions {
+interface MapDirOptions {
   /** The exporter's `--hpc-job-mapping-dir`. */
   readonly directory: string;
   /** Of this node; a map file is matched by `index`, or `index.gpuInstanceId` for a MIG instance. */

@@ -16,7 +16,7 @@ const SLURM_TIMEOUT_MS = 60_000;
 /** A large site's queue of a day has some hundred MB as JSON. */
 const SLURM_BYTES_MAX = 1 << 30;
 
-export interface SlurmAnswer {
+interface SlurmAnswer {
   readonly from: 'sacct' | 'squeue';
   readonly jobs: readonly SlurmJob[];
 }

@@ -63,7 +63,7 @@ export function createSlurmWords(
       const isIncomplete =
         gres?.isMixed === true && record.gpus !== undefined && !/GPU-|MIG-/.test(record.visible ?? '');
       if (!isIncomplete) return resolveNames(record, devices, gres);
-      return record.event === 'end' ? { devices: [], unresolved: [] } : askOf(record, devices);
+      return record.event === 'end' ? { devices: [], unresolved: [] } : () => askOf(record, devices);
     },
     shareOf({ conf }) {
       const text = conf === undefined ? undefined : textOf(conf);

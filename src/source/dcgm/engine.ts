@@ -12,7 +12,7 @@ import type { EngineLink } from './link.ts';
 import type { EngineAddress } from './engine-address.ts';
 import { createDcgmPause } from './pause.ts';
 import { checkDevices, createMigWatch } from './mig-watch.ts';
-import { createPuller } from './pull.ts';
+import { createPuller, PULL_OVERLAP_US } from './pull.ts';
 import { TCP_RECORDS_MAX } from './reader.ts';
 import { describeRefusals, openSession } from './session.ts';
 import type { Session } from './session.ts';
@@ -34,8 +34,6 @@ export interface EngineOptions {
 
 /** Of the interval: an engine drifts slow, so polling at exactly the interval both repeats and misses. */
 const POLL_FACTOR = 0.85;
-/** Pulls start so much before what was had: a sample is stored some time after its stamp. */
-const OVERLAP_US = 2_000_000;
 /** After so many readings in a row with holes, somebody else has slowed our watches down: place them again. */
 const HOLES_BEFORE_REWATCH = 3;
 const REWATCH_EVERY_US = 30_000_000;
@@ -202,7 +200,7 @@ class EngineSource implements Source {
     // What was kept comes before what is newest, or the newest stamp would make duplicates of it.
     const pulled = isWhole
       ? dcgmStatus.OK
-      : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - OVERLAP_US, engineNowUs);
+      : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - PULL_OVERLAP_US, engineNowUs);
     joined.addReading(state.reader, nowUs, engineNowUs);
     const fresh = joined.join.counts.accepted - accepted;
     if (fresh > 0) state.freshUs = nowUs;
@@ -220,7 +218,7 @@ class EngineSource implements Source {
     if (nowUs >= this.#pulledAtUs && nowUs - this.#pulledAtUs < pullIntervalMs * 900) return dcgmStatus.OK;
     const status = this.#puller.pull(
       session,
-      Math.min(this.#pulledUpToUs, engineNowUs) - OVERLAP_US,
+      Math.min(this.#pulledUpToUs, engineNowUs) - PULL_OVERLAP_US,
       engineNowUs,
     );
     if (status !== dcgmStatus.OK) return status;
@@ -283,7 +281,7 @@ class EngineSource implements Source {
     const known = storedUs.filter((tsUs) => tsUs !== null);
     if (known.length === 0) return;
     for (const [index, { joined }] of this.#lanes.entries()) joined.join.startAfter(storedUs[index] ?? nowUs);
-    this.#puller.pull(session, Math.min(...known) - OVERLAP_US, nowUs);
+    this.#puller.pull(session, Math.min(...known) - PULL_OVERLAP_US, nowUs);
   }
 
   /** Persistent watches share one identity, so any other persistent client replaces ours; placing them again repairs it. */

@@ -17,7 +17,7 @@ import type { DcgmDevice } from './devices.ts';
 import { gatherKeptEvents, type ThrottleBefore } from './kept-events.ts';
 import { createLaneJoin, type LaneJoin } from './lane-join.ts';
 import { parseEngineAddress } from './engine-address.ts';
-import { createPuller } from './pull.ts';
+import { createPuller, PULL_OVERLAP_US } from './pull.ts';
 import { describeRefusals, openSession } from './session.ts';
 
 /** What is asked of every engine of a drain. */
@@ -78,8 +78,6 @@ export interface KeptSource {
 
 /** One name on every engine, so that the watches of the last drain are found again, wherever that ran. */
 const GROUP_NAME = 'gpuledger-drain';
-/** Pulls start so much before the watermark: a sample is stored some time after its stamp. */
-const OVERLAP_US = 2_000_000;
 /** Long enough for an engine far away; one that is stopped does not heed it and blocks for two minutes. */
 const CONNECT_TIMEOUT_MS = 1_000;
 const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
@@ -199,7 +197,7 @@ function readKept(
         const marks = wanting.flatMap(({ index }) => starts[index]!.map((start) => start?.tsUs ?? sinceUs));
         const fromUs = Math.max(
           0,
-          Math.min(...marks.map((us) => us - OVERLAP_US), gathered.fromUs(watch) ?? Infinity),
+          Math.min(...marks.map((us) => us - PULL_OVERLAP_US), gathered.fromUs(watch) ?? Infinity),
         );
         onStep(`pull ${watch.fieldIds.length} fields of ${watch.entities.length} devices`);
         const status = puller.pull({ ...session, watches: [watch] }, fromUs, engineNowUs);
@@ -252,7 +250,7 @@ function rowsOf(
 /** A stored row from the engine's future is of a clock that was set back since: what comes now begins anew. */
 function startOf(before: RowBefore | undefined, engineNowUs: number): RowBefore | undefined {
   if (before === undefined || before.tsUs <= engineNowUs + AHEAD_US_MAX) return before;
-  return { tsUs: engineNowUs - OVERLAP_US, energyJoules: NaN };
+  return { tsUs: engineNowUs - PULL_OVERLAP_US, energyJoules: NaN };
 }
 
 function noDevice(engine: string): OperatingError {

@@ -7,6 +7,9 @@ import { createHistoryReader, TCP_HISTORY_MAX } from './reader.ts';
 import type { Session, SessionWatch } from './session.ts';
 import type { DcgmSetup } from './setup.ts';
 
+/** A pull starts so much before what was had, or before the watermark: a sample is stored some time after its stamp. */
+export const PULL_OVERLAP_US = 2_000_000;
+
 export interface Puller {
   /** Fetches every sample that the engine keeps since then, for all lanes at once. @returns the first dcgmReturn_t ≠ 0, else 0. */
   pull(session: Session, sinceUs: number, engineNowUs: number): number;

@@ -251,6 +251,30 @@ describe('a node with GPUs of several types', () => {
     expect(describeOwnership(...news)).toEqual(['7 on GPU-0 (1, 3]', '7 on GPU-2 (1, 3]']);
   });
 
+  test('what is known of a job since this very start is not asked again, nor lost when the scheduler forgets it', async () => {
+    writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
+    const asked: string[] = [];
+    const input = bench.open({
+      askScheduler: (_conf, job) => {
+        asked.push(job);
+        return Promise.resolve(new Map());
+      },
+    });
+    bench.put('start', '7', 1, { gpus: '2' });
+    bench.put('start', '8', 2, { gpus: '3' });
+    bench.put('end', '7', 3, { gpus: '2' });
+    const stored: [string, number, string][] = [['7', at(1), 'GPU-1']];
+    const known = (job: string, startUs: number): string[] =>
+      stored.flatMap(([id, us, gpu]) => (id === job && us === startUs ? [gpu] : []));
+    const news = [input.read(at(4), known)];
+    expect(asked).toEqual(['8']);
+    await input.answers?.();
+    stored.push(['8', at(2), 'GPU-3']);
+    news.push(input.read(at(5), known));
+    expect(describeOwnership(...news)).toEqual(['7 on GPU-1 (1, 3]', '8 on GPU-3 (2, open']);
+    expect(news.flatMap(codes)).toEqual([]);
+  });
+
   test('they stay unresolved when it does not answer', async () => {
     writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
     const input = bench.open({ askScheduler: () => Promise.reject(new Error('scontrol: not found')) });
