@@ -96,6 +96,12 @@ describe('stored ownership and what the inputs tell', () => {
     expect(session.takeRelabels().orders).toHaveLength(1);
   });
 
+  test('a start that was taken back owns no time, and takes no end from the run before it', () => {
+    const session = open(inputOf());
+    session.adopt([stored('7', 10, 30), stored('7', 30, 30)]);
+    expect(describeIntervals(session)).toEqual(['7 (10, 30]', '7 (30, 30]']);
+  });
+
   test('an interval that is known to have ended is closed, or owns no time', () => {
     const session = open(inputOf());
     const [seen, unseen] = [stored('7', 10), { ...stored('8', 30), gpu: 'GPU-1' }];
@@ -117,12 +123,11 @@ describe('labels', () => {
     expect(windowsOf(session)).toEqual([[NOW_US - 10, NOW_US]]);
     session.read(NOW_US);
     expect(windowsOf(session)).toEqual([]);
-    session.labelledUntil(NOW_US + 20);
-    session.labelledUntil(NOW_US);
     const late = open(inputOf([fact('end', '7', NOW_US)]));
     late.adopt([stored('7', NOW_US - 10)]);
     late.takeRelabels();
     late.labelledUntil(NOW_US + 20);
+    late.labelledUntil(NOW_US + 10);
     late.read(NOW_US);
     expect(windowsOf(late)).toEqual([[NOW_US, NOW_US + 20]]);
   });

@@ -232,6 +232,15 @@ describe('rows of jobs', () => {
   });
 });
 
+test.each([
+  { what: 'as a part of the threads of MPS', fields: { mps: '50' }, share: 0.5 },
+  { what: 'as the record says, before all', fields: { mps: '50', share: '0.25' }, share: 0.25 },
+  { what: 'as the whole, where Slurm hands out whole GPUs', fields: {}, share: 1 },
+])('a share is read $what', ({ fields, share }) => {
+  bench.put('start', '7', 1, fields);
+  expect(bench.open().read(at(2)).facts).toMatchObject([{ share }]);
+});
+
 describe('a node with GPUs of several types', () => {
   const MIXED = 'Name=gpu Type=a File=/dev/nvidia[0-1]\nName=gpu Type=b File=/dev/nvidia[2-3]\n';
 
