@@ -130,14 +130,14 @@ describe('gpuledger jobs push', () => {
   });
 
   test('without a QuestDB it is worth another try', async () => {
-    const told = await runCommand(['jobs', 'push', '--source', 'synthetic'], {
+    const told = await runCommand(['jobs', 'push'], {
       env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },
     });
     expect(told.exitCode).toBe(75);
   });
 
   test('sync without Slurm names what is missing', async () => {
-    const told = await runCommand(['jobs', 'sync', '--source', 'synthetic'], {
+    const told = await runCommand(['jobs', 'sync'], {
       env: { QDB_CLIENT_CONF: server.conf, PATH: directory },
     });
     expect(told.exitCode).toBe(69);

@@ -80,6 +80,8 @@ test('what is stored of a node counts: a job that its journal has forgotten ends
   const outcome = await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
   expect(outcome).toMatchObject({ intervals: 2, openIntervals: 1, isAllWritten: true });
   await waitForVisible(db, 'gpu_ownership');
+  const again = await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
+  expect(again).toMatchObject({ intervals: 1, openIntervals: 1, isAllWritten: true });
   const rows = await db.exec(
     `SELECT job_id, cast(end_ts AS LONG) FROM gpu_ownership WHERE node = '${node}' ORDER BY ts`,
   );

@@ -109,6 +109,20 @@ describe('inputs of an engine', () => {
     expect(await openEngineJobs(paths(), 'n1', DEVICES)).toEqual([]);
   });
 
+  test("no scheduler is asked about another machine's jobs", async () => {
+    const folder = join(directory, 'journals/n1');
+    put(folder, { gpus: '0', node: 'n1', conf: join(folder, 'slurm.conf') });
+    const types = 'Name=gpu Type=a File=/dev/nvidia0\nName=gpu Type=b File=/dev/nvidia1\n';
+    writeFileSync(join(folder, 'gres.conf'), types);
+    const [input] = await openEngineJobs(paths(), 'n1', DEVICES);
+    const nowUs = Date.now() * 1000 + 60e6;
+    input!.read(nowUs);
+    await input!.answers?.();
+    const { facts, problems = [] } = input!.read(nowUs);
+    expect(facts.map(({ gpu }) => gpu)).toEqual(['unresolved:n1:0']);
+    expect(problems.map(({ code }) => code)).toEqual(['journal.unresolved_device']);
+  });
+
   test('runs of a machine that is not this one go on, by the newest boot that its records name', async () => {
     put(join(directory, 'journals/n1'), { devices: '1', boot_id: '11111111-1111-4111-8111-111111111111' });
     const [input] = await openEngineJobs(paths(), 'n1', DEVICES);

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatJournalRecord, parseJournalRecord } from '../../../schemas/journal-record.ts';
@@ -239,6 +248,15 @@ test.each([
 ])('a share is read $what', ({ fields, share }) => {
   bench.put('start', '7', 1, fields);
   expect(bench.open().read(at(2)).facts).toMatchObject([{ share }]);
+});
+
+test('gres.conf is read again when it has changed', () => {
+  const input = bench.open();
+  bench.put('start', '7', 1);
+  expect(describeOwnership(input.read(at(2)))).toEqual(['7 on GPU-0 (1, open']);
+  writeFileSync(join(bench.directory, 'gres.conf'), 'Name=gpu File=/dev/nvidia3\n');
+  bench.put('start', '8', 3);
+  expect(describeOwnership(input.read(at(4)))).toEqual(['8 on GPU-3 (3, open']);
 });
 
 describe('a node with GPUs of several types', () => {
