@@ -17,8 +17,7 @@ test('whatever moves rows make, each is in one place', () => {
       for (const { from, to, rows } of steps) {
         const before: Ledger = ledger;
         if (from === 'sample') ledger = sampleRows(ledger, rows);
-        else if (from !== to && rows <= before[`${from}Rows`])
-          ledger = moveRows(ledger, from, to, rows);
+        else if (from !== to && rows <= before[`${from}Rows`]) ledger = moveRows(ledger, from, to, rows);
         else expect(() => moveRows(before, from as 'held', to as 'dropped', rows)).toThrow(AssertionError);
         const { sampledRows, acknowledgedRows, heldRows, spooledRows, refusedRows, droppedRows } = ledger;
         expect(acknowledgedRows + heldRows + spooledRows + refusedRows + droppedRows).toBe(sampledRows);
