@@ -231,6 +231,25 @@ describe('a store that is wrong', () => {
   });
 });
 
+test('collect says 65 when QuestDB refuses rows, which are dead letters', async () => {
+  const conf = inject('questdbConf');
+  expect((await command(['collect', '--for', '1s'], conf)).exitCode).toBe(0);
+  const before = (await status()).lanes[0]!.sampledRows;
+  const collecting = command(['collect', '--for', '3s'], conf);
+  const db = await openQuestDb(conf, { requestTimeoutMs: 30_000 });
+  // A column that becomes another one while a collector runs: at its start that is told, and nothing begins.
+  await expect.poll(storedRows).toBeGreaterThan(before);
+  await db.exec(`ALTER TABLE ${table} ALTER COLUMN power_watts TYPE BOOLEAN`);
+  await db.close();
+  const { exitCode, stderr, stdout } = await collecting;
+  expect({ exitCode, stdout }).toEqual({
+    exitCode: 65,
+    stdout: expect.stringContaining('refused') as string,
+  });
+  expect(stderr).toMatch(/error: QuestDB refused \d+ of the rows that were sampled\n/);
+  expect(existsSync(join(stateDir, 'dead-letter', `${table}.jsonl`))).toBe(true);
+});
+
 describe('SIGHUP', () => {
   test('goes on with the new configuration, keeps the old one when the new one is wrong, and loses no tick', async () => {
     const file = join(directory, 'gpuledger.yaml');

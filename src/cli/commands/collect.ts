@@ -16,7 +16,8 @@ Examples:
   gpuledger collect --once                                      one tick of every lane, now
   gpuledger collect --for 1h --json --config node.yaml          for a batch job
 
-Exit codes: 0 all written; 69 no source; 75 the store did not take everything; 78 configuration
+Exit codes: 0 all written; 65 QuestDB refused rows, which are kept as dead letters; 69 no source; 75 the store did not take
+            everything; 78 configuration
 `;
 
 const ONCE_MS_MAX = 1_000;
@@ -46,6 +47,7 @@ export function command(): Command {
       const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
       const collection = await startCollection(config, { kind: 'real', forMs }, true, tell);
       const { collector } = collection;
+      const refusedBefore = refusedRowsOf(collector.account());
       await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);
       const isAllWritten = await collection.close();
       const lanes = collector.account();
@@ -70,8 +72,24 @@ export function command(): Command {
           where: collection.db.where,
         });
       }
+      const refusedRows = refusedRowsOf(lanes) - refusedBefore;
+      if (refusedRows > 0) {
+        throw new OperatingError(`QuestDB refused ${refusedRows} of the rows that were sampled`, {
+          code: 'collect.refused',
+          exit: 'data',
+          where: collection.db.where,
+          hints: [
+            'the log says why, and in which file they are kept: see "Rows that QuestDB refuses" in docs/delivery.md',
+          ],
+        });
+      }
     });
   return addConfigFlags(collect, 'collect');
+}
+
+/** Over all lives of the state directory. */
+function refusedRowsOf(lanes: readonly LaneAccount[]): number {
+  return lanes.reduce((sum, lane) => sum + lane.refusedRows, 0);
 }
 
 /** The sampling worker ends by itself in time, unless a call of its source hangs. */

@@ -2,6 +2,7 @@
 export const ERROR_CODES = {
   'boot.unreadable': 'When this node was booted cannot be told.',
   'client_conf.invalid': 'The QuestDB client configuration string cannot be understood.',
+  'collect.refused': 'QuestDB refused rows that were sampled: they are dead letters.',
   'collect.unsent': 'QuestDB did not take everything that was sampled.',
   'config.device_selector': 'A device selector cannot be understood.',
   'config.engine': 'The address of an engine is neither host, host:port nor unix:///path.',
