@@ -24,7 +24,7 @@ export async function emptyDemoDirectory(directory: string): Promise<void> {
       },
     );
   }
-  // The mark goes last and comes first: a wipe that is interrupted is taken up by the next demo.
+  // The mark is removed last and written first, so that the next demo can finish a wipe that was interrupted.
   for (const name of names)
     if (name !== MARK) await rm(join(directory, name), { recursive: true, force: true });
   await writeFile(join(directory, MARK), MARK_TEXT);

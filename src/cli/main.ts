@@ -65,7 +65,7 @@ Exit codes: 0 fine, 64 usage, 65 malformed data, 69 a needed service or library 
 
 /** Runs one command line. @returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // Whoever reads us may stop reading (`gpuledger fields | head`): that is their right and no defect.
+  // A reader may stop reading (`gpuledger fields | head`). That is no defect.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     void leave(EXIT_CODES.ok);

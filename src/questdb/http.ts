@@ -100,7 +100,7 @@ function createClient(
     signal: AbortSignal,
     bytesMax: number,
   ): Promise<Answer> => {
-    // `bodyTimeout: 0` and friends are set on the pool; the signal is the one clock.
+    // The pool has undici's own timers off; only the signal ends a request.
     const answer = await request.call(pool, {
       ...options,
       signal,

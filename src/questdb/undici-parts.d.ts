@@ -1,4 +1,4 @@
-/** The two parts of undici that are loaded without its index (`questdb-http.ts`); undici types its index only. */
+/** The two parts of undici that are loaded without its index (`http.ts`); undici types its index only. */
 declare module 'undici/lib/dispatcher/pool.js' {
   import type { Pool } from 'undici';
   const PoolClass: typeof Pool;

@@ -133,7 +133,7 @@ function listingText({ about, devices }: Listing): string {
     ];
   });
   const header = ['device', 'model', 'profile', 'memory', 'PCI', 'minor', 'GI/CI', 'UUID'];
-  // A column that nobody has anything in would only make the lines longer.
+  // A column without any value would only make the lines longer.
   const isUsed = header.map((_, column) => rows.some((row) => row[column] !== ''));
   const lines = tableText(
     [header, ...rows].map((row) => row.filter((_, column) => isUsed[column] === true)),

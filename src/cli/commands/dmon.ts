@@ -62,7 +62,7 @@ export function command(): Command {
         [laneOf(fields, intervalMs)],
         { kind: 'real' },
         {
-          // Events are the ledger's business, not this table's.
+          // This table shows no events.
           onEvent: () => undefined,
           onMissed: () => undefined,
           onJournalFailed: () => undefined,
@@ -82,7 +82,7 @@ function laneOf(fields: readonly Field[], intervalMs: number): Parameters<typeof
   return { name: 'dmon', intervalMs, isContinuous: true, fieldIds, capacityTicks: CAPACITY_TICKS };
 }
 
-/** A look leaves nothing behind in an engine that others share. */
+/** No watch is left behind in an engine that others share. */
 function transient(spec: SourceSpec): SourceSpec {
   return spec.name === 'dcgm' ? { ...spec, route: 'poll', isTransient: true } : spec;
 }

@@ -20,7 +20,7 @@ export function command(): Command {
     .description('Collect on this node until told to stop.')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      // From the first moment on: a signal that nobody hears ends the process.
+      // Before anything else, since a signal without a listener ends the process.
       const signals = { stopped: stopSignal(), reloads: reloadSignals() };
       const loaded = await configFrom(options);
       await requireLibrary(loaded.config);
