@@ -1,5 +1,6 @@
 import cron, { type Logger } from 'node-cron';
 import { messageOf } from '../src/core/base/errors.ts';
+import type { Schedule } from '../src/collector/collection.ts';
 import type { Tell } from '../src/core/base/notice.ts';
 
 /** One thing that is done again and again while the collector is resident. */
@@ -10,13 +11,6 @@ export interface Job {
   /** Spreads a fleet that shares one clock: each run starts up to this much later. */
   readonly randomDelayMsMax?: number;
   run(): void | Promise<void>;
-}
-
-export interface Schedule {
-  /** Begins no run any more; those that are under way go on. */
-  stop(): Promise<void>;
-  /** Resolves when no run is under way. */
-  idle(): Promise<void>;
 }
 
 /** A run that found the one before it at work is no news while a store is slow; node-cron would print it. */

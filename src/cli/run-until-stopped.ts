@@ -3,7 +3,9 @@ import type { Config } from '../../schemas/config/config.ts';
 import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
-import { SAMPLER_PATIENCE_MS, startCollection, type Collection } from './collection.ts';
+import { cronScheduling } from '../../jobs/scheduling.ts';
+import { startCollection, type Collection } from '../collector/collection.ts';
+import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
 import { configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
 import type { ReloadSignals } from './stop-signal.ts';
@@ -13,6 +15,8 @@ export interface RunSignals {
   readonly stopped: Promise<string>;
   readonly reloads: ReloadSignals;
 }
+
+const RESIDENT = { clock: { kind: 'real' }, scheduling: cronScheduling, isStoreNeeded: false } as const;
 
 /**
  * Collects until a signal to stop, and goes on by another configuration after a signal to reload. Sets the exit code.
@@ -24,7 +28,7 @@ export async function runUntilStopped(
   { stopped, reloads }: RunSignals,
 ): Promise<void> {
   let tell = logOf(config, warnings);
-  let collection = await openedBefore(stopped, startCollection(config, { kind: 'real' }, false, tell));
+  let collection = await openedBefore(stopped, startCollection({ ...RESIDENT, config, tell }));
   if (collection === undefined) {
     tell({ level: 'info', code: 'run.stopping', sentence: 'stopping: the source had not opened yet' });
     return;
@@ -56,7 +60,7 @@ function logOf({ log: { format, level } }: Config, warnings: readonly string[]):
 /** The collection by the new configuration; the former one when that cannot be begun. */
 async function collectionAfter(former: Collection, config: Config, tell: Tell): Promise<Collection> {
   try {
-    return await startCollection(config, { kind: 'real' }, false, tell, former);
+    return await startCollection({ ...RESIDENT, config, former, tell });
   } catch (thrown) {
     if (!(thrown instanceof OperatingError) || !former.isAtWork) {
       await former.close();

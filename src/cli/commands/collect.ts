@@ -41,11 +41,18 @@ export function command(): Command {
       const { config: given, warnings } = await configFrom(options);
       const config = isOnce ? { ...given, lanes: given.lanes.map(tickedAtStart) } : given;
       await requireLibrary(config);
-      const { SAMPLER_PATIENCE_MS, startCollection } = await import('../collection.ts');
+      const [{ cronScheduling }, { startCollection }, { SAMPLER_PATIENCE_MS }] = await Promise.all([
+        import('../../../jobs/scheduling.ts'),
+        import('../../collector/collection.ts'),
+        import('../../collector/shut-down.ts'),
+      ]);
       const tell = createLog(config.log.format, config.log.level);
       for (const sentence of warnings) tell({ level: 'warn', code: 'config.warning', sentence });
       const forMs = isOnce ? onceMs(config.lanes) : Number(options['for']);
-      const collection = await startCollection(config, { kind: 'real', forMs }, true, tell);
+      const collection = await startCollection({
+        ...{ config, tell, scheduling: cronScheduling, isStoreNeeded: true },
+        clock: { kind: 'real', forMs },
+      });
       const { collector } = collection;
       const refusedBefore = refusedRowsOf(collector.account());
       await Promise.race([collector.ended, stopSignal(), overdue(forMs)]);

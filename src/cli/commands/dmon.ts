@@ -12,7 +12,7 @@ import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLiveTable, createPlainLines } from '../dmon-view.ts';
 import type { DmonRow, DmonView } from '../dmon-view.ts';
 import { requireLibrary } from '../require-library.ts';
-import { sourceSpecOf } from '../source-spec.ts';
+import { sourceSpecOf } from '../../source/source-spec.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 const EXAMPLES = `

@@ -1,18 +1,13 @@
 import { join } from 'node:path';
 import type { Config } from '../../schemas/config/config.ts';
 import type { Status } from '../../schemas/status.ts';
-import { residentJobs } from '../../jobs/resident.ts';
-import { sampleLaneJobs } from '../../jobs/sample-lane.ts';
-import { scheduleJobs, type Schedule } from '../../jobs/schedule.ts';
-import { openCollector, type Collector } from '../collector/collector.ts';
 import type { Device } from '../core/devices/device.ts';
+import type { Lane } from '../core/fields/lane.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
-import { intakeAfter, type Intake, type NextIntake } from '../collector/intake.ts';
-import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { VERSION } from '../config/package-version.ts';
 import { JOURNAL_DIRECTORY, loadJobInputs } from '../ownership/open-inputs.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
@@ -25,7 +20,40 @@ import { newestSamplesOf } from '../questdb/reads/newest-sample.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
 import { lockDirectory } from '../disk/state-lock.ts';
 import { statusPath, writeStatus } from '../disk/status-file.ts';
-import { sourceSpecOf } from './source-spec.ts';
+import { sourceSpecOf } from '../source/source-spec.ts';
+import { openCollector, type Collector } from './collector.ts';
+import { intakeAfter, type Intake, type NextIntake } from './intake.ts';
+import { SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
+
+/** Jobs that go on by the clock until they are stopped. */
+export interface Schedule {
+  /** Begins no run any more; those that are under way go on. */
+  stop(): Promise<void>;
+  /** Resolves when no run is under way. */
+  idle(): Promise<void>;
+}
+
+/** What makes the schedules of a collection. */
+export interface Scheduling {
+  /** Everything that a collector does by the clock, beside sampling. */
+  collecting(collector: Collector, flushIntervalMs: number, tell: Tell): Schedule;
+  /** The ticks of lanes that a cron line drives. */
+  ticking(lanes: readonly Lane[], requestTick: (laneIndex: number) => void, tell: Tell): Schedule;
+}
+
+export interface CollectionOptions {
+  readonly config: Config;
+  readonly clock: ClockOrder;
+  readonly scheduling: Scheduling;
+  /** True: a store that does not answer is an error now; false: sampling begins, the store may come. */
+  readonly isStoreNeeded: boolean;
+  /**
+   * The new one takes its place, sampling all the while. When that fails while `former.isAtWork`, the former one goes on as
+   * if nothing had been.
+   */
+  readonly former?: Collection;
+  readonly tell: Tell;
+}
 
 /** A collector at work with its cron jobs, as `run` and `collect` drive it. */
 export interface Collection {
@@ -45,26 +73,9 @@ export interface Collection {
   readonly ticks: Schedule;
 }
 
-/** How long the shutdown may take: systemd's own patience is 90 s, Slurm's and Kubernetes' 30 s. */
-const SHUTDOWN_DEADLINE_MS = 15_000;
-/** A store that takes nothing for so long is left to the next run, when all rows are on disk. */
-const STORE_PATIENCE_MS = 3_000;
-/** A tick that is under way has this long to end; a native call can hang for a minute. */
-export const SAMPLER_PATIENCE_MS = 2_000;
-
-/**
- * Opens store and source and starts collecting.
- * @param isStoreNeeded true: a store that does not answer is an error now; false: sampling begins, the store may come.
- * @param former takes its place, sampling all the while. When that fails while
- * `former.isAtWork`, the former one goes on as if nothing had been.
- */
-export async function startCollection(
-  config: Config,
-  clock: ClockOrder,
-  isStoreNeeded: boolean,
-  tell: Tell,
-  former?: Collection,
-): Promise<Collection> {
+/** Opens store and source and starts collecting. @throws OperatingError when the source, or a store that is needed, is not there */
+export async function startCollection(options: CollectionOptions): Promise<Collection> {
+  const { config, clock, scheduling, isStoreNeeded, former, tell } = options;
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
     gzip: config.questdb.gzip,
@@ -85,7 +96,7 @@ export async function startCollection(
     let ticks: Schedule | undefined;
     if (former !== undefined) {
       intake = await intakeAfter(former.collector.intake, nextIntake(config, source));
-      ticks = tickByCron(intake, tell);
+      ticks = tickByCron(intake, scheduling, tell);
       await former.retire();
     }
     disk ??= await openDisk(config, isStoreNeeded, tell);
@@ -107,8 +118,8 @@ export async function startCollection(
       },
       tell,
     });
-    const cronTicks = ticks ?? tickByCron(collector.intake, tell);
-    const schedule = scheduleJobs(residentJobs(collector, config.flush.intervalMs), tell);
+    const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
+    const schedule = scheduling.collecting(collector, config.flush.intervalMs, tell);
     let isRetired = false;
     return {
       collector,
@@ -160,11 +171,11 @@ function nextIntake(config: Config, source: SourceSpec): NextIntake {
   };
 }
 
-function tickByCron({ lanes, sampler }: Intake, tell: Tell): Schedule {
+function tickByCron({ lanes, sampler }: Intake, scheduling: Scheduling, tell: Tell): Schedule {
   const requestTick = (laneIndex: number): void => {
     sampler.control.requestTick(laneIndex);
   };
-  return scheduleJobs(sampleLaneJobs(lanes, requestTick), tell);
+  return scheduling.ticking(lanes, requestTick, tell);
 }
 
 /** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
@@ -172,49 +183,6 @@ async function resumed(source: SourceSpec, config: Config, db: QuestDb, tell: Te
   if (source.name !== 'dcgm' || source.engine === undefined || source.engine === 'embedded') return source;
   const tables = config.lanes.map(({ table }) => table);
   return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, tell) };
-}
-
-/**
- * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
- * while otherwise. Then what is left is on the disk.
- */
-async function shutDown(collector: Collector, tell: Tell): Promise<boolean> {
-  const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
-  const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
-  const sum = (amount: (lane: LaneAccount) => number): number =>
-    collector.account().reduce((total, lane) => total + amount(lane), 0);
-  await collector.stopSampling(SAMPLER_PATIENCE_MS);
-  const callMs = collector.callMs();
-  if (callMs >= SAMPLER_PATIENCE_MS) {
-    const sentence = `the source has not answered for ${(callMs / 1000).toFixed(1)} s: going without what it holds`;
-    tell({ level: 'warn', code: 'source.silent', sentence, data: { callMs } });
-  }
-  collector.noteStats();
-  let isAllWritten = await collector.flush();
-  let acknowledgedRows = sum((lane) => lane.acknowledgedRows);
-  let lastMoveMs = performance.now();
-  while (!isAllWritten && performance.now() < endMs) {
-    const isIdle = performance.now() - lastMoveMs > STORE_PATIENCE_MS;
-    if (isIdle && sum((lane) => lane.heldRows) === 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    isAllWritten = await collector.flush();
-    const rows = sum((lane) => lane.acknowledgedRows);
-    if (rows > acknowledgedRows) lastMoveMs = performance.now();
-    acknowledgedRows = rows;
-  }
-  clearTimeout(giveUp);
-  if (isAllWritten) return true;
-  const spooledRows = sum((lane) => lane.spooledRows);
-  const heldRows = sum((lane) => lane.heldRows);
-  const lost = heldRows === 0 ? '' : `; ${heldRows} could not be spooled`;
-  const sentence = `the store did not take everything: ${spooledRows} rows are spooled and will be sent by the next run${lost}`;
-  tell({
-    level: heldRows === 0 ? 'warn' : 'error',
-    code: 'shutdown.unsent',
-    sentence,
-    data: { spooledRows, heldRows },
-  });
-  return false;
 }
 
 /** For `gpuledger status`. One that cannot be written is no reason to stop. */

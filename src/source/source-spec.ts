@@ -1,6 +1,6 @@
 import type { Config } from '../../schemas/config/config.ts';
-import type { SourceSpec } from '../source/open-source.ts';
-import { pauseDirectoryOf } from '../source/profiling-pause.ts';
+import type { SourceSpec } from './open-source.ts';
+import { pauseDirectoryOf } from './profiling-pause.ts';
 
 /** What the sampling worker is to open, by the configuration. Plain data: it crosses a thread. */
 export function sourceSpecOf(config: Config): SourceSpec {

@@ -1,0 +1,11 @@
+import type { Scheduling } from '../src/collector/collection.ts';
+import { residentJobs } from './resident.ts';
+import { sampleLaneJobs } from './sample-lane.ts';
+import { scheduleJobs } from './schedule.ts';
+
+/** The schedules of `run` and `collect`, by node-cron. */
+export const cronScheduling: Scheduling = {
+  collecting: (collector, flushIntervalMs, tell) =>
+    scheduleJobs(residentJobs(collector, flushIntervalMs), tell),
+  ticking: (lanes, requestTick, tell) => scheduleJobs(sampleLaneJobs(lanes, requestTick), tell),
+};

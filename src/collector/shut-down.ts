@@ -1,0 +1,53 @@
+import type { Tell } from '../core/base/notice.ts';
+import type { LaneAccount } from '../delivery/lane-accounts.ts';
+import type { Collector } from './collector.ts';
+
+/** How long the shutdown may take: systemd's own patience is 90 s, Slurm's and Kubernetes' 30 s. */
+const SHUTDOWN_DEADLINE_MS = 15_000;
+/** A store that takes nothing for so long is left to the next run, when all rows are on disk. */
+const STORE_PATIENCE_MS = 3_000;
+/** A tick that is under way has this long to end; a native call can hang for a minute. */
+export const SAMPLER_PATIENCE_MS = 2_000;
+
+/**
+ * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
+ * while otherwise. Then what is left is on the disk.
+ */
+export async function shutDown(collector: Collector, tell: Tell): Promise<boolean> {
+  const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
+  const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
+  const sum = (amount: (lane: LaneAccount) => number): number =>
+    collector.account().reduce((total, lane) => total + amount(lane), 0);
+  await collector.stopSampling(SAMPLER_PATIENCE_MS);
+  const callMs = collector.callMs();
+  if (callMs >= SAMPLER_PATIENCE_MS) {
+    const sentence = `the source has not answered for ${(callMs / 1000).toFixed(1)} s: going without what it holds`;
+    tell({ level: 'warn', code: 'source.silent', sentence, data: { callMs } });
+  }
+  collector.noteStats();
+  let isAllWritten = await collector.flush();
+  let acknowledgedRows = sum((lane) => lane.acknowledgedRows);
+  let lastMoveMs = performance.now();
+  while (!isAllWritten && performance.now() < endMs) {
+    const isIdle = performance.now() - lastMoveMs > STORE_PATIENCE_MS;
+    if (isIdle && sum((lane) => lane.heldRows) === 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    isAllWritten = await collector.flush();
+    const rows = sum((lane) => lane.acknowledgedRows);
+    if (rows > acknowledgedRows) lastMoveMs = performance.now();
+    acknowledgedRows = rows;
+  }
+  clearTimeout(giveUp);
+  if (isAllWritten) return true;
+  const spooledRows = sum((lane) => lane.spooledRows);
+  const heldRows = sum((lane) => lane.heldRows);
+  const lost = heldRows === 0 ? '' : `; ${heldRows} could not be spooled`;
+  const sentence = `the store did not take everything: ${spooledRows} rows are spooled and will be sent by the next run${lost}`;
+  tell({
+    level: heldRows === 0 ? 'warn' : 'error',
+    code: 'shutdown.unsent',
+    sentence,
+    data: { spooledRows, heldRows },
+  });
+  return false;
+}
