@@ -333,7 +333,10 @@ describe('gpuledger drain refuses and explains', () => {
     await startWatched();
     const stateDir = join(engines.directory, 'state');
     env = { GPULEDGER_STATE_DIR: stateDir };
-    await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE BOOLEAN');
+    const become = (type: string) =>
+      db.exec(`ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE ${type}`);
+    await become('BOOLEAN');
+    let isMended = false;
     try {
       const { exitCode, stdout, stderr } = await drain('--json');
       expect(exitCode).toBe(65);
@@ -351,13 +354,15 @@ describe('gpuledger drain refuses and explains', () => {
       expect(lines.reduce((sum, { rows }) => sum + rows, 0)).toBe(device!.refusedRows);
       expect(lines[0]!.reason).toContain('column: gpu_temp_celsius; cast error');
       expect(stderr).toContain('ALTER TABLE "gpu_device" ALTER COLUMN "gpu_temp_celsius" TYPE DOUBLE');
+      await waitForVisible(db, 'collector_stats');
       const stats = await db.exec(
         `SELECT lane, sampled_rows, acknowledged_rows, refused_rows FROM collector_stats WHERE refused_rows > 0`,
       );
       expect(stats.rows).toEqual([['device', device!.refusedRows, 0, device!.refusedRows]]);
 
       // What is mended can be posted again, as the dead letters say.
-      await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE DOUBLE');
+      await become('DOUBLE');
+      isMended = true;
       for (const { body } of lines)
         expect((await sendRows(db, Buffer.from(body, 'base64'))).unsent).toBeUndefined();
       await waitForVisible(db, 'gpu_device');
@@ -366,7 +371,7 @@ describe('gpuledger drain refuses and explains', () => {
       ).rows as [[number]];
       expect(count).toBe(device!.refusedRows);
     } finally {
-      await db.exec('ALTER TABLE gpu_device ALTER COLUMN gpu_temp_celsius TYPE DOUBLE');
+      if (!isMended) await become('DOUBLE');
     }
   });
 
