@@ -1,7 +1,8 @@
 /** `gpuledger status`: what people read. */
 import { describe, expect, test } from 'vitest';
 import type { Status, StatusLane } from '../../schemas/status.ts';
-import { addsUp, statusText } from '../../src/cli/commands/status.ts';
+import { statusText } from '../../src/cli/commands/status.ts';
+import { addsUp } from '../../src/core/base/ledger.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 21, 13, 30, 11);
 

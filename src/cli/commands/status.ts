@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import type { Status, StatusLane } from '../../../schemas/status.ts';
+import type { Status } from '../../../schemas/status.ts';
 import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
+import { addsUp } from '../../core/base/ledger.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import { tableText, type Side } from '../../report/text/table-text.ts';
@@ -40,11 +41,6 @@ export function command(): Command {
       else if (!isRunning) process.exitCode = EXIT_CODES.unavailable;
     });
   return addConfigFlags(status, 'status');
-}
-
-export function addsUp(lane: StatusLane): boolean {
-  const { sampledRows, acknowledgedRows, heldRows, spooledRows, refusedRows, droppedRows } = lane;
-  return sampledRows === acknowledgedRows + heldRows + spooledRows + refusedRows + droppedRows;
 }
 
 export function statusText(status: Status, isRunning: boolean, nowMs: number): string {
