@@ -1,13 +1,13 @@
 /**
- * Generates infra/gpuledger.example.yaml and the tables of docs/configuration.md from schemas/config/keys.ts. With
+ * Generates infra/gpuledger.example.yaml and the tables of docs/configuration.md from src/config/keys.ts. With
  * `--check` it writes nothing and fails when a file is not what it would write.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { KEYS, LANE_KEYS, type Key, type Section } from '../schemas/config/keys.ts';
-import { unwrapped } from '../schemas/config/shape.ts';
-import * as values from '../schemas/config/values.ts';
+import { KEYS, LANE_KEYS, type Key, type Section } from '../src/config/keys.ts';
+import { unwrapped } from '../src/config/shape.ts';
+import * as values from '../src/config/values.ts';
 
 const DOCUMENT = new URL('../docs/configuration.md', import.meta.url);
 const EXAMPLE = new URL('../infra/gpuledger.example.yaml', import.meta.url);
@@ -152,7 +152,7 @@ for (const [url, text] of [
 ] as const) {
   if (!process.argv.includes('--check')) writeFileSync(url, text);
   else if (readFileSync(url, 'utf8') !== text) {
-    console.error(`${url.pathname} is not what schemas/config/keys.ts says: run "npm run generate"`);
+    console.error(`${url.pathname} is not what src/config/keys.ts says: run "npm run generate"`);
     process.exitCode = 1;
   }
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../schemas/config/config.ts';
+import type { Config } from './config/config.ts';
 import { parseDrainEvent } from '../schemas/drain-event.ts';
 import { messageOf, OperatingError } from './core/base/errors.ts';
 import type { DrainSummary } from './drain/drain.ts';

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { ALL_SETTINGS, FLAGGED_LANE, type Setting } from '../../schemas/config/settings.ts';
+import { ALL_SETTINGS, FLAGGED_LANE, type Setting } from '../config/settings.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import type { ConfigOverride } from '../config/config-layers.ts';
 

@@ -1,5 +1,5 @@
 import { dcgmWanted, isAtHand, nvmlWanted } from '../../native/library-places.ts';
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../config/config.ts';
 
 /**
  * Fails where the library of the source is missing, before the code that would need it is loaded: most who see this

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../config/config.ts';
 import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { LoadedConfig } from '../config/config-file.ts';

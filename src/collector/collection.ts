@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { Status } from '../../schemas/status.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';

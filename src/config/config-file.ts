@@ -1,15 +1,10 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { readConfig, type Config } from '../../schemas/config/config.ts';
-import type { ReadCounters } from '../../schemas/config/lanes.ts';
-import { valueAt, type ConfigPath } from '../../schemas/config/problem.ts';
-import {
-  ALL_SETTINGS,
-  CONFIG_FILE_VARIABLE,
-  DEFAULT_CONFIG_FILE,
-  SETTINGS,
-} from '../../schemas/config/settings.ts';
-import type { ConfigYaml } from '../../schemas/config/yaml.ts';
+import { readConfig, type Config } from './config.ts';
+import type { ReadCounters } from './lanes.ts';
+import { valueAt, type ConfigPath } from './problem.ts';
+import { ALL_SETTINGS, CONFIG_FILE_VARIABLE, DEFAULT_CONFIG_FILE, SETTINGS } from './settings.ts';
+import type { ConfigYaml } from './yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
@@ -91,7 +86,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
 // The two parsers are loaded by those who have such files: they cost every other start tens of milliseconds and megabytes.
 
 async function parseYamlFile(file: string): Promise<ConfigYaml> {
-  const { parseConfigYaml } = await import('../../schemas/config/yaml.ts');
+  const { parseConfigYaml } = await import('./yaml.ts');
   return parseConfigYaml(readNamedFile(file, 'the configuration'));
 }
 

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
-import { kindOfSetting } from '../../schemas/config/config.ts';
-import type { ConfigPath } from '../../schemas/config/problem.ts';
-import { ALL_SETTINGS, FLAGGED_LANE, SETTINGS } from '../../schemas/config/settings.ts';
+import { kindOfSetting } from './config.ts';
+import type { ConfigPath } from './problem.ts';
+import { ALL_SETTINGS, FLAGGED_LANE, SETTINGS } from './settings.ts';
 
 /** A value from above the file: a flag or an environment variable. */
 export interface ConfigOverride {

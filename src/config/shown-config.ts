@@ -1,5 +1,5 @@
-import { writtenSettings, type Config, type WrittenValue } from '../../schemas/config/config.ts';
-import type { ConfigPath } from '../../schemas/config/problem.ts';
+import { writtenSettings, type Config, type WrittenValue } from './config.ts';
+import type { ConfigPath } from './problem.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { maskClientConf } from '../../schemas/mask-client-conf.ts';
 import type { Lane } from '../core/fields/lane.ts';

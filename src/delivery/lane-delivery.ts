@@ -78,8 +78,8 @@ export class LaneDelivery {
   readonly #meter = new SendMeter();
   /** Why rows are held or spooled; undefined while the store takes them. */
   #problem: string | undefined;
-  /** What is left of a batch of which the store took a part before it went away. */
-  readonly #parts = new Map<number, Pick<Batch, 'body' | 'rows'>>();
+  /** What is left of the batch that was sent last, when it stays the caller's. */
+  #rest: Pick<LaneBatch, 'body' | 'rows' | 'toTick'> | undefined;
 
   constructor({ table, sink, tell, onLost, disk }: LaneDeliveryOptions, place: Place | undefined) {
     this.#table = table;
@@ -104,8 +104,8 @@ export class LaneDelivery {
 
   /** Sends a batch or spools it. Rows are unsent when neither could be done: the batch stays the caller's. */
   async send(batch: LaneBatch): Promise<Fate> {
-    const rest = { table: this.#table, ...(this.#parts.get(batch.toTick) ?? batch) };
-    const fate = await this.#sendOrPass(rest, batch.isStoreAway);
+    const { body, rows } = this.#rest?.toTick === batch.toTick ? this.#rest : batch;
+    const fate = await this.#sendOrPass({ table: this.#table, body, rows }, batch.isStoreAway);
     this.#ledger.leave('acknowledged', fate.acknowledgedRows);
     this.#ledger.leave('refused', refusedRowsOf(fate));
     const { unsent, ...taken } = fate;
@@ -113,12 +113,11 @@ export class LaneDelivery {
     else {
       this.#tellHeld(batch.isStoreAway ? (this.#problem ?? unsent.reason) : unsent.reason);
       if (!(await this.#spill(unsent, this.life, batch.toTick))) {
-        this.#parts.set(batch.toTick, { body: unsent.body, rows: unsent.rows });
+        this.#rest = { body: unsent.body, rows: unsent.rows, toTick: batch.toTick };
         return fate;
       }
       this.#ledger.leave('spooled', unsent.rows);
     }
-    this.#parts.delete(batch.toTick);
     this.#ledger.release(batch.toTick);
     return unsent === undefined ? fate : { ...taken, spooledRows: unsent.rows };
   }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { realDisk } from '../disk/disk.ts';
 import { openDeadLetters } from '../disk/dead-letter.ts';

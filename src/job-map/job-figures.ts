@@ -4,7 +4,7 @@ import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
-import { emptySums, scanJob, type SampleSums } from '../figures/job-scan.ts';
+import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
 import {
   deviceRunsOf,
   readOwnedIntervals,

@@ -1,6 +1,6 @@
 // Imported, since the global of this name is a getter, which costs time three times a tick.
 import { performance } from 'node:perf_hooks';
-import { isGap } from '../core/ring/dt-rule.ts';
+import { isGap } from '../core/sampling/dt-rule.ts';
 import { lastTickUs } from '../core/ring/ring-continuation.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { SampledLane, Source } from '../core/sampling/source.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { SourceSpec } from './open-source.ts';
 import { pauseDirectoryOf } from './profiling-pause.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { SETTINGS } from '../../schemas/config/settings.ts';
+import { SETTINGS } from '../../src/config/settings.ts';
 import { CONFIGURED_COMMANDS, flaggedSettings } from '../../src/cli/config-flags.ts';
 import { configuredCommand } from '../helpers/configured-command.ts';
 import { runCommand } from '../helpers/run-process.ts';

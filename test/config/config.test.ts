@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Config } from '../../schemas/config/config.ts';
+import type { Config } from '../../src/config/config.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { loadConfig, type ConfigRequest, type LoadedConfig } from '../../src/config/config-file.ts';
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
-import { LANE_KEYS } from '../../schemas/config/keys.ts';
-import { ALL_SETTINGS, SETTINGS } from '../../schemas/config/settings.ts';
-import { unwrapped } from '../../schemas/config/shape.ts';
-import * as values from '../../schemas/config/values.ts';
+import { LANE_KEYS } from '../../src/config/keys.ts';
+import { ALL_SETTINGS, SETTINGS } from '../../src/config/settings.ts';
+import { unwrapped } from '../../src/config/shape.ts';
+import * as values from '../../src/config/values.ts';
 import { loadConfig } from '../../src/config/config-file.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'gpuledger-keys-'));

@@ -177,6 +177,17 @@ describe('a lane flush', () => {
     expect(labels).toEqual([false, true, true, false]);
   });
 
+  it('sends only what is left of a batch of which the store took a part, and counts each row once', async () => {
+    const { ring, flush, sent, totals } = await lane({ answers: ['rows', 'acknowledged', 'store'] });
+    for (const second of [1, 2, 3]) tick(ring, second);
+    // Searched for its bad row: the first is taken, then the store goes away.
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(false);
+    expect(totals()).toMatchObject({ acknowledgedRows: 1, refusedRows: 0, heldRows: 2 });
+    expect(await flush.flush(Infinity, () => Infinity)).toBe(true);
+    expect(sent.map(times)).toEqual([[1, 2, 3], [1], [2, 3], [2, 3]]);
+    expect(totals()).toMatchObject({ sampledRows: 3, acknowledgedRows: 3, heldRows: 0 });
+  });
+
   it('counts refused rows and goes on with the next batch', async () => {
     const { ring, flush, totals } = await lane({ batchTicksMax: 1, answers: ['rows'] });
     tick(ring, 1);

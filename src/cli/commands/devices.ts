@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { Config } from '../../../schemas/config/config.ts';
+import type { Config } from '../../config/config.ts';
 import {
   parseDeviceSelector,
   selectDevices,

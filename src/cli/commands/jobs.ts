@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
-import type { Config } from '../../../schemas/config/config.ts';
+import type { Config } from '../../config/config.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { allTables, createTableSql } from '../../../schemas/tables.ts';
 import { createViewSql, viewsOf } from '../../../schemas/views.ts';
-import type { Config } from '../../../schemas/config/config.ts';
+import type { Config } from '../../config/config.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
-import type { Config } from '../../../schemas/config/config.ts';
+import type { Config } from '../../config/config.ts';
 import { formatDuration } from '../../../schemas/duration.ts';
 import { withBisect } from '../../delivery/with-bisect.ts';
 import { OperatingError } from '../../core/base/errors.ts';

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { SampleColumns } from '../wire/encode.ts';
-import { dtOf, energyRiseOf, stampAfter } from './dt-rule.ts';
+import { dtOf, energyRiseOf, stampAfter } from '../sampling/dt-rule.ts';
 import type { TickWriter } from './ring.ts';
 
 /** Where the rows of one device go on from: its newest stored row. */

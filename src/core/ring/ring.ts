@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { dtOf, energyRiseOf, stampAfter } from './dt-rule.ts';
+import { dtOf, energyRiseOf, stampAfter } from '../sampling/dt-rule.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 import { SharedLock } from './shared-lock.ts';
 

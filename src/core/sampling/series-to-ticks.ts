@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { gapLimitUs, isGap } from '../ring/dt-rule.ts';
+import { gapLimitUs, isGap } from './dt-rule.ts';
 import type { TickWriter } from '../ring/ring.ts';
 
 /**

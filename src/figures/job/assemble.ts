@@ -1,6 +1,6 @@
 import { GAUGE_KEYS, GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
-import type { GaugeSums, JobSums, SampleSums } from '../job-scan.ts';
-import { emptySums } from '../job-scan.ts';
+import type { GaugeSums, JobSums, SampleSums } from './scan.ts';
+import { emptySums } from './scan.ts';
 import { quantity, type Energy, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import type { JobInterval, JobWindow } from './facts.ts';

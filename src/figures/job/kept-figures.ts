@@ -1,7 +1,7 @@
 import { keptColumns, quoteText } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
 import type { JobWindow } from './facts.ts';
-import { addSums, emptySums, type JobSums, type SampleSums } from '../job-scan.ts';
+import { addSums, emptySums, type JobSums, type SampleSums } from './scan.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 
 /** What `job_figures` keeps of one run of a job, by device; of several rows of a device the one written last. */

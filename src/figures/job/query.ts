@@ -1,6 +1,6 @@
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, GAUGES_WITH_PERCENTILES, type GaugeKey, type LaneGauges } from '../gauges.ts';
-import { scanJob, type JobSums, type SampleSums } from '../job-scan.ts';
+import { scanJob, type JobSums, type SampleSums } from './scan.ts';
 import { rankedValues } from '../owned-samples.ts';
 import type { Asked } from '../query-cells.ts';
 import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';

@@ -2,7 +2,7 @@ import { nvmlReturn } from '../../../native/nvml-layout.ts';
 import type { Nvml } from '../../../native/nvml.ts';
 import { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Device } from '../../core/devices/device.ts';
-import { isGap } from '../../core/ring/dt-rule.ts';
+import { isGap } from '../../core/sampling/dt-rule.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
 import type { SampledLane, Source } from '../../core/sampling/source.ts';
 import type { NvmlOptions } from './options.ts';

@@ -14,7 +14,7 @@ import {
   RING_CAPACITY_TICKS_MIN,
   SYNTHETIC_GPUS_MAX,
   SYNTHETIC_NODES_MAX,
-} from '../../src/core/fields/limits.ts';
+} from '../core/fields/limits.ts';
 import type * as values from './values.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { nearestWords } from '../nearest.ts';
+import { nearestWords } from '../../schemas/nearest.ts';
 
 /** Where a value stands in the configuration: `['lanes', 0, 'interval']`. */
 export type ConfigPath = readonly (string | number)[];

@@ -1,9 +1,9 @@
-import { quoteName } from '../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
-import type { GaugeKey, LaneGauges } from './gauges.ts';
-import { ownedSamples, SHARE_SQL, type SampleWindow } from './owned-samples.ts';
-import { ask, type Asked, type Cells } from './query-cells.ts';
-import { quoteTime } from './sql-text.ts';
+import { quoteName } from '../../../schemas/tables.ts';
+import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
+import type { GaugeKey, LaneGauges } from '../gauges.ts';
+import { ownedSamples, SHARE_SQL, type SampleWindow } from '../owned-samples.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
 
 /** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
 export interface GaugeSums {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { LANES_MAX } from '../../src/core/fields/limits.ts';
-import type { Lane } from '../../src/core/fields/lane.ts';
+import { LANES_MAX } from '../core/fields/limits.ts';
+import type { Lane } from '../core/fields/lane.ts';
 import { KEYS, type Key, type Section } from './keys.ts';
 import { laneSchema, readLanes, type ReadCounters } from './lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './problem.ts';

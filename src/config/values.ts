@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import { parseDeviceSelector } from '../../src/core/devices/device-selector.ts';
-import { OperatingError } from '../../src/core/base/errors.ts';
-import { cronOfInterval } from '../../src/core/fields/cron-interval.ts';
+import { parseDeviceSelector } from '../core/devices/device-selector.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { cronOfInterval } from '../core/fields/cron-interval.ts';
 import { shownValue } from './problem.ts';
-import { readCronLine } from '../cron-line.ts';
-import { formatDuration, parseBytes, parseDurationMs } from '../duration.ts';
+import { readCronLine } from '../../schemas/cron-line.ts';
+import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/duration.ts';
 
 /**
  * The types of single values: how they are written, and what is said when they are not. Each goes both ways, so that

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dtOf, energyRiseOf, isGap, stampAfter } from '../../../src/core/ring/dt-rule.ts';
+import { dtOf, energyRiseOf, isGap, stampAfter } from '../../../src/core/sampling/dt-rule.ts';
 import { PulledRows } from '../../../src/core/ring/pulled-rows.ts';
 import { Ring } from '../../../src/core/ring/ring.ts';
 

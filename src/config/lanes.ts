@@ -1,21 +1,17 @@
 import * as z from 'zod';
-import { OperatingError } from '../../src/core/base/errors.ts';
-import type { Field } from '../../src/core/fields/field.ts';
-import { findField } from '../../src/core/fields/find-field.ts';
-import { laneFieldProblem, tableOf, type Lane } from '../../src/core/fields/lane.ts';
-import {
-  defaultCapacityTicks,
-  LANE_FIELDS_MAX,
-  PROFILING_INTERVAL_MS_MIN,
-} from '../../src/core/fields/limits.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import type { Field } from '../core/fields/field.ts';
+import { findField } from '../core/fields/find-field.ts';
+import { laneFieldProblem, tableOf, type Lane } from '../core/fields/lane.ts';
+import { defaultCapacityTicks, LANE_FIELDS_MAX, PROFILING_INTERVAL_MS_MIN } from '../core/fields/limits.ts';
 import { LANE_KEYS } from './keys.ts';
 import type { ConfigProblem } from './problem.ts';
 import { shapeOf } from './shape.ts';
-import type { Counters } from '../counters-csv.ts';
-import { readCronLine, unevenness } from '../cron-line.ts';
-import { formatDuration } from '../duration.ts';
-import { nearestFieldNames } from '../nearest.ts';
-import { smallTables } from '../tables.ts';
+import type { Counters } from '../../schemas/counters-csv.ts';
+import { readCronLine, unevenness } from '../../schemas/cron-line.ts';
+import { formatDuration } from '../../schemas/duration.ts';
+import { nearestFieldNames } from '../../schemas/nearest.ts';
+import { smallTables } from '../../schemas/tables.ts';
 
 /** A lane as it is written: everything but its name may be left to the defaults, except when and what to sample. */
 export const laneSchema = z.strictObject(shapeOf(LANE_KEYS));
