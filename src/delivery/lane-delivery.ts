@@ -237,7 +237,7 @@ export class LaneDelivery {
   async #spoolLife(life: FormerLife, labelOf: LabelOfGpu, isCertain: boolean): Promise<boolean> {
     if (this.#place === undefined) return true;
     for (const { body, rows, toTick, span } of batchesOf(life, this.#place.disk, labelOf)) {
-      // Written down before the rows are: a kill in between leaves a doubt too many, and no label that is wrong for ever.
+      // Saved before the rows are: after a kill in between, labels are checked that need not be, and none stays wrong.
       if (!isCertain) {
         this.#ledger.doubtLabels(span);
         this.#ledger.save();

@@ -84,7 +84,7 @@ export async function drainByProcesses(
     await slot.stored;
     if (slots.has(slot)) retire(slot);
   };
-  /** A slot that was written off and has come back is one too many. */
+  /** A slot that answers again after another has taken its place is not needed any more. */
   const isBusyElsewhere = (): boolean => working().length > options.concurrency;
   const working = (): Slot[] => [...slots].filter((slot) => !isSilent(slot));
   const start = (): void => {

@@ -48,7 +48,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   const fleet = options.ready.then(() =>
     Promise.all(lanes.map((lane) => readWatermarks(db, lane, startUs, tell))),
   );
-  // Whoever asks for a plan gets the error; when nobody comes to ask, it is nobody's.
+  // The error reaches the engines that ask for a plan. Without any, it must not count as an unhandled rejection.
   fleet.catch(() => undefined);
 
   const sink = sinkUntil(options);

@@ -52,7 +52,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
     entries.set(name, entry);
   }
 
-  function takeIn(dated: DatedFile, known?: KnownOwners): void {
+  function addEntry(dated: DatedFile, known?: KnownOwners): void {
     const { record } = dated.file;
     const found = wordsOf(record).resolve(record, devicesOfNode(record, options.devices));
     if (typeof found !== 'function') {
@@ -80,7 +80,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
         atUs: timeOf(file, nowUs, uptimeUs, options.boot),
       }));
       waiting = found.filter(({ atUs }) => atUs === undefined).map(({ file }) => file);
-      for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) takeIn(dated, known);
+      for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) addEntry(dated, known);
       for (const { file, answer } of questions.take()) {
         const dated = { file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs };
         const devices = answer.devices.length > 0 ? answer.devices : knownDevices(dated, known);
