@@ -71,7 +71,8 @@ export async function handler(event?: unknown, context: InvocationContext = {}):
 
 /**
  * The same for platforms that speak HTTP: POST with the event as JSON, or GET for what the environment says. 200 with the
- * summary; 207 when some engines failed; 400 for a wrong event or configuration; 503 for what a retry can cure.
+ * summary; 207 when engines failed or rows were refused, with the summary all the same; 400 for what no retry cures, such
+ * as a wrong event or configuration; 405 for another method; 503 for what a retry can cure; 500 for a defect.
  */
 export async function fetchHandler(request: Request): Promise<Response> {
   if (request.method !== 'GET' && request.method !== 'POST') {

@@ -10,6 +10,7 @@ import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { VERSION } from '../config/package-version.ts';
 import { JOURNAL_DIRECTORY, loadJobInputs } from '../ownership/open-inputs.ts';
+import { isAnyInputNamed } from '../ownership/schedulers.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
@@ -89,8 +90,9 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       await applySchema(db, config.lanes, config.retention);
     };
     if (isStoreNeeded) await prepareStore();
-    // The same directory is free once the former one has retired.
-    if (former?.stateDir !== config.stateDir) disk = await openDisk(config, isStoreNeeded, tell);
+    // The former one's own directory is free once that has retired.
+    const isTakenOver = former?.stateDir === config.stateDir;
+    if (!isTakenOver) disk = await openDisk(config, isStoreNeeded, tell);
     const source = await resumed(sourceSpecOf(config), config, db, tell);
     const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
@@ -99,7 +101,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       ticks = tickByCron(intake, scheduling, tell);
       await former.retire();
     }
-    disk ??= await openDisk(config, isStoreNeeded, tell);
+    if (isTakenOver) disk = await openDisk(config, isStoreNeeded, tell);
     const collector = await openCollector({
       lanes: config.lanes,
       source,
@@ -253,8 +255,7 @@ async function jobInputsOf(
   config: Config,
   source: SourceSpec,
 ): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
-  const { hpcJobMappingDir, journalDir, gpustatDir } = config.jobs;
-  if ((hpcJobMappingDir ?? journalDir ?? gpustatDir) !== undefined) return await loadJobInputs(config.jobs);
+  if (isAnyInputNamed(config.jobs)) return await loadJobInputs(config.jobs);
   if (source.name === 'synthetic') return () => [createSyntheticJobs(createScenario(source.scenario))];
   return await loadJobInputs({ ...config.jobs, journalDir: JOURNAL_DIRECTORY });
 }

@@ -9,6 +9,9 @@ import {
 } from '../disk/ledger-file.ts';
 import type { FormerLife } from './former-life.ts';
 
+/** Of a ring: another thread adds to them at any moment. */
+type RowCounts = Pick<Ring, 'sampledRows' | 'droppedRows'>;
+
 /**
  * The ledger of one lane at work: over all lives, with what the ring of this life does by itself. Each act says where rows
  * went; `save` writes it down.
@@ -22,7 +25,7 @@ export class LaneLedger {
   #ledger: Ledger;
   #spoolSettled: number;
   #uncertain: Span | undefined;
-  #ring: Ring | undefined;
+  #ring: RowCounts | undefined;
   /** Of the ring, as far as they are in the ledger. */
   #sampledRows = 0;
   #droppedRows = 0;
@@ -58,7 +61,7 @@ export class LaneLedger {
     return this.#uncertain;
   }
 
-  attach(ring: Ring): void {
+  attach(ring: RowCounts): void {
     this.#ring = ring;
     this.save();
   }
@@ -124,15 +127,24 @@ export class LaneLedger {
     this.save();
   }
 
-  /** Writes it down. Where the file has no room for all lives, those are left out that wrote nothing: their journals tell of them. */
+  /** Writes it down as of now. */
   save(): void {
+    this.#observeRing();
+    this.#write();
+  }
+
+  /**
+   * Ledger and lives as they were observed: the ring goes on meanwhile, and both must tell of the same moment. Where the file
+   * has no room for all lives, those are left out that wrote nothing: their journals tell of them.
+   */
+  #write(): void {
     const lives = this.#lives();
     const wroteNothing = ({ journal, releasedTick, leftRows }: LedgerLife): boolean =>
       releasedTick === 0 && leftRows === 0 && journal !== this.life;
     const omitted = lives.length > LIVES_MAX ? lives.filter(wroteNothing) : [];
     const omittedRows = omitted.reduce((rows, { sampledRows }) => rows + sampledRows, 0);
     this.#file?.save({
-      ledger: sampleRows(this.rows, -omittedRows),
+      ledger: sampleRows(this.#ledger, -omittedRows),
       spoolSettled: this.#spoolSettled,
       journalSettled: this.#isOver && this.former.length === 0 ? this.life : this.#journalSettled,
       lives: lives.filter((life) => !omitted.includes(life)),
@@ -144,13 +156,12 @@ export class LaneLedger {
   close(): boolean {
     this.#observeRing();
     this.#isOver = this.#sampledRows === this.#leftRows + this.#droppedRows;
-    this.save();
+    this.#write();
     this.#file?.close();
     return this.#isOver;
   }
 
   #lives(): LedgerLife[] {
-    this.#observeRing();
     const leftRows = this.#leftRows + this.#droppedRows;
     const sampledRows = this.#sampledRows;
     const current = { journal: this.life, releasedTick: this.#releasedTick, leftRows, sampledRows };

@@ -27,6 +27,11 @@ export const SCHEDULERS: readonly SchedulerEntry[] = [
   { name: 'gpustat', detect: (paths) => paths.gpustatDir, load: () => import('./pictures/gpustat.ts') },
 ];
 
+/** Whether a directory is configured in which some scheduler tells of jobs. */
+export function isAnyInputNamed(paths: InputPaths): boolean {
+  return SCHEDULERS.some(({ detect }) => detect(paths) !== undefined);
+}
+
 /**
  * Asks every scheduler what it knows of its jobs since `sinceUs` (epoch µs). One that is not on this machine is passed over.
  * @throws OperatingError when one does not answer, or none is there.

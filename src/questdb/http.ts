@@ -71,7 +71,7 @@ const compress = promisify(gzip);
 export async function openQuestDb(clientConf: string, options: QuestDbOptions): Promise<QuestDb> {
   const conf = await readClientConf(clientConf);
   const where = `${conf.protocol}://${conf.host.includes(':') ? `[${conf.host}]` : conf.host}:${conf.port}`;
-  const pool = new Pool(where, {
+  const settings = {
     connections: CONNECTION_COUNT_MAX,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -83,17 +83,28 @@ export async function openQuestDb(clientConf: string, options: QuestDbOptions): 
       rejectUnauthorized: conf.tlsVerify,
       ...(await certificates(conf)),
     },
-  });
-  return createClient(pool, where, authorization(conf), options);
+  };
+  return createClient(() => new Pool(where, settings), where, authorization(conf), options);
 }
 
 function createClient(
-  pool: Dispatcher,
+  openPool: () => Dispatcher,
   where: string,
   auth: Record<string, string>,
   { requestTimeoutMs, gzip: isGzipWanted = false }: QuestDbOptions,
 ): QuestDb {
   let isGzipUnderstood = true;
+  let pool = openPool();
+  /**
+   * The server remembers the columns of a table for as long as a connection lasts and takes no rows: a column that was
+   * mended would be refused for ever. Requests that are under way come to their end.
+   */
+  const dropConnections = (): void => {
+    const former = pool;
+    pool = openPool();
+    // What goes wrong there is told by the requests themselves.
+    former.close().catch(() => undefined);
+  };
 
   const ask = async (
     options: Dispatcher.RequestOptions,
@@ -147,7 +158,9 @@ function createClient(
         isGzipUnderstood = false;
         return await send(batch, signal);
       }
-      return fateOf(batch, answer, where);
+      const fate = fateOf(batch, answer, where);
+      if (fate.unsent?.cause === 'rows') dropConnections();
+      return fate;
     } catch (thrown) {
       const error = connectionFailure(thrown, where);
       return untaken(batch, { cause: 'store', reason: error.message, error });

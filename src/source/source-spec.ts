@@ -5,22 +5,8 @@ import { pauseDirectoryOf } from './profiling-pause.ts';
 /** What the sampling worker is to open, by the configuration. Plain data: it crosses a thread. */
 export function sourceSpecOf(config: Config): SourceSpec {
   switch (config.source) {
-    case 'synthetic': {
-      const { nodes, gpus, seed, mig } = config.synthetic;
-      const nodeNames = nodes === 1 ? { nodeNames: [config.node] } : {};
-      return {
-        name: 'synthetic',
-        scenario: {
-          kind: 'steady',
-          seed,
-          nodes,
-          gpusPerNode: gpus,
-          mig,
-          startUs: Date.now() * 1000,
-          ...nodeNames,
-        },
-      };
-    }
+    case 'synthetic':
+      return syntheticSpecOf(config);
     case 'recording':
       return { name: 'recording', file: config.recording.file ?? '' };
     case 'dcgm': {
@@ -48,4 +34,15 @@ export function sourceSpecOf(config: Config): SourceSpec {
       };
     }
   }
+}
+
+/** The same devices for whoever samples, lists or watches them. */
+export function syntheticSpecOf(config: Config): Extract<SourceSpec, { name: 'synthetic' }> {
+  const { nodes, gpus, seed, mig } = config.synthetic;
+  const nodeNames = nodes === 1 ? { nodeNames: [config.node] } : {};
+  const startUs = Date.now() * 1000;
+  return {
+    name: 'synthetic',
+    scenario: { kind: 'steady', seed, nodes, gpusPerNode: gpus, mig, startUs, ...nodeNames },
+  };
 }

@@ -113,6 +113,16 @@ describe('a real QuestDB', () => {
     expect(causeOf(fate)).toBe('rows questdb.refused');
   });
 
+  test('rows of a column that was mended are taken by the client that they were refused to', async () => {
+    const rows = (second: number): string => `${table},gpu=mend v=1.5 17637000000${second}00000t\n`;
+    await db.exec(`ALTER TABLE ${table} ALTER COLUMN v TYPE BOOLEAN`);
+    // The server remembers the columns of a table for each connection.
+    const client = await connect(inject('questdbConf'), 30_000);
+    expect((await sendRows(client, rows(11))).unsent?.cause).toBe('rows');
+    await db.exec(`ALTER TABLE ${table} ALTER COLUMN v TYPE DOUBLE`);
+    await expect.poll(async () => await sendRows(client, rows(12))).toEqual(TAKEN);
+  });
+
   test('a query that takes longer than it may is given up', async () => {
     const error = await failureOf(
       db.exec('SELECT sum(a.x * b.x) FROM long_sequence(100000) a CROSS JOIN long_sequence(1000000) b', {

@@ -10,6 +10,7 @@ import { createScenario } from '../../core/synthetic/create-scenario.ts';
 import { formatCount, formatMemory } from '../../report/text/format-quantity.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import type { ListedSource, Listing } from '../../sampler/sampler-protocol.ts';
+import { syntheticSpecOf } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
 
@@ -68,16 +69,8 @@ async function listDevices(config: Config): Promise<Listing> {
     }
     case 'synthetic': {
       const { openSynthetic } = await import('../../source/synthetic.ts');
-      const { nodes, gpus, seed, mig } = config.synthetic;
-      const scenario = createScenario({
-        kind: 'steady',
-        seed,
-        nodes,
-        gpusPerNode: gpus,
-        mig,
-        startUs: Date.now() * 1000,
-      });
-      const source = openSynthetic(scenario, () => undefined);
+      const { scenario } = syntheticSpecOf(config);
+      const source = openSynthetic(createScenario(scenario), () => undefined);
       return { about: 'synthetic', devices: numbered(source.devices) };
     }
     case 'recording': {

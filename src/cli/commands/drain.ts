@@ -18,8 +18,8 @@ Examples:
   gpuledger drain --engines engines.txt --json           one engine a line: [NODE=]host[:port]
   gpuledger drain --dry-run                              what would be fetched
 
-The engines keep what they sample for --keep, QuestDB knows what it has: nothing is kept here. Two drains at once, or one
-that was killed, do no harm. Run it at least every half of --keep.
+The engines keep what they sample for --keep, QuestDB knows what it has: nothing is kept here but rows that QuestDB refuses
+(STATE_DIR/dead-letter). Two drains at once, or one that was killed, do no harm. Run it at least every half of --keep.
 
 Exit codes: 0 every engine was drained; 65 QuestDB refused rows, which are kept as dead letters; 69 an engine has no GPU, or
             there is no libdcgm; 75 QuestDB or an engine did not answer (the others were drained); 78 configuration

@@ -10,7 +10,8 @@ import { openDeadLetters } from '../../disk/dead-letter.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
-import { createStoreGate } from '../../questdb/gate.ts';
+import { applySchema } from '../../questdb/schema/apply.ts';
+import { createStoreGate, type StoreGate } from '../../questdb/gate.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
@@ -25,7 +26,7 @@ Examples:
 A running collector sends its spool by itself as soon as the store is back; replay and drop are for a node where none
 runs. What is below the state directory and what is promised of it: docs/delivery.md
 
-Exit codes: 0 done; 64 usage; 75 the store does not take it, or a collector is using the directory; 78 configuration
+Exit codes: 0 done; 64 usage; 65 QuestDB refused rows, which are kept as dead letters; 75 the store does not take it, or a collector is using the directory; 78 configuration
 `;
 
 export function command(): Command {
@@ -67,13 +68,16 @@ export function command(): Command {
 }
 
 async function replaySpool(config: Config): Promise<void> {
-  await withDeliveries(config, async (deliveries, where) => {
+  await withDeliveries(config, async (deliveries, where, gate) => {
+    await gate.open();
+    let refusedInAll = 0;
     for (const [table, delivery] of deliveries) {
       const before = delivery.totals();
       const isEmpty = await delivery.replay(Infinity);
       const after = delivery.totals();
       const sentRows = after.acknowledgedRows - before.acknowledgedRows;
       const refusedRows = after.refusedRows - before.refusedRows;
+      refusedInAll += refusedRows;
       const refused = refusedRows === 0 ? '' : `, ${count(refusedRows)} refused (see dead-letter)`;
       process.stdout.write(
         `${table}: ${count(sentRows)} rows sent${refused}, ${count(after.spooledRows)} left\n`,
@@ -86,13 +90,21 @@ async function replaySpool(config: Config): Promise<void> {
         });
       }
     }
+    if (refusedInAll > 0) {
+      throw new OperatingError(`QuestDB refused ${refusedInAll} of the rows that were spooled`, {
+        code: 'spool.refused',
+        exit: 'data',
+        where,
+        hints: ['the log says why, and in which file they are kept'],
+      });
+    }
   });
 }
 
 /** Opens what every table has on disk, as the only one. */
 async function withDeliveries(
   config: Config,
-  work: (deliveries: ReadonlyMap<string, LaneDelivery>, where: string) => Promise<void>,
+  work: (deliveries: ReadonlyMap<string, LaneDelivery>, where: string, gate: StoreGate) => Promise<void>,
 ): Promise<void> {
   const tell = createLog(config.log.format, config.log.level);
   const directory = join(config.stateDir, 'delivery');
@@ -101,13 +113,15 @@ async function withDeliveries(
   const db = await openQuestDb(clientConf, { requestTimeoutMs, gzip });
   const gate = createStoreGate({
     db,
-    prepare: () => db.checkServer().then(() => undefined),
+    async prepare() {
+      await db.checkServer();
+      await applySchema(db, config.lanes, config.retention);
+    },
     confirm: config.delivery.confirm,
     tell,
   });
   const opened = new Map<string, LaneDelivery>();
   try {
-    await gate.open();
     const letters = openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now);
     const sink = withBisect(gate.patient, letters, tell);
     const disk = { ...config.delivery, disk: realDisk, directory, hasJournal: false, nowMs: Date.now };
@@ -115,7 +129,7 @@ async function withDeliveries(
     const onLost = (): void => undefined;
     for (const table of spooledTables(config.stateDir))
       opened.set(table, await openLaneDelivery({ table, sink, tell, disk, onLost }));
-    await work(opened, db.where);
+    await work(opened, db.where, gate);
   } finally {
     for (const delivery of opened.values()) delivery.close();
     await db.close();

@@ -102,6 +102,7 @@ export const ERROR_CODES = {
   'slurm.missing': 'There is no command of Slurm here.',
   'source.no_device': 'The source has no device, or none that is selected.',
   'source.silent': 'The source has not answered in time.',
+  'spool.refused': 'QuestDB refused rows that were spooled: they are dead letters.',
   'spool.unsent': 'QuestDB did not take everything that is spooled.',
   'state.disk': 'Something in the state directory cannot be used.',
   'state.lock':
