@@ -6,7 +6,7 @@ import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN, GAUGE_FIELD_IDS } from '../src/cor
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
 /** Raised when a change needs more than new tables, columns or views. Stands in `gpuledger_schema`. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 type ColumnType = 'TIMESTAMP' | 'SYMBOL' | 'VARCHAR' | 'LONG' | 'DOUBLE';
 
@@ -54,6 +54,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
     name: lane.table,
     columns: [
       { name: 'ts', type: 'TIMESTAMP' },
+      { name: 'cluster', type: 'SYMBOL' },
       { name: 'node', type: 'SYMBOL' },
       { name: 'gpu', type: 'SYMBOL' },
       { name: 'job_id', type: 'VARCHAR' },
@@ -127,20 +128,23 @@ function columnsOf(text: string): readonly TableColumn[] {
 /** One row per job run and device; `end_ts` is NULL while the job owns it. */
 const OWNERSHIP: Table = {
   name: 'gpu_ownership',
-  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG,
+  columns:
+    columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG,
     share DOUBLE, source SYMBOL`),
   partitionBy: 'MONTH',
-  upsertKeys: ['ts', 'gpu', 'job_id'],
+  upsertKeys: ['ts', 'cluster', 'gpu', 'job_id'],
 };
 
-/** One row per job run. */
+/** One row per job run. Submission and SLUID are learnt later than the start, so they cannot be keys. */
 const JOBS: Table = {
   name: 'jobs',
-  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, job_id VARCHAR, run LONG, name VARCHAR, user VARCHAR,
+  columns:
+    columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, job_id VARCHAR, run LONG, submit_ts TIMESTAMP,
+    sluid VARCHAR, name VARCHAR, user VARCHAR,
     account SYMBOL, partition SYMBOL, qos SYMBOL, array_job_id VARCHAR, array_task_id VARCHAR, het_job_id VARCHAR,
     nodes LONG, gpus LONG, state SYMBOL, exit_code LONG`),
   partitionBy: 'MONTH',
-  upsertKeys: ['ts', 'job_id'],
+  upsertKeys: ['ts', 'cluster', 'job_id'],
 };
 
 /** Columns of `job_figures` that hold one gauge: Σ value·dt, Σ dt where the value was known, and the largest value. */
@@ -161,8 +165,8 @@ export function keptColumns(gauge: keyof typeof GAUGE_FIELD_IDS): {
 const JOB_FIGURES: Table = {
   name: 'job_figures',
   columns: [
-    ...columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG, share DOUBLE,
-    owned_us LONG, shared_us LONG, samples LONG, step_count LONG, dt_us LONG, attributed_us DOUBLE`),
+    ...columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, job_id VARCHAR, run LONG,
+    share DOUBLE, owned_us LONG, shared_us LONG, samples LONG, step_count LONG, dt_us LONG, attributed_us DOUBLE`),
     ...(Object.keys(GAUGE_FIELD_IDS) as (keyof typeof GAUGE_FIELD_IDS)[]).flatMap((gauge): TableColumn[] => {
       const { sum, knownUs, max } = keptColumns(gauge);
       return [
@@ -175,14 +179,14 @@ const JOB_FIGURES: Table = {
     last_active_ts TIMESTAMP, written_ts TIMESTAMP`),
   ],
   partitionBy: 'MONTH',
-  upsertKeys: ['ts', 'job_id', 'gpu'],
+  upsertKeys: ['ts', 'cluster', 'job_id', 'gpu'],
 };
 
 /** One row per device and collector life. */
 const INVENTORY: Table = {
   name: 'gpu_inventory',
-  columns: columnsOf(`ts TIMESTAMP, node SYMBOL, gpu SYMBOL, gpu_index LONG, model SYMBOL, memory_bytes LONG,
-    parent SYMBOL, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL`),
+  columns: columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, gpu_index LONG, model SYMBOL,
+    memory_bytes LONG, parent SYMBOL, gpu_instance LONG, compute_instance LONG, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'gpu'],
 };
@@ -190,10 +194,11 @@ const INVENTORY: Table = {
 /** What is no sample. `node` is in the key because an event of a whole node has no `gpu`. */
 const EVENTS: Table = {
   name: 'gpu_events',
-  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, node SYMBOL, gpu SYMBOL, kind SYMBOL, code LONG,
+  columns:
+    columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, kind SYMBOL, code LONG,
     subject SYMBOL, text VARCHAR, job_id VARCHAR`),
   partitionBy: 'MONTH',
-  upsertKeys: ['ts', 'node', 'gpu', 'kind', 'subject'],
+  upsertKeys: ['ts', 'cluster', 'node', 'gpu', 'kind', 'subject'],
 };
 
 /**
@@ -203,13 +208,13 @@ const EVENTS: Table = {
 const COLLECTOR_STATS: Table = {
   name: 'collector_stats',
   columns:
-    columnsOf(`ts TIMESTAMP, node SYMBOL, lane SYMBOL, source SYMBOL, version SYMBOL, life_start_ts TIMESTAMP,
+    columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, lane SYMBOL, source SYMBOL, version SYMBOL, life_start_ts TIMESTAMP,
     sampled_rows LONG, acknowledged_rows LONG, held_rows LONG, spooled_rows LONG, refused_rows LONG, dropped_rows LONG,
     sent_bytes LONG, spool_bytes LONG, flush_count LONG, flush_failed_count LONG, flush_ms_mean DOUBLE,
     flush_ms_max DOUBLE, sample_ms_mean DOUBLE, sample_ms_max DOUBLE, late_ticks LONG, oldest_unsent_ms DOUBLE,
     ring_fill_ratio DOUBLE, cpu_ratio DOUBLE, rss_bytes LONG, engine_offset_us LONG`),
   partitionBy: 'DAY',
-  upsertKeys: ['ts', 'node', 'lane'],
+  upsertKeys: ['ts', 'cluster', 'node', 'lane'],
 };
 
 /** Which version of this file the database was brought to, and when. */

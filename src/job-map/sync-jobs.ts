@@ -37,7 +37,7 @@ export async function syncJobs(db: QuestDb, jobs: readonly LateJob[], tell: Tell
 function withStoredRun(record: JobRecord, stored: readonly JobRecord[]): JobRecord {
   const gapUs = (row: JobRecord): number => Math.abs(row.startUs - record.startUs);
   const nearest = [...stored].sort((a, b) => gapUs(a) - gapUs(b))[0];
-  return nearest !== undefined && gapUs(nearest) <= SAME_START_US_MAX
+  return nearest?.run !== undefined && gapUs(nearest) <= SAME_START_US_MAX
     ? { ...record, run: nearest.run }
     : record;
 }

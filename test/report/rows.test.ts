@@ -84,7 +84,7 @@ async function insertOwner(
   const end = to === undefined ? 'null' : quoteTime(at(to));
   const { share, run = 0 } = more;
   await db.exec(
-    `INSERT INTO gpu_ownership VALUES (${quoteTime(at(from))}, ${end}, 'n1', ${quoteText(gpu)}, ${quoteText(jobId)}, ${run}, ${share ?? 'null'}, 'test')`,
+    `INSERT INTO gpu_ownership (ts, end_ts, node, gpu, job_id, run, share, source) VALUES (${quoteTime(at(from))}, ${end}, 'n1', ${quoteText(gpu)}, ${quoteText(jobId)}, ${run}, ${share ?? 'null'}, 'test')`,
   );
   await waitForVisible(db, 'gpu_ownership');
 }

@@ -18,6 +18,7 @@ describe('sample tables', () => {
     expect(createTableSql(sampleTable(oneFieldLane(155), RETENTION))).toBe(
       `CREATE TABLE IF NOT EXISTS "gpu_one" (
   "ts" TIMESTAMP,
+  "cluster" SYMBOL,
   "node" SYMBOL,
   "gpu" SYMBOL,
   "job_id" VARCHAR,

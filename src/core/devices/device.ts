@@ -2,6 +2,8 @@
 export interface Device {
   /** `GPU-…` or `MIG-…`, as NVML and DCGM spell it. The `gpu` column of every table. */
   readonly uuid: string;
+  /** Of the node, by Slurm's ClusterName or by the configuration. Absent where nobody told. */
+  readonly cluster?: string;
   /** Host name of the node that holds it. */
   readonly node: string;
   /** Position among the GPUs of the node as the source counts them (NVML index, DCGM gpu id); for MIG, of the parent. */

@@ -3,6 +3,8 @@
  * interval whose end equals its start owns nothing; it stays, because its row has been written and must be overwritten.
  */
 export interface Interval {
+  /** Absent where nobody told. */
+  readonly cluster?: string;
   readonly node: string;
   /** Device UUID. */
   readonly gpu: string;

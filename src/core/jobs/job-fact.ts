@@ -9,11 +9,13 @@ export interface JobFact {
   readonly kind: 'start' | 'end' | 'void';
   /** Epoch microseconds at which the ownership began or ended. */
   readonly atUs: number;
+  /** Absent where nobody told. */
+  readonly cluster?: string;
   readonly node: string;
   /** Device UUID. */
   readonly gpu: string;
   readonly jobId: string;
-  /** Restart count of the job: 0 for its first run, 1 after the first requeue. */
+  /** Restart count of the job: 0 for its first run, 1 after the first requeue. NaN when the input has none. */
   readonly run: number;
   /** Part of the device in (0, 1]; NaN when the input cannot know it (read as equal parts, and said so). */
   readonly share: number;
@@ -23,10 +25,17 @@ export interface JobFact {
 
 /** One row of `jobs`: what is known of a job run apart from its devices. Unknown things are absent, never invented. */
 export interface JobRecord {
+  /** Absent where nobody told. */
+  readonly cluster?: string;
   readonly jobId: string;
-  readonly run: number;
+  /** Restart count; absent where the input has none. */
+  readonly run?: number;
   readonly startUs: number;
   readonly endUs?: number;
+  /** When the scheduler was given this run: Slurm sets it anew at a requeue. Epoch µs. */
+  readonly submitUs?: number;
+  /** Slurm's own name of this run, from 25.11 on. */
+  readonly sluid?: string;
   readonly name?: string;
   readonly user?: string;
   readonly account?: string;

@@ -117,6 +117,7 @@ export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
 function encodeOwnership(buffer: RowBuffer, row: Interval): void {
   buffer
     .row()
+    .symbol('cluster', row.cluster)
     .symbol('node', row.node)
     .symbol('gpu', row.gpu)
     .symbol('source', row.source)
@@ -130,6 +131,7 @@ function encodeOwnership(buffer: RowBuffer, row: Interval): void {
 function encodeJob(buffer: RowBuffer, row: JobRecord): void {
   buffer
     .row()
+    .symbol('cluster', row.cluster)
     .symbol('account', row.account)
     .symbol('partition', row.partition)
     .symbol('qos', row.qos)
@@ -137,6 +139,8 @@ function encodeJob(buffer: RowBuffer, row: JobRecord): void {
     .time('end_ts', row.endUs)
     .text('job_id', row.jobId)
     .long('run', row.run)
+    .time('submit_ts', row.submitUs)
+    .text('sluid', row.sluid)
     .text('name', row.name)
     .text('user', row.user)
     .text('array_job_id', row.arrayJobId)
@@ -151,6 +155,7 @@ function encodeJob(buffer: RowBuffer, row: JobRecord): void {
 function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryRow): void {
   buffer
     .row()
+    .symbol('cluster', device.cluster)
     .symbol('node', device.node)
     .symbol('gpu', device.uuid)
     .symbol('model', device.model)
@@ -160,6 +165,8 @@ function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryR
     .symbol('driver', device.driver)
     .symbol('source', source)
     .long('gpu_index', device.index)
+    .long('gpu_instance', device.gpuInstanceId)
+    .long('compute_instance', device.computeInstanceId)
     .long('memory_bytes', device.memoryBytes)
     .at(tsUs);
 }
