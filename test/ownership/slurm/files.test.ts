@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { gresOrderOf, sharesGpus } from '../../../src/ownership/slurm/gres-conf.ts';
-import { gpuPositionsOf } from '../../../src/ownership/slurm/scontrol.ts';
 
 describe('gres.conf', () => {
   test('counts in the order of the lines, whatever the numbers', () => {
@@ -37,26 +36,5 @@ describe('gres.conf', () => {
     { text: '#GresTypes=gpu\nClusterName=x', shares: undefined },
   ])('slurm.conf $text', ({ text, shares }) => {
     expect(sharesGpus(text)).toBe(shares);
-  });
-});
-
-describe('scontrol -d show job', () => {
-  const BLOCK = `JobId=12 ArrayJobId=11 ArrayTaskId=1 JobName=x
-   Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:1(IDX:0),gpu:v100:2(IDX:3-4)
-   Nodes=n3 CPU_IDs=0-1 Mem=0 GRES=shard:1(IDX:2),gpu:v100:0(IDX:)
-
-JobId=11 ArrayJobId=11 ArrayTaskId=2 JobName=x
-   Nodes=n1 CPU_IDs=1 Mem=0 GRES=gpu:2(IDX:6-7)
-`;
-  test('gives the positions on each node', () => {
-    expect([...gpuPositionsOf(BLOCK, '12')]).toEqual([
-      ['n1', [0, 3, 4]],
-      ['n2', [0, 3, 4]],
-      ['n3', [2]],
-    ]);
-  });
-  test('reads the block of its own job only', () => {
-    expect([...gpuPositionsOf(BLOCK, '11')]).toEqual([['n1', [6, 7]]]);
-    expect([...gpuPositionsOf(BLOCK, '1')]).toEqual([]);
   });
 });
