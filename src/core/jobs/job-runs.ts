@@ -23,33 +23,47 @@ export interface RunTold {
 
 /** The scheduler tells whole seconds, rounded down. */
 const SCHEDULER_STEP_US = 1e6;
-/** So far apart the clocks of nodes and controller may be: a run seen to begin before its start by more is another one. */
-const CLOCK_SKEW_US_MAX = 60e6;
-/** Two tellings of one run cover the same time: at least this part of the shorter one. */
+/** So far apart the clocks of nodes and controller may be. */
+export const CLOCK_SKEW_US_MAX = 60e6;
+/** Tellings with less in common than the clocks may be apart are of one run if it is at least this part of the shorter. */
 const OVERLAP_RATIO_MIN = 0.5;
+/** Where a hook told a start and nobody an end, the id may have come round again after this time. */
+const OPEN_US_MAX = 24 * 3600e6;
+/** A job goes back into the queue when it ends; what was submitted later than this is another one. */
+const REQUEUE_US_MAX = 24 * 3600e6;
 
 /** States after which Slurm starts a job again only if somebody asks for it. */
 const FINAL_STATES = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'OUT_OF_MEMORY', 'DEADLINE']);
 
 /** Whether two tellings are of one run. One job's runs never overlap, so that the same time under one id is the same run. */
 export function isSameRun(a: RunTold, b: RunTold): boolean {
-  if (a.jobId !== b.jobId || differ(a.cluster, b.cluster) || differ(a.user, b.user)) return false;
+  if (a.jobId !== b.jobId || differ(a.cluster, b.cluster)) return false;
   if (a.sluid !== undefined && b.sluid !== undefined) return a.sluid === b.sluid;
+  if (differ(a.user, b.user)) return false;
   if (a.submitUs !== undefined && b.submitUs !== undefined) return a.submitUs === b.submitUs;
   if (differ(countOf(a), countOf(b))) return false;
-  if (isBornBeforeIts(a, b) || isBornBeforeIts(b, a)) return false;
+  const commonUs = overlapUs(a, b);
+  if (commonUs <= 0) return commonUs === 0 && overlapRatio(a, b) === 1;
+  const [earlier, later] = a.startUs <= b.startUs ? [a, b] : [b, a];
+  if (isOpen(earlier)) return later.startUs - earlier.startUs <= reachUs(earlier, later);
+  // Of an open one no more is known than its start; and what bears the same count is one run, whatever the clocks.
+  const isCounted = countOf(a) !== undefined && countOf(b) !== undefined;
+  if (isOpen(later) || isCounted || commonUs > CLOCK_SKEW_US_MAX) return true;
   return overlapRatio(a, b) >= OVERLAP_RATIO_MIN;
 }
 
-/** Nobody sees a run begin before the scheduler has started it. */
-function isBornBeforeIts(seen: RunTold, scheduler: RunTold): boolean {
-  if (scheduler.submitUs === undefined || seen.submitUs !== undefined) return false;
-  return seen.startUs < scheduler.startUs - CLOCK_SKEW_US_MAX;
+/** How much later than one without an end another telling of the same run may begin. */
+function reachUs(open: RunTold, later: RunTold): number {
+  // The scheduler itself says that it runs: what is seen later on a node is of it.
+  if (open.submitUs !== undefined) return Infinity;
+  // Nobody sees a run begin before the scheduler has started it. (But nodes that are woken up: hence the count.)
+  const isCounted = countOf(open) !== undefined && countOf(later) !== undefined;
+  return later.submitUs !== undefined && !isCounted ? CLOCK_SKEW_US_MAX : OPEN_US_MAX;
 }
 
-/** Common time in relation to the shorter of the two; 1 where one of them lies in the other. */
+/** Common time in relation to the shorter of the two, in [0, 1]; 1 where one of them lies in the other. */
 export function overlapRatio(a: RunTold, b: RunTold): number {
-  const commonUs = Math.min(endOf(a), endOf(b)) - Math.max(a.startUs, b.startUs);
+  const commonUs = overlapUs(a, b);
   const shorterUs = Math.min(endOf(a) - a.startUs, endOf(b) - b.startUs);
   if (commonUs < 0) return 0;
   // Two open ones both last for ever; one of no length lies in the other or not.
@@ -57,8 +71,31 @@ export function overlapRatio(a: RunTold, b: RunTold): number {
   return commonUs / shorterUs;
 }
 
+/** Of these tellings the one that is of the same run as `one`; undefined when none is. Of several the nearest in time. */
+export function tellingOfSameRun<T extends RunTold>(tellings: Iterable<T>, one: RunTold): T | undefined {
+  let nearest: T | undefined;
+  for (const other of tellings) {
+    if (!isSameRun(other, one)) continue;
+    if (nearest === undefined || distanceUs(other, one) < distanceUs(nearest, one)) nearest = other;
+  }
+  return nearest;
+}
+
+function overlapUs(a: RunTold, b: RunTold): number {
+  return Math.min(endOf(a), endOf(b)) - Math.max(a.startUs, b.startUs);
+}
+
+function distanceUs(a: RunTold, b: RunTold): number {
+  const endsUs = isOpen(a) || isOpen(b) ? 0 : Math.abs(endOf(a) - endOf(b));
+  return Math.abs(a.startUs - b.startUs) + endsUs;
+}
+
 function endOf({ startUs, endUs = Infinity, submitUs }: RunTold): number {
   return Math.max(startUs, endUs) + (submitUs === undefined ? 0 : SCHEDULER_STEP_US);
+}
+
+function isOpen({ endUs = Infinity }: RunTold): boolean {
+  return endUs === Infinity;
 }
 
 /**
@@ -71,12 +108,16 @@ export function isRequeueOf(next: RunTold, run: RunTold): boolean {
   if (after === 0) return false;
   // Somebody may ask for a job that had ended to be run once more: only its count can tell.
   if (before !== undefined && after !== undefined) return after > before;
-  return run.state === undefined || !FINAL_STATES.has(run.state);
+  if (run.state !== undefined && FINAL_STATES.has(run.state)) return false;
+  return next.submitUs === undefined || next.submitUs - endOf(run) <= REQUEUE_US_MAX;
 }
 
 /** All that was told of one run. */
 export interface Run<T extends RunTold> {
-  /** What is known of it by all of them, from the earliest start to the latest end (Infinity while it is open). */
+  /**
+   * What is known of it by all of them: from the earliest start to the latest end, which is Infinity where the best
+   * informed of them knows of none.
+   */
   readonly told: RunTold;
   readonly members: readonly T[];
 }
@@ -87,47 +128,78 @@ export interface Job<T extends RunTold> {
 }
 
 export interface NumberedRun<T extends RunTold> extends Run<T> {
-  /** As told, else one more than the run before. */
+  /** As told, else one more than the run before; ascending within a job. */
   readonly number: number;
 }
 
 /**
- * Makes jobs out of all that was told under one or several ids. What bears no mark of its own (a stay on a device) belongs to
- * the run with which it shares most of its time.
- * @param tellings the best informed first: rows of accounting before stays on devices
+ * Makes jobs out of all that was told under one or several ids, in whatever order: rows of `jobs`, stays on devices. What
+ * bears no mark of its own (a stay) belongs to the run with which it shares its time.
  * @returns ascending by the start of their newest run
  */
 export function jobsOf<T extends RunTold>(tellings: readonly T[]): Job<T>[] {
-  const byId = Map.groupBy(tellings, ({ jobId }) => jobId);
-  return [...byId.values()]
-    .flatMap((told) => chainsOf(runsOf(told)))
-    .sort((a, b) => a.runs.at(-1)!.told.startUs - b.runs.at(-1)!.told.startUs);
+  const byId = Map.groupBy([...tellings].sort(byKnowledge), ({ jobId }) => jobId);
+  return [...byId.values()].flatMap((told) => chainsOf(runsOf(told))).sort(byNewestRun);
 }
 
-/** Of one job id. */
+/** The best informed first, so that the others find the run which they are of; a whole order, so that all gives the same. */
+function byKnowledge(a: RunTold, b: RunTold): number {
+  return (
+    rankOf(a) - rankOf(b) ||
+    a.startUs - b.startUs ||
+    compare(a.endUs ?? Infinity, b.endUs ?? Infinity) ||
+    compare(wordsOf(a), wordsOf(b))
+  );
+}
+
+function rankOf(told: RunTold): number {
+  if (told.sluid !== undefined || told.submitUs !== undefined) return 0;
+  return (
+    (countOf(told) === undefined ? 2 : 0) + (told.user === undefined && told.state === undefined ? 2 : 1)
+  );
+}
+
+function wordsOf({ jobId, cluster, run, submitUs, sluid, user, state }: RunTold): string {
+  return JSON.stringify([jobId, cluster, run, submitUs, sluid, user, state]);
+}
+
+function compare<T extends number | string>(a: T, b: T): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+/** @param tellings of one job id, the best informed first */
 function runsOf<T extends RunTold>(tellings: readonly T[]): Run<T>[] {
-  const runs: { told: RunTold; members: T[] }[] = [];
+  const runs = new Map<RunTold, T[]>();
   for (const one of tellings) {
-    const run = runs
-      .filter(({ told }) => isSameRun(told, one))
-      .sort((a, b) => overlapRatio(b.told, one) - overlapRatio(a.told, one))[0];
-    if (run === undefined) runs.push({ told: { ...one }, members: [one] });
-    else {
-      run.told = together(run.told, one);
-      run.members.push(one);
-    }
+    const told = tellingOfSameRun(runs.keys(), one);
+    const members = told === undefined ? [] : runs.get(told)!;
+    members.push(one);
+    if (told !== undefined) runs.delete(told);
+    runs.set(told === undefined ? toldOf(one) : together(told, one), members);
   }
-  return runs.sort((a, b) => a.told.startUs - b.told.startUs);
+  return [...runs]
+    .map(([told, members]) => ({ told, members }))
+    .sort((a, b) => a.told.startUs - b.told.startUs);
 }
 
-/** What the first one does not know it takes from the second. */
+/** Nothing but what is told of the run. */
+function toldOf({ cluster, jobId, run, startUs, endUs, submitUs, sluid, user, state }: RunTold): RunTold {
+  return { cluster, jobId, run, startUs, endUs, submitUs, sluid, user, state };
+}
+
+/** What the first one, the better informed, does not know it takes from the second. */
 function together(a: RunTold, b: RunTold): RunTold {
-  const known = Object.entries(a).filter(([, value]) => value !== undefined && !Number.isNaN(value));
   return {
-    ...b,
-    ...Object.fromEntries(known),
+    cluster: a.cluster ?? b.cluster,
+    jobId: a.jobId,
+    run: countOf(a) ?? countOf(b),
     startUs: Math.min(a.startUs, b.startUs),
-    endUs: Math.max(a.endUs ?? Infinity, b.endUs ?? Infinity),
+    endUs: isOpen(a) ? Infinity : Math.max(a.endUs!, isOpen(b) ? -Infinity : b.endUs!),
+    submitUs: a.submitUs ?? b.submitUs,
+    sluid: a.sluid ?? b.sluid,
+    user: a.user ?? b.user,
+    state: a.state ?? b.state,
   };
 }
 
@@ -140,9 +212,17 @@ function chainsOf<T extends RunTold>(runs: readonly Run<T>[]): Job<T>[] {
     const last = job?.runs.at(-1);
     if (job === undefined || last === undefined || !isRequeueOf(run.told, last.told))
       jobs.push({ cluster, runs: [{ ...run, number: countOf(run.told) ?? 0 }] });
-    else job.runs.push({ ...run, number: countOf(run.told) ?? last.number + 1 });
+    else {
+      job.cluster ??= cluster;
+      job.runs.push({ ...run, number: Math.max(countOf(run.told) ?? 0, last.number + 1) });
+    }
   }
   return jobs;
+}
+
+function byNewestRun(a: Job<RunTold>, b: Job<RunTold>): number {
+  const [one, other] = [a.runs.at(-1)!.told, b.runs.at(-1)!.told];
+  return one.startUs - other.startUs || compare(wordsOf(one), wordsOf(other));
 }
 
 function countOf({ run }: RunTold): number | undefined {
@@ -150,6 +230,6 @@ function countOf({ run }: RunTold): number | undefined {
 }
 
 /** Both are known, and not the same. */
-function differ<T>(a: T | undefined, b: T | undefined): boolean {
+export function differ<T>(a: T | undefined, b: T | undefined): boolean {
   return a !== undefined && b !== undefined && a !== b;
 }
