@@ -37,9 +37,8 @@ export async function recoverOwnership(
   session: OwnershipSession,
   options: RecoverOptions,
 ): Promise<OwnershipChange[]> {
-  const nodes = [...new Set(options.devices.map((device) => device.node))];
   const sinceUs = options.lifeStartUs - RELABEL_AGE_US_MAX;
-  const stored = await readNodeOwnership(db, nodes, RECOVERED_SOURCES, sinceUs);
+  const stored = await readNodeOwnership(db, options.devices, RECOVERED_SOURCES, sinceUs);
   const endsUs = new Map<Interval, number>();
   for (const interval of stored) {
     const untilUs = goneBeforeUs(interval, session.ownership, options);

@@ -1,5 +1,3 @@
-import type { JobRecord } from '../core/jobs/job-fact.ts';
-import { SAME_START_US_MAX } from '../core/jobs/merge-job.ts';
 import type { LateJob } from '../ownership/scheduler.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
@@ -19,11 +17,14 @@ interface SyncOutcome {
 /** Upserts into `jobs` what the scheduler knows. It knows no devices: ownership comes from the hooks alone. */
 export async function syncJobs(db: QuestDb, jobs: readonly LateJob[], tell: Tell): Promise<SyncOutcome> {
   const ids = [...new Set(jobs.map(({ record }) => record.jobId))];
-  const stored = await readJobRows(db, ids);
+  const stored = await readJobRows(
+    db,
+    jobs.map(({ record }) => record),
+  );
   const owners = await readOwners(db, ids);
   const isOurs = ({ record, hasGpus }: LateJob): boolean =>
     hasGpus === true || stored.has(record.jobId) || owners.has(record.jobId);
-  const rows = jobs.filter(isOurs).map(({ record }) => withStoredRun(record, stored.get(record.jobId) ?? []));
+  const rows = jobs.filter(isOurs).map(({ record }) => record);
   const small = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
   const isAllWritten = rows.length === 0 || (await withMergedJobs(db, small, tell).writeJobs(rows));
   return {
@@ -31,15 +32,6 @@ export async function syncJobs(db: QuestDb, jobs: readonly LateJob[], tell: Tell
     skippedJobs: jobs.length - rows.length,
     isAllWritten,
   };
-}
-
-/** Accounting does not number the runs of a requeued job; the hooks do. */
-function withStoredRun(record: JobRecord, stored: readonly JobRecord[]): JobRecord {
-  const gapUs = (row: JobRecord): number => Math.abs(row.startUs - record.startUs);
-  const nearest = [...stored].sort((a, b) => gapUs(a) - gapUs(b))[0];
-  return nearest?.run !== undefined && gapUs(nearest) <= SAME_START_US_MAX
-    ? { ...record, run: nearest.run }
-    : record;
 }
 
 async function readOwners(db: QuestDb, ids: readonly string[]): Promise<Set<string>> {

@@ -1,9 +1,10 @@
 import { quoteText } from '../../../schemas/tables.ts';
+import type { Device } from '../../core/devices/device.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
 import type { QuestDb } from '../http.ts';
 
-/** How long an ownership may last and still be found by its start. */
-const JOB_US_MAX = 40 * 24 * 3600 * 1e6;
+/** How long a job may last and still be found by its start. */
+export const JOB_US_MAX = 40 * 24 * 3600 * 1e6;
 
 /**
  * What `gpu_ownership` has of these devices since `sinceUs` (epoch µs), whoever told it, ascending by start.
@@ -22,35 +23,46 @@ export async function readStoredOwnership(
 }
 
 /**
- * The same of whole nodes, as these inputs told it, with what they could not resolve.
+ * The same of the whole nodes of these devices, as these inputs told it, with what they could not resolve. A node of the
+ * same name in another cluster is another one.
  * @throws OperatingError when the store does not answer.
  */
 export async function readNodeOwnership(
   db: QuestDb,
-  nodes: readonly string[],
+  devices: readonly Pick<Device, 'cluster' | 'node'>[],
   sources: readonly string[],
   sinceUs: number,
 ): Promise<Interval[]> {
-  if (nodes.length === 0) return [];
-  const where = `node IN (${listOf(nodes)}) AND source IN (${listOf(sources)})`;
+  if (devices.length === 0) return [];
+  const nodes = new Set(devices.map(nodeSql));
+  const where = `(${[...nodes].join(' OR ')}) AND source IN (${listOf(sources)})`;
   return await readIntervals(db, where, Math.floor(sinceUs));
 }
 
 async function readIntervals(db: QuestDb, where: string, sinceUs: number): Promise<Interval[]> {
   const { rows } = await db.exec(
-    'SELECT cast(ts AS LONG), cast(end_ts AS LONG), node, gpu, job_id, run, share, source FROM gpu_ownership' +
+    'SELECT cast(ts AS LONG), cast(end_ts AS LONG), cluster, node, gpu, job_id, run, share, source FROM gpu_ownership' +
       ` WHERE ${where} AND (end_ts IS NULL OR end_ts > cast(${sinceUs} AS timestamp)) ORDER BY ts`,
   );
-  return rows.map(([ts, end, node, gpu, jobId, run, share, source]) => ({
+  return rows.map(([ts, end, cluster, node, gpu, jobId, run, share, source]) => ({
     startUs: Number(ts),
     endUs: end === null ? Infinity : Number(end),
+    ...(typeof cluster === 'string' ? { cluster } : {}),
     node: textOf(node),
     gpu: textOf(gpu),
     jobId: textOf(jobId),
-    run: Number(run ?? 0),
+    run: typeof run === 'number' ? run : NaN,
     share: typeof share === 'number' ? share : NaN,
     source: textOf(source),
   }));
+}
+
+function nodeSql({ cluster, node }: Pick<Device, 'cluster' | 'node'>): string {
+  const isNode = `node = ${quoteText(node)}`;
+  // Rows of a time when nobody knew the cluster are taken for its own.
+  return cluster === undefined
+    ? isNode
+    : `(${isNode} AND (cluster = ${quoteText(cluster)} OR cluster IS NULL))`;
 }
 
 function listOf(texts: readonly string[]): string {

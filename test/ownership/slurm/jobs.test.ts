@@ -247,7 +247,7 @@ describe('sync, on a real QuestDB', () => {
       [
         {
           hasGpus: undefined,
-          record: { jobId: hooked, run: 0, startUs, endUs: startUs + 60e6, state: 'TIMEOUT', qos: 'high' },
+          record: { jobId: hooked, startUs, endUs: startUs + 60e6, state: 'TIMEOUT', qos: 'high' },
         },
         { hasGpus: true, record: { jobId: added, run: 0, startUs, state: 'RUNNING' } },
         { hasGpus: undefined, record: { jobId: owned, run: 0, startUs, state: 'RUNNING' } },
@@ -257,7 +257,10 @@ describe('sync, on a real QuestDB', () => {
     );
     expect(outcome).toEqual({ writtenRows: 3, skippedJobs: 1, isAllWritten: true });
     await waitForVisible(db, 'jobs');
-    const rows = await readJobRows(db, [hooked, added, owned, foreign]);
+    const rows = await readJobRows(
+      db,
+      [hooked, added, owned, foreign].map((jobId) => ({ jobId, startUs })),
+    );
     expect(rows.get(hooked)).toEqual([
       {
         jobId: hooked,
