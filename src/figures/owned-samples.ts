@@ -34,7 +34,7 @@ export function ownedSamples(table: string, window: SampleWindow): OwnedSamples 
   return {
     head:
       `WITH o AS (SELECT gpu AS owned_gpu, ts AS start_ts, CASE WHEN end_ts < ${end} THEN end_ts ELSE cast(${end} AS TIMESTAMP) END AS stop_ts, share FROM gpu_ownership` +
-      ` WHERE job_id = ${quoteText(window.jobId)} AND run = ${window.run} AND ts >= ${first} AND ts <= ${last}${some === undefined ? '' : ` AND ${some}`})`,
+      ` WHERE job_id = ${quoteText(window.jobId)} AND ts >= ${first} AND ts <= ${last} AND ${some ?? `run = ${window.run}`})`,
     tail:
       `FROM ${quoteName(table)} s JOIN o ON s.gpu = o.owned_gpu` +
       ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +

@@ -7,6 +7,7 @@ import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
 import {
   deviceRunsOf,
+  figuresKeyOf,
   readOwnedIntervals,
   readStamps,
   stampOf,
@@ -83,23 +84,27 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     for (const table of ['gpu_ownership', 'job_figures', ...sources.map(({ lane }) => lane.table)])
       await waitForVisible(db, table);
     const now = nowUs();
-    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX)).filter(
-      ({ endUs }) => endUs > now - RELABEL_AGE_US_MAX && endUs < Infinity,
+    const hasEnded = ({ endUs }: DeviceRun): boolean => endUs > now - RELABEL_AGE_US_MAX && endUs < Infinity;
+    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX)).map((runs) =>
+      runs.filter(hasEnded),
     );
+    const isSettled = ({ endUs }: DeviceRun): boolean => endUs <= now - JOB_FIGURES_SETTLE_US;
     const unsettled = new Set(
-      ended.filter(({ endUs }) => endUs > now - JOB_FIGURES_SETTLE_US).map(({ gpu }) => gpu),
+      ended
+        .flat()
+        .filter((run) => !isSettled(run))
+        .map(({ gpu }) => gpu),
     );
-    const stamps = await readStamps(db, ended);
-    const due = new Map<string, DeviceRun[]>();
-    for (const run of ended) {
-      const stamp = stamps.get(`${run.jobId}\n${run.run}\n${run.gpu}`);
+    const stamps = await readStamps(db, ended.flat());
+    const isDue = (run: DeviceRun): boolean => {
+      const stamp = stamps.get(figuresKeyOf(run));
       // A start that was taken back before anything was written of it leaves nothing behind.
-      const isDue = stamp === undefined ? run.ownedUs > 0 : stamp !== stampOf(run);
-      if (!isDue || run.endUs > now - JOB_FIGURES_SETTLE_US) continue;
-      const key = `${run.jobId}\n${run.run}`;
-      due.set(key, [...(due.get(key) ?? []), run]);
-    }
-    for (const [index, runs] of [...due.values()].entries()) {
+      return stamp === undefined ? run.ownedUs > 0 : stamp !== stampOf(run);
+    };
+    const due = ended
+      .map((runs) => runs.filter((run) => isSettled(run) && isDue(run)))
+      .filter((runs) => runs.length > 0);
+    for (const [index, runs] of due.entries()) {
       if (index < RUNS_PER_ROUND_MAX && (await writeRun(runs))) continue;
       for (const { gpu } of runs) unsettled.add(gpu);
     }
@@ -129,6 +134,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenUs: number): void {
   buffer
     .row()
+    .symbol('cluster', run.cluster)
     .symbol('node', run.node)
     .symbol('gpu', run.gpu)
     .time('end_ts', run.endUs)

@@ -113,8 +113,13 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     },
     adopt(stored, endsUs = new Map()) {
       const told = byKey(ownership.intervals());
-      for (const interval of stored) apply(ownership, interval, endsUs.get(interval) ?? interval.endUs);
-      const changes = changesOf(ownership.intervals(), byKey(stored), told);
+      const rows = byKey([...stored].sort(byStanding));
+      for (const row of rows.values()) apply(ownership, row, endsUs.get(row) ?? row.endUs);
+      const intervals = ownership.intervals();
+      const changes = [
+        ...emptiedOf(intervals, [...told.values(), ...stored]),
+        ...changesOf(intervals, rows, told),
+      ];
       backlog.record(changes, labelledUntilUs);
       return changes;
     },
@@ -151,8 +156,8 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
 }
 
 function apply(ownership: Ownership, interval: Interval, endUs: number): void {
-  const { startUs, node, gpu, jobId, run, share, source } = interval;
-  const rest = { node, gpu, jobId, run, share, source };
+  const { startUs, cluster, node, gpu, jobId, run, share, source } = interval;
+  const rest = { ...(cluster === undefined ? {} : { cluster }), node, gpu, jobId, run, share, source };
   ownership.apply({ ...rest, kind: 'start', atUs: startUs });
   // It owns no time: its start was taken back, or it ended as it began.
   if (endUs === startUs) ownership.apply({ ...rest, kind: 'void', atUs: startUs });
@@ -179,7 +184,27 @@ function changesOf(
 }
 
 function isSameRow(a: Interval, b: Interval): boolean {
-  return a.endUs === b.endUs && a.run === b.run && Object.is(a.share, b.share) && a.source === b.source;
+  const isSameTime = a.endUs === b.endUs && a.cluster === b.cluster;
+  return isSameTime && Object.is(a.run, b.run) && Object.is(a.share, b.share) && a.source === b.source;
+}
+
+/** Of two stored rows of one start the one that stands comes last: it owns time, and bears no cluster. */
+function byStanding(a: Interval, b: Interval): number {
+  const standingOf = ({ startUs, endUs, cluster }: Interval): number =>
+    (endUs > startUs ? 2 : 0) + (cluster === undefined ? 1 : 0);
+  return standingOf(a) - standingOf(b);
+}
+
+/**
+ * A start keeps the row under which it was first stored. Rows of it under another cluster (the cluster was not known when the
+ * first was written) are emptied, so that no time counts twice.
+ */
+function emptiedOf(intervals: readonly Interval[], rows: readonly Interval[]): OwnershipChange[] {
+  const standing = byKey(intervals);
+  const isAnother = (row: Interval): boolean => standing.get(keyOf(row))?.cluster !== row.cluster;
+  return rows
+    .filter((row) => row.endUs > row.startUs && isAnother(row))
+    .map((row) => ({ interval: { ...row, endUs: row.startUs }, previousEndUs: row.startUs }));
 }
 
 /** For people. */
@@ -187,7 +212,7 @@ export function sentenceOfTooLate(facts: number): string {
   return `${facts} facts of the job map came more than 24 h late: samples before that keep their label`;
 }
 
-/** As the key of `gpu_ownership`. */
+/** Tells one start from others: the key of `gpu_ownership`, but for the cluster, of which a device has one. */
 export function keyOf({ startUs, gpu, jobId }: Pick<Interval, 'startUs' | 'gpu' | 'jobId'>): string {
   return `${startUs} ${gpu} ${jobId}`;
 }

@@ -33,6 +33,7 @@ interface BenchOptions extends Partial<JournalOptions> {
 /** A journal directory with a whole-GPU Slurm behind it, and what comes out of it. */
 export interface JournalBench {
   readonly directory: string;
+  readonly devices: readonly Device[];
   /** Puts a record there as a hook would have at second `s`; `uptimeS` where the clock is not what it should be. */
   put(
     event: 'start' | 'end',
@@ -53,6 +54,7 @@ export function openJournalBench(): JournalBench {
   let count = 0;
   return {
     directory,
+    devices: DEVICES,
     put(event, job, s, fields = {}, uptimeS = 10_000 + s) {
       const name = `${job.replaceAll('/', '_')}.${event}.${(count += 1)}.job`;
       const path = join(directory, name);
@@ -90,7 +92,7 @@ export function describeOwnership(...news: readonly JobNews[]): string[] {
     .intervals()
     .filter(({ startUs, endUs }) => startUs < endUs)
     .map(({ jobId, run, gpu, startUs, endUs }) => {
-      const again = run === 0 ? '' : ` run ${run}`;
+      const again = run > 0 ? ` run ${run}` : '';
       const end = endUs === Infinity ? 'open' : `${(endUs - T0_US) / 1e6}]`;
       return `${jobId}${again} on ${gpu} (${(startUs - T0_US) / 1e6}, ${end}`;
     })

@@ -109,25 +109,38 @@ function intervalOf(span: Span, endUs: number): Interval {
 }
 
 function intervalFrom(start: JobFact, endUs: number): Interval {
-  const { node, gpu, jobId, run, share, source, atUs } = start;
-  return { node, gpu, jobId, run, share, source, startUs: atUs, endUs };
+  const { cluster, node, gpu, jobId, run, share, source, atUs } = start;
+  const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
+  return { ...where, jobId, run, share, source, startUs: atUs, endUs };
 }
 
 function isSameTenure(a: Interval, b: Interval): boolean {
-  return a.run === b.run && Object.is(a.share, b.share) && a.source === b.source && a.node === b.node;
+  const isSamePlace = a.node === b.node && a.cluster === b.cluster;
+  return isSamePlace && Object.is(a.run, b.run) && Object.is(a.share, b.share) && a.source === b.source;
 }
 
 export function insertStart(starts: JobFact[], fact: JobFact): void {
   const at = starts.findIndex((start) => start.atUs >= fact.atUs);
   const sitting = at === -1 ? undefined : starts[at]!;
-  if (sitting?.atUs !== fact.atUs) starts.splice(at === -1 ? starts.length : at, 0, fact);
-  else if (isBetterTold(fact, sitting)) starts[at] = fact;
+  if (sitting?.atUs !== fact.atUs) {
+    starts.splice(at === -1 ? starts.length : at, 0, fact);
+    return;
+  }
+  const best = isBetterTold(fact, sitting) ? fact : sitting;
+  // Its row is stored without the cluster, under which alone it can be written again.
+  const isWithout = sitting.cluster === undefined || fact.cluster === undefined;
+  starts[at] = isWithout && best.cluster !== undefined ? withoutCluster(best) : best;
+}
+
+function withoutCluster({ kind, atUs, node, gpu, jobId, run, share, source }: JobFact): JobFact {
+  return { kind, atUs, node, gpu, jobId, run, share, source };
 }
 
 /** Of two tellings of the same start, whatever their order, the one that knows more wins. */
 function isBetterTold(fact: JobFact, than: JobFact): boolean {
   if (Number.isNaN(fact.share) !== Number.isNaN(than.share)) return Number.isNaN(than.share);
-  if (fact.run !== than.run) return fact.run > than.run;
+  if (Number.isNaN(fact.run) !== Number.isNaN(than.run)) return Number.isNaN(than.run);
+  if (!Object.is(fact.run, than.run)) return fact.run > than.run;
   if (fact.share !== than.share && !Number.isNaN(fact.share)) return fact.share < than.share;
   return fact.source < than.source;
 }

@@ -1,69 +1,118 @@
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
+import { isSameRun } from '../../core/jobs/job-runs.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { JournalEntry } from './entry.ts';
+import { canBeEndOf, clusterOf, isRequeued, toldOf } from './which-run.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 interface JobRun {
   readonly row: Mutable<JobRecord>;
-  /** Nodes of this run that were told to have begun and not to have ended. */
-  readonly openNodes: Set<string>;
-  isEnded: boolean;
+  readonly entries: JournalEntry[];
+  /** Nodes that have begun this run, and those that have ended it; '' is the controller. */
+  readonly begun: Set<string>;
+  readonly ended: Set<string>;
 }
 
 /**
  * The rows of `jobs` that a journal can give: one per job run, from the controller's records and from those of the
  * job's first node, so that a job of many nodes has one row. A row is always whole, since an upsert nulls what it lacks.
+ * Records may come in any order: the rows of a job are made anew out of all of them.
  */
 export class JobRows {
-  readonly #runs = new Map<string, JobRun[]>();
-  readonly #changed = new Set<JobRun>();
+  readonly #entries = new Map<string, JournalEntry[]>();
+  readonly #fresh = new Set<JournalEntry>();
 
   add(entry: JournalEntry): void {
     const { record } = entry;
     if (!isOurs(record) || !ownsDevices(entry)) return;
-    const runs = this.#runs.get(record.job) ?? [];
-    const run = record.event === 'start' ? this.#started(runs, entry) : runs.at(-1);
-    if (run === undefined) return;
-    describe(run.row, record);
-    if (record.event === 'end') close(run, entry);
-    this.#runs.set(record.job, runs);
-    this.#changed.add(run);
+    this.#entries.set(record.job, [...(this.#entries.get(record.job) ?? []), entry]);
+    this.#fresh.add(entry);
   }
 
   take(): JobRecord[] {
-    const rows = [...this.#changed].map((run) => ({ ...run.row }));
-    this.#changed.clear();
+    const changed = new Set([...this.#fresh].map(({ record }) => record.job));
+    const isChanged = ({ entries }: JobRun): boolean => entries.some((entry) => this.#fresh.has(entry));
+    const rows = [...changed].flatMap((jobId) =>
+      runsOf(this.#entries.get(jobId) ?? [])
+        .filter(isChanged)
+        .map(({ row }) => row),
+    );
+    this.#fresh.clear();
     return rows;
   }
 
   forgetBefore(us: number): void {
-    for (const [jobId, runs] of this.#runs) {
-      const kept = runs.filter((run) => !run.isEnded || (run.row.endUs ?? Infinity) > us);
-      if (kept.length === 0) this.#runs.delete(jobId);
-      else this.#runs.set(jobId, kept);
+    for (const [jobId, entries] of this.#entries) {
+      const isKept = (run: JobRun): boolean => !isEnded(run) || (run.row.endUs ?? Infinity) > us;
+      const kept = new Set(
+        runsOf(entries)
+          .filter(isKept)
+          .flatMap((run) => run.entries),
+      );
+      const rest = entries.filter((entry) => kept.has(entry) || entry.atUs > us);
+      if (rest.length === 0) this.#entries.delete(jobId);
+      else this.#entries.set(jobId, rest);
     }
   }
+}
 
-  /** The controller's record and those of the nodes begin the same run, unless it has ended or was requeued since. */
-  #started(runs: JobRun[], { record, atUs }: JournalEntry): JobRun {
-    const node = record.node ?? '';
-    const last = runs.at(-1);
-    const isSame =
-      last !== undefined &&
-      !last.isEnded &&
-      !last.openNodes.has(node) &&
-      last.row.run === (record.restart ?? last.row.run);
-    if (isSame) {
-      last.openNodes.add(node);
-      return last;
-    }
-    const row = { jobId: record.job, run: record.restart ?? runs.length, startUs: atUs };
-    const run: JobRun = { row, openNodes: new Set([node]), isEnded: false };
-    runs.push(run);
-    return run;
+/** The runs of one job, ascending by start. */
+function runsOf(entries: readonly JournalEntry[]): JobRun[] {
+  const runs: JobRun[] = [];
+  for (const entry of [...entries].sort(byTime)) {
+    const isStart = entry.record.event === 'start';
+    const run = isStart ? startedRun(runs, entry) : runs.findLast(({ row }) => canBeEndOf(entry, row));
+    // A second end of a node changes nothing.
+    if (run === undefined || run.ended.has(nodeOf(entry))) continue;
+    run.entries.push(entry);
+    describe(run.row, entry);
+    if (isStart) begin(run, entry);
+    else end(run, entry);
   }
+  return runs;
+}
+
+/** The controller's record and those of the nodes begin the same run, and each of them begins it once. */
+function startedRun(runs: JobRun[], entry: JournalEntry): JobRun {
+  const last = runs.at(-1);
+  if (last !== undefined && !last.begun.has(nodeOf(entry)) && isSameRun(last.row, toldOf(entry))) return last;
+  const { jobId, startUs } = toldOf(entry);
+  const run = { row: { jobId, startUs }, entries: [], begun: new Set<string>(), ended: new Set<string>() };
+  runs.push(run);
+  return run;
+}
+
+function begin(run: JobRun, entry: JournalEntry): void {
+  run.begun.add(nodeOf(entry));
+  if (run.row.endUs === undefined) run.row.state = 'RUNNING';
+}
+
+function end(run: JobRun, entry: JournalEntry): void {
+  run.ended.add(nodeOf(entry));
+  run.row.endUs = Math.max(entry.atUs, run.row.endUs ?? run.row.startUs, run.row.startUs);
+  const [status, signal] = (entry.record.exit_code ?? '').split(':').map(Number);
+  const isKnown = status !== undefined && signal !== undefined && Number.isInteger(status);
+  if (isKnown) run.row.exitCode = signal > 0 ? 128 + signal : status;
+  // Slurm's hooks show a job that was cancelled, or ran out of time, as one that did well: only a failure is certain.
+  if (isRequeued(entry, run.row)) run.row.state = 'REQUEUED';
+  else if (isKnown && (status !== 0 || signal !== 0)) run.row.state = 'FAILED';
+  else delete run.row.state;
+}
+
+function isEnded({ begun, ended }: JobRun): boolean {
+  return ended.size > 0 && [...begun].every((node) => ended.has(node));
+}
+
+function nodeOf({ record }: JournalEntry): string {
+  return record.node ?? '';
+}
+
+/** By the uptime where both lie in one boot, since the clock may have been set between them. */
+function byTime(a: JournalEntry, b: JournalEntry): number {
+  const isOneBoot = a.record.boot_id === b.record.boot_id;
+  return (isOneBoot ? a.record.uptime - b.record.uptime : 0) || a.atUs - b.atUs;
 }
 
 /** A controller's hooks see jobs without GPUs too, and cannot tell; a node's hooks can. */
@@ -77,17 +126,14 @@ function isOurs(record: JournalRecord): boolean {
   return expandHostlist(record.nodelist, 1)[0] === record.node;
 }
 
-function close(run: JobRun, { record, atUs }: JournalEntry): void {
-  run.openNodes.delete(record.node ?? '');
-  run.isEnded = run.openNodes.size === 0;
-  run.row.endUs = Math.max(atUs, run.row.endUs ?? run.row.startUs, run.row.startUs);
-}
-
 /** Takes over what a record knows; what it does not know stays as it was. */
-function describe(row: Mutable<JobRecord>, record: JournalRecord): void {
+function describe(row: Mutable<JobRecord>, entry: JournalEntry): void {
+  const { record } = entry;
   const set = <K extends keyof JobRecord>(key: K, value: JobRecord[K] | undefined): void => {
     if (value !== undefined) row[key] = value;
   };
+  set('cluster', clusterOf(entry));
+  set('sluid', record.sluid);
   set('name', record.name);
   set('user', record.user);
   set('account', record.account);
@@ -97,14 +143,6 @@ function describe(row: Mutable<JobRecord>, record: JournalRecord): void {
   set('arrayTaskId', record.array_task);
   set('hetJobId', record.het_job);
   set('nodes', record.nodes);
-  if (record.event === 'start') {
-    set('state', 'RUNNING');
-    return;
-  }
-  const [status, signal] = (record.exit_code ?? '').split(':').map(Number);
-  const isKnown = status !== undefined && signal !== undefined && Number.isInteger(status);
-  if (isKnown) set('exitCode', signal > 0 ? 128 + signal : status);
-  // Slurm's hooks show a job that was cancelled, or ran out of time, as one that did well: only a failure is certain.
-  if (isKnown && (status !== 0 || signal !== 0)) set('state', 'FAILED');
-  else delete row.state;
+  // The count of an end may be that of the next run already.
+  if (record.event === 'start') set('run', record.restart);
 }

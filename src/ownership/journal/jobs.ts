@@ -4,6 +4,7 @@ import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
 import type { JournalEntry } from './entry.ts';
+import { canBeEndOf, clusterOf } from './which-run.ts';
 
 export interface JournalJobsOptions {
   readonly boot: Boot;
@@ -16,7 +17,11 @@ interface NodeRun {
   /** Name of the record that began it. */
   readonly name: string;
   readonly jobId: string;
+  /** NaN where nobody counted. */
   readonly run: number;
+  readonly cluster: string | undefined;
+  readonly user: string | undefined;
+  readonly sluid: string | undefined;
   readonly node: string;
   readonly bootId: string;
   /** Moves only when the clock was set back behind it. */
@@ -33,7 +38,14 @@ interface NodeRun {
 /** A start that is known from elsewhere than this node's prolog. */
 interface KnownStart {
   readonly us: number;
+  /** NaN where nobody counted. */
   readonly run: number;
+}
+
+/** One that the controller's prolog has told of. */
+interface ControllerStart extends KnownStart {
+  readonly user: string | undefined;
+  readonly sluid: string | undefined;
 }
 
 interface Owned {
@@ -57,7 +69,7 @@ export class JournalJobs {
   /** Of these, the ones that nobody was told of yet. */
   readonly #startless = new Set<JournalEntry>();
   /** By job id, what the controller's prologs have told, where its journal is ours too. */
-  readonly #controllerStarts = new Map<string, KnownStart[]>();
+  readonly #controllerStarts = new Map<string, ControllerStart[]>();
   readonly #rows = new JobRows();
   #facts: JobFact[] = [];
   #problems: OperatingError[] = [];
@@ -134,15 +146,10 @@ export class JournalJobs {
     const key = keyOf(record);
     const runs = this.#runs.get(key) ?? [];
     const run: NodeRun = {
-      name: entry.name,
-      jobId: record.job,
-      run: record.restart ?? runs.length,
-      node: owned[0]!.node,
-      bootId: record.boot_id,
+      ...tenureOf(entry, owned),
+      run: record.restart ?? NaN,
       startUs: atUs,
       startUptimeUs: record.uptime * 1e6,
-      share: entry.share,
-      owned,
       isEnded: false,
       endedUs: Infinity,
     };
@@ -152,9 +159,9 @@ export class JournalJobs {
     );
     this.#addFacts('start', run, atUs);
     // A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came.
-    for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, atUs);
+    for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, run);
     const next = runs.find(({ startUs }) => startUs > atUs);
-    if (next !== undefined) this.#endAtNext(run, next.startUs);
+    if (next !== undefined) this.#endAtNext(run, next);
     const waiting = this.#orphans.get(key);
     if (waiting === undefined) return;
     this.#orphans.delete(key);
@@ -167,7 +174,8 @@ export class JournalJobs {
   #end(entry: JournalEntry): void {
     const { record, atUs } = entry;
     const key = keyOf(record);
-    const run = (this.#runs.get(key) ?? []).findLast((one) => isBefore(one, entry));
+    const runs = this.#runs.get(key) ?? [];
+    const run = runs.findLast((one) => isBefore(one, entry) && canBeEndOf(entry, one));
     if (run === undefined || this.#isOfLaterRun(run, entry)) {
       this.#endWithoutStart(entry);
       return;
@@ -179,6 +187,8 @@ export class JournalJobs {
     }
     if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
     if (!run.isEnded) endRun(run, atUs);
+    // The next run has ended it; what comes later would end that one.
+    if (runs.some(({ startUs }) => run.startUs < startUs && startUs <= atUs)) return;
     this.#addFacts('end', run, Math.max(atUs, run.startUs));
   }
 
@@ -193,20 +203,26 @@ export class JournalJobs {
   #recordController({ record, atUs }: JournalEntry): void {
     if (record.event !== 'start') return;
     const starts = this.#controllerStarts.get(record.job) ?? [];
-    this.#controllerStarts.set(record.job, [...starts, { us: atUs, run: record.restart ?? starts.length }]);
+    const { restart: run = NaN, user, sluid } = record;
+    this.#controllerStarts.set(record.job, [...starts, { us: atUs, run, user, sluid }]);
   }
 
-  #controllerStart({ record, atUs }: JournalEntry): KnownStart | undefined {
-    return this.#controllerStarts.get(record.job)?.findLast((start) => start.us <= atUs);
+  #controllerStart(entry: JournalEntry): KnownStart | undefined {
+    const { job: jobId } = entry.record;
+    const isOf = (start: ControllerStart): boolean =>
+      start.us <= entry.atUs && canBeEndOf(entry, { ...start, jobId, startUs: start.us });
+    return this.#controllerStarts.get(jobId)?.findLast(isOf);
   }
 
   /** When the run of this end began, if anybody but its own prolog knows. */
   #knownStart(entry: JournalEntry, runs: readonly NodeRun[]): KnownStart | undefined {
-    const { start_time: startS, restart = 0 } = entry.record;
+    const { start_time: startS, restart = NaN } = entry.record;
     if (startS === undefined) return this.#controllerStart(entry);
     // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
     const us = Math.min((startS + 1) * 1e6, entry.atUs);
-    return { us, run: runs.length > 0 ? runs.length : Math.max(0, restart - 1) };
+    // It may have counted up already, unless there is nothing to count, or the run before was counted.
+    const isCertain = restart === 0 || runs.some(({ run }) => run === restart - 1);
+    return { us, run: isCertain ? restart : NaN };
   }
 
   /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
@@ -222,19 +238,18 @@ export class JournalJobs {
       return;
     }
     const run: NodeRun = {
-      name: entry.name,
-      jobId: record.job,
+      ...tenureOf(entry, owned),
       run: known.run,
-      node: owned[0]!.node,
-      bootId: record.boot_id,
       startUs: known.us,
       startUptimeUs: record.uptime * 1e6 - (atUs - known.us),
-      share: entry.share,
-      owned,
       isEnded: true,
       endedUs: atUs,
     };
-    this.#runs.set(key, [...runs, run]);
+    this.#runs.set(
+      key,
+      [...runs, run].sort((a, b) => a.startUs - b.startUs),
+    );
+    for (const earlier of runs) if (earlier.startUs < known.us) this.#endAtNext(earlier, run);
     this.#addFacts('start', run, known.us);
     this.#addFacts('end', run, atUs);
   }
@@ -257,10 +272,12 @@ export class JournalJobs {
     }
   }
 
-  #endAtNext(run: NodeRun, atUs: number): void {
+  #endAtNext(run: NodeRun, { startUs, owned }: NodeRun): void {
     if (run.isEnded) return;
-    endRun(run, atUs);
-    this.#addFacts('end', run, atUs);
+    endRun(run, startUs);
+    // On the devices that it has again the next start is its end, until its own may be told.
+    const left = run.owned.filter(({ gpu }) => !owned.some((other) => other.gpu === gpu));
+    for (const one of left) this.#facts.push(factOf('end', run, one, startUs));
   }
 
   #moveStart(run: NodeRun, startUs: number): void {
@@ -286,6 +303,16 @@ export class JournalJobs {
   }
 }
 
+/** What the record of either end tells of a run. */
+function tenureOf(
+  entry: JournalEntry,
+  owned: readonly Owned[],
+): Omit<NodeRun, 'run' | 'startUs' | 'startUptimeUs' | 'isEnded' | 'endedUs'> {
+  const { job: jobId, user, sluid, boot_id: bootId } = entry.record;
+  const { name, share } = entry;
+  return { name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, share, owned };
+}
+
 function endRun(run: NodeRun, atUs: number): void {
   run.isEnded = true;
   run.endedUs = atUs;
@@ -307,8 +334,9 @@ function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
 }
 
 function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node }: Owned, atUs: number): JobFact {
-  const { jobId, share } = run;
-  return { kind, atUs, node, gpu, jobId, run: run.run, share, source: 'journal' };
+  const { cluster, jobId, share } = run;
+  const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
+  return { kind, atUs, ...where, jobId, run: run.run, share, source: 'journal' };
 }
 
 function cannotResolve({ name, record, resolution }: JournalEntry, node: string): OperatingError {

@@ -3,6 +3,7 @@ import type { JobFact, JobRecord } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 
 interface LiveJob {
+  readonly cluster: string | undefined;
   /** Earliest of its devices; fixed once it was told, since it is the key of the job's row. */
   startUs: number;
   isTold: boolean;
@@ -66,7 +67,7 @@ export class OwnerSets {
     if (jobId === UNRESOLVED_JOB_ID) return;
     let job = this.#jobs.get(jobId);
     if (job === undefined) {
-      job = { startUs: atUs, isTold: false, gpus: new Set() };
+      job = { cluster: device.cluster, startUs: atUs, isTold: false, gpus: new Set() };
       this.#jobs.set(jobId, job);
     }
     if (!job.isTold) job.startUs = Math.min(job.startUs, atUs);
@@ -84,11 +85,13 @@ export class OwnerSets {
   }
 
   #fact(kind: JobFact['kind'], device: Device, jobId: string, atUs: number): JobFact {
-    const { uuid: gpu, node } = device;
-    return { kind, atUs, node, gpu, jobId, run: 0, share: NaN, source: this.#source };
+    const { uuid: gpu, node, cluster } = device;
+    const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
+    // Nobody counts here how often a job was started: each stay stands for itself.
+    return { kind, atUs, ...where, jobId, run: NaN, share: NaN, source: this.#source };
   }
 }
 
-function recordOf(jobId: string, { startUs }: LiveJob): JobRecord {
-  return { jobId, run: 0, startUs };
+function recordOf(jobId: string, { cluster, startUs }: LiveJob): JobRecord {
+  return { ...(cluster === undefined ? {} : { cluster }), jobId, startUs };
 }

@@ -1,11 +1,14 @@
 import { quoteText } from '../../../schemas/tables.ts';
+import { jobsOf, type Run } from '../../core/jobs/job-runs.ts';
 import type { QuestDb } from '../http.ts';
 
 /** A row of `gpu_ownership`, as far as figures of a job depend on it. Epoch µs; `endUs` is Infinity while it is open. */
 export interface OwnedInterval {
+  readonly cluster?: string;
   readonly node: string;
   readonly gpu: string;
   readonly jobId: string;
+  /** NaN when nobody counted. */
   readonly run: number;
   readonly startUs: number;
   readonly endUs: number;
@@ -38,46 +41,64 @@ export async function readOwnedIntervals(
     `SELECT cast(min(ts) AS LONG) FROM gpu_ownership WHERE ${here} AND job_id IN (${jobIds})`,
   );
   const { rows } = await db.exec(
-    'SELECT node, gpu, job_id, run, cast(ts AS LONG), cast(end_ts AS LONG), share FROM gpu_ownership' +
+    'SELECT cluster, node, gpu, job_id, run, cast(ts AS LONG), cast(end_ts AS LONG), share FROM gpu_ownership' +
       ` WHERE ${here} AND (end_ts IS NULL OR end_ts >= cast(${Number(first.rows[0]![0])} AS TIMESTAMP)) ORDER BY ts`,
   );
-  return rows.map(([node, gpu, jobId, run, startUs, endUs, share]) => ({
+  return rows.map(([cluster, node, gpu, jobId, run, startUs, endUs, share]) => ({
+    ...(typeof cluster === 'string' ? { cluster } : {}),
     node: String(node),
     gpu: String(gpu),
     jobId: String(jobId),
-    run: Number(run ?? 0),
+    run: typeof run === 'number' ? run : NaN,
     startUs: Number(startUs),
     endUs: endUs === null ? Infinity : Number(endUs),
     ...(share === null ? {} : { share: Number(share) }),
   }));
 }
 
-/** @param intervals ascending by start. */
-export function deviceRunsOf(intervals: readonly OwnedInterval[]): DeviceRun[] {
-  const groups = Map.groupBy(intervals, ({ jobId, run, gpu }) => `${jobId}\n${run}\n${gpu}`);
+/**
+ * @param intervals ascending by start
+ * @returns a list for each run, of the devices that it had
+ */
+export function deviceRunsOf(intervals: readonly OwnedInterval[]): DeviceRun[][] {
   const onDevice = Map.groupBy(intervals, ({ gpu }) => gpu);
-  return [...groups.values()].map((all) => {
-    // An empty interval only overwrites a start that was corrected.
-    const owning = all.filter(({ startUs, endUs }) => endUs > startUs);
-    const own = owning.length === 0 ? all : owning;
-    const { node, gpu, jobId, run, startUs } = own[0]!;
-    const others = onDevice.get(gpu)!.filter((other) => other.jobId !== jobId || other.run !== run);
-    return {
-      node,
-      gpu,
-      jobId,
-      run,
-      startUs,
-      endUs: Math.max(...own.map(({ endUs }) => endUs)),
-      share: own.at(-1)!.share,
-      intervals: own,
-      ownedUs: own.reduce((sum, each) => sum + each.endUs - each.startUs, 0),
-      sharedUs: own.reduce(
-        (sum, each) => sum + others.reduce((inner, other) => inner + overlapUs(each, other), 0),
-        0,
+  // An empty interval only overwrites a start that was corrected: it is of no run.
+  const runs = jobsOf(intervals.filter(ownsTime)).flatMap((job) => job.runs);
+  const empty = intervals.filter((interval) => !ownsTime(interval));
+  return [
+    ...runs.map((run) =>
+      [...Map.groupBy(run.members, ({ gpu }) => gpu)].map(([gpu, own]) =>
+        deviceRunOf(run, own, onDevice.get(gpu)!),
       ),
-    };
-  });
+    ),
+    ...empty.map((one) => [deviceRunOf({ told: one, members: [one] }, [one], [])]),
+  ];
+}
+
+function ownsTime({ startUs, endUs }: OwnedInterval): boolean {
+  return endUs > startUs;
+}
+
+function deviceRunOf(
+  { told, members }: Run<OwnedInterval>,
+  stays: readonly OwnedInterval[],
+  onDevice: readonly OwnedInterval[],
+): DeviceRun {
+  const own = [...stays].sort((a, b) => a.startUs - b.startUs);
+  const { cluster, node, gpu, jobId, startUs } = own[0]!;
+  const others = onDevice.filter((other) => !members.includes(other));
+  return {
+    ...(cluster === undefined ? {} : { cluster }),
+    ...{ node, gpu, jobId, run: told.run ?? NaN, startUs },
+    endUs: Math.max(...own.map(({ endUs }) => endUs)),
+    share: own.at(-1)!.share,
+    intervals: own,
+    ownedUs: own.reduce((sum, each) => sum + each.endUs - each.startUs, 0),
+    sharedUs: own.reduce(
+      (sum, each) => sum + others.reduce((inner, other) => inner + overlapUs(each, other), 0),
+      0,
+    ),
+  };
 }
 
 function overlapUs(a: OwnedInterval, b: OwnedInterval): number {
@@ -91,17 +112,22 @@ export function stampOf(
   return [run.startUs, run.endUs, run.ownedUs, run.sharedUs, run.share ?? ''].join(' ');
 }
 
-/** The stamps of the newest figures of these runs, by job id, run and device, a line each. */
+/** The row of `job_figures` that a run has: its key. */
+export function figuresKeyOf({ startUs, cluster, jobId, gpu }: DeviceRun): string {
+  return JSON.stringify([startUs, cluster ?? null, jobId, gpu]);
+}
+
+/** The stamps of the newest figures of these runs, by `figuresKeyOf`. */
 export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promise<Map<string, string>> {
   const stamps = new Map<string, string>();
   if (runs.length === 0) return stamps;
   const gpus = [...new Set(runs.map(({ gpu }) => quoteText(gpu)))].join(', ');
   const jobIds = [...new Set(runs.map(({ jobId }) => quoteText(jobId)))].join(', ');
   const { rows } = await db.exec(
-    'SELECT job_id, run, gpu, cast(ts AS LONG), cast(end_ts AS LONG), owned_us, shared_us, share FROM job_figures' +
+    'SELECT cluster, job_id, gpu, cast(ts AS LONG), cast(end_ts AS LONG), owned_us, shared_us, share FROM job_figures' +
       ` WHERE gpu IN (${gpus}) AND job_id IN (${jobIds}) ORDER BY written_ts`,
   );
-  for (const [jobId, run, gpu, startUs, endUs, ownedUs, sharedUs, share] of rows) {
+  for (const [cluster, jobId, gpu, startUs, endUs, ownedUs, sharedUs, share] of rows) {
     const stamp = {
       startUs: Number(startUs),
       endUs: Number(endUs),
@@ -109,7 +135,7 @@ export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promi
       sharedUs: Number(sharedUs),
       share: share === null ? undefined : Number(share),
     };
-    stamps.set(`${String(jobId)}\n${Number(run)}\n${String(gpu)}`, stampOf(stamp));
+    stamps.set(JSON.stringify([stamp.startUs, cluster, jobId, gpu]), stampOf(stamp));
   }
   return stamps;
 }

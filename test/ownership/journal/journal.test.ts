@@ -22,6 +22,11 @@ afterEach(() => {
   bench.close();
 });
 
+function permutationsOf<T>(list: readonly T[]): T[][] {
+  if (list.length < 2) return [[...list]];
+  return list.flatMap((first, at) => permutationsOf(list.toSpliced(at, 1)).map((rest) => [first, ...rest]));
+}
+
 const codes = (news: JobNews): string[] => (news.problems ?? []).map((problem) => problem.code);
 const LEAST = { event: 'start', manager: 'slurm', job: '7', boot_id: BOOT.id, uptime: '12.34' };
 const bytes = (fields: Record<string, string>): Uint8Array => Buffer.from(formatJournalRecord(fields));
@@ -206,7 +211,6 @@ describe('rows of jobs', () => {
     bench.put('start', '7', 2.5, { ...nodelist, node: 'n2' });
     const row = {
       jobId: '7',
-      run: 0,
       startUs: at(1),
       name: 'train',
       arrayJobId: '6',
@@ -226,7 +230,7 @@ describe('rows of jobs', () => {
     bench.put('end', '7', 3, { restart: '1', exit_code: '0:15' });
     bench.put('start', '7', 5, { restart: '1' });
     expect(bench.open().read(at(6)).records).toEqual([
-      { jobId: '7', run: 0, startUs: at(1), endUs: at(3), state: 'FAILED', exitCode: 143 },
+      { jobId: '7', run: 0, startUs: at(1), endUs: at(3), state: 'REQUEUED', exitCode: 143 },
       { jobId: '7', run: 1, startUs: at(5), state: 'RUNNING' },
     ]);
   });
@@ -236,8 +240,58 @@ describe('rows of jobs', () => {
     bench.put('end', '7', 3, { exit_code: '0:0' });
     bench.put('start', '8', 1, { gpus: '' });
     expect(bench.open().read(at(6)).records).toEqual([
-      { jobId: '7', run: 0, startUs: at(1), endUs: at(3), exitCode: 0 },
+      { jobId: '7', startUs: at(1), endUs: at(3), exitCode: 0 },
     ]);
+  });
+
+  test('a row has the cluster and the SLUID of its records; where the hook knows no cluster, that of the devices', () => {
+    bench.put('start', '7', 1, { cluster: 'a', sluid: 's7' });
+    bench.put('start', '8', 1, { gpus: '1' });
+    const [first, ...others] = bench.devices;
+    const devices = [first!, ...others.map((device) => ({ ...device, cluster: 'b' }))];
+    const news = bench.open({ devices }).read(at(2));
+    expect(news.records).toMatchObject([
+      { jobId: '7', cluster: 'a', sluid: 's7' },
+      { jobId: '8', cluster: 'b' },
+    ]);
+    expect(news.facts.map(({ cluster }) => cluster)).toEqual(['a', 'b']);
+  });
+
+  test('another user under the same id has another job, whatever ends are lost', () => {
+    bench.put('start', '7', 1, { user: 'ada', restart: '0' });
+    bench.put('start', '7', 5, { user: 'bob', restart: '0' });
+    // The epilog of the first one, which slurmd had put off.
+    bench.put('end', '7', 6, { user: 'ada', restart: '0', exit_code: '3:0' });
+    const news = bench.open().read(at(7));
+    expect(news.records).toEqual([
+      { jobId: '7', run: 0, startUs: at(1), endUs: at(6), user: 'ada', state: 'FAILED', exitCode: 3 },
+      { jobId: '7', run: 0, startUs: at(5), user: 'bob', state: 'RUNNING' },
+    ]);
+    expect(describeOwnership(news)).toEqual(['7 on GPU-0 (1, 5]', '7 on GPU-0 (5, open']);
+  });
+
+  test('records of two runs make the same rows and the same ownership, in whatever order they are read', () => {
+    const puts = [
+      () => bench.put('start', '7', 1, { restart: '0', user: 'ada' }),
+      () => bench.put('end', '7', 3, { restart: '1', user: 'ada', exit_code: '0:15' }),
+      () => bench.put('start', '7', 200, { restart: '1', user: 'ada' }),
+      () => bench.put('end', '7', 300, { restart: '1', user: 'ada', exit_code: '0:0' }),
+    ];
+    for (const order of permutationsOf(puts)) {
+      const input = bench.open();
+      const news = order.map((put, step) => {
+        put();
+        return input.read(at(400 + step));
+      });
+      const rows = new Map(news.flatMap(({ records }) => records).map((row) => [row.startUs, row]));
+      expect([...rows.values()].sort((a, b) => a.startUs - b.startUs)).toEqual([
+        { jobId: '7', run: 0, startUs: at(1), endUs: at(3), user: 'ada', state: 'REQUEUED', exitCode: 143 },
+        { jobId: '7', run: 1, startUs: at(200), endUs: at(300), user: 'ada', exitCode: 0 },
+      ]);
+      expect(describeOwnership(...news)).toEqual(['7 on GPU-0 (1, 3]', '7 run 1 on GPU-0 (200, 300]']);
+      bench.close();
+      bench = openJournalBench();
+    }
   });
 });
 

@@ -48,9 +48,9 @@ test('a job that goes and comes back has a record of each stay', () => {
   remove('0', 3);
   input.read(at(4));
   put('0', '7 1000\n', 5);
-  expect(input.read(at(6)).records).toEqual([{ jobId: '7', run: 0, startUs: at(5) }]);
+  expect(input.read(at(6)).records).toEqual([{ jobId: '7', startUs: at(5) }]);
   remove('0', 7);
-  expect(input.read(at(8)).records).toEqual([{ jobId: '7', run: 0, startUs: at(5), endUs: at(7) }]);
+  expect(input.read(at(8)).records).toEqual([{ jobId: '7', startUs: at(5), endUs: at(7) }]);
 });
 
 test('an emptied file, or job 0, is nobody', () => {

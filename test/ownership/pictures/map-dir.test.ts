@@ -167,11 +167,11 @@ describe('boundaries come from change times', () => {
   test('a job has one record: from its first device until its last has gone', () => {
     put('0', '7\n', at(2));
     put('1', '7\n', at(1));
-    expect(input.read(at(3)).records).toEqual([{ jobId: '7', run: 0, startUs: at(1) }]);
+    expect(input.read(at(3)).records).toEqual([{ jobId: '7', startUs: at(1) }]);
     remove('0', at(5));
     expect(input.read(at(6)).records).toEqual([]);
     remove('1', at(7));
-    expect(input.read(at(8)).records).toEqual([{ jobId: '7', run: 0, startUs: at(1), endUs: at(7) }]);
+    expect(input.read(at(8)).records).toEqual([{ jobId: '7', startUs: at(1), endUs: at(7) }]);
   });
 });
 

@@ -1,0 +1,29 @@
+import { CLOCK_SKEW_US_MAX, differ, type RunTold } from '../../core/jobs/job-runs.ts';
+import type { JournalEntry } from './entry.ts';
+
+/** Which run of a job a record speaks of, as far as the record itself can tell. */
+
+/** What a record tells of the run that it begins. */
+export function toldOf(entry: JournalEntry): RunTold {
+  const { job: jobId, restart: run, user, sluid } = entry.record;
+  return { cluster: clusterOf(entry), jobId, run, startUs: entry.atUs, user, sluid };
+}
+
+/** As its hook said; else that of the node, as it is configured. */
+export function clusterOf({ record, resolution }: JournalEntry): string | undefined {
+  return record.cluster ?? resolution.devices[0]?.cluster;
+}
+
+/** Whether the record of an end can be of this run: nothing in it speaks against. */
+export function canBeEndOf({ record }: JournalEntry, run: RunTold): boolean {
+  if (differ(record.user, run.user) || differ(record.sluid, run.sluid)) return false;
+  // Slurm counts up before the epilog of a run that goes back into the queue.
+  const restarts = (record.restart ?? NaN) - (run.run ?? NaN);
+  if (restarts < 0 || restarts > 1) return false;
+  return record.start_time === undefined || run.startUs >= record.start_time * 1e6 - CLOCK_SKEW_US_MAX;
+}
+
+/** Whether the run that this record ends goes back into the queue. */
+export function isRequeued({ record }: JournalEntry, { run }: Pick<RunTold, 'run'>): boolean {
+  return record.event === 'end' && (record.restart ?? NaN) > (run ?? NaN);
+}
