@@ -1,5 +1,6 @@
 import type { Collector } from '../src/collector/collector.ts';
 import { flushJob } from './flush.ts';
+import { measureSharedUseJob } from './measure-shared-use.ts';
 import { reportSelfJob } from './report-self.ts';
 import type { Job } from './schedule.ts';
 import { settleJobFiguresJob } from './settle-job-figures.ts';
@@ -14,5 +15,6 @@ export function residentJobs(collector: Collector, flushIntervalMs: number): Job
     reportSelfJob(collector),
     watchStoreJob(collector),
     settleJobFiguresJob(collector),
+    measureSharedUseJob(collector),
   ];
 }

@@ -6,8 +6,8 @@ import type { Tell } from '../src/core/base/notice.ts';
 /** One thing that is done again and again while the collector is resident. */
 export interface Job {
   readonly name: string;
-  /** Six cron fields, seconds first. */
-  readonly schedule: string;
+  /** Six cron fields, seconds first; or so often by the monotonic clock, for what is measured between two runs. */
+  readonly schedule: string | { readonly everyMs: number };
   /** Spreads a fleet that shares one clock: each run starts up to this much later. */
   readonly randomDelayMsMax?: number;
   run(): void | Promise<void>;
@@ -21,7 +21,7 @@ function cronLogger(job: string, tell: Tell): Logger {
   return { debug: tellAs('debug'), info: tellAs('debug'), warn: tellAs('debug'), error: tellAs('error') };
 }
 
-/** Runs the jobs by node-cron, never two runs of one job at a time. A run that fails is logged; the next one comes. */
+/** Runs the jobs, never two runs of one job at a time. A run that fails is logged; the next one comes. */
 export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
   const running = new Set<Promise<void>>();
   const runJob = async (job: Job): Promise<void> => {
@@ -32,29 +32,47 @@ export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
       tell({ level: 'error', code: 'job.failed', sentence, data: { job: job.name } });
     }
   };
-  const tasks = jobs.map((job) =>
-    cron.schedule(
-      job.schedule,
-      async () => {
-        const run = runJob(job);
-        running.add(run);
-        await run;
-        running.delete(run);
-      },
-      {
-        name: job.name,
-        noOverlap: true,
-        logger: cronLogger(job.name, tell),
-        ...(job.randomDelayMsMax === undefined ? {} : { maxRandomDelay: job.randomDelayMsMax }),
-      },
-    ),
+  const clocks = jobs.map((job) =>
+    startClock(job, tell, async () => {
+      const run = runJob(job);
+      running.add(run);
+      await run;
+      running.delete(run);
+    }),
   );
   return {
     async stop() {
-      for (const task of tasks) await task.destroy();
+      for (const stopClock of clocks) await stopClock();
     },
     async idle() {
       await Promise.all(running);
     },
+  };
+}
+
+/** @returns what stops it */
+function startClock(job: Job, tell: Tell, run: () => Promise<void>): () => void | Promise<void> {
+  const { name, schedule, randomDelayMsMax } = job;
+  if (typeof schedule !== 'string') return startTimer(schedule.everyMs, run);
+  const task = cron.schedule(schedule, run, {
+    name,
+    noOverlap: true,
+    logger: cronLogger(name, tell),
+    ...(randomDelayMsMax === undefined ? {} : { maxRandomDelay: randomDelayMsMax }),
+  });
+  return () => task.destroy();
+}
+
+function startTimer(everyMs: number, run: () => Promise<void>): () => void {
+  let isRunning = false;
+  const timer = setInterval(() => {
+    if (isRunning) return;
+    isRunning = true;
+    void run().finally(() => {
+      isRunning = false;
+    });
+  }, everyMs);
+  return () => {
+    clearInterval(timer);
   };
 }

@@ -3,7 +3,7 @@ import { residentJobs } from './resident.ts';
 import { sampleLaneJobs } from './sample-lane.ts';
 import { scheduleJobs } from './schedule.ts';
 
-/** The schedules of `run` and `collect`, by node-cron. */
+/** The schedules of `run` and `collect`. */
 export const cronScheduling: Scheduling = {
   collecting: (collector, flushIntervalMs, tell) =>
     scheduleJobs(residentJobs(collector, flushIntervalMs), tell),

@@ -87,6 +87,18 @@ export const marginTemperatureV1 = {
   at: { version: 0, marginTemperature: 4 },
 } as const;
 
+/** nvmlProcessInfo_t */
+export const processInfo = {
+  sizeBytes: 24,
+  at: { pid: 0, usedGpuMemory: 8, gpuInstanceId: 16, computeInstanceId: 20 },
+} as const;
+
+/** nvmlProcessUtilizationSample_t */
+export const processUtilizationSample = {
+  sizeBytes: 32,
+  at: { pid: 0, timeStamp: 8, smUtil: 16, memUtil: 20, encUtil: 24, decUtil: 28 },
+} as const;
+
 /** nvmlReturn_t */
 export const nvmlReturn = {
   NVML_SUCCESS: 0,

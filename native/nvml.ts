@@ -69,6 +69,9 @@ const OPTIONAL = {
   nvmlDeviceGetPersistenceMode: '(void *device, void *mode)',
   nvmlDeviceGetSamples:
     '(void *device, uint32_t type, uint64_t lastSeenUs, void *valueType, void *count, void *samples)',
+  nvmlDeviceGetProcessUtilization: '(void *device, void *samples, void *count, uint64_t lastSeenUs)',
+  nvmlDeviceGetComputeRunningProcesses_v3: '(void *device, void *count, void *records)',
+  nvmlDeviceGetMPSComputeRunningProcesses_v3: '(void *device, void *count, void *records)',
   nvmlDeviceGetArchitecture: '(void *device, void *architecture)',
   nvmlDeviceGetMigMode: '(void *device, void *current, void *pending)',
   nvmlDeviceGetMaxMigDeviceCount: '(void *device, void *count)',

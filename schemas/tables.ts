@@ -73,6 +73,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
 export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[] {
   return [
     OWNERSHIP,
+    SHARED_USE,
     JOBS,
     JOB_FIGURES,
     INVENTORY,
@@ -133,6 +134,15 @@ const OWNERSHIP: Table = {
     share DOUBLE, source SYMBOL`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'cluster', 'gpu', 'job_id'],
+};
+
+/** One row per user of a shared device and stretch of time: what its processes did there. `ts` is the start. */
+const SHARED_USE: Table = {
+  name: 'gpu_shared_use',
+  columns: columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, kind SYMBOL,
+    job_id VARCHAR, sm_use_seconds DOUBLE, memory_byte_seconds DOUBLE, seen_us LONG, processes LONG`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'cluster', 'gpu', 'kind', 'job_id'],
 };
 
 /** One row per job run. Submission and SLUID are learnt later than the start, so they cannot be keys. */

@@ -18,6 +18,7 @@ const ENTRIES = [
   'src/cli/main.ts',
   'src/sampler/sampler-worker.ts',
   'src/source/nvml/event-worker.ts',
+  'src/source/nvml/process-use-worker.ts',
   'src/source/dcgm/nudge-worker.ts',
   'src/drain/engine-child.ts',
   'src/handler.ts',

@@ -5,6 +5,7 @@ import {
   gpmMetricsGet,
   nvmlReturn,
   nvmlValueType,
+  processUtilizationSample,
   sample,
 } from '../native/nvml-layout.ts';
 import { nvmlCodeText, readForeignText } from '../native/nvml.ts';
@@ -153,6 +154,49 @@ export function lookAtGpm(nvml: Nvml, gpu: NvmlHandle): GpmLook | undefined {
   ];
   for (const each of out) nvml.optional('nvmlGpmSampleFree')?.(each);
   return { times, pairs, metrics };
+}
+
+const PROCESS_LISTS = [
+  'nvmlDeviceGetComputeRunningProcesses_v3',
+  'nvmlDeviceGetMPSComputeRunningProcesses_v3',
+] as const;
+/** What no record ends in. */
+const UNWRITTEN = 0xa5;
+const PROCESS_ROOM = 256;
+
+/** Who is on the GPU, by each call that lists processes: raw, since records differ by driver. */
+export function lookAtProcesses(nvml: Nvml, gpu: NvmlHandle): readonly TableRow[] {
+  const count = new Uint32Array(1);
+  const rows = PROCESS_LISTS.map((symbol): TableRow => {
+    const records = Buffer.alloc(PROCESS_ROOM * 40, UNWRITTEN);
+    count[0] = PROCESS_ROOM;
+    const code = nvml.optional(symbol)?.(gpu, count, records) ?? nvmlReturn.FUNCTION_NOT_FOUND;
+    let written = records.length;
+    while (written > 0 && records[written - 1] === UNWRITTEN) written -= 1;
+    return [
+      symbol,
+      nvmlCodeText(code),
+      count[0],
+      written,
+      records.subarray(0, Math.min(written, 96)).toString('hex'),
+    ];
+  });
+  const { sizeBytes, at } = processUtilizationSample;
+  const samples = Buffer.alloc(PROCESS_ROOM * sizeBytes);
+  count[0] = PROCESS_ROOM;
+  const symbol = 'nvmlDeviceGetProcessUtilization';
+  const code = nvml.optional(symbol)?.(gpu, samples, count, 0n) ?? nvmlReturn.FUNCTION_NOT_FOUND;
+  const told = code === SUCCESS ? Array.from({ length: count[0] }, (_, n) => n * sizeBytes) : [];
+  const lagS = (from: number): string =>
+    (Date.now() / 1000 - Number(samples.readBigUInt64LE(from + at.timeStamp)) / 1e6).toFixed(3);
+  const texts = told.map(
+    (from) =>
+      `pid ${samples.readUInt32LE(from + at.pid)}: ${samples.readUInt32LE(from + at.smUtil)} % ${lagS(from)} s ago`,
+  );
+  return [
+    ...rows,
+    [symbol, nvmlCodeText(code), told.length, told.length * sizeBytes, texts.slice(0, 8).join('; ')],
+  ];
 }
 
 /** How deep and how fine the driver's own buffers are. */

@@ -20,7 +20,14 @@ import { listNvmlDevices } from '../src/source/nvml/devices.ts';
 import { isSampled } from '../src/source/nvml/lane.ts';
 import { openNvmlSource } from '../src/source/nvml/nvml.ts';
 import { openRecorder } from './recorder.ts';
-import { lookAtBuffers, lookAtFields, lookAtGpm, timeBatch, timeGetters } from './hardware-calls.ts';
+import {
+  lookAtBuffers,
+  lookAtFields,
+  lookAtGpm,
+  lookAtProcesses,
+  timeBatch,
+  timeGetters,
+} from './hardware-calls.ts';
 import type { TableRow } from './hardware-calls.ts';
 
 const INTERVAL_MS = 100;
@@ -198,6 +205,7 @@ section(
   ['type', 'answer', 'samples', 'spacing ms', 'newest s ago'],
   lookAtBuffers(nvml, gpu),
 );
+section('Processes', ['call', 'answer', 'entries', 'bytes', 'first ones'], lookAtProcesses(nvml, gpu));
 
 const query = `--query-gpu=${SMI.map(([, name]) => name).join(',')}`;
 const ms = seconds * 1000;

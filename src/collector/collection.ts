@@ -21,6 +21,7 @@ import { newestSamplesOf } from '../questdb/reads/newest-sample.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
 import { lockDirectory } from '../disk/state-lock.ts';
 import { statusPath, writeStatus } from '../disk/status-file.ts';
+import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
 import { intakeAfter, type Intake, type NextIntake } from './intake.ts';
@@ -111,6 +112,10 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       db,
       prepareStore,
       batchRows: config.flush.batchRows,
+      // Made-up GPUs have no processes. Libnvidia-ml comes with the driver, beside DCGM too.
+      ...(source.name === 'dcgm' || source.name === 'nvml'
+        ? { processUse: openProcessUse(config.nvml.library) }
+        : {}),
       version: VERSION,
       confirm: config.delivery.confirm,
       ...disk?.options,

@@ -8,6 +8,8 @@ import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { LaneSet } from '../delivery/lane-set.ts';
 import { createJobFiguresWriter } from '../job-map/job-figures.ts';
 import { createJobMap } from '../job-map/job-map.ts';
+import { createSharedUse } from '../job-map/shared-use.ts';
+import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
 import { createEventRows } from './event-rows.ts';
 import type { Intake } from './intake.ts';
 import { startSampling, type Sampling, type SamplingOptions } from './sampling.ts';
@@ -19,6 +21,8 @@ export interface CollectorOptions
   /** Inputs of the job map; they need the devices to resolve names, so they are made once the source is open. */
   readonly jobInputs: (devices: readonly Device[]) => readonly JobInput[];
   readonly batchRows: number;
+  /** What processes do on shared devices; absent: it is not measured. Closed by the collector. */
+  readonly processUse?: ProcessUseThread;
 }
 
 export interface Collector {
@@ -40,6 +44,8 @@ export interface Collector {
   watchStore(): Promise<void>;
   /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
   settleJobFigures(): Promise<void>;
+  /** Looks what the owners of shared devices do with them. */
+  measureSharedUse(): Promise<void>;
   /** How long the source has been inside one call, ms; 0 when it is in none. A native call can hang for minutes. */
   callMs(): number;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
@@ -84,6 +90,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const account = (): LaneAccount[] => laneSet.account(store.suspension.reasonOf);
   const gpus = devices.map(({ uuid }) => uuid);
   const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, tell });
+  const { processUse } = options;
+  const sharedUse =
+    processUse && createSharedUse({ ownership, devices, nowUs, processUse, onRows: outbox.sharedUse, tell });
   const jobMap = createJobMap({
     inputs: options.jobInputs(devices),
     ownership,
@@ -95,6 +104,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     db,
     outbox,
     onChanges: jobFigures.note,
+    onRecords: (records) => sharedUse?.noteRecords(records),
     tell,
   });
   /** Until when the job inputs have told everything; and until when the small tables have it, or keep it for later. */
@@ -140,11 +150,17 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     noteStats: createSelfReport({ sampling, account, outbox, ...options }),
     watchStore: () => store.suspension.look(),
     settleJobFigures: () => jobFigures.settle(storedFactsUs),
+    measureSharedUse: async () => sharedUse?.look(),
     callMs: sampling.callMs,
-    stopSampling: sampling.stop,
+    stopSampling(deadlineMs) {
+      sharedUse?.finish();
+      return sampling.stop(deadlineMs);
+    },
     account,
     stopSending: store.stop,
     close: () => {
+      sharedUse?.finish();
+      processUse?.close();
       store.finish();
       laneSet.close();
     },

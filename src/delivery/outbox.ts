@@ -3,7 +3,13 @@ import type { Tell } from '../core/base/notice.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import { OUTBOX_ROWS_MAX } from '../core/fields/limits.ts';
 import type { WaitingRows } from '../disk/outbox-file.ts';
-import type { CollectorStat, EventRow, InventoryRow, SmallTables } from '../questdb/rows/small-tables.ts';
+import type {
+  CollectorStat,
+  EventRow,
+  InventoryRow,
+  SharedUseRow,
+  SmallTables,
+} from '../questdb/rows/small-tables.ts';
 
 /**
  * The rows of the small tables on their way to the store. Each list is bounded; a list that is full gives up its oldest
@@ -12,6 +18,7 @@ import type { CollectorStat, EventRow, InventoryRow, SmallTables } from '../ques
 export interface Outbox {
   inventory(rows: readonly InventoryRow[]): void;
   ownership(rows: readonly Interval[]): void;
+  readonly sharedUse: (rows: readonly SharedUseRow[]) => void;
   jobs(rows: readonly JobRecord[]): void;
   events(rows: readonly EventRow[]): void;
   stats(rows: readonly CollectorStat[]): void;
@@ -40,11 +47,12 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
   });
   const inventory = queue<InventoryRow>('gpu_inventory', (rows) => tables.writeInventory(rows));
   const ownership = queue<Interval>('gpu_ownership', (rows) => tables.writeOwnership(rows));
+  const sharedUse = queue<SharedUseRow>('gpu_shared_use', (rows) => tables.writeSharedUse(rows));
   const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
   const events = queue<EventRow>('gpu_events', (rows) => tables.writeEvents(rows));
   const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
 
-  const queues = [inventory, ownership, jobs, events, stats];
+  const queues = [inventory, ownership, sharedUse, jobs, events, stats];
 
   function add<T extends object>(target: Queue<T>, rows: readonly T[]): void {
     target.waiting.push(...rows);
@@ -80,6 +88,9 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
     ownership: (rows) => {
       add(ownership, rows);
     },
+    sharedUse: (rows) => {
+      add(sharedUse, rows);
+    },
     jobs: (rows) => {
       add(jobs, rows);
     },
@@ -93,6 +104,7 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
       const taken = [
         await flushQueue(inventory),
         await flushQueue(ownership),
+        await flushQueue(sharedUse),
         await flushQueue(jobs),
         await flushQueue(events),
         await flushQueue(stats),

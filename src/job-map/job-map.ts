@@ -1,6 +1,6 @@
 import type { Device } from '../core/devices/device.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import type { JobInput } from '../core/jobs/job-fact.ts';
+import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
@@ -43,6 +43,8 @@ interface JobMapOptions {
   readonly outbox: Pick<Outbox, 'ownership' | 'jobs'>;
   /** Hears every change, with the time up to which facts had been told, epoch µs. */
   readonly onChanges?: (changes: readonly OwnershipChange[], atUs: number) => void;
+  /** Hears what the inputs tell of jobs. */
+  readonly onRecords?: (records: readonly JobRecord[]) => void;
   readonly tell: Tell;
 }
 
@@ -64,6 +66,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
       const untilUs = options.nowUs();
       const { changes, records, problems } = session.read(untilUs);
       passOn(changes, untilUs);
+      options.onRecords?.(records);
       outbox.jobs(records);
       for (const { input, error } of problems) {
         tell({ level: 'warn', code: error.code, sentence: `${input}: ${error.message}` });

@@ -222,4 +222,16 @@ _Static_assert(sizeof(nvmlMarginTemperature_v1_t) == 8, "nvmlMarginTemperature_v
 #define nvmlMarginTemperature_v1_t_VERSION 0x01000008u
 _Static_assert(offsetof(nvmlMarginTemperature_v1_t, version) == 0, "nvmlMarginTemperature_v1_t.version");
 _Static_assert(offsetof(nvmlMarginTemperature_v1_t, marginTemperature) == 4, "nvmlMarginTemperature_v1_t.marginTemperature");
+_Static_assert(sizeof(nvmlProcessInfo_t) == 24, "nvmlProcessInfo_t");
+_Static_assert(offsetof(nvmlProcessInfo_t, pid) == 0, "nvmlProcessInfo_t.pid");
+_Static_assert(offsetof(nvmlProcessInfo_t, usedGpuMemory) == 8, "nvmlProcessInfo_t.usedGpuMemory");
+_Static_assert(offsetof(nvmlProcessInfo_t, gpuInstanceId) == 16, "nvmlProcessInfo_t.gpuInstanceId");
+_Static_assert(offsetof(nvmlProcessInfo_t, computeInstanceId) == 20, "nvmlProcessInfo_t.computeInstanceId");
+_Static_assert(sizeof(nvmlProcessUtilizationSample_t) == 32, "nvmlProcessUtilizationSample_t");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, pid) == 0, "nvmlProcessUtilizationSample_t.pid");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, timeStamp) == 8, "nvmlProcessUtilizationSample_t.timeStamp");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, smUtil) == 16, "nvmlProcessUtilizationSample_t.smUtil");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, memUtil) == 20, "nvmlProcessUtilizationSample_t.memUtil");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, encUtil) == 24, "nvmlProcessUtilizationSample_t.encUtil");
+_Static_assert(offsetof(nvmlProcessUtilizationSample_t, decUtil) == 28, "nvmlProcessUtilizationSample_t.decUtil");
 #endif

@@ -37,6 +37,8 @@ typedef struct {
       gpuInstanceSliceCount, computeInstanceSliceCount;
   uint64_t memorySizeMB;
 } nvmlDeviceAttributes_t;
+typedef struct { uint32_t pid; uint64_t usedGpuMemory; uint32_t gpuInstanceId, computeInstanceId; } nvmlProcessInfo_t;
+typedef struct { uint32_t pid; uint64_t timeStamp; uint32_t smUtil, memUtil, encUtil, decUtil; } nvmlProcessUtilizationSample_t;
 typedef struct { uint64_t bar1Total, bar1Free, bar1Used; } nvmlBAR1Memory_t;
 typedef struct { uint32_t version; int32_t marginTemperature; } nvmlMarginTemperature_v1_t;
 

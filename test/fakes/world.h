@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_KNOBS 128
+#define MAX_KNOBS 192
 typedef struct { char name[48]; int64_t value; } Knob;
 static Knob knobs[MAX_KNOBS];
 static int knobCount;

@@ -3,6 +3,7 @@ import type { GpuEvent } from '../../core/sampling/event.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
+import type { MeasuredUse } from '../../core/jobs/measured-use.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
 import type { Sink } from '../../core/wire/sink.ts';
 import { createRowBuffer, type RowBuffer } from './row-buffer.ts';
@@ -13,6 +14,17 @@ export interface InventoryRow {
   readonly tsUs: number;
   readonly device: Device;
   readonly source: SourceName;
+}
+
+/** One row of `gpu_shared_use`. */
+export interface SharedUseRow extends MeasuredUse {
+  /** Absent where nobody told. */
+  readonly cluster?: string;
+  readonly node: string;
+  /** Device UUID. */
+  readonly gpu: string;
+  /** Most of the user's processes at once. */
+  readonly processes: number;
 }
 
 /** One row of `gpu_events`: with the job that owned the device at that time, null when none or several did. */
@@ -70,6 +82,7 @@ export interface CollectorStat {
  */
 export interface SmallTables {
   writeOwnership(rows: readonly Interval[]): Promise<boolean>;
+  writeSharedUse(rows: readonly SharedUseRow[]): Promise<boolean>;
   writeJobs(rows: readonly JobRecord[]): Promise<boolean>;
   writeInventory(rows: readonly InventoryRow[]): Promise<boolean>;
   writeEvents(rows: readonly EventRow[]): Promise<boolean>;
@@ -107,6 +120,7 @@ export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
 
   return {
     writeOwnership: (rows) => writeTable('gpu_ownership', encodeOwnership, rows),
+    writeSharedUse: (rows) => writeTable('gpu_shared_use', encodeSharedUse, rows),
     writeJobs: (rows) => writeTable('jobs', encodeJob, rows),
     writeInventory: (rows) => writeTable('gpu_inventory', encodeInventory, rows),
     writeEvents: (rows) => writeTable('gpu_events', encodeEvent, rows),
@@ -126,6 +140,22 @@ function encodeOwnership(buffer: RowBuffer, row: Interval): void {
     .long('run', row.run)
     .double('share', row.share)
     .at(row.startUs);
+}
+
+function encodeSharedUse(buffer: RowBuffer, row: SharedUseRow): void {
+  buffer
+    .row()
+    .symbol('cluster', row.cluster)
+    .symbol('node', row.node)
+    .symbol('gpu', row.gpu)
+    .symbol('kind', row.kind)
+    .time('end_ts', row.toUs)
+    .text('job_id', row.jobId)
+    .double('sm_use_seconds', row.smUseSeconds)
+    .double('memory_byte_seconds', row.memoryByteSeconds)
+    .long('seen_us', row.seenUs)
+    .long('processes', row.processes)
+    .at(row.fromUs);
 }
 
 function encodeJob(buffer: RowBuffer, row: JobRecord): void {

@@ -46,6 +46,24 @@ describe('rows arrive as they are', () => {
   const tables = (): ReturnType<typeof createSmallTables> =>
     createSmallTables(db, ({ sentence }) => process.stderr.write(`${sentence}\n`));
 
+  test('shared use: sums that grow replace those of before, also of users without a job', async () => {
+    const sums = { smUseSeconds: 0.5, memoryByteSeconds: NaN, seenUs: 9e6, processes: 2 };
+    const user = { node: NODE, gpu: 'GPU-1', fromUs: START_US, toUs: START_US + 10e6, ...sums };
+    const seen = { ...user, kind: 'job', jobId: ODD } as const;
+    const nobody = { ...user, kind: 'no_job' } as const;
+    await taken(() => tables().writeSharedUse([seen, nobody, { ...nobody, kind: 'mps_server' }]));
+    await taken(() => tables().writeSharedUse([{ ...nobody, smUseSeconds: 0.75, toUs: START_US + 20e6 }]));
+    const rows = await rowsOf('gpu_shared_use');
+    const byKind = rows.sort((a, b) => String(a['kind']).localeCompare(String(b['kind'])));
+    expect(byKind).toMatchObject([
+      { kind: 'job', job_id: ODD, sm_use_seconds: 0.5, seen_us: 9e6, processes: 2 },
+      { kind: 'mps_server', sm_use_seconds: 0.5 },
+      { kind: 'no_job', sm_use_seconds: 0.75 },
+    ]);
+    expect(timestampUs(byKind[2]!['end_ts'])).toBe(START_US + 20e6);
+    expect(byKind[0]).not.toHaveProperty('memory_byte_seconds');
+  });
+
   test('ownership: an open interval of unknown share has neither end nor share', async () => {
     const closed = {
       node: NODE,
