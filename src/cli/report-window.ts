@@ -46,14 +46,21 @@ function parseSinceMs(text: string): number {
   }
 }
 
-/** Epoch µs of an ISO date or time; without a zone it is UTC, like everything else here. */
-function parseTimeUs(flag: string, text: string): number {
-  const ms = DATE.test(text) ? Date.parse(text.length === 10 || text.endsWith('Z') ? text : `${text}Z`) : NaN;
+/**
+ * Epoch µs of an ISO date or time; without a zone it is UTC, like everything else here.
+ * @throws OperatingError `report.window` (exit `usage`)
+ */
+export function parseTimeUs(flag: string, text: string): number {
+  const [fraction = '', digits = ''] = /\.(\d+)/.exec(text) ?? [];
+  const whole = text.replace(fraction, '');
+  const ms = DATE.test(text)
+    ? Date.parse(text.length === 10 || text.endsWith('Z') ? whole : `${whole}Z`)
+    : NaN;
   if (Number.isNaN(ms))
     throw new OperatingError(`${flag}: expected an ISO date or time in UTC, came "${text}"`, {
       code: 'report.window',
       exit: 'usage',
       hints: [`write it like ${flag} 2026-11-21 or ${flag} 2026-11-21T09:00:00Z`],
     });
-  return ms * 1000;
+  return ms * 1000 + Number(digits.padEnd(6, '0'));
 }

@@ -4,8 +4,8 @@ import { quoteTime } from './sql-text.ts';
 
 /** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). Epoch µs. */
 export interface SampleWindow {
-  readonly jobId: string;
-  readonly run: number;
+  /** Condition on `gpu_ownership` that its intervals fulfil and no others. */
+  readonly ownedSql: string;
   readonly startUs: number;
   readonly endUs: number;
   /** The server reads them itself; here only where they begin is needed. */
@@ -28,13 +28,12 @@ export const SHARE_SQL = 'coalesce(o.share, 1.0 / CASE WHEN s.owners > 1 THEN s.
 export function ownedSamples(table: string, window: SampleWindow): OwnedSamples {
   const starts = window.intervals.map((interval) => interval.startUs);
   const first = quoteTime(Math.min(...starts));
-  const last = quoteTime(Math.max(...starts));
   const end = quoteTime(window.endUs);
   const some = window.gpus === undefined ? undefined : `gpu IN (${window.gpus.map(quoteText).join(', ')})`;
   return {
     head:
       `WITH o AS (SELECT gpu AS owned_gpu, ts AS start_ts, CASE WHEN end_ts < ${end} THEN end_ts ELSE cast(${end} AS TIMESTAMP) END AS stop_ts, share FROM gpu_ownership` +
-      ` WHERE job_id = ${quoteText(window.jobId)} AND ts >= ${first} AND ts <= ${last} AND ${some ?? `run = ${window.run}`})`,
+      ` WHERE ${window.ownedSql}${some === undefined ? '' : ` AND ${some}`})`,
     tail:
       `FROM ${quoteName(table)} s JOIN o ON s.gpu = o.owned_gpu` +
       ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +

@@ -5,6 +5,7 @@ import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
+import { ownedRowsSql } from '../figures/owned-rows.ts';
 import {
   deviceRunsOf,
   figuresKeyOf,
@@ -53,8 +54,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   async function sumsOf(runs: readonly DeviceRun[]): Promise<ReadonlyMap<string, SampleSums>> {
     const intervals = runs.flatMap((run) => run.intervals);
     const window = {
-      jobId: runs[0]!.jobId,
-      run: runs[0]!.run,
+      ownedSql: ownedRowsSql(runs[0]!.jobId, intervals, undefined),
       startUs: Math.min(...intervals.map((interval) => interval.startUs)),
       endUs: Math.max(...intervals.map((interval) => interval.endUs)),
       intervals,

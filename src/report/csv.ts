@@ -2,6 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES } from '../figures/gauges.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
+import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 
 /** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
@@ -35,9 +36,36 @@ export function jobCsv(figures: JobFigures): string {
       energy_counter_joules: device.energy.counter?.value,
       energy_power_joules: device.energy.power?.value,
       events: device.events.length,
+      cluster: figures.job.cluster,
     };
   });
   return stringify(rows, { header: true });
+}
+
+/** The account of an array or a heterogeneous job as CSV: a header, then one row per run of a task, and `all` last. */
+export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
+  const cells = (kind: 'task' | 'all', amounts: TaskAmounts, row: Partial<TaskFigures>): CsvRow => ({
+    kind,
+    of: jobId,
+    cluster,
+    task: row.task,
+    job_id: row.jobId,
+    run: row.run,
+    state: row.state,
+    exit_code: row.exitCode,
+    start: row.startUs === undefined ? undefined : isoMicroseconds(row.startUs),
+    end: row.endUs === undefined || row.isOpen ? undefined : isoMicroseconds(row.endUs),
+    devices: amounts.devices,
+    owned_us: amounts.ownedUs,
+    sampled_us: amounts.sampledUs,
+    attributed_us: amounts.attributedUs,
+    samples: amounts.samples,
+    idle_us: amounts.idle?.value,
+    sm_active_ratio_mean: amounts.smActive?.value,
+    energy_counter_joules: amounts.energy.counter?.value,
+    energy_power_joules: amounts.energy.power?.value,
+  });
+  return stringify([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})], { header: true });
 }
 
 /** The account of the fleet as CSV: a header, then one row per group, and `all` last. */

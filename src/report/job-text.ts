@@ -17,6 +17,7 @@ import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
 import type { Energy } from '../figures/quantity.ts';
 import { findingText } from './finding-text.ts';
+import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
@@ -46,7 +47,7 @@ function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
   const { jobId, name, state, exitCode } = job;
   const ending = exitCode === undefined ? '' : ` (exit ${exitCode})`;
   const parts = [
-    `Job ${jobId}`,
+    `Job ${jobId}${taskText(job)}`,
     name,
     `${state ?? (isOpen ? 'running' : 'ended')}${isOpen ? '' : ending}`,
     isSynthetic ? 'synthetic' : undefined,
@@ -54,13 +55,17 @@ function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
   return parts.filter((part) => part !== undefined).join(' · ');
 }
 
+/** ` (task 3 of array 6)`. */
+function taskText({ jobId, arrayJobId, hetJobId, task }: JobFigures['job']): string {
+  if (task === undefined) return '';
+  if (arrayJobId !== undefined) return ` (task ${task} of array ${arrayJobId})`;
+  if (hetJobId !== undefined) return ` (component ${task} of heterogeneous job ${hetJobId})`;
+  return jobId.includes(`[${task}]`) ? '' : ` (task ${task})`;
+}
+
 function headLines(figures: JobFigures, width: number): string[] {
-  const { run, otherRuns, user, account, partition } = figures.job;
-  const who = [
-    user,
-    account === undefined ? undefined : `account ${account}`,
-    partition === undefined ? undefined : `partition ${partition}`,
-  ].filter((part) => part !== undefined);
+  const { run, otherRuns, otherJobs, askedStep } = figures.job;
+  const who = whoTexts(figures.job);
   const nodes = new Set(figures.devices.map((device) => device.node)).size;
   const what = `${formatCount(nodes, 'node')}, ${modelsText(figures.devices)}`;
   const length = formatSpan(figures.endUs - figures.startUs);
@@ -90,9 +95,10 @@ function headLines(figures: JobFigures, width: number): string[] {
     lines.push('  shares its GPUs: hours and energy are its stated share of them');
   if (figures.sharing === 'equal')
     lines.push('  shares its GPUs; nobody told how, so hours and energy are equal parts among their owners');
+  if (askedStep !== undefined) lines.push(`  ${stepText(askedStep)}`);
   if (otherRuns.length > 0)
     lines.push(`  run ${run} of this job id; others: ${otherRuns.join(', ')} (--run N)`);
-  return lines;
+  return [...lines, ...otherJobLines(otherJobs)];
 }
 
 function modelsText(devices: readonly JobDevice[]): string {

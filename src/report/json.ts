@@ -10,6 +10,7 @@ import type {
   OwnedFigures,
   ThrottleEffect,
 } from '../figures/job/figures.ts';
+import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import type { Energy } from '../figures/quantity.ts';
 import { findingText } from './finding-text.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
@@ -48,7 +49,12 @@ export function jobJson(figures: JobFigures): string {
   });
 }
 
-function amountsOf({ ownedUs, sampledUs, attributedUs, samples }: OwnedFigures): object {
+function amountsOf({
+  ownedUs,
+  sampledUs,
+  attributedUs,
+  samples,
+}: Pick<OwnedFigures, 'ownedUs' | 'sampledUs' | 'attributedUs' | 'samples'>): object {
   return { ownedUs, sampledUs, attributedUs, samples };
 }
 
@@ -101,6 +107,30 @@ function dipsOf({ count, floor, lengthUs, periodUs, timeRatio }: Dips): object {
 
 function throttleOf({ event, gpu, sm, othersSm }: ThrottleEffect): object {
   return { event, gpu, smRatio: sm.value, othersSmRatio: othersSm.value };
+}
+
+/** The account of an array or a heterogeneous job as JSON, by the same rules. */
+export function tasksJson(figures: TasksFigures): string {
+  const { tasks, all, ...rest } = figures;
+  return textOf({ ...rest, ...taskAmountsOf(all), tasks: tasks.map(taskOf) });
+}
+
+function taskOf(row: TaskFigures): object {
+  const { task, jobId, run, runCount, state, exitCode, startUs, endUs, isOpen, command } = row;
+  const who = { task, jobId, run, runCount, state, exitCode, startUs, endUs, isOpen };
+  return { ...who, ...taskAmountsOf(row), command };
+}
+
+function taskAmountsOf(amounts: TaskAmounts): object {
+  return {
+    devices: amounts.devices,
+    ...amountsOf(amounts),
+    coverageRatio: amounts.coverage?.value,
+    energy: energyOf(amounts.energy),
+    idleUs: amounts.idle?.value,
+    smActiveMean: amounts.smActive?.value,
+    smKnownUs: amounts.smActive?.knownUs ?? 0,
+  };
 }
 
 /** The account of the fleet as JSON, by the same rules. */

@@ -4,14 +4,17 @@
  * After a wanted change: `npx vitest run test/report/golden.test.ts -u`, and read the difference.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { assert } from '../../src/core/base/assert.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
-import { capacityJson, jobJson } from '../../src/report/json.ts';
-import { capacityCsv, jobCsv } from '../../src/report/csv.ts';
+import { accountOf } from '../../src/figures/job/tasks.ts';
+import { renderTasksReport } from '../../src/report/tasks-text.ts';
+import { capacityJson, jobJson, tasksJson } from '../../src/report/json.ts';
+import { capacityCsv, jobCsv, tasksCsv } from '../../src/report/csv.ts';
 import { quoteTime } from '../../src/figures/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
@@ -73,6 +76,7 @@ const seconds = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, i) => from + i);
 
 interface Stay {
+  readonly cluster?: string;
   readonly node?: string;
   readonly gpu: string;
   readonly jobId: string;
@@ -82,8 +86,9 @@ interface Stay {
   readonly run?: number;
 }
 
-function own({ node = 'n1', gpu, jobId, from, to, share, run = 0 }: Stay): void {
+function own({ cluster, node = 'n1', gpu, jobId, from, to, share, run = 0 }: Stay): void {
   const known = {
+    ...(cluster === undefined ? {} : { cluster }),
     ...(to === undefined ? {} : { end_ts: at(to) }),
     ...(share === undefined ? {} : { share }),
   };
@@ -117,6 +122,8 @@ beforeAll(async () => {
   addShared();
   addEdges();
   addKept();
+  addArray();
+  addClusters();
   await insertAll();
   await waitForRollups(db, lanes, at(7200));
 });
@@ -307,6 +314,81 @@ function addKept(): void {
   ]);
 }
 
+/** After all windows of the capacity reports: an array of three tasks, the last of which has its id; one was requeued, of one nothing was sampled, one still runs. */
+function addArray(): void {
+  const record = { array_job_id: '6', name: 'sweep', user: 'eve', account: 'physics', partition: 'gpu' };
+  add('gpu_profiling', [
+    ...seconds(300_001, 300_064).map((second) => sample('G-task-1', second, '7')),
+    ...seconds(300_129, 300_256).map((second) => sample('G-task-1', second, '7', { sm_active_ratio: 0.75 })),
+    ...seconds(301_001, 301_064).map((second) => sample('G-task-3', second, '6')),
+  ]);
+  own({ gpu: 'G-task-1', jobId: '7', from: 300_000, to: 300_064, share: 1 });
+  own({ gpu: 'G-task-1', jobId: '7', from: 300_128, to: 300_256, share: 1, run: 1 });
+  own({ node: 'n2', gpu: 'G-task-2', jobId: '8', from: 300_000, to: 300_100, share: 1 });
+  own({ node: 'n2', gpu: 'G-task-3', jobId: '6', from: 301_000, share: 1 });
+  add('jobs', [
+    {
+      ...record,
+      ts: at(300_000),
+      end_ts: at(300_064),
+      job_id: '7',
+      run: 0,
+      array_task_id: '1',
+      state: 'REQUEUED',
+      exit_code: 0,
+    },
+    {
+      ...record,
+      ts: at(300_128),
+      end_ts: at(300_256),
+      job_id: '7',
+      run: 1,
+      array_task_id: '1',
+      state: 'COMPLETED',
+      exit_code: 0,
+    },
+    {
+      ...record,
+      ts: at(300_000),
+      end_ts: at(300_100),
+      job_id: '8',
+      run: 0,
+      array_task_id: '2',
+      state: 'FAILED',
+      exit_code: 9,
+    },
+    { ...record, ts: at(301_000), job_id: '6', run: 0, array_task_id: '3', state: 'RUNNING' },
+  ]);
+}
+
+/** One id in two clusters in one minute. */
+function addClusters(): void {
+  for (const [cluster, user, from, state] of [
+    ['north', 'ada', 300_000, 'COMPLETED'],
+    ['south', 'bob', 300_010, 'FAILED'],
+  ] as const) {
+    const gpu = `G-${cluster}`;
+    add(
+      'gpu_profiling',
+      seconds(from + 1, from + 64).map((second) => sample(gpu, second, '700', { cluster })),
+    );
+    own({ cluster, gpu, jobId: '700', from, to: from + 64, share: 1 });
+    add('jobs', [
+      {
+        ts: at(from),
+        end_ts: at(from + 64),
+        cluster,
+        job_id: '700',
+        run: 0,
+        user,
+        state,
+        exit_code: state === 'FAILED' ? 3 : 0,
+        submit_ts: at(from - 60),
+      },
+    ]);
+  }
+}
+
 /** The numbers of a tree that are none. What is not known is left out, so that nobody adds it up or prints it. */
 function notNumbers(tree: object): string[] {
   return Object.entries(tree).flatMap(([key, value]: [string, unknown]): string[] => {
@@ -328,6 +410,7 @@ test.each([
   ['once', {}],
   ['cpu only', {}],
   ['kept', {}],
+  ['700', {}],
 ])('job %s %j', async (jobId, options) => {
   const figures = await jobFigures(db, lanes, jobId, { nowUs: at(3070), ...options });
   expect(notNumbers(figures)).toEqual([]);
@@ -339,6 +422,20 @@ test.each([
   );
   const name = `job-${jobId.replace(' ', '-')}${'run' in options ? '-run-0' : ''}`;
   await expect(output).toMatchFileSnapshot(`golden/${name}.txt`);
+});
+
+test('an array', async () => {
+  const account = await accountOf(db, lanes, '6', { nowUs: at(301_070) });
+  assert(account.of === 'tasks', 'job 6 is the last task of array 6');
+  const { figures } = account;
+  expect(notNumbers(figures)).toEqual([]);
+  const output = inAllFormats(
+    renderTasksReport(figures, { width: 100, isColored: false }),
+    renderTasksReport(figures, { width: 60, isColored: true, isWhole: true }),
+    tasksJson(figures),
+    tasksCsv(figures),
+  );
+  await expect(output).toMatchFileSnapshot('golden/tasks-array.txt');
 });
 
 test.each<[string, CapacityQueryOptions]>([

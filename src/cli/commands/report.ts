@@ -3,14 +3,16 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { CAPACITY_GROUPINGS, type CapacityGrouping } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
-import { jobFigures } from '../../figures/job/query.ts';
+import { accountOf, type Account } from '../../figures/job/tasks.ts';
 import { renderJobReport } from '../../report/job-text.ts';
+import { renderTasksReport } from '../../report/tasks-text.ts';
+import type { RenderOptions } from '../../report/text/report-text.ts';
 import type { Asked } from '../../figures/query-cells.ts';
-import { capacityCsv, jobCsv } from '../../report/csv.ts';
-import { capacityJson, jobJson } from '../../report/json.ts';
+import { capacityCsv, jobCsv, tasksCsv } from '../../report/csv.ts';
+import { capacityJson, jobJson, tasksJson } from '../../report/json.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
-import { reportWindow, type WindowFlags } from '../report-window.ts';
+import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 
 const EXAMPLES = `
 Examples:
@@ -20,7 +22,12 @@ Examples:
 
 const JOB_EXAMPLES = `
 Examples:
-  gpuledger report job 4217              what job 4217 did with its GPUs
+  gpuledger report job 4217              what job 4217 did with its GPUs; of an array, what each task did
+  gpuledger report job 4217_3            task 3 of array 4217; '4217_[1-4]': four of them, with the sum
+  gpuledger report job 4217+1            component 1 of a heterogeneous job
+  gpuledger report job '123[4]'          task 4 of a PBS or LSF array, with or without its server
+  gpuledger report job 4217 --cluster b  that of cluster b, where several bear the id
+  gpuledger report job 4217 --submitted 2026-11-20T10:00:00Z
   gpuledger report job 4217 --run 0      its first run, before it was requeued
   gpuledger report job 4217 --json       every figure in base units (docs/reports.md)
 `;
@@ -29,6 +36,7 @@ const CAPACITY_EXAMPLES = `
 Examples:
   gpuledger report capacity                            the last seven days, by account
   gpuledger report capacity --since 30d --by user
+  gpuledger report capacity --cluster b --by node
   gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
 
 Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
@@ -41,6 +49,8 @@ interface FormatFlags {
 
 interface JobFlags extends FormatFlags {
   readonly run?: number;
+  readonly cluster?: string;
+  readonly submitted?: string;
   readonly all?: true;
 }
 
@@ -57,9 +67,14 @@ export function command(): Command {
     report
       .command('job')
       .description('The account of one job.')
-      .argument('<id>', "the job's id, as the scheduler prints it")
+      .argument('<id>', 'a job, a task or an array, as the scheduler prints its id')
+      .option('--cluster <name>', 'of several jobs with this id, that of this cluster')
+      .option(
+        '--submitted <time>',
+        'of several jobs with this id, the one submitted then, or begun (ISO, UTC)',
+      )
       .option('--run <n>', 'which run of a requeued job (default: the newest)', parseRun)
-      .option('--all', 'every GPU in the table, however many there are'),
+      .option('--all', 'every GPU or task in the table, however many there are'),
   )
     .addHelpText('after', JOB_EXAMPLES)
     .action(async (jobId: string, flags: JobFlags) => {
@@ -88,7 +103,7 @@ function addCommonFlags(name: 'report job' | 'report capacity', command: Command
       .addOption(
         new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
       )
-      .option('--csv', 'one row per GPU or group, base units'),
+      .option('--csv', 'one row per GPU, task or group, base units'),
     name,
   );
 }
@@ -99,13 +114,38 @@ function parseRun(text: string): number {
 }
 
 async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
+  const { run, cluster, submitted } = flags;
+  const options = {
+    nowUs: Date.now() * 1000,
+    ...(run === undefined ? {} : { run }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(submitted === undefined ? {} : { submittedUs: parseTimeUs('--submitted', submitted) }),
+  };
   await withStore(flags, async (db, lanes) => {
-    const run = flags.run === undefined ? {} : { run: flags.run };
-    const figures = await jobFigures(db, lanes, jobId, { nowUs: Date.now() * 1000, ...run });
-    if (flags.json) process.stdout.write(jobJson(figures));
-    else if (flags.csv) process.stdout.write(jobCsv(figures));
-    else process.stdout.write(renderJobReport(figures, { ...terminal(), isWhole: flags.all === true }));
+    const account = await accountOf(db, lanes, jobId, options);
+    const style = { ...terminal(), isWhole: flags.all === true };
+    process.stdout.write(
+      account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
+    );
   });
+}
+
+function jobText(
+  { figures }: Extract<Account, { of: 'job' }>,
+  flags: FormatFlags,
+  style: RenderOptions,
+): string {
+  if (flags.json) return jobJson(figures);
+  return flags.csv ? jobCsv(figures) : renderJobReport(figures, style);
+}
+
+function tasksText(
+  { figures }: Extract<Account, { of: 'tasks' }>,
+  flags: FormatFlags,
+  style: RenderOptions,
+): string {
+  if (flags.json) return tasksJson(figures);
+  return flags.csv ? tasksCsv(figures) : renderTasksReport(figures, style);
 }
 
 async function reportCapacity(flags: CapacityFlags): Promise<void> {

@@ -95,10 +95,25 @@ export interface ThrottleEffect {
 
 /** Which run of which job, and what the scheduler told of it. */
 export interface JobIdentity {
+  /** The scheduler's raw id. */
   readonly jobId: string;
+  /** As told, else counted from 0. */
   readonly run: number;
-  /** Other runs of the same job id (requeues), ascending. */
+  /** Other runs of the same job (requeues), ascending. */
   readonly otherRuns: readonly number[];
+  /** Other jobs that bear the id, newest first. */
+  readonly otherJobs: readonly OtherJob[];
+  readonly cluster: string | undefined;
+  /** When this run was given to the scheduler, epoch µs. */
+  readonly submitUs: number | undefined;
+  /** Slurm's own name of the run. */
+  readonly sluid: string | undefined;
+  readonly arrayJobId: string | undefined;
+  readonly hetJobId: string | undefined;
+  /** Number of the task in the array, or of the component in the heterogeneous job. */
+  readonly task: string | undefined;
+  /** The step that was asked for: the account is all the same of the whole job. */
+  readonly askedStep: string | undefined;
   readonly name: string | undefined;
   readonly user: string | undefined;
   readonly account: string | undefined;
@@ -106,6 +121,21 @@ export interface JobIdentity {
   readonly qos: string | undefined;
   readonly state: string | undefined;
   readonly exitCode: number | undefined;
+}
+
+/** One that bears the same id and is not shown: another cluster's, or one of another time. Times are epoch µs. */
+export interface OtherJob {
+  readonly cluster: string | undefined;
+  readonly submitUs: number | undefined;
+  readonly startUs: number;
+  /** Undefined while it runs, or where nobody told. */
+  readonly endUs: number | undefined;
+  readonly user: string | undefined;
+  readonly state: string | undefined;
+  /** Of an array or a heterogeneous job. */
+  readonly taskCount: number | undefined;
+  /** The command that shows it. */
+  readonly command: string;
 }
 
 /** `no_lane`: no lane of the configuration records them; `blank`: one does, and the devices gave no values. */

@@ -4,17 +4,62 @@ import type { JobWindow } from './facts.ts';
 import { addSums, emptySums, type JobSums, type SampleSums } from './scan.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 
-/** What `job_figures` keeps of one run of a job, by device; of several rows of a device the one written last. */
-export async function keptSums(db: Asked, jobId: string, run: number): Promise<Map<string, SampleSums>> {
+/** Ids in one query: statements travel in a URL. */
+const IDS_PER_QUERY_MAX = 200;
+
+/** A row of `job_figures`: what is kept of a run and a device. */
+export interface KeptFigures {
+  readonly jobId: string;
+  readonly gpu: string;
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly sums: SampleSums;
+}
+
+/** All that is kept under these job ids, ascending by the time of writing. */
+export async function readKept(db: Asked, jobIds: readonly string[]): Promise<KeptFigures[]> {
   // Tables of an older version have none; that is no reason to refuse the rest of the report.
   const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'job_figures'");
-  if (tables.length === 0) return new Map();
-  const rows = await ask(
-    db,
-    'SELECT *, cast(last_active_ts AS LONG) AS last_active_us FROM job_figures' +
-      ` WHERE job_id = ${quoteText(jobId)} AND run = ${run} ORDER BY written_ts`,
+  const kept: KeptFigures[] = [];
+  for (let from = 0; tables.length > 0 && from < jobIds.length; from += IDS_PER_QUERY_MAX) {
+    const some = jobIds
+      .slice(from, from + IDS_PER_QUERY_MAX)
+      .map(quoteText)
+      .join(', ');
+    const rows = await ask(
+      db,
+      'SELECT *, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, cast(last_active_ts AS LONG) AS last_active_us' +
+        ` FROM job_figures WHERE job_id IN (${some}) ORDER BY written_ts`,
+    );
+    kept.push(...rows.map(keptOf));
+  }
+  return kept;
+}
+
+function keptOf(row: Cells): KeptFigures {
+  return {
+    jobId: row.text('job_id') ?? '',
+    gpu: row.text('gpu') ?? '',
+    startUs: row.number('start_us')!,
+    endUs: row.number('end_us') ?? Infinity,
+    sums: sumsOfRow(row),
+  };
+}
+
+/**
+ * What is kept of one run, by device; of several rows of a device the one written last. Another run or job that bears the
+ * id has other devices, or has them at another time.
+ */
+export function keptSums(
+  kept: readonly KeptFigures[],
+  jobId: string,
+  { startUs, endUs, intervals }: JobWindow,
+): Map<string, SampleSums> {
+  const own = new Set(intervals.map(({ gpu }) => gpu));
+  const of = kept.filter(
+    (one) => one.jobId === jobId && own.has(one.gpu) && one.startUs >= startUs && one.endUs <= endUs,
   );
-  return new Map(rows.map((row) => [row.text('gpu') ?? '', sumsOfRow(row)]));
+  return new Map(of.map(({ gpu, sums }) => [gpu, sums]));
 }
 
 /**

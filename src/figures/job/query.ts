@@ -1,6 +1,8 @@
+import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, GAUGES_WITH_PERCENTILES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import { scanJob, type JobSums, type SampleSums } from './scan.ts';
+import { ownedRowsSql } from '../owned-rows.ts';
 import { rankedValues } from '../owned-samples.ts';
 import type { Asked } from '../query-cells.ts';
 import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
@@ -13,11 +15,14 @@ import {
   sharingOf,
   type Percentiles,
 } from './assemble.ts';
-import { eventsOf, findRun, identityOf, inventoryOf, type JobRun, type JobWindow } from './facts.ts';
-import type { JobEvent, JobFacts, JobFigures } from './figures.ts';
+import { clusterOf, jobIdOf, type Member } from './bearers.ts';
+import { eventsOf, inventoryOf, runOf, type JobRun, type JobWindow } from './facts.ts';
+import type { JobEvent, JobFacts, JobFigures, JobIdentity } from './figures.ts';
+import { findJob, type Found } from './find-job.ts';
 import { findingsOf } from './findings.ts';
 import { gapsOf } from './gaps.ts';
-import { keptSums, withKept } from './kept-figures.ts';
+import { jobCommand, type JobSelector } from './job-command.ts';
+import { keptSums, readKept, withKept } from './kept-figures.ts';
 import { rhythmOf, throttleEffects, type ActivityColumn } from './rhythm.ts';
 
 /** Equal parts of the job's interval in the series; a short job has one per tick. */
@@ -27,16 +32,15 @@ const INTERVAL_STRAY_RATIO_MAX = 0.2;
 /** A running job is looked at up to its newest sample, as long as that is not older than this. */
 const FRESH_SAMPLE_US_MAX = 60e6;
 
-export interface JobQueryOptions {
-  /** Restart count of the run that is wanted; the newest when absent. */
+export interface JobQueryOptions extends JobSelector {
+  /** Number of the run that is wanted; the newest when absent. */
   readonly run?: number;
   /** Epoch µs up to which a running job is looked at. */
   readonly nowUs: number;
 }
 
 /**
- * Every figure of one run of a job, computed by the server over ownership intervals × raw samples (start < ts ≤ end).
- * @param lanes which tables and columns there are; a gauge that no lane holds is left out and named in `notMeasured`.
+ * Every figure of one run of a job. An id that is an array's too, as that of its last task is, means the task here.
  * @throws OperatingError `report.job_id`, `report.unknown_job`, `report.unknown_run`, and what `QuestDb.exec` throws
  */
 export async function jobFigures(
@@ -45,17 +49,35 @@ export async function jobFigures(
   jobId: string,
   options: JobQueryOptions,
 ): Promise<JobFigures> {
-  const run = await findRun(db, jobId, options.run, options.nowUs);
-  const job = await identityOf(db, jobId, run);
-  const inventory = await inventoryOf(db, jobId, run.run);
+  const found = await findJob(db, jobId, options);
+  const { members } = found.bearer;
+  const member = members.find(({ job }) => jobIdOf(job) === jobId) ?? members[0]!;
+  return await memberFigures(db, lanes, found, { ...options, member });
+}
+
+/**
+ * Every figure of one run of a job, computed by the server over ownership intervals × raw samples (start < ts ≤ end).
+ * @param lanes which tables and columns there are; a gauge that no lane holds is left out and named in `notMeasured`.
+ * @throws OperatingError `report.unknown_run`, and what `QuestDb.exec` throws
+ */
+export async function memberFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  found: Found,
+  options: JobQueryOptions & { readonly member: Member },
+): Promise<JobFigures> {
+  const run = chosenRun(db, found, options);
+  const job = identityOf(run, options.member, found);
+  const asked = windowOf(run);
+  const inventory = await inventoryOf(db, asked);
   const sources = gaugesByLane(await recordedLanes(db, lanes));
-  const scanned = await scanToNewest(db, sources, windowOf(jobId, run));
+  const scanned = await scanToNewest(db, sources, asked);
   const { window } = scanned;
   const oldestUs = sources[0] === undefined ? undefined : await oldestSampleUs(db, sources[0].lane.table);
   const isRawComplete = oldestUs !== undefined && oldestUs <= window.startUs + configuredUsOf(sources[0]);
   const kept = isRawComplete
     ? undefined
-    : withKept(window, scanned.sums.devices, await keptSums(db, jobId, run.run));
+    : withKept(window, scanned.sums.devices, keptSums(await readKept(db, [run.jobId]), run.jobId, window));
   const sums = kept ?? scanned.sums;
   const origin = kept === undefined ? 'samples' : 'kept';
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
@@ -86,6 +108,47 @@ export async function jobFigures(
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, origin) : [],
   };
   return { ...facts, findings: findingsOf(facts) };
+}
+
+function chosenRun(
+  db: Asked,
+  { jobs }: Found,
+  { member: { job }, run, nowUs }: JobQueryOptions & { readonly member: Member },
+): JobRun {
+  const jobId = jobIdOf(job);
+  const chosen = run === undefined ? job.runs.at(-1) : job.runs.findLast(({ number }) => number === run);
+  if (chosen !== undefined) return runOf(job, chosen, jobs, nowUs);
+  const numbers = job.runs.map(({ number }) => number).join(', ');
+  throw new OperatingError(`job ${jobId} has no run ${run!}: its runs are ${numbers}`, {
+    code: 'report.unknown_run',
+    exit: 'usage',
+    where: `${db.where}, tables gpu_ownership and jobs`,
+    hints: [`the newest: ${jobCommand(jobId, {})}`],
+  });
+}
+
+function identityOf(run: JobRun, { job, task }: Member, { typed, otherJobs }: Found): JobIdentity {
+  const { record, told } = run;
+  return {
+    jobId: run.jobId,
+    run: run.run,
+    otherRuns: run.otherRuns,
+    otherJobs,
+    cluster: clusterOf(job),
+    submitUs: told.submitUs,
+    sluid: told.sluid,
+    arrayJobId: record.arrayJobId,
+    hetJobId: record.hetJobId,
+    task,
+    askedStep: typed.step,
+    name: record.name,
+    user: record.user,
+    account: record.account,
+    partition: record.partition,
+    qos: record.qos,
+    state: record.state,
+    exitCode: record.exitCode,
+  };
 }
 
 /** What only the samples tell. */
@@ -155,12 +218,14 @@ function configuredUsOf(source: LaneGauges | undefined): number {
   return (source?.lane.intervalMs ?? 0) * 1000;
 }
 
-function windowOf(jobId: string, { run, startUs, intervals }: JobRun): JobWindow {
+/** From the first start to the last end. */
+export function windowOf({ jobId, told, intervals, otherRows }: JobRun): JobWindow {
+  if (intervals.length === 0)
+    return { ownedSql: 'false', startUs: told.startUs, endUs: told.startUs, intervals };
   return {
-    jobId,
-    run,
-    startUs: intervals.length === 0 ? startUs : Math.min(...intervals.map((interval) => interval.startUs)),
-    endUs: intervals.length === 0 ? startUs : Math.max(...intervals.map((interval) => interval.endUs)),
+    ownedSql: ownedRowsSql(jobId, intervals, otherRows),
+    startUs: Math.min(...intervals.map((interval) => interval.startUs)),
+    endUs: Math.max(...intervals.map((interval) => interval.endUs)),
     intervals,
   };
 }

@@ -1,0 +1,213 @@
+import { quoteText } from '../../../schemas/tables.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import {
+  isTaskIn,
+  readingText,
+  readJobId,
+  taskInBrackets,
+  type JobIdReading,
+  type TypedJobId,
+} from '../../core/jobs/job-id.ts';
+import { jobsOf, type Job } from '../../core/jobs/job-runs.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { bearersOf, clusterOf, jobIdOf, selected, selectorOf, type Bearer } from './bearers.ts';
+import type { OtherJob } from './figures.ts';
+import { jobCommand, type JobSelector } from './job-command.ts';
+import { readTold, type Told } from './told-runs.ts';
+
+/** Characters. Slurm's ids have at most 20, free text of a map file is a line: longer is a mistake. */
+const JOB_ID_LENGTH_MAX = 256;
+
+/** What bears the id that was asked for. */
+export interface Found {
+  readonly bearer: Bearer;
+  /** The others that bear it, newest first. */
+  readonly otherJobs: readonly OtherJob[];
+  /** As it was typed. */
+  readonly typed: TypedJobId;
+  /** Every job under the raw ids that were looked at, also those that are not meant. */
+  readonly jobs: readonly Job<Told>[];
+}
+
+/**
+ * What an id stands for, as somebody typed it: of several jobs that bear it the newest that the selector fits.
+ * @throws OperatingError `report.job_id`, `report.unknown_job` (exit `usage`)
+ */
+export async function findJob(db: Asked, jobId: string, selector: JobSelector): Promise<Found> {
+  checkJobId(jobId);
+  const typed = readJobId(jobId);
+  for (const reading of typed.readings) {
+    const jobs = jobsOf(await readTold(db, await rawIds(db, reading)));
+    const meant = jobs.filter((job) => isMeant(job, reading));
+    if (meant.length === 0) continue;
+    const bearers = bearersOf(meant, reading);
+    const bearer = selected(bearers, selector);
+    if (bearer === undefined) throw notSelected(db, jobId, selector, bearers);
+    const others = bearers.filter((other) => other !== bearer).reverse();
+    return {
+      bearer,
+      otherJobs: others.map((other) => otherJobOf(other, jobCommand(jobId, selectorOf(other, bearers)))),
+      typed,
+      jobs,
+    };
+  }
+  throw await unknownJob(db, typed);
+}
+
+/** Refuses what cannot be a job id before anything is asked. @throws OperatingError `report.job_id` (exit `usage`) */
+function checkJobId(jobId: string): void {
+  const refuse = (came: string): never => {
+    throw new OperatingError(
+      `expected a job id of 1 to ${JOB_ID_LENGTH_MAX} characters without control characters, came ${came}`,
+      {
+        code: 'report.job_id',
+        exit: 'usage',
+        hints: ['the id is what the scheduler prints: gpuledger report job 4217'],
+      },
+    );
+  };
+  if (jobId === '') refuse('nothing');
+  if (jobId.length > JOB_ID_LENGTH_MAX) refuse(`${jobId.length} characters: "${jobId.slice(0, 20)}…"`);
+  const control = /\p{Cc}/u.exec(jobId);
+  if (control !== null)
+    refuse(`${JSON.stringify(jobId)} (character ${control.index + 1} is a control character)`);
+}
+
+async function rawIds(db: Asked, reading: JobIdReading): Promise<string[]> {
+  const ids = (await ask(db, rawIdsSql(reading))).map((row) => row.text('job_id') ?? '');
+  return [...new Set(reading.how === 'id' ? [reading.jobId, ...ids] : ids)];
+}
+
+function rawIdsSql(reading: JobIdReading): string {
+  const inJobs = (condition: string): string => `SELECT DISTINCT job_id FROM jobs WHERE ${condition}`;
+  switch (reading.how) {
+    case 'id': {
+      const id = quoteText(reading.jobId);
+      return inJobs(`array_job_id = ${id} OR het_job_id = ${id}`);
+    }
+    case 'sluid':
+      return inJobs(`sluid = ${quoteText(reading.sluid)}`);
+    case 'task':
+      return inJobs(
+        `array_job_id = ${quoteText(reading.arrayJobId)} AND array_task_id = ${quoteText(reading.taskId)}`,
+      );
+    case 'array':
+      return inJobs(`array_job_id = ${quoteText(reading.arrayJobId)}`);
+    case 'component':
+      return inJobs(`het_job_id = ${quoteText(reading.hetJobId)}`);
+    case 'beginning': {
+      const like = `job_id LIKE ${quoteText(`${reading.text}%`)}`;
+      return `SELECT DISTINCT job_id FROM (SELECT job_id FROM jobs WHERE ${like} UNION ALL SELECT job_id FROM gpu_ownership WHERE ${like})`;
+    }
+  }
+}
+
+/** Raw ids are given again: a job that has one of the ids may be another than the one that was read. */
+function isMeant(job: Job<Told>, reading: JobIdReading): boolean {
+  const records = job.runs.flatMap(({ members }) => members.flatMap(({ record }) => record ?? []));
+  const jobId = jobIdOf(job);
+  switch (reading.how) {
+    case 'id':
+      return (
+        jobId === reading.jobId ||
+        records.some((one) => one.arrayJobId === reading.jobId || one.hetJobId === reading.jobId)
+      );
+    case 'sluid':
+      return job.runs.some(({ told }) => told.sluid === reading.sluid);
+    case 'task':
+      return records.some(
+        (one) => one.arrayJobId === reading.arrayJobId && one.arrayTaskId === reading.taskId,
+      );
+    case 'array':
+      return records.some(
+        (one) =>
+          one.arrayJobId === reading.arrayJobId &&
+          (reading.tasks === undefined || isTaskIn(one.arrayTaskId, reading.tasks)),
+      );
+    case 'component':
+      return (
+        Number(jobId) === Number(reading.hetJobId) + reading.offset &&
+        records.some((one) => one.hetJobId === reading.hetJobId)
+      );
+    case 'beginning':
+      return (
+        jobId.startsWith(reading.text) &&
+        (reading.tasks === undefined || isTaskIn(taskInBrackets(jobId), reading.tasks))
+      );
+  }
+}
+
+function otherJobOf({ family, members }: Bearer, command: string): OtherJob {
+  const [first] = members;
+  const runs = members.flatMap(({ job }) => job.runs);
+  const newest = runs.reduce((a, b) => (b.told.startUs > a.told.startUs ? b : a));
+  const endUs = Math.max(...runs.map(({ told }) => told.endUs ?? Infinity));
+  return {
+    cluster: clusterOf(first!.job),
+    submitUs: newest.told.submitUs,
+    startUs: Math.min(...runs.map(({ told }) => told.startUs)),
+    endUs: endUs === Infinity ? undefined : endUs,
+    user: first!.record.user,
+    state: family === undefined ? first!.record.state : undefined,
+    taskCount: family === undefined ? undefined : members.length,
+    command,
+  };
+}
+
+function notSelected(
+  db: Asked,
+  jobId: string,
+  selector: JobSelector,
+  bearers: readonly Bearer[],
+): OperatingError {
+  const asked = jobCommand(jobId, selector).replace(/^.* report job /, '');
+  return new OperatingError(
+    `no job ${asked}, but ${bearers.length === 1 ? 'another one' : `${bearers.length} others`} with that id`,
+    {
+      code: 'report.unknown_job',
+      exit: 'usage',
+      where: `${db.where}, tables gpu_ownership and jobs`,
+      hints: bearers
+        .toReversed()
+        .slice(0, BEARERS_TOLD_MAX)
+        .map((bearer) => jobCommand(jobId, selectorOf(bearer, bearers))),
+    },
+  );
+}
+
+/** Of many jobs that bear one id, so many are named in an error. */
+const BEARERS_TOLD_MAX = 8;
+const NEAREST_IDS_MAX = 5;
+
+async function unknownJob(db: Asked, { typed, step, readings }: TypedJobId): Promise<OperatingError> {
+  const nearest = await nearestIds(db, typed);
+  const newest = await ask(
+    db,
+    `SELECT job_id, max(ts) AS newest FROM gpu_ownership ORDER BY newest DESC LIMIT ${NEAREST_IDS_MAX}`,
+  );
+  const ids = newest.map((row) => row.text('job_id') ?? '');
+  return new OperatingError(`no job "${typed}": it is neither in gpu_ownership nor in jobs`, {
+    code: 'report.unknown_job',
+    exit: 'usage',
+    where: `${db.where}, looked for ${readings.map(readingText).join('; ')}`,
+    hints: [
+      ...(step === undefined ? [] : [`${step} is a step: steps are not kept apart, nor is their job there`]),
+      ...(nearest.length === 0 ? [] : [`the nearest ids there: ${nearest.join(', ')}`]),
+      ids.length === 0
+        ? 'no job has been recorded there yet: is a job map configured? (gpuledger config print)'
+        : `the newest jobs there: ${ids.join(', ')}`,
+    ],
+  });
+}
+
+/** By number: who mistypes an id of a scheduler hits one near it. */
+async function nearestIds(db: Asked, typed: string): Promise<string[]> {
+  const number = /^\d{1,15}/.exec(typed)?.[0];
+  if (number === undefined) return [];
+  const rows = await ask(
+    db,
+    `SELECT job_id, abs(cast(job_id AS LONG) - ${Number(number)}) AS distance FROM (SELECT DISTINCT job_id FROM gpu_ownership)` +
+      ` WHERE cast(job_id AS LONG) IS NOT NULL ORDER BY distance, job_id LIMIT ${NEAREST_IDS_MAX}`,
+  );
+  return rows.map((row) => row.text('job_id') ?? '');
+}

@@ -1,0 +1,52 @@
+import type { Quantity } from '../quantity.ts';
+import type { OtherJob, OwnedFigures } from './figures.ts';
+
+/** What was measured of a run of a task, or of all of them. */
+export interface TaskAmounts extends OwnedFigures {
+  /** Pooled: Σ SM activity·dt / Σ dt. */
+  readonly smActive: Quantity | undefined;
+  /** Distinct devices. */
+  readonly devices: number;
+}
+
+/** One run of one task of an array, or of one component of a heterogeneous job. Times are epoch µs. */
+export interface TaskFigures extends TaskAmounts {
+  /** Number of the task or component; undefined where nobody told. */
+  readonly task: string | undefined;
+  /** The scheduler's raw id. */
+  readonly jobId: string;
+  readonly run: number;
+  /** How many runs the task had. */
+  readonly runCount: number;
+  readonly state: string | undefined;
+  readonly exitCode: number | undefined;
+  readonly startUs: number;
+  /** For a running one the time up to which it was looked at. */
+  readonly endUs: number;
+  readonly isOpen: boolean;
+  /** The command that shows all of it. */
+  readonly command: string;
+}
+
+/** The account of an array or a heterogeneous job as a whole. */
+export interface TasksFigures {
+  readonly family: 'array' | 'het';
+  /** As it was typed. */
+  readonly jobId: string;
+  readonly askedStep: string | undefined;
+  readonly cluster: string | undefined;
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly account: string | undefined;
+  readonly partition: string | undefined;
+  readonly isSynthetic: boolean;
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly isOpen: boolean;
+  readonly nodes: number;
+  /** Ascending by task and run. */
+  readonly tasks: readonly TaskFigures[];
+  readonly all: TaskAmounts;
+  /** Others that bear the id, newest first. */
+  readonly otherJobs: readonly OtherJob[];
+}

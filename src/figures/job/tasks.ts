@@ -1,0 +1,175 @@
+import PQueue from 'p-queue';
+import { quoteText } from '../../../schemas/tables.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { recordedLanes } from '../recorded-lanes.ts';
+import { ownedFigures, ownedUsOf } from './assemble.ts';
+import { clusterOf, type Member } from './bearers.ts';
+import { runOf, type JobRun, type JobWindow } from './facts.ts';
+import { findJob, type Found } from './find-job.ts';
+import type { JobFigures } from './figures.ts';
+import { jobCommand } from './job-command.ts';
+import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
+import { memberFigures, windowOf, type JobQueryOptions } from './query.ts';
+import { addSums, emptySums, scanJob, type SampleSums } from './scan.ts';
+import type { TaskAmounts, TaskFigures, TasksFigures } from './tasks-figures.ts';
+
+/** Tasks whose samples are asked for at a time. */
+const QUERIES_AT_ONCE = 4;
+
+/** What an id is answered with. */
+export type Account =
+  | { readonly of: 'job'; readonly figures: JobFigures }
+  | { readonly of: 'tasks'; readonly figures: TasksFigures };
+
+/**
+ * The account of what somebody's id stands for: of a job, or of an array or heterogeneous job and its tasks.
+ * @throws OperatingError `report.job_id`, `report.unknown_job`, `report.unknown_run`, and what `QuestDb.exec` throws
+ */
+export async function accountOf(
+  db: Asked,
+  lanes: readonly Lane[],
+  jobId: string,
+  options: JobQueryOptions,
+): Promise<Account> {
+  const found = await findJob(db, jobId, options);
+  const [member] = found.bearer.members;
+  if (found.bearer.family !== undefined)
+    return { of: 'tasks', figures: await tasksFigures(db, lanes, found, options) };
+  return { of: 'job', figures: await memberFigures(db, lanes, found, { ...options, member: member! }) };
+}
+
+/** One run of a task with what belongs to it. */
+interface TaskRun {
+  readonly member: Member;
+  readonly run: JobRun;
+  readonly window: JobWindow;
+}
+
+async function tasksFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  found: Found,
+  { run, nowUs }: JobQueryOptions,
+): Promise<TasksFigures> {
+  const { members, family } = found.bearer;
+  const runs = members
+    .flatMap((member) => taskRuns(member, found, nowUs))
+    .filter((one) => run === undefined || one.run.run === run);
+  if (runs.length === 0)
+    throw new OperatingError(`no task of ${found.typed.typed} has a run ${run!}`, {
+      code: 'report.unknown_run',
+      exit: 'usage',
+      where: `${db.where}, tables gpu_ownership and jobs`,
+      hints: [`all of their runs: ${jobCommand(found.typed.typed, {})}`],
+    });
+  const sources = gaugesByLane(await recordedLanes(db, lanes)).filter(
+    ({ gauges, hasEnergy }, index) =>
+      index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
+  );
+  const kept = await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]);
+  const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
+  const sums = await queue.addAll(runs.map((one) => async () => await sumsOf(db, sources, one, kept)));
+  const [{ record }] = members as [Member];
+  const intervals = runs.flatMap(({ window }) => window.intervals);
+  return {
+    family: family!,
+    jobId: found.typed.typed,
+    askedStep: found.typed.step,
+    cluster: members.map(({ job }) => clusterOf(job)).find((cluster) => cluster !== undefined),
+    name: record.name,
+    user: record.user,
+    account: record.account,
+    partition: record.partition,
+    isSynthetic: await isSynthetic(
+      db,
+      intervals.map(({ gpu }) => gpu),
+    ),
+    startUs: Math.min(...runs.map(({ window }) => window.startUs)),
+    endUs: Math.max(...runs.map(({ window }) => window.endUs)),
+    isOpen: intervals.some(({ isOpen }) => isOpen),
+    nodes: new Set(intervals.map(({ node }) => node)).size,
+    tasks: runs.map((one, index) => taskFigures(one, sums[index]!, found)),
+    all: amountsOf(intervals, sums),
+    otherJobs: found.otherJobs,
+  };
+}
+
+function taskRuns(member: Member, { jobs }: Found, nowUs: number): TaskRun[] {
+  const { job } = member;
+  return job.runs.map((chosen) => {
+    const run = runOf(job, chosen, jobs, nowUs);
+    return { member, run, window: windowOf(run) };
+  });
+}
+
+/** From what is kept of it where that is all, since it costs no query; else from what samples there are. */
+async function sumsOf(
+  db: Asked,
+  sources: readonly LaneGauges[],
+  { run, window }: TaskRun,
+  kept: readonly KeptFigures[],
+): Promise<SampleSums> {
+  const own = keptSums(kept, run.jobId, window);
+  const devices = new Set(window.intervals.map(({ gpu }) => gpu));
+  const isAllKept = devices.size > 0 && devices.size === own.size;
+  const sampled = isAllKept ? undefined : await scanJob(db, sources, window, 1);
+  return (withKept(window, sampled?.devices ?? new Map(), own) ?? sampled)?.all ?? emptySums();
+}
+
+function taskFigures({ member, run, window }: TaskRun, sums: SampleSums, found: Found): TaskFigures {
+  return {
+    task: member.task,
+    jobId: run.jobId,
+    run: run.run,
+    runCount: run.otherRuns.length + 1,
+    state: run.record.state,
+    exitCode: run.record.exitCode,
+    startUs: window.startUs,
+    endUs: window.intervals.length === 0 ? (run.told.endUs ?? window.endUs) : window.endUs,
+    isOpen: window.intervals.some(({ isOpen }) => isOpen),
+    ...amountsOf(window.intervals, [sums]),
+    command: taskCommand(member, run, found),
+  };
+}
+
+/** As people type it: `6_1`, `2+1`. */
+function taskCommand({ task, record }: Member, { jobId, told }: JobRun, { otherJobs }: Found): string {
+  const { arrayJobId, hetJobId } = record;
+  const typed =
+    task !== undefined && arrayJobId !== undefined
+      ? `${arrayJobId}_${task}`
+      : task !== undefined && hetJobId !== undefined
+        ? `${hetJobId}+${task}`
+        : jobId;
+  return jobCommand(typed, otherJobs.length === 0 ? {} : { submittedUs: told.submitUs ?? told.startUs });
+}
+
+function amountsOf(intervals: JobWindow['intervals'], parts: readonly SampleSums[]): TaskAmounts {
+  const sums = emptySums();
+  for (const part of parts) addSums(sums, part);
+  const sm = sums.gauges.get('smActive');
+  return {
+    ...ownedFigures(ownedUsOf(intervals), sums),
+    smActive:
+      sm === undefined || sm.knownUs === 0
+        ? undefined
+        : { value: sm.sum / sm.knownUs, unit: 'ratio', knownUs: sm.knownUs },
+    devices: new Set(intervals.map(({ gpu }) => gpu)).size,
+  };
+}
+
+/** Devices that are looked at: all come from one source, or a test has mixed them. */
+const DEVICES_ASKED_MAX = 100;
+
+async function isSynthetic(db: Asked, gpus: readonly string[]): Promise<boolean> {
+  const some = [...new Set(gpus)].slice(0, DEVICES_ASKED_MAX);
+  if (some.length === 0) return false;
+  const rows = await ask(
+    db,
+    `SELECT DISTINCT source FROM gpu_inventory WHERE gpu IN (${some.map(quoteText).join(', ')})`,
+  );
+  return rows.some((row) => row.text('source') === 'synthetic');
+}

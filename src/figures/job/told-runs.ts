@@ -1,0 +1,128 @@
+import { quoteText } from '../../../schemas/tables.ts';
+import type { RunTold } from '../../core/jobs/job-runs.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+
+/** A row of `jobs` or of `gpu_ownership`. */
+export interface Told extends RunTold {
+  /** Of a row of `jobs`. */
+  readonly record?: JobCells;
+  /** Of a row of `gpu_ownership`. */
+  readonly stay?: StayCells;
+}
+
+/** What the scheduler told of a run, beside what tells runs apart. */
+export interface JobCells {
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly account: string | undefined;
+  readonly partition: string | undefined;
+  readonly qos: string | undefined;
+  readonly state: string | undefined;
+  readonly exitCode: number | undefined;
+  readonly arrayJobId: string | undefined;
+  readonly arrayTaskId: string | undefined;
+  readonly hetJobId: string | undefined;
+}
+
+interface StayCells {
+  readonly gpu: string;
+  readonly node: string;
+  /** Undefined when nobody told. */
+  readonly share: number | undefined;
+}
+
+/** Ids in one query: statements travel in a URL. */
+const IDS_PER_QUERY_MAX = 200;
+
+/**
+ * All that the store holds under these job ids. An interval of no length only overwrites a start that was corrected: it is
+ * left out where there is anything else.
+ */
+export async function readTold(db: Asked, jobIds: readonly string[]): Promise<Told[]> {
+  const records: Told[] = [];
+  const stays: Told[] = [];
+  for (let from = 0; from < jobIds.length; from += IDS_PER_QUERY_MAX) {
+    const some = jobIds
+      .slice(from, from + IDS_PER_QUERY_MAX)
+      .map(quoteText)
+      .join(', ');
+    records.push(...(await readRecords(db, some)));
+    stays.push(...(await readStays(db, some)));
+  }
+  const owning = stays.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
+  const known = new Set([...records, ...owning].map(({ jobId }) => jobId));
+  return [...records, ...owning, ...stays.filter(({ jobId }) => !known.has(jobId))];
+}
+
+async function readRecords(db: Asked, ids: string): Promise<Told[]> {
+  const rows = await ask(
+    db,
+    'SELECT cluster, job_id, run, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, cast(submit_ts AS LONG) AS submit_us,' +
+      ' sluid, name, "user", account, "partition", qos, state, exit_code, array_job_id, array_task_id, het_job_id' +
+      ` FROM jobs WHERE job_id IN (${ids}) ORDER BY ts`,
+  );
+  return rows.map((row): Told => {
+    const record = recordOf(row);
+    return {
+      ...runOf(row),
+      submitUs: row.number('submit_us'),
+      sluid: knownText(row, 'sluid'),
+      user: record.user,
+      state: record.state,
+      record,
+    };
+  });
+}
+
+async function readStays(db: Asked, ids: string): Promise<Told[]> {
+  const rows = await ask(
+    db,
+    'SELECT cluster, job_id, run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, share' +
+      ` FROM gpu_ownership WHERE job_id IN (${ids}) ORDER BY ts`,
+  );
+  return rows.map((row) => ({
+    ...runOf(row),
+    stay: { gpu: row.text('gpu') ?? '', node: row.text('node') ?? '', share: row.number('share') },
+  }));
+}
+
+function runOf(row: Cells): RunTold {
+  return {
+    cluster: knownText(row, 'cluster'),
+    jobId: row.text('job_id') ?? '',
+    run: row.number('run'),
+    startUs: row.number('start_us')!,
+    endUs: row.number('end_us'),
+  };
+}
+
+function recordOf(row: Cells): JobCells {
+  return {
+    name: knownText(row, 'name'),
+    user: knownText(row, 'user'),
+    account: knownText(row, 'account'),
+    partition: knownText(row, 'partition'),
+    qos: knownText(row, 'qos'),
+    state: knownText(row, 'state'),
+    exitCode: row.number('exit_code'),
+    arrayJobId: knownText(row, 'array_job_id'),
+    arrayTaskId: knownText(row, 'array_task_id'),
+    hetJobId: knownText(row, 'het_job_id'),
+  };
+}
+
+function knownText(row: Cells, column: string): string | undefined {
+  const text = row.text(column);
+  return text === '' ? undefined : text;
+}
+
+/** What all rows of `jobs` about one run say together: of two that differ, the one that knows the end, else the later one. */
+export function recordTogether(members: readonly Told[]): Partial<JobCells> {
+  const records = members
+    .filter(({ record }) => record !== undefined)
+    .sort((a, b) => Number(a.endUs !== undefined) - Number(b.endUs !== undefined) || a.startUs - b.startUs);
+  const cells = records.flatMap(({ record }) =>
+    Object.entries(record!).filter(([, cell]) => cell !== undefined),
+  );
+  return Object.fromEntries(cells);
+}

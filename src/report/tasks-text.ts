@@ -1,0 +1,93 @@
+import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
+import { bestEnergy } from '../figures/quantity.ts';
+import {
+  formatCount,
+  formatCoverage,
+  formatEnergies,
+  formatGpuHours,
+  formatGrouped,
+  formatPeriod,
+  formatQuantity,
+  formatSpan,
+  hourDecimals,
+} from './text/format-quantity.ts';
+import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
+import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { clip, harmless, tableText, wrap, type Side } from './text/table-text.ts';
+
+const HOUR_US = 3.6e9;
+/** More tasks than this are cut to the first and the last ones. */
+const TASK_ROWS_MAX = 40;
+
+/** The account of an array or a heterogeneous job for people. */
+export function renderTasksReport(figures: TasksFigures, options: RenderOptions): string {
+  const width = reportWidth(options);
+  const title = titleOf(figures);
+  const { startUs, endUs, isOpen, all, nodes, askedStep } = figures;
+  const what = `${formatCount(nodes, 'node')}, ${formatCount(all.devices, 'GPU')}`;
+  const seen =
+    all.coverage === undefined ? 'no data for its' : `seen ${formatCoverage(all.coverage.value)} of`;
+  const lines = [
+    title,
+    ...wrap(
+      [whoTexts(figures).join(', '), what].filter((part) => part !== '').join(' · '),
+      width,
+      '  ',
+      '    ',
+    ),
+    `  ${formatPeriod(startUs, endUs)}${isOpen ? ' (still running)' : ''}`,
+    `  ${seen} ${formatGpuHours(all.ownedUs)}`,
+    ...(askedStep === undefined ? [] : [`  ${stepText(askedStep)}`]),
+    ...otherJobLines(figures.otherJobs),
+    '',
+    ...taskLines(figures, options.isWhole ?? false),
+    `  one of them: ${figures.tasks[0]!.command}`,
+  ];
+  return finishLines(lines, width, new Set(options.isColored ? [title] : []));
+}
+
+function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): string {
+  const count = new Set(tasks.map(({ jobId: raw }) => raw)).size;
+  const parts = [
+    family === 'array' ? `Array ${jobId}` : `Heterogeneous job ${jobId}`,
+    ...(name === undefined ? [] : [name]),
+    formatCount(count, family === 'array' ? 'task' : 'component'),
+    ...(isSynthetic ? ['synthetic'] : []),
+  ];
+  return harmless(parts.join(' · '));
+}
+
+function taskLines({ family, tasks, all }: TasksFigures, isWhole: boolean): string[] {
+  const energies = formatEnergies([...tasks, all].map(({ energy }) => bestEnergy(energy)));
+  const decimals = hourDecimals(all.ownedUs / HOUR_US);
+  const amounts = (of: TaskAmounts, index: number): string[] => [
+    String(of.devices),
+    formatGrouped(of.ownedUs / HOUR_US, decimals),
+    energies[index]!,
+    formatQuantity(of.smActive),
+  ];
+  const rows = tasks.map((row, index) => [
+    clip(row.task ?? '?', 12),
+    clip(harmless(row.jobId), 24),
+    stateText(row),
+    formatSpan(row.endUs - row.startUs),
+    ...amounts(row, index),
+  ]);
+  const title = family === 'array' ? 'task' : 'component';
+  const header = [title, 'raw id', 'state', 'time', 'GPUs', 'GPU-hours', 'energy', 'SM active'];
+  const sides: Side[] = ['right', 'left', 'left'];
+  const table = tableText([header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]], sides);
+  if (isWhole || tasks.length <= TASK_ROWS_MAX) return table;
+  const half = TASK_ROWS_MAX / 2;
+  return [
+    ...table.slice(0, half + 1),
+    `  … and ${tasks.length - TASK_ROWS_MAX} more (--all)`,
+    ...table.slice(-half - 1),
+  ];
+}
+
+function stateText({ state, exitCode, isOpen, run, runCount }: TaskFigures): string {
+  const told = state ?? (isOpen ? 'running' : 'ended');
+  const exit = exitCode === undefined || exitCode === 0 || isOpen ? '' : ` (exit ${exitCode})`;
+  return `${told}${exit}${runCount === 1 ? '' : `, run ${run}`}`;
+}

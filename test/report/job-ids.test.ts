@@ -1,0 +1,411 @@
+/**
+ * Goal: every way in which people type an id finds the right job, and no account is over two of them. Method: rows made by
+ * hand in a real QuestDB: clusters with one id, ids that were given again, requeues, arrays, components, PBS, Flux.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OperatingError } from '../../src/core/base/errors.ts';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import type { JobFigures } from '../../src/figures/job/figures.ts';
+import { jobFigures, type JobQueryOptions } from '../../src/figures/job/query.ts';
+import { accountOf } from '../../src/figures/job/tasks.ts';
+import type { TasksFigures } from '../../src/figures/job/tasks-figures.ts';
+import { renderJobReport } from '../../src/report/job-text.ts';
+import { quoteTime } from '../../src/figures/sql-text.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+const SECOND = 1_000_000;
+const DAY = 86_400;
+const T0 = Date.UTC(2026, 2, 2, 8) * 1000;
+const at = (seconds: number): number => T0 + seconds * SECOND;
+
+const lane: Lane = {
+  name: 'profiling',
+  table: 'gpu_profiling',
+  schedule: 'continuous',
+  intervalMs: 10_000,
+  fields: [1002, 155, 156].map((id) => findField(id)!),
+  capacityTicks: 100,
+};
+
+let server: TestQuestdb;
+let db: QuestDb;
+
+type Row = Readonly<Record<string, string | number | undefined>>;
+
+async function insert(table: string, rows: readonly Row[]): Promise<void> {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cell = (column: string, value: string | number | undefined): string => {
+    if (value === undefined) return 'null';
+    if (typeof value === 'string') return quoteText(value);
+    return /(^|_)ts$/.test(column) ? quoteTime(value) : String(value);
+  };
+  const values = rows.map((row) => `(${columns.map((column) => cell(column, row[column])).join(', ')})`);
+  for (let from = 0; from < values.length; from += 100)
+    await db.exec(
+      `INSERT INTO ${table} (${columns.map(quoteName).join(', ')}) VALUES ${values.slice(from, from + 100).join(', ')}`,
+    );
+  await waitForVisible(db, table);
+}
+
+interface Stay {
+  readonly cluster?: string;
+  readonly jobId: string;
+  readonly gpus: readonly string[];
+  readonly from: number;
+  readonly to: number;
+  readonly run?: number;
+  /** Of every sample. */
+  readonly joules?: number;
+  /** A row of `jobs`, where there is one. */
+  readonly record?: Row;
+}
+
+const stays: readonly Stay[] = [
+  // Two clusters, one id, one minute.
+  {
+    cluster: 'a',
+    jobId: '700',
+    gpus: ['A0'],
+    from: 0,
+    to: 100,
+    run: 0,
+    joules: 1,
+    record: { user: 'ada', state: 'COMPLETED', exit_code: 0 },
+  },
+  {
+    cluster: 'b',
+    jobId: '700',
+    gpus: ['B0', 'B1'],
+    from: 10,
+    to: 60,
+    run: 0,
+    joules: 2,
+    record: { user: 'bob', state: 'FAILED', exit_code: 3 },
+  },
+  { cluster: 'a', jobId: '700', gpus: ['A1'], from: 20, to: 100, run: 0, joules: 1 },
+  // The same id again after two days, on the same GPU; nobody counts.
+  {
+    jobId: '800',
+    gpus: ['R0'],
+    from: 0,
+    to: 200,
+    joules: 4,
+    record: { user: 'ada', state: 'COMPLETED', exit_code: 0 },
+  },
+  {
+    jobId: '800',
+    gpus: ['R0'],
+    from: 2 * DAY,
+    to: 2 * DAY + 50,
+    joules: 8,
+    record: { user: 'bob', state: 'TIMEOUT', exit_code: 1, submit_ts: at(2 * DAY - 30) },
+  },
+  // A map file tells neither user nor count.
+  { jobId: 'map', gpus: ['M0'], from: 0, to: 100, joules: 1 },
+  { jobId: 'map', gpus: ['M0'], from: 200, to: 240, joules: 1 },
+  // An array of three, of which the last task has the array's own id.
+  ...[
+    ['7', '1'],
+    ['8', '2'],
+    ['6', '3'],
+  ].map(([jobId, task], index): Stay => ({
+    cluster: 'a',
+    jobId: jobId!,
+    gpus: [`T${index}`],
+    from: 100 * index,
+    to: 100 * index + 50 * (index + 1),
+    run: 0,
+    joules: 10,
+    record: {
+      user: 'eve',
+      name: 'sweep',
+      account: 'physics',
+      array_job_id: '6',
+      array_task_id: task,
+      state: index === 1 ? 'FAILED' : 'COMPLETED',
+      exit_code: index === 1 ? 2 : 0,
+    },
+  })),
+  // Raw id 7 had been another job's a week before.
+  {
+    cluster: 'a',
+    jobId: '7',
+    gpus: ['T0'],
+    from: -7 * DAY,
+    to: -7 * DAY + 90,
+    run: 0,
+    record: { user: 'old', state: 'COMPLETED', exit_code: 0 },
+  },
+  {
+    cluster: 'a',
+    jobId: '20',
+    gpus: ['H0'],
+    from: 0,
+    to: 100,
+    run: 0,
+    joules: 1,
+    record: { user: 'het', het_job_id: '20', state: 'COMPLETED' },
+  },
+  {
+    cluster: 'a',
+    jobId: '21',
+    gpus: ['H1', 'H2'],
+    from: 0,
+    to: 100,
+    run: 0,
+    joules: 1,
+    record: { user: 'het', het_job_id: '20', state: 'COMPLETED', sluid: 's0BCD3FGH1JKM0' },
+  },
+  { jobId: '123[4].pbs01', gpus: ['P0'], from: 0, to: 50 },
+  { jobId: '123[5].pbs01', gpus: ['P0'], from: 50, to: 100 },
+  { jobId: '55.pbs01', gpus: ['P0'], from: 100, to: 150 },
+  { jobId: 'ƒuzzBuzz', gpus: ['F0'], from: 0, to: 50 },
+];
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await insert(
+    'gpu_ownership',
+    stays.flatMap(({ cluster, jobId, gpus, from, to, run }) =>
+      gpus.map((gpu) => ({
+        ts: at(from),
+        end_ts: at(to),
+        cluster,
+        node: 'n1',
+        gpu,
+        job_id: jobId,
+        run,
+        share: 1,
+        source: 'test',
+      })),
+    ),
+  );
+  await insert(
+    'jobs',
+    stays.flatMap(({ cluster, jobId, from, to, run, record }) =>
+      record === undefined ? [] : [{ ts: at(from), end_ts: at(to), cluster, job_id: jobId, run, ...record }],
+    ),
+  );
+  const samples = stays.flatMap(({ jobId, gpus, from, to, joules }) =>
+    gpus.flatMap((gpu) =>
+      Array.from({ length: (to - from) / 10 }, (_, tick) => ({
+        ts: at(from + 10 * (tick + 1)),
+        node: 'n1',
+        gpu,
+        job_id: jobId,
+        owners: 1,
+        dt_us: 10 * SECOND,
+        sm_active_ratio: 0.5,
+        energy_rise_joules: joules,
+      })),
+    ),
+  );
+  await insert('gpu_profiling', samples);
+});
+
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+const NOW = { nowUs: at(3 * DAY) };
+
+async function jobOf(typed: string, options: Partial<JobQueryOptions> = {}): Promise<JobFigures> {
+  const account = await accountOf(db, [lane], typed, { ...NOW, ...options });
+  expect(account.of, `"${typed}" is one job`).toBe('job');
+  return account.figures as JobFigures;
+}
+
+async function tasksOf(typed: string): Promise<TasksFigures> {
+  const account = await accountOf(db, [lane], typed, NOW);
+  expect(account.of, `"${typed}" is several tasks`).toBe('tasks');
+  return account.figures as TasksFigures;
+}
+
+async function failureOf(work: Promise<unknown>): Promise<OperatingError> {
+  const thrown: unknown = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(OperatingError);
+  return thrown as OperatingError;
+}
+
+const told = ({ job, all, devices }: JobFigures): unknown[] => [
+  job.jobId,
+  job.user,
+  job.state,
+  job.exitCode,
+  devices.map(({ gpu }) => gpu),
+  all.ownedUs / SECOND,
+  all.energy.counter?.value,
+];
+
+const commands = ({ job }: JobFigures): string[] => job.otherJobs.map(({ command }) => command);
+const render = (figures: JobFigures): string => renderJobReport(figures, { width: 100, isColored: false });
+
+describe('one id in two clusters in one minute', () => {
+  test('is two jobs, each with its own user, state, exit code and GPU time', async () => {
+    const a = await jobOf('700', { cluster: 'a' });
+    const b = await jobOf('700', { cluster: 'b' });
+    expect(told(a)).toEqual(['700', 'ada', 'COMPLETED', 0, ['A0', 'A1'], 180, 18]);
+    expect(told(b)).toEqual(['700', 'bob', 'FAILED', 3, ['B0', 'B1'], 100, 20]);
+  });
+
+  test('shows the newest, and the command that shows the other', async () => {
+    const newest = await jobOf('700');
+    expect(newest.job.cluster).toBe('b');
+    expect(commands(newest)).toEqual(['gpuledger report job 700 --cluster a']);
+    const text = render(newest);
+    expect(text).toContain('cluster b');
+    expect(text).toContain('gpuledger report job 700 --cluster a  2026-03-02 08:00:00 UTC  ada  COMPLETED');
+  });
+
+  test('of a third cluster there is none, and the error names those there are', async () => {
+    const error = await failureOf(jobOf('700', { cluster: 'c' }));
+    expect(error).toMatchObject({ code: 'report.unknown_job', exit: 'usage' });
+    expect(error.message).toContain('no job 700 --cluster c');
+    expect(error.hints).toEqual([
+      'gpuledger report job 700 --cluster b',
+      'gpuledger report job 700 --cluster a',
+    ]);
+  });
+});
+
+describe('an id that was given again after two days', () => {
+  test('is two jobs, on one GPU and without counts', async () => {
+    const newest = await jobOf('800');
+    expect(told(newest)).toEqual(['800', 'bob', 'TIMEOUT', 1, ['R0'], 50, 40]);
+    expect(commands(newest)).toEqual(['gpuledger report job 800 --submitted 2026-03-02T08:00:00Z']);
+    const older = await jobOf('800', { submittedUs: at(0) });
+    expect(told(older)).toEqual(['800', 'ada', 'COMPLETED', 0, ['R0'], 200, 80]);
+    expect(commands(older)).toEqual(['gpuledger report job 800 --submitted 2026-03-04T07:59:30Z']);
+    expect(told(await jobOf('800', { submittedUs: at(2 * DAY - 30) }))).toEqual(told(newest));
+  });
+
+  test('runs are those of one job only', async () => {
+    expect((await jobOf('800')).job.otherRuns).toEqual([]);
+    expect(await failureOf(jobOf('800', { run: 1 }))).toMatchObject({ code: 'report.unknown_run' });
+  });
+});
+
+test('two stays that nobody counted are two runs', async () => {
+  const newest = await jobOf('map');
+  expect([newest.job.run, newest.job.otherRuns, newest.all.ownedUs / SECOND]).toEqual([1, [0], 40]);
+  const first = await jobOf('map', { run: 0 });
+  expect([first.job.run, first.job.otherRuns, first.all.ownedUs / SECOND]).toEqual([0, [1], 100]);
+});
+
+describe('an array', () => {
+  test('shows its tasks with their sum, also where the last task has its id', async () => {
+    const { family, tasks, all, user, name } = await tasksOf('6');
+    expect([family, user, name]).toEqual(['array', 'eve', 'sweep']);
+    expect(
+      tasks.map(({ task, jobId, state, ownedUs, energy }) => [
+        task,
+        jobId,
+        state,
+        ownedUs / SECOND,
+        energy.counter?.value,
+      ]),
+    ).toEqual([
+      ['1', '7', 'COMPLETED', 50, 50],
+      ['2', '8', 'FAILED', 100, 100],
+      ['3', '6', 'COMPLETED', 150, 150],
+    ]);
+    expect([all.devices, all.ownedUs / SECOND, all.energy.counter?.value, all.smActive?.value]).toEqual([
+      3, 300, 300, 0.5,
+    ]);
+    expect(tasks[0]!.command).toBe('gpuledger report job 6_1');
+  });
+
+  test.each([
+    ['6_1', '7', 'COMPLETED', 50],
+    ['6_2', '8', 'FAILED', 100],
+    ['6_3', '6', 'COMPLETED', 150],
+    ['6_3.extern', '6', 'COMPLETED', 150],
+    ['8', '8', 'FAILED', 100],
+    ['8.batch', '8', 'FAILED', 100],
+    ['6[3]', '6', 'COMPLETED', 150],
+    ['6_[2-2]', '8', 'FAILED', 100],
+  ])('%s is job %s', async (typed, jobId, state, seconds) => {
+    const { job, all } = await jobOf(typed);
+    expect([job.jobId, job.state, all.ownedUs / SECOND]).toEqual([jobId, state, seconds]);
+  });
+
+  test('some of its tasks', async () => {
+    const { tasks, all } = await tasksOf('6_[2-3,9%2]');
+    expect([tasks.map(({ task }) => task), all.ownedUs / SECOND]).toEqual([['2', '3'], 250]);
+  });
+
+  test('a raw id that was another job a week before means the task now, and names the other', async () => {
+    const task = await jobOf('7');
+    expect(told(task).slice(0, 2)).toEqual(['7', 'eve']);
+    expect(commands(task)).toEqual(['gpuledger report job 7 --submitted 2026-02-23T08:00:00Z']);
+    expect(commands(await jobOf('6_1'))).toEqual([]);
+  });
+
+  test('its own id means the task for whoever asks for the job alone', async () => {
+    expect((await jobFigures(db, [lane], '6', NOW)).job).toMatchObject({ jobId: '6', task: '3' });
+  });
+});
+
+describe('a heterogeneous job', () => {
+  test('shows its components; each is found by its number', async () => {
+    const { family, tasks } = await tasksOf('20');
+    expect(family).toBe('het');
+    expect(tasks.map(({ task, jobId, devices, command }) => [task, jobId, devices, command])).toEqual([
+      ['0', '20', 1, 'gpuledger report job 20+0'],
+      ['1', '21', 2, 'gpuledger report job 20+1'],
+    ]);
+    expect((await jobOf('20+0')).job.jobId).toBe('20');
+    expect((await jobOf('20+1')).job).toMatchObject({ jobId: '21', task: '1', hetJobId: '20' });
+  });
+});
+
+test.each([
+  ['123[4].pbs01', '123[4].pbs01'],
+  ['123[4]', '123[4].pbs01'],
+  ['55', '55.pbs01'],
+  ['55.pbs01', '55.pbs01'],
+  ['ƒuzzBuzz', 'ƒuzzBuzz'],
+  ['fuzzBuzz', 'ƒuzzBuzz'],
+  ['s0bcd3fghljkmo', '21'],
+])('%s is job %s', async (typed, jobId) => {
+  expect((await jobOf(typed)).job.jobId).toBe(jobId);
+});
+
+test('a PBS array without its task', async () => {
+  for (const typed of ['123[]', '123[].pbs01', '123', '123[4-5]'])
+    expect(
+      (await tasksOf(typed)).tasks.map(({ task, jobId }) => [task, jobId]),
+      typed,
+    ).toEqual([
+      ['4', '123[4].pbs01'],
+      ['5', '123[5].pbs01'],
+    ]);
+});
+
+test('a step is said to be the whole job', async () => {
+  expect(render(await jobOf('8.batch'))).toContain(
+    'step batch: steps are not kept apart, this is the whole job',
+  );
+  expect(render(await jobOf('8'))).not.toContain('steps are not kept apart');
+});
+
+test('an id that is nowhere: what was tried, and the nearest', async () => {
+  const error = await failureOf(jobOf('9_4.batch'));
+  expect(error).toMatchObject({ code: 'report.unknown_job', exit: 'usage' });
+  expect(error.where).toContain('the id 9_4.batch; the id 9_4; task 4 of array 9');
+  const hints = error.hints.join('\n');
+  expect(hints).toContain('batch is a step');
+  expect(hints).toContain('the nearest ids there: 8, 7, 6, 20, 21');
+  expect(hints).toContain('the newest jobs there: 800');
+});
