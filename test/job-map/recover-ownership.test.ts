@@ -119,6 +119,38 @@ describe('what a former life has left', () => {
     );
   });
 
+  test('a node of the same name in another cluster is another node; rows without a cluster are its own', async () => {
+    const id = crypto.randomUUID();
+    const device: Device = {
+      uuid: `GPU-${id}`,
+      cluster: 'a',
+      node: `n-${id}`,
+      index: 0,
+      model: 'X',
+      memoryBytes: 1,
+    };
+    const open = {
+      node: device.node,
+      run: NaN,
+      share: 1,
+      startUs: at(-10),
+      endUs: Infinity,
+      source: 'journal',
+    };
+    await createSmallTables(db).writeOwnership([
+      { ...open, gpu: device.uuid, jobId: '7', cluster: 'a' },
+      { ...open, gpu: device.uuid, jobId: '8' },
+      { ...open, gpu: `GPU-of-b-${id}`, jobId: '7', cluster: 'b' },
+    ]);
+    await waitForVisible(db, 'gpu_ownership');
+    const ownership = new Ownership();
+    const changes = await recover(device, ownership);
+    expect(changes.map(({ interval: { cluster, jobId, run } }) => [cluster, jobId, run])).toEqual([
+      ['a', '7', NaN],
+      [undefined, '8', NaN],
+    ]);
+  });
+
   test('nothing is taken over from other nodes, or from a scenario', async () => {
     const id = crypto.randomUUID();
     const device: Device = { uuid: `GPU-${id}`, node: `n-${id}`, index: 0, model: 'X', memoryBytes: 1 };

@@ -96,6 +96,45 @@ describe('stored ownership and what the inputs tell', () => {
     expect(session.takeRelabels().orders).toHaveLength(1);
   });
 
+  test('a start keeps the row that was stored without a cluster; one told since under its cluster is emptied', () => {
+    const told = { ...fact('start', '7', 10), cluster: 'a' };
+    const late = open(inputOf([told]));
+    late.read(NOW_US);
+    expect(late.adopt([stored('7', 10)])).toEqual([
+      { interval: { ...stored('7', 10, 10), cluster: 'a' }, previousEndUs: 10 },
+      { interval: stored('7', 10), previousEndUs: Infinity },
+    ]);
+    const early = open(inputOf([told]));
+    expect(early.adopt([stored('7', 10)])).toEqual([]);
+    expect(early.read(NOW_US).changes).toEqual([]);
+    for (const session of [late, early]) expect(session.ownership.intervals()).toEqual([stored('7', 10)]);
+  });
+
+  test.each<{ what: string; rows: Interval[]; changed: Interval[] }>([
+    {
+      what: 'the one that owns time',
+      rows: [stored('7', 10, 10), { ...stored('7', 10, 30), cluster: 'a' }],
+      changed: [],
+    },
+    {
+      what: 'the one without a cluster, and the other is emptied',
+      rows: [{ ...stored('7', 10, 40), cluster: 'a' }, stored('7', 10, 30)],
+      changed: [{ ...stored('7', 10, 10), cluster: 'a' }],
+    },
+  ])('of two rows of one start $what stands', ({ rows, changed }) => {
+    for (const list of [rows, rows.toReversed()]) {
+      const session = open(inputOf());
+      expect(session.adopt(list).map(({ interval }) => interval)).toEqual(changed);
+      expect(describeIntervals(session)).toEqual(['7 (10, 30]']);
+    }
+  });
+
+  test('a stay of which nobody counts the run is stored as it is told', () => {
+    const session = open(inputOf([{ ...fact('start', '7', 10), run: NaN }]));
+    session.read(NOW_US);
+    expect(session.adopt([{ ...stored('7', 10), run: NaN }])).toEqual([]);
+  });
+
   test('a start that was taken back owns no time, and takes no end from the run before it', () => {
     const session = open(inputOf());
     session.adopt([stored('7', 10, 30), stored('7', 30, 30)]);

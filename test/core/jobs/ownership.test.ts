@@ -166,6 +166,7 @@ describe('one device, several jobs', () => {
   test.each([
     { name: 'the higher run', better: { run: 1 }, worse: { run: 0 } },
     { name: 'a known share', better: { share: 1 }, worse: { share: NaN } },
+    { name: 'a known run', better: { run: 0 }, worse: { run: NaN } },
     { name: 'the smaller share', better: { share: 0.25 }, worse: { share: 0.5 } },
     { name: 'a known share of a lower run', better: { share: 0.5 }, worse: { run: 1 } },
   ])('of two tellings of one start $name wins, whichever comes first', ({ better, worse }) => {
@@ -178,6 +179,28 @@ describe('one device, several jobs', () => {
       expect(ownership.intervals()).toMatchObject([better]);
     }
   });
+});
+
+test('a start keeps the row of which nobody knew the cluster, whichever is told first', () => {
+  const [known, unknown] = [fact('start', 10, '7', { cluster: 'a', share: 0.5 }), fact('start', 10, '7')];
+  for (const told of [
+    [known, unknown],
+    [unknown, known],
+  ]) {
+    const ownership = new Ownership();
+    for (const one of told) ownership.apply(one);
+    expect(ownership.intervals()).toMatchObject([{ share: 0.5 }]);
+    expect(ownership.intervals()[0]).not.toHaveProperty('cluster');
+  }
+  const ownership = new Ownership();
+  expect(ownership.apply(known)).toMatchObject([{ interval: { cluster: 'a' } }]);
+  expect(ownership.apply(known)).toEqual([]);
+});
+
+test('a start of which nobody counts the run changes nothing when it is told again', () => {
+  const ownership = new Ownership();
+  ownership.apply(fact('start', 10, '7', { run: NaN }));
+  expect(ownership.apply(fact('start', 10, '7', { run: NaN }))).toEqual([]);
 });
 
 describe('memory', () => {

@@ -195,6 +195,13 @@ describe('on a real QuestDB', () => {
     expect(rows.map(({ startUs, endUs }) => Math.round((endUs! - startUs) / 1e6))).toEqual([100, 280]);
   });
 
+  test('a run that two tell of at once has one row, though nothing was stored of it', async () => {
+    const jobId = `at once ${process.pid}`;
+    const booked = { jobId, startUs: second(0), endUs: second(100), submitUs: second(-9), state: 'TIMEOUT' };
+    await write([{ jobId, run: 0, startUs: second(0.02), endUs: second(100.1), user: 'ada' }, booked]);
+    expect(await storedRows(jobId)).toEqual([{ ...booked, run: 0, startUs: second(0.02), user: 'ada' }]);
+  });
+
   test('two clusters, one id, one minute: two rows', async () => {
     const jobId = `twice ${process.pid}`;
     const a = {
