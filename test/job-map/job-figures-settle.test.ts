@@ -48,6 +48,11 @@ interface Owned {
 const JOB: Owned = { jobId: 'settle-1', from: 5.29, to: 15.71 };
 const RECENT: Owned = { jobId: 'settle-2', from: 40.1, to: 52.2 };
 const TAKEN_BACK: Owned = { jobId: 'settle-3', from: 20.4, to: 20.4 };
+/** One that came back, and nobody counted: each stay is a run. */
+const STAYS: readonly Owned[] = [
+  { jobId: 'settle-0', from: 3.3, to: 8.1 },
+  { jobId: 'settle-0', from: 20.2, to: 25.9 },
+];
 const LATE: Owned = { jobId: 'settle-4', from: 10.03, to: 13.37 };
 
 interface Figures {
@@ -67,7 +72,7 @@ async function kept(): Promise<Figures[]> {
   await waitForVisible(db, 'job_figures');
   const { rows } = await db.exec(
     `SELECT job_id, owned_us, shared_us, samples, dt_us, attributed_us, power_joules, energy_rise_joules, power_watts_max
-     FROM job_figures WHERE job_id LIKE 'settle-%' ORDER BY job_id`,
+     FROM job_figures WHERE job_id LIKE 'settle-%' ORDER BY job_id, ts`,
   );
   return rows.map(([jobId, ...numbers]) => {
     const [ownedUs, sharedUs, samples, dtUs, attributedUs, powerJoules, riseJoules, powerMax] =
@@ -153,15 +158,15 @@ test('figures of ended jobs are written once settled, again with a late fact, an
       kind,
       atUs,
       node,
-      gpu: jobId === RECENT.jobId ? otherGpu : gpu,
+      gpu: jobId === RECENT.jobId || jobId === STAYS[0]!.jobId ? otherGpu : gpu,
       jobId,
-      run: 0,
+      run: jobId === STAYS[0]!.jobId ? NaN : 0,
       share: NaN,
       source: 'test',
     });
   };
   await collector.ended;
-  for (const owned of [JOB, RECENT]) {
+  for (const owned of [JOB, RECENT, ...STAYS]) {
     tell('start', owned);
     tell('end', owned);
   }
@@ -172,13 +177,14 @@ test('figures of ended jobs are written once settled, again with a late fact, an
   expect(await kept()).toEqual([]);
   expect(await collector.flush()).toBe(true);
   await collector.settleJobFigures();
-  expectSame(await kept(), [await computed(gpu, JOB, [])]);
+  const stays = [await computed(otherGpu, STAYS[0]!, []), await computed(otherGpu, STAYS[1]!, [])];
+  expectSame(await kept(), [...stays, await computed(gpu, JOB, [])]);
 
   tell('start', LATE);
   tell('end', LATE);
   expect(await collector.flush()).toBe(true);
   await collector.settleJobFigures();
-  const again = [await computed(gpu, JOB, [LATE]), await computed(gpu, LATE, [JOB])];
+  const again = [...stays, await computed(gpu, JOB, [LATE]), await computed(gpu, LATE, [JOB])];
   expectSame(await kept(), again);
 
   const fresh = await jobFigures(db, [LANE], JOB.jobId, { nowUs: endUs });
