@@ -31,19 +31,38 @@ export function readProcDevices(node: string, directory = PROC_GPUS): Device[] {
         memoryBytes: NaN,
         pciBusId: facts.get('bus location') ?? name,
         ...(Number.isInteger(minor) ? { minor } : {}),
+        ...(hasInstances(join(directory, '../capabilities', `gpu${minor}`, 'mig')) ? { isCut: true } : {}),
       },
     ];
   });
 }
 
+/** Whether the driver has a capability for a GPU instance there, `gi3`. What may not be looked at is taken for cut. */
+function hasInstances(directory: string): boolean {
+  try {
+    return readdirSync(directory).some((name) => /^gi\d+$/.test(name));
+  } catch (error) {
+    const reason = codeOf(error);
+    if (reason === undefined) throw error;
+    return reason !== 'ENOENT';
+  }
+}
+
 /**
- * `known` with the other GPUs of the same node: positions in a scheduler's list count those too that nobody samples. A GPU
- * of which instances are known is not one to be handed out whole. Devices of another node, or of none, stay as they are.
+ * `known` with the other GPUs of the same node: positions in a scheduler's list count those too that nobody samples; and with
+ * what only the driver tells of those that are known. A GPU of which instances are known is not one to be handed out whole.
+ * Devices of another node, or of none, stay as they are.
  */
 export function withNeighbours(known: readonly Device[], local: readonly Device[]): readonly Device[] {
   const taken = new Set(known.flatMap(({ uuid, parentUuid }) => [uuid, parentUuid]));
   const others = local.filter(({ uuid }) => !taken.has(uuid));
-  return others.length === local.length && known.length > 0 ? known : [...known, ...others];
+  if (others.length === local.length && known.length > 0) return known;
+  const byUuid = new Map(local.map((one) => [one.uuid, one]));
+  const told = known.map((device) => {
+    const { minor, isCut } = byUuid.get(device.uuid) ?? {};
+    return { ...(minor === undefined ? {} : { minor }), ...device, ...(isCut === true ? { isCut } : {}) };
+  });
+  return [...told, ...others];
 }
 
 /** `Key:   value` lines, keys in lower case. */

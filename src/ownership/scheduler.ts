@@ -47,6 +47,8 @@ export interface HookWords {
   resolve(record: JournalRecord, devices: readonly Device[]): Resolution | (() => Promise<HookAnswer>);
   /** Part of each device in (0, 1]; 1: nobody else is given this device meanwhile; NaN: unknown. */
   shareOf(record: JournalRecord): number;
+  /** What could not be read of the scheduler's files, each once per episode; since the last call. */
+  takeProblems?(): readonly OperatingError[];
 }
 
 /** What the scheduler said of a record's devices, when it was asked. */

@@ -49,7 +49,7 @@ export interface JournalBench {
 
 export function openJournalBench(): JournalBench {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-journal-'));
-  writeFileSync(join(directory, 'slurm.conf'), 'GresTypes=gpu\n');
+  writeFileSync(join(directory, 'slurm.conf'), 'GresTypes=gpu\nNodeName=n1 Gres=gpu:4\n');
   writeFileSync(join(directory, 'gres.conf'), 'Name=gpu File=/dev/nvidia[0-3]\n');
   let count = 0;
   return {

@@ -5,16 +5,17 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Device } from '../../src/core/devices/device.ts';
 import { readProcDevices, withNeighbours } from '../../src/ownership/proc-devices.ts';
 
+let root: string;
 let directory: string;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'gpuledger-proc-'));
+  root = directory = mkdtempSync(join(tmpdir(), 'gpuledger-proc-'));
 });
 afterEach(() => {
-  rmSync(directory, { recursive: true, force: true });
+  rmSync(root, { recursive: true, force: true });
 });
 
 function put(bus: string, uuid: string, minor: number): void {
-  mkdirSync(join(directory, bus));
+  mkdirSync(join(directory, bus), { recursive: true });
   const lines = [
     'Model: \t\t X',
     `GPU UUID: \t ${uuid}`,
@@ -37,6 +38,24 @@ test('the GPUs that the driver lists, in the order of the bus', () => {
   expect(readProcDevices('n1', directory)).toMatchObject([
     { uuid: 'GPU-a', index: 0, minor: 1, pciBusId: '0000:0f:00.0' },
     { uuid: 'GPU-b', index: 1, minor: 0, pciBusId: '0000:8f:00.0' },
+  ]);
+});
+
+test('a GPU is cut where the driver has capabilities of an instance', () => {
+  directory = join(directory, 'gpus');
+  put('0000:0f:00.0', 'GPU-a', 1);
+  put('0000:8f:00.0', 'GPU-b', 0);
+  for (const path of ['mig', 'gpu0/mig/gi3/ci0', 'gpu1/mig'])
+    mkdirSync(join(directory, '../capabilities', path), { recursive: true });
+  const found = readProcDevices('n1', directory);
+  expect(found.map(({ uuid, isCut }) => [uuid, isCut])).toEqual([
+    ['GPU-a', undefined],
+    ['GPU-b', true],
+  ]);
+  const sampled = [device('GPU-b'), device('GPU-a')];
+  expect(withNeighbours(sampled, found).map(({ uuid, minor, isCut }) => [uuid, minor, isCut])).toEqual([
+    ['GPU-b', 0, true],
+    ['GPU-a', 1, undefined],
   ]);
 });
 

@@ -98,6 +98,7 @@ export const ERROR_CODES = {
   'schema.not_wal': 'A table is no WAL table with the designated timestamp `ts`.',
   'schema.view_refused': 'QuestDB refuses a rollup.',
   'size.invalid': 'A size is not written as expected.',
+  'slurm.bad_conf': "A file of Slurm's configuration cannot be read, or breaks its grammar.",
   'slurm.failed': 'A command of Slurm failed.',
   'slurm.missing': 'There is no command of Slurm here.',
   'source.no_device': 'The source has no device, or none that is selected.',

@@ -15,6 +15,8 @@ export interface Device {
   readonly minor?: number;
   /** `00000000:0F:00.0`. */
   readonly pciBusId?: string;
+  /** A whole GPU that is cut into MIG instances: it is handed out in these, never whole. */
+  readonly isCut?: true;
   /** For a MIG instance: the GPU it is cut from. */
   readonly parentUuid?: string;
   /** For a MIG instance: NVML GPU instance id, the second number of an exporter map file `2.3`. */

@@ -1,12 +1,12 @@
 /**
  * Slurm's short form of names: `n[1-3,07],login` is n1, n2, n3, n07, login. Numbers keep their zeros. One bracket or
- * several per name; what is malformed stands for itself.
+ * several per name; blanks part names as commas do; what is malformed stands for itself.
  *
  * @param max names at most; a list that is longer is cut, since a broken one can stand for billions.
  */
 export function expandHostlist(text: string, max = 65_536): string[] {
   const names: string[] = [];
-  for (const part of splitOutsideBrackets(text)) {
+  for (const part of splitOutsideBrackets(text).flatMap((list) => list.trim().split(/\s+(?![^[]*\])/))) {
     for (const name of expandOne(part)) {
       if (names.length >= max) return names;
       names.push(name);

@@ -10,12 +10,24 @@ export interface DeviceNames {
   readonly devices?: string;
 }
 
-/** How the manager's positions are to be read on this node. */
+/** How the manager's positions are to be read on this node. Without any of it nobody knows the order. */
 export interface DeviceOrder {
-  /** `pci`: along the PCI bus; else the minor number at each position, where it is known. Absent: nobody knows the order. */
-  readonly places?: 'pci' | readonly (number | undefined)[];
+  /** The minor number at each position, where it is known. */
+  readonly minors?: readonly (number | undefined)[];
+  /** The manager finds the GPUs itself. */
+  readonly found?: FoundOrder;
   /** Position → UUID, where the site knows better. */
   readonly map?: ReadonlyMap<number, string>;
+}
+
+/** How a manager counts the GPUs that it finds itself. */
+export interface FoundOrder {
+  /** Ascending by the place on the PCI bus, or by minor number; where it may be either, both have to agree. */
+  readonly along: readonly ('pci' | 'minor')[];
+  /** How many it counts, where it says so. */
+  readonly count?: number;
+  /** The minor numbers of those that it counts, where it says so. Absent: all of the node. */
+  readonly among?: readonly number[];
 }
 
 export interface Resolution {
@@ -90,15 +102,36 @@ function byPosition(name: string, devices: readonly Device[], order: DeviceOrder
   const position = Number(name);
   const mapped = order.map?.get(position);
   if (mapped !== undefined) return byUuid(mapped, devices);
-  if (order.places === undefined) return undefined;
-  const gpus = devices.filter((device) => !isInstance(device));
-  if (order.places === 'pci') {
+  // What is cut into MIG instances is never handed out whole.
+  const gpus = devices.filter((device) => !isInstance(device) && device.isCut !== true);
+  if (order.found !== undefined) {
     // With MIG on the node each instance takes a number, in an order that no manager defines.
-    if (gpus.length < devices.length) return undefined;
-    return inPciOrder(gpus)[position];
+    return gpus.length < devices.length ? undefined : byFoundOrder(position, gpus, order.found);
   }
-  const minor = order.places[position];
+  const minor = order.minors?.[position];
   return minor === undefined ? undefined : only(gpus.filter((device) => device.minor === minor));
+}
+
+function byFoundOrder(
+  position: number,
+  gpus: readonly Device[],
+  { along, count, among }: FoundOrder,
+): Device | undefined {
+  const counted = gpus.filter(
+    ({ minor }) => among === undefined || (minor !== undefined && among.includes(minor)),
+  );
+  // Where we see other GPUs than the manager does, its numbers are not ours.
+  if (count !== undefined && counted.length !== count) return undefined;
+  const candidates = along.map(
+    (by) => (by === 'pci' ? inPciOrder(counted) : inMinorOrder(counted))[position],
+  );
+  return new Set(candidates).size === 1 ? candidates[0] : undefined;
+}
+
+function inMinorOrder(gpus: readonly Device[]): readonly Device[] {
+  const minors = gpus.flatMap(({ minor }) => minor ?? []);
+  if (new Set(minors).size < gpus.length) return [];
+  return [...gpus].sort((a, b) => a.minor! - b.minor!);
 }
 
 function inPciOrder(gpus: readonly Device[]): readonly Device[] {

@@ -87,7 +87,8 @@ export function createJournalInput(options: JournalOptions): JobInput {
         add(dated, devices.length > 0 ? { ...answer, devices, unresolved: [] } : answer);
       }
       const news = jobs.take();
-      return { ...news, problems: [...problems.take(), ...news.problems] };
+      const ofFiles = [...(options.words?.values() ?? [])].flatMap((words) => words.takeProblems?.() ?? []);
+      return { ...news, problems: [...problems.take(), ...ofFiles, ...news.problems] };
     },
     answers: () => questions.answers(),
     acknowledge: createTidying(directory, jobs, entries),

@@ -1,13 +1,11 @@
-import type { BigIntStats } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { Device } from '../../core/devices/device.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
-import { isSameState, readBounded, statOf } from '../bounded-read.ts';
 import type { HookAnswer, HookWords, InputNode, Scheduler } from '../scheduler.ts';
-import { gresOrderOf, placesOf, sharesGpus, type GresOrder } from './gres-conf.ts';
+import { orderOf, type NodeGres } from './gres-conf.ts';
 import { askScontrol, type GpuPositions } from './scontrol.ts';
+import { openSlurmFiles } from './slurm-files.ts';
 
 /** Slurm: its hooks write the journal, its files and its controller say what they mean, sacct and squeue know the rest. */
 export const scheduler: Scheduler = {
@@ -19,76 +17,97 @@ export const scheduler: Scheduler = {
   },
 };
 
-/** slurm.conf and gres.conf of a large site have a few hundred KiB. */
-const CONF_BYTES_MAX = 16 << 20;
-
 /**
- * Reads Slurm's numbers of GPUs by gres.conf, and shares by slurm.conf, beside the path that each record names.
+ * Reads Slurm's numbers of GPUs by slurm.conf and gres.conf, and shares by slurm.conf: the files that each record names.
  * @param ask about a running job on a node with GPUs of several types; without it such devices stay unresolved.
  */
 export function createSlurmWords(
   { deviceMap }: Pick<InputNode, 'deviceMap'>,
   ask?: (slurmConf: string, jobId: string) => Promise<GpuPositions>,
 ): HookWords {
-  const textOf = createConfReader();
+  const files = openSlurmFiles();
 
-  function gresOf({ conf, node = '' }: JournalRecord): GresOrder | undefined {
-    const text = conf === undefined ? undefined : textOf(join(dirname(conf), 'gres.conf'));
-    return text === undefined ? undefined : gresOrderOf(text, node);
+  /** Undefined: what lies at that path on this machine may be another cluster's. */
+  function confOf({ conf, cluster }: JournalRecord): string | undefined {
+    if (conf === undefined || cluster === undefined) return conf;
+    const found = files.clusterOf(conf);
+    if (found === undefined || found === cluster.toLowerCase()) return conf;
+    files.refuse(conf, `expected the slurm.conf of cluster ${cluster}, found that of ${found}`);
+    return undefined;
   }
 
-  function resolveNames(record: JournalRecord, devices: readonly Device[], gres?: GresOrder): Resolution {
+  function gresOf(record: JournalRecord): NodeGres | undefined {
+    const conf = confOf(record);
+    return conf === undefined ? undefined : files.gresOf(conf, record.node ?? '');
+  }
+
+  function resolveNames(record: JournalRecord, devices: readonly Device[], gres?: NodeGres): Resolution {
     const { gpus, visible, devices: own } = record;
     return resolveDevices(
       { ...(gpus && { positions: gpus }), ...(visible && { visible }), ...(own && { devices: own }) },
       devices,
-      { ...(gres && { places: placesOf(gres) }), ...(deviceMap && { map: deviceMap }) },
+      { ...(gres && orderOf(gres)), ...(deviceMap && { map: deviceMap }) },
     );
   }
 
   async function askOf(record: JournalRecord, devices: readonly Device[]): Promise<HookAnswer> {
     const { conf, job, node = '' } = record;
-    if (ask === undefined || conf === undefined) return unknownOf(record);
+    const alone = hasUuids(record) ? resolveNames(record, devices) : unknownOf(record);
+    if (ask === undefined || conf === undefined) return alone;
     try {
-      const gpus = (await ask(conf, job)).get(node)?.join(',') ?? '';
-      return gpus === '' ? unknownOf(record) : resolveNames({ ...record, gpus }, devices, gresOf(record));
+      const positions = (await ask(conf, job)).get(node) ?? [];
+      return positions.length === 0 ? alone : resolvePositions(record, devices, positions);
     } catch (thrown) {
-      return { ...unknownOf(record), problem: noAnswer(job, thrown) };
+      return { ...alone, problem: noAnswer(job, thrown) };
     }
+  }
+
+  /** What the hook says of a position itself stands above the order of the files. */
+  function resolvePositions(
+    record: JournalRecord,
+    devices: readonly Device[],
+    positions: readonly number[],
+  ): Resolution {
+    const gres = gresOf(record);
+    const map = new Map([...pairsOf(record), ...(deviceMap ?? [])]);
+    return resolveDevices({ positions: positions.join(',') }, devices, { ...(gres && orderOf(gres)), map });
   }
 
   return {
     resolve(record, devices) {
       const gres = gresOf(record);
-      const isIncomplete =
-        gres?.isMixed === true && record.gpus !== undefined && !/GPU-|MIG-/.test(record.visible ?? '');
-      if (!isIncomplete) return resolveNames(record, devices, gres);
+      if (record.gpus === undefined || !isMixed(gres, devices)) return resolveNames(record, devices, gres);
       return record.event === 'end' ? { devices: [], unresolved: [] } : () => askOf(record, devices);
     },
-    shareOf({ conf }) {
-      const text = conf === undefined ? undefined : textOf(conf);
-      return text !== undefined && sharesGpus(text) === false ? 1 : NaN;
+    shareOf(record) {
+      const conf = confOf(record);
+      return conf !== undefined && files.areGpusShared(conf) === false ? 1 : NaN;
     },
+    takeProblems: () => files.takeProblems(),
   };
+}
+
+/** Whether Slurm knows several types of GPUs on the node: where it finds them itself, each model and MIG profile is a type. */
+function isMixed(gres: NodeGres | undefined, devices: readonly Device[]): boolean {
+  if (gres === undefined) return false;
+  const types = new Set(devices.map(({ model, migProfile = '' }) => `${model} ${migProfile}`));
+  return gres.isMixed || (gres.kind === 'found' && types.size > 1);
+}
+
+function hasUuids({ visible = '' }: JournalRecord): boolean {
+  return /(^|,)\s*(GPU|MIG)-/.test(visible);
+}
+
+/** Position → UUID, where the hook tells both: Slurm lists them in one order. */
+function pairsOf(record: JournalRecord): readonly (readonly [number, string])[] {
+  const positions = (record.gpus ?? '').split(',');
+  const uuids = (record.visible ?? '').split(',').map((name) => name.trim());
+  if (!hasUuids(record) || positions.length !== uuids.length) return [];
+  return positions.map((position, at) => [Number(position), uuids[at]!] as const);
 }
 
 function unknownOf(record: JournalRecord): Resolution {
   return { devices: [], unresolved: (record.gpus ?? '').split(',') };
-}
-
-/** The text of a file, read again when it has changed; undefined where it cannot be read. */
-function createConfReader(): (path: string) => string | undefined {
-  const known = new Map<string, { readonly stat: BigIntStats; readonly text: string }>();
-  return (path) => {
-    const before = known.get(path);
-    const stat = statOf(path);
-    if (before !== undefined && stat !== undefined && isSameState(before.stat, stat)) return before.text;
-    const found = readBounded(path, CONF_BYTES_MAX);
-    if (found.kind !== 'content') return undefined;
-    const text = new TextDecoder().decode(found.content);
-    known.set(path, { stat: found.stat, text });
-    return text;
-  };
 }
 
 function noAnswer(jobId: string, error: unknown): OperatingError {

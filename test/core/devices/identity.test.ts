@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Device } from '../../../src/core/devices/device.ts';
 import { expandHostlist } from '../../../src/core/devices/hostlist.ts';
 import { resolveDevices, type DeviceNames, type DeviceOrder } from '../../../src/core/devices/identity.ts';
-import { gresOrderOf, placesOf } from '../../../src/ownership/slurm/gres-conf.ts';
+import { nodeGresFrom, orderOf } from '../../../src/ownership/slurm/gres-conf.ts';
+import { confText } from '../../helpers/conf-text.ts';
 
 const GPU: Device = {
   uuid: 'GPU-a',
@@ -38,7 +39,8 @@ const RECORDED_MIG: Device = {
   model: 'X',
   memoryBytes: 1,
 };
-const files = (text: string): DeviceOrder => ({ places: placesOf(gresOrderOf(text, 'n1')!) });
+const files = (gres: string, slurm = ''): DeviceOrder =>
+  orderOf(nodeGresFrom(confText(gres), confText(slurm), 'n1').gres);
 
 interface Case {
   readonly what: string;
@@ -134,6 +136,69 @@ describe('names become devices', () => {
       unresolved: ['1'],
     },
     {
+      what: 'by device file where Slurm finds the GPUs without NVML',
+      names: { positions: '0,1,2' },
+      order: files('AutoDetect=nvidia'),
+      resolved: ['GPU-b', 'GPU-c', 'GPU-a'],
+    },
+    {
+      what: 'only where bus and device file agree, if Slurm may go by either',
+      names: { positions: '0,1,2' },
+      devices: [
+        { ...GPUS[0]!, minor: 1 },
+        { ...GPUS[1]!, minor: 2 },
+        { ...GPUS[2]!, minor: 3 },
+      ],
+      order: files('AutoDetect=full'),
+      resolved: ['GPU-a'],
+      unresolved: ['1', '2'],
+    },
+    {
+      what: 'not where Slurm counts other GPUs than there are',
+      names: { positions: '0' },
+      order: files('AutoDetect=nvml', 'NodeName=n1 Gres=gpu:2'),
+      resolved: [],
+      unresolved: ['0'],
+    },
+    {
+      what: 'by the PCI bus among those that are named',
+      names: { positions: '0,1' },
+      order: files('AutoDetect=nvml\nName=gpu File=/dev/nvidia[0-1]', 'NodeName=n1 Gres=gpu:2'),
+      resolved: ['GPU-c', 'GPU-b'],
+    },
+    {
+      what: 'not where Slurm finds the GPUs of another maker',
+      names: { positions: '0' },
+      order: files('AutoDetect=rsmi'),
+      resolved: [],
+      unresolved: ['0'],
+    },
+    {
+      what: 'no whole GPU where one is cut, though its instances are not sampled',
+      names: { positions: '0,1' },
+      devices: [{ ...GPU, isCut: true }, GPUS[1]!, GPUS[2]!],
+      order: files('AutoDetect=nvml'),
+      resolved: [],
+      unresolved: ['0', '1'],
+    },
+    {
+      what: 'no GPU that is cut, by its device file',
+      names: { positions: '0,1' },
+      devices: [{ ...GPU, isCut: true }, GPUS[1]!, GPUS[2]!],
+      order: files('Name=gpu File=/dev/nvidia3\nName=gpu File=/dev/nvidia0'),
+      resolved: ['GPU-b'],
+      unresolved: ['0'],
+    },
+    {
+      what: 'no part of a GPU by the number at the end of its device files',
+      names: { positions: '0,1' },
+      order: files(
+        'Name=gpu MultipleFiles=/dev/nvidia-caps/nvidia-cap9,/dev/nvidia3\nName=gpu File=/dev/nvidia0',
+      ),
+      resolved: ['GPU-b'],
+      unresolved: ['0'],
+    },
+    {
       what: 'not beyond the list',
       names: { positions: '0,7' },
       order: files('Name=gpu File=/dev/nvidia[0-1]'),
@@ -160,6 +225,8 @@ test.each([
   { text: 'n[1-3,07],login', names: ['n1', 'n2', 'n3', 'n07', 'login'] },
   { text: 'r[1-2]n[08-10]', names: ['r1n08', 'r1n09', 'r1n10', 'r2n08', 'r2n09', 'r2n10'] },
   { text: 'n1', names: ['n1'] },
+  { text: 'n1 n[2-3],\tn5', names: ['n1', 'n2', 'n3', 'n5'] },
+  { text: '/dev/nvidia[3,1-2]', names: ['/dev/nvidia3', '/dev/nvidia1', '/dev/nvidia2'] },
   { text: '', names: [] },
   { text: 'n[1-', names: ['n[1-'] },
 ])('hostlist $text', ({ text, names }) => {
