@@ -1,10 +1,11 @@
 import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
+import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
-import { loadJobInputs } from '../ownership/open-inputs.ts';
+import { loadJobInputs, newestBoot, openForeignJournal } from '../ownership/open-inputs.ts';
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
@@ -41,25 +42,13 @@ export interface PushOutcome {
  * @throws OperatingError when the store does not answer
  */
 export async function pushJournal(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
-  const { node, directory, tables, deviceMap, tell } = options;
-  const local = readProcDevices(node);
-  const devices = await devicesOf(db, node, local);
-  const openInputs = await loadJobInputs({
-    journalDir: directory,
-    ...(deviceMap === undefined ? {} : { deviceMap }),
-  });
+  const { tables, tell } = options;
+  const { devices, isHere, inputs } = await openJournal(db, options);
   const nowUs = Date.now() * 1000;
-  const session = openOwnership({
-    inputs: openInputs(devices),
-    ownership: new Ownership(),
-    labelledUntilUs: nowUs,
-  });
-  // A node that a controller speaks for had its own boots.
-  const isHere = local.some((one) =>
-    devices.some(({ uuid, parentUuid }) => one.uuid === (parentUuid ?? uuid)),
-  );
+  const session = openOwnership({ inputs, ownership: new Ownership(), labelledUntilUs: nowUs });
   const recovered = await recoverOwnership(db, session, {
     ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
+    // A node that somebody else speaks for had its own boots.
     bootUs: isHere ? readBoot().timeUs : -Infinity,
   });
   const { facts, changes, records, problems } = await session.readOnce(nowUs);
@@ -85,32 +74,75 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   };
 }
 
-/** The GPUs as the driver lists them here, and what a collector has recorded of this node, MIG instances with it. */
-async function devicesOf(db: QuestDb, node: string, local: readonly Device[]): Promise<readonly Device[]> {
+/** The journal, read as what it is: this machine's, or another one's. */
+async function openJournal(
+  db: QuestDb,
+  { node, directory, deviceMap }: PushOptions,
+): Promise<{
+  readonly devices: readonly Device[];
+  readonly isHere: boolean;
+  readonly inputs: readonly JobInput[];
+}> {
+  const { devices, isHere, isForeign } = whoseJournal({
+    recorded: await recordedDevices(db, node),
+    local: readProcDevices(node),
+    isOfThisBoot: newestBoot(directory).id === readBoot().id,
+  });
+  if (isForeign) return { devices, isHere, inputs: await openForeignJournal(directory, devices, deviceMap) };
+  const open = await loadJobInputs({ journalDir: directory, ...(deviceMap && { deviceMap }) });
+  return { devices, isHere, inputs: open(devices) };
+}
+
+/** Whether a journal is this machine's, whose boot and whose driver then count, and of which devices it tells. */
+export function whoseJournal(known: {
+  /** GPUs and instances of the node as a collector or a drain has recorded them. */
+  readonly recorded: readonly Device[];
+  /** GPUs of this machine. */
+  readonly local: readonly Device[];
+  /** Its newest record was written since this machine was booted, and on it. */
+  readonly isOfThisBoot: boolean;
+}): {
+  readonly devices: readonly Device[];
+  /** The node's GPUs are those of this machine. */
+  readonly isHere: boolean;
+  /** Another machine's: its boots are its own, and nothing here tells of its GPUs. */
+  readonly isForeign: boolean;
+} {
+  const { recorded, local, isOfThisBoot } = known;
+  const ours = recorded.filter(({ uuid, parentUuid }) =>
+    local.some((one) => one.uuid === (parentUuid ?? uuid)),
+  );
+  const isHere = ours.length > 0;
+  if (!isHere && !isOfThisBoot) return { devices: recorded, isHere, isForeign: true };
+  // What was recorded may have been taken out since; where the driver can be asked, it knows what is there.
+  return {
+    devices: local.length === 0 ? recorded : withNeighbours(ours, local),
+    isHere,
+    isForeign: false,
+  };
+}
+
+/** What a collector or a drain has recorded of a node, MIG instances with it. */
+async function recordedDevices(db: QuestDb, node: string): Promise<readonly Device[]> {
   const { rows } = await db.exec(
-    'SELECT gpu, gpu_index, model, memory_bytes, parent, mig_profile, pci_bus_id FROM' +
-      ` (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu)`,
+    'SELECT gpu, gpu_index, model, memory_bytes, parent, gpu_instance, compute_instance, mig_profile, pci_bus_id, cluster' +
+      ` FROM (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu)`,
   );
   const text = (cell: unknown): string => (typeof cell === 'string' ? cell : '');
-  const recorded = rows.map(([gpu, index, model, memory, parent, profile, bus]): Device => {
-    const device = {
+  return rows.map(
+    ([gpu, index, model, memory, parent, instance, compute, profile, bus, cluster]): Device => ({
       uuid: text(gpu),
+      ...(cluster === null ? {} : { cluster: text(cluster) }),
       node,
       index: Number(index),
       model: text(model),
       memoryBytes: Number(memory),
-    };
-    const minor = local.find((one) => one.uuid === device.uuid)?.minor;
-    return {
-      ...device,
-      ...(minor === undefined ? {} : { minor }),
       ...(bus === null ? {} : { pciBusId: text(bus) }),
       ...(parent === null ? {} : { parentUuid: text(parent) }),
+      // Rows of former versions have no number of the instance: it is one all the same, by its parent.
+      ...(instance === null ? {} : { gpuInstanceId: Number(instance) }),
+      ...(compute === null ? {} : { computeInstanceId: Number(compute) }),
       ...(profile === null ? {} : { migProfile: text(profile) }),
-    };
-  });
-  // What was recorded may have been taken out since; where the driver can be asked, it knows what is there.
-  const isThere = ({ uuid, parentUuid }: Device): boolean =>
-    local.length === 0 || local.some((one) => one.uuid === (parentUuid ?? uuid));
-  return withNeighbours(recorded.filter(isThere), local);
+    }),
+  );
 }

@@ -1,9 +1,15 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { join } from 'node:path';
 import type { Device } from '../core/devices/device.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
+import {
+  JOURNAL_RECORD_BYTES_MAX,
+  JOURNAL_SUFFIX,
+  parseJournalRecord,
+} from '../../schemas/journal-record.ts';
 import { readBoot, type Boot } from './boot.ts';
+import { codeOf, mtimeUs, readBounded } from './bounded-read.ts';
 import { readProcDevices, withNeighbours } from './proc-devices.ts';
 import type { InputNode, Scheduler } from './scheduler.ts';
 import { SCHEDULERS, type InputPaths } from './schedulers.ts';
@@ -43,10 +49,7 @@ export async function openEngineJobs(
   devices: readonly Device[],
 ): Promise<readonly JobInput[]> {
   const directory = paths.journals === undefined ? undefined : join(paths.journals, node);
-  if (directory !== undefined && existsSync(directory)) {
-    const open = await loadInputs({ journalDir: directory });
-    return open({ devices, boot: newestBoot(directory) });
-  }
+  if (directory !== undefined && existsSync(directory)) return await openForeignJournal(directory, devices);
   if (node !== paths.localNode) return [];
   const { journalDir, ...rest } = paths.local;
   // A node without hooks has no journal; that is no reason to complain once a minute.
@@ -73,20 +76,37 @@ async function loadInputs(paths: InputPaths): Promise<(node: InputNode) => JobIn
   };
 }
 
-/** The life of a machine that is not this one, by the newest record in its journal. */
-function newestBoot(directory: string): Boot {
-  let newest = { id: '', mtimeUs: -Infinity, timeUs: 0 };
-  for (const name of readdirSync(directory)) {
-    if (name.startsWith('.')) continue;
-    const path = join(directory, name);
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined || !stat.isFile() || stat.mtimeMs * 1000 <= newest.mtimeUs) continue;
-    const text = readFileSync(path, 'utf8');
-    const id = /\0boot_id=([^\0]+)/.exec(text)?.[1];
-    const uptimeS = Number(/\0uptime=([^\0]+)/.exec(text)?.[1]);
-    const mtimeUs = stat.mtimeMs * 1000;
-    if (id !== undefined && Number.isFinite(uptimeS))
-      newest = { id, mtimeUs, timeUs: mtimeUs - uptimeS * 1e6 };
+/** The journal of a machine that is not this one: its boots are its own, and its scheduler is not asked from here. */
+export async function openForeignJournal(
+  directory: string,
+  devices: readonly Device[],
+  deviceMap?: ReadonlyMap<number, string>,
+): Promise<readonly JobInput[]> {
+  const open = await loadInputs({ journalDir: directory });
+  return open({ devices, boot: newestBoot(directory), ...(deviceMap === undefined ? {} : { deviceMap }) });
+}
+
+/** The life of the machine whose journal that is, by its newest record; with an empty id where it has none. */
+export function newestBoot(directory: string): Boot {
+  let newest = { id: '', timeUs: 0, writtenUs: -Infinity };
+  for (const name of recordsIn(directory)) {
+    const found = readBounded(join(directory, name), JOURNAL_RECORD_BYTES_MAX);
+    if (found.kind !== 'content') continue;
+    const writtenUs = mtimeUs(found.stat);
+    const reading = parseJournalRecord(found.content);
+    if (writtenUs <= newest.writtenUs || !('record' in reading)) continue;
+    const { boot_id: id, uptime } = reading.record;
+    newest = { id, timeUs: writtenUs - uptime * 1e6, writtenUs };
   }
   return { id: newest.id, timeUs: newest.timeUs };
+}
+
+/** None where they cannot be listed: the input itself tells that. */
+function recordsIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith(JOURNAL_SUFFIX) && !name.startsWith('.'));
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    return [];
+  }
 }

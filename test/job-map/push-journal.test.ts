@@ -1,14 +1,21 @@
-import { afterAll, beforeAll, beforeEach, afterEach, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from 'vitest';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Device } from '../../src/core/devices/device.ts';
-import { pushJournal } from '../../src/job-map/push-journal.ts';
+import { pushJournal, whoseJournal } from '../../src/job-map/push-journal.ts';
 import { readBoot } from '../../src/ownership/boot.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
-import { at, describeOwnership, openJournalBench, type JournalBench } from '../helpers/journal.ts';
+import {
+  at,
+  BOOT,
+  describeOwnership,
+  OLD_BOOT_ID,
+  openJournalBench,
+  type JournalBench,
+} from '../helpers/journal.ts';
 
 let db: QuestDb;
 let bench: JournalBench;
@@ -40,13 +47,17 @@ test('a MIG instance is guessed by nobody: push says what collect says', async (
   bench.put('start', '8', 2, { node, gpus: '2' });
   bench.put('start', '9', 3, { node, gpus: '', visible: `MIG-b-${node}` });
   bench.put('start', '10', 4, { node, gpus: '', devices: '1', manager: 'pbs' });
+  bench.put('start', '11', 4, { node, gpus: '', devices: '1.1', manager: 'pbs' });
+  bench.put('start', '12', 4, { node, gpus: '', visible: `MIG-GPU-cut-${node}/2/0` });
 
   const collected = describeOwnership(bench.open({ devices }).read(at(5)));
   expect(collected).toEqual([
     `10 on unresolved:${node}:1 (4, open`,
+    `11 on MIG-a-${node} (4, open`,
+    `12 on MIG-b-${node} (4, open`,
     `7 on unresolved:${node}:0 (1, open`,
     `8 on unresolved:${node}:2 (2, open`,
-    `9 on MIG-b-${node} (3, open`,
+    `9 on MIG-b-${node} (3, 4]`,
   ]);
 
   const rows = devices.map((device) => ({ tsUs: at(0), device, source: 'nvml' as const }));
@@ -92,4 +103,96 @@ test('what is stored of a node counts: a job that its journal has forgotten ends
     ['6', null],
     ['8', null],
   ]);
+});
+
+test("another machine's journal keeps its own boot: its jobs do not end where this machine was booted", async () => {
+  const node = `far-${crypto.randomUUID()}`;
+  const device: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
+  await createSmallTables(db).writeInventory([{ tsUs: at(0), device, source: 'dcgm' }]);
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '6', -20_000, { node, gpus: '', devices: '0', boot_id: OLD_BOOT_ID }, 5_000);
+  bench.put('start', '7', 1, { node, gpus: '', devices: '0' });
+  const tell = (): void => undefined;
+  await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
+  await waitForVisible(db, 'gpu_ownership');
+  const { rows } = await db.exec(
+    `SELECT job_id, cast(end_ts AS LONG) FROM gpu_ownership WHERE node = '${node}' ORDER BY ts`,
+  );
+  expect(rows).toEqual([
+    ['6', BOOT.timeUs],
+    ['7', null],
+  ]);
+});
+
+describe('whose journal it is', () => {
+  const gpu = (uuid: string, parentUuid?: string): Device => ({
+    ...{ uuid, node: 'n1', index: 0, model: 'X', memoryBytes: 1 },
+    ...(parentUuid === undefined ? {} : { parentUuid }),
+  });
+  const far = [gpu('GPU-x')];
+  const local = [gpu('GPU-a'), gpu('GPU-b')];
+
+  test.each([
+    {
+      what: 'with GPUs of this machine',
+      recorded: [gpu('GPU-a')],
+      local,
+      now: false,
+      devices: 'GPU-a GPU-b',
+      is: 'here',
+    },
+    {
+      what: 'with instances of them',
+      recorded: [gpu('MIG-a', 'GPU-a')],
+      local,
+      now: false,
+      devices: 'MIG-a GPU-b',
+      is: 'here',
+    },
+    {
+      what: 'with one that was taken out',
+      recorded: [gpu('GPU-a'), ...far],
+      local,
+      now: true,
+      devices: 'GPU-a GPU-b',
+      is: 'here',
+    },
+    {
+      what: 'of other GPUs and another boot',
+      recorded: far,
+      local,
+      now: false,
+      devices: 'GPU-x',
+      is: 'foreign',
+    },
+    {
+      what: 'of nothing recorded, and another boot',
+      recorded: [],
+      local,
+      now: false,
+      devices: '',
+      is: 'foreign',
+    },
+    {
+      what: 'of nothing recorded, and this boot',
+      recorded: [],
+      local,
+      now: true,
+      devices: 'GPU-a GPU-b',
+      is: '',
+    },
+    {
+      what: 'of this boot where another node bears the name',
+      recorded: far,
+      local,
+      now: true,
+      devices: 'GPU-a GPU-b',
+      is: '',
+    },
+    { what: 'of this boot without a driver', recorded: far, local: [], now: true, devices: 'GPU-x', is: '' },
+  ])('$what', ({ recorded, local: own, now, devices, is }) => {
+    const found = whoseJournal({ recorded, local: own, isOfThisBoot: now });
+    expect(found.devices.map(({ uuid }) => uuid).join(' ')).toBe(devices);
+    expect([found.isHere, found.isForeign]).toEqual([is === 'here', is === 'foreign']);
+  });
 });

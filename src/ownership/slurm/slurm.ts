@@ -1,4 +1,4 @@
-import type { Device } from '../../core/devices/device.ts';
+import { isInstance, type Device } from '../../core/devices/device.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
@@ -76,7 +76,8 @@ export function createSlurmWords(
   return {
     resolve(record, devices) {
       const gres = gresOf(record);
-      if (record.gpus === undefined || !isMixed(gres, devices)) return resolveNames(record, devices, gres);
+      if (gres === undefined || !isIncomplete(record, gres, devices))
+        return resolveNames(record, devices, gres);
       return record.event === 'end' ? { devices: [], unresolved: [] } : () => askOf(record, devices);
     },
     shareOf(record) {
@@ -87,11 +88,18 @@ export function createSlurmWords(
   };
 }
 
-/** Whether Slurm knows several types of GPUs on the node: where it finds them itself, each model and MIG profile is a type. */
-function isMixed(gres: NodeGres | undefined, devices: readonly Device[]): boolean {
-  if (gres === undefined) return false;
-  const types = new Set(devices.map(({ model, migProfile = '' }) => `${model} ${migProfile}`));
-  return gres.isMixed || (gres.kind === 'found' && types.size > 1);
+/**
+ * Whether the hook's list may lack devices: on nodes with several types, which each model and each MIG profile is where Slurm
+ * finds the GPUs itself.
+ */
+function isIncomplete(record: JournalRecord, gres: NodeGres, devices: readonly Device[]): boolean {
+  if (record.gpus === undefined) return false;
+  if (gres.kind !== 'found') return gres.isMixed;
+  // Without UUIDs the numbers mean nothing where MIG is on, and more of them are of no use.
+  if (devices.some(isInstance) && !hasUuids(record)) return false;
+  return (
+    gres.isMixed || new Set(devices.map(({ model, migProfile = '' }) => `${model} ${migProfile}`)).size > 1
+  );
 }
 
 function hasUuids({ visible = '' }: JournalRecord): boolean {
