@@ -10,10 +10,11 @@ export interface Step {
 
 /** Column in which the seconds stand. */
 const TEXT_WIDTH = 76;
+/** What is over sooner needs no line of its own. */
+const BRIEF_MS_MAX = 2_000;
 
 /** Steps are shown on stderr, so that what a command prints can be piped. */
-export function startStep(text: string): Step {
-  const startMs = performance.now();
+export function startStep(text: string, startMs = performance.now()): Step {
   const spinner = ora({ text, stream: process.stderr, discardStdin: false, hideCursor: true });
   if (process.stderr.isTTY) spinner.start();
   const line = (words: string, note: string): string => {
@@ -29,6 +30,28 @@ export function startStep(text: string): Step {
     },
     fail(words) {
       spinner.stopAndPersist({ symbol: ' ✗', text: line(words, '') });
+    },
+  };
+}
+
+/** The same for what is mostly brief: it is shown from its third second on. */
+export function startMaybeBriefStep(text: string): Step {
+  const startMs = performance.now();
+  let words = text;
+  let step: Step | undefined;
+  const timer = setTimeout(() => (step = startStep(words, startMs)), BRIEF_MS_MAX);
+  return {
+    update(newWords) {
+      words = newWords;
+      step?.update(newWords);
+    },
+    done(endWords, note) {
+      clearTimeout(timer);
+      step?.done(endWords, note);
+    },
+    fail(endWords) {
+      clearTimeout(timer);
+      step?.fail(endWords);
     },
   };
 }

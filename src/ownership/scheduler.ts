@@ -1,5 +1,6 @@
 import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
+import type { Tell } from '../core/base/notice.ts';
 import type { Resolution } from '../core/devices/identity.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../schemas/journal-record.ts';
@@ -31,11 +32,8 @@ export interface Scheduler {
   ) => JobInput;
   /** For records that its hooks left in the journal. Absent: they name devices by UUID or NVML index. */
   readonly openWords?: (node: InputNode) => HookWords;
-  /**
-   * Brings what the scheduler itself knows of its jobs since `sinceUs` (epoch µs).
-   * @throws OperatingError with exit `unavailable` where it is not to be found on this machine
-   */
-  readonly readLateJobs?: (sinceUs: number) => Promise<readonly LateJobs[]>;
+  /** What the scheduler itself knows of its jobs since `sinceUs` (epoch µs): asked for when it is read. */
+  readonly readLateJobs?: (sinceUs: number, tell: Tell) => Promise<readonly LateReply[]>;
 }
 
 /** What the words of a scheduler's hooks mean on a node. */
@@ -57,15 +55,26 @@ export interface HookAnswer extends Resolution {
   readonly problem?: OperatingError;
 }
 
-/** Jobs as one command of a scheduler tells them. */
-export interface LateJobs {
+/** What one command of a scheduler says of jobs. */
+export interface LateReply {
   /** `sacct`, `squeue`, … */
   readonly from: string;
-  readonly jobs: readonly LateJob[];
+  /**
+   * Its rows in pieces, while they come; to be read once.
+   * @throws OperatingError where the command is not there (exit `unavailable`), fails or breaks off (`temporary`), or says what
+   * cannot be understood (`data`); what came before holds
+   */
+  readonly rows: AsyncIterable<readonly LateRow[]>;
 }
 
-export interface LateJob {
-  readonly record: JobRecord;
-  /** Undefined where the scheduler does not say. */
-  readonly hasGpus?: boolean | undefined;
-}
+export type LateRow =
+  | {
+      readonly kind: 'job';
+      readonly record: JobRecord;
+      /** Undefined where the scheduler does not say. */
+      readonly hasGpus: boolean | undefined;
+    }
+  /** A job that has not begun. */
+  | { readonly kind: 'waiting' }
+  /** Not understood, and why. */
+  | { readonly kind: 'refused'; readonly reason: string };

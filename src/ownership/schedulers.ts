@@ -1,5 +1,5 @@
-import { OperatingError } from '../core/base/errors.ts';
-import type { LateJobs, Scheduler } from './scheduler.ts';
+import type { Tell } from '../core/base/notice.ts';
+import type { LateReply, Scheduler } from './scheduler.ts';
 
 /** Where the job map of this node is told of, as far as it is configured. */
 export interface InputPaths {
@@ -32,22 +32,12 @@ export function isAnyInputNamed(paths: InputPaths): boolean {
   return SCHEDULERS.some(({ detect }) => detect(paths) !== undefined);
 }
 
-/**
- * Asks every scheduler what it knows of its jobs since `sinceUs` (epoch µs). One that is not on this machine is passed over.
- * @throws OperatingError when one does not answer, or none is there.
- */
-export async function readLateJobs(sinceUs: number): Promise<LateJobs[]> {
-  const answers: LateJobs[] = [];
-  let missing: OperatingError | undefined;
+/** Every reply of every scheduler on what it knows of its jobs since `sinceUs` (epoch µs). */
+export async function readLateJobs(sinceUs: number, tell: Tell): Promise<LateReply[]> {
+  const replies: LateReply[] = [];
   for (const { load } of SCHEDULERS) {
     const { scheduler } = await load();
-    try {
-      answers.push(...((await scheduler.readLateJobs?.(sinceUs)) ?? []));
-    } catch (thrown) {
-      if (!(thrown instanceof OperatingError) || thrown.exit !== 'unavailable') throw thrown;
-      missing = thrown;
-    }
+    replies.push(...((await scheduler.readLateJobs?.(sinceUs, tell)) ?? []));
   }
-  if (answers.length === 0 && missing !== undefined) throw missing;
-  return answers;
+  return replies;
 }

@@ -8,9 +8,12 @@ import { readLateJobs } from '../../ownership/schedulers.ts';
 import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
-import { syncJobs } from '../../job-map/sync-jobs.ts';
+import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
+import type { LateReply } from '../../ownership/scheduler.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
+import { startMaybeBriefStep } from '../progress.ts';
+import { syncFailure, syncJson, syncText } from '../sync-text.ts';
 
 const EXAMPLES = `
 Examples:
@@ -20,8 +23,10 @@ Examples:
 
 push is for nodes where no collector runs all the time (their samples are drained from elsewhere) and for the controller;
 infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks.
-Both may run as often as you like: the same rows are written again.
-Exit codes: 0 fine; 64 usage; 69 no Slurm here; 75 QuestDB or Slurm does not answer; 78 configuration
+Both may run as often as you like: the same rows are written again. What one command of Slurm says is written also when the
+other one fails.
+Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood; 69 no Slurm here; 75 QuestDB or a command of Slurm does
+not answer, or fails; 78 configuration
 `;
 
 export function command(): Command {
@@ -55,18 +60,17 @@ export function command(): Command {
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
       await withStore(options, async (_config, db, tell) => {
-        const answers = await readLateJobs((Date.now() - Number(options['since'])) * 1000);
-        let writtenRows = 0;
-        for (const { from, jobs } of answers) {
-          const outcome = await syncJobs(db, jobs, tell);
-          if (!outcome.isAllWritten) throw unsent(db);
-          writtenRows += outcome.writtenRows;
-          const { skippedJobs } = outcome;
-          const text = `${from}: ${jobs.length} jobs read, ${outcome.writtenRows} rows written, ${skippedJobs} without GPUs\n`;
-          if (options['json'] !== true) process.stdout.write(text);
+        const replies = await readLateJobs((Date.now() - Number(options['since'])) * 1000, tell);
+        const outcomes: SyncOutcome[] = [];
+        for (const reply of replies) {
+          const outcome = await syncWithProgress(db, reply, tell);
+          outcomes.push(outcome);
+          if (outcome.unsentRows > 0) break;
         }
-        const from = answers.map((answer) => answer.from);
-        if (options['json'] === true) process.stdout.write(`${JSON.stringify({ from, writtenRows })}\n`);
+        process.stdout.write(options['json'] === true ? syncJson(outcomes) : syncText(outcomes));
+        if (outcomes.some(({ unsentRows }) => unsentRows > 0)) throw unsent(db);
+        const failure = syncFailure(outcomes, tell);
+        if (failure !== undefined) throw failure;
       });
     });
   return new Command('jobs')
@@ -110,6 +114,22 @@ function unsent(db: QuestDb): OperatingError {
     where: db.where,
     hints: ['run the same command again: what was written is written once'],
   });
+}
+
+async function syncWithProgress(db: QuestDb, reply: LateReply, tell: Tell): Promise<SyncOutcome> {
+  const step = startMaybeBriefStep(`asking ${reply.from}`);
+  try {
+    const outcome = await syncJobs(db, reply, tell, ({ readRows, writtenRows }) => {
+      step.update(
+        `${reply.from}: ${readRows.toLocaleString('en-US')} rows read, ${writtenRows.toLocaleString('en-US')} written`,
+      );
+    });
+    step.done(`${reply.from} read`);
+    return outcome;
+  } catch (thrown) {
+    step.fail(`${reply.from} was not read to its end`);
+    throw thrown;
+  }
 }
 
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */

@@ -29,6 +29,7 @@ export const NOTICE_CODES = {
   'shared_use.unmeasured':
     'What the owners of a shared GPU do with it cannot be measured: they are taken to have equal parts.',
   'shutdown.unsent': 'The store did not take everything before the end.',
+  'slurm.warning': 'A command of Slurm warns of something.',
   'small_table.held': 'Rows of a small table wait for the store.',
   'source.back': 'The source answers again.',
   'source.cut_off': 'The source did not answer until the collector was stopped: that time is a gap.',

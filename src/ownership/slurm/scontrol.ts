@@ -5,7 +5,7 @@ import {
   parseGivenText,
   positionsOf,
   type GivenDevices,
-} from '../../../schemas/slurm-scontrol.ts';
+} from '../../../schemas/slurm/scontrol.ts';
 
 const run = promisify(execFile);
 const SCONTROL_TIMEOUT_MS = 10_000;

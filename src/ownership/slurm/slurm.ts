@@ -11,9 +11,9 @@ import { openSlurmFiles } from './slurm-files.ts';
 export const scheduler: Scheduler = {
   // Only on the node itself, or near it, does the controller of its jobs answer.
   openWords: (node) => createSlurmWords(node, node.uptimeUs === undefined ? undefined : askScontrol),
-  readLateJobs: async (sinceUs) => {
+  readLateJobs: async (sinceUs, tell) => {
     const { readSlurmJobs } = await import('./jobs.ts');
-    return await readSlurmJobs(sinceUs);
+    return readSlurmJobs(sinceUs, tell);
   },
 };
 

@@ -8,7 +8,7 @@ import { JOB_US_MAX } from '../reads/stored-ownership.ts';
 import type { SmallTables } from './small-tables.ts';
 
 /** Jobs asked for in one query. */
-export const JOBS_PER_QUERY_MAX = 1000;
+const JOBS_PER_QUERY_MAX = 1000;
 /** The text of a query is part of its address: the ids in it, as they are written there. */
 const LIST_CHARACTERS_MAX = 60_000;
 
@@ -82,7 +82,7 @@ export async function readJobRows(
 }
 
 /** The ids as lists for SQL, each with as many of them as a query may have. */
-function idLists(jobIds: readonly string[]): string[] {
+export function idLists(jobIds: readonly string[]): string[] {
   const lists: string[] = [];
   let ids: string[] = [];
   let characters = 0;

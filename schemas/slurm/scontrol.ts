@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { expandHostlist, expandRanges, splitOutsideBrackets } from '../src/core/devices/hostlist.ts';
-import { parseGres, type Gres, type GresKind } from './slurm-gres.ts';
+import { expandHostlist, expandRanges, splitOutsideBrackets } from '../../src/core/devices/hostlist.ts';
+import { parseGres, type Gres, type GresKind } from './gres.ts';
 
 /**
  * What `scontrol -d show job` says of a job's devices, as JSON (from 23.02 on) or as text. In the text a user's own words (the

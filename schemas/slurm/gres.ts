@@ -1,4 +1,4 @@
-import { splitOutsideBrackets } from '../src/core/devices/hostlist.ts';
+import { splitOutsideBrackets } from '../../src/core/devices/hostlist.ts';
 
 /**
  * Slurm's words for devices, as its commands write them: `gres/gpu:h100=4` (given, in accounting), `gres:gpu:2` (asked for),
@@ -23,6 +23,8 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, 
 
 /** Every GPU, shard and MPS of a list; what else is in it (`cpu=1`, `gres/gpumem=4G`, `gres/nic`) is passed over. */
 export function parseGres(list: string): Gres[] {
+  // Most jobs have none.
+  if (!/gpu|shard|mps/.test(list)) return [];
   return splitOutsideBrackets(list).flatMap((entry) => {
     const one = parseEntry(entry);
     return one === undefined ? [] : [one];

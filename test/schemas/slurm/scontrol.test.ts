@@ -4,7 +4,7 @@ import {
   parseGivenText,
   positionsOf,
   type GivenDevices,
-} from '../../schemas/slurm-scontrol.ts';
+} from '../../../schemas/slurm/scontrol.ts';
 
 /** `n1: gpu 0, shard 1 (2 of 4)` */
 function describeGiven(given: GivenDevices): string[] {

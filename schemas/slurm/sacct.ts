@@ -1,0 +1,190 @@
+import { gpusOfTres, namesGpus } from './gres.ts';
+import { exitCodeOfPair, present, quoteShort, type SlurmRow } from './jobs.ts';
+import { visibleText } from '../visible-text.ts';
+
+/** Columns that are asked of sacct, in this order: every version from 20.11 on knows them. */
+export const SACCT_COLUMNS = [
+  ...['JobIDRaw', 'JobID', 'JobName', 'User', 'Account', 'Partition', 'QOS'],
+  ...['State', 'ExitCode', 'Start', 'End', 'NNodes', 'AllocTRES'],
+] as const;
+/** The same, where a version has them. */
+const SACCT_COLUMNS_OF_SOME = ['Submit', 'Cluster', 'Restarts', 'SLUID'] as const;
+
+/** A name holds 255 characters at most, all of which may be line ends. */
+const ROW_LINES_MAX = 256;
+const ROW_CHARACTERS_MAX = 65_536;
+
+/** @param helpFormat what `sacct --helpformat` prints: the names of all columns */
+export function sacctColumnsOf(helpFormat: string): string[] {
+  const known = new Set(helpFormat.toLowerCase().split(/\s+/));
+  return [...SACCT_COLUMNS, ...SACCT_COLUMNS_OF_SOME.filter((name) => known.has(name.toLowerCase()))];
+}
+
+/** The rows of `sacct --parsable2 --noheader` with times in epoch seconds, while they come. */
+export interface SacctReader {
+  /** @returns the rows that end in these bytes */
+  add(chunk: Uint8Array): SlurmRow[];
+  /** To be called when nothing more comes. @returns what there is of a row that was cut off, as a refused one */
+  end(): SlurmRow[];
+}
+
+/**
+ * A row has as many columns as were asked for. A line end within a row belongs to the job's name; a line from which no row can
+ * be made is refused by itself, and the row begins with the next one.
+ * @param delimiter what stands between two columns: no name may hold it
+ */
+export function createSacctReader(columns: readonly string[], delimiter: string): SacctReader {
+  const decoder = new TextDecoder();
+  const rowOf = createRowParser(columns);
+  const bordersPerRow = columns.length - 1;
+  let partOfLine = '';
+  /** Lines of a row that is not whole yet. */
+  let held: { readonly line: string; readonly borders: number }[] = [];
+  let heldBorders = 0;
+  let heldCharacters = 0;
+
+  function refuseFirst(rows: SlurmRow[]): void {
+    const { line, borders } = held.shift()!;
+    heldBorders -= borders;
+    heldCharacters -= line.length;
+    if (line === '') return;
+    const reason = `expected ${columns.length} columns, found ${borders + 1}: ${quoteShort(line)}`;
+    rows.push({ kind: 'refused', reason });
+  }
+
+  function takeHeld(): string {
+    const text = held.map(({ line }) => line).join('\n');
+    held = [];
+    heldBorders = heldCharacters = 0;
+    return text;
+  }
+
+  function addLine(line: string, rows: SlurmRow[]): void {
+    if (line === '' && held.length === 0) return;
+    const borders = line.split(delimiter).length - 1;
+    held.push({ line, borders });
+    heldBorders += borders;
+    heldCharacters += line.length;
+    while (heldBorders >= bordersPerRow && held.length > 0) {
+      if (heldBorders === bordersPerRow) {
+        const row = rowOf(
+          held
+            .map((one) => one.line)
+            .join('\n')
+            .split(delimiter),
+        );
+        if (row.kind !== 'refused' || held.length === 1) {
+          takeHeld();
+          rows.push(row);
+          break;
+        }
+      }
+      refuseFirst(rows);
+    }
+    while (held.length > ROW_LINES_MAX || heldCharacters > ROW_CHARACTERS_MAX) refuseFirst(rows);
+  }
+
+  return {
+    add(chunk) {
+      const lines = (partOfLine + decoder.decode(chunk, { stream: true })).split('\n');
+      partOfLine = lines.pop()!;
+      const rows: SlurmRow[] = [];
+      for (const line of lines) addLine(line, rows);
+      if (partOfLine.length > ROW_CHARACTERS_MAX) {
+        addLine(partOfLine, rows);
+        partOfLine = '';
+      }
+      return rows;
+    },
+    end() {
+      // A row whose line end is missing may lack a part of its last number as well.
+      const text = takeHeld() + partOfLine;
+      return text === '' ? [] : [{ kind: 'refused', reason: `a row is cut off: ${quoteShort(text)}` }];
+    },
+  };
+}
+
+function createRowParser(columns: readonly string[]): (cells: readonly string[]) => SlurmRow {
+  const places = new Map(columns.map((name, at) => [name, at]));
+  const shapes = Object.entries(SHAPES).flatMap(([name, shape]) => {
+    const place = places.get(name);
+    return place === undefined ? [] : [{ name, shape, place }];
+  });
+  return (cells) => {
+    const wrong = shapes.find(({ shape, place }) => !shape.test(cells[place]!));
+    if (wrong === undefined) return rowOf((name) => cells[places.get(name) ?? -1] ?? '');
+    const { name, shape, place } = wrong;
+    return {
+      kind: 'refused',
+      reason: `${name}: expected ${String(shape)}, found ${quoteShort(cells[place])}`,
+    };
+  };
+}
+
+function rowOf(cell: (name: string) => string): SlurmRow {
+  // "CANCELLED by 1000"
+  const state = cell('State').split(' ')[0]!;
+  const startUs = timeOf(cell('Start'));
+  if (state === 'PENDING' || startUs === undefined) return { kind: 'waiting' };
+  const endUs = timeOf(cell('End'));
+  if (endUs !== undefined && endUs < startUs)
+    return {
+      kind: 'refused',
+      reason: `End: expected no time before Start, found ${quoteShort(cell('End'))}`,
+    };
+  const array = /^(\d+)_(\d+)$/.exec(cell('JobID'));
+  const het = /^(\d+)\+\d+$/.exec(cell('JobID'));
+  const tres = cell('AllocTRES');
+  const gpus = gpusOfTres(tres);
+  return {
+    kind: 'job',
+    hasGpus: namesGpus(tres) ? true : tres === '' ? undefined : false,
+    record: {
+      jobId: cell('JobIDRaw'),
+      startUs,
+      ...present({
+        cluster: cell('Cluster'),
+        run: numberOf(cell('Restarts')),
+        endUs,
+        submitUs: timeOf(cell('Submit')),
+        // A job of before the upgrade has none.
+        sluid: /^s?0*$/.test(cell('SLUID')) ? undefined : cell('SLUID'),
+        name: visibleText(cell('JobName')),
+        user: visibleText(cell('User')),
+        account: visibleText(cell('Account')),
+        partition: visibleText(cell('Partition')),
+        qos: visibleText(cell('QOS')),
+        arrayJobId: array?.[1],
+        arrayTaskId: array?.[2],
+        hetJobId: het?.[1],
+        nodes: numberOf(cell('NNodes')),
+        gpus: gpus === 0 ? undefined : gpus,
+        state,
+        exitCode: endUs === undefined ? undefined : exitCodeOfPair(cell('ExitCode')),
+      }),
+    },
+  };
+}
+
+/** What each column looks like; the others are free text. */
+const SHAPES: Readonly<Record<string, RegExp>> = {
+  JobIDRaw: /^\d+$/,
+  JobID: /^\d+([_+].+)?$/,
+  State: /^[A-Z_]+( by .+)?$/,
+  ExitCode: /^(\d+:\d+)?$/,
+  Start: /^(\d+|None|Unknown)?$/,
+  End: /^(\d+|None|Unknown)?$/,
+  Submit: /^(\d+|None|Unknown)?$/,
+  NNodes: /^\d*$/,
+  Restarts: /^\d*$/,
+  SLUID: /^[0-9A-Za-z]*$/,
+};
+
+function numberOf(text: string): number | undefined {
+  return text === '' ? undefined : Number(text);
+}
+
+/** Undefined for `Unknown` and `None`, and for 0, which some versions write in their place. */
+function timeOf(text: string): number | undefined {
+  return /^\d+$/.test(text) && Number(text) > 0 ? Number(text) * 1e6 : undefined;
+}

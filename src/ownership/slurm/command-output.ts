@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { messageOf, OperatingError } from '../../core/base/errors.ts';
+import { codeOf } from '../bounded-read.ts';
+
+/** A controller under load answers late; nothing waits for us meanwhile. */
+const SILENCE_MS_MAX = 60_000;
+/** The last words of a command say why it failed. */
+const COMPLAINT_CHARACTERS_MAX = 4_096;
+/** Settings of the user's own shell that would leave jobs out, or change their form. */
+const OWN_SETTINGS = /^(SQUEUE|SACCT)_|^SLURM_(TIME_FORMAT|JSON|YAML)$/;
+/** A site without accounting has sacct all the same; a version without the option is a command that is not there. */
+const NOT_OF_USE = /accounting storage is disabled|(unrecognized|invalid|unknown) option/i;
+
+/**
+ * What a command of Slurm prints, piece by piece, as fast as it is read.
+ * @throws OperatingError `slurm.missing` (69) where there is no such command, or none of use; `slurm.failed` (75) where it
+ * fails or keeps silent for a minute, which may be after it has printed something
+ */
+export async function* readCommand(
+  command: string,
+  parameters: readonly string[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const child = spawn(command, parameters, { env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS_MAX);
+  });
+  const ended = new Promise<string | Error | null>((resolve) => {
+    child.once('error', resolve);
+    child.once('close', (status, signal) => {
+      resolve(status === 0 ? null : `it ended ${signal === null ? `with ${status}` : `by ${signal}`}`);
+    });
+  });
+  const silence = new Error(`it said nothing for ${SILENCE_MS_MAX / 1000} s`);
+  const watch = (): NodeJS.Timeout => setTimeout(() => child.stdout.destroy(silence), SILENCE_MS_MAX);
+  let watchdog = watch();
+  try {
+    for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) {
+      clearTimeout(watchdog);
+      yield chunk;
+      watchdog = watch();
+    }
+    const failure = await ended;
+    if (failure !== null) throw failureOf(command, failure, complaint);
+  } catch (thrown) {
+    throw thrown === silence ? failureOf(command, silence, complaint) : thrown;
+  } finally {
+    clearTimeout(watchdog);
+    // Nobody reads on: a command that still prints would wait for ever.
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  }
+}
+
+/** Times in epoch seconds, whatever the zone; sacct reads --starttime in the zone of its environment. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !OWN_SETTINGS.test(name));
+  return { ...Object.fromEntries(others), SLURM_TIME_FORMAT: '%s', TZ: 'UTC', LC_ALL: 'C' };
+}
+
+function failureOf(command: string, failure: string | Error, complaint: string): OperatingError {
+  const isMissing = codeOf(failure) === 'ENOENT';
+  const said = complaint.trim().split('\n').at(-1) ?? '';
+  const reason = isMissing ? 'there is no such command' : said === '' ? messageOf(failure) : said;
+  const isOfUse = !isMissing && !NOT_OF_USE.test(complaint);
+  return new OperatingError(`expected an answer of ${command}, but: ${reason}`, {
+    code: isOfUse ? 'slurm.failed' : 'slurm.missing',
+    exit: isOfUse ? 'temporary' : 'unavailable',
+    hints: [
+      isMissing
+        ? "run it where Slurm's commands are, with its slurm.conf"
+        : 'sacct needs slurmdbd, squeue needs its JSON plugin; one of the two is enough',
+    ],
+    ...(typeof failure === 'string' ? {} : { cause: failure }),
+  });
+}

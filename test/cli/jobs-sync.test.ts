@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { openQuestDb } from '../../src/questdb/http.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { createFakeSlurm, type FakeSlurm } from '../helpers/fake-slurm.ts';
+import { runCommand, type Ended } from '../helpers/run-process.ts';
+
+const START_S = 1_700_000_000;
+/** Ids of this run of the tests alone: they share a server. */
+const BASE = process.pid * 1_000;
+
+let slurm: FakeSlurm;
+let used = 0;
+beforeEach(() => {
+  slurm = createFakeSlurm();
+});
+afterEach(() => {
+  slurm.close();
+});
+
+function nextId(): string {
+  used += 1;
+  return String(BASE + used);
+}
+
+function squeueJob(id: string, change: object = {}): object {
+  const gpus = { tres_alloc_str: 'cpu=1,gres/gpu=2', gres_detail: ['gpu:2(IDX:0-1)'] };
+  return {
+    job_id: Number(id),
+    job_state: ['RUNNING'],
+    start_time: START_S,
+    cluster: 'atlas',
+    ...gpus,
+    ...change,
+  };
+}
+const squeueReply = (...jobs: unknown[]): string =>
+  JSON.stringify({ jobs, warnings: [], errors: [] }, null, 1);
+const NO_GPU = { tres_alloc_str: 'cpu=1', gres_detail: [] };
+
+function sacctRow(id: string, tres = 'cpu=1,gres/gpu=2'): string {
+  const cells = [
+    id,
+    id,
+    'x',
+    'ada',
+    'a',
+    'gpu',
+    'q',
+    'COMPLETED',
+    '0:0',
+    String(START_S),
+    String(START_S + 60),
+    '1',
+    tres,
+  ];
+  return `${[...cells, String(START_S - 9), 'atlas', '0', ''].join('\u001f')}\n`;
+}
+
+async function sync(...parameters: string[]): Promise<Ended> {
+  return await runCommand(['jobs', 'sync', ...parameters], {
+    env: { QDB_CLIENT_CONF: inject('questdbConf'), PATH: slurm.path },
+  });
+}
+
+async function storedStates(...ids: string[]): Promise<readonly unknown[]> {
+  const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  try {
+    await waitForVisible(db, 'jobs');
+    const list = ids.map((id) => `'${id}'`).join(', ');
+    return (await db.exec(`SELECT job_id, state FROM jobs WHERE job_id IN (${list}) ORDER BY job_id`)).rows;
+  } finally {
+    await db.close();
+  }
+}
+
+describe('gpuledger jobs sync', () => {
+  test('counts every row that came', async () => {
+    const [running, ended] = [nextId(), nextId()];
+    slurm.squeue(
+      squeueReply(
+        squeueJob(running),
+        squeueJob(nextId(), NO_GPU),
+        squeueJob(nextId(), { job_state: ['PENDING'] }),
+        {
+          ...squeueJob(nextId(), { ...NO_GPU, job_state: ['FAILED'] }),
+        },
+      ),
+    );
+    slurm.sacct(sacctRow(ended) + sacctRow(nextId(), 'cpu=1') + sacctRow(nextId(), 'cpu=1'));
+    expect(await sync()).toEqual({
+      exitCode: 0,
+      stderr: '',
+      stdout:
+        'squeue: 4 rows read = 1 written + 1 without GPUs + 1 unknown here + 1 not begun + 0 refused\n' +
+        'sacct: 3 rows read = 1 written + 2 without GPUs + 0 unknown here + 0 not begun + 0 refused\n',
+    });
+    expect(await storedStates(running, ended)).toEqual([
+      [running, 'RUNNING'],
+      [ended, 'COMPLETED'],
+    ]);
+  });
+
+  test('tells a row that it refuses, writes the others, and ends with 65', async () => {
+    const good = nextId();
+    slurm.squeue(squeueReply({ job_id: 'x' }, squeueJob(good)));
+    slurm.sacct('');
+    const { exitCode, stdout, stderr } = await sync('--json');
+    expect(exitCode).toBe(65);
+    expect(stderr).toContain('a row of squeue is left out: job_id: expected a number, found "x"');
+    expect(stderr).toContain('error: rows were refused: 1 of squeue');
+    const none = { unsentRows: 0, waitingRows: 0, withoutGpuRows: 0, unknownRows: 0, failure: null };
+    expect(JSON.parse(stdout)).toEqual({
+      replies: [
+        { from: 'squeue', readRows: 2, writtenRows: 1, refusedRows: 1, ...none },
+        { from: 'sacct', readRows: 0, writtenRows: 0, refusedRows: 0, ...none },
+      ],
+    });
+    expect(await storedStates(good)).toHaveLength(1);
+  });
+
+  test.each([
+    {
+      what: 'sacct fails',
+      squeueStatus: 0,
+      sacctStatus: 1,
+      cut: 0,
+      exitCode: 75,
+      says: 'an answer of sacct, but: it ended with 1',
+    },
+    {
+      what: 'squeue fails',
+      squeueStatus: 3,
+      sacctStatus: 0,
+      cut: 0,
+      exitCode: 75,
+      says: 'an answer of squeue, but: it ended with 3',
+    },
+    {
+      what: 'squeue is cut off',
+      squeueStatus: 0,
+      sacctStatus: 0,
+      cut: 20,
+      exitCode: 65,
+      says: 'a whole reply of squeue',
+    },
+    {
+      what: 'one fails, one is cut off',
+      squeueStatus: 0,
+      sacctStatus: 1,
+      cut: 20,
+      exitCode: 75,
+      says: 'an answer of sacct',
+    },
+  ])('where $what, what was said is written and the end is $exitCode', async (one) => {
+    const [running, ended] = [nextId(), nextId()];
+    const text = squeueReply(squeueJob(running));
+    slurm.squeue(text.slice(0, text.length - one.cut), one.squeueStatus);
+    slurm.sacct(sacctRow(ended), one.sacctStatus);
+    const { exitCode, stderr } = await sync();
+    expect(stderr).toContain(one.says);
+    expect(exitCode).toBe(one.exitCode);
+    if (one.what.startsWith('one')) expect(stderr).toContain('a whole reply of squeue');
+    expect(await storedStates(running, ended)).toHaveLength(2);
+  });
+
+  test('passes over a command that the site does not have', async () => {
+    const running = nextId();
+    slurm.squeue(squeueReply(squeueJob(running)));
+    slurm.put('sacct', 'echo "Slurm accounting storage is disabled" >&2; exit 1');
+    const { exitCode, stdout } = await sync();
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('squeue: 1 rows read = 1 written');
+    expect(stdout).toContain(
+      'sacct: passed over: expected an answer of sacct, but: Slurm accounting storage is disabled',
+    );
+    expect(await storedStates(running)).toHaveLength(1);
+  });
+});
