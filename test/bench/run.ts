@@ -12,6 +12,7 @@ import { ownershipBench } from './ownership.ts';
 import { pipelineBench } from './pipeline.ts';
 import { ringBench } from './ring.ts';
 import { startUpBench } from './start-up.ts';
+import { syncBench } from './sync.ts';
 
 /** `npm run bench [-- --json FILE] [-- --only NAME]`: every figure beside its baseline from the same run. */
 const BENCHES: readonly Bench[] = [
@@ -20,6 +21,7 @@ const BENCHES: readonly Bench[] = [
   ownershipBench,
   deliveryBench,
   startUpBench,
+  syncBench,
   drainBench,
   drainFleetBench,
   nativeBench,
