@@ -2,43 +2,135 @@ import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quoteTime } from './sql-text.ts';
 
-/** Which samples are the job's: those of its intervals, by the one rule (start < ts ≤ end). Epoch µs. */
-export interface SampleWindow {
-  /** Condition on `gpu_ownership` that its intervals fulfil and no others. */
-  readonly ownedSql: string;
+/** Samples of this device with start < ts ≤ end are a job's. Epoch µs. */
+export interface OwnedSpan {
+  readonly gpu: string;
   readonly startUs: number;
   readonly endUs: number;
-  /** The server reads them itself; here only where they begin is needed. */
-  readonly intervals: readonly { readonly startUs: number }[];
-  /** Only these of its devices; all when absent. */
-  readonly gpus?: readonly string[];
+  /** Part of the device's amounts that is the job's, in [0, 1]; 1 when absent. */
+  readonly part?: number;
 }
 
-/** The job's samples of one table, as the tail of a query; both sides of the join are bounded in time. */
-interface OwnedSamples {
-  /** `WITH o AS (…)`. */
-  readonly head: string;
-  /** `FROM … JOIN … WHERE …`; the sample is `s`, its interval `o`. */
-  readonly tail: string;
+/** How the samples of some spans are asked for: `SELECT … ${from} WHERE ${where} GROUP BY …`; the sample is `s`. */
+export interface OwnedSamples {
+  readonly from: string;
+  readonly where: string;
+  /** The part that is the job's. */
+  readonly share: string;
+  /** Tells the spans of one device apart. */
+  readonly span: string;
 }
 
-/** Part of the sample's device that is the job's: as told, else an equal part among the owners of that moment. */
-export const SHARE_SQL = 'coalesce(o.share, 1.0 / CASE WHEN s.owners > 1 THEN s.owners ELSE 1 END)';
+/** A further column of the spans, as a literal: `o.NAME`. */
+type SpanColumns<T> = Readonly<Record<string, (span: T) => string>>;
 
-export function ownedSamples(table: string, window: SampleWindow): OwnedSamples {
-  const starts = window.intervals.map((interval) => interval.startUs);
-  const first = quoteTime(Math.min(...starts));
-  const end = quoteTime(window.endUs);
-  const some = window.gpus === undefined ? undefined : `gpu IN (${window.gpus.map(quoteText).join(', ')})`;
-  return {
-    head:
-      `WITH o AS (SELECT gpu AS owned_gpu, ts AS start_ts, CASE WHEN end_ts < ${end} THEN end_ts ELSE cast(${end} AS TIMESTAMP) END AS stop_ts, share FROM gpu_ownership` +
-      ` WHERE ${window.ownedSql}${some === undefined ? '' : ` AND ${some}`})`,
-    tail:
-      `FROM ${quoteName(table)} s JOIN o ON s.gpu = o.owned_gpu` +
-      ` WHERE s.ts > ${first} AND s.ts <= ${end} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +
-      (some === undefined ? '' : ` AND s.${some}`),
+/** Of the 32 KiB that the server takes as the URL of a query: one half for the spans, one for what is asked about them. */
+const SPANS_TEXT_MAX = 16_384;
+/** The server finds a union of more than some hundred selects too complex. */
+const UNION_MAX = 96;
+
+/**
+ * Asks about the samples of one table in these spans. Where there are more of them than a query holds it asks several times,
+ * so that a group may come in several rows, to be added up.
+ * @param spans of one job and device they do not overlap
+ * @param more asked for by a query that needs them
+ * @throws what `ask` throws
+ */
+export async function askOwned<T extends OwnedSpan>(
+  db: Asked,
+  table: string,
+  spans: readonly T[],
+  sqlOf: (samples: OwnedSamples) => string,
+  more?: SpanColumns<T>,
+): Promise<Cells[]> {
+  const owning = spans.filter(({ startUs, endUs }) => endUs > startUs);
+  const samples =
+    more === undefined && areAlike(owning)
+      ? alikeSamples(table, owning)
+      : joinedSamples(table, owning, more ?? {});
+  const rows: Cells[][] = [];
+  for (const some of samples) rows.push(await ask(db, sqlOf(some)));
+  return rows.flat();
+}
+
+/** Each device once, with the same part: a job on devices of its own. */
+function areAlike(spans: readonly OwnedSpan[]): boolean {
+  const gpus = new Set(spans.map(({ gpu }) => gpu));
+  return gpus.size === spans.length && new Set(spans.map(({ part }) => part)).size <= 1;
+}
+
+/** Without a join, which would cost more than all else. What all spans have in common is said first. */
+function alikeSamples(table: string, spans: readonly OwnedSpan[]): OwnedSamples[] {
+  // Each device is named twice.
+  return inQueries(spans, Infinity, ({ gpu }) => quoteText(gpu).repeat(2)).map((some) => {
+    const starts = some.map(({ startUs }) => startUs);
+    const ends = some.map(({ endUs }) => endUs);
+    const within = (gpus: readonly OwnedSpan[], fromUs: number, toUs: number): string =>
+      `s.gpu IN (${gpus.map(({ gpu }) => quoteText(gpu)).join(', ')}) AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)}`;
+    const sets = [...Map.groupBy(some, ({ startUs, endUs }) => `${startUs} ${endUs}`).values()];
+    const common = `s.ts > ${quoteTime(Math.max(...starts))} AND s.ts <= ${quoteTime(Math.min(...ends))}`;
+    const edges = sets.map((set) => `(${within(set, set[0]!.startUs, set[0]!.endUs)})`);
+    return {
+      from: `FROM ${quoteName(table)} s`,
+      where:
+        within(some, Math.min(...starts), Math.max(...ends)) +
+        (sets.length === 1 ? '' : ` AND ((${common}) OR ${edges.join(' OR ')})`),
+      share: literal(some[0]!.part),
+      span: '0',
+    };
+  });
+}
+
+/** In order of time: every query reads the table between its first start and its last end. */
+function joinedSamples<T extends OwnedSpan>(
+  table: string,
+  spans: readonly T[],
+  more: SpanColumns<T>,
+): OwnedSamples[] {
+  const columns: SpanColumns<T> = {
+    owned_gpu: ({ gpu }) => quoteText(gpu),
+    start_ts: ({ startUs }) => `cast(${startUs} AS TIMESTAMP)`,
+    stop_ts: ({ endUs }) => `cast(${endUs} AS TIMESTAMP)`,
+    share: ({ part }) => literal(part),
+    ...more,
   };
+  const selectOf = (span: T, isFirst = false): string =>
+    `SELECT ${Object.entries(columns)
+      .map(([name, column]) => `${column(span)}${isFirst ? ` AS ${name}` : ''}`)
+      .join(', ')}`;
+  const byTime = spans.toSorted((a, b) => a.startUs - b.startUs);
+  return inQueries(byTime, UNION_MAX, (span) => selectOf(span)).map((some) => {
+    const union = some.map((span, index) => selectOf(span, index === 0)).join(' UNION ALL ');
+    const lastUs = some.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity);
+    return {
+      from: `FROM ${quoteName(table)} s JOIN (${union}) o ON s.gpu = o.owned_gpu`,
+      where:
+        `s.ts > ${quoteTime(some[0]!.startUs)} AND s.ts <= ${quoteTime(lastUs)}` +
+        ' AND s.ts > o.start_ts AND s.ts <= o.stop_ts',
+      share: 'o.share',
+      span: 'cast(o.start_ts AS LONG)',
+    };
+  });
+}
+
+function literal(part = 1): string {
+  return Number.isInteger(part) ? `${part}.0` : String(part);
+}
+
+/** @param textOf what a span adds to a query */
+function inQueries<T>(spans: readonly T[], countMax: number, textOf: (span: T) => string): T[][] {
+  const queries: T[][] = [];
+  let left = 0;
+  for (const span of spans) {
+    const length = new URLSearchParams(` UNION ALL ${textOf(span)}`).toString().length;
+    if (left < length || queries.at(-1)!.length >= countMax) {
+      queries.push([]);
+      left = SPANS_TEXT_MAX;
+    }
+    queries.at(-1)!.push(span);
+    left -= length;
+  }
+  return queries;
 }
 
 /** Parts into which the values are sorted before the exact rank is looked for in one of them. */
@@ -60,44 +152,62 @@ interface RankedColumn {
 export async function rankedValues(
   db: Asked,
   { table, column, min, max }: RankedColumn,
-  window: SampleWindow,
+  spans: readonly OwnedSpan[],
   ranks: readonly number[],
 ): Promise<number[] | undefined> {
   if (max === min) return ranks.map(() => min);
-  const { head, tail } = ownedSamples(table, window);
   const x = `s.${quoteName(column)}`;
   const bar = `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
-  const bars = await ask(
-    db,
-    `${head} SELECT ${bar} AS bar, sum(s.dt_us) AS dt_us ${tail} AND ${x} IS NOT NULL GROUP BY bar ORDER BY bar`,
-  );
-  const total = bars.reduce((sum, row) => sum + (row.number('dt_us') ?? 0), 0);
+  const weigh = async (key: string, condition: string): Promise<Weighed[]> =>
+    weighedOf(
+      await askOwned(
+        db,
+        table,
+        spans,
+        ({ from, where }) =>
+          `SELECT ${key} AS x, sum(s.dt_us) AS dt_us ${from} WHERE ${where} AND ${x} IS NOT NULL${condition} GROUP BY x`,
+      ),
+    );
+  const bars = await weigh(bar, '');
+  const total = bars.reduce((sum, { dtUs }) => sum + dtUs, 0);
   if (total === 0) return undefined;
   const found: number[] = [];
   for (const rank of ranks) {
     const place = placeOfRank(bars, rank * total);
-    const values = await ask(
-      db,
-      `${head} SELECT ${x} AS x, sum(s.dt_us) AS dt_us ${tail} AND ${x} IS NOT NULL AND ${bar} = ${bars[place.at]!.number('bar') ?? 0}` +
-        ' GROUP BY x ORDER BY x',
-    );
-    const at = placeOfRank(values, rank * total, place.beforeUs).at;
-    found.push(values[at]!.number('x')!);
+    const values = await weigh(x, ` AND ${bar} = ${bars[place.at]!.x}`);
+    found.push(values[placeOfRank(values, rank * total, place.beforeUs).at]!.x);
   }
   return found;
 }
 
-/** First row at which the running Σ dt reaches `wantedUs`, and the sum before it. */
+interface Weighed {
+  readonly x: number;
+  dtUs: number;
+}
+
+/** Added up by x, ascending. */
+function weighedOf(rows: readonly Cells[]): Weighed[] {
+  const byX = new Map<number, Weighed>();
+  for (const row of rows) {
+    const x = row.number('x') ?? 0;
+    const known = byX.get(x);
+    const dtUs = row.number('dt_us') ?? 0;
+    if (known === undefined) byX.set(x, { x, dtUs });
+    else known.dtUs += dtUs;
+  }
+  return [...byX.values()].sort((a, b) => a.x - b.x);
+}
+
+/** First value at which the running Σ dt reaches `wantedUs`, and the sum before it. */
 function placeOfRank(
-  rows: readonly Cells[],
+  values: readonly Weighed[],
   wantedUs: number,
   alreadyUs = 0,
 ): { at: number; beforeUs: number } {
   let beforeUs = alreadyUs;
-  for (let at = 0; at < rows.length - 1; at += 1) {
-    const dtUs = rows[at]!.number('dt_us') ?? 0;
-    if (beforeUs + dtUs >= wantedUs) return { at, beforeUs };
+  for (const [at, { dtUs }] of values.entries()) {
+    if (at === values.length - 1 || beforeUs + dtUs >= wantedUs) return { at, beforeUs };
     beforeUs += dtUs;
   }
-  return { at: rows.length - 1, beforeUs };
+  return { at: 0, beforeUs };
 }

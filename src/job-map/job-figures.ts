@@ -5,7 +5,6 @@ import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
-import { ownedRowsSql } from '../figures/owned-rows.ts';
 import {
   deviceRunsOf,
   figuresKeyOf,
@@ -52,13 +51,10 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
 
   async function sumsOf(runs: readonly DeviceRun[]): Promise<ReadonlyMap<string, SampleSums>> {
-    const intervals = runs.flatMap((run) => run.intervals);
     const window = {
-      ownedSql: ownedRowsSql(runs[0]!.jobId, intervals, undefined),
-      startUs: Math.min(...intervals.map((interval) => interval.startUs)),
-      endUs: Math.max(...intervals.map((interval) => interval.endUs)),
-      intervals,
-      gpus: runs.map((run) => run.gpu),
+      startUs: Math.min(...runs.map(({ startUs }) => startUs)),
+      endUs: Math.max(...runs.map(({ endUs }) => endUs)),
+      spans: runs.flatMap(({ spans }) => spans),
     };
     return (await scanJob(db, sources, window, 1)).devices;
   }

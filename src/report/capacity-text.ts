@@ -149,6 +149,8 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  if (figures.areSharesScaled)
+    notes.push('The stated shares of some GPUs add up to more than the GPU: made smaller in proportion.');
   if (figures.sharesKnownFromUs !== undefined) {
     const from = `${calendarDate(figures.sharesKnownFromUs)} ${clockTime(figures.sharesKnownFromUs)} UTC`;
     notes.push(

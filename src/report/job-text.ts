@@ -93,8 +93,14 @@ function headLines(figures: JobFigures, width: number): string[] {
     );
   if (figures.sharing === 'stated')
     lines.push('  shares its GPUs: hours and energy are its stated share of them');
+  if (figures.sharing === 'measured')
+    lines.push(
+      '  shares its GPUs; nobody told how, so hours and energy are by what was measured of their use',
+    );
   if (figures.sharing === 'equal')
     lines.push('  shares its GPUs; nobody told how, so hours and energy are equal parts among their owners');
+  if (figures.areSharesScaled)
+    lines.push('  the stated shares add up to more than a GPU: made smaller in proportion');
   if (askedStep !== undefined) lines.push(`  ${stepText(askedStep)}`);
   if (otherRuns.length > 0)
     lines.push(`  run ${run} of this job id; others: ${otherRuns.join(', ')} (--run N)`);

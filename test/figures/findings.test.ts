@@ -101,6 +101,7 @@ function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }:
     isOpen: false,
     boundaryUs: SECOND,
     sharing: 'whole',
+    areSharesScaled: false,
     origin: 'samples',
     oldestSampleUs: undefined,
     all: {

@@ -25,7 +25,21 @@ export function isOwnedBy(job: ScenarioJob, tsUs: number): boolean {
   return job.startUs < tsUs && tsUs <= job.endUs;
 }
 
-/** Owned time × share within (fromUs, toUs]; an unknown share is one part of as many as there are owners. */
+/**
+ * What one owner has of a device whose owners have these shares, its own among them: what it was told, as long as the device
+ * has so much; where nobody told (NaN), as much as every other of those gets out of what is left.
+ */
+export function partOf(share: number, shares: readonly number[]): number {
+  let [left, untold] = [1, 0];
+  for (const one of shares) {
+    if (Number.isNaN(one)) untold += 1;
+    else left -= one;
+  }
+  if (Number.isNaN(share)) return left > 0 ? left / untold : 0;
+  return left < 0 ? share / (1 - left) : share;
+}
+
+/** Owned time × part within (fromUs, toUs]. */
 export function attributedOwnedUs(
   own: Pick<Stay, 'job' | 'share'>,
   all: readonly Pick<Stay, 'job' | 'share'>[],
@@ -35,13 +49,12 @@ export function attributedOwnedUs(
   const startUs = Math.max(own.job.startUs, fromUs);
   const endUs = Math.min(own.job.endUs, toUs);
   if (endUs <= startUs) return 0;
-  if (!Number.isNaN(own.share)) return (endUs - startUs) * own.share;
   const edges = all.flatMap(({ job }) => [job.startUs, job.endUs]).filter((us) => us > startUs && us < endUs);
   const cuts = [...new Set([startUs, ...edges, endUs])].sort((a, b) => a - b);
   let ownedUs = 0;
   for (let i = 1; i < cuts.length; i += 1) {
-    const owners = all.filter(({ job }) => isOwnedBy(job, cuts[i]!)).length;
-    ownedUs += (cuts[i]! - cuts[i - 1]!) / owners;
+    const shares = all.filter(({ job }) => isOwnedBy(job, cuts[i]!)).map(({ share }) => share);
+    ownedUs += (cuts[i]! - cuts[i - 1]!) * partOf(own.share, shares);
   }
   return ownedUs;
 }

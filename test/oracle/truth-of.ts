@@ -1,7 +1,14 @@
 import { assert } from '../../src/core/base/assert.ts';
 import type { Field } from '../../src/core/fields/field.ts';
 import type { Scenario, ScenarioJob } from '../../src/core/synthetic/scenario.ts';
-import { attributedOwnedUs, isOwnedBy, sumAttributed, type DeviceLedger, type Stay } from './attribution.ts';
+import {
+  attributedOwnedUs,
+  isOwnedBy,
+  partOf,
+  sumAttributed,
+  type DeviceLedger,
+  type Stay,
+} from './attribution.ts';
 import { groupTruths } from './truth-groups.ts';
 import {
   createSum,
@@ -61,18 +68,20 @@ function ledgerOf(rows: DeviceRows, device: number, jobs: readonly ScenarioJob[]
   const here = jobs.flatMap((job) =>
     job.devices.filter((own) => own.device === device).map(({ share }) => ({ job, share })),
   );
-  const owners = Array.from(rows.tsUs, (ts) => here.filter(({ job }) => isOwnedBy(job, ts)).length);
+  const shares = Array.from(rows.tsUs, (ts) =>
+    here.filter(({ job }) => isOwnedBy(job, ts)).map(({ share }) => share),
+  );
   const stays = here.map(({ job, share }): Stay => {
     const at = [...rows.tsUs.keys()].filter((row) => isOwnedBy(job, rows.tsUs[row]!));
     const ownedUs = attributedOwnedUs({ job, share }, here, job.startUs, job.endUs);
-    return { job, device, share, at, attributed: attribute(rows, owners, at, share, ownedUs) };
+    return { job, device, share, at, attributed: attribute(rows, shares, at, share, ownedUs) };
   });
-  return { rows, owners, stays };
+  return { rows, owners: shares.map(({ length }) => length), stays };
 }
 
 function attribute(
   rows: DeviceRows,
-  owners: readonly number[],
+  shares: readonly (readonly number[])[],
   at: readonly number[],
   share: number,
   ownedUs: number,
@@ -83,7 +92,7 @@ function attribute(
   let hasEnergy = false;
   let hasPower = false;
   for (const row of at) {
-    const partUs = rows.dtUs[row]! * (Number.isNaN(share) ? 1 / owners[row]! : share);
+    const partUs = rows.dtUs[row]! * partOf(share, shares[row]!);
     if (partUs === 0) continue;
     const part = partUs / rows.dtUs[row]!;
     dt!.add(partUs);

@@ -72,7 +72,7 @@ describe('on paper', () => {
     expect([all.energyJoules, all.energyDtUs]).toEqual([1300, 6e6]);
   });
 
-  test('shares divide what is attributed, unknown ones equally among the owners of the time', () => {
+  test('shares divide what is attributed, unknown ones what the told ones of the time leave', () => {
     const jobs = [
       paperJob('1', 0, 4e6, 0.25, 'ada'),
       paperJob('2', 2e6, 4e6, NaN, 'bo'),
@@ -81,7 +81,7 @@ describe('on paper', () => {
     const truth = truthOf(paperScenario(jobs), window);
     const [one, two, three] = truth.jobs.map(({ attributed }) => attributed);
     expect([one!.ownedUs, one!.dtUs, one!.energyJoules]).toEqual([1e6, 1e6, 100]);
-    expect([two!.ownedUs, two!.dtUs, two!.energyJoules]).toEqual([1e6, 1e6, 100]);
+    expect([two!.ownedUs, two!.dtUs, two!.energyJoules]).toEqual([1.5e6, 1.5e6, 150]);
     expect([three!.ownedUs, three!.dtUs, three!.energyJoules]).toEqual([2e6, 2e6, 600]);
     const [ada, bo] = truth.groups.user;
     expect(ada).toMatchObject({
@@ -91,14 +91,20 @@ describe('on paper', () => {
       ownedUs: 1e6,
       jobs: 1,
     });
-    expect(bo).toMatchObject({ group: 'bo', physicalOwnedUs: 4e6, physicalDtUs: 4e6, ownedUs: 3e6, jobs: 2 });
+    expect(bo).toMatchObject({
+      group: 'bo',
+      physicalOwnedUs: 4e6,
+      physicalDtUs: 4e6,
+      ownedUs: 3.5e6,
+      jobs: 2,
+    });
     expect(truth.groups.account[0]).toMatchObject({
       physicalOwnedUs: 6e6,
       physicalDtUs: 6e6,
-      dtUs: 4e6,
+      dtUs: 4.5e6,
       jobRuns: 3,
     });
-    expect(truth.unattributedDtUs).toBe(2e6);
+    expect(truth.unattributedDtUs).toBe(1.5e6);
   });
 
   test('a job between two ticks has no data, which is not zero', () => {

@@ -44,7 +44,7 @@ export interface Figures {
   readonly idleDtUs: number;
 }
 
-/** The same sums with every row counted by the job's share of the device (NaN shares: equal parts, 1 / owners). */
+/** The same sums with every row counted by the job's share of the device (NaN shares: equal parts of what the others leave). */
 export interface Attributed {
   readonly dtUs: number;
   /** Owned time × share, microseconds, from the intervals and not from the samples; of groups, within the window. */

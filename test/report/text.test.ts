@@ -189,6 +189,7 @@ const capacity: CapacityFigures = {
   ],
   all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
   allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+  areSharesScaled: false,
   sharesKnownFromUs: undefined,
   invalidRollups: [],
   hasActivity: true,

@@ -64,6 +64,8 @@ export interface CapacityFigures {
   readonly allocatedIdle: Quantity<'microseconds'> | undefined;
   /** Time from which on shared devices can be divided, when older samples of them have aged out: that time is in no group. */
   readonly sharesKnownFromUs: number | undefined;
+  /** The shares that were told of some device were more than it has, and were made smaller in proportion. */
+  readonly areSharesScaled: boolean;
   /** Rollups that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */

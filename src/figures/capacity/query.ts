@@ -8,7 +8,8 @@ import {
   type CapacityRow,
 } from './figures.ts';
 import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
-import { jobCountsSql, sharedDevicesSql, wholeDevicesSql } from './samples.ts';
+import { jobCountsSql, wholeDevicesSql } from './samples.ts';
+import { sharedSums } from './shared.ts';
 import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
 import type { Quantity } from '../quantity.ts';
@@ -36,6 +37,7 @@ interface Tally {
   readonly all: Sums;
   /** Rows of the first lane's table. */
   samples: number;
+  areSharesScaled: boolean;
 }
 
 /**
@@ -50,7 +52,7 @@ export async function capacityFigures(
   const { by } = options;
   const window = capacityWindow(options.fromUs, options.toUs);
   const sources = capacitySources(await recordedLanes(db, lanes));
-  const tally: Tally = { groups: new Map(), all: emptySums(), samples: 0 };
+  const tally: Tally = { groups: new Map(), all: emptySums(), samples: 0, areSharesScaled: false };
   let segments: readonly Segment[] = [];
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
@@ -71,6 +73,7 @@ export async function capacityFigures(
     rows,
     all: { ...capacitySums(tally.all), jobs: jobs.all },
     allocatedIdle: hasActivity ? allocatedIdleOf(rows) : undefined,
+    areSharesScaled: tally.areSharesScaled,
     sharesKnownFromUs: await sharesKnownFromUs(db, sources[0], tally, Math.max(window.fromUs, firstUs)),
     invalidRollups: await invalidRollups(db, segments),
     hasActivity,
@@ -167,7 +170,9 @@ async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise
     }
   }
   if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return;
-  for (const row of await ask(db, sharedDevicesSql(by, window, source))) {
+  const { rows, areSharesScaled } = await sharedSums(db, by, window, source, segments);
+  tally.areSharesScaled ||= areSharesScaled;
+  for (const row of rows) {
     const sums = sumsOf(row, source, isPrimary);
     addSums(groupOf(groups, row), sums, 1);
     addSums(shared, sums, -1);

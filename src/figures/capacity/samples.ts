@@ -5,7 +5,7 @@ import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import type { CapacityGrouping } from './figures.ts';
 import type { CapacityWindow, Segment } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
-import { SHARE_SQL } from '../owned-samples.ts';
+import type { OwnedSamples } from '../owned-samples.ts';
 import { quoteTime } from '../sql-text.ts';
 
 /** A sum of a capacity report: how a rollup holds it, and how it is made from one sample `s`. */
@@ -59,24 +59,32 @@ function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
 }
 
 /** `o`: the ownership intervals that reach into the window; `g`: what each job or device belongs to. */
-function commonHead(by: CapacityGrouping, { fromUs, toUs }: CapacityWindow): string {
+function commonHead(by: CapacityGrouping, window: CapacityWindow): string {
+  const groups = groupsSql(by, window);
+  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
+  return (
+    `WITH o AS (SELECT node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, coalesce(end_ts, cast(${to} AS TIMESTAMP)) AS stop_ts, share` +
+    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))` +
+    (groups === '' ? '' : `, ${groups}`)
+  );
+}
+
+/** `g AS (…)`, or nothing where the row itself says what it belongs to. */
+function groupsSql(by: CapacityGrouping, { fromUs, toUs }: CapacityWindow): string {
   const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
-  const owned =
-    `o AS (SELECT node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, coalesce(end_ts, cast(${to} AS TIMESTAMP)) AS stop_ts, share` +
-    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))`;
   switch (by) {
     case 'user':
     case 'account':
     case 'partition':
       // As STRING: QuestDB 9.3.4 returns rubbish for a VARCHAR that went through an aggregate, a join and a GROUP BY.
       return (
-        `WITH ${owned}, g AS (SELECT job_id AS member, last_not_null(cast(${quoteName(by)} AS STRING)) AS name FROM jobs` +
+        `g AS (SELECT job_id AS member, last_not_null(cast(${quoteName(by)} AS STRING)) AS name FROM jobs` +
         ` WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) GROUP BY job_id)`
       );
     case 'model':
-      return `WITH ${owned}, g AS (SELECT gpu AS member, last_not_null(model) AS name FROM gpu_inventory GROUP BY gpu)`;
+      return `g AS (SELECT gpu AS member, last_not_null(model) AS name FROM gpu_inventory GROUP BY gpu)`;
     case 'node':
-      return `WITH ${owned}`;
+      return '';
   }
 }
 
@@ -123,25 +131,33 @@ export function wholeDevicesSql(
     "CASE WHEN p.owners = 0 THEN 'unowned' WHEN p.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
     ` WHEN p.job_id = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END`;
   return (
-    `${commonHead(by, window)}, q AS (SELECT DISTINCT owner AS part_owner FROM o WHERE share < 1),` +
+    `${commonHead(by, window)}, q AS (SELECT DISTINCT owner AS part_owner, owned_gpu AS part_gpu FROM o WHERE share < 1),` +
     ` r AS (${parts.join(' UNION ALL ')}),` +
     ` p AS (SELECT node, gpu, job_id, owners, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM r GROUP BY node, gpu, job_id, owners)` +
     ` SELECT ${name} AS name, ${kind} AS kind, ${names.map((sum) => `sum(p.${sum}) AS ${sum}`).join(', ')}` +
-    ` FROM p LEFT JOIN q ON q.part_owner = p.job_id${join} GROUP BY name, kind`
+    ` FROM p LEFT JOIN q ON q.part_owner = p.job_id AND q.part_gpu = p.gpu${join} GROUP BY name, kind`
   );
 }
 
-/** Shared devices, from ownership × the samples of just those: a row per group, by share. */
-export function sharedDevicesSql(by: CapacityGrouping, window: CapacityWindow, source: LaneGauges): string {
-  const sums = summandsOf(source).map(({ name, raw }) => `sum((${raw}) * ${SHARE_SQL}) AS ${name}`);
+/**
+ * Shared devices, from the samples of just those: a row per group, by each owner's part. What counts as shared is what
+ * `wholeDevicesSql` calls so, or the rows would not add up.
+ */
+export function sharedDevicesSql(
+  by: CapacityGrouping,
+  window: CapacityWindow,
+  source: LaneGauges,
+  samples: OwnedSamples,
+): string {
+  const sums = summandsOf(source).map(({ name, raw }) => `sum((${raw}) * ${samples.share}) AS ${name}`);
+  const groups = groupsSql(by, window);
   const { join, name } = groupJoin(by, 'o.owner', 's.gpu', 's.node');
   const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
   return (
-    `${commonHead(by, window)} SELECT ${name} AS name,` +
+    `${groups === '' ? '' : `WITH ${groups} `}SELECT ${name} AS name,` +
     ` CASE WHEN o.owner = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind, ${sums.join(', ')}` +
-    ` FROM ${quoteName(source.lane.table)} s JOIN o ON s.gpu = o.owned_gpu${join}` +
-    ` WHERE s.ts >= ${from} AND s.ts < ${to} AND s.ts > o.start_ts AND s.ts <= o.stop_ts` +
-    ` AND (s.owners > 1 OR o.share < 1) GROUP BY name, kind`
+    ` ${samples.from}${join} WHERE ${samples.where} AND s.ts >= ${from} AND s.ts < ${to}` +
+    ' AND (s.owners > 1 OR (s.owners = 1 AND o.has_share = 1 AND s.job_id = o.owner)) GROUP BY name, kind'
   );
 }
 

@@ -3,7 +3,7 @@ import type { GaugeSums, JobSums, SampleSums } from './scan.ts';
 import { emptySums } from './scan.ts';
 import { quantity, type Energy, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
-import type { JobInterval, JobWindow } from './facts.ts';
+import type { DividedWindow, JobInterval } from './facts.ts';
 import type {
   GaugeFigures,
   JobDevice,
@@ -106,15 +106,26 @@ export function jobDevices(
   );
 }
 
-/** An unknown share matters only where the device had other owners too: its amounts are then less than its samples. */
-export function sharingOf({ intervals }: JobWindow, { devices }: JobSums): JobFigures['sharing'] {
-  const isGuessed = intervals.some(({ gpu, share }) => {
-    const device = devices.get(gpu);
-    return share === undefined && device !== undefined && device.attributedUs !== device.sampledUs;
-  });
-  if (isGuessed) return 'equal';
-  return intervals.some(({ share }) => share !== undefined && share < 1) ? 'stated' : 'whole';
+/**
+ * The least certain of the ways in which the job's parts of its devices were found. That nobody told matters only where a
+ * sample was divided: amounts are then less than samples.
+ */
+export function sharingOf(
+  { spans }: DividedWindow,
+  { devices }: JobSums,
+): Pick<JobFigures, 'sharing' | 'areSharesScaled'> {
+  const isDivided = (gpu: string): boolean => devices.get(gpu)?.attributedUs !== devices.get(gpu)?.sampledUs;
+  const found = new Set(
+    spans.filter(({ gpu, sharing }) => sharing !== 'equal' || isDivided(gpu)).map(({ sharing }) => sharing),
+  );
+  return {
+    sharing: SHARINGS.find((sharing) => found.has(sharing)) ?? 'whole',
+    areSharesScaled: spans.some(({ isScaled }) => isScaled),
+  };
 }
+
+/** The least certain first. */
+const SHARINGS = ['equal', 'measured', 'stated', 'whole'] as const;
 
 /** Which gauges are left out. @param origin of kept figures no lane needs to hold the gauge. */
 export function notMeasuredOf(

@@ -1,13 +1,13 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import type { Job, NumberedRun, Run, RunTold } from '../../core/jobs/job-runs.ts';
 import type { JobEvent } from './figures.ts';
-import type { OwnedRow } from '../owned-rows.ts';
-import type { SampleWindow } from '../owned-samples.ts';
+import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
+import { DEVICES_PER_QUERY_MAX, readStays } from '../stays.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { recordTogether, type JobCells, type Told } from './told-runs.ts';
 
-/** One stay of the job on one device, (startUs, endUs]. */
+/** One stay of the job on one device, (startUs, endUs]; those of one device do not overlap. */
 export interface JobInterval {
   readonly gpu: string;
   readonly node: string;
@@ -15,13 +15,18 @@ export interface JobInterval {
   /** The time up to which the report looks, when the interval is open. */
   readonly endUs: number;
   readonly isOpen: boolean;
-  /** Undefined when nobody told: the owners of a moment then have equal parts. */
-  readonly share: number | undefined;
 }
 
-/** The job's time from the first start to the last end, and its intervals in it. */
-export interface JobWindow extends SampleWindow {
+/** The job's time from the first start to the last end, and its intervals in it. Epoch µs. */
+export interface JobWindow {
+  readonly startUs: number;
+  readonly endUs: number;
   readonly intervals: readonly JobInterval[];
+}
+
+/** With the job's part of the device in each stretch of its intervals. */
+export interface DividedWindow extends JobWindow {
+  readonly spans: readonly DevicePart[];
 }
 
 /** One run of a job, as the ownership intervals and the `jobs` table know it. */
@@ -32,63 +37,63 @@ export interface JobRun {
   readonly told: RunTold;
   readonly record: Partial<JobCells>;
   readonly intervals: readonly JobInterval[];
-  /** Rows of `gpu_ownership` under the same id that are of other runs or jobs, as far as they were read. */
-  readonly otherRows: readonly OwnedRow[];
   /** Ascending. */
   readonly otherRuns: readonly number[];
 }
 
 /**
  * What is known of one run of a job.
- * @param jobs all that were read under its id.
  * @param nowUs up to where an open interval is looked at.
  */
-export function runOf(
-  job: Job<Told>,
-  chosen: NumberedRun<Told>,
-  jobs: readonly Job<Told>[],
-  nowUs: number,
-): JobRun {
+export function runOf(job: Job<Told>, chosen: NumberedRun<Told>, nowUs: number): JobRun {
   const others = job.runs.filter((other) => other !== chosen);
-  const rivals = jobs.flatMap(({ runs }) => runs).filter((other) => other !== chosen);
   return {
     jobId: chosen.told.jobId,
     run: chosen.number,
     told: chosen.told,
     record: recordTogether(chosen.members),
     intervals: intervalsOf(chosen, nowUs),
-    otherRows: rivals.filter(({ told }) => told.jobId === chosen.told.jobId).flatMap(rowsOf),
     otherRuns: others.map(({ number }) => number),
   };
 }
 
-/** The rows of `gpu_ownership` that were taken together as one run. */
-function rowsOf({ members }: Run<Told>): OwnedRow[] {
-  return members.flatMap(({ stay, startUs }) => (stay === undefined ? [] : [{ gpu: stay.gpu, startUs }]));
-}
-
+/** Several rows of the same time on a device are one stay. */
 function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
-  return members.flatMap(({ stay, startUs, endUs }) =>
+  const intervals = members.flatMap(({ stay, startUs, endUs }) =>
     stay === undefined
       ? []
       : [{ ...stay, startUs, endUs: endUs ?? Math.max(startUs, nowUs), isOpen: endUs === undefined }],
   );
+  const open = intervals.filter(({ isOpen }) => isOpen);
+  return joinStays(intervals).map((stay) => ({
+    ...stay,
+    isOpen: open.some(({ gpu, endUs }) => gpu === stay.gpu && endUs === stay.endUs),
+  }));
+}
+
+/** The job's parts of its devices in its intervals. @throws what `ask` throws */
+export async function divided(db: Asked, jobId: string, window: JobWindow): Promise<DividedWindow> {
+  const gpus = [...new Set(window.intervals.map(({ gpu }) => gpu))];
+  const parts: DevicePart[][] = [];
+  for await (const stays of readStays(db, gpus, { fromUs: window.startUs, toUs: window.endUs }))
+    parts.push(partsOf(stays).filter((part) => part.jobId === jobId));
+  return { ...window, spans: partsWithin(parts.flat(), window.intervals) };
 }
 
 /** What the inventory last said of each device that the job owned, by UUID. */
-export async function inventoryOf(
-  db: Asked,
-  { ownedSql, intervals }: JobWindow,
-): Promise<Map<string, Cells>> {
-  if (intervals.length === 0) return new Map();
-  const rows = await ask(
-    db,
-    `WITH o AS (SELECT DISTINCT gpu FROM gpu_ownership WHERE ${ownedSql}),` +
-      ' i AS (SELECT * FROM gpu_inventory LATEST ON ts PARTITION BY gpu)' +
-      ' SELECT i.gpu AS gpu, i.gpu_index AS gpu_index, i.model AS model, i.memory_bytes AS memory_bytes,' +
-      ' i.mig_profile AS mig_profile, i.source AS source FROM i JOIN o ON i.gpu = o.gpu',
-  );
-  return new Map(rows.map((row) => [row.text('gpu') ?? '', row]));
+export async function inventoryOf(db: Asked, intervals: readonly JobInterval[]): Promise<Map<string, Cells>> {
+  const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
+  const known = new Map<string, Cells>();
+  for (let from = 0; from < gpus.length; from += DEVICES_PER_QUERY_MAX) {
+    const some = gpus.slice(from, from + DEVICES_PER_QUERY_MAX).map(quoteText);
+    const rows = await ask(
+      db,
+      'SELECT gpu, gpu_index, model, memory_bytes, mig_profile, source FROM gpu_inventory' +
+        ` WHERE gpu IN (${some.join(', ')}) LATEST ON ts PARTITION BY gpu`,
+    );
+    for (const row of rows) known.set(row.text('gpu') ?? '', row);
+  }
+  return known;
 }
 
 /** Events of the job's devices, and of its nodes as a whole, that touch (startUs, endUs]. */

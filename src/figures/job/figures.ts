@@ -1,3 +1,4 @@
+import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { GaugeKey } from '../gauges.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 
@@ -155,8 +156,10 @@ export interface JobFacts {
   readonly isOpen: boolean;
   /** A boundary inside a tick costs at most this much: the lane's interval. */
   readonly boundaryUs: number;
-  /** `whole`: one owner; `stated`: shares as the scheduler told; `equal`: at least one unknown, read as equal parts. */
-  readonly sharing: 'whole' | 'stated' | 'equal';
+  /** How its part of devices that it shared was found; of several ways the least certain: `equal`, `measured`, `stated`. */
+  readonly sharing: Sharing;
+  /** The shares that were told were more than a device has, and were made smaller in proportion. */
+  readonly areSharesScaled: boolean;
   /** `kept`: from `job_figures`, without percentiles, series, gaps, dips and throttle effects. */
   readonly origin: 'samples' | 'kept';
   /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */

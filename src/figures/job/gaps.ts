@@ -1,7 +1,7 @@
 import type { JobInterval, JobWindow } from './facts.ts';
 import type { Gap } from './figures.ts';
-import { ownedSamples } from '../owned-samples.ts';
-import { ask, type Asked } from '../query-cells.ts';
+import { askOwned } from '../owned-samples.ts';
+import type { Asked } from '../query-cells.ts';
 
 /** Two equal stamps of one device are set a microsecond apart, so a hole of that length is none. */
 const TOLERANCE_US_MAX = 10;
@@ -16,30 +16,35 @@ export async function gapsOf(
   window: JobWindow,
   intervalUs: number,
 ): Promise<Gap[]> {
-  const { head, tail } = ownedSamples(table, window);
+  const { intervals } = window;
   // One row per hole between two samples, and one per interval for its first and last sample.
-  const holes = await ask(
+  const holes = await askOwned(
     db,
-    `${head}, p AS (SELECT s.gpu AS gpu, o.start_ts AS start_ts, s.ts AS ts, s.dt_us AS dt_us ${tail}),` +
-      ' l AS (SELECT gpu, start_ts, ts, dt_us, lag(ts) OVER (PARTITION BY gpu, start_ts ORDER BY ts) AS before_ts FROM p)' +
+    table,
+    intervals,
+    ({ from, where, span }) =>
+      `WITH p AS (SELECT s.gpu AS gpu, ${span} AS span, s.ts AS ts, s.dt_us AS dt_us ${from} WHERE ${where}),` +
+      ' l AS (SELECT gpu, span, ts, dt_us, lag(ts) OVER (PARTITION BY gpu, span ORDER BY ts) AS before_ts FROM p)' +
       ' SELECT gpu, cast(before_ts AS LONG) AS from_us, cast(ts AS LONG) - dt_us AS to_us FROM l' +
       ` WHERE cast(ts AS LONG) - dt_us - cast(before_ts AS LONG) > ${TOLERANCE_US_MAX} ORDER BY ts`,
   );
-  const edges = await ask(
+  const edges = await askOwned(
     db,
-    `${head} SELECT s.gpu AS gpu, cast(o.start_ts AS LONG) AS start_us, cast(min(s.ts) AS LONG) AS first_us,` +
-      ` cast(max(s.ts) AS LONG) AS last_us, arg_min(s.dt_us, s.ts) AS first_dt_us ${tail} GROUP BY gpu, start_us`,
+    table,
+    intervals,
+    ({ from, where, span }) =>
+      `SELECT s.gpu AS gpu, ${span} AS span, cast(min(s.ts) AS LONG) AS first_us,` +
+      ` cast(max(s.ts) AS LONG) AS last_us, arg_min(s.dt_us, s.ts) AS first_dt_us ${from} WHERE ${where}`,
   );
-  const edgeOf = new Map(
-    edges.map((row) => [`${row.text('gpu') ?? ''} ${row.number('start_us') ?? 0}`, row]),
-  );
+  const edgesOf = Map.groupBy(edges, (row) => row.text('gpu') ?? '');
   const gaps: Gap[] = holes.map((row) => ({
     gpu: row.text('gpu') ?? '',
     fromUs: row.number('from_us')!,
     toUs: row.number('to_us')!,
   }));
-  for (const interval of window.intervals) {
-    const edge = edgeOf.get(`${interval.gpu} ${interval.startUs}`);
+  for (const interval of intervals) {
+    const isIn = (us: number): boolean => interval.startUs < us && us <= interval.endUs;
+    const edge = edgesOf.get(interval.gpu)?.find((row) => isIn(row.number('first_us')!));
     if (edge === undefined) {
       pushLong(gaps, interval, interval.startUs, interval.endUs, intervalUs);
       continue;

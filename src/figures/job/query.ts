@@ -2,7 +2,7 @@ import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, GAUGES_WITH_PERCENTILES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import { scanJob, type JobSums, type SampleSums } from './scan.ts';
-import { ownedRowsSql } from '../owned-rows.ts';
+import { partsWithin } from '../../core/jobs/device-parts.ts';
 import { rankedValues } from '../owned-samples.ts';
 import type { Asked } from '../query-cells.ts';
 import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
@@ -16,7 +16,15 @@ import {
   type Percentiles,
 } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
-import { eventsOf, inventoryOf, runOf, type JobRun, type JobWindow } from './facts.ts';
+import {
+  divided,
+  eventsOf,
+  inventoryOf,
+  runOf,
+  type DividedWindow,
+  type JobRun,
+  type JobWindow,
+} from './facts.ts';
 import type { JobEvent, JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { findingsOf } from './findings.ts';
@@ -66,10 +74,10 @@ export async function memberFigures(
   found: Found,
   options: JobQueryOptions & { readonly member: Member },
 ): Promise<JobFigures> {
-  const run = chosenRun(db, found, options);
+  const run = chosenRun(db, options);
   const job = identityOf(run, options.member, found);
-  const asked = windowOf(run);
-  const inventory = await inventoryOf(db, asked);
+  const asked = await divided(db, run.jobId, windowOf(run));
+  const inventory = await inventoryOf(db, asked.intervals);
   const sources = gaugesByLane(await recordedLanes(db, lanes));
   const scanned = await scanToNewest(db, sources, asked);
   const { window } = scanned;
@@ -95,7 +103,7 @@ export async function memberFigures(
     endUs,
     isOpen: intervals.some((interval) => interval.isOpen),
     boundaryUs,
-    sharing: sharingOf(window, sums),
+    ...sharingOf(window, sums),
     origin,
     oldestSampleUs: oldestUs !== undefined && oldestUs > startUs + boundaryUs ? oldestUs : undefined,
     all: ownedFigures(ownedUsOf(intervals), sums.all),
@@ -112,12 +120,11 @@ export async function memberFigures(
 
 function chosenRun(
   db: Asked,
-  { jobs }: Found,
   { member: { job }, run, nowUs }: JobQueryOptions & { readonly member: Member },
 ): JobRun {
   const jobId = jobIdOf(job);
   const chosen = run === undefined ? job.runs.at(-1) : job.runs.findLast(({ number }) => number === run);
-  if (chosen !== undefined) return runOf(job, chosen, jobs, nowUs);
+  if (chosen !== undefined) return runOf(job, chosen, nowUs);
   const numbers = job.runs.map(({ number }) => number).join(', ');
   throw new OperatingError(`job ${jobId} has no run ${run!}: its runs are ${numbers}`, {
     code: 'report.unknown_run',
@@ -189,7 +196,12 @@ async function percentilesOf(
       const known = all.gauges.get(key);
       if (known === undefined || !GAUGES_WITH_PERCENTILES.includes(key)) continue;
       const { min, max } = known;
-      const ranked = await rankedValues(db, { table: lane.table, column, min, max }, window, [0.5, 0.95]);
+      const ranked = await rankedValues(
+        db,
+        { table: lane.table, column, min, max },
+        window.intervals,
+        [0.5, 0.95],
+      );
       if (ranked !== undefined) found.set(key, [ranked[0]!, ranked[1]!]);
     }
   }
@@ -200,8 +212,8 @@ async function percentilesOf(
 async function scanToNewest(
   db: Asked,
   sources: readonly LaneGauges[],
-  window: JobWindow,
-): Promise<{ window: JobWindow; sums: JobSums }> {
+  window: DividedWindow,
+): Promise<{ window: DividedWindow; sums: JobSums }> {
   const sums = await scanJob(db, sources, window, partCountOf(sources[0], window));
   const asOfUs = upToNewestSample(window, sums.all.lastUs);
   if (asOfUs >= window.endUs) return { window, sums };
@@ -219,11 +231,9 @@ function configuredUsOf(source: LaneGauges | undefined): number {
 }
 
 /** From the first start to the last end. */
-export function windowOf({ jobId, told, intervals, otherRows }: JobRun): JobWindow {
-  if (intervals.length === 0)
-    return { ownedSql: 'false', startUs: told.startUs, endUs: told.startUs, intervals };
+export function windowOf({ told, intervals }: JobRun): JobWindow {
+  if (intervals.length === 0) return { startUs: told.startUs, endUs: told.startUs, intervals };
   return {
-    ownedSql: ownedRowsSql(jobId, intervals, otherRows),
     startUs: Math.min(...intervals.map((interval) => interval.startUs)),
     endUs: Math.max(...intervals.map((interval) => interval.endUs)),
     intervals,
@@ -248,12 +258,12 @@ function upToNewestSample({ endUs, intervals }: JobWindow, newestUs: number): nu
   return isOpen && newestUs > endUs - FRESH_SAMPLE_US_MAX ? newestUs : endUs;
 }
 
-function cutAt(window: JobWindow, endUs: number): JobWindow {
+function cutAt(window: DividedWindow, endUs: number): DividedWindow {
   const intervals = window.intervals.map((interval) => ({
     ...interval,
     endUs: Math.max(interval.startUs, Math.min(interval.endUs, endUs)),
   }));
-  return { ...window, endUs, intervals };
+  return { ...window, endUs, intervals, spans: partsWithin(window.spans, intervals) };
 }
 
 function activityColumn(

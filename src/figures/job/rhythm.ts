@@ -2,9 +2,9 @@ import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { findDips, type ActivityStep } from './dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from './figures.ts';
 import { lastsUntilUs, type JobWindow } from './facts.ts';
-import { ownedSamples } from '../owned-samples.ts';
+import { askOwned } from '../owned-samples.ts';
 import type { Quantity } from '../quantity.ts';
-import { ask, type Asked } from '../query-cells.ts';
+import type { Asked, Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
 /** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
@@ -31,19 +31,28 @@ export async function rhythmOf(
     Math.ceil(lengthUs / STEPS_MAX / activity.intervalUs) * activity.intervalUs,
   );
   const x = `s.${quoteName(activity.column)}`;
-  const { head, tail } = ownedSamples(activity.table, window);
   const start = `cast(${quoteTime(window.startUs)} AS TIMESTAMP)`;
-  const rows = await ask(
+  const rows = await askOwned(
     db,
-    `${head} SELECT cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
-      ` ${tail} AND ${x} IS NOT NULL GROUP BY step ORDER BY step`,
+    activity.table,
+    window.intervals,
+    ({ from, where }) =>
+      `SELECT cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
+      ` ${from} WHERE ${where} AND ${x} IS NOT NULL GROUP BY step`,
   );
   const steps: ActivityStep[] = [];
-  for (const row of rows) {
-    const dtUs = row.number('dt_us') ?? 0;
-    if (dtUs > 0) steps.push({ step: row.number('step')!, ratio: (row.number('sum_x') ?? 0) / dtUs, dtUs });
+  for (const [step, own] of Map.groupBy(rows, (row) => row.number('step')!)) {
+    const dtUs = sumOf(own, 'dt_us');
+    if (dtUs > 0) steps.push({ step, ratio: sumOf(own, 'sum_x') / dtUs, dtUs });
   }
-  return findDips(steps, stepUs);
+  return findDips(
+    steps.sort((a, b) => a.step - b.step),
+    stepUs,
+  );
+}
+
+function sumOf(rows: readonly Cells[], column: string): number {
+  return rows.reduce((sum, row) => sum + (row.number(column) ?? 0), 0);
 }
 
 /** SM activity of throttled devices beside the job's other devices in the same time, longest throttles first. */
@@ -67,18 +76,18 @@ export async function throttleEffects(
     const gpu = event.gpu!;
     const [fromUs, toUs] = span(event);
     const x = `s.${quoteName(activity.column)}`;
-    const { head, tail } = ownedSamples(activity.table, window);
-    const rows = await ask(
+    const rows = await askOwned(
       db,
-      `${head} SELECT CASE WHEN s.gpu = ${quoteText(gpu)} THEN 1 ELSE 0 END AS is_throttled, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
-        ` ${tail} AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)} AND ${x} IS NOT NULL GROUP BY is_throttled`,
+      activity.table,
+      window.intervals,
+      ({ from, where }) =>
+        `SELECT CASE WHEN s.gpu = ${quoteText(gpu)} THEN 1 ELSE 0 END AS is_throttled, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS dt_us` +
+        ` ${from} WHERE ${where} AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)} AND ${x} IS NOT NULL GROUP BY is_throttled`,
     );
     const mean = (isThrottled: 0 | 1): Quantity<'ratio'> | undefined => {
-      const row = rows.find((candidate) => candidate.number('is_throttled') === isThrottled);
-      const knownUs = row?.number('dt_us') ?? 0;
-      return row === undefined || knownUs === 0
-        ? undefined
-        : { value: (row.number('sum_x') ?? 0) / knownUs, unit: 'ratio', knownUs };
+      const own = rows.filter((row) => row.number('is_throttled') === isThrottled);
+      const knownUs = sumOf(own, 'dt_us');
+      return knownUs === 0 ? undefined : { value: sumOf(own, 'sum_x') / knownUs, unit: 'ratio', knownUs };
     };
     const sm = mean(1);
     const othersSm = mean(0);

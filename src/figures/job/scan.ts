@@ -1,8 +1,8 @@
 import { quoteName } from '../../../schemas/tables.ts';
 import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import type { GaugeKey, LaneGauges } from '../gauges.ts';
-import { ownedSamples, SHARE_SQL, type SampleWindow } from '../owned-samples.ts';
-import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { askOwned, type OwnedSpan } from '../owned-samples.ts';
+import type { Asked, Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
 /** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
@@ -56,6 +56,14 @@ export interface JobSums {
   readonly parts: readonly SampleSums[];
 }
 
+/** Time of a job, and which samples in it are the job's. Epoch µs. */
+export interface SampleWindow {
+  readonly startUs: number;
+  readonly endUs: number;
+  /** With the job's part of the device; those of one device do not overlap. */
+  readonly spans: readonly OwnedSpan[];
+}
+
 /**
  * One pass over the samples of a job, lane by lane. The first lane decides samples and coverage.
  * @param partCount how many equal parts the interval is cut into, 1 or more.
@@ -70,7 +78,6 @@ export async function scanJob(
   const all = emptySums();
   const devices = new Map<string, SampleSums>();
   const parts = Array.from({ length: partCount }, emptySums);
-  if (window.intervals.length === 0) return { all, devices, parts };
   for (const [index, source] of sources.entries()) {
     for (const row of await scanLane(db, source, window, partCount)) {
       const gpu = row.text('gpu') ?? '';
@@ -110,31 +117,32 @@ async function scanLane(
   const columns = new Map(gauges);
   const power = columns.get('power');
   const sm = columns.get('smActive');
-  const picks = [
-    's.gpu AS gpu',
-    `${partSql(window, parts)} AS part`,
-    'count() AS samples',
-    'sum(s.dt_us) AS dt_us',
-    'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
-    `sum(s.dt_us * ${SHARE_SQL}) AS attributed_us`,
-    'cast(min(s.ts) AS LONG) AS first_us',
-    'cast(max(s.ts) AS LONG) AS last_us',
-    ...gauges.map(([, column], index) => gaugeSql(column, index)),
-  ];
-  if (hasEnergy)
-    picks.push(
-      `sum(s.energy_rise_joules * ${SHARE_SQL}) AS counter_joules`,
-      'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
-    );
-  if (power !== undefined)
-    picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${SHARE_SQL}) / 1e6 AS power_joules`);
-  if (sm !== undefined)
-    picks.push(
-      `sum(CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us * ${SHARE_SQL} END) AS idle_us`,
-      `cast(max(CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END) AS LONG) AS last_active_us`,
-    );
-  const { head, tail } = ownedSamples(lane.table, window);
-  return await ask(db, `${head} SELECT ${picks.join(', ')} ${tail} GROUP BY gpu, part`);
+  return await askOwned(db, lane.table, window.spans, ({ from, where, share }) => {
+    const picks = [
+      's.gpu AS gpu',
+      `${partSql(window, parts)} AS part`,
+      'count() AS samples',
+      'sum(s.dt_us) AS dt_us',
+      'sum(CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END) AS steps',
+      `sum(s.dt_us * ${share}) AS attributed_us`,
+      'cast(min(s.ts) AS LONG) AS first_us',
+      'cast(max(s.ts) AS LONG) AS last_us',
+      ...gauges.map(([, column], index) => gaugeSql(column, index)),
+    ];
+    if (hasEnergy)
+      picks.push(
+        `sum(s.energy_rise_joules * ${share}) AS counter_joules`,
+        'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
+      );
+    if (power !== undefined)
+      picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${share}) / 1e6 AS power_joules`);
+    if (sm !== undefined)
+      picks.push(
+        `sum(CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us * ${share} END) AS idle_us`,
+        `cast(max(CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END) AS LONG) AS last_active_us`,
+      );
+    return `SELECT ${picks.join(', ')} ${from} WHERE ${where} GROUP BY gpu, part`;
+  });
 }
 
 /** Adds one row of `scanLane`. @param isPrimary whether the lane decides samples and coverage. */

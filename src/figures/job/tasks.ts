@@ -7,7 +7,7 @@ import { ask, type Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
 import { ownedFigures, ownedUsOf } from './assemble.ts';
 import { clusterOf, type Member } from './bearers.ts';
-import { runOf, type JobRun, type JobWindow } from './facts.ts';
+import { divided, runOf, type JobRun, type JobWindow } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { jobCommand } from './job-command.ts';
@@ -56,7 +56,7 @@ async function tasksFigures(
 ): Promise<TasksFigures> {
   const { members, family } = found.bearer;
   const runs = members
-    .flatMap((member) => taskRuns(member, found, nowUs))
+    .flatMap((member) => taskRuns(member, nowUs))
     .filter((one) => run === undefined || one.run.run === run);
   if (runs.length === 0)
     throw new OperatingError(`no task of ${found.typed.typed} has a run ${run!}`, {
@@ -97,10 +97,10 @@ async function tasksFigures(
   };
 }
 
-function taskRuns(member: Member, { jobs }: Found, nowUs: number): TaskRun[] {
+function taskRuns(member: Member, nowUs: number): TaskRun[] {
   const { job } = member;
   return job.runs.map((chosen) => {
-    const run = runOf(job, chosen, jobs, nowUs);
+    const run = runOf(job, chosen, nowUs);
     return { member, run, window: windowOf(run) };
   });
 }
@@ -115,7 +115,7 @@ async function sumsOf(
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
   const isAllKept = devices.size > 0 && devices.size === own.size;
-  const sampled = isAllKept ? undefined : await scanJob(db, sources, window, 1);
+  const sampled = isAllKept ? undefined : await scanJob(db, sources, await divided(db, run.jobId, window), 1);
   return (withKept(window, sampled?.devices ?? new Map(), own) ?? sampled)?.all ?? emptySums();
 }
 

@@ -27,8 +27,6 @@ export interface JobCells {
 interface StayCells {
   readonly gpu: string;
   readonly node: string;
-  /** Undefined when nobody told. */
-  readonly share: number | undefined;
 }
 
 /** Ids in one query: statements travel in a URL. */
@@ -77,12 +75,12 @@ async function readRecords(db: Asked, ids: string): Promise<Told[]> {
 async function readStays(db: Asked, ids: string): Promise<Told[]> {
   const rows = await ask(
     db,
-    'SELECT cluster, job_id, run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, share' +
+    'SELECT cluster, job_id, run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us' +
       ` FROM gpu_ownership WHERE job_id IN (${ids}) ORDER BY ts`,
   );
   return rows.map((row) => ({
     ...runOf(row),
-    stay: { gpu: row.text('gpu') ?? '', node: row.text('node') ?? '', share: row.number('share') },
+    stay: { gpu: row.text('gpu') ?? '', node: row.text('node') ?? '' },
   }));
 }
 

@@ -1,4 +1,5 @@
 import { quoteText } from '../../../schemas/tables.ts';
+import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
 import { jobsOf, type Run } from '../../core/jobs/job-runs.ts';
 import type { QuestDb } from '../http.ts';
 
@@ -14,12 +15,15 @@ export interface OwnedInterval {
   readonly endUs: number;
   /** Undefined when nobody told. */
   readonly share?: number;
+  readonly source: string;
 }
 
 /** What one run of a job had of one device. */
-export interface DeviceRun extends Omit<OwnedInterval, 'share'> {
+export interface DeviceRun extends Omit<OwnedInterval, 'share' | 'source'> {
+  /** Mean part of the device that was the run's own: it changes with the shares of the others. Undefined over no time. */
   readonly share: number | undefined;
-  readonly intervals: readonly OwnedInterval[];
+  /** Its part in each stretch of its time. */
+  readonly spans: readonly DevicePart[];
   readonly ownedUs: number;
   /** Σ over other owners of the time that they had the device meanwhile: a late one changes everybody's part. */
   readonly sharedUs: number;
@@ -41,10 +45,10 @@ export async function readOwnedIntervals(
     `SELECT cast(min(ts) AS LONG) FROM gpu_ownership WHERE ${here} AND job_id IN (${jobIds})`,
   );
   const { rows } = await db.exec(
-    'SELECT cluster, node, gpu, job_id, run, cast(ts AS LONG), cast(end_ts AS LONG), share FROM gpu_ownership' +
+    'SELECT cluster, node, gpu, job_id, run, cast(ts AS LONG), cast(end_ts AS LONG), share, source FROM gpu_ownership' +
       ` WHERE ${here} AND (end_ts IS NULL OR end_ts >= cast(${Number(first.rows[0]![0])} AS TIMESTAMP)) ORDER BY ts`,
   );
-  return rows.map(([cluster, node, gpu, jobId, run, startUs, endUs, share]) => ({
+  return rows.map(([cluster, node, gpu, jobId, run, startUs, endUs, share, source]) => ({
     ...(typeof cluster === 'string' ? { cluster } : {}),
     node: String(node),
     gpu: String(gpu),
@@ -53,25 +57,30 @@ export async function readOwnedIntervals(
     startUs: Number(startUs),
     endUs: endUs === null ? Infinity : Number(endUs),
     ...(share === null ? {} : { share: Number(share) }),
+    source: String(source),
   }));
 }
 
 /**
- * @param intervals ascending by start
+ * @param intervals everybody's on these devices, ascending by start
  * @returns a list for each run, of the devices that it had
  */
 export function deviceRunsOf(intervals: readonly OwnedInterval[]): DeviceRun[][] {
   const onDevice = Map.groupBy(intervals, ({ gpu }) => gpu);
+  const parts = Map.groupBy(partsOf(intervals), ({ gpu, jobId }) => JSON.stringify([gpu, jobId]));
   // An empty interval only overwrites a start that was corrected: it is of no run.
   const runs = jobsOf(intervals.filter(ownsTime)).flatMap((job) => job.runs);
   const empty = intervals.filter((interval) => !ownsTime(interval));
   return [
     ...runs.map((run) =>
       [...Map.groupBy(run.members, ({ gpu }) => gpu)].map(([gpu, own]) =>
-        deviceRunOf(run, own, onDevice.get(gpu)!),
+        deviceRunOf(run, own, {
+          onDevice: onDevice.get(gpu)!,
+          parts: parts.get(JSON.stringify([gpu, run.told.jobId])) ?? [],
+        }),
       ),
     ),
-    ...empty.map((one) => [deviceRunOf({ told: one, members: [one] }, [one], [])]),
+    ...empty.map((one) => [deviceRunOf({ told: one, members: [one] }, [one], { onDevice: [], parts: [] })]),
   ];
 }
 
@@ -82,18 +91,21 @@ function ownsTime({ startUs, endUs }: OwnedInterval): boolean {
 function deviceRunOf(
   { told, members }: Run<OwnedInterval>,
   stays: readonly OwnedInterval[],
-  onDevice: readonly OwnedInterval[],
+  { onDevice, parts }: { readonly onDevice: readonly OwnedInterval[]; readonly parts: readonly DevicePart[] },
 ): DeviceRun {
-  const own = [...stays].sort((a, b) => a.startUs - b.startUs);
+  const own = joinStays(stays);
   const { cluster, node, gpu, jobId, startUs } = own[0]!;
+  const spans = partsWithin(parts, own);
+  const ownedUs = own.reduce((sum, each) => sum + each.endUs - each.startUs, 0);
+  const partUs = spans.reduce((sum, span) => sum + (span.endUs - span.startUs) * span.part, 0);
   const others = onDevice.filter((other) => !members.includes(other));
   return {
     ...(cluster === undefined ? {} : { cluster }),
     ...{ node, gpu, jobId, run: told.run ?? NaN, startUs },
     endUs: Math.max(...own.map(({ endUs }) => endUs)),
-    share: own.at(-1)!.share,
-    intervals: own,
-    ownedUs: own.reduce((sum, each) => sum + each.endUs - each.startUs, 0),
+    share: ownedUs > 0 ? partUs / ownedUs : undefined,
+    spans,
+    ownedUs,
     sharedUs: own.reduce(
       (sum, each) => sum + others.reduce((inner, other) => inner + overlapUs(each, other), 0),
       0,
@@ -109,7 +121,7 @@ function overlapUs(a: OwnedInterval, b: OwnedInterval): number {
 export function stampOf(
   run: Pick<DeviceRun, 'startUs' | 'endUs' | 'ownedUs' | 'sharedUs' | 'share'>,
 ): string {
-  return [run.startUs, run.endUs, run.ownedUs, run.sharedUs, run.share ?? ''].join(' ');
+  return [run.startUs, run.endUs, run.ownedUs, run.sharedUs, run.share?.toFixed(9) ?? ''].join(' ');
 }
 
 /** The row of `job_figures` that a run has: its key. */

@@ -6,7 +6,8 @@ import {
 } from '../../../src/questdb/reads/owned-device-runs.ts';
 
 function stay(gpu: string, startUs: number, endUs: number, more: Partial<OwnedInterval> = {}): OwnedInterval {
-  return { node: 'n1', gpu, jobId: '7', run: NaN, startUs: startUs * 1e6, endUs: endUs * 1e6, ...more };
+  const span = { startUs: startUs * 1e6, endUs: endUs * 1e6 };
+  return { node: 'n1', gpu, jobId: '7', run: NaN, source: 'test', ...span, ...more };
 }
 
 /** `GPU-0 7#0 (0, 10] owned 10 shared 0` for each device, a list a run. */

@@ -1,0 +1,265 @@
+/**
+ * Goal: jobs on one device never count more than it has, in the job report, in the capacity report and in the figures that
+ * are kept. Method: stays and samples made by hand, and at random, in a real QuestDB; what each job should have is worked out
+ * sample by sample beside them.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import type { CapacityFigures } from '../../src/figures/capacity/figures.ts';
+import { capacityFigures } from '../../src/figures/capacity/query.ts';
+import type { JobFigures } from '../../src/figures/job/figures.ts';
+import { jobFigures } from '../../src/figures/job/query.ts';
+import { quoteTime } from '../../src/figures/sql-text.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
+import { quoteText } from '../../schemas/tables.ts';
+import { renderCapacityReport } from '../../src/report/capacity-text.ts';
+import { renderJobReport } from '../../src/report/job-text.ts';
+import { partOf } from '../oracle/attribution.ts';
+
+const SECOND = 1_000_000;
+const DAY = 86_400;
+const lane: Lane = {
+  name: 'parts',
+  table: 'gpu_parts',
+  schedule: 'continuous',
+  intervalMs: 1000,
+  fields: [1002, 155, 156].map((id) => findField(id)!),
+  capacityTicks: 100,
+};
+
+/** Seconds from the day of the test; share NaN where nobody told. */
+interface Stay {
+  readonly gpu: string;
+  readonly jobId: string;
+  readonly from: number;
+  readonly to: number;
+  readonly share: number;
+}
+
+let db: QuestDb;
+/** Each test has a day of its own: a capacity report is about everything in its window. */
+let day = Date.UTC(2025, 0, 6) * 1000;
+const at = (second: number): number => day + Math.round(second * SECOND);
+
+beforeAll(async () => {
+  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+});
+
+beforeEach(() => {
+  day += DAY * SECOND;
+});
+
+afterAll(async () => {
+  await db.close();
+});
+
+/** Owners of a device at a second, each once, with the smallest share that was told. */
+function ownersAt(stays: readonly Stay[], gpu: string, second: number): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const stay of stays) {
+    if (stay.gpu !== gpu || !(stay.from < second && second <= stay.to)) continue;
+    const known = owners.get(stay.jobId) ?? NaN;
+    owners.set(
+      stay.jobId,
+      Number.isNaN(stay.share) ? known : Math.min(stay.share, Number.isNaN(known) ? 1 : known),
+    );
+  }
+  return owners;
+}
+
+/** Writes the stays, a job of an account of its own name each, and a sample a second on all their devices. */
+async function play(stays: readonly Stay[], seconds: number): Promise<void> {
+  const gpus = [...new Set(stays.map(({ gpu }) => gpu))];
+  const samples = gpus.flatMap((gpu) =>
+    Array.from({ length: seconds }, (_, tick) => {
+      const owners = [...ownersAt(stays, gpu, tick + 1).keys()];
+      const label = owners.length === 1 ? quoteText(owners[0]!) : 'null';
+      return `(${quoteTime(at(tick + 1))}, 'n1', ${quoteText(gpu)}, ${label}, ${owners.length}, ${SECOND}, 0.01, 100, 100)`;
+    }),
+  );
+  const owned = stays.map(
+    ({ gpu, jobId, from, to, share }) =>
+      `(${quoteTime(at(from))}, ${quoteTime(at(to))}, 'n1', ${quoteText(gpu)}, ${quoteText(jobId)}, 0, ${Number.isNaN(share) ? 'null' : share}, 'test')`,
+  );
+  const jobs = [...new Set(stays.map(({ jobId }) => jobId))].map(
+    (jobId) => `(${quoteTime(at(0))}, ${quoteText(jobId)}, 0, ${quoteText(`of ${jobId}`)})`,
+  );
+  await insert(
+    'gpu_parts (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_rise_joules)',
+    samples,
+  );
+  await insert('gpu_ownership (ts, end_ts, node, gpu, job_id, run, share, source)', owned);
+  await insert('jobs (ts, job_id, run, account)', jobs);
+  for (const table of [lane.table, 'gpu_ownership', 'jobs']) await waitForVisible(db, table);
+  await waitForRollups(db, [lane], at(seconds));
+}
+
+async function insert(target: string, rows: readonly string[]): Promise<void> {
+  for (let from = 0; from < rows.length; from += 200)
+    await db.exec(`INSERT INTO ${target} VALUES ${rows.slice(from, from + 200).join(', ')}`);
+}
+
+const jobOf = async (jobId: string): Promise<JobFigures> =>
+  await jobFigures(db, [lane], jobId, { nowUs: at(DAY) });
+const fleet = async (): Promise<CapacityFigures> =>
+  await capacityFigures(db, [lane], { fromUs: at(0), toUs: at(6000), by: 'account' });
+const hoursOf = ({ rows }: CapacityFigures, jobId: string): number =>
+  (rows.find(({ name }) => name === `of ${jobId}`)?.attributedUs ?? 0) / SECOND;
+const render = (figures: JobFigures): string => renderJobReport(figures, { width: 100, isColored: false });
+
+/** Rows must add up to all, whatever the shares. */
+function expectToAddUp(figures: CapacityFigures): void {
+  const total = figures.rows.reduce((sum, { attributedUs }) => sum + attributedUs, 0);
+  expect(Math.abs(total - figures.sampledUs)).toBeLessThan(1);
+}
+
+test('an untold share is what the told ones leave', async () => {
+  await play(
+    [
+      { gpu: 'P-told', jobId: 'told', from: 0, to: 10, share: 0.7 },
+      { gpu: 'P-told', jobId: 'untold', from: 0, to: 20, share: NaN },
+    ],
+    20,
+  );
+  const [told, untold] = [await jobOf('told'), await jobOf('untold')];
+  expect([told.all.attributedUs, told.sharing, told.areSharesScaled]).toEqual([7 * SECOND, 'stated', false]);
+  expect(untold.all.attributedUs).toBeCloseTo(13 * SECOND, 3);
+  expect(untold.all.energy.counter?.value).toBeCloseTo(1300, 6);
+  expect(untold.sharing).toBe('equal');
+  const figures = await fleet();
+  expect(
+    [hoursOf(figures, 'told'), hoursOf(figures, 'untold')].map((s) => Math.round(s * 1e6) / 1e6),
+  ).toEqual([7, 13]);
+  expectToAddUp(figures);
+});
+
+test('told shares of more than the device are made smaller, and the reports say so', async () => {
+  await play(
+    [
+      { gpu: 'P-more', jobId: 'much', from: 0, to: 10, share: 0.9 },
+      { gpu: 'P-more', jobId: 'more', from: 0, to: 10, share: 0.6 },
+    ],
+    10,
+  );
+  const figures = await fleet();
+  const much = await jobOf('much');
+  expect(much.all.attributedUs).toBeCloseTo(6 * SECOND, 3);
+  expect([much.sharing, much.areSharesScaled, figures.areSharesScaled]).toEqual(['stated', true, true]);
+  expect(render(much)).toContain('the stated shares add up to more than a GPU: made smaller in proportion');
+  expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain(
+    'add up to more than the GPU',
+  );
+  expect(hoursOf(figures, 'much') + hoursOf(figures, 'more')).toBeCloseTo(10, 6);
+  expectToAddUp(figures);
+});
+
+test('two rows of one job for one time on one device count once', async () => {
+  await play(
+    [
+      { gpu: 'P-twice', jobId: 'twice', from: 0, to: 10, share: 1 },
+      { gpu: 'P-twice', jobId: 'twice', from: 4, to: 16, share: NaN },
+    ],
+    20,
+  );
+  const twice = await jobOf('twice');
+  expect([twice.all.samples, twice.all.sampledUs, twice.all.attributedUs, twice.all.ownedUs]).toEqual([
+    16,
+    16 * SECOND,
+    16 * SECOND,
+    16 * SECOND,
+  ]);
+  expect([twice.sharing, twice.gaps, twice.devices.length, twice.all.energy.counter?.value]).toEqual([
+    'whole',
+    [],
+    1,
+    1600,
+  ]);
+  const figures = await fleet();
+  expect(hoursOf(figures, 'twice')).toBe(16);
+  expectToAddUp(figures);
+});
+
+test('a job with a whole device and a part of another has both', async () => {
+  await play(
+    [
+      { gpu: 'P-all', jobId: 'mixed', from: 0, to: 10, share: 1 },
+      { gpu: 'P-some', jobId: 'mixed', from: 0, to: 10, share: 0.25 },
+    ],
+    10,
+  );
+  expect((await jobOf('mixed')).all.attributedUs).toBe(12.5 * SECOND);
+  const figures = await fleet();
+  expect(hoursOf(figures, 'mixed')).toBe(12.5);
+  expect(figures.rows.find(({ kind }) => kind === 'unattributed')?.attributedUs).toBe(7.5 * SECOND);
+  expectToAddUp(figures);
+});
+
+test('a job beside more others than one query holds is divided right all the same', async () => {
+  const guests = Array.from({ length: 300 }, (_, guest): Stay => {
+    const from = 5 * guest + 1;
+    return {
+      gpu: 'P-many',
+      jobId: `guest ${guest % 3}`,
+      from,
+      to: from + 2,
+      share: guest % 2 === 0 ? NaN : 0.25,
+    };
+  });
+  await play([{ gpu: 'P-many', jobId: 'host', from: 0, to: 1600, share: NaN }, ...guests], 1600);
+  // Two seconds of every guest: half of them leave a half, half of them three quarters.
+  const host = await jobOf('host');
+  expect(host.all.attributedUs).toBeCloseTo((1600 - 150 * 2 * 0.5 - 150 * 2 * 0.25) * SECOND, 0);
+  expect([host.all.samples, host.gaps]).toEqual([1600, []]);
+  const figures = await fleet();
+  expect(hoursOf(figures, 'host')).toBeCloseTo(1600 - 225, 6);
+  expectToAddUp(figures);
+});
+
+test('any stays on any devices: each job has what it should, sample by sample', async () => {
+  // The stays of one run lie about one time.
+  const stay = fc
+    .record({
+      gpu: fc.constantFrom('P-any-0', 'P-any-1', 'P-any-2', 'P-any-3'),
+      job: fc.integer({ min: 0, max: 4 }),
+      late: fc.integer({ min: 0, max: 20 }),
+      early: fc.integer({ min: 0, max: 20 }),
+      share: fc.constantFrom(NaN, NaN, 1, 0.5, 0.25, 0.7),
+    })
+    .map(({ gpu, job, late, early, share }): Stay => ({
+      ...{ gpu, jobId: `any ${job}`, share },
+      from: 15 * job + late,
+      to: 15 * job + 85 - early,
+    }));
+  // A row is (start, gpu, job): one telling of each.
+  const some = fc.uniqueArray(stay, {
+    minLength: 40,
+    maxLength: 40,
+    selector: ({ gpu, jobId, from }) => `${gpu} ${jobId} ${from}`,
+  });
+  const [stays] = fc.sample(some, { seed: 12, numRuns: 1 }) as [Stay[]];
+  await play(stays, 150);
+  const figures = await fleet();
+  for (const jobId of new Set(stays.map((one) => one.jobId))) {
+    let [samples, seconds] = [0, 0];
+    for (const gpu of new Set(stays.map((one) => one.gpu))) {
+      for (let second = 1; second <= 150; second += 1) {
+        const owners = ownersAt(stays, gpu, second);
+        if (!owners.has(jobId)) continue;
+        samples += 1;
+        seconds += partOf(owners.get(jobId)!, [...owners.values()]);
+      }
+    }
+    const { all } = await jobOf(jobId);
+    expect([jobId, all.samples]).toEqual([jobId, samples]);
+    expect(all.attributedUs / SECOND).toBeCloseTo(seconds, 6);
+    expect(all.idle!.value / SECOND).toBeCloseTo(seconds, 6);
+    expect(all.energy.power!.value).toBeCloseTo(100 * seconds, 4);
+    expect(hoursOf(figures, jobId)).toBeCloseTo(seconds, 6);
+  }
+  expectToAddUp(figures);
+});
