@@ -231,6 +231,26 @@ describe('a store that is wrong', () => {
   });
 });
 
+test('spool replay says 65 when QuestDB refuses what was spooled, and keeps it as dead letters', async () => {
+  const run = startRun(AWAY);
+  await run.logged('delivery.held');
+  run.child.kill('SIGTERM');
+  expect(await run.ended).toBe(75);
+  // The real server, but no row is to its liking. (A table that is wrong from the start is told, and keeps them spooled.)
+  const server = await httpServer((request, response) => {
+    if (request.url?.startsWith('/write') !== true) forward(inject('questdbUrl'), request, response);
+    else response.writeHead(400).end('{"code":"invalid","message":"failed to parse line protocol","line":1}');
+  });
+  servers.push(server);
+  const { exitCode, stdout } = await command(['spool', 'replay'], `http::addr=${server.addr};`);
+  expect({ exitCode, stdout }).toEqual({
+    exitCode: 65,
+    stdout: expect.stringMatching(/ 0 rows sent, \d+ refused \(see dead-letter\), 0 left/) as string,
+  });
+  expect((await status()).addsUp).toBe(true);
+  expect(existsSync(join(stateDir, 'dead-letter', `${table}.jsonl`))).toBe(true);
+});
+
 test('collect says 65 when QuestDB refuses rows, which are dead letters', async () => {
   const conf = inject('questdbConf');
   expect((await command(['collect', '--for', '1s'], conf)).exitCode).toBe(0);

@@ -7,6 +7,7 @@ const NOTICE: Notice = {
   code: 'lane.late',
   sentence: 'lane fast: 3 ticks missed',
   lane: 'fast',
+  device: 'GPU-1',
   data: { ticks: 3 },
 };
 
@@ -23,7 +24,7 @@ function printed(format: 'human' | 'json', level: Notice['level']): string {
 it('prints a line of JSON with the keys that machines rely on, in their order', () => {
   const line = printed('json', 'info');
   expect(line.replace(/"time":"[^"]+"/, '"time":"T"')).toBe(
-    '{"time":"T","level":"warn","event":"lane.late","text":"lane fast: 3 ticks missed","lane":"fast","ticks":3}\n',
+    '{"time":"T","level":"warn","event":"lane.late","text":"lane fast: 3 ticks missed","lane":"fast","device":"GPU-1","ticks":3}\n',
   );
 });
 
