@@ -40,7 +40,8 @@ export interface ViewColumn {
 export const ENERGY_RISE_DT_COLUMN = 'energy_rise_dt_us';
 export const IDLE_DT_COLUMN = 'idle_dt_us';
 
-const KEYS = ['ts', 'node', 'gpu', 'job_id', 'owners'] as const;
+/** By these a rollup groups, and a copy of it is deduplicated. */
+export const VIEW_KEYS = ['ts', 'cluster', 'node', 'gpu', 'job_id', 'owners'] as const;
 /** Flushes come every 5 s: a minute is complete a flush and a little after its end. */
 const MINUTE_DELAY_SECONDS = 15;
 /** The hour waits for its last minute to be computed. */
@@ -80,12 +81,14 @@ export function viewsOver(
 
 /** The query of a view. `materialized_views()` gives it back as it was written, which tells whether it changed. */
 function viewQuerySql(view: View): string {
-  const keys = KEYS.map(quoteName).join(', ');
   const columns = view.columns
     .map(({ name, expression }) => `${expression} AS ${quoteName(name)}`)
     .join(', ');
-  return `SELECT ${keys}, ${columns} ${viewSourceSql(view)}`;
+  return `${VIEW_HEAD_SQL}${columns} ${viewSourceSql(view)}`;
 }
+
+/** Where its query begins: with its keys, which must not differ between two versions. */
+export const VIEW_HEAD_SQL = `SELECT ${VIEW_KEYS.map(quoteName).join(', ')}, `;
 
 /** What a view reads and into which buckets: the rest of its query, which must not differ between two versions. */
 export function viewSourceSql(view: Pick<View, 'base' | 'every'>): string {
@@ -100,6 +103,11 @@ export function createViewSql(view: View): string {
     ` REFRESH IMMEDIATE PERIOD(LENGTH ${view.every} DELAY ${view.delaySeconds}s) AS (\n${viewQuerySql(view)}\n)` +
     ` PARTITION BY ${view.partitionBy}${ttl}`
   );
+}
+
+/** Where the buckets of a view are kept whose samples had aged out when it was built again. */
+export function agedTableOf({ name }: Pick<View, 'name'>): string {
+  return `${name}_aged`;
 }
 
 /** Aggregate columns of the minute view for these fields. */

@@ -10,7 +10,7 @@ import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { VERSION } from '../config/package-version.ts';
 import { JOURNAL_DIRECTORY, loadJobInputs } from '../ownership/open-inputs.ts';
-import { isAnyInputNamed } from '../ownership/schedulers.ts';
+import { isAnyInputNamed, readCluster, type InputPaths } from '../ownership/schedulers.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
@@ -94,7 +94,9 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     // The former one's own directory is free once that has retired.
     const isTakenOver = former?.stateDir === config.stateDir;
     if (!isTakenOver) disk = await openDisk(config, isStoreNeeded, tell);
-    const source = await resumed(sourceSpecOf(config), config, db, tell);
+    const cluster = await clusterOf(config);
+    const opened = await resumed(sourceSpecOf(config), config, db, tell);
+    const source = cluster === undefined ? opened : { ...opened, cluster };
     const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
     if (former !== undefined) {
@@ -255,12 +257,21 @@ async function openDisk(config: Config, isShort: boolean, tell: Tell): Promise<C
   }
 }
 
-/** Directories that the user names are believed; without any, synthetic GPUs bring the jobs of their own scenario. */
 async function jobInputsOf(
   config: Config,
   source: SourceSpec,
 ): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
-  if (isAnyInputNamed(config.jobs)) return await loadJobInputs(config.jobs);
-  if (source.name === 'synthetic') return () => [createSyntheticJobs(createScenario(source.scenario))];
-  return await loadJobInputs({ ...config.jobs, journalDir: JOURNAL_DIRECTORY });
+  if (source.name === 'synthetic' && !isAnyInputNamed(config.jobs))
+    return () => [createSyntheticJobs(createScenario(source.scenario))];
+  return await loadJobInputs(inputPathsOf(config));
+}
+
+/** Directories that the user names are believed; without any, synthetic GPUs bring the jobs of their own scenario. */
+function inputPathsOf({ source, jobs }: Config): InputPaths {
+  return source === 'synthetic' || isAnyInputNamed(jobs) ? jobs : { ...jobs, journalDir: JOURNAL_DIRECTORY };
+}
+
+/** By the configuration, else as the scheduler calls it whose jobs are read. */
+async function clusterOf(config: Config): Promise<string | undefined> {
+  return config.cluster ?? (await readCluster(inputPathsOf(config)));
 }

@@ -115,7 +115,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   function refreshJobs(): void {
     sampling.lookForSilence();
     factsUs = jobMap.refresh();
-    events.open(devices[0]!.node);
+    events.open(devices[0]!);
   }
 
   return {

@@ -1,24 +1,29 @@
+import type { Device } from '../core/devices/device.ts';
 import type { NoticeEvent, Tell } from '../core/base/notice.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import type { Outbox } from '../delivery/outbox.ts';
+
+/** Where an event happened that does not say it itself. */
+type Home = Pick<Device, 'cluster' | 'node'>;
 
 /** Hears notices and keeps their rows for `gpu_events`, each with the job that owned the device at the row's own time. */
 export interface EventRows {
   readonly hear: Tell;
   /** Whose the devices were is known from now on: what was heard before is written too. Further calls change nothing. */
-  open(node: string): void;
+  open(home: Home): void;
 }
 
 export function createEventRows(ownership: Pick<Ownership, 'labelAt'>, write: Outbox['events']): EventRows {
   /** Losses of former lives are found before the source is open, and its first events come before the job map. */
   const early: NoticeEvent[] = [];
-  let ownNode: string | undefined;
+  let home: Home | undefined;
 
-  const put = (events: readonly NoticeEvent[], node: string): void => {
+  const put = (events: readonly NoticeEvent[], { cluster, node }: Home): void => {
     if (events.length === 0) return;
     write(
       events.map((event) => ({
         ...event,
+        ...(cluster === undefined ? {} : { cluster }),
         node: event.node ?? node,
         jobId: event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId,
       })),
@@ -27,12 +32,12 @@ export function createEventRows(ownership: Pick<Ownership, 'labelAt'>, write: Ou
 
   return {
     hear: ({ events = [] }) => {
-      if (ownNode === undefined) early.push(...events);
-      else put(events, ownNode);
+      if (home === undefined) early.push(...events);
+      else put(events, home);
     },
-    open(node) {
-      ownNode ??= node;
-      put(early.splice(0), ownNode);
+    open(of) {
+      home ??= of;
+      put(early.splice(0), home);
     },
   };
 }

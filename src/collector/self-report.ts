@@ -18,9 +18,11 @@ export function createSelfReport(options: SelfReportOptions): () => void {
   const ownUse = createOwnUse();
   return () => {
     const own = ownUse();
+    const { cluster, node } = sampler.devices[0]!;
     const stamp = {
       tsUs: nowUs(),
-      node: sampler.devices[0]!.node,
+      ...(cluster === undefined ? {} : { cluster }),
+      node,
       source: sampler.source,
       lifeStartUs: startUs,
       ...(options.version === undefined ? {} : { version: options.version }),

@@ -56,6 +56,12 @@ export const KEYS = {
     unset: 'host name up to its first dot',
     example: 'n1',
   },
+  cluster: {
+    type: (is) => is.text.exactOptional(),
+    doc: 'name of the cluster in every row, so that node n1 of two clusters are two nodes',
+    unset: "Slurm's ClusterName where its jobs are read, else none",
+    example: 'alpha',
+  },
   source: {
     type: (is) => is.oneOf(['dcgm', 'nvml', 'synthetic', 'recording']).default('dcgm'),
     doc: 'where samples come from: `dcgm`, `nvml`, `synthetic` or `recording`',

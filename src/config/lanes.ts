@@ -90,7 +90,7 @@ function checkTable(lane: WrittenLane, tables: Map<string, string>, report: Repo
     report(key, `table ${table} is already the table of lane "${other}"`);
   else if (reserved.includes(table))
     report(key, `table ${table} is one of gpuledger's own`, ['give the lane another name']);
-  else if (/_1[mh]$/.test(table))
+  else if (/_1[mh](_aged)?$/.test(table))
     report(key, `table ${table} would be taken for a rollup`, ['end it otherwise than in _1m or _1h']);
   tables.set(table, lane.name);
 }

@@ -9,7 +9,9 @@ import { HEADER_BYTES, MAGIC, SLOT_HEADER_BYTES, slotBytes, type JournalHeader }
 const header: z.ZodType<JournalHeader> = z.strictObject({
   journal: z.number(),
   table: z.string(),
-  devices: z.array(z.strictObject({ node: z.string(), uuid: z.string() })).min(1),
+  devices: z
+    .array(z.strictObject({ cluster: z.string().exactOptional(), node: z.string(), uuid: z.string() }))
+    .min(1),
   columns: z.array(z.string()),
   hasEnergyRise: z.boolean(),
   capacityTicks: z.number().int().min(1),

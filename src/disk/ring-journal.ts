@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import type { Device } from '../core/devices/device.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import { onDisk } from './disk-error.ts';
 import type { Disk } from './disk.ts';
@@ -17,7 +18,7 @@ export interface JournalHeader {
   /** Epoch ms at which this life began: names the journal. */
   readonly journal: number;
   readonly table: string;
-  readonly devices: readonly { readonly node: string; readonly uuid: string }[];
+  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid'>[];
   readonly columns: readonly string[];
   readonly hasEnergyRise: boolean;
   readonly capacityTicks: number;

@@ -9,7 +9,7 @@ import type { EngineReport } from './report.ts';
 import { drainByProcesses, type EngineOutcome } from './pool.ts';
 import type { WarmSlots } from './slot.ts';
 import { createDrainStore } from './store.ts';
-import { hasEveryColumn } from '../questdb/schema/ready.ts';
+import { areTablesReady } from '../questdb/schema/ready.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import type { Retention } from '../../schemas/tables.ts';
 
@@ -96,7 +96,7 @@ async function prepareStore({ db, settings, retention }: DrainOptions): Promise<
     await db.checkServer();
     return;
   }
-  if (await hasEveryColumn(db, settings.lanes, retention)) return;
+  if (await areTablesReady(db, settings.lanes, retention)) return;
   const { applySchema } = await import('../questdb/schema/apply.ts');
   await applySchema(db, settings.lanes, retention);
 }

@@ -1,4 +1,5 @@
 import { createEncoder, type Encoder, type SampleColumns } from '../core/wire/encode.ts';
+import { inCluster } from '../core/devices/device.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { Ledger } from '../core/base/ledger.ts';
 import type { Batch, Fate } from '../core/wire/sink.ts';
@@ -12,7 +13,7 @@ import { readJobs } from './jobs.ts';
 import { laneReport, statOf, type EngineReport, type LaneReport, type LaneStat } from './report.ts';
 import type { ThrottleBefore } from '../source/dcgm/kept-events.ts';
 import type { KeptSamples, KeptSource } from '../source/dcgm/kept-source.ts';
-import { openEngineJobs, type EngineJobPaths } from '../ownership/open-inputs.ts';
+import { openEngineJobs, readEngineCluster, type EngineJobPaths } from '../ownership/open-inputs.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 import type { EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
 import type { EngineTask } from './engines.ts';
@@ -30,6 +31,8 @@ export interface DrainSettings {
   /** File or directory of libdcgm. */
   readonly library?: string;
   readonly devices?: string;
+  /** Of all engines; absent: as the scheduler of an engine's own node calls it, if that is this machine. */
+  readonly cluster?: string;
   readonly jobs: EngineJobPaths;
   readonly version: string;
 }
@@ -112,8 +115,10 @@ export async function drainEngine(
     keepS: settings.keepMs / 1000,
     ...(settings.devices === undefined ? {} : { devices: settings.devices }),
   };
-  const kept = source.open(task.engine, task.node, order, onStep);
+  const opened = source.open(task.engine, task.node, order, onStep);
   try {
+    const cluster = settings.cluster ?? (await readEngineCluster(settings.jobs, task.node));
+    const kept = { ...opened, devices: inCluster(opened.devices, cluster) };
     onStep('plan');
     // The store takes a moment to answer: time to open what tells the jobs.
     const [plan, jobs] = await Promise.all([
@@ -122,7 +127,7 @@ export async function drainEngine(
     ]);
     return await drainKept(kept, settings, task, store, plan, jobs);
   } finally {
-    kept.close();
+    opened.close();
   }
 }
 
@@ -140,7 +145,7 @@ async function drainKept(
     settings.windowMs === undefined ? 0 : kept.engineNowUs - settings.windowMs * 1000,
   );
   const times = { oldestUs, newestUs: newestOf(plan), nowUs: kept.engineNowUs };
-  const jobs = await readJobs(inputs, plan.ownership, times);
+  const jobs = await readJobs(inputs, plan.ownership, times, kept.devices[0]!.cluster);
   const floorUs = settings.windowMs === undefined ? 0 : sinceUs;
   const { lanes: pulled, events: told } = kept.pull({
     before: plan.before.map((rows) => limited(rows, floorUs)),
@@ -154,7 +159,7 @@ async function drainKept(
   ];
   if (!settings.isDryRun) {
     store.before({
-      events: events.map((event) => withJob(event, jobs.ownership)),
+      events: events.map((event) => rowOf(event, kept, plan, jobs.ownership)),
       inventory: newDevices(kept, plan),
     });
   }
@@ -242,9 +247,18 @@ function leftDevices(ownership: Ownership): string[] {
   return [...new Set(left.map(({ gpu }) => gpu))];
 }
 
-function withJob(event: GpuEvent, ownership: Ownership): EventRow {
+function rowOf(
+  event: GpuEvent,
+  { devices }: KeptSamples,
+  { throttled }: EnginePlan,
+  ownership: Ownership,
+): EventRow {
+  const begun = throttled.find(
+    ({ gpu, code, sinceUs }) => gpu === event.gpu && code === event.code && sinceUs === event.tsUs,
+  );
+  const { cluster } = begun ?? devices[0]!;
   const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
-  return { ...event, jobId };
+  return { ...event, ...(cluster === undefined ? {} : { cluster }), jobId };
 }
 
 /** A device is told once: when nothing of it is stored yet. */

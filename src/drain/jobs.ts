@@ -29,14 +29,18 @@ interface DrainTimes {
   readonly nowUs: number;
 }
 
-/** What is stored comes first: what the inputs change of it is what is new. */
+/**
+ * What is stored comes first: what the inputs change of it is what is new.
+ * @param cluster of the node; undefined where nobody knows
+ */
 export async function readJobs(
   inputs: readonly JobInput[],
   stored: readonly Interval[],
   { oldestUs, newestUs, nowUs }: DrainTimes,
+  cluster?: string,
 ): Promise<DrainedJobs> {
   const ownership = new Ownership();
-  const session = openOwnership({ inputs, ownership, labelledUntilUs: newestUs });
+  const session = openOwnership({ inputs, ownership, labelledUntilUs: newestUs, cluster });
   const adopted = session.adopt(stored);
   const { changes, records, problems } = await session.readOnce(nowUs);
   const changed = new Set(changes.map(({ interval }) => interval.jobId));

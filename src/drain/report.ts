@@ -60,8 +60,10 @@ export function laneReport(
 export type LaneStat = Omit<CollectorStat, keyof Ledger>;
 
 export function statOf(report: LaneReport, kept: KeptSamples, task: EngineTask, version: string): LaneStat {
+  const { cluster } = kept.devices[0]!;
   return {
     tsUs: Math.floor(kept.engineNowUs),
+    ...(cluster === undefined ? {} : { cluster }),
     node: task.node,
     lane: report.lane,
     source: 'dcgm',

@@ -58,6 +58,7 @@ export async function drainAsAsked(
     });
   }
   const { windowMs, sinceMs, journals } = request;
+  const { cluster } = config;
   const { library } = config.dcgm;
   const tasks =
     request.engines.length > 0 ? request.engines : [parseEngineTask('localhost:5555', config.node)];
@@ -75,6 +76,7 @@ export async function drainAsAsked(
         localNode: config.node,
         ...(journals === undefined ? {} : { journals }),
       },
+      ...(cluster === undefined ? {} : { cluster }),
       ...(windowMs === undefined ? {} : { windowMs }),
       ...(sinceMs === undefined ? {} : { sinceUs: (Date.now() - sinceMs) * 1000 }),
       ...(library === undefined ? {} : { library }),

@@ -52,7 +52,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
   const { inputs, ownership, devices, tables, startUs, db, outbox, tell } = options;
   // Without a former life there is no sample before this one whose label could be wrong.
   const labelledUntilUs = options.hasFormerLife ? startUs : -Infinity;
-  const session = openOwnership({ inputs, ownership, labelledUntilUs });
+  const session = openOwnership({ inputs, ownership, labelledUntilUs, cluster: devices[0]?.cluster });
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
 
   function passOn(changes: readonly OwnershipChange[], atUs: number): void {

@@ -18,6 +18,8 @@ import { keyOf, openOwnership } from './session.ts';
 
 interface PushOptions {
   readonly node: string;
+  /** Of what the journal tells without one; absent: as the node's devices are recorded. */
+  readonly cluster?: string | undefined;
   /** The journal. */
   readonly directory: string;
   /** Sample tables, whose labels follow. */
@@ -45,7 +47,12 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   const { tables, tell } = options;
   const { devices, isHere, inputs } = await openJournal(db, options);
   const nowUs = Date.now() * 1000;
-  const session = openOwnership({ inputs, ownership: new Ownership(), labelledUntilUs: nowUs });
+  const session = openOwnership({
+    inputs,
+    ownership: new Ownership(),
+    labelledUntilUs: nowUs,
+    cluster: options.cluster ?? devices[0]?.cluster,
+  });
   const recovered = await recoverOwnership(db, session, {
     ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
     // A node that somebody else speaks for had its own boots.

@@ -62,6 +62,8 @@ interface OwnershipOptions {
   readonly ownership: Ownership;
   /** Samples up to here (epoch µs) may bear the label of somebody who knew less; -Infinity: none do. */
   readonly labelledUntilUs: number;
+  /** Of the node, for what is told without one; undefined where nobody knows. */
+  readonly cluster?: string | undefined;
 }
 
 /** Intervals that no sample and no late fact can need any more are forgotten this often. */
@@ -70,7 +72,7 @@ const FORGET_EVERY_US = 3600 * 1e6;
 const ANSWER_MS_MAX = 10_000;
 
 export function openOwnership(options: OwnershipOptions): OwnershipSession {
-  const { inputs, ownership } = options;
+  const { inputs, ownership, cluster } = options;
   const backlog = new RelabelBacklog(RELABEL_AGE_US_MAX);
   let { labelledUntilUs } = options;
   let tooLateFacts = 0;
@@ -82,15 +84,19 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       .filter((interval) => interval.jobId === jobId && interval.startUs === startUs)
       .map(({ gpu }) => gpu);
 
+  /** The teller's own word goes before ours. */
+  const placed = <T extends JobFact | JobRecord>(told: T): T =>
+    cluster === undefined || told.cluster !== undefined ? told : { ...told, cluster };
+
   function read(nowUs: number): OwnershipNews {
     const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs, known) }));
-    const facts = news.flatMap((one) => one.facts);
+    const facts = news.flatMap((one) => one.facts.map(placed));
     const changes = facts.flatMap((fact) => ownership.apply(fact));
     backlog.record(changes, labelledUntilUs);
     return {
       facts,
       changes,
-      records: news.flatMap(({ records }) => records),
+      records: news.flatMap(({ records }) => records.map(placed)),
       problems: news.flatMap(({ input, problems = [] }) => problems.map((error) => ({ input, error }))),
     };
   }

@@ -12,7 +12,7 @@ import { readBoot, type Boot } from './boot.ts';
 import { codeOf, mtimeUs, readBounded } from './bounded-read.ts';
 import { readProcDevices, withNeighbours } from './proc-devices.ts';
 import type { InputNode, Scheduler } from './scheduler.ts';
-import { SCHEDULERS, type InputPaths } from './schedulers.ts';
+import { readCluster, SCHEDULERS, type InputPaths } from './schedulers.ts';
 
 /** Where the hooks leave their records unless they are told otherwise. */
 export const JOURNAL_DIRECTORY = '/run/gpuledger/jobs';
@@ -51,11 +51,21 @@ export async function openEngineJobs(
   const directory = paths.journals === undefined ? undefined : join(paths.journals, node);
   if (directory !== undefined && existsSync(directory)) return await openForeignJournal(directory, devices);
   if (node !== paths.localNode) return [];
-  const { journalDir, ...rest } = paths.local;
-  // A node without hooks has no journal; that is no reason to complain once a minute.
-  const isThere = journalDir !== undefined && existsSync(journalDir);
-  const open = await loadJobInputs({ ...rest, ...(isThere ? { journalDir } : {}) });
+  const open = await loadJobInputs(thereOf(paths.local));
   return open(devices);
+}
+
+/** The cluster of an engine's node, where that is this machine and its jobs are read; undefined where nobody here knows. */
+export async function readEngineCluster(
+  { local, localNode }: EngineJobPaths,
+  node: string,
+): Promise<string | undefined> {
+  return node === localNode ? await readCluster(thereOf(local)) : undefined;
+}
+
+/** A node without hooks has no journal; that is no reason to complain once a minute. */
+function thereOf({ journalDir, ...rest }: InputPaths): InputPaths {
+  return journalDir !== undefined && existsSync(journalDir) ? { ...rest, journalDir } : rest;
 }
 
 /** What cannot be read yet is told by the input itself, when it is read. */

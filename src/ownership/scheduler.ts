@@ -34,6 +34,8 @@ export interface Scheduler {
   readonly openWords?: (node: InputNode) => HookWords;
   /** What the scheduler itself knows of its jobs since `sinceUs` (epoch µs): asked for when it is read. */
   readonly readLateJobs?: (sinceUs: number, tell: Tell) => Promise<readonly LateReply[]>;
+  /** The name that it gives the cluster of this machine; undefined where it is not set up here. */
+  readonly readCluster?: () => string | undefined;
 }
 
 /** What the words of a scheduler's hooks mean on a node. */

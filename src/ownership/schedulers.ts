@@ -32,6 +32,16 @@ export function isAnyInputNamed(paths: InputPaths): boolean {
   return SCHEDULERS.some(({ detect }) => detect(paths) !== undefined);
 }
 
+/** The cluster of this machine, as the scheduler calls it whose jobs are read here; undefined where none has a name for it. */
+export async function readCluster(paths: InputPaths): Promise<string | undefined> {
+  for (const { detect, load } of SCHEDULERS) {
+    if (detect(paths) === undefined) continue;
+    const cluster = (await load()).scheduler.readCluster?.();
+    if (cluster !== undefined) return cluster;
+  }
+  return undefined;
+}
+
 /** Every reply of every scheduler on what it knows of its jobs since `sinceUs` (epoch µs). */
 export async function readLateJobs(sinceUs: number, tell: Tell): Promise<LateReply[]> {
   const replies: LateReply[] = [];

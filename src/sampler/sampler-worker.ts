@@ -6,6 +6,7 @@ import { assert } from '../core/base/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { carried } from '../core/base/carried-error.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { inCluster, type Device } from '../core/devices/device.ts';
 import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
@@ -44,15 +45,15 @@ function sampledLane(order: LaneOrder, index: number): SampledLane {
   return { index, name: order.name, intervalMs: order.intervalMs, fields };
 }
 
-function openLane(order: LaneOrder, lane: SampledLane, source: Source): TickedLane {
+function openLane(order: LaneOrder, lane: SampledLane, devices: readonly Device[]): TickedLane {
   const ring = new Ring({
     capacityTicks: order.capacityTicks,
-    deviceCount: source.devices.length,
+    deviceCount: devices.length,
     columnCount: lane.fields.length,
     intervalUs: order.intervalMs * 1000,
     energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
   });
-  if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, source);
+  if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, devices);
   return { lane, ring, isContinuous: order.isContinuous };
 }
 
@@ -62,7 +63,7 @@ function keepJournal(
   order: LaneOrder,
   lane: SampledLane,
   ring: Ring,
-  source: Source,
+  devices: readonly Device[],
 ): void {
   const fail = (thrown: unknown): void => {
     ring.beforeCommit = undefined;
@@ -72,7 +73,11 @@ function keepJournal(
     const journal = createRingJournal(realDisk, path, {
       journal: id,
       table,
-      devices: source.devices.map(({ node, uuid }) => ({ node, uuid })),
+      devices: devices.map(({ cluster, node, uuid }) => ({
+        ...(cluster === undefined ? {} : { cluster }),
+        node,
+        uuid,
+      })),
       columns: lane.fields.map(({ column }) => column),
       hasEnergyRise: order.fieldIds.includes(ENERGY_FIELD_ID),
       capacityTicks: order.capacityTicks,
@@ -97,16 +102,16 @@ function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {
  * Fills other rings from the next tick on, each in continuation of the one before: from one collector to the next
  * sampling does not pause, and no dt is cut. The orders are fetched from the port, since no event loop runs meanwhile.
  */
-function exchangeRings(lanes: TickedLane[], source: Source): void {
+function exchangeRings(lanes: TickedLane[], devices: readonly Device[]): void {
   let next: readonly LaneOrder[] = [];
   // The newest orders count: those of an exchange that was taken back are still in the port.
   for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
     next = (got as { readonly message: readonly LaneOrder[] }).message;
   assert(next.length === lanes.length, 'an exchange brings an order for every lane');
-  const sameDevices = source.devices.map((_, device) => device);
+  const sameDevices = devices.map((_, device) => device);
   for (const [index, order] of next.entries()) {
     const former = lanes[index]!;
-    const opened = openLane(order, former.lane, source);
+    const opened = openLane(order, former.lane, devices);
     continueRing(opened.ring, former.ring, sameDevices);
     lanes[index] = opened;
   }
@@ -127,22 +132,23 @@ async function sample(orders: SamplerOrders): Promise<void> {
         hints: ['see what there is: gpuledger devices', 'without a GPU: --source synthetic'],
       });
     }
-    const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, source));
+    const devices = inCluster(source.devices, orders.source.cluster);
+    const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, devices));
     const rings = sharedRings(lanes);
     if (orders.clock.kind === 'virtual') stepBack();
     const isHurried = orders.clock.kind === 'virtual' || (await hurry());
     const description = `${source.describe?.() ?? source.name}${isHurried ? '' : '; no real-time priority'}`;
-    tell({ type: 'ready', source: source.name, description, devices: source.devices, rings });
+    tell({ type: 'ready', source: source.name, description, devices, rings });
     if (orders.doesWait) control.waitForBegin();
     const listener: TickerListener = {
       onExchange: () => {
-        exchangeRings(lanes, source);
+        exchangeRings(lanes, devices);
       },
       onMissed: (lane, ticks) => {
         tell({ type: 'missed', lane, ticks });
       },
       onGap: (lane, fromUs, toUs) => {
-        for (const { node, uuid } of source.devices) {
+        for (const { node, uuid } of devices) {
           const text = `lane ${lane}: no sample for ${formatDuration((toUs - fromUs) / 1000)}`;
           tell({
             type: 'event',
@@ -152,7 +158,7 @@ async function sample(orders: SamplerOrders): Promise<void> {
       },
       onClockStep: (stepUs, tsUs) => {
         const text = `the clock of the node was set ${stepUs > 0 ? 'forward' : 'back'} by ${formatDuration(Math.abs(stepUs) / 1000)}`;
-        const { node } = source.devices[0]!;
+        const { node } = devices[0]!;
         tell({ type: 'event', event: { tsUs, node, kind: 'clock_step', subject: '', text } });
       },
     };

@@ -4,7 +4,12 @@ import type { DcgmOptions } from './dcgm/dcgm.ts';
 import type { NvmlOptions } from './nvml/options.ts';
 
 /** Which source to open, as plain data that can cross to the sampling worker. */
-export type SourceSpec =
+export type SourceSpec = OneSource & {
+  /** To which its devices belong. */
+  readonly cluster?: string;
+};
+
+type OneSource =
   | { readonly name: 'synthetic'; readonly scenario: ScenarioOptions }
   | ({ readonly name: 'dcgm' } & Omit<DcgmOptions, 'lanes' | 'onEvent'>)
   | ({ readonly name: 'nvml' } & Omit<NvmlOptions, 'lanes' | 'onEvent'>)

@@ -34,15 +34,15 @@ it('keeps what comes before the owners are known, and labels it then', () => {
   tell(xid(10));
   expect(rows).toEqual([]);
   ownership.apply({ ...START, atUs: 5, jobId: 'a' });
-  events.open('n1');
-  events.open('n1');
+  events.open({ node: 'n1' });
+  events.open({ node: 'n1' });
   expect(rows).toEqual([{ ...xid(10), jobId: 'a' }]);
 });
 
 it('labels each row with the owner at its own time, not at the time it is told', () => {
   ownership.apply({ ...START, atUs: 5, jobId: 'a' });
   ownership.apply({ ...START, atUs: 20, jobId: 'b' });
-  events.open('n1');
+  events.open({ node: 'n1' });
   tell(xid(30), xid(10));
   tell(xid(2));
   expect(rows.map(({ tsUs, jobId }) => [tsUs, jobId])).toEqual([
@@ -56,7 +56,7 @@ it('gives what a former life lost to the node, which is known only once the sour
   const lane = { ...defaultLanes[0]!, name: 'fast' };
   events.hear(noticeOfLoss(lane, { rows: 7, firstUs: 100.4, lastUs: 200.6, reason: 'the disk is full' }));
   tell(xid(300));
-  events.open('n1');
+  events.open({ node: 'n1' });
   const text = 'lane fast: 7 rows are lost: the disk is full';
   expect(rows).toEqual([
     { tsUs: 100, endUs: 201, node: 'n1', kind: 'drop', subject: 'fast', text, jobId: null },
@@ -64,8 +64,14 @@ it('gives what a former life lost to the node, which is known only once the sour
   ]);
 });
 
+it('puts every row into the cluster of the node, where that is known', () => {
+  tell(xid(10));
+  events.open({ cluster: 'alpha', node: 'n1' });
+  expect(rows).toEqual([{ ...xid(10), cluster: 'alpha', jobId: null }]);
+});
+
 it('takes no row of a notice that is none', () => {
-  events.open('n1');
+  events.open({ node: 'n1' });
   events.hear({ level: 'warn', code: 'delivery.held', sentence: '' });
   expect(rows).toEqual([]);
 });

@@ -25,7 +25,9 @@ export async function openClientBuffer(bytesMax = 64 * 1024 * 1024): Promise<Cli
 /** Writes the row through the client's own calls, in the order of the sample tables. */
 export function addToClient(buffer: ClientBuffer, options: EncoderOptions, row: PlainRow): void {
   const device = options.devices[row.device]!;
-  buffer.table(options.table).symbol('node', device.node).symbol('gpu', device.uuid);
+  buffer.table(options.table);
+  if (device.cluster !== undefined) buffer.symbol('cluster', device.cluster);
+  buffer.symbol('node', device.node).symbol('gpu', device.uuid);
   if (row.label.jobId !== null) buffer.stringColumn('job_id', row.label.jobId);
   buffer.intColumn('owners', row.label.owners).intColumn('dt_us', row.dtUs);
   for (let column = 0; column < options.columns.length; column += 1) {

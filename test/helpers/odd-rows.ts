@@ -74,7 +74,9 @@ export const anyCase: fc.Arbitrary<Case> = fc
     return fc.record({
       options: fc.record({
         table: tableName,
-        devices: perDevice(fc.record({ node: oddText, uuid: oddText })),
+        devices: perDevice(
+          fc.record({ cluster: oddText, node: oddText, uuid: oddText }, { requiredKeys: ['node', 'uuid'] }),
+        ),
         columns: fc.constant(columns),
         hasEnergyRise: fc.constant(hasEnergyRise),
       }),

@@ -40,9 +40,10 @@ export function command(): Command {
         const directory =
           typeof journal === 'string' ? journal : (config.jobs.journalDir ?? JOURNAL_DIRECTORY);
         const tables = config.lanes.map((lane) => lane.table);
+        const { node, cluster } = config;
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
-        const outcome = await pushJournal(db, { node: config.node, directory, tables, ...map, tell });
+        const outcome = await pushJournal(db, { node, cluster, directory, tables, ...map, tell });
         for (const problem of outcome.problems)
           tell({ level: 'warn', code: problem.code, sentence: problem.message });
         process.stdout.write(pushText(outcome, options['json'] === true));

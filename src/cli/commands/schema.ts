@@ -7,15 +7,17 @@ import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { startStep, type Step } from '../progress.ts';
 
 const EXAMPLES = `
 Examples:
   gpuledger schema print                        the SQL of all tables and rollups, for a person to read or run
   gpuledger schema apply                        create what is missing, add new columns; a second time does nothing
   gpuledger schema apply --json                 what was done, for a script
-  gpuledger schema apply --rebuild-rollups      compute rollups again that lack columns, although old samples are gone
 
-The tables are made for the lanes of the configuration; run and collect apply the schema by themselves.
+The tables are made for the lanes of the configuration; run and collect apply the schema by themselves. After an update of
+gpuledger, apply it by this command first: it gives settled rows of a store that knew no clusters the cluster of the
+configuration, and builds rollups again whose old buckets have to be copied because their samples are gone.
 What stands in them: docs/tables.md
 Exit codes: 0 fine; 64 usage; 69 the server refuses the rollups; 75 no QuestDB, try again later;
             78 a table has a column of another type, the password is refused, or the configuration is wrong
@@ -31,13 +33,9 @@ export function command(): Command {
   const apply = new Command('apply')
     .description('Create or upgrade the tables and rollups of the configured QuestDB.')
     .option('--json', 'print JSON: where, and a list of action, object, detail')
-    .option('--rebuild-rollups', 'rebuild rollups even where samples of their time are gone')
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
-      await applyConfigured(config, {
-        isJson: options['json'] === true,
-        rebuildRollups: options['rebuildRollups'] === true,
-      });
+      await applyConfigured(config, options['json'] === true);
     });
   return new Command('schema')
     .description('Print or apply the tables and rollups.')
@@ -52,22 +50,29 @@ function schemaSql({ lanes, retention }: Config): string {
   return [...tables, ...views].map((sql) => `${sql};\n`).join('\n');
 }
 
-async function applyConfigured(
-  config: Config,
-  how: { isJson: boolean; rebuildRollups: boolean },
-): Promise<void> {
+async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
   const { clientConf, requestTimeoutMs } = config.questdb;
   const db = await openQuestDb(clientConf, { requestTimeoutMs });
+  let step: Step | undefined;
   try {
     const { version } = await db.checkServer();
     const changes = await applySchema(db, config.lanes, config.retention, {
-      rebuildRollups: how.rebuildRollups,
+      cluster: config.cluster,
+      movesAged: true,
+      onProgress: (words) => {
+        step ??= startStep(words);
+        step.update(words);
+      },
     });
+    step?.done('old buckets of rollups are kept');
     process.stdout.write(
-      how.isJson
+      isJson
         ? `${JSON.stringify({ where: db.where, version, changes }, undefined, 2)}\n`
         : describe(`${db.where} (QuestDB ${version})`, changes),
     );
+  } catch (thrown) {
+    step?.fail('old buckets of rollups are not all kept yet');
+    throw thrown;
   } finally {
     await db.close();
   }
@@ -78,6 +83,10 @@ const WORDS: Readonly<Record<SchemaChange['action'], string>> = {
   added_column: 'added column',
   changed_ttl: 'changed retention',
   enabled_dedup: 'enabled deduplication',
+  changed_keys: 'changed keys',
+  filled: 'filled',
+  moved: 'moved',
+  dropped: 'dropped',
   rebuilt: 'rebuilt',
   kept: 'kept as it is',
 };

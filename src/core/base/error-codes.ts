@@ -95,6 +95,7 @@ export const ERROR_CODES = {
   'sampler.died': 'The sampling worker ended without telling why.',
   'sampler.ended': 'Sampling had ended already.',
   'schema.column_type': 'A column of a table has another type than it should have.',
+  'schema.copy_differs': 'The old buckets of a rollup were not copied whole: nothing was dropped.',
   'schema.newer': 'The tables were made by a newer gpuledger.',
   'schema.not_wal': 'A table is no WAL table with the designated timestamp `ts`.',
   'schema.view_refused': 'QuestDB refuses a rollup.',

@@ -8,15 +8,15 @@ import type { Ring, TickRange } from '../ring/ring.ts';
 /**
  * Rows of a sample table as ILP protocol v2, the bytes that `@questdb/nodejs-client` 4.2.0 writes for the same rows.
  *
- *   table,node=…,gpu=… job_id="…",owners=1i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
- *   └─ head: one per (device, label), cached ──────┘ digits └─ block: one per encoder ────┘     digits
+ *   table,cluster=…,node=…,gpu=… job_id="…",owners=1i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
+ *   └─ head: one per (device, label), cached ────────────────┘ digits └─ block: one per encoder ────┘     digits
  *
  * A row is two copies, two numbers in digits and one eight-byte store per column; nothing is allocated for it.
  */
 export interface EncoderOptions {
   readonly table: string;
   /** In the order of the ring's devices. */
-  readonly devices: readonly Pick<Device, 'node' | 'uuid'>[];
+  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid'>[];
   /** Value columns, in the order of the lane's fields. */
   readonly columns: readonly string[];
   /** Whether the table has `energy_rise_joules` (its lane holds the energy field). */
@@ -249,9 +249,10 @@ function makeHeads(
   table: string,
   devices: EncoderOptions['devices'],
 ): { of(device: number, label: Label): Head } {
-  const starts = devices.map(
-    ({ node, uuid }) => `${escapeBare(table)},node=${escapeBare(node)},gpu=${escapeBare(uuid)} `,
-  );
+  const starts = devices.map(({ cluster, node, uuid }) => {
+    const where = cluster === undefined ? '' : `cluster=${escapeBare(cluster)},`;
+    return `${escapeBare(table)},${where}node=${escapeBare(node)},gpu=${escapeBare(uuid)} `;
+  });
   /** Per device, the newest last. */
   const kept: Head[][] = devices.map(() => []);
 

@@ -1,7 +1,7 @@
 import type { Lane } from '../../core/fields/lane.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { viewsOf } from '../../../schemas/views.ts';
+import { agedTableOf, viewsOf } from '../../../schemas/views.ts';
 import type { InvalidRollup } from './figures.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { isoMicroseconds, quoteTime } from '../sql-text.ts';
@@ -46,6 +46,8 @@ export function capacityWindow(askedFromUs: number, askedToUs: number): Capacity
 export interface Segment {
   readonly table: string;
   readonly isRaw: boolean;
+  /** A rollup that was made before there were clusters has no column for them until it is built again. */
+  readonly hasCluster: boolean;
   readonly fromUs: number;
   readonly toUs: number;
 }
@@ -54,26 +56,43 @@ const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
 
 /**
  * Cuts a window into what the hours hold, what the minutes hold, and the rest, which is so young that only the samples
- * hold it: a view computes its periods in order, some seconds after each has ended.
+ * hold it: a view computes its periods in order, some seconds after each has ended. Before each goes what was copied of it
+ * when it was built again, since the samples of that time were gone.
  */
 export async function segmentsOf(db: Asked, lane: Lane, window: CapacityWindow): Promise<Segment[]> {
   const [minutes, hours] = viewsOf(lane, NO_RETENTION);
   const segments: Segment[] = [];
   let fromUs = window.fromUs;
-  for (const view of window.roundedTo === 'hour' ? [hours, minutes] : [minutes]) {
+  const rollups = (window.roundedTo === 'hour' ? [hours, minutes] : [minutes]).flatMap((view) =>
+    [agedTableOf(view), view.name].map((table) => ({ table, everyUs: view.everyUs })),
+  );
+  const columns = await columnsOf(db, [...rollups.map(({ table }) => table), lane.table]);
+  for (const { table, everyUs } of rollups) {
+    if (!columns.has(`${table} ts`)) continue;
     const rows = await ask(
       db,
-      `SELECT cast(max(ts) AS LONG) AS last_us FROM ${quoteName(view.name)}` +
+      `SELECT cast(max(ts) AS LONG) AS last_us FROM ${quoteName(table)}` +
         ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(window.toUs)}`,
     );
     const lastUs = rows[0]?.number('last_us');
     if (lastUs === undefined) continue;
-    const toUs = lastUs + view.everyUs;
-    segments.push({ table: view.name, isRaw: false, fromUs, toUs });
+    const toUs = lastUs + everyUs;
+    segments.push({ table, isRaw: false, hasCluster: columns.has(`${table} cluster`), fromUs, toUs });
     fromUs = toUs;
   }
-  if (fromUs < window.toUs) segments.push({ table: lane.table, isRaw: true, fromUs, toUs: window.toUs });
-  return segments;
+  if (fromUs >= window.toUs) return segments;
+  const hasCluster = columns.has(`${lane.table} cluster`);
+  return [...segments, { table: lane.table, isRaw: true, hasCluster, fromUs, toUs: window.toUs }];
+}
+
+/** Which of these tables there are, as `TABLE ts`, and which of them know clusters, as `TABLE cluster`. */
+async function columnsOf(db: Asked, tables: readonly string[]): Promise<Set<string>> {
+  const rows = await ask(
+    db,
+    'SELECT table_name, column_name FROM information_schema.columns()' +
+      ` WHERE column_name IN ('ts', 'cluster') AND table_name IN (${tables.map(quoteText).join(', ')})`,
+  );
+  return new Set(rows.map((row) => `${row.text('table_name') ?? ''} ${row.text('column_name') ?? ''}`));
 }
 
 /** Which of the segments' rollups the server has stopped keeping up to date. */

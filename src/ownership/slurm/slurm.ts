@@ -5,7 +5,7 @@ import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { HookAnswer, HookWords, InputNode, Scheduler } from '../scheduler.ts';
 import { orderOf, type NodeGres } from './gres-conf.ts';
 import { askScontrol, type GpuPositions } from './scontrol.ts';
-import { openSlurmFiles } from './slurm-files.ts';
+import { openSlurmFiles, readClusterName } from './slurm-files.ts';
 
 /** Slurm: its hooks write the journal, its files and its controller say what they mean, sacct and squeue know the rest. */
 export const scheduler: Scheduler = {
@@ -15,7 +15,11 @@ export const scheduler: Scheduler = {
     const { readSlurmJobs } = await import('./jobs.ts');
     return readSlurmJobs(sinceUs, tell);
   },
+  readCluster: () => readClusterName(process.env['SLURM_CONF'] ?? SLURM_CONF),
 };
+
+/** Where Slurm looks itself, unless its environment names another file. */
+const SLURM_CONF = '/etc/slurm/slurm.conf';
 
 /**
  * Reads Slurm's numbers of GPUs by slurm.conf and gres.conf, and shares by slurm.conf: the files that each record names.

@@ -14,7 +14,10 @@ import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
 import type { SchemaChange } from './change.ts';
+import { fillCluster } from './fill-cluster.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
+
+const FIRST_VERSION_WITH_CLUSTER = 2;
 
 interface ExistingTable {
   readonly timestamp: string | null;
@@ -24,17 +27,24 @@ interface ExistingTable {
   readonly ttl: string;
 }
 
+export interface SchemaOptions extends ViewOptions {
+  /** Whose the rows are that were stored before tables had a column for it; absent: they stay without one. */
+  readonly cluster?: string | undefined;
+}
+
 /**
  * Brings the tables and rollups of these lanes into being, or up to date. Doing it again changes nothing; collectors
- * may do it at the same time. Columns are added, never removed: another collector may write them.
+ * may do it at the same time, and whoever is killed over it leaves nothing that the next one could not go on with. Columns
+ * are added, never removed: another collector may write them.
  * @returns what was done, in order; empty when all stood already
- * @throws OperatingError `schema.column_type`, `schema.not_wal`, `schema.newer`, `schema.view_refused`, and those of `exec`
+ * @throws OperatingError `schema.column_type`, `schema.not_wal`, `schema.newer`, `schema.view_refused`,
+ * `schema.copy_differs`, and those of `exec`
  */
 export async function applySchema(
   db: QuestDb,
   lanes: readonly LaneTable[],
   retention: Retention,
-  options: ViewOptions = {},
+  options: SchemaOptions = {},
 ): Promise<SchemaChange[]> {
   const existing = await readTables(db);
   const version = existing.has('gpuledger_schema') ? await readVersion(db) : 0;
@@ -46,12 +56,14 @@ export async function applySchema(
       await db.exec(createTableSql(table));
       changes.push({ action: 'created', object: table.name, detail: 'table' });
     } else {
-      changes.push(...(await upgradeTable(db, table, found)));
+      const cluster = version < FIRST_VERSION_WITH_CLUSTER ? options.cluster : undefined;
+      changes.push(...(await upgradeTable(db, table, found, cluster)));
     }
   }
   changes.push(...(await applyViews(db, lanes, retention, options)));
   if (version < SCHEMA_VERSION) {
     await db.exec(`INSERT INTO gpuledger_schema (ts, version) VALUES (now(), ${SCHEMA_VERSION})`);
+    await waitForVisible(db, 'gpuledger_schema');
   }
   return changes;
 }
@@ -78,9 +90,17 @@ async function readVersion(db: QuestDb): Promise<number> {
   return Number(rows[0]?.[0] ?? 0);
 }
 
-async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Promise<SchemaChange[]> {
-  const { rows } = await db.exec(`SELECT "column", type FROM table_columns(${quoteText(table.name)})`);
+async function upgradeTable(
+  db: QuestDb,
+  table: Table,
+  found: ExistingTable,
+  cluster: string | undefined,
+): Promise<SchemaChange[]> {
+  const { rows } = await db.exec(
+    `SELECT "column", type, upsertKey FROM table_columns(${quoteText(table.name)})`,
+  );
   const types = new Map(rows.map(([name, type]) => [String(name), String(type)]));
+  const foundKeys = rows.filter(([, , isKey]) => isKey === true).map(([name]) => String(name));
   const missing = table.columns.filter(({ name }) => !types.has(name));
   for (const { name, type } of table.columns) {
     const foundType = types.get(name);
@@ -93,10 +113,16 @@ async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Pr
     await db.exec(addColumnSql(table.name, column));
     changes.push({ action: 'added_column', object: table.name, detail: `${column.name} ${column.type}` });
   }
-  if (!found.hasDedup) {
+  if (missing.length > 0) await waitForVisible(db, table.name);
+  if (cluster !== undefined && found.hasDedup && !foundKeys.includes('cluster')) {
+    const names = [...types.keys(), ...missing.map(({ name }) => name)];
+    changes.push(...(await fillCluster(db, table.name, cluster, names)));
+  }
+  if (!isSameSet(foundKeys, table.upsertKeys)) {
     const keys = table.upsertKeys.map(quoteName).join(', ');
     await db.exec(`ALTER TABLE ${quoteName(table.name)} DEDUP ENABLE UPSERT KEYS(${keys})`);
-    changes.push({ action: 'enabled_dedup', object: table.name, detail: `keys ${keys}` });
+    const action = found.hasDedup ? 'changed_keys' : 'enabled_dedup';
+    changes.push({ action, object: table.name, detail: `keys ${keys}` });
   }
   if (found.ttl !== normalTtlText(table.ttl)) {
     await db.exec(`ALTER TABLE ${quoteName(table.name)} SET TTL ${table.ttl ?? '0 DAYS'}`);
@@ -105,6 +131,10 @@ async function upgradeTable(db: QuestDb, table: Table, found: ExistingTable): Pr
   // An ALTER goes through the log like rows do; a view over a new column can only be made once it is through.
   if (changes.length > 0) await waitForVisible(db, table.name);
   return changes;
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((one) => b.includes(one));
 }
 
 function wrongType(

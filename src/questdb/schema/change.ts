@@ -1,6 +1,16 @@
 /** One thing that was done to the database, or deliberately not done. */
 export interface SchemaChange {
-  readonly action: 'created' | 'added_column' | 'changed_ttl' | 'enabled_dedup' | 'rebuilt' | 'kept';
+  readonly action: 
+    | 'created'
+    | 'added_column'
+    | 'changed_ttl'
+    | 'enabled_dedup'
+    | 'changed_keys'
+    | 'filled'
+    | 'moved'
+    | 'dropped'
+    | 'rebuilt'
+    | 'kept';
   /** Table or view. */
   readonly object: string;
   /** A clause for people; empty when `action` says it all. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatingError } from '../../core/base/errors.ts';
-import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
 import { quoteName, quoteText, type LaneTable, type Retention } from '../../../schemas/tables.ts';
 import {
   createViewSql,
+  VIEW_HEAD_SQL,
   viewSourceSql,
   viewsOf,
   viewsOver,
@@ -12,11 +12,17 @@ import {
   type ViewColumn,
 } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
+import { agedUntil, completeAged, dropOverdue, keepAged } from './aged-buckets.ts';
 import type { SchemaChange } from './change.ts';
 
 export interface ViewOptions {
-  /** Rebuild rollups even where that loses buckets that are older than the samples. Default: no. */
-  readonly rebuildRollups?: boolean;
+  /**
+   * Keep buckets that are older than the samples when a rollup has to be built again: for one who waits for it, since that
+   * copies them. Default: no, and such a rollup stays as it is.
+   */
+  readonly movesAged?: boolean;
+  /** Hears how far that is. */
+  readonly onProgress?: (words: string) => void;
 }
 
 const LISTED_WITHIN_MS = 5_000;
@@ -31,9 +37,8 @@ interface ExistingView {
 }
 
 /**
- * Brings the rollups into being, or up to date. A view cannot take on a column: it is built again from the samples,
- * with the columns of both versions (another collector may have the other lanes). That loses the buckets of the time
- * that the samples no longer cover, so then the old view stays until somebody asks for it.
+ * Brings the rollups into being, or up to date. A view cannot take on a key or a column: it is built again from the samples,
+ * with the columns of both versions (another collector may have the other lanes).
  */
 export async function applyViews(
   db: QuestDb,
@@ -46,16 +51,16 @@ export async function applyViews(
   for (const lane of lanes) {
     const wanted = viewsOf(lane, retention);
     const found = wanted.map(({ name }) => existing.get(name));
-    if (found.every((view) => view === undefined)) {
-      for (const view of wanted) changes.push(await createView(db, view));
-    } else if (wanted.some((view, index) => !isUpToDate(view, found[index]))) {
-      changes.push(...(await rebuildViews(db, lane, retention, found[0], options)));
-    }
-    const isRebuilt = changes.some(({ action, object }) => action === 'rebuilt' && object === wanted[0].name);
-    if (isRebuilt) continue;
+    const isSound = wanted.every((view, index) => found[index] === undefined || isUpToDate(view, found[index]));
+    if (!isSound) changes.push(...(await rebuildViews(db, lane, retention, found, options)));
     for (const [index, view] of wanted.entries()) {
+      if (found[index] === undefined && isSound) changes.push(await createView(db, view));
+      const isRebuilt = changes.some(({ action, object }) => action === 'rebuilt' && object === view.name);
       const ttl = found[index]?.ttl;
-      if (ttl !== undefined && ttl !== normalTtlText(view.ttl)) changes.push(await changeTtl(db, view));
+      if (!isRebuilt && ttl !== undefined && ttl !== normalTtlText(view.ttl))
+        changes.push(await changeTtl(db, view));
+      changes.push(...(await completeAged(db, view)));
+      if (options.movesAged === true) changes.push(...(await dropOverdue(db, view)));
     }
   }
   return changes;
@@ -105,10 +110,11 @@ async function changeTtl(db: QuestDb, { name, ttl }: View): Promise<SchemaChange
 }
 
 /** A view that has more columns than are wanted is as good. */
-function isUpToDate(view: View, found: ExistingView | undefined): boolean {
-  if (found === undefined || found.isInvalid) return false;
+function isUpToDate(view: View, found: ExistingView): boolean {
+  if (found.isInvalid) return false;
   const columns = new Map(columnsOf(found.sql).map(({ name, expression }) => [name, expression]));
   return (
+    found.sql.trim().startsWith(VIEW_HEAD_SQL) &&
     view.columns.every(({ name, expression }) => columns.get(name) === expression) &&
     found.sql.trim().endsWith(viewSourceSql(view))
   );
@@ -126,25 +132,36 @@ async function rebuildViews(
   db: QuestDb,
   lane: LaneTable,
   retention: Retention,
-  minutes: ExistingView | undefined,
-  { rebuildRollups = false }: ViewOptions,
+  found: readonly (ExistingView | undefined)[],
+  { movesAged = false, onProgress = () => undefined }: ViewOptions,
 ): Promise<SchemaChange[]> {
-  const columns = await unionOfColumns(db, lane, retention, minutes);
+  const columns = await unionOfColumns(db, lane, retention, found[0]);
   const views = viewsOver(lane.table, columns, retention);
-  const lostBeforeUs = rebuildRollups ? undefined : await firstLostBucket(db, lane.table, views);
-  if (lostBeforeUs !== undefined) {
-    const since = new Date(lostBeforeUs / 1000).toISOString();
-    const why =
-      minutes?.isInvalid === true ? `are invalid (${minutes.reason})` : 'lack columns of this configuration';
-    const detail =
-      `the rollups ${why}; building them again loses what is older than the samples (since ${since}): ` +
-      'gpuledger schema apply --rebuild-rollups';
-    return views.map(({ name }) => ({ action: 'kept', object: name, detail }));
+  const former = views.filter((_, index) => found[index] !== undefined);
+  const changes: SchemaChange[] = [];
+  for (const view of former) {
+    const untilUs = await agedUntil(db, lane.table, view);
+    if (untilUs === undefined) continue;
+    if (!movesAged) return views.map((each) => keptAsItIs(each, found[0], untilUs));
+    changes.push(await keepAged(db, view, untilUs, onProgress));
   }
-  for (const { name } of views.toReversed())
+  for (const { name } of former.toReversed())
     await db.exec(`DROP MATERIALIZED VIEW IF EXISTS ${quoteName(name)}`);
   for (const view of views) await createView(db, view);
-  return views.map(({ name }) => ({ action: 'rebuilt', object: name, detail: `${columns.length} columns` }));
+  const rebuilt = views.map(
+    ({ name }) => ({ action: 'rebuilt', object: name, detail: `${columns.length} columns` }) as const,
+  );
+  return [...changes, ...rebuilt];
+}
+
+function keptAsItIs({ name }: View, minutes: ExistingView | undefined, untilUs: number): SchemaChange {
+  const why =
+    minutes?.isInvalid === true ? `is invalid (${minutes.reason})` : 'lacks keys or columns of this configuration';
+  const until = new Date(untilUs / 1000).toISOString();
+  const detail =
+    `the rollup ${why}; gpuledger schema apply builds it again, and keeps` +
+    ` its buckets before ${until}, whose samples are gone`;
+  return { action: 'kept', object: name, detail };
 }
 
 async function unionOfColumns(
@@ -162,29 +179,6 @@ async function unionOfColumns(
     return !names.has(name) && read.every((column) => inTable.has(column));
   });
   return [...wanted, ...others];
-}
-
-/** Time of the oldest bucket that the samples cannot give again; undefined when they can give all. */
-async function firstLostBucket(
-  db: QuestDb,
-  base: string,
-  views: readonly View[],
-): Promise<number | undefined> {
-  const oldestUs = async (table: string): Promise<number> => {
-    const { rows } = await db.exec(`SELECT min(ts) FROM ${quoteName(table)}`);
-    return timestampUs(rows[0]?.[0]);
-  };
-  const firstSampleUs = await oldestUs(base);
-  for (const view of views.toReversed()) {
-    const found = await db.exec(
-      `SELECT view_name FROM materialized_views() WHERE view_name = ${quoteText(view.name)}`,
-    );
-    const firstBucketUs = found.rows.length === 0 ? NaN : await oldestUs(view.name);
-    const firstAgainUs = Math.floor(firstSampleUs / view.everyUs) * view.everyUs;
-    // A table without samples (NaN) can give nothing again.
-    if (!Number.isNaN(firstBucketUs) && !(firstBucketUs >= firstAgainUs)) return firstBucketUs;
-  }
-  return undefined;
 }
 
 async function createView(db: QuestDb, view: View): Promise<SchemaChange> {

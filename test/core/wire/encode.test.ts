@@ -94,6 +94,12 @@ describe('the bytes', () => {
     );
   });
 
+  test('begin with the cluster where it is known', () => {
+    const devices = [{ cluster: 'alpha one', node: 'n1', uuid: 'GPU-1' }];
+    const { body } = encodeOnce(plainRing(1), () => UNOWNED, createEncoder({ ...plainOptions, devices }));
+    expect(Buffer.from(body).toString('latin1')).toContain('gpu_profiling,cluster=alpha\\ one,node=n1,gpu=GPU-1 ');
+  });
+
   test('hold one pattern for every NaN', () => {
     const ring = plainRing(1, 0);
     // A quiet NaN with its sign bit and a payload, as native code may leave it.

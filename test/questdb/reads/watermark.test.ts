@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Notice } from '../../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
-import { hasEveryColumn } from '../../../src/questdb/schema/ready.ts';
+import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { readOldWatermarks, readWatermarks } from '../../../src/questdb/reads/watermark.ts';
 import { laneOf } from '../../helpers/lanes.ts';
@@ -36,11 +36,11 @@ async function insert(gpu: string, agoUs: number, joules: string): Promise<void>
 }
 
 test('a table that is not there, or lacks a column, is not ready', async () => {
-  expect(await hasEveryColumn(db, [lane], retention)).toBe(false);
+  expect(await areTablesReady(db, [lane], retention)).toBe(false);
   await applySchema(db, [lane], retention);
-  expect(await hasEveryColumn(db, [lane], retention)).toBe(true);
+  expect(await areTablesReady(db, [lane], retention)).toBe(true);
   const wider = { ...laneOf(0, 'marks', 1_000, [155, 156, 150]), table: 'gpu_marks' };
-  expect(await hasEveryColumn(db, [wider], retention)).toBe(false);
+  expect(await areTablesReady(db, [wider], retention)).toBe(false);
 });
 
 test('the newest row of every device, with its energy', async () => {

@@ -4,6 +4,7 @@ import { OperatingError } from '../../../src/core/base/errors.ts';
 import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
+import { capacityWindow, segmentsOf } from '../../../src/figures/capacity/window.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { allTables } from '../../../schemas/tables.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
@@ -106,7 +107,7 @@ describe('applySchema', () => {
     expect(await applySchema(db, [laneWith([155, 150])], RETENTION)).toEqual([]);
   });
 
-  test('leaves rollups alone whose samples are gone, says so, and rebuilds them when told', async () => {
+  test('leaves rollups alone whose samples are gone, says so, and keeps their buckets for one who waits', async () => {
     await applySchema(db, [laneWith([155, 156])], RETENTION);
     await writeSamples(lane.table, 10);
     await writeSamples(lane.table, 10, START_US + 24 * HOUR_US);
@@ -116,11 +117,62 @@ describe('applySchema', () => {
     const wider = laneWith([155, 156, 150]);
     const kept = await applySchema(db, [wider], RETENTION);
     expect(kept.map(({ action }) => action)).toEqual(['added_column', 'kept', 'kept']);
-    expect(kept.at(-1)!.detail).toContain('--rebuild-rollups');
+    expect(kept.at(-1)!.detail).toContain('gpuledger schema apply');
     expect((await db.exec(`SELECT count() FROM ${lane.table}_1h`)).rows).toEqual([[2]]);
-    const rebuilt = await applySchema(db, [wider], RETENTION, { rebuildRollups: true });
-    expect(rebuilt.map(({ action }) => action)).toEqual(['rebuilt', 'rebuilt']);
-    expect(await applySchema(db, [wider], RETENTION)).toEqual([]);
+    const told: string[] = [];
+    const moving = { movesAged: true, onProgress: (words: string) => told.push(words) };
+    const rebuilt = await applySchema(db, [wider], RETENTION, moving);
+    expect(rebuilt.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `moved ${lane.table}_1m_aged`,
+      `moved ${lane.table}_1h_aged`,
+      `rebuilt ${lane.table}_1m`,
+      `added_column ${lane.table}_1m_aged`,
+      `added_column ${lane.table}_1m_aged`,
+      `added_column ${lane.table}_1m_aged`,
+      `rebuilt ${lane.table}_1h`,
+      `added_column ${lane.table}_1h_aged`,
+      `added_column ${lane.table}_1h_aged`,
+      `added_column ${lane.table}_1h_aged`,
+    ]);
+    expect(told.length).toBeGreaterThan(1);
+    expect(await applySchema(db, [wider], RETENTION, moving)).toEqual([]);
+    await waitForRollups(db, [wider], START_US + 25 * HOUR_US);
+    const sums = (table: string): string => `SELECT sum(row_count), max(power_watts_max) FROM ${table}`;
+    for (const view of [`${lane.table}_1m`, `${lane.table}_1h`]) {
+      expect((await db.exec(sums(view))).rows).toEqual([[10, 109]]);
+      expect((await db.exec(sums(`${view}_aged`))).rows).toEqual([[10, 109]]);
+    }
+  });
+
+  test('keeps old buckets again when a rollup is built again once more, and drops them when they are overdue', async () => {
+    const DAY_US = 24 * HOUR_US;
+    const totals = async (): Promise<number> => {
+      let rows = 0;
+      for (const part of await segmentsOf(db, lane, capacityWindow(START_US - DAY_US, START_US + 3 * DAY_US))) {
+        const time = `ts >= cast(${part.fromUs} AS timestamp) AND ts < cast(${part.toUs} AS timestamp)`;
+        const sum = part.isRaw ? 'count()' : 'sum(row_count)';
+        rows += Number((await db.exec(`SELECT ${sum} FROM ${part.table} WHERE ${time}`)).rows[0]![0]);
+      }
+      return rows;
+    };
+    await applySchema(db, [laneWith([155, 156])], RETENTION);
+    for (const day of [0, 1, 2]) await writeSamples(lane.table, 10, START_US - day * DAY_US);
+    for (const [gone, ids] of [
+      [1, [155, 156, 150]],
+      [0, [155, 156, 150, 203]],
+    ] as const) {
+      await waitForRollups(db, [lane], START_US + HOUR_US);
+      await db.exec(`ALTER TABLE ${lane.table} DROP PARTITION WHERE ts < ${START_US - gone * DAY_US}`);
+      await waitForVisible(db, lane.table);
+      lane = laneWith(ids);
+      await applySchema(db, [lane], RETENTION, { movesAged: true });
+      expect(await totals()).toBe(30);
+    }
+    await waitForRollups(db, [lane], START_US + HOUR_US);
+    expect(await totals()).toBe(30);
+    const short = { ...RETENTION, rollup1m: '1 DAYS' };
+    const dropped = await applySchema(db, [lane], short, { movesAged: true });
+    expect(dropped.map(({ action, object }) => `${action} ${object}`)).toContain(`dropped ${lane.table}_1m_aged`);
   });
 
   test('follows a changed retention and takes the server’s spelling of it for the same', async () => {

@@ -1,0 +1,206 @@
+/** From the tables of gpuledger 0.2.0 (schema version 1) to today's, on a real QuestDB, with a kill after every statement. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
+import { capacityWindow, segmentsOf, type CapacityWindow } from '../../../src/figures/capacity/window.ts';
+import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
+import { applySchema, type SchemaOptions } from '../../../src/questdb/schema/apply.ts';
+import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
+import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
+import { smallTables } from '../../../schemas/tables.ts';
+import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
+import { sendRows } from '../../helpers/send-rows.ts';
+
+/** What `gpuledger schema print` of version 0.2.0 gave for one lane with power and energy. */
+const VERSION_1_SQL = readFileSync(new URL('../../fixtures/schema-v1.sql', import.meta.url), 'utf8');
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '3 YEARS' };
+const PERSON: SchemaOptions = { cluster: 'alpha', movesAged: true };
+const HOUR_US = 3_600e6;
+const DAY_US = 24 * HOUR_US;
+const TODAY_US = Math.floor((Date.now() * 1000) / DAY_US) * DAY_US;
+/** A day whose samples will be gone, one whose samples stay, and one long ago. */
+const AGED_US = TODAY_US - 5 * DAY_US;
+const KEPT_US = TODAY_US - 2 * DAY_US;
+const LONG_AGO_US = TODAY_US - 40 * DAY_US;
+
+const fields = defaultLanes.flatMap((each) => each.fields).filter(({ id }) => [155, 156].includes(id));
+const lane: Lane = { ...defaultLanes[0]!, fields };
+const window = capacityWindow(AGED_US, TODAY_US);
+
+let server: TestQuestdb;
+let db: QuestDb;
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
+  for (const statement of VERSION_1_SQL.split(';\n')) {
+    if (statement.trim() !== '') await db.exec(statement);
+  }
+  await db.exec('INSERT INTO gpuledger_schema (ts, version) VALUES (now(), 1)');
+  await write(samplesOf(AGED_US), samplesOf(KEPT_US), SMALL_ROWS);
+  await waitForRollups(db, [lane], KEPT_US + DAY_US);
+  await db.exec(`ALTER TABLE gpu_profiling DROP PARTITION WHERE ts < ${KEPT_US}`);
+  await settle();
+});
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+/** Two GPUs for three hours, a row a minute, as a version-1 collector writes them. */
+function samplesOf(fromUs: number): string {
+  const rows: string[] = [];
+  for (let minute = 0; minute < 180; minute += 1) {
+    const tsUs = fromUs + minute * 60e6 + 1e6;
+    for (const gpu of ['GPU-1', 'GPU-2'])
+      rows.push(
+        `gpu_profiling,node=n1,gpu=${gpu} job_id="7",owners=1i,dt_us=60000000i,power_watts=${100 + minute},energy_joules=1,energy_rise_joules=6000 ${tsUs}t\n`,
+      );
+  }
+  return rows.join('');
+}
+
+const time = (us: number): string => `${us}t`;
+const SMALL_ROWS = [
+  // One that ended long ago, and one that a version-1 collector will still close.
+  `gpu_ownership,node=n1,gpu=GPU-1,source=journal end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i ${time(LONG_AGO_US)}`,
+  `gpu_ownership,node=n1,gpu=GPU-1,source=journal job_id="7",run=0i ${time(LONG_AGO_US)}`,
+  `jobs,account=physics,state=COMPLETED end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i,user="ada" ${time(LONG_AGO_US)}`,
+  `job_figures,node=n1,gpu=GPU-1 end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i,samples=5i ${time(LONG_AGO_US)}`,
+  `gpu_inventory,node=n1,gpu=GPU-1,model=H200,source=nvml gpu_index=0i ${time(LONG_AGO_US)}`,
+  `gpu_events,node=n1,gpu=GPU-1,kind=xid text="XID 79",code=79i ${time(LONG_AGO_US)}`,
+  `collector_stats,node=n1,lane=profiling,source=nvml sampled_rows=5i ${time(KEPT_US)}`,
+]
+  .map((row) => `${row}\n`)
+  .join('');
+
+async function write(...bodies: readonly string[]): Promise<void> {
+  for (const body of bodies) expect((await sendRows(db, body)).unsent).toBeUndefined();
+}
+
+async function settle(): Promise<void> {
+  for (const { name } of smallTables(RETENTION)) await waitForVisible(db, name);
+  await waitForVisible(db, lane.table);
+}
+
+/** Samples and Σ dt of the window as a report reads them, from the hours and from the minutes. */
+async function totals(): Promise<number[][]> {
+  const sums: number[][] = [];
+  for (const roundedTo of ['hour', 'minute'] as const) sums.push(await totalsOf({ ...window, roundedTo }));
+  return sums;
+}
+
+async function totalsOf(of: CapacityWindow): Promise<number[]> {
+  let [samples, dtUs] = [0, 0];
+  for (const { table, isRaw, fromUs, toUs } of await segmentsOf(db, lane, of)) {
+    const { rows } = await db.exec(
+      `SELECT sum(${isRaw ? '1' : 'row_count'}), sum(dt_us) FROM ${table}` +
+        ` WHERE ts >= cast(${fromUs} AS timestamp) AND ts < cast(${toUs} AS timestamp)`,
+    );
+    samples += Number(rows[0]![0]);
+    dtUs += Number(rows[0]![1]);
+  }
+  return [samples, dtUs];
+}
+
+async function countOf(table: string): Promise<number> {
+  await waitForVisible(db, table);
+  return Number((await db.exec(`SELECT count() FROM ${table}`)).rows[0]![0]);
+}
+
+class Killed extends Error {}
+
+/** The same store for somebody who is killed before his second change of it. */
+function dyingAfterOneChange(): QuestDb {
+  let changes = 0;
+  return {
+    ...db,
+    exec: async (sql, options) => {
+      if (!sql.startsWith('SELECT')) changes += 1;
+      if (changes > 1) throw new Killed();
+      return await db.exec(sql, options);
+    },
+  };
+}
+
+const ALL = [720, 720 * 60e6];
+
+describe('a store of version 1', () => {
+  test('is brought to today’s by as many lives as it takes, and no report misses a sample meanwhile', async () => {
+    expect(await totals()).toEqual([ALL, ALL]);
+    let lives = 0;
+    for (let isDone = false; !isDone; lives += 1) {
+      try {
+        await applySchema(dyingAfterOneChange(), [lane], RETENTION, PERSON);
+        isDone = true;
+      } catch (thrown) {
+        if (!(thrown instanceof Killed)) throw thrown;
+        expect(await areTablesReady(db, [lane], RETENTION)).toBe(false);
+      }
+      expect(await totals()).toEqual([ALL, ALL]);
+    }
+    expect(lives).toBeGreaterThan(30);
+    expect(await areTablesReady(db, [lane], RETENTION)).toBe(true);
+    expect(await applySchema(db, [lane], RETENTION, PERSON)).toEqual([]);
+  });
+
+  test('keeps the buckets whose samples are gone in tables of their own, and no others', async () => {
+    await waitForRollups(db, [lane], KEPT_US + DAY_US);
+    expect(await totals()).toEqual([ALL, ALL]);
+    expect([await countOf('gpu_profiling_1m_aged'), await countOf('gpu_profiling_1m')]).toEqual([360, 360]);
+    expect([await countOf('gpu_profiling_1h_aged'), await countOf('gpu_profiling_1h')]).toEqual([6, 6]);
+    const sums = 'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(energy_rise_joules), max(power_watts_max)';
+    const { rows } = await db.exec(`SELECT ${sums} FROM gpu_profiling_1h_aged`);
+    expect(rows).toEqual((await db.exec(`SELECT ${sums} FROM gpu_profiling_1h`)).rows);
+  });
+
+  test('has every table with its columns and keys', async () => {
+    for (const table of smallTables(RETENTION)) {
+      const { rows } = await db.exec(`SELECT "column", type, upsertKey FROM table_columns('${table.name}')`);
+      const columns = rows.map(([name, type]) => `${String(name)} ${String(type)}`).sort();
+      expect(columns).toEqual(table.columns.map(({ name, type }) => `${name} ${type}`).sort());
+      const keys = rows.filter(([, , isKey]) => isKey === true).map(([name]) => String(name));
+      expect(keys.sort()).toEqual([...table.upsertKeys].sort());
+    }
+  });
+
+  test('knows the cluster of what is settled, and doubles no row', async () => {
+    for (const table of ['jobs', 'job_figures', 'gpu_inventory', 'gpu_events']) {
+      expect(await countOf(table)).toBe(1);
+      expect((await db.exec(`SELECT cluster FROM ${table}`)).rows).toEqual([['alpha']]);
+    }
+    const owned = await db.exec('SELECT job_id, cluster FROM gpu_ownership ORDER BY job_id');
+    expect(owned.rows).toEqual([
+      ['3', 'alpha'],
+      ['7', null],
+    ]);
+  });
+
+  test('takes what a version-1 collector goes on writing, and what its spool held, in the place of its rows', async () => {
+    await write(samplesOf(KEPT_US));
+    const end = `end_ts=${time(TODAY_US)}`;
+    await write(`gpu_ownership,node=n1,gpu=GPU-1,source=journal ${end},job_id="7",run=0i ${time(LONG_AGO_US)}\n`);
+    expect(await countOf('gpu_profiling')).toBe(360);
+    expect(await countOf('gpu_ownership')).toBe(2);
+    expect((await db.exec("SELECT end_ts IS NULL FROM gpu_ownership WHERE job_id = '7'")).rows).toEqual([[false]]);
+    await waitForRollups(db, [lane], KEPT_US + DAY_US);
+    expect(await totals()).toEqual([ALL, ALL]);
+  });
+
+  test('keeps two clusters apart from now on', async () => {
+    const tsUs = KEPT_US + 12 * HOUR_US;
+    const row = (cluster: string): string =>
+      `gpu_profiling,cluster=${cluster},node=n1,gpu=GPU-${cluster} owners=0i,dt_us=1i,power_watts=1 ${time(tsUs)}\n` +
+      `jobs,cluster=${cluster},state=RUNNING job_id="9" ${time(tsUs)}\n`;
+    await write(row('alpha'), row('beta'));
+    await waitForRollups(db, [lane], KEPT_US + DAY_US);
+    const { rows } = await db.exec(
+      `SELECT cluster, row_count FROM gpu_profiling_1h WHERE ts = cast(${tsUs} AS timestamp) ORDER BY cluster`,
+    );
+    expect(rows).toEqual([
+      ['alpha', 1],
+      ['beta', 1],
+    ]);
+    expect(await countOf('jobs')).toBe(3);
+  });
+});
