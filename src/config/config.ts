@@ -10,17 +10,12 @@ import * as values from './values.ts';
 
 type Keys = typeof KEYS;
 
+/** The keys that hold a value themselves, and those that hold further keys. */
+type Plain = { [Name in keyof Keys as Keys[Name] extends Key ? Name : never]: Keys[Name] };
+type Sections = { [Name in keyof Keys as Keys[Name] extends Section ? Name : never]: Keys[Name] };
+
 /** The single values, by section; names with their units. */
-type Values = Renamed<
-  Keys,
-  {
-    [Name in keyof Keys]: Keys[Name] extends Section
-      ? Named<Keys[Name]['keys']>
-      : Keys[Name] extends Key
-        ? z.output<ReturnType<Keys[Name]['type']>>
-        : never;
-  }
->;
+type Values = Named<Plain> & Renamed<Sections, { [Name in keyof Sections]: Named<Sections[Name]['keys']> }>;
 
 /** The configuration as the code uses it: every value there, units in the names. What each means stands in `KEYS`. */
 export interface Config extends Values {
@@ -127,7 +122,7 @@ function typeAt(path: ConfigPath): z.core.$ZodType {
 }
 
 function configOf(file: Readonly<Record<string, unknown>>, lanes: readonly Lane[]): Config {
-  const held = ENTRIES.map(([name, entry]) =>
+  const held = ENTRIES.filter(([name]) => file[name] !== undefined).map(([name, entry]) =>
     'keys' in entry
       ? [name, namedInCode(entry.keys, file[name] as object)]
       : [nameInCode(name, entry.as), file[name]],

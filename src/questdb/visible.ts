@@ -65,6 +65,8 @@ export async function waitForRollups(
   await waitUntilNothingLags(db, options, async () => {
     const wal = await readWalStates(db);
     const views = await readViewStates(db);
+    // What a view has just computed lies in its log first: asked before, that would know nothing of it.
+    const viewWal = await readWalStates(db);
     // Bottom up: a view that is level with a base that is itself behind says nothing.
     for (const lane of lanes) {
       const lag = lagOfTable(wal, lane.table);
@@ -73,7 +75,7 @@ export async function waitForRollups(
       for (const view of viewsOf(lane, NO_RETENTION)) {
         // A view that has nothing to hold yet is never `valid` and has no period.
         if (!(firstUs < lastPeriodEndUs(view, endUs))) continue;
-        const viewLag = lagOfView(views, view, endUs) ?? lagOfTable(wal, view.name);
+        const viewLag = lagOfView(views, view, endUs) ?? lagOfTable(viewWal, view.name);
         if (viewLag === undefined) continue;
         if (views.get(view.name)?.status === 'refreshing') await nudge(view);
         return viewLag;

@@ -11,7 +11,7 @@ import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
 import { Ring } from '../core/ring/ring.ts';
-import type { SampledLane, Source } from '../core/sampling/source.ts';
+import type { SampledLane } from '../core/sampling/source.ts';
 import { realDisk } from '../disk/disk.ts';
 import { createRingJournal } from '../disk/ring-journal.ts';
 import { openSource } from '../source/open-source.ts';

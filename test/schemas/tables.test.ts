@@ -71,7 +71,7 @@ describe('rollups', () => {
     const [minutes, hours] = viewsOf(oneFieldLane(155), RETENTION);
     expect(createViewSql(minutes)).toBe(
       `CREATE MATERIALIZED VIEW IF NOT EXISTS "gpu_one_1m" WITH BASE "gpu_one" REFRESH IMMEDIATE PERIOD(LENGTH 1m DELAY 15s) AS (
-SELECT "ts", "node", "gpu", "job_id", "owners", count() AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts" * "dt_us") AS "power_watts_dtsum", sum(CASE WHEN "power_watts" IS NOT NULL THEN "dt_us" END) AS "power_watts_dt", max("power_watts") AS "power_watts_max" FROM "gpu_one" SAMPLE BY 1m
+SELECT "ts", "cluster", "node", "gpu", "job_id", "owners", count() AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts" * "dt_us") AS "power_watts_dtsum", sum(CASE WHEN "power_watts" IS NOT NULL THEN "dt_us" END) AS "power_watts_dt", max("power_watts") AS "power_watts_max" FROM "gpu_one" SAMPLE BY 1m
 ) PARTITION BY DAY TTL 90 DAYS`,
     );
     expect(createViewSql(hours)).toContain(

@@ -30,3 +30,8 @@ export interface Device {
 export function isInstance({ parentUuid, gpuInstanceId }: Device): boolean {
   return parentUuid !== undefined || gpuInstanceId !== undefined;
 }
+
+/** The same devices as those of a cluster; as they are where nobody told which. */
+export function inCluster(devices: readonly Device[], cluster: string | undefined): readonly Device[] {
+  return cluster === undefined ? devices : devices.map((device) => ({ ...device, cluster }));
+}

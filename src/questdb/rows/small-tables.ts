@@ -29,6 +29,8 @@ export interface SharedUseRow extends MeasuredUse {
 
 /** One row of `gpu_events`: with the job that owned the device at that time, null when none or several did. */
 export interface EventRow extends GpuEvent {
+  /** Absent where nobody told. */
+  readonly cluster?: string;
   readonly jobId: string | null;
 }
 
@@ -39,6 +41,8 @@ export interface EventRow extends GpuEvent {
 export interface CollectorStat {
   /** Epoch µs. */
   readonly tsUs: number;
+  /** Absent where nobody told. */
+  readonly cluster?: string;
   readonly node: string;
   readonly lane: string;
   readonly source: SourceName;
@@ -204,6 +208,7 @@ function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryR
 function encodeEvent(buffer: RowBuffer, row: EventRow): void {
   buffer
     .row()
+    .symbol('cluster', row.cluster)
     .symbol('node', row.node)
     .symbol('gpu', row.gpu)
     .symbol('kind', row.kind)
@@ -218,6 +223,7 @@ function encodeEvent(buffer: RowBuffer, row: EventRow): void {
 function encodeStat(buffer: RowBuffer, row: CollectorStat): void {
   buffer
     .row()
+    .symbol('cluster', row.cluster)
     .symbol('node', row.node)
     .symbol('lane', row.lane)
     .symbol('source', row.source)

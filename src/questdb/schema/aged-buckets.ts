@@ -1,6 +1,12 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
-import { addColumnSql, createTableSql, quoteName, quoteText, type TableColumn } from '../../../schemas/tables.ts';
+import {
+  addColumnSql,
+  createTableSql,
+  quoteName,
+  quoteText,
+  type TableColumn,
+} from '../../../schemas/tables.ts';
 import { normalTtlText } from '../../../schemas/ttl.ts';
 import { agedTableOf, VIEW_KEYS, type View } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
@@ -101,21 +107,25 @@ async function compare(db: QuestDb, view: View, table: string, untilUs: number):
   const copied = await sumsByDay(db, query(table));
   for (const [day, sums] of await sumsByDay(db, query(view.name))) {
     const has = copied.get(day) ?? [];
-    if (sums.some((sum, index) => sum > (has[index] ?? 0))) throw copyDiffers(db.where, view.name, table, day);
+    if (sums.some((sum, index) => sum > (has[index] ?? 0)))
+      throw copyDiffers(db.where, view.name, table, day);
   }
 }
 
 function copyDiffers(where: string, view: string, table: string, dayUs: number): OperatingError {
   const day = new Date(dayUs / 1000).toISOString().slice(0, 10);
-  return new OperatingError(`${table} should hold all of ${view} on ${day} and holds less; nothing was dropped`, {
-    code: 'schema.copy_differs',
-    exit: 'temporary',
-    where,
-    hints: [
-      'the rollup changed while it was copied: once more, gpuledger schema apply',
-      `if that ends the same way, begin anew: DROP TABLE "${table}";`,
-    ],
-  });
+  return new OperatingError(
+    `${table} should hold all of ${view} on ${day} and holds less; nothing was dropped`,
+    {
+      code: 'schema.copy_differs',
+      exit: 'temporary',
+      where,
+      hints: [
+        'the rollup changed while it was copied: once more, gpuledger schema apply',
+        `if that ends the same way, begin anew: DROP TABLE "${table}";`,
+      ],
+    },
+  );
 }
 
 function agedTable(view: View, columns: readonly TableColumn[]): Parameters<typeof createTableSql>[0] {

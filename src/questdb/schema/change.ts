@@ -1,6 +1,6 @@
 /** One thing that was done to the database, or deliberately not done. */
 export interface SchemaChange {
-  readonly action: 
+  readonly action:
     | 'created'
     | 'added_column'
     | 'changed_ttl'

@@ -34,9 +34,7 @@ export async function fillCluster(
   if (settledBy === undefined) return [];
   const cutoffUs = Math.floor(Date.now() * 1000 - SETTLED_US);
   const isDue = `cluster IS NULL AND ${settledBy} < cast(${cutoffUs} AS timestamp)`;
-  const { rows } = await db.exec(
-    `SELECT count(), min(ts), max(ts) FROM ${quoteName(table)} WHERE ${isDue}`,
-  );
+  const { rows } = await db.exec(`SELECT count(), min(ts), max(ts) FROM ${quoteName(table)} WHERE ${isDue}`);
   const [count, first, last] = rows[0] ?? [];
   const lastUs = timestampUs(last);
   const names = columns.map(quoteName).join(', ');

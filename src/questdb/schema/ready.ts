@@ -1,4 +1,10 @@
-import { allTables, quoteText, SCHEMA_VERSION, type LaneTable, type Retention } from '../../../schemas/tables.ts';
+import {
+  allTables,
+  quoteText,
+  SCHEMA_VERSION,
+  type LaneTable,
+  type Retention,
+} from '../../../schemas/tables.ts';
 import type { QuestDb } from '../http.ts';
 
 /**

@@ -51,7 +51,9 @@ export async function applyViews(
   for (const lane of lanes) {
     const wanted = viewsOf(lane, retention);
     const found = wanted.map(({ name }) => existing.get(name));
-    const isSound = wanted.every((view, index) => found[index] === undefined || isUpToDate(view, found[index]));
+    const isSound = wanted.every(
+      (view, index) => found[index] === undefined || isUpToDate(view, found[index]),
+    );
     if (!isSound) changes.push(...(await rebuildViews(db, lane, retention, found, options)));
     for (const [index, view] of wanted.entries()) {
       if (found[index] === undefined && isSound) changes.push(await createView(db, view));
@@ -156,7 +158,9 @@ async function rebuildViews(
 
 function keptAsItIs({ name }: View, minutes: ExistingView | undefined, untilUs: number): SchemaChange {
   const why =
-    minutes?.isInvalid === true ? `is invalid (${minutes.reason})` : 'lacks keys or columns of this configuration';
+    minutes?.isInvalid === true
+      ? `is invalid (${minutes.reason})`
+      : 'lacks keys or columns of this configuration';
   const until = new Date(untilUs / 1000).toISOString();
   const detail =
     `the rollup ${why}; gpuledger schema apply builds it again, and keeps` +

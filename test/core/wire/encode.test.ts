@@ -97,7 +97,9 @@ describe('the bytes', () => {
   test('begin with the cluster where it is known', () => {
     const devices = [{ cluster: 'alpha one', node: 'n1', uuid: 'GPU-1' }];
     const { body } = encodeOnce(plainRing(1), () => UNOWNED, createEncoder({ ...plainOptions, devices }));
-    expect(Buffer.from(body).toString('latin1')).toContain('gpu_profiling,cluster=alpha\\ one,node=n1,gpu=GPU-1 ');
+    expect(Buffer.from(body).toString('latin1')).toContain(
+      'gpu_profiling,cluster=alpha\\ one,node=n1,gpu=GPU-1 ',
+    );
   });
 
   test('hold one pattern for every NaN', () => {

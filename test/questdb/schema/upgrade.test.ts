@@ -139,7 +139,7 @@ describe('a store of version 1', () => {
       }
       expect(await totals()).toEqual([ALL, ALL]);
     }
-    expect(lives).toBeGreaterThan(30);
+    expect(lives).toBeGreaterThan(25);
     expect(await areTablesReady(db, [lane], RETENTION)).toBe(true);
     expect(await applySchema(db, [lane], RETENTION, PERSON)).toEqual([]);
   });
@@ -149,7 +149,8 @@ describe('a store of version 1', () => {
     expect(await totals()).toEqual([ALL, ALL]);
     expect([await countOf('gpu_profiling_1m_aged'), await countOf('gpu_profiling_1m')]).toEqual([360, 360]);
     expect([await countOf('gpu_profiling_1h_aged'), await countOf('gpu_profiling_1h')]).toEqual([6, 6]);
-    const sums = 'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(energy_rise_joules), max(power_watts_max)';
+    const sums =
+      'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(energy_rise_joules), max(power_watts_max)';
     const { rows } = await db.exec(`SELECT ${sums} FROM gpu_profiling_1h_aged`);
     expect(rows).toEqual((await db.exec(`SELECT ${sums} FROM gpu_profiling_1h`)).rows);
   });
@@ -179,10 +180,14 @@ describe('a store of version 1', () => {
   test('takes what a version-1 collector goes on writing, and what its spool held, in the place of its rows', async () => {
     await write(samplesOf(KEPT_US));
     const end = `end_ts=${time(TODAY_US)}`;
-    await write(`gpu_ownership,node=n1,gpu=GPU-1,source=journal ${end},job_id="7",run=0i ${time(LONG_AGO_US)}\n`);
+    await write(
+      `gpu_ownership,node=n1,gpu=GPU-1,source=journal ${end},job_id="7",run=0i ${time(LONG_AGO_US)}\n`,
+    );
     expect(await countOf('gpu_profiling')).toBe(360);
     expect(await countOf('gpu_ownership')).toBe(2);
-    expect((await db.exec("SELECT end_ts IS NULL FROM gpu_ownership WHERE job_id = '7'")).rows).toEqual([[false]]);
+    expect((await db.exec("SELECT end_ts IS NULL FROM gpu_ownership WHERE job_id = '7'")).rows).toEqual([
+      [false],
+    ]);
     await waitForRollups(db, [lane], KEPT_US + DAY_US);
     expect(await totals()).toEqual([ALL, ALL]);
   });
@@ -192,6 +197,9 @@ describe('a store of version 1', () => {
     const row = (cluster: string): string =>
       `gpu_profiling,cluster=${cluster},node=n1,gpu=GPU-${cluster} owners=0i,dt_us=1i,power_watts=1 ${time(tsUs)}\n` +
       `jobs,cluster=${cluster},state=RUNNING job_id="9" ${time(tsUs)}\n`;
+    // The server knows the columns of its tables by connection: a new collector has new ones.
+    await db.close();
+    db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
     await write(row('alpha'), row('beta'));
     await waitForRollups(db, [lane], KEPT_US + DAY_US);
     const { rows } = await db.exec(
