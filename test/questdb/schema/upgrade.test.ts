@@ -79,8 +79,8 @@ async function write(...bodies: readonly string[]): Promise<void> {
 }
 
 async function settle(): Promise<void> {
-  for (const { name } of smallTables(RETENTION)) await waitForVisible(db, name);
-  await waitForVisible(db, lane.table);
+  for (const [, table] of VERSION_1_SQL.matchAll(/^CREATE TABLE IF NOT EXISTS "(\w+)"/gm))
+    await waitForVisible(db, table!);
 }
 
 /** Samples and Σ dt of the window as a report reads them, from the hours and from the minutes. */
