@@ -83,8 +83,8 @@ export function createJournalInput(options: JournalOptions): JobInput {
       for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) addEntry(dated, known);
       for (const { file, answer } of questions.take()) {
         const dated = { file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs };
-        const devices = answer.devices.length > 0 ? answer.devices : knownDevices(dated, known);
-        add(dated, devices.length > 0 ? { ...answer, devices, unresolved: [] } : answer);
+        const stored = answer.devices.length > 0 ? [] : knownDevices(dated, known);
+        add(dated, stored.length > 0 ? { devices: stored, unresolved: [] } : answer);
       }
       const news = jobs.take();
       const ofFiles = [...(options.words?.values() ?? [])].flatMap((words) => words.takeProblems?.() ?? []);
