@@ -55,6 +55,7 @@ describe('parts of a shared device', () => {
     const server = use(undefined, 50, 7, { kind: 'mps_server' });
     expect(partsOver([use('a', 0, 30), use('b', 0, 10), server])).toEqual({ a: 0.75, b: 0.25 });
     expect(partsOver([use('a', 20, 30), use('b', 0, 10), server])).toEqual({ a: 0.75, b: 0.25 });
+    expect(partsOver([use('a', 0, 30), use('b', 0, 0), server])).toEqual({ a: 1, b: 0 });
     expect(partsOver([use('a', 20, 30), use('b', 60, 10), server])).toEqual({ a: 0.25, b: 0.75 });
   });
 
