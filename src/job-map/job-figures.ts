@@ -2,6 +2,7 @@ import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
+import { useQuestionOf } from '../core/jobs/device-parts.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
@@ -13,6 +14,7 @@ import {
   stampOf,
   type DeviceRun,
 } from '../questdb/reads/owned-device-runs.ts';
+import { readSharedUse } from '../questdb/reads/shared-use.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { waitForVisible } from '../questdb/visible.ts';
 import { createRowBuffer, type RowBuffer } from '../questdb/rows/row-buffer.ts';
@@ -77,13 +79,19 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   /** @returns devices that are not done with. */
   async function settleDevices(gpus: readonly string[]): Promise<ReadonlySet<string>> {
     // Acknowledged rows are seen by queries a moment later only.
-    for (const table of ['gpu_ownership', 'job_figures', ...sources.map(({ lane }) => lane.table)])
+    for (const table of [
+      'gpu_ownership',
+      'gpu_shared_use',
+      'job_figures',
+      ...sources.map(({ lane }) => lane.table),
+    ])
       await waitForVisible(db, table);
     const now = nowUs();
     const hasEnded = ({ endUs }: DeviceRun): boolean => endUs > now - RELABEL_AGE_US_MAX && endUs < Infinity;
-    const ended = deviceRunsOf(await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX)).map((runs) =>
-      runs.filter(hasEnded),
-    );
+    const intervals = await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX);
+    const question = useQuestionOf(intervals);
+    const uses = question === undefined ? [] : await readSharedUse(db, question);
+    const ended = deviceRunsOf(intervals, uses).map((runs) => runs.filter(hasEnded));
     const isSettled = ({ endUs }: DeviceRun): boolean => endUs <= now - JOB_FIGURES_SETTLE_US;
     const unsettled = new Set(
       ended

@@ -138,6 +138,40 @@ test('an untold share is what the told ones leave', async () => {
   expectToAddUp(figures);
 });
 
+test('owners whose shares nobody told have the parts that were measured, in every report and window', async () => {
+  const shared = { gpu: 'P-used', from: 0, share: NaN };
+  await play(
+    [
+      { ...shared, jobId: 'busy', to: 180 },
+      { ...shared, jobId: 'lazy', to: 120 },
+      { ...shared, jobId: 'gone', to: 30 },
+    ],
+    180,
+  );
+  const row = (from: number, to: number, jobId: string, seconds: number): string =>
+    `(${quoteTime(at(from))}, ${quoteTime(at(to))}, 'n1', 'P-used', 'job', '${jobId}', ${seconds}, null, ${(to - from) * SECOND})`;
+  await insert(
+    'gpu_shared_use (ts, end_ts, node, gpu, kind, job_id, sm_use_seconds, memory_byte_seconds, seen_us)',
+    [
+      ...[row(0, 30, 'busy', 5), row(0, 30, 'lazy', 5), row(0, 30, 'gone', 10)],
+      ...[row(30, 120, 'busy', 60), row(30, 120, 'lazy', 20)],
+    ],
+  );
+  await waitForVisible(db, 'gpu_shared_use');
+  const [busy, lazy] = [await jobOf('busy'), await jobOf('lazy')];
+  expect([busy.all.attributedUs, busy.sharing]).toEqual([(30 * 0.25 + 90 * 0.75 + 60) * SECOND, 'measured']);
+  expect([lazy.all.attributedUs, lazy.sharing]).toEqual([30 * SECOND, 'measured']);
+  expect(render(lazy)).toContain('by what was measured of their use');
+  const all = await fleet();
+  expect(['busy', 'lazy', 'gone'].map((jobId) => hoursOf(all, jobId))).toEqual([135, 30, 15]);
+  expectToAddUp(all);
+  // One minute of the time that two of them shared: the part is that of the whole of it, not of what the third shared too.
+  const minute = { fromUs: at(60), toUs: at(120), by: 'account' } as const;
+  const figures = await capacityFigures(db, [lane], minute);
+  expect([hoursOf(figures, 'busy'), hoursOf(figures, 'lazy')]).toEqual([45, 15]);
+  expectToAddUp(figures);
+});
+
 test('told shares of more than the device are made smaller, and the reports say so', async () => {
   await play(
     [

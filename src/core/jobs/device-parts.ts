@@ -1,3 +1,5 @@
+import { measuredParts, type MeasuredUse } from './measured-use.ts';
+
 /**
  * How the jobs that own a device at one moment divide it. No device is ever given away more than once, and here alone is
  * decided who has which part. `docs/ownership.md` says it for people.
@@ -12,16 +14,11 @@ export interface TellingOfStay {
   readonly endUs: number;
   /** Part of the device in (0, 1]; undefined or NaN where nobody told. */
   readonly share?: number | undefined;
-  /** Who told; `MEASURED_SOURCE` makes the share a measured one. */
-  readonly source?: string | undefined;
 }
 
-/** Source of a share that was measured: how much of what owners without a told share did was the job's. */
-export const MEASURED_SOURCE = 'measured';
-
 /**
- * Where a part comes from. `whole`: it is all of the device; `stated`: the share that was told; `measured`; `equal`: nobody
- * told, so that it is an equal part of what the told ones leave.
+ * Where a part comes from. `whole`: it is all of the device; `stated`: the share that was told; `measured`: nobody told, and it
+ * is the job's part of what was done of all that the told ones leave; `equal`: it is an equal part of that.
  */
 export type Sharing = 'whole' | 'stated' | 'measured' | 'equal';
 
@@ -46,79 +43,128 @@ const ROUNDING_MAX = 1e-9;
  * The parts of all owners of these devices: at each moment they add up to at most 1, and to 1 where any of the owners was not
  * told its share. A job has one part at a moment, however many tellings there are of it.
  * @param stays every one that touches the time of interest, or the parts of the others are too large
+ * @param uses what was measured of these devices in all of the time of these stays
  * @returns by device, ascending by end; those of one job on one device do not overlap
  */
-export function partsOf(stays: readonly TellingOfStay[]): DevicePart[] {
-  return [...Map.groupBy(stays, ({ gpu }) => gpu)].flatMap(([gpu, own]) => partsOfDevice(gpu, own));
+export function partsOf(stays: readonly TellingOfStay[], uses: readonly MeasuredUse[] = []): DevicePart[] {
+  const usesOf = Map.groupBy(uses, ({ gpu }) => gpu);
+  return [...Map.groupBy(stays, ({ gpu }) => gpu)].flatMap(([gpu, own]) =>
+    partsOfDevice(gpu, own, usesOf.get(gpu) ?? []),
+  );
 }
 
-function partsOfDevice(gpu: string, stays: readonly TellingOfStay[]): DevicePart[] {
+function partsOfDevice(
+  gpu: string,
+  stays: readonly TellingOfStay[],
+  uses: readonly MeasuredUse[],
+): DevicePart[] {
+  const current = new Map<string, Portion & { readonly startUs: number }>();
+  const parts: DevicePart[] = [];
+  for (const stretch of stretchesOf(stays)) {
+    const portions = portionsOf(stretch, uses);
+    for (const [jobId, portion] of current) {
+      if (isSamePortion(portion, portions.get(jobId))) continue;
+      parts.push({ gpu, jobId, ...portion, endUs: stretch.startUs });
+      current.delete(jobId);
+    }
+    for (const [jobId, portion] of portions)
+      if (!current.has(jobId)) current.set(jobId, { ...portion, startUs: stretch.startUs });
+  }
+  return parts;
+}
+
+/** Time in which the owners of a device and what is known of their shares were the same. */
+interface Stretch {
+  readonly startUs: number;
+  readonly endUs: number;
+  /** By job: the share that was told, else NaN. */
+  readonly owners: ReadonlyMap<string, number>;
+}
+
+/** Without a hole, up to one without owners. */
+function stretchesOf(stays: readonly TellingOfStay[]): Stretch[] {
   const owning = stays.filter(({ startUs, endUs }) => endUs > startUs);
   const starting = Map.groupBy(owning, ({ startUs }) => startUs);
   const ending = Map.groupBy(owning, ({ endUs }) => endUs);
   const edgesUs = [...new Set([...starting.keys(), ...ending.keys()])].sort((a, b) => a - b);
   const live = new Map<string, TellingOfStay[]>();
-  const current = new Map<string, Portion & { readonly startUs: number }>();
-  const parts: DevicePart[] = [];
-  for (const atUs of edgesUs) {
-    for (const stay of starting.get(atUs) ?? [])
+  const stretches: Stretch[] = [];
+  for (const [index, startUs] of edgesUs.entries()) {
+    for (const stay of starting.get(startUs) ?? [])
       live.set(stay.jobId, [...(live.get(stay.jobId) ?? []), stay]);
-    for (const { jobId } of ending.get(atUs) ?? []) {
-      const left = (live.get(jobId) ?? []).filter(({ endUs }) => endUs > atUs);
+    for (const { jobId } of ending.get(startUs) ?? []) {
+      const left = (live.get(jobId) ?? []).filter(({ endUs }) => endUs > startUs);
       if (left.length === 0) live.delete(jobId);
       else live.set(jobId, left);
     }
-    const portions = portionsOf(live);
-    for (const [jobId, portion] of current) {
-      if (isSamePortion(portion, portions.get(jobId))) continue;
-      parts.push({ gpu, jobId, ...portion, endUs: atUs });
-      current.delete(jobId);
-    }
-    for (const [jobId, portion] of portions)
-      if (!current.has(jobId)) current.set(jobId, { ...portion, startUs: atUs });
+    const owners = new Map([...live].map(([jobId, own]) => [jobId, toldShareOf(own)]));
+    const endUs = edgesUs[index + 1] ?? Infinity;
+    const last = stretches.at(-1);
+    if (last !== undefined && areSameOwners(last.owners, owners))
+      stretches[stretches.length - 1] = { ...last, endUs };
+    else stretches.push({ startUs, endUs, owners });
   }
-  return parts;
+  return stretches;
 }
 
-/** Told ones take their share, measured ones divide in proportion what is theirs of the rest, the others equally. */
-function portionsOf(live: ReadonlyMap<string, readonly TellingOfStay[]>): Map<string, Portion> {
-  const owners = [...live].map(([jobId, stays]) => ({ jobId, ...knownShareOf(stays) }));
-  const told = owners.filter(({ how }) => how === 'stated');
-  const measured = owners.filter(({ how }) => how === 'measured');
-  const measuredSum = sumOfShares(measured);
-  const toldSum = sumOfShares(told);
+function areSameOwners(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {
+  return (
+    a.size === b.size && [...a].every(([jobId, share]) => b.has(jobId) && Object.is(share, b.get(jobId)))
+  );
+}
+
+/** Told ones take their share; the others divide the rest by what they were seen to do, else equally. */
+function portionsOf({ startUs, endUs, owners }: Stretch, uses: readonly MeasuredUse[]): Map<string, Portion> {
+  const told = [...owners].filter(([, share]) => !Number.isNaN(share));
+  const untold = [...owners.keys()].filter((jobId) => Number.isNaN(owners.get(jobId)));
+  const toldSum = sumOf(told.map(([, share]) => share));
   const isScaled = toldSum > 1 + ROUNDING_MAX;
-  const equal = Math.max(0, 1 - toldSum) / (owners.length - told.length);
-  return new Map(
-    owners.map(({ jobId, share, how }): [string, Portion] => {
-      const stated = isScaled ? share / toldSum : share;
-      const part = { stated, measured: (share / measuredSum) * equal * measured.length, equal }[how];
-      return [jobId, { part, sharing: part === 1 ? 'whole' : how, isScaled: isScaled && how === 'stated' }];
-    }),
-  );
+  const rest = Math.max(0, 1 - toldSum);
+  const measured = untold.length < 2 ? undefined : measuredParts(uses, untold, startUs, endUs);
+  const portions = new Map<string, Portion>();
+  for (const [jobId, share] of told) {
+    const part = isScaled ? share / toldSum : share;
+    portions.set(jobId, { part, sharing: part === 1 ? 'whole' : 'stated', isScaled });
+  }
+  for (const jobId of untold) {
+    const part = rest * (measured?.get(jobId) ?? 1 / untold.length);
+    const sharing = owners.size === 1 ? 'whole' : measured === undefined ? 'equal' : 'measured';
+    portions.set(jobId, { part, sharing, isScaled: false });
+  }
+  return portions;
 }
 
-/** Of several tellings the one that knows more; of several shares the smallest. */
-function knownShareOf(stays: readonly TellingOfStay[]): {
-  share: number;
-  how: 'stated' | 'measured' | 'equal';
-} {
-  const known = stays.filter(
-    (stay): stay is TellingOfStay & { share: number } => stay.share !== undefined && stay.share > 0,
-  );
-  const told = known.filter(({ source }) => source !== MEASURED_SOURCE);
-  const best = told.length > 0 ? told : known;
-  if (best.length === 0) return { share: NaN, how: 'equal' };
-  const share = Math.min(1, ...best.map((stay) => stay.share));
-  return { share, how: told.length > 0 ? 'stated' : 'measured' };
+/** Of several shares the smallest; NaN where none was told. */
+function toldShareOf(stays: readonly TellingOfStay[]): number {
+  const told = stays.map(({ share = NaN }) => share).filter((share) => share > 0);
+  return told.length === 0 ? NaN : Math.min(1, ...told);
 }
 
 /** The smallest first, so that the order in which they were told changes nothing. */
-function sumOfShares(owners: readonly { readonly share: number }[]): number {
-  return owners
-    .map(({ share }) => share)
-    .sort((a, b) => a - b)
-    .reduce((sum, share) => sum + share, 0);
+function sumOf(shares: readonly number[]): number {
+  return shares.toSorted((a, b) => a - b).reduce((sum, share) => sum + share, 0);
+}
+
+/** Where the use of several owners whose shares nobody told decides about their parts. */
+export interface UseQuestion {
+  readonly gpus: readonly string[];
+  readonly fromUs: number;
+  /** Infinity where one of them still owns a device. */
+  readonly toUs: number;
+}
+
+/** @returns undefined where no use has to be known for the parts of these stays */
+export function useQuestionOf(stays: readonly TellingOfStay[]): UseQuestion | undefined {
+  const untold = stays.filter(({ share = NaN, startUs, endUs }) => Number.isNaN(share) && endUs > startUs);
+  const shared = [...Map.groupBy(untold, ({ gpu }) => gpu).values()].filter(
+    (own) => new Set(own.map(({ jobId }) => jobId)).size > 1,
+  );
+  if (shared.length === 0) return undefined;
+  return {
+    gpus: shared.map((own) => own[0]!.gpu),
+    fromUs: shared.flat().reduce((least, { startUs }) => Math.min(least, startUs), Infinity),
+    toUs: shared.flat().reduce((most, { endUs }) => Math.max(most, endUs), -Infinity),
+  };
 }
 
 function isSamePortion(a: Portion, b: Portion | undefined): boolean {

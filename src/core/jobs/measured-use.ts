@@ -8,6 +8,8 @@ export type UserKind = 'job' | 'mps_server' | 'no_job' | 'unknown';
 
 /** What one user of a device did in the window (fromUs, toUs], epoch µs. */
 export interface MeasuredUse {
+  /** Device UUID. */
+  readonly gpu: string;
   readonly fromUs: number;
   readonly toUs: number;
   readonly kind: UserKind;
@@ -27,6 +29,7 @@ const SEEN_RATIO_MIN = 0.5;
 /**
  * Which part of the device each owner used in (fromUs, toUs], in which the owners were the same: by SM use, else by memory.
  * @param uses of one device; those of other times have no weight
+ * @param toUs Infinity while they still are: then what was seen until now counts
  * @returns parts that add up to 1; undefined where too little was seen, or some of it may be the work of an owner that was
  * seen doing nothing
  */
@@ -36,13 +39,15 @@ export function measuredParts(
   fromUs: number,
   toUs: number,
 ): ReadonlyMap<string, number> | undefined {
+  const newestUs = uses.reduce((newest, use) => Math.max(newest, use.toUs), fromUs);
+  const endUs = toUs === Infinity ? newestUs : toUs;
   const weighed = uses
-    .map((use) => ({ use, ratio: overlapRatio(use, fromUs, toUs) }))
+    .map((use) => ({ use, ratio: overlapRatio(use, fromUs, endUs) }))
     .filter(({ ratio }) => ratio > 0);
   // Every user of a window was looked at for the same time.
   const windows = new Map(weighed.map(({ use, ratio }) => [use.fromUs, use.seenUs * ratio]));
   const seenUs = [...windows.values()].reduce((sum, us) => sum + us, 0);
-  if (seenUs === 0 || seenUs < SEEN_RATIO_MIN * (toUs - fromUs)) return undefined;
+  if (seenUs === 0 || seenUs < SEEN_RATIO_MIN * (endUs - fromUs)) return undefined;
   const bySm = weighed.map(({ use, ratio }) => ({ use, amount: use.smUseSeconds * ratio }));
   // What an MPS server holds is its own; what it computes is not.
   const byMemory = weighed

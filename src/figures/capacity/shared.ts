@@ -7,7 +7,7 @@ import type { LaneGauges } from '../gauges.ts';
 import { askOwned } from '../owned-samples.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
-import { readStays } from '../stays.ts';
+import { readDivision } from '../stays.ts';
 
 interface SharedSums {
   /** A row per group and kind, or several, to be added up. */
@@ -34,13 +34,14 @@ export async function sharedSums(
   const gpus = await sharedDevices(db, window, segments);
   // A sample at the very start of the window counts.
   const span = { fromUs: window.fromUs - 1, toUs: window.toUs };
-  for await (const stays of readStays(db, gpus, span)) {
+  for await (const { stays, uses } of readDivision(db, gpus, span)) {
     const withShare = new Set(
       stays
-        .filter(({ share = 1, startUs, endUs }) => share < 1 && endUs > startUs)
+        .filter(({ share = 1, startUs, endUs }) => share < 1 && endUs > Math.max(startUs, span.fromUs))
+        .filter(({ startUs }) => startUs < span.toUs)
         .map(({ gpu, jobId }) => JSON.stringify([gpu, jobId])),
     );
-    const spans = partsOf(stays).map((part): SharedSpan => ({
+    const spans = partsOf(stays, uses).map((part): SharedSpan => ({
       ...part,
       startUs: Math.max(part.startUs, span.fromUs),
       endUs: Math.min(part.endUs, span.toUs),

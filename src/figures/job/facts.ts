@@ -2,7 +2,7 @@ import { quoteText } from '../../../schemas/tables.ts';
 import type { Job, NumberedRun, Run, RunTold } from '../../core/jobs/job-runs.ts';
 import type { JobEvent } from './figures.ts';
 import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
-import { DEVICES_PER_QUERY_MAX, readStays } from '../stays.ts';
+import { DEVICES_PER_QUERY_MAX, readDivision } from '../stays.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { recordTogether, type JobCells, type Told } from './told-runs.ts';
@@ -75,8 +75,9 @@ function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
 export async function divided(db: Asked, jobId: string, window: JobWindow): Promise<DividedWindow> {
   const gpus = [...new Set(window.intervals.map(({ gpu }) => gpu))];
   const parts: DevicePart[][] = [];
-  for await (const stays of readStays(db, gpus, { fromUs: window.startUs, toUs: window.endUs }))
-    parts.push(partsOf(stays).filter((part) => part.jobId === jobId));
+  const span = { fromUs: window.startUs, toUs: window.endUs };
+  for await (const { stays, uses } of readDivision(db, gpus, span))
+    parts.push(partsOf(stays, uses).filter((part) => part.jobId === jobId));
   return { ...window, spans: partsWithin(parts.flat(), window.intervals) };
 }
 

@@ -1,6 +1,7 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
 import { jobsOf, type Run } from '../../core/jobs/job-runs.ts';
+import type { MeasuredUse } from '../../core/jobs/measured-use.ts';
 import type { QuestDb } from '../http.ts';
 
 /** A row of `gpu_ownership`, as far as figures of a job depend on it. Epoch µs; `endUs` is Infinity while it is open. */
@@ -63,11 +64,15 @@ export async function readOwnedIntervals(
 
 /**
  * @param intervals everybody's on these devices, ascending by start
+ * @param uses what was measured of these devices
  * @returns a list for each run, of the devices that it had
  */
-export function deviceRunsOf(intervals: readonly OwnedInterval[]): DeviceRun[][] {
+export function deviceRunsOf(
+  intervals: readonly OwnedInterval[],
+  uses: readonly MeasuredUse[] = [],
+): DeviceRun[][] {
   const onDevice = Map.groupBy(intervals, ({ gpu }) => gpu);
-  const parts = Map.groupBy(partsOf(intervals), ({ gpu, jobId }) => JSON.stringify([gpu, jobId]));
+  const parts = Map.groupBy(partsOf(intervals, uses), ({ gpu, jobId }) => JSON.stringify([gpu, jobId]));
   // An empty interval only overwrites a start that was corrected: it is of no run.
   const runs = jobsOf(intervals.filter(ownsTime)).flatMap((job) => job.runs);
   const empty = intervals.filter((interval) => !ownsTime(interval));

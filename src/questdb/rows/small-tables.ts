@@ -21,8 +21,6 @@ export interface SharedUseRow extends MeasuredUse {
   /** Absent where nobody told. */
   readonly cluster?: string;
   readonly node: string;
-  /** Device UUID. */
-  readonly gpu: string;
   /** Most of the user's processes at once. */
   readonly processes: number;
 }

@@ -2,26 +2,21 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   joinStays,
-  MEASURED_SOURCE,
   partsOf,
   partsWithin,
+  useQuestionOf,
   type DevicePart,
   type TellingOfStay,
 } from '../../../src/core/jobs/device-parts.ts';
+import type { MeasuredUse } from '../../../src/core/jobs/measured-use.ts';
 
-const stay = (
-  jobId: string,
-  startUs: number,
-  endUs: number,
-  share?: number,
-  source = 'journal',
-): TellingOfStay => ({
-  gpu: 'G',
-  jobId,
-  startUs,
-  endUs,
-  share,
-  source,
+const stay = (jobId: string, startUs: number, endUs: number, share?: number): TellingOfStay => ({
+  ...{ gpu: 'G', jobId, startUs, endUs, share },
+});
+
+const use = (jobId: string, fromUs: number, toUs: number, smUseSeconds: number): MeasuredUse => ({
+  ...{ gpu: 'G', kind: 'job', jobId, fromUs, toUs, seenUs: toUs - fromUs },
+  ...{ smUseSeconds, memoryByteSeconds: NaN },
 });
 
 /** `a 0.5 stated` of everybody who has a part at that time. */
@@ -56,20 +51,68 @@ describe('the owners of a device', () => {
       ['a 0.25 stated', 'b 0.75 equal'],
     ],
     ['one job told twice, unlike', [stay('a', 0, 10, 1), stay('a', 0, 10, 0.25)], ['a 0.25 stated']],
-    [
-      'measured ones divide their equal parts',
-      [
-        stay('a', 0, 10, 0.25, MEASURED_SOURCE),
-        stay('b', 0, 10, 0.75, MEASURED_SOURCE),
-        stay('c', 0, 10),
-        stay('d', 0, 10, 0.25),
-      ],
-      ['a 0.125 measured', 'b 0.375 measured', 'c 0.25 equal', 'd 0.25 stated'],
-    ],
-    ['one, measured among others that are gone', [stay('a', 0, 10, 0.2, MEASURED_SOURCE)], ['a 1 whole']],
     ['no longer there, not yet there', [stay('a', 0, 5), stay('b', 5, 5), stay('c', 8, Infinity)], []],
   ])('%s', (_, stays, expected) => {
     expect(at(partsOf(stays), 6)).toEqual(expected);
+  });
+
+  const measured = [use('a', 0, 10, 1), use('b', 0, 10, 2), use('c', 0, 10, 1)];
+  test.each<[string, readonly TellingOfStay[], readonly string[]]>([
+    [
+      'divide by it what the told ones leave',
+      [stay('a', 0, 10), stay('b', 0, 10), stay('c', 0, 10), stay('d', 0, 10, 0.5)],
+      ['a 0.125 measured', 'b 0.25 measured', 'c 0.125 measured', 'd 0.5 stated'],
+    ],
+    [
+      'have what they were told all the same',
+      [stay('a', 0, 10, 0.5), stay('b', 0, 10)],
+      ['a 0.5 stated', 'b 0.5 equal'],
+    ],
+    [
+      'have nothing where the told ones leave nothing',
+      [stay('a', 0, 10), stay('c', 0, 10), stay('d', 0, 10, 1)],
+      ['a 0 measured', 'c 0 measured', 'd 1 whole'],
+    ],
+    ['have all where they are alone', [stay('a', 0, 10)], ['a 1 whole']],
+    [
+      'are measured over all the time in which they were the same, however often they are told',
+      [stay('a', 0, 6), stay('a', 2, 10), stay('c', 0, 10)],
+      ['a 0.5 measured', 'c 0.5 measured'],
+    ],
+    [
+      'have equal parts where one did nothing that was seen',
+      [stay('a', 0, 10), stay('x', 0, 10)],
+      ['a 0.5 equal', 'x 0.5 equal'],
+    ],
+  ])('whose use was measured %s', (_, stays, expected) => {
+    expect(at(partsOf(stays, measured), 6)).toEqual(expected);
+  });
+
+  test('have by use what they did while they shared, and not what they did alone', () => {
+    const stays = [stay('a', 0, 300), stay('b', 100, Infinity), stay('c', 200, 300)];
+    const uses = [
+      ...[use('a', 100, 200, 3), use('b', 100, 200, 1)],
+      ...[use('a', 200, 300, 1), use('b', 200, 300, 1), use('c', 200, 300, 2)],
+    ];
+    const parts = partsOf(stays, uses);
+    expect([50, 150, 250, 400].map((us) => at(parts, us))).toEqual([
+      ['a 1 whole'],
+      ['a 0.75 measured', 'b 0.25 measured'],
+      ['a 0.25 measured', 'b 0.25 measured', 'c 0.5 measured'],
+      ['b 1 whole'],
+    ]);
+    const elsewhere = uses.map((one) => ({ ...one, gpu: 'H' }));
+    expect(at(partsOf(stays, elsewhere), 150)).toEqual(['a 0.5 equal', 'b 0.5 equal']);
+  });
+
+  test('need their use known where several have no share, over all of their time', () => {
+    expect(useQuestionOf([stay('a', 0, 10), stay('b', 0, 10, 0.5), stay('a', 20, 30)])).toBeUndefined();
+    expect(useQuestionOf([stay('a', 0, 10), stay('b', 5, 5)])).toBeUndefined();
+    const other = { ...stay('z', -50, 90), gpu: 'H' };
+    expect(useQuestionOf([stay('a', 5, 10), stay('b', 1, 8, NaN), stay('c', -9, 99, 0.5), other])).toEqual({
+      ...{ gpus: ['G'], fromUs: 1, toUs: 10 },
+    });
+    expect(useQuestionOf([stay('a', 5, 10), stay('b', 1, Infinity)])?.toUs).toBe(Infinity);
   });
 
   test('change with who comes and goes, and devices know nothing of each other', () => {
@@ -90,14 +133,23 @@ const telling = fc
     startUs: fc.integer({ min: 0, max: 20 }),
     lengthUs: fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constant(Infinity)),
     share: fc.oneof(fc.constantFrom(undefined, NaN, 1), fc.double({ min: 0.01, max: 1, noNaN: true })),
-    source: fc.constantFrom('journal', MEASURED_SOURCE),
   })
   .map(({ lengthUs, ...rest }): TellingOfStay => ({ gpu: 'G', ...rest, endUs: rest.startUs + lengthUs }));
 
+const measurement = fc
+  .record({
+    jobId: fc.constantFrom('a', 'b', 'c', 'd', 'x'),
+    fromUs: fc.integer({ min: 0, max: 20 }),
+    lengthUs: fc.integer({ min: 1, max: 12 }),
+    smUseSeconds: fc.oneof(fc.constantFrom(0, NaN), fc.double({ min: 0.01, max: 100, noNaN: true })),
+  })
+  .map(({ jobId, fromUs, lengthUs, smUseSeconds }) => use(jobId, fromUs, fromUs + lengthUs, smUseSeconds));
+const measurements = fc.array(measurement, { maxLength: 8 });
+
 test('no device is given away more than once, none whose owners were not all told is left over, and each job counts once', () => {
   fc.assert(
-    fc.property(fc.array(telling, { maxLength: 12 }), (stays) => {
-      const parts = partsOf(stays);
+    fc.property(fc.array(telling, { maxLength: 12 }), measurements, (stays, uses) => {
+      const parts = partsOf(stays, uses);
       for (let us = 0; us <= 34; us += 1) {
         const owning = stays.filter(({ startUs, endUs }) => startUs < us && us <= endUs);
         const own = parts.filter(({ startUs, endUs }) => startUs < us && us <= endUs);
@@ -118,13 +170,13 @@ test('the parts are the same in whatever order the stays were told', () => {
   const shuffled = fc
     .array(telling, { maxLength: 10 })
     .chain((stays) => fc.tuple(fc.constant(stays), fc.shuffledSubarray(stays, { minLength: stays.length })));
-  const lines = (stays: readonly TellingOfStay[]): string[] =>
-    partsOf(stays)
+  const lines = (stays: readonly TellingOfStay[], uses: readonly MeasuredUse[]): string[] =>
+    partsOf(stays, uses)
       .map(({ part, ...rest }) => JSON.stringify({ ...rest, part: part.toFixed(9) }))
       .sort();
   fc.assert(
-    fc.property(shuffled, ([stays, others]) => {
-      expect(lines(others)).toEqual(lines(stays));
+    fc.property(shuffled, measurements, ([stays, others], uses) => {
+      expect(lines(others, uses)).toEqual(lines(stays, uses));
     }),
   );
 });

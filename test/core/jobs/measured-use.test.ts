@@ -11,7 +11,7 @@ function use(
   rest: Partial<MeasuredUse> = {},
 ): MeasuredUse {
   return {
-    ...{ fromUs: 0, toUs: 100 * S, seenUs: 100 * S, smUseSeconds: sm, memoryByteSeconds: memory },
+    ...{ gpu: 'G', fromUs: 0, toUs: 100 * S, seenUs: 100 * S, smUseSeconds: sm, memoryByteSeconds: memory },
     ...(jobId === undefined ? { kind: 'no_job' } : { kind: 'job', jobId }),
     ...rest,
   };
@@ -72,6 +72,13 @@ describe('parts of a shared device', () => {
     expect(partsOver(seen(50 * S))).toEqual({ a: 0.75, b: 0.25 });
     expect(partsOver(seen(49 * S))).toEqual({});
     expect(partsOver(seen(100 * S), 0, 300 * S)).toEqual({});
+  });
+
+  test('go by what was seen until now where the time is not over', () => {
+    const seen = [use('a', 30), use('b', 10)];
+    expect(partsOver(seen, 0, Infinity)).toEqual({ a: 0.75, b: 0.25 });
+    expect(partsOver(seen, -200 * S, Infinity)).toEqual({});
+    expect(partsOver(seen, 100 * S, Infinity)).toEqual({});
   });
 
   test('add up to 1 and are the owners’, whatever was seen', () => {
