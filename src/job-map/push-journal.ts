@@ -5,7 +5,7 @@ import type { Tell } from '../core/base/notice.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
-import { loadJobInputs, newestBoot, openForeignJournal } from '../ownership/open-inputs.ts';
+import { loadJobInputs, newestLife, openForeignJournal } from '../ownership/open-inputs.ts';
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
@@ -84,16 +84,17 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
 /** The journal, read as what it is: this machine's, or another one's. */
 async function openJournal(
   db: QuestDb,
-  { node, directory, deviceMap }: PushOptions,
+  { node, cluster, directory, deviceMap }: PushOptions,
 ): Promise<{
   readonly devices: readonly Device[];
   readonly isHere: boolean;
   readonly inputs: readonly JobInput[];
 }> {
+  const life = newestLife(directory);
   const { devices, isHere, isForeign } = whoseJournal({
-    recorded: await recordedDevices(db, node),
+    recorded: ofCluster(await recordedDevices(db, node), life.cluster ?? cluster),
     local: readProcDevices(node),
-    isOfThisBoot: newestBoot(directory).id === readBoot().id,
+    isOfThisBoot: life.boot.id === readBoot().id,
   });
   if (isForeign) return { devices, isHere, inputs: await openForeignJournal(directory, devices, deviceMap) };
   const open = await loadJobInputs({ journalDir: directory, ...(deviceMap && { deviceMap }) });
@@ -127,6 +128,13 @@ export function whoseJournal(known: {
     isHere,
     isForeign: false,
   };
+}
+
+/** Two clusters may each have a node of one name. */
+function ofCluster(recorded: readonly Device[], cluster: string | undefined): readonly Device[] {
+  const isOther = (one: Device): boolean =>
+    one.cluster !== undefined && cluster !== undefined && one.cluster.toLowerCase() !== cluster.toLowerCase();
+  return recorded.filter((one) => !isOther(one));
 }
 
 /** What a collector or a drain has recorded of a node, MIG instances with it. */

@@ -93,22 +93,32 @@ export async function openForeignJournal(
   deviceMap?: ReadonlyMap<number, string>,
 ): Promise<readonly JobInput[]> {
   const open = await loadInputs({ journalDir: directory });
-  return open({ devices, boot: newestBoot(directory), ...(deviceMap === undefined ? {} : { deviceMap }) });
+  return open({
+    devices,
+    boot: newestLife(directory).boot,
+    ...(deviceMap === undefined ? {} : { deviceMap }),
+  });
 }
 
-/** The life of the machine whose journal that is, by its newest record; with an empty id where it has none. */
-export function newestBoot(directory: string): Boot {
-  let newest = { id: '', timeUs: 0, writtenUs: -Infinity };
+/** Whose journal that is, by its newest record. */
+export function newestLife(directory: string): {
+  /** With an empty id where there is no record. */
+  readonly boot: Boot;
+  readonly cluster?: string | undefined;
+} {
+  let newest: { boot: Boot; cluster?: string | undefined } = { boot: { id: '', timeUs: 0 } };
+  let newestUs = -Infinity;
   for (const name of recordsIn(directory)) {
     const found = readBounded(join(directory, name), JOURNAL_RECORD_BYTES_MAX);
     if (found.kind !== 'content') continue;
     const writtenUs = mtimeUs(found.stat);
     const reading = parseJournalRecord(found.content);
-    if (writtenUs <= newest.writtenUs || !('record' in reading)) continue;
-    const { boot_id: id, uptime } = reading.record;
-    newest = { id, timeUs: writtenUs - uptime * 1e6, writtenUs };
+    if (writtenUs <= newestUs || !('record' in reading)) continue;
+    const { boot_id: id, uptime, cluster } = reading.record;
+    newest = { boot: { id, timeUs: writtenUs - uptime * 1e6 }, cluster };
+    newestUs = writtenUs;
   }
-  return { id: newest.id, timeUs: newest.timeUs };
+  return newest;
 }
 
 /** None where they cannot be listed: the input itself tells that. */

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from 'vitest';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Device } from '../../src/core/devices/device.ts';
 import { pushJournal, whoseJournal } from '../../src/job-map/push-journal.ts';
 import { readBoot } from '../../src/ownership/boot.ts';
+import { openEngineJobs } from '../../src/ownership/open-inputs.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -33,7 +35,7 @@ afterEach(() => {
   bench.close();
 });
 
-test('a MIG instance is guessed by nobody: push says what collect says', async () => {
+test('a MIG instance is guessed by nobody: drain and push say what collect says', async () => {
   const node = `mig-${crypto.randomUUID()}`;
   const gpu: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
   const cut = { ...gpu, pciBusId: '00000000:01:00.0', parentUuid: `GPU-cut-${node}`, index: 1 };
@@ -59,6 +61,12 @@ test('a MIG instance is guessed by nobody: push says what collect says', async (
     `8 on unresolved:${node}:2 (2, open`,
     `9 on MIG-b-${node} (3, 4]`,
   ]);
+
+  const journals = mkdtempSync(join(tmpdir(), 'gpuledger-journals-'));
+  symlinkSync(bench.directory, join(journals, node));
+  const [drained] = await openEngineJobs({ local: {}, localNode: 'elsewhere', journals }, node, devices);
+  expect(describeOwnership(drained!.read(at(5)))).toEqual(collected);
+  rmSync(journals, { recursive: true });
 
   const rows = devices.map((device) => ({ tsUs: at(0), device, source: 'nvml' as const }));
   await createSmallTables(db).writeInventory(rows);
@@ -122,6 +130,23 @@ test("another machine's journal keeps its own boot: its jobs do not end where th
     ['6', BOOT.timeUs],
     ['7', null],
   ]);
+});
+
+test("a node of one name in two clusters has the devices of the journal's own", async () => {
+  const node = `twin-${crypto.randomUUID()}`;
+  const device = (cluster: string): Device => ({
+    ...{ uuid: `GPU-${cluster}-${node}`, cluster, node, index: 0, model: 'X', memoryBytes: 1 },
+  });
+  await createSmallTables(db).writeInventory(
+    ['a', 'B'].map((cluster) => ({ tsUs: at(0), device: device(cluster), source: 'dcgm' as const })),
+  );
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 1, { node, gpus: '', devices: '0', cluster: 'b' });
+  const tell = (): void => undefined;
+  await pushJournal(db, { node, cluster: 'a', directory: bench.directory, tables: [], tell });
+  await waitForVisible(db, 'gpu_ownership');
+  const { rows } = await db.exec(`SELECT cluster, gpu FROM gpu_ownership WHERE node = '${node}'`);
+  expect(rows).toEqual([['b', `GPU-B-${node}`]]);
 });
 
 describe('whose journal it is', () => {
