@@ -95,7 +95,12 @@ function main() {
   if (RESIDENT_COMMANDS.includes(first)) {
     setFlagsFromString('--semi-space-growth-factor=1');
     setFlagsFromString('--optimize-for-size');
-  } else keepCompiled();
+  } else {
+    // What is left of a queue of hundreds of MB would fill 150 MB before V8 clears it away. (Set before code is kept: it is
+    // kept apart for other flags.)
+    if (first === 'jobs') setFlagsFromString('--optimize-for-size');
+    keepCompiled();
+  }
   const commandLine = 'dist/main.js';
   if (!existsSync(pathOf(commandLine))) {
     fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);

@@ -87,9 +87,8 @@ describe('gpuledger jobs sync', () => {
       ),
     );
     slurm.sacct(sacctRow(ended) + sacctRow(nextId(), 'cpu=1') + sacctRow(nextId(), 'cpu=1'));
-    expect(await sync()).toEqual({
+    expect(await sync()).toMatchObject({
       exitCode: 0,
-      stderr: '',
       stdout:
         'squeue: 4 rows read = 1 written + 1 without GPUs + 1 unknown here + 1 not begun + 0 refused\n' +
         'sacct: 3 rows read = 1 written + 2 without GPUs + 0 unknown here + 0 not begun + 0 refused\n',

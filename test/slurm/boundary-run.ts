@@ -24,6 +24,7 @@ import { startCluster, type Cluster } from './cluster.ts';
 import { compare, type LabelledSample, type Verdict } from './compare.ts';
 import { runHarmless } from './harmless-run.ts';
 import { marginsOf } from './margins.ts';
+import { runReplies } from './replies-run.ts';
 import { readTruth, type TrueStay } from './truth.ts';
 import { runShardJobs, runWholeGpuJobs } from './workload.ts';
 
@@ -208,6 +209,8 @@ async function harmless(directory: string): Promise<{ lines: string[]; faults: s
   const lines: string[] = [];
   try {
     const faults = await runHarmless(cluster, cluster.hookDir, (line) => lines.push(line));
+    lines.push('what squeue and scontrol say');
+    faults.push(...(await runReplies(cluster, (line) => lines.push(line))));
     return { lines, faults };
   } finally {
     await cluster.stop();

@@ -13,6 +13,7 @@ export interface Cluster {
   /** Stamps and device lists that the jobs leave. */
   readonly truthDir: string;
   readonly controllerLog: string;
+  readonly slurmConf: string;
   /** Runs a Slurm command; @returns what it printed. */
   slurm(command: string, ...parameters: string[]): Promise<string>;
   /** The same for a command that is allowed to fail, as `srun` of a failing job does. */
@@ -55,7 +56,8 @@ export async function startCluster(
     ],
     ...['--conf', 'LogTimeFormat=iso8601_ms', '--conf', 'SlurmctldDebug=debug2', ...options],
   ]);
-  const environment = { ...process.env, SLURM_CONF: join(clusterDir, 'etc/slurm.conf'), TRUTH: truthDir };
+  const slurmConf = join(clusterDir, 'etc/slurm.conf');
+  const environment = { ...process.env, SLURM_CONF: slurmConf, TRUTH: truthDir };
   const slurm = async (command: string, ...parameters: string[]): Promise<string> => {
     const { stdout } = await run(command, parameters, { env: environment, timeout: 120_000 });
     return stdout.trim();
@@ -67,6 +69,7 @@ export async function startCluster(
     journalDir,
     truthDir,
     controllerLog: join(clusterDir, 'log/slurmctld.log'),
+    slurmConf,
     slurm,
     async attempt(command, ...parameters) {
       await slurm(command, ...parameters).catch((error: unknown) => {
