@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { JOB_ID_CHARACTERS_MAX } from './map-file.ts';
+import { visibleText } from './visible-text.ts';
 
 /**
  * The records of the journal directory: what a hook tells of one job's begin or end on one node. The format is described
@@ -18,6 +19,8 @@ const LAST_WORD = 'end';
 const TEXT_CHARACTERS_MAX = 1024;
 
 const text = z.string().transform((value) => value.slice(0, TEXT_CHARACTERS_MAX));
+/** What people chose, and others print. */
+const shownText = z.string().transform(visibleText);
 const count = z
   .string()
   .regex(/^\d{1,9}$/, 'expected a whole number')
@@ -70,11 +73,11 @@ const recordV1 = z.object({
         .transform(Number),
     )
     .optional(),
-  user: text.optional(),
-  account: text.optional(),
-  partition: text.optional(),
-  qos: text.optional(),
-  name: text.optional(),
+  user: shownText.optional(),
+  account: shownText.optional(),
+  partition: shownText.optional(),
+  qos: shownText.optional(),
+  name: shownText.optional(),
   array_job: text.optional(),
   array_task: text.optional(),
   het_job: text.optional(),

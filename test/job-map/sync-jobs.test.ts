@@ -110,6 +110,26 @@ describe('sync', () => {
     expect(rows).toEqual([[2, 'x', 'high', START_US + 123_456]]);
   });
 
+  test('makes one row of what squeue and accounting say of one run, and one of each run of a requeued job', async () => {
+    const id = `again${process.pid}`;
+    const first = { startUs: START_US, submitUs: START_US - 9e6, endUs: START_US + 100e6, state: 'REQUEUED' };
+    const second = { startUs: START_US + 220e6, submitUs: START_US + 101e6 };
+    await sync(piecesOf([[job(id, { ...second, run: 1, name: 'x' }, true)]]));
+    const ended = { ...second, endUs: START_US + 500e6, state: 'COMPLETED', exitCode: 0 };
+    const outcome = await sync(
+      piecesOf([[job(id, { ...first, cluster: 'atlas' }, true), job(id, ended, true)]]),
+    );
+    expect(outcome).toMatchObject({ readRows: 2, writtenRows: 2 });
+    await waitForVisible(db, 'jobs');
+    const { rows } = await db.exec(
+      `SELECT run, name, state, exit_code, cast(end_ts - ts AS LONG) / 1000000 FROM jobs WHERE job_id = '${id}' ORDER BY ts`,
+    );
+    expect(rows).toEqual([
+      [null, null, 'REQUEUED', null, 100],
+      [1, 'x', 'COMPLETED', 0, 280],
+    ]);
+  });
+
   test('writes what came before a reply broke off', async () => {
     const id = `broken${process.pid}`;
     const failure = new OperatingError('half', { code: 'slurm.reply', exit: 'data' });

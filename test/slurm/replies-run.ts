@@ -97,7 +97,10 @@ async function faultsOf(ids: readonly string[], cluster: Cluster): Promise<strin
     if (gpus === undefined) continue;
     const told = await askScontrol(cluster.slurmConf, ids[at]!).catch((thrown: unknown) => messageOf(thrown));
     const count = typeof told === 'string' ? 0 : (told.get(cluster.nodes[0]!)?.length ?? 0);
-    if (count !== gpus) faults.push(`${what}: ${count} GPUs, not ${gpus}: ${String(told)}`);
+    if (count !== gpus)
+      faults.push(
+        `${what}: ${count} GPUs, not ${gpus}: ${typeof told === 'string' ? told : [...told].join(' ')}`,
+      );
   }
   return faults;
 }

@@ -43,7 +43,7 @@ describe('a record', () => {
         job: '7',
         boot_id: BOOT.id,
         uptime: 12.34,
-        name: 'a\n"b"=\'c\' \u{1f389}',
+        name: 'a⏎"b"=\'c\' \u{1f389}',
         restart: 2,
       },
     });
