@@ -120,7 +120,8 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     adopt(stored, endsUs = new Map()) {
       const told = byKey(ownership.intervals());
       const rows = byKey([...stored].sort(byStanding));
-      for (const row of rows.values()) apply(ownership, row, endsUs.get(row) ?? row.endUs);
+      for (const row of rows.values())
+        apply(ownership, row, toldEndUs(row, endsUs.get(row) ?? row.endUs, rows));
       const intervals = ownership.intervals();
       const changes = [
         ...emptiedOf(intervals, [...told.values(), ...stored]),
@@ -159,6 +160,16 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       ownership.forgetBefore(nowUs - RELABEL_AGE_US_MAX - FORGET_EVERY_US);
     },
   };
+}
+
+/** Where the job's next stay on the device begins as this one ends, nobody has told more than that it began. */
+function toldEndUs(
+  { gpu, jobId, startUs }: Interval,
+  endUs: number,
+  rows: ReadonlyMap<string, Interval>,
+): number {
+  const next = rows.get(keyOf({ startUs: endUs, gpu, jobId }));
+  return endUs > startUs && next !== undefined && next.endUs > next.startUs ? Infinity : endUs;
 }
 
 function apply(ownership: Ownership, interval: Interval, endUs: number): void {

@@ -27,7 +27,7 @@ const SCHEDULER_STEP_US = 1e6;
 export const CLOCK_SKEW_US_MAX = 60e6;
 /** Tellings with less in common than the clocks may be apart are of one run if it is at least this part of the shorter. */
 const OVERLAP_RATIO_MIN = 0.5;
-/** Where a hook told a start and nobody an end, the id may have come round again after this time. */
+/** After so long the id may have come round again, where nobody told how long the first job ran. */
 const OPEN_US_MAX = 24 * 3600e6;
 /** A job goes back into the queue when it ends; what was submitted later than this is another one. */
 const REQUEUE_US_MAX = 24 * 3600e6;
@@ -42,23 +42,32 @@ export function isSameRun(a: RunTold, b: RunTold): boolean {
   if (differ(a.user, b.user)) return false;
   if (a.submitUs !== undefined && b.submitUs !== undefined) return a.submitUs === b.submitUs;
   if (differ(countOf(a), countOf(b))) return false;
+  const isCounted = countOf(a) !== undefined && countOf(b) !== undefined;
+  if (!isCounted && (isRequeuedButNot(a, b) || isRequeuedButNot(b, a))) return false;
   const commonUs = overlapUs(a, b);
   if (commonUs <= 0) return commonUs === 0 && overlapRatio(a, b) === 1;
   const [earlier, later] = a.startUs <= b.startUs ? [a, b] : [b, a];
-  if (isOpen(earlier)) return later.startUs - earlier.startUs <= reachUs(earlier, later);
+  if (later.startUs - earlier.startUs > reachUs(earlier, later)) return false;
   // Of an open one no more is known than its start; and what bears the same count is one run, whatever the clocks.
-  const isCounted = countOf(a) !== undefined && countOf(b) !== undefined;
-  if (isOpen(later) || isCounted || commonUs > CLOCK_SKEW_US_MAX) return true;
+  if (isOpen(earlier) || isOpen(later) || isCounted || commonUs > CLOCK_SKEW_US_MAX) return true;
   return overlapRatio(a, b) >= OVERLAP_RATIO_MIN;
 }
 
-/** How much later than one without an end another telling of the same run may begin. */
-function reachUs(open: RunTold, later: RunTold): number {
-  // The scheduler itself says that it runs: what is seen later on a node is of it.
-  if (open.submitUs !== undefined) return Infinity;
-  // Nobody sees a run begin before the scheduler has started it. (But nodes that are woken up: hence the count.)
-  const isCounted = countOf(open) !== undefined && countOf(later) !== undefined;
-  return later.submitUs !== undefined && !isCounted ? CLOCK_SKEW_US_MAX : OPEN_US_MAX;
+/** A run that went back into the queue has no final state. */
+function isRequeuedButNot({ state }: RunTold, { state: other = '' }: RunTold): boolean {
+  return state === 'REQUEUED' && FINAL_STATES.has(other);
+}
+
+/** How much later than one telling another one of the same run may begin. */
+function reachUs(earlier: RunTold, later: RunTold): number {
+  // The end of a stay on a device may be no more than the start of the next one.
+  const isEndTold = !isOpen(earlier) && (earlier.user !== undefined || later.user === undefined);
+  if (earlier.submitUs !== undefined || (isEndTold && later.submitUs === undefined)) return Infinity;
+  // Nobody sees a run begin before the scheduler has started it, but for the controller's hook while nodes are woken up:
+  // that it is this run's shows by its end, or by its count.
+  const isCounted = countOf(earlier) !== undefined && countOf(later) !== undefined;
+  const isCertain = later.submitUs === undefined || isCounted || (isEndTold && earlier.user !== undefined);
+  return isCertain ? OPEN_US_MAX : CLOCK_SKEW_US_MAX;
 }
 
 /** Common time in relation to the shorter of the two, in [0, 1]; 1 where one of them lies in the other. */

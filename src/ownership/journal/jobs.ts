@@ -35,6 +35,13 @@ interface NodeRun {
   endedUs: number;
 }
 
+/** The end of a run, as a node told it. */
+interface NodeEnd {
+  readonly entry: JournalEntry;
+  /** Undefined while no start is known that it could be of. */
+  run: NodeRun | undefined;
+}
+
 /** A start that is known from elsewhere than this node's prolog. */
 interface KnownStart {
   readonly us: number;
@@ -64,8 +71,8 @@ export class JournalJobs {
   readonly #options: JournalJobsOptions;
   /** By node and job id, ascending by start. */
   readonly #runs = new Map<string, NodeRun[]>();
-  /** Ends that found no start, which may still come: a hook that was held up, files read in another order. */
-  readonly #orphans = new Map<string, JournalEntry[]>();
+  /** By node and job id. Their starts may still come: a hook that was held up, files read in another order. */
+  readonly #ends = new Map<string, NodeEnd[]>();
   /** Of these, the ones that nobody was told of yet. */
   readonly #startless = new Set<JournalEntry>();
   /** By job id, what the controller's prologs have told, where its journal is ours too. */
@@ -128,10 +135,13 @@ export class JournalJobs {
       if (kept.length === 0) this.#runs.delete(key);
       else this.#runs.set(key, kept);
     }
-    for (const [key, orphans] of this.#orphans) {
-      const kept = orphans.filter((entry) => entry.atUs > us);
-      if (kept.length === 0) this.#orphans.delete(key);
-      else this.#orphans.set(key, kept);
+    for (const [key, ends] of this.#ends) {
+      const runs = this.#runs.get(key) ?? [];
+      const kept = ends.filter(({ entry, run }) =>
+        run === undefined ? entry.atUs > us : runs.includes(run),
+      );
+      if (kept.length === 0) this.#ends.delete(key);
+      else this.#ends.set(key, kept);
     }
     for (const [jobId, starts] of this.#controllerStarts) {
       if (starts.every((start) => start.us < us)) this.#controllerStarts.delete(jobId);
@@ -162,24 +172,29 @@ export class JournalJobs {
     for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, run);
     const next = runs.find(({ startUs }) => startUs > atUs);
     if (next !== undefined) this.#endAtNext(run, next);
-    const waiting = this.#orphans.get(key);
-    if (waiting === undefined) return;
-    this.#orphans.delete(key);
-    for (const end of waiting) {
-      this.#startless.delete(end);
-      this.#end(end);
-    }
+    for (const end of this.#ends.get(key) ?? []) this.#pair(end);
   }
 
   #end(entry: JournalEntry): void {
+    const key = keyOf(entry.record);
+    const end: NodeEnd = { entry, run: undefined };
+    this.#ends.set(key, [...(this.#ends.get(key) ?? []), end]);
+    this.#pair(end);
+  }
+
+  /** Of the starts that are known by now, the last before it is the one that it ends. */
+  #pair(end: NodeEnd): void {
+    const { entry } = end;
     const { record, atUs } = entry;
-    const key = keyOf(record);
-    const runs = this.#runs.get(key) ?? [];
+    const runs = this.#runs.get(keyOf(record)) ?? [];
     const run = runs.findLast((one) => isBefore(one, entry) && canBeEndOf(entry, one));
     if (run === undefined || this.#isOfLaterRun(run, entry)) {
-      this.#endWithoutStart(entry);
+      if (end.run === undefined) end.run = this.#endWithoutStart(entry);
       return;
     }
+    if (end.run === run) return;
+    end.run = run;
+    this.#startless.delete(entry);
     if (run.bootId !== record.boot_id) {
       // slurmd runs the epilogs of a life that is over; the job had ended with it.
       if (!run.isEnded) this.#closeDeadRun(run);
@@ -226,16 +241,15 @@ export class JournalJobs {
   }
 
   /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
-  #endWithoutStart(entry: JournalEntry): void {
+  #endWithoutStart(entry: JournalEntry): NodeRun | undefined {
     const { record, atUs } = entry;
     const owned = this.#ownedOf(entry);
     const key = keyOf(record);
     const runs = this.#runs.get(key) ?? [];
     const known = this.#knownStart(entry, runs);
     if (owned.length === 0 || known === undefined) {
-      this.#orphans.set(key, [...(this.#orphans.get(key) ?? []), entry]);
       if (owned.length > 0) this.#startless.add(entry);
-      return;
+      return undefined;
     }
     const run: NodeRun = {
       ...tenureOf(entry, owned),
@@ -252,6 +266,7 @@ export class JournalJobs {
     for (const earlier of runs) if (earlier.startUs < known.us) this.#endAtNext(earlier, run);
     this.#addFacts('start', run, known.us);
     this.#addFacts('end', run, atUs);
+    return run;
   }
 
   #closeDeadRuns(): void {
@@ -273,7 +288,7 @@ export class JournalJobs {
   }
 
   #endAtNext(run: NodeRun, { startUs, owned }: NodeRun): void {
-    if (run.isEnded) return;
+    if (run.isEnded && run.endedUs <= startUs) return;
     endRun(run, startUs);
     // On the devices that it has again the next start is its end, until its own may be told.
     const left = run.owned.filter(({ gpu }) => !owned.some((other) => other.gpu === gpu));

@@ -36,6 +36,12 @@ describe('two tellings are of one run', () => {
     },
     { what: 'a stay within the run', a: booked(0, 1000), b: told(900, 999), same: true },
     {
+      what: 'a stay on the third day of what hooks have told the end of',
+      a: told(0, 4e5, { run: 0, user: 'ada' }),
+      b: told(3e5, 4e5, { run: 0 }),
+      same: true,
+    },
+    {
       what: 'a stay on the third day of what the scheduler says runs',
       a: booked(0),
       b: told(3e5),
@@ -73,6 +79,24 @@ describe('two tellings are of one run', () => {
     { what: 'another count', a: told(0, 9, { run: 0 }), b: told(0, 9, { run: 1 }), same: false },
     { what: 'the run after a requeue', a: told(0, 100), b: booked(220, 500), same: false },
     { what: 'the same, and the first end was lost', a: told(0), b: booked(220, 500), same: false },
+    {
+      what: 'a hook that saw a requeue, and accounting that saw an end',
+      a: told(0, 500, { run: 0, state: 'REQUEUED' }),
+      b: booked(220, 500, { state: 'TIMEOUT' }),
+      same: false,
+    },
+    {
+      what: 'a stay that was never told to have ended, until the id came round again',
+      a: told(0, 172_900),
+      b: booked(172_800, 172_950),
+      same: false,
+    },
+    {
+      what: 'the same, and a hook tells the job that came then',
+      a: told(0, 172_900, { run: 0 }),
+      b: told(172_800, 172_950, { run: 0, user: 'ada' }),
+      same: false,
+    },
     { what: 'a near one', a: told(0, 100), b: told(101, 200), same: false },
     {
       what: 'an id that came round again, and the first end was lost',

@@ -1,0 +1,301 @@
+/**
+ * Goal: whose job it was is beyond doubt, in whatever order it is told, and whatever of it is lost. Method: a hundred worlds of
+ * thirty jobs in two clusters (one id in both, ids used again, requeues, arrays, heterogeneous jobs, shards); what hooks, map
+ * files, squeue and accounting would have told of them, with losses, goes through every input in random order and pieces; what
+ * comes out is held against a model that reads the rules one record after the other, and against the truth.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Device } from '../../src/core/devices/device.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
+import type { JobFact, JobInput, JobRecord } from '../../src/core/jobs/job-fact.ts';
+import { jobsOf, type RunTold } from '../../src/core/jobs/job-runs.ts';
+import { mergeJob } from '../../src/core/jobs/merge-job.ts';
+import { Ownership } from '../../src/core/jobs/ownership.ts';
+import { openOwnership } from '../../src/job-map/session.ts';
+import type { JournalEntry } from '../../src/ownership/journal/entry.ts';
+import { JournalJobs } from '../../src/ownership/journal/jobs.ts';
+import { OwnerSets } from '../../src/ownership/pictures/owner-sets.ts';
+import { seededRandom } from '../chaos/random.ts';
+import { staysOf } from './facts-model.ts';
+import {
+  between,
+  gpuNamesOf,
+  recordsOf,
+  SHARED_CLUSTER,
+  shuffled,
+  someLost,
+  worldOf,
+  type HookRecord,
+  type Random,
+  type TrueRun,
+} from './facts-world.ts';
+
+const WORLDS = Array.from({ length: 100 }, (_, seed) => seed);
+const BOOT = { id: '11111111-1111-4111-8111-111111111111', timeUs: 1_699_000_000e6 };
+const SECOND_US = 1e6;
+/** Later than everything. */
+const NOW_US = 1_710_000_000e6;
+
+/** `a/GPU-a-n1-0 700#0 (5, 7]`, of what owns any time. */
+function describeStays(
+  stays: readonly (Pick<Interval, 'gpu' | 'jobId' | 'startUs'> & {
+    readonly cluster?: string;
+    readonly count: number;
+    readonly endUs?: number | undefined;
+  })[],
+): string[] {
+  return stays
+    .filter(({ startUs, endUs }) => endUs === undefined || endUs > startUs)
+    .map(({ cluster, gpu, jobId, count, startUs, endUs }) => {
+      const end = endUs === undefined || endUs === Infinity ? 'open' : `${endUs}]`;
+      return `${cluster ?? '?'}/${gpu} ${jobId}#${count} (${startUs}, ${end}`;
+    })
+    .sort();
+}
+
+const describeOwnership = (ownership: Ownership): string[] =>
+  describeStays(ownership.intervals().map((interval) => ({ ...interval, count: interval.run })));
+
+function deviceOf(cluster: string, node: string, uuid: string): Device {
+  return { uuid, cluster, node, index: Number(uuid.at(-1)), model: 'X', memoryBytes: 1 };
+}
+
+/** A record as the journal hands it on, of a node or (without devices) of the controller. */
+function entryOf({ event, atUs, node, gpus, count, run }: HookRecord, name: string): JournalEntry {
+  const isController = node === '';
+  return {
+    name,
+    atUs,
+    record: {
+      event,
+      manager: 'slurm',
+      context: `${event === 'start' ? 'prolog' : 'epilog'}_${isController ? 'slurmctld' : 'slurmd'}`,
+      job: run.jobId,
+      restart: count,
+      cluster: run.cluster,
+      boot_id: BOOT.id,
+      uptime: Math.floor((atUs - BOOT.timeUs) / 10_000) / 100,
+      ...(isController ? {} : { node }),
+      nodelist: run.places.length > 1 ? 'n[1-2]' : run.places[0]!.node,
+      user: run.user,
+      ...(run.arrayJobId === undefined ? {} : { array_job: run.arrayJobId }),
+      ...(run.hetJobId === undefined ? {} : { het_job: run.hetJobId }),
+      ...(event === 'end' ? { exit_code: '0:0' } : {}),
+    },
+    resolution: { devices: gpus.map((gpu) => deviceOf(run.cluster, node, gpu)), unresolved: [] },
+    share: run.cluster === SHARED_CLUSTER ? NaN : 1,
+  };
+}
+
+/** The journals of these machines, each read in random order and pieces. */
+function readJournals(
+  records: readonly HookRecord[],
+  random: Random,
+): { facts: JobFact[]; rows: JobRecord[] } {
+  const facts: JobFact[] = [];
+  const rows: JobRecord[] = [];
+  for (const ofNode of Map.groupBy(records, ({ node, run }) => `${run.cluster}/${node}`).values()) {
+    const journal = new JournalJobs({ boot: BOOT });
+    for (const [index, record] of shuffled(random, ofNode).entries()) {
+      journal.add(entryOf(record, `record ${index}`));
+      if (random() < 0.6) continue;
+      const news = journal.take();
+      facts.push(...news.facts);
+      rows.push(...news.records);
+    }
+    const news = journal.take();
+    facts.push(...news.facts);
+    rows.push(...news.records);
+  }
+  return { facts, rows };
+}
+
+function ownershipOf(facts: readonly JobFact[]): Ownership {
+  const ownership = new Ownership();
+  for (const fact of facts) ownership.apply(fact);
+  return ownership;
+}
+
+/** An input that tells these facts in a few reads. */
+function inputOf(facts: readonly JobFact[], random: Random): JobInput {
+  const rest = [...facts];
+  const piece = (): number => Math.ceil(facts.length / between(random, 1, 6));
+  return { name: 'test', read: () => ({ facts: rest.splice(0, piece()), records: [] }) };
+}
+
+describe('ownership', () => {
+  test('of records in any order, with losses, is what the model reads from them', () => {
+    for (const seed of WORLDS) {
+      const random = seededRandom(seed);
+      const records = someLost(recordsOf(worldOf(random), random), random);
+      const { facts } = readJournals(records, random);
+      const expected = describeStays(staysOf(records));
+      expect(describeOwnership(ownershipOf(shuffled(random, facts))), `world ${seed}`).toEqual(expected);
+    }
+  });
+
+  test('never names one who was not there, while one who was is known', () => {
+    for (const seed of WORLDS) {
+      const random = seededRandom(seed);
+      const world = worldOf(random);
+      const ownership = ownershipOf(readJournals(someLost(recordsOf(world, random), random), random).facts);
+      for (const run of world.filter(({ cluster }) => cluster !== SHARED_CLUSTER)) {
+        for (const gpu of run.places.flatMap(({ gpus }) => gpus)) {
+          for (const part of [0.5, 0.9]) {
+            const tsUs = run.startUs + 600_000 + Math.floor((run.endUs - run.startUs - 600_000) * part);
+            const owners = ownership.ownersAt(gpu, tsUs).map(({ jobId, run: count }) => `${jobId}#${count}`);
+            expect([[], [`${run.jobId}#${run.count}`]], `world ${seed}`).toContainEqual(owners);
+          }
+        }
+      }
+    }
+  });
+
+  test('is the same for one who knows a part of it from the store, whichever comes first', () => {
+    for (const seed of WORLDS) {
+      const random = seededRandom(seed);
+      const records = someLost(recordsOf(worldOf(random), random), random);
+      // A former life has seen what there was by then, and stored it.
+      const thenUs = records[between(random, 0, records.length)]!.atUs;
+      const before = records.filter(({ atUs }) => atUs <= thenUs && random() < 0.9);
+      const stored = ownershipOf(readJournals(before, random).facts).intervals();
+      const input = inputOf(readJournals(records, random).facts, random);
+      const session = openOwnership({ inputs: [input], ownership: new Ownership(), labelledUntilUs: NOW_US });
+      const adoptsAt = between(random, 0, 3);
+      for (let step = 0; step < 6; step += 1) {
+        if (step === adoptsAt) session.adopt(stored);
+        session.read(NOW_US);
+      }
+      expect(describeOwnership(session.ownership), `world ${seed}`).toEqual(describeStays(staysOf(records)));
+    }
+  });
+
+  test('of map files and gpustat has a stay for each stay, which nobody counts', () => {
+    for (const seed of WORLDS) {
+      const random = seededRandom(seed);
+      const records = recordsOf(worldOf(random), random).sort((a, b) => a.atUs - b.atUs);
+      const facts: JobFact[] = [];
+      const rows: JobRecord[] = [];
+      for (const ofNode of Map.groupBy(records, ({ node, run }) => `${run.cluster}/${node}`).values()) {
+        const picture = new OwnerSets('map-dir');
+        const owners = new Map<string, string[]>();
+        for (const { event, atUs, node, gpus, run } of ofNode) {
+          for (const gpu of gpus) {
+            const others = (owners.get(gpu) ?? []).filter((jobId) => jobId !== run.jobId);
+            owners.set(gpu, event === 'start' ? [...others, run.jobId] : others);
+            picture.set([deviceOf(run.cluster, node, gpu)], owners.get(gpu)!, atUs);
+          }
+          if (random() < 0.5) continue;
+          const news = picture.take(NOW_US);
+          facts.push(...news.facts);
+          rows.push(...news.records);
+        }
+        const news = picture.take(NOW_US);
+        facts.push(...news.facts);
+        rows.push(...news.records);
+      }
+      const expected = staysOf(records).map((stay) => ({ ...stay, count: NaN }));
+      expect(describeOwnership(ownershipOf(shuffled(random, facts))), `world ${seed}`).toEqual(
+        describeStays(expected),
+      );
+      expect(rows.filter(({ run }) => run !== undefined)).toEqual([]);
+    }
+  });
+});
+
+/** What the controller's hooks, squeue and accounting tell of a run beside the nodes' hooks. */
+function bookedOf(run: TrueRun): { squeue: JobRecord; sacct: JobRecord; state: string } {
+  const { cluster, jobId, user, count } = run;
+  const [startUs, endUs] = [run.startUs, run.endUs].map((us) => Math.floor(us / SECOND_US) * SECOND_US);
+  const state = run.isRequeued ? 'REQUEUED' : 'TIMEOUT';
+  const told = { cluster, jobId, user, submitUs: run.submitUs, startUs: startUs! };
+  return {
+    squeue: { ...told, run: count, state: 'RUNNING' },
+    sacct: { ...told, endUs: endUs!, state, exitCode: 0 },
+    state,
+  };
+}
+
+function controllerRecordsOf(runs: readonly TrueRun[]): HookRecord[] {
+  return runs.flatMap((run): HookRecord[] => [
+    { event: 'start', atUs: run.startUs + 1_000, node: '', gpus: [], count: run.count, run },
+    {
+      ...{ event: 'end', atUs: run.endUs + 3_000, node: '', gpus: [] },
+      ...{ count: run.count + (run.isRequeued ? 1 : 0), run },
+    },
+  ]);
+}
+
+/** The table `jobs`: a row a key, written one after the other. */
+function tableOf(told: readonly JobRecord[]): JobRecord[] {
+  const byId = new Map<string, Map<string, JobRecord>>();
+  for (const one of told) {
+    const rows = byId.get(one.jobId) ?? new Map<string, JobRecord>();
+    const row = mergeJob([...rows.values()], one);
+    byId.set(one.jobId, rows.set(`${row.startUs} ${row.cluster}`, row));
+  }
+  return [...byId.values()].flatMap((rows) => [...rows.values()]);
+}
+
+/** The run that a row or a stay is of, in truth. */
+function truthOf(world: readonly TrueRun[], { cluster, jobId, startUs }: RunTold): TrueRun {
+  return world.find(
+    (run) =>
+      run.cluster === cluster &&
+      run.jobId === jobId &&
+      run.startUs - SECOND_US <= startUs &&
+      startUs <= run.endUs,
+  )!;
+}
+
+test('rows of jobs: one for each run of which anybody told, with its own user, state and end; and jobs are jobs', () => {
+  for (const seed of WORLDS) {
+    const random = seededRandom(seed);
+    const world = worldOf(random);
+    const records = someLost(recordsOf(world, random), random);
+    const booked = world.flatMap((run) => (random() < 0.8 ? [{ run, ...bookedOf(run) }] : []));
+    const ofQueue = booked.filter(() => random() < 0.5).map(({ squeue }) => squeue);
+    const journals = readJournals(records, random);
+    const controller = readJournals(someLost(controllerRecordsOf(world), random), random);
+    const hooks = [...journals.rows, ...controller.rows];
+    const rows = tableOf(shuffled(random, [...hooks, ...ofQueue, ...booked.map(({ sacct }) => sacct)]));
+
+    const runs = Map.groupBy(rows, (row) => truthOf(world, row));
+    for (const [run, ofRun] of runs) {
+      expect(ofRun, `world ${seed}`).toHaveLength(1);
+      const [row] = ofRun;
+      const known = booked.find((one) => one.run === run);
+      expect(row!.user).toBe(run.user);
+      if (known !== undefined) expect(row).toMatchObject({ endUs: known.sacct.endUs, state: known.state });
+      if (row!.run !== undefined) expect(row!.run).toBe(run.count);
+    }
+    for (const { run } of booked) expect(runs.has(run), `world ${seed}`).toBe(true);
+
+    const stays = ownershipOf(journals.facts)
+      .intervals()
+      .filter(({ startUs, endUs }) => endUs > startUs);
+    const jobs = jobsOf<RunTold>(shuffled(random, [...rows, ...stays]));
+    for (const job of jobs) {
+      const members = job.runs.flatMap((one) => one.members);
+      expect(new Set(members.map((one) => truthOf(world, one).job)).size, `world ${seed}`).toBe(1);
+      for (const one of job.runs)
+        expect(new Set(one.members.map((member) => truthOf(world, member))).size, `world ${seed}`).toBe(1);
+    }
+    const told = new Set([...rows, ...stays].map((one) => truthOf(world, one).job));
+    expect(jobs.length, `world ${seed}`).toBe(told.size);
+  }
+});
+
+test('the worlds have what they are to show', () => {
+  const runs = WORLDS.flatMap((seed) => worldOf(seededRandom(seed)));
+  expect(gpuNamesOf('a', 'n1')).toHaveLength(4);
+  for (const has of [
+    ({ count }: TrueRun) => count > 1,
+    ({ arrayJobId, jobId }: TrueRun) => arrayJobId === jobId,
+    ({ hetJobId }: TrueRun) => hetJobId !== undefined,
+    ({ job }: TrueRun) => job.endsWith('/1'),
+    ({ places }: TrueRun) => places.length === 2,
+    ({ cluster }: TrueRun) => cluster === SHARED_CLUSTER,
+  ])
+    expect(runs.filter(has).length).toBeGreaterThan(100);
+});
