@@ -37,16 +37,16 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
   const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
   const header = ['', ...columns.map(({ title }) => title)];
-  const rows = shown.map((row, index) => [nameOf(row), ...columns.map(({ cells }) => cells[index]!)]);
+  const rows = shown.map((row, index) => [nameOf(row, shown), ...columns.map(({ cells }) => cells[index]!)]);
   lines.push(...tableText([header, ...rows], ['left']), ...noteLines(figures, width));
   return finishLines(lines, width, bold);
 }
 
 function titleOf(figures: CapacityFigures): string[] {
-  const { nodes, knownUs, sampledUs, isSynthetic } = figures;
+  const { cluster, nodes, knownUs, sampledUs, isSynthetic } = figures;
   const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
   return [
-    'Capacity',
+    cluster === undefined ? 'Capacity' : `Capacity of cluster ${cluster}`,
     windowText(figures),
     `${formatCount(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
     seen,
@@ -73,6 +73,7 @@ function windowText({ fromUs, toUs }: CapacityFigures): string {
 type Shown = CapacitySums & {
   readonly kind: CapacityRow['kind'] | 'all';
   readonly name?: string | undefined;
+  readonly cluster?: string | undefined;
   readonly unownedUs: number | undefined;
   readonly jobs: number;
 };
@@ -125,10 +126,14 @@ function activityColumns(
   ];
 }
 
-function nameOf({ kind, name }: Shown): string {
+/** A node is named with its cluster only where two clusters have one of its name. */
+function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
+  const isAmbiguous = all.filter((row) => row.kind === kind && row.name === name).length > 1;
   switch (kind) {
-    case 'group':
-      return clip(harmless(name ?? '(not told)'), 32);
+    case 'group': {
+      const plain = name ?? '(not told)';
+      return clip(harmless(isAmbiguous && cluster !== undefined ? `${cluster}/${plain}` : plain), 32);
+    }
     case 'unattributed':
       return 'free shares';
     case 'all':
@@ -144,7 +149,13 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
   if (fromUs !== askedFromUs || toUs !== askedToUs)
     notes.push(`The window is rounded outward to whole ${roundedTo}s.`);
   if (rows.some(({ kind, name }) => kind === 'group' && name === undefined))
-    notes.push(`(not told): nobody has told the ${figures.by} of these jobs.`);
+    notes.push(
+      `(not told): nobody has told the ${figures.by} of these ${figures.by === 'model' || figures.by === 'cluster' ? 'GPUs' : 'jobs'}.`,
+    );
+  if (figures.reusedIdsLeft > 0)
+    notes.push(
+      `${formatCount(figures.reusedIdsLeft, 'more id')} had several jobs in this window: their time is with one of them each.`,
+    );
   if (rows.some(({ kind }) => kind === 'unresolved'))
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))

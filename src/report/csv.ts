@@ -83,6 +83,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     energy_counter_joules: row.energy.counter?.value,
     energy_power_joules: row.energy.power?.value,
     jobs: row.jobs,
+    cluster: 'cluster' in row ? row.cluster : undefined,
   }));
   return stringify(rows, { header: true });
 }

@@ -138,6 +138,7 @@ function taskAmountsOf(amounts: TaskAmounts): object {
 export function capacityJson(figures: CapacityFigures): string {
   return textOf({
     by: figures.by,
+    cluster: figures.cluster,
     askedFromUs: figures.askedFromUs,
     askedToUs: figures.askedToUs,
     fromUs: figures.fromUs,
@@ -154,14 +155,15 @@ export function capacityJson(figures: CapacityFigures): string {
     all: { ...sumsOf(figures.all), jobs: figures.all.jobs },
     areSharesScaled: figures.areSharesScaled ? true : undefined,
     sharesKnownFromUs: figures.sharesKnownFromUs,
+    reusedIdsLeft: figures.reusedIdsLeft === 0 ? undefined : figures.reusedIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
     hasActivity: figures.hasActivity,
   });
 }
 
 function rowOf(row: CapacityRow): object {
-  const { kind, name, unownedUs, jobs } = row;
-  return { kind, name, ...sumsOf(row), unownedUs, jobs };
+  const { kind, name, cluster, unownedUs, jobs } = row;
+  return { kind, name, cluster, ...sumsOf(row), unownedUs, jobs };
 }
 
 function sumsOf({ attributedUs, idle, smActive, energy }: CapacitySums): object {

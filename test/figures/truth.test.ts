@@ -178,7 +178,7 @@ describe('a capacity report', () => {
     const groups = figures.rows.filter(({ kind }) => kind === 'group');
     expect(groups.map(({ name }) => name ?? '').sort()).toEqual(truth.groups[by].map(({ group }) => group));
     for (const expected of truth.groups[by]) {
-      const row = groups.find(({ name }) => name === expected.group)!;
+      const row = groups.find(({ name = '' }) => name === expected.group)!;
       expectSums(row, expected, `${by} ${expected.group}`);
       expect(row.jobs, `jobs of ${expected.group}`).toBe(expected.jobs);
     }

@@ -23,6 +23,7 @@ export function groupTruths(
     partition: by((stay) => record(stay).partition ?? ''),
     node: by(({ device }) => scenario.devices[device]!.node),
     model: by(({ device }) => scenario.devices[device]!.model),
+    cluster: by(({ device }) => scenario.devices[device]!.cluster ?? ''),
   };
 }
 

@@ -105,7 +105,7 @@ export interface GroupTruth extends Attributed {
   readonly jobRuns: number;
 }
 
-export type Grouping = 'user' | 'account' | 'partition' | 'node' | 'model';
+export type Grouping = 'user' | 'account' | 'partition' | 'node' | 'model' | 'cluster';
 
 /** The exact figures that a report over these ticks should show. */
 export interface Truth {

@@ -170,6 +170,8 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
 
 const capacity: CapacityFigures = {
   by: 'account',
+  cluster: undefined,
+  reusedIdsLeft: 0,
   askedFromUs: Date.UTC(2026, 10, 14) * 1000,
   askedToUs: Date.UTC(2026, 10, 21) * 1000,
   fromUs: Date.UTC(2026, 10, 14) * 1000,
@@ -183,9 +185,30 @@ const capacity: CapacityFigures = {
   sampledUs: 2677 * HOUR,
   knownUs: 2688 * HOUR,
   rows: [
-    { kind: 'group', name: 'physics', ...sums(1204.25, 61, 0.68, 641), unownedUs: undefined, jobs: 212 },
-    { kind: 'group', name: '=cmd(), "x"', ...sums(801, 302.5, 0.24, 230), unownedUs: undefined, jobs: 1048 },
-    { kind: 'unowned', name: undefined, ...sums(671.75, 671, undefined, 71), unownedUs: undefined, jobs: 0 },
+    {
+      kind: 'group',
+      name: 'physics',
+      cluster: undefined,
+      ...sums(1204.25, 61, 0.68, 641),
+      unownedUs: undefined,
+      jobs: 212,
+    },
+    {
+      kind: 'group',
+      name: '=cmd(), "x"',
+      cluster: undefined,
+      ...sums(801, 302.5, 0.24, 230),
+      unownedUs: undefined,
+      jobs: 1048,
+    },
+    {
+      kind: 'unowned',
+      name: undefined,
+      cluster: undefined,
+      ...sums(671.75, 671, undefined, 71),
+      unownedUs: undefined,
+      jobs: 0,
+    },
   ],
   all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
   allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },

@@ -56,6 +56,7 @@ interface JobFlags extends FormatFlags {
 
 interface CapacityFlags extends FormatFlags, WindowFlags {
   readonly by: CapacityGrouping;
+  readonly cluster?: string;
 }
 
 export function command(): Command {
@@ -88,6 +89,7 @@ export function command(): Command {
       .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
+      .option('--cluster <name>', 'only the GPUs of this cluster')
       .addOption(new Option('--by <group>', 'whose rows').choices(CAPACITY_GROUPINGS).default('account')),
   )
     .addHelpText('after', CAPACITY_EXAMPLES)
@@ -151,7 +153,11 @@ function tasksText(
 async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const window = reportWindow(flags, Date.now() * 1000);
   await withStore(flags, async (db, lanes) => {
-    const figures = await capacityFigures(db, lanes, { ...window, by: flags.by });
+    const figures = await capacityFigures(db, lanes, {
+      ...window,
+      ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
+      by: flags.by,
+    });
     if (flags.json) process.stdout.write(capacityJson(figures));
     else if (flags.csv) process.stdout.write(capacityCsv(figures));
     else process.stdout.write(renderCapacityReport(figures, terminal()));

@@ -1,7 +1,7 @@
 import type { Energy, Quantity } from '../quantity.ts';
 
 /** Over what the rows of a capacity report are summed. */
-export const CAPACITY_GROUPINGS = ['user', 'account', 'partition', 'node', 'model'] as const;
+export const CAPACITY_GROUPINGS = ['user', 'account', 'partition', 'node', 'model', 'cluster'] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
 /**
@@ -25,9 +25,11 @@ export interface CapacityRow extends CapacitySums {
   readonly kind: CapacityKind;
   /** Name of the group; undefined where `jobs` or the inventory does not tell it, and for the other kinds. */
   readonly name: string | undefined;
-  /** By node and model: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
+  /** Of a node, where it is known. */
+  readonly cluster: string | undefined;
+  /** By node, model and cluster: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
   readonly unownedUs: number | undefined;
-  /** Distinct job ids that owned a device of the group in the window. */
+  /** Jobs that owned a device of the group in the window: an id that was given again counts again, a requeue does not. */
   readonly jobs: number;
 }
 
@@ -40,6 +42,8 @@ export interface InvalidRollup {
 /** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */
 export interface CapacityFigures {
   readonly by: CapacityGrouping;
+  /** The one that was asked for; undefined where all were. */
+  readonly cluster: string | undefined;
   /** The window that was asked for, and the whole minutes or hours around it, which are what was summed. */
   readonly askedFromUs: number;
   readonly askedToUs: number;
@@ -66,6 +70,8 @@ export interface CapacityFigures {
   readonly sharesKnownFromUs: number | undefined;
   /** The shares that were told of some device were more than it has, and were made smaller in proportion. */
   readonly areSharesScaled: boolean;
+  /** Ids that were given again and are more than a query holds: the time of all that had such an id is with one of them. */
+  readonly reusedIdsLeft: number;
   /** Rollups that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */

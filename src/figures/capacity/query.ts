@@ -8,6 +8,8 @@ import {
   type CapacityRow,
 } from './figures.ts';
 import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
+import type { Membership } from './membership.ts';
+import { asManyAsFit, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, wholeDevicesSql } from './samples.ts';
 import { sharedSums } from './shared.ts';
 import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
@@ -21,11 +23,14 @@ export interface CapacityQueryOptions {
   readonly fromUs: number;
   readonly toUs: number;
   readonly by: CapacityGrouping;
+  /** Only the devices of this cluster; of all when absent. */
+  readonly cluster?: string;
 }
 
 interface Group {
   readonly kind: CapacityKind;
   readonly name: string | undefined;
+  readonly cluster: string | undefined;
   readonly sums: Sums;
   /** Of a group of devices: its part of the row `unowned`. */
   unownedUs: number | undefined;
@@ -49,25 +54,30 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by } = options;
+  const { by, cluster } = options;
   const window = capacityWindow(options.fromUs, options.toUs);
   const sources = capacitySources(await recordedLanes(db, lanes));
+  const isOneCluster = await hasOneCluster(db, window);
+  const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
+  const of: Membership = { by, window, cluster, isOneCluster, reused };
   const tally: Tally = { groups: new Map(), all: emptySums(), samples: 0, areSharesScaled: false };
   let segments: readonly Segment[] = [];
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
     const parts = await segmentsOf(db, source.lane, window);
     if (isPrimary) segments = parts;
-    await addLane(db, { by, window, source, segments: parts, isPrimary }, tally);
+    await addLane(db, { of, source, segments: parts, isPrimary }, tally);
   }
-  const { firstUs, ...fleet } = await devicesIn(db, window, segments);
-  const jobs = await jobCounts(db, by, window);
+  const { firstUs, ...fleet } = await devicesIn(db, window, segments, options.cluster);
+  const jobs = await jobCounts(db, of);
   const rows = rowsOf(tally, jobs);
   const hasActivity = sources.some(({ gauges }) => gauges.some(([key]) => key === 'smActive'));
   return {
     by,
+    cluster,
     ...window,
     ...fleet,
+    reusedIdsLeft,
     samples: tally.samples,
     sampledUs: tally.all.attributedUs,
     rows,
@@ -84,12 +94,13 @@ export async function capacityFigures(
 function rowsOf({ groups }: Tally, jobs: JobCounts): CapacityRow[] {
   return [...groups.values()]
     .filter(({ sums, unownedUs }) => sums.attributedUs > 0 || unownedUs !== undefined)
-    .map(({ kind, name, sums, unownedUs }): CapacityRow => ({
+    .map(({ kind, name, cluster, sums, unownedUs }): CapacityRow => ({
       kind,
       name,
+      cluster,
       ...capacitySums(sums),
       unownedUs,
-      jobs: kind === 'group' ? (jobs.byName.get(name) ?? 0) : 0,
+      jobs: jobs.byGroup.get(keyOf(kind, name, cluster)) ?? 0,
     }))
     .sort(
       (a, b) => KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) || b.attributedUs - a.attributedUs,
@@ -144,8 +155,7 @@ function capacitySources(lanes: readonly Lane[]): LaneGauges[] {
 }
 
 interface LaneQuestion {
-  readonly by: CapacityGrouping;
-  readonly window: CapacityWindow;
+  readonly of: Membership;
   readonly source: LaneGauges;
   readonly segments: readonly Segment[];
   /** Whether the lane decides time and samples. */
@@ -154,23 +164,23 @@ interface LaneQuestion {
 
 /** Adds one lane's sums to the groups and to all. */
 async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise<void> {
-  const { by, window, source, segments, isPrimary } = question;
+  const { of, source, segments, isPrimary } = question;
   const { groups, all } = tally;
   const shared = emptySums();
-  for (const row of await ask(db, wholeDevicesSql(by, window, source, segments))) {
+  for (const row of await ask(db, wholeDevicesSql(of, source, segments))) {
     const sums = sumsOf(row, source, isPrimary);
     if (isPrimary) tally.samples += row.number('samples') ?? 0;
     addSums(all, sums, 1);
     if (row.text('kind') === 'shared') addSums(shared, sums, 1);
     else addSums(groupOf(groups, row), sums, 1);
     // A node that nobody used all the time is a row too: the one that a planner looks for.
-    if (row.text('kind') === 'unowned' && isOfDevices(by)) {
-      const group = rowOf(groups, 'group', row.text('name'));
+    if (row.text('kind') === 'unowned' && isOfDevices(of.by)) {
+      const group = rowOf(groups, 'group', row.text('name'), clusterIn(row));
       group.unownedUs = (group.unownedUs ?? 0) + sums.attributedUs;
     }
   }
   if (shared.attributedUs === 0 && shared.smKnownUs === 0 && shared.powerUs === 0) return;
-  const { rows, areSharesScaled } = await sharedSums(db, by, window, source, segments);
+  const { rows, areSharesScaled } = await sharedSums(db, of, source, segments);
   tally.areSharesScaled ||= areSharesScaled;
   for (const row of rows) {
     const sums = sumsOf(row, source, isPrimary);
@@ -179,25 +189,35 @@ async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise
   }
   // What is left of the shared devices' time is the part that no share covers. Rounding is not time.
   if (shared.attributedUs > ROUNDING_US_MAX || !isPrimary)
-    addSums(rowOf(groups, 'unattributed', undefined).sums, shared, 1);
+    addSums(rowOf(groups, 'unattributed').sums, shared, 1);
 }
 
 /** Groups of devices have unowned time of their own; groups of jobs cannot. */
 function isOfDevices(by: CapacityGrouping): boolean {
-  return by === 'node' || by === 'model';
+  return by === 'node' || by === 'model' || by === 'cluster';
 }
 
 function groupOf(groups: Map<string, Group>, row: Cells): Sums {
   const kind = row.text('kind');
-  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind, undefined).sums;
-  return rowOf(groups, 'group', row.text('name')).sums;
+  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind).sums;
+  return rowOf(groups, 'group', row.text('name'), clusterIn(row)).sums;
 }
 
-function rowOf(groups: Map<string, Group>, kind: CapacityKind, name: string | undefined): Group {
-  const key = JSON.stringify([kind, name]);
-  const group = groups.get(key) ?? { kind, name, sums: emptySums(), unownedUs: undefined };
+function rowOf(groups: Map<string, Group>, kind: CapacityKind, name?: string, cluster?: string): Group {
+  const key = keyOf(kind, name, cluster);
+  const group = groups.get(key) ?? { kind, name, cluster, sums: emptySums(), unownedUs: undefined };
   groups.set(key, group);
   return group;
+}
+
+function keyOf(kind: CapacityKind, name: string | undefined, cluster: string | undefined): string {
+  return JSON.stringify([kind, name, cluster]);
+}
+
+/** Only a node is named together with its cluster. */
+function clusterIn(row: Cells): string | undefined {
+  const cluster = row.text('cluster');
+  return cluster === '' ? undefined : cluster;
 }
 
 interface FleetFigures extends Pick<
@@ -213,54 +233,76 @@ async function devicesIn(
   db: Asked,
   window: CapacityWindow,
   segments: readonly Segment[],
+  cluster: string | undefined,
 ): Promise<FleetFigures> {
   const parts = segments.map(
-    ({ table, fromUs, toUs }) =>
-      `SELECT node, gpu, min(ts) AS first_ts FROM ${quoteName(table)}` +
+    ({ table, hasCluster, fromUs, toUs }) =>
+      `SELECT node, gpu, min(ts) AS first_ts, last_not_null(cast(${hasCluster ? 'cluster' : 'null'} AS STRING)) AS cluster FROM ${quoteName(table)}` +
       ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(toUs)} GROUP BY node, gpu`,
   );
   const sampled = await ask(
     db,
-    `SELECT node, gpu, cast(min(first_ts) AS LONG) AS first_us FROM (${parts.join(' UNION ALL ')}) GROUP BY node, gpu`,
+    `SELECT node, gpu, cast(min(first_ts) AS LONG) AS first_us, last_not_null(cluster) AS cluster FROM (${parts.join(' UNION ALL ')}) GROUP BY node, gpu`,
   );
   const listed = await ask(
     db,
-    'SELECT last(node) AS node, gpu, cast(min(ts) AS LONG) AS first_us, last(source) AS source, last(mig_profile) AS mig_profile FROM gpu_inventory' +
-      ` WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
+    'SELECT last(node) AS node, gpu, last_not_null(cluster) AS cluster, cast(min(ts) AS LONG) AS first_us, last(source) AS source,' +
+      ` last(mig_profile) AS mig_profile FROM gpu_inventory WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
   );
+  const told = [...sampled, ...listed];
+  const clusters = new Map(
+    told.flatMap((row) =>
+      row.text('cluster') === undefined ? [] : [[row.text('gpu'), row.text('cluster')]],
+    ),
+  );
+  const isMeant = (row: Cells): boolean => cluster === undefined || clusters.get(row.text('gpu')) === cluster;
   const firstUs = new Map<string, number>();
   const nodes = new Set<string>();
-  for (const row of [...sampled, ...listed]) {
+  for (const row of told.filter(isMeant)) {
     const gpu = row.text('gpu') ?? '';
     firstUs.set(gpu, Math.min(firstUs.get(gpu) ?? Infinity, row.number('first_us') ?? Infinity));
-    nodes.add(row.text('node') ?? '');
+    nodes.add(JSON.stringify([clusters.get(gpu), row.text('node')]));
   }
   const endUs = Math.min(window.toUs, window.askedToUs);
   let knownUs = 0;
   for (const us of firstUs.values()) knownUs += Math.max(0, endUs - Math.max(us, window.fromUs));
+  const meant = listed.filter(isMeant);
   return {
-    firstUs: Math.min(Infinity, ...sampled.map((row) => row.number('first_us') ?? Infinity)),
+    firstUs: Math.min(Infinity, ...sampled.filter(isMeant).map((row) => row.number('first_us') ?? Infinity)),
     devices: firstUs.size,
-    migInstances: listed.filter((row) => row.text('mig_profile') !== undefined).length,
+    migInstances: meant.filter((row) => row.text('mig_profile') !== undefined).length,
     nodes: nodes.size,
     knownUs,
-    isSynthetic: listed.some((row) => row.text('source') === 'synthetic'),
+    isSynthetic: meant.some((row) => row.text('source') === 'synthetic'),
   };
 }
 
-/** Distinct jobs by the name of their group, and in all. */
+/** Jobs by their group, and in all. */
 interface JobCounts {
-  readonly byName: ReadonlyMap<string | undefined, number>;
+  readonly byGroup: ReadonlyMap<string, number>;
   readonly all: number;
 }
 
-async function jobCounts(db: Asked, by: CapacityGrouping, window: CapacityWindow): Promise<JobCounts> {
-  const byName = new Map<string | undefined, number>();
+async function jobCounts(db: Asked, of: Membership): Promise<JobCounts> {
+  const byGroup = new Map<string, number>();
   let all = 0;
-  for (const row of await ask(db, jobCountsSql(by, window))) {
+  for (const row of await ask(db, jobCountsSql(of))) {
     const jobs = row.number('jobs') ?? 0;
     if (row.number('is_all') === 1) all = jobs;
-    else byName.set(row.text('name'), jobs);
+    else byGroup.set(keyOf('group', row.text('name'), clusterIn(row)), jobs);
   }
-  return { byName, all };
+  return { byGroup, all };
+}
+
+/** Whether there is one cluster at most, as far as anybody told. */
+async function hasOneCluster(db: Asked, { fromUs, toUs }: CapacityWindow): Promise<boolean> {
+  const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
+  const parts = ['jobs', 'gpu_ownership'].map(
+    (table) => `SELECT cluster FROM ${table} WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})`,
+  );
+  const rows = await ask(
+    db,
+    `SELECT DISTINCT cluster FROM (SELECT cluster FROM gpu_inventory UNION ALL ${parts.join(' UNION ALL ')})`,
+  );
+  return rows.filter((row) => row.text('cluster') !== undefined).length <= 1;
 }

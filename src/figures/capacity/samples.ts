@@ -2,7 +2,7 @@ import { ENERGY_RISE_COLUMN, IDLE_SM_RATIO } from '../../core/fields/well-known.
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { ENERGY_RISE_DT_COLUMN, IDLE_DT_COLUMN } from '../../../schemas/views.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
-import type { CapacityGrouping } from './figures.ts';
+import { groupedSql, jobNumberSql, type Membership } from './membership.ts';
 import type { CapacityWindow, Segment } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
 import type { OwnedSamples } from '../owned-samples.ts';
@@ -58,116 +58,85 @@ function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
   ];
 }
 
-/** `o`: the ownership intervals that reach into the window; `g`: what each job or device belongs to. */
-function commonHead(by: CapacityGrouping, window: CapacityWindow): string {
-  const groups = groupsSql(by, window);
-  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
-  return (
-    `WITH o AS (SELECT node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, coalesce(end_ts, cast(${to} AS TIMESTAMP)) AS stop_ts, share` +
-    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))` +
-    (groups === '' ? '' : `, ${groups}`)
-  );
-}
-
-/** `g AS (…)`, or nothing where the row itself says what it belongs to. */
-function groupsSql(by: CapacityGrouping, { fromUs, toUs }: CapacityWindow): string {
+/** `o`: the ownership intervals that reach into the window. */
+function ownersSql({ fromUs, toUs }: CapacityWindow): string {
   const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
-  switch (by) {
-    case 'user':
-    case 'account':
-    case 'partition':
-      // As STRING: QuestDB 9.3.4 returns rubbish for a VARCHAR that went through an aggregate, a join and a GROUP BY.
-      return (
-        `g AS (SELECT job_id AS member, last_not_null(cast(${quoteName(by)} AS STRING)) AS name FROM jobs` +
-        ` WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) GROUP BY job_id)`
-      );
-    case 'model':
-      return `g AS (SELECT gpu AS member, last_not_null(model) AS name FROM gpu_inventory GROUP BY gpu)`;
-    case 'node':
-      return '';
-  }
-}
-
-/** How `g` is joined to a row that has a job and a device, and what the group is then called. */
-function groupJoin(
-  by: CapacityGrouping,
-  job: string,
-  gpu: string,
-  node: string,
-): { join: string; name: string } {
-  switch (by) {
-    case 'user':
-    case 'account':
-    case 'partition':
-      return { join: ` LEFT JOIN g ON g.member = ${job}`, name: 'g.name' };
-    case 'model':
-      return { join: ` LEFT JOIN g ON g.member = ${gpu}`, name: 'g.name' };
-    case 'node':
-      return { join: '', name: node };
-  }
+  return (
+    'WITH o AS (SELECT cluster, node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, share' +
+    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts))), `
+  );
 }
 
 /**
  * Whole devices, from the rollups: a row per group and kind. Kinds: `unowned`, `sole`, `unresolved`, and `shared` for what
  * has to be divided sample by sample (several owners, or one who has only a part).
  */
-export function wholeDevicesSql(
-  by: CapacityGrouping,
-  window: CapacityWindow,
-  source: LaneGauges,
-  segments: readonly Segment[],
-): string {
+export function wholeDevicesSql(of: Membership, source: LaneGauges, segments: readonly Segment[]): string {
   const summands = summandsOf(source);
-  const parts = segments.map(({ table, isRaw, fromUs, toUs }) => {
+  const parts = segments.map(({ table, isRaw, hasCluster, stepUs, fromUs, toUs }) => {
     const sums = summands.map(({ name, rollup, raw }) => `${isRaw ? raw : `s.${rollup}`} AS ${name}`);
+    // As STRING, since there may be no such column.
+    const cluster = `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`;
+    const number = jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", 's.ts', stepUs);
     return (
-      `SELECT s.node AS node, s.gpu AS gpu, s.job_id AS job_id, s.owners AS owners, ${isRaw ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
+      `SELECT s.job_id AS x_job, s.gpu AS x_gpu, s.node AS x_node, ${cluster} AS x_cluster, ${number} AS x_number,` +
+      ` s.owners AS owners, ${isRaw ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
       ` FROM ${quoteName(table)} s WHERE s.ts >= ${quoteTime(fromUs)} AND s.ts < ${quoteTime(toUs)}`
     );
   });
   const names = ['samples', ...summands.map(({ name }) => name)];
-  const { join, name } = groupJoin(by, 'p.job_id', 'p.gpu', 'p.node');
+  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number, owners';
   const kind =
-    "CASE WHEN p.owners = 0 THEN 'unowned' WHEN p.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
-    ` WHEN p.job_id = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END`;
-  return (
-    `${commonHead(by, window)}, q AS (SELECT DISTINCT owner AS part_owner, owned_gpu AS part_gpu FROM o WHERE share < 1),` +
-    ` r AS (${parts.join(' UNION ALL ')}),` +
-    ` p AS (SELECT node, gpu, job_id, owners, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM r GROUP BY node, gpu, job_id, owners)` +
-    ` SELECT ${name} AS name, ${kind} AS kind, ${names.map((sum) => `sum(p.${sum}) AS ${sum}`).join(', ')}` +
-    ` FROM p LEFT JOIN q ON q.part_owner = p.job_id AND q.part_gpu = p.gpu${join} GROUP BY name, kind`
-  );
+    "CASE WHEN y.owners = 0 THEN 'unowned' WHEN y.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
+    ` WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`;
+  const head = groupedSql(of, {
+    head: `${ownersSql(of.window)}q AS (SELECT DISTINCT owner AS part_owner, owned_gpu AS part_gpu FROM o WHERE share < 1), `,
+    rows: `SELECT ${keys}, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM (${parts.join(' UNION ALL ')}) GROUP BY ${keys}`,
+    columns: ['owners', ...names],
+    join: ' LEFT JOIN q ON q.part_owner = y.x_job AND q.part_gpu = y.x_gpu',
+    picks: [kind],
+  });
+  return `${head} SELECT name, cluster, kind, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind`;
 }
 
 /**
  * Shared devices, from the samples of just those: a row per group, by each owner's part. What counts as shared is what
  * `wholeDevicesSql` calls so, or the rows would not add up.
  */
-export function sharedDevicesSql(
-  by: CapacityGrouping,
-  window: CapacityWindow,
-  source: LaneGauges,
-  samples: OwnedSamples,
-): string {
-  const sums = summandsOf(source).map(({ name, raw }) => `sum((${raw}) * ${samples.share}) AS ${name}`);
-  const groups = groupsSql(by, window);
-  const { join, name } = groupJoin(by, 'o.owner', 's.gpu', 's.node');
-  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
-  return (
-    `${groups === '' ? '' : `WITH ${groups} `}SELECT ${name} AS name,` +
-    ` CASE WHEN o.owner = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind, ${sums.join(', ')}` +
-    ` ${samples.from}${join} WHERE ${samples.where} AND s.ts >= ${from} AND s.ts < ${to}` +
-    ' AND (s.owners > 1 OR (s.owners = 1 AND o.has_share = 1 AND s.job_id = o.owner)) GROUP BY name, kind'
-  );
+export function sharedDevicesSql(of: Membership, source: LaneGauges, samples: OwnedSamples): string {
+  const summands = summandsOf(source);
+  const parts = summands.map(({ name, raw }) => `(${raw}) * ${samples.share} AS ${name}`);
+  const [from, to] = [quoteTime(of.window.fromUs), quoteTime(of.window.toUs)];
+  const number = jobNumberSql(of, 'o.owner', 's.cluster', 'o.start_ts');
+  const names = summands.map(({ name }) => name);
+  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number';
+  const head = groupedSql(of, {
+    head: 'WITH ',
+    rows:
+      `SELECT ${keys}, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM (` +
+      `SELECT o.owner AS x_job, s.gpu AS x_gpu, s.node AS x_node, cast(s.cluster AS STRING) AS x_cluster, ${number} AS x_number, ${parts.join(', ')}` +
+      ` ${samples.from} WHERE ${samples.where} AND s.ts >= ${from} AND s.ts < ${to}` +
+      ` AND (s.owners > 1 OR (s.owners = 1 AND o.has_share = 1 AND s.job_id = o.owner))) GROUP BY ${keys}`,
+    columns: names,
+    picks: [`CASE WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`],
+  });
+  return `${head} SELECT name, cluster, kind, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind`;
 }
 
-/** Distinct jobs that owned a device in the window, a row per group and one for all (`is_all`). */
-export function jobCountsSql(by: CapacityGrouping, window: CapacityWindow): string {
-  const { join, name } = groupJoin(by, 'o.owner', 'o.owned_gpu', 'o.node');
-  const owners = `o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`;
+/** Jobs that owned a device in the window, a row per group and one for all (`is_all`). */
+export function jobCountsSql(of: Membership): string {
+  const number = jobNumberSql(of, 'o.owner', 'o.cluster', 'o.start_ts');
+  const head = groupedSql(of, {
+    head: ownersSql(of.window),
+    rows:
+      `SELECT DISTINCT o.owner AS x_job, o.owned_gpu AS x_gpu, o.node AS x_node, cast(o.cluster AS STRING) AS x_cluster, ${number} AS x_number` +
+      ` FROM o WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`,
+    columns: [],
+  });
+  const job = 'x_job, cluster_key, x_number';
   return (
-    `${commonHead(by, window)} SELECT name, is_all, jobs FROM (` +
-    `SELECT ${name} AS name, 0 AS is_all, count_distinct(o.owner) AS jobs FROM o${join} WHERE ${owners} GROUP BY name` +
-    ` UNION ALL SELECT NULL AS name, 1 AS is_all, count_distinct(o.owner) AS jobs FROM o WHERE ${owners})`
+    `${head} SELECT name, cluster, is_all, jobs FROM (` +
+    `SELECT name, cluster, 0 AS is_all, count() AS jobs FROM (SELECT DISTINCT name, cluster, ${job} FROM z) GROUP BY name, cluster` +
+    ` UNION ALL SELECT '' AS name, '' AS cluster, 1 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${job} FROM z))`
   );
 }

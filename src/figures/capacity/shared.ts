@@ -1,6 +1,6 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { partsOf, type DevicePart } from '../../core/jobs/device-parts.ts';
-import type { CapacityGrouping } from './figures.ts';
+import type { Membership } from './membership.ts';
 import { sharedDevicesSql } from './samples.ts';
 import type { CapacityWindow, Segment } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
@@ -24,11 +24,11 @@ export interface SharedSpan extends DevicePart {
 /** Sums of the shared devices, from their samples, by each owner's part. */
 export async function sharedSums(
   db: Asked,
-  by: CapacityGrouping,
-  window: CapacityWindow,
+  of: Membership,
   source: LaneGauges,
   segments: readonly Segment[],
 ): Promise<SharedSums> {
+  const { window } = of;
   const rows: Cells[][] = [];
   let areSharesScaled = false;
   const gpus = await sharedDevices(db, window, segments);
@@ -49,16 +49,10 @@ export async function sharedSums(
     }));
     areSharesScaled ||= spans.some(({ isScaled, startUs, endUs }) => isScaled && endUs > startUs);
     rows.push(
-      await askOwned(
-        db,
-        source.lane.table,
-        spans,
-        (samples) => sharedDevicesSql(by, window, source, samples),
-        {
-          owner: ({ jobId }) => quoteText(jobId),
-          has_share: ({ hasShare }) => (hasShare ? '1' : '0'),
-        },
-      ),
+      await askOwned(db, source.lane.table, spans, (samples) => sharedDevicesSql(of, source, samples), {
+        owner: ({ jobId }) => quoteText(jobId),
+        has_share: ({ hasShare }) => (hasShare ? '1' : '0'),
+      }),
     );
   }
   return { rows: rows.flat(), areSharesScaled };

@@ -48,6 +48,8 @@ export interface Segment {
   readonly isRaw: boolean;
   /** A rollup that was made before there were clusters has no column for them until it is built again. */
   readonly hasCluster: boolean;
+  /** A row at `ts` speaks of the samples of so much time from then on. */
+  readonly stepUs: number;
   readonly fromUs: number;
   readonly toUs: number;
 }
@@ -77,12 +79,19 @@ export async function segmentsOf(db: Asked, lane: Lane, window: CapacityWindow):
     const lastUs = rows[0]?.number('last_us');
     if (lastUs === undefined) continue;
     const toUs = lastUs + everyUs;
-    segments.push({ table, isRaw: false, hasCluster: columns.has(`${table} cluster`), fromUs, toUs });
+    segments.push({
+      table,
+      isRaw: false,
+      hasCluster: columns.has(`${table} cluster`),
+      stepUs: everyUs,
+      fromUs,
+      toUs,
+    });
     fromUs = toUs;
   }
   if (fromUs >= window.toUs) return segments;
   const hasCluster = columns.has(`${lane.table} cluster`);
-  return [...segments, { table: lane.table, isRaw: true, hasCluster, fromUs, toUs: window.toUs }];
+  return [...segments, { table: lane.table, isRaw: true, hasCluster, stepUs: 1, fromUs, toUs: window.toUs }];
 }
 
 /** Which of these tables there are, as `TABLE ts`, and which of them know clusters, as `TABLE cluster`. */

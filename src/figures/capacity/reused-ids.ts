@@ -1,0 +1,97 @@
+import { quoteText } from '../../../schemas/tables.ts';
+import { CLOCK_SKEW_US_MAX, jobsOf, type Job } from '../../core/jobs/job-runs.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+import { clusterOf, jobIdOf } from '../job/bearers.ts';
+import { readTold, type Told } from '../job/told-runs.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
+import type { CapacityWindow } from './window.ts';
+
+/** An id that several jobs of one cluster had, one after the other. */
+export interface ReusedId {
+  readonly jobId: string;
+  /** Undefined where nobody told of any cluster. */
+  readonly cluster: string | undefined;
+  /** Where each of them but the first begins, epoch µs, ascending. */
+  readonly startsUs: readonly number[];
+}
+
+/** The ids that were given again within the window. @param isById clusters are not told apart: there is at most one */
+export async function reusedIds(db: Asked, window: CapacityWindow, isById: boolean): Promise<ReusedId[]> {
+  const rows = await ask(db, candidatesSql(window, isById));
+  const ids = rows.map((row) => row.text('job_id') ?? '').filter((id) => id !== UNRESOLVED_JOB_ID);
+  const jobs = jobsOf(await readTold(db, ids));
+  return [...Map.groupBy(jobs, jobIdOf)].flatMap(([jobId, own]) =>
+    (isById ? [undefined] : [...new Set(own.map(clusterOf))]).flatMap((cluster) => {
+      const startsUs = startsOf(own.filter((job) => isById || clusterOf(job) === cluster))
+        .slice(1)
+        .filter((us) => us > window.fromUs && us < window.toUs);
+      return startsUs.length === 0 ? [] : [{ jobId, cluster, startsUs }];
+    }),
+  );
+}
+
+function startsOf(jobs: readonly Job<Told>[]): number[] {
+  return jobs.map(({ runs }) => runs[0]!.told.startUs).sort((a, b) => a - b);
+}
+
+/** Ids of which more was told than one run can begin at: requeues too, which the one rule then tells apart. */
+function candidatesSql({ fromUs, toUs }: CapacityWindow, isById: boolean): string {
+  const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
+  const told = ['jobs', 'gpu_ownership'].map(
+    (table) =>
+      `SELECT ts, cluster, job_id FROM ${table} WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})`,
+  );
+  const key = isById ? 'job_id' : 'job_id, cluster';
+  return (
+    `SELECT DISTINCT job_id FROM (SELECT ${key}, min(ts) AS first_ts, max(ts) AS last_ts FROM (${told.join(' UNION ALL ')}) GROUP BY ${key})` +
+    ` WHERE cast(last_ts AS LONG) - cast(first_ts AS LONG) > ${CLOCK_SKEW_US_MAX}`
+  );
+}
+
+/** Characters that the numbers of reused ids may take in a query, several times over, as it travels in a URL. */
+const SQL_LENGTH_MAX = 3000;
+
+/** As many of the ids as a query can hold, and how many are left. */
+export function asManyAsFit(ids: readonly ReusedId[]): {
+  readonly ids: readonly ReusedId[];
+  readonly left: number;
+} {
+  let length = 0;
+  const fitting = ids.filter(
+    (id) =>
+      (length += encodeURIComponent(whenSql(id, 'p.job_id', 'p.cluster', 'p.ts', 1)).length) <=
+      SQL_LENGTH_MAX,
+  );
+  return { ids: fitting, left: ids.length - fitting.length };
+}
+
+/**
+ * Which of the jobs that had the id a row is of, counted from 0: by its time.
+ * @param cluster as the row knows it @param stepUs rows are of that much time from `ts` on: those of the period in which a
+ * job begins are all taken for its own
+ */
+export function numberSql(
+  ids: readonly ReusedId[],
+  job: string,
+  cluster: string,
+  ts: string,
+  stepUs: number,
+): string {
+  if (ids.length === 0) return '0';
+  return `CASE ${ids.map((id) => whenSql(id, job, cluster, ts, stepUs)).join(' ')} ELSE 0 END`;
+}
+
+function whenSql(
+  { jobId, cluster: of, startsUs }: ReusedId,
+  job: string,
+  cluster: string,
+  ts: string,
+  stepUs: number,
+): string {
+  const here = of === undefined ? '' : ` AND ${cluster} = ${quoteText(of)}`;
+  const later = startsUs.map(
+    (us) => `CASE WHEN ${ts} >= ${quoteTime(Math.floor(us / stepUs) * stepUs)} THEN 1 ELSE 0 END`,
+  );
+  return `WHEN ${job} = ${quoteText(jobId)}${here} THEN ${later.join(' + ')}`;
+}
