@@ -58,6 +58,12 @@ describe('systemd units', () => {
     expect(Number(score)).toBeLessThan(most);
   });
 
+  test('the resident service sees whose processes are on a GPU', () => {
+    // What is not said is off.
+    const hidden = /^ProtectProc=(?!default$)|^ProcSubset=(?!all$)|^PrivatePIDs=(?!no$)/m;
+    expect(read('infra/systemd/gpuledger.service')).not.toMatch(hidden);
+  });
+
   test.each(['gpuledger.service', 'gpuledger-drain.service'])(
     '%s declares its directories, and keeps what the hooks wrote across its own restarts',
     (unit) => {
