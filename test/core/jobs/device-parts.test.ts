@@ -75,17 +75,20 @@ describe('the owners of a device', () => {
     ],
     ['have all where they are alone', [stay('a', 0, 10)], ['a 1 whole']],
     [
-      'are measured over all the time in which they were the same, however often they are told',
-      [stay('a', 0, 6), stay('a', 2, 10), stay('c', 0, 10)],
-      ['a 0.5 measured', 'c 0.5 measured'],
-    ],
-    [
       'have equal parts where one did nothing that was seen',
       [stay('a', 0, 10), stay('x', 0, 10)],
       ['a 0.5 equal', 'x 0.5 equal'],
     ],
   ])('whose use was measured %s', (_, stays, expected) => {
     expect(at(partsOf(stays, measured), 6)).toEqual(expected);
+  });
+
+  test('are measured over all the time in which they were the same, however often they are told', () => {
+    const stays = [stay('a', 0, 6), stay('a', 2, 10), stay('b', 0, 10)];
+    const uses = [use('a', 0, 5, 3), use('b', 0, 5, 1), use('a', 5, 10, 1), use('b', 5, 10, 3)];
+    expect([1, 4, 9].map((us) => at(partsOf(stays, uses), us))).toEqual(
+      Array.from({ length: 3 }, () => ['a 0.5 measured', 'b 0.5 measured']),
+    );
   });
 
   test('have by use what they did while they shared, and not what they did alone', () => {
