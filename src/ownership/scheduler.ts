@@ -47,12 +47,19 @@ export interface HookWords {
   resolve(record: JournalRecord, devices: readonly Device[]): Resolution | (() => Promise<HookAnswer>);
   /** Part of each device in (0, 1]; 1: nobody else is given this device meanwhile; NaN: unknown. */
   shareOf(record: JournalRecord): number;
+  /**
+   * How to ask which parts of its devices a running job was given, for a start of unknown share; undefined where nobody can
+   * be asked. Absent: the hooks say all.
+   */
+  askShares?(record: JournalRecord, devices: readonly Device[]): (() => Promise<HookAnswer>) | undefined;
   /** What could not be read of the scheduler's files, each once per episode; since the last call. */
   takeProblems?(): readonly OperatingError[];
 }
 
 /** What the scheduler said of a record's devices, when it was asked. */
 export interface HookAnswer extends Resolution {
+  /** Device UUID → part of it in (0, 1]; those of which it was told. */
+  readonly shares?: ReadonlyMap<string, number>;
   /** Why it said nothing. */
   readonly problem?: OperatingError;
 }

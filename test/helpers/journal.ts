@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { GivenDevices } from '../../schemas/slurm/scontrol.ts';
 import { formatJournalRecord } from '../../schemas/journal-record.ts';
 import type { Device } from '../../src/core/devices/device.ts';
 import type { JobInput, JobNews } from '../../src/core/jobs/job-fact.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import { createJournalInput, type JournalOptions } from '../../src/ownership/journal/journal.ts';
-import type { GpuPositions } from '../../src/ownership/slurm/scontrol.ts';
 import { createSlurmWords } from '../../src/ownership/slurm/slurm.ts';
 
 export const BOOT = { id: '11111111-1111-4111-8111-111111111111', timeUs: 1_700_000_000e6 };
@@ -25,9 +25,14 @@ const DEVICES: readonly Device[] = [0, 1, 2, 3].map((index) => ({
 /** Second `s` of the test in epoch µs. */
 export const at = (s: number): number => T0_US + s * 1e6;
 
+/** What the scheduler says of a job with these GPUs. */
+export function wholeGpus(...positions: readonly number[]): GivenDevices {
+  return new Map([['n1', positions.map((position) => ({ kind: 'gpu', position }))]]);
+}
+
 interface BenchOptions extends Partial<JournalOptions> {
   /** In place of scontrol. */
-  readonly askScheduler?: (slurmConf: string, jobId: string) => Promise<GpuPositions>;
+  readonly askScheduler?: (slurmConf: string, jobId: string) => Promise<GivenDevices>;
 }
 
 /** A journal directory with a whole-GPU Slurm behind it, and what comes out of it. */

@@ -21,7 +21,7 @@ import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
 import { startCluster, type Cluster } from './cluster.ts';
-import { compare, type LabelledSample, type Verdict } from './compare.ts';
+import { compare, compareShares, type LabelledSample, type ShareVerdict, type Verdict } from './compare.ts';
 import { runHarmless } from './harmless-run.ts';
 import { marginsOf } from './margins.ts';
 import { runReplies } from './replies-run.ts';
@@ -30,6 +30,11 @@ import { runShardJobs, runWholeGpuJobs } from './workload.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const FLUSH_EVERY_MS = 5_000;
+/** The jobs of this run are shorter than a real collector's second. */
+const READ_JOBS_EVERY_MS = 200;
+const SHARDS_OF_GPU = 4;
+/** A busy machine's scontrol answers after the end of a short job. */
+const SHARES_RIGHT_MIN = 8;
 /** From here on the first cluster only waits for jobs that ran into their time limit, and for requeued ones. */
 const QUIET_AFTER_MS = 80_000;
 
@@ -60,7 +65,7 @@ async function oneRun(
     const late = notices.filter((notice) => notice.code === 'lane.late').length;
     if (late > 0) say(`  ${late} times a tick was late: this machine was short of CPU`);
     for (const notice of notices) {
-      if (notice.level !== 'info' && notice.code !== 'lane.late')
+      if (!['debug', 'info'].includes(notice.level) && notice.code !== 'lane.late')
         say(`  ${notice.level}: ${notice.sentence}`);
     }
     return { verdict, stays, intervals };
@@ -110,8 +115,12 @@ async function collectWhile(
   const timer = setInterval(() => {
     flushing ??= collector.flush().finally(() => (flushing = undefined));
   }, FLUSH_EVERY_MS);
+  const reading = setInterval(() => {
+    collector.refreshJobs();
+  }, READ_JOBS_EVERY_MS);
   const jobs = await work(cluster);
   clearInterval(timer);
+  clearInterval(reading);
   await collector.stopSampling(2_000);
   await flushing;
   if (!(await collector.flush())) throw new Error('the last flush was not acknowledged');
@@ -188,6 +197,13 @@ function report(
   for (const line of marginsOf(stays, intervals, devices)) say(`  ${line}`);
 }
 
+function tellShares({ right, unknown, wrong }: ShareVerdict): void {
+  say(`  ${'shares that are the shards Slurm gave'.padEnd(44)}${String(right).padStart(8)}`);
+  say(`  ${'unknown: the job had ended before'.padEnd(44)}${String(unknown).padStart(8)}`);
+  say(`  ${'another share than Slurm gave (0)'.padEnd(44)}${String(wrong.length).padStart(8)}`);
+  for (const line of wrong.slice(0, 10)) say(`  ! ${line}`);
+}
+
 /** A job whose prolog left no record ran into the hook's time limit, or slurmd never ran the hook. */
 function tellRecords(verdict: Verdict, journalDir: string): void {
   const names = readdirSync(journalDir);
@@ -228,7 +244,15 @@ async function main(): Promise<number> {
       oneRun('whole', join(directory, 'w'), db, [], runWholeGpuJobs),
       harmless(join(directory, 'h')),
     ]);
-    const shards = await oneRun('shards', join(directory, 's'), db, ['--shards', '4'], runShardJobs);
+    const shards = await oneRun(
+      'shards',
+      join(directory, 's'),
+      db,
+      ['--shards', String(SHARDS_OF_GPU)],
+      runShardJobs,
+    );
+    const shares = compareShares(shards.intervals, shards.stays, SHARDS_OF_GPU);
+    tellShares(shares);
     say('\nhooks under every harm');
     for (const line of [...harms.lines, ...harms.faults.map((fault) => `  ! ${fault}`)]) say(line);
     const wrong = [whole, shards].flatMap(({ verdict }) => [
@@ -236,7 +260,9 @@ async function main(): Promise<number> {
       ...verdict.innerWrong,
       ...verdict.disagreeing,
     ]);
-    const isProof = whole.verdict.innerRight > 500 && shards.verdict.innerRight > 100;
+    wrong.push(...shares.wrong);
+    const isProof =
+      whole.verdict.innerRight > 500 && shards.verdict.innerRight > 100 && shares.right >= SHARES_RIGHT_MIN;
     if (!isProof) say('\ntoo few samples lay inside jobs: this run proves nothing');
     const isGood = wrong.length === 0 && isProof && harms.faults.length === 0;
     say(`\n${isGood ? 'every label is right, and no hook did harm' : 'FAILED'}, ${elapsed(startMs)}`);

@@ -29,6 +29,36 @@ export interface Verdict {
   disagreeing: string[];
 }
 
+/** How the shares that are stored compare with the shards that Slurm gave. */
+export interface ShareVerdict {
+  /** The stored share is the job's shards by those of the GPU. */
+  right: number;
+  /** The job had ended before anybody could ask. */
+  unknown: number;
+  /** Must be 0: another share is stored. */
+  wrong: string[];
+}
+
+/** @param ofShards shards of each GPU */
+export function compareShares(
+  intervals: readonly Interval[],
+  stays: readonly TrueStay[],
+  ofShards: number,
+): ShareVerdict {
+  const verdict: ShareVerdict = { right: 0, unknown: 0, wrong: [] };
+  for (const { jobId, node, startUs, share } of intervals) {
+    const stay = stays.find(
+      (one) =>
+        one.jobId === jobId && one.node === node && one.allocatedUs <= startUs && startUs <= one.completedUs,
+    );
+    if (stay?.shards === undefined) continue;
+    if (Number.isNaN(share)) verdict.unknown += 1;
+    else if (share === stay.shards / ofShards) verdict.right += 1;
+    else verdict.wrong.push(`job ${jobId} has ${stay.shards} of ${ofShards} shards, stored is ${share}`);
+  }
+  return verdict;
+}
+
 /** The controller's log has milliseconds. */
 const LOG_GRAIN_US = 2_000;
 

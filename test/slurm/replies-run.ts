@@ -4,7 +4,8 @@ import type { JobRecord } from '../../src/core/jobs/job-fact.ts';
 import { messageOf } from '../../src/core/base/errors.ts';
 import type { LateRow } from '../../src/ownership/scheduler.ts';
 import { readSlurmJobs } from '../../src/ownership/slurm/jobs.ts';
-import { askScontrol } from '../../src/ownership/slurm/scontrol.ts';
+import { positionsOf } from '../../schemas/slurm/scontrol.ts';
+import { createScontrol } from '../../src/ownership/slurm/scontrol.ts';
 import type { Cluster } from './cluster.ts';
 
 const HERE_MS_MAX = 60_000;
@@ -87,6 +88,7 @@ async function faultsOf(ids: readonly string[], cluster: Cluster): Promise<strin
   const waiting = WANTED.filter(({ says }) => says === 'waiting').length;
   const waits = rows.filter(({ kind }) => kind === 'waiting').length;
   if (waits !== waiting) faults.push(`${waits} jobs wait, not ${waiting}`);
+  const askScontrol = createScontrol();
   for (const [at, { what, says, hasEnd = false, gpus }] of WANTED.entries()) {
     if (says === 'waiting') continue;
     const row = rows.find((one) => one.kind === 'job' && one.record.jobId === ids[at]);
@@ -96,10 +98,10 @@ async function faultsOf(ids: readonly string[], cluster: Cluster): Promise<strin
       faults.push(`${what}: ${JSON.stringify(row)}`);
     if (gpus === undefined) continue;
     const told = await askScontrol(cluster.slurmConf, ids[at]!).catch((thrown: unknown) => messageOf(thrown));
-    const count = typeof told === 'string' ? 0 : (told.get(cluster.nodes[0]!)?.length ?? 0);
+    const count = typeof told === 'string' ? 0 : positionsOf(told.get(cluster.nodes[0]!) ?? []).length;
     if (count !== gpus)
       faults.push(
-        `${what}: ${count} GPUs, not ${gpus}: ${typeof told === 'string' ? told : [...told].join(' ')}`,
+        `${what}: ${count} GPUs, not ${gpus}: ${typeof told === 'string' ? told : JSON.stringify([...told])}`,
       );
   }
   return faults;

@@ -11,6 +11,8 @@ export interface TrueStay {
   readonly node: string;
   /** Positions of its GPUs; undefined when the job never came so far as to ask. */
   readonly gpus: readonly number[] | undefined;
+  /** Shards that it was given of the one GPU that it has a part of; undefined where it has none. */
+  readonly shards: number | undefined;
   /** The controller's log: allocation, and completion of the epilog on this node. */
   readonly allocatedUs: number;
   readonly completedUs: number;
@@ -20,6 +22,7 @@ export interface TrueStay {
 
 interface Told {
   readonly gpus: readonly number[];
+  readonly shards: number | undefined;
   readonly inner: { firstUs: number; lastUs: number }[];
 }
 
@@ -54,6 +57,7 @@ export function readTruth(controllerLog: string, truthDir: string): TrueStay[] {
           occurrence,
           node,
           gpus: own?.gpus,
+          shards: own?.shards,
           allocatedUs,
           completedUs,
           inner: own?.inner ?? [],
@@ -73,15 +77,22 @@ function readStamps(directory: string): Map<string, Told> {
     const stamps = readFileSync(join(directory, file), 'utf8').trim().split('\n');
     const answer = readFileSync(join(directory, file.replace(/stamps$/, 'scontrol')), 'utf8');
     const gpus = gpuPositionsOf(answer, jobId).get(node) ?? [];
-    const one = told.get(key) ?? { gpus, inner: [] };
+    const shards = shardsOf(answer);
+    const one = told.get(key) ?? { gpus, shards, inner: [] };
     // The line that a kill cut in two is no stamp.
     const times = stamps
       .filter((stamp) => /^\d+\.\d{6}$/.test(stamp))
       .map((stamp) => Math.round(Number(stamp) * 1e6));
     if (gpus.length > 0 && times.length > 0) one.inner.push({ firstUs: times[0]!, lastUs: times.at(-1)! });
-    told.set(key, gpus.length > 0 ? { ...one, gpus } : one);
+    told.set(key, gpus.length > 0 ? { ...one, gpus, shards } : one);
   }
   return told;
+}
+
+/** `GRES=shard:2(IDX:0)`: the jobs of this run bear no name that looks like it. */
+function shardsOf(answer: string): number | undefined {
+  const count = / GRES=shard:(\d+)\(IDX:\d+\)/.exec(answer)?.[1];
+  return count === undefined ? undefined : Number(count);
 }
 
 /** `12`, or `11_3(14)` for a task of an array: 14. */

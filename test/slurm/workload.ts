@@ -67,14 +67,14 @@ export async function runWholeGpuJobs(cluster: Cluster): Promise<number> {
   return count;
 }
 
-/** Parts of GPUs: several jobs on one device at once. */
+/** Parts of GPUs: several jobs on one device at once, long enough for somebody to ask which. */
 export async function runShardJobs(cluster: Cluster): Promise<number> {
-  const count = 60;
+  const count = 24;
   const queue = new PQueue({ concurrency: 6 });
   for (let job = 0; job < count; job += 1) {
     void queue.add(async () => {
       const shards = `--gres=shard:${1 + (job % 2)}`;
-      await cluster.slurm('sbatch', '--parsable', '-o', '/dev/null', shards, PAYLOAD, String(10 + (job % 7)));
+      await cluster.slurm('sbatch', '--parsable', '-o', '/dev/null', shards, PAYLOAD, String(40 + (job % 7)));
     });
   }
   await queue.onIdle();

@@ -40,6 +40,8 @@ export const ERROR_CODES = {
     'The job journal has the end of a job without its start: its time is not owned.',
   'journal.missing': 'The directory of the job journal does not exist.',
   'journal.no_scheduler': 'The scheduler does not tell the GPUs of a job.',
+  'journal.no_shares':
+    'The scheduler does not tell which parts of its GPUs a job was given: equal parts until it does.',
   'journal.unreadable': 'The directory of the job journal cannot be listed.',
   'journal.unresolved_device': 'The job journal names devices that cannot be told apart.',
   'journal.unwritable': 'The job journal cannot be written.',

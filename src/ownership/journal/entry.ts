@@ -12,4 +12,6 @@ export interface JournalEntry {
   readonly resolution: { readonly devices: readonly Device[]; readonly unresolved: readonly string[] };
   /** Part of each device in (0, 1]; 1: nobody else is given this device meanwhile; NaN: unknown. */
   readonly share: number;
+  /** By device UUID, where a part is known of this one device. */
+  readonly shares?: ReadonlyMap<string, number>;
 }

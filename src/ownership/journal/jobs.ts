@@ -27,9 +27,8 @@ interface NodeRun {
   /** Moves only when the clock was set back behind it. */
   startUs: number;
   readonly startUptimeUs: number;
-  readonly share: number;
   /** UUIDs, or a stand-in for a device that could not be resolved. */
-  readonly owned: readonly Owned[];
+  owned: readonly Owned[];
   isEnded: boolean;
   /** When it ended, once it has; later ends of the job are no news, or another run's. */
   endedUs: number;
@@ -58,6 +57,8 @@ interface ControllerStart extends KnownStart {
 interface Owned {
   readonly gpu: string;
   readonly node: string;
+  /** NaN where it is not known. */
+  readonly share: number;
 }
 
 /** A wall clock that moved less than this against the uptime was only slewed, or read at another moment. */
@@ -111,6 +112,22 @@ export class JournalJobs {
     }
   }
 
+  /** Takes in which parts of its devices a run was given, where nobody has said so before. */
+  tellShares(
+    { name, record }: Pick<JournalEntry, 'name' | 'record'>,
+    shares: ReadonlyMap<string, number>,
+  ): void {
+    const run = this.#runs.get(keyOf(record))?.find((one) => one.name === name);
+    if (run === undefined) return;
+    run.owned = run.owned.map((one) => {
+      const share = shares.get(one.gpu);
+      if (share === undefined || !Number.isNaN(one.share)) return one;
+      const known = { ...one, share };
+      this.#facts.push(factOf('start', run, known, run.startUs));
+      return known;
+    });
+  }
+
   /** What came out since the last call. */
   take(): Required<JobNews> {
     this.#closeDeadRuns();
@@ -123,7 +140,7 @@ export class JournalJobs {
   }
 
   /** True when the run that this record belongs to has both its ends, or cannot get one. */
-  isClosed({ record, name }: JournalEntry): boolean {
+  isClosed({ record, name }: Pick<JournalEntry, 'name' | 'record'>): boolean {
     const runs = this.#runs.get(keyOf(record)) ?? [];
     return !runs.some((run) => !run.isEnded && run.name === name);
   }
@@ -307,13 +324,14 @@ export class JournalJobs {
   }
 
   #ownedOf(entry: JournalEntry): Owned[] {
+    const { share, shares } = entry;
     const { devices, unresolved } = entry.resolution;
     const node = devices[0]?.node ?? entry.record.node ?? '';
     if (unresolved.length > 0 && entry.record.event === 'start')
       this.#problems.push(cannotResolve(entry, node));
     return [
-      ...devices.map((device) => ({ gpu: device.uuid, node: device.node })),
-      ...unresolved.map((name) => ({ gpu: unresolvedDevice(node, name), node })),
+      ...devices.map(({ uuid, node: own }) => ({ gpu: uuid, node: own, share: shares?.get(uuid) ?? share })),
+      ...unresolved.map((name) => ({ gpu: unresolvedDevice(node, name), node, share })),
     ];
   }
 }
@@ -324,8 +342,8 @@ function tenureOf(
   owned: readonly Owned[],
 ): Omit<NodeRun, 'run' | 'startUs' | 'startUptimeUs' | 'isEnded' | 'endedUs'> {
   const { job: jobId, user, sluid, boot_id: bootId } = entry.record;
-  const { name, share } = entry;
-  return { name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, share, owned };
+  const { name } = entry;
+  return { name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned };
 }
 
 function endRun(run: NodeRun, atUs: number): void {
@@ -348,8 +366,8 @@ function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
   return run.startUs <= atUs;
 }
 
-function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node }: Owned, atUs: number): JobFact {
-  const { cluster, jobId, share } = run;
+function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node, share }: Owned, atUs: number): JobFact {
+  const { cluster, jobId } = run;
   const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
   return { kind, atUs, ...where, jobId, run: run.run, share, source: 'journal' };
 }

@@ -22,6 +22,8 @@ export interface JournalOptions extends InputNode {
   readonly words?: ReadonlyMap<string, HookWords>;
 }
 
+/** That shares are not to be learnt is one problem, however many jobs there are. */
+const SHARES = 'shares';
 /** A closed record stays this long after its end, for `jobs push` and for whoever looks for what happened. */
 const KEEP_US = 24 * 3600 * 1e6;
 /** A writer lives for less than a second. */
@@ -37,18 +39,22 @@ export function createJournalInput(options: JournalOptions): JobInput {
   const directory = openJournalDir(options.directory, problems);
   const jobs = new JournalJobs(options);
   const ownWords = createOwnWords(options);
-  const questions = new Questions(problems);
+  const questions = new Questions();
+  const shareQuestions = new Questions();
   /** Taken in, with their order; the records that may be removed one day. */
   const entries = new Map<string, JournalEntry>();
   let waiting: JournalFile[] = [];
+  /** Starts of unknown share that were taken in since the last question. */
+  let unshared: JournalFile[] = [];
 
   const wordsOf = ({ manager }: JournalRecord): HookWords => options.words?.get(manager) ?? ownWords;
 
-  function add({ file, atUs }: DatedFile, resolution: Resolution): void {
+  function add({ file, atUs }: DatedFile, resolution: Resolution, shares?: HookAnswer['shares']): void {
     const { name, record } = file;
     const share = record.share ?? shareOfMps(record) ?? wordsOf(record).shareOf(record);
-    const entry = { name, record, atUs, resolution, share };
+    const entry = { name, record, atUs, resolution, share, ...(shares && { shares }) };
     jobs.add(entry);
+    if (record.event === 'start' && Number.isNaN(share) && shares === undefined) unshared.push(file);
     entries.set(name, entry);
   }
 
@@ -70,6 +76,26 @@ export function createJournalInput(options: JournalOptions): JobInput {
     return devicesOfNode(file.record, options.devices).filter(({ uuid }) => gpus.has(uuid));
   }
 
+  /** What the hooks do not know of parts of devices the scheduler may, as long as the job runs. */
+  function askShares(): void {
+    for (const file of unshared) {
+      if (jobs.isClosed(file)) continue;
+      const { record } = file;
+      const ask = wordsOf(record).askShares?.(record, devicesOfNode(record, options.devices));
+      if (ask !== undefined) shareQuestions.add(file, ask());
+    }
+    unshared = [];
+  }
+
+  function takeShares(): void {
+    for (const { file, answer } of shareQuestions.take()) {
+      if (answer.shares !== undefined) jobs.tellShares(file, answer.shares);
+      if (answer.problem === undefined) problems.clear(SHARES);
+      // Of a job that has ended meanwhile it need not know any more.
+      else if (!jobs.isClosed(file)) problems.record(SHARES, answer.problem);
+    }
+  }
+
   return {
     name: 'journal',
     read(nowUs, known): JobNews {
@@ -83,14 +109,21 @@ export function createJournalInput(options: JournalOptions): JobInput {
       for (const dated of found.filter(isDated).sort((a, b) => a.atUs - b.atUs)) addEntry(dated, known);
       for (const { file, answer } of questions.take()) {
         const dated = { file, atUs: timeOf(file, nowUs, uptimeUs, options.boot) ?? nowUs };
+        if (answer.problem !== undefined) problems.record(file.name, answer.problem);
         const stored = answer.devices.length > 0 ? [] : knownDevices(dated, known);
-        add(dated, stored.length > 0 ? { devices: stored, unresolved: [] } : answer);
+        if (stored.length > 0) add(dated, { devices: stored, unresolved: [] });
+        else add(dated, answer, answer.shares);
       }
+      takeShares();
+      askShares();
       const news = jobs.take();
       const ofFiles = [...(options.words?.values() ?? [])].flatMap((words) => words.takeProblems?.() ?? []);
       return { ...news, problems: [...problems.take(), ...ofFiles, ...news.problems] };
     },
-    answers: () => questions.answers(),
+    answers() {
+      const open = [questions, shareQuestions].flatMap((one) => one.answers() ?? []);
+      return open.length === 0 ? undefined : Promise.all(open);
+    },
     acknowledge: createTidying(directory, jobs, entries),
   };
 }
@@ -123,19 +156,13 @@ function shareOfMps({ mps }: JournalRecord): number | undefined {
   return percentage > 0 && percentage <= 100 ? percentage / 100 : undefined;
 }
 
-/** Records whose devices the scheduler was asked for. The answer comes later, as a late fact: nothing waits for it. */
+/** Records of which the scheduler was asked. The answer comes later, as a late fact: nothing waits for it. */
 class Questions {
-  readonly #problems: ProblemLog;
   readonly #open = new Set<Promise<unknown>>();
   #answered: { readonly file: JournalFile; readonly answer: HookAnswer }[] = [];
 
-  constructor(problems: ProblemLog) {
-    this.#problems = problems;
-  }
-
   add(file: JournalFile, asked: Promise<HookAnswer>): void {
     const answered = asked.then((answer) => {
-      if (answer.problem !== undefined) this.#problems.record(file.name, answer.problem);
       this.#answered.push({ file, answer });
       this.#open.delete(answered);
     });

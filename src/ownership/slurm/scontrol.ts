@@ -17,37 +17,38 @@ const NO_JSON = /(unrecognized|invalid|unknown) option/i;
 export type GpuPositions = ReadonlyMap<string, readonly number[]>;
 
 /**
- * Asks the controller which GPUs a running job has. For nodes with GPUs of several types, whose hooks are told only a
- * part of them. Never called by a hook.
+ * Asks the controller which GPUs, and which parts of GPUs, a running job has. For nodes with GPUs of several types, whose hooks
+ * are told only a part of them, and for shards and MPS, of which they are told nothing. Never called by a hook.
  * @throws when scontrol is not there, fails, or does not answer in time, or when its answer is not certain.
  */
-export async function askScontrol(slurmConf: string, jobId: string): Promise<GpuPositions> {
-  return gpuPositions(await askGivenDevices(slurmConf, jobId));
-}
+export type AskScontrol = (slurmConf: string, jobId: string) => Promise<GivenDevices>;
 
-/**
- * The same with the parts of GPUs that it was given.
- * @throws the same
- */
-export async function askGivenDevices(slurmConf: string, jobId: string): Promise<GivenDevices> {
-  const show = async (...parameters: string[]): Promise<string> => {
-    const { stdout } = await run('scontrol', ['-d', ...parameters, 'show', 'job', jobId], {
-      timeout: SCONTROL_TIMEOUT_MS,
-      maxBuffer: SCONTROL_BYTES_MAX,
-      env: { ...process.env, SLURM_CONF: slurmConf, LC_ALL: 'C' },
-    });
-    return stdout;
-  };
-  try {
-    return parseGivenJson(await show('--json'), jobId);
-  } catch (thrown) {
-    if (!(thrown instanceof Error && NO_JSON.test(thrown.message))) throw thrown;
+/** One that remembers whether this machine's scontrol speaks JSON. */
+export function createScontrol(): AskScontrol {
+  let speaksJson = true;
+  return async (slurmConf, jobId) => {
+    const show = async (...parameters: string[]): Promise<string> => {
+      const { stdout } = await run('scontrol', ['-d', ...parameters, 'show', 'job', jobId], {
+        timeout: SCONTROL_TIMEOUT_MS,
+        maxBuffer: SCONTROL_BYTES_MAX,
+        env: { ...process.env, SLURM_CONF: slurmConf, LC_ALL: 'C' },
+      });
+      return stdout;
+    };
+    if (speaksJson) {
+      try {
+        return parseGivenJson(await show('--json'), jobId);
+      } catch (thrown) {
+        if (!(thrown instanceof Error && NO_JSON.test(thrown.message))) throw thrown;
+        speaksJson = false;
+      }
+    }
     return parseGivenText(await show(), jobId);
-  }
+  };
 }
 
 /**
- * The same from text that was asked for before.
+ * The GPUs alone, from text that was asked for before.
  * @throws Error when it is not certain
  */
 export function gpuPositionsOf(text: string, jobId: string): GpuPositions {

@@ -1,16 +1,18 @@
+import PQueue from 'p-queue';
+import { positionsOf, type GivenDevice } from '../../../schemas/slurm/scontrol.ts';
 import { isInstance, type Device } from '../../core/devices/device.ts';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { resolveDevices, type Resolution } from '../../core/devices/identity.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { HookAnswer, HookWords, InputNode, Scheduler } from '../scheduler.ts';
-import { orderOf, type NodeGres } from './gres-conf.ts';
-import { askScontrol, type GpuPositions } from './scontrol.ts';
+import { orderOf, sharesOfDevice, type NodeGres } from './gres-conf.ts';
+import { createScontrol, type AskScontrol } from './scontrol.ts';
 import { openSlurmFiles, readClusterName } from './slurm-files.ts';
 
 /** Slurm: its hooks write the journal, its files and its controller say what they mean, sacct and squeue know the rest. */
 export const scheduler: Scheduler = {
   // Only on the node itself, or near it, does the controller of its jobs answer.
-  openWords: (node) => createSlurmWords(node, node.uptimeUs === undefined ? undefined : askScontrol),
+  openWords: (node) => createSlurmWords(node, node.uptimeUs === undefined ? undefined : createScontrol()),
   readLateJobs: async (sinceUs, tell) => {
     const { readSlurmJobs } = await import('./jobs.ts');
     return readSlurmJobs(sinceUs, tell);
@@ -23,13 +25,12 @@ const SLURM_CONF = '/etc/slurm/slurm.conf';
 
 /**
  * Reads Slurm's numbers of GPUs by slurm.conf and gres.conf, and shares by slurm.conf: the files that each record names.
- * @param ask about a running job on a node with GPUs of several types; without it such devices stay unresolved.
+ * @param ask about a running job on a node with GPUs of several types, or of which parts are handed out; without it such
+ * devices stay unresolved, such parts unknown.
  */
-export function createSlurmWords(
-  { deviceMap }: Pick<InputNode, 'deviceMap'>,
-  ask?: (slurmConf: string, jobId: string) => Promise<GpuPositions>,
-): HookWords {
+export function createSlurmWords({ deviceMap }: Pick<InputNode, 'deviceMap'>, ask?: AskScontrol): HookWords {
   const files = openSlurmFiles();
+  const asking = new PQueue({ concurrency: ASKED_AT_ONCE_MAX });
 
   /** Undefined: what lies at that path on this machine may be another cluster's. */
   function confOf({ conf, cluster }: JournalRecord): string | undefined {
@@ -59,8 +60,10 @@ export function createSlurmWords(
     const alone = hasUuids(record) ? resolveNames(record, devices) : unknownOf(record);
     if (ask === undefined || conf === undefined) return alone;
     try {
-      const positions = (await ask(conf, job)).get(node) ?? [];
-      return positions.length === 0 ? alone : resolvePositions(record, devices, positions);
+      const given = (await asking.add(() => ask(conf, job))).get(node) ?? [];
+      if (given.length === 0) return alone;
+      const resolution = resolvePositions(record, devices, positionsOf(given));
+      return { ...resolution, shares: sharesOf(record, devices, given) };
     } catch (thrown) {
       return { ...alone, problem: noAnswer(job, thrown) };
     }
@@ -77,7 +80,44 @@ export function createSlurmWords(
     return resolveDevices({ positions: positions.join(',') }, devices, { ...(gres && orderOf(gres)), map });
   }
 
+  /** Which part of each device the job was given; of devices or parts that are not certain nothing is said. */
+  function sharesOf(
+    record: JournalRecord,
+    devices: readonly Device[],
+    given: readonly GivenDevice[],
+  ): Map<string, number> {
+    const shares = new Map<string, number>();
+    const gres = gresOf(record);
+    // Where shards and MPS are handed out side by side, Slurm gives a GPU away whole and in parts at once.
+    if (gres === undefined || gres.shared.size > 1) return shares;
+    for (const { kind, position, count, ofCount } of given) {
+      const [device] = resolvePositions(record, devices, [position]).devices;
+      if (device === undefined) continue;
+      const all =
+        kind === 'gpu' ? undefined : (ofCount ?? sharesOfDevice(gres, kind, position, device.minor));
+      const whole = gres.kind === 'unknown' ? NaN : 1;
+      const share = kind === 'gpu' ? whole : (count ?? NaN) / (all ?? NaN);
+      if (share > 0 && share <= 1) shares.set(device.uuid, share);
+    }
+    return shares;
+  }
+
+  async function askSharesOf(record: JournalRecord, devices: readonly Device[]): Promise<HookAnswer> {
+    const { conf = '', job, node = '' } = record;
+    try {
+      const given = (await asking.add(() => ask!(conf, job))).get(node) ?? [];
+      return { ...NOTHING, shares: sharesOf(record, devices, given) };
+    } catch (thrown) {
+      return { ...NOTHING, problem: noShares(job, thrown) };
+    }
+  }
+
   return {
+    askShares(record, devices) {
+      const conf = confOf(record);
+      const isAskable = ask !== undefined && conf !== undefined && record.gpus !== undefined;
+      return isAskable && files.areGpusShared(conf) === true ? () => askSharesOf(record, devices) : undefined;
+    },
     resolve(record, devices) {
       const gres = gresOf(record);
       if (gres === undefined || !isIncomplete(record, gres, devices))
@@ -91,6 +131,10 @@ export function createSlurmWords(
     takeProblems: () => files.takeProblems(),
   };
 }
+
+/** The controller has others to answer. */
+const ASKED_AT_ONCE_MAX = 4;
+const NOTHING: Resolution = { devices: [], unresolved: [] };
 
 /**
  * Whether the hook's list may lack devices: on nodes with several types, which each model and each MIG profile is where Slurm
@@ -131,4 +175,16 @@ function noAnswer(jobId: string, error: unknown): OperatingError {
     ],
     cause: error,
   });
+}
+
+function noShares(jobId: string, error: unknown): OperatingError {
+  return new OperatingError(
+    `expected scontrol to tell which parts of its GPUs job ${jobId} was given, but: ${messageOf(error)}`,
+    {
+      code: 'journal.no_shares',
+      exit: 'unavailable',
+      hints: ['until it answers, jobs on one GPU are taken to have equal parts of it'],
+      cause: error,
+    },
+  );
 }

@@ -1,3 +1,4 @@
+import type { GivenDevices } from '../../../schemas/slurm/scontrol.ts';
 import {
   chmodSync,
   existsSync,
@@ -12,7 +13,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatJournalRecord, parseJournalRecord } from '../../../schemas/journal-record.ts';
 import type { JobNews } from '../../../src/core/jobs/job-fact.ts';
-import { at, BOOT, describeOwnership, openJournalBench, type JournalBench } from '../../helpers/journal.ts';
+import {
+  at,
+  BOOT,
+  describeOwnership,
+  openJournalBench,
+  wholeGpus,
+  type JournalBench,
+} from '../../helpers/journal.ts';
 
 let bench: JournalBench;
 beforeEach(() => {
@@ -318,14 +326,14 @@ describe('a node with GPUs of several types', () => {
 
   test('its devices are asked of the scheduler, and the facts come when it has answered', async () => {
     writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
-    const answer = Promise.withResolvers<ReadonlyMap<string, readonly number[]>>();
+    const answer = Promise.withResolvers<GivenDevices>();
     const input = bench.open({ askScheduler: () => answer.promise });
     bench.put('start', '7', 1, { gpus: '2' });
     const news = [input.read(at(2))];
     expect(news[0]?.facts).toEqual([]);
     bench.put('end', '7', 3, { gpus: '0,2' });
     news.push(input.read(at(4)));
-    answer.resolve(new Map([['n1', [0, 2]]]));
+    answer.resolve(wholeGpus(0, 2));
     await input.answers?.();
     expect(input.answers?.()).toBeUndefined();
     news.push(input.read(at(5)));

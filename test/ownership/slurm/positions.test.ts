@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Device } from '../../../src/core/devices/device.ts';
 import type { JobInput, JobNews } from '../../../src/core/jobs/job-fact.ts';
-import { at, describeOwnership, openJournalBench, type JournalBench } from '../../helpers/journal.ts';
+import type { AskScontrol } from '../../../src/ownership/slurm/scontrol.ts';
+import {
+  at,
+  describeOwnership,
+  openJournalBench,
+  wholeGpus,
+  type JournalBench,
+} from '../../helpers/journal.ts';
 
 let bench: JournalBench;
 beforeEach(() => {
@@ -53,7 +60,7 @@ describe('several models where Slurm finds the GPUs itself', () => {
     const asked: string[] = [];
     const input = bench.open({
       devices: TWO_MODELS,
-      askScheduler: (_conf, job) => (asked.push(job), Promise.resolve(new Map([['n1', [0, 1, 2]]]))),
+      askScheduler: (_conf, job) => (asked.push(job), Promise.resolve(wholeGpus(0, 1, 2))),
     });
     const { owned } = await readAll(input);
     expect(asked).toEqual(['7']);
@@ -82,7 +89,7 @@ describe('MIG instances of several profiles', () => {
   test('their UUIDs in the hook are known beyond doubt, and the rest the scheduler tells by number only', async () => {
     autodetect();
     bench.put('start', '7', 1, { gpus: '2', visible: 'MIG-2' });
-    const askScheduler = (): Promise<Map<string, number[]>> => Promise.resolve(new Map([['n1', [1, 2]]]));
+    const askScheduler = (): ReturnType<AskScontrol> => Promise.resolve(wholeGpus(1, 2));
     const { owned } = await readAll(bench.open({ devices, askScheduler }));
     expect(owned).toEqual(['7 on MIG-2', '7 on unresolved:n1:1']);
   });
