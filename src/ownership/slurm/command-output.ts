@@ -25,14 +25,18 @@ export async function* readCommand(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS_MAX);
   });
-  const ended = new Promise<string | Error | null>((resolve) => {
-    child.once('error', resolve);
-    child.once('close', (status, signal) => {
-      resolve(status === 0 ? null : `it ended ${signal === null ? `with ${status}` : `by ${signal}`}`);
-    });
+  const { promise: ended, resolve: end } = Promise.withResolvers<string | Error | null>();
+  child.once('error', end);
+  child.once('close', (status, signal) => {
+    end(status === 0 ? null : `it ended ${signal === null ? `with ${status}` : `by ${signal}`}`);
   });
   const silence = new Error(`it said nothing for ${SILENCE_MS_MAX / 1000} s`);
-  const watch = (): NodeJS.Timeout => setTimeout(() => child.stdout.destroy(silence), SILENCE_MS_MAX);
+  const giveUp = (): void => {
+    child.stdout.destroy(silence);
+    // Its output may have ended already, and whoever it started may hold the rest open.
+    end(silence);
+  };
+  const watch = (): NodeJS.Timeout => setTimeout(giveUp, SILENCE_MS_MAX);
   let watchdog = watch();
   try {
     for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) {
@@ -48,6 +52,7 @@ export async function* readCommand(
     clearTimeout(watchdog);
     // Nobody reads on: a command that still prints would wait for ever.
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    child.stderr.destroy();
   }
 }
 

@@ -134,6 +134,21 @@ describe('squeue', () => {
     });
   });
 
+  test.each([
+    { what: 'says nothing', script: 'exec sleep 600' },
+    { what: 'says no more', script: `exec 1>&-; exec sleep 600` },
+  ])('that $what is given up after a minute', async ({ script }) => {
+    slurm.put('squeue', script);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const reading = read('squeue');
+    await vi.advanceTimersByTimeAsync(60_000);
+    vi.useRealTimers();
+    expect((await reading).failure).toMatchObject({
+      code: 'slurm.failed',
+      message: 'expected an answer of squeue, but: it said nothing for 60 s',
+    });
+  });
+
   test('that is not there is missing', async () => {
     vi.stubEnv('PATH', join(slurm.directory, 'none'));
     expect((await read('squeue')).failure).toMatchObject({ code: 'slurm.missing', exit: 'unavailable' });
