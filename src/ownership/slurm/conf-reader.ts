@@ -12,7 +12,7 @@ export interface ConfText {
   readonly faults: readonly ConfFault[];
 }
 
-export interface ConfLine {
+interface ConfLine {
   /** `FILE:LINE`. */
   readonly where: string;
   /** At least one. */

@@ -10,7 +10,7 @@ import { gresTypesOf, nodeGresOf, parseGresCount, type GresCount } from './slurm
  */
 
 /** One GPU of a node: its place in the list is the number by which Slurm calls it. */
-export interface GresGpu {
+interface GresGpu {
   /** Device file, `/dev/nvidia3`; undefined for a part of a GPU (MultipleFiles). */
   readonly file: string | undefined;
   /** `h100`, in lower case; undefined where the site does not say. */
