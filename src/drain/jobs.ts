@@ -1,3 +1,4 @@
+import { sentenceOf } from '../core/base/errors.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
@@ -55,7 +56,7 @@ export async function readJobs(
     records: records.filter(isDue),
     relabel: orders,
     warnings: [
-      ...problems.map(({ error }) => error.message),
+      ...problems.map(({ error }) => sentenceOf(error)),
       ...(tooLateFacts === 0 ? [] : [sentenceOfTooLate(tooLateFacts)]),
     ],
     ...(wantsToKnow

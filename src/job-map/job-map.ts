@@ -1,5 +1,5 @@
 import type { Device } from '../core/devices/device.ts';
-import { OperatingError } from '../core/base/errors.ts';
+import { OperatingError, sentenceOf } from '../core/base/errors.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
@@ -69,7 +69,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
       options.onRecords?.(records);
       outbox.jobs(records);
       for (const { input, error } of problems) {
-        tell({ level: 'warn', code: error.code, sentence: `${input}: ${error.message}` });
+        tell({ level: 'warn', code: error.code, sentence: `${input}: ${sentenceOf(error)}` });
       }
       return untilUs;
     },

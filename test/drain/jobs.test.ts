@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { OperatingError } from '../../src/core/base/errors.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import type { JobFact, JobInput, JobRecord } from '../../src/core/jobs/job-fact.ts';
 import { readJobs } from '../../src/drain/jobs.ts';
@@ -66,6 +67,15 @@ describe('what a drain writes of the jobs', () => {
   test('says when a fact came too late for a part of its samples', async () => {
     const jobs = await readJobs([inputOf([fact('start', '7', NEWEST_US - 3 * DAY_US)])], [], TIMES);
     expect(jobs.warnings).toEqual([expect.stringMatching(/^1 facts .* more than 24 h late/)]);
+  });
+
+  test('says what an input could not read, and where', async () => {
+    const detail = { code: 'slurm.bad_conf', exit: 'config', where: '/etc/slurm/gres.conf:3' } as const;
+    const problems = [new OperatingError('expected Key=value, found "x"', detail)];
+    const input: JobInput = { name: 'test', read: () => ({ facts: [], records: [], problems }) };
+    expect((await readJobs([input], [], TIMES)).warnings).toEqual([
+      'expected Key=value, found "x" (/etc/slurm/gres.conf:3)',
+    ]);
   });
 
   test('sends records again while the last drain may have missed them', async () => {

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Config } from '../../config/config.ts';
-import { messageOf, OperatingError } from '../../core/base/errors.ts';
+import { messageOf, OperatingError, sentenceOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readLateJobs } from '../../ownership/schedulers.ts';
@@ -45,7 +45,7 @@ export function command(): Command {
         const map = deviceMap === undefined ? {} : { deviceMap };
         const outcome = await pushJournal(db, { node, cluster, directory, tables, ...map, tell });
         for (const problem of outcome.problems)
-          tell({ level: 'warn', code: problem.code, sentence: problem.message });
+          tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
         process.stdout.write(pushText(outcome, options['json'] === true));
         if (!outcome.isAllWritten) throw unsent(db);
       });

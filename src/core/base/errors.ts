@@ -57,3 +57,8 @@ export class OperatingError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
+
+/** One sentence for a log: what was expected, what came, and where. */
+export function sentenceOf({ message, where }: OperatingError): string {
+  return where === undefined ? message : `${message} (${where})`;
+}
