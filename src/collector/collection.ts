@@ -88,7 +88,9 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
   try {
     const prepareStore = async (): Promise<void> => {
       await db.checkServer();
-      await applySchema(db, config.lanes, config.retention);
+      const changes = await applySchema(db, config.lanes, config.retention);
+      for (const { object, detail } of changes.filter(({ action }) => action === 'kept'))
+        tell({ level: 'warn', code: 'schema.kept', sentence: `${object}: ${detail}` });
     };
     if (isStoreNeeded) await prepareStore();
     // The former one's own directory is free once that has retired.

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
+import type { Device } from '../../src/core/devices/device.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
+import type { JobInput } from '../../src/core/jobs/job-fact.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
@@ -45,6 +47,26 @@ async function open(lane: Lane, forMs: number, notices: Notice[]): Promise<Colle
     batchRows: 10_000,
     tell: (notice) => notices.push(notice),
   });
+}
+
+/** One job whose teller knows no cluster, and one whose teller does. */
+function jobsOf({ node, uuid: gpu }: Device, startUs: number): JobInput {
+  const fact = {
+    ...{ node, gpu, run: 0, share: 0.5, source: 'test' },
+    kind: 'start',
+    atUs: startUs,
+  } as const;
+  const news = {
+    facts: [
+      { ...fact, jobId: 'placed-1' },
+      { ...fact, cluster: 'beta', jobId: 'placed-2' },
+    ],
+    records: [
+      { jobId: 'placed-1', run: 0, startUs },
+      { cluster: 'beta', jobId: 'placed-2', run: 0, startUs },
+    ],
+  };
+  return { name: 'test', read: () => news };
 }
 
 function lateTicks(notices: readonly Notice[]): number {
@@ -102,6 +124,40 @@ describe('a collector', () => {
     expect(await collector.flush()).toBe(true);
     const sampledRows = collector.account()[0]!.sampledRows;
     expect(await countsOf('gpu_unheard')).toEqual([sampledRows, 8, sampledRows]);
+  });
+
+  it('puts the cluster of its node into the rows of every table', async () => {
+    const lane = laneOf('placed', 600);
+    await applySchema(db, [lane], RETENTION);
+    const startUs = Date.now() * 1000;
+    const collector = await openCollector({
+      lanes: [lane],
+      source: { name: 'synthetic', scenario: { ...SCENARIO, seed: 41 }, cluster: 'placed-alpha' },
+      clock: { kind: 'real', forMs: 500 },
+      jobInputs: ([device]) => [jobsOf(device!, startUs)],
+      db,
+      prepareStore: () => Promise.resolve(),
+      batchRows: 10_000,
+      tell: () => undefined,
+    });
+    await collector.ended;
+    collector.noteStats();
+    await expect.poll(() => collector.flush()).toBe(true);
+    const gpus = collector.devices.map(({ uuid }) => `'${uuid}'`).join(', ');
+    for (const [table, where] of [
+      ['gpu_placed', 'true'],
+      ['gpu_inventory', `gpu IN (${gpus})`],
+      ['gpu_events', `gpu IN (${gpus})`],
+      ['collector_stats', "lane = 'placed'"],
+      ['gpu_ownership', "job_id = 'placed-1'"],
+      ['jobs', "job_id = 'placed-1'"],
+    ] as const) {
+      await waitForVisible(db, table);
+      const { rows } = await db.exec(`SELECT DISTINCT cluster FROM ${table} WHERE ${where}`);
+      expect({ table, rows }).toEqual({ table, rows: [['placed-alpha']] });
+    }
+    const told = await db.exec("SELECT cluster FROM jobs WHERE job_id = 'placed-2'");
+    expect(told.rows).toEqual([['beta']]);
   });
 
   it('tells what sampling costs, anew with each report', async () => {

@@ -40,7 +40,7 @@ async function begin(lane: Lane): Promise<Collector> {
   const away = new OperatingError('the store is away', { code: 'questdb.unreachable', exit: 'temporary' });
   return await openCollector({
     lanes: [lane],
-    source: { name: 'synthetic', scenario: SCENARIO },
+    source: { name: 'synthetic', scenario: SCENARIO, cluster: 'alpha' },
     clock: { kind: 'real' },
     jobInputs: () => [SILENT],
     db,
@@ -91,5 +91,7 @@ test.each([
   expect(await labels(`ts > cast(${endUs} AS timestamp)`)).toEqual([[null, 0]]);
   const other = `SELECT DISTINCT job_id, owners FROM ${lane.table} WHERE gpu != '${gpu}'`;
   expect((await db.exec(other)).rows).toEqual([[null, 0]]);
+  // Without it a row that the store had already would lose its cluster.
+  expect((await db.exec(`SELECT DISTINCT cluster FROM ${lane.table}`)).rows).toEqual([['alpha']]);
   collector.close();
 });

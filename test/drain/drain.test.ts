@@ -213,7 +213,8 @@ describe('gpuledger drain, one engine', () => {
     expect(await kept()).toEqual(rows);
   });
 
-  it('labels by the journal of the node, and labels again what is told late', async () => {
+  it('labels by the journal of the node, and labels again what is told late, all in its cluster', async () => {
+    env = { GPULEDGER_CLUSTER: 'alpha' };
     await startWatched();
     const sinceUs = engines.sampledSinceUs(ENGINE, 0, 1001)!;
     const startUs = sinceUs + 20.5 * SECOND;
@@ -242,6 +243,11 @@ describe('gpuledger drain, one engine', () => {
       `SELECT job_id, cast(end_ts AS long) FROM gpu_ownership WHERE gpu = '${uuidOf(0)}'`,
     );
     expect(owned.map(([job, end]) => [job, Math.abs(Number(end) - endUs) < 10])).toEqual([['77', true]]);
+    for (const table of ['gpu_profiling', 'gpu_inventory', 'gpu_ownership']) {
+      const clusters = await query(`SELECT DISTINCT cluster FROM ${table} WHERE gpu = '${uuidOf(0)}'`);
+      expect({ table, clusters }).toEqual({ table, clusters: [['alpha']] });
+    }
+    expect(await query("SELECT count() > 0 FROM collector_stats WHERE cluster = 'alpha'")).toEqual([[true]]);
   });
 
   it('labels by gpu_ownership where there is no journal', async () => {
@@ -280,6 +286,8 @@ describe('gpuledger drain, one engine', () => {
     expect(await spells()).toEqual(['hw_thermal_slowdown open']);
     engines.set(ENGINE, 'throttle_to_us', Date.now() * 1000);
     await sleep(2_000);
+    // Also when the cluster becomes known meanwhile: the row keeps the key that it has.
+    env = { GPULEDGER_CLUSTER: 'alpha' };
     await drained();
     expect(await spells()).toEqual(['hw_thermal_slowdown']);
   });

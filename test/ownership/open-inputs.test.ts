@@ -1,13 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { formatJournalRecord } from '../../schemas/journal-record.ts';
 import type { Device } from '../../src/core/devices/device.ts';
 import type { JobInput } from '../../src/core/jobs/job-fact.ts';
 import { readBoot } from '../../src/ownership/boot.ts';
-import { loadJobInputs, openEngineJobs } from '../../src/ownership/open-inputs.ts';
-import { SCHEDULERS } from '../../src/ownership/schedulers.ts';
+import { loadJobInputs, openEngineJobs, readEngineCluster } from '../../src/ownership/open-inputs.ts';
+import { readCluster, SCHEDULERS } from '../../src/ownership/schedulers.ts';
 
 const DEVICES: readonly Device[] = [
   { uuid: 'GPU-0', node: 'n1', index: 0, minor: 1, model: 'X', memoryBytes: 1 },
@@ -128,5 +128,33 @@ describe('inputs of an engine', () => {
     const [input] = await openEngineJobs(paths(), 'n1', DEVICES);
     const { facts } = input!.read(Date.now() * 1000 + 60e6);
     expect(facts.map(({ kind }) => kind)).toEqual(['start']);
+  });
+});
+
+describe('the cluster of this machine', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test('is the one of slurm.conf, where the journal of its hooks is read', async () => {
+    const conf = join(directory, 'slurm.conf');
+    writeFileSync(conf, 'SlurmctldHost=head\nClusterName=Alpha\n');
+    vi.stubEnv('SLURM_CONF', conf);
+    expect(await readCluster({ journalDir: directory })).toBe('alpha');
+    expect(await readCluster({ gpustatDir: directory, hpcJobMappingDir: directory })).toBeUndefined();
+    // An engine's node may be another cluster's, unless it is this machine.
+    const paths = { local: { journalDir: directory }, localNode: 'n1' };
+    expect(await readEngineCluster(paths, 'n1')).toBe('alpha');
+    expect(await readEngineCluster(paths, 'n2')).toBeUndefined();
+    expect(await readEngineCluster({ ...paths, local: { journalDir: '/none' } }, 'n1')).toBeUndefined();
+  });
+
+  test.each(['', 'ClusterName=\n'])('is none where the file holds %j', async (text) => {
+    const conf = join(directory, 'slurm.conf');
+    writeFileSync(conf, text);
+    vi.stubEnv('SLURM_CONF', conf);
+    expect(await readCluster({ journalDir: directory })).toBeUndefined();
+    rmSync(conf);
+    expect(await readCluster({ journalDir: directory })).toBeUndefined();
   });
 });
