@@ -127,13 +127,14 @@ describe('a collector', () => {
   });
 
   it('puts the cluster of its node into the rows of every table', async () => {
-    const lane = laneOf('placed', 600);
+    // Its ring overflows, which is an event of each device.
+    const lane = laneOf('placed', 4);
     await applySchema(db, [lane], RETENTION);
     const startUs = Date.now() * 1000;
     const collector = await openCollector({
       lanes: [lane],
       source: { name: 'synthetic', scenario: { ...SCENARIO, seed: 41 }, cluster: 'placed-alpha' },
-      clock: { kind: 'real', forMs: 500 },
+      clock: { kind: 'real', forMs: 1_000 },
       jobInputs: ([device]) => [jobsOf(device!, startUs)],
       db,
       prepareStore: () => Promise.resolve(),
