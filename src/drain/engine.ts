@@ -159,7 +159,7 @@ async function drainKept(
   ];
   if (!settings.isDryRun) {
     store.before({
-      events: events.map((event) => rowOf(event, kept, plan, jobs.ownership)),
+      events: events.map((event) => rowOf(event, kept, jobs.ownership)),
       inventory: newDevices(kept, plan),
     });
   }
@@ -247,16 +247,8 @@ function leftDevices(ownership: Ownership): string[] {
   return [...new Set(left.map(({ gpu }) => gpu))];
 }
 
-function rowOf(
-  event: GpuEvent,
-  { devices }: KeptSamples,
-  { throttled }: EnginePlan,
-  ownership: Ownership,
-): EventRow {
-  const begun = throttled.find(
-    ({ gpu, code, sinceUs }) => gpu === event.gpu && code === event.code && sinceUs === event.tsUs,
-  );
-  const { cluster } = begun ?? devices[0]!;
+function rowOf(event: GpuEvent, { devices }: KeptSamples, ownership: Ownership): EventRow {
+  const { cluster } = devices[0]!;
   const jobId = event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId;
   return { ...event, ...(cluster === undefined ? {} : { cluster }), jobId };
 }

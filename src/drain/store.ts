@@ -57,7 +57,10 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   const leftGpus = new Set<string>();
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
-    const { createSmallTables } = await import('../questdb/rows/small-tables.ts');
+    const [{ createSmallTables }, { withPlacedEvents }] = await Promise.all([
+      import('../questdb/rows/small-tables.ts'),
+      import('../questdb/rows/placed-events.ts'),
+    ]);
     const remembered: Sink = {
       async send(batch) {
         const fate = await sink.send(batch);
@@ -65,7 +68,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
         return fate;
       },
     };
-    return createSmallTables(remembered, tell);
+    return withPlacedEvents(db, createSmallTables(remembered, tell), tell);
   };
   const tables = (): Promise<SmallTables> => (opened ??= openTables());
   /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */

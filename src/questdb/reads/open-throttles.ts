@@ -7,8 +7,6 @@ export interface OpenThrottle {
   readonly gpu: string;
   readonly code: number;
   readonly sinceUs: number;
-  /** Absent where its row has none. */
-  readonly cluster?: string;
 }
 
 const LONGEST_US = 7 * 24 * 3600 * 1e6;
@@ -22,14 +20,13 @@ export async function readOpenThrottles(
   if (gpus.length === 0) return [];
   const at = `cast(${Math.floor(atUs)} AS timestamp)`;
   const { rows } = await db.exec(
-    `SELECT gpu, code, ts, cluster FROM gpu_events WHERE kind = 'throttle' AND gpu IN (${gpus.map(quoteText).join(', ')})` +
+    `SELECT gpu, code, ts FROM gpu_events WHERE kind = 'throttle' AND gpu IN (${gpus.map(quoteText).join(', ')})` +
       ` AND ts > cast(${Math.floor(atUs - LONGEST_US)} AS timestamp) AND ts <= ${at}` +
       ` AND (end_ts IS NULL OR end_ts > ${at})`,
   );
-  return rows.map(([gpu, code, ts, cluster]) => ({
+  return rows.map(([gpu, code, ts]) => ({
     gpu: String(gpu),
     code: Number(code),
     sinceUs: timestampUs(ts),
-    ...(typeof cluster === 'string' ? { cluster } : {}),
   }));
 }

@@ -14,8 +14,6 @@ export interface ThrottleBefore {
   /** Bit of the throttle field. */
   readonly code: number;
   readonly sinceUs: number;
-  /** Of its stored row, which its end is to replace; absent: that has none. */
-  readonly cluster?: string;
 }
 
 interface Reading {
