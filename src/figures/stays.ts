@@ -36,7 +36,10 @@ export async function* readDivision(
     if (question === undefined) yield { stays, uses: [] };
     else {
       // A part by use is of all the time in which the owners were the same, whatever part of it is asked for.
-      const whole = await readStays(db, question.gpus, question);
+      const whole = await readStays(db, question.gpus, {
+        fromUs: Math.min(span.fromUs, question.fromUs),
+        toUs: Math.max(span.toUs, question.toUs),
+      });
       const others = stays.filter(({ gpu }) => !question.gpus.includes(gpu));
       yield { stays: [...others, ...whole], uses: await readSharedUse(db, question) };
     }
