@@ -1,11 +1,9 @@
-import { keptColumns, quoteText } from '../../../schemas/tables.ts';
+import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
 import type { JobWindow } from './facts.ts';
 import { addSums, emptySums, type JobSums, type SampleSums } from './scan.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-
-/** Ids in one query: statements travel in a URL. */
-const IDS_PER_QUERY_MAX = 200;
+import { quotedLists } from '../sql-text.ts';
 
 /** A row of `job_figures`: what is kept of a run and a device. */
 export interface KeptFigures {
@@ -21,11 +19,7 @@ export async function readKept(db: Asked, jobIds: readonly string[]): Promise<Ke
   // Tables of an older version have none; that is no reason to refuse the rest of the report.
   const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'job_figures'");
   const kept: KeptFigures[] = [];
-  for (let from = 0; tables.length > 0 && from < jobIds.length; from += IDS_PER_QUERY_MAX) {
-    const some = jobIds
-      .slice(from, from + IDS_PER_QUERY_MAX)
-      .map(quoteText)
-      .join(', ');
+  for (const some of tables.length === 0 ? [] : quotedLists(jobIds)) {
     const rows = await ask(
       db,
       'SELECT *, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, cast(last_active_ts AS LONG) AS last_active_us' +

@@ -1,10 +1,10 @@
 import PQueue from 'p-queue';
-import { quoteText } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
+import { quotedLists } from '../sql-text.ts';
 import { ownedFigures, ownedUsOf } from './assemble.ts';
 import { clusterOf, type Member } from './bearers.ts';
 import { divided, runOf, type JobRun, type JobWindow } from './facts.ts';
@@ -161,15 +161,11 @@ function amountsOf(intervals: JobWindow['intervals'], parts: readonly SampleSums
   };
 }
 
-/** Devices that are looked at: all come from one source, or a test has mixed them. */
-const DEVICES_ASKED_MAX = 100;
-
 async function isSynthetic(db: Asked, gpus: readonly string[]): Promise<boolean> {
-  const some = [...new Set(gpus)].slice(0, DEVICES_ASKED_MAX);
-  if (some.length === 0) return false;
-  const rows = await ask(
-    db,
-    `SELECT DISTINCT source FROM gpu_inventory WHERE gpu IN (${some.map(quoteText).join(', ')})`,
-  );
-  return rows.some((row) => row.text('source') === 'synthetic');
+  const sources: (string | undefined)[] = [];
+  for (const some of quotedLists(new Set(gpus))) {
+    const rows = await ask(db, `SELECT DISTINCT source FROM gpu_inventory WHERE gpu IN (${some})`);
+    sources.push(...rows.map((row) => row.text('source')));
+  }
+  return sources.includes('synthetic');
 }

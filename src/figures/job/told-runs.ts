@@ -1,6 +1,6 @@
-import { quoteText } from '../../../schemas/tables.ts';
 import type { RunTold } from '../../core/jobs/job-runs.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { quotedLists } from '../sql-text.ts';
 
 /** A row of `jobs` or of `gpu_ownership`. */
 export interface Told extends RunTold {
@@ -29,9 +29,6 @@ interface StayCells {
   readonly node: string;
 }
 
-/** Ids in one query: statements travel in a URL. */
-const IDS_PER_QUERY_MAX = 200;
-
 /**
  * All that the store holds under these job ids. An interval of no length only overwrites a start that was corrected: it is
  * left out where there is anything else.
@@ -39,11 +36,7 @@ const IDS_PER_QUERY_MAX = 200;
 export async function readTold(db: Asked, jobIds: readonly string[]): Promise<Told[]> {
   const records: Told[] = [];
   const stays: Told[] = [];
-  for (let from = 0; from < jobIds.length; from += IDS_PER_QUERY_MAX) {
-    const some = jobIds
-      .slice(from, from + IDS_PER_QUERY_MAX)
-      .map(quoteText)
-      .join(', ');
+  for (const some of quotedLists(jobIds)) {
     records.push(...(await readRecords(db, some)));
     stays.push(...(await readStays(db, some)));
   }
