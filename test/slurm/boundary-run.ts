@@ -26,6 +26,7 @@ import { runHarmless } from './harmless-run.ts';
 import { marginsOf } from './margins.ts';
 import { runReplies } from './replies-run.ts';
 import { readTruth, type TrueStay } from './truth.ts';
+import { runTwoClusters } from './two-clusters.ts';
 import { runShardJobs, runWholeGpuJobs } from './workload.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -253,6 +254,7 @@ async function main(): Promise<number> {
     );
     const shares = compareShares(shards.intervals, shards.stays, SHARDS_OF_GPU);
     tellShares(shares);
+    const clusters = await runTwoClusters(join(directory, 't'), db, say);
     say('\nhooks under every harm');
     for (const line of [...harms.lines, ...harms.faults.map((fault) => `  ! ${fault}`)]) say(line);
     const wrong = [whole, shards].flatMap(({ verdict }) => [
@@ -264,7 +266,7 @@ async function main(): Promise<number> {
     const isProof =
       whole.verdict.innerRight > 500 && shards.verdict.innerRight > 100 && shares.right >= SHARES_RIGHT_MIN;
     if (!isProof) say('\ntoo few samples lay inside jobs: this run proves nothing');
-    const isGood = wrong.length === 0 && isProof && harms.faults.length === 0;
+    const isGood = [...wrong, ...clusters, ...harms.faults].length === 0 && isProof;
     say(`\n${isGood ? 'every label is right, and no hook did harm' : 'FAILED'}, ${elapsed(startMs)}`);
     return isGood ? 0 : 1;
   } finally {
