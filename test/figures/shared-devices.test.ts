@@ -233,6 +233,24 @@ test('a job with a whole device and a part of another has both', async () => {
   expectToAddUp(figures);
 });
 
+test('the other stays of a device count as they are, whoever shared it before and after', async () => {
+  await play(
+    [
+      { gpu: 'P-turns', jobId: 'part', from: 0, to: 10, share: 0.25 },
+      { gpu: 'P-turns', jobId: 'untold a', from: 20, to: 30, share: NaN },
+      { gpu: 'P-turns', jobId: 'untold b', from: 20, to: 30, share: NaN },
+      { gpu: 'P-turns', jobId: 'late part', from: 40, to: 50, share: 0.5 },
+    ],
+    60,
+  );
+  const figures = await fleet();
+  expect(['part', 'untold a', 'untold b', 'late part'].map((jobId) => hoursOf(figures, jobId))).toEqual([
+    2.5, 5, 5, 5,
+  ]);
+  expect(figures.rows.find(({ kind }) => kind === 'unattributed')?.attributedUs).toBe(12.5 * SECOND);
+  expectToAddUp(figures);
+});
+
 test('a job beside more others than one query holds is divided right all the same', async () => {
   const guests = Array.from({ length: 300 }, (_, guest): Stay => {
     const from = 5 * guest + 1;
