@@ -61,7 +61,7 @@ describe('a record', () => {
       }),
     );
     expect(bench.readings()).toMatchObject([
-      { record: { name: hostile, account: '-n', array_job: '6', array_task: '3' } },
+      { record: { name: hostile.replace('\n', '⏎'), account: '-n', array_job: '6', array_task: '3' } },
     ]);
   });
 
