@@ -59,6 +59,7 @@ const WANTED: readonly Wanted[] = [
 
 /** Reads what a real Slurm says of jobs whose truth is known. @returns what was read wrong */
 export async function runReplies(cluster: Cluster, say: (line: string) => void): Promise<string[]> {
+  // squeue is asked as a user would ask it: by the environment.
   process.env['SLURM_CONF'] = cluster.slurmConf;
   const ids: string[] = [];
   for (const { job } of WANTED)
@@ -75,6 +76,7 @@ export async function runReplies(cluster: Cluster, say: (line: string) => void):
     faults = await faultsOf(ids, cluster);
     return faults.length === 0;
   });
+  delete process.env['SLURM_CONF'];
   await cluster.attempt('scancel', ...ids);
   say(`  ${WANTED.length - faults.length} of ${WANTED.length} jobs read as they are`);
   return faults;
