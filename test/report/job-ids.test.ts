@@ -17,6 +17,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { runCommand } from '../helpers/run-process.ts';
 
 const SECOND = 1_000_000;
 const DAY = 86_400;
@@ -398,6 +399,27 @@ test('a step is said to be the whole job', async () => {
     'step batch: steps are not kept apart, this is the whole job',
   );
   expect(render(await jobOf('8'))).not.toContain('steps are not kept apart');
+});
+
+test('the command says which of several jobs is meant, and prints tasks in all formats', async () => {
+  const run = (...args: string[]): ReturnType<typeof runCommand> =>
+    runCommand(['report', 'job', ...args], {
+      env: { QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined },
+    });
+  const older = await run('800', '--submitted', '2026-03-02T08:00:00Z', '--json');
+  expect(JSON.parse(older.stdout)).toMatchObject({ user: 'ada', ownedUs: 200 * SECOND });
+  const tasks = await run('6_[1-3]');
+  expect(tasks.stdout).toMatch(/^Array 6_\[1-3\] · sweep · 3 tasks\n/);
+  const csv = await run('6', '--csv');
+  expect(csv.stdout.split('\n').map((line) => line.split(',').slice(0, 5).join(' '))).toEqual([
+    'kind of cluster task job_id',
+    'task 6 a 1 7',
+    'task 6 a 2 8',
+    'task 6 a 3 6',
+    'all 6 a  ',
+    '',
+  ]);
+  expect(await run('800', '--submitted', 'yesterday')).toMatchObject({ exitCode: 64 });
 });
 
 test('an id that is nowhere: what was tried, and the nearest', async () => {
