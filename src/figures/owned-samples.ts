@@ -61,13 +61,21 @@ function areAlike(spans: readonly OwnedSpan[]): boolean {
 
 /** Without a join, which would cost more than all else. What all spans have in common is said first. */
 function alikeSamples(table: string, spans: readonly OwnedSpan[]): OwnedSamples[] {
-  // Each device is named twice.
-  return inQueries(spans, Infinity, ({ gpu }) => quoteText(gpu).repeat(2)).map((some) => {
+  const within = (gpus: readonly OwnedSpan[], fromUs: number, toUs: number): string =>
+    `s.gpu IN (${gpus.map(({ gpu }) => quoteText(gpu)).join(', ')}) AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)}`;
+  const setOf = ({ startUs, endUs }: OwnedSpan): string => `${startUs} ${endUs}`;
+  const said = new Set<string>();
+  /** Each device is named twice, each set of times once. */
+  const textOf = (span: OwnedSpan): string => {
+    const times = said.has(setOf(span)) ? '' : ` OR (${within([], span.startUs, span.endUs)})`;
+    said.add(setOf(span));
+    return quoteText(span.gpu).repeat(2) + times;
+  };
+  const bySet = spans.toSorted((a, b) => a.startUs - b.startUs || a.endUs - b.endUs);
+  return inQueries(bySet, Infinity, textOf).map((some) => {
     const starts = some.map(({ startUs }) => startUs);
     const ends = some.map(({ endUs }) => endUs);
-    const within = (gpus: readonly OwnedSpan[], fromUs: number, toUs: number): string =>
-      `s.gpu IN (${gpus.map(({ gpu }) => quoteText(gpu)).join(', ')}) AND s.ts > ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs)}`;
-    const sets = [...Map.groupBy(some, ({ startUs, endUs }) => `${startUs} ${endUs}`).values()];
+    const sets = [...Map.groupBy(some, setOf).values()];
     const common = `s.ts > ${quoteTime(Math.max(...starts))} AND s.ts <= ${quoteTime(Math.min(...ends))}`;
     const edges = sets.map((set) => `(${within(set, set[0]!.startUs, set[0]!.endUs)})`);
     return {

@@ -272,6 +272,17 @@ test('a job beside more others than one query holds is divided right all the sam
   expectToAddUp(figures);
 });
 
+test('a job on more devices than one query names, each with times of its own, has all of them', async () => {
+  const stays = Array.from({ length: 150 }, (_, gpu): Stay => ({
+    gpu: `GPU-${String(gpu).padStart(8, '0')}-0000-1111-2222-333333333333`,
+    ...{ jobId: 'wide', from: gpu / 1000, to: 5 + gpu / 1000, share: 1 },
+  }));
+  await play(stays, 6);
+  const { all, gaps, devices } = await jobOf('wide');
+  // The first has the second 5 as its last, all others too.
+  expect([all.samples, all.attributedUs, devices.length, gaps]).toEqual([750, 750 * SECOND, 150, []]);
+});
+
 test('any stays on any devices: each job has what it should, sample by sample', async () => {
   // The stays of one run lie about one time.
   const stay = fc

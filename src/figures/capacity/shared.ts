@@ -16,7 +16,7 @@ interface SharedSums {
 }
 
 /** What a job owned of a device that is not wholly its own. */
-export interface SharedSpan extends DevicePart {
+interface SharedSpan extends DevicePart {
   /** The job was told a share below 1 there: its samples are divided also where it is the only owner. */
   readonly hasShare: boolean;
 }
