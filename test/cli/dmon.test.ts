@@ -31,6 +31,13 @@ describe('gpuledger dmon', () => {
     },
   );
 
+  it('prints no more rows than it was asked for, though several ticks come at once', async () => {
+    const args = ['dmon', '-e', 'power_watts', '-d', '10', '-c', '3', '-i', 'g:0'];
+    const { exitCode, stdout } = await runCommand(args, { env });
+    expect(exitCode).toBe(0);
+    expect(stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'))).toHaveLength(3);
+  });
+
   it.each([
     [['-e', '1002,powr'], 'did you mean: power_watts'],
     [['-e', '1'], 'field "1": it is a string'],

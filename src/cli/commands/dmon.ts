@@ -100,8 +100,12 @@ async function show(
   });
   const shown = new Map<string, number>();
   while (!stop.signal.aborted) {
-    const rows = takeRows(sampler, fields).filter(({ device }) => (shown.get(device.uuid) ?? 0) < count);
-    for (const { device } of rows) shown.set(device.uuid, (shown.get(device.uuid) ?? 0) + 1);
+    // Several ticks may come at once: each row is counted before the next is judged.
+    const rows = takeRows(sampler, fields).filter(({ device: { uuid } }) => {
+      const before = shown.get(uuid) ?? 0;
+      shown.set(uuid, before + 1);
+      return before < count;
+    });
     if (rows.length > 0) process.stdout.write(view(rows));
     if (sampler.devices.every(({ uuid }) => (shown.get(uuid) ?? 0) >= count)) break;
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))]);

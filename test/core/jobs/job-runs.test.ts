@@ -250,7 +250,8 @@ const job = fc.record({
       lastsS: fc.integer({ min: 1, max: 3000 }),
       /** Slurm keeps a requeued job back for two minutes. */
       waitsS: fc.integer({ min: 121, max: 3000 }),
-      skewS: fc.double({ min: 0, max: 2, noNaN: true }),
+      /** Of the skew that a run of its length can bear: two tellings of it still share half of their time. */
+      skewPart: fc.double({ min: 0, max: 0.99, noNaN: true }),
       isBooked: fc.boolean(),
       stays: fc.array(fc.double({ min: 0, max: 0.4, noNaN: true }), { maxLength: 3 }),
       isEndTold: fc.boolean(),
@@ -267,7 +268,8 @@ function tellingsOf(jobs: readonly (typeof job extends fc.Arbitrary<infer T> ? T
     taken.add(name);
     let startS = 1000 + turn * 2 * 86_400 + (cluster === 'a' ? 0 : 20);
     let submitUs = (startS - 10) * S;
-    return runs.flatMap(({ lastsS, waitsS, skewS, isBooked, stays, isEndTold }, count) => {
+    return runs.flatMap(({ lastsS, waitsS, skewPart, isBooked, stays, isEndTold }, count) => {
+      const skewS = skewPart * Math.min(2, 1 + 0.3 * lastsS);
       const truth = { job: name, run: `${name}#${count}` };
       const of = { jobId, cluster, truth };
       const [from, to] = [startS + skewS, startS + skewS + lastsS];
