@@ -6,10 +6,13 @@ import { codeOf } from '../bounded-read.ts';
 const SILENCE_MS_MAX = 60_000;
 /** The last words of a command say why it failed. */
 const COMPLAINT_CHARACTERS_MAX = 4_096;
-/** Settings of the user's own shell that would leave jobs out, or change their form. */
-const OWN_SETTINGS = /^(SQUEUE|SACCT)_|^SLURM_(TIME_FORMAT|JSON|YAML)$/;
-/** A site without accounting has sacct all the same; a version without the option is a command that is not there. */
-const NOT_OF_USE = /accounting storage is disabled|(unrecognized|invalid|unknown) option/i;
+/** Settings of the user's own shell that would ask another cluster, leave jobs out, or change their form. */
+const OWN_SETTINGS = /^(SQUEUE|SACCT|SCONTROL)_|^SLURM_(CLUSTERS|TIME_FORMAT|BITSTR_LEN|JSON|YAML)$/;
+/** How a version before `--json` refuses it, and how one does that was built or installed without the plugin. */
+const NO_JSON =
+  /(unrecognized|invalid|unknown) option|\bplugin\b.*\b(serializer|application)\/json\b|\bJSON plugin\b|data_init\(\) failed/i;
+/** A site without accounting has sacct all the same. */
+const NO_ACCOUNTING = /accounting storage is disabled/i;
 
 /**
  * What a command of Slurm prints, piece by piece, as fast as it is read.
@@ -56,8 +59,16 @@ export async function* readCommand(
   }
 }
 
-/** Times in epoch seconds, whatever the zone; sacct reads --starttime in the zone of its environment. */
-function ownEnvironment(): NodeJS.ProcessEnv {
+/** Whether a command of Slurm complains that it cannot speak JSON. */
+export function hasNoJson(complaint: string): boolean {
+  return NO_JSON.test(complaint);
+}
+
+/**
+ * In which every command of Slurm is asked, of the local cluster alone. Times in epoch seconds, whatever the zone; sacct reads
+ * --starttime in the zone of its environment.
+ */
+export function ownEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !OWN_SETTINGS.test(name));
   return { ...Object.fromEntries(others), SLURM_TIME_FORMAT: '%s', TZ: 'UTC', LC_ALL: 'C' };
 }
@@ -66,7 +77,7 @@ function failureOf(command: string, failure: string | Error, complaint: string):
   const isMissing = codeOf(failure) === 'ENOENT';
   const said = complaint.trim().split('\n').at(-1) ?? '';
   const reason = isMissing ? 'there is no such command' : said === '' ? messageOf(failure) : said;
-  const isOfUse = !isMissing && !NOT_OF_USE.test(complaint);
+  const isOfUse = !isMissing && !NO_ACCOUNTING.test(complaint) && !hasNoJson(complaint);
   return new OperatingError(`expected an answer of ${command}, but: ${reason}`, {
     code: isOfUse ? 'slurm.failed' : 'slurm.missing',
     exit: isOfUse ? 'temporary' : 'unavailable',

@@ -6,12 +6,11 @@ import {
   positionsOf,
   type GivenDevices,
 } from '../../../schemas/slurm/scontrol.ts';
+import { hasNoJson, ownEnvironment } from './command-output.ts';
 
 const run = promisify(execFile);
 const SCONTROL_TIMEOUT_MS = 10_000;
 const SCONTROL_BYTES_MAX = 8 << 20;
-/** How versions before 23.02 refuse `--json`. */
-const NO_JSON = /(unrecognized|invalid|unknown) option/i;
 
 /** Positions of the GPUs of a job per node. */
 export type GpuPositions = ReadonlyMap<string, readonly number[]>;
@@ -31,7 +30,7 @@ export function createScontrol(): AskScontrol {
       const { stdout } = await run('scontrol', ['-d', ...parameters, 'show', 'job', jobId], {
         timeout: SCONTROL_TIMEOUT_MS,
         maxBuffer: SCONTROL_BYTES_MAX,
-        env: { ...process.env, SLURM_CONF: slurmConf, LC_ALL: 'C' },
+        env: { ...ownEnvironment(), SLURM_CONF: slurmConf },
       });
       return stdout;
     };
@@ -39,7 +38,7 @@ export function createScontrol(): AskScontrol {
       try {
         return parseGivenJson(await show('--json'), jobId);
       } catch (thrown) {
-        if (!(thrown instanceof Error && NO_JSON.test(thrown.message))) throw thrown;
+        if (!(thrown instanceof Error && hasNoJson(thrown.message))) throw thrown;
         speaksJson = false;
       }
     }

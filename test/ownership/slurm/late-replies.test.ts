@@ -5,6 +5,7 @@ import { OperatingError } from '../../../src/core/base/errors.ts';
 import type { Notice } from '../../../src/core/base/notice.ts';
 import type { LateRow } from '../../../src/ownership/scheduler.ts';
 import { readSlurmJobs } from '../../../src/ownership/slurm/jobs.ts';
+import { createScontrol } from '../../../src/ownership/slurm/scontrol.ts';
 import { createFakeSlurm, type FakeSlurm } from '../../helpers/fake-slurm.ts';
 
 const JOB = { job_id: 14, job_state: 'RUNNING', start_time: 1_700_000_000, tres_alloc_str: 'gres/gpu=1' };
@@ -26,6 +27,15 @@ const ROW = [
 ]
   .concat(['1699999990', 'atlas', '2', 's0123456789ABC'])
   .join('\u001f');
+
+/** How versions before `--json`, and machines without the plugin for it, refuse to speak it. */
+const NO_JSON_COMPLAINTS = [
+  "unrecognized option '--json'",
+  'fatal: serializer_required: could not find plugin for application/json',
+  'fatal: Unable to find plugin: serializer/json',
+  'fatal: JSON plugin load failure',
+  'fatal: data_init() failed',
+];
 
 let slurm: FakeSlurm;
 let told: Notice[];
@@ -58,6 +68,7 @@ describe('squeue', () => {
   test('is asked for every job, whatever the settings of the user', async () => {
     vi.stubEnv('SQUEUE_USERS', 'ada');
     vi.stubEnv('SLURM_TIME_FORMAT', 'relative');
+    vi.stubEnv('SLURM_CLUSTERS', 'beta');
     slurm.put('squeue', `env > ${join(slurm.directory, 'env')}; echo '${REPLY}'`);
     const { rows, failure } = await read('squeue');
     expect(failure).toBeUndefined();
@@ -65,7 +76,7 @@ describe('squeue', () => {
     expect(slurm.calls()).toEqual(['squeue --all --states=all --json']);
     const environment = readFileSync(join(slurm.directory, 'env'), 'utf8').split('\n');
     expect(environment).toEqual(expect.arrayContaining(['SLURM_TIME_FORMAT=%s', 'TZ=UTC', 'LC_ALL=C']));
-    expect(environment.filter((line) => line.startsWith('SQUEUE_'))).toEqual([]);
+    expect(environment.filter((line) => /^(SQUEUE_|SLURM_CLUSTERS)/.test(line))).toEqual([]);
   });
 
   test('may warn', async () => {
@@ -117,7 +128,7 @@ describe('squeue', () => {
 
   test.each([
     { says: 'slurm_load_jobs error: Unable to contact slurm controller', code: 'slurm.failed' },
-    { says: "squeue: unrecognized option '--json'", code: 'slurm.missing' },
+    ...NO_JSON_COMPLAINTS.map((says) => ({ says, code: 'slurm.missing' })),
   ])('that fails tells why: $says', async ({ says, code }) => {
     slurm.put('squeue', `echo "first" >&2; echo "${says}" >&2; exit 1`);
     expect((await read('squeue')).failure).toMatchObject({
@@ -164,6 +175,62 @@ describe('squeue', () => {
     }
     const pid = readFileSync(pidFile, 'utf8').trim();
     await expect.poll(() => existsSync(`/proc/${pid}`)).toBe(false);
+  });
+});
+
+describe('scontrol', () => {
+  const TEXT = [
+    'JobId=7 JobName=x',
+    '   UserId=ada(1000) GroupId=ada(1000) MCS_label=N/A',
+    '   Priority=1 Nice=0 Account=(null) QOS=(null)',
+    '   JobState=RUNNING Reason=None Dependency=(null)',
+    '   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0',
+    '   NodeList=n1',
+    '   NumNodes=1 NumCPUs=1 NumTasks=1 CPUs/Task=1 ReqB:S:C:T=0:0:*:*',
+    '   Socks/Node=* NtasksPerN:B:S:C=0:0:*:* CoreSpec=*',
+    '   JOB_GRES=gpu:1',
+    '     Nodes=n1 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:5)',
+    '   MinCPUsNode=1 MinMemoryNode=0 MinTmpDiskNode=0',
+    '   Features=(null) DelayBoot=00:00:00',
+    '   OverSubscribe=OK Contiguous=0 Licenses=(null) Network=(null)',
+    '   Command=/bin/x',
+    '   WorkDir=/tmp',
+    '   StdErr=/tmp/slurm-7.out',
+    '   StdIn=/dev/null',
+    '   StdOut=/tmp/slurm-7.out',
+    '   Power=',
+    '   TresPerNode=gres:gpu:1',
+    '',
+    '',
+  ].join('\n');
+
+  test.each(NO_JSON_COMPLAINTS)('is asked for its text from then on where it says: %s', async (says) => {
+    slurm.put(
+      'scontrol',
+      `case "$*" in *--json*) echo "scontrol: ${says}" >&2; exit 1;; esac; printf '%s' '${TEXT}'`,
+    );
+    const ask = createScontrol();
+    const given = [...(await ask('/etc/slurm/slurm.conf', '7'))];
+    expect(given).toMatchObject([['n1', [{ position: 5 }]]]);
+    await ask('/etc/slurm/slurm.conf', '7');
+    const text = 'scontrol -d show job 7';
+    expect(slurm.calls()).toEqual(['scontrol -d --json show job 7', text, text]);
+  });
+
+  test('that fails otherwise is not asked for its text', async () => {
+    slurm.put('scontrol', 'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1');
+    await expect(createScontrol()('/etc/slurm/slurm.conf', '7')).rejects.toThrow('Invalid job id');
+    expect(slurm.calls()).toEqual(['scontrol -d --json show job 7']);
+  });
+
+  test('is asked of the cluster of its slurm.conf, whatever the settings of the user', async () => {
+    vi.stubEnv('SLURM_CLUSTERS', 'beta');
+    vi.stubEnv('SCONTROL_FEDERATION', '1');
+    slurm.put('scontrol', `env > ${join(slurm.directory, 'env')}; exit 1`);
+    await expect(createScontrol()('/etc/one.conf', '7')).rejects.toThrow();
+    const environment = readFileSync(join(slurm.directory, 'env'), 'utf8').split('\n');
+    expect(environment).toContain('SLURM_CONF=/etc/one.conf');
+    expect(environment.filter((line) => /^(SCONTROL_|SLURM_CLUSTERS)/.test(line))).toEqual([]);
   });
 });
 
