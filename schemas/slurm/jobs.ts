@@ -13,6 +13,33 @@ export type SlurmRow =
   /** A row that cannot be understood, and why: what was expected, what came. */
   | { readonly kind: 'refused'; readonly reason: string };
 
+/** Slurm counts in 32 bits, of which the last two values mean nothing. */
+const COUNT_MAX = 0xffff_fffd;
+/** Times in µs are exact up to here, the year 2255; the store refuses a row with a later one, and those sent with it. */
+const TIME_US_MAX = Number.MAX_SAFE_INTEGER;
+
+const NUMBERS_MAX = new Map<keyof JobRecord, number>([
+  ['startUs', TIME_US_MAX],
+  ['endUs', TIME_US_MAX],
+  ['submitUs', TIME_US_MAX],
+  ['run', COUNT_MAX],
+  ['nodes', COUNT_MAX],
+  ['gpus', COUNT_MAX],
+  ['exitCode', COUNT_MAX],
+]);
+
+/** The row of a job; refused where one of its numbers cannot be Slurm's. @param hasGpus as in `SlurmRow` */
+export function jobRow(record: JobRecord, hasGpus: boolean | undefined): SlurmRow {
+  for (const [key, max] of NUMBERS_MAX) {
+    const value = record[key];
+    if (value === undefined || (Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= max))
+      continue;
+    const reason = `${key}: expected a whole number from 0 to ${max}, found ${String(value)}`;
+    return { kind: 'refused', reason };
+  }
+  return { kind: 'job', record, hasGpus };
+}
+
 /** As a shell says it: 128 and the signal's number where a signal ended the job. */
 export function exitCodeOf(status: number | undefined, signal: number | undefined): number | undefined {
   return signal !== undefined && signal > 0 ? 128 + signal : status;

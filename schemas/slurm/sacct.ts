@@ -1,5 +1,5 @@
 import { gpusOfTres, namesGpus } from './gres.ts';
-import { exitCodeOfPair, present, quoteShort, type SlurmRow } from './jobs.ts';
+import { exitCodeOfPair, jobRow, present, quoteShort, type SlurmRow } from './jobs.ts';
 import { visibleText } from '../visible-text.ts';
 
 /** Columns that are asked of sacct, in this order: every version from 20.11 on knows them. */
@@ -132,14 +132,12 @@ function rowOf(cell: (name: string) => string): SlurmRow {
       kind: 'refused',
       reason: `End: expected no time before Start, found ${quoteShort(cell('End'))}`,
     };
-  const array = /^(\d+)_(\d+)$/.exec(cell('JobID'));
+  const array = /^(\d+)_(\d{1,10})$/.exec(cell('JobID'));
   const het = /^(\d+)\+\d+$/.exec(cell('JobID'));
   const tres = cell('AllocTRES');
   const gpus = gpusOfTres(tres);
-  return {
-    kind: 'job',
-    hasGpus: namesGpus(tres) ? true : tres === '' ? undefined : false,
-    record: {
+  return jobRow(
+    {
       jobId: cell('JobIDRaw'),
       startUs,
       ...present({
@@ -163,13 +161,14 @@ function rowOf(cell: (name: string) => string): SlurmRow {
         exitCode: endUs === undefined ? undefined : exitCodeOfPair(cell('ExitCode')),
       }),
     },
-  };
+    namesGpus(tres) ? true : tres === '' ? undefined : false,
+  );
 }
 
 /** What each column looks like; the others are free text. */
 const SHAPES: Readonly<Record<string, RegExp>> = {
-  JobIDRaw: /^\d+$/,
-  JobID: /^\d+([_+].+)?$/,
+  JobIDRaw: /^\d{1,10}$/,
+  JobID: /^\d{1,10}([_+].+)?$/,
   State: /^[A-Z_]+( by .+)?$/,
   ExitCode: /^(\d+:\d+)?$/,
   Start: /^(\d+|None|Unknown)?$/,

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { messageOf } from '../../src/core/base/errors.ts';
 import { gpusOfNodes, gpusOfTres, namesGpus } from './gres.ts';
-import { exitCodeOf, exitCodeOfPair, present, quoteShort, type SlurmRow } from './jobs.ts';
+import { exitCodeOf, exitCodeOfPair, jobRow, present, quoteShort, type SlurmRow } from './jobs.ts';
 import { visibleText } from '../visible-text.ts';
 
 /**
@@ -13,15 +13,16 @@ import { visibleText } from '../visible-text.ts';
 /** "Not set" and "no limit" of 32 bits and more, which older versions write as plain numbers. */
 const NO_VALUE_MIN = 0xffff_fffe;
 
+const wholeNumber = z.number().refine(Number.isInteger, 'expected a whole number');
 const numberWrapping = z.object({
   set: z.boolean().optional(),
   infinite: z.boolean().optional(),
-  number: z.number().nullish(),
+  number: wholeNumber.nullish(),
 });
 const count = z
   .union(
     [
-      z.number(),
+      wholeNumber,
       z
         .string()
         .regex(/^\d*$/)
@@ -29,7 +30,7 @@ const count = z
       numberWrapping.transform(unwrapped),
       z.null().transform(() => undefined),
     ],
-    { error: 'expected a number' },
+    { error: 'expected a whole number' },
   )
   .transform((value) => (value === undefined || value < 0 || value >= NO_VALUE_MIN ? undefined : value))
   .optional();
@@ -47,7 +48,7 @@ const texts = z
 const exitCode = z
   .union(
     [
-      z.number().transform(exitCodeOfWait),
+      wholeNumber.transform(exitCodeOfWait),
       z
         .string()
         .regex(/^\d+:\d+$/)
@@ -107,40 +108,40 @@ interface Condition {
 }
 
 /** Slurm's states proper. A list holds one of them, and flags. */
-const STATES: Readonly<Record<string, Condition['phase']>> = {
-  PENDING: 'waiting',
-  RUNNING: 'running',
-  SUSPENDED: 'running',
-  COMPLETED: 'over',
-  CANCELLED: 'over',
-  FAILED: 'over',
-  TIMEOUT: 'over',
-  NODE_FAIL: 'over',
-  PREEMPTED: 'over',
-  BOOT_FAIL: 'over',
-  DEADLINE: 'over',
-  OUT_OF_MEMORY: 'over',
-};
+const STATES: ReadonlyMap<string, Condition['phase']> = new Map<string, Condition['phase']>([
+  ['PENDING', 'waiting'],
+  ['RUNNING', 'running'],
+  ['SUSPENDED', 'running'],
+  ['COMPLETED', 'over'],
+  ['CANCELLED', 'over'],
+  ['FAILED', 'over'],
+  ['TIMEOUT', 'over'],
+  ['NODE_FAIL', 'over'],
+  ['PREEMPTED', 'over'],
+  ['BOOT_FAIL', 'over'],
+  ['DEADLINE', 'over'],
+  ['OUT_OF_MEMORY', 'over'],
+]);
 
 /** Flags; up to 23.02 one of them stands alone in the place of the state. */
-const FLAGS: Readonly<Record<string, Condition>> = {
-  CONFIGURING: { phase: 'running', state: 'RUNNING' },
-  RESIZING: { phase: 'running', state: 'RUNNING' },
-  SIGNALING: { phase: 'running', state: 'RUNNING' },
-  STOPPED: { phase: 'running', state: 'RUNNING' },
-  POWER_UP_NODE: { phase: 'running', state: 'RUNNING' },
+const FLAGS: ReadonlyMap<string, Condition> = new Map<string, Condition>([
+  ['CONFIGURING', { phase: 'running', state: 'RUNNING' }],
+  ['RESIZING', { phase: 'running', state: 'RUNNING' }],
+  ['SIGNALING', { phase: 'running', state: 'RUNNING' }],
+  ['STOPPED', { phase: 'running', state: 'RUNNING' }],
+  ['POWER_UP_NODE', { phase: 'running', state: 'RUNNING' }],
   // Its devices are not free yet, and how it ended is not told.
-  COMPLETING: { phase: 'running', state: 'COMPLETING' },
-  STAGE_OUT: { phase: 'running', state: 'COMPLETING' },
-  REQUEUED: { phase: 'waiting', state: 'PENDING' },
-  REQUEUE_FED: { phase: 'waiting', state: 'PENDING' },
-  REQUEUE_HOLD: { phase: 'waiting', state: 'PENDING' },
-  SPECIAL_EXIT: { phase: 'waiting', state: 'PENDING' },
-  RECONFIG_FAIL: { phase: 'waiting', state: 'PENDING' },
-  LAUNCH_FAILED: { phase: 'waiting', state: 'PENDING' },
-  REVOKED: { phase: 'waiting', state: 'PENDING' },
-  RESV_DEL_HOLD: { phase: 'waiting', state: 'PENDING' },
-};
+  ['COMPLETING', { phase: 'running', state: 'COMPLETING' }],
+  ['STAGE_OUT', { phase: 'running', state: 'COMPLETING' }],
+  ['REQUEUED', { phase: 'waiting', state: 'PENDING' }],
+  ['REQUEUE_FED', { phase: 'waiting', state: 'PENDING' }],
+  ['REQUEUE_HOLD', { phase: 'waiting', state: 'PENDING' }],
+  ['SPECIAL_EXIT', { phase: 'waiting', state: 'PENDING' }],
+  ['RECONFIG_FAIL', { phase: 'waiting', state: 'PENDING' }],
+  ['LAUNCH_FAILED', { phase: 'waiting', state: 'PENDING' }],
+  ['REVOKED', { phase: 'waiting', state: 'PENDING' }],
+  ['RESV_DEL_HOLD', { phase: 'waiting', state: 'PENDING' }],
+]);
 
 /** Reads one element of the list `jobs`. */
 export function parseSqueueJob(json: string): SlurmRow {
@@ -176,10 +177,8 @@ function rowOf(job: SqueueJob): SlurmRow {
     return { kind: 'refused', reason: `end_time: expected no time before start_time, found ${job.end_time}` };
   const isArray = (job.array_job_id ?? 0) > 0;
   const gpus = gpusOfTres(job.tres_alloc_str) ?? gpusOfNodes(job.gres_detail ?? []);
-  return {
-    kind: 'job',
-    hasGpus: hasGpus(job, condition),
-    record: {
+  return jobRow(
+    {
       jobId: String(job.job_id),
       startUs,
       ...present({
@@ -203,14 +202,15 @@ function rowOf(job: SqueueJob): SlurmRow {
         exitCode: isOver ? job.exit_code : undefined,
       }),
     },
-  };
+    hasGpus(job, condition),
+  );
 }
 
 /** Undefined for a state that this program does not know. */
 function conditionOf(told: readonly string[]): Condition | undefined {
-  const state = told.find((word) => STATES[word] !== undefined);
-  if (state !== undefined) return { phase: STATES[state]!, state };
-  return told.map((word) => FLAGS[word]).find((condition) => condition !== undefined);
+  const state = told.find((word) => STATES.has(word));
+  if (state !== undefined) return { phase: STATES.get(state)!, state };
+  return told.map((word) => FLAGS.get(word)).find((condition) => condition !== undefined);
 }
 
 function hasGpus(job: SqueueJob, { phase, state }: Condition): boolean | undefined {

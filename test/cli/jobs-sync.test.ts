@@ -100,21 +100,21 @@ describe('gpuledger jobs sync', () => {
   });
 
   test('tells a row that it refuses, writes the others, and ends with 65', async () => {
-    const good = nextId();
+    const [good, ended] = [nextId(), nextId()];
     slurm.squeue(squeueReply({ job_id: 'x' }, squeueJob(good)));
-    slurm.sacct('');
+    slurm.sacct(sacctRow(nextId(), 'gres/gpu=99999999999999999999') + sacctRow(ended));
     const { exitCode, stdout, stderr } = await sync('--json');
     expect(exitCode).toBe(65);
-    expect(stderr).toContain('a row of squeue is left out: job_id: expected a number, found "x"');
+    expect(stderr).toContain('a row of squeue is left out: job_id: expected a whole number, found "x"');
     expect(stderr).toContain('error: rows were refused: 1 of squeue');
     const none = { unsentRows: 0, waitingRows: 0, withoutGpuRows: 0, unknownRows: 0, failure: null };
     expect(JSON.parse(stdout)).toEqual({
       replies: [
         { from: 'squeue', readRows: 2, writtenRows: 1, refusedRows: 1, ...none },
-        { from: 'sacct', readRows: 0, writtenRows: 0, refusedRows: 0, ...none },
+        { from: 'sacct', readRows: 2, writtenRows: 1, refusedRows: 1, ...none },
       ],
     });
-    expect(await storedStates(good)).toHaveLength(1);
+    expect(await storedStates(good, ended)).toHaveLength(2);
   });
 
   test.each([

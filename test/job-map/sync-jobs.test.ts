@@ -81,7 +81,7 @@ describe('sync', () => {
         [
           job(ADDED, {}, true),
           job(OWNED),
-          { kind: 'refused', reason: 'job_id: expected a number, found "x"' },
+          { kind: 'refused', reason: 'job_id: expected a whole number, found "x"' },
         ],
         [job(FOREIGN, { cluster: 'here' }), job(CPU_ONLY, { cluster: 'here' }, false)],
         [job(ELSEWHERE, { cluster: 'here', endUs: END_US }, false), job(USED_AGAIN, { endUs: END_US })],
@@ -99,7 +99,7 @@ describe('sync', () => {
     });
     expectSum(outcome);
     expect(told.map(({ code, sentence }) => [code, sentence])).toEqual([
-      ['jobs.refused', 'a row of squeue is left out: job_id: expected a number, found "x"'],
+      ['jobs.refused', 'a row of squeue is left out: job_id: expected a whole number, found "x"'],
     ]);
     expect(await storedIds(NAMES)).toEqual(
       [`${ADDED} RUNNING 1`, `${HOOKED} TIMEOUT 1`, `${OWNED} RUNNING 1`].sort(),

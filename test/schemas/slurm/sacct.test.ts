@@ -100,6 +100,17 @@ describe('a row', () => {
     { change: { Start: '2023-11-14T22:13:20' }, says: /^Start: / },
     { change: { End: '1700000000' }, says: /^End: expected no time before Start/ },
     { change: { NNodes: 'two' }, says: /^NNodes: / },
+    ...['99999999999999999999', '9300000000000', '9'.repeat(400)].map((time) => ({
+      change: { Start: time, End: 'Unknown' },
+      says: /^startUs: expected a whole number from 0 to/,
+    })),
+    { change: { End: '99999999999999999' }, says: /^endUs: / },
+    { change: { Submit: '99999999999999999' }, says: /^submitUs: / },
+    { change: { NNodes: '99999999999999999999' }, says: /^nodes: / },
+    { change: { Restarts: '99999999999999999999' }, says: /^run: / },
+    { change: { ExitCode: '99999999999999999999:0' }, says: /^exitCode: / },
+    { change: { AllocTRES: 'gres/gpu=99999999999999999999' }, says: /^gpus: / },
+    { change: { JobIDRaw: '9'.repeat(3_000) }, says: /^JobIDRaw: / },
   ])('is refused: $says', ({ change, says }) => {
     expect(sacctRows(line(change), ALL_COLUMNS)).toEqual([
       { kind: 'refused', reason: expect.stringMatching(says) as string },

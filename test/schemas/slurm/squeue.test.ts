@@ -235,7 +235,7 @@ describe('refused, with the reason', () => {
   test.each([
     { json: '{"job_id": 14, "name": "x', says: /^expected JSON/ },
     { json: 'null', says: /expected object/ },
-    { json: JSON.stringify({ ...PLAIN, job_id: 'x' }), says: /^job_id: expected a number, found "x"/ },
+    { json: JSON.stringify({ ...PLAIN, job_id: 'x' }), says: /^job_id: expected a whole number, found "x"/ },
     { json: JSON.stringify({ ...PLAIN, job_id: 0 }), says: /^job_id: expected a job id, found 0/ },
     {
       json: JSON.stringify({ ...PLAIN, job_state: undefined }),
@@ -256,6 +256,28 @@ describe('refused, with the reason', () => {
       json: JSON.stringify({ ...PLAIN, end_time: START_S - 1 }),
       says: /^end_time: expected no time before start_time/,
     },
+    ...['constructor', 'toString', '__proto__'].map((word) => ({
+      json: JSON.stringify({ ...PLAIN, job_state: word }),
+      says: new RegExp(`^job_state: expected a known state, found \\["${word}"\\]`),
+    })),
+    ...[
+      { restart_cnt: 3.7 },
+      { node_count: wrap(2.5) },
+      { array_job_id: 1.5 },
+      { start_time: START_S + 0.123 },
+    ].map((change) => ({
+      json: JSON.stringify({ ...PLAIN, ...change }),
+      says: new RegExp(`^${Object.keys(change)[0]!}: expected a whole number, found `),
+    })),
+    { json: JSON.stringify({ ...PLAIN, exit_code: 768.5 }), says: /^exit_code: expected an exit code/ },
+    {
+      json: JSON.stringify({ ...PLAIN, exit_code: 3e9 }),
+      says: /^exitCode: expected a whole number from 0 to/,
+    },
+    ...['99999999999999999999', '9'.repeat(400), '9999999999G'].map((gpus) => ({
+      json: JSON.stringify({ ...PLAIN, tres_alloc_str: `cpu=1,gres/gpu=${gpus}` }),
+      says: /^gpus: expected a whole number from 0 to/,
+    })),
   ])('$says', ({ json, says }) => {
     expect(parseSqueueJob(json)).toEqual({ kind: 'refused', reason: expect.stringMatching(says) as string });
   });
