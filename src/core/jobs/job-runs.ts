@@ -25,6 +25,8 @@ export interface RunTold {
 const SCHEDULER_STEP_US = 1e6;
 /** So far apart the clocks of nodes and controller may be. */
 export const CLOCK_SKEW_US_MAX = 60e6;
+/** So much may the scheduler's length of a run, between whole seconds, differ from that which a hook saw. */
+const LENGTH_TOLERANCE_US = 2e6;
 /** Tellings with less in common than the clocks may be apart are of one run if it is at least this part of the shorter. */
 const OVERLAP_RATIO_MIN = 0.5;
 /** After so long the id may have come round again, where nobody told how long the first job ran. */
@@ -45,12 +47,30 @@ export function isSameRun(a: RunTold, b: RunTold): boolean {
   const isCounted = countOf(a) !== undefined && countOf(b) !== undefined;
   if (!isCounted && (isRequeuedButNot(a, b) || isRequeuedButNot(b, a))) return false;
   const commonUs = overlapUs(a, b);
-  if (commonUs <= 0) return commonUs === 0 && overlapRatio(a, b) === 1;
   const [earlier, later] = a.startUs <= b.startUs ? [a, b] : [b, a];
+  if (!isCounted && isSameButForClocks(earlier, later)) return true;
+  if (commonUs === 0 && overlapRatio(a, b) === 1) return true;
+  // One count comes again only with the id, days later: so near to each other, clocks are apart.
+  if (commonUs <= 0)
+    return isCounted && commonUs >= -CLOCK_SKEW_US_MAX && later.startUs - earlier.startUs <= OPEN_US_MAX;
   if (later.startUs - earlier.startUs > reachUs(earlier, later)) return false;
   // Of an open one no more is known than its start; and what bears the same count is one run, whatever the clocks.
   if (isOpen(earlier) || isOpen(later) || isCounted || commonUs > CLOCK_SKEW_US_MAX) return true;
   return overlapRatio(a, b) >= OVERLAP_RATIO_MIN;
+}
+
+/**
+ * Whether the scheduler's telling and another one differ by no more than clocks do: they began at about the same time and
+ * lasted as long. Of two others it shows nothing: whatever bears that name may have been started twice.
+ */
+function isSameButForClocks(earlier: RunTold, later: RunTold): boolean {
+  if ((earlier.submitUs === undefined) === (later.submitUs === undefined)) return false;
+  if (isOpen(earlier) || isOpen(later) || later.startUs - earlier.startUs > CLOCK_SKEW_US_MAX) return false;
+  return Math.abs(lengthOf(earlier) - lengthOf(later)) <= LENGTH_TOLERANCE_US;
+}
+
+function lengthOf({ startUs, endUs = Infinity }: RunTold): number {
+  return Math.max(0, endUs - startUs);
 }
 
 /** A run that went back into the queue has no final state. */

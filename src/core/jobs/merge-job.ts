@@ -1,6 +1,9 @@
 import type { JobRecord } from './job-fact.ts';
 import { tellingOfSameRun } from './job-runs.ts';
 
+/** A job in one of these has not ended, or how it ended is not told. */
+const LIVE_STATES = new Set(['RUNNING', 'SUSPENDED', 'RESIZING', 'COMPLETING']);
+
 /**
  * Makes one row out of what several tellers know of one run of a job: the controller, its first node, the scheduler's
  * accounting. The row keeps start and cluster under which it was first stored, since they are its key, also where the cluster
@@ -9,8 +12,8 @@ import { tellingOfSameRun } from './job-runs.ts';
 export function mergeJob(stored: readonly JobRecord[], fresh: JobRecord): JobRecord {
   const known = tellingOfSameRun(stored, fresh);
   if (known === undefined) return fresh;
-  const { startUs, cluster, endUs, state, exitCode } = known;
-  const end = isSettled(known, fresh) ? { endUs, state, exitCode } : { state: stateOf(known, fresh) };
+  const { startUs, cluster, state, exitCode } = known;
+  const end = isSettled(known, fresh) ? { state, exitCode } : { state: stateOf(known, fresh) };
   return knowledgeOf({
     ...known,
     ...knowledgeOf(fresh),
@@ -18,7 +21,15 @@ export function mergeJob(stored: readonly JobRecord[], fresh: JobRecord): JobRec
     run: countOf(known, fresh),
     startUs,
     cluster,
+    endUs: endOf(known, fresh),
   }) as JobRecord;
+}
+
+/** No row ends before it starts, though one clock may tell its start and another one, in whole seconds, its end. */
+function endOf(known: JobRecord, fresh: JobRecord): number | undefined {
+  if (fresh.endUs === undefined || isSettled(known, fresh)) return known.endUs;
+  if (fresh.endUs >= known.startUs) return fresh.endUs;
+  return known.endUs ?? known.startUs + Math.max(0, fresh.endUs - fresh.startUs);
 }
 
 /** Without what is not known. */
@@ -39,9 +50,13 @@ function isSettled(known: JobRecord, fresh: JobRecord): boolean {
   return known.submitUs !== undefined && known.endUs !== undefined && fresh.submitUs === undefined;
 }
 
-/** A job that has ended does not run again under the same key; and "running" is no news of one that has ended since. */
+/** A job that has ended does not run again under the same key; and what it did before is no news of how it ended. */
 function stateOf(known: JobRecord, fresh: JobRecord): string | undefined {
-  if (fresh.state === 'RUNNING' && known.endUs !== undefined) return known.state;
+  if (isLive(fresh.state) && known.endUs !== undefined) return known.state;
   if (fresh.state !== undefined) return fresh.state;
-  return fresh.endUs !== undefined && known.state === 'RUNNING' ? undefined : known.state;
+  return fresh.endUs !== undefined && isLive(known.state) ? undefined : known.state;
+}
+
+function isLive(state: string | undefined): boolean {
+  return state !== undefined && LIVE_STATES.has(state);
 }

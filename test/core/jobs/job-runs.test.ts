@@ -65,6 +65,30 @@ describe('two tellings are of one run', () => {
       b: told(900, 999, { sluid: 's1', user: '1000' }),
       same: true,
     },
+    {
+      what: 'a job of 2 s and a clock that is 58 s behind, of the same count',
+      a: told(-57.8, -55.6, { run: 0, user: 'ada' }),
+      b: booked(0, 2, { run: 0, user: 'ada' }),
+      same: true,
+    },
+    {
+      what: 'the same, without a count',
+      a: told(-57.8, -55.6, { user: 'ada' }),
+      b: booked(0, 2, { run: 0, user: 'ada' }),
+      same: true,
+    },
+    {
+      what: 'a job of 100 s and a clock that is 59 s ahead, without a count',
+      a: told(59.2, 159.5),
+      b: booked(0, 100),
+      same: true,
+    },
+    {
+      what: 'two nodes whose clocks are 50 s apart, of the same count',
+      a: told(0, 2, { run: 0 }),
+      b: told(50, 52, { run: 0 }),
+      same: true,
+    },
     { what: 'one submission', a: booked(0), b: booked(0, 100), same: true },
     { what: 'another id', a: told(0, 9), b: told(0, 9, { jobId: '8' }), same: false },
     {
@@ -98,6 +122,30 @@ describe('two tellings are of one run', () => {
       same: false,
     },
     { what: 'a near one', a: told(0, 100), b: told(101, 200), same: false },
+    {
+      what: 'what is started again and again, without a scheduler',
+      a: told(0, 5),
+      b: told(20, 25),
+      same: false,
+    },
+    {
+      what: 'a short job and a clock that is more than a minute off',
+      a: told(63.5, 65.5, { run: 0 }),
+      b: booked(0, 2, { run: 0 }),
+      same: false,
+    },
+    {
+      what: 'a short one and another that began within a minute and lasted longer',
+      a: told(30, 32),
+      b: booked(0, 9),
+      same: false,
+    },
+    {
+      what: 'a stay that ends where the id comes round again, of the same count',
+      a: told(0, 172_800, { run: 0 }),
+      b: told(172_800, 172_950, { run: 0 }),
+      same: false,
+    },
     {
       what: 'an id that came round again, and the first end was lost',
       a: told(0),
@@ -250,8 +298,8 @@ const job = fc.record({
       lastsS: fc.integer({ min: 1, max: 3000 }),
       /** Slurm keeps a requeued job back for two minutes. */
       waitsS: fc.integer({ min: 121, max: 3000 }),
-      /** Of the skew that a run of its length can bear: two tellings of it still share half of their time. */
-      skewPart: fc.double({ min: 0, max: 0.99, noNaN: true }),
+      /** Of the skew that a run can bear: a minute; without an end, as much as leaves half of its time common. */
+      skewPart: fc.double({ min: -0.99, max: 0.99, noNaN: true }),
       isBooked: fc.boolean(),
       stays: fc.array(fc.double({ min: 0, max: 0.4, noNaN: true }), { maxLength: 3 }),
       isEndTold: fc.boolean(),
@@ -269,7 +317,7 @@ function tellingsOf(jobs: readonly (typeof job extends fc.Arbitrary<infer T> ? T
     let startS = 1000 + turn * 2 * 86_400 + (cluster === 'a' ? 0 : 20);
     let submitUs = (startS - 10) * S;
     return runs.flatMap(({ lastsS, waitsS, skewPart, isBooked, stays, isEndTold }, count) => {
-      const skewS = skewPart * Math.min(2, 1 + 0.3 * lastsS);
+      const skewS = skewPart * (isEndTold ? 60 : Math.min(2, 1 + 0.3 * lastsS));
       const truth = { job: name, run: `${name}#${count}` };
       const of = { jobId, cluster, truth };
       const [from, to] = [startS + skewS, startS + skewS + lastsS];

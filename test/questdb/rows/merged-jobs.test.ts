@@ -110,6 +110,39 @@ describe('one row for one run', () => {
       },
       merged: { ...stored, endUs: START_US + MINUTE_US, submitUs: 1, state: 'TIMEOUT', exitCode: 0 },
     },
+    {
+      what: "a run that a hook saw within one of the scheduler's seconds keeps the hook's end",
+      stored: [{ ...stored, startUs: START_US + 150_000, endUs: START_US + 850_000 }],
+      fresh: { jobId: '7', run: 0, startUs: START_US, endUs: START_US, submitUs: 1, state: 'COMPLETED' },
+      merged: {
+        ...{ ...stored, startUs: START_US + 150_000, endUs: START_US + 850_000 },
+        ...{ submitUs: 1, state: 'COMPLETED' },
+      },
+    },
+    {
+      what: 'an end by a clock that is behind that of the start leaves the length of the run',
+      stored: [{ ...stored, startUs: START_US + 5_200_000 }],
+      fresh: { jobId: '7', run: 0, startUs: START_US, endUs: START_US + 2e6, submitUs: 1, state: 'FAILED' },
+      merged: {
+        ...{ ...stored, startUs: START_US + 5_200_000, endUs: START_US + 7_200_000 },
+        ...{ submitUs: 1, state: 'FAILED' },
+      },
+    },
+    ...['RUNNING', 'SUSPENDED', 'RESIZING', 'COMPLETING'].map((live) => ({
+      what: `${live} is no news of a run that a hook has seen to fail`,
+      stored: [{ ...stored, endUs: START_US + MINUTE_US, state: 'FAILED' }],
+      fresh: { jobId: '7', run: 0, startUs: START_US, submitUs: 1, state: live },
+      merged: { ...stored, endUs: START_US + MINUTE_US, state: 'FAILED', submitUs: 1 },
+    })),
+    {
+      what: 'an end without a state ends what was suspended',
+      stored: [{ ...stored, state: 'SUSPENDED' }],
+      fresh: { jobId: '7', run: 0, startUs: START_US, endUs: START_US + MINUTE_US },
+      merged: {
+        ...{ jobId: '7', run: 0, startUs: START_US, endUs: START_US + MINUTE_US },
+        ...{ name: 'train', arrayJobId: '6' },
+      },
+    },
   ])('$what', ({ stored: rows, fresh, merged }) => {
     expect(mergeJob(rows, fresh)).toEqual(merged);
   });
