@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { asClusterName } from '../src/core/devices/cluster-name.ts';
 import { JOB_ID_CHARACTERS_MAX } from './map-file.ts';
 import { visibleText } from './visible-text.ts';
 
@@ -41,7 +42,7 @@ const recordV1 = z.object({
   /** How often the job had been requeued before. */
   restart: count.optional(),
   sluid: text.optional(),
-  cluster: text.optional(),
+  cluster: text.transform(asClusterName).optional(),
   boot_id: z.string().regex(/^[0-9a-f-]{36}$/, 'expected a boot id'),
   /** Seconds since boot. */
   uptime: z

@@ -57,8 +57,8 @@ export const KEYS = {
     example: 'n1',
   },
   cluster: {
-    type: (is) => is.text.exactOptional(),
-    doc: 'name of the cluster in every row, so that node n1 of two clusters are two nodes',
+    type: (is) => is.clusterName.exactOptional(),
+    doc: 'name of the cluster in every row, so that node n1 of two clusters are two nodes; in lower case, as Slurm has it',
     unset: "Slurm's ClusterName where its jobs are read, else none",
     example: 'alpha',
   },

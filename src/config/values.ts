@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { asClusterName } from '../core/devices/cluster-name.ts';
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { cronOfInterval } from '../core/fields/cron-interval.ts';
@@ -23,6 +24,9 @@ export const truth = z.boolean();
 export const text = z
   .string()
   .refine((written) => written.trim() !== '', { error: 'expected text, came nothing' });
+
+/** In lower case, however it is written. */
+export const clusterName = text.overwrite(asClusterName);
 
 /** A path; one that is relative starts at the file that holds it. */
 export const path = text.clone();

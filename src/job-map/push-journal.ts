@@ -1,7 +1,9 @@
+import { asClusterName } from '../core/devices/cluster-name.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { differ } from '../core/jobs/job-runs.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
@@ -132,9 +134,7 @@ export function whoseJournal(known: {
 
 /** Two clusters may each have a node of one name. */
 function ofCluster(recorded: readonly Device[], cluster: string | undefined): readonly Device[] {
-  const isOther = (one: Device): boolean =>
-    one.cluster !== undefined && cluster !== undefined && one.cluster.toLowerCase() !== cluster.toLowerCase();
-  return recorded.filter((one) => !isOther(one));
+  return recorded.filter((one) => !differ(one.cluster && asClusterName(one.cluster), cluster));
 }
 
 /** What a collector or a drain has recorded of a node, MIG instances with it. */

@@ -77,6 +77,13 @@ describe('defaults', () => {
     expect(new Set(originsOf(loaded).values())).toEqual(new Set(['default']));
   });
 
+  test("the cluster's name is in lower case, as Slurm accounts it, wherever it is written", async () => {
+    const inFile = await load('cluster: Alpha');
+    const inVariable = await load('', { env: { GPULEDGER_CLUSTER: 'Alpha' } });
+    expect([inFile, inVariable].map(({ config }) => config.cluster)).toEqual(['alpha', 'alpha']);
+    expect(inFile.shown().find(({ key }) => key === 'cluster')).toMatchObject({ value: 'alpha' });
+  });
+
   test('a section that holds nothing is as good as none', async () => {
     const { config } = await load('synthetic:\nflush:\n  interval:\n');
     expect(config.flush.intervalMs).toBe(5_000);

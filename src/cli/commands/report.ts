@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { asClusterName } from '../../core/devices/cluster-name.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { CAPACITY_GROUPINGS, type CapacityGrouping } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
@@ -69,7 +70,7 @@ export function command(): Command {
       .command('job')
       .description('The account of one job.')
       .argument('<id>', 'a job, a task or an array, as the scheduler prints its id')
-      .option('--cluster <name>', 'of several jobs with this id, that of this cluster')
+      .option('--cluster <name>', 'of several jobs with this id, that of this cluster', asClusterName)
       .option(
         '--submitted <time>',
         'of several jobs with this id, the one submitted then, or begun (ISO, UTC)',
@@ -89,7 +90,7 @@ export function command(): Command {
       .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
-      .option('--cluster <name>', 'only the GPUs of this cluster')
+      .option('--cluster <name>', 'only the GPUs of this cluster', asClusterName)
       .addOption(new Option('--by <group>', 'whose rows').choices(CAPACITY_GROUPINGS).default('account')),
   )
     .addHelpText('after', CAPACITY_EXAMPLES)

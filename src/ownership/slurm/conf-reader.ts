@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { OperatingError } from '../../core/base/errors.ts';
+import { asClusterName } from '../../core/devices/cluster-name.ts';
 import { isSameState, readBounded, statOf } from '../bounded-read.ts';
 import { ProblemLog } from '../problem-log.ts';
 import { parseConf, type ConfStatement, type ConfWord } from './conf-lines.ts';
@@ -103,7 +104,7 @@ class Reading {
     switch (statement.kind) {
       case 'words': {
         const [first] = statement.words;
-        if (first?.key === 'clustername') this.#clusterName = first.value.toLowerCase();
+        if (first?.key === 'clustername') this.#clusterName = asClusterName(first.value);
         this.#lines.push({ where, words: statement.words });
         return;
       }

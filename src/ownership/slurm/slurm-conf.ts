@@ -1,3 +1,4 @@
+import { asClusterName } from '../../core/devices/cluster-name.ts';
 import { expandHostlist, splitOutsideBrackets } from '../../core/devices/hostlist.ts';
 import type { ConfText } from './conf-reader.ts';
 
@@ -12,10 +13,10 @@ export interface GresCount {
   readonly count: number;
 }
 
-/** ClusterName in lower case, as Slurm itself uses and accounts it; undefined where it is not told. */
+/** ClusterName; undefined where it is not told. */
 export function clusterNameOf(text: ConfText): string | undefined {
   const name = lastOf(text, 'clustername');
-  return name === '' ? undefined : name?.toLowerCase();
+  return name === undefined || name === '' ? undefined : asClusterName(name);
 }
 
 /** GresTypes: what can be asked for besides processors; undefined where it is not told beyond doubt. */

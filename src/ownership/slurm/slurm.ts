@@ -36,7 +36,7 @@ export function createSlurmWords({ deviceMap }: Pick<InputNode, 'deviceMap'>, as
   function confOf({ conf, cluster }: JournalRecord): string | undefined {
     if (conf === undefined || cluster === undefined) return conf;
     const found = files.clusterOf(conf);
-    if (found === undefined || found === cluster.toLowerCase()) return conf;
+    if (found === undefined || found === cluster) return conf;
     files.refuse(conf, `expected the slurm.conf of cluster ${cluster}, found that of ${found}`);
     return undefined;
   }

@@ -57,6 +57,11 @@ describe('a record', () => {
     });
   });
 
+  test("the cluster's name is in lower case, as Slurm accounts it", () => {
+    const reading = parseJournalRecord(bytes({ ...LEAST, cluster: 'Alpha' }));
+    expect(reading).toMatchObject({ record: { cluster: 'alpha' } });
+  });
+
   test('long text is cut, unknown keys are left for readers to come', () => {
     const reading = parseJournalRecord(bytes({ ...LEAST, name: 'x'.repeat(10_000), moon: 'full' }));
     expect(reading).toMatchObject({ record: { name: 'x'.repeat(1024) } });
