@@ -33,28 +33,34 @@ export function splitOutsideBrackets(text: string): string[] {
 }
 
 function* expandOne(part: string): Generator<string> {
-  const match = /^([^[]*)\[([0-9,-]+)\](.*)$/s.exec(part);
-  if (match === null) {
+  const [, before, ranges = '', after] = /^([^[]*)\[([0-9,-]+)\](.*)$/s.exec(part) ?? [];
+  const all = ranges.split(',').filter((range) => range !== '');
+  // Each bracket gives a name at least: of none, billions could be tried before the first.
+  if (all.length === 0 || !all.every((range) => /^\d+$/.test(range) || boundsOf(range) !== undefined)) {
     yield part;
     return;
   }
-  const [, before, ranges, after] = match;
-  for (const number of expandRanges(ranges!)) {
+  for (const number of expandRanges(ranges)) {
     for (const rest of expandOne(after!)) yield `${before!}${number}${rest}`;
   }
 }
 
-/** `0-2,5,08` → 0, 1, 2, 5, 08. */
+/** `0-2,5,08` → 0, 1, 2, 5, 08. What is malformed stands for itself (`5-1`). May be billions: it is for the caller to stop. */
 export function* expandRanges(text: string): Generator<string> {
   for (const range of text.split(',')) {
-    const match = /^(\d+)-(\d+)$/.exec(range);
-    if (match === null) {
+    const bounds = boundsOf(range);
+    if (bounds === undefined) {
       if (range !== '') yield range;
       continue;
     }
-    const [, first, last] = match;
-    for (let number = Number(first); number <= Number(last); number += 1) {
-      yield String(number).padStart(first!.length, '0');
-    }
+    const { first, last, digits } = bounds;
+    for (let number = first; number <= last; number += 1) yield String(number).padStart(digits, '0');
   }
+}
+
+/** More digits are no number that can be counted up. */
+function boundsOf(range: string): { first: number; last: number; digits: number } | undefined {
+  const [, first, last] = /^(\d{1,15})-(\d{1,15})$/.exec(range) ?? [];
+  if (first === undefined || Number(first) > Number(last)) return undefined;
+  return { first: Number(first), last: Number(last), digits: first.length };
 }

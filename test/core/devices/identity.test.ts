@@ -229,10 +229,15 @@ test.each([
   { text: '/dev/nvidia[3,1-2]', names: ['/dev/nvidia3', '/dev/nvidia1', '/dev/nvidia2'] },
   { text: '', names: [] },
   { text: 'n[1-', names: ['n[1-'] },
+  { text: 'n[3-1],m', names: ['n[3-1]', 'm'] },
+  { text: 'n[1-2][,]', names: ['n1[,]', 'n2[,]'] },
+  { text: 'n[1-2,3-4-5]', names: ['n[1-2,3-4-5]'] },
+  { text: 'n[9007199254740992-9007199254740994]', names: ['n[9007199254740992-9007199254740994]'] },
 ])('hostlist $text', ({ text, names }) => {
   expect(expandHostlist(text)).toEqual(names);
 });
 
 test('a hostlist that stands for billions is cut', () => {
   expect(expandHostlist('n[0-4000000000]', 5)).toHaveLength(5);
+  expect(expandHostlist('n[0-4000000000][0-4000000000][2-1]', 5)).toHaveLength(5);
 });
