@@ -45,14 +45,16 @@ export function parseGivenJson(text: string, jobId: string): GivenDevices {
 }
 
 /**
- * From text, whose details stand between `JOB_GRES=` and `MinCPUsNode=`: `Nodes=n[1-2] CPU_IDs=0 Mem=0
- * GRES=gpu:h100:2(IDX:0-1)`.
- * @throws Error when those lines are not there once and unbroken: a job's name may hold such lines as well
+ * From text about one job alone, whose details stand between `JOB_GRES=` and `MinCPUsNode=`: `Nodes=n[1-2] CPU_IDs=0 Mem=0
+ * GRES=gpu:h100:2(IDX:0-1)`. Several jobs in one text cannot be told from a name that holds such lines.
+ * @throws Error when another job or a second one seems to stand there, or those lines are not there once and unbroken
  */
 export function parseGivenText(text: string, jobId: string): GivenDevices {
-  const blocks = text.split(/^(?=JobId=)/m).filter((block) => new RegExp(`^JobId=${jobId}\\s`).test(block));
-  if (blocks.length > 1) throw new Error(`${blocks.length} jobs call themselves ${jobId}`);
-  const lines = (blocks[0] ?? '').split('\n');
+  const lines = text.split('\n');
+  const heads = lines.filter(isHead);
+  if (heads.length > 1) throw new Error(`${heads.length} jobs seem to stand in the text of job ${jobId}`);
+  if (text.trim() !== '' && !lines[0]!.startsWith(`JobId=${jobId} `))
+    throw new Error(`expected job ${jobId}, found ${JSON.stringify(lines[0]!.slice(0, 80))}`);
   const begins = indicesOf(lines, /^ {3}JOB_GRES=/);
   const ends = indicesOf(lines, /^ {3}MinCPUsNode=/);
   // A job without an allocation has no such line.
@@ -62,9 +64,32 @@ export function parseGivenText(text: string, jobId: string): GivenDevices {
     throw new Error(`the text of job ${jobId} holds lines that look like details of its devices`);
   const given = new Map<string, GivenDevice[]>();
   for (const [, nodes, gres] of details as RegExpExecArray[]) {
-    for (const node of expandHostlist(nodes!)) given.set(node, givenOf(gres!));
+    const devices = givenOf(gres!);
+    for (const node of expandHostlist(nodes!)) given.set(node, devices);
   }
   return given;
+}
+
+/**
+ * The name by which scontrol shows the job alone, `11_3` or `12+0`, where its text seems to hold several jobs: the last task of
+ * an array bears the array's number, the first part of a heterogeneous job that of all. Undefined where the text does not
+ * tell one. What is made of a forged line shows another job, or none.
+ */
+export function nameAlone(text: string, jobId: string): string | undefined {
+  const heads = text.split('\n').filter(isHead);
+  if (heads.length <= 1) return undefined;
+  const names = heads.flatMap((head) => {
+    const [, id, array, task, whole, part] = PART_HEAD.exec(head) ?? [];
+    if (id !== jobId) return [];
+    return array === undefined ? `${whole}+${part}` : `${array}_${task}`;
+  });
+  return new Set(names).size === 1 ? names[0] : undefined;
+}
+
+const PART_HEAD = /^JobId=(\d+) (?:ArrayJobId=(\d+) ArrayTaskId=(\d+) |HetJobId=(\d+) HetJobOffset=(\d+) )/;
+
+function isHead(line: string): boolean {
+  return line.startsWith('JobId=');
 }
 
 const DETAIL_LINE = /^ {5}Nodes=(\S+) CPU_IDs=\S* Mem=\S* GRES=(\S*) *$/;
@@ -78,10 +103,34 @@ export function positionsOf(given: readonly GivenDevice[]): number[] {
   return [...new Set(given.map(({ position }) => position))].sort((a, b) => a - b);
 }
 
+/** Slurm counts no more of them on a node. */
+const DEVICES_MAX = 1024;
+
+/** @throws Error when it tells more devices than a node has, or names them by what is no number */
 function givenOf(details: string): GivenDevice[] {
-  return parseGres(details)
-    .flatMap(devicesOf)
-    .sort((a, b) => a.position - b.position);
+  const given: GivenDevice[] = [];
+  for (const gres of parseGres(details)) {
+    given.push(...devicesOf(gres));
+    if (given.length > DEVICES_MAX) throw tooMany(details);
+  }
+  return given.sort((a, b) => a.position - b.position);
+}
+
+function tooMany(details: string): Error {
+  return new Error(
+    `expected at most ${DEVICES_MAX} devices of a node, found ${JSON.stringify(details.slice(0, 80))}`,
+  );
+}
+
+/** `0-1,3` */
+function positionsIn(ranges: string): number[] {
+  const positions: number[] = [];
+  for (const number of expandRanges(ranges)) {
+    if (positions.length === DEVICES_MAX) throw tooMany(ranges);
+    if (!/^\d+$/.test(number)) throw new Error(`expected positions of devices, found ${number.slice(0, 80)}`);
+    positions.push(Number(number));
+  }
+  return positions;
 }
 
 /**
@@ -91,12 +140,14 @@ function givenOf(details: string): GivenDevice[] {
 function devicesOf({ kind, count, inside = '' }: Gres): GivenDevice[] {
   const positions = /^IDX:([0-9,-]*)$/.exec(inside)?.[1];
   if (positions !== undefined) {
-    const all = [...expandRanges(positions)].map(Number);
+    const all = positionsIn(positions);
     const told = kind !== 'gpu' && all.length === 1 && count !== undefined ? { count } : {};
     return all.map((position) => ({ kind, position, ...told }));
   }
   if (!/^\d+\/\d+(,\d+\/\d+)*$/.test(inside)) return [];
-  return splitOutsideBrackets(inside).flatMap((part, position) => {
+  const parts = splitOutsideBrackets(inside);
+  if (parts.length > DEVICES_MAX) throw tooMany(inside);
+  return parts.flatMap((part, position) => {
     const [given, ofCount] = part.split('/').map(Number) as [number, number];
     return given === 0 ? [] : [{ kind, position, count: given, ofCount }];
   });

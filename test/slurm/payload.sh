@@ -6,7 +6,10 @@ now=$EPOCHREALTIME
 node=${SLURMD_NODENAME:-$SLURM_JOB_NODELIST}
 out=$TRUTH/$SLURM_JOB_ID.${SLURM_RESTART_COUNT:-0}.$node.$$
 echo "$now" >"$out.stamps"
-scontrol -d show job "$SLURM_JOB_ID" >"$out.scontrol"
+# By its array's number alone the last task would be shown among all.
+asked=$SLURM_JOB_ID
+if [[ -n $SLURM_ARRAY_TASK_ID ]]; then asked=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID; fi
+scontrol -d show job "$asked" >"$out.scontrol"
 for ((tick = 0; tick < $1; tick++)); do
     sleep 0.05
     echo "$EPOCHREALTIME" >>"$out.stamps"

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import {
+  nameAlone,
   parseGivenJson,
   parseGivenText,
   positionsOf,
@@ -26,8 +27,8 @@ export type AskScontrol = (slurmConf: string, jobId: string) => Promise<GivenDev
 export function createScontrol(): AskScontrol {
   let speaksJson = true;
   return async (slurmConf, jobId) => {
-    const show = async (...parameters: string[]): Promise<string> => {
-      const { stdout } = await run('scontrol', ['-d', ...parameters, 'show', 'job', jobId], {
+    const show = async (name: string, ...parameters: string[]): Promise<string> => {
+      const { stdout } = await run('scontrol', ['-d', ...parameters, 'show', 'job', name], {
         timeout: SCONTROL_TIMEOUT_MS,
         maxBuffer: SCONTROL_BYTES_MAX,
         env: { ...ownEnvironment(), SLURM_CONF: slurmConf },
@@ -36,13 +37,15 @@ export function createScontrol(): AskScontrol {
     };
     if (speaksJson) {
       try {
-        return parseGivenJson(await show('--json'), jobId);
+        return parseGivenJson(await show(jobId, '--json'), jobId);
       } catch (thrown) {
         if (!(thrown instanceof Error && hasNoJson(thrown.message))) throw thrown;
         speaksJson = false;
       }
     }
-    return parseGivenText(await show(), jobId);
+    const text = await show(jobId);
+    const alone = nameAlone(text, jobId);
+    return parseGivenText(alone === undefined ? text : await show(alone), jobId);
   };
 }
 

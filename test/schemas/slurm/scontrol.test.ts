@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  nameAlone,
   parseGivenJson,
   parseGivenText,
   positionsOf,
@@ -35,22 +36,21 @@ const job = (id: string, details: readonly string[], name = 'x', after = ''): st
   ].join('\n');
 const N1 = 'Nodes=n1 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:7)';
 const SHAM = '     Nodes=n1 CPU_IDs=0 Mem=0 GRES=gpu:4(IDX:0-3)';
+const WHOLE = `x\n   JOB_GRES=gpu:4\n${SHAM}\n   MinCPUsNode=1`;
 
 describe('text', () => {
-  const BLOCKS =
-    job('12', [
+  test('gives the devices on each node', () => {
+    const text = job('12', [
       'Nodes=n[1-2] CPU_IDs=0 Mem=0 GRES=gpu:a100:1(IDX:0),gpu:v100:2(IDX:3-4)',
       'Nodes=n3 CPU_IDs=0-1 Mem=0 GRES=shard:1(IDX:2),gpu:v100:0(IDX:)',
-    ]) + job('11', ['Nodes=n1 CPU_IDs=1 Mem=0 GRES=gpu:2(IDX:6-7)']);
-
-  test('gives the devices on each node, of its own job only', () => {
-    expect(describeGiven(parseGivenText(BLOCKS, '12'))).toEqual([
+    ]);
+    expect(describeGiven(parseGivenText(text, '12'))).toEqual([
       'n1: gpu 0, gpu 3, gpu 4',
       'n2: gpu 0, gpu 3, gpu 4',
       'n3: shard 2 (1)',
     ]);
-    expect(describeGiven(parseGivenText(BLOCKS, '11'))).toEqual(['n1: gpu 6, gpu 7']);
-    expect([...parseGivenText(BLOCKS, '1')]).toEqual([]);
+    expect([...parseGivenText('', '12')]).toEqual([]);
+    expect(() => parseGivenText(text, '1')).toThrow(/expected job 1, found "JobId=12 /);
   });
   test('is empty for a job that lets go of its devices, or never had any', () => {
     expect([...parseGivenText(job('12', []), '12')]).toEqual([]);
@@ -77,8 +77,36 @@ describe('text', () => {
     },
     { what: 'details of a job that has none', text: job('12', [], `x\n   JOB_GRES=gpu:4\n${SHAM}`) },
     { what: 'a job whole', text: job('11', [N1], `x\n${job('12', [SHAM.trim()])}`) + job('12', [N1]) },
+    { what: 'details whole, and the line of another job', text: job('12', [N1], `${WHOLE}\nJobId=13 y`) },
+    { what: 'the line of another job', text: job('12', [N1], 'x\nJobId=13 a') },
+    { what: 'a job whole behind details', text: job('12', [N1], `${WHOLE}\n\n${job('13', [N1])}`) },
   ])('$what, is never believed', ({ text }) => {
-    expect(() => parseGivenText(text, '12')).toThrow(/look like details|call themselves 12/);
+    expect(() => parseGivenText(text, '12')).toThrow(/look like details|seem to stand|expected job 12/);
+  });
+});
+
+describe('the name of one of several jobs', () => {
+  const head = (words: string): string => `JobId=${words} JobName=x\n   UserId=ada(1000)\n\n`;
+  test.each([
+    { what: 'the job alone', text: head('11 ArrayJobId=11 ArrayTaskId=3'), name: undefined },
+    {
+      what: 'the last task of an array',
+      text: head('14 ArrayJobId=11 ArrayTaskId=1') + head('11 ArrayJobId=11 ArrayTaskId=3'),
+      name: '11_3',
+    },
+    {
+      what: 'the first part of a heterogeneous job',
+      text: head('11 HetJobId=11 HetJobOffset=0') + head('12 HetJobId=11 HetJobOffset=1'),
+      name: '11+0',
+    },
+    { what: 'no part of anything', text: head('11') + head('12'), name: undefined },
+    {
+      what: 'two of them',
+      text: head('11 ArrayJobId=11 ArrayTaskId=3') + head('11 ArrayJobId=11 ArrayTaskId=4'),
+      name: undefined,
+    },
+  ])('$what', ({ text, name }) => {
+    expect(nameAlone(text, '11')).toBe(name);
   });
 });
 
@@ -126,4 +154,16 @@ test('positions of a GPU that is named twice count once', () => {
       { kind: 'mps', position: 2 },
     ]),
   ).toEqual([0, 2]);
+});
+
+test.each([
+  'gpu:2(IDX:0-20000000)',
+  'gpu:2(IDX:0-99999999999999999999)',
+  'gpu:2(IDX:1-0)',
+  `shard:2(${'0/4,'.repeat(2000)}0/4)`,
+  Array.from({ length: 3 }, () => 'gpu:1(IDX:0-1000)').join(),
+])('more devices than a node has are none: %#', (gres) => {
+  const text = JSON.stringify({ jobs: [{ job_id: 1, nodes: 'n', gres_detail: [gres] }] });
+  expect(() => parseGivenJson(text, '1')).toThrow(/expected (at most 1024|positions of) devices/);
+  expect(() => parseGivenText(job('1', [`Nodes=n CPU_IDs=0 Mem=0 GRES=${gres}`]), '1')).toThrow();
 });
