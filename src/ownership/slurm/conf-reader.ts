@@ -36,8 +36,9 @@ export interface ConfReader {
   takeProblems(): OperatingError[];
 }
 
-/** slurm.conf and gres.conf of a large site have a few hundred KiB. */
+/** slurm.conf and gres.conf of a large site have a few hundred KiB, with all that they include. */
 const CONF_BYTES_MAX = 16 << 20;
+/** Files, each as often as it is included. */
 const INCLUDED_FILES_MAX = 256;
 const INCLUDE_DEPTH_MAX = 16;
 /** A file full of faults is one problem, not thousands. */
@@ -46,7 +47,7 @@ const FAULTS_TOLD_MAX = 3;
 const FOUND = {
   gone: 'no such file',
   busy: 'one that changes all the time',
-  'too-large': `one of more than ${CONF_BYTES_MAX} bytes`,
+  'too-large': `more than ${CONF_BYTES_MAX} bytes in all`,
   'not-a-file': 'something else than a file',
 };
 
@@ -57,6 +58,10 @@ class Reading {
   readonly #faults: ConfFault[] = [];
   /** Every file that was looked for; undefined where there was none. */
   readonly #stats = new Map<string, BigIntStats | undefined>();
+  /** The files that are being read, each included by the one before. */
+  readonly #open: string[] = [];
+  #readings = 0;
+  #bytes = 0;
   /** A file would not hold still. */
   #isRestless = false;
   #clusterName: string | undefined;
@@ -66,7 +71,7 @@ class Reading {
 
   constructor(path: string) {
     this.#directory = dirname(path);
-    this.isMissing = this.#readFile(path, path, 0) === 'gone';
+    this.isMissing = this.#readFile(path, path) === 'gone';
   }
 
   /** Whether every file is as it was, those that were not there included. */
@@ -79,13 +84,18 @@ class Reading {
   }
 
   /** @param where that names the file */
-  #readFile(path: string, where: string, depth: number): string | undefined {
-    if (depth > INCLUDE_DEPTH_MAX || this.#stats.size > INCLUDED_FILES_MAX) {
+  #readFile(path: string, where: string): string | undefined {
+    if (this.#open.includes(path)) {
+      this.#faults.push({ where, message: `expected no file that includes itself, found ${path}` });
+      return undefined;
+    }
+    if (this.#open.length > INCLUDE_DEPTH_MAX || this.#readings > INCLUDED_FILES_MAX) {
       const bounds = `${INCLUDED_FILES_MAX} included files, ${INCLUDE_DEPTH_MAX} deep`;
       this.#faults.push({ where, message: `expected at most ${bounds}, found another Include` });
       return undefined;
     }
-    const found = readBounded(path, CONF_BYTES_MAX);
+    this.#readings += 1;
+    const found = readBounded(path, CONF_BYTES_MAX - this.#bytes);
     this.#stats.set(path, 'stat' in found ? found.stat : statOf(path));
     this.#isRestless ||= found.kind === 'busy';
     if (found.kind !== 'content') {
@@ -95,11 +105,14 @@ class Reading {
     }
     // A byte order mark is no blank: Slurm stumbles over it, and so must we.
     const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(found.content);
-    for (const statement of parseConf(text)) this.#take(statement, path, depth);
+    this.#bytes += found.content.length;
+    this.#open.push(path);
+    for (const statement of parseConf(text)) this.#take(statement, path);
+    this.#open.pop();
     return undefined;
   }
 
-  #take(statement: ConfStatement, path: string, depth: number): void {
+  #take(statement: ConfStatement, path: string): void {
     const where = `${path}:${statement.line}`;
     switch (statement.kind) {
       case 'words': {
@@ -110,7 +123,7 @@ class Reading {
       }
       case 'include': {
         const included = this.#includedPath(statement.path, path);
-        if (typeof included === 'string') this.#readFile(included, where, depth + 1);
+        if (typeof included === 'string') this.#readFile(included, where);
         else this.#faults.push({ where, message: included.fault });
         return;
       }

@@ -140,7 +140,7 @@ describe('what cannot be read', () => {
     {
       what: 'itself',
       text: 'Include gres.conf',
-      message: 'expected at most 256 included files, 16 deep, found another Include',
+      message: 'expected no file that includes itself, found gres.conf',
     },
   ])('$what', ({ text, message }) => {
     put('slurm.conf', '');
@@ -152,6 +152,38 @@ describe('what cannot be read', () => {
     expect([order(), ...told()]).toEqual(['unknown']);
     put('gres.conf', GRES);
     expect(order()).toBe('0,1');
+  });
+
+  test('that include themselves, twice, by another, are read once', () => {
+    put('slurm.conf', '');
+    put('gres.conf', 'Include more.conf\nInclude more.conf\n');
+    put('more.conf', 'Include gres.conf\nInclude gres.conf\n');
+    expect(order()).toBe('unknown');
+    const found = 'expected no file that includes itself, found gres.conf (4 such places in all)';
+    // The third stands where the first does.
+    expect(told()).toEqual([`slurm.bad_conf more.conf:1: ${found}`, `slurm.bad_conf more.conf:2: ${found}`]);
+  });
+
+  test('that fan out are read 256 times in all', () => {
+    put('slurm.conf', '');
+    put('gres.conf', 'Include 1\n'.repeat(2));
+    for (let level = 1; level < 15; level += 1) put(String(level), `Include ${level + 1}\n`.repeat(2));
+    put('15', GRES);
+    expect(order()).toBe('unknown');
+    expect(told()[0]).toContain('expected at most 256 included files, 16 deep, found another Include');
+  });
+
+  test('that are large, over and over, are read to a bound', () => {
+    put('slurm.conf', '');
+    put('gres.conf', 'Include big\n'.repeat(5));
+    put('big', `#${'x'.repeat(1023)}\n`.repeat(4 << 10));
+    expect(order()).toBe('unknown');
+    const message =
+      'expected a readable file big, found more than 16777216 bytes in all (2 such places in all)';
+    expect(told()).toEqual([
+      `slurm.bad_conf gres.conf:4: ${message}`,
+      `slurm.bad_conf gres.conf:5: ${message}`,
+    ]);
   });
 
   test('many faults of one file are three problems', () => {
