@@ -1,4 +1,5 @@
 import type { JobRecord } from '../core/jobs/job-fact.ts';
+import { differ } from '../core/jobs/job-runs.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { LateReply, LateRow } from '../ownership/scheduler.ts';
@@ -155,25 +156,39 @@ function createWriter(db: QuestDb, tell: Tell): Write {
   };
 }
 
+/** Time under one job id of which the store has heard. */
+interface KnownTime {
+  readonly cluster: string | undefined;
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
 /** Of which of these jobs a hook, or an earlier sync, has told the store. */
 async function readKnown(db: QuestDb, jobs: readonly JobRecord[]): Promise<(job: JobRecord) => boolean> {
   const firstUs = Math.min(...jobs.map(({ startUs }) => startUs)) - CLOCK_SKEW_US_MAX;
   const lastUs = Math.max(...jobs.map(({ endUs }) => endUs ?? Infinity)) + CLOCK_SKEW_US_MAX;
   const until = lastUs === Infinity ? '' : ` AND ts < cast(${lastUs} AS timestamp)`;
-  const clusters = new Map<string, Set<unknown>>();
+  const knownTimes = new Map<string, KnownTime[]>();
   for (const list of idLists(jobs.map(({ jobId }) => jobId))) {
     for (const table of ['gpu_ownership', 'jobs']) {
       const { rows } = await db.exec(
-        `SELECT DISTINCT job_id, cluster FROM ${table} WHERE job_id IN (${list}) AND ts > cast(${firstUs} AS timestamp)${until}`,
+        `SELECT DISTINCT job_id, cluster, cast(ts AS LONG), cast(end_ts AS LONG) FROM ${table} WHERE job_id IN (${list}) AND ts > cast(${firstUs} AS timestamp)${until}`,
       );
-      for (const [jobId, cluster] of rows) {
-        const known = clusters.get(String(jobId)) ?? new Set();
-        clusters.set(String(jobId), known.add(cluster ?? undefined));
+      for (const [jobId, cluster, ts, end] of rows) {
+        const times = knownTimes.get(String(jobId)) ?? [];
+        const startUs = Number(ts);
+        // Of an open one nobody knows how long it went on: the id may have come round again.
+        const endUs = typeof end === 'number' ? end : startUs;
+        times.push({ cluster: typeof cluster === 'string' ? cluster : undefined, startUs, endUs });
+        knownTimes.set(String(jobId), times);
       }
     }
   }
-  return ({ jobId, cluster }) => {
-    const known = clusters.get(jobId);
-    return known !== undefined && (cluster === undefined || known.has(cluster) || known.has(undefined));
-  };
+  return ({ jobId, cluster, startUs, endUs = Infinity }) =>
+    (knownTimes.get(jobId) ?? []).some(
+      (known) =>
+        !differ(known.cluster, cluster) &&
+        known.startUs < endUs + CLOCK_SKEW_US_MAX &&
+        known.endUs > startUs - CLOCK_SKEW_US_MAX,
+    );
 }

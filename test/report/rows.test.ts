@@ -89,9 +89,16 @@ async function insertOwner(
   await waitForVisible(db, 'gpu_ownership');
 }
 
-async function insertJob(jobId: string, from: number, account: string, name = 'a job'): Promise<void> {
+async function insertJob(
+  jobId: string,
+  from: number,
+  account: string,
+  name = 'a job',
+  to?: number,
+): Promise<void> {
+  const end = to === undefined ? 'null' : quoteTime(at(to));
   await db.exec(
-    `INSERT INTO jobs (ts, job_id, run, name, "user", account, state, exit_code) VALUES (${quoteTime(at(from))}, ${quoteText(jobId)}, 0, ${quoteText(name)}, 'ada', ${quoteText(account)}, 'COMPLETED', 0)`,
+    `INSERT INTO jobs (ts, end_ts, job_id, run, name, "user", account, state, exit_code) VALUES (${quoteTime(at(from))}, ${end}, ${quoteText(jobId)}, 0, ${quoteText(name)}, 'ada', ${quoteText(account)}, 'COMPLETED', 0)`,
   );
   await waitForVisible(db, 'jobs');
 }
