@@ -110,6 +110,26 @@ describe('sync', () => {
     expect(rows).toEqual([[2, 'x', 'high', START_US + 123_456]]);
   });
 
+  test('knows a job by its own time, not by that of the others in the batch', async () => {
+    const id = (name: string): string => `${name}${process.pid}`;
+    const [stayed, rowed, long] = [id('stayed'), id('rowed'), id('long')];
+    const tables = createSmallTables(db);
+    const stay = { node: 'n1', gpu: 'GPU-x', run: 0, share: NaN, source: 'journal' };
+    const agoUs = START_US - 2 * 86_400e6;
+    await tables.writeOwnership([
+      { ...stay, jobId: stayed, startUs: agoUs, endUs: agoUs + 60e6 },
+      { ...stay, jobId: long, startUs: agoUs, endUs: END_US },
+    ]);
+    await tables.writeJobs([{ jobId: rowed, startUs: agoUs, state: 'RUNNING' }]);
+    await waitForVisible(db, 'jobs');
+    await waitForVisible(db, 'gpu_ownership');
+    const old = job(id('old'), { startUs: agoUs - 60e6, endUs: agoUs }, false);
+    const again = [stayed, rowed, long].map((one) => job(one, { endUs: END_US, state: 'FAILED' }, false));
+    const outcome = await sync(piecesOf([[old, ...again]]));
+    expect(outcome).toMatchObject({ readRows: 4, writtenRows: 1, withoutGpuRows: 3 });
+    expect(await storedIds([stayed, rowed, long])).toEqual([`${long} FAILED 1`, `${rowed} RUNNING 1`]);
+  });
+
   test('makes one row of what squeue and accounting say of one run, and one of each run of a requeued job', async () => {
     const id = `again${process.pid}`;
     const first = { startUs: START_US, submitUs: START_US - 9e6, endUs: START_US + 100e6, state: 'REQUEUED' };
