@@ -57,7 +57,7 @@ function titleOf(figures: CapacityFigures): string[] {
 function devicesText({ devices, migInstances }: CapacityFigures): string {
   const whole = devices - migInstances;
   return [
-    ...(whole > 0 ? [formatCount(whole, 'GPU')] : []),
+    ...(whole > 0 || migInstances === 0 ? [formatCount(whole, 'GPU')] : []),
     ...(migInstances > 0 ? [formatCount(migInstances, 'MIG instance')] : []),
   ].join(' and ');
 }

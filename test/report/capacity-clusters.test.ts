@@ -251,6 +251,14 @@ describe.each(['minutes', 'hours'] as const)('from the %s', (window) => {
     expect(text).toContain('  b/n1 ');
   });
 
+  test('a cluster that is not there is refused with the names of those that are', async () => {
+    await expect(capacity('cluster', window, 'nosuch')).rejects.toMatchObject({
+      code: 'report.unknown_cluster',
+      exit: 'usage',
+      hints: ['the clusters there: a, b'],
+    });
+  });
+
   test('by cluster', async () => {
     const figures = await capacity('cluster', window);
     expect(groups(figures)).toEqual([
@@ -276,6 +284,5 @@ describe.each(['minutes', 'hours'] as const)('from the %s', (window) => {
     const text = renderCapacityReport(await capacity('node', window, 'a'), { width: 100, isColored: false });
     expect(text).toContain('Capacity of cluster a');
     expect(text).toContain('  n1 ');
-    expect(groups(await capacity('user', window, 'nowhere'))).toEqual([]);
   });
 });

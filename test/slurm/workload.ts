@@ -67,6 +67,9 @@ export async function runWholeGpuJobs(cluster: Cluster): Promise<number> {
   return count;
 }
 
+/** Half a minute: a job must still run when the collector has read its start and asked, on a busy machine too. */
+const ASKED_TICKS = 500;
+
 /** Parts of GPUs: several jobs on one device at once, long enough for somebody to ask which. */
 export async function runShardJobs(cluster: Cluster): Promise<number> {
   const count = 24;
@@ -74,7 +77,15 @@ export async function runShardJobs(cluster: Cluster): Promise<number> {
   for (let job = 0; job < count; job += 1) {
     void queue.add(async () => {
       const shards = `--gres=shard:${1 + (job % 2)}`;
-      await cluster.slurm('sbatch', '--parsable', '-o', '/dev/null', shards, PAYLOAD, String(40 + (job % 7)));
+      await cluster.slurm(
+        'sbatch',
+        '--parsable',
+        '-o',
+        '/dev/null',
+        shards,
+        PAYLOAD,
+        String(ASKED_TICKS + job),
+      );
     });
   }
   await queue.onIdle();

@@ -29,6 +29,9 @@ Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood; 69 no Slu
 not answer, or fails; 78 configuration
 `;
 
+/** How far back accounting is asked where nobody says. */
+const SYNC_SINCE_MS = parseDurationMs('2d');
+
 export function command(): Command {
   const push = new Command('push')
     .description('Write the intervals and jobs of a journal to QuestDB.')
@@ -52,16 +55,14 @@ export function command(): Command {
     });
   const sync = new Command('sync')
     .description('Complete the jobs table from squeue and sacct.')
-    .option(
-      '--since <duration>',
-      'how far back to ask sacct: 2d, 12h',
-      durationArgument,
-      parseDurationMs('2d'),
-    )
+    .option('--since <duration>', 'how far back to ask sacct: 12h, 7d (default: 2d)', durationArgument)
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
       await withStore(options, async (_config, db, tell) => {
-        const replies = await readLateJobs((Date.now() - Number(options['since'])) * 1000, tell);
+        const replies = await readLateJobs(
+          (Date.now() - Number(options['since'] ?? SYNC_SINCE_MS)) * 1000,
+          tell,
+        );
         const outcomes: SyncOutcome[] = [];
         for (const reply of replies) {
           const outcome = await syncWithProgress(db, reply, tell);

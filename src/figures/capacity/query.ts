@@ -1,3 +1,4 @@
+import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import {
@@ -47,7 +48,7 @@ interface Tally {
 
 /**
  * What all devices did in a window and for whom, from the rollups; shared devices from the samples, by share.
- * @throws OperatingError `report.window`, and what `QuestDb.exec` throws
+ * @throws OperatingError `report.window`, `report.unknown_cluster`, and what `QuestDb.exec` throws
  */
 export async function capacityFigures(
   db: Asked,
@@ -256,6 +257,8 @@ async function devicesIn(
     ),
   );
   const isMeant = (row: Cells): boolean => cluster === undefined || clusters.get(row.text('gpu')) === cluster;
+  if (cluster !== undefined && !told.some(isMeant))
+    throw unknownCluster(db, cluster, new Set(clusters.values()));
   const firstUs = new Map<string, number>();
   const nodes = new Set<string>();
   for (const row of told.filter(isMeant)) {
@@ -275,6 +278,20 @@ async function devicesIn(
     knownUs,
     isSynthetic: meant.some((row) => row.text('source') === 'synthetic'),
   };
+}
+
+function unknownCluster(db: Asked, cluster: string, known: ReadonlySet<string | undefined>): OperatingError {
+  const names = [...known].filter((name) => name !== undefined).sort();
+  return new OperatingError(`no cluster "${cluster}": no GPU is known to be of it`, {
+    code: 'report.unknown_cluster',
+    exit: 'usage',
+    where: `${db.where}, tables gpu_inventory and the samples of the window`,
+    hints: [
+      names.length > 0
+        ? `the clusters there: ${names.join(', ')}`
+        : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
+    ],
+  });
 }
 
 /** Jobs by their group, and in all. */

@@ -120,7 +120,7 @@ export async function memberFigures(
 
 function chosenRun(
   db: Asked,
-  { member: { job }, run, nowUs }: JobQueryOptions & { readonly member: Member },
+  { member: { job }, run, nowUs, cluster, submittedUs }: JobQueryOptions & { readonly member: Member },
 ): JobRun {
   const jobId = jobIdOf(job);
   const chosen = run === undefined ? job.runs.at(-1) : job.runs.findLast(({ number }) => number === run);
@@ -130,7 +130,7 @@ function chosenRun(
     code: 'report.unknown_run',
     exit: 'usage',
     where: `${db.where}, tables gpu_ownership and jobs`,
-    hints: [`the newest: ${jobCommand(jobId, {})}`],
+    hints: [`the newest: ${jobCommand(jobId, { cluster, submittedUs })}`],
   });
 }
 
