@@ -7,6 +7,7 @@ import {
   formatGpuHours,
   formatInterval,
   formatMemory,
+  formatMoment,
   formatPeriod,
   formatQuantity,
   formatRate,
@@ -70,16 +71,19 @@ function headLines(figures: JobFigures, width: number): string[] {
   const what = `${formatCount(nodes, 'node')}, ${modelsText(figures.devices)}`;
   const length = formatSpan(figures.endUs - figures.startUs);
   const until = figures.isOpen ? `still running, ${length} so far` : length;
+  // Of a job without intervals an end that nobody told is the start.
+  const period = formatPeriod(figures.startUs, figures.endUs);
+  const told = figures.endUs > figures.startUs ? period : formatMoment(figures.startUs);
   const lines = [
     ...wrap(harmless([who.join(', '), what].filter((part) => part !== '').join(' · ')), width, '  ', '    '),
-    `  ${formatPeriod(figures.startUs, figures.endUs)} (${until})`,
+    `  ${period} (${until})`,
     `  ${coverageText(figures)}`,
   ];
   if (figures.devices.length === 0)
     lines.splice(
       0,
       lines.length,
-      `  from ${formatPeriod(figures.startUs, figures.endUs)}`,
+      `  from ${told}`,
       '  no data: no GPU ownership was recorded for it',
     );
   if (figures.origin === 'kept')

@@ -443,6 +443,15 @@ describe('nothing to say', () => {
     expect(text).toContain('no GPU ownership was recorded');
   });
 
+  test('a job that never owned a GPU has the end that was told of it, and none where none was', async () => {
+    await insertJob('cpu half hour', 300, 'physics', 'a job', 2_100);
+    const figures = await figuresOf('cpu half hour');
+    expect((figures.endUs - figures.startUs) / 1e6).toBe(1_800);
+    expect(render(figures)).toContain(' → ');
+    await insertJob('cpu endless', 300, 'physics');
+    expect(render(await figuresOf('cpu endless'))).not.toContain('→');
+  });
+
   test('a field that the table lacks is left out and named', async () => {
     const wide: Lane = { ...lane, fields: [...lane.fields, findField(1004)!] };
     const figures = await jobFigures(db, [wide], 'first', { nowUs: at(4000) });

@@ -230,9 +230,10 @@ function configuredUsOf(source: LaneGauges | undefined): number {
   return (source?.lane.intervalMs ?? 0) * 1000;
 }
 
-/** From the first start to the last end. */
+/** From the first start to the last end; without intervals as was told, where an end that nobody told is the start. */
 export function windowOf({ told, intervals }: JobRun): JobWindow {
-  if (intervals.length === 0) return { startUs: told.startUs, endUs: told.startUs, intervals };
+  const { startUs, endUs = startUs } = told;
+  if (intervals.length === 0) return { startUs, endUs: endUs === Infinity ? startUs : endUs, intervals };
   return {
     startUs: Math.min(...intervals.map((interval) => interval.startUs)),
     endUs: Math.max(...intervals.map((interval) => interval.endUs)),

@@ -128,7 +128,7 @@ function taskFigures({ member, run, window }: TaskRun, sums: SampleSums, found: 
     state: run.record.state,
     exitCode: run.record.exitCode,
     startUs: window.startUs,
-    endUs: window.intervals.length === 0 ? (run.told.endUs ?? window.endUs) : window.endUs,
+    endUs: window.endUs,
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
     ...amountsOf(window.intervals, [sums]),
     command: taskCommand(member, run, found),

@@ -140,6 +140,11 @@ export function calendarDate(us: number): string {
   return new Date(us / 1000).toISOString().slice(0, 10);
 }
 
+/** `2026-11-21 09:02:11 UTC`. */
+export function formatMoment(us: number): string {
+  return `${calendarDate(us)} ${clockTime(us)} UTC`;
+}
+
 /** `09:02:11 → 12:31:48 UTC` with the dates that are needed to understand it. */
 export function formatPeriod(fromUs: number, toUs: number): string {
   const [from, to] = [calendarDate(fromUs), calendarDate(toUs)];
