@@ -178,7 +178,7 @@ function apply(ownership: Ownership, interval: Interval, endUs: number): void {
   ownership.apply({ ...rest, kind: 'start', atUs: startUs });
   // It owns no time: its start was taken back, or it ended as it began.
   if (endUs === startUs) ownership.apply({ ...rest, kind: 'void', atUs: startUs });
-  else if (endUs !== Infinity) ownership.apply({ ...rest, kind: 'end', atUs: endUs });
+  else if (endUs !== Infinity) ownership.apply({ ...rest, kind: 'end', atUs: endUs, ofStartUs: startUs });
 }
 
 /**

@@ -9,6 +9,7 @@ export interface Stay {
   readonly gpu: string;
   readonly jobId: string;
   readonly count: number;
+  readonly user: string;
   readonly startUs: number;
   endUs?: number;
 }
@@ -17,20 +18,27 @@ export interface Stay {
 export function staysOf(records: readonly HookRecord[]): Stay[] {
   const stays: Stay[] = [];
   const open = (): Stay[] => stays.filter(({ endUs }) => endUs === undefined);
-  const isOnNode = (stay: Stay, { node, run }: HookRecord): boolean =>
-    stay.cluster === run.cluster && stay.node === node;
+  const isOfJob = (stay: Stay, { node, run }: HookRecord): boolean =>
+    stay.cluster === run.cluster && stay.node === node && stay.jobId === run.jobId;
+  // A requeue counts up before the epilog.
+  const isOfRun = (stay: Stay, { run, count }: HookRecord): boolean =>
+    stay.user === run.user && [count, count - 1].includes(stay.count);
   for (const record of [...records].sort((a, b) => a.atUs - b.atUs)) {
     const { run, node, gpus, atUs, count } = record;
+    if (record.event === 'end') {
+      const ended = stays.findLast((stay) => isOfJob(stay, record) && isOfRun(stay, record));
+      for (const stay of open())
+        if (isOfJob(stay, record) && stay.startUs === ended?.startUs) stay.endUs = atUs;
+      continue;
+    }
     const isWhole = run.cluster !== SHARED_CLUSTER;
     for (const stay of open()) {
-      const isOwn = isOnNode(stay, record) && stay.jobId === run.jobId;
       // A job runs once at a time on a node, and a whole device has one owner.
-      const isTaken = isWhole && gpus.includes(stay.gpu);
-      if (isOwn || (record.event === 'start' && isTaken)) stay.endUs = atUs;
+      const isTaken = isWhole && stay.cluster === run.cluster && gpus.includes(stay.gpu);
+      if (isOfJob(stay, record) || isTaken) stay.endUs = atUs;
     }
-    if (record.event === 'end') continue;
-    const { cluster, jobId } = run;
-    for (const gpu of gpus) stays.push({ cluster, node, gpu, jobId, count, startUs: atUs });
+    const { cluster, jobId, user } = run;
+    for (const gpu of gpus) stays.push({ cluster, node, gpu, jobId, count, user, startUs: atUs });
   }
   return stays;
 }

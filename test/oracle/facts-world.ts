@@ -147,6 +147,15 @@ export function recordsOf(runs: readonly TrueRun[], random: Random): HookRecord[
   );
 }
 
+/** The same, and some epilogs once more: soon after, or days later, when the id may be another job's. */
+export function withSecondEnds(records: readonly HookRecord[], random: Random): HookRecord[] {
+  return records.flatMap((record) => {
+    if (record.event === 'start' || random() > 0.2) return [record];
+    const laterUs = random() < 0.5 ? between(random, S, 100 * S) : 2 * DAY_US + between(random, 0, 3600 * S);
+    return [record, { ...record, atUs: record.atUs + laterUs }];
+  });
+}
+
 /**
  * Some of the records, as they would be left after losses. Of two that follow each other on a device, or of one job on a
  * node, not both are lost where nothing could tell any more that the former owner had gone.

@@ -6,8 +6,17 @@ import type { Interval, OwnershipChange } from './interval.ts';
 /** What one job was told to have done on one device, each list ascending. Facts may come late and in any order. */
 export interface JobEvents {
   starts: JobFact[];
+  /** Of ends that end what they find open. */
   endsUs: number[];
   /** Times of starts that were taken back. */
+  voidsUs: number[];
+  /** By the time of the start that they are of. */
+  ownEnds: Map<number, OwnEnds>;
+}
+
+interface OwnEnds {
+  endsUs: number[];
+  /** Times of ends that were taken back. */
   voidsUs: number[];
 }
 
@@ -84,11 +93,18 @@ function pairEnds(events: JobEvents): number[] {
     const followingUs = events.starts.find((other, at) => at > index && !isVoid(other))?.atUs ?? Infinity;
     while (next < events.endsUs.length && events.endsUs[next]! < start.atUs) next += 1;
     if (events.endsUs[next] === start.atUs && freeFromUs === start.atUs) next += 1;
-    const endUs = Math.min(events.endsUs[next] ?? Infinity, followingUs);
+    const endUs = Math.min(events.endsUs[next] ?? Infinity, ownEndUs(events, start.atUs), followingUs);
     ends.push(endUs);
     freeFromUs = endUs;
   }
   return ends;
+}
+
+/** The first of the ends that were told of this very start. */
+function ownEndUs({ ownEnds }: JobEvents, startUs: number): number {
+  const own = ownEnds.get(startUs);
+  const endUs = own?.endsUs.find((us) => !own.voidsUs.includes(us)) ?? Infinity;
+  return Math.max(startUs, endUs);
 }
 
 /** The end of span `index`, cut short where a later start of another job shows that the device had been given away. */
@@ -119,7 +135,32 @@ function isSameTenure(a: Interval, b: Interval): boolean {
   return isSamePlace && Object.is(a.run, b.run) && Object.is(a.share, b.share) && a.source === b.source;
 }
 
-export function insertStart(starts: JobFact[], fact: JobFact): void {
+export function insertFact(events: JobEvents, fact: JobFact): void {
+  const { kind, atUs, ofStartUs } = fact;
+  if (kind === 'start') insertStart(events.starts, fact);
+  else if (ofStartUs === undefined) insertTime(kind === 'end' ? events.endsUs : events.voidsUs, atUs);
+  else {
+    const own = events.ownEnds.get(ofStartUs) ?? { endsUs: [], voidsUs: [] };
+    insertTime(kind === 'end' ? own.endsUs : own.voidsUs, atUs);
+    events.ownEnds.set(ofStartUs, own);
+  }
+}
+
+/** Forgets what lies at or before `us`, and the starts that are not kept. @returns whether anything is left */
+export function forgetEvents(events: JobEvents, us: number, isKept: (start: JobFact) => boolean): boolean {
+  const isLater = (oneUs: number): boolean => oneUs > us;
+  events.starts = events.starts.filter(isKept);
+  events.endsUs = events.endsUs.filter(isLater);
+  events.voidsUs = events.voidsUs.filter(isLater);
+  for (const [startUs, own] of events.ownEnds) {
+    own.endsUs = own.endsUs.filter(isLater);
+    own.voidsUs = own.voidsUs.filter(isLater);
+    if (own.endsUs.length + own.voidsUs.length === 0) events.ownEnds.delete(startUs);
+  }
+  return events.starts.length + events.endsUs.length + events.voidsUs.length + events.ownEnds.size > 0;
+}
+
+function insertStart(starts: JobFact[], fact: JobFact): void {
   const at = starts.findIndex((start) => start.atUs >= fact.atUs);
   const sitting = at === -1 ? undefined : starts[at]!;
   if (sitting?.atUs !== fact.atUs) {
@@ -145,7 +186,7 @@ function isBetterTold(fact: JobFact, than: JobFact): boolean {
   return fact.source < than.source;
 }
 
-export function insertTime(times: number[], us: number): void {
+function insertTime(times: number[], us: number): void {
   const at = firstAtOrAfter(times, 0, us);
   if (times[at] !== us) times.splice(at, 0, us);
 }

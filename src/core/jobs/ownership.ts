@@ -1,9 +1,9 @@
 import { assert } from '../base/assert.ts';
 import {
-  firstAtOrAfter,
-  insertStart,
-  insertTime,
   applyFact,
+  firstAtOrAfter,
+  forgetEvents,
+  insertFact,
   type JobEvents,
   type Span,
 } from './device-spans.ts';
@@ -35,6 +35,8 @@ interface DeviceLedger {
  *
  * - A start opens an interval, the job's next end on that device closes it; a further start of the same job (a requeue
  *   whose end was never told) closes it too. An end that finds nothing open is kept for a start that may still come.
+ * - An end that names its start (`ofStartUs`) ends that one alone, whatever starts come between them later; the earliest
+ *   one that was not taken back counts.
  * - A start that was taken back (`void`) owns nothing and ends nobody's interval.
  * - A whole device (share 1) has one owner: a start closes what another job still held there, if either of the two
  *   holds the whole device. Parts and unknown shares may overlap.
@@ -50,11 +52,10 @@ export class Ownership {
     const ledger = this.#ledger(fact.gpu);
     let events = ledger.jobs.get(fact.jobId);
     if (events === undefined) {
-      events = { starts: [], endsUs: [], voidsUs: [] };
+      events = { starts: [], endsUs: [], voidsUs: [], ownEnds: new Map() };
       ledger.jobs.set(fact.jobId, events);
     }
-    if (fact.kind === 'start') insertStart(events.starts, fact);
-    else insertTime(fact.kind === 'end' ? events.endsUs : events.voidsUs, fact.atUs);
+    insertFact(events, fact);
     const changes = applyFact(ledger.spans, fact, events);
     if (changes.length > 0) ledger.isStale = true;
     return changes;
@@ -115,11 +116,8 @@ export class Ownership {
         ledger.isStale = true;
       }
       for (const [jobId, events] of ledger.jobs) {
-        events.starts = events.starts.filter((start) => kept.some((span) => span.start === start));
-        events.endsUs = events.endsUs.filter((endUs) => endUs > us);
-        events.voidsUs = events.voidsUs.filter((voidUs) => voidUs > us);
-        if (events.starts.length + events.endsUs.length + events.voidsUs.length === 0)
-          ledger.jobs.delete(jobId);
+        const isKept = (start: JobFact): boolean => kept.some((span) => span.start === start);
+        if (!forgetEvents(events, us, isKept)) ledger.jobs.delete(jobId);
       }
       if (ledger.jobs.size === 0) this.#devices.delete(gpu);
     }

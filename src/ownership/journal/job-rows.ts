@@ -3,7 +3,7 @@ import { isSameRun } from '../../core/jobs/job-runs.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { JournalEntry } from './entry.ts';
-import { canBeEndOf, clusterOf, isRequeued, toldOf } from './which-run.ts';
+import { byTime, canBeEndOf, clusterOf, isRequeued, toldOf } from './which-run.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -107,12 +107,6 @@ function isEnded({ begun, ended }: JobRun): boolean {
 
 function nodeOf({ record }: JournalEntry): string {
   return record.node ?? '';
-}
-
-/** By the uptime where both lie in one boot, since the clock may have been set between them. */
-function byTime(a: JournalEntry, b: JournalEntry): number {
-  const isOneBoot = a.record.boot_id === b.record.boot_id;
-  return (isOneBoot ? a.record.uptime - b.record.uptime : 0) || a.atUs - b.atUs;
 }
 
 /** A controller's hooks see jobs without GPUs too, and cannot tell; a node's hooks can. */

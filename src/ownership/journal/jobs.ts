@@ -1,10 +1,12 @@
-import { OperatingError } from '../../core/base/errors.ts';
+import type { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
+import { CLOCK_SKEW_US_MAX } from '../../core/jobs/job-runs.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
 import type { JournalEntry } from './entry.ts';
-import { canBeEndOf, clusterOf } from './which-run.ts';
+import { cannotResolve, clockSetBack, endWithoutStart } from './problems.ts';
+import { byTime, canBeEndOf, clusterOf } from './which-run.ts';
 
 export interface JournalJobsOptions {
   readonly boot: Boot;
@@ -24,21 +26,34 @@ interface NodeRun {
   readonly sluid: string | undefined;
   readonly node: string;
   readonly bootId: string;
-  /** Moves only when the clock was set back behind it. */
+  /** By the clock as it was then. */
+  readonly begunUs: number;
+  /** The same, until the clock was set back behind it. */
   startUs: number;
   readonly startUptimeUs: number;
+  /** No prolog told of it: somebody else's word stands for its start until one may. */
+  readonly isInferred: boolean;
   /** UUIDs, or a stand-in for a device that could not be resolved. */
   owned: readonly Owned[];
-  isEnded: boolean;
-  /** When it ended, once it has; later ends of the job are no news, or another run's. */
+  /** The first of its own ends and the start of the next run; Infinity: nothing is known of either. */
   endedUs: number;
+  hasOwnEnd: boolean;
+  readonly told: Told;
+}
+
+/** What was told of a run by now. */
+interface Told {
+  /** Count under which its start was told; undefined: it was not. */
+  run?: number;
+  readonly endsUs: Map<string, Set<number>>;
 }
 
 /** The end of a run, as a node told it. */
 interface NodeEnd {
   readonly entry: JournalEntry;
   /** Undefined while no start is known that it could be of. */
-  run: NodeRun | undefined;
+  run?: NodeRun | undefined;
+  isReported: boolean;
 }
 
 /** A start that is known from elsewhere than this node's prolog. */
@@ -66,7 +81,8 @@ const CLOCK_SET_BACK_US = 1_000_000;
 
 /**
  * Makes ownership out of journal records: pairs each end with the last start of that job on that node, closes what a
- * dead node left open, and never guesses. Pure: clock and boot come in as arguments.
+ * dead node left open, and never guesses. Records come in any order: the runs of a job are made anew out of all of them, and
+ * what was told of them before is corrected. Pure: clock and boot come in as arguments.
  */
 export class JournalJobs {
   readonly #options: JournalJobsOptions;
@@ -74,8 +90,10 @@ export class JournalJobs {
   readonly #runs = new Map<string, NodeRun[]>();
   /** By node and job id. Their starts may still come: a hook that was held up, files read in another order. */
   readonly #ends = new Map<string, NodeEnd[]>();
-  /** Of these, the ones that nobody was told of yet. */
-  readonly #startless = new Set<JournalEntry>();
+  /** Nodes and job ids of which there are new records. */
+  readonly #fresh = new Set<string>();
+  /** Job ids of which the controller has told something new. */
+  readonly #freshStarts = new Set<string>();
   /** By job id, what the controller's prologs have told, where its journal is ours too. */
   readonly #controllerStarts = new Map<string, ControllerStart[]>();
   readonly #rows = new JobRows();
@@ -105,7 +123,7 @@ export class JournalJobs {
   followClock(nowUs: number, uptimeUs: number): void {
     for (const runs of this.#runs.values()) {
       for (const run of runs) {
-        if (run.isEnded || run.bootId !== this.#options.boot.id) continue;
+        if (this.#isEnded(run)) continue;
         if (run.startUs - nowUs < CLOCK_SET_BACK_US || run.startUptimeUs > uptimeUs) continue;
         this.#moveStart(run, nowUs - (uptimeUs - run.startUptimeUs));
       }
@@ -117,6 +135,7 @@ export class JournalJobs {
     { name, record }: Pick<JournalEntry, 'name' | 'record'>,
     shares: ReadonlyMap<string, number>,
   ): void {
+    this.#settle();
     const run = this.#runs.get(keyOf(record))?.find((one) => one.name === name);
     if (run === undefined) return;
     run.owned = run.owned.map((one) => {
@@ -130,9 +149,7 @@ export class JournalJobs {
 
   /** What came out since the last call. */
   take(): Required<JobNews> {
-    this.#closeDeadRuns();
-    for (const entry of this.#startless) this.#problems.push(endWithoutStart(entry));
-    this.#startless.clear();
+    this.#settle();
     const news = { facts: this.#facts, records: this.#rows.take(), problems: this.#problems };
     this.#facts = [];
     this.#problems = [];
@@ -141,14 +158,15 @@ export class JournalJobs {
 
   /** True when the run that this record belongs to has both its ends, or cannot get one. */
   isClosed({ record, name }: Pick<JournalEntry, 'name' | 'record'>): boolean {
+    this.#settle();
     const runs = this.#runs.get(keyOf(record)) ?? [];
-    return !runs.some((run) => !run.isEnded && run.name === name);
+    return !runs.some((run) => !this.#isEnded(run) && run.name === name);
   }
 
   /** Bounds the memory: forgets runs that ended and began before `us`. */
   forgetBefore(us: number): void {
     for (const [key, runs] of this.#runs) {
-      const kept = runs.filter((run) => !run.isEnded || run.startUs > us);
+      const kept = runs.filter((run) => !this.#isEnded(run) || run.startUs > us);
       if (kept.length === 0) this.#runs.delete(key);
       else this.#runs.set(key, kept);
     }
@@ -171,65 +189,78 @@ export class JournalJobs {
     const owned = this.#ownedOf(entry);
     if (owned.length === 0) return;
     const key = keyOf(record);
-    const runs = this.#runs.get(key) ?? [];
     const run: NodeRun = {
-      ...tenureOf(entry, owned),
+      ...newRun(entry, owned, atUs),
       run: record.restart ?? NaN,
-      startUs: atUs,
       startUptimeUs: record.uptime * 1e6,
-      isEnded: false,
-      endedUs: Infinity,
+      isInferred: false,
     };
-    this.#runs.set(
-      key,
-      [...runs, run].sort((a, b) => a.startUs - b.startUs),
-    );
-    this.#addFacts('start', run, atUs);
-    // A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came.
-    for (const earlier of runs) if (earlier.startUs < atUs) this.#endAtNext(earlier, run);
-    const next = runs.find(({ startUs }) => startUs > atUs);
-    if (next !== undefined) this.#endAtNext(run, next);
-    for (const end of this.#ends.get(key) ?? []) this.#pair(end);
+    this.#runs.set(key, [...(this.#runs.get(key) ?? []), run]);
+    this.#fresh.add(key);
   }
 
   #end(entry: JournalEntry): void {
     const key = keyOf(entry.record);
-    const end: NodeEnd = { entry, run: undefined };
-    this.#ends.set(key, [...(this.#ends.get(key) ?? []), end]);
-    this.#pair(end);
+    this.#ends.set(key, [...(this.#ends.get(key) ?? []), { entry, isReported: false }]);
+    this.#fresh.add(key);
   }
 
-  /** Of the starts that are known by now, the last before it is the one that it ends. */
-  #pair(end: NodeEnd): void {
+  #settle(): void {
+    if (this.#freshStarts.size > 0) {
+      for (const key of this.#ends.keys())
+        if (this.#freshStarts.has(key.slice(key.indexOf('\n') + 1))) this.#fresh.add(key);
+    }
+    for (const key of this.#fresh) this.#settleRuns(key);
+    this.#fresh.clear();
+    this.#freshStarts.clear();
+  }
+
+  /** Makes the runs of a job on a node anew, and tells what is new in them. */
+  #settleRuns(key: string): void {
+    const before = this.#runs.get(key) ?? [];
+    const inferred = before.filter(({ isInferred }) => isInferred);
+    const runs = before.filter(({ isInferred }) => !isInferred).sort((a, b) => a.begunUs - b.begunUs);
+    for (const run of runs) {
+      run.hasOwnEnd = false;
+      run.endedUs = Infinity;
+    }
+    endAtNext(runs);
+    const ends = [...(this.#ends.get(key) ?? [])].sort((a, b) => byTime(a.entry, b.entry));
+    for (const end of ends) this.#pair(end, runs, inferred);
+    this.#runs.set(key, runs);
+    for (const run of inferred) this.#takeBack(run, runs);
+    for (const run of runs) this.#tell(run);
+    for (const end of ends) {
+      if (end.run !== undefined || end.isReported || !ownsDevices(end.entry)) continue;
+      end.isReported = true;
+      this.#problems.push(endWithoutStart(end.entry));
+    }
+  }
+
+  /** The last start before it is the one that it ends. */
+  #pair(end: NodeEnd, runs: NodeRun[], inferred: readonly NodeRun[]): void {
     const { entry } = end;
     const { record, atUs } = entry;
-    const runs = this.#runs.get(keyOf(record)) ?? [];
     const run = runs.findLast((one) => isBefore(one, entry) && canBeEndOf(entry, one));
     if (run === undefined || this.#isOfLaterRun(run, entry)) {
-      if (end.run === undefined) end.run = this.#endWithoutStart(entry);
+      end.run = this.#inferRun(entry, runs, inferred);
       return;
     }
-    if (end.run === run) return;
     end.run = run;
-    this.#startless.delete(entry);
-    if (run.bootId !== record.boot_id) {
-      // slurmd runs the epilogs of a life that is over; the job had ended with it.
-      if (!run.isEnded) this.#closeDeadRun(run);
-      return;
-    }
+    // slurmd runs the epilogs of a life that is over; the job had ended with it.
+    if (run.bootId !== record.boot_id) return;
     if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
-    if (!run.isEnded) endRun(run, atUs);
-    // The next run has ended it; what comes later would end that one.
-    if (runs.some(({ startUs }) => run.startUs < startUs && startUs <= atUs)) return;
-    this.#addFacts('end', run, Math.max(atUs, run.startUs));
+    run.hasOwnEnd = true;
+    run.endedUs = Math.min(run.endedUs, atUs);
   }
 
   /** slurmd can leave a prolog out when a job comes back within minutes of its requeue; its epilog comes all the same. */
   #isOfLaterRun(run: NodeRun, entry: JournalEntry): boolean {
-    if (!run.isEnded) return false;
     const { start_time: startS } = entry.record;
     const knownUs = startS === undefined ? this.#controllerStart(entry)?.us : startS * 1e6;
-    return knownUs !== undefined && knownUs >= run.endedUs;
+    const endedUs = this.#isDead(run) ? Math.min(run.endedUs, this.#options.boot.timeUs) : run.endedUs;
+    // A run that has no end yet is ended by it all the same, unless even wrong clocks cannot make its start this late.
+    return knownUs !== undefined && knownUs >= Math.min(endedUs, run.startUs + CLOCK_SKEW_US_MAX);
   }
 
   #recordController({ record, atUs }: JournalEntry): void {
@@ -237,13 +268,17 @@ export class JournalJobs {
     const starts = this.#controllerStarts.get(record.job) ?? [];
     const { restart: run = NaN, user, sluid } = record;
     this.#controllerStarts.set(record.job, [...starts, { us: atUs, run, user, sluid }]);
+    this.#freshStarts.add(record.job);
   }
 
   #controllerStart(entry: JournalEntry): KnownStart | undefined {
     const { job: jobId } = entry.record;
     const isOf = (start: ControllerStart): boolean =>
       start.us <= entry.atUs && canBeEndOf(entry, { ...start, jobId, startUs: start.us });
-    return this.#controllerStarts.get(jobId)?.findLast(isOf);
+    return this.#controllerStarts
+      .get(jobId)
+      ?.filter(isOf)
+      .reduce<ControllerStart | undefined>((last, one) => (last && last.us > one.us ? last : one), undefined);
   }
 
   /** When the run of this end began, if anybody but its own prolog knows. */
@@ -252,64 +287,73 @@ export class JournalJobs {
     if (startS === undefined) return this.#controllerStart(entry);
     // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
     const us = Math.min((startS + 1) * 1e6, entry.atUs);
-    // It may have counted up already, unless there is nothing to count, or the run before was counted.
-    const isCertain = restart === 0 || runs.some(({ run }) => run === restart - 1);
+    // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
+    const isCertain = restart === 0 || runs.some((one) => !one.isInferred && one.run === restart - 1);
     return { us, run: isCertain ? restart : NaN };
   }
 
   /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
-  #endWithoutStart(entry: JournalEntry): NodeRun | undefined {
+  #inferRun(entry: JournalEntry, runs: NodeRun[], inferred: readonly NodeRun[]): NodeRun | undefined {
+    const known = this.#knownStart(entry, runs);
+    if (known === undefined || !ownsDevices(entry)) return undefined;
     const { record, atUs } = entry;
     const owned = this.#ownedOf(entry);
-    const key = keyOf(record);
-    const runs = this.#runs.get(key) ?? [];
-    const known = this.#knownStart(entry, runs);
-    if (owned.length === 0 || known === undefined) {
-      if (owned.length > 0) this.#startless.add(entry);
-      return undefined;
-    }
+    const before = inferred.find((one) => isSameStay(one, known.us, owned));
     const run: NodeRun = {
-      ...tenureOf(entry, owned),
+      ...newRun(entry, before?.owned ?? owned, known.us),
       run: known.run,
-      startUs: known.us,
       startUptimeUs: record.uptime * 1e6 - (atUs - known.us),
-      isEnded: true,
+      isInferred: true,
       endedUs: atUs,
+      hasOwnEnd: true,
+      ...(before && { told: before.told }),
     };
-    this.#runs.set(
-      key,
-      [...runs, run].sort((a, b) => a.startUs - b.startUs),
-    );
-    for (const earlier of runs) if (earlier.startUs < known.us) this.#endAtNext(earlier, run);
-    this.#addFacts('start', run, known.us);
-    this.#addFacts('end', run, atUs);
+    runs.push(run);
+    runs.sort((a, b) => a.begunUs - b.begunUs);
+    endAtNext(runs);
     return run;
   }
 
-  #closeDeadRuns(): void {
-    for (const runs of this.#runs.values()) {
-      for (const run of runs)
-        if (!run.isEnded && run.bootId !== this.#options.boot.id) this.#closeDeadRun(run);
-    }
+  /** Its node was booted again, and it left no end. */
+  #isDead({ bootId, hasOwnEnd }: NodeRun): boolean {
+    return bootId !== this.#options.boot.id && !hasOwnEnd;
   }
 
-  /** The node died with the job: it owned its devices until they were last seen, at the latest until the next boot. */
-  #closeDeadRun(run: NodeRun): void {
-    endRun(run, run.startUs);
+  #isEnded(run: NodeRun): boolean {
+    return run.endedUs !== Infinity || this.#isDead(run);
+  }
+
+  /** If the node died with the job: it owned its devices until they were last seen, at the latest until the next boot. */
+  #endUs(run: NodeRun, gpu: string): number {
+    const { boot, lastSampleUs } = this.#options;
+    const diedUs = Math.min(lastSampleUs?.get(gpu) ?? boot.timeUs, boot.timeUs);
+    return Math.max(run.startUs, this.#isDead(run) ? Math.min(run.endedUs, diedUs) : run.endedUs);
+  }
+
+  /** Tells the start and the ends of a run as far as they are news, and takes back ends that came too early. */
+  #tell(run: NodeRun): void {
+    const { told } = run;
+    if (told.run === undefined || !Object.is(told.run, run.run)) this.#addFacts('start', run, run.startUs);
+    told.run = run.run;
     for (const one of run.owned) {
-      const lastUs = this.#options.lastSampleUs?.get(one.gpu) ?? this.#options.boot.timeUs;
-      this.#facts.push(
-        factOf('end', run, one, Math.max(run.startUs, Math.min(lastUs, this.#options.boot.timeUs))),
-      );
+      const endUs = this.#endUs(run, one.gpu);
+      const toldUs = told.endsUs.get(one.gpu) ?? new Set();
+      for (const earlierUs of toldUs) {
+        if (earlierUs >= endUs) continue;
+        this.#facts.push({ ...factOf('void', run, one, earlierUs), ofStartUs: run.startUs });
+        toldUs.delete(earlierUs);
+      }
+      if (endUs === Infinity || toldUs.has(endUs)) continue;
+      this.#facts.push({ ...factOf('end', run, one, endUs), ofStartUs: run.startUs });
+      told.endsUs.set(one.gpu, toldUs.add(endUs));
     }
   }
 
-  #endAtNext(run: NodeRun, { startUs, owned }: NodeRun): void {
-    if (run.isEnded && run.endedUs <= startUs) return;
-    endRun(run, startUs);
-    // On the devices that it has again the next start is its end, until its own may be told.
-    const left = run.owned.filter(({ gpu }) => !owned.some((other) => other.gpu === gpu));
-    for (const one of left) this.#facts.push(factOf('end', run, one, startUs));
+  /** Takes back what was inferred, where it is not inferred, or told by a prolog, any more. */
+  #takeBack(run: NodeRun, runs: readonly NodeRun[]): void {
+    const isHeld = ({ gpu }: Owned): boolean =>
+      runs.some(({ startUs, owned }) => startUs === run.startUs && owned.some((one) => one.gpu === gpu));
+    for (const one of run.owned) if (!isHeld(one)) this.#facts.push(factOf('void', run, one, run.startUs));
   }
 
   #moveStart(run: NodeRun, startUs: number): void {
@@ -317,6 +361,8 @@ export class JournalJobs {
     this.#problems.push(clockSetBack(run.jobId, run.node, run.startUs, startUs));
     run.startUs = startUs;
     this.#addFacts('start', run, startUs);
+    run.told.run = run.run;
+    run.told.endsUs.clear();
   }
 
   #addFacts(kind: JobFact['kind'], run: NodeRun, atUs: number): void {
@@ -336,19 +382,35 @@ export class JournalJobs {
   }
 }
 
-/** What the record of either end tells of a run. */
-function tenureOf(
+/** What the record of either end tells of a run that began then. */
+function newRun(
   entry: JournalEntry,
   owned: readonly Owned[],
-): Omit<NodeRun, 'run' | 'startUs' | 'startUptimeUs' | 'isEnded' | 'endedUs'> {
+  begunUs: number,
+): Omit<NodeRun, 'run' | 'startUptimeUs' | 'isInferred'> {
   const { job: jobId, user, sluid, boot_id: bootId } = entry.record;
   const { name } = entry;
-  return { name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned };
+  return {
+    ...{ name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned },
+    ...{ begunUs, startUs: begunUs, endedUs: Infinity, hasOwnEnd: false, told: { endsUs: new Map() } },
+  };
 }
 
-function endRun(run: NodeRun, atUs: number): void {
-  run.isEnded = true;
-  run.endedUs = atUs;
+/** A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came. */
+function endAtNext(runs: readonly NodeRun[]): void {
+  for (const run of runs) {
+    const next = runs.find(({ begunUs }) => begunUs > run.begunUs);
+    if (next !== undefined) run.endedUs = Math.min(run.endedUs, next.begunUs);
+  }
+}
+
+function isSameStay(run: NodeRun, startUs: number, owned: readonly Owned[]): boolean {
+  const isOwned = ({ gpu }: Owned): boolean => run.owned.some((one) => one.gpu === gpu);
+  return run.startUs === startUs && run.owned.length === owned.length && owned.every(isOwned);
+}
+
+function ownsDevices({ resolution }: JournalEntry): boolean {
+  return resolution.devices.length + resolution.unresolved.length > 0;
 }
 
 /** Stands as device where a job owned one but not, beyond doubt, which: its time is owned, and nothing was sampled. */
@@ -370,42 +432,4 @@ function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node, share }: Owned
   const { cluster, jobId } = run;
   const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
   return { kind, atUs, ...where, jobId, run: run.run, share, source: 'journal' };
-}
-
-function cannotResolve({ name, record, resolution }: JournalEntry, node: string): OperatingError {
-  const names = resolution.unresolved.join(', ');
-  return new OperatingError(
-    `expected devices of ${node}, found ${JSON.stringify(names)} for job ${record.job}, which cannot be told apart`,
-    {
-      code: 'journal.unresolved_device',
-      exit: 'data',
-      where: name,
-      hints: ['let the collector read gres.conf beside slurm.conf', 'or name the devices in jobs.device_map'],
-    },
-  );
-}
-
-function endWithoutStart({ name, record }: JournalEntry): OperatingError {
-  return new OperatingError(
-    `expected a start of job ${record.job} before its end, found none: its time is not owned`,
-    {
-      code: 'journal.end_without_start',
-      exit: 'data',
-      where: name,
-      hints: ['set PrologFlags=Alloc, so that an allocation without a step has a prolog too'],
-    },
-  );
-}
-
-function clockSetBack(jobId: string, node: string, wasUs: number, startUs: number): OperatingError {
-  const seconds = Math.round((wasUs - startUs) / 1e6);
-  return new OperatingError(
-    `expected a clock that goes forward, but it was set back by ${seconds} s while job ${jobId} ran: its start moves along`,
-    {
-      code: 'journal.clock_set_back',
-      exit: 'data',
-      where: node,
-      hints: ['keep the clock by chrony or ntpd'],
-    },
-  );
 }

@@ -27,3 +27,9 @@ export function canBeEndOf({ record }: JournalEntry, run: RunTold): boolean {
 export function isRequeued({ record }: JournalEntry, { run }: Pick<RunTold, 'run'>): boolean {
   return record.event === 'end' && (record.restart ?? NaN) > (run ?? NaN);
 }
+
+/** By the uptime where both lie in one boot, since the clock may have been set between them. */
+export function byTime(a: JournalEntry, b: JournalEntry): number {
+  const isOneBoot = a.record.boot_id === b.record.boot_id;
+  return (isOneBoot ? a.record.uptime - b.record.uptime : 0) || a.atUs - b.atUs;
+}
