@@ -19,7 +19,7 @@ The tables are made for the lanes of the configuration; run and collect apply th
 gpuledger, apply it by this command first: it gives settled rows of a store that knew no clusters the cluster of the
 configuration, and builds rollups again whose old buckets have to be copied because their samples are gone.
 What stands in them: docs/tables.md
-Exit codes: 0 fine; 64 usage; 69 the server refuses the rollups; 75 no QuestDB, try again later;
+Exit codes: 0 fine; 64 usage; 69 the server refuses the rollups; 75 no QuestDB, or another gpuledger is at it, try again later;
             78 a table has a column of another type, the password is refused, or the configuration is wrong
 `;
 

@@ -97,6 +97,7 @@ export const ERROR_CODES = {
   'report.window': 'The time window of a report cannot be understood.',
   'sampler.died': 'The sampling worker ended without telling why.',
   'sampler.ended': 'Sampling had ended already.',
+  'schema.busy': 'Another gpuledger is bringing the rollups up to date.',
   'schema.column_type': 'A column of a table has another type than it should have.',
   'schema.copy_differs': 'The old buckets of a rollup were not copied whole: nothing was dropped.',
   'schema.newer': 'The tables were made by a newer gpuledger.',

@@ -1,16 +1,11 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
-import {
-  addColumnSql,
-  createTableSql,
-  quoteName,
-  quoteText,
-  type TableColumn,
-} from '../../../schemas/tables.ts';
+import { createTableSql, quoteName, quoteText, type TableColumn } from '../../../schemas/tables.ts';
 import { normalTtlText } from '../../../schemas/ttl.ts';
 import { agedTableOf, VIEW_KEYS, type View } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
+import { addColumn } from './add-column.ts';
 import type { SchemaChange } from './change.ts';
 
 /**
@@ -147,13 +142,10 @@ async function addMissing(
 ): Promise<SchemaChange[]> {
   const there = new Set((await columnsOf(db, table)).map(({ name }) => name));
   const missing = columns.filter(({ name }) => !there.has(name));
-  for (const column of missing) await db.exec(addColumnSql(table, column));
+  const changes: SchemaChange[] = [];
+  for (const column of missing) changes.push(...(await addColumn(db, table, column)));
   if (missing.length > 0) await waitForVisible(db, table);
-  return missing.map(({ name, type }) => ({
-    action: 'added_column',
-    object: table,
-    detail: `${name} ${type}`,
-  }));
+  return changes;
 }
 
 async function columnsOf(db: QuestDb, table: string): Promise<TableColumn[]> {

@@ -1,6 +1,5 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import {
-  addColumnSql,
   allTables,
   createTableSql,
   quoteName,
@@ -13,6 +12,7 @@ import {
 import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
+import { addColumn } from './add-column.ts';
 import type { SchemaChange } from './change.ts';
 import { fillCluster } from './fill-cluster.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
@@ -38,7 +38,7 @@ export interface SchemaOptions extends ViewOptions {
  * are added, never removed: another collector may write them.
  * @returns what was done, in order; empty when all stood already
  * @throws OperatingError `schema.column_type`, `schema.not_wal`, `schema.newer`, `schema.view_refused`,
- * `schema.copy_differs`, and those of `exec`
+ * `schema.copy_differs`, `schema.busy`, and those of `exec`
  */
 export async function applySchema(
   db: QuestDb,
@@ -109,10 +109,7 @@ async function upgradeTable(
   }
   if (found.timestamp !== 'ts' || !found.isWal) throw notWal(db.where, table.name, found);
   const changes: SchemaChange[] = [];
-  for (const column of missing) {
-    await db.exec(addColumnSql(table.name, column));
-    changes.push({ action: 'added_column', object: table.name, detail: `${column.name} ${column.type}` });
-  }
+  for (const column of missing) changes.push(...(await addColumn(db, table.name, column)));
   if (missing.length > 0) await waitForVisible(db, table.name);
   if (cluster !== undefined && found.hasDedup && !foundKeys.includes('cluster')) {
     const names = [...types.keys(), ...missing.map(({ name }) => name)];

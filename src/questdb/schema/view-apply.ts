@@ -27,6 +27,9 @@ export interface ViewOptions {
 
 const LISTED_WITHIN_MS = 5_000;
 const LISTED_POLL_MS = 50;
+/** Between its end and its new beginning a view is gone for as long as the server takes for some statements. */
+const LOOK_AGAIN_MS = 500;
+const LOOKS_MAX = 60;
 
 interface ExistingView {
   readonly sql: string;
@@ -38,7 +41,9 @@ interface ExistingView {
 
 /**
  * Brings the rollups into being, or up to date. A view cannot take on a key or a column: it is built again from the samples,
- * with the columns of both versions (another collector may have the other lanes).
+ * with the columns of both versions (another collector may have the other lanes). A view that is gone while it is looked at is
+ * being built again by somebody else: what there is then is looked at again.
+ * @throws OperatingError `schema.busy`, and those of `applySchema`
  */
 export async function applyViews(
   db: QuestDb,
@@ -46,8 +51,38 @@ export async function applyViews(
   retention: Retention,
   options: ViewOptions,
 ): Promise<SchemaChange[]> {
-  const existing = await readViews(db);
   const changes: SchemaChange[] = [];
+  for (let looks = 1; ; looks += 1) {
+    try {
+      await bringUpToDate(db, lanes, retention, options, changes);
+      return changes;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.no_table') throw thrown;
+      if (looks === LOOKS_MAX) throw busy(db.where, thrown);
+      await sleep(LOOK_AGAIN_MS);
+    }
+  }
+}
+
+function busy(where: string, cause: OperatingError): OperatingError {
+  return new OperatingError('another gpuledger is bringing the rollups up to date', {
+    code: 'schema.busy',
+    exit: 'temporary',
+    where: `${where}, ${cause.where ?? ''}`,
+    hints: ['once it is through, again: gpuledger schema apply'],
+    cause,
+  });
+}
+
+/** @param changes hears what was done, also when the rest fails */
+async function bringUpToDate(
+  db: QuestDb,
+  lanes: readonly LaneTable[],
+  retention: Retention,
+  options: ViewOptions,
+  changes: SchemaChange[],
+): Promise<void> {
+  const existing = await readViews(db);
   for (const lane of lanes) {
     const wanted = viewsOf(lane, retention);
     const found = wanted.map(({ name }) => existing.get(name));
@@ -65,7 +100,6 @@ export async function applyViews(
       if (options.movesAged === true) changes.push(...(await dropOverdue(db, view)));
     }
   }
-  return changes;
 }
 
 /** A view that was just made again can be in `tables()` and not yet in `materialized_views()`: it is waited for. */

@@ -93,6 +93,30 @@ describe('applySchema', () => {
     expect(await applySchema(db, [lane], RETENTION)).toEqual([]);
   });
 
+  test('looks again when somebody else builds a rollup again meanwhile', async () => {
+    await applySchema(db, [laneWith([155])], RETENTION);
+    let isDropped = false;
+    const beside: QuestDb = {
+      ...db,
+      exec: async (sql, options) => {
+        // As the other one does it, between our look at the rollups and our questions to them.
+        if (!isDropped && sql.includes(`FROM "${lane.table}_1h"`)) {
+          isDropped = true;
+          await db.exec(`DROP MATERIALIZED VIEW "${lane.table}_1h"`);
+        }
+        return await db.exec(sql, options);
+      },
+    };
+    const changes = await applySchema(beside, [laneWith([155, 150])], RETENTION);
+    expect(isDropped).toBe(true);
+    expect(changes.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `added_column ${lane.table}`,
+      `rebuilt ${lane.table}_1m`,
+      `rebuilt ${lane.table}_1h`,
+    ]);
+    expect(await applySchema(db, [laneWith([155, 150])], RETENTION)).toEqual([]);
+  });
+
   test('adds a new field to the table and to the rollups, with what the samples hold of old ones', async () => {
     await applySchema(db, [laneWith([155])], RETENTION);
     await sendRows(db, `${lane.table},node=n1,gpu=g1 owners=0i,dt_us=1000000i,power_watts=5 ${START_US}t\n`);
