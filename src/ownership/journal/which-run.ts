@@ -16,6 +16,7 @@ export function clusterOf({ record, resolution }: JournalEntry): string | undefi
 
 /** Whether the record of an end can be of this run: nothing in it speaks against. */
 export function canBeEndOf({ record }: JournalEntry, run: RunTold): boolean {
+  if (differ(record.cluster, run.cluster)) return false;
   if (differ(record.user, run.user) || differ(record.sluid, run.sluid)) return false;
   // Slurm counts up before the epilog of a run that goes back into the queue.
   const restarts = (record.restart ?? NaN) - (run.run ?? NaN);

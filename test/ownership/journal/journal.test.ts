@@ -248,6 +248,20 @@ describe('rows of jobs', () => {
     ]);
   });
 
+  test('two clusters whose controllers share a journal have a row each under one id, whichever ends first', () => {
+    const controller = { context: 'prolog_slurmctld', node: '', gpus: '', user: 'ada' };
+    bench.put('start', '7', 1, { ...controller, cluster: 'alpha' });
+    bench.put('start', '7', 21, { ...controller, cluster: 'beta' });
+    const end = { ...controller, context: 'epilog_slurmctld' };
+    bench.put('end', '7', 30, { ...end, cluster: 'alpha', exit_code: '0:0' });
+    bench.put('end', '7', 40, { ...end, cluster: 'beta', exit_code: '1:0' });
+    const row = { jobId: '7', user: 'ada' };
+    expect(bench.open().read(at(50)).records).toEqual([
+      { ...row, cluster: 'alpha', startUs: at(1), endUs: at(30), exitCode: 0 },
+      { ...row, cluster: 'beta', startUs: at(21), endUs: at(40), state: 'FAILED', exitCode: 1 },
+    ]);
+  });
+
   test('an exit code of 0 is no proof of success, and a job without GPUs has no row', () => {
     bench.put('start', '7', 1);
     bench.put('end', '7', 3, { exit_code: '0:0' });
