@@ -80,12 +80,7 @@ function headLines(figures: JobFigures, width: number): string[] {
     `  ${coverageText(figures)}`,
   ];
   if (figures.devices.length === 0)
-    lines.splice(
-      0,
-      lines.length,
-      `  from ${told}`,
-      '  no data: no GPU ownership was recorded for it',
-    );
+    lines.splice(0, lines.length, `  from ${told}`, '  no data: no GPU ownership was recorded for it');
   if (figures.origin === 'kept')
     lines.push(
       ...wrap(
