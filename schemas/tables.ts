@@ -195,7 +195,8 @@ const JOB_FIGURES: Table = {
 /** One row per device and collector life. */
 const INVENTORY: Table = {
   name: 'gpu_inventory',
-  columns: columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, gpu_index LONG, model SYMBOL,
+  columns:
+    columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, gpu_index LONG, minor LONG, model SYMBOL,
     memory_bytes LONG, parent SYMBOL, gpu_instance LONG, compute_instance LONG, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'gpu'],

@@ -1,6 +1,6 @@
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import type { Device } from '../core/devices/device.ts';
-import type { OperatingError } from '../core/base/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { differ } from '../core/jobs/job-runs.ts';
@@ -36,9 +36,13 @@ export interface PushOutcome {
   readonly openIntervals: number;
   readonly jobRows: number;
   readonly relabelledRows: number;
+  /** Records of which nobody can tell which cluster's they are: nothing of their journal was written. */
+  readonly refusedRecords: number;
   readonly problems: readonly OperatingError[];
   readonly isAllWritten: boolean;
 }
+
+const NOTHING_PUSHED = { intervals: 0, openIntervals: 0, jobRows: 0, relabelledRows: 0, isAllWritten: true };
 
 /**
  * Writes what a journal says to the store, in one short run: for nodes whose samples are fetched from elsewhere, and for
@@ -47,13 +51,15 @@ export interface PushOutcome {
  */
 export async function pushJournal(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
   const { tables, tell } = options;
-  const { devices, isHere, inputs } = await openJournal(db, options);
+  const { devices, isHere, inputs, cluster, refusal } = await openJournal(db, options);
+  if (refusal !== undefined)
+    return { ...NOTHING_PUSHED, refusedRecords: refusal.records, problems: [refusal.error] };
   const nowUs = Date.now() * 1000;
   const session = openOwnership({
     inputs,
     ownership: new Ownership(),
     labelledUntilUs: nowUs,
-    cluster: options.cluster ?? devices[0]?.cluster,
+    cluster,
   });
   const recovered = await recoverOwnership(db, session, {
     ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
@@ -78,29 +84,60 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     openIntervals: intervals.filter((interval) => interval.endUs === Infinity).length,
     jobRows: records.length,
     relabelledRows: relabelled.rows,
+    refusedRecords: 0,
     problems: problems.map(({ error }) => error),
     isAllWritten: relabelled.isDone,
   };
 }
 
-/** The journal, read as what it is: this machine's, or another one's. */
-async function openJournal(
-  db: QuestDb,
-  { node, cluster, directory, deviceMap }: PushOptions,
-): Promise<{
+interface OpenedJournal {
   readonly devices: readonly Device[];
   readonly isHere: boolean;
   readonly inputs: readonly JobInput[];
-}> {
+  /** Of what the journal tells without one. */
+  readonly cluster: string | undefined;
+  readonly refusal?: { readonly records: number; readonly error: OperatingError };
+}
+
+/** The journal, read as what it is: this machine's, or another one's. */
+async function openJournal(
+  db: QuestDb,
+  { node, cluster: configured, directory, deviceMap }: PushOptions,
+): Promise<OpenedJournal> {
   const life = newestLife(directory);
+  const told = life.cluster ?? configured;
   const { devices, isHere, isForeign } = whoseJournal({
-    recorded: ofCluster(await recordedDevices(db, node), life.cluster ?? cluster),
+    recorded: ofCluster(await recordedDevices(db, node), told),
     local: readProcDevices(node),
     isOfThisBoot: life.boot.id === readBoot().id,
   });
-  if (isForeign) return { devices, isHere, inputs: await openForeignJournal(directory, devices, deviceMap) };
+  const clusters = new Set(devices.flatMap(({ cluster }) => (cluster ? asClusterName(cluster) : [])));
+  const found = { devices, isHere, cluster: told ?? devices.find(({ cluster }) => cluster)?.cluster };
+  if (told === undefined && clusters.size > 1 && life.records > 0) {
+    const error = ambiguousNode(node, [...clusters].sort(), life.records, directory);
+    return { ...found, inputs: [], refusal: { records: life.records, error } };
+  }
+  if (isForeign) return { ...found, inputs: await openForeignJournal(directory, devices, deviceMap) };
   const open = await loadJobInputs({ journalDir: directory, ...(deviceMap && { deviceMap }) });
-  return { devices, isHere, inputs: open(devices) };
+  return { ...found, inputs: open(devices) };
+}
+
+function ambiguousNode(
+  node: string,
+  clusters: readonly string[],
+  records: number,
+  directory: string,
+): OperatingError {
+  const what = records === 1 ? '1 record was' : `${records} records were`;
+  return new OperatingError(
+    `${node} is a node of ${clusters.length} clusters (${clusters.join(', ')}), and nothing tells of which this journal is: ${what} refused`,
+    {
+      code: 'journal.no_cluster',
+      exit: 'data',
+      where: directory,
+      hints: ["set cluster: in the configuration to the node's own, and push again"],
+    },
+  );
 }
 
 /** Whether a journal is this machine's, whose boot and whose driver then count, and of which devices it tells. */
@@ -140,16 +177,18 @@ function ofCluster(recorded: readonly Device[], cluster: string | undefined): re
 /** What a collector or a drain has recorded of a node, MIG instances with it. */
 async function recordedDevices(db: QuestDb, node: string): Promise<readonly Device[]> {
   const { rows } = await db.exec(
-    'SELECT gpu, gpu_index, model, memory_bytes, parent, gpu_instance, compute_instance, mig_profile, pci_bus_id, cluster' +
+    'SELECT gpu, gpu_index, model, memory_bytes, parent, gpu_instance, compute_instance, mig_profile, pci_bus_id, cluster, minor' +
       ` FROM (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu)`,
   );
   const text = (cell: unknown): string => (typeof cell === 'string' ? cell : '');
   return rows.map(
-    ([gpu, index, model, memory, parent, instance, compute, profile, bus, cluster]): Device => ({
+    ([gpu, index, model, memory, parent, instance, compute, profile, bus, cluster, minor]): Device => ({
       uuid: text(gpu),
       ...(cluster === null ? {} : { cluster: text(cluster) }),
       node,
       index: Number(index),
+      // Rows of former versions have none, nor have those of a source that cannot ask for it.
+      ...(minor === null ? {} : { minor: Number(minor) }),
       model: text(model),
       memoryBytes: Number(memory),
       ...(bus === null ? {} : { pciBusId: text(bus) }),

@@ -100,25 +100,31 @@ export async function openForeignJournal(
   });
 }
 
-/** Whose journal that is, by its newest record. */
+/** Whose journal that is, by its newest records. */
 export function newestLife(directory: string): {
   /** With an empty id where there is no record. */
   readonly boot: Boot;
+  /** By the newest record that tells one: a journal is of one node. */
   readonly cluster?: string | undefined;
+  /** How many records there are to read. */
+  readonly records: number;
 } {
-  let newest: { boot: Boot; cluster?: string | undefined } = { boot: { id: '', timeUs: 0 } };
-  let newestUs = -Infinity;
+  let boot: Boot = { id: '', timeUs: 0 };
+  let cluster: string | undefined;
+  let records = 0;
+  let [newestUs, newestToldUs] = [-Infinity, -Infinity];
   for (const name of recordsIn(directory)) {
     const found = readBounded(join(directory, name), JOURNAL_RECORD_BYTES_MAX);
     if (found.kind !== 'content') continue;
-    const writtenUs = mtimeUs(found.stat);
     const reading = parseJournalRecord(found.content);
-    if (writtenUs <= newestUs || !('record' in reading)) continue;
-    const { boot_id: id, uptime, cluster } = reading.record;
-    newest = { boot: { id, timeUs: writtenUs - uptime * 1e6 }, cluster };
-    newestUs = writtenUs;
+    if (!('record' in reading)) continue;
+    records += 1;
+    const writtenUs = mtimeUs(found.stat);
+    const { boot_id: id, uptime, cluster: told } = reading.record;
+    if (writtenUs > newestUs) [boot, newestUs] = [{ id, timeUs: writtenUs - uptime * 1e6 }, writtenUs];
+    if (told !== undefined && writtenUs > newestToldUs) [cluster, newestToldUs] = [told, writtenUs];
   }
-  return newest;
+  return { boot, cluster, records };
 }
 
 /** None where they cannot be listed: the input itself tells that. */

@@ -149,6 +149,90 @@ test("a node of one name in two clusters has the devices of the journal's own", 
   expect(rows).toEqual([['b', `GPU-B-${node}`]]);
 });
 
+test('a node of two clusters whose journal tells neither is refused record by record, and by its cluster taken whole', async () => {
+  const node = `both-${crypto.randomUUID()}`;
+  const device = (cluster: string): Device => ({
+    ...{ uuid: `GPU-${cluster}-${node}`, cluster, node, index: 0, model: 'X', memoryBytes: 1 },
+  });
+  await createSmallTables(db).writeInventory(
+    ['a', 'b'].map((cluster) => ({ tsUs: at(0), device: device(cluster), source: 'dcgm' as const })),
+  );
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 1, { node, gpus: '', devices: '0' });
+  bench.put('start', '8', 2, { node, gpus: '', visible: `GPU-a-${node}` });
+  const push = { node, directory: bench.directory, tables: [], tell: (): void => undefined };
+  const refused = await pushJournal(db, push);
+  expect(refused).toMatchObject({ refusedRecords: 2, intervals: 0, jobRows: 0, isAllWritten: true });
+  expect(refused.problems.map(({ code, exit, message }) => [code, exit, message])).toEqual([
+    [
+      'journal.no_cluster',
+      'data',
+      `${node} is a node of 2 clusters (a, b), and nothing tells of which this journal is: 2 records were refused`,
+    ],
+  ]);
+  expect(await pushJournal(db, { ...push, cluster: 'b' })).toMatchObject({ refusedRecords: 0, intervals: 2 });
+  await waitForVisible(db, 'gpu_ownership');
+  const stored = async (): Promise<unknown> =>
+    (await db.exec(`SELECT cluster, gpu, job_id FROM gpu_ownership WHERE node = '${node}' ORDER BY job_id`))
+      .rows;
+  expect(await stored()).toEqual([
+    ['b', `GPU-b-${node}`, '7'],
+    ['b', `unresolved:${node}:GPU-a-${node}`, '8'],
+  ]);
+});
+
+test('the newest record that tells a cluster speaks for those that tell none', async () => {
+  const node = `told-${crypto.randomUUID()}`;
+  const device = (cluster: string): Device => ({
+    ...{ uuid: `GPU-${cluster}-${node}`, cluster, node, index: 0, model: 'X', memoryBytes: 1 },
+  });
+  await createSmallTables(db).writeInventory(
+    ['a', 'b'].map((cluster) => ({ tsUs: at(0), device: device(cluster), source: 'dcgm' as const })),
+  );
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 1, { node, gpus: '', devices: '0', cluster: 'b' });
+  bench.put('end', '7', 2, { node, gpus: '', devices: '0', cluster: 'b' });
+  bench.put('start', '8', 3, { node, gpus: '', devices: '0', manager: 'shell' });
+  const push = { node, directory: bench.directory, tables: [], tell: (): void => undefined };
+  expect(await pushJournal(db, push)).toMatchObject({ refusedRecords: 0, intervals: 2 });
+  await waitForVisible(db, 'gpu_ownership');
+  const { rows } = await db.exec(
+    `SELECT cluster, gpu, job_id FROM gpu_ownership WHERE node = '${node}' ORDER BY job_id`,
+  );
+  expect(rows).toEqual([
+    ['b', `GPU-b-${node}`, '7'],
+    ['b', `GPU-b-${node}`, '8'],
+  ]);
+});
+
+test("positions of another machine's journal are resolved by the minor numbers that are recorded", async () => {
+  const node = `minor-${crypto.randomUUID()}`;
+  writeFileSync(join(bench.directory, 'slurm.conf'), `GresTypes=gpu\nNodeName=${node} Gres=gpu:2\n`);
+  writeFileSync(
+    join(bench.directory, 'gres.conf'),
+    'Name=gpu File=/dev/nvidia1\nName=gpu File=/dev/nvidia0\n',
+  );
+  const rows = [0, 1].map((index) => ({
+    tsUs: at(0),
+    device: { uuid: `GPU-${index}-${node}`, node, index, minor: index, model: 'X', memoryBytes: 1 },
+    source: 'dcgm' as const,
+  }));
+  await createSmallTables(db).writeInventory(rows);
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 1, { node, gpus: '0' });
+  bench.put('start', '8', 2, { node, gpus: '1' });
+  const tell = (): void => undefined;
+  await pushJournal(db, { node, directory: bench.directory, tables: [], tell });
+  await waitForVisible(db, 'gpu_ownership');
+  const stored = await db.exec(
+    `SELECT job_id, gpu FROM gpu_ownership WHERE node = '${node}' ORDER BY job_id`,
+  );
+  expect(stored.rows).toEqual([
+    ['7', `GPU-1-${node}`],
+    ['8', `GPU-0-${node}`],
+  ]);
+});
+
 describe('whose journal it is', () => {
   const gpu = (uuid: string, parentUuid?: string): Device => ({
     ...{ uuid, node: 'n1', index: 0, model: 'X', memoryBytes: 1 },

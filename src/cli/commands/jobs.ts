@@ -25,7 +25,8 @@ push is for nodes where no collector runs all the time (their samples are draine
 infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks.
 Both may run as often as you like: the same rows are written again. What one command of Slurm says is written also when the
 other one fails.
-Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood; 69 no Slurm here; 75 QuestDB or a command of Slurm does
+Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood, or records were refused since several clusters have a
+node of this name and nothing tells which (set cluster:); 69 no Slurm here; 75 QuestDB or a command of Slurm does
 not answer, or fails; 78 configuration
 `;
 
@@ -47,9 +48,11 @@ export function command(): Command {
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
         const outcome = await pushJournal(db, { node, cluster, directory, tables, ...map, tell });
-        for (const problem of outcome.problems)
+        const refusal = outcome.refusedRecords > 0 ? outcome.problems[0] : undefined;
+        for (const problem of outcome.problems.filter((one) => one !== refusal))
           tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
         process.stdout.write(pushText(outcome, options['json'] === true));
+        if (refusal !== undefined) throw refusal;
         if (!outcome.isAllWritten) throw unsent(db);
       });
     });
@@ -100,13 +103,15 @@ async function withStore(
 }
 
 function pushText(outcome: PushOutcome, isJson: boolean): string {
-  const { intervals, openIntervals, jobRows, relabelledRows, problems } = outcome;
+  const { intervals, openIntervals, jobRows, relabelledRows, refusedRecords, problems } = outcome;
   if (isJson) {
     const told = problems.map(({ code, message, where }) => ({ code, message, where }));
-    return `${JSON.stringify({ intervals, openIntervals, jobRows, relabelledRows, problems: told })}\n`;
+    const counts = { intervals, openIntervals, jobRows, relabelledRows, refusedRecords };
+    return `${JSON.stringify({ ...counts, problems: told })}\n`;
   }
   const still = openIntervals === 0 ? '' : ` (${openIntervals} still open)`;
-  return `${intervals} intervals${still} and ${jobRows} rows of jobs written; ${relabelledRows} samples labelled again\n`;
+  const refused = refusedRecords === 0 ? '' : `; ${refusedRecords} records refused`;
+  return `${intervals} intervals${still} and ${jobRows} rows of jobs written; ${relabelledRows} samples labelled again${refused}\n`;
 }
 
 function unsent(db: QuestDb): OperatingError {

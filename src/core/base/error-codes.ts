@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   'journal.end_without_start':
     'The job journal has the end of a job without its start: its time is not owned.',
   'journal.missing': 'The directory of the job journal does not exist.',
+  'journal.no_cluster':
+    'A journal is of a node whose name several clusters have, and nothing tells which one: its records are refused.',
   'journal.no_scheduler': 'The scheduler does not tell the GPUs of a job.',
   'journal.no_shares':
     'The scheduler does not tell which parts of its GPUs a job was given: equal parts until it does.',

@@ -197,6 +197,7 @@ function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryR
     .symbol('driver', device.driver)
     .symbol('source', source)
     .long('gpu_index', device.index)
+    .long('minor', device.minor)
     .long('gpu_instance', device.gpuInstanceId)
     .long('compute_instance', device.computeInstanceId)
     .long('memory_bytes', device.memoryBytes)
