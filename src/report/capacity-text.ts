@@ -18,9 +18,9 @@ import {
   hourDecimals,
   NOT_KNOWN,
 } from './text/format-quantity.ts';
-import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
-import { clip, harmless, pack, tableText, wrap } from './text/table-text.ts';
-import { rollupText } from './text/wording.ts';
+import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { pack, tableText, wrap } from './text/table-text.ts';
+import { rollupText, WAYS_TO_SHARE } from './text/wording.ts';
 
 const HOUR_US = 3.6e9;
 
@@ -31,15 +31,18 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
   const bold = new Set(options.isColored ? lines.slice(0, 1) : []);
   if (figures.samples === 0) {
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
-    return finishLines(lines, width, bold);
+    return finishLines(lines, options, bold);
   }
   const all = { ...figures.all, idle: figures.allocatedIdle, unownedUs: undefined, kind: 'all' } as const;
   const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
   const header = ['', ...columns.map(({ title }) => title)];
-  const rows = shown.map((row, index) => [nameOf(row, shown), ...columns.map(({ cells }) => cells[index]!)]);
+  const rows = shown.map((row, index) => [
+    cellText(nameOf(row, shown), options, 32),
+    ...columns.map(({ cells }) => cells[index]!),
+  ]);
   lines.push(...tableText([header, ...rows], ['left']), ...noteLines(figures, width));
-  return finishLines(lines, width, bold);
+  return finishLines(lines, options, bold);
 }
 
 function titleOf(figures: CapacityFigures): string[] {
@@ -132,7 +135,7 @@ function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
   switch (kind) {
     case 'group': {
       const plain = name ?? '(not told)';
-      return clip(harmless(isAmbiguous && cluster !== undefined ? `${cluster}/${plain}` : plain), 32);
+      return isAmbiguous && cluster !== undefined ? `${cluster}/${plain}` : plain;
     }
     case 'unattributed':
       return 'free shares';
@@ -141,6 +144,13 @@ function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
     case 'unowned':
       return kind;
   }
+}
+
+/** `0.5 GPU-hours by stated shares`, … */
+function sharingTexts({ sharedUs }: CapacityFigures): string[] {
+  return (['stated', 'measured', 'equal'] as const)
+    .filter((way) => sharedUs[way] > 0)
+    .map((way) => `${formatGpuHours(sharedUs[way])} ${WAYS_TO_SHARE[way]}`);
 }
 
 function noteLines(figures: CapacityFigures, width: number): string[] {
@@ -160,6 +170,8 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  const ways = sharingTexts(figures);
+  if (ways.length > 0) notes.push(`Shared GPUs are divided: ${ways.join(', ')}.`);
   if (figures.areSharesScaled)
     notes.push('The stated shares of some GPUs add up to more than the GPU: made smaller in proportion.');
   if (figures.sharesKnownFromUs !== undefined) {

@@ -1,45 +1,48 @@
 import { stringify } from 'csv-stringify/sync';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES } from '../figures/gauges.ts';
-import type { JobFigures } from '../figures/job/figures.ts';
+import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 
 /** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
 type CsvRow = Readonly<Record<string, string | number | undefined>>;
 
-/** The account of a job as CSV: a header, then one row per device. */
+/** The account of a job as CSV: a header, then one row per device; of a job without devices the header alone. */
 export function jobCsv(figures: JobFigures): string {
-  const rows = figures.devices.map((device): CsvRow => {
-    const gauges: Record<string, number | undefined> = {};
-    for (const key of GAUGE_KEYS) {
-      const name = `${snake(key)}_${GAUGES[key].unit}`;
-      gauges[`${name}_mean`] = device.gauges[key]?.mean?.value;
-      gauges[`${name}_max`] = device.gauges[key]?.max.value;
-    }
-    return {
-      job_id: figures.job.jobId,
-      run: figures.job.run,
-      node: device.node,
-      gpu: device.gpu,
-      gpu_index: device.index,
-      model: device.model,
-      mig_profile: device.migProfile,
-      start: isoMicroseconds(figures.startUs),
-      end: figures.isOpen ? undefined : isoMicroseconds(figures.endUs),
-      owned_us: device.ownedUs,
-      sampled_us: device.sampledUs,
-      attributed_us: device.attributedUs,
-      samples: device.samples,
-      idle_us: device.idle?.value,
-      ...gauges,
-      energy_counter_joules: device.energy.counter?.value,
-      energy_power_joules: device.energy.power?.value,
-      events: device.events.length,
-      cluster: figures.job.cluster,
-    };
-  });
-  return stringify(rows, { header: true });
+  const rows = figures.devices.map((device) => deviceRow(figures, device));
+  return stringify(rows, { header: true, columns: Object.keys(deviceRow(figures, undefined)) });
+}
+
+/** @param device undefined for the names of the columns */
+function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
+  const gauges: Record<string, number | undefined> = {};
+  for (const key of GAUGE_KEYS) {
+    const name = `${snake(key)}_${GAUGES[key].unit}`;
+    gauges[`${name}_mean`] = device?.gauges[key]?.mean?.value;
+    gauges[`${name}_max`] = device?.gauges[key]?.max.value;
+  }
+  return {
+    job_id: figures.job.jobId,
+    run: figures.job.run,
+    node: device?.node,
+    gpu: device?.gpu,
+    gpu_index: device?.index,
+    model: device?.model,
+    mig_profile: device?.migProfile,
+    start: isoMicroseconds(figures.startUs),
+    end: figures.isOpen ? undefined : isoMicroseconds(figures.endUs),
+    owned_us: device?.ownedUs,
+    sampled_us: device?.sampledUs,
+    attributed_us: device?.attributedUs,
+    samples: device?.samples,
+    idle_us: device?.idle?.value,
+    ...gauges,
+    energy_counter_joules: device?.energy.counter?.value,
+    energy_power_joules: device?.energy.power?.value,
+    events: device?.events.length,
+    cluster: figures.job.cluster,
+  };
 }
 
 /** The account of an array or a heterogeneous job as CSV: a header, then one row per run of a task, and `all` last. */

@@ -22,7 +22,7 @@ import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
-import { GAUGE_LABELS, NOT_MEASURED_REASONS } from './text/wording.ts';
+import { dividedText, GAUGE_LABELS, NO_DEVICES, NOT_MEASURED_REASONS } from './text/wording.ts';
 
 /** A figure of a part of the time must not pass for one of all of it. */
 const KNOWN_RATIO_MIN = 0.99;
@@ -41,7 +41,7 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
   for (const finding of figures.findings)
     lines.push(...wrap(harmless(findingText(finding)), width, '  · ', '    '));
   const bold = new Set([lines[0]!, FINDINGS_HEADING]);
-  return finishLines(lines, width, options.isColored ? bold : new Set());
+  return finishLines(lines, options, options.isColored ? bold : new Set());
 }
 
 function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
@@ -80,7 +80,7 @@ function headLines(figures: JobFigures, width: number): string[] {
     `  ${coverageText(figures)}`,
   ];
   if (figures.devices.length === 0)
-    lines.splice(0, lines.length, `  from ${told}`, '  no data: no GPU ownership was recorded for it');
+    lines.splice(0, lines.length, `  from ${told}`, `  no data: ${NO_DEVICES}`);
   if (figures.origin === 'kept')
     lines.push(
       ...wrap(
@@ -90,14 +90,8 @@ function headLines(figures: JobFigures, width: number): string[] {
         '    ',
       ),
     );
-  if (figures.sharing === 'stated')
-    lines.push('  shares its GPUs: hours and energy are its stated share of them');
-  if (figures.sharing === 'measured')
-    lines.push(
-      '  shares its GPUs; nobody told how, so hours and energy are by what was measured of their use',
-    );
-  if (figures.sharing === 'equal')
-    lines.push('  shares its GPUs; nobody told how, so hours and energy are equal parts among their owners');
+  if (figures.sharing !== 'whole')
+    lines.push(...wrap(`shares its GPUs: ${dividedText(figures.sharing)}`, width, '  ', '    '));
   if (figures.areSharesScaled)
     lines.push('  the stated shares add up to more than a GPU: made smaller in proportion');
   if (askedStep !== undefined) lines.push(`  ${stepText(askedStep)}`);

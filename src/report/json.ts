@@ -153,6 +153,7 @@ export function capacityJson(figures: CapacityFigures): string {
     sampledUs: figures.sampledUs,
     rows: figures.rows.map(rowOf),
     all: { ...sumsOf(figures.all), jobs: figures.all.jobs },
+    sharedUs: figures.sharedUs,
     areSharesScaled: figures.areSharesScaled ? true : undefined,
     sharesKnownFromUs: figures.sharesKnownFromUs,
     reusedIdsLeft: figures.reusedIdsLeft === 0 ? undefined : figures.reusedIdsLeft,

@@ -12,8 +12,8 @@ import {
   hourDecimals,
 } from './text/format-quantity.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
-import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
-import { clip, harmless, tableText, wrap, type Side } from './text/table-text.ts';
+import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { harmless, tableText, wrap, type Side } from './text/table-text.ts';
 
 const HOUR_US = 3.6e9;
 /** More tasks than this are cut to the first and the last ones. */
@@ -40,10 +40,10 @@ export function renderTasksReport(figures: TasksFigures, options: RenderOptions)
     ...(askedStep === undefined ? [] : [`  ${stepText(askedStep)}`]),
     ...otherJobLines(figures.otherJobs),
     '',
-    ...taskLines(figures, options.isWhole ?? false),
+    ...taskLines(figures, options),
     `  one of them: ${figures.tasks[0]!.command}`,
   ];
-  return finishLines(lines, width, new Set(options.isColored ? [title] : []));
+  return finishLines(lines, options, new Set(options.isColored ? [title] : []));
 }
 
 function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): string {
@@ -57,7 +57,7 @@ function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): str
   return harmless(parts.join(' · '));
 }
 
-function taskLines({ family, tasks, all }: TasksFigures, isWhole: boolean): string[] {
+function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions): string[] {
   const energies = formatEnergies([...tasks, all].map(({ energy }) => bestEnergy(energy)));
   const decimals = hourDecimals(all.ownedUs / HOUR_US);
   const amounts = (of: TaskAmounts, index: number): string[] => [
@@ -67,8 +67,8 @@ function taskLines({ family, tasks, all }: TasksFigures, isWhole: boolean): stri
     formatQuantity(of.smActive),
   ];
   const rows = tasks.map((row, index) => [
-    clip(row.task ?? '?', 12),
-    clip(harmless(row.jobId), 24),
+    cellText(row.task ?? '?', options, 12),
+    cellText(row.jobId, options, 24),
     stateText(row),
     formatSpan(row.endUs - row.startUs),
     ...amounts(row, index),
@@ -77,7 +77,7 @@ function taskLines({ family, tasks, all }: TasksFigures, isWhole: boolean): stri
   const header = [title, 'raw id', 'state', 'time', 'GPUs', 'GPU-hours', 'energy', 'SM active'];
   const sides: Side[] = ['right', 'left', 'left'];
   const table = tableText([header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]], sides);
-  if (isWhole || tasks.length <= TASK_ROWS_MAX) return table;
+  if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return table;
   const half = TASK_ROWS_MAX / 2;
   return [
     ...table.slice(0, half + 1),

@@ -16,6 +16,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
 import { quoteText } from '../../schemas/tables.ts';
+import { capacityJson } from '../../src/report/json.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { partOf } from '../oracle/attribution.ts';
@@ -110,6 +111,8 @@ const fleet = async (): Promise<CapacityFigures> =>
   await capacityFigures(db, [lane], { fromUs: at(0), toUs: at(6000), by: 'account' });
 const hoursOf = ({ rows }: CapacityFigures, jobId: string): number =>
   (rows.find(({ name }) => name === `of ${jobId}`)?.attributedUs ?? 0) / SECOND;
+const seconds = (sharedUs: CapacityFigures['sharedUs']): Record<string, number> =>
+  Object.fromEntries(Object.entries(sharedUs).map(([way, us]) => [way, Math.round(us) / SECOND]));
 const render = (figures: JobFigures): string => renderJobReport(figures, { width: 100, isColored: false });
 
 /** Rows must add up to all, whatever the shares. */
@@ -131,7 +134,11 @@ test('an untold share is what the told ones leave', async () => {
   expect(untold.all.attributedUs).toBeCloseTo(13 * SECOND, 3);
   expect(untold.all.energy.counter?.value).toBeCloseTo(1300, 6);
   expect(untold.sharing).toBe('equal');
+  expect(render(told)).toContain('shares its GPUs: hours and energy are divided by stated shares');
+  expect(render(untold)).toContain('that no stated share covers are divided in equal parts');
   const figures = await fleet();
+  // The untold one's last ten seconds alone are not shared.
+  expect(seconds(figures.sharedUs)).toEqual({ stated: 7, measured: 0, equal: 3 });
   expect(
     [hoursOf(figures, 'told'), hoursOf(figures, 'untold')].map((s) => Math.round(s * 1e6) / 1e6),
   ).toEqual([7, 13]);
@@ -161,7 +168,7 @@ test('owners whose shares nobody told have the parts that were measured, in ever
   const [busy, lazy] = [await jobOf('busy'), await jobOf('lazy')];
   expect([busy.all.attributedUs, busy.sharing]).toEqual([(30 * 0.25 + 90 * 0.75 + 60) * SECOND, 'measured']);
   expect([lazy.all.attributedUs, lazy.sharing]).toEqual([30 * SECOND, 'measured']);
-  expect(render(lazy)).toContain('by what was measured of their use');
+  expect(render(lazy)).toContain('that no stated share covers are divided by measured use');
   const all = await fleet();
   expect(['busy', 'lazy', 'gone'].map((jobId) => hoursOf(all, jobId))).toEqual([135, 30, 15]);
   expectToAddUp(all);
@@ -169,6 +176,11 @@ test('owners whose shares nobody told have the parts that were measured, in ever
   const minute = { fromUs: at(60), toUs: at(120), by: 'account' } as const;
   const figures = await capacityFigures(db, [lane], minute);
   expect([hoursOf(figures, 'busy'), hoursOf(figures, 'lazy')]).toEqual([45, 15]);
+  expect(seconds(figures.sharedUs)).toEqual({ stated: 0, measured: 60, equal: 0 });
+  expect(renderCapacityReport(figures, { width: 100, isColored: false })).toContain(
+    'Shared GPUs are divided: 0.017 GPU-hours by measured use.',
+  );
+  expect(JSON.parse(capacityJson(figures))).toMatchObject({ sharedUs: { measured: 60 * SECOND } });
   expectToAddUp(figures);
 });
 

@@ -10,6 +10,7 @@ import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import type { JobFigures } from '../../src/figures/job/figures.ts';
 import { jobFigures, type JobQueryOptions } from '../../src/figures/job/query.ts';
+import { jobCsv } from '../../src/report/csv.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { widthOf } from '../../src/report/text/table-text.ts';
 import { quoteTime } from '../../src/figures/sql-text.ts';
@@ -440,7 +441,20 @@ describe('nothing to say', () => {
   test('a job that is recorded but never owned a GPU says so', async () => {
     await insertJob('cpu only', 300, 'physics');
     const text = render(await figuresOf('cpu only'));
-    expect(text).toContain('no GPU ownership was recorded');
+    expect(text).toContain('no data: it had no GPUs, or nobody recorded which');
+  });
+
+  test('a job that never owned a GPU has a header in CSV, the reason on stderr, and ends with 0', async () => {
+    await insertJob('cpu csv', 300, 'physics');
+    const { exitCode, stdout, stderr } = await runCommand(['report', 'job', 'cpu csv', '--csv'], {
+      env: { QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined },
+    });
+    expect([exitCode, stderr]).toEqual([
+      0,
+      'no rows of job cpu csv: it had no GPUs, or nobody recorded which\n',
+    ]);
+    expect(stdout).toMatch(/^job_id,run,node,gpu,.*,events,cluster\n$/);
+    expect(stdout.split('\n')[0]).toBe(jobCsv(await figuresOf('first')).split('\n')[0]);
   });
 
   test('a job that never owned a GPU has the end that was told of it, and none where none was', async () => {

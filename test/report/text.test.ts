@@ -212,6 +212,7 @@ const capacity: CapacityFigures = {
   ],
   all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
   allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+  sharedUs: { stated: 0, measured: 0, equal: 0 },
   areSharesScaled: false,
   sharesKnownFromUs: undefined,
   invalidRollups: [],
@@ -252,6 +253,25 @@ describe('a capacity report', () => {
   test('fits a narrow terminal', () => {
     const lines = renderCapacityReport(capacity, { width: 60, isColored: false }).split('\n');
     expect(lines.every((line) => widthOf(line) <= 60)).toBe(true);
+  });
+
+  test('is cut to a terminal, and never in a pipe', () => {
+    const name = `a-name-${'long'.repeat(30)}`;
+    const rows = capacity.rows.map((row, index) => (index === 0 ? { ...row, name } : row));
+    const onTerminal = renderCapacityReport({ ...capacity, rows }, { width: 80, isColored: false });
+    expect(onTerminal).not.toContain(name);
+    const piped = renderCapacityReport({ ...capacity, rows }, { width: Infinity, isColored: false });
+    expect(piped).toContain(name);
+    expect(piped).not.toContain('…');
+    expect(piped).toMatch(/ energy +jobs\n/);
+  });
+
+  test('says how shared GPUs were divided', () => {
+    const sharedUs = { stated: 40 * HOUR, measured: 0, equal: 2 * HOUR };
+    const text = renderCapacityReport({ ...capacity, sharedUs }, { width: 100, isColored: false });
+    expect(text).toContain(
+      'Shared GPUs are divided: 40 GPU-hours by stated shares, 2 GPU-hours in equal parts.',
+    );
   });
 
   test('as CSV has base units and one row per group, quoted where it must be', () => {

@@ -19,6 +19,7 @@ import { emptyDemoDirectory } from '../demo-directory.ts';
 import { demoReports } from '../demo-reports.ts';
 import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
+import { terminalStyle } from '../terminal.ts';
 
 const HOUR_US = 3_600_000_000;
 /** Rollups are computed some seconds after a period's end: the demo's last hour has to be over for a while. */
@@ -83,10 +84,7 @@ async function demo(options: DemoOptions): Promise<void> {
     await fill(server, scenario.options, gpus, endUs);
     const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });
     try {
-      const style = {
-        width: process.stdout.columns || 100,
-        isColored: process.stdout.isTTY && process.stdout.hasColors(),
-      };
+      const style = terminalStyle();
       say(`\n${await demoReports(db, defaultLanes, { fromUs: scenario.startUs, toUs: endUs }, style)}`);
     } finally {
       await db.close();

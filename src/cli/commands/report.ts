@@ -6,6 +6,7 @@ import { capacityFigures } from '../../figures/capacity/query.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
 import { renderJobReport } from '../../report/job-text.ts';
+import { NO_DEVICES } from '../../report/text/wording.ts';
 import { renderTasksReport } from '../../report/tasks-text.ts';
 import type { RenderOptions } from '../../report/text/report-text.ts';
 import type { Asked } from '../../figures/query-cells.ts';
@@ -14,6 +15,7 @@ import { capacityJson, jobJson, tasksJson } from '../../report/json.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
+import { terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -126,10 +128,12 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
   };
   await withStore(flags, async (db, lanes) => {
     const account = await accountOf(db, lanes, jobId, options);
-    const style = { ...terminal(), isWhole: flags.all === true };
+    const style = { ...terminalStyle(), isWhole: flags.all === true };
     process.stdout.write(
       account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
     );
+    if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
+      process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
   });
 }
 
@@ -161,16 +165,8 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     });
     if (flags.json) process.stdout.write(capacityJson(figures));
     else if (flags.csv) process.stdout.write(capacityCsv(figures));
-    else process.stdout.write(renderCapacityReport(figures, terminal()));
+    else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
   });
-}
-
-/** A pipe has no width and no colours; `NO_COLOR` takes them from a terminal. */
-function terminal(): { width: number; isColored: boolean } {
-  return {
-    width: process.stdout.columns || 100,
-    isColored: process.stdout.isTTY && process.stdout.hasColors(),
-  };
 }
 
 async function withStore(

@@ -68,6 +68,11 @@ export interface CapacityFigures {
   readonly allocatedIdle: Quantity<'microseconds'> | undefined;
   /** Time from which on shared devices can be divided, when older samples of them have aged out: that time is in no group. */
   readonly sharesKnownFromUs: number | undefined;
+  /**
+   * Part of the groups' time that is of shared devices, by how the parts of it were found: by shares that were told, by
+   * measured use, in equal parts.
+   */
+  readonly sharedUs: Readonly<Record<'stated' | 'measured' | 'equal', number>>;
   /** The shares that were told of some device were more than it has, and were made smaller in proportion. */
   readonly areSharesScaled: boolean;
   /** Ids that were given again and are more than a query holds: the time of all that had such an id is with one of them. */

@@ -12,7 +12,7 @@ import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
 import type { Membership } from './membership.ts';
 import { asManyAsFit, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, wholeDevicesSql } from './samples.ts';
-import { sharedSums } from './shared.ts';
+import { sharedSums, sharingIn } from './shared.ts';
 import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
 import type { Quantity } from '../quantity.ts';
@@ -43,6 +43,7 @@ interface Tally {
   readonly all: Sums;
   /** Rows of the first lane's table. */
   samples: number;
+  readonly sharedUs: { stated: number; measured: number; equal: number };
   areSharesScaled: boolean;
 }
 
@@ -61,7 +62,13 @@ export async function capacityFigures(
   const isOneCluster = await hasOneCluster(db, window);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
   const of: Membership = { by, window, cluster, isOneCluster, reused };
-  const tally: Tally = { groups: new Map(), all: emptySums(), samples: 0, areSharesScaled: false };
+  const tally: Tally = {
+    groups: new Map(),
+    all: emptySums(),
+    samples: 0,
+    sharedUs: { stated: 0, measured: 0, equal: 0 },
+    areSharesScaled: false,
+  };
   let segments: readonly Segment[] = [];
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
@@ -84,6 +91,7 @@ export async function capacityFigures(
     rows,
     all: { ...capacitySums(tally.all), jobs: jobs.all },
     allocatedIdle: hasActivity ? allocatedIdleOf(rows) : undefined,
+    sharedUs: tally.sharedUs,
     areSharesScaled: tally.areSharesScaled,
     sharesKnownFromUs: await sharesKnownFromUs(db, sources[0], tally, Math.max(window.fromUs, firstUs)),
     invalidRollups: await invalidRollups(db, segments),
@@ -187,6 +195,7 @@ async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise
     const sums = sumsOf(row, source, isPrimary);
     addSums(groupOf(groups, row), sums, 1);
     addSums(shared, sums, -1);
+    tally.sharedUs[sharingIn(row)] += sums.attributedUs;
   }
   // What is left of the shared devices' time is the part that no share covers. Rounding is not time.
   if (shared.attributedUs > ROUNDING_US_MAX || !isPrimary)

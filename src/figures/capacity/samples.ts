@@ -109,18 +109,18 @@ export function sharedDevicesSql(of: Membership, source: LaneGauges, samples: Ow
   const [from, to] = [quoteTime(of.window.fromUs), quoteTime(of.window.toUs)];
   const number = jobNumberSql(of, 'o.owner', 's.cluster', 'o.start_ts');
   const names = summands.map(({ name }) => name);
-  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number';
+  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number, sharing';
   const head = groupedSql(of, {
     head: 'WITH ',
     rows:
       `SELECT ${keys}, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM (` +
-      `SELECT o.owner AS x_job, s.gpu AS x_gpu, s.node AS x_node, cast(s.cluster AS STRING) AS x_cluster, ${number} AS x_number, ${parts.join(', ')}` +
+      `SELECT o.owner AS x_job, s.gpu AS x_gpu, s.node AS x_node, cast(s.cluster AS STRING) AS x_cluster, ${number} AS x_number, o.sharing AS sharing, ${parts.join(', ')}` +
       ` ${samples.from} WHERE ${samples.where} AND s.ts >= ${from} AND s.ts < ${to}` +
       ` AND (s.owners > 1 OR (s.owners = 1 AND o.has_share = 1 AND s.job_id = o.owner))) GROUP BY ${keys}`,
-    columns: names,
+    columns: ['sharing', ...names],
     picks: [`CASE WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`],
   });
-  return `${head} SELECT name, cluster, kind, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind`;
+  return `${head} SELECT name, cluster, kind, sharing, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind, sharing`;
 }
 
 /** Jobs that owned a device in the window, a row per group and one for all (`is_all`). */

@@ -1,5 +1,5 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { partsOf, type DevicePart } from '../../core/jobs/device-parts.ts';
+import { partsOf, type DevicePart, type Sharing } from '../../core/jobs/device-parts.ts';
 import type { Membership } from './membership.ts';
 import { sharedDevicesSql } from './samples.ts';
 import type { CapacityWindow, Segment } from './window.ts';
@@ -19,6 +19,15 @@ interface SharedSums {
 interface SharedSpan extends DevicePart {
   /** The job was told a share below 1 there: its samples are divided also where it is the only owner. */
   readonly hasShare: boolean;
+}
+
+/** As a query has them: as numbers, since texts do not go through joins and sums unharmed. */
+const SHARINGS: readonly Sharing[] = ['stated', 'measured', 'equal', 'whole'];
+
+/** How the parts were found of which a row has the sums. One that is all of a device leaves nothing to its other owners. */
+export function sharingIn(row: Cells): Exclude<Sharing, 'whole'> {
+  const sharing = SHARINGS[row.number('sharing')!]!;
+  return sharing === 'whole' ? 'stated' : sharing;
 }
 
 /** Sums of the shared devices, from their samples, by each owner's part. */
@@ -52,6 +61,7 @@ export async function sharedSums(
       await askOwned(db, source.lane.table, spans, (samples) => sharedDevicesSql(of, source, samples), {
         owner: ({ jobId }) => quoteText(jobId),
         has_share: ({ hasShare }) => (hasShare ? '1' : '0'),
+        sharing: ({ sharing }) => String(SHARINGS.indexOf(sharing)),
       }),
     );
   }

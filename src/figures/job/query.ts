@@ -79,7 +79,7 @@ export async function memberFigures(
   const asked = await divided(db, run.jobId, windowOf(run));
   const inventory = await inventoryOf(db, asked.intervals);
   const sources = gaugesByLane(await recordedLanes(db, lanes));
-  const scanned = await scanToNewest(db, sources, asked);
+  const scanned = await scanToNewest(db, sources, asked, SERIES_PARTS_MAX);
   const { window } = scanned;
   const oldestUs = sources[0] === undefined ? undefined : await oldestSampleUs(db, sources[0].lane.table);
   const isRawComplete = oldestUs !== undefined && oldestUs <= window.startUs + configuredUsOf(sources[0]);
@@ -208,22 +208,30 @@ async function percentilesOf(
   return found;
 }
 
-/** The sums over the job's samples. What has not been flushed yet is no gap: a running job ends, for now, at its newest sample. */
-async function scanToNewest(
+/**
+ * The sums over the job's samples. What has not been flushed yet is no gap: a running job ends, for now, at its newest sample.
+ * @param partsMax so many equal parts of its time have sums of their own, fewer where there are fewer ticks
+ */
+export async function scanToNewest(
   db: Asked,
   sources: readonly LaneGauges[],
   window: DividedWindow,
+  partsMax: number,
 ): Promise<{ window: DividedWindow; sums: JobSums }> {
-  const sums = await scanJob(db, sources, window, partCountOf(sources[0], window));
+  const sums = await scanJob(db, sources, window, partCountOf(sources[0], window, partsMax));
   const asOfUs = upToNewestSample(window, sums.all.lastUs);
   if (asOfUs >= window.endUs) return { window, sums };
   const cut = cutAt(window, asOfUs);
-  return { window: cut, sums: await scanJob(db, sources, cut, partCountOf(sources[0], cut)) };
+  return { window: cut, sums: await scanJob(db, sources, cut, partCountOf(sources[0], cut, partsMax)) };
 }
 
-function partCountOf(source: LaneGauges | undefined, { startUs, endUs }: JobWindow): number {
+function partCountOf(
+  source: LaneGauges | undefined,
+  { startUs, endUs }: JobWindow,
+  partsMax: number,
+): number {
   const ticks = Math.floor((endUs - startUs) / 1000 / (source?.lane.intervalMs ?? 1));
-  return Math.max(1, Math.min(SERIES_PARTS_MAX, ticks));
+  return Math.max(1, Math.min(partsMax, ticks));
 }
 
 function configuredUsOf(source: LaneGauges | undefined): number {

@@ -12,8 +12,8 @@ import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
-import { memberFigures, windowOf, type JobQueryOptions } from './query.ts';
-import { addSums, emptySums, scanJob, type SampleSums } from './scan.ts';
+import { memberFigures, scanToNewest, windowOf, type JobQueryOptions } from './query.ts';
+import { addSums, emptySums, type SampleSums } from './scan.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from './tasks-figures.ts';
 
 /** Tasks whose samples are asked for at a time. */
@@ -48,6 +48,10 @@ interface TaskRun {
   readonly window: JobWindow;
 }
 
+interface SeenTaskRun extends TaskRun {
+  readonly sums: SampleSums;
+}
+
 async function tasksFigures(
   db: Asked,
   lanes: readonly Lane[],
@@ -71,9 +75,9 @@ async function tasksFigures(
   );
   const kept = await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]);
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
-  const sums = await queue.addAll(runs.map((one) => async () => await sumsOf(db, sources, one, kept)));
+  const seen = await queue.addAll(runs.map((one) => async () => await seenRun(db, sources, one, kept)));
   const [{ record }] = members as [Member];
-  const intervals = runs.flatMap(({ window }) => window.intervals);
+  const intervals = seen.flatMap(({ window }) => window.intervals);
   return {
     family: family!,
     jobId: found.typed.typed,
@@ -87,12 +91,15 @@ async function tasksFigures(
       db,
       intervals.map(({ gpu }) => gpu),
     ),
-    startUs: Math.min(...runs.map(({ window }) => window.startUs)),
-    endUs: Math.max(...runs.map(({ window }) => window.endUs)),
+    startUs: Math.min(...seen.map(({ window }) => window.startUs)),
+    endUs: Math.max(...seen.map(({ window }) => window.endUs)),
     isOpen: intervals.some(({ isOpen }) => isOpen),
     nodes: new Set(intervals.map(({ node }) => node)).size,
-    tasks: runs.map((one, index) => taskFigures(one, sums[index]!, found)),
-    all: amountsOf(intervals, sums),
+    tasks: seen.map((one) => taskFigures(one, found)),
+    all: amountsOf(
+      intervals,
+      seen.map(({ sums }) => sums),
+    ),
     otherJobs: found.otherJobs,
   };
 }
@@ -106,20 +113,24 @@ function taskRuns(member: Member, nowUs: number): TaskRun[] {
 }
 
 /** From what is kept of it where that is all, since it costs no query; else from what samples there are. */
-async function sumsOf(
+async function seenRun(
   db: Asked,
   sources: readonly LaneGauges[],
-  { run, window }: TaskRun,
+  one: TaskRun,
   kept: readonly KeptFigures[],
-): Promise<SampleSums> {
+): Promise<SeenTaskRun> {
+  const { run, window } = one;
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
   const isAllKept = devices.size > 0 && devices.size === own.size;
-  const sampled = isAllKept ? undefined : await scanJob(db, sources, await divided(db, run.jobId, window), 1);
-  return (withKept(window, sampled?.devices ?? new Map(), own) ?? sampled)?.all ?? emptySums();
+  const { window: seen, sums } = isAllKept
+    ? { window, sums: undefined }
+    : await scanToNewest(db, sources, await divided(db, run.jobId, window), 1);
+  const best = withKept(seen, sums?.devices ?? new Map(), own) ?? sums;
+  return { ...one, window: seen, sums: best?.all ?? emptySums() };
 }
 
-function taskFigures({ member, run, window }: TaskRun, sums: SampleSums, found: Found): TaskFigures {
+function taskFigures({ member, run, window, sums }: SeenTaskRun, found: Found): TaskFigures {
   return {
     task: member.task,
     jobId: run.jobId,

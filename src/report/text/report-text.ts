@@ -2,22 +2,36 @@ import { styleText } from 'node:util';
 import { clip, harmless } from './table-text.ts';
 
 export interface RenderOptions {
-  /** Columns of the terminal; nothing is printed wider, whatever it holds. */
+  /** Columns of the terminal, and nothing is printed wider; Infinity in a pipe, where nothing is cut. */
   readonly width: number;
   readonly isColored: boolean;
   /** Every device in the table, however many there are. */
   readonly isWhole?: boolean;
 }
 
-/** Narrower than 60 columns nothing can be told, wider than 100 nobody follows a line. */
+/** Narrower than this nothing can be told. */
+const WIDTH_MIN = 60;
+/** Nobody follows a sentence in a longer line. */
+const SENTENCE_WIDTH_MAX = 100;
+
+/** Columns at which sentences are broken. */
 export function reportWidth({ width }: RenderOptions): number {
-  return Math.max(60, Math.min(width, 100));
+  return Math.max(WIDTH_MIN, Math.min(width, SENTENCE_WIDTH_MAX));
 }
 
-/** Whatever the lines hold: no control characters, no line wider than asked, a newline after each. */
-export function finishLines(lines: readonly string[], width: number, bold: ReadonlySet<string>): string {
+/** A cell's text, cut where a terminal has only so much room for it. */
+export function cellText(text: string, { width }: RenderOptions, columns: number): string {
+  return clip(harmless(text), width === Infinity ? Infinity : columns);
+}
+
+/** Whatever the lines hold: no control characters, no line wider than the terminal, a newline after each. */
+export function finishLines(
+  lines: readonly string[],
+  { width }: RenderOptions,
+  bold: ReadonlySet<string>,
+): string {
   const finished = lines.map((line) => {
-    const text = clip(harmless(line), width);
+    const text = clip(harmless(line), Math.max(WIDTH_MIN, width));
     return bold.has(line) ? styleText('bold', text, { validateStream: false }) : text;
   });
   return `${finished.join('\n')}\n`;

@@ -1,3 +1,4 @@
+import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { InvalidRollup } from '../../figures/capacity/figures.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { NotMeasured } from '../../figures/job/figures.ts';
@@ -21,6 +22,22 @@ export const NOT_MEASURED_REASONS: Readonly<Record<NotMeasured['why'], string>> 
   no_lane: 'no lane records it',
   blank: 'the device gave no values',
 };
+
+/** Of a job of which `jobs` alone knows. */
+export const NO_DEVICES = 'it had no GPUs, or nobody recorded which';
+
+/** How the parts of shared devices were found. */
+export const WAYS_TO_SHARE: Readonly<Record<Exclude<Sharing, 'whole'>, string>> = {
+  stated: 'by stated shares',
+  measured: 'by measured use',
+  equal: 'in equal parts',
+};
+
+/** How a job's amounts were found, of several ways by the least certain: somebody else's share may have been told. */
+export function dividedText(sharing: keyof typeof WAYS_TO_SHARE): string {
+  const what = sharing === 'stated' ? 'hours and energy' : 'hours and energy that no stated share covers';
+  return `${what} are divided ${WAYS_TO_SHARE[sharing]}`;
+}
 
 /** `gpu_profiling_1m (base table is dropped)`. */
 export function rollupText({ name, reason }: InvalidRollup): string {
