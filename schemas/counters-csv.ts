@@ -2,6 +2,7 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findFieldByDcgmName } from '../src/core/fields/find-field.ts';
+import { inventoryColumnOf } from '../src/core/fields/inventory-fields.ts';
 import { laneFieldProblem } from '../src/core/fields/lane.ts';
 import { nearestFieldNames } from './nearest.ts';
 
@@ -91,13 +92,13 @@ export function parseCounters(text: string, file: string): Counters {
 }
 
 function whyNoColumn(field: Field, type: string): string | undefined {
-  if (type === 'label') {
-    return field.type === 'string'
-      ? 'a label is a fact about the device, and those are in gpu_inventory'
-      : 'a label makes no series; give the row the type gauge to record it';
-  }
   const instead = VALUELESS[field.id];
-  return instead === undefined ? laneFieldProblem(field) : `DCGM has no value for it; use ${instead}`;
+  if (instead !== undefined) return `DCGM has no value for it; use ${instead}`;
+  if (type !== 'label') return laneFieldProblem(field);
+  const kept = inventoryColumnOf(field.id);
+  if (kept !== undefined)
+    return `a label is a fact about the device: it is the column ${kept} of gpu_inventory`;
+  return laneFieldProblem(field) ?? 'a label makes no series; give the row the type gauge to record it';
 }
 
 function cellsOf(row: CsvRow, file: string): { name: string; type: string } {
@@ -165,7 +166,8 @@ function csvRefusal(error: CsvError, file: string, line: number): OperatingError
 
 function unknownField(file: string, line: number, name: string): OperatingError {
   const nearest = nearestFieldNames(name);
-  const hint = nearest.length === 0 ? 'all names: gpuledger fields' : `did you mean: ${nearest.join(', ')}`;
+  const hint =
+    nearest.length === 0 ? 'all names: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`;
   return refusal(file, line, `no field is called "${name}" (upper and lower case matter)`, [hint]);
 }
 

@@ -1,5 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 import { FIELD_CATALOGUE } from '../src/core/fields/field-catalogue.ts';
+import type { Field } from '../src/core/fields/field.ts';
 
 /** A word that differs in more than two fifths of its letters is another word. */
 const DIFFERING_SHARE_MAX = 0.4;
@@ -40,10 +41,11 @@ function bare(text: string): string {
 /**
  * Names of fields that are near to a misspelt one: columns for a lower-case word, DCGM names otherwise. People leave out
  * the unit of a column and the prefix of a name.
+ * @param among the fields that may have been meant
  */
-export function nearestFieldNames(name: string): string[] {
+export function nearestFieldNames(name: string, among: readonly Field[] = FIELD_CATALOGUE): string[] {
   const isColumn = name === name.toLowerCase() && !name.startsWith('dcgm_');
-  const candidates = FIELD_CATALOGUE.flatMap(({ name: classic, aliases, column, unit }): Candidate[] =>
+  const candidates = among.flatMap(({ name: classic, aliases, column, unit }): Candidate[] =>
     isColumn
       ? [{ shown: column, spellings: [column, column.replace(`_${unit}`, '')] }]
       : [classic, ...aliases].map((shown) => ({

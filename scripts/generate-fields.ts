@@ -1,6 +1,6 @@
 /**
- * Writes `src/core/fields/field-catalogue.ts` and `docs/fields.md` from `data/dcgm-fields.csv` (what DCGM has) and
- * `data/curated-columns.csv` (the columns chosen by hand). Run it with `npm run generate`; `--check` writes nothing and
+ * Writes `src/core/fields/field-catalogue.ts` and `docs/fields.md` from `data/dcgm-fields.csv` (what DCGM has),
+ * `data/base-unit-fields.csv` (what it has a second time) and `data/curated-columns.csv` (the columns chosen by hand). Run it with `npm run generate`; `--check` writes nothing and
  * ends with 1 when a file is not what would be written.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -19,6 +19,16 @@ interface DcgmRow {
   other_macro_names: string;
   /** Lower-case name that dcgm-exporter 1.x had for it, still accepted in its counters files. */
   exporter_1x_name: string;
+}
+
+/** A field that gives the quantity of another one in base units. */
+interface BaseUnitRow {
+  id: string;
+  name: string;
+  type: Field['type'];
+  unit: string;
+  /** The field whose quantity it is. */
+  field_id: string;
 }
 
 interface CuratedRow {
@@ -79,7 +89,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 /** Words at the end of a tag that only repeat the unit; the unit's own suffix takes their place. */
 const UNIT_WORDS = /_(bytes|percent|ratio|hertz|joules|watts|celsius|ns|mvolt)$/;
 
-function baseUnitOf(row: DcgmRow): BaseUnit {
+function baseUnitOf(row: Pick<DcgmRow, 'id' | 'unit'>): BaseUnit {
   const isCumulative = row.unit.includes('(cumulative)');
   const word = row.unit.split(' ')[0] ?? '';
   if (row.unit.includes('1000 KiB/s')) return { unit: 'bytes_per_second', scale: THOUSAND_KIB, isCumulative };
@@ -113,7 +123,7 @@ function columnByRule(row: DcgmRow, base: BaseUnit): string {
   return isTotal ? `${column}_total` : column;
 }
 
-function fieldOf(row: DcgmRow, curated: CuratedRow | undefined): Field {
+function fieldOf(row: DcgmRow, curated: CuratedRow | undefined, twin: BaseUnitRow | undefined): Field {
   const base = baseUnitOf(row);
   const counts = isCounter(row, base);
   const kindByRule = counts ? 'counter' : base.unit === '' ? 'state' : 'gauge';
@@ -124,10 +134,21 @@ function fieldOf(row: DcgmRow, curated: CuratedRow | undefined): Field {
       `curated ${row.id}: unit ${curated.unit}, but the source gives ${base.unit}`,
     );
   }
+  if (twin !== undefined) {
+    const { unit, scale, isCumulative } = baseUnitOf(twin);
+    assert(unit === base.unit && scale === 1, `field ${twin.id} is not field ${row.id} in its base unit`);
+    assert(isCumulative === base.isCumulative, `fields ${twin.id} and ${row.id}: only one of them counts`);
+  }
+  // Last, even where it was an older name before.
+  const names = [
+    ...namesOf(row).filter((name) => name !== twin?.name),
+    ...(twin === undefined ? [] : [twin.name]),
+  ];
   return {
     id: Number(row.id),
+    ...(twin === undefined ? {} : { baseUnitId: Number(twin.id) }),
     name: row.tag,
-    aliases: [...new Set(namesOf(row))],
+    aliases: [...new Set(names)],
     type: row.type,
     column: curated?.column ?? columnByRule(row, base),
     unit: curated?.unit ?? unitByRule,
@@ -153,7 +174,16 @@ function catalogue(): Field[] {
   const curated = new Map(
     (readCsv('../data/curated-columns.csv') as CuratedRow[]).map((row) => [row.id, row]),
   );
-  const fields = rows.map((row) => fieldOf(row, curated.get(row.id)));
+  const twins = new Map(
+    (readCsv('../data/base-unit-fields.csv') as BaseUnitRow[]).map((row) => [row.field_id, row]),
+  );
+  const fields = rows.map((row) => fieldOf(row, curated.get(row.id), twins.get(row.id)));
+  for (const id of twins.keys()) {
+    assert(
+      rows.some((row) => row.id === id),
+      `field ${id} of base-unit-fields.csv is not in dcgm-fields.csv`,
+    );
+  }
   for (const id of curated.keys()) {
     assert(
       rows.some((row) => row.id === id),
@@ -183,6 +213,7 @@ function moduleText(fields: readonly Field[]): string {
   const rows = fields.map((field) => {
     const row = [
       field.id,
+      field.baseUnitId ?? 0,
       field.name,
       field.aliases,
       field.type,
@@ -202,6 +233,7 @@ import type { Field } from './field.ts';
 
 type Row = readonly [
   id: number,
+  baseUnitId: number,
   name: string,
   aliases: readonly string[],
   type: Field['type'],
@@ -219,10 +251,11 @@ const ROWS: readonly Row[] = [
 ${rows.join('\n')}
 ];
 
-/** Every field that DCGM had up to 4.6.1, by rising id. */
+/** Every field that DCGM has up to 4.7, by rising id; a field that it has a second time in base units is here once. */
 export const FIELD_CATALOGUE: readonly Field[] = ROWS.map(
-  ([id, name, aliases, type, column, unit, scale, kind, isProfiling, isCurated, entity, help]) => ({
+  ([id, baseUnitId, name, aliases, type, column, unit, scale, kind, isProfiling, isCurated, entity, help]) => ({
     id,
+    ...(baseUnitId === 0 ? {} : { baseUnitId }),
     name,
     aliases,
     type,
@@ -241,6 +274,9 @@ export const FIELD_CATALOGUE: readonly Field[] = ROWS.map(
 
 function documentText(fields: readonly Field[]): string {
   const curated = fields.filter(({ isCurated }) => isCurated);
+  const twins = fields
+    .filter(({ baseUnitId }) => baseUnitId !== undefined)
+    .sort((a, b) => a.baseUnitId! - b.baseUnitId!);
   const rows = curated.map(({ id, name, column, unit, scale, kind, help }) => {
     const factor = scale === 1 ? '' : ` (× ${scale})`;
     return `| ${id} | \`${column}\` | ${unit}${factor} | ${kind} | \`${name}\` | ${help} |`;
@@ -249,12 +285,13 @@ function documentText(fields: readonly Field[]): string {
 
 # Fields and columns
 
-gpuledger knows the ${fields.length} fields of DCGM up to 4.6.1. A field is told by its number; in a lane's \`fields\` it may be
-written as
+gpuledger knows the ${fields.length + twins.length} fields of DCGM up to 4.7, of which ${twins.length} are another one in base units: that leaves ${fields.length}.
+A field is told by its number; in a lane's \`fields\` it may be written as
 
 - its number: \`1002\`,
 - its classic name: \`DCGM_FI_PROF_SM_ACTIVE\`,
 - its name since DCGM 4.6: \`DCGM_FI_PROF_SM_UTIL_RATIO\`,
+- its name or number in base units, since DCGM 4.7: \`DCGM_FI_DEV_SM_CLOCK_HERTZ\` and 1603 are 100,
 - an older name: \`DCGM_FI_DEV_CLOCK_THROTTLE_REASONS\`, or one of dcgm-exporter 1.x: \`dcgm_gpu_temp\`,
 - its column: \`sm_active_ratio\`.
 
@@ -281,6 +318,17 @@ differences mean something. A **state** is a code or a bit mask: neither means n
 
 DCGM's NVLink bandwidth fields (449, 843, 897 and those per link) are labelled MB/s and are really thousands of KiB per
 second, so their factor is 1,024,000.
+
+## Fields in base units
+
+DCGM 4.7 gives ${twins.length} of its quantities a second time, in base units, under a number and a name of their own (1600 to 1649; the first
+13 came with 4.6.1). One quantity is one column here, in base units anyway: both numbers and all names mean it, and whoever asks for
+both gets it once. The engine is asked by the older number, which engines of every version know. Number 1650 is known to exist, and
+nothing else of it.
+
+| base unit | name | same column as |
+|---|---|---|
+${twins.map(({ id, baseUnitId, aliases, column }) => `| ${baseUnitId} | \`${aliases.at(-1)}\` | ${id} \`${column}\` |`).join('\n')}
 
 ## Columns chosen by hand
 

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Field } from '../core/fields/field.ts';
 import { findField } from '../core/fields/find-field.ts';
-import { laneFieldProblem, tableOf, type Lane } from '../core/fields/lane.ts';
+import { laneFieldProblem, recordableFields, tableOf, type Lane } from '../core/fields/lane.ts';
 import { defaultCapacityTicks, LANE_FIELDS_MAX, PROFILING_INTERVAL_MS_MIN } from '../core/fields/limits.ts';
 import { LANE_KEYS } from './keys.ts';
 import type { ConfigProblem } from './problem.ts';
@@ -138,11 +138,11 @@ function readFields(
   lane.fields.forEach((nameOrId, position) => {
     const field = findField(nameOrId);
     if (field === undefined) {
-      const nearest = nearestFieldNames(String(nameOrId));
+      const nearest = nearestFieldNames(String(nameOrId), recordableFields());
       report(
         'fields',
         `no field is called "${nameOrId}"`,
-        [nearest.length === 0 ? 'all names: gpuledger fields' : `did you mean: ${nearest.join(', ')}`],
+        [nearest.length === 0 ? 'all names: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`],
         position,
       );
       return;

@@ -138,7 +138,7 @@ describe('layers', () => {
     const { config, warnings } = await load(PROFILING, { flags });
     expect(config.lanes[0]?.fields.map(({ id }) => id)).toEqual([150]);
     expect(warnings).toEqual([
-      `${value}, line 2: DCGM_FI_DRIVER_VERSION makes no column: a label is a fact about the device, and those are in gpu_inventory`,
+      `${value}, line 2: DCGM_FI_DRIVER_VERSION makes no column: a label is a fact about the device: it is the column driver of gpu_inventory`,
     ]);
   });
 
@@ -270,7 +270,7 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
   [
     'a field that is text',
     'lanes: [{name: a, interval: 1s, fields: [DCGM_FI_DRIVER_VERSION]}]\n',
-    'lane "a": DCGM_FI_DRIVER_VERSION cannot be a column: it is a string, and a column is a number\nFILE, line 1: lanes: [{name: a, interval: 1s, fields: [DCGM_FI_DRIVER_VERSION]}]',
+    'lane "a": DCGM_FI_DRIVER_VERSION cannot be a column: it is a string, and a column is a number; it is the column driver of gpu_inventory\nFILE, line 1: lanes: [{name: a, interval: 1s, fields: [DCGM_FI_DRIVER_VERSION]}]',
   ],
   [
     'two lanes of one name',

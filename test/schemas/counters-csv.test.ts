@@ -1,6 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseCounters } from '../../schemas/counters-csv.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
+
+function readFixture(name: string): string {
+  return readFileSync(new URL(`../fixtures/counters/${name}`, import.meta.url), 'utf8');
+}
 
 /** What a person reads of a refusal. */
 function refusalOf(text: string): string {
@@ -33,6 +38,38 @@ DCGM_FI_PROF_SM_ACTIVE,gauge,
     expect(idsOf(text)).toEqual([100, 207, 1002]);
   });
 
+  test('the default file of dcgm-exporter 4.9, in base units, is the one of 4.8 and the size of the memory', () => {
+    const { fields, warnings } = parseCounters(readFixture('exporter-4.9-default.csv'), 'counters.csv');
+    expect(fields.map(({ column }) => column)).toEqual([
+      ...['sm_clock_hertz', 'mem_clock_hertz', 'memory_temp_celsius', 'gpu_temp_celsius', 'power_watts'],
+      ...['energy_joules', 'pcie_replay_total', 'gpu_util_ratio', 'mem_copy_util_ratio', 'enc_util_ratio'],
+      ...[
+        'dec_util_ratio',
+        'xid_code',
+        'fb_total_bytes',
+        'fb_free_bytes',
+        'fb_used_bytes',
+        'fb_reserved_bytes',
+      ],
+      ...['nvlink_bandwidth_bytes_per_second', 'remapped_rows_uncorrectable_total'],
+      ...['remapped_rows_correctable_total', 'row_remap_failure', 'gr_engine_active_ratio'],
+      ...['tensor_active_ratio', 'dram_active_ratio', 'pcie_tx_bytes_per_second', 'pcie_rx_bytes_per_second'],
+    ]);
+    expect(warnings).toEqual([
+      'line 38: DCGM_FI_DEV_VGPU_LICENSE_STATUS makes no column: it belongs to a vgpu, and a lane records GPUs',
+      'line 46: DCGM_FI_SYSTEM_DRIVER_VERSION makes no column: a label is a fact about the device: it is the column driver of gpu_inventory',
+    ]);
+  });
+
+  test('a quantity that is asked for in both units is recorded once', () => {
+    const text = 'DCGM_FI_DEV_FB_USED,gauge,MiB\nDCGM_FI_DEV_FB_USED_BYTES,gauge,bytes\n';
+    const { fields, warnings } = parseCounters(text, 'counters.csv');
+    expect(fields).toEqual([expect.objectContaining({ id: 252, column: 'fb_used_bytes', scale: 1_048_576 })]);
+    expect(warnings).toEqual([
+      'line 2: DCGM_FI_DEV_FB_USED_BYTES is already in line 1, which counts; this row is ignored',
+    ]);
+  });
+
   test.each([
     ['nothing at all', '', []],
     ['comments only', '# nothing\n#\n', []],
@@ -62,7 +99,23 @@ describe('what makes no column, and why', () => {
   test.each([
     [
       'DCGM_FI_DRIVER_VERSION,label,Driver',
-      'line 1: DCGM_FI_DRIVER_VERSION makes no column: a label is a fact about the device, and those are in gpu_inventory',
+      'line 1: DCGM_FI_DRIVER_VERSION makes no column: a label is a fact about the device: it is the column driver of gpu_inventory',
+    ],
+    [
+      'DCGM_FI_SYSTEM_DRIVER_VERSION,gauge,Driver',
+      'line 1: DCGM_FI_SYSTEM_DRIVER_VERSION makes no column: it is a string, and a column is a number; it is the column driver of gpu_inventory',
+    ],
+    [
+      'DCGM_FI_DEV_NVML_INDEX,label,',
+      'line 1: DCGM_FI_DEV_NVML_INDEX makes no column: a label is a fact about the device: it is the column gpu_index of gpu_inventory',
+    ],
+    [
+      'DCGM_FI_CUDA_DRIVER_VERSION,label,',
+      'line 1: DCGM_FI_CUDA_DRIVER_VERSION makes no column: it belongs to the whole node, and a lane records GPUs',
+    ],
+    [
+      'DCGM_FI_DEV_PCIE_TX_THROUGHPUT,label,',
+      'line 1: DCGM_FI_DEV_PCIE_TX_THROUGHPUT makes no column: DCGM has no value for it; use DCGM_FI_PROF_PCIE_TX_BYTES',
     ],
     [
       'DCGM_FI_DEV_MIG_MODE,label,',

@@ -4,7 +4,7 @@ import { nearestFieldNames } from '../../../schemas/nearest.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Field } from '../../core/fields/field.ts';
 import { findField } from '../../core/fields/find-field.ts';
-import { laneFieldProblem } from '../../core/fields/lane.ts';
+import { laneFieldProblem, recordableFields } from '../../core/fields/lane.ts';
 import type { SourceSpec } from '../../source/open-source.ts';
 import { startSampler } from '../../sampler/sampler.ts';
 import type { Sampler } from '../../sampler/sampler.ts';
@@ -139,11 +139,11 @@ function takeRows(sampler: Sampler, fields: readonly Field[]): DmonRow[] {
 
 /** @throws OperatingError (exit 64) that names what was meant. */
 function fieldsOf(text: string): readonly Field[] {
-  return text.split(',').map((name) => {
+  const named = text.split(',').map((name) => {
     const field = findField(name.trim());
     const problem = field === undefined ? undefined : laneFieldProblem(field);
     if (field !== undefined && problem === undefined) return field;
-    const nearest = nearestFieldNames(name);
+    const nearest = nearestFieldNames(name, recordableFields());
     throw new OperatingError(
       `-e: ${field === undefined ? `no field "${name}"` : `field "${name}": ${problem ?? ''}`}`,
       {
@@ -156,6 +156,8 @@ function fieldsOf(text: string): readonly Field[] {
       },
     );
   });
+  // A quantity that is asked for by two of its numbers is one column.
+  return [...new Set(named)];
 }
 
 /** dcgmi's delay is a bare number of milliseconds. @throws OperatingError (exit 64) */

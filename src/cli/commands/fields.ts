@@ -10,7 +10,7 @@ Examples:
   gpuledger fields                    the fields with columns chosen by hand
   gpuledger fields nvlink             whatever has "nvlink" in one of its names
   gpuledger fields 'DCGM_FI_PROF_*'   a pattern with * and ?
-  gpuledger fields 1002               one field by its id
+  gpuledger fields 1002               one field by its id, old or in base units
   gpuledger fields --all --json       all fields of DCGM, with every name
 
 Any name, id or column can stand in a lane's fields. How columns are named: docs/fields.md
@@ -49,7 +49,7 @@ export function matching(pattern: string): readonly Field[] {
   const expression = patternOf(pattern);
   return FIELD_CATALOGUE.filter((field) =>
     isId
-      ? field.id === Number(pattern)
+      ? [field.id, field.baseUnitId].includes(Number(pattern))
       : [field.name, ...field.aliases, field.column].some((name) => expression.test(name)),
   );
 }

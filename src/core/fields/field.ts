@@ -1,9 +1,14 @@
 /** One DCGM field as the catalogue (`field-catalogue.ts`, generated) knows it. The numeric id is the key. */
 export interface Field {
   readonly id: number;
+  /**
+   * Number under which DCGM 4.6.1 or 4.7 gives the same quantity in base units. A lane asks for `id`, which engines of every
+   * version know, so both are one column.
+   */
+  readonly baseUnitId?: number;
   /** Classic name, `DCGM_FI_…`. */
   readonly name: string;
-  /** Every other spelling that means this field (4.6+ names, older macros), without `name`. */
+  /** Every other spelling that means this field (4.6+ names, older macros), the name of the base-unit field, without `name`. */
   readonly aliases: readonly string[];
   /** As the engine delivers it; only `double` and `int64` fields can be columns of a lane. */
   readonly type: 'double' | 'int64' | 'string' | 'blob' | 'unknown';

@@ -1,6 +1,8 @@
 import { assert } from '../base/assert.ts';
+import { FIELD_CATALOGUE } from './field-catalogue.ts';
 import type { Field } from './field.ts';
 import { findField } from './find-field.ts';
+import { inventoryColumnOf } from './inventory-fields.ts';
 import { defaultCapacityTicks } from './limits.ts';
 import { ENERGY_FIELD_ID } from './well-known.ts';
 
@@ -31,16 +33,24 @@ export function energyColumnOf(lane: Pick<Lane, 'fields'>): number {
 
 const GPU_ENTITIES: readonly string[] = ['gpu', 'gpu_instance', 'compute_instance'];
 
-/** Why a field cannot be a column of a lane; undefined when it can. */
+/** Why a field cannot be a column of a lane, and where else its value is; undefined when it can. */
 export function laneFieldProblem(field: Field): string | undefined {
-  if (field.type === 'unknown') return `nothing is known about the values of field ${field.id} but its name`;
-  if (field.type !== 'double' && field.type !== 'int64')
-    return `it is a ${field.type}, and a column is a number`;
+  if (field.type === 'unknown') return `nothing is known of field ${field.id} but its number`;
+  if (field.type !== 'double' && field.type !== 'int64') {
+    const kept = inventoryColumnOf(field.id);
+    const where = kept === undefined ? '' : `; it is the column ${kept} of gpu_inventory`;
+    return `it is a ${field.type}, and a column is a number${where}`;
+  }
   if (!GPU_ENTITIES.includes(field.entity)) {
     const owner = field.entity === 'none' ? 'the whole node' : `a ${field.entity.replace('_', ' ')}`;
     return `it belongs to ${owner}, and a lane records GPUs`;
   }
   return undefined;
+}
+
+/** What may be offered to somebody who misspelt a lane's field. */
+export function recordableFields(): readonly Field[] {
+  return FIELD_CATALOGUE.filter((field) => laneFieldProblem(field) === undefined);
 }
 
 // prettier-ignore

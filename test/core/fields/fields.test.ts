@@ -23,8 +23,15 @@ describe('the catalogue', () => {
   });
 
   test('has all fields, each id once', () => {
-    expect(FIELD_CATALOGUE).toHaveLength(656);
-    expect(new Set(FIELD_CATALOGUE.map(({ id }) => id)).size).toBe(656);
+    const ids = FIELD_CATALOGUE.flatMap(({ id, baseUnitId }) => [
+      id,
+      ...(baseUnitId === undefined ? [] : [baseUnitId]),
+    ]);
+    expect(ids).toHaveLength(694);
+    expect(new Set(ids).size).toBe(694);
+    expect(ids.filter((id) => id >= 1600).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 51 }, (_, index) => 1600 + index),
+    );
   });
 
   test('has a column of its own for every field, apart from the columns that every table has', () => {
@@ -84,6 +91,35 @@ describe('the catalogue', () => {
     expect(findField('dcgm_fi_dev_gpu_temp')).toBeUndefined();
   });
 
+  test.each([
+    [1600, 'DCGM_FI_DEV_BAR1_CAPACITY_BYTES', 90, 'bar1_total_bytes', 1_048_576],
+    [1603, 'DCGM_FI_DEV_SM_CLOCK_HERTZ', 100, 'sm_clock_hertz', 1e6],
+    [1611, 'DCGM_FI_DEV_GPU_ENERGY_JOULES_TOTAL', 156, 'energy_joules', 1e-3],
+    [1612, 'DCGM_FI_DEV_FAN_SPEED_RATIO', 191, 'fan_speed_ratio', 1e-2],
+    // Up to 4.6 the name was that of 203.
+    [1613, 'DCGM_FI_DEV_GPU_UTIL_RATIO', 203, 'gpu_util_ratio', 1e-2],
+    [1617, 'DCGM_FI_DEV_GPU_POWER_THROTTLE_SECONDS_TOTAL', 240, 'power_violation_seconds', 1e-9],
+    [1627, 'DCGM_FI_DEV_FB_USED_BYTES', 252, 'fb_used_bytes', 1_048_576],
+    [
+      1642,
+      'DCGM_FI_DEV_NVLINK_THROUGHPUT_L12_BYTES_PER_SECOND',
+      446,
+      'nvlink_bandwidth_l12_bytes_per_second',
+      1_024_000,
+    ],
+    [
+      1648,
+      'DCGM_FI_DEV_NVLINK_THROUGHPUT_BYTES_PER_SECOND',
+      449,
+      'nvlink_bandwidth_bytes_per_second',
+      1_024_000,
+    ],
+  ])('%i, %s, is field %i in base units', (baseUnitId, name, id, column, scale) => {
+    expect(field(baseUnitId)).toMatchObject({ id, column, scale });
+    expect(field(name)).toBe(field(id));
+    expect(findFieldByDcgmName(name)).toBe(field(id));
+  });
+
   test('looks a DCGM name up without ids and columns', () => {
     expect(findFieldByDcgmName('DCGM_FI_DEV_SM_CLOCK')?.id).toBe(100);
     expect(findFieldByDcgmName('100')).toBeUndefined();
@@ -106,9 +142,11 @@ describe('the catalogue', () => {
 
 describe('fields that cannot be columns', () => {
   test.each([
-    [1, 'it is a string, and a column is a number'],
+    [1, 'it is a string, and a column is a number; it is the column driver of gpu_inventory'],
+    [172, 'it is a string, and a column is a number'],
     [60, 'it is a blob, and a column is a number'],
-    [1600, 'nothing is known about the values of field 1600 but its name'],
+    [1649, 'it belongs to a vgpu, and a lane records GPUs'],
+    [1650, 'nothing is known of field 1650 but its number'],
     [1100, 'it belongs to a cpu core, and a lane records GPUs'],
     [856, 'it belongs to a switch, and a lane records GPUs'],
     [4, 'it belongs to the whole node, and a lane records GPUs'],
