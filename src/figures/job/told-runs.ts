@@ -40,9 +40,10 @@ export async function readTold(db: Asked, jobIds: readonly string[]): Promise<To
     records.push(...(await readRecords(db, some)));
     stays.push(...(await readStays(db, some)));
   }
-  const owning = stays.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
+  const placed = await withDeviceClusters(db, stays);
+  const owning = placed.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
   const known = new Set([...records, ...owning].map(({ jobId }) => jobId));
-  return [...records, ...owning, ...stays.filter(({ jobId }) => !known.has(jobId))];
+  return [...records, ...owning, ...placed.filter(({ jobId }) => !known.has(jobId))];
 }
 
 async function readRecords(db: Asked, ids: string): Promise<Told[]> {
@@ -75,6 +76,28 @@ async function readStays(db: Asked, ids: string): Promise<Told[]> {
     ...runOf(row),
     stay: { gpu: row.text('gpu') ?? '', node: row.text('node') ?? '' },
   }));
+}
+
+/**
+ * A device is of one cluster: what a stay does not say, since it was stored before that was told, its device says. A device
+ * that moved from one cluster to another says nothing.
+ */
+async function withDeviceClusters(db: Asked, stays: readonly Told[]): Promise<readonly Told[]> {
+  const unplaced = stays.flatMap(({ cluster, stay }) => (cluster === undefined && stay ? [stay.gpu] : []));
+  const clusters = new Map<string, string>();
+  for (const some of quotedLists([...new Set(unplaced)])) {
+    const rows = await ask(
+      db,
+      'SELECT gpu, last_not_null(cluster) AS cluster, count_distinct(cluster) AS clusters FROM gpu_inventory' +
+        ` WHERE gpu IN (${some}) GROUP BY gpu`,
+    );
+    for (const row of rows)
+      if (row.number('clusters') === 1) clusters.set(row.text('gpu') ?? '', row.text('cluster') ?? '');
+  }
+  return stays.map((one) => {
+    const cluster = one.cluster ?? clusters.get(one.stay?.gpu ?? '');
+    return cluster === undefined ? one : { ...one, cluster };
+  });
 }
 
 function runOf(row: Cells): RunTold {
