@@ -38,7 +38,7 @@ typedef struct {
   uint16_t field;
   Watcher watchers[MAX_WATCHERS];
   int watcherCount;
-  int64_t intervalUs, keepUs, dueUs, frozenTs;
+  int64_t intervalUs, keepUs, dueUs, frozenTs, gpmIntervalUs;
   int isWatched, isFresh, first, count;
   struct { int64_t ts; int64_t extra; int8_t blank; } *ring; /* blank: -1 a value, 0..3 the kind */
 } Series;
@@ -59,6 +59,7 @@ static int64_t lastExchangeUs;
 
 static void defaults(void) {
   set("gpus", 8); set("engine_alive", 1); set("library_minor", 6); set("engine_minor", 6); set("first_id", 2); set("engine_major", 4);
+  set("call_us", 8); set("frozen_from_us", 1600000000000000);
   readEnvironment();
   nextGroup = nextFieldGroup = (uint64_t)get("first_id");
 }
@@ -72,6 +73,11 @@ static int isDouble(int field) {
          (field >= 1013 && field <= 1034);
 }
 static int isString(int field) { return field == 50 || field == 53 || field == 54 || field == 57 || field == 68; }
+/* Fetched by one call at the end of the pass, with NVML's own stamps (dcgm-measured.md 7). */
+static int isNvmlStamped(int field) {
+  return field == 140 || field == 156 || (field >= 240 && field <= 247) || (field >= 300 && field <= 439) || (field >= 451 && field <= 474);
+}
+static int isFrozen(int field) { return field == *KNOB("frozen_field") || (*KNOB("frozen_field") < 0 && isNvmlStamped(field)); }
 static int isKnown(int field) {
   return field > 0 && field < 1600 && field != 105 && field != *KNOB("unknown_field");
 }
@@ -97,7 +103,15 @@ static Series *findOrMake(uint32_t eg, uint32_t eid, uint16_t field) {
   return s;
 }
 
+/* F6: a lost or detached GPU is sampled on, as blanks with fresh stamps. */
+static int isLost(const Series *s) { return s->eg == GPU && (int64_t)s->eid == *KNOB("lost_gpu") - 1; }
+/* F7's last line: after watchers of 100 ms and 1 s came and went a GPM series stays blank at 1 s. A watcher that watches again
+ * keeps its first interval there, and samples older than three of those are thrown away; unwatching forgets it (read in the
+ * source of 4.6.0; that this is what was seen, nobody has seen). */
+static int64_t gpmAgeUs(const Series *s) { return 2 * s->gpmIntervalUs + (s->gpmIntervalUs < 1000000 ? s->gpmIntervalUs : 1000000); }
+
 static int blankKind(const Series *s) {
+  if (isLost(s)) return 0;
   if (s->field == *KNOB("unsupported_field")) return 2;
   if (s->field == *KNOB("forbidden_field")) return 3;
   if (s->eg != GPU && !(s->field >= 1001 && s->field <= 1008) && !(s->field >= 250 && s->field <= 254) && s->field != 230 && s->field != 68 && s->field != 50) return 2;
@@ -109,7 +123,7 @@ static int blankKind(const Series *s) {
 static void append(Series *s, int64_t ts, int blank, int64_t extra) {
   if (s->count > 0) {
     int64_t last = s->ring[(s->first + s->count - 1) % HISTORY].ts;
-    if (ts <= last && s->field != *KNOB("frozen_field")) ts = last + 1;
+    if (ts <= last && !isFrozen(s->field)) ts = last + 1;
   }
   if (s->count == HISTORY) { s->first = (s->first + 1) % HISTORY; s->count -= 1; }
   int at = (s->first + s->count++) % HISTORY;
@@ -119,18 +133,30 @@ static void append(Series *s, int64_t ts, int blank, int64_t extra) {
 static void sampleAt(Series *s, int64_t ts) {
   int blank = blankKind(s);
   if (isProf(s->field) && s->isFresh) blank = 0;
+  if (isProf(s->field) && s->count > 0 && ts - s->ring[(s->first + s->count - 1) % HISTORY].ts > gpmAgeUs(s)) blank = 0;
   s->isFresh = 0;
-  if (s->field == *KNOB("frozen_field")) {
-    if (s->frozenTs == 0) s->frozenTs = 1600000000000000;
+  if (isFrozen(s->field)) { /* F10; dcgm-measured.md 7: 1 us further at each read */
+    if (s->frozenTs == 0) s->frozenTs = *KNOB("frozen_from_us");
     append(s, s->frozenTs++, blank, ts);
   } else append(s, ts, blank, 0);
 }
 
 static void prune(Series *s, int64_t now) {
-  while (s->count > 1 && s->ring[s->first].ts < now - s->keepUs && s->field != *KNOB("frozen_field")) {
+  while (s->count > 1 && s->ring[s->first].ts < now - s->keepUs && !isFrozen(s->field)) {
     s->first = (s->first + 1) % HISTORY;
     s->count -= 1;
   }
+}
+
+static int64_t scattered(int64_t seed, int64_t below) {
+  uint64_t x = (uint64_t)seed * 0x9e3779b97f4a7c15u;
+  x ^= x >> 31; x *= 0xbf58476d1ce4e5b9u; x ^= x >> 29;
+  return below <= 0 ? 0 : (int64_t)(x % (uint64_t)below);
+}
+/* F9: a pass of a busy engine comes late, for all series that it samples; the next is due from its own time. */
+static int64_t latenessUs(int64_t dueUs) {
+  int64_t pass = dueUs / 50000;
+  return *KNOB("jitter_us") != 0 && scattered(pass, 4) == 0 ? scattered(pass + 7, *KNOB("jitter_us")) : 0;
 }
 
 /* The engine's own clockwork (AUTO mode). The real one drifts 0.04 % slow and stores a sample some time after its stamp. */
@@ -140,10 +166,10 @@ static void advance(void) {
   for (int i = 0; i < seriesCount; i += 1) {
     Series *s = all[i];
     if (!s->isWatched || s->field == 230) continue;
-    if (s->eg == GPU && (int64_t)s->eid == *KNOB("lost_gpu") - 1) { s->dueUs = visible; continue; }
     int64_t stepUs = s->intervalUs + s->intervalUs / 2500 + *KNOB("spread_us") * (s->field % 3);
+    if (isFrozen(s->field)) stepUs = 12000; /* old, so due at every pass: about 83 reads a second were seen (dcgm-measured.md 7) */
     if (visible - s->dueUs > s->keepUs) s->dueUs += (visible - s->keepUs - s->dueUs) / stepUs * stepUs;
-    for (; s->dueUs <= visible; s->dueUs += stepUs) sampleAt(s, s->dueUs);
+    for (; s->dueUs <= visible; s->dueUs += stepUs + latenessUs(s->dueUs + stepUs)) sampleAt(s, s->dueUs);
     prune(s, now);
   }
 }
@@ -160,6 +186,7 @@ static void watch(Series *s, uint64_t owner, int64_t intervalUs, double keepS) {
   int at = 0;
   while (at < s->watcherCount && s->watchers[at].owner != owner) at += 1;
   if (at == MAX_WATCHERS) at = 0;
+  if (s->gpmIntervalUs == 0 || intervalUs < s->gpmIntervalUs) s->gpmIntervalUs = intervalUs;
   if (at == s->watcherCount) s->watcherCount += 1;
   int wasWatched = s->isWatched;
   s->watchers[at] = (Watcher){ owner, intervalUs, keepS }; /* a second watch of the same owner replaces the first */
@@ -176,6 +203,7 @@ static void unwatch(Series *s, uint64_t owner) {
   for (int i = 0; i < s->watcherCount; i += 1)
     if (s->watchers[i].owner == owner) s->watchers[i--] = s->watchers[--s->watcherCount];
   settle(s);
+  s->gpmIntervalUs = s->isWatched ? s->intervalUs : 0;
 }
 
 static void forgetEverything(void) {
@@ -235,10 +263,11 @@ void fakeReset(void) {
   for (int i = 0; i < knobCount; i += 1) knobs[i].value = 0;
   defaults();
 }
-/* Somebody else's persistent watch: it shares the identity of every persistent connection. */
+/* F7: somebody else's persistent watch shares the identity of every persistent connection, and so does what ends it. */
 void fakeForeignWatch(int gpu, int field, int64_t intervalUs, double keepS) {
   watch(findOrMake(GPU, (uint32_t)gpu, (uint16_t)field), 1, intervalUs, keepS);
 }
+void fakeForeignUnwatch(int gpu, int field) { unwatch(findOrMake(GPU, (uint32_t)gpu, (uint16_t)field), 1); }
 
 /* ── engines in files ───────────────────────────────────────────────────────────────────────────────────────────────
  * With GPULEDGER_FAKE_ENGINES=DIR every address is an engine of its own, told by DIR/<address, / as _>: lines "knob=value",
@@ -665,19 +694,40 @@ int dcgmUnwatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup) {
     }
   return OK;
 }
+/* A watch that became faster waits for the time at which it was due before, unless a pass is asked for (dcgm.md 7). */
+static void hastenDue(void) {
+  for (int i = 0; i < seriesCount; i += 1) {
+    Series *s = all[i];
+    if (!s->isWatched || s->count == 0) continue;
+    int64_t due = s->ring[(s->first + s->count - 1) % HISTORY].ts + s->intervalUs;
+    if (due < nowUs() - *KNOB("store_delay_us")) due = nowUs() - *KNOB("store_delay_us");
+    if (due < s->dueUs) s->dueUs = due;
+  }
+}
 int dcgmUpdateAllFields(dcgmHandle_t h, int wait) {
   (void)wait;
   int status = enter(h);
   if (status != OK) return status;
   burnUs(*KNOB("burn_update_us"));
-  if (h != EMBEDDED || *KNOB("embedded_mode") != 2) return OK;
-  int64_t now = nowUs();
-  for (int i = 0; i < seriesCount; i += 1) {
-    Series *s = all[i];
-    if (!s->isWatched || s->field == 230 || now < s->dueUs) continue; /* only what is due */
-    sampleAt(s, now + i % 7);
-    s->dueUs = now + s->intervalUs;
-    prune(s, now);
+  if (h != EMBEDDED || *KNOB("embedded_mode") != 2) {
+    hastenDue();
+    advance();
+    return OK;
+  }
+  /* F8: what is due is judged by the time at which the pass begins; a series is stamped, and due again, from when the pass
+   * comes to it, and what NVML stamps comes last, all of it by one call at the end. */
+  int64_t began = nowUs(), at = began, stallUs = scattered(began / 1000, *KNOB("busy_us"));
+  for (int isLate = 0; isLate < 2; isLate += 1) {
+    at += isLate ? stallUs : 0;
+    for (int i = 0; i < seriesCount; i += 1) {
+      Series *s = all[i];
+      if (isNvmlStamped(s->field) != isLate || !s->isWatched || s->field == 230 || began < s->dueUs) continue;
+      at += isLate ? 0 : *KNOB("call_us");
+      sampleAt(s, at);
+      /* F10: a frozen stamp is old at every pass */
+      s->dueUs = isFrozen(s->field) ? began : at + s->intervalUs;
+      prune(s, at);
+    }
   }
   return OK;
 }
@@ -692,7 +742,7 @@ static void blankInto(void *value, int field, int kind) {
 }
 static void valueInto(void *value, const Series *s, int at) {
   int number = entityNumber(s->eg, s->eid);
-  int64_t ts = s->field == *KNOB("frozen_field") ? s->ring[at].extra : s->ring[at].ts;
+  int64_t ts = isFrozen(s->field) ? s->ring[at].extra : s->ring[at].ts;
   if (s->ring[at].blank >= 0) { blankInto(value, s->field, s->ring[at].blank); return; }
   if (s->field == 230) { *(int64_t *)value = s->ring[at].extra; return; }
   if (isString(s->field)) {
@@ -729,10 +779,7 @@ int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, ui
       r->version = dcgmFieldValue_v2_VERSION;
       r->entityGroupId = pairs[e].entityGroupId; r->entityId = pairs[e].entityId;
       r->fieldId = fields[i]; r->fieldType = typeOf(fields[i]);
-      if (pairs[e].entityGroupId == GPU && (int64_t)pairs[e].entityId == *KNOB("lost_gpu") - 1) {
-        r->status = -18; r->ts = 0;
-        blankInto(&r->value, fields[i], 0);
-      } else if ((flags & 1) && isPresent(live.eg, live.eid)) {
+      if ((flags & 1) && isPresent(live.eg, live.eid)) {
         typeof(*live.ring) sample = { nowUs(), 0, (int8_t)(fields[i] == 68 || fields[i] == 50 || fields[i] == 54 ? -1 : blankKind(&live)) };
         live.ring = (void *)&sample;
         r->status = OK; r->ts = sample.ts;

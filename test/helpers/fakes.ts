@@ -66,6 +66,8 @@ export interface Fake {
   reset(): void;
   /** Another persistent client of the engine watches a GPU's field. */
   foreignWatch(gpu: number, field: number, intervalUs: number, keepS: number): void;
+  /** Another persistent client of the engine ends its watch of a GPU's field. */
+  foreignUnwatch(gpu: number, field: number): void;
 }
 
 export function loadFake(name: FakeName): Fake {
@@ -83,6 +85,10 @@ export function loadFake(name: FakeName): Fake {
           'void fakeForeignWatch(int gpu, int field, int64_t intervalUs, double keepS)',
         ) as Fake['foreignWatch'])
       : () => undefined;
+  const foreignUnwatch =
+    name === 'dcgm'
+      ? (library.func('void fakeForeignUnwatch(int gpu, int field)') as Fake['foreignUnwatch'])
+      : () => undefined;
   return {
     path,
     set: (knob, value) => {
@@ -91,5 +97,6 @@ export function loadFake(name: FakeName): Fake {
     get: (knob) => Number(get(knob)),
     reset,
     foreignWatch,
+    foreignUnwatch,
   };
 }

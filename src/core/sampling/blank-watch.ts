@@ -35,8 +35,13 @@ export class BlankWatch {
     this.#pausedUntilUs = untilUs;
   }
 
+  /** Whether profiling is blank by request at that time. */
+  isPausedAt(tsUs: number): boolean {
+    return tsUs <= this.#pausedUntilUs;
+  }
+
   note(device: number, field: Field, state: SampleState, tsUs: number): void {
-    if (state === sampleState.missing || (field.isProfiling && tsUs <= this.#pausedUntilUs)) return;
+    if (state === sampleState.missing || (field.isProfiling && this.isPausedAt(tsUs))) return;
     const key = device * 0x1_0000 + field.id;
     const standing = this.#standings.get(key);
     if (standing === undefined) {

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { gapLimitUs, isGap } from './dt-rule.ts';
 import type { TickWriter } from '../ring/ring.ts';
+import { sampleState, type SampleState } from './sample-state.ts';
 
 /**
  * From series to ticks (DESIGN §4). An engine keeps one series per device and field, each with its own stamps, and these
@@ -10,6 +11,9 @@ import type { TickWriter } from '../ring/ring.ts';
  *   anchor   ──●─────────●─────────●─────────────────●──        rows: one per ●, and one gap
  *   power    ───○─────────○──────────○────────────────○─        nearest within ± interval/2
  *   energy   ○────────○────────○────────○────────○──────        the fourth fits no row: counted as unmatched
+ *
+ * When the anchor's step is a hole in which another series has a sample, that one becomes the anchor: somebody slowed the
+ * watch of one series, and the device did answer. A row in which everything is blank is no row.
  *
  * Samples may come in any portions and as often as they like: what a series has delivered already is dropped by its
  * watermark. A row is handed out once its window has been closed for 2 s, because an upsert with fewer columns would
@@ -37,14 +41,22 @@ export interface JoinCounts {
 
 export type PushResult = 'accepted' | 'duplicate' | 'from_future';
 
-/** Epoch µs of the row before and of the row after; the latter undefined while the device is silent. */
-export type OnGap = (device: number, fromUs: number, toUs: number | undefined) => void;
+export interface JoinListener {
+  /** Epoch µs of the row before and of the row after; the latter undefined while the device is silent. */
+  onGap(device: number, fromUs: number, toUs: number | undefined): void;
+  /** A sample became the cell of a row. */
+  onCell?(device: number, field: number, state: SampleState, rowUs: number): void;
+  /** Whether a row without any value is one all the same, since that was asked for. */
+  isBlankRowKept?(rowUs: number): boolean;
+}
 
 /** How long a row's window must have been over before the row is final. */
 const CLOSED_FOR_US = 2_000_000;
 /** A stamp further ahead than this is refused; a watermark further ahead means that the clock was set back. */
 export const AHEAD_US_MAX = 5_000_000;
 const FIRST_CAPACITY = 32;
+/** Of an interval: an anchor's step beyond which the other series are asked whether the device answered meanwhile. */
+export const HOLE_INTERVALS = 1.5;
 
 /**
  * Samples of one series that no row has taken yet, oldest first, at [head, end): plain memory that is used again, since
@@ -53,6 +65,7 @@ const FIRST_CAPACITY = 32;
 class Series {
   tsUs = new Float64Array(FIRST_CAPACITY);
   values = new Float64Array(FIRST_CAPACITY);
+  states = new Uint8Array(FIRST_CAPACITY);
   head = 0;
   end = 0;
   watermarkUs = -Infinity;
@@ -61,10 +74,11 @@ class Series {
     return this.head >= this.end;
   }
 
-  push(tsUs: number, value: number): void {
+  push(tsUs: number, value: number, state: SampleState): void {
     if (this.end === this.tsUs.length) this.#makeRoom();
     this.tsUs[this.end] = tsUs;
     this.values[this.end] = value;
+    this.states[this.end] = state;
     this.end += 1;
   }
 
@@ -79,14 +93,16 @@ class Series {
   #makeRoom(): void {
     const held = this.end - this.head;
     const capacity = held > this.tsUs.length / 2 ? 2 * this.tsUs.length : this.tsUs.length;
-    const [tsUs, values] =
+    const [tsUs, values, states] =
       capacity === this.tsUs.length
-        ? [this.tsUs, this.values]
-        : [new Float64Array(capacity), new Float64Array(capacity)];
+        ? [this.tsUs, this.values, this.states]
+        : [new Float64Array(capacity), new Float64Array(capacity), new Uint8Array(capacity)];
     tsUs.set(this.tsUs.subarray(this.head, this.end));
     values.set(this.values.subarray(this.head, this.end));
+    states.set(this.states.subarray(this.head, this.end));
     this.tsUs = tsUs;
     this.values = values;
+    this.states = states;
     this.head = 0;
     this.end = held;
   }
@@ -101,13 +117,17 @@ export class SeriesJoin {
   readonly #lastRowUs: Float64Array;
   /** Per device: 1 while a gap is told that has no end yet. */
   readonly #isGapOpen: Uint8Array;
-  readonly #onGap: OnGap;
+  readonly #listener: JoinListener;
+  /** The row that is being written. */
+  readonly #cells: Float64Array;
+  readonly #cellStates: Uint8Array;
 
-  /** @param onGap told of every gap between two rows of a device. */
-  constructor(shape: JoinShape, onGap: OnGap) {
+  constructor(shape: JoinShape, listener: JoinListener) {
     assert(shape.anchorOrder.length === shape.fieldCount, 'every field has a place in the order of anchors');
     this.shape = shape;
-    this.#onGap = onGap;
+    this.#listener = listener;
+    this.#cells = new Float64Array(shape.fieldCount);
+    this.#cellStates = new Uint8Array(shape.fieldCount);
     this.#series = Array.from({ length: shape.deviceCount * shape.fieldCount }, () => new Series());
     this.#anchors = new Int32Array(shape.deviceCount).fill(-1);
     this.#lastRowUs = new Float64Array(shape.deviceCount).fill(NaN);
@@ -133,7 +153,7 @@ export class SeriesJoin {
     const nextRowUs = anchor < 0 ? Infinity : this.#rowAfter(this.#at(device, anchor), tsUs);
     const { unmatched } = this.counts;
     for (let field = 0; field < this.shape.fieldCount; field += 1) {
-      this.#take(this.#at(device, field), tsUs, nextRowUs);
+      this.#take(field, this.#at(device, field), tsUs, nextRowUs);
     }
     // What came before that row was matched, or counted, by the collector that stored it.
     this.counts.unmatched = unmatched;
@@ -151,7 +171,14 @@ export class SeriesJoin {
   }
 
   /** Takes one sample; NaN is a blank, which has its time like any value. `nowUs` is the engine's clock. */
-  push(device: number, field: number, tsUs: number, value: number, nowUs: number): PushResult {
+  push(
+    device: number,
+    field: number,
+    tsUs: number,
+    value: number,
+    nowUs: number,
+    state: SampleState = Number.isNaN(value) ? sampleState.blank : sampleState.value,
+  ): PushResult {
     const series = this.#at(device, field);
     if (tsUs > nowUs + AHEAD_US_MAX) {
       this.counts.fromFuture += 1;
@@ -167,7 +194,7 @@ export class SeriesJoin {
       this.#lastRowUs[device] = NaN;
     }
     series.watermarkUs = tsUs;
-    series.push(tsUs, value);
+    series.push(tsUs, value, state);
     this.counts.accepted += 1;
     return 'accepted';
   }
@@ -189,7 +216,7 @@ export class SeriesJoin {
       if (!isGap(silentUs, this.shape.intervalUs) || this.#isGapOpen[device] === 1) continue;
       if (this.#nextRowUs(device, horizonUs) !== Infinity) continue;
       this.#isGapOpen[device] = 1;
-      this.#onGap(device, lastUs, undefined);
+      this.#listener.onGap(device, lastUs, undefined);
     }
     return rows;
   }
@@ -205,8 +232,7 @@ export class SeriesJoin {
       for (let device = 0; device < this.shape.deviceCount; device += 1) {
         const tsUs = this.#nextRowUs(device, horizonUs);
         if (tsUs > earliestUs + this.shape.intervalUs / 2) continue;
-        this.#writeRow(device, tsUs, sink);
-        rows += 1;
+        if (this.#writeRow(device, tsUs, sink)) rows += 1;
       }
     }
   }
@@ -222,8 +248,27 @@ export class SeriesJoin {
       skipped += 1;
     series.drop(skipped);
     if (series.isEmpty) return Infinity;
-    const tsUs = series.tsUs[series.head]!;
+    const tsUs = this.#firstAnswerUs(device, notBeforeUs, series.tsUs[series.head]!, horizonUs);
     return tsUs <= horizonUs ? tsUs : Infinity;
+  }
+
+  /** Where the anchor's next stamp leaves a hole, the earliest stamp in it of any series, which then is the anchor. */
+  #firstAnswerUs(device: number, notBeforeUs: number, anchorUs: number, horizonUs: number): number {
+    const { intervalUs, anchorOrder } = this.shape;
+    let firstUs = anchorUs;
+    // NaN, before the first row, compares false.
+    if (!(anchorUs - this.#lastRowUs[device]! > HOLE_INTERVALS * intervalUs)) return firstUs;
+    for (const field of anchorOrder) {
+      const series = this.#at(device, field);
+      let at = series.head;
+      while (at < series.end && series.tsUs[at]! < notBeforeUs) at += 1;
+      if (at >= series.end) continue;
+      const tsUs = series.tsUs[at]!;
+      if (tsUs > horizonUs || tsUs >= firstUs - intervalUs / 2) continue;
+      firstUs = tsUs;
+      this.#anchors[device] = field;
+    }
+    return firstUs;
   }
 
   /** The anchor stays as long as it delivers; when it lies a gap behind another series, that one takes over. */
@@ -240,19 +285,28 @@ export class SeriesJoin {
     return -1;
   }
 
-  #writeRow(device: number, tsUs: number, sink: TickWriter): void {
+  /** @returns false when nothing in it has a value: then the device did not answer, and its samples are spent. */
+  #writeRow(device: number, tsUs: number, sink: TickWriter): boolean {
     const { fieldCount, intervalUs } = this.shape;
+    const nextRowUs = this.#rowAfter(this.#at(device, this.#anchors[device]!), tsUs);
+    let isAnswer = false;
+    for (let field = 0; field < fieldCount; field += 1) {
+      this.#take(field, this.#at(device, field), tsUs, nextRowUs);
+      if (!Number.isNaN(this.#cells[field]!)) isAnswer = true;
+    }
+    if (!isAnswer && this.#listener.isBlankRowKept?.(tsUs) !== true) return false;
     const lastUs = this.#lastRowUs[device]!;
     const isTold = this.#isGapOpen[device] === 1 && !Number.isNaN(lastUs);
-    if (isTold || isGap(tsUs - lastUs, intervalUs)) this.#onGap(device, lastUs, tsUs);
+    if (isTold || isGap(tsUs - lastUs, intervalUs)) this.#listener.onGap(device, lastUs, tsUs);
     this.#isGapOpen[device] = 0;
     this.#lastRowUs[device] = tsUs;
-    const nextRowUs = this.#rowAfter(this.#at(device, this.#anchors[device]!), tsUs);
     sink.setRow(device, tsUs);
     for (let field = 0; field < fieldCount; field += 1) {
-      const value = this.#take(this.#at(device, field), tsUs, nextRowUs);
-      sink.set(device, field, value);
+      sink.set(device, field, this.#cells[field]!);
+      const state = this.#cellStates[field]! as SampleState;
+      if (state !== sampleState.missing) this.#listener.onCell?.(device, field, state, tsUs);
     }
+    return true;
   }
 
   /** Stamp of the row that will follow, as far as the anchor has come; Infinity when it has not. */
@@ -263,8 +317,8 @@ export class SeriesJoin {
     return Infinity;
   }
 
-  /** The sample of a series nearest to a row, NaN when none is within half an interval. Older ones are dropped. */
-  #take(series: Series, tsUs: number, nextRowUs: number): number {
+  /** Makes a cell of the sample nearest to a row, NaN when none is within half an interval. Older ones are dropped. */
+  #take(field: number, series: Series, tsUs: number, nextRowUs: number): void {
     const { tsUs: stamps, values, end } = series;
     const halfUs = this.shape.intervalUs / 2;
     let at = series.head;
@@ -276,9 +330,9 @@ export class SeriesJoin {
     if (best >= 0 && Math.abs(stamps[best]! - nextRowUs) < Math.abs(stamps[best]! - tsUs)) best = -1;
     const passed = (best >= 0 ? best : at) - series.head;
     if (!this.#isThinned) this.counts.unmatched += passed;
-    const value = best >= 0 ? values[best]! : NaN;
+    this.#cells[field] = best >= 0 ? values[best]! : NaN;
+    this.#cellStates[field] = best >= 0 ? series.states[best]! : sampleState.missing;
     series.drop(best >= 0 ? passed + 1 : passed);
-    return value;
   }
 
   /** A lane that takes every n-th sample leaves the others out by intent. */

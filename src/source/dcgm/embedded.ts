@@ -10,7 +10,7 @@ import type { TickWriter } from '../../core/ring/ring.ts';
 import { createDcgmEventReader } from './events.ts';
 import { createDcgmPause } from './pause.ts';
 import type { DcgmSetup } from './setup.ts';
-import { laneReaderOf } from './setup.ts';
+import { laneReaderOf, type LaneReader } from './setup.ts';
 import { describeRefusals, openSession } from './session.ts';
 import { noteRefused } from './setup.ts';
 
@@ -88,48 +88,88 @@ function check(status: number, call: string): void {
   if (status !== dcgmStatus.OK) throw dcgmError(call, status, WHERE);
 }
 
-/**
- * A row takes the stamp of the first field that has a fresh one near now. A stamp that did not change is a repeat of the
- * last tick's value and no sample of this one. NVML's own stamps may stand still in the past: they then advance by a
- * microsecond a read, and the value is of this tick.
- */
+interface TickNotes {
+  readonly blanks: BlankWatch;
+  readonly silence: DeviceSilence;
+  readonly isPaused: boolean;
+}
+
+/** Writes what a tick has read, one row a device that answered. */
 function writeTick(
   lane: SampledLane,
-  reader: ReturnType<typeof laneReaderOf>,
+  reader: LaneReader,
   tick: TickWriter,
   nowUs: number,
-  {
-    blanks,
-    silence,
-    isPaused,
-  }: { readonly blanks: BlankWatch; readonly silence: DeviceSilence; readonly isPaused: boolean },
+  notes: TickNotes,
 ): void {
-  const { fields } = lane;
+  // While a pause is told, a lane of profiling fields alone has rows without a value: the device does answer.
+  const isBlankRow = notes.isPaused && lane.fields.every(({ isProfiling }) => isProfiling);
   for (let device = 0; device < reader.deviceCount; device += 1) {
-    const base = device * fields.length;
-    let rowUs = NaN;
-    let hasFresh = false;
-    for (let k = 0; k < fields.length; k += 1) {
-      const tsUs = reader.tsUs[base + k]!;
-      if (reader.states[base + k] === sampleState.missing || tsUs === reader.lastUs[base + k]) continue;
-      hasFresh = true;
-      if (Number.isNaN(rowUs) && Math.abs(tsUs - nowUs) <= AHEAD_US_MAX) rowUs = tsUs;
-    }
-    if (!hasFresh) {
-      silence.missed(device);
+    const rowUs = rowStamp(lane, reader, device, nowUs);
+    if (Number.isNaN(rowUs) || (!isBlankRow && !hasValue(lane, reader, device))) {
+      // Fresh stamps on nothing but blanks are what an engine gives of a GPU that is lost.
+      reader.lastUs.set(
+        reader.tsUs.subarray(device * lane.fields.length, (device + 1) * lane.fields.length),
+        device * lane.fields.length,
+      );
+      notes.silence.missed(device);
       continue;
     }
-    if (Number.isNaN(rowUs)) rowUs = nowUs;
     tick.setRow(device, rowUs);
-    silence.answered(device, rowUs);
-    for (let k = 0; k < fields.length; k += 1) {
-      const at = base + k;
-      const isFresh = reader.states[at] !== sampleState.missing && reader.tsUs[at] !== reader.lastUs[at];
-      reader.lastUs[at] = reader.tsUs[at]!;
-      const field = fields[k]!;
-      const isHeld = isPaused && field.isProfiling;
-      tick.set(device, k, isFresh && !isHeld ? reader.values[at]! * field.scale : NaN);
-      if (isFresh && !isHeld) blanks.note(device, field, reader.states[at]!, rowUs);
-    }
+    notes.silence.answered(device, rowUs);
+    writeValues(lane, reader, tick, device, rowUs, notes);
+  }
+}
+
+/** A stamp that did not change is a repeat of the last tick's value and no sample of this one. */
+function isFreshAt(reader: LaneReader, at: number): boolean {
+  return reader.states[at] !== sampleState.missing && reader.tsUs[at] !== reader.lastUs[at];
+}
+
+/**
+ * The stamp of the first field that has a fresh one near now, preferably one of this pass. NVML's own stamps may stand still
+ * in the past: they then advance by a microsecond a read, and the value is of this tick. NaN when nothing is fresh.
+ */
+function rowStamp(lane: SampledLane, reader: LaneReader, device: number, nowUs: number): number {
+  const base = device * lane.fields.length;
+  const halfUs = (lane.intervalMs * 1000) / 2;
+  let rowUs = NaN;
+  for (let at = base; at < base + lane.fields.length; at += 1) {
+    if (!isFreshAt(reader, at)) continue;
+    const tsUs = reader.tsUs[at]!;
+    if (Math.abs(tsUs - nowUs) <= halfUs) return tsUs;
+    if (Number.isNaN(rowUs)) rowUs = nowUs;
+    if (rowUs === nowUs && Math.abs(tsUs - nowUs) <= AHEAD_US_MAX) rowUs = tsUs;
+  }
+  return rowUs;
+}
+
+function hasValue(lane: SampledLane, reader: LaneReader, device: number): boolean {
+  const base = device * lane.fields.length;
+  for (let at = base; at < base + lane.fields.length; at += 1) {
+    if (isFreshAt(reader, at) && !Number.isNaN(reader.values[at]!)) return true;
+  }
+  return false;
+}
+
+/** A sample that another lane's pass took belongs to this row if it is no older than half an interval, and to no second one. */
+function writeValues(
+  { fields, intervalMs }: SampledLane,
+  reader: LaneReader,
+  tick: TickWriter,
+  device: number,
+  rowUs: number,
+  { blanks, isPaused }: TickNotes,
+): void {
+  const oldestUs = rowUs - (intervalMs * 1000) / 2;
+  for (let k = 0; k < fields.length; k += 1) {
+    const at = device * fields.length + k;
+    const tsUs = reader.tsUs[at]!;
+    const isFresh = isFreshAt(reader, at) && (tsUs >= oldestUs || tsUs < rowUs - AHEAD_US_MAX);
+    reader.lastUs[at] = tsUs;
+    const field = fields[k]!;
+    const isHeld = isPaused && field.isProfiling;
+    tick.set(device, k, isFresh && !isHeld ? reader.values[at]! * field.scale : NaN);
+    if (isFresh && !isHeld) blanks.note(device, field, reader.states[at]!, rowUs);
   }
 }

@@ -46,6 +46,7 @@ export function createLaneJoin(options: {
   const slackUs = options.watchIntervalMs * 1000 * (options.isPolled ? 1.5 : 0.5);
   const positions = [...fields.keys()];
   const isSteady = (k: number): boolean => !options.nvmlStamped.has(fields[k]!.id);
+  const isAllProfiling = fields.every(({ isProfiling }) => isProfiling);
   const join = new SeriesJoin(
     {
       deviceCount: devices.length,
@@ -54,8 +55,15 @@ export function createLaneJoin(options: {
       minSpacingUs: Math.max(intervalUs / 2, intervalUs - slackUs),
       anchorOrder: [...positions.filter(isSteady), ...positions.filter((k) => !isSteady(k))],
     },
-    (device, fromUs, toUs) => {
-      options.onEvent(gapEvent(lane, devices[device]!, fromUs, toUs));
+    {
+      onGap(device, fromUs, toUs) {
+        options.onEvent(gapEvent(lane, devices[device]!, fromUs, toUs));
+      },
+      onCell(device, column, state, rowUs) {
+        blanks.note(device, fields[column]!, state, rowUs);
+      },
+      // A pause that is told blanks a lane of profiling fields alone, and its devices do answer.
+      isBlankRowKept: (rowUs) => isAllProfiling && blanks.isPausedAt(rowUs),
     },
   );
   const frozen = new Uint8Array(devices.length * fields.length);
@@ -69,9 +77,7 @@ export function createLaneJoin(options: {
     state: SampleState,
     engineNowUs: number,
   ): void => {
-    const field = fields[column]!;
-    if (join.push(device, column, tsUs, raw * field.scale, engineNowUs) !== 'accepted') return;
-    blanks.note(device, field, state, tsUs);
+    join.push(device, column, tsUs, raw * fields[column]!.scale, engineNowUs, state);
   };
   /** True when this series' stamps stand in the past and creep: then the time of reading must do. */
   const isFrozen = (at: number, tsUs: number, beforeUs: number, nowUs: number): boolean => {

@@ -41,8 +41,14 @@ export interface SessionPlan {
   readonly where: string;
 }
 
-/** Of the smallest interval: how much earlier than its tick a series is due in a ticked engine. */
-const DUE_EARLIER = 0.1;
+/**
+ * Of the smallest interval: how much earlier than its tick a series is due in a ticked engine. A series is due again from
+ * when the pass came to it, and what is not due when the next pass begins is left out: so a pass may take that much of
+ * the interval. Profiling samples older than three times their interval are no baseline, so a late tick needs that to be
+ * longer.
+ */
+const DUE_EARLIER = 0.5;
+const PROFILING_DUE_EARLIER = 0.4;
 
 /**
  * Makes the groups and watches, or finds them (of a persistent connection's last life), and waits for one pass.
@@ -60,7 +66,7 @@ export function openSession(dcgm: Dcgm, handle: DcgmHandle, plan: SessionPlan): 
     if (name === 'gpus') gpuGroup = group;
     for (const watch of wanted) {
       const intervalUs = Math.round(
-        (watch.intervalMs - (plan.isTicked ? DUE_EARLIER * smallestMs : 0)) * 1000,
+        (watch.intervalMs - (plan.isTicked ? dueEarlier(watch) * smallestMs : 0)) * 1000,
       );
       const options = { keepS: plan.keepS, intervalUs, name: `${plan.name}-${name}` };
       const result = watchFields(dcgm, handle, group, watch, options);
@@ -80,6 +86,10 @@ export function openSession(dcgm: Dcgm, handle: DcgmHandle, plan: SessionPlan): 
   // A series that somebody watched more slowly before would otherwise wait up to 10 s for its first sample of ours.
   dcgm.call.updateAllFields(handle, 1);
   return { handle, watches, refused, gpuGroup };
+}
+
+function dueEarlier({ isProfiling }: Watch): number {
+  return isProfiling ? PROFILING_DUE_EARLIER : DUE_EARLIER;
 }
 
 interface EntityClass {

@@ -23,8 +23,10 @@ function joinOf(shape: Partial<JoinShape> = {}): {
   };
   return {
     gaps,
-    join: new SeriesJoin(whole, (device, fromUs, toUs) => {
-      gaps.push([device, fromUs, toUs]);
+    join: new SeriesJoin(whole, {
+      onGap: (device, fromUs, toUs) => {
+        gaps.push([device, fromUs, toUs]);
+      },
     }),
   };
 }
@@ -100,13 +102,48 @@ describe('from series to ticks', () => {
   it('counts what lies within half an interval of no row, and leaves that value blank', () => {
     const { join } = joinOf();
     join.push(0, 0, START, 1, FAR);
-    join.push(0, 0, START + 4 * SECOND, 2, FAR);
-    join.push(0, 1, START + 2 * SECOND, 99, FAR);
+    join.push(0, 0, START + 1.4 * SECOND, 2, FAR);
+    join.push(0, 1, START + 0.7 * SECOND, 99, FAR);
     expect(emitAll(join).rows.map(({ values }) => values)).toEqual([
       [1, NaN],
       [2, NaN],
     ]);
     expect(join.counts.unmatched).toBe(1);
+  });
+
+  it('makes the rows of another series where the anchor was slowed down or ended, and tells no gap', () => {
+    const { join, gaps } = joinOf({ fieldCount: 3, anchorOrder: [0, 1, 2] });
+    for (let n = 0; n < 40; n += 1) {
+      if (n < 10 || (n < 30 && n % 10 === 0)) join.push(0, 0, START + n * SECOND, n, FAR);
+      if (n < 10 || n % 4 === 0) join.push(0, 1, START + n * SECOND, n, FAR);
+      join.push(0, 2, START + n * SECOND + 100_000, n, FAR);
+    }
+    const rows = emitAll(join).rows;
+    expect(rows.map(({ values }) => values[2])).toEqual(Array.from({ length: 40 }, (_, n) => n));
+    expect(rows[20]!.values).toEqual([20, 20, 20]);
+    expect(gaps).toEqual([]);
+    expect(join.counts.unmatched).toBe(0);
+  });
+
+  it('takes a row without any value for no answer: a gap from the last value to the next', () => {
+    const { join, gaps } = joinOf();
+    for (let n = 0; n < 20; n += 1) {
+      const isLost = n >= 5 && n < 12;
+      for (const field of [0, 1]) join.push(0, field, START + n * SECOND, isLost ? NaN : n, FAR);
+    }
+    const sink = createRowSink();
+    join.emit(START + 10 * SECOND, sink, 0);
+    expect(gaps).toEqual([[0, START + 4 * SECOND, undefined]]);
+    join.emit(Infinity, sink);
+    expect(sink.rows.map(({ values }) => values[1])).toEqual([
+      0,
+      1,
+      2,
+      3,
+      4,
+      ...[12, 13, 14, 15, 16, 17, 18, 19],
+    ]);
+    expect(gaps.slice(1)).toEqual([[0, START + 4 * SECOND, START + 12 * SECOND]]);
   });
 
   it('drops repeats by the watermark of their series', () => {

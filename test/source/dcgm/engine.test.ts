@@ -177,6 +177,9 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
       expect.objectContaining({ gpu: opened.devices[2]!.uuid, tsUs: told[0]!.tsUs, endUs: after.tsUs }),
     ]);
     expect(sink.ofDevice(1).length).toBeGreaterThan(150);
+    expect(sink.ofDevice(2).every(({ values }) => values.some(Number.isFinite))).toBe(true);
+    // A device that is away is told of by its gap, and not once a field.
+    expect(of('blank_begin')).toEqual([]);
   });
 
   it('survives 20 deaths in a row', () => {
