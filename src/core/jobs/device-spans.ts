@@ -8,16 +8,16 @@ export interface JobEvents {
   starts: JobFact[];
   /** Of ends that end what they find open. */
   endsUs: number[];
-  /** Times of starts that were taken back. */
-  voidsUs: number[];
+  /** By the time of a start that was taken back: its highest revision that was. */
+  readonly voids: Map<number, number>;
   /** By the time of the start that they are of. */
-  ownEnds: Map<number, OwnEnds>;
+  readonly ownEnds: Map<number, OwnEnd>;
 }
 
-interface OwnEnds {
-  endsUs: number[];
-  /** Times of ends that were taken back. */
-  voidsUs: number[];
+/** The first of the ends that were told of one start under the highest revision. */
+interface OwnEnd {
+  readonly revision: number;
+  readonly atUs: number;
 }
 
 /** A start fact with the end that the job's own facts give it, and the interval that came out of it. */
@@ -38,7 +38,7 @@ export function applyFact(spans: Span[], fact: JobFact, events: JobEvents): Owne
   for (const span of spans) if (span.start.jobId === fact.jobId) known.set(span.start, span);
   for (const [index, start] of events.starts.entries()) {
     const span = known.get(start);
-    const isVoid = events.voidsUs.includes(start.atUs);
+    const isVoid = isTakenBack(events, start);
     if (span === undefined) {
       placeSpan(spans, { start, ownEndUs: ownEnds[index]!, isVoid, interval: intervalFrom(start, NaN) });
     } else {
@@ -84,7 +84,7 @@ function pairEnds(events: JobEvents): number[] {
   const ends: number[] = [];
   let next = 0;
   let freeFromUs = -Infinity;
-  const isVoid = (start: JobFact): boolean => events.voidsUs.includes(start.atUs);
+  const isVoid = (start: JobFact): boolean => isTakenBack(events, start);
   for (const [index, start] of events.starts.entries()) {
     if (isVoid(start)) {
       ends.push(start.atUs);
@@ -93,18 +93,25 @@ function pairEnds(events: JobEvents): number[] {
     const followingUs = events.starts.find((other, at) => at > index && !isVoid(other))?.atUs ?? Infinity;
     while (next < events.endsUs.length && events.endsUs[next]! < start.atUs) next += 1;
     if (events.endsUs[next] === start.atUs && freeFromUs === start.atUs) next += 1;
-    const endUs = Math.min(events.endsUs[next] ?? Infinity, ownEndUs(events, start.atUs), followingUs);
+    const endUs = Math.min(events.endsUs[next] ?? Infinity, ownEndUs(events, start), followingUs);
     ends.push(endUs);
     freeFromUs = endUs;
   }
   return ends;
 }
 
-/** The first of the ends that were told of this very start. */
-function ownEndUs({ ownEnds }: JobEvents, startUs: number): number {
-  const own = ownEnds.get(startUs);
-  const endUs = own?.endsUs.find((us) => !own.voidsUs.includes(us)) ?? Infinity;
-  return Math.max(startUs, endUs);
+/** Infinity where none was told of this very start as it is told now. */
+function ownEndUs({ ownEnds }: JobEvents, start: JobFact): number {
+  const own = ownEnds.get(start.atUs);
+  return own?.revision === revisionOf(start) ? Math.max(start.atUs, own.atUs) : Infinity;
+}
+
+function isTakenBack({ voids }: JobEvents, start: JobFact): boolean {
+  return (voids.get(start.atUs) ?? -1) >= revisionOf(start);
+}
+
+function revisionOf({ revision = 0 }: JobFact): number {
+  return revision;
 }
 
 /** The end of span `index`, cut short where a later start of another job shows that the device had been given away. */
@@ -138,11 +145,12 @@ function isSameTenure(a: Interval, b: Interval): boolean {
 export function insertFact(events: JobEvents, fact: JobFact): void {
   const { kind, atUs, ofStartUs } = fact;
   if (kind === 'start') insertStart(events.starts, fact);
-  else if (ofStartUs === undefined) insertTime(kind === 'end' ? events.endsUs : events.voidsUs, atUs);
+  else if (kind === 'void') events.voids.set(atUs, Math.max(revisionOf(fact), events.voids.get(atUs) ?? 0));
+  else if (ofStartUs === undefined) insertTime(events.endsUs, atUs);
   else {
-    const own = events.ownEnds.get(ofStartUs) ?? { endsUs: [], voidsUs: [] };
-    insertTime(kind === 'end' ? own.endsUs : own.voidsUs, atUs);
-    events.ownEnds.set(ofStartUs, own);
+    const [revision, own] = [revisionOf(fact), events.ownEnds.get(ofStartUs)];
+    if (own === undefined || revision > own.revision || (revision === own.revision && atUs < own.atUs))
+      events.ownEnds.set(ofStartUs, { revision, atUs });
   }
 }
 
@@ -151,13 +159,10 @@ export function forgetEvents(events: JobEvents, us: number, isKept: (start: JobF
   const isLater = (oneUs: number): boolean => oneUs > us;
   events.starts = events.starts.filter(isKept);
   events.endsUs = events.endsUs.filter(isLater);
-  events.voidsUs = events.voidsUs.filter(isLater);
-  for (const [startUs, own] of events.ownEnds) {
-    own.endsUs = own.endsUs.filter(isLater);
-    own.voidsUs = own.voidsUs.filter(isLater);
-    if (own.endsUs.length + own.voidsUs.length === 0) events.ownEnds.delete(startUs);
-  }
-  return events.starts.length + events.endsUs.length + events.voidsUs.length + events.ownEnds.size > 0;
+  for (const startUs of events.voids.keys()) if (!isLater(startUs)) events.voids.delete(startUs);
+  for (const [startUs, { atUs }] of events.ownEnds) if (!isLater(atUs)) events.ownEnds.delete(startUs);
+  const { starts, endsUs, voids, ownEnds } = events;
+  return starts.length + endsUs.length + voids.size + ownEnds.size > 0;
 }
 
 function insertStart(starts: JobFact[], fact: JobFact): void {
@@ -168,21 +173,28 @@ function insertStart(starts: JobFact[], fact: JobFact): void {
     return;
   }
   const best = isBetterTold(fact, sitting) ? fact : sitting;
+  const share = smallestShare(fact.share, sitting.share);
+  const told = Object.is(share, best.share) ? best : { ...best, share };
   // Its row is stored without the cluster, under which alone it can be written again.
   const isWithout = sitting.cluster === undefined || fact.cluster === undefined;
-  starts[at] = isWithout && best.cluster !== undefined ? withoutCluster(best) : best;
+  starts[at] = isWithout && told.cluster !== undefined ? withoutCluster(told) : told;
 }
 
-function withoutCluster({ kind, atUs, node, gpu, jobId, run, share, source }: JobFact): JobFact {
-  return { kind, atUs, node, gpu, jobId, run, share, source };
+/** A share that somebody has told stands; of several the smallest. */
+function smallestShare(one: number, other: number): number {
+  if (Number.isNaN(one)) return other;
+  return Number.isNaN(other) ? one : Math.min(one, other);
+}
+
+function withoutCluster({ cluster: _, ...rest }: JobFact): JobFact {
+  return rest;
 }
 
 /** Of two tellings of the same start, whatever their order, the one that knows more wins. */
 function isBetterTold(fact: JobFact, than: JobFact): boolean {
-  if (Number.isNaN(fact.share) !== Number.isNaN(than.share)) return Number.isNaN(than.share);
+  if (revisionOf(fact) !== revisionOf(than)) return revisionOf(fact) > revisionOf(than);
   if (Number.isNaN(fact.run) !== Number.isNaN(than.run)) return Number.isNaN(than.run);
   if (!Object.is(fact.run, than.run)) return fact.run > than.run;
-  if (fact.share !== than.share && !Number.isNaN(fact.share)) return fact.share < than.share;
   return fact.source < than.source;
 }
 

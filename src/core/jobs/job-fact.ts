@@ -5,12 +5,17 @@ import type { OperatingError } from '../base/errors.ts';
  * ceased to own a device. All inputs end in these two facts, and these in the intervals of `ownership.ts`.
  */
 export interface JobFact {
-  /** `void` takes back a start (with `ofStartUs` an end) that was told for the same time, and now is known to be wrong. */
+  /** `void` takes back a start that was told for the same time, and now is known to be wrong. */
   readonly kind: 'start' | 'end' | 'void';
   /** Epoch microseconds at which the ownership began or ended. */
   readonly atUs: number;
   /** Time of the start that this end is of, and of no other, epoch µs. Absent: it ends what it finds open. */
   readonly ofStartUs?: number;
+  /**
+   * Of what is told of one start (itself, its own ends, that it is taken back) the highest revision alone counts, whatever came
+   * first. Absent: 0, as what a former life has stored.
+   */
+  readonly revision?: number;
   /** Absent where nobody told. */
   readonly cluster?: string;
   readonly node: string;

@@ -36,8 +36,10 @@ interface DeviceLedger {
  * - A start opens an interval, the job's next end on that device closes it; a further start of the same job (a requeue
  *   whose end was never told) closes it too. An end that finds nothing open is kept for a start that may still come.
  * - An end that names its start (`ofStartUs`) ends that one alone, whatever starts come between them later; the earliest
- *   one that was not taken back counts.
+ *   one counts.
  * - A start that was taken back (`void`) owns nothing and ends nobody's interval.
+ * - Of what was told of one start (itself, its own ends, that it was taken back) the highest revision alone counts; a share
+ *   that was told once stands.
  * - A whole device (share 1) has one owner: a start closes what another job still held there, if either of the two
  *   holds the whole device. Parts and unknown shares may overlap.
  */
@@ -52,7 +54,7 @@ export class Ownership {
     const ledger = this.#ledger(fact.gpu);
     let events = ledger.jobs.get(fact.jobId);
     if (events === undefined) {
-      events = { starts: [], endsUs: [], voidsUs: [], ownEnds: new Map() };
+      events = { starts: [], endsUs: [], voids: new Map(), ownEnds: new Map() };
       ledger.jobs.set(fact.jobId, events);
     }
     insertFact(events, fact);

@@ -3,7 +3,15 @@ import { isSameRun } from '../../core/jobs/job-runs.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
 import type { JournalRecord } from '../../../schemas/journal-record.ts';
 import type { JournalEntry } from './entry.ts';
-import { byTime, canBeEndOf, clusterOf, isRequeued, toldOf } from './which-run.ts';
+import {
+  apartByCluster,
+  byTime,
+  canBeEndOf,
+  clusterOf,
+  isController,
+  isRequeued,
+  toldOf,
+} from './which-run.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -58,8 +66,13 @@ export class JobRows {
   }
 }
 
-/** The runs of one job, ascending by start. */
+/** All runs under one job id. */
 function runsOf(entries: readonly JournalEntry[]): JobRun[] {
+  return apartByCluster(entries).flatMap(runsOfCluster);
+}
+
+/** The runs of one job, ascending by start. */
+function runsOfCluster(entries: readonly JournalEntry[]): JobRun[] {
   const runs: JobRun[] = [];
   for (const entry of [...entries].sort(byTime)) {
     const isStart = entry.record.event === 'start';
@@ -110,8 +123,9 @@ function nodeOf({ record }: JournalEntry): string {
 }
 
 /** A controller's hooks see jobs without GPUs too, and cannot tell; a node's hooks can. */
-function ownsDevices({ record, resolution }: JournalEntry): boolean {
-  if (record.context?.endsWith('_slurmctld') === true || record.event === 'end') return true;
+function ownsDevices(entry: JournalEntry): boolean {
+  if (isController(entry) || entry.record.event === 'end') return true;
+  const { resolution } = entry;
   return resolution.devices.length + resolution.unresolved.length > 0;
 }
 

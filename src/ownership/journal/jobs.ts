@@ -1,12 +1,12 @@
 import type { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
-import { CLOCK_SKEW_US_MAX } from '../../core/jobs/job-runs.ts';
-import type { JournalRecord } from '../../../schemas/journal-record.ts';
+import { CLOCK_SKEW_US_MAX, differ } from '../../core/jobs/job-runs.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
 import type { JournalEntry } from './entry.ts';
 import { cannotResolve, clockSetBack, endWithoutStart } from './problems.ts';
-import { byTime, canBeEndOf, clusterOf } from './which-run.ts';
+import { ToldStays, type KnownStay } from './told-stays.ts';
+import { apartByCluster, byTime, canBeEndOf, clusterOf, isController, toldOf } from './which-run.ts';
 
 export interface JournalJobsOptions {
   readonly boot: Boot;
@@ -14,10 +14,27 @@ export interface JournalJobsOptions {
   readonly lastSampleUs?: ReadonlyMap<string, number>;
 }
 
+/** All that the journal has of one job id. */
+interface JournalJob {
+  entries: JournalEntry[];
+  /** Of each prolog with devices, the run that it began. */
+  readonly begun: Map<JournalEntry, NodeRun>;
+  /** The run of each record of a node that is known to be of one, as of the last time that they were made anew. */
+  readonly runOf: Map<JournalEntry, NodeRun>;
+  /** Ends without a start of which somebody was told. */
+  readonly reported: Set<JournalEntry>;
+  readonly told: ToldStays;
+}
+
+/** The records of one job of one cluster on one node, and what that cluster's controller has told of it. */
+interface JobOnNode {
+  readonly job: JournalJob;
+  readonly runs: NodeRun[];
+  readonly controllerStarts: readonly JournalEntry[];
+}
+
 /** One run of a job on one node. */
 interface NodeRun {
-  /** Name of the record that began it. */
-  readonly name: string;
   readonly jobId: string;
   /** NaN where nobody counted. */
   readonly run: number;
@@ -38,22 +55,6 @@ interface NodeRun {
   /** The first of its own ends and the start of the next run; Infinity: nothing is known of either. */
   endedUs: number;
   hasOwnEnd: boolean;
-  readonly told: Told;
-}
-
-/** What was told of a run by now. */
-interface Told {
-  /** Count under which its start was told; undefined: it was not. */
-  run?: number;
-  readonly endsUs: Map<string, Set<number>>;
-}
-
-/** The end of a run, as a node told it. */
-interface NodeEnd {
-  readonly entry: JournalEntry;
-  /** Undefined while no start is known that it could be of. */
-  run?: NodeRun | undefined;
-  isReported: boolean;
 }
 
 /** A start that is known from elsewhere than this node's prolog. */
@@ -61,12 +62,6 @@ interface KnownStart {
   readonly us: number;
   /** NaN where nobody counted. */
   readonly run: number;
-}
-
-/** One that the controller's prolog has told of. */
-interface ControllerStart extends KnownStart {
-  readonly user: string | undefined;
-  readonly sluid: string | undefined;
 }
 
 interface Owned {
@@ -86,16 +81,9 @@ const CLOCK_SET_BACK_US = 1_000_000;
  */
 export class JournalJobs {
   readonly #options: JournalJobsOptions;
-  /** By node and job id, ascending by start. */
-  readonly #runs = new Map<string, NodeRun[]>();
-  /** By node and job id. Their starts may still come: a hook that was held up, files read in another order. */
-  readonly #ends = new Map<string, NodeEnd[]>();
-  /** Nodes and job ids of which there are new records. */
-  readonly #fresh = new Set<string>();
-  /** Job ids of which the controller has told something new. */
-  readonly #freshStarts = new Set<string>();
-  /** By job id, what the controller's prologs have told, where its journal is ours too. */
-  readonly #controllerStarts = new Map<string, ControllerStart[]>();
+  readonly #jobs = new Map<string, JournalJob>();
+  /** Of which something new is known. */
+  readonly #fresh = new Set<JournalJob>();
   readonly #rows = new JobRows();
   #facts: JobFact[] = [];
   #problems: OperatingError[] = [];
@@ -106,13 +94,15 @@ export class JournalJobs {
 
   add(entry: JournalEntry): void {
     this.#rows.add(entry);
-    // The controller's hooks know no devices and run on another machine.
-    if (entry.record.context?.endsWith('_slurmctld') === true) {
-      this.#recordController(entry);
-      return;
-    }
-    if (entry.record.event === 'start') this.#start(entry);
-    else this.#end(entry);
+    const isStart = entry.record.event === 'start';
+    // The controller's hooks know no devices and run on another machine: their ends say nothing of a node's.
+    if (isController(entry) && !isStart) return;
+    const owned = isStart && !isController(entry) ? this.#ownedOf(entry) : [];
+    if (isStart && !isController(entry) && owned.length === 0) return;
+    const job = this.#jobOf(entry.record.job);
+    job.entries.push(entry);
+    if (owned.length > 0) job.begun.set(entry, begunRun(entry, owned));
+    this.#fresh.add(job);
   }
 
   /**
@@ -121,11 +111,12 @@ export class JournalJobs {
    * @param uptimeUs time since boot.
    */
   followClock(nowUs: number, uptimeUs: number): void {
-    for (const runs of this.#runs.values()) {
-      for (const run of runs) {
+    for (const job of this.#jobs.values()) {
+      for (const run of job.begun.values()) {
         if (this.#isEnded(run)) continue;
         if (run.startUs - nowUs < CLOCK_SET_BACK_US || run.startUptimeUs > uptimeUs) continue;
         this.#moveStart(run, nowUs - (uptimeUs - run.startUptimeUs));
+        this.#fresh.add(job);
       }
     }
   }
@@ -135,16 +126,14 @@ export class JournalJobs {
     { name, record }: Pick<JournalEntry, 'name' | 'record'>,
     shares: ReadonlyMap<string, number>,
   ): void {
-    this.#settle();
-    const run = this.#runs.get(keyOf(record))?.find((one) => one.name === name);
+    const job = this.#jobs.get(record.job);
+    const run = job && begunBy(job, name);
     if (run === undefined) return;
     run.owned = run.owned.map((one) => {
       const share = shares.get(one.gpu);
-      if (share === undefined || !Number.isNaN(one.share)) return one;
-      const known = { ...one, share };
-      this.#facts.push(factOf('start', run, known, run.startUs));
-      return known;
+      return share === undefined || !Number.isNaN(one.share) ? one : { ...one, share };
     });
+    this.#fresh.add(job!);
   }
 
   /** What came out since the last call. */
@@ -159,159 +148,131 @@ export class JournalJobs {
   /** True when the run that this record belongs to has both its ends, or cannot get one. */
   isClosed({ record, name }: Pick<JournalEntry, 'name' | 'record'>): boolean {
     this.#settle();
-    const runs = this.#runs.get(keyOf(record)) ?? [];
-    return !runs.some((run) => !this.#isEnded(run) && run.name === name);
+    const job = this.#jobs.get(record.job);
+    const run = job && begunBy(job, name);
+    return run === undefined || this.#isEnded(run);
   }
 
   /** Bounds the memory: forgets runs that ended and began before `us`. */
   forgetBefore(us: number): void {
-    for (const [key, runs] of this.#runs) {
-      const kept = runs.filter((run) => !this.#isEnded(run) || run.startUs > us);
-      if (kept.length === 0) this.#runs.delete(key);
-      else this.#runs.set(key, kept);
-    }
-    for (const [key, ends] of this.#ends) {
-      const runs = this.#runs.get(key) ?? [];
-      const kept = ends.filter(({ entry, run }) =>
-        run === undefined ? entry.atUs > us : runs.includes(run),
-      );
-      if (kept.length === 0) this.#ends.delete(key);
-      else this.#ends.set(key, kept);
-    }
-    for (const [jobId, starts] of this.#controllerStarts) {
-      if (starts.every((start) => start.us < us)) this.#controllerStarts.delete(jobId);
+    this.#settle();
+    for (const [jobId, job] of this.#jobs) {
+      const isOver = (run: NodeRun): boolean => this.#isEnded(run) && run.startUs <= us;
+      const isKept = (entry: JournalEntry): boolean => {
+        const run = job.runOf.get(entry);
+        return run === undefined ? entry.atUs > us : !isOver(run);
+      };
+      for (const run of new Set(job.runOf.values())) if (isOver(run)) job.told.forget(staysOf(run));
+      const [kept, gone] = [job.entries.filter(isKept), job.entries.filter((entry) => !isKept(entry))];
+      job.entries = kept;
+      for (const known of [job.begun, job.runOf, job.reported]) for (const entry of gone) known.delete(entry);
+      if (job.entries.length === 0) this.#jobs.delete(jobId);
     }
     this.#rows.forgetBefore(us);
   }
 
-  #start(entry: JournalEntry): void {
-    const { record, atUs } = entry;
-    const owned = this.#ownedOf(entry);
-    if (owned.length === 0) return;
-    const key = keyOf(record);
-    const run: NodeRun = {
-      ...newRun(entry, owned, atUs),
-      run: record.restart ?? NaN,
-      startUptimeUs: record.uptime * 1e6,
-      isInferred: false,
-    };
-    this.#runs.set(key, [...(this.#runs.get(key) ?? []), run]);
-    this.#fresh.add(key);
-  }
-
-  #end(entry: JournalEntry): void {
-    const key = keyOf(entry.record);
-    this.#ends.set(key, [...(this.#ends.get(key) ?? []), { entry, isReported: false }]);
-    this.#fresh.add(key);
+  #jobOf(jobId: string): JournalJob {
+    let job = this.#jobs.get(jobId);
+    if (job === undefined) {
+      job = {
+        ...{ entries: [], begun: new Map(), runOf: new Map() },
+        ...{ reported: new Set(), told: new ToldStays() },
+      };
+      this.#jobs.set(jobId, job);
+    }
+    return job;
   }
 
   #settle(): void {
-    if (this.#freshStarts.size > 0) {
-      for (const key of this.#ends.keys())
-        if (this.#freshStarts.has(key.slice(key.indexOf('\n') + 1))) this.#fresh.add(key);
-    }
-    for (const key of this.#fresh) this.#settleRuns(key);
+    for (const job of this.#fresh) this.#settleJob(job);
     this.#fresh.clear();
-    this.#freshStarts.clear();
   }
 
-  /** Makes the runs of a job on a node anew, and tells what is new in them. */
-  #settleRuns(key: string): void {
-    const before = this.#runs.get(key) ?? [];
-    const inferred = before.filter(({ isInferred }) => isInferred);
-    const runs = before.filter(({ isInferred }) => !isInferred).sort((a, b) => a.begunUs - b.begunUs);
-    for (const run of runs) {
+  /** Makes the runs of a job anew, and tells what is new in them. */
+  #settleJob(job: JournalJob): void {
+    job.runOf.clear();
+    const stays: KnownStay[] = [];
+    for (const ofCluster of apartByCluster(job.entries)) {
+      const controllerStarts = ofCluster.filter(isController);
+      const ofNodes = ofCluster.filter((entry) => !isController(entry));
+      for (const entries of Map.groupBy(ofNodes, ({ record }) => record.node).values())
+        for (const run of this.#runsOf(job, entries, controllerStarts))
+          stays.push(...run.owned.map((one) => ({ ...stayOf(run, one), endUs: this.#endUs(run, one.gpu) })));
+    }
+    this.#facts.push(...job.told.tell(stays));
+    for (const entry of job.entries) {
+      if (entry.record.event === 'start' || job.runOf.has(entry) || job.reported.has(entry)) continue;
+      if (!ownsDevices(entry)) continue;
+      job.reported.add(entry);
+      this.#problems.push(endWithoutStart(entry));
+    }
+  }
+
+  /** @param entries of one node @returns ascending by start */
+  #runsOf(
+    job: JournalJob,
+    entries: readonly JournalEntry[],
+    controllerStarts: readonly JournalEntry[],
+  ): NodeRun[] {
+    const runs: NodeRun[] = [];
+    for (const entry of entries) {
+      const run = job.begun.get(entry);
+      if (run === undefined) continue;
       run.hasOwnEnd = false;
       run.endedUs = Infinity;
+      runs.push(run);
+      job.runOf.set(entry, run);
     }
+    runs.sort(byBegin);
     endAtNext(runs);
-    const ends = [...(this.#ends.get(key) ?? [])].sort((a, b) => byTime(a.entry, b.entry));
-    for (const end of ends) this.#pair(end, runs, inferred);
-    this.#runs.set(key, runs);
-    for (const run of inferred) this.#takeBack(run, runs);
-    for (const run of runs) this.#tell(run);
-    for (const end of ends) {
-      if (end.run !== undefined || end.isReported || !ownsDevices(end.entry)) continue;
-      end.isReported = true;
-      this.#problems.push(endWithoutStart(end.entry));
-    }
+    const ends = entries.filter(({ record }) => record.event === 'end');
+    for (const end of ends.sort(byTime)) this.#pair(end, { job, runs, controllerStarts });
+    return runs;
   }
 
   /** The last start before it is the one that it ends. */
-  #pair(end: NodeEnd, runs: NodeRun[], inferred: readonly NodeRun[]): void {
-    const { entry } = end;
-    const { record, atUs } = entry;
-    const run = runs.findLast((one) => isBefore(one, entry) && canBeEndOf(entry, one));
-    if (run === undefined || this.#isOfLaterRun(run, entry)) {
-      end.run = this.#inferRun(entry, runs, inferred);
+  #pair(end: JournalEntry, on: JobOnNode): void {
+    const { record, atUs } = end;
+    const run = on.runs.findLast((one) => isBefore(one, end) && canBeEndOf(end, one));
+    if (run === undefined || this.#isOfLaterRun(run, end, on)) {
+      this.#inferRun(end, on);
       return;
     }
-    end.run = run;
+    on.job.runOf.set(end, run);
     // slurmd runs the epilogs of a life that is over; the job had ended with it.
     if (run.bootId !== record.boot_id) return;
-    if (atUs <= run.startUs) this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
+    if (atUs <= run.startUs && !run.isInferred)
+      this.#moveStart(run, atUs - (record.uptime * 1e6 - run.startUptimeUs));
     run.hasOwnEnd = true;
     run.endedUs = Math.min(run.endedUs, atUs);
   }
 
   /** slurmd can leave a prolog out when a job comes back within minutes of its requeue; its epilog comes all the same. */
-  #isOfLaterRun(run: NodeRun, entry: JournalEntry): boolean {
-    const { start_time: startS } = entry.record;
-    const knownUs = startS === undefined ? this.#controllerStart(entry)?.us : startS * 1e6;
+  #isOfLaterRun(run: NodeRun, end: JournalEntry, { controllerStarts }: JobOnNode): boolean {
+    const { start_time: startS } = end.record;
+    const knownUs = startS === undefined ? controllerStartOf(end, controllerStarts)?.us : startS * 1e6;
     const endedUs = this.#isDead(run) ? Math.min(run.endedUs, this.#options.boot.timeUs) : run.endedUs;
     // A run that has no end yet is ended by it all the same, unless even wrong clocks cannot make its start this late.
     return knownUs !== undefined && knownUs >= Math.min(endedUs, run.startUs + CLOCK_SKEW_US_MAX);
   }
 
-  #recordController({ record, atUs }: JournalEntry): void {
-    if (record.event !== 'start') return;
-    const starts = this.#controllerStarts.get(record.job) ?? [];
-    const { restart: run = NaN, user, sluid } = record;
-    this.#controllerStarts.set(record.job, [...starts, { us: atUs, run, user, sluid }]);
-    this.#freshStarts.add(record.job);
-  }
-
-  #controllerStart(entry: JournalEntry): KnownStart | undefined {
-    const { job: jobId } = entry.record;
-    const isOf = (start: ControllerStart): boolean =>
-      start.us <= entry.atUs && canBeEndOf(entry, { ...start, jobId, startUs: start.us });
-    return this.#controllerStarts
-      .get(jobId)
-      ?.filter(isOf)
-      .reduce<ControllerStart | undefined>((last, one) => (last && last.us > one.us ? last : one), undefined);
-  }
-
-  /** When the run of this end began, if anybody but its own prolog knows. */
-  #knownStart(entry: JournalEntry, runs: readonly NodeRun[]): KnownStart | undefined {
-    const { start_time: startS, restart = NaN } = entry.record;
-    if (startS === undefined) return this.#controllerStart(entry);
-    // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
-    const us = Math.min((startS + 1) * 1e6, entry.atUs);
-    // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
-    const isCertain = restart === 0 || runs.some((one) => !one.isInferred && one.run === restart - 1);
-    return { us, run: isCertain ? restart : NaN };
-  }
-
   /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
-  #inferRun(entry: JournalEntry, runs: NodeRun[], inferred: readonly NodeRun[]): NodeRun | undefined {
-    const known = this.#knownStart(entry, runs);
-    if (known === undefined || !ownsDevices(entry)) return undefined;
-    const { record, atUs } = entry;
-    const owned = this.#ownedOf(entry);
-    const before = inferred.find((one) => isSameStay(one, known.us, owned));
+  #inferRun(end: JournalEntry, on: JobOnNode): void {
+    const known = knownStartOf(end, on);
+    if (known === undefined || !ownsDevices(end)) return;
+    const { record, atUs } = end;
     const run: NodeRun = {
-      ...newRun(entry, before?.owned ?? owned, known.us),
+      ...newRun(end, this.#ownedOf(end), known.us),
       run: known.run,
       startUptimeUs: record.uptime * 1e6 - (atUs - known.us),
       isInferred: true,
       endedUs: atUs,
       hasOwnEnd: true,
-      ...(before && { told: before.told }),
     };
-    runs.push(run);
-    runs.sort((a, b) => a.begunUs - b.begunUs);
-    endAtNext(runs);
-    return run;
+    on.job.runOf.set(end, run);
+    on.runs.push(run);
+    on.runs.sort(byBegin);
+    endAtNext(on.runs);
   }
 
   /** Its node was booted again, and it left no end. */
@@ -330,43 +291,9 @@ export class JournalJobs {
     return Math.max(run.startUs, this.#isDead(run) ? Math.min(run.endedUs, diedUs) : run.endedUs);
   }
 
-  /** Tells the start and the ends of a run as far as they are news, and takes back ends that came too early. */
-  #tell(run: NodeRun): void {
-    const { told } = run;
-    if (told.run === undefined || !Object.is(told.run, run.run)) this.#addFacts('start', run, run.startUs);
-    told.run = run.run;
-    for (const one of run.owned) {
-      const endUs = this.#endUs(run, one.gpu);
-      const toldUs = told.endsUs.get(one.gpu) ?? new Set();
-      for (const earlierUs of toldUs) {
-        if (earlierUs >= endUs) continue;
-        this.#facts.push({ ...factOf('void', run, one, earlierUs), ofStartUs: run.startUs });
-        toldUs.delete(earlierUs);
-      }
-      if (endUs === Infinity || toldUs.has(endUs)) continue;
-      this.#facts.push({ ...factOf('end', run, one, endUs), ofStartUs: run.startUs });
-      told.endsUs.set(one.gpu, toldUs.add(endUs));
-    }
-  }
-
-  /** Takes back what was inferred, where it is not inferred, or told by a prolog, any more. */
-  #takeBack(run: NodeRun, runs: readonly NodeRun[]): void {
-    const isHeld = ({ gpu }: Owned): boolean =>
-      runs.some(({ startUs, owned }) => startUs === run.startUs && owned.some((one) => one.gpu === gpu));
-    for (const one of run.owned) if (!isHeld(one)) this.#facts.push(factOf('void', run, one, run.startUs));
-  }
-
   #moveStart(run: NodeRun, startUs: number): void {
-    this.#addFacts('void', run, run.startUs);
     this.#problems.push(clockSetBack(run.jobId, run.node, run.startUs, startUs));
     run.startUs = startUs;
-    this.#addFacts('start', run, startUs);
-    run.told.run = run.run;
-    run.told.endsUs.clear();
-  }
-
-  #addFacts(kind: JobFact['kind'], run: NodeRun, atUs: number): void {
-    for (const one of run.owned) this.#facts.push(factOf(kind, run, one, atUs));
   }
 
   #ownedOf(entry: JournalEntry): Owned[] {
@@ -382,6 +309,14 @@ export class JournalJobs {
   }
 }
 
+function begunRun(entry: JournalEntry, owned: readonly Owned[]): NodeRun {
+  const { restart = NaN, uptime } = entry.record;
+  return {
+    ...newRun(entry, owned, entry.atUs),
+    ...{ run: restart, startUptimeUs: uptime * 1e6, isInferred: false },
+  };
+}
+
 /** What the record of either end tells of a run that began then. */
 function newRun(
   entry: JournalEntry,
@@ -389,11 +324,34 @@ function newRun(
   begunUs: number,
 ): Omit<NodeRun, 'run' | 'startUptimeUs' | 'isInferred'> {
   const { job: jobId, user, sluid, boot_id: bootId } = entry.record;
-  const { name } = entry;
   return {
-    ...{ name, jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned },
-    ...{ begunUs, startUs: begunUs, endedUs: Infinity, hasOwnEnd: false, told: { endsUs: new Map() } },
+    ...{ jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned },
+    ...{ begunUs, startUs: begunUs, endedUs: Infinity, hasOwnEnd: false },
   };
+}
+
+function begunBy({ begun }: JournalJob, name: string): NodeRun | undefined {
+  return [...begun].find(([entry]) => entry.name === name)?.[1];
+}
+
+/** The last start before this end that the controller has told of, and that can be of its run. */
+function controllerStartOf(end: JournalEntry, starts: readonly JournalEntry[]): KnownStart | undefined {
+  const isOf = (start: JournalEntry): boolean => start.atUs <= end.atUs && canBeEndOf(end, toldOf(start));
+  const [last] = starts.filter(isOf).sort((a, b) => b.atUs - a.atUs);
+  return last && { us: last.atUs, run: last.record.restart ?? NaN };
+}
+
+/** When the run of this end began, if anybody but its own prolog knows. */
+function knownStartOf(end: JournalEntry, { runs, controllerStarts }: JobOnNode): KnownStart | undefined {
+  const { start_time: startS, restart = NaN, user } = end.record;
+  if (startS === undefined) return controllerStartOf(end, controllerStarts);
+  // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
+  const us = Math.min((startS + 1) * 1e6, end.atUs);
+  // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
+  const isRunBefore = (one: NodeRun): boolean =>
+    !one.isInferred && one.run === restart - 1 && !differ(one.user, user);
+  const isCertain = restart === 0 || runs.some(isRunBefore);
+  return { us, run: isCertain ? restart : NaN };
 }
 
 /** A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came. */
@@ -404,9 +362,18 @@ function endAtNext(runs: readonly NodeRun[]): void {
   }
 }
 
-function isSameStay(run: NodeRun, startUs: number, owned: readonly Owned[]): boolean {
-  const isOwned = ({ gpu }: Owned): boolean => run.owned.some((one) => one.gpu === gpu);
-  return run.startUs === startUs && run.owned.length === owned.length && owned.every(isOwned);
+function byBegin(a: NodeRun, b: NodeRun): number {
+  return a.begunUs - b.begunUs;
+}
+
+function stayOf(run: NodeRun, { gpu, node, share }: Owned): Omit<KnownStay, 'endUs'> {
+  const { cluster, jobId, startUs, isInferred } = run;
+  const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
+  return { ...where, jobId, run: run.run, share, source: 'journal', startUs, isInferred };
+}
+
+function staysOf(run: NodeRun): Omit<KnownStay, 'endUs'>[] {
+  return run.owned.map((one) => stayOf(run, one));
 }
 
 function ownsDevices({ resolution }: JournalEntry): boolean {
@@ -418,18 +385,8 @@ function unresolvedDevice(node: string, name: string): string {
   return `unresolved:${node}:${name}`;
 }
 
-function keyOf(record: JournalRecord): string {
-  return `${record.node ?? ''}\n${record.job}`;
-}
-
 /** By the uptime where both lie in one boot, since the clock may have been set between them. */
 function isBefore(run: NodeRun, { record, atUs }: JournalEntry): boolean {
   if (run.bootId === record.boot_id) return run.startUptimeUs <= record.uptime * 1e6;
   return run.startUs <= atUs;
-}
-
-function factOf(kind: JobFact['kind'], run: NodeRun, { gpu, node, share }: Owned, atUs: number): JobFact {
-  const { cluster, jobId } = run;
-  const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
-  return { kind, atUs, ...where, jobId, run: run.run, share, source: 'journal' };
 }

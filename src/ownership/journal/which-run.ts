@@ -9,6 +9,21 @@ export function toldOf(entry: JournalEntry): RunTold {
   return { cluster: clusterOf(entry), jobId, run, startUs: entry.atUs, user, sluid };
 }
 
+/** The controller's hooks run on another machine and know no devices. */
+export function isController({ record }: JournalEntry): boolean {
+  return record.context?.endsWith('_slurmctld') === true;
+}
+
+/**
+ * Records of one job id, apart by cluster. One that names no cluster is of the only one that the others name; between two
+ * nobody guesses, and it stays for itself.
+ */
+export function apartByCluster(entries: readonly JournalEntry[]): (readonly JournalEntry[])[] {
+  const groups = Map.groupBy(entries, clusterOf);
+  const named = groups.size - (groups.has(undefined) ? 1 : 0);
+  return named < 2 ? [entries] : [...groups.values()];
+}
+
 /** As its hook said; else that of the node, as it is configured. */
 export function clusterOf({ record, resolution }: JournalEntry): string | undefined {
   return record.cluster ?? resolution.devices[0]?.cluster;

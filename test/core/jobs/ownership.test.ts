@@ -8,29 +8,40 @@ function fact(kind: JobFact['kind'], atUs: number, jobId: string, more: Partial<
   return { kind, atUs, node: 'n1', gpu: 'GPU-0', jobId, run: 0, share: NaN, source: 'test', ...more };
 }
 
-/** Leaves out the starts that were taken back, and what took them back. */
-function withoutVoids(facts: readonly JobFact[]): JobFact[] {
-  const isTakenBack = (one: JobFact): boolean =>
-    facts.some(
-      (other) =>
-        other.kind === 'void' &&
-        other.jobId === one.jobId &&
-        other.gpu === one.gpu &&
-        other.atUs === one.atUs,
+const isOfStart = (one: JobFact, { jobId, gpu, atUs }: JobFact): boolean =>
+  one.jobId === jobId && one.gpu === gpu && (one.ofStartUs ?? one.atUs) === atUs;
+
+/** Leaves out what counts for nothing: of a start that was taken back, or was told anew under a higher revision. */
+function standing(facts: readonly JobFact[]): JobFact[] {
+  const highest = (kind: JobFact['kind'], start: JobFact): number =>
+    Math.max(
+      -1,
+      ...facts
+        .filter((one) => one.kind === kind && (kind !== 'end' || one.ofStartUs !== undefined))
+        .filter((one) => isOfStart(one, start))
+        .map(({ revision = 0 }) => revision),
     );
-  return facts.filter((one) => one.kind === 'end' || (one.kind === 'start' && !isTakenBack(one)));
+  return facts.filter((one) => {
+    if (one.kind === 'void') return false;
+    if (one.kind === 'end' && one.ofStartUs === undefined) return true;
+    const start = one.kind === 'start' ? one : { ...one, atUs: one.ofStartUs! };
+    const told = highest('start', start);
+    const isLast = one.revision === told && (one.kind === 'start' || told === highest('end', start));
+    return isLast && highest('void', start) < told;
+  });
 }
 
 /** Replays all facts up to, not including, `tsUs`: slow, one moment after the other, and so beyond doubt. */
 function naiveOwners(facts: readonly JobFact[], gpu: string, tsUs: number): string[] {
-  const open = new Map<string, { isWhole: boolean; isCut: boolean }>();
-  const moments = [
-    ...new Set(facts.filter((one) => one.gpu === gpu && one.atUs < tsUs).map((one) => one.atUs)),
-  ];
-  for (const moment of moments.sort((a, b) => a - b)) {
-    const now = facts.filter((one) => one.gpu === gpu && one.atUs === moment);
+  const open = new Map<string, { startUs: number; isWhole: boolean; isCut: boolean }>();
+  const timeOf = ({ atUs, ofStartUs = atUs }: JobFact): number => Math.max(atUs, ofStartUs);
+  const moments = [...new Set(facts.filter((one) => one.gpu === gpu).map(timeOf))];
+  for (const moment of moments.filter((us) => us < tsUs).sort((a, b) => a - b)) {
+    const now = facts.filter((one) => one.gpu === gpu && timeOf(one) === moment);
     const wasOpen = new Set(open.keys());
-    for (const end of now) if (end.kind === 'end' && wasOpen.has(end.jobId)) open.delete(end.jobId);
+    const isEnded = ({ kind, jobId, ofStartUs }: JobFact): boolean =>
+      kind === 'end' && (ofStartUs === undefined || ofStartUs === open.get(jobId)?.startUs);
+    for (const end of now) if (isEnded(end) && wasOpen.has(end.jobId)) open.delete(end.jobId);
     const arriving = new Map<string, boolean>();
     for (const start of now) if (start.kind === 'start') arriving.set(start.jobId, start.share === 1);
     for (const [jobId, isWhole] of arriving) {
@@ -38,8 +49,11 @@ function naiveOwners(facts: readonly JobFact[], gpu: string, tsUs: number): stri
         if (other !== jobId && (isWhole || held.isWhole)) held.isCut = true;
       }
     }
-    for (const [jobId, isWhole] of arriving) open.set(jobId, { isWhole, isCut: false });
-    for (const end of now) if (end.kind === 'end' && !wasOpen.has(end.jobId)) open.delete(end.jobId);
+    for (const [jobId, isWhole] of arriving) open.set(jobId, { startUs: moment, isWhole, isCut: false });
+    for (const end of now) {
+      const isOwn = end.ofStartUs === moment;
+      if (isEnded(end) && (isOwn || !wasOpen.has(end.jobId))) open.delete(end.jobId);
+    }
   }
   return [...open].filter(([, held]) => !held.isCut).map(([jobId]) => jobId);
 }
@@ -51,16 +65,23 @@ const anyFact: fc.Arbitrary<JobFact> = fc
     atUs: fc.integer({ min: 0, max: 30 }),
     jobId: fc.constantFrom(...JOBS),
     gpu: fc.constantFrom('GPU-0', 'GPU-1'),
+    ofStartUs: fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
+    revision: fc.constantFrom(0, 0, 1),
   })
   // The share is the job's, so that two tellings of one start cannot contradict each other.
-  .map((one) => fact(one.kind, one.atUs, one.jobId, { gpu: one.gpu, share: one.jobId === 'a' ? 1 : NaN }));
+  .map(({ kind, atUs, jobId, gpu, ofStartUs, revision }) =>
+    fact(kind, atUs, jobId, {
+      ...{ gpu, revision, share: jobId === 'a' ? 1 : NaN },
+      ...(kind === 'end' && ofStartUs !== undefined ? { ofStartUs } : {}),
+    }),
+  );
 
 describe('intervals and labels', () => {
   test('agree with a naive replay, in whatever order the facts come and the samples are asked for', () => {
     fc.assert(
       fc.property(fc.array(anyFact, { maxLength: 24 }), fc.infiniteStream(fc.nat()), (facts, noise) => {
         const ownership = new Ownership();
-        const told = withoutVoids(facts);
+        const told = standing(facts);
         for (const one of facts) {
           ownership.apply(one);
           // Asking in between makes the cached labels stale now and then.
@@ -195,6 +216,22 @@ test('a start keeps the row of which nobody knew the cluster, whichever is told 
   const ownership = new Ownership();
   expect(ownership.apply(known)).toMatchObject([{ interval: { cluster: 'a' } }]);
   expect(ownership.apply(known)).toEqual([]);
+});
+
+test('what is told of a start under a higher revision stands alone, whatever comes first; a share stays', () => {
+  const revision = 1;
+  const facts = [
+    ...[fact('start', 10, '7', { run: 3, share: 0.5 }), fact('end', 15, '7', { ofStartUs: 10 })],
+    ...[fact('void', 10, '7'), fact('start', 10, '7', { run: NaN, revision })],
+    fact('end', 20, '7', { ofStartUs: 10, revision }),
+  ];
+  for (const told of [facts, facts.toReversed()]) {
+    const ownership = new Ownership();
+    for (const one of told) ownership.apply(one);
+    expect(ownership.intervals()).toMatchObject([{ run: NaN, share: 0.5, startUs: 10, endUs: 20 }]);
+    ownership.apply(fact('void', 10, '7', { revision }));
+    expect(ownership.intervals()).toMatchObject([{ startUs: 10, endUs: 10 }]);
+  }
 });
 
 test('a start of which nobody counts the run changes nothing when it is told again', () => {

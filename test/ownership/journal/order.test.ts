@@ -17,11 +17,12 @@ interface Fields {
   /** Second at which the scheduler says that the job began. */
   readonly startS?: number;
   readonly isController?: boolean;
+  readonly cluster?: string;
 }
 
 let made = 0;
 function entry(event: 'start' | 'end', s: number, fields: Fields = {}): JournalEntry {
-  const { gpus = [0], user = 'ada', restart = 0, startS, isController = false } = fields;
+  const { gpus = [0], user = 'ada', restart = 0, startS, isController = false, cluster } = fields;
   const devices = gpus.map((index) => ({
     ...{ uuid: `GPU-${index}`, node: 'n1', index },
     ...{ model: 'X', memoryBytes: 1 },
@@ -33,6 +34,7 @@ function entry(event: 'start' | 'end', s: number, fields: Fields = {}): JournalE
       ...{ event, manager: 'slurm', job: '7', boot_id: BOOT.id, uptime: 10_000 + s, user, restart },
       context: `${event === 'start' ? 'prolog' : 'epilog'}_${isController ? 'slurmctld' : 'slurmd'}`,
       ...(isController ? {} : { node: 'n1' }),
+      ...(cluster === undefined ? {} : { cluster }),
       ...(startS === undefined ? {} : { start_time: at(startS) / 1e6 }),
     },
     resolution: { devices, unresolved: [] },
@@ -59,7 +61,17 @@ function ordersOf<T>(list: readonly T[]): T[][] {
   return list.flatMap((first, index) => ordersOf(list.toSpliced(index, 1)).map((rest) => [first, ...rest]));
 }
 
+function shuffled<T>(random: () => number, list: readonly T[]): T[] {
+  return list
+    .map((one) => ({ one, at: random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ one }) => one);
+}
+
 const BOB = { user: 'bob' };
+const ALPHA = { cluster: 'alpha', gpus: [0] };
+const BETA = { cluster: 'beta', gpus: [1] };
+const CONTROLLER = { gpus: [], isController: true };
 const CASES: readonly { what: string; entries: readonly JournalEntry[]; expected: readonly string[] }[] = [
   ...[17.4, 18, 18.5, 20].map((s) => ({
     what: `an end at ${s} says that its job began at 17, and its prolog tells of 17.1`,
@@ -97,6 +109,59 @@ const CASES: readonly { what: string; entries: readonly JournalEntry[]; expected
     ],
     expected: ['7 on GPU-0 (10, 20]', '7 run 1 on GPU-0 (141, 150]'],
   },
+  {
+    what: 'of three ends that say when their job began only one is of a job that nobody else knows',
+    entries: [
+      ...[entry('start', 10), entry('end', 20, { startS: 10, restart: 1 })],
+      ...[entry('end', 25, { startS: 10, restart: 1 }), entry('end', 150, { startS: 141, restart: 1 })],
+    ],
+    expected: ['7 on GPU-0 (10, 20]', '7 run 1 on GPU-0 (142, 150]'],
+  },
+  {
+    what: 'two ends of a run without a prolog say when it began, and each of them counts otherwise',
+    entries: [
+      ...[entry('start', 10, BOB), entry('end', 12, BOB)],
+      ...[entry('end', 30, { startS: 17, restart: 1 }), entry('end', 40, { startS: 17, restart: 0 })],
+    ],
+    expected: ['7 on GPU-0 (10, 12]', '7 on GPU-0 (18, 30]'],
+  },
+  {
+    what: 'two clusters have a job of one id on one node',
+    entries: [
+      ...[entry('start', 10, ALPHA), entry('start', 20, BETA)],
+      ...[entry('end', 30, ALPHA), entry('end', 40, BETA)],
+    ],
+    expected: ['7 on GPU-0 (10, 30]', '7 on GPU-1 (20, 40]'],
+  },
+  {
+    what: 'the other cluster has requeued its job meanwhile',
+    entries: [
+      ...[entry('start', 10, ALPHA), entry('start', 12, BETA), entry('end', 15, { ...BETA, restart: 1 })],
+      ...[entry('start', 20, { ...BETA, restart: 1 }), entry('end', 30, ALPHA)],
+    ],
+    expected: ['7 on GPU-0 (10, 30]', '7 on GPU-1 (12, 15]', '7 run 1 on GPU-1 (20, open'],
+  },
+  {
+    what: "no run of one cluster is inferred from the start that the other one's controller tells",
+    entries: [entry('start', 10, { ...CONTROLLER, cluster: 'beta' }), entry('end', 30, ALPHA)],
+    expected: [],
+  },
+  {
+    what: 'a record without a cluster is of the only cluster that is named',
+    entries: [
+      ...[entry('start', 10, { gpus: [0] }), entry('end', 30, ALPHA)],
+      ...[entry('start', 200, { ...ALPHA, restart: 1 }), entry('end', 210, { restart: 1, gpus: [0] })],
+    ],
+    expected: ['7 on GPU-0 (10, 30]', '7 run 1 on GPU-0 (200, 210]'],
+  },
+  {
+    what: 'a record without a cluster is of neither where two are named',
+    entries: [
+      ...[entry('start', 10, { gpus: [0] }), entry('end', 30, ALPHA)],
+      ...[entry('start', 20, BETA), entry('end', 40, BETA)],
+    ],
+    expected: ['7 on GPU-0 (10, open', '7 on GPU-1 (20, 40]'],
+  },
 ];
 
 describe('records in any order', () => {
@@ -105,37 +170,81 @@ describe('records in any order', () => {
       expect(describeOwnership(...readOneByOne(order))).toEqual(expected);
   });
 
+  test('make one row for each job of two clusters under one id', () => {
+    const entries = [
+      ...[entry('start', 9, { ...ALPHA, ...CONTROLLER }), entry('start', 9.5, { ...BETA, ...CONTROLLER })],
+      ...[entry('start', 10, ALPHA), entry('start', 11, BETA), entry('end', 30, ALPHA)],
+    ];
+    for (const order of ordersOf(entries)) {
+      const told = readOneByOne(order).flatMap(({ records }) => records);
+      const rows = new Map(told.map((row) => [`${row.cluster} ${row.startUs}`, row]));
+      const row = { jobId: '7', run: 0, user: 'ada' };
+      expect([...rows.values()].filter(({ startUs }) => startUs < at(10))).toHaveLength(2);
+      expect(rows.get(`alpha ${at(9)}`)).toEqual({ ...row, cluster: 'alpha', startUs: at(9), endUs: at(30) });
+      expect(rows.get(`beta ${at(9.5)}`)).toEqual({
+        ...row,
+        ...{ cluster: 'beta', startUs: at(9.5), state: 'RUNNING' },
+      });
+    }
+  });
+
+  test('of two clusters give each what its own records give', () => {
+    for (let seed = 0; seed < 100; seed += 1) {
+      const random = seededRandom(seed);
+      const [alpha, beta] = [ALPHA, BETA].map((fixed) => madeUpOfOne(random, fixed));
+      const both = shuffled(random, [...alpha!, ...beta!]);
+      expect(describeOwnership(...readOneByOne(both)), `seed ${seed}`).toEqual(
+        [alpha!, beta!].flatMap((own) => describeOwnership(readAtOnce(own))).sort(),
+      );
+    }
+  });
+
   test('of made-up runs, with losses, second ends, and ends that say when the run began', () => {
     for (let seed = 0; seed < 400; seed += 1) {
       const random = seededRandom(seed);
       const entries = madeUp(random).sort((a, b) => a.atUs - b.atUs);
-      const order = entries.map((one) => ({ one, at: random() })).sort((a, b) => a.at - b.at);
-      const oneByOne = describeOwnership(...readOneByOne(order.map(({ one }) => one)));
+      const oneByOne = describeOwnership(...readOneByOne(shuffled(random, entries)));
       expect(oneByOne, `seed ${seed}`).toEqual(describeOwnership(readAtOnce(entries)));
     }
   });
 });
 
-/** Up to four runs under one id on a node, of one user or of two, so far apart that clocks leave no doubt. */
-function madeUp(random: () => number): JournalEntry[] {
+/** Up to four runs under one id on a node, of one user or of two. */
+function madeUpOfOne(random: () => number, fixed: Fields = {}): JournalEntry[] {
   const entries: JournalEntry[] = [];
   let s = 10;
   let restart = 0;
   for (let left = 1 + Math.floor(random() * 4); left > 0; left -= 1) {
     const startS = s + 1 + Math.floor(random() * 20);
     const endS = startS + 1 + random() * 30;
-    const fields = { gpus: random() < 0.5 ? [0] : [0, 1], user: random() < 0.8 ? 'ada' : 'bob' };
+    const fields = {
+      ...{ gpus: random() < 0.5 ? [0] : [0, 1], user: random() < 0.8 ? 'ada' : 'bob' },
+      ...fixed,
+    };
     const isAgain = random() < 0.7;
-    if (random() < 0.8)
-      entries.push(entry('start', startS + random() * Math.min(3, endS - startS), { ...fields, restart }));
-    const ended = { ...fields, restart: restart + (isAgain ? 1 : 0), ...(random() < 0.5 ? { startS } : {}) };
+    const begunS = startS + random() * Math.min(3, endS - startS);
+    if (random() < 0.8) entries.push(entry('start', begunS, { ...fields, restart }));
+    if (random() < 0.5)
+      entries.push(entry('start', startS + random(), { ...fields, restart, gpus: [], isController: true }));
+    const saysStart = random() < 0.5 ? { startS } : {};
+    const ended = { ...fields, restart: restart + (isAgain ? 1 : 0), ...saysStart };
     if (random() < 0.8) entries.push(entry('end', endS, ended));
     // A late one may come in the time of the next run.
     if (random() < 0.2) entries.push(entry('end', endS + random() * 50, ended));
     if (random() < 0.2)
       entries.push(entry('end', endS + random() * 200, { ...fields, restart: ended.restart }));
-    s = Math.ceil(endS) + 60;
+    s = Math.ceil(endS) + Math.floor(random() * 100);
     restart = isAgain ? restart + 1 : 0;
   }
   return entries;
+}
+
+/** The same, or in two clusters at once, each with a device of its own and some records that do not name it. */
+function madeUp(random: () => number): JournalEntry[] {
+  if (random() < 0.7) return madeUpOfOne(random);
+  const namesAll = random() < 0.5;
+  return ['alpha', 'beta'].flatMap((cluster, gpu) => [
+    ...madeUpOfOne(random, { cluster, gpus: [gpu] }),
+    ...(namesAll ? [] : madeUpOfOne(random, { gpus: [2] })),
+  ]);
 }
