@@ -10,7 +10,8 @@ import { laneFieldProblem } from '../src/core/fields/lane.ts';
 import { FIELD_ROUTES } from '../src/source/nvml/fields.ts';
 import { GETTER_SYMBOLS } from '../src/source/nvml/getter-tables.ts';
 import { GPM_ROUTES } from '../src/source/nvml/gpm.ts';
-import { isOfInstances, isSampled } from '../src/source/nvml/lane.ts';
+import { isOfInstances } from '../src/core/fields/lane.ts';
+import { isSampled } from '../src/source/nvml/lane.ts';
 
 const output = new URL('../docs/source-fields.md', import.meta.url);
 

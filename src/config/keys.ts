@@ -69,7 +69,7 @@ export const KEYS = {
   },
   devices: {
     type: (is) => is.deviceSelector.default('f'),
-    doc: 'which devices of the node: `f` (MIG instances where there are any, else the GPU), `g[:list]`, `i[:list]` or `g:…+i:…`',
+    doc: 'which devices of the node: `f` (MIG instances where there are any, else the GPU), `g[:list]`, `i[:list]` or `g:…+i:…`; beside instances their GPU is sampled too',
     flag: '--devices <selector>',
   },
   synthetic: {

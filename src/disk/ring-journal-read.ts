@@ -10,7 +10,14 @@ const header: z.ZodType<JournalHeader> = z.strictObject({
   journal: z.number(),
   table: z.string(),
   devices: z
-    .array(z.strictObject({ cluster: z.string().exactOptional(), node: z.string(), uuid: z.string() }))
+    .array(
+      z.strictObject({
+        cluster: z.string().exactOptional(),
+        node: z.string(),
+        uuid: z.string(),
+        isCut: z.literal(true).exactOptional(),
+      }),
+    )
     .min(1),
   columns: z.array(z.string()),
   hasEnergyRise: z.boolean(),

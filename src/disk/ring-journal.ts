@@ -18,7 +18,7 @@ export interface JournalHeader {
   /** Epoch ms at which this life began: names the journal. */
   readonly journal: number;
   readonly table: string;
-  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid'>[];
+  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid' | 'isCut'>[];
   readonly columns: readonly string[];
   readonly hasEnergyRise: boolean;
   readonly capacityTicks: number;

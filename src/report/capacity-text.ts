@@ -139,6 +139,8 @@ function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
     }
     case 'unattributed':
       return 'free shares';
+    case 'cut':
+      return 'cut GPUs';
     case 'all':
     case 'unresolved':
     case 'unowned':
@@ -170,6 +172,8 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  if (rows.some(({ kind }) => kind === 'cut'))
+    notes.push('cut GPUs: those of the MIG instances, whose energy is known of the whole GPU only.');
   const ways = sharingTexts(figures);
   if (ways.length > 0) notes.push(`Shared GPUs are divided: ${ways.join(', ')}.`);
   if (figures.areSharesScaled)

@@ -73,10 +73,11 @@ function keepJournal(
     const journal = createRingJournal(realDisk, path, {
       journal: id,
       table,
-      devices: devices.map(({ cluster, node, uuid }) => ({
+      devices: devices.map(({ cluster, node, uuid, isCut }) => ({
         ...(cluster === undefined ? {} : { cluster }),
         node,
         uuid,
+        ...(isCut === true ? { isCut } : {}),
       })),
       columns: lane.fields.map(({ column }) => column),
       hasEnergyRise: order.fieldIds.includes(ENERGY_FIELD_ID),

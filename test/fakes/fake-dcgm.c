@@ -30,6 +30,7 @@
 enum { GPU = 1, GPU_I = 4, GPU_CI = 5 };
 enum { MAX_GPUS = 32, SLOTS = 32 + 256, MAX_FIELD = 2048, MAX_GROUPS = 64, HISTORY = 4096, MAX_WATCHERS = 8 };
 #define EMBEDDED 0x7fffffffu
+#define MADE_UP (-2)
 #define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
 
 typedef struct { uint64_t owner; int64_t intervalUs; double keepS; } Watcher;
@@ -40,7 +41,7 @@ typedef struct {
   int watcherCount;
   int64_t intervalUs, keepUs, dueUs, frozenTs, gpmIntervalUs;
   int isWatched, isFresh, first, count;
-  struct { int64_t ts; int64_t extra; int8_t blank; } *ring; /* blank: -1 a value, 0..3 the kind */
+  struct { int64_t ts; int64_t extra; int8_t blank; } *ring; /* blank: -1 a value, 0..3 the kind, MADE_UP a 0 that nobody measured */
 } Series;
 typedef struct { int used; uint64_t id, owner; char name[256]; uint32_t count; dcgmGroupEntityPair_t list[1024]; } Group;
 typedef struct { int used; uint64_t id, owner; char name[256]; uint32_t count; uint16_t ids[128]; } FieldGroup;
@@ -78,6 +79,15 @@ static int isNvmlStamped(int field) {
   return field == 140 || field == 156 || (field >= 240 && field <= 247) || (field >= 300 && field <= 439) || (field >= 451 && field <= 474);
 }
 static int isFrozen(int field) { return field == *KNOB("frozen_field") || (*KNOB("frozen_field") < 0 && isNvmlStamped(field)); }
+/* What an instance has of its own: entity level GPU_I or GPU_CI in data/dcgm-fields.csv. */
+static int isOfInstances(int field) {
+  return (field >= 1001 && field <= 1008) || (field >= 1013 && field <= 1016) || (field >= 250 && field <= 254) || field == 90 || field == 92 ||
+         field == 93 || field == 230 || field == 68 || field == 54 || field == 50;
+}
+static int isNvlinkRate(int field) {
+  return (field >= 440 && field <= 449) || (field >= 475 && field <= 480) || (field >= 494 && field <= 496) || (field >= 825 && field <= 843) ||
+         (field >= 879 && field <= 897);
+}
 static int isKnown(int field) {
   return field > 0 && field < 1600 && field != 105 && field != *KNOB("unknown_field");
 }
@@ -114,7 +124,7 @@ static int blankKind(const Series *s) {
   if (isLost(s)) return 0;
   if (s->field == *KNOB("unsupported_field")) return 2;
   if (s->field == *KNOB("forbidden_field")) return 3;
-  if (s->eg != GPU && !(s->field >= 1001 && s->field <= 1008) && !(s->field >= 250 && s->field <= 254) && s->field != 230 && s->field != 68 && s->field != 50) return 2;
+  if (s->eg != GPU && isProf(s->field) && !isOfInstances(s->field)) return 2; /* PCIe and NVLink of an instance are blank */
   if (isProf(s->field) && *KNOB("paused")) return 0;
   if (s->field == *KNOB("blank_field")) return 0;
   return -1;
@@ -134,6 +144,7 @@ static void sampleAt(Series *s, int64_t ts) {
   int blank = blankKind(s);
   if (isProf(s->field) && s->isFresh) blank = 0;
   if (isProf(s->field) && s->count > 0 && ts - s->ring[(s->first + s->count - 1) % HISTORY].ts > gpmAgeUs(s)) blank = 0;
+  if (isNvlinkRate(s->field) && s->isFresh && blank < 0) blank = MADE_UP; /* F4, read in the source */
   s->isFresh = 0;
   if (isFrozen(s->field)) { /* F10; dcgm-measured.md 7: 1 us further at each read */
     if (s->frozenTs == 0) s->frozenTs = *KNOB("frozen_from_us");
@@ -227,6 +238,10 @@ void fakeSet(const char *name, int64_t value) {
   if (strcmp(name, "first_id") == 0) nextGroup = nextFieldGroup = (uint64_t)value;
   if (strcmp(name, "xid") == 0) { /* gpu * 1000 + code */
     Series *s = findOrMake(GPU, (uint32_t)(value / 1000), 230);
+    append(s, nowUs(), -1, value % 1000);
+  }
+  if (strcmp(name, "xid_gi") == 0 || strcmp(name, "xid_ci") == 0) { /* entity * 1000 + code; F5: never under the GPU */
+    Series *s = findOrMake(name[5] == 'i' && name[4] == 'g' ? GPU_I : GPU_CI, (uint32_t)(value / 1000), 230);
     append(s, nowUs(), -1, value % 1000);
   }
   set(name, value);
@@ -740,11 +755,17 @@ static void blankInto(void *value, int field, int kind) {
   else if (isDouble(field)) *(double *)value = 140737488355328.0 + kind;
   else *(int64_t *)value = 0x7ffffffffffffff0 + kind;
 }
+/* NVIDIA/DCGM#303: no SM active beside a GPU that is busy all the time and draws 600 W. */
+static int isContradictory(const Series *s) { return s->eg == GPU && (int64_t)s->eid == *KNOB("contradictory_gpu") - 1; }
 static void valueInto(void *value, const Series *s, int at) {
-  int number = entityNumber(s->eg, s->eid);
+  /* F1: what only the GPU has, an instance answers with its parent's value. */
+  int number = s->eg == GPU || isOfInstances(s->field) ? entityNumber(s->eg, s->eid) : (int)s->eid / 8;
   int64_t ts = isFrozen(s->field) ? s->ring[at].extra : s->ring[at].ts;
   if (s->ring[at].blank >= 0) { blankInto(value, s->field, s->ring[at].blank); return; }
+  if (s->ring[at].blank == MADE_UP) { *(int64_t *)value = 0; return; }
   if (s->field == 230) { *(int64_t *)value = s->ring[at].extra; return; }
+  if (isContradictory(s) && (s->field == 1002 || s->field == 155)) { *(double *)value = s->field == 155 ? 600 : 0; return; }
+  if (isContradictory(s) && s->field == 203) { *(int64_t *)value = 100; return; }
   if (isString(s->field)) {
     if (s->field == 68 && s->eg != GPU) sprintf(value, "MIG-%08d-fade-4000-8000-000000000000", (int)s->eid);
     else if (s->field == 50) strcpy(value, "NVIDIA H200");
@@ -752,6 +773,7 @@ static void valueInto(void *value, const Series *s, int at) {
   } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
   else if (s->field == 52) *(int64_t *)value = s->eid;
+  else if (s->field == *KNOB("infinite_field")) *(int64_t *)value = INT64_MIN; /* F3: GPM's infinity, cast */
   else if (s->field == 250) *(int64_t *)value = s->eg == GPU ? 143771 : 71424;
   else if (s->field == 112 && *KNOB("throttle") && ts >= *KNOB("throttle_from_us") && (*KNOB("throttle_to_us") == 0 || ts < *KNOB("throttle_to_us")))
     *(int64_t *)value = *KNOB("throttle");
@@ -860,8 +882,17 @@ int dcgmGetMultipleValuesForField(dcgmHandle_t h, int gpu, uint16_t field, int *
 
 /* ── profiling, health ──────────────────────────────────────────────────────────────────────────────────────────── */
 
-int dcgmProfPause(dcgmHandle_t h) { int status = enter(h); if (status == OK) set("paused", 1); return status; }
-int dcgmProfResume(dcgmHandle_t h) { int status = enter(h); if (status == OK) set("paused", 0); return status; }
+/* F2: without the closed profiling module ("prof_module") there is nothing to pause. (Resuming then: nobody has seen.) */
+static int pauseProfiling(dcgmHandle_t h, int isPause) {
+  int status = enter(h);
+  if (isPause) *KNOB("pause_calls") += 1;
+  if (status != OK) return status;
+  if (!*KNOB("prof_module")) return NOT_SUPPORTED;
+  set("paused", isPause);
+  return OK;
+}
+int dcgmProfPause(dcgmHandle_t h) { return pauseProfiling(h, 1); }
+int dcgmProfResume(dcgmHandle_t h) { return pauseProfiling(h, 0); }
 
 int dcgmHealthSet_v2(dcgmHandle_t h, dcgmHealthSetParams_v2 *p) {
   int status = enter(h);

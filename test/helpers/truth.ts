@@ -7,5 +7,8 @@ export function truthDouble(field: number, entity: number, tsUs: number): number
 export function truthInt(field: number, entity: number, tsUs: number): number {
   if (field === 156) return Math.floor(tsUs / 2) + entity;
   if (field === 112 || field === 230 || (field >= 300 && field < 400)) return 0;
+  // Degrees and percent.
+  if (field === 140 || field === 150 || (field >= 203 && field <= 207))
+    return (field * 11 + entity * 5 + Math.floor(tsUs / 1000)) % 101;
   return (field * 11 + entity * 5 + Math.floor(tsUs / 1000)) % 1000;
 }

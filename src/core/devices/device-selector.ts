@@ -6,6 +6,7 @@ import { OperatingError } from '../base/errors.ts';
  *   f          flex: of each GPU its MIG instances if it has any, else the GPU itself
  *   g[:list]   whole GPUs, by GPU index
  *   i[:list]   MIG GPU instances, by entity id (`selectorId`)
+ * Beside instances their GPU is sampled too, once: power, energy, clocks and temperatures are the whole GPU's alone.
  *   g…+i…      both, in any order
  * A list is comma-joined numbers or inclusive ranges `A-B`, without blanks; without a list all that are present.
  */
@@ -70,7 +71,7 @@ function badSelector(text: string, why: string): OperatingError {
 }
 
 export interface Selection<T extends SelectableDevice> {
-  /** In the order in which they were offered. */
+  /** In the order in which they were offered; GPUs beside whose instances they are sampled are marked as cut. */
   readonly selected: readonly T[];
   /** What the selector names and nobody has: `g:5`. */
   readonly absent: readonly string[];
@@ -81,22 +82,37 @@ export function selectDevices<T extends SelectableDevice>(
   selector: DeviceSelector,
   devices: readonly T[],
 ): Selection<T> {
-  if (selector.isFlex) {
-    const cut = new Set(devices.map(({ device }) => device.parentUuid));
-    return { selected: devices.filter(({ device }) => !cut.has(device.uuid)), absent: [] };
-  }
-  const isInstance = (each: T): boolean => each.device.parentUuid !== undefined;
-  const wants = (list: readonly number[] | undefined, id: number): boolean =>
-    list !== undefined && (list.length === 0 || list.includes(id));
-  const selected = devices.filter((each) =>
-    wants(isInstance(each) ? selector.instances : selector.gpus, each.selectorId),
-  );
+  const isWanted = wantedBy(selector, devices);
+  const cut = new Set(devices.filter(isWanted).map(({ device }) => device.parentUuid));
+  const selected = devices.flatMap((each) => {
+    if (cut.has(each.device.uuid)) return [{ ...each, device: { ...each.device, isCut: true as const } }];
+    return isWanted(each) ? [each] : [];
+  });
+  if (selector.isFlex) return { selected, absent: [] };
   const missing = (kind: string, list: readonly number[] | undefined, ofInstance: boolean): string[] =>
     (list ?? [])
-      .filter((id) => !selected.some((each) => isInstance(each) === ofInstance && each.selectorId === id))
+      .filter((id) => !selected.some((each) => isPart(each) === ofInstance && each.selectorId === id))
       .map((id) => `${kind}:${id}`);
   return {
     selected,
     absent: [...missing('g', selector.gpus, false), ...missing('i', selector.instances, true)],
+  };
+}
+
+function isPart({ device }: SelectableDevice): boolean {
+  return device.parentUuid !== undefined;
+}
+
+function wantedBy(
+  selector: DeviceSelector,
+  devices: readonly SelectableDevice[],
+): (each: SelectableDevice) => boolean {
+  if (selector.isFlex) {
+    const parents = new Set(devices.map(({ device }) => device.parentUuid));
+    return ({ device }) => !parents.has(device.uuid);
+  }
+  return (each) => {
+    const list = isPart(each) ? selector.instances : selector.gpus;
+    return list !== undefined && (list.length === 0 || list.includes(each.selectorId));
   };
 }

@@ -15,7 +15,7 @@ export interface Device {
   readonly minor?: number;
   /** `00000000:0F:00.0`. */
   readonly pciBusId?: string;
-  /** A whole GPU that is cut into MIG instances: it is handed out in these, never whole. */
+  /** A whole GPU that is cut into MIG instances: it is handed out in these, never whole, so its time is nobody's GPU-hours. */
   readonly isCut?: true;
   /** For a MIG instance: the GPU it is cut from. */
   readonly parentUuid?: string;

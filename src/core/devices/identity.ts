@@ -78,14 +78,14 @@ function byOwnName(name: string, devices: readonly Device[]): Device | undefined
   if (isUuid(name)) return byUuid(name, devices);
   const [index, instance] = name.split('.');
   const isMeant = (device: Device): boolean =>
-    instance === undefined ? !isInstance(device) : idOf(device.gpuInstanceId) === instance;
+    instance === undefined ? isWhole(device) : idOf(device.gpuInstanceId) === instance;
   return only(devices.filter((device) => String(device.index) === index && isMeant(device)));
 }
 
 /** `GPU-<uuid>`, `MIG-<uuid>`, or the older `MIG-GPU-<uuid>/<GPU instance>/<compute instance>`. */
 function byUuid(name: string, devices: readonly Device[]): Device | undefined {
   const old = /^MIG-(GPU-[^/]+)\/(\d+)\/(\d+)$/.exec(name);
-  if (old === null) return only(devices.filter((device) => device.uuid === name));
+  if (old === null) return only(devices.filter((device) => device.uuid === name && device.isCut !== true));
   const [, parent, gpuInstance, computeInstance] = old;
   return only(
     devices.filter(
@@ -102,8 +102,7 @@ function byPosition(name: string, devices: readonly Device[], order: DeviceOrder
   const position = Number(name);
   const mapped = order.map?.get(position);
   if (mapped !== undefined) return byUuid(mapped, devices);
-  // What is cut into MIG instances is never handed out whole.
-  const gpus = devices.filter((device) => !isInstance(device) && device.isCut !== true);
+  const gpus = devices.filter(isWhole);
   if (order.found !== undefined) {
     // With MIG on the node each instance takes a number, in an order that no manager defines.
     return gpus.length < devices.length ? undefined : byFoundOrder(position, gpus, order.found);
@@ -149,6 +148,11 @@ function pciKey(gpu: Device): string {
 
 function idOf(id: number | undefined): string | undefined {
   return id === undefined ? undefined : String(id);
+}
+
+/** What is cut into MIG instances is never handed out whole. */
+function isWhole(device: Device): boolean {
+  return !isInstance(device) && device.isCut !== true;
 }
 
 /** Two devices by one name is as bad as none. */

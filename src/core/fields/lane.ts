@@ -31,7 +31,16 @@ export function energyColumnOf(lane: Pick<Lane, 'fields'>): number {
   return lane.fields.findIndex((field) => field.id === ENERGY_FIELD_ID);
 }
 
-const GPU_ENTITIES: readonly string[] = ['gpu', 'gpu_instance', 'compute_instance'];
+const INSTANCE_ENTITIES: readonly string[] = ['gpu_instance', 'compute_instance'];
+const GPU_ENTITIES: readonly string[] = ['gpu', ...INSTANCE_ENTITIES];
+
+/**
+ * Whether a MIG instance has this field. What only whole GPUs have is NULL for an instance whatever a library answers:
+ * asked of an instance, DCGM and NVML answer some of it with the parent's value.
+ */
+export function isOfInstances({ entity }: Field): boolean {
+  return INSTANCE_ENTITIES.includes(entity);
+}
 
 /** Why a field cannot be a column of a lane, and where else its value is; undefined when it can. */
 export function laneFieldProblem(field: Field): string | undefined {

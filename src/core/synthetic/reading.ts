@@ -1,4 +1,6 @@
 import type { Device } from '../devices/device.ts';
+import { findField } from '../fields/find-field.ts';
+import { isOfInstances } from '../fields/lane.ts';
 import { createActivity, createEnergyMeter, LEVEL, loadActivity, type Activity } from './activity.ts';
 import { IDLE_BYTES, RESERVED_BYTES } from './activity.ts';
 import { CONSTANTS, HERTZ, POWER_LIMIT_WATTS } from './board-constants.ts';
@@ -10,14 +12,9 @@ const MIB = 1024 * 1024;
 /** NVML's bits of the reasons why a clock is below its maximum. */
 export const REASON = { idle: 0x1, powerCap: 0x4, swThermal: 0x20 } as const;
 
-/** Fields that belong to an instance as well; everything else is known of whole GPUs only. */
 function isInstanceField(fieldId: number): boolean {
-  return (
-    (fieldId >= 1001 && fieldId <= 1008) ||
-    (fieldId >= 1013 && fieldId <= 1016) ||
-    (fieldId >= 250 && fieldId <= 254) ||
-    fieldId === 230
-  );
+  const field = findField(fieldId);
+  return field !== undefined && isOfInstances(field);
 }
 
 /** Fields that must agree with each other scatter together: the engine is never less active than its SMs. */

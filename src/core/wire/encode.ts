@@ -16,7 +16,7 @@ import type { Ring, TickRange } from '../ring/ring.ts';
 export interface EncoderOptions {
   readonly table: string;
   /** In the order of the ring's devices. */
-  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid'>[];
+  readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid' | 'isCut'>[];
   /** Value columns, in the order of the lane's fields. */
   readonly columns: readonly string[];
   /** Whether the table has `energy_rise_joules` (its lane holds the energy field). */
@@ -258,7 +258,9 @@ function makeHeads(
 
   const make = (device: number, label: Label): Head => {
     const job = label.jobId === null ? '' : `job_id=${quote(label.jobId)},`;
-    const text = `${starts[device]!}${job}owners=${label.owners}i,dt_us=`;
+    // What is cut has no owners, not even none: its time is that of its instances.
+    const owned = devices[device]!.isCut === true ? '' : `${job}owners=${label.owners}i,`;
+    const text = `${starts[device]!}${owned}dt_us=`;
     return { jobId: label.jobId, owners: label.owners, bytes: Buffer.from(text) };
   };
 

@@ -6,13 +6,14 @@ export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
 /**
  * What a row stands for: a group of jobs (`group`), time that belongs to a job nobody could name (`unresolved`), the part
- * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`).
+ * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`), GPUs that are cut into MIG
+ * instances (`cut`): the time is that of the instances, the energy is known of the whole GPU only.
  */
-export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned';
+export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' | 'cut';
 
 /** Sums of one row. Times are µs of device time, by share; a row without samples does not exist. */
 export interface CapacitySums {
-  /** Σ dt·share. Over all rows this adds up to Σ dt of all samples. */
+  /** Σ dt·share; 0 of what is cut. Over all rows this adds up to Σ dt of all samples of devices that can be owned. */
   readonly attributedUs: number;
   /** Part of it in which the device was idle; undefined where SM activity was not sampled. */
   readonly idle: Quantity<'microseconds'> | undefined;
@@ -52,7 +53,7 @@ export interface CapacityFigures {
   readonly roundedTo: 'minute' | 'hour';
   readonly isSynthetic: boolean;
   readonly nodes: number;
-  /** Devices that were known in the window, MIG instances among them. */
+  /** Devices that were known in the window, MIG instances among them, and not the GPUs that are cut into these. */
   readonly devices: number;
   readonly migInstances: number;
   /** Rows of the sample table. */

@@ -8,7 +8,7 @@ import {
   type CapacityKind,
   type CapacityRow,
 } from './figures.ts';
-import { addSums, capacitySums, emptySums, sumsOf, type Sums } from './sums.ts';
+import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
 import type { Membership } from './membership.ts';
 import { asManyAsFit, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, wholeDevicesSql } from './samples.ts';
@@ -102,7 +102,7 @@ export async function capacityFigures(
 /** Groups by GPU time, most first; then the other kinds. */
 function rowsOf({ groups }: Tally, jobs: JobCounts): CapacityRow[] {
   return [...groups.values()]
-    .filter(({ sums, unownedUs }) => sums.attributedUs > 0 || unownedUs !== undefined)
+    .filter(({ kind, sums, unownedUs }) => sums.attributedUs > 0 || unownedUs !== undefined || kind === 'cut')
     .map(({ kind, name, cluster, sums, unownedUs }): CapacityRow => ({
       kind,
       name,
@@ -145,7 +145,7 @@ const AGED_US_MIN = 3600e6;
 /** What shares that add up to one may leave over. */
 const ROUNDING_US_MAX = 0.5;
 
-const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned'];
+const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned', 'cut'];
 
 /** Only what a capacity report shows is read. */
 function capacitySources(lanes: readonly Lane[]): LaneGauges[] {
@@ -177,7 +177,8 @@ async function addLane(db: Asked, question: LaneQuestion, tally: Tally): Promise
   const { groups, all } = tally;
   const shared = emptySums();
   for (const row of await ask(db, wholeDevicesSql(of, source, segments))) {
-    const sums = sumsOf(row, source, isPrimary);
+    const told = sumsOf(row, source, isPrimary);
+    const sums = row.text('kind') === 'cut' ? energyOnly(told) : told;
     if (isPrimary) tally.samples += row.number('samples') ?? 0;
     addSums(all, sums, 1);
     if (row.text('kind') === 'shared') addSums(shared, sums, 1);
@@ -209,7 +210,7 @@ function isOfDevices(by: CapacityGrouping): boolean {
 
 function groupOf(groups: Map<string, Group>, row: Cells): Sums {
   const kind = row.text('kind');
-  if (kind === 'unowned' || kind === 'unresolved') return rowOf(groups, kind).sums;
+  if (kind === 'unowned' || kind === 'unresolved' || kind === 'cut') return rowOf(groups, kind).sums;
   return rowOf(groups, 'group', row.text('name'), clusterIn(row)).sums;
 }
 
@@ -248,7 +249,7 @@ async function devicesIn(
   const parts = segments.map(
     ({ table, hasCluster, fromUs, toUs }) =>
       `SELECT node, gpu, min(ts) AS first_ts, last_not_null(cast(${hasCluster ? 'cluster' : 'null'} AS STRING)) AS cluster FROM ${quoteName(table)}` +
-      ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(toUs)} GROUP BY node, gpu`,
+      ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(toUs)} AND owners IS NOT NULL GROUP BY node, gpu`,
   );
   const sampled = await ask(
     db,
@@ -257,9 +258,10 @@ async function devicesIn(
   const listed = await ask(
     db,
     'SELECT last(node) AS node, gpu, last_not_null(cluster) AS cluster, cast(min(ts) AS LONG) AS first_us, last(source) AS source,' +
-      ` last(mig_profile) AS mig_profile FROM gpu_inventory WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
+      ' last(mig_profile) AS mig_profile, last(parent) AS parent, cast(max(ts) AS LONG) AS last_us FROM gpu_inventory' +
+      ` WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu`,
   );
-  const told = [...sampled, ...listed];
+  const told = [...sampled, ...listed.filter(isNotCut(sampled, listed))];
   const clusters = new Map(
     told.flatMap((row) =>
       row.text('cluster') === undefined ? [] : [[row.text('gpu'), row.text('cluster')]],
@@ -286,6 +288,20 @@ async function devicesIn(
     nodes: nodes.size,
     knownUs,
     isSynthetic: meant.some((row) => row.text('source') === 'synthetic'),
+  };
+}
+
+/** Whether a listed GPU is a device of its own: not one beside its instances, unless it was sampled whole before it was cut. */
+function isNotCut(sampled: readonly Cells[], listed: readonly Cells[]): (row: Cells) => boolean {
+  const seen = new Set(sampled.map((row) => row.text('gpu')));
+  const cutUs = new Map<string | undefined, number>();
+  for (const row of listed) {
+    const parent = row.text('parent');
+    cutUs.set(parent, Math.max(cutUs.get(parent) ?? -Infinity, row.number('last_us') ?? -Infinity));
+  }
+  return (row) => {
+    const gpu = row.text('gpu');
+    return seen.has(gpu) || (cutUs.get(gpu) ?? -Infinity) < (row.number('last_us') ?? -Infinity);
   };
 }
 

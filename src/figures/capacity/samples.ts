@@ -68,8 +68,8 @@ function ownersSql({ fromUs, toUs }: CapacityWindow): string {
 }
 
 /**
- * Whole devices, from the rollups: a row per group and kind. Kinds: `unowned`, `sole`, `unresolved`, and `shared` for what
- * has to be divided sample by sample (several owners, or one who has only a part).
+ * Whole devices, from the rollups: a row per group and kind. Kinds: `unowned`, `sole`, `unresolved`, `cut` (a GPU beside its
+ * MIG instances), and `shared` for what has to be divided sample by sample (several owners, or one who has only a part).
  */
 export function wholeDevicesSql(of: Membership, source: LaneGauges, segments: readonly Segment[]): string {
   const summands = summandsOf(source);
@@ -87,7 +87,7 @@ export function wholeDevicesSql(of: Membership, source: LaneGauges, segments: re
   const names = ['samples', ...summands.map(({ name }) => name)];
   const keys = 'x_job, x_gpu, x_node, x_cluster, x_number, owners';
   const kind =
-    "CASE WHEN y.owners = 0 THEN 'unowned' WHEN y.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
+    "CASE WHEN y.owners IS NULL THEN 'cut' WHEN y.owners = 0 THEN 'unowned' WHEN y.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
     ` WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`;
   const head = groupedSql(of, {
     head: `${ownersSql(of.window)}q AS (SELECT DISTINCT owner AS part_owner, owned_gpu AS part_gpu FROM o WHERE share < 1), `,

@@ -49,6 +49,11 @@ export function sumsOf(row: Cells, { gauges, hasEnergy }: LaneGauges, isPrimary:
   return sums;
 }
 
+/** Of a GPU that is cut into MIG instances: time and activity are those of the instances. */
+export function energyOnly({ counterJoules, counterUs, powerSum, powerUs }: Sums): Sums {
+  return { ...emptySums(), counterJoules, counterUs, powerSum, powerUs };
+}
+
 /** Adds `more` to `to`, or takes it away. */
 export function addSums(to: Sums, more: Sums, sign: 1 | -1): void {
   const plus = (a: number | undefined, b: number | undefined): number | undefined =>

@@ -36,6 +36,8 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
   const problems = new ProblemLog();
   const byName = new Map<string, Device>();
   for (const device of options.devices) {
+    // A GPU that is cut is handed out in its instances.
+    if (device.isCut === true) continue;
     byName.set(device.uuid, device);
     if (!isInstance(device)) byName.set(String(device.index), device);
   }

@@ -131,6 +131,7 @@ function aheadOf(name: string): string {
 function devicesByFileName(devices: readonly Device[]): Map<string, Device[]> {
   const byName = new Map<string, Device[]>();
   for (const device of devices) {
+    if (device.isCut === true) continue;
     const name =
       device.gpuInstanceId === undefined ? `${device.index}` : `${device.index}.${device.gpuInstanceId}`;
     byName.set(name, [...(byName.get(name) ?? []), device]);
@@ -169,7 +170,7 @@ function directoryChangedUs(directory: string): number | undefined {
 
 function unknownDevice(path: string, name: string, devices: readonly Device[]): OperatingError {
   const instances = devices
-    .filter((device) => String(device.index) === name)
+    .filter((device) => String(device.index) === name && device.gpuInstanceId !== undefined)
     .map((device) => device.gpuInstanceId);
   const known = [...devicesByFileName(devices).keys()].join(', ');
   return new OperatingError(

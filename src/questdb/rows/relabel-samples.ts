@@ -80,7 +80,8 @@ function whereAnyDiffers(gpu: string, stretches: readonly LabelStretch[]): strin
   const first = stretches[0]!.fromUs;
   const last = stretches.at(-1)!.toUs;
   const any = stretches.map((stretch) => `(${timeIn(stretch)} AND ${differs(stretch)})`).join(' OR ');
-  return `gpu = ${quoteText(gpu)} AND ${timeIn({ fromUs: first, toUs: last })} AND (${any})`;
+  // Rows without owners are of a GPU that was cut into MIG instances then: nobody's.
+  return `gpu = ${quoteText(gpu)} AND owners IS NOT NULL AND ${timeIn({ fromUs: first, toUs: last })} AND (${any})`;
 }
 
 function timeIn({ fromUs, toUs }: Pick<LabelStretch, 'fromUs' | 'toUs'>): string {

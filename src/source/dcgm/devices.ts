@@ -23,6 +23,8 @@ export interface DcgmDevice extends SelectableDevice {
   readonly entity: EntityPair;
   /** DCGM's number of the GPU that it is or is cut from. */
   readonly gpuId: number;
+  /** Of an instance: its compute instances, under which an XID may stand. */
+  readonly computeInstances?: readonly EntityPair[];
 }
 
 const GPUS_MAX = 32;
@@ -173,6 +175,10 @@ function instanceOf(instance: Instance, parent: DcgmDevice, identity: IdentityFi
     entity: { group: entityGroup.gpuInstance, id: instance.entityId },
     gpuId: parent.gpuId,
     selectorId: instance.entityId,
+    computeInstances: instance.computeInstances.map(({ entityId }) => ({
+      group: entityGroup.computeInstance,
+      id: entityId,
+    })),
     device: {
       ...parent.device,
       // Engines that cannot tell the MIG UUID get the older spelling, which is as unique.

@@ -2,6 +2,9 @@ import { entityGroup } from '../../../native/dcgm-record.ts';
 import { dcgmStatus } from '../../../native/dcgm-layout.ts';
 import { dcgmError, dcgmStatusText } from '../../../native/dcgm.ts';
 import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
+import { findField } from '../../core/fields/find-field.ts';
+import { isOfInstances } from '../../core/fields/lane.ts';
+import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import { EVENT_FIELDS } from '../../core/sampling/field-events.ts';
 import type { SampledLane } from '../../core/sampling/source.ts';
 import { planWatches } from '../../core/sampling/watch-plan.ts';
@@ -98,12 +101,17 @@ interface EntityClass {
   readonly wanted: readonly Watch[];
 }
 
-/** GPUs that are sampled carry the event fields too; the parents of instances carry those alone. */
+/**
+ * GPUs carry the event fields too. Of instances only what they have is watched: an engine answers the rest with the
+ * parent's values. An XID of an instance stands under it or under its compute instance.
+ */
 function classesOf(plan: SessionPlan): readonly EntityClass[] {
   const gpus = plan.devices.filter(({ entity }) => entity.group === entityGroup.gpu);
   const instances = plan.devices.filter(({ entity }) => entity.group === entityGroup.gpuInstance);
-  const sampled = new Set(gpus.map(({ gpuId }) => gpuId));
-  const parents = [...new Set(instances.map(({ gpuId }) => gpuId))].filter((id) => !sampled.has(id));
+  const onInstances = planWatches(plan.lanes, XID_FIELDS).map((watch) => ({
+    ...watch,
+    fieldIds: watch.fieldIds.filter(isFieldOfInstances),
+  }));
   return [
     {
       name: 'gpus',
@@ -111,12 +119,23 @@ function classesOf(plan: SessionPlan): readonly EntityClass[] {
       wanted: planWatches(plan.lanes, EVENT_FIELDS),
     },
     {
-      name: 'parents',
-      entities: parents.map((id) => ({ group: entityGroup.gpu, id })),
-      wanted: planWatches([], EVENT_FIELDS),
+      name: 'instances',
+      entities: instances.map(({ entity }) => entity),
+      wanted: onInstances.filter(({ fieldIds }) => fieldIds.length > 0),
     },
-    { name: 'instances', entities: instances.map(({ entity }) => entity), wanted: planWatches(plan.lanes) },
+    {
+      name: 'computes',
+      entities: instances.flatMap(({ computeInstances = [] }) => computeInstances),
+      wanted: planWatches([], XID_FIELDS),
+    },
   ];
+}
+
+const XID_FIELDS = EVENT_FIELDS.filter(({ fieldId }) => fieldId === XID_FIELD_ID);
+
+function isFieldOfInstances(id: number): boolean {
+  const field = findField(id);
+  return field !== undefined && isOfInstances(field);
 }
 
 /** What a person can do about a refused watch; said once, where the source describes itself. */

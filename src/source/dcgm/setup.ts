@@ -1,6 +1,7 @@
 import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
 import { dcgmStatus } from '../../../native/dcgm-layout.ts';
 import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
+import { isOfInstances } from '../../core/fields/lane.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampleState } from '../../core/sampling/sample-state.ts';
 import type { EventSink, SampledLane } from '../../core/sampling/source.ts';
@@ -44,14 +45,19 @@ export function laneReaderOf(
   recordsMax = Infinity,
 ): LaneReader {
   const { dcgm, devices } = setup;
-  const columns = [...lane.fields.keys()].filter((k) => !session.refused.has(lane.fields[k]!.id));
-  const fieldIds = columns.map((k) => lane.fields[k]!.id);
-  const latest = createLatestReader(
-    dcgm,
-    devices.map(({ entity }) => entity),
-    fieldIds,
-    recordsMax,
-  );
+  const parts = [false, true].flatMap((areInstances) => {
+    const members = [...devices.keys()].filter(
+      (index) => (devices[index]!.device.parentUuid !== undefined) === areInstances,
+    );
+    const columns = [...lane.fields.keys()].filter((k) => {
+      const field = lane.fields[k]!;
+      return !session.refused.has(field.id) && (!areInstances || isOfInstances(field));
+    });
+    if (members.length === 0 || columns.length === 0) return [];
+    const entities = members.map((index) => devices[index]!.entity);
+    const fieldIds = columns.map((k) => lane.fields[k]!.id);
+    return [{ members, columns, latest: createLatestReader(dcgm, entities, fieldIds, recordsMax) }];
+  });
   const rowLength = lane.fields.length;
   const size = devices.length * rowLength;
   const tsUs = new Float64Array(size);
@@ -64,12 +70,16 @@ export function laneReaderOf(
     states,
     lastUs: new Float64Array(size),
     read(handle) {
-      return latest.read(handle, (device, field, record) => {
-        const at = device * rowLength + columns[field]!;
-        tsUs[at] = record.tsUs;
-        values[at] = record.value;
-        states[at] = record.state;
-      });
+      for (const { members, columns, latest } of parts) {
+        const status = latest.read(handle, (member, field, record) => {
+          const at = members[member]! * rowLength + columns[field]!;
+          tsUs[at] = record.tsUs;
+          values[at] = record.value;
+          states[at] = record.state;
+        });
+        if (status !== dcgmStatus.OK) return status;
+      }
+      return dcgmStatus.OK;
     },
   };
 }
@@ -82,7 +92,8 @@ export function noteRefused(setup: DcgmSetup, session: Session, blanks: BlankWat
     if (field === undefined) continue;
     const isForbidden = status === dcgmStatus.REQUIRES_ROOT || status === dcgmStatus.NO_PERMISSION;
     const state = isForbidden ? sampleState.notPermitted : sampleState.notSupported;
-    for (const device of setup.devices.keys()) {
+    for (const [device, { device: each }] of setup.devices.entries()) {
+      if (each.parentUuid !== undefined && !isOfInstances(field)) continue;
       // Twice: one blank alone makes no event.
       blanks.note(device, field, state, setup.openedUs);
       blanks.note(device, field, state, setup.openedUs);

@@ -3,6 +3,7 @@ import type { Nvml } from '../../../native/nvml.ts';
 import { nvmlReturn } from '../../../native/nvml-layout.ts';
 import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Field } from '../../core/fields/field.ts';
+import { isOfInstances } from '../../core/fields/lane.ts';
 import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
@@ -44,11 +45,6 @@ export function isSampled(fieldId: number): boolean {
     GETTER_SYMBOLS.has(fieldId) ||
     fieldId === XID_FIELD_ID
   );
-}
-
-/** What GPUs have and instances have not is not asked of an instance: some calls would answer with the GPU's number. */
-export function isOfInstances(field: Field): boolean {
-  return field.entity !== 'gpu';
 }
 
 /**

@@ -24,14 +24,15 @@ const uuids = (text: string): string[] =>
 
 describe('device selector', () => {
   it.each([
-    ['f', ['GPU-0', 'MIG-8', 'MIG-9', 'GPU-2']],
+    ['f', ['GPU-0', 'GPU-1', 'MIG-8', 'MIG-9', 'GPU-2']],
     ['g', ['GPU-0', 'GPU-1', 'GPU-2']],
-    ['i', ['MIG-8', 'MIG-9']],
+    ['i', ['GPU-1', 'MIG-8', 'MIG-9']],
     ['g:0', ['GPU-0']],
     ['g:0,2-4', ['GPU-0', 'GPU-2']],
-    ['i:9', ['MIG-9']],
-    ['g:0+i:8', ['GPU-0', 'MIG-8']],
-    ['i+g:2', ['MIG-8', 'MIG-9', 'GPU-2']],
+    ['i:9', ['GPU-1', 'MIG-9']],
+    ['g:0+i:8', ['GPU-0', 'GPU-1', 'MIG-8']],
+    ['i+g:2', ['GPU-1', 'MIG-8', 'MIG-9', 'GPU-2']],
+    ['g:1+i', ['GPU-1', 'MIG-8', 'MIG-9']],
   ])('%s selects %j', (text, expected) => {
     expect(uuids(text)).toEqual(expected);
   });
@@ -54,6 +55,17 @@ describe('device selector', () => {
     'i:0-99999',
   ])('refuses "%s" as a configuration error', (text) => {
     expect(() => parseDeviceSelector(text)).toThrow(expect.objectContaining({ exit: 'config' }) as Error);
+  });
+
+  it.each([
+    ['f', ['GPU-1']],
+    ['i:8', ['GPU-1']],
+    ['g:1+i:8', ['GPU-1']],
+    // Nothing that is cut from it is sampled: it is sampled as a whole.
+    ['g', []],
+  ])('%s marks %j as cut: what is cut owns no GPU-hours', (text, expected) => {
+    const { selected } = selectDevices(parseDeviceSelector(text), node);
+    expect(selected.filter(({ device }) => device.isCut).map(({ device }) => device.uuid)).toEqual(expected);
   });
 
   it('tells what it names and nobody has', () => {

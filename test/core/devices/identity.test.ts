@@ -182,6 +182,13 @@ describe('names become devices', () => {
       unresolved: ['0', '1'],
     },
     {
+      what: 'no GPU that is cut, by its UUID or its number',
+      names: { devices: 'GPU-a,0,1' },
+      devices: [{ ...GPU, uuid: 'GPU-a', index: 0, isCut: true }, GPUS[1]!, GPUS[2]!],
+      resolved: ['GPU-b'],
+      unresolved: ['GPU-a', '0'],
+    },
+    {
       what: 'no GPU that is cut, by its device file',
       names: { positions: '0,1' },
       devices: [{ ...GPU, isCut: true }, GPUS[1]!, GPUS[2]!],

@@ -67,6 +67,12 @@ function encodeOnce(
   return batch!;
 }
 
+test('a GPU that is cut into MIG instances has no owners, whoever is told', () => {
+  const options = { ...plainOptions, devices: [{ node: 'n1', uuid: 'GPU-1', isCut: true as const }] };
+  const { body } = encodeOnce(plainRing(1), () => ({ jobId: 'j', owners: 1 }), createEncoder(options));
+  expect(Buffer.from(body).toString('latin1')).toContain('node=n1,gpu=GPU-1 dt_us=0i,');
+});
+
 // ── claims ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 describe('the bytes', () => {

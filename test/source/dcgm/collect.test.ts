@@ -14,7 +14,7 @@ const SECONDS = 6;
 it.each([
   ['embedded', [], 8],
   ['engine', ['-r', 'unix:///run/engine'], 8],
-  ['mig', [], 9],
+  ['mig', [], 10],
 ])('writes what the devices did, with dt and energy (%s)', async (name, flags, devices) => {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-collect-'));
   const config = join(directory, 'gpuledger.yaml');

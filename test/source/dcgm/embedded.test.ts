@@ -147,6 +147,7 @@ describe('DCGM embedded', () => {
 
   it('holds back the profiling values of a pause, and tells it as one', () => {
     const pauseDir = mkdtempSync(join(tmpdir(), 'gpuledger-pause-'));
+    fake.set('prof_module', 1);
     const sink = createRowSink();
     const opened = open({ pauseDir });
     play(opened, 20, lane, sink);
@@ -295,21 +296,28 @@ describe('DCGM devices', () => {
   it('samples the instances of a GPU that is cut, with what an instance has', () => {
     fake.set('mig', 0b10);
     const opened = open();
-    expect(opened.devices.map(({ uuid }) => uuid).slice(0, 4)).toEqual([
+    expect(opened.devices.map(({ uuid }) => uuid).slice(0, 5)).toEqual([
       'GPU-00000000-fade-4000-8000-000000000000',
+      'GPU-00000001-fade-4000-8000-000000000001',
       'MIG-00000008-fade-4000-8000-000000000000',
       'MIG-00000009-fade-4000-8000-000000000000',
       'GPU-00000002-fade-4000-8000-000000000002',
     ]);
-    expect(opened.devices[1]).toMatchObject({
+    expect(opened.devices[2]).toMatchObject({
       parentUuid: 'GPU-00000001-fade-4000-8000-000000000001',
       gpuInstanceId: 1,
       computeInstanceId: 0,
     });
-    const row = play(opened, 3).ofDevice(1).at(-1)!;
+    const sink = play(opened, 3);
+    const row = sink.ofDevice(2).at(-1)!;
     expect(row.values[column(1002)]).toBe(truthDouble(1002, 108, row.tsUs));
-    expect(row.values[column(1009)]).toBeNaN();
-    expect(row.values[column(155)]).toBeNaN();
+    // Asked of an instance, the engine answers these with the parent's.
+    const ofGpus = [1009, 155, 156, 100, 150, 203, 202];
+    expect(ofGpus.map((id) => row.values[column(id)])).toEqual(ofGpus.map(() => NaN));
+    const parent = sink.ofDevice(1).at(-1)!;
+    expect(opened.devices[1]!.isCut).toBe(true);
+    expect(parent.values[column(155)]).toBe(501);
+    expect(of('blank_begin')).toEqual([]);
   });
 
   it('samples what the selector names, and tells what is absent', () => {

@@ -275,12 +275,12 @@ describe('DCGM host engine: traps', () => {
     const lanes = [laneOf(0, 'profiling', 100, [1002, 1004, 1005, 252])];
     const sink = createRowSink();
     const opened = open({ engine: 'localhost:5555', lanes });
-    expect(opened.devices).toHaveLength(56);
+    expect(opened.devices).toHaveLength(64);
     fake.set('stalls', 0);
     play(opened, 10, [sink], lanes);
     finish(opened, [sink], lanes);
     expect(fake.get('stalls')).toBe(0);
-    expect(sink.ofDevice(55).length).toBeGreaterThan(95);
+    expect(sink.ofDevice(63).length).toBeGreaterThan(95);
   });
 
   it('fetches a long past over TCP in pieces that do not stall', () => {
@@ -296,7 +296,7 @@ describe('DCGM host engine: traps', () => {
     fake.set('stall_ms', 2000);
     const sink = rowsAfterLongAbsence([laneOf(0, 'profiling', 100, [1002, 1004])]);
     for (const device of [0, 1]) {
-      const rows = sink.ofDevice(device);
+      const rows = sink.ofDevice(1 + device);
       expect(rows.length).toBeGreaterThan(1000);
       expect(new Set(rows.map(({ tsUs }) => tsUs)).size).toBe(rows.length);
       for (const { tsUs, values } of rows) {
@@ -464,7 +464,7 @@ describe('DCGM host engine: traps', () => {
     play(opened, 3, [sink]);
     finish(opened, [sink]);
     expect(of('xid').map(({ gpu }) => gpu)).toEqual(['GPU-00000002-fade-4000-8000-000000000002']);
-    const row = sink.ofDevice(2).at(-1)!;
+    const row = sink.ofDevice(3).at(-1)!;
     expect(Math.abs(row.values[column(1002)]! - truthDouble(1002, 116, row.tsUs))).toBeLessThan(0.05);
   });
 
@@ -498,6 +498,7 @@ describe('DCGM host engine: traps', () => {
     const { mkdtempSync } = await import('node:fs');
     const { requestPause, withdrawPause } = await import('../../../src/source/profiling-pause.ts');
     const pauseDir = mkdtempSync('/tmp/gpuledger-pause-');
+    fake.set('prof_module', 1);
     const sink = createRowSink();
     const opened = open({ pauseDir });
     play(opened, 5, [sink]);

@@ -34,6 +34,7 @@ describe('NVML devices', () => {
     fake.set('mig', 0b10);
     expect(open([lane], { devices: 'g:0,12+i:9' }).devices.map(({ uuid }) => uuid)).toEqual([
       'GPU-00000000-fade-4000-8000-000000000000',
+      'GPU-00000001-fade-4000-8000-000000000001',
       'MIG-00000009-fade-4000-8000-000000000000',
     ]);
     expect(of('unresolved').map(({ subject }) => subject)).toEqual(['g:12']);
@@ -67,13 +68,15 @@ describe('MIG', () => {
   it('has its GPU instances as devices, whatever holes are between them', () => {
     fake.set('mig', 0b10);
     const { devices } = open([lane]);
-    expect(devices.map(({ uuid }) => uuid).slice(0, 4)).toEqual([
+    expect(devices.map(({ uuid }) => uuid).slice(0, 5)).toEqual([
       'GPU-00000000-fade-4000-8000-000000000000',
+      'GPU-00000001-fade-4000-8000-000000000001',
       'MIG-00000008-fade-4000-8000-000000000000',
       'MIG-00000009-fade-4000-8000-000000000000',
       'GPU-00000002-fade-4000-8000-000000000002',
     ]);
-    expect(devices[2]).toMatchObject({
+    expect(devices[1]).toMatchObject({ isCut: true, memoryBytes: 143_771 * 1_048_576 });
+    expect(devices[3]).toMatchObject({
       parentUuid: 'GPU-00000001-fade-4000-8000-000000000001',
       index: 1,
       gpuInstanceId: 2,
@@ -88,13 +91,13 @@ describe('MIG', () => {
     fake.set('split_gi', 1);
     const { devices } = open([lane]);
     expect(devices.filter(({ parentUuid }) => parentUuid !== undefined)).toHaveLength(2);
-    expect(devices[0]).toMatchObject({ gpuInstanceId: 1, computeInstanceId: 0, migProfile: '3g.71gb' });
+    expect(devices[1]).toMatchObject({ gpuInstanceId: 1, computeInstanceId: 0, migProfile: '3g.71gb' });
   });
 
   it('is sampled with what an instance has: profiling through its GPU, and memory', () => {
     fake.set('mig', 0b10);
     open([lane]);
-    const row = play(lane, 5).ofDevice(1).at(-1)!;
+    const row = play(lane, 5).ofDevice(2).at(-1)!;
     expect(cell(lane, row, SM_ACTIVE)).toBe((truthDouble(2, 108, row.tsUs) * 100) / 100);
     expect(cell(lane, row, FB_USED)).toBe(truthInt(252, 108, row.tsUs) * 1_048_576);
     // Of the whole GPU: PCIe, power, clocks, index. NVML answers the first and the last with numbers of no use.
@@ -108,8 +111,8 @@ describe('MIG', () => {
     fake.set('instances', 1);
     const sink = play(lane, 105);
     expect(of('mig_changed')).toHaveLength(1);
-    expect(cell(lane, sink.ofDevice(1).at(-1)!, SM_ACTIVE)).not.toBeNaN();
-    expect(sink.ofDevice(2).length).toBeLessThan(105);
+    expect(cell(lane, sink.ofDevice(2).at(-1)!, SM_ACTIVE)).not.toBeNaN();
+    expect(sink.ofDevice(3).length).toBeLessThan(105);
     expect(of('engine_lost')).toEqual([]);
   });
 
@@ -133,8 +136,8 @@ describe('MIG', () => {
     fake.set('mig', 0b10);
     const sink = play(lane, 105);
     expect(of('mig_changed')).toHaveLength(2);
-    expect(sink.ofDevice(1).length).toBeGreaterThan(0);
-    expect(cell(lane, sink.ofDevice(1).at(-1)!, SM_ACTIVE)).not.toBeNaN();
+    expect(sink.ofDevice(2).length).toBeGreaterThan(0);
+    expect(cell(lane, sink.ofDevice(2).at(-1)!, SM_ACTIVE)).not.toBeNaN();
     expect(of('gap').map(({ gpu }) => gpu?.slice(0, 12))).toEqual(['MIG-00000008', 'MIG-00000009']);
   });
 
@@ -143,11 +146,12 @@ describe('MIG', () => {
     open([lane]);
     play(lane, 99);
     fake.set('lost_gpu', 2);
-    expect(play(lane, 10).ofDevice(1)).toEqual([]);
+    expect(play(lane, 10).ofDevice(2)).toEqual([]);
     fake.set('lost_gpu', 0);
-    expect(play(lane, 60).ofDevice(1).length).toBeGreaterThan(0);
+    expect(play(lane, 60).ofDevice(2).length).toBeGreaterThan(0);
     expect(of('mig_changed')).toEqual([]);
     expect(of('engine_found').map(({ gpu }) => gpu)).toEqual([
+      'GPU-00000001-fade-4000-8000-000000000001',
       'MIG-00000008-fade-4000-8000-000000000000',
       'MIG-00000009-fade-4000-8000-000000000000',
     ]);
@@ -163,7 +167,7 @@ describe('MIG', () => {
     fake.set('instances', 1);
     const sink = play(lane, 120);
     expect(of('mig_changed')).toHaveLength(1);
-    expect(sink.ofDevice(2).length).toBeLessThan(120);
+    expect(sink.ofDevice(3).length).toBeLessThan(120);
     expect(of('engine_lost').map(({ gpu }) => gpu?.slice(0, 12))).toEqual(['GPU-00000007']);
   });
 
@@ -176,13 +180,13 @@ describe('MIG', () => {
     fake.set('lost_gpu', 0);
     fake.set('instances', 1);
     const sink = play(lane, 100);
-    expect(sink.ofDevice(1)).toHaveLength(100);
-    expect(sink.ofDevice(2)).toEqual([]);
+    expect(sink.ofDevice(2)).toHaveLength(100);
+    expect(sink.ofDevice(3)).toEqual([]);
     expect(of('mig_changed').map(({ tsUs }) => tsUs)).toEqual([sink.rows[0]!.tsUs]);
     // Nobody looks any longer for what was taken away, and the next change is seen too.
     expect(fake.get('starts')).toBe(2);
     fake.set('instances', 2);
-    expect(play(lane, 105).ofDevice(2).length).toBeGreaterThan(0);
+    expect(play(lane, 105).ofDevice(3).length).toBeGreaterThan(0);
     expect(of('mig_changed')).toHaveLength(2);
   });
 
@@ -194,7 +198,7 @@ describe('MIG', () => {
     fake.set('generation', 1);
     const sink = play(lane, 50);
     expect(fake.get('mixed_pairs')).toBe(0);
-    expect([sink.ofDevice(1), sink.ofDevice(2)]).toEqual([[], []]);
+    expect([sink.ofDevice(2), sink.ofDevice(3)]).toEqual([[], []]);
     expect(sink.ofDevice(0)).toHaveLength(50);
   });
 });
