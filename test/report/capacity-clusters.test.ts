@@ -8,11 +8,10 @@ import type { Lane } from '../../src/core/fields/lane.ts';
 import type { CapacityFigures, CapacityGrouping } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
-import { quoteTime } from '../../src/figures/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
-import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
-import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { waitForRollups } from '../../src/questdb/visible.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const SECOND = 1_000_000;
@@ -90,28 +89,12 @@ const stays: readonly Stay[] = [
 let server: TestQuestdb;
 let db: QuestDb;
 
-type Row = Readonly<Record<string, string | number | undefined>>;
-
-async function insert(table: string, rows: readonly Row[]): Promise<void> {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const cell = (column: string, value: string | number | undefined): string => {
-    if (value === undefined) return 'null';
-    if (typeof value === 'string') return quoteText(value);
-    return /(^|_)ts$/.test(column) ? quoteTime(value) : String(value);
-  };
-  const values = rows.map((row) => `(${columns.map((column) => cell(column, row[column])).join(', ')})`);
-  for (let from = 0; from < values.length; from += 100)
-    await db.exec(
-      `INSERT INTO ${table} (${columns.map(quoteName).join(', ')}) VALUES ${values.slice(from, from + 100).join(', ')}`,
-    );
-  await waitForVisible(db, table);
-}
-
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
-  await insert(
+  await insertRows(
+    db,
     'gpu_inventory',
     ['A0', 'A1', 'B0', 'B1'].map((gpu) => ({
       ts: at(0),
@@ -123,7 +106,8 @@ beforeAll(async () => {
       source: 'dcgm',
     })),
   );
-  await insert(
+  await insertRows(
+    db,
     'gpu_ownership',
     stays.map(({ cluster, jobId, gpu, from, to, run, share = 1 }) => ({
       ts: at(from),
@@ -137,7 +121,8 @@ beforeAll(async () => {
       source: 'test',
     })),
   );
-  await insert(
+  await insertRows(
+    db,
     'jobs',
     stays.flatMap(({ cluster, jobId, from, to, run, user, isClusterUntold, state = 'COMPLETED' }) =>
       user === undefined
@@ -155,7 +140,8 @@ beforeAll(async () => {
           ],
     ),
   );
-  await insert(
+  await insertRows(
+    db,
     'gpu_profiling',
     stays.flatMap(({ cluster, jobId, gpu, from, to, owners = 1 }) =>
       Array.from({ length: owners === 0 ? 0 : (to - from) / 10 }, (_, tick) => ({
@@ -172,7 +158,7 @@ beforeAll(async () => {
     ),
   );
   // Time that nobody owned.
-  await insert('gpu_profiling', [
+  await insertRows(db, 'gpu_profiling', [
     {
       ts: at(5 * HOUR),
       cluster: 'a',

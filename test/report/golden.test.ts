@@ -15,11 +15,10 @@ import { accountOf } from '../../src/figures/job/tasks.ts';
 import { renderTasksReport } from '../../src/report/tasks-text.ts';
 import { capacityJson, jobJson, tasksJson } from '../../src/report/json.ts';
 import { capacityCsv, jobCsv, tasksCsv } from '../../src/report/csv.ts';
-import { quoteTime } from '../../src/figures/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
-import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
+import { waitForRollups } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
-import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { insertRows, type Row } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const SECOND = 1_000_000;
@@ -38,14 +37,8 @@ const lanes = [
   laneOf('device', 10_000, [1009, 1010, 203]),
 ];
 
-/** Numbers as they are, texts quoted, epoch µs of columns that end in `ts` as times. */
-type Row = Readonly<Record<string, string | number | undefined>>;
-
 let server: TestQuestdb;
 let db: QuestDb;
-
-/** Statements travel in a URL: a hundred rows are not too long for one. */
-const ROWS_PER_STATEMENT = 100;
 
 const rowsOf = new Map<string, Row[]>();
 
@@ -54,22 +47,7 @@ function add(table: string, rows: readonly Row[]): void {
 }
 
 async function insertAll(): Promise<void> {
-  for (const [table, rows] of rowsOf) {
-    const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-    const values = rows.map((row) => `(${columns.map((column) => cellSql(column, row[column])).join(', ')})`);
-    for (let from = 0; from < values.length; from += ROWS_PER_STATEMENT)
-      await db.exec(
-        `INSERT INTO ${table} (${columns.map(quoteName).join(', ')}) VALUES ` +
-          values.slice(from, from + ROWS_PER_STATEMENT).join(', '),
-      );
-    await waitForVisible(db, table);
-  }
-}
-
-function cellSql(column: string, value: string | number | undefined): string {
-  if (value === undefined) return 'null';
-  if (typeof value === 'string') return quoteText(value);
-  return /(^|_)ts$/.test(column) ? quoteTime(value) : String(value);
+  for (const [table, rows] of rowsOf) await insertRows(db, table, rows);
 }
 
 const seconds = (from: number, to: number): number[] =>

@@ -11,11 +11,9 @@ import { jobFigures, type JobQueryOptions } from '../../src/figures/job/query.ts
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import type { TasksFigures } from '../../src/figures/job/tasks-figures.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
-import { quoteTime } from '../../src/figures/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
-import { waitForVisible } from '../../src/questdb/visible.ts';
-import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { insertRows, type Row } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
@@ -35,23 +33,6 @@ const lane: Lane = {
 
 let server: TestQuestdb;
 let db: QuestDb;
-
-type Row = Readonly<Record<string, string | number | undefined>>;
-
-async function insert(table: string, rows: readonly Row[]): Promise<void> {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  const cell = (column: string, value: string | number | undefined): string => {
-    if (value === undefined) return 'null';
-    if (typeof value === 'string') return quoteText(value);
-    return /(^|_)ts$/.test(column) ? quoteTime(value) : String(value);
-  };
-  const values = rows.map((row) => `(${columns.map((column) => cell(column, row[column])).join(', ')})`);
-  for (let from = 0; from < values.length; from += 100)
-    await db.exec(
-      `INSERT INTO ${table} (${columns.map(quoteName).join(', ')}) VALUES ${values.slice(from, from + 100).join(', ')}`,
-    );
-  await waitForVisible(db, table);
-}
 
 interface Stay {
   readonly cluster?: string;
@@ -172,7 +153,8 @@ beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
-  await insert(
+  await insertRows(
+    db,
     'gpu_ownership',
     stays.flatMap(({ cluster, jobId, gpus, from, to, run }) =>
       gpus.map((gpu) => ({
@@ -188,7 +170,8 @@ beforeAll(async () => {
       })),
     ),
   );
-  await insert(
+  await insertRows(
+    db,
     'jobs',
     stays.flatMap(({ cluster, jobId, from, to, run, record }) =>
       record === undefined ? [] : [{ ts: at(from), end_ts: at(to), cluster, job_id: jobId, run, ...record }],
@@ -208,7 +191,30 @@ beforeAll(async () => {
       })),
     ),
   );
-  await insert('gpu_profiling', samples);
+  await insertRows(db, 'gpu_profiling', samples);
+  // One that had no GPU, one of which the figures alone are kept, and time that nobody could give to a job.
+  await insertRows(db, 'jobs', [
+    { ts: at(0), end_ts: at(60), job_id: '4711', user: 'cpu', state: 'COMPLETED' },
+  ]);
+  await insertRows(db, 'job_figures', [
+    {
+      ts: at(-20 * DAY),
+      end_ts: at(-20 * DAY + 100),
+      cluster: 'a',
+      node: 'n1',
+      gpu: 'K0',
+      job_id: '9000',
+      run: 0,
+      samples: 10,
+      dt_us: 100 * SECOND,
+      attributed_us: 100 * SECOND,
+      energy_rise_joules: 7,
+      written_ts: at(-19 * DAY),
+    },
+  ]);
+  await insertRows(db, 'gpu_ownership', [
+    { ts: at(2.5 * DAY), end_ts: at(2.6 * DAY), node: 'n1', gpu: 'A0', job_id: 'unresolved', source: 'test' },
+  ]);
 });
 
 afterAll(async () => {
@@ -336,6 +342,8 @@ describe('an array', () => {
     ['8.batch', '8', 'FAILED', 100],
     ['6[3]', '6', 'COMPLETED', 150],
     ['6_[2-2]', '8', 'FAILED', 100],
+    [' 6_2 ', '8', 'FAILED', 100],
+    ['6_[2-2].batch', '8', 'FAILED', 100],
   ])('%s is job %s', async (typed, jobId, state, seconds) => {
     const { job, all } = await jobOf(typed);
     expect([job.jobId, job.state, all.ownedUs / SECOND]).toEqual([jobId, state, seconds]);
@@ -368,6 +376,13 @@ describe('a heterogeneous job', () => {
     ]);
     expect((await jobOf('20+0')).job.jobId).toBe('20');
     expect((await jobOf('20+1')).job).toMatchObject({ jobId: '21', task: '1', hetJobId: '20' });
+    expect((await jobOf('20+[1]')).job.jobId).toBe('21');
+    const both = await tasksOf(' 20+[0-1]');
+    expect([both.family, both.jobId, both.tasks.map(({ task }) => task)]).toEqual([
+      'het',
+      '20+[0-1]',
+      ['0', '1'],
+    ]);
   });
 });
 
@@ -379,6 +394,7 @@ test.each([
   ['ƒuzzBuzz', 'ƒuzzBuzz'],
   ['fuzzBuzz', 'ƒuzzBuzz'],
   ['s0bcd3fghljkmo', '21'],
+  ['s0BCD3FGH1JKM0.batch', '21'],
 ])('%s is job %s', async (typed, jobId) => {
   expect((await jobOf(typed)).job.jobId).toBe(jobId);
 });
@@ -430,4 +446,32 @@ test('an id that is nowhere: what was tried, and the nearest', async () => {
   expect(hints).toContain('batch is a step');
   expect(hints).toContain('the nearest ids there: 8, 7, 6, 20, 21');
   expect(hints).toContain('the newest jobs there: 800');
+  expect(hints).not.toContain('unresolved');
+  expect(hints).not.toContain('as schedulers print them');
+});
+
+test.each([
+  ['4710', '4711'],
+  ['9001', '9000'],
+])('%s is near to %s, which one table alone knows', async (typed, near) => {
+  const { message, hints } = await failureOf(jobOf(typed));
+  expect(message).toContain('none of gpu_ownership, jobs and job_figures has it');
+  expect(hints.join('\n')).toContain(`the nearest ids there: ${near}`);
+});
+
+test('a job that only `jobs` knows, and one that only `job_figures` knows, have their accounts', async () => {
+  expect(told(await jobOf('4711'))).toEqual(['4711', 'cpu', 'COMPLETED', undefined, [], 0, undefined]);
+  expect(told(await jobOf('9000'))).toEqual(['9000', undefined, undefined, undefined, ['K0'], 100, 7]);
+});
+
+test.each(['6_1+1', '6_[1-2,...]', 'ƒuzzBuzz.0'])(
+  '%s is no form of an id: the forms are shown',
+  async (typed) => {
+    const { hints } = await failureOf(jobOf(typed));
+    expect(hints[0]).toContain('ids as schedulers print them: 4217, 4217_3, ');
+  },
+);
+
+test.each(['   ', '\t'])('%j is refused before anything is asked', async (typed) => {
+  expect(await failureOf(jobOf(typed))).toMatchObject({ code: 'report.job_id', exit: 'usage' });
 });

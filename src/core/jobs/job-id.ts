@@ -10,12 +10,12 @@ export type JobIdReading =
   | { readonly how: 'task'; readonly arrayJobId: string; readonly taskId: string }
   /** All tasks of an array, or those in `tasks`. */
   | { readonly how: 'array'; readonly arrayJobId: string; readonly tasks?: readonly TaskRange[] }
-  /** Component of a heterogeneous job. */
-  | { readonly how: 'component'; readonly hetJobId: string; readonly offset: number }
+  /** Components of a heterogeneous job. */
+  | { readonly how: 'components'; readonly hetJobId: string; readonly offsets: readonly TaskRange[] }
   /** Ids that begin so: PBS appends its server, and puts the task of an array into brackets. */
   | { readonly how: 'beginning'; readonly text: string; readonly tasks?: readonly TaskRange[] };
 
-/** Task numbers from `first` to `last`, each `step`-th. */
+/** Numbers of tasks or components from `first` to `last`, each `step`-th. */
 export interface TaskRange {
   readonly first: number;
   readonly last: number;
@@ -23,16 +23,21 @@ export interface TaskRange {
 }
 
 export interface TypedJobId {
+  /** Without blanks around it. */
   readonly typed: string;
   /** Of a step's id, the name of the step: `batch`, `extern`, `interactive`, or its number. The readings are of its job. */
   readonly step?: string;
   readonly readings: readonly JobIdReading[];
+  /** It has a form that schedulers print; else it is a text like any other. */
+  readonly isForm: boolean;
 }
 
-const STEP = /^(\d+(?:_\d+|\+\d+)?)\.(batch|extern|interactive|\d+)$/;
+const JOB_OF_STEP = /\d+(?:[_+](?:\d+|\[[^\]]*\]))?|s[0-9a-tv-z]{13}/i;
+/** A step may name a component once more: `4217.0+1`. */
+const STEP = new RegExp(`^(${JOB_OF_STEP.source})\\.((?:batch|extern|interactive|\\d+)(?:\\+\\d+)?)$`, 'i');
 const SLURM_TASK = /^(\d+)_(\d+)$/;
 const SLURM_TASKS = /^(\d+)_\[([^\]]*)\]$/;
-const SLURM_COMPONENT = /^(\d+)\+(\d+)$/;
+const SLURM_COMPONENTS = /^(\d+)\+(?:(\d+)|\[([^\]]*)\])$/;
 /** Thirteen digits of Crockford's base 32 after the letter: either case, and i, l, o for the digits that they look like. */
 const SLUID = /^s[0-9a-tv-z]{13}$/i;
 /** PBS and LSF: number, task or tasks in brackets, server. */
@@ -40,15 +45,22 @@ const BRACKETS = /^(\d+)(\[([^\]]*)\])?(\.[A-Za-z][\w.-]*)?$/;
 /** Flux: letters and digits of base 58, unlike a word. The first letter may be typed without its tail. */
 const FLUX = /^[ƒf](?=.*[1-9A-Z])([1-9A-HJ-NP-Za-km-z]+)$/;
 
-export function readJobId(typed: string): TypedJobId {
-  const step = STEP.exec(typed);
-  const verbatim: JobIdReading = { how: 'id', jobId: typed };
-  if (step === null) return { typed, readings: [verbatim, ...moreReadings(typed)] };
-  const [, job, name] = step;
+/** The forms above, for whoever typed another one. */
+export const JOB_ID_FORMS =
+  '4217, 4217_3, 4217_[1-4,7], 4217+1, 4217+[0-1], 4217.batch, 123[4].server, ƒuzzBuzz, s0BCD3FGH1JKM0';
+
+/** @param text as it came, also with blanks around it */
+export function readJobId(text: string): TypedJobId {
+  const typed = text.trim();
+  const verbatim = [...new Set([text, typed])].map((jobId): JobIdReading => ({ how: 'id', jobId }));
+  const [, job, step] = STEP.exec(typed) ?? [];
+  const more: JobIdReading[] =
+    job === undefined ? moreReadings(typed) : [{ how: 'id', jobId: job }, ...moreReadings(job)];
   return {
     typed,
-    step: name!,
-    readings: [verbatim, { how: 'id', jobId: job! }, ...moreReadings(job!)],
+    ...(step === undefined ? {} : { step }),
+    readings: [...verbatim, ...more],
+    isForm: more.length > 0,
   };
 }
 
@@ -57,9 +69,12 @@ function moreReadings(typed: string): JobIdReading[] {
   if (task !== null) return [{ how: 'task', arrayJobId: task[1]!, taskId: String(Number(task[2])) }];
   const some = SLURM_TASKS.exec(typed);
   if (some !== null) return arrayReadings(some[1]!, some[2]!);
-  const component = SLURM_COMPONENT.exec(typed);
-  if (component !== null)
-    return [{ how: 'component', hetJobId: component[1]!, offset: Number(component[2]) }];
+  const components = SLURM_COMPONENTS.exec(typed);
+  if (components !== null) {
+    const [, hetJobId, one, some] = components;
+    const offsets = taskRanges(one ?? some!);
+    return offsets === undefined ? [] : [{ how: 'components', hetJobId: hetJobId!, offsets }];
+  }
   const flux = FLUX.exec(typed);
   const spellings: JobIdReading[] =
     flux === null
@@ -114,7 +129,7 @@ function taskRanges(list: string): TaskRange[] | undefined {
   const ranges: TaskRange[] = [];
   for (const part of list.replace(/%\d+$/, '').split(',')) {
     const [whole, first, last = first, step = '1'] = /^(\d+)(?:-(\d+)(?::(\d+))?)?$/.exec(part) ?? [];
-    if (whole === undefined || Number(step) === 0) return undefined;
+    if (whole === undefined || Number(step) === 0 || Number(last) < Number(first)) return undefined;
     ranges.push({ first: Number(first), last: Number(last), step: Number(step) });
   }
   return ranges;
@@ -141,8 +156,11 @@ export function readingText(reading: JobIdReading): string {
       return `task ${reading.taskId} of array ${reading.arrayJobId}`;
     case 'array':
       return `tasks of array ${reading.arrayJobId}`;
-    case 'component':
-      return `component ${reading.offset} of heterogeneous job ${reading.hetJobId}`;
+    case 'components': {
+      const [{ first, last }, ...more] = reading.offsets as [TaskRange, ...TaskRange[]];
+      const one = more.length === 0 && first === last;
+      return `${one ? `component ${first}` : 'components'} of heterogeneous job ${reading.hetJobId}`;
+    }
     case 'beginning':
       return `ids that begin with ${reading.text}`;
   }

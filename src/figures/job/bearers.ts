@@ -47,9 +47,10 @@ function familyOf(job: Job<Told>, record: Partial<JobCells>, reading: JobIdReadi
       return 'array';
     case 'beginning':
       return reading.text.endsWith('[') && taskInBrackets(jobIdOf(job)) !== undefined ? 'array' : undefined;
+    case 'components':
+      return 'het';
     case 'sluid':
     case 'task':
-    case 'component':
       return undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { GaugeKey } from '../gauges.ts';
 import type { Energy, Quantity } from '../quantity.ts';
+import type { JobCells } from './told-runs.ts';
 
 /**
  * One gauge over owned time, in its base unit. A share divides amounts (hours, energy), not levels: a level is what the
@@ -95,7 +96,7 @@ export interface ThrottleEffect {
 }
 
 /** Which run of which job, and what the scheduler told of it. */
-export interface JobIdentity {
+export interface JobIdentity extends Omit<JobCells, 'arrayTaskId'> {
   /** The scheduler's raw id. */
   readonly jobId: string;
   /** As told, else counted from 0. */
@@ -109,19 +110,10 @@ export interface JobIdentity {
   readonly submitUs: number | undefined;
   /** Slurm's own name of the run. */
   readonly sluid: string | undefined;
-  readonly arrayJobId: string | undefined;
-  readonly hetJobId: string | undefined;
   /** Number of the task in the array, or of the component in the heterogeneous job. */
   readonly task: string | undefined;
   /** The step that was asked for: the account is all the same of the whole job. */
   readonly askedStep: string | undefined;
-  readonly name: string | undefined;
-  readonly user: string | undefined;
-  readonly account: string | undefined;
-  readonly partition: string | undefined;
-  readonly qos: string | undefined;
-  readonly state: string | undefined;
-  readonly exitCode: number | undefined;
 }
 
 /** One that bears the same id and is not shown: another cluster's, or one of another time. Times are epoch µs. */

@@ -2,6 +2,7 @@ import { quoteText } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import {
   isTaskIn,
+  JOB_ID_FORMS,
   readingText,
   readJobId,
   taskInBrackets,
@@ -9,6 +10,7 @@ import {
   type TypedJobId,
 } from '../../core/jobs/job-id.ts';
 import { jobsOf, type Job } from '../../core/jobs/job-runs.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { bearersOf, clusterOf, jobIdOf, selected, selectorOf, type Bearer } from './bearers.ts';
 import type { OtherJob } from './figures.ts';
@@ -34,7 +36,7 @@ export interface Found {
  * @throws OperatingError `report.job_id`, `report.unknown_job` (exit `usage`)
  */
 export async function findJob(db: Asked, jobId: string, selector: JobSelector): Promise<Found> {
-  checkJobId(jobId);
+  checkJobId(jobId.trim());
   const typed = readJobId(jobId);
   for (const reading of typed.readings) {
     const jobs = jobsOf(await readTold(db, await rawIds(db, reading)));
@@ -93,7 +95,7 @@ function rawIdsSql(reading: JobIdReading): string {
       );
     case 'array':
       return inJobs(`array_job_id = ${quoteText(reading.arrayJobId)}`);
-    case 'component':
+    case 'components':
       return inJobs(`het_job_id = ${quoteText(reading.hetJobId)}`);
     case 'beginning': {
       const like = `job_id LIKE ${quoteText(`${reading.text}%`)}`;
@@ -124,9 +126,9 @@ function isMeant(job: Job<Told>, reading: JobIdReading): boolean {
           one.arrayJobId === reading.arrayJobId &&
           (reading.tasks === undefined || isTaskIn(one.arrayTaskId, reading.tasks)),
       );
-    case 'component':
+    case 'components':
       return (
-        Number(jobId) === Number(reading.hetJobId) + reading.offset &&
+        isTaskIn(String(Number(jobId) - Number(reading.hetJobId)), reading.offsets) &&
         records.some((one) => one.hetJobId === reading.hetJobId)
       );
     case 'beginning':
@@ -179,18 +181,24 @@ function notSelected(
 const BEARERS_TOLD_MAX = 8;
 const NEAREST_IDS_MAX = 5;
 
-async function unknownJob(db: Asked, { typed, step, readings }: TypedJobId): Promise<OperatingError> {
+/** Whatever tells of a job. Time that nobody could give to a job is no job's. */
+const ALL_TOLD = `(${['gpu_ownership', 'jobs', 'job_figures']
+  .map((table) => `SELECT ts, job_id FROM ${table} WHERE job_id != ${quoteText(UNRESOLVED_JOB_ID)}`)
+  .join(' UNION ALL ')})`;
+
+async function unknownJob(db: Asked, { typed, step, readings, isForm }: TypedJobId): Promise<OperatingError> {
   const nearest = await nearestIds(db, typed);
   const newest = await ask(
     db,
-    `SELECT job_id, max(ts) AS newest FROM gpu_ownership ORDER BY newest DESC LIMIT ${NEAREST_IDS_MAX}`,
+    `SELECT job_id, max(ts) AS newest FROM ${ALL_TOLD} ORDER BY newest DESC LIMIT ${NEAREST_IDS_MAX}`,
   );
   const ids = newest.map((row) => row.text('job_id') ?? '');
-  return new OperatingError(`no job "${typed}": it is neither in gpu_ownership nor in jobs`, {
+  return new OperatingError(`no job "${typed}": none of gpu_ownership, jobs and job_figures has it`, {
     code: 'report.unknown_job',
     exit: 'usage',
     where: `${db.where}, looked for ${readings.map(readingText).join('; ')}`,
     hints: [
+      ...(isForm ? [] : [`ids as schedulers print them: ${JOB_ID_FORMS}`]),
       ...(step === undefined ? [] : [`${step} is a step: steps are not kept apart, nor is their job there`]),
       ...(nearest.length === 0 ? [] : [`the nearest ids there: ${nearest.join(', ')}`]),
       ids.length === 0
@@ -206,7 +214,7 @@ async function nearestIds(db: Asked, typed: string): Promise<string[]> {
   if (number === undefined) return [];
   const rows = await ask(
     db,
-    `SELECT job_id, abs(cast(job_id AS LONG) - ${Number(number)}) AS distance FROM (SELECT DISTINCT job_id FROM gpu_ownership)` +
+    `SELECT job_id, abs(cast(job_id AS LONG) - ${Number(number)}) AS distance FROM (SELECT DISTINCT job_id FROM ${ALL_TOLD})` +
       ` WHERE cast(job_id AS LONG) IS NOT NULL ORDER BY distance, job_id LIMIT ${NEAREST_IDS_MAX}`,
   );
   return rows.map((row) => row.text('job_id') ?? '');

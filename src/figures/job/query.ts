@@ -59,7 +59,7 @@ export async function jobFigures(
 ): Promise<JobFigures> {
   const found = await findJob(db, jobId, options);
   const { members } = found.bearer;
-  const member = members.find(({ job }) => jobIdOf(job) === jobId) ?? members[0]!;
+  const member = members.find(({ job }) => jobIdOf(job) === found.typed.typed) ?? members[0]!;
   return await memberFigures(db, lanes, found, { ...options, member });
 }
 

@@ -2,11 +2,11 @@ import type { RunTold } from '../../core/jobs/job-runs.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quotedLists } from '../sql-text.ts';
 
-/** A row of `jobs` or of `gpu_ownership`. */
+/** A row of `jobs` or of `gpu_ownership`; of `job_figures` where neither has the id. */
 export interface Told extends RunTold {
   /** Of a row of `jobs`. */
   readonly record?: JobCells;
-  /** Of a row of `gpu_ownership`. */
+  /** Of a row of `gpu_ownership` or `job_figures`. */
   readonly stay?: StayCells;
 }
 
@@ -38,8 +38,10 @@ export async function readTold(db: Asked, jobIds: readonly string[]): Promise<To
   const stays: Told[] = [];
   for (const some of quotedLists(jobIds)) {
     records.push(...(await readRecords(db, some)));
-    stays.push(...(await readStays(db, some)));
+    stays.push(...(await readStays(db, 'gpu_ownership', some)));
   }
+  if (records.length === 0 && stays.length === 0)
+    for (const some of quotedLists(jobIds)) stays.push(...(await readStays(db, 'job_figures', some)));
   const placed = await withDeviceClusters(db, stays);
   const owning = placed.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
   const known = new Set([...records, ...owning].map(({ jobId }) => jobId));
@@ -66,11 +68,11 @@ async function readRecords(db: Asked, ids: string): Promise<Told[]> {
   });
 }
 
-async function readStays(db: Asked, ids: string): Promise<Told[]> {
+async function readStays(db: Asked, table: 'gpu_ownership' | 'job_figures', ids: string): Promise<Told[]> {
   const rows = await ask(
     db,
     'SELECT cluster, job_id, run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us' +
-      ` FROM gpu_ownership WHERE job_id IN (${ids}) ORDER BY ts`,
+      ` FROM ${table} WHERE job_id IN (${ids}) ORDER BY ts`,
   );
   return rows.map((row) => ({
     ...runOf(row),

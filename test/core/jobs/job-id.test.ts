@@ -11,6 +11,9 @@ describe('an id as somebody types it', () => {
     ['4217_[1-4]', ['the id 4217_[1-4]', 'tasks of array 4217']],
     ['4217_[1-4,7%2]', ['the id 4217_[1-4,7%2]', 'tasks of array 4217']],
     ['4217+1', ['the id 4217+1', 'component 1 of heterogeneous job 4217']],
+    ['4217+[0-1]', ['the id 4217+[0-1]', 'components of heterogeneous job 4217']],
+    ['4217+[1]', ['the id 4217+[1]', 'component 1 of heterogeneous job 4217']],
+    [' 4217_3\t', ['the id  4217_3\t', 'the id 4217_3', 'task 3 of array 4217']],
     [
       '123[4].pbs01',
       ['the id 123[4].pbs01', 'the id 123[4]', 'task 4 of array 123', 'ids that begin with 123[4].'],
@@ -25,6 +28,7 @@ describe('an id as somebody types it', () => {
   ])('%s', (typed, expected) => {
     expect(readings(typed)).toEqual(expected);
     expect(readJobId(typed).step).toBeUndefined();
+    expect(readJobId(typed)).toMatchObject({ typed: typed.trim(), isForm: true });
   });
 
   test.each([
@@ -32,6 +36,18 @@ describe('an id as somebody types it', () => {
     ['4217.0', '0', ['the id 4217.0', 'the id 4217']],
     ['4217_3.extern', 'extern', ['the id 4217_3.extern', 'the id 4217_3', 'task 3 of array 4217']],
     ['4217+1.interactive', 'interactive', ['the id 4217+1.interactive', 'the id 4217+1']],
+    ['4217_[0-1].batch', 'batch', ['the id 4217_[0-1].batch', 'the id 4217_[0-1]', 'tasks of array 4217']],
+    [
+      '4217+[0-1].0',
+      '0',
+      ['the id 4217+[0-1].0', 'the id 4217+[0-1]', 'components of heterogeneous job 4217'],
+    ],
+    ['4217.0+1', '0+1', ['the id 4217.0+1', 'the id 4217']],
+    [
+      's0BCD3FGH1JKM0.0',
+      '0',
+      ['the id s0BCD3FGH1JKM0.0', 'the id s0BCD3FGH1JKM0', 'the SLUID s0BCD3FGH1JKM0'],
+    ],
   ])('%s is a step', (typed, step, first) => {
     expect(readJobId(typed).step).toBe(step);
     expect(readings(typed).slice(0, first.length)).toEqual(first);
@@ -44,11 +60,17 @@ describe('an id as somebody types it', () => {
     '4217_[1-',
     '4217_[5-x]',
     '4217_[1-9:0]',
+    '4217_[4-1]',
+    '4217_[1-3,...%2]',
+    '4217_3+1',
+    '4217+[x]',
+    'ƒuzzBuzz.0',
     '+1',
     '[4]',
     'it is "odd"',
   ])('%s is itself and nothing else', (typed) => {
     expect(readings(typed)).toEqual([`the id ${typed}`]);
+    expect(readJobId(typed).isForm).toBe(false);
   });
 });
 
