@@ -32,6 +32,7 @@ const KEYS_OF_COMMANDS = {
   'config print': EVERY_KEY,
   'schema print': ['lanes'],
   'schema apply': ['questdb', 'lanes'],
+  'schema name-rows': ['questdb', 'lanes'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 /** A command that reads the configuration, as people call it. */

@@ -12,9 +12,13 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function schema(args: readonly string[], conf = server.conf): Promise<Ended> {
+async function schema(
+  args: readonly string[],
+  conf = server.conf,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   return await runCommand(['schema', ...args], {
-    env: { QDB_CLIENT_CONF: conf, GPULEDGER_CONFIG: undefined },
+    env: { QDB_CLIENT_CONF: conf, GPULEDGER_CONFIG: undefined, ...env },
   });
 }
 
@@ -45,6 +49,29 @@ describe('gpuledger schema', () => {
     const second = await schema(['apply']);
     expect(second.exitCode).toBe(0);
     expect(second.stdout).toContain('everything is there already');
+  });
+
+  test('apply says which rows have no cluster, and name-rows names those that it may', async () => {
+    const insert = (values: string): Promise<Response> =>
+      fetch(`${server.httpUrl}/exec?query=${encodeURIComponent(`INSERT INTO gpu_ownership ${values}`)}`);
+    await insert("(ts, end_ts, node, gpu, job_id) VALUES ('2026-01-01', '2026-01-02', 'n9', 'GPU-9', '7')");
+    await insert("(ts, node, gpu, job_id) VALUES ('2026-01-03', 'n9', 'GPU-9', '8')");
+    expect((await schema(['apply'])).stdout).not.toContain('without a cluster');
+    const inAlpha = (...args: string[]): Promise<Ended> =>
+      schema(args, server.conf, { GPULEDGER_CLUSTER: 'alpha' });
+    const told = await inAlpha('apply');
+    expect(told.stdout).toContain(
+      'without a cluster: 2 of gpu_ownership (samples have that of their device)\n',
+    );
+    expect(told.stdout).toContain('gpuledger schema name-rows names them');
+    expect(JSON.parse((await inAlpha('apply', '--json')).stdout)).toMatchObject({
+      ...{ changes: [], unnamed: [{ table: 'gpu_ownership', rows: 2 }] },
+    });
+    expect((await inAlpha('name-rows', '--on', 'n[8-9]')).stdout).toContain(
+      'cluster alpha in 1 rows; 1 stay without one',
+    );
+    const unset = await schema(['name-rows']);
+    expect([unset.exitCode, unset.stderr]).toEqual([78, expect.stringContaining('set cluster:')]);
   });
 
   test('a server that is down is 75, with the ways out', async () => {

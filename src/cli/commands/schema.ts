@@ -2,22 +2,29 @@ import { Command } from 'commander';
 import { allTables, createTableSql } from '../../../schemas/tables.ts';
 import { createViewSql, viewsOf } from '../../../schemas/views.ts';
 import type { Config } from '../../config/config.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import { expandHostlist } from '../../core/devices/hostlist.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
+import { nameRows, readUnnamedRows, type UnnamedRows } from '../../questdb/schema/name-rows.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
-import { startStep, type Step } from '../progress.ts';
+import { startMaybeBriefStep, startStep, type Step } from '../progress.ts';
 
 const EXAMPLES = `
 Examples:
   gpuledger schema print                        the SQL of all tables and rollups, for a person to read or run
   gpuledger schema apply                        create what is missing, add new columns; a second time does nothing
   gpuledger schema apply --json                 what was done, for a script
+  gpuledger schema name-rows                    give settled rows without a cluster that of the configuration: of nodes that
+                                                the inventory knows in it, and in no other
+  gpuledger schema name-rows --on 'n[01-16]'    … of these nodes, as of some that are gone
 
 The tables are made for the lanes of the configuration; run and collect apply the schema by themselves. After an update of
 gpuledger, apply it by this command first: it gives settled rows of a store that knew no clusters the cluster of the
-configuration, and builds rollups again whose old buckets have to be copied because their samples are gone.
+configuration, and builds rollups again whose old buckets have to be copied because their samples are gone. It says how many rows
+have no cluster; name-rows may be run at any time, and again: rows settle a day after their end, events after eight.
 What stands in them: docs/tables.md
 Exit codes: 0 fine; 64 usage; 69 the server refuses the rollups; 75 no QuestDB, or another gpuledger is at it, try again later;
             78 a table has a column of another type, the password is refused, or the configuration is wrong
@@ -37,10 +44,23 @@ export function command(): Command {
       const { config } = await configFrom(options);
       await applyConfigured(config, options['json'] === true);
     });
+  const name = new Command('name-rows')
+    .description('Name the cluster in rows that were stored before it was known.')
+    .option(
+      '--on <nodes>',
+      "nodes, as n1,n2 or 'n[01-16]' (default: those known in the cluster and no other)",
+    )
+    .option('--json', 'print JSON: where, and a list of action, object, detail')
+    .action(async (options: Record<string, unknown>) => {
+      const { config } = await configFrom(options);
+      const nodes = typeof options['on'] === 'string' ? expandHostlist(options['on']) : undefined;
+      await nameConfigured(config, nodes, options['json'] === true);
+    });
   return new Command('schema')
-    .description('Print or apply the tables and rollups.')
+    .description('Print or apply the tables and rollups, or name the cluster of old rows.')
     .addCommand(addConfigFlags(print, 'schema print'))
     .addCommand(addConfigFlags(apply, 'schema apply'))
+    .addCommand(addConfigFlags(name, 'schema name-rows'))
     .addHelpText('after', EXAMPLES);
 }
 
@@ -65,10 +85,11 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
       },
     });
     step?.done('old buckets of rollups are kept');
+    const unnamed = await readUnnamedRows(db, config.cluster);
     process.stdout.write(
       isJson
-        ? `${JSON.stringify({ where: db.where, version, changes }, undefined, 2)}\n`
-        : describe(`${db.where} (QuestDB ${version})`, changes),
+        ? `${JSON.stringify({ where: db.where, version, changes, unnamed }, undefined, 2)}\n`
+        : describe(`${db.where} (QuestDB ${version})`, changes) + unnamedText(unnamed, config.cluster),
     );
   } catch (thrown) {
     step?.fail('old buckets of rollups are not all kept yet');
@@ -76,6 +97,49 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
   } finally {
     await db.close();
   }
+}
+
+/** @throws OperatingError `schema.no_cluster`, and those of `applySchema` */
+async function nameConfigured(
+  { questdb, lanes, retention, cluster }: Config,
+  nodes: readonly string[] | undefined,
+  isJson: boolean,
+): Promise<void> {
+  if (cluster === undefined)
+    throw new OperatingError('expected the name of the cluster in the configuration, found none', {
+      code: 'schema.no_cluster',
+      exit: 'config',
+      hints: ['set cluster: in the configuration, or GPULEDGER_CLUSTER'],
+    });
+  const db = await openQuestDb(questdb.clientConf, { requestTimeoutMs: questdb.requestTimeoutMs });
+  const step = startMaybeBriefStep('naming rows');
+  try {
+    const { version } = await db.checkServer();
+    const changes = await applySchema(db, lanes, retention);
+    changes.push(
+      ...(await nameRows(db, cluster, nodes, (words) => {
+        step.update(words);
+      })),
+    );
+    step.done('rows are named');
+    process.stdout.write(
+      isJson
+        ? `${JSON.stringify({ where: db.where, version, changes }, undefined, 2)}\n`
+        : describe(`${db.where} (QuestDB ${version})`, changes),
+    );
+  } catch (thrown) {
+    step.fail('not all rows are named yet');
+    throw thrown;
+  } finally {
+    await db.close();
+  }
+}
+
+function unnamedText(unnamed: readonly UnnamedRows[], cluster: string | undefined): string {
+  if (unnamed.length === 0) return '';
+  const parts = unnamed.map(({ table, rows }) => `${rows.toLocaleString('en-US')} of ${table}`);
+  const first = cluster === undefined ? 'set cluster: in the configuration; then ' : '';
+  return `without a cluster: ${parts.join(', ')} (samples have that of their device)\n${first}gpuledger schema name-rows names them\n`;
 }
 
 const WORDS: Readonly<Record<SchemaChange['action'], string>> = {
