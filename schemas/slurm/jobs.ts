@@ -10,32 +10,44 @@ export type SlurmRow =
     }
   /** A job that has not begun. */
   | { readonly kind: 'waiting' }
-  /** A row that cannot be understood, and why: what was expected, what came. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  | RefusedRow;
+
+/** A row that cannot be understood. */
+export interface RefusedRow {
+  readonly kind: 'refused';
+  /** Undefined where not even that can be read. */
+  readonly jobId: string | undefined;
+  /** Of which part of it what was expected: the same for all rows that are refused for this. */
+  readonly expected: string;
+  /** What came there, short enough for a line. */
+  readonly found: string;
+}
 
 /** Slurm counts in 32 bits, of which the last two values mean nothing. */
 const COUNT_MAX = 0xffff_fffd;
 /** Times in µs are exact up to here, the year 2255; the store refuses a row with a later one, and those sent with it. */
 const TIME_US_MAX = Number.MAX_SAFE_INTEGER;
 
-const NUMBERS_MAX = new Map<keyof JobRecord, number>([
-  ['startUs', TIME_US_MAX],
-  ['endUs', TIME_US_MAX],
-  ['submitUs', TIME_US_MAX],
-  ['run', COUNT_MAX],
-  ['nodes', COUNT_MAX],
-  ['gpus', COUNT_MAX],
-  ['exitCode', COUNT_MAX],
-]);
+const TIME_EXPECTED = 'expected a time from 1970 to 2255';
+const COUNT_EXPECTED = `expected a whole number from 0 to ${COUNT_MAX}`;
+
+const NUMBERS: readonly (readonly [keyof JobRecord, number, string])[] = [
+  ['startUs', TIME_US_MAX, `start: ${TIME_EXPECTED}`],
+  ['endUs', TIME_US_MAX, `end: ${TIME_EXPECTED}`],
+  ['submitUs', TIME_US_MAX, `submission: ${TIME_EXPECTED}`],
+  ['run', COUNT_MAX, `restarts: ${COUNT_EXPECTED}`],
+  ['nodes', COUNT_MAX, `nodes: ${COUNT_EXPECTED}`],
+  ['gpus', COUNT_MAX, `GPUs: ${COUNT_EXPECTED}`],
+  ['exitCode', COUNT_MAX, `exit code: ${COUNT_EXPECTED}`],
+];
 
 /** The row of a job; refused where one of its numbers cannot be Slurm's. @param hasGpus as in `SlurmRow` */
 export function jobRow(record: JobRecord, hasGpus: boolean | undefined): SlurmRow {
-  for (const [key, max] of NUMBERS_MAX) {
+  for (const [key, max, expected] of NUMBERS) {
     const value = record[key];
     if (value === undefined || (Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= max))
       continue;
-    const reason = `${key}: expected a whole number from 0 to ${max}, found ${String(value)}`;
-    return { kind: 'refused', reason };
+    return { kind: 'refused', jobId: record.jobId, expected, found: quoteShort(value) };
   }
   return { kind: 'job', record, hasGpus };
 }

@@ -48,8 +48,8 @@ export function createSacctReader(columns: readonly string[], delimiter: string)
     heldBorders -= borders;
     heldCharacters -= line.length;
     if (line === '') return;
-    const reason = `expected ${columns.length} columns, found ${borders + 1}: ${quoteShort(line)}`;
-    rows.push({ kind: 'refused', reason });
+    const expected = `expected a row of ${columns.length} columns`;
+    rows.push({ kind: 'refused', jobId: undefined, expected, found: `${borders + 1}: ${quoteShort(line)}` });
   }
 
   function takeHeld(): string {
@@ -99,25 +99,26 @@ export function createSacctReader(columns: readonly string[], delimiter: string)
     end() {
       // A row whose line end is missing may lack a part of its last number as well.
       const text = takeHeld() + partOfLine;
-      return text === '' ? [] : [{ kind: 'refused', reason: `a row is cut off: ${quoteShort(text)}` }];
+      if (text === '') return [];
+      const expected = 'expected a last row with its line end';
+      return [{ kind: 'refused', jobId: undefined, expected, found: quoteShort(text) }];
     },
   };
 }
 
 function createRowParser(columns: readonly string[]): (cells: readonly string[]) => SlurmRow {
   const places = new Map(columns.map((name, at) => [name, at]));
-  const shapes = Object.entries(SHAPES).flatMap(([name, shape]) => {
+  const shapes = Object.entries(SHAPES).flatMap(([name, { shape, words }]) => {
     const place = places.get(name);
-    return place === undefined ? [] : [{ name, shape, place }];
+    return place === undefined ? [] : [{ expected: `${name}: expected ${words}`, shape, place }];
   });
   return (cells) => {
     const wrong = shapes.find(({ shape, place }) => !shape.test(cells[place]!));
-    if (wrong === undefined) return rowOf((name) => cells[places.get(name) ?? -1] ?? '');
-    const { name, shape, place } = wrong;
-    return {
-      kind: 'refused',
-      reason: `${name}: expected ${String(shape)}, found ${quoteShort(cells[place])}`,
-    };
+    const cell = (name: string): string => cells[places.get(name) ?? -1] ?? '';
+    if (wrong === undefined) return rowOf(cell);
+    const { expected, place } = wrong;
+    const jobId = ['JobIDRaw', 'JobID'].map(cell).find((id) => JOB_ID.test(id) && id.length <= ID_LENGTH_MAX);
+    return { kind: 'refused', jobId, expected, found: quoteShort(cells[place]) };
   };
 }
 
@@ -130,7 +131,9 @@ function rowOf(cell: (name: string) => string): SlurmRow {
   if (endUs !== undefined && endUs < startUs)
     return {
       kind: 'refused',
-      reason: `End: expected no time before Start, found ${quoteShort(cell('End'))}`,
+      jobId: cell('JobIDRaw'),
+      expected: 'End: expected no time before Start',
+      found: quoteShort(cell('End')),
     };
   const array = /^(\d+)_(\d{1,10})$/.exec(cell('JobID'));
   const het = /^(\d+)\+\d+$/.exec(cell('JobID'));
@@ -165,18 +168,24 @@ function rowOf(cell: (name: string) => string): SlurmRow {
   );
 }
 
-/** What each column looks like; the others are free text. */
-const SHAPES: Readonly<Record<string, RegExp>> = {
-  JobIDRaw: /^\d{1,10}$/,
-  JobID: /^\d{1,10}([_+].+)?$/,
-  State: /^[A-Z_]+( by .+)?$/,
-  ExitCode: /^(\d+:\d+)?$/,
-  Start: /^(\d+|None|Unknown)?$/,
-  End: /^(\d+|None|Unknown)?$/,
-  Submit: /^(\d+|None|Unknown)?$/,
-  NNodes: /^\d*$/,
-  Restarts: /^\d*$/,
-  SLUID: /^[0-9A-Za-z]*$/,
+/** In what is told of a refused row. */
+const ID_LENGTH_MAX = 64;
+const JOB_ID = /^\d{1,10}([_+].+)?$/;
+const TIME = { shape: /^(\d+|None|Unknown)?$/, words: 'seconds since 1970, None or Unknown' };
+const NUMBER = { shape: /^\d*$/, words: 'a whole number' };
+
+/** What each column looks like, and in words; the others are free text. */
+const SHAPES: Readonly<Record<string, { readonly shape: RegExp; readonly words: string }>> = {
+  JobIDRaw: { shape: /^\d{1,10}$/, words: 'the number of a job' },
+  JobID: { shape: JOB_ID, words: 'a job id, as 4217, 4217_3 or 4217+1' },
+  State: { shape: /^[A-Z_]+( by .+)?$/, words: 'a word in capitals, as COMPLETED' },
+  ExitCode: { shape: /^(\d+:\d+)?$/, words: 'exit status and signal, as 0:15' },
+  Start: TIME,
+  End: TIME,
+  Submit: TIME,
+  NNodes: NUMBER,
+  Restarts: NUMBER,
+  SLUID: { shape: /^[0-9A-Za-z]*$/, words: 'letters and digits' },
 };
 
 function numberOf(text: string): number | undefined {

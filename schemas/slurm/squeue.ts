@@ -149,14 +149,21 @@ export function parseSqueueJob(json: string): SlurmRow {
   try {
     value = JSON.parse(json);
   } catch (thrown) {
-    return { kind: 'refused', reason: `expected JSON: ${messageOf(thrown)}` };
+    const found = quoteShort(`${json} (${messageOf(thrown)})`);
+    return { kind: 'refused', jobId: undefined, expected: 'expected JSON', found };
   }
   const parsed = squeueJob.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const key = String(issue?.path[0] ?? 'job');
-    const found = quoteShort((value as Record<string, unknown> | null)?.[key]);
-    return { kind: 'refused', reason: `${key}: ${issue?.message ?? 'malformed'}, found ${found}` };
+    const told = value as Record<string, unknown> | null;
+    const { data: jobId } = count.safeParse(told?.['job_id']);
+    return {
+      kind: 'refused',
+      jobId: jobId?.toString(),
+      expected: `${key}: ${issue?.message ?? 'expected something else'}`,
+      found: quoteShort(told?.[key]),
+    };
   }
   return rowOf(parsed.data);
 }
@@ -166,7 +173,9 @@ function rowOf(job: SqueueJob): SlurmRow {
   if (condition === undefined)
     return {
       kind: 'refused',
-      reason: `job_state: expected a known state, found ${quoteShort(job.job_state)}`,
+      jobId: String(job.job_id),
+      expected: 'job_state: expected a known state',
+      found: quoteShort(job.job_state),
     };
   const startUs = (job.start_time ?? 0) * 1e6;
   const wasPlaced = job.nodes === undefined || (job.nodes !== '' && job.nodes !== null);
@@ -174,7 +183,12 @@ function rowOf(job: SqueueJob): SlurmRow {
   const isOver = condition.phase === 'over';
   const endUs = isOver ? (job.end_time ?? 0) * 1e6 || undefined : undefined;
   if (endUs !== undefined && endUs < startUs)
-    return { kind: 'refused', reason: `end_time: expected no time before start_time, found ${job.end_time}` };
+    return {
+      kind: 'refused',
+      jobId: String(job.job_id),
+      expected: 'end_time: expected no time before start_time',
+      found: quoteShort(job.end_time),
+    };
   const isArray = (job.array_job_id ?? 0) > 0;
   const gpus = gpusOfTres(job.tres_alloc_str) ?? gpusOfNodes(job.gres_detail ?? []);
   return jobRow(

@@ -9,7 +9,7 @@ const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
 
 /**
  * What each command reads, by key or section: it offers the flags of these and no others. File and environment may hold
- * every key for everybody. Reports find their lanes in the file: a flag would only hide columns that are stored.
+ * every key for everybody. Reports and what is told of jobs find their lanes in the file: a flag would only hide columns that are stored.
  */
 const KEYS_OF_COMMANDS = {
   run: EVERY_KEY,
@@ -21,8 +21,8 @@ const KEYS_OF_COMMANDS = {
   'spool drop': ['questdb', 'state_dir', 'log'],
   'report job': ['questdb'],
   'report capacity': ['questdb'],
-  'jobs push': ['questdb', 'lanes', 'log'],
-  'jobs sync': ['questdb', 'lanes', 'log'],
+  'jobs push': ['questdb', 'log'],
+  'jobs sync': ['questdb', 'log'],
   devices: DEVICES,
   dmon: [...DEVICES, 'state_dir'],
   'profiling pause': ['dcgm', 'state_dir'],

@@ -56,10 +56,16 @@ export function syncFailure(outcomes: readonly SyncOutcome[], tell: Tell): Opera
 function refusalOf(outcomes: readonly SyncOutcome[]): OperatingError | undefined {
   const refused = outcomes.filter(({ refusedRows }) => refusedRows > 0);
   if (refused.length === 0) return undefined;
+  const writtenRows = outcomes.reduce((sum, outcome) => sum + outcome.writtenRows, 0);
   const told = refused.map(({ from, refusedRows }) => `${refusedRows} of ${from}`).join(', ');
   return new OperatingError(`rows were refused: ${told}`, {
     code: 'jobs.refused',
     exit: 'data',
-    hints: ['the first ones are told above, each with what is wrong with it; the others were written'],
+    hints: [
+      'what is wrong with them is told above',
+      writtenRows === 0
+        ? 'no other row was written'
+        : `${writtenRows.toLocaleString('en-US')} other ${writtenRows === 1 ? 'row was' : 'rows were'} written`,
+    ],
   });
 }

@@ -34,11 +34,12 @@ export interface SyncOutcome extends SyncCounts {
 }
 
 type Job = Extract<LateRow, { kind: 'job' }>;
+type RefusedRow = Extract<LateRow, { kind: 'refused' }>;
 
 /** Rows that are looked up and written together. */
 const BATCH_ROWS_MAX = 1_000;
-/** Rows of a reply that are told with what is wrong with them. */
-const REFUSALS_TOLD_MAX = 5;
+/** Of the rows that are refused for one thing, so many are told one by one. */
+const EXAMPLES_MAX = 3;
 /** Between the clocks of nodes and controller, when rows of one job are looked for. */
 const CLOCK_SKEW_US_MAX = 3_600e6;
 
@@ -66,18 +67,14 @@ export async function syncJobs(
   const ours: JobRecord[] = [];
   const doubtful: Job[] = [];
   const write = createWriter(db, tell);
+  const refusals = createRefusals(reply.from, tell);
 
   function sort(row: LateRow): void {
     counts.readRows += 1;
     if (row.kind === 'waiting') counts.waitingRows += 1;
     else if (row.kind === 'refused') {
       counts.refusedRows += 1;
-      if (counts.refusedRows <= REFUSALS_TOLD_MAX)
-        tell({
-          level: 'warn',
-          code: 'jobs.refused',
-          sentence: `a row of ${reply.from} is left out: ${row.reason}`,
-        });
+      refusals.add(row);
     } else if (row.hasGpus === true) ours.push(row.record);
     else doubtful.push(row);
   }
@@ -118,7 +115,33 @@ export async function syncJobs(
     if (counts.unsentRows > 0) break;
   }
   await settle(0);
+  refusals.tellAll();
   return { from: reply.from, ...counts, ...(failure === undefined ? {} : { failure }) };
+}
+
+/** What was wrong with refused rows, in a sentence for each thing: how many there were, and the first of them. */
+function createRefusals(
+  from: string,
+  tell: Tell,
+): { readonly add: (row: RefusedRow) => void; readonly tellAll: () => void } {
+  const byKind = new Map<string, { rows: number; readonly examples: string[] }>();
+  return {
+    add({ expected, found, jobId }) {
+      const kind = byKind.get(expected) ?? { rows: 0, examples: [] };
+      byKind.set(expected, kind);
+      kind.rows += 1;
+      if (kind.rows <= EXAMPLES_MAX)
+        kind.examples.push(`${found}${jobId === undefined ? '' : ` (job ${jobId})`}`);
+    },
+    tellAll() {
+      for (const [expected, { rows, examples }] of byKind) {
+        const count = rows === 1 ? `a row of ${from} is` : `${rows} rows of ${from} are`;
+        const more = rows > examples.length ? `, and ${rows - examples.length} more` : '';
+        const sentence = `${count} left out: ${expected}, found ${examples.join(', ')}${more}`;
+        tell({ level: 'warn', code: 'jobs.refused', sentence });
+      }
+    },
+  };
 }
 
 async function* untilFailure(

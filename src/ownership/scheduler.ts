@@ -86,4 +86,9 @@ export type LateRow =
   /** A job that has not begun. */
   | { readonly kind: 'waiting' }
   /** Not understood, and why. */
-  | { readonly kind: 'refused'; readonly reason: string };
+  | {
+      readonly kind: 'refused';
+      readonly jobId: string | undefined;
+      readonly expected: string;
+      readonly found: string;
+    };

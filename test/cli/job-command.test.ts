@@ -129,6 +129,23 @@ describe('gpuledger jobs push', () => {
     expect(labels.rows).toEqual([['7', 1, 1_000_000]]);
   });
 
+  test('looks at its own arguments before it looks for a QuestDB', async () => {
+    const told = await runCommand(['jobs', 'push', '--journal', '/proc/nosuch'], {
+      env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },
+    });
+    expect(told.exitCode).toBe(64);
+    expect(told.stderr).toMatch(
+      /^error: --journal: expected a directory that can be listed, but: ENOENT\n {2}\/proc\/nosuch\n/,
+    );
+  });
+
+  test.each(['push', 'sync'])('%s has no flags that mean nothing to it', async (name) => {
+    const told = await runCommand(['jobs', name, '--interval', '1s']);
+    expect(told.exitCode).toBe(64);
+    expect(told.stderr).toMatch(/unknown option '--interval'[\s\S]*--interval is a flag of run, collect, /);
+    expect(told.stderr).not.toContain('jobs push');
+  });
+
   test('without a QuestDB it is worth another try', async () => {
     const told = await runCommand(['jobs', 'push'], {
       env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },

@@ -107,6 +107,7 @@ describe('gpuledger jobs sync', () => {
     expect(exitCode).toBe(65);
     expect(stderr).toContain('a row of squeue is left out: job_id: expected a whole number, found "x"');
     expect(stderr).toContain('error: rows were refused: 1 of squeue');
+    expect(stderr).toContain('2 other rows were written');
     const none = { unsentRows: 0, waitingRows: 0, withoutGpuRows: 0, unknownRows: 0, failure: null };
     expect(JSON.parse(stdout)).toEqual({
       replies: [
@@ -115,6 +116,25 @@ describe('gpuledger jobs sync', () => {
       ],
     });
     expect(await storedStates(good, ended)).toHaveLength(2);
+  });
+
+  test('has one sentence for what is wrong with many rows, with their jobs, and says that nothing was written', async () => {
+    const ids = [nextId(), nextId(), nextId(), nextId(), nextId()];
+    slurm.squeue(
+      squeueReply(
+        ...ids.map((id) => squeueJob(id, { job_state: ['DREAMING'] })),
+        squeueJob(nextId(), NO_GPU),
+      ),
+    );
+    slurm.sacct('');
+    const { exitCode, stderr } = await sync();
+    expect(exitCode).toBe(65);
+    const found = ids.slice(0, 3).map((id) => `["DREAMING"] (job ${id})`);
+    expect(stderr).toContain(
+      `5 rows of squeue are left out: job_state: expected a known state, found ${found.join(', ')}, and 2 more\n`,
+    );
+    expect(stderr.match(/left out/g)).toHaveLength(1);
+    expect(stderr).toContain('no other row was written');
   });
 
   test.each([

@@ -81,7 +81,7 @@ describe('sync', () => {
         [
           job(ADDED, {}, true),
           job(OWNED),
-          { kind: 'refused', reason: 'job_id: expected a whole number, found "x"' },
+          { kind: 'refused', jobId: undefined, expected: 'job_id: expected a whole number', found: '"x"' },
         ],
         [job(FOREIGN, { cluster: 'here' }), job(CPU_ONLY, { cluster: 'here' }, false)],
         [job(ELSEWHERE, { cluster: 'here', endUs: END_US }, false), job(USED_AGAIN, { endUs: END_US })],

@@ -1,8 +1,10 @@
+import { readdirSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf, OperatingError, sentenceOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
+import { codeOf } from '../../ownership/bounded-read.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readLateJobs } from '../../ownership/schedulers.ts';
 import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
@@ -39,8 +41,9 @@ export function command(): Command {
     .option('--journal <dir>', `journal directory (default: jobs.journal_dir, else ${JOURNAL_DIRECTORY})`)
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
+      const journal = options['journal'];
+      if (typeof journal === 'string') requireJournal(journal);
       await withStore(options, async (config, db, tell) => {
-        const journal = options['journal'];
         const directory =
           typeof journal === 'string' ? journal : (config.jobs.journalDir ?? JOURNAL_DIRECTORY);
         const tables = config.lanes.map((lane) => lane.table);
@@ -112,6 +115,23 @@ function pushText(outcome: PushOutcome, isJson: boolean): string {
   const still = openIntervals === 0 ? '' : ` (${openIntervals} still open)`;
   const refused = refusedRecords === 0 ? '' : `; ${refusedRecords} records refused`;
   return `${intervals} intervals${still} and ${jobRows} rows of jobs written; ${relabelledRows} samples labelled again${refused}\n`;
+}
+
+/** What somebody names must be there: only where the hooks leave their records may they not have begun yet. */
+function requireJournal(directory: string): void {
+  try {
+    readdirSync(directory);
+  } catch (error) {
+    const reason = codeOf(error);
+    if (reason === undefined) throw error;
+    throw new OperatingError(`--journal: expected a directory that can be listed, but: ${reason}`, {
+      code: 'jobs.journal',
+      exit: 'usage',
+      where: directory,
+      hints: [`where the hooks of this node leave their records: ${JOURNAL_DIRECTORY}`],
+      cause: error,
+    });
+  }
 }
 
 function unsent(db: QuestDb): OperatingError {

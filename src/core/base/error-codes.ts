@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   'gpustat.bad_file': 'A file in the gpustat directory of jobstats is not as expected.',
   'gpustat.unreadable': 'The gpustat directory of jobstats cannot be listed.',
   'java.not_found': 'There is no Java that the QuestDB server can run on.',
+  'jobs.journal': 'The journal directory that was named on the command line cannot be listed.',
   'jobs.refused': 'Rows of a scheduler cannot be understood, or QuestDB refuses them: they are left out.',
   'jobs.unsent': 'QuestDB did not take everything that a command on jobs had to write.',
   'journal.bad_record': 'A record of the job journal is not as expected.',

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { assert } from '../../../src/core/base/assert.ts';
 import { createSacctReader, SACCT_COLUMNS, sacctColumnsOf } from '../../../schemas/slurm/sacct.ts';
 import { readReply, recordsOf, sacctRows } from '../../helpers/slurm-replies.ts';
 
@@ -96,25 +97,29 @@ describe('a row', () => {
   test.each([
     { change: { JobIDRaw: '14.batch' }, says: /^JobIDRaw: expected .*, found "14.batch"/ },
     { change: { State: 'running' }, says: /^State: / },
-    { change: { ExitCode: '15' }, says: /^ExitCode: / },
+    { change: { ExitCode: '15' }, says: /^ExitCode: expected exit status and signal, as 0:15, found "15"$/ },
     { change: { Start: '2023-11-14T22:13:20' }, says: /^Start: / },
     { change: { End: '1700000000' }, says: /^End: expected no time before Start/ },
     { change: { NNodes: 'two' }, says: /^NNodes: / },
     ...['99999999999999999999', '9300000000000', '9'.repeat(400)].map((time) => ({
       change: { Start: time, End: 'Unknown' },
-      says: /^startUs: expected a whole number from 0 to/,
+      says: /^start: expected a time from 1970 to 2255, found /,
     })),
-    { change: { End: '99999999999999999' }, says: /^endUs: / },
-    { change: { Submit: '99999999999999999' }, says: /^submitUs: / },
+    { change: { End: '99999999999999999' }, says: /^end: / },
+    { change: { Submit: '99999999999999999' }, says: /^submission: / },
     { change: { NNodes: '99999999999999999999' }, says: /^nodes: / },
-    { change: { Restarts: '99999999999999999999' }, says: /^run: / },
-    { change: { ExitCode: '99999999999999999999:0' }, says: /^exitCode: / },
-    { change: { AllocTRES: 'gres/gpu=99999999999999999999' }, says: /^gpus: / },
+    { change: { Restarts: '99999999999999999999' }, says: /^restarts: / },
+    { change: { ExitCode: '99999999999999999999:0' }, says: /^exit code: / },
+    { change: { AllocTRES: 'gres/gpu=99999999999999999999' }, says: /^GPUs: / },
     { change: { JobIDRaw: '9'.repeat(3_000) }, says: /^JobIDRaw: / },
   ])('is refused: $says', ({ change, says }) => {
-    expect(sacctRows(line(change), ALL_COLUMNS)).toEqual([
-      { kind: 'refused', reason: expect.stringMatching(says) as string },
-    ]);
+    const [row, ...others] = sacctRows(line(change), ALL_COLUMNS);
+    assert(row?.kind === 'refused', 'it is refused');
+    expect(`${row.expected}, found ${row.found}`).toMatch(says);
+    // No words of a program, and the job that it is about.
+    expect(row.expected).not.toMatch(/[\^$\\]/);
+    expect(row.jobId).toBe('JobIDRaw' in change ? '11_3' : '14');
+    expect(others).toEqual([]);
   });
 });
 
@@ -136,7 +141,7 @@ describe('rows among other lines', () => {
     for (const cut of [1, 2, 30]) {
       expect(sacctRows(`${line()}${line({ JobIDRaw: '15' }).slice(0, -cut)}`, ALL_COLUMNS)).toMatchObject([
         { kind: 'job', record: { jobId: '14' } },
-        { kind: 'refused', reason: expect.stringMatching(/^a row is cut off/) as string },
+        { kind: 'refused', expected: 'expected a last row with its line end' },
       ]);
     }
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { assert } from '../../../src/core/base/assert.ts';
 import { parseSqueueJob } from '../../../schemas/slurm/squeue.ts';
 import { readReply, recordsOf, squeueRows } from '../../helpers/slurm-replies.ts';
 
@@ -272,14 +273,16 @@ describe('refused, with the reason', () => {
     { json: JSON.stringify({ ...PLAIN, exit_code: 768.5 }), says: /^exit_code: expected an exit code/ },
     {
       json: JSON.stringify({ ...PLAIN, exit_code: 3e9 }),
-      says: /^exitCode: expected a whole number from 0 to/,
+      says: /^exit code: expected a whole number from 0 to/,
     },
     ...['99999999999999999999', '9'.repeat(400), '9999999999G'].map((gpus) => ({
       json: JSON.stringify({ ...PLAIN, tres_alloc_str: `cpu=1,gres/gpu=${gpus}` }),
-      says: /^gpus: expected a whole number from 0 to/,
+      says: /^GPUs: expected a whole number from 0 to/,
     })),
   ])('$says', ({ json, says }) => {
-    expect(parseSqueueJob(json)).toEqual({ kind: 'refused', reason: expect.stringMatching(says) as string });
+    const row = parseSqueueJob(json);
+    assert(row.kind === 'refused', 'it is refused');
+    expect(`${row.expected}, found ${row.found}`).toMatch(says);
   });
 });
 
