@@ -21,12 +21,16 @@ export interface TrueRun {
   readonly places: readonly { readonly node: string; readonly gpus: readonly string[] }[];
 }
 
-/** What a hook on a node leaves behind. */
+/** What a hook on a node, or on the controller, leaves behind. */
 export interface HookRecord {
   readonly event: 'start' | 'end';
   readonly atUs: number;
+  /** '': the controller. */
   readonly node: string;
+  /** Of an end, none where the hook cannot tell. */
   readonly gpus: readonly string[];
+  /** Second at which the run began, where the hook is told. */
+  readonly saysStartS?: number;
   /** As Slurm tells it: an epilog of a run that is requeued already has the next count. */
   readonly count: number;
   readonly run: TrueRun;
@@ -46,6 +50,7 @@ export const SHARED_CLUSTER = 'b';
 const JOBS_PER_CLUSTER = 15;
 /** After so many jobs the controller loses its state, and ids begin again. */
 const JOBS_PER_TURN = 8;
+const LOST_RATIO = 0.12;
 
 export function between(random: Random, min: number, max: number): number {
   return Math.floor(min + random() * (max - min));
@@ -139,12 +144,30 @@ export function recordsOf(runs: readonly TrueRun[], random: Random): HookRecord[
       const { count, isRequeued, startUs, endUs } = run;
       const begunUs = startUs + between(random, 10_000, 500_000);
       const endedUs = endUs + between(random, 5_000, 500_000);
+      const ended = {
+        ...{ atUs: endedUs, node, gpus },
+        ...(random() < 0.4 ? { saysStartS: Math.floor(startUs / S) } : {}),
+      };
       return [
         { event: 'start', atUs: begunUs, node, gpus, count, run },
-        { event: 'end', atUs: endedUs, node, gpus, count: count + (isRequeued ? 1 : 0), run },
+        { event: 'end', ...ended, count: count + (isRequeued ? 1 : 0), run },
       ];
     }),
   );
+}
+
+/** What the hooks of the controllers told of them, with a part of it lost: they know no devices. */
+export function controllerRecordsOf(runs: readonly TrueRun[], random: Random): HookRecord[] {
+  return runs
+    .flatMap((run): HookRecord[] => {
+      const { count, isRequeued, startUs, endUs } = run;
+      const told = { node: '', gpus: [], run };
+      return [
+        { ...told, event: 'start', atUs: startUs + 1_000, count },
+        { ...told, event: 'end', atUs: endUs + 3_000, count: count + (isRequeued ? 1 : 0) },
+      ];
+    })
+    .filter(() => random() > LOST_RATIO);
 }
 
 /** The same, and some epilogs once more: soon after, or days later, when the id may be another job's. */
@@ -157,19 +180,29 @@ export function withSecondEnds(records: readonly HookRecord[], random: Random): 
 }
 
 /**
- * Some of the records, as they would be left after losses. Of two that follow each other on a device, or of one job on a
- * node, not both are lost where nothing could tell any more that the former owner had gone.
+ * Some of the records, as they would be left after losses; of some only which devices they were of is lost. Of two that
+ * follow each other on a device, or of one job on a node, not both are lost where nothing could tell any more that the former
+ * owner had gone.
  */
 export function someLost(records: readonly HookRecord[], random: Random): HookRecord[] {
   /** Devices and jobs of a node whose last end was lost. */
   const open = new Set<string>();
   const inTime = [...records].sort((a, b) => a.atUs - b.atUs);
-  return inTime.filter(({ event, node, gpus, run }) => {
+  return inTime.flatMap((record) => {
+    const { event, node, run } = record;
+    const gpus = run.places.find((place) => place.node === node)!.gpus;
     const touched = [`${run.cluster}/${node}/${run.jobId}`, ...gpus];
     const mustStay = event === 'start' && touched.some((one) => open.has(one));
-    const isLost = !mustStay && random() < 0.12;
+    const isLost = !mustStay && random() < LOST_RATIO;
     if (event === 'end' && isLost) for (const one of touched) open.add(one);
     if (event === 'start' && !isLost) for (const one of touched) open.delete(one);
-    return !isLost;
+    if (!isLost) return [event === 'end' && random() < 0.1 ? { ...record, gpus: [] } : record];
+    return event === 'start' && random() < 0.3 ? [{ ...record, gpus: gpus.map(unresolvedOf(record)) }] : [];
   });
 }
+
+/** What stands for a device that was only told by its position. */
+const unresolvedOf =
+  ({ node, run }: HookRecord) =>
+  (gpu: string): string =>
+    `unresolved:${run.cluster}/${node}:${gpu.at(-1)}`;

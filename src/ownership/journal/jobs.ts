@@ -1,5 +1,6 @@
 import type { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
+import { expandHostlist } from '../../core/devices/hostlist.ts';
 import { CLOCK_SKEW_US_MAX, differ } from '../../core/jobs/job-runs.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
@@ -304,7 +305,7 @@ export class JournalJobs {
       this.#problems.push(cannotResolve(entry, node));
     return [
       ...devices.map(({ uuid, node: own }) => ({ gpu: uuid, node: own, share: shares?.get(uuid) ?? share })),
-      ...unresolved.map((name) => ({ gpu: unresolvedDevice(node, name), node, share })),
+      ...unresolved.map((name) => ({ gpu: unresolvedDevice(entry, node, name), node, share })),
     ];
   }
 }
@@ -336,15 +337,35 @@ function begunBy({ begun }: JournalJob, name: string): NodeRun | undefined {
 
 /** The last start before this end that the controller has told of, and that can be of its run. */
 function controllerStartOf(end: JournalEntry, starts: readonly JournalEntry[]): KnownStart | undefined {
-  const isOf = (start: JournalEntry): boolean => start.atUs <= end.atUs && canBeEndOf(end, toldOf(start));
+  const isOf = (start: JournalEntry): boolean =>
+    start.atUs <= end.atUs && canBeEndOf(end, toldOf(start)) && hasNode(start, end.record.node);
   const [last] = starts.filter(isOf).sort((a, b) => b.atUs - a.atUs);
   return last && { us: last.atUs, run: last.record.restart ?? NaN };
+}
+
+/** Whether the run that the controller has started can be on that node. */
+function hasNode({ record: { nodelist } }: JournalEntry, node: string | undefined): boolean {
+  return nodelist === undefined || node === undefined || expandHostlist(nodelist).includes(node);
+}
+
+/**
+ * A start with the count before this end's is of its run if that was requeued, which the next start shows; else what the
+ * controller told of the run itself may be lost.
+ */
+function isItsOwn(known: KnownStart, end: JournalEntry, starts: readonly JournalEntry[]): boolean {
+  const { restart } = end.record;
+  if (!differ(restart, Number.isNaN(known.run) ? undefined : known.run)) return true;
+  const isNext = ({ record, atUs }: JournalEntry): boolean => record.restart === restart && atUs > end.atUs;
+  return starts.some((one) => isNext(one) && !differ(one.record.user, end.record.user));
 }
 
 /** When the run of this end began, if anybody but its own prolog knows. */
 function knownStartOf(end: JournalEntry, { runs, controllerStarts }: JobOnNode): KnownStart | undefined {
   const { start_time: startS, restart = NaN, user } = end.record;
-  if (startS === undefined) return controllerStartOf(end, controllerStarts);
+  if (startS === undefined) {
+    const known = controllerStartOf(end, controllerStarts);
+    return known && isItsOwn(known, end, controllerStarts) ? known : undefined;
+  }
   // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
   const us = Math.min((startS + 1) * 1e6, end.atUs);
   // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
@@ -381,8 +402,10 @@ function ownsDevices({ resolution }: JournalEntry): boolean {
 }
 
 /** Stands as device where a job owned one but not, beyond doubt, which: its time is owned, and nothing was sampled. */
-function unresolvedDevice(node: string, name: string): string {
-  return `unresolved:${node}:${name}`;
+function unresolvedDevice(entry: JournalEntry, node: string, name: string): string {
+  const cluster = clusterOf(entry);
+  // Two clusters may each have a node of one name.
+  return `unresolved:${cluster === undefined ? node : `${cluster}/${node}`}:${name}`;
 }
 
 /** By the uptime where both lie in one boot, since the clock may have been set between them. */

@@ -18,11 +18,12 @@ interface Fields {
   readonly startS?: number;
   readonly isController?: boolean;
   readonly cluster?: string;
+  readonly nodelist?: string;
 }
 
 let made = 0;
 function entry(event: 'start' | 'end', s: number, fields: Fields = {}): JournalEntry {
-  const { gpus = [0], user = 'ada', restart = 0, startS, isController = false, cluster } = fields;
+  const { gpus = [0], user = 'ada', restart = 0, startS, isController = false, cluster, nodelist } = fields;
   const devices = gpus.map((index) => ({
     ...{ uuid: `GPU-${index}`, node: 'n1', index },
     ...{ model: 'X', memoryBytes: 1 },
@@ -35,6 +36,7 @@ function entry(event: 'start' | 'end', s: number, fields: Fields = {}): JournalE
       context: `${event === 'start' ? 'prolog' : 'epilog'}_${isController ? 'slurmctld' : 'slurmd'}`,
       ...(isController ? {} : { node: 'n1' }),
       ...(cluster === undefined ? {} : { cluster }),
+      ...(nodelist === undefined ? {} : { nodelist }),
       ...(startS === undefined ? {} : { start_time: at(startS) / 1e6 }),
     },
     resolution: { devices, unresolved: [] },
@@ -124,6 +126,24 @@ const CASES: readonly { what: string; entries: readonly JournalEntry[]; expected
       ...[entry('end', 30, { startS: 17, restart: 1 }), entry('end', 40, { startS: 17, restart: 0 })],
     ],
     expected: ['7 on GPU-0 (10, 12]', '7 on GPU-0 (18, 30]'],
+  },
+  {
+    what: 'the controller has told of the run before, and nothing shows that it was this one that was requeued',
+    entries: [entry('start', 10, CONTROLLER), entry('end', 150, { restart: 1 })],
+    expected: [],
+  },
+  {
+    what: 'the controller has told of a run, and of the next one after its end',
+    entries: [
+      ...[entry('start', 10, CONTROLLER), entry('end', 150, { restart: 1 })],
+      entry('start', 300, { ...CONTROLLER, restart: 1 }),
+    ],
+    expected: ['7 on GPU-0 (10, 150]'],
+  },
+  {
+    what: 'the run that the controller has told of is on another node',
+    entries: [entry('start', 10, { ...CONTROLLER, nodelist: 'n[2-3]' }), entry('end', 150)],
+    expected: [],
   },
   {
     what: 'two clusters have a job of one id on one node',
