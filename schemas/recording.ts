@@ -66,6 +66,8 @@ const eventLine = z.strictObject({
       'clock_step',
       'engine_lost',
       'engine_found',
+      'rewatched',
+      'frozen_stamps',
       'mig_changed',
       'unresolved',
     ]),

@@ -30,5 +30,7 @@ export type EventKind =
   | 'clock_step'
   | 'engine_lost'
   | 'engine_found'
+  | 'rewatched'
+  | 'frozen_stamps'
   | 'mig_changed'
   | 'unresolved';

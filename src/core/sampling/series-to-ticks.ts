@@ -214,11 +214,23 @@ export class SeriesJoin {
       const silentUs = horizonUs - Math.max(lastUs, answeringSinceUs);
       // A device that never had a row has no beginning of its silence, and one whose next row only lacks room is not silent.
       if (!isGap(silentUs, this.shape.intervalUs) || this.#isGapOpen[device] === 1) continue;
-      if (this.#nextRowUs(device, horizonUs) !== Infinity) continue;
+      if (this.#nextRowUs(device, horizonUs) !== Infinity || this.#hasValue(device, horizonUs)) continue;
       this.#isGapOpen[device] = 1;
       this.#listener.onGap(device, lastUs, undefined);
     }
     return rows;
+  }
+
+  /** Whether a series has a value to make a row of, once patience with the anchor is over. */
+  #hasValue(device: number, horizonUs: number): boolean {
+    const notBeforeUs = this.#lastRowUs[device]! + this.shape.minSpacingUs;
+    for (let field = 0; field < this.shape.fieldCount; field += 1) {
+      const { tsUs, values, head, end } = this.#at(device, field);
+      for (let k = head; k < end && tsUs[k]! <= horizonUs; k += 1) {
+        if (tsUs[k]! >= notBeforeUs && !Number.isNaN(values[k]!)) return true;
+      }
+    }
+    return false;
   }
 
   #emitRows(horizonUs: number, sink: TickWriter): number {

@@ -2,22 +2,26 @@ import { dcgmStatus } from '../../../native/dcgm-layout.ts';
 import { NVML_FIELDS } from '../../../native/nvml-tables.ts';
 import { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
+import { AHEAD_US_MAX } from '../../core/sampling/series-to-ticks.ts';
 import type { SampledLane, Source } from '../../core/sampling/source.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { watchIntervalMs } from '../../core/sampling/watch-plan.ts';
 import { createDcgmEventReader } from './events.ts';
-import { clockOffsetUs, createLaneJoin } from './lane-join.ts';
+import { LaneHoles } from './series/holes.ts';
+import { createLaneJoin } from './lane-join.ts';
 import type { LaneJoin } from './lane-join.ts';
 import type { EngineLink } from './link.ts';
 import type { EngineAddress } from './engine-address.ts';
 import { createDcgmPause } from './pause.ts';
 import { checkDevices, createMigWatch } from './mig-watch.ts';
 import { createPuller, PULL_OVERLAP_US } from './pull.ts';
-import { TCP_RECORDS_MAX } from './reader.ts';
+import { createHistoryReader, TCP_RECORDS_MAX } from './reader.ts';
+import { RouteCost } from './series/route-cost.ts';
 import { describeRefusals, openSession } from './session.ts';
 import type { Session } from './session.ts';
 import { laneReaderOf, noteRefused } from './setup.ts';
 import type { DcgmSetup, LaneReader } from './setup.ts';
+import { WatchCare } from './series/watch-care.ts';
 
 export type EngineRoute = 'poll' | 'pull';
 
@@ -34,10 +38,6 @@ export interface EngineOptions {
 
 /** Of the interval: an engine drifts slow, so polling at exactly the interval both repeats and misses. */
 const POLL_FACTOR = 0.85;
-/** After so many readings in a row with holes, somebody else has slowed our watches down: place them again. */
-const HOLES_BEFORE_REWATCH = 3;
-const REWATCH_EVERY_US = 30_000_000;
-
 /** A session whose watches are gone is not made anew more often than this. */
 const RESTART_EVERY_US = 5_000_000;
 /** DCGM hands on NVML's own stamps for these. */
@@ -50,8 +50,9 @@ function newestOf(storedUs: readonly (number | null)[] | undefined): number | un
 
 interface LaneState {
   readonly joined: LaneJoin;
+  readonly holes: LaneHoles;
+  readonly care: WatchCare;
   reader: LaneReader | undefined;
-  holesInRow: number;
   /** Epoch µs of our clock when a reading last brought something new. */
   freshUs: number;
 }
@@ -76,12 +77,13 @@ class EngineSource implements Source {
   readonly #events;
   readonly #mig;
   readonly #puller;
+  readonly #cost: RouteCost;
   #route: EngineRoute;
   #session: Session | undefined;
   #sessionUs = -Infinity;
   #refused = '';
-  #rewatchedUs = -Infinity;
-  #skewUs = 0;
+  /** The engine's clock less ours. */
+  #skewUs: number;
   /** By the engine's clock; Infinity while it is away, which its own event tells. */
   #answeringSinceUs = Infinity;
   #pulledAtUs = -Infinity;
@@ -97,12 +99,19 @@ class EngineSource implements Source {
     this.#pulledUpToUs = setup.openedUs;
     this.devices = setup.devices.map(({ device }) => device);
     this.#blanks = new BlankWatch(this.devices, setup.onEvent);
-    this.#lanes = setup.lanes.map((lane) => ({
-      joined: this.#joinOf(lane),
+    this.#skewUs = toldSkewUs(setup);
+    const joins = setup.lanes.map((lane) => this.#joinOf(lane));
+    this.#puller = createPuller(setup, joins, this.#isTcp);
+    const history = createHistoryReader(setup.dcgm, this.#isTcp);
+    this.#lanes = joins.map((joined) => ({
+      joined,
+      holes: new LaneHoles(setup, joined, history, this.#puller),
+      care: new WatchCare(setup, joined, options.keepS),
       reader: undefined,
-      holesInRow: 0,
       freshUs: -Infinity,
     }));
+    const fieldCount = setup.lanes.reduce((sum, { fields }) => sum + fields.length, 0);
+    this.#cost = new RouteCost(fieldCount * setup.devices.length, options.pullIntervalMs);
     this.#pause = createDcgmPause(setup, this.#blanks, () => options.link.handle);
     this.#events = createDcgmEventReader({
       ...setup,
@@ -110,11 +119,6 @@ class EngineSource implements Source {
       sinceUs: newestOf(options.resumeFromUs) ?? setup.openedUs,
     });
     this.#mig = createMigWatch(setup);
-    this.#puller = createPuller(
-      setup,
-      this.#lanes.map(({ joined }) => joined),
-      this.#isTcp,
-    );
     // Opening fails loudly when the engine refuses us; later on the link comes and goes.
     this.#startSession(setup.openedUs);
   }
@@ -131,7 +135,9 @@ class EngineSource implements Source {
 
   callIntervalMs(lane: SampledLane): number {
     if (this.#route === 'pull') return Math.max(this.#options.pullIntervalMs, lane.intervalMs);
-    return watchIntervalMs(lane, this.#setup.lanes) < lane.intervalMs
+    // A series that is stamped when it is read is read at the interval.
+    const isStampedByReading = this.#lanes[lane.index]!.joined.areAllFrozen;
+    return isStampedByReading || watchIntervalMs(lane, this.#setup.lanes) < lane.intervalMs
       ? lane.intervalMs
       : lane.intervalMs * POLL_FACTOR;
   }
@@ -173,74 +179,69 @@ class EngineSource implements Source {
     if (outcome === 'up') outcome = link.judge(this.#events.read(session, nowUs), nowUs);
     if (outcome === 'up' && this.#mig.hasChanged(session.handle, nowUs)) outcome = 'forgotten';
     if (outcome === 'forgotten' || outcome === 'down') this.#session = undefined;
-    if (outcome === 'silent' || outcome === 'down') this.#answeringSinceUs = Infinity;
-    else if (this.#answeringSinceUs === Infinity) this.#answeringSinceUs = nowUs + this.#skewUs;
+    if (outcome === 'silent' || outcome === 'down') {
+      this.#answeringSinceUs = Infinity;
+      for (const { care } of this.#lanes) care.restart(nowUs + this.#skewUs);
+    } else if (this.#answeringSinceUs === Infinity) this.#answeringSinceUs = nowUs + this.#skewUs;
+  }
+
+  #readerOf(state: LaneState, session: Session): LaneReader {
+    const recordsMax = this.#isTcp ? TCP_RECORDS_MAX : Infinity;
+    state.reader ??= laneReaderOf(this.#setup, session, state.joined.lane, recordsMax);
+    return state.reader;
   }
 
   #poll(state: LaneState, session: Session, nowUs: number): number {
-    const { joined } = state;
-    state.reader ??= laneReaderOf(
-      this.#setup,
-      session,
-      joined.lane,
-      this.#isTcp ? TCP_RECORDS_MAX : Infinity,
-    );
-    const status = state.reader.read(session.handle);
+    const { joined, holes } = state;
+    const before = process.threadCpuUsage();
+    const reader = this.#readerOf(state, session);
+    const status = reader.read(session.handle);
     // A library newer than the engine: it refuses every read of newest values, and answers those by time.
     if (status === dcgmStatus.FUNCTION_NOT_FOUND) {
       this.#route = 'pull';
       return this.#pull(session, nowUs);
     }
     if (status !== dcgmStatus.OK) return status;
-    this.#skewUs = clockOffsetUs(state.reader, nowUs) ?? this.#skewUs;
+    this.#skewUs = joined.stamps.clockOffsetUs(reader, nowUs) ?? this.#skewUs;
     const engineNowUs = nowUs + this.#skewUs;
-    const holeUs = joined.holeIn(state.reader);
-    const isWhole = holeUs === Infinity;
     const { accepted } = joined.join.counts;
-    // What was kept comes before what is newest, or the newest stamp would make duplicates of it.
-    const pulled = isWhole
-      ? dcgmStatus.OK
-      : this.#puller.pull(session, Math.min(holeUs, engineNowUs) - PULL_OVERLAP_US, engineNowUs);
-    joined.addReading(state.reader, nowUs, engineNowUs);
-    const fresh = joined.join.counts.accepted - accepted;
-    if (fresh > 0) state.freshUs = nowUs;
+    const filled = holes.fill(session, reader, nowUs, engineNowUs);
+    joined.addReading(reader, engineNowUs, (at) => holes.isOpen(at));
+    this.#cost.add(cpuUsSince(before), holes.spentUs, holes.requests);
+    if (this.#cost.isPullCheaper(nowUs)) {
+      this.#route = 'pull';
+      this.#pulledUpToUs = engineNowUs;
+    }
+    if (joined.join.counts.accepted > accepted) state.freshUs = nowUs;
     // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
     else if (this.#isSilent(state, nowUs)) return dcgmStatus.NOT_WATCHED;
-    if (!isWhole) state.holesInRow += 1;
-    else if (fresh > 0) state.holesInRow = 0;
-    if (state.holesInRow >= HOLES_BEFORE_REWATCH) this.#rewatch(state, nowUs);
-    return pulled;
+    return filled === dcgmStatus.OK ? state.care.look(session, engineNowUs) : filled;
   }
 
   #pull(session: Session, nowUs: number): number {
     const engineNowUs = nowUs + this.#skewUs;
     const { pullIntervalMs } = this.#options;
     if (nowUs >= this.#pulledAtUs && nowUs - this.#pulledAtUs < pullIntervalMs * 900) return dcgmStatus.OK;
-    const status = this.#puller.pull(
-      session,
-      Math.min(this.#pulledUpToUs, engineNowUs) - PULL_OVERLAP_US,
-      engineNowUs,
-    );
+    const sinceUs = Math.min(this.#pulledUpToUs, engineNowUs) - PULL_OVERLAP_US;
+    let status = this.#puller.pull(session, sinceUs, engineNowUs);
     if (status !== dcgmStatus.OK) return status;
     this.#pulledAtUs = nowUs;
     this.#pulledUpToUs = engineNowUs;
-    return this.#findFrozenStamps(session, nowUs);
+    for (const { care } of this.#lanes)
+      if (status === dcgmStatus.OK) status = care.look(session, engineNowUs);
+    return status === dcgmStatus.OK ? this.#findFrozenStamps(session, nowUs) : status;
   }
 
   /** No pull by time finds a series whose stamps stand still in the past: then newest values are read instead. */
   #findFrozenStamps(session: Session, nowUs: number): number {
     for (const state of this.#lanes) {
-      state.reader ??= laneReaderOf(
-        this.#setup,
-        session,
-        state.joined.lane,
-        this.#isTcp ? TCP_RECORDS_MAX : Infinity,
-      );
-      const status = state.reader.read(session.handle);
+      const reader = this.#readerOf(state, session);
+      const status = reader.read(session.handle);
       if (status === dcgmStatus.FUNCTION_NOT_FOUND) return dcgmStatus.OK;
       if (status !== dcgmStatus.OK) return status;
-      state.joined.addReading(state.reader, nowUs, nowUs + this.#skewUs);
-      if (state.joined.hasFrozenStamps) this.#route = 'poll';
+      this.#skewUs = state.joined.stamps.clockOffsetUs(reader, nowUs) ?? this.#skewUs;
+      state.joined.addReading(reader, nowUs + this.#skewUs);
+      if (state.joined.stamps.frozenCount > 0) this.#route = 'poll';
     }
     return dcgmStatus.OK;
   }
@@ -271,6 +272,7 @@ class EngineSource implements Source {
     const refused = [...session.refused.keys()].join();
     if (refused !== this.#refused) for (const state of this.#lanes) state.reader = undefined;
     this.#refused = refused;
+    for (const { care } of this.#lanes) care.restart(nowUs + this.#skewUs);
     this.#resume(session, nowUs);
   }
 
@@ -282,15 +284,6 @@ class EngineSource implements Source {
     if (known.length === 0) return;
     for (const [index, { joined }] of this.#lanes.entries()) joined.join.startAfter(storedUs[index] ?? nowUs);
     this.#puller.pull(session, Math.min(...known) - PULL_OVERLAP_US, nowUs);
-  }
-
-  /** Persistent watches share one identity, so any other persistent client replaces ours; placing them again repairs it. */
-  #rewatch(state: LaneState, nowUs: number): void {
-    state.holesInRow = 0;
-    if (nowUs >= this.#rewatchedUs && nowUs - this.#rewatchedUs < REWATCH_EVERY_US) return;
-    this.#rewatchedUs = nowUs;
-    this.#sessionUs = -Infinity;
-    this.#restartSession(nowUs);
   }
 
   /** Whether a lane has had no new sample for so long that its watches cannot stand. */
@@ -312,4 +305,15 @@ class EngineSource implements Source {
       onEvent: this.#setup.onEvent,
     });
   }
+}
+
+/** Listing the devices asked the engine for its clock; 0 when it is near ours, or was not told. */
+function toldSkewUs({ dcgm, openedUs }: DcgmSetup): number {
+  const toldUs = dcgm.since.engineNowUs;
+  return toldUs === 0 || Math.abs(toldUs - openedUs) <= AHEAD_US_MAX ? 0 : toldUs - openedUs;
+}
+
+function cpuUsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(before);
+  return user + system;
 }

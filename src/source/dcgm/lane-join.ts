@@ -3,29 +3,31 @@ import type { BlankWatch } from '../../core/sampling/blank-watch.ts';
 import type { Device } from '../../core/devices/device.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampleState } from '../../core/sampling/sample-state.ts';
-import { AHEAD_US_MAX, SeriesJoin } from '../../core/sampling/series-to-ticks.ts';
+import { SeriesJoin } from '../../core/sampling/series-to-ticks.ts';
 import type { EventSink, SampledLane } from '../../core/sampling/source.ts';
 import type { LaneReader } from './setup.ts';
+import { isStaleStamp, LaneStamps } from './series/stamps.ts';
 
-/** A step of more than this many intervals between two stamps of a series: something was not delivered. */
-const HOLE_INTERVALS = 1.5;
-/** A stamp that crept on by less than this since the last reading, and lies in the past, is NVML's standing still. */
-const CREEP_US = 1_000;
+/** What each series of a lane gave since the last `clear`: position = device × fields + field. */
+interface SeriesTally {
+  readonly accepted: Uint32Array;
+  /** How many of these were blank. */
+  readonly blanks: Uint32Array;
+  clear(): void;
+}
 
 /** One lane of an engine: its series on their way to rows. */
 export interface LaneJoin {
   readonly lane: SampledLane;
   readonly join: SeriesJoin;
-  /**
-   * Looks at a reading before it is taken: the oldest stamp behind which samples are missing, Infinity when none is.
-   */
-  holeIn(reader: LaneReader): number;
-  /** Takes a reading of newest values. */
-  addReading(reader: LaneReader, nowUs: number, engineNowUs: number): void;
+  readonly stamps: LaneStamps;
+  readonly tally: SeriesTally;
+  /** Takes a reading of newest values, but for those of series that wait for what was kept before it. */
+  addReading(reader: LaneReader, engineNowUs: number, isWaiting?: (at: number) => boolean): void;
   /** Takes one kept sample. */
   addRecord(device: number, column: number, record: DcgmRecord, engineNowUs: number): void;
-  /** Whether any series lives by stamps that stand still, so that no pull by time finds it. */
-  readonly hasFrozenStamps: boolean;
+  /** Whether all series that deliver live by stamps that stand still. */
+  readonly areAllFrozen: boolean;
 }
 
 export function createLaneJoin(options: {
@@ -66,8 +68,10 @@ export function createLaneJoin(options: {
       isBlankRowKept: (rowUs) => isAllProfiling && blanks.isPausedAt(rowUs),
     },
   );
-  const frozen = new Uint8Array(devices.length * fields.length);
-  let frozenCount = 0;
+  const stamps = new LaneStamps(devices.length * fields.length, lane.intervalMs);
+  const tally = createTally(devices.length * fields.length);
+  const tellFrozen = frozenTeller(lane, devices, options.onEvent);
+  let known = 0;
 
   const push = (
     device: number,
@@ -77,71 +81,71 @@ export function createLaneJoin(options: {
     state: SampleState,
     engineNowUs: number,
   ): void => {
-    join.push(device, column, tsUs, raw * fields[column]!.scale, engineNowUs, state);
-  };
-  /** True when this series' stamps stand in the past and creep: then the time of reading must do. */
-  const isFrozen = (at: number, tsUs: number, beforeUs: number, nowUs: number): boolean => {
-    const isNear = Math.abs(tsUs - nowUs) <= AHEAD_US_MAX;
-    const creeps = tsUs > beforeUs && tsUs - beforeUs < CREEP_US && beforeUs > 0;
-    const wasFrozen = frozen[at] === 1;
-    const now = !isNear && (wasFrozen || creeps);
-    if (now !== wasFrozen) frozenCount += now ? 1 : -1;
-    frozen[at] = now ? 1 : 0;
-    return now;
+    const value = raw * fields[column]!.scale;
+    if (join.push(device, column, tsUs, value, engineNowUs, state) !== 'accepted') return;
+    const at = device * fields.length + column;
+    tally.accepted[at]! += 1;
+    if (Number.isNaN(raw)) tally.blanks[at]! += 1;
   };
 
   return {
     lane,
     join,
-    get hasFrozenStamps() {
-      return frozenCount > 0;
+    stamps,
+    tally,
+    get areAllFrozen() {
+      return known > 0 && stamps.frozenCount === known;
     },
-    holeIn(reader) {
-      let oldestUs = Infinity;
-      for (let at = 0; at < frozen.length; at += 1) {
-        if (reader.states[at] === sampleState.missing || frozen[at] === 1) continue;
-        const watermarkUs = join.watermarkUs(Math.floor(at / fields.length), at % fields.length);
-        if (watermarkUs !== -Infinity && reader.tsUs[at]! - watermarkUs > HOLE_INTERVALS * intervalUs) {
-          oldestUs = Math.min(oldestUs, watermarkUs);
+    addReading(reader, engineNowUs, isWaiting) {
+      known = 0;
+      for (let device = 0; device < devices.length; device += 1) {
+        for (let column = 0; column < fields.length; column += 1) {
+          const at = device * fields.length + column;
+          const state = reader.states[at]!;
+          if (state === sampleState.missing) continue;
+          known += 1;
+          if (isWaiting?.(at) === true) continue;
+          const stampUs = stamps.stampAt(at, reader, engineNowUs);
+          reader.lastUs[at] = reader.tsUs[at]!;
+          if (!Number.isNaN(stampUs)) push(device, column, stampUs, reader.values[at]!, state, engineNowUs);
         }
       }
-      return oldestUs;
-    },
-    addReading(reader, nowUs, engineNowUs) {
-      for (let at = 0; at < frozen.length; at += 1) {
-        const state = reader.states[at]!;
-        const beforeUs = reader.lastUs[at]!;
-        const tsUs = reader.tsUs[at]!;
-        if (state === sampleState.missing) continue;
-        reader.lastUs[at] = tsUs;
-        const device = Math.floor(at / fields.length);
-        const column = at % fields.length;
-        const stampUs = isFrozen(at, tsUs, beforeUs, nowUs) ? (tsUs === beforeUs ? NaN : nowUs) : tsUs;
-        if (Number.isNaN(stampUs)) continue;
-        push(device, column, stampUs, reader.values[at]!, state, engineNowUs);
-      }
+      if (stamps.frozenCount > 0) tellFrozen(stamps.frozenCount, engineNowUs);
     },
     addRecord(device, column, record, engineNowUs) {
-      if (record.state === sampleState.missing || frozen[device * fields.length + column] === 1) return;
+      if (record.state === sampleState.missing || stamps.isFrozen(device * fields.length + column)) return;
+      if (isStaleStamp(record.tsUs, engineNowUs)) return;
       push(device, column, record.tsUs, record.value, record.state, engineNowUs);
     },
   };
 }
 
-/**
- * How far an engine's clock is from ours, which may be another machine's: what counts is where its newest stamps are. 0
- * when they are near; undefined when a reading brought nothing new.
- */
-export function clockOffsetUs(reader: LaneReader, nowUs: number): number | undefined {
-  let newestUs = 0;
-  let hasFresh = false;
-  for (let at = 0; at < reader.tsUs.length; at += 1) {
-    if (reader.tsUs[at]! !== reader.lastUs[at]!) hasFresh = true;
-    if (reader.tsUs[at]! > newestUs) newestUs = reader.tsUs[at]!;
-  }
-  if (!hasFresh || newestUs === 0) return undefined;
-  const offUs = newestUs - nowUs;
-  return Math.abs(offUs) <= AHEAD_US_MAX ? 0 : offUs;
+function createTally(seriesCount: number): SeriesTally {
+  const accepted = new Uint32Array(seriesCount);
+  const blanks = new Uint32Array(seriesCount);
+  return {
+    accepted,
+    blanks,
+    clear() {
+      accepted.fill(0);
+      blanks.fill(0);
+    },
+  };
+}
+
+/** Tells once that stamps stand still: from then on the time of reading counts. */
+export function frozenTeller(
+  lane: SampledLane,
+  devices: readonly Device[],
+  onEvent: EventSink,
+): (count: number, nowUs: number) => void {
+  let isTold = false;
+  return (count, nowUs) => {
+    if (isTold) return;
+    isTold = true;
+    const text = `the stamps of ${count} series stand still, as NVML gives them: the time of reading counts`;
+    onEvent({ tsUs: nowUs, node: devices[0]!.node, kind: 'frozen_stamps', subject: lane.name, text });
+  };
 }
 
 /** Open while the device is silent, and written again with its end: one row, by its beginning. */

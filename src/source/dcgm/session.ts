@@ -91,6 +91,26 @@ export function openSession(dcgm: Dcgm, handle: DcgmHandle, plan: SessionPlan): 
   return { handle, watches, refused, gpuGroup };
 }
 
+/**
+ * Places a watch again: idempotent, and it gives back what another client has taken. The samples that are kept stay.
+ * @param isAnew unwatches it first, for an engine that holds on to the interval of an earlier watch
+ * @returns dcgmReturn_t
+ */
+export function placeAgain(
+  dcgm: Dcgm,
+  session: Session,
+  watch: SessionWatch,
+  keepS: number,
+  isAnew: boolean,
+): number {
+  const { handle } = session;
+  if (isAnew) dcgm.call.unwatchFields(handle, watch.group, watch.fieldGroup);
+  const intervalUs = BigInt(Math.round(watch.intervalMs * 1000));
+  const status = dcgm.call.watchFields(handle, watch.group, watch.fieldGroup, intervalUs, keepS, 0);
+  if (status === dcgmStatus.OK) dcgm.call.updateAllFields(handle, 1);
+  return status;
+}
+
 function dueEarlier({ isProfiling }: Watch): number {
   return isProfiling ? PROFILING_DUE_EARLIER : DUE_EARLIER;
 }

@@ -7,6 +7,7 @@ import type { DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
 import { parseEngineAddress } from '../../../src/source/dcgm/engine-address.ts';
 import { loadFake } from '../../helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from '../../helpers/lanes.ts';
+import { playSource } from '../../helpers/play-source.ts';
 import { createRowSink } from '../../helpers/row-sink.ts';
 import type { RowSink } from '../../helpers/row-sink.ts';
 import { truthDouble, truthInt } from '../../helpers/truth.ts';
@@ -50,27 +51,13 @@ function open(options: Partial<DcgmOptions> = {}): Source {
   return source;
 }
 
-/** Calls every lane at the rhythm that the source asks for, the fake's clock going along, for so many seconds. */
 function play(
   from: Source,
   seconds: number,
   sinks: readonly RowSink[],
   lanes: readonly SampledLane[] = [lane],
 ): void {
-  const endUs = now() + seconds * SECOND;
-  const due = lanes.map(() => now());
-  for (;;) {
-    const at = Math.min(...due);
-    if (at > endUs) break;
-    fake.set('clock_us', Math.max(at, now()));
-    for (const [index, each] of lanes.entries()) {
-      if (due[index]! > at) continue;
-      from.sample(each, sinks[index]!, now());
-      sinks[index]!.next();
-      due[index]! += Math.round((from.callIntervalMs?.(each) ?? each.intervalMs) * 1000);
-    }
-  }
-  fake.set('clock_us', endUs);
+  playSource(fake, from, seconds, sinks, lanes);
 }
 
 function finish(from: Source, sinks: readonly RowSink[], lanes: readonly SampledLane[] = [lane]): void {

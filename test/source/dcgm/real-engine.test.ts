@@ -1,0 +1,218 @@
+/** What a real engine was seen to do beside us, a row of the table of faults a test: over both transports, fast and slow. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GpuEvent } from '../../../src/core/sampling/event.ts';
+import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
+import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
+import type { DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
+import { loadFake } from '../../helpers/fakes.ts';
+import { laneOf } from '../../helpers/lanes.ts';
+import { playSource } from '../../helpers/play-source.ts';
+import { createRowSink, type RowSink } from '../../helpers/row-sink.ts';
+
+const fake = loadFake('dcgm');
+const START = 1_800_000_000_000_000;
+const SECOND = 1_000_000;
+const IDS = [1002, 1004, 155, 156, 150, 203];
+const DEVICES = 2;
+let events: GpuEvent[] = [];
+let source: Source | undefined;
+
+beforeEach(() => {
+  fake.reset();
+  fake.set('gpus', DEVICES);
+  fake.set('clock_us', START);
+  fake.set('store_delay_us', 3_000);
+  fake.set('phase_us', 1_700);
+  fake.set('spread_us', 20);
+  events = [];
+});
+afterEach(() => {
+  source?.close();
+  source = undefined;
+});
+
+const now = (): number => fake.get('clock_us');
+const of = (kind: GpuEvent['kind']): GpuEvent[] => events.filter((event) => event.kind === kind);
+
+function open(lane: SampledLane, options: Partial<DcgmOptions> = {}): Source {
+  source = openDcgmSource({
+    node: 'n1',
+    lanes: [lane],
+    library: fake.path,
+    openedUs: now(),
+    onEvent: (event) => {
+      events.push(event);
+    },
+    ...options,
+  });
+  return source;
+}
+
+function play(from: Source, lane: SampledLane, seconds: number, sink: RowSink = createRowSink()): RowSink {
+  playSource(fake, from, seconds, [sink], [lane]);
+  return sink;
+}
+
+/** Part of the cells of a column that are NULL, in the rows from a time on. */
+function nullRatio(sink: RowSink, column: number, sinceUs: number, untilUs = Infinity): number {
+  const rows = sink.rows.filter(({ tsUs }) => tsUs >= sinceUs && tsUs < untilUs);
+  return rows.filter(({ values }) => Number.isNaN(values[column])).length / rows.length;
+}
+
+function expectSpacing(sink: RowSink, device: number, sinceUs: number, intervalMs: number): void {
+  const stamps = sink
+    .ofDevice(device)
+    .map(({ tsUs }) => tsUs)
+    .filter((tsUs) => tsUs >= sinceUs);
+  const spanMs = (stamps.at(-1)! - stamps[0]!) / 1000;
+  expect(stamps.length - 1).toBeGreaterThan((0.95 * spanMs) / intervalMs);
+  expect(stamps.length - 1).toBeLessThan((1.05 * spanMs) / intervalMs);
+}
+
+const ENGINES = ['unix:///run/engine', 'localhost:5555'] as const;
+const INTERVALS = [100, 1000] as const;
+const ENGINE_CASES = ENGINES.flatMap((engine) => INTERVALS.map((ms) => [engine, ms] as const));
+
+describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
+  const lane = laneOf(0, 'lane', ms, IDS);
+  const column = (id: number): number => IDS.indexOf(id);
+  /** Ten intervals are what a series is judged by. */
+  const window = (10 * ms) / 1000;
+
+  it.each(['poll', 'pull'] as const)(
+    'F7: places the watch of one field of one GPU again when it was slowed down (%s)',
+    (route) => {
+      const opened = open(lane, { engine, route, flushIntervalMs: 1_000 });
+      const sink = play(opened, lane, 2 * window);
+      fake.foreignWatch(1, 155, 10 * ms * 1000, 30);
+      play(opened, lane, 6 * window, sink);
+      expect(fake.get('interval.1.155')).toBe(ms * 1000);
+      expect(nullRatio(sink, column(155), now() - 2.5 * window * SECOND)).toBe(0);
+      // The other fields had their rows all the while.
+      expectSpacing(sink, 1, START + SECOND, ms);
+      expect(of('gap')).toEqual([]);
+      expect(of('rewatched')).toEqual([
+        expect.objectContaining({
+          gpu: opened.devices[1]!.uuid,
+          subject: 'lane',
+          text: 'power_watts of one device came too seldom or not at all: another client of the engine had changed their watch; it was placed again',
+        }),
+      ]);
+    },
+  );
+
+  it('F7: places watches again that another client ended, the anchor among them', () => {
+    const opened = open(lane, { engine, route: 'poll' });
+    const sink = play(opened, lane, 2 * window);
+    for (const gpu of [0, 1]) for (const id of [1002, 156]) fake.foreignUnwatch(gpu, id);
+    play(opened, lane, 6 * window, sink);
+    for (const id of [1002, 156]) {
+      expect(fake.get(`interval.0.${id}`)).toBe(ms * 1000);
+      expect(nullRatio(sink, column(id), now() - 2.5 * window * SECOND)).toBe(0);
+    }
+    expect(of('gap')).toEqual([]);
+    expect(of('rewatched').map(({ gpu, text }) => [gpu, text.split(' came')[0]])).toEqual([
+      [undefined, `${[1002, 156].map((id) => lane.fields[column(id)]!.column).join(', ')} of 2 devices`],
+    ]);
+  });
+
+  it('F9: jitter alone makes no request for kept samples but a few, places no watch again and loses no row', () => {
+    fake.set('jitter_us', ms * 1000);
+    const opened = open(lane, { engine, route: 'poll' });
+    play(opened, lane, window);
+    fake.set('multiple_calls', 0);
+    fake.set('since_calls', 0);
+    fake.set('watches', 0);
+    const fromUs = now();
+    const sink = play(opened, lane, 10 * window);
+    opened.finish!(lane, sink);
+    expect(fake.get('since_calls')).toBe(0);
+    expect(fake.get('multiple_calls')).toBeLessThanOrEqual(16 * 10 * window);
+    expect(fake.get('watches')).toBe(0);
+    expect(of('rewatched')).toEqual([]);
+    const held = fake.get('held.0.1002');
+    expect(sink.ofDevice(0).length).toBeGreaterThan(
+      0.95 * Math.min(held, (now() - fromUs) / (ms * 1000) / 2),
+    );
+  });
+
+  it('F9: fetches what a late poll has missed series by series, and no more', () => {
+    const opened = open(lane, { engine, route: 'poll' });
+    const sink = play(opened, lane, window);
+    fake.set('multiple_calls', 0);
+    fake.set('since_calls', 0);
+    fake.set('clock_us', now() + 10 * ms * 1000);
+    play(opened, lane, window, sink);
+    opened.finish!(lane, sink);
+    expect(fake.get('since_calls')).toBe(0);
+    expect(fake.get('multiple_calls')).toBe(DEVICES * IDS.length);
+    expect(of('gap')).toEqual([]);
+    for (const device of [0, 1]) expectSpacing(sink, device, START, ms);
+  });
+
+  it.each([
+    ['2020', 1_600_000_000_000_000, 'poll', IDS],
+    ['0', 0, 'poll', IDS],
+    ['0, in all fields', 0, 'poll', [156, 140]],
+    ['0, in all fields', 0, 'pull', [156, 140]],
+  ] as const)(
+    'F10: reads at the engine’s clock what NVML stamps with %s (%i, %s)',
+    (_, fromUs, route, ids) => {
+      fake.set('frozen_field', -1);
+      fake.set('frozen_from_us', fromUs);
+      const stamped = laneOf(0, 'lane', ms, ids);
+      const opened = open(stamped, { engine, route, flushIntervalMs: 1_000 });
+      const sink = play(opened, stamped, 6 * window);
+      opened.finish!(stamped, sink);
+      expect(sink.rows.every(({ tsUs }) => tsUs > START - SECOND && tsUs <= now())).toBe(true);
+      const settledUs = START + 2 * window * SECOND;
+      expectSpacing(sink, 0, settledUs, ms);
+      expect(nullRatio(sink, ids.indexOf(156), settledUs)).toBeLessThan(0.02);
+      expect(of('gap')).toEqual([]);
+      expect(of('frozen_stamps')).toHaveLength(1);
+    },
+  );
+
+  it('F10: takes stamps that move for the engine’s clock, wherever they stand', () => {
+    const opened = open(lane, { engine, route: 'poll' });
+    const skewed: Source = {
+      ...opened,
+      sample: (each, tick, nowUs) => {
+        opened.sample(each, tick, nowUs + 86_400 * SECOND);
+      },
+      callIntervalMs: (each) => opened.callIntervalMs!(each),
+    };
+    const sink = play(skewed, lane, 4 * window);
+    expectSpacing(sink, 0, START + window * SECOND, ms);
+    expect(of('frozen_stamps')).toEqual([]);
+  });
+});
+
+describe('GPM series that stay blank though they are sampled', () => {
+  it('are watched anew, which an engine needs that holds on to an earlier, faster watch, and that is told', () => {
+    const fast = laneOf(0, 'lane', 100, IDS);
+    const slow = laneOf(0, 'lane', 1000, IDS);
+    const engine = 'unix:///run/engine';
+    play(open(fast, { engine }), fast, 3);
+    source!.close();
+    const opened = open(slow, { engine });
+    const sink = play(opened, slow, 20);
+    expect(nullRatio(sink, 0, START + 5 * SECOND)).toBe(1);
+    play(opened, slow, 40, sink);
+    expect(nullRatio(sink, 0, now() - 15 * SECOND)).toBe(0);
+    expect(of('rewatched').map(({ text }) => text)).toEqual([
+      expect.stringMatching(/were blank at every sample: .*; they were watched anew$/),
+    ]);
+  });
+
+  it('are said to need a restart of the engine where that does not help, once', () => {
+    fake.set('blank_field', 1002);
+    const lane = laneOf(0, 'lane', 100, IDS);
+    fake.set('watches', 0);
+    play(open(lane, { engine: 'unix:///run/engine' }), lane, 150);
+    expect(of('rewatched').map(({ text }) => text)).toEqual([
+      'sm_active_ratio of 2 devices stay blank though they were watched anew: where the GPU has them, a restart of the engine cures that',
+    ]);
+    expect(fake.get('watches')).toBeLessThanOrEqual(10);
+  });
+});
