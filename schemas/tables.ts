@@ -1,7 +1,12 @@
 import { assert } from '../src/core/base/assert.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findField } from '../src/core/fields/find-field.ts';
-import { ENERGY_FIELD_ID, ENERGY_RISE_COLUMN, GAUGE_FIELD_IDS } from '../src/core/fields/well-known.ts';
+import {
+  ENERGY_FIELD_ID,
+  ENERGY_RISE_COLUMN,
+  ENERGY_RISE_DT_COLUMN,
+  GAUGE_FIELD_IDS,
+} from '../src/core/fields/well-known.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
@@ -47,6 +52,11 @@ export interface Retention {
  */
 const HOURLY_BELOW_INTERVAL_MS = 1_000;
 
+const ENERGY_RISE_COLUMNS: readonly TableColumn[] = [
+  { name: ENERGY_RISE_COLUMN, type: 'DOUBLE' },
+  { name: ENERGY_RISE_DT_COLUMN, type: 'LONG' },
+];
+
 /** `gpu_<lane>`: one wide row per device and tick. The column order is the order on the wire, with `ts` first. */
 export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>): Table {
   const hasEnergy = lane.fields.some((field) => field.id === ENERGY_FIELD_ID);
@@ -61,7 +71,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
       { name: 'owners', type: 'LONG' },
       { name: 'dt_us', type: 'LONG' },
       ...lane.fields.map(({ column }): TableColumn => ({ name: column, type: 'DOUBLE' })),
-      ...(hasEnergy ? [{ name: ENERGY_RISE_COLUMN, type: 'DOUBLE' } as const] : []),
+      ...(hasEnergy ? ENERGY_RISE_COLUMNS : []),
     ],
     partitionBy: lane.intervalMs < HOURLY_BELOW_INTERVAL_MS ? 'HOUR' : 'DAY',
     ...ttlOf(retention.raw),

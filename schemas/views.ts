@@ -3,6 +3,7 @@ import type { Field } from '../src/core/fields/field.ts';
 import {
   ENERGY_FIELD_ID,
   ENERGY_RISE_COLUMN,
+  ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
   IDLE_SM_RATIO,
 } from '../src/core/fields/well-known.ts';
@@ -36,8 +37,7 @@ export interface ViewColumn {
   readonly expression: string;
 }
 
-/** Σ dt of the samples whose energy rise was known, and of those that count as idle; NULL where there were none. */
-export const ENERGY_RISE_DT_COLUMN = 'energy_rise_dt_us';
+/** Σ dt of the samples that count as idle; NULL where there were none. */
 export const IDLE_DT_COLUMN = 'idle_dt_us';
 
 /** By these a rollup groups, and a copy of it is deduplicated. */
@@ -122,13 +122,29 @@ function minuteColumns(fields: readonly Field[]): readonly ViewColumn[] {
   ];
 }
 
-/** Sum of the rises, and the time over which they were known. */
+/** Sum of the rises over seen time, and that time. */
 function energyColumns(): readonly ViewColumn[] {
-  const x = quoteName(ENERGY_RISE_COLUMN);
+  const { rise, riseDtUs } = seenRiseSql('');
   return [
-    { name: ENERGY_RISE_COLUMN, expression: `sum(${x})` },
-    { name: ENERGY_RISE_DT_COLUMN, expression: `sum(CASE WHEN ${x} IS NOT NULL THEN "dt_us" END)` },
+    { name: ENERGY_RISE_COLUMN, expression: `sum(${rise})` },
+    { name: ENERGY_RISE_DT_COLUMN, expression: `sum(${riseDtUs})` },
   ];
+}
+
+/**
+ * The energy rise of a sample and its time, both NULL where the rise is not one of seen time: it leads over a gap, or the clock was
+ * set in it. What collectors stored before rises had a time of their own leads over dt.
+ * @param prefix of the columns: `s.` for those of `s`
+ */
+export function seenRiseSql(prefix: string): { readonly rise: string; readonly riseDtUs: string } {
+  const rise = prefix + quoteName(ENERGY_RISE_COLUMN);
+  const riseDt = prefix + quoteName(ENERGY_RISE_DT_COLUMN);
+  const dt = `${prefix}"dt_us"`;
+  const isSeen = `${rise} IS NOT NULL AND ${dt} > 0`;
+  return {
+    rise: `CASE WHEN ${isSeen} AND (${riseDt} > 0 OR ${riseDt} IS NULL) THEN ${rise} END`,
+    riseDtUs: `CASE WHEN ${isSeen} AND ${riseDt} > 0 THEN ${riseDt} WHEN ${isSeen} AND ${riseDt} IS NULL THEN ${dt} END`,
+  };
 }
 
 /** Time in which the device was idle: a mean cannot tell half the time at full load from all the time at half. */

@@ -42,6 +42,7 @@ function energyQuery({ job: { jobId }, startUs, endUs }: JobFigures): string {
   return [
     `The energy of job ${jobId} is one query:`,
     '  SELECT sum(energy_rise_joules) / 3.6e6 AS kwh FROM gpu_profiling',
-    `  WHERE job_id = '${jobId}' AND ts > '${isoMicroseconds(startUs)}' AND ts <= '${isoMicroseconds(endUs)}';`,
+    `  WHERE job_id = '${jobId}' AND ts > '${isoMicroseconds(startUs)}' AND ts <= '${isoMicroseconds(endUs)}'`,
+    '  AND dt_us > 0 AND energy_rise_dt_us > 0;',
   ].join('\n');
 }

@@ -46,6 +46,7 @@ export function* batchesOf(
       tsUs: samples.tsUs.subarray(from, to),
       dtUs: samples.dtUs.subarray(from, to),
       energyRise: samples.energyRise.subarray(from, to),
+      energyRiseDtUs: samples.energyRiseDtUs.subarray(from, to),
       columns: samples.columns.map((column) => column.subarray(from, to)),
     };
     const start = from;

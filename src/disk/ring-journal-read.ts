@@ -21,6 +21,7 @@ const header: z.ZodType<JournalHeader> = z.strictObject({
     .min(1),
   columns: z.array(z.string()),
   hasEnergyRise: z.boolean(),
+  hasRiseTime: z.literal(true).exactOptional(),
   capacityTicks: z.number().int().min(1),
 });
 
@@ -88,8 +89,10 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
   }
   slots.sort((a, b) => a.tick - b.tick);
   const columnCount = head.columns.length;
+  const hasRiseTime = head.hasRiseTime === true;
+  const firstColumn = hasRiseTime ? 4 : 3;
   const allocate = (): Float64Array => new Float64Array(slots.length * deviceCount);
-  const content = { tsUs: allocate(), dtUs: allocate(), energyRise: allocate() };
+  const content = { tsUs: allocate(), dtUs: allocate(), energyRise: allocate(), energyRiseDtUs: allocate() };
   const columns = Array.from({ length: columnCount }, allocate);
   const devices = new Int32Array(slots.length * deviceCount);
   const tickEnds = allocate();
@@ -99,9 +102,15 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
       if (Number.isNaN(values[device]!)) continue;
       content.tsUs[rows] = values[device]!;
       content.dtUs[rows] = values[deviceCount + device]!;
-      content.energyRise[rows] = values[2 * deviceCount + device]!;
+      const rise = values[2 * deviceCount + device]!;
+      content.energyRise[rows] = rise;
+      content.energyRiseDtUs[rows] = hasRiseTime
+        ? values[3 * deviceCount + device]!
+        : Number.isNaN(rise)
+          ? 0
+          : content.dtUs[rows]!;
       for (const [index, column] of columns.entries())
-        column[rows] = values[(3 + index) * deviceCount + device]!;
+        column[rows] = values[(firstColumn + index) * deviceCount + device]!;
       devices[rows] = device;
       tickEnds[rows] = tick + 1;
       rows += 1;

@@ -12,7 +12,7 @@ import type { Disk } from './disk.ts';
  *
  *   header (4096 bytes): JSON with a checksum
  *   slot 0 │ slot 1 │ … : tick mod capacity
- *     0 magic  4 crc of 8…  8 tick  16 rows sampled so far  24 –   32 ts[device]… dt[…] rise[…] column 0[…] column 1[…] …
+ *     0 magic  4 crc of 8…  8 tick  16 rows sampled so far  24 –   32 ts[device]… dt[…] rise[…] rise_dt[…] column 0[…] …
  */
 export interface JournalHeader {
   /** Epoch ms at which this life began: names the journal. */
@@ -21,6 +21,8 @@ export interface JournalHeader {
   readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid' | 'isCut'>[];
   readonly columns: readonly string[];
   readonly hasEnergyRise: boolean;
+  /** Absent in journals of gpuledger 0.2.0: they have no `rise_dt`, since a rise led over dt. */
+  readonly hasRiseTime?: true;
   readonly capacityTicks: number;
 }
 
@@ -35,8 +37,9 @@ const HEADER_BLOCK = 65_536;
 export const SLOT_HEADER_BYTES = 32;
 export const MAGIC = 0x314a4c47; // "GLJ1"
 
-export function slotBytes({ devices, columns }: Pick<JournalHeader, 'devices' | 'columns'>): number {
-  return SLOT_HEADER_BYTES + devices.length * (3 + columns.length) * 8;
+export function slotBytes(header: Pick<JournalHeader, 'devices' | 'columns' | 'hasRiseTime'>): number {
+  const { devices, columns, hasRiseTime } = header;
+  return SLOT_HEADER_BYTES + devices.length * ((hasRiseTime === true ? 4 : 3) + columns.length) * 8;
 }
 
 /** Long device lists take as many blocks as they need. */
@@ -47,7 +50,12 @@ function headerBytes(text: string): number {
 }
 
 /** Makes a journal with room for all its ticks. @throws OperatingError `state.disk` */
-export function createRingJournal(disk: Disk, path: string, content: JournalHeader): RingJournal {
+export function createRingJournal(
+  disk: Disk,
+  path: string,
+  lane: Omit<JournalHeader, 'hasRiseTime'>,
+): RingJournal {
+  const content = { ...lane, hasRiseTime: true } as const;
   const text = JSON.stringify(content);
   const start = headerBytes(text);
   const bytes = slotBytes(content);
@@ -78,7 +86,7 @@ export function createRingJournal(disk: Disk, path: string, content: JournalHead
       slot.writeDoubleLE(tick, 8);
       slot.writeDoubleLE(sampledRows, 16);
       let at = 0;
-      for (const array of [ring.tsUs, ring.dtUs, ring.energyRise, ...ring.columns]) {
+      for (const array of [ring.tsUs, ring.dtUs, ring.energyRise, ring.energyRiseDtUs, ...ring.columns]) {
         for (let row = base; row < end; row += 1, at += 1) values[at] = array[row]!;
       }
       slot.writeUInt32LE(crc32(slot.subarray(8)), 4);

@@ -7,7 +7,8 @@ import type { Interval } from '../core/jobs/interval.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import type { PulledRows, RowBefore } from '../core/ring/pulled-rows.ts';
+import type { PulledRows } from '../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { SampledLane } from '../core/sampling/source.ts';
 import { readJobs } from './jobs.ts';
 import { laneReport, statOf, type EngineReport, type LaneReport, type LaneStat } from './report.ts';
@@ -238,6 +239,7 @@ function slice(rows: PulledRows, from: number, to: number): SampleColumns {
     tsUs: rows.tsUs.subarray(from, to),
     dtUs: rows.dtUs.subarray(from, to),
     energyRise: rows.energyRise.subarray(from, to),
+    energyRiseDtUs: rows.energyRiseDtUs.subarray(from, to),
     columns: rows.columns.map((column) => column.subarray(from, to)),
   };
 }

@@ -2,7 +2,7 @@ import { deserialize, serialize } from 'node:v8';
 import type { Socket } from 'node:net';
 import type { CarriedError } from '../core/base/carried-error.ts';
 import type { Interval } from '../core/jobs/interval.ts';
-import type { RowBefore } from '../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { DrainSettings, RowsAfter, RowsBefore, SamplePortion } from './engine.ts';
 import type { EngineTask } from './engines.ts';
 import type { EngineReport } from './report.ts';

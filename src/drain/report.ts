@@ -1,6 +1,6 @@
 import type { Ledger } from '../core/base/ledger.ts';
 import type { Lane } from '../core/fields/lane.ts';
-import type { RowBefore } from '../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { EngineTask } from './engines.ts';
 import type { KeptLane, KeptSamples } from '../source/dcgm/kept-source.ts';
 import type { CollectorStat } from '../questdb/rows/small-tables.ts';

@@ -3,7 +3,7 @@ import { EMPTY_LEDGER } from '../core/base/ledger.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
-import type { RowBefore } from '../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { Sink } from '../core/wire/sink.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
 import type { DeadLetters } from '../disk/dead-letter.ts';

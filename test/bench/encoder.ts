@@ -14,7 +14,7 @@ const WARM_UP_ROUNDS = 3;
 const RATIO_GOAL = 50;
 const LABEL: Label = { jobId: '4217', owners: 1 };
 
-/** 2 symbols, job, 2 longs and 40 doubles; the energy rise would be the 41st and is left out of both. */
+/** 2 symbols, job, 2 longs and 40 doubles; the energy rise and its time are left out of both. */
 const options: EncoderOptions = {
   table: 'gpu_profiling',
   devices,
@@ -30,6 +30,7 @@ function plainRows(ring: ReturnType<typeof filledRing>): PlainRow[] {
     dtUs: ring.dtUs[at]!,
     values: ring.columns.map((column) => column[at]!),
     energyRise: ring.energyRise[at]!,
+    energyRiseDtUs: ring.energyRiseDtUs[at]!,
   }));
 }
 

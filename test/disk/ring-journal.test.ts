@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Ring } from '../../src/core/ring/ring.ts';
@@ -58,7 +59,7 @@ function tick(ring: Ring, second: number): void {
   ring.commit();
 }
 
-/** Rows as [device, second, dt, power, energy, rise, tick]. */
+/** Rows as [device, second, dt, power, energy, rise, time of the rise, tick]. */
 function rowsOf({ rows, samples, devices, tickEnds }: JournalContent): number[][] {
   return Array.from({ length: rows }, (_, row) => [
     devices[row]!,
@@ -67,6 +68,7 @@ function rowsOf({ rows, samples, devices, tickEnds }: JournalContent): number[][
     samples.columns[0]![row]!,
     samples.columns[1]![row]!,
     samples.energyRise[row]!,
+    samples.energyRiseDtUs[row]!,
     tickEnds[row]! - 1,
   ]);
 }
@@ -77,11 +79,11 @@ describe('the ring journal', () => {
     for (const second of [1, 2, 3]) tick(ring, second);
     const content = readRingJournal(realDisk, path, 1)!;
     expect(rowsOf(content)).toEqual([
-      [0, 2, 1_000_000, 102, 2_000, 1_000, 1],
-      [1, 2, 0, 102, 2_000, NaN, 1],
-      [2, 2, 1_000_000, NaN, 2_000, 1_000, 1],
-      [0, 3, 1_000_000, 103, 3_000, 1_000, 2],
-      [2, 3, 1_000_000, NaN, 3_000, 1_000, 2],
+      [0, 2, 1_000_000, 102, 2_000, 1_000, 1_000_000, 1],
+      [1, 2, 0, 102, 2_000, NaN, 0, 1],
+      [2, 2, 1_000_000, NaN, 2_000, 1_000, 1_000_000, 1],
+      [0, 3, 1_000_000, 103, 3_000, 1_000, 1_000_000, 2],
+      [2, 3, 1_000_000, NaN, 3_000, 1_000, 1_000_000, 2],
     ]);
     expect(content).toMatchObject({ sampledRows: 7, toTick: 3 });
     expect(content.header).toMatchObject({ journal: 7, table: 'gpu_t', devices: DEVICES });
@@ -130,7 +132,7 @@ describe('the ring journal', () => {
         flipped[byte]! ^= 1 << bit;
         writeFileSync(path, flipped);
         const hit = Math.floor((byte - 4096) / slotBytes);
-        const ticks = new Set(rowsOf(readRingJournal(realDisk, path, 0)!).map((row) => row[6]));
+        const ticks = new Set(rowsOf(readRingJournal(realDisk, path, 0)!).map((row) => row[7]));
         expect([...ticks]).toEqual([0, 1, 2, 3].filter((each) => each !== hit));
       }),
     );
@@ -148,6 +150,31 @@ describe('the ring journal', () => {
       if (length < 4096) expect(content).toBeUndefined();
       else expect(content!.toTick).toBe(Math.floor((length - 4096) / slotBytes));
     }
+  });
+
+  test('one of gpuledger 0.2.0, which knew no time of a rise, gives it the dt that the rise led over', () => {
+    const header = { journal: 7, table: 'gpu_t', devices: DEVICES.slice(0, 1), columns: ['energy_joules'] };
+    const text = JSON.stringify({ ...header, hasEnergyRise: true, capacityTicks: 2 });
+    const head = Buffer.alloc(4096, ' ');
+    head.write(`${crc32(text).toString(16).padStart(8, '0')} 001000${text}`);
+    const slots = [
+      [1_000_000, 0, NaN, 1_000],
+      [2_000_000, 1_000_000, 500, 1_500],
+    ].map((values, tick) => {
+      const slot = Buffer.alloc(32 + 8 * values.length);
+      slot.writeUInt32LE(0x314a4c47, 0);
+      slot.writeDoubleLE(tick, 8);
+      slot.writeDoubleLE(tick + 1, 16);
+      values.forEach((value, index) => slot.writeDoubleLE(value, 32 + 8 * index));
+      slot.writeUInt32LE(crc32(slot.subarray(8)), 4);
+      return slot;
+    });
+    writeFileSync(path, Buffer.concat([head, ...slots]));
+    const { rows, samples } = readRingJournal(realDisk, path, 0)!;
+    expect(rows).toBe(2);
+    expect([...samples.energyRise]).toEqual([NaN, 500]);
+    expect([...samples.energyRiseDtUs]).toEqual([0, 1_000_000]);
+    expect([...samples.columns[0]!]).toEqual([1_000, 1_500]);
   });
 
   test('a damaged header tells nothing instead of something wrong', () => {

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createEncoder } from '../../src/core/wire/encode.ts';
 import { energyColumnOf } from '../../src/core/fields/lane.ts';
 import { UNOWNED } from '../../src/core/jobs/label.ts';
-import type { PulledRows, RowBefore } from '../../src/core/ring/pulled-rows.ts';
+import type { PulledRows } from '../../src/core/ring/pulled-rows.ts';
+import type { RowBefore } from '../../src/core/ring/row-carry.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
 import type { SampledLane, Source } from '../../src/core/sampling/source.ts';
 import { openDcgmSource } from '../../src/source/dcgm/dcgm.ts';
@@ -131,10 +132,14 @@ function remember(
   energyColumn: number,
 ): void {
   for (let row = 0; row < rows.count; row += 1) {
-    into.set(devices[rows.deviceOf(row)]!.uuid, {
-      tsUs: rows.tsUs[row]!,
-      energyJoules: rows.columns[energyColumn]?.[row] ?? NaN,
-    });
+    const { uuid } = devices[rows.deviceOf(row)]!;
+    const tsUs = rows.tsUs[row]!;
+    const energyJoules = rows.columns[energyColumn]?.[row] ?? NaN;
+    const before = into.get(uuid) ?? { energyJoules: NaN, energyTsUs: NaN, seenUs: NaN };
+    const reading = Number.isNaN(energyJoules)
+      ? { ...before, seenUs: before.seenUs + rows.dtUs[row]! }
+      : { energyJoules, energyTsUs: tsUs, seenUs: 0 };
+    into.set(uuid, { ...reading, tsUs });
   }
 }
 

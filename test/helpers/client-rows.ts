@@ -1,6 +1,6 @@
 import { createBuffer, SenderOptions } from '@questdb/nodejs-client';
 import type { EncoderOptions } from '../../src/core/wire/encode.ts';
-import { ENERGY_RISE_COLUMN } from '../../src/core/fields/well-known.ts';
+import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN } from '../../src/core/fields/well-known.ts';
 import type { Label } from '../../src/core/jobs/label.ts';
 
 /** One row of a sample table in plain values. */
@@ -12,6 +12,7 @@ export interface PlainRow {
   readonly dtUs: number;
   readonly values: readonly number[];
   readonly energyRise: number;
+  readonly energyRiseDtUs: number;
 }
 
 export type ClientBuffer = ReturnType<typeof createBuffer>;
@@ -33,7 +34,10 @@ export function addToClient(buffer: ClientBuffer, options: EncoderOptions, row: 
   for (let column = 0; column < options.columns.length; column += 1) {
     buffer.floatColumn(options.columns[column]!, row.values[column]!);
   }
-  if (options.hasEnergyRise) buffer.floatColumn(ENERGY_RISE_COLUMN, row.energyRise);
+  if (options.hasEnergyRise) {
+    buffer.floatColumn(ENERGY_RISE_COLUMN, row.energyRise);
+    buffer.intColumn(ENERGY_RISE_DT_COLUMN, row.energyRiseDtUs);
+  }
   buffer.at(row.tsUs, 'us');
 }
 

@@ -131,7 +131,12 @@ export function rowsOf(ring: Ring, labelOf: LabelOf): PlainRow[] {
         if (Number.isNaN(tsUs)) continue;
         const values = ring.columns.map((column) => column[at]!);
         const label = labelOf(device, tsUs);
-        rows.push({ device, label, tsUs, dtUs: ring.dtUs[at]!, values, energyRise: ring.energyRise[at]! });
+        const [dtUs, energyRise, energyRiseDtUs] = [
+          ring.dtUs[at]!,
+          ring.energyRise[at]!,
+          ring.energyRiseDtUs[at]!,
+        ];
+        rows.push({ device, label, tsUs, dtUs, values, energyRise, energyRiseDtUs });
       }
     }
     return 0;

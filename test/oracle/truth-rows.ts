@@ -6,8 +6,10 @@ import type { Figures, FieldTruth, TruthWindow } from './truth.ts';
 export interface DeviceRows {
   readonly tsUs: Float64Array;
   readonly dtUs: Float64Array;
-  /** Joules; NaN where the counter's rise over dt is not known. */
+  /** Joules; NaN where the counter's rise over seen time is not known. */
   readonly rise: Float64Array;
+  /** The time that the rise speaks for. */
+  readonly riseDtUs: Float64Array;
   /** By column name. */
   readonly values: ReadonlyMap<string, Float64Array>;
 }
@@ -47,16 +49,23 @@ export function deviceRows(
   const energy = columns[fields.findIndex((field) => field.id === 156)];
   const dtUs = new Float64Array(answered.length);
   const rise = new Float64Array(answered.length).fill(NaN);
+  const riseDtUs = new Float64Array(answered.length);
+  /** Of the last reading, unless nobody saw a part of the time since. */
+  let readingAt = energy !== undefined && energy[0]! >= 0 ? 0 : -1;
   for (let row = 1; row < answered.length; row += 1) {
     const stepUs = answered[row]! - answered[row - 1]!;
-    if (stepUs <= 0 || stepUs > GAP_INTERVALS * intervalMs * 1000) continue;
-    dtUs[row] = stepUs;
-    if (energy === undefined) continue;
-    const joules = energy[row]! - energy[row - 1]!;
-    if (joules >= 0) rise[row] = joules;
+    const isSeen = stepUs > 0 && stepUs <= GAP_INTERVALS * intervalMs * 1000;
+    if (isSeen) dtUs[row] = stepUs;
+    else readingAt = -1;
+    if (energy === undefined || Number.isNaN(energy[row]!)) continue;
+    if (readingAt >= 0 && energy[row]! >= energy[readingAt]!) {
+      rise[row] = energy[row]! - energy[readingAt]!;
+      riseDtUs[row] = answered[row]! - answered[readingAt]!;
+    }
+    readingAt = row;
   }
   const values = new Map(fields.map((field, index) => [field.column, columns[index]!]));
-  return { tsUs: Float64Array.from(answered), dtUs, rise, values };
+  return { tsUs: Float64Array.from(answered), dtUs, rise, riseDtUs, values };
 }
 
 /** Adds without losing what a large sum would swallow (Neumaier). */
@@ -87,7 +96,7 @@ export function figuresOf(selections: readonly Selection[], fields: readonly Fie
       dtUs += dt;
       if (sm !== undefined && sm[row]! < IDLE_BELOW_RATIO) idleDtUs += dt;
       if (Number.isNaN(rows.rise[row]!)) continue;
-      energyDtUs += dt;
+      energyDtUs += rows.riseDtUs[row]!;
       energy.add(rows.rise[row]!);
     }
   }

@@ -69,7 +69,8 @@ describe('on paper', () => {
   test('a counter that falls has no rise', () => {
     const scenario = { ...paperScenario([]), answers: () => true };
     const { all } = truthOf(scenario, window);
-    expect([all.energyJoules, all.energyDtUs]).toEqual([1300, 6e6]);
+    // Over the blank it rose by 400 in 2 s.
+    expect([all.energyJoules, all.energyDtUs]).toEqual([1700, 8e6]);
   });
 
   test('shares divide what is attributed, unknown ones what the told ones of the time leave', () => {
@@ -134,6 +135,7 @@ test('percentiles are the nearest rank of the values spread out over their dt', 
         tsUs: new Float64Array(rows.length),
         dtUs: Float64Array.from(rows, ({ dt }) => dt),
         rise: new Float64Array(rows.length).fill(NaN),
+        riseDtUs: new Float64Array(rows.length),
         values: new Map([[field.column, Float64Array.from(rows, ({ x }) => x / 10)]]),
       };
       const figures = figuresOf([{ rows: columns, at: [...rows.keys()] }], [field]).fields.get(field.column)!;

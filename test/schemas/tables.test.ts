@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { allTables, createTableSql, quoteName, quoteText, sampleTable } from '../../schemas/tables.ts';
-import { createViewSql, viewsOf } from '../../schemas/views.ts';
+import { createViewSql, seenRiseSql, viewsOf } from '../../schemas/views.ts';
 
 const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
 const profiling = defaultLanes[0]!;
@@ -33,7 +33,7 @@ DEDUP UPSERT KEYS("ts", "gpu")`,
   test('have the rise of the energy exactly where the energy is', () => {
     const names = (lane: typeof profiling): string[] =>
       sampleTable(lane, RETENTION).columns.map(({ name }) => name);
-    expect(names(profiling).at(-1)).toBe('energy_rise_joules');
+    expect(names(profiling).slice(-2)).toEqual(['energy_rise_joules', 'energy_rise_dt_us']);
     expect(names(device)).not.toContain('energy_rise_joules');
   });
 
@@ -85,7 +85,11 @@ SELECT "ts", "cluster", "node", "gpu", "job_id", "owners", count() AS "row_count
     expect(createViewSql(minutes)).toContain(
       'min("energy_joules") AS "energy_joules_min", max("energy_joules")',
     );
-    expect(createViewSql(minutes)).toContain('sum("energy_rise_joules") AS "energy_rise_joules"');
+    const rises = [...createViewSql(minutes).matchAll(/sum\(([^,]+)\) AS "(energy_rise\w+)"/g)];
+    expect(rises.map(([, of, name]) => [name, of])).toEqual([
+      ['energy_rise_joules', seenRiseSql('').rise],
+      ['energy_rise_dt_us', seenRiseSql('').riseDtUs],
+    ]);
     expect(createViewSql(hours)).toContain('min("energy_joules_min") AS "energy_joules_min"');
     expect(createViewSql(hours)).toContain('sum("energy_rise_joules") AS "energy_rise_joules"');
   });

@@ -1,9 +1,10 @@
 /** The fields that gpuledger itself knows the meaning of, by their DCGM ids, and the numbers that go with them. */
 
-/** Total energy consumption, a counter: a lane that holds it has `energy_rise_joules` too. */
+/** Total energy consumption, a counter: a lane that holds it has the two columns of its rise too. */
 export const ENERGY_FIELD_ID = 156;
-/** Column of the rise of that counter over a sample's dt. */
+/** The rise of that counter since its last known reading, and the time that the rise speaks for. */
 export const ENERGY_RISE_COLUMN = 'energy_rise_joules';
+export const ENERGY_RISE_DT_COLUMN = 'energy_rise_dt_us';
 
 /** Reasons why the clocks are held down, a mask of bits. */
 export const THROTTLE_FIELD_ID = 112;

@@ -1,14 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { SampleColumns } from '../wire/encode.ts';
-import { dtOf, energyRiseOf, stampAfter } from '../sampling/dt-rule.ts';
 import type { TickWriter } from './ring.ts';
-
-/** Where the rows of one device go on from: its newest stored row. */
-export interface RowBefore {
-  readonly tsUs: number;
-  /** The energy counter of that row, joules; NaN when it was blank or the lane has none. */
-  readonly energyJoules: number;
-}
+import { CARRY_NUMBERS, RowCarry, type RowBefore } from './row-carry.ts';
 
 const FIRST_ROWS = 1_024;
 
@@ -20,15 +13,14 @@ export class PulledRows implements TickWriter, SampleColumns {
   tsUs = new Float64Array(FIRST_ROWS);
   dtUs = new Float64Array(FIRST_ROWS);
   energyRise = new Float64Array(FIRST_ROWS);
+  energyRiseDtUs = new Float64Array(FIRST_ROWS);
   columns: readonly Float64Array[];
-  readonly #intervalUs: number;
   readonly #energyColumn: number;
   #deviceOf = new Int32Array(FIRST_ROWS);
   #count = 0;
   /** Rows before this one are complete: dt and rise are fixed. */
   #fixed = 0;
-  readonly #lastTsUs: Float64Array;
-  readonly #lastEnergy: Float64Array;
+  readonly #carry: RowCarry;
 
   constructor(shape: {
     readonly deviceCount: number;
@@ -36,11 +28,10 @@ export class PulledRows implements TickWriter, SampleColumns {
     readonly intervalUs: number;
     readonly energyColumn: number;
   }) {
-    this.#intervalUs = shape.intervalUs;
     this.#energyColumn = shape.energyColumn;
     this.columns = Array.from({ length: shape.columnCount }, () => new Float64Array(FIRST_ROWS));
-    this.#lastTsUs = new Float64Array(shape.deviceCount).fill(NaN);
-    this.#lastEnergy = new Float64Array(shape.deviceCount).fill(NaN);
+    this.#carry = new RowCarry(new Float64Array(CARRY_NUMBERS * shape.deviceCount), shape.intervalUs);
+    this.#carry.clear();
   }
 
   get count(): number {
@@ -54,8 +45,7 @@ export class PulledRows implements TickWriter, SampleColumns {
 
   /** The next row of `device` follows a row that is stored already. */
   continueFrom(device: number, before: RowBefore): void {
-    this.#lastTsUs[device] = before.tsUs;
-    this.#lastEnergy[device] = before.energyJoules;
+    this.#carry.continueFrom(device, before);
   }
 
   setRow(device: number, tsUs: number): void {
@@ -85,15 +75,8 @@ export class PulledRows implements TickWriter, SampleColumns {
 
   #fix(row: number): void {
     const device = this.#deviceOf[row]!;
-    const last = this.#lastTsUs[device]!;
-    const tsUs = stampAfter(last, this.tsUs[row]!);
-    const dt = dtOf(tsUs - last, this.#intervalUs);
     const energy = this.#energyColumn < 0 ? NaN : this.columns[this.#energyColumn]![row]!;
-    this.tsUs[row] = tsUs;
-    this.dtUs[row] = dt;
-    this.energyRise[row] = energyRiseOf(this.#lastEnergy[device]!, energy, dt);
-    this.#lastTsUs[device] = tsUs;
-    this.#lastEnergy[device] = energy;
+    this.#carry.fix(device, this, row, energy);
   }
 
   #grow(): void {
@@ -106,6 +89,7 @@ export class PulledRows implements TickWriter, SampleColumns {
     this.tsUs = larger(this.tsUs);
     this.dtUs = larger(this.dtUs);
     this.energyRise = larger(this.energyRise);
+    this.energyRiseDtUs = larger(this.energyRiseDtUs);
     this.columns = this.columns.map(larger);
     const devices = new Int32Array(rows);
     devices.set(this.#deviceOf);

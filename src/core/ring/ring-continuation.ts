@@ -5,15 +5,12 @@ import type { Ring } from './ring.ts';
  * @param deviceInFormer position there of each device of `ring`; -1 for one that it did not have
  */
 export function continueRing(ring: Ring, former: Ring, deviceInFormer: readonly number[]): void {
-  const hasEnergy = former.shape.energyColumn >= 0;
   for (const [device, there] of deviceInFormer.entries()) {
-    if (there < 0) continue;
-    ring.lastTsUs[device] = former.lastTsUs[there]!;
-    if (hasEnergy) ring.lastEnergy[device] = former.lastEnergy[there]!;
+    if (there >= 0) ring.carry.continueFrom(device, former.carry.before(there));
   }
 }
 
 /** When any device of it was last sampled, epoch µs; NaN before the first tick. */
-export function lastTickUs({ lastTsUs }: Ring): number {
-  return lastTsUs.reduce((last, us) => (Number.isNaN(us) || us <= last ? last : us), NaN);
+export function lastTickUs({ carry }: Ring): number {
+  return carry.tsUs.reduce((last, us) => (Number.isNaN(us) || us <= last ? last : us), NaN);
 }

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
-import { dtOf, energyRiseOf, stampAfter } from '../sampling/dt-rule.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
+import { CARRY_NUMBERS, RowCarry } from './row-carry.ts';
 import { SharedLock } from './shared-lock.ts';
 
 /**
@@ -59,8 +59,10 @@ export class Ring implements TickWriter {
   readonly tsUs: Float64Array;
   /** Per row: the time the sample speaks for; 0 after a gap or a clock step. */
   readonly dtUs: Float64Array;
-  /** Per row: rise of the energy counter over dt; NaN when dt is 0, the counter fell or was blank. */
+  /** Per row: rise of the energy counter since its last known reading; NaN when it is blank, fell, or has none before. */
   readonly energyRise: Float64Array;
+  /** Per row: the time that the rise speaks for; 0 when there is none (`riseDtOf`). */
+  readonly energyRiseDtUs: Float64Array;
   /** One array per lane field, each per row; NaN is a blank. */
   readonly columns: readonly Float64Array[];
   readonly #control: Int32Array;
@@ -69,9 +71,8 @@ export class Ring implements TickWriter {
   readonly tally: RingTally;
   /** Per slot: rows that answered. */
   readonly #rowCounts: Int32Array;
-  /** Per device: the sample that the next one's dt and energy rise begin at; NaN for none. The producer's. */
-  readonly lastTsUs: Float64Array;
-  readonly lastEnergy: Float64Array;
+  /** What the next row of each device goes on from. The producer's. */
+  readonly carry: RowCarry;
   #reservedBase = -1;
   /**
    * Called on the producer's side with each tick that is about to become visible: its number, its first row, and the
@@ -88,7 +89,8 @@ export class Ring implements TickWriter {
     this.shape = shape;
     const rows = shape.capacityTicks * shape.deviceCount;
     const words = Math.ceil((CONTROL_WORDS + shape.capacityTicks) / 2);
-    const doubles = words + TALLY_NUMBERS + 2 * shape.deviceCount + (3 + shape.columnCount) * rows;
+    const doubles =
+      words + TALLY_NUMBERS + CARRY_NUMBERS * shape.deviceCount + (4 + shape.columnCount) * rows;
     this.memory = memory ?? new SharedArrayBuffer(doubles * 8);
     assert(this.memory.byteLength === doubles * 8, 'ring memory does not fit its shape');
     this.#control = new Int32Array(this.memory, 0, CONTROL_WORDS);
@@ -101,16 +103,13 @@ export class Ring implements TickWriter {
       return view;
     };
     this.tally = new RingTally(allocate(TALLY_NUMBERS));
-    this.lastTsUs = allocate(shape.deviceCount);
-    this.lastEnergy = allocate(shape.deviceCount);
+    this.carry = new RowCarry(allocate(CARRY_NUMBERS * shape.deviceCount), shape.intervalUs);
     this.tsUs = allocate(rows);
     this.dtUs = allocate(rows);
     this.energyRise = allocate(rows);
+    this.energyRiseDtUs = allocate(rows);
     this.columns = Array.from({ length: shape.columnCount }, () => allocate(rows));
-    if (memory === undefined) {
-      this.lastTsUs.fill(NaN);
-      this.lastEnergy.fill(NaN);
-    }
+    if (memory === undefined) this.carry.clear();
   }
 
   // ── producer ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,13 +148,14 @@ export class Ring implements TickWriter {
 
   /** Fixes dt and energy rise of the reserved tick and hands it to the consumer. A tick without any row is not kept. */
   commit(): void {
-    const { deviceCount } = this.shape;
+    const { deviceCount, energyColumn } = this.shape;
     const base = this.#reservedBase;
     assert(base >= 0, 'commit without reserve');
     let rows = 0;
     for (let device = 0; device < deviceCount; device += 1) {
       if (!Number.isNaN(this.tsUs[base + device]!)) {
-        this.#fixRow(base + device, device);
+        const energy = energyColumn < 0 ? NaN : this.columns[energyColumn]![base + device]!;
+        this.carry.fix(device, this, base + device, energy);
         rows += 1;
       }
     }
@@ -181,7 +181,7 @@ export class Ring implements TickWriter {
 
   /** The clock was set: no interval leads from the ticks before to those after, so the next dt of every device is 0. */
   breakTime(): void {
-    this.lastTsUs.fill(NaN);
+    this.carry.breakTime();
   }
 
   /** Whether a tick is open, to be committed. */
@@ -267,18 +267,6 @@ export class Ring implements TickWriter {
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  #fixRow(row: number, device: number): void {
-    const last = this.lastTsUs[device]!;
-    const ts = stampAfter(last, this.tsUs[row]!);
-    const dt = dtOf(ts - last, this.shape.intervalUs);
-    this.tsUs[row] = ts;
-    this.dtUs[row] = dt;
-    this.lastTsUs[device] = ts;
-    const energy = this.shape.energyColumn < 0 ? NaN : this.columns[this.shape.energyColumn]![row]!;
-    this.energyRise[row] = energyRiseOf(this.lastEnergy[device]!, energy, dt);
-    this.lastEnergy[device] = energy;
-  }
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {

@@ -27,10 +27,20 @@ export function stampAfter(lastUs: number, tsUs: number): number {
 }
 
 /**
- * The rise of an energy counter over the dt of a sample, joules. NaN, which is unknown, when dt is 0, when either reading is
- * blank, and when the rise is negative (the counter was reset) or infinite (no counter reads so).
+ * The rise of a counter from its last known reading to this one, in its unit. NaN, which is unknown, when either is, and when
+ * the rise is negative (the counter was reset: it goes on from this reading) or infinite (no counter reads so).
  */
-export function energyRiseOf(lastJoules: number, joules: number, dtUs: number): number {
-  const rise = joules - lastJoules;
-  return dtUs > 0 && rise >= 0 && rise < Infinity ? rise : NaN;
+export function riseOf(lastReading: number, reading: number): number {
+  const rise = reading - lastReading;
+  return rise >= 0 && rise < Infinity ? rise : NaN;
+}
+
+/**
+ * The time that a rise speaks for, µs: `spanUs` between the two readings, 0 when it is not known (the clock was set). A rise
+ * that leads over a gap speaks for time that nobody saw: on the row after the gap, whose dt is 0, it bears its span; a later
+ * row, the first with a reading again, has a dt, so that its rise must not pass for energy of seen time: 0.
+ * @param seenUs Σ dt of the rows since the last reading, this one included
+ */
+export function riseDtOf(spanUs: number, seenUs: number, dtUs: number): number {
+  return spanUs > 0 && (dtUs === 0 || spanUs === seenUs) ? spanUs : 0;
 }

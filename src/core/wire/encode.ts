@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
 import { escapeBare, isColumnName, isTableName, quote, writeDigits } from './ilp-text.ts';
 import type { Label } from '../jobs/label.ts';
-import { ENERGY_RISE_COLUMN } from '../fields/well-known.ts';
+import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN } from '../fields/well-known.ts';
 import type { Ring, TickRange } from '../ring/ring.ts';
 
 /**
@@ -11,6 +11,7 @@ import type { Ring, TickRange } from '../ring/ring.ts';
  *   table,cluster=…,node=…,gpu=… job_id="…",owners=1i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
  *   └─ head: one per (device, label), cached ────────────────┘ digits └─ block: one per encoder ────┘     digits
  *
+ * A lane with the energy field has `,energy_rise_joules==␐········,energy_rise_dt_us=|100000|i` at the end of the block.
  * A row is two copies, two numbers in digits and one eight-byte store per column; nothing is allocated for it.
  */
 export interface EncoderOptions {
@@ -19,7 +20,7 @@ export interface EncoderOptions {
   readonly devices: readonly Pick<Device, 'cluster' | 'node' | 'uuid' | 'isCut'>[];
   /** Value columns, in the order of the lane's fields. */
   readonly columns: readonly string[];
-  /** Whether the table has `energy_rise_joules` (its lane holds the energy field). */
+  /** Whether the table has `energy_rise_joules` and `energy_rise_dt_us` (its lane holds the energy field). */
   readonly hasEnergyRise: boolean;
 }
 
@@ -30,6 +31,8 @@ export interface SampleColumns {
   /** Whole µs ≥ 0. */
   readonly dtUs: Float64Array;
   readonly energyRise: Float64Array;
+  /** Whole µs ≥ 0. */
+  readonly energyRiseDtUs: Float64Array;
   /** One array per value column, base units; NaN is a blank, infinity is a mistake of the source. */
   readonly columns: readonly Float64Array[];
 }
@@ -66,10 +69,10 @@ const DOUBLE = '\x10';
 const EIGHT_BLANK_BYTES = '\0'.repeat(8);
 /** A whole number below 2^53 has at most 16 digits. */
 const DIGITS_MAX = 16;
-/** What ends a row: `t`, the unit of its time, and a newline. */
-const [TIME_UNIT, NEWLINE] = [0x74, 0x0a];
-/** Room for both numbers and the end of the row. */
-const ROW_SLACK_BYTES = 2 * DIGITS_MAX + 2;
+/** What ends a row: `t`, the unit of its time, and a newline. What ends a LONG that no column follows: `i` and a space. */
+const [TIME_UNIT, NEWLINE, LONG_UNIT, SPACE] = [0x74, 0x0a, 0x69, 0x20];
+/** Room for the three numbers, and what ends them. */
+const ROW_SLACK_BYTES = 3 * DIGITS_MAX + 4;
 /** Heads kept per device: the label changes when a job begins or ends, and a flush sees seconds of that. */
 const HEADS_PER_DEVICE_MAX = 32;
 /** A body in flight and the one that is being filled. */
@@ -83,7 +86,7 @@ interface Head {
   readonly bytes: Uint8Array;
 }
 
-/** What is the same in every row of the table: from `i` after dt_us to the space before the time. */
+/** What is the same in every row of the table: from `i` after dt_us to the space before the time, or the time of the rise. */
 interface Block {
   readonly bytes: Uint8Array;
   /** Where the eight bytes of each column lie. */
@@ -101,7 +104,9 @@ export function createEncoder(options: EncoderOptions): Encoder {
   const { devices, hasEnergyRise } = options;
   assert(isTableName(options.table), `no table name: ${JSON.stringify(options.table)}`);
   const columnCount = options.columns.length;
-  const block = makeBlock(hasEnergyRise ? [...options.columns, ENERGY_RISE_COLUMN] : options.columns);
+  const block = hasEnergyRise
+    ? makeBlock([...options.columns, ENERGY_RISE_COLUMN], `,${ENERGY_RISE_DT_COLUMN}=`)
+    : makeBlock(options.columns, ' ');
   const heads = makeHeads(options.table, devices);
   const free: ArrayBuffer[] = [];
   /** Of a row with an ordinary job id. A body that has to grow is copied. */
@@ -112,6 +117,7 @@ export function createEncoder(options: EncoderOptions): Encoder {
     bytes.set(head.bytes, start);
     const blockStart = writeWhole(bytes, start + head.bytes.length, samples.dtUs[row]!, 'dt');
     bytes.set(block.bytes, blockStart);
+    let at = blockStart + block.bytes.length;
     const { columns } = samples;
     const { offsets } = block;
     // Stays 0 unless one of them is no number: a branch for each would cost as much as the rest of the loop.
@@ -126,8 +132,12 @@ export function createEncoder(options: EncoderOptions): Encoder {
       let rise = samples.energyRise[row]!;
       if (rise - rise !== 0) rise = blankOf(rise, ENERGY_RISE_COLUMN);
       view.setFloat64(blockStart + block.offsets[columnCount]!, rise, true);
+      at = writeWhole(bytes, at, samples.energyRiseDtUs[row]!, ENERGY_RISE_DT_COLUMN);
+      bytes[at] = LONG_UNIT;
+      bytes[at + 1] = SPACE;
+      at += 2;
     }
-    const end = writeWhole(bytes, blockStart + block.bytes.length, samples.tsUs[row]!, 'time');
+    const end = writeWhole(bytes, at, samples.tsUs[row]!, 'time');
     bytes[end] = TIME_UNIT;
     bytes[end + 1] = NEWLINE;
     return end + 2;
@@ -233,7 +243,8 @@ function writeWhole(bytes: Uint8Array, at: number, value: number, what: string):
   return writeDigits(bytes, at, value);
 }
 
-function makeBlock(columns: readonly string[]): Block {
+/** @param tail what follows the columns */
+function makeBlock(columns: readonly string[], tail: string): Block {
   let text = 'i';
   const offsets = columns.map((column) => {
     assert(isColumnName(column), `no column name: ${JSON.stringify(column)}`);
@@ -242,7 +253,7 @@ function makeBlock(columns: readonly string[]): Block {
     text += EIGHT_BLANK_BYTES;
     return offset;
   });
-  return { bytes: Buffer.from(`${text} `), offsets: Int32Array.from(offsets) };
+  return { bytes: Buffer.from(text + tail), offsets: Int32Array.from(offsets) };
 }
 
 function makeHeads(

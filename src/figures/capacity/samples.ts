@@ -1,6 +1,6 @@
-import { ENERGY_RISE_COLUMN, IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
+import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN, IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { ENERGY_RISE_DT_COLUMN, IDLE_DT_COLUMN } from '../../../schemas/views.ts';
+import { IDLE_DT_COLUMN, seenRiseSql } from '../../../schemas/views.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { groupedSql, jobNumberSql, type Membership } from './membership.ts';
 import type { CapacityWindow, Segment } from './window.ts';
@@ -31,7 +31,7 @@ function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
   };
   const sm = columns.get('smActive');
   const power = columns.get('power');
-  const rise = quoteName(ENERGY_RISE_COLUMN);
+  const { rise, riseDtUs } = seenRiseSql('s.');
   return [
     { name: 'dt_us', rollup: 'dt_us', raw: 's.dt_us' },
     ...(sm === undefined
@@ -47,12 +47,8 @@ function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
     ...(power === undefined ? [] : gauge('power', power)),
     ...(hasEnergy
       ? [
-          { name: 'counter_joules', rollup: rise, raw: `s.${rise}` },
-          {
-            name: 'counter_us',
-            rollup: ENERGY_RISE_DT_COLUMN,
-            raw: `CASE WHEN s.${rise} IS NOT NULL THEN s.dt_us END`,
-          },
+          { name: 'counter_joules', rollup: ENERGY_RISE_COLUMN, raw: rise },
+          { name: 'counter_us', rollup: ENERGY_RISE_DT_COLUMN, raw: riseDtUs },
         ]
       : []),
   ];

@@ -19,6 +19,8 @@ const IMBALANCE_RATIO_MIN = 0.3;
 const COVERAGE_RATIO_MIN = 0.95;
 /** Counter and power integral of the same energy agree to a few percent on real boards. */
 const ENERGY_STRAY_RATIO_MAX = 0.1;
+/** Their known times differ by so much at most. */
+const ENERGY_TIME_STRAY_RATIO_MAX = 0.02;
 /** Boards average their power over up to a second and the counter steps: a short job says nothing about the sensors. */
 const ENERGY_CHECK_US_MIN = 60e6;
 
@@ -157,8 +159,11 @@ function lowCoverage({ all: { coverage }, oldestSampleUs }: JobFacts): readonly 
 function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {
   const { counter, power } = energy;
   if (counter === undefined || power === undefined) return [];
-  if (counter.knownUs !== power.knownUs || counter.knownUs < ENERGY_CHECK_US_MIN) return [];
-  const strayRatio = Math.abs(counter.value - power.value) / Math.max(counter.value, power.value, 1);
+  if (Math.min(counter.knownUs, power.knownUs) < ENERGY_CHECK_US_MIN) return [];
+  // A rise may begin before the window; over another time than the power's they say nothing of each other.
+  if (Math.abs(counter.knownUs - power.knownUs) > ENERGY_TIME_STRAY_RATIO_MAX * power.knownUs) return [];
+  const counterJoules = counter.value * (power.knownUs / counter.knownUs);
+  const strayRatio = Math.abs(counterJoules - power.value) / Math.max(counterJoules, power.value, 1);
   return strayRatio > ENERGY_STRAY_RATIO_MAX ? [{ rule: 'energy-check', strayRatio }] : [];
 }
 

@@ -1,4 +1,5 @@
 import { quoteName } from '../../../schemas/tables.ts';
+import { seenRiseSql } from '../../../schemas/views.ts';
 import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import type { GaugeKey, LaneGauges } from '../gauges.ts';
 import { askOwned, type OwnedSpan } from '../owned-samples.ts';
@@ -117,6 +118,7 @@ async function scanLane(
   const columns = new Map(gauges);
   const power = columns.get('power');
   const sm = columns.get('smActive');
+  const { rise, riseDtUs } = seenRiseSql('s.');
   return await askOwned(db, lane.table, window.spans, ({ from, where, share }) => {
     const picks = [
       's.gpu AS gpu',
@@ -129,11 +131,7 @@ async function scanLane(
       'cast(max(s.ts) AS LONG) AS last_us',
       ...gauges.map(([, column], index) => gaugeSql(column, index)),
     ];
-    if (hasEnergy)
-      picks.push(
-        `sum(s.energy_rise_joules * ${share}) AS counter_joules`,
-        'sum(CASE WHEN s.energy_rise_joules IS NOT NULL THEN s.dt_us END) AS counter_us',
-      );
+    if (hasEnergy) picks.push(`sum(${rise} * ${share}) AS counter_joules`, `sum(${riseDtUs}) AS counter_us`);
     if (power !== undefined)
       picks.push(`sum(s.${quoteName(power)} * s.dt_us * ${share}) / 1e6 AS power_joules`);
     if (sm !== undefined)

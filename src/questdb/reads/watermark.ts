@@ -2,7 +2,7 @@ import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
-import type { RowBefore } from '../../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../../core/ring/row-carry.ts';
 import { quoteName, quoteText, type LaneTable } from '../../../schemas/tables.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
@@ -20,6 +20,8 @@ export interface Watermarks {
 
 /** The newest row of every device is looked for in so much time at first; for those that are silent longer, everywhere. */
 const LOOKBACK_US = 2 * 3600 * 1e6;
+/** Further back than this it is not asked how much of the time since a reading was seen: the rise then counts as one over a gap. */
+const SEEN_SINCE_US_MAX = 60e6;
 const VISIBLE_PATIENCE_MS = 3_000;
 
 /** What a table has of every device of the fleet, in one query. */
@@ -46,16 +48,63 @@ export async function readOldWatermarks(
 
 async function newestRows(db: QuestDb, lane: LaneTable, where: string): Promise<Map<string, RowBefore>> {
   const energy = lane.fields.find(({ id }) => id === ENERGY_FIELD_ID)?.column;
+  const rows = await latestRows(db, lane.table, where, energy);
+  const blank = [...rows].filter(([, { energyJoules }]) => Number.isNaN(energyJoules));
+  if (energy === undefined || blank.length === 0) return rows;
+  // Not looked for without end: many a table holds devices that have no such counter.
+  const sinceUs = Math.min(...blank.map(([, { tsUs }]) => tsUs)) - LOOKBACK_US;
+  const isKnown = `${where} AND ts > cast(${Math.floor(sinceUs)} AS timestamp) AND ${quoteName(energy)} IS NOT NULL`;
+  const readings = await latestRows(db, lane.table, isKnown, energy);
+  const seenUs = await seenSince(db, lane.table, isKnown, blank, readings);
+  for (const [gpu, row] of blank) {
+    const reading = readings.get(gpu);
+    if (reading !== undefined) rows.set(gpu, { ...reading, tsUs: row.tsUs, seenUs: seenUs.get(gpu) ?? NaN });
+  }
+  return rows;
+}
+
+/** The newest row of each device that fulfils `where`, with the counter as it stands in it. */
+async function latestRows(
+  db: QuestDb,
+  table: string,
+  where: string,
+  energy: string | undefined,
+): Promise<Map<string, RowBefore>> {
   const columns = `gpu, ts${energy === undefined ? '' : `, ${quoteName(energy)}`}`;
   const { rows } = await db.exec(
-    `SELECT ${columns} FROM ${quoteName(lane.table)} WHERE ${where} LATEST ON ts PARTITION BY gpu`,
+    `SELECT ${columns} FROM ${quoteName(table)} WHERE ${where} LATEST ON ts PARTITION BY gpu`,
   );
   return new Map(
-    rows.map(([gpu, ts, joules]) => [
-      String(gpu),
-      { tsUs: timestampUs(ts), energyJoules: typeof joules === 'number' ? joules : NaN },
-    ]),
+    rows.map(([gpu, ts, joules]) => {
+      const tsUs = timestampUs(ts);
+      const isKnown = typeof joules === 'number';
+      return [
+        String(gpu),
+        { tsUs, energyJoules: isKnown ? joules : NaN, energyTsUs: isKnown ? tsUs : NaN, seenUs: 0 },
+      ];
+    }),
   );
+}
+
+/** Σ dt after the last known reading, µs, by device; less, or none, of devices whose reading is older than `SEEN_SINCE_US_MAX`. */
+async function seenSince(
+  db: QuestDb,
+  table: string,
+  isKnown: string,
+  blank: readonly (readonly [string, RowBefore])[],
+  readings: ReadonlyMap<string, RowBefore>,
+): Promise<ReadonlyMap<string, number>> {
+  const near = blank.flatMap(([gpu, { tsUs }]) => {
+    const reading = readings.get(gpu)?.tsUs ?? -Infinity;
+    return tsUs - reading <= SEEN_SINCE_US_MAX ? [reading] : [];
+  });
+  if (near.length === 0) return new Map();
+  const { rows } = await db.exec(
+    `SELECT s.gpu, sum(s.dt_us) FROM ${quoteName(table)} s JOIN (SELECT gpu, ts AS known_ts FROM ${quoteName(table)}` +
+      ` WHERE ${isKnown} LATEST ON ts PARTITION BY gpu) k ON s.gpu = k.gpu` +
+      ` WHERE s.ts > cast(${Math.min(...near)} AS timestamp) AND s.ts > k.known_ts`,
+  );
+  return new Map(rows.map(([gpu, sumUs]) => [String(gpu), Number(sumUs)]));
 }
 
 /** Waits a moment for what was acknowledged to be seen. A table that is suspended still takes rows, and shows none. */

@@ -8,7 +8,8 @@ import { parseDeviceSelector, selectDevices } from '../../core/devices/device-se
 import { OperatingError } from '../../core/base/errors.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import { energyColumnOf } from '../../core/fields/lane.ts';
-import { PulledRows, type RowBefore } from '../../core/ring/pulled-rows.ts';
+import { PulledRows } from '../../core/ring/pulled-rows.ts';
+import type { RowBefore } from '../../core/ring/row-carry.ts';
 import { AHEAD_US_MAX } from '../../core/sampling/series-to-ticks.ts';
 import type { SampledLane } from '../../core/sampling/source.ts';
 import { planWatches, watchIntervalMs } from '../../core/sampling/watch-plan.ts';
@@ -250,7 +251,7 @@ function rowsOf(
 /** A stored row from the engine's future is of a clock that was set back since: what comes now begins anew. */
 function startOf(before: RowBefore | undefined, engineNowUs: number): RowBefore | undefined {
   if (before === undefined || before.tsUs <= engineNowUs + AHEAD_US_MAX) return before;
-  return { tsUs: engineNowUs - PULL_OVERLAP_US, energyJoules: NaN };
+  return { tsUs: engineNowUs - PULL_OVERLAP_US, energyJoules: NaN, energyTsUs: NaN, seenUs: NaN };
 }
 
 function noDevice(engine: string): OperatingError {

@@ -7,7 +7,16 @@ import { defaultLanes, energyColumnOf, laneFieldProblem } from '../../../src/cor
 import { RING_DEFAULT_SPAN_MS, RING_DEFAULT_TICKS_MIN } from '../../../src/core/fields/limits.ts';
 
 /** Columns that every sample table has besides its fields. */
-const FIXED_COLUMNS = ['ts', 'node', 'gpu', 'job_id', 'owners', 'dt_us', 'energy_rise_joules'];
+const FIXED_COLUMNS = [
+  'ts',
+  'node',
+  'gpu',
+  'job_id',
+  'owners',
+  'dt_us',
+  'energy_rise_joules',
+  'energy_rise_dt_us',
+];
 
 function field(nameOrId: string | number) {
   const found = findField(nameOrId);

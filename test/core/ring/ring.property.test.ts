@@ -14,6 +14,7 @@ interface Row {
   readonly tsUs: number;
   readonly dtUs: number;
   readonly energyRise: number;
+  readonly energyRiseDtUs: number;
   readonly values: readonly number[];
 }
 
@@ -46,7 +47,9 @@ class PlainRing {
   sampledRows = 0;
   droppedRows = 0;
   episode: { ticks: number; rows: number; firstUs: number; lastUs: number } | undefined;
-  readonly last = new Map<number, { tsUs: number; energy: number }>();
+  readonly last = new Map<number, number>();
+  /** Last reading of each device, and the dt of the rows since. */
+  readonly readings = new Map<number, { tsUs: number; energy: number; since: number[] }>();
 
   constructor(shape: RingShape) {
     this.shape = shape;
@@ -71,18 +74,20 @@ class PlainRing {
   fix({ device, tsUs, values }: { device: number; tsUs: number; values: readonly number[] }): Row {
     const before = this.last.get(device);
     const energy = this.shape.energyColumn < 0 ? NaN : values[this.shape.energyColumn]!;
-    const ts = before?.tsUs === tsUs ? tsUs + 1 : tsUs;
-    this.last.set(device, { tsUs: ts, energy });
-    const step = before === undefined ? 0 : ts - before.tsUs;
+    const ts = before === tsUs ? tsUs + 1 : tsUs;
+    this.last.set(device, ts);
+    const step = before === undefined ? 0 : ts - before;
     const dtUs = step < 0 || step > 2.5 * INTERVAL_US ? 0 : step;
-    const hasFallen = before === undefined || Number.isNaN(before.energy - energy) || energy < before.energy;
-    return {
-      device,
-      tsUs: ts,
-      dtUs,
-      energyRise: dtUs === 0 || hasFallen ? NaN : energy - before.energy,
-      values,
-    };
+    const reading = this.readings.get(device);
+    reading?.since.push(dtUs);
+    if (!Number.isNaN(energy)) this.readings.set(device, { tsUs: ts, energy, since: [] });
+    const row = { device, tsUs: ts, dtUs, values };
+    if (reading === undefined || !(energy >= reading.energy))
+      return { ...row, energyRise: NaN, energyRiseDtUs: 0 };
+    const spanUs = ts - reading.tsUs;
+    const isWholeSeen = reading.since.reduce((sum, each) => sum + each, 0) === spanUs;
+    const isTold = spanUs > 0 && (dtUs === 0 || isWholeSeen);
+    return { ...row, energyRise: energy - reading.energy, energyRiseDtUs: isTold ? spanUs : 0 };
   }
 
   drop(rows: number, tsUs: number): void {
@@ -117,6 +122,7 @@ function read(ring: Ring, { from, to }: TickRange): Tick[] {
         tsUs: ring.tsUs[at]!,
         dtUs: ring.dtUs[at]!,
         energyRise: ring.energyRise[at]!,
+        energyRiseDtUs: ring.energyRiseDtUs[at]!,
         values: ring.columns.map((column) => column[at]!),
       });
     }

@@ -201,7 +201,7 @@ describe('dt', () => {
     expect(ring.dtUs[ring.baseOf(1)]).toBe(1);
   });
 
-  test('is 0 after the clock was set, however small the step, and so is what energy is known of it', () => {
+  test('is 0 after the clock was set, however small the step, and so is the time of the rise, which is known', () => {
     const ring = new Ring(shape);
     add(ring, SECOND_US, 100);
     ring.breakTime();
@@ -209,7 +209,8 @@ describe('dt', () => {
     add(ring, 3 * SECOND_US, 300);
     const bases = [0, 1, 2].map((tick) => ring.baseOf(tick));
     expect(bases.map((base) => ring.dtUs[base])).toEqual([0, 0, SECOND_US]);
-    expect(bases.map((base) => ring.energyRise[base])).toEqual([NaN, NaN, 100]);
+    expect(bases.map((base) => ring.energyRise[base])).toEqual([NaN, 100, 100]);
+    expect(bases.map((base) => ring.energyRiseDtUs[base])).toEqual([0, 0, SECOND_US]);
   });
 
   test('is that of each device for itself', () => {
@@ -225,24 +226,55 @@ describe('dt', () => {
 });
 
 describe('energy rise', () => {
-  const riseOf = (...samples: [second: number, joules: number][]): number[] => {
+  /** Rise in joules and its time in seconds, row by row. */
+  const risesOf = (...samples: [second: number, joules: number][]): [number, number][] => {
     const ring = new Ring({ ...shape, capacityTicks: 16 });
     for (const [second, joules] of samples) add(ring, second * SECOND_US, joules);
-    return take(ring, ring.energyRise);
+    return samples.map((_, tick) => {
+      const base = ring.baseOf(tick);
+      return [ring.energyRise[base]!, ring.energyRiseDtUs[base]! / SECOND_US];
+    });
   };
 
-  test('is the rise of the counter over dt', () => {
-    expect(riseOf([1, 100], [2, 600], [3, 600], [4, 1_100])).toEqual([NaN, 500, 0, 500]);
+  test('is the rise of the counter, over dt where every row has a reading', () => {
+    expect(risesOf([1, 100], [2, 600], [3, 600], [4, 1_100])).toEqual([
+      [NaN, 0],
+      [500, 1],
+      [0, 1],
+      [500, 1],
+    ]);
   });
 
-  test('is blank after a fall, around a blank and over a gap', () => {
-    expect(riseOf([1, 100], [2, 50], [3, 70], [4, NaN], [5, 90], [6, 95], [9, 99], [10, 100])).toEqual([
-      ...[NaN, NaN, 20, NaN, NaN, 5, NaN, 1],
+  test('is carried over a blank, and begins anew after a fall', () => {
+    expect(risesOf([1, 100], [2, NaN], [3, NaN], [4, 160], [5, 50], [6, 70])).toEqual([
+      [NaN, 0],
+      [NaN, 0],
+      [NaN, 0],
+      [60, 3],
+      [NaN, 0],
+      [20, 1],
+    ]);
+  });
+
+  test('over a gap stands on the row without dt, and has no time on a later row', () => {
+    expect(risesOf([1, 100], [9, 180], [10, 190])).toEqual([
+      [NaN, 0],
+      [80, 8],
+      [10, 1],
+    ]);
+    expect(risesOf([1, 100], [9, NaN], [10, 190], [11, 200])).toEqual([
+      [NaN, 0],
+      [NaN, 0],
+      [90, 0],
+      [10, 1],
     ]);
   });
 
   test('is blank where it would be infinite', () => {
-    expect(riseOf([1, -Number.MAX_VALUE], [2, Number.MAX_VALUE])).toEqual([NaN, NaN]);
+    expect(risesOf([1, -Number.MAX_VALUE], [2, Number.MAX_VALUE])).toEqual([
+      [NaN, 0],
+      [NaN, 0],
+    ]);
   });
 
   test('is blank in a lane without the energy field', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dtOf, energyRiseOf, isGap, stampAfter } from '../../../src/core/sampling/dt-rule.ts';
+import { dtOf, isGap, riseDtOf, riseOf, stampAfter } from '../../../src/core/sampling/dt-rule.ts';
 import { PulledRows } from '../../../src/core/ring/pulled-rows.ts';
 import { Ring } from '../../../src/core/ring/ring.ts';
 
@@ -26,15 +26,25 @@ describe('a step', () => {
 });
 
 test.each([
-  { from: 1, to: 3, dtUs: 1, rise: 2 },
-  { from: 3, to: 3, dtUs: 1, rise: 0 },
-  { from: 3, to: 1, dtUs: 1, rise: NaN },
-  { from: 1, to: 3, dtUs: 0, rise: NaN },
-  { from: NaN, to: 3, dtUs: 1, rise: NaN },
-  { from: 1, to: NaN, dtUs: 1, rise: NaN },
-  { from: -Number.MAX_VALUE, to: Number.MAX_VALUE, dtUs: 1, rise: NaN },
-])('the energy from $from J to $to J over a dt of $dtUs rises by $rise', ({ from, to, dtUs, rise }) => {
-  expect(energyRiseOf(from, to, dtUs)).toBe(rise);
+  { from: 1, to: 3, rise: 2 },
+  { from: 3, to: 3, rise: 0 },
+  { from: 3, to: 1, rise: NaN },
+  { from: NaN, to: 3, rise: NaN },
+  { from: 1, to: NaN, rise: NaN },
+  { from: -Number.MAX_VALUE, to: Number.MAX_VALUE, rise: NaN },
+])('the energy from $from J to $to J rises by $rise', ({ from, to, rise }) => {
+  expect(riseOf(from, to)).toBe(rise);
+});
+
+test.each([
+  { of: 'the row before', spanUs: 1_000, seenUs: 1_000, dtUs: 1_000, riseDtUs: 1_000 },
+  { of: 'rows without a reading before', spanUs: 3_000, seenUs: 3_000, dtUs: 1_000, riseDtUs: 3_000 },
+  { of: 'a gap right before', spanUs: 9_000, seenUs: 0, dtUs: 0, riseDtUs: 9_000 },
+  { of: 'a gap before a row without a reading', spanUs: 9_000, seenUs: 1_000, dtUs: 1_000, riseDtUs: 0 },
+  { of: 'a clock that was set', spanUs: NaN, seenUs: 0, dtUs: 0, riseDtUs: 0 },
+  { of: 'a clock that was set back', spanUs: -5, seenUs: 0, dtUs: 0, riseDtUs: 0 },
+])('a rise since $of speaks for $riseDtUs µs', ({ spanUs, seenUs, dtUs, riseDtUs }) => {
+  expect(riseDtOf(spanUs, seenUs, dtUs)).toBe(riseDtUs);
 });
 
 test('what is pulled has the dt and the energy rise that the ring would have given it', () => {
@@ -62,7 +72,7 @@ test('what is pulled has the dt and the energy rise that the ring would have giv
           else pulled.finish();
         }
       }
-      for (const name of ['tsUs', 'dtUs', 'energyRise'] as const)
+      for (const name of ['tsUs', 'dtUs', 'energyRise', 'energyRiseDtUs'] as const)
         expect(pulled[name].slice(0, pulled.count)).toEqual(ring[name].slice(0, pulled.count));
     }),
   );

@@ -96,7 +96,7 @@ describe('the bytes', () => {
     const blank = '\x00\x00\x00\x00\x00\x00\xf8\x7f';
     expect(Buffer.from(body).toString('latin1')).toBe(
       'gpu_profiling,node=n1,gpu=GPU-1 job_id="a \\"b\\"",owners=1i,dt_us=0i,' +
-        `power_watts==\x10${power},energy_joules==\x10${blank},energy_rise_joules==\x10${blank} 1766311200000000t\n`,
+        `power_watts==\x10${power},energy_joules==\x10${blank},energy_rise_joules==\x10${blank},energy_rise_dt_us=0i 1766311200000000t\n`,
     );
   });
 
@@ -120,6 +120,7 @@ describe('the bytes', () => {
         dtUs: 0,
         values: [NaN, NaN],
         energyRise: NaN,
+        energyRiseDtUs: 0,
       },
     ]);
     expect(Buffer.compare(encodeOnce(ring).body, expected)).toBe(0);
@@ -135,6 +136,7 @@ describe('the bytes', () => {
           tsUs: Float64Array.from(rows, (row) => row.tsUs),
           dtUs: Float64Array.from(rows, (row) => row.dtUs),
           energyRise: Float64Array.from(rows, (row) => row.energyRise),
+          energyRiseDtUs: Float64Array.from(rows, (row) => row.energyRiseDtUs),
           columns: given.options.columns.map((_, column) =>
             Float64Array.from(rows, (row) => row.values[column]!),
           ),
@@ -263,6 +265,7 @@ describe('what must not be written is refused', () => {
       tsUs: Float64Array.of(1_766_311_200_000_000),
       dtUs: Float64Array.of(1_000_000),
       energyRise: Float64Array.of(rise),
+      energyRiseDtUs: Float64Array.of(1_000_000),
       columns: [Float64Array.of(1), Float64Array.of(1)],
     };
     expect(() =>

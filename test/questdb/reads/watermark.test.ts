@@ -6,6 +6,7 @@ import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { readOldWatermarks, readWatermarks } from '../../../src/questdb/reads/watermark.ts';
 import { laneOf } from '../../helpers/lanes.ts';
+import type { RowBefore } from '../../../src/core/ring/row-carry.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 
 let server: TestQuestdb;
@@ -29,10 +30,14 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function insert(gpu: string, agoUs: number, joules: string): Promise<void> {
+async function insert(gpu: string, agoUs: number, joules: string, dtUs = 0): Promise<void> {
   await db.exec(
-    `INSERT INTO gpu_marks (ts, node, gpu, owners, dt_us, energy_joules) VALUES (cast(${nowUs - agoUs} AS timestamp), 'n1', '${gpu}', 0, 0, ${joules})`,
+    `INSERT INTO gpu_marks (ts, node, gpu, owners, dt_us, energy_joules) VALUES (cast(${nowUs - agoUs} AS timestamp), 'n1', '${gpu}', 0, ${dtUs}, ${joules})`,
   );
+}
+
+function rowWith(tsUs: number, energyJoules: number): RowBefore {
+  return { tsUs, energyJoules, energyTsUs: tsUs, seenUs: 0 };
 }
 
 test('a table that is not there, or lacks a column, is not ready', async () => {
@@ -53,16 +58,38 @@ test('the newest row of every device, with its energy', async () => {
   expect(behind).toBeUndefined();
   expect(rows).toEqual(
     new Map([
-      ['A', { tsUs: nowUs - 2 * MINUTE_US, energyJoules: 123456789.123 }],
-      ['B', { tsUs: nowUs - 5 * MINUTE_US, energyJoules: NaN }],
+      ['A', rowWith(nowUs - 2 * MINUTE_US, 123456789.123)],
+      ['B', { tsUs: nowUs - 5 * MINUTE_US, energyJoules: NaN, energyTsUs: NaN, seenUs: 0 }],
     ]),
   );
 });
 
 test('a device that was silent for hours is found when it is asked for', async () => {
   const old = await readOldWatermarks(db, lane, ['C', 'D']);
-  expect(old).toEqual(new Map([['C', { tsUs: nowUs - 300 * MINUTE_US, energyJoules: 7 }]]));
+  expect(old).toEqual(new Map([['C', rowWith(nowUs - 300 * MINUTE_US, 7)]]));
   expect(await readOldWatermarks(db, lane, [])).toEqual(new Map());
+});
+
+test('of a device whose newest rows have no reading, the last one before and how much was seen since', async () => {
+  const SECOND_US = 1e6;
+  // One with rows all the time since, one after a gap, one whose last reading is too old to ask for what was seen.
+  await insert('E', 9 * SECOND_US, '50.0', SECOND_US);
+  await insert('E', 8 * SECOND_US, 'NULL', SECOND_US);
+  await insert('E', 7 * SECOND_US, 'NULL', SECOND_US);
+  await insert('F', 30 * SECOND_US, '60.0', SECOND_US);
+  await insert('F', 8 * SECOND_US, 'NULL', 0);
+  await insert('F', 7 * SECOND_US, 'NULL', SECOND_US);
+  await insert('G', 5 * MINUTE_US, '70.0', SECOND_US);
+  await insert('G', 7 * SECOND_US, 'NULL', SECOND_US);
+  const before = { tsUs: nowUs - 7 * SECOND_US };
+  const { rows } = await readWatermarks(db, lane, nowUs, tell);
+  expect(['E', 'F', 'G'].map((gpu) => rows.get(gpu))).toEqual([
+    { ...before, energyJoules: 50, energyTsUs: nowUs - 9 * SECOND_US, seenUs: 2 * SECOND_US },
+    { ...before, energyJoules: 60, energyTsUs: nowUs - 30 * SECOND_US, seenUs: SECOND_US },
+    { ...before, energyJoules: 70, energyTsUs: nowUs - 5 * MINUTE_US, seenUs: SECOND_US },
+  ]);
+  expect(rows.get('B')?.energyJoules).toBeNaN();
+  expect(rows.get('A')).toEqual(rowWith(nowUs - 2 * MINUTE_US, 123456789.123));
 });
 
 test('a suspended table says that there may be more than it shows', async () => {

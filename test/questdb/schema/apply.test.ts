@@ -7,6 +7,7 @@ import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts'
 import { capacityWindow, segmentsOf } from '../../../src/figures/capacity/window.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { allTables } from '../../../schemas/tables.ts';
+import { seenRiseSql, viewsOf } from '../../../schemas/views.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 import { sendRows } from '../../helpers/send-rows.ts';
 
@@ -313,4 +314,34 @@ describe('waiting', () => {
       )
       .toBe('questdb.view_invalid');
   });
+});
+
+test('samples and rollups count a rise as energy of seen time exactly where its row saw all of its time', async () => {
+  await applySchema(db, [lane], RETENTION);
+  const row = (second: number, dtUs: number, rise: string): string =>
+    `${lane.table},node=n1,gpu=g1 job_id="7",owners=1i,dt_us=${dtUs}i,${rise} ${START_US + second * 1e6}t\n`;
+  const rows = [
+    row(0, 0, 'energy_rise_joules=NaN,energy_rise_dt_us=0i'),
+    row(1, 1e6, 'energy_rise_joules=100,energy_rise_dt_us=1000000i'),
+    row(2, 1e6, 'energy_rise_joules=NaN,energy_rise_dt_us=0i'),
+    // Of two seconds, since the row before had no reading.
+    row(3, 1e6, 'energy_rise_joules=210,energy_rise_dt_us=2000000i'),
+    // Over a gap; and over a gap on the second row after it.
+    row(9, 0, 'energy_rise_joules=4000,energy_rise_dt_us=6000000i'),
+    row(20, 0, 'energy_rise_joules=NaN,energy_rise_dt_us=0i'),
+    row(21, 1e6, 'energy_rise_joules=8000,energy_rise_dt_us=0i'),
+    // Of a collector of 0.2.0.
+    row(22, 1e6, 'energy_rise_joules=30'),
+  ];
+  expect((await sendRows(db, rows.join(''))).unsent).toBeUndefined();
+  await waitForVisible(db, lane.table);
+  await waitForRollups(db, [lane], START_US + HOUR_US);
+  const { rise, riseDtUs } = seenRiseSql('s.');
+  const raw = await db.exec(`SELECT sum(${rise}), sum(${riseDtUs}) FROM ${lane.table} s`);
+  const [minutes, hours] = viewsOf(lane, RETENTION);
+  const kept = await db.exec(
+    `SELECT sum(energy_rise_joules), sum(energy_rise_dt_us) FROM ${minutes.name} UNION ALL` +
+      ` SELECT sum(energy_rise_joules), sum(energy_rise_dt_us) FROM ${hours.name}`,
+  );
+  expect([...raw.rows, ...kept.rows].map((sums) => sums.map(Number))).toEqual(Array(3).fill([340, 4e6]));
 });
