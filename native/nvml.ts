@@ -62,6 +62,12 @@ const OPTIONAL = {
   nvmlDeviceGetBAR1MemoryInfo: '(void *device, void *info)',
   nvmlDeviceGetMemoryErrorCounter:
     '(void *device, uint32_t error, uint32_t counter, uint32_t place, void *count)',
+  nvmlDeviceGetBrand: '(void *device, void *brand)',
+  nvmlDeviceGetSerial: '(void *device, void *serial, uint32_t length)',
+  nvmlDeviceGetVbiosVersion: '(void *device, void *version, uint32_t length)',
+  nvmlDeviceGetInforomImageVersion: '(void *device, void *version, uint32_t length)',
+  nvmlDeviceGetInforomVersion: '(void *device, uint32_t object, void *version, uint32_t length)',
+  nvmlSystemGetNVMLVersion: '(void *version, uint32_t length)',
   nvmlDeviceGetIndex: '(void *device, void *index)',
   nvmlDeviceGetMinorNumber: '(void *device, void *minor)',
   nvmlDeviceGetFanSpeed: '(void *device, void *percent)',

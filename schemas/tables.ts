@@ -207,7 +207,9 @@ const INVENTORY: Table = {
   name: 'gpu_inventory',
   columns:
     columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, gpu SYMBOL, gpu_index LONG, minor LONG, model SYMBOL,
-    memory_bytes LONG, parent SYMBOL, gpu_instance LONG, compute_instance LONG, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL`),
+    memory_bytes LONG, parent SYMBOL, gpu_instance LONG, compute_instance LONG, mig_profile SYMBOL, pci_bus_id SYMBOL, driver SYMBOL, source SYMBOL,
+    serial SYMBOL, brand SYMBOL, vbios_version SYMBOL, inforom_image_version SYMBOL, inforom_oem_version SYMBOL,
+    inforom_ecc_version SYMBOL, inforom_power_version SYMBOL, nvml_version SYMBOL, process_name SYMBOL`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'gpu'],
 };

@@ -41,7 +41,9 @@ export function openRecorder(file: string): Recorder {
     },
     wrap: (source) => {
       node = source.devices[0]?.node ?? '-';
-      write({ recording: { version: RECORDING_VERSION, source: source.name, devices: [...source.devices] } });
+      // Serial numbers and the like are nobody's business in a recording, and replaying does without.
+      const devices = source.devices.map(({ facts: _, ...device }) => device);
+      write({ recording: { version: RECORDING_VERSION, source: source.name, devices } });
       for (const line of early.splice(0)) write(line);
       const recordTick = createTickRecorder(write);
       return {

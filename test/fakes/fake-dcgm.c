@@ -71,9 +71,25 @@ __attribute__((constructor)) static void start(void) { defaults(); }
 static int isProf(int field) { return field >= 1001 && field <= 1096; }
 static int isDouble(int field) {
   return field == 155 || field == 157 || (field >= 160 && field <= 164) || field == 254 || (field >= 1001 && field <= 1008) ||
-         (field >= 1013 && field <= 1034);
+         (field >= 1013 && field <= 1034) || (field >= 1612 && field <= 1624) || field == 1650;
 }
-static int isString(int field) { return field == 50 || field == 53 || field == 54 || field == 57 || field == 68; }
+/* Texts about a GPU and its node, by the types of data/dcgm-fields.csv; what they say is made up. */
+static const char *factOf(int field) {
+  switch (field) {
+  case 1: return "595.45.04";
+  case 2: return "13.595.45.04";
+  case 3: return isEmbedded ? "node" : "nv-hostengine"; /* dcgm_fields.h of 4.6: the process that the engine is in */
+  case 51: return "NVIDIA";
+  case 53: return "1650423001234";
+  case 56: return "2.1";
+  case 80: return "7.16";
+  case 81: return "<<<NOT_SUPPORTED>>>"; /* dcgm.md §5: a GPU that has none */
+  case 82: return "G520.0280.00.01";
+  case 85: return "96.00.A5.00.01";
+  default: return NULL;
+  }
+}
+static int isString(int field) { return field == 50 || field == 54 || field == 57 || field == 68 || factOf(field) != NULL; }
 /* Fetched by one call at the end of the pass, with NVML's own stamps (dcgm-measured.md 7). */
 static int isNvmlStamped(int field) {
   return field == 140 || field == 156 || (field >= 240 && field <= 247) || (field >= 300 && field <= 439) || (field >= 451 && field <= 474);
@@ -88,8 +104,28 @@ static int isNvlinkRate(int field) {
   return (field >= 440 && field <= 449) || (field >= 475 && field <= 480) || (field >= 494 && field <= 496) || (field >= 825 && field <= 843) ||
          (field >= 879 && field <= 897);
 }
-static int isKnown(int field) {
-  return field > 0 && field < 1600 && field != 105 && field != *KNOB("unknown_field");
+/* 1600 to 1650 are of DCGM 4.7 (drop-in.md §13); 105 is in the table of no version. */
+static int isKnown(dcgmHandle_t h, int field) {
+  if (field >= 1600) return field <= 1650 && get(h == EMBEDDED ? "library_minor" : "engine_minor") >= 7;
+  return field > 0 && field != 105 && field != *KNOB("unknown_field");
+}
+/* The field of which a base-unit field gives the quantity, and the factor to it (drop-in.md §13); 0: none. */
+static int classicOf(int field, double *factor) {
+  static const int16_t nvlink[] = { 440, 441, 442, 443, 444, 445, 475, 476, 477, 478, 479, 480, 446, 447, 448, 494, 495, 496 };
+  static const int16_t clocks[] = { 100, 101, 102, 110, 111, 113, 114, 115 };
+  static const int16_t percents[] = { 191, 203, 204, 206, 207 };
+  if (field < 1600) return 0;
+  if (field < 1603) { *factor = 1048576; return field == 1600 ? 90 : 91 + field - 1600; }
+  if (field < 1611) { *factor = 1e6; return clocks[field - 1603]; }
+  if (field == 1611) { *factor = 1e-3; return 156; }
+  if (field < 1617) { *factor = 1e-2; return percents[field - 1612]; }
+  if (field < 1625) { *factor = 1e-9; return 240 + field - 1617; }
+  if (field < 1629) { *factor = 1048576; return 250 + field - 1625; }
+  if (field == 1629) { *factor = 1e6; return 287; }
+  if (field < 1648) { *factor = 1024000; return nvlink[field - 1630]; }
+  if (field == 1648) { *factor = 1024000; return 449; }
+  *factor = 1048576;
+  return field == 1649 ? 525 : 0;
 }
 static int isPresent(uint32_t eg, uint32_t eid) {
   if (eg == GPU) return eid < (uint32_t)*KNOB("gpus");
@@ -546,7 +582,11 @@ int dcgmGetDeviceAttributes(dcgmHandle_t h, uint32_t gpu, dcgmDeviceAttributes_v
   strcpy(a->identifiers.deviceName, "NVIDIA H200");
   sprintf(a->identifiers.pciBusId, "00000000:%02X:00.0", 0x0f + (int)gpu * 16);
   uuidOf((int)gpu + (int)get("renumbered"), a->identifiers.uuid);
-  strcpy(a->identifiers.driverVersion, "595.45.04");
+  strcpy(a->identifiers.driverVersion, factOf(1));
+  strcpy(a->identifiers.brandName, factOf(51));
+  strcpy(a->identifiers.serial, factOf(53));
+  strcpy(a->identifiers.inforomImageVersion, factOf(82));
+  strcpy(a->identifiers.vbios, factOf(85));
   a->memoryUsage.fbTotal = 143771;
   a->settings[2] = (get("mig") >> gpu) & 1;
   return OK;
@@ -636,7 +676,7 @@ int dcgmFieldGroupCreate(dcgmHandle_t h, int n, uint16_t *ids, const char *name,
   int status = enter(h);
   if (status != OK) return status;
   if (n < 1 || n > 128) return BADPARAM;
-  for (int i = 0; i < n; i += 1) if (!isKnown(ids[i])) return BADPARAM;
+  for (int i = 0; i < n; i += 1) if (!isKnown(h, ids[i])) return BADPARAM;
   for (int i = 0; i < MAX_GROUPS; i += 1) if (fieldGroups[i].used && strcmp(fieldGroups[i].name, name) == 0) return DUPLICATE_KEY;
   for (int i = 0; i < MAX_GROUPS; i += 1) {
     if (fieldGroups[i].used) continue;
@@ -766,9 +806,18 @@ static void valueInto(void *value, const Series *s, int at) {
   if (s->field == 230) { *(int64_t *)value = s->ring[at].extra; return; }
   if (isContradictory(s) && (s->field == 1002 || s->field == 155)) { *(double *)value = s->field == 155 ? 600 : 0; return; }
   if (isContradictory(s) && s->field == 203) { *(int64_t *)value = 100; return; }
+  double factor;
+  int classic = classicOf(s->field, &factor);
+  if (classic != 0) {
+    double quantity = (double)truthInt(classic, number, ts) * factor;
+    if (isDouble(s->field)) *(double *)value = quantity;
+    else *(int64_t *)value = (int64_t)quantity;
+    return;
+  }
   if (isString(s->field)) {
     if (s->field == 68 && s->eg != GPU) sprintf(value, "MIG-%08d-fade-4000-8000-000000000000", (int)s->eid);
     else if (s->field == 50) strcpy(value, "NVIDIA H200");
+    else if (factOf(s->field) != NULL) strcpy(value, factOf(s->field));
     else uuidOf((int)s->eid + (int)*KNOB("renumbered"), value);
   } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
@@ -789,7 +838,7 @@ int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, ui
   *KNOB("latest_calls") += 1;
   if (isTooNew(h)) return FUNCTION_NOT_FOUND;
   for (uint32_t i = 0; i < fieldCount; i += 1) {
-    if (!isKnown(fields[i])) return GENERIC_ERROR; /* and the buffer keeps what it held */
+    if (!isKnown(h, fields[i])) return GENERIC_ERROR; /* and the buffer keeps what it held */
     if ((flags & 1) && isProf(fields[i])) { fprintf(stderr, "fake libdcgm: LIVE read of a profiling field\n"); abort(); }
   }
   reply(h, (int64_t)entityCount * fieldCount * 68);
@@ -862,7 +911,7 @@ int dcgmGetMultipleValuesForField(dcgmHandle_t h, int gpu, uint16_t field, int *
   int status = enter(h);
   if (status != OK) return status;
   *KNOB("multiple_calls") += 1;
-  if (!isKnown(field)) return UNKNOWN_FIELD;
+  if (!isKnown(h, field)) return UNKNOWN_FIELD;
   Series *s = find(GPU, (uint32_t)gpu, field);
   if (s == NULL) return NOT_WATCHED;
   int n = 0;

@@ -118,6 +118,17 @@ int nvmlDeviceGetPciInfo_v3(Handle *h, nvmlPciInfo_t *out) {
   return OK;
 }
 int nvmlDeviceGetMinorNumber(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)(7 - h->gpu); return OK; }
+/* Texts for the inventory; what they say is made up, and the power object is one that this GPU does not have. */
+int nvmlDeviceGetBrand(Handle *h, uint32_t *out) { CHECK(h); *out = 14; return OK; }
+int nvmlDeviceGetSerial(Handle *h, char *out, uint32_t n) { CHECK(h); NOT_INSTANCE(h); snprintf(out, n, "165042300123%d", h->gpu); return OK; }
+int nvmlDeviceGetVbiosVersion(Handle *h, char *out, uint32_t n) { CHECK(h); NOT_INSTANCE(h); snprintf(out, n, "96.00.A5.00.01"); return OK; }
+int nvmlDeviceGetInforomImageVersion(Handle *h, char *out, uint32_t n) { CHECK(h); NOT_INSTANCE(h); snprintf(out, n, "G520.0280.00.01"); return OK; }
+int nvmlDeviceGetInforomVersion(Handle *h, uint32_t object, char *out, uint32_t n) {
+  CHECK(h); NOT_INSTANCE(h);
+  if (object > 1) return NOT_SUPPORTED;
+  snprintf(out, n, object == 0 ? "2.1" : "7.16");
+  return OK;
+}
 int nvmlDeviceGetArchitecture(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)get("architecture"); return OK; }
 
 /* ── MIG ────────────────────────────────────────────────────────────────────────────────────────────────────────── */

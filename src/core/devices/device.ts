@@ -24,6 +24,22 @@ export interface Device {
   readonly computeInstanceId?: number;
   /** `1g.18gb`. */
   readonly migProfile?: string;
+  /** Of a MIG instance: those of its GPU. */
+  readonly facts?: DeviceFacts;
+}
+
+/** What people look up of a GPU and nothing here depends on, as the source spells it; absent where it does not say. */
+export interface DeviceFacts {
+  readonly brand?: string;
+  readonly serial?: string;
+  readonly vbiosVersion?: string;
+  readonly inforomImageVersion?: string;
+  readonly inforomOemVersion?: string;
+  readonly inforomEccVersion?: string;
+  readonly inforomPowerVersion?: string;
+  readonly nvmlVersion?: string;
+  /** Of the process that the engine lives in: `nv-hostengine`, or this one. */
+  readonly processName?: string;
 }
 
 /** Whether it is a MIG instance. A record of the store names the parent, and not the number of the instance. */

@@ -12,8 +12,11 @@ import { dcgmError } from '../../../native/dcgm.ts';
 import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
 import { readCString } from '../../../native/dcgm-record.ts';
 import type { SelectableDevice } from '../../core/devices/device-selector.ts';
+import type { DeviceFacts } from '../../core/devices/device.ts';
 import { migProfileOf } from '../../core/devices/mig-profile.ts';
 import type { EngineEndpoint } from '../../../native/dcgm.ts';
+import { readDeviceFacts } from './device-facts.ts';
+import type { ReadFacts } from './device-facts.ts';
 import type { EntityPair } from './groups.ts';
 import { readIdentityFields } from './identity.ts';
 import type { IdentityFields } from './identity.ts';
@@ -30,6 +33,8 @@ export interface DcgmDevice extends SelectableDevice {
 const GPUS_MAX = 32;
 const LIST_TIMEOUT_MS = 1_000;
 const MEBIBYTE = 1_048_576;
+/** `<<<NULL>>>` and its like. */
+const BLANK_TEXT = '<<<';
 const NO_COMPUTE_INSTANCE = 0xffff_ffff;
 
 interface Instance {
@@ -62,7 +67,10 @@ export function listDcgmDevices(
     ),
   ];
   const identity = readIdentityFields(dcgm, handle, entities);
-  const gpus = gpuIds.map((gpuId) => gpuOf(dcgm, handle, node, gpuId, identity));
+  const told = new Map(gpuIds.map((gpuId) => [gpuId, readAttributes(dcgm, handle, gpuId)]));
+  const hasAttributes = [...told.values()].every((attributes) => attributes !== undefined);
+  const facts = readDeviceFacts(dcgm, handle, gpuIds, hasAttributes);
+  const gpus = gpuIds.map((gpuId) => gpuOf(node, gpuId, told.get(gpuId), identity, facts.get(gpuId)));
   const byId = new Map(gpus.map((gpu) => [gpu.gpuId, gpu]));
   return gpus.flatMap((gpu) => [
     gpu,
@@ -138,13 +146,12 @@ function readInstances(dcgm: Dcgm, handle: DcgmHandle): readonly Instance[] {
 }
 
 function gpuOf(
-  dcgm: Dcgm,
-  handle: DcgmHandle,
   node: string,
   gpuId: number,
+  told: Attributes | undefined,
   identity: IdentityFields,
+  { driver = told?.driver, ...facts }: ReadFacts = {},
 ): DcgmDevice {
-  const told = readAttributes(dcgm, handle, gpuId);
   const known = identity.get(`${entityGroup.gpu} ${gpuId}`);
   const minor = known?.minor;
   const pciBusId = told?.pciBusId ?? known?.pciBusId;
@@ -158,9 +165,10 @@ function gpuOf(
       index: gpuId,
       model: told?.model ?? known?.model ?? 'unknown',
       memoryBytes: told?.memoryBytes ?? (known?.memoryMebibytes ?? 0) * MEBIBYTE,
-      ...(told === undefined ? {} : { driver: told.driver }),
+      ...(driver === undefined ? {} : { driver }),
       ...(minor === undefined ? {} : { minor }),
       ...(pciBusId === undefined ? {} : { pciBusId }),
+      facts: { ...told?.facts, ...facts },
     },
   };
 }
@@ -203,6 +211,7 @@ interface Attributes {
   readonly pciBusId: string;
   readonly driver: string;
   readonly memoryBytes: number;
+  readonly facts: DeviceFacts;
 }
 
 /** Undefined when the engine refuses: one that is older than the library answers -20 here. */
@@ -212,6 +221,10 @@ function readAttributes(dcgm: Dcgm, handle: DcgmHandle, gpuId: number): Attribut
   if (dcgm.call.getDeviceAttributes(handle, gpuId, bytes) !== dcgmStatus.OK) return undefined;
   const text = (offset: number): string =>
     readCString(bytes, deviceAttributesV3.at.identifiers + offset, 256);
+  const factOf = (name: keyof DeviceFacts, offset: number): DeviceFacts => {
+    const said = text(offset);
+    return said === '' || said.startsWith(BLANK_TEXT) ? {} : { [name]: said };
+  };
   const at = deviceIdentifiersV1.at;
   const mebibytes = bytes.readUInt32LE(deviceAttributesV3.at.memoryUsage + deviceMemoryUsageV1.at.fbTotal);
   return {
@@ -220,5 +233,11 @@ function readAttributes(dcgm: Dcgm, handle: DcgmHandle, gpuId: number): Attribut
     pciBusId: text(at.pciBusId),
     driver: text(at.driverVersion),
     memoryBytes: mebibytes * MEBIBYTE,
+    facts: {
+      ...factOf('brand', at.brandName),
+      ...factOf('serial', at.serial),
+      ...factOf('vbiosVersion', at.vbios),
+      ...factOf('inforomImageVersion', at.inforomImageVersion),
+    },
   };
 }

@@ -5,6 +5,7 @@ import { parseDeviceSelector, selectDevices } from '../../core/devices/device-se
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Source } from '../../core/sampling/source.ts';
 import { planWatches } from '../../core/sampling/watch-plan.ts';
+import { withFacts } from './device-facts.ts';
 import { listNvmlDevices } from './devices.ts';
 import type { NvmlDevice, NvmlInventory } from './devices.ts';
 import type { NvmlOptions } from './options.ts';
@@ -28,7 +29,7 @@ export function openNvmlSource(
   try {
     const openedUs = options.openedUs ?? Date.now() * 1000;
     const inventory = inventoryOf(nvml, options.node);
-    const selected = chooseDevices(options, selector, inventory, openedUs);
+    const selected = withFacts(nvml, chooseDevices(options, selector, inventory, openedUs));
     return new NvmlSampling({ ...options, nvml, inventory, selected, openedUs, clockMs });
   } catch (thrown) {
     nvml.shutdown();
@@ -83,7 +84,10 @@ export function listDevices(options: { readonly node: string; readonly library?:
 } {
   const nvml = initialise(options.library);
   try {
-    return { devices: inventoryOf(nvml, options.node).devices, about: `NVML (${nvml.library.path})` };
+    return {
+      devices: withFacts(nvml, inventoryOf(nvml, options.node).devices),
+      about: `NVML (${nvml.library.path})`,
+    };
   } finally {
     nvml.shutdown();
   }

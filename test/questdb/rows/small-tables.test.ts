@@ -150,6 +150,11 @@ describe('rows arrive as they are', () => {
       memoryBytes: 150_754_820_096,
       driver: '570.1',
       pciBusId: '0:1',
+      facts: {
+        ...{ brand: 'NVIDIA', serial: '165', vbiosVersion: '96.0', inforomImageVersion: 'G520' },
+        ...{ inforomOemVersion: '2.1', inforomEccVersion: '7.16', inforomPowerVersion: '3.0' },
+        ...{ nvmlVersion: '13.5', processName: 'nv-hostengine' },
+      },
     };
     const mig = {
       uuid: 'MIG-1',
@@ -170,6 +175,9 @@ describe('rows arrive as they are', () => {
       gpu_index: 0,
       memory_bytes: 150_754_820_096,
       source: 'synthetic',
+      ...{ brand: 'NVIDIA', serial: '165', vbios_version: '96.0', inforom_image_version: 'G520' },
+      ...{ inforom_oem_version: '2.1', inforom_ecc_version: '7.16', inforom_power_version: '3.0' },
+      ...{ nvml_version: '13.5', process_name: 'nv-hostengine' },
     });
     expect(rows.find((row) => row['gpu'] === 'MIG-1')).toMatchObject({
       parent: 'GPU-1',

@@ -367,6 +367,12 @@ describe('DCGM host engine: traps', () => {
     expect(opened.devices[0]).toMatchObject({
       uuid: 'GPU-00000000-fade-4000-8000-000000000000',
       model: 'NVIDIA H200',
+      driver: '595.45.04',
+      facts: {
+        ...{ brand: 'NVIDIA', serial: '1650423001234', vbiosVersion: '96.00.A5.00.01' },
+        ...{ inforomImageVersion: 'G520.0280.00.01', nvmlVersion: '13.595.45.04' },
+        processName: 'nv-hostengine',
+      },
     });
     play(opened, 20, [sink]);
     finish(opened, [sink]);

@@ -27,6 +27,15 @@ describe('NVML devices', () => {
       driver: '595.45.04',
       minor: 5,
       pciBusId: '00000000:2F:00.0',
+      facts: {
+        brand: 'NVIDIA',
+        serial: '1650423001232',
+        vbiosVersion: '96.00.A5.00.01',
+        inforomImageVersion: 'G520.0280.00.01',
+        inforomOemVersion: '2.1',
+        inforomEccVersion: '7.16',
+        nvmlVersion: '13.595.45.04',
+      },
     });
   });
 
