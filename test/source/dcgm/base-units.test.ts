@@ -78,6 +78,13 @@ describe('a field in base units', () => {
     const dcgm = loadDcgm(fake.path);
     const said = new Map<number, number>();
     const { handle } = dcgm.startEmbedded(true);
+    const ids = FIELD_CATALOGUE.flatMap(({ id, baseUnitId }) =>
+      baseUnitId === undefined ? [] : [id, ...(minor < 7 ? [] : [baseUnitId])],
+    );
+    // The first record after a watch may be made up (NVLink), so there is one before those that are read.
+    for (const id of ids) fake.foreignWatch(3, id, SECOND_US, 60);
+    dcgm.call.updateAllFields(handle, 1);
+    fake.set('clock_us', START_US + 2 * SECOND_US);
     for (const { id, baseUnitId } of FIELD_CATALOGUE) {
       if (baseUnitId === undefined) continue;
       readFieldsOnce(
