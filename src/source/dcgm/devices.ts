@@ -15,11 +15,11 @@ import type { SelectableDevice } from '../../core/devices/device-selector.ts';
 import type { DeviceFacts } from '../../core/devices/device.ts';
 import { migProfileOf } from '../../core/devices/mig-profile.ts';
 import type { EngineEndpoint } from '../../../native/dcgm.ts';
-import { readDeviceFacts } from './device-facts.ts';
-import type { ReadFacts } from './device-facts.ts';
+import { readDeviceFacts } from './identity/device-facts.ts';
+import type { ReadFacts } from './identity/device-facts.ts';
 import type { EntityPair } from './groups.ts';
-import { readIdentityFields } from './identity.ts';
-import type { IdentityFields } from './identity.ts';
+import { readIdentityFields } from './identity/identity-fields.ts';
+import type { IdentityFields } from './identity/identity-fields.ts';
 
 /** A device as the engine knows it. `selectorId` is the GPU's or the GPU instance's entity id. */
 export interface DcgmDevice extends SelectableDevice {

@@ -6,7 +6,7 @@ import { FIELD_CATALOGUE } from '../../../src/core/fields/field-catalogue.ts';
 import type { GpuEvent } from '../../../src/core/sampling/event.ts';
 import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
 import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
-import { readFieldsOnce } from '../../../src/source/dcgm/read-once.ts';
+import { readFieldsOnce } from '../../../src/source/dcgm/identity/read-once.ts';
 import { loadFake } from '../../helpers/fakes.ts';
 import { createRowSink } from '../../helpers/row-sink.ts';
 import { truthInt } from '../../helpers/truth.ts';

@@ -1,6 +1,6 @@
-import type { DcgmRecord } from '../../../native/dcgm-record.ts';
-import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
-import type { EntityPair } from './groups.ts';
+import type { DcgmRecord } from '../../../../native/dcgm-record.ts';
+import type { Dcgm, DcgmHandle } from '../../../../native/dcgm.ts';
+import type { EntityPair } from '../groups.ts';
 import { readFieldsOnce } from './read-once.ts';
 
 /** What the identity fields said of one entity. */

@@ -1,6 +1,6 @@
-import { entityGroup } from '../../../native/dcgm-record.ts';
-import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
-import type { DeviceFacts } from '../../core/devices/device.ts';
+import { entityGroup } from '../../../../native/dcgm-record.ts';
+import type { Dcgm, DcgmHandle } from '../../../../native/dcgm.ts';
+import type { DeviceFacts } from '../../../core/devices/device.ts';
 import { readFieldsOnce } from './read-once.ts';
 
 /** The driver is a fact too, of which more than the inventory makes use. */

@@ -1,8 +1,8 @@
-import type { DcgmRecord } from '../../../native/dcgm-record.ts';
-import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
-import { sampleState } from '../../core/sampling/sample-state.ts';
-import { createEntityGroup, destroyEntityGroup, watchFields } from './groups.ts';
-import type { EntityPair } from './groups.ts';
+import type { DcgmRecord } from '../../../../native/dcgm-record.ts';
+import type { Dcgm, DcgmHandle } from '../../../../native/dcgm.ts';
+import { sampleState } from '../../../core/sampling/sample-state.ts';
+import { createEntityGroup, destroyEntityGroup, watchFields } from '../groups.ts';
+import type { EntityPair } from '../groups.ts';
 
 const HOUR_MS = 3_600_000;
 const KEEP_S = 60;
