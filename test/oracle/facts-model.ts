@@ -122,3 +122,58 @@ function isCounted(stays: readonly Stay[], record: HookRecord): boolean {
       stay.count === record.count - 1,
   );
 }
+
+/** From this time on these jobs stand in the file of a device. */
+export interface Picture {
+  readonly cluster: string;
+  readonly node: string;
+  readonly gpu: string;
+  readonly jobIds: readonly string[];
+  readonly atUs: number;
+}
+
+/** What the hooks that were not lost made of the files: a job takes the place of another one, or stands beside it. */
+export function picturesOf(records: readonly HookRecord[]): Picture[] {
+  const files = new Map<string, readonly string[]>();
+  return [...records]
+    .sort((a, b) => a.atUs - b.atUs)
+    .flatMap(({ event, atUs, node, gpus, run: { cluster, jobId } }) =>
+      gpus.map((gpu) => {
+        const others = (files.get(gpu) ?? []).filter((other) => other !== jobId);
+        const kept = event === 'start' && cluster !== SHARED_CLUSTER ? [] : others;
+        files.set(gpu, event === 'start' ? [...kept, jobId] : others);
+        return { cluster, node, gpu, jobIds: files.get(gpu)!, atUs };
+      }),
+    );
+}
+
+export function picturedStaysOf(pictures: readonly Picture[]): Omit<Stay, 'user' | 'isInferred'>[] {
+  return [...Map.groupBy(pictures, ({ gpu }) => gpu).values()].flatMap((ofDevice) =>
+    ofDevice.flatMap(({ jobIds, atUs: startUs, cluster, node, gpu }, index) =>
+      jobIds
+        .filter((jobId) => ofDevice[index - 1]?.jobIds.includes(jobId) !== true)
+        .map((jobId) => {
+          const endUs = ofDevice.slice(index).find((later) => !later.jobIds.includes(jobId))?.atUs;
+          const where = { cluster, node, gpu, jobId, count: NaN, startUs };
+          return endUs === undefined ? where : { ...where, endUs };
+        }),
+    ),
+  );
+}
+
+/** Of facts that know devices only: the next end of a job on a device ends its stay there, as its next start does. */
+export function deviceStaysOf(records: readonly HookRecord[]): Omit<Stay, 'user' | 'isInferred'>[] {
+  const stays: Omit<Stay, 'user' | 'isInferred'>[] = [];
+  for (const { event, atUs, node, run, count } of [...records].sort((a, b) => a.atUs - b.atUs)) {
+    const { cluster, jobId } = run;
+    for (const gpu of run.places.find((place) => place.node === node)!.gpus) {
+      for (const stay of stays) {
+        const isTaken = event === 'start' && cluster !== SHARED_CLUSTER;
+        if (stay.gpu === gpu && stay.endUs === undefined && (stay.jobId === jobId || isTaken))
+          stay.endUs = atUs;
+      }
+      if (event === 'start') stays.push({ cluster, node, gpu, jobId, count, startUs: atUs });
+    }
+  }
+  return stays;
+}

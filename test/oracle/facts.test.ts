@@ -11,12 +11,14 @@ import type { JobFact, JobInput, JobRecord } from '../../src/core/jobs/job-fact.
 import { jobsOf, type RunTold } from '../../src/core/jobs/job-runs.ts';
 import { mergeJob } from '../../src/core/jobs/merge-job.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
+import type { Scenario } from '../../src/core/synthetic/scenario.ts';
 import { openOwnership } from '../../src/job-map/session.ts';
 import type { JournalEntry } from '../../src/ownership/journal/entry.ts';
 import { JournalJobs } from '../../src/ownership/journal/jobs.ts';
+import { createSyntheticJobs } from '../../src/ownership/synthetic-jobs.ts';
 import { OwnerSets } from '../../src/ownership/pictures/owner-sets.ts';
 import { seededRandom } from '../chaos/random.ts';
-import { staysOf } from './facts-model.ts';
+import { deviceStaysOf, picturedStaysOf, picturesOf, staysOf } from './facts-model.ts';
 import {
   between,
   controllerRecordsOf,
@@ -194,38 +196,78 @@ describe('ownership', () => {
     }
   });
 
-  test('of map files and gpustat has a stay for each stay, which nobody counts', () => {
+  test('of map files and gpustat, with losses, has a stay for each stay, which nobody counts', () => {
     for (const seed of WORLDS) {
       const random = seededRandom(seed);
-      const records = recordsOf(worldOf(random), random).sort((a, b) => a.atUs - b.atUs);
+      const pictures = picturesOf(someLost(recordsOf(worldOf(random), random), random));
       const facts: JobFact[] = [];
       const rows: JobRecord[] = [];
-      for (const ofNode of Map.groupBy(records, ({ node, run }) => `${run.cluster}/${node}`).values()) {
-        const picture = new OwnerSets('map-dir');
-        const owners = new Map<string, string[]>();
-        for (const { event, atUs, node, gpus, run } of ofNode) {
-          for (const gpu of gpus) {
-            const others = (owners.get(gpu) ?? []).filter((jobId) => jobId !== run.jobId);
-            owners.set(gpu, event === 'start' ? [...others, run.jobId] : others);
-            picture.set([deviceOf(run.cluster, node, gpu)], owners.get(gpu)!, atUs);
-          }
+      for (const ofNode of Map.groupBy(pictures, ({ node, cluster }) => `${cluster}/${node}`).values()) {
+        const inputs = new OwnerSets('map-dir');
+        for (const { cluster, node, gpu, jobIds, atUs } of ofNode) {
+          inputs.set([deviceOf(cluster, node, gpu)], jobIds, atUs);
           if (random() < 0.5) continue;
-          const news = picture.take(NOW_US);
+          const news = inputs.take(NOW_US);
           facts.push(...news.facts);
           rows.push(...news.records);
         }
-        const news = picture.take(NOW_US);
+        const news = inputs.take(NOW_US);
         facts.push(...news.facts);
         rows.push(...news.records);
       }
-      const expected = staysOf(records).map((stay) => ({ ...stay, count: NaN }));
       expect(describeOwnership(ownershipOf(shuffled(random, facts))), `world ${seed}`).toEqual(
-        describeStays(expected),
+        describeStays(picturedStaysOf(pictures)),
       );
       expect(rows.filter(({ run }) => run !== undefined)).toEqual([]);
     }
   });
+
+  test('of a synthetic scenario, read at any moments and with losses, is what is left of it', () => {
+    for (const seed of WORLDS) {
+      const random = seededRandom(seed);
+      const world = worldOf(random).map((run) => ({ ...run, places: run.places.slice(0, 1) }));
+      const devices = [...new Set(world.flatMap(({ places }) => places[0]!.gpus))];
+      const kept = someLost(
+        world.flatMap((run): HookRecord[] => {
+          const told = { ...run.places[0]!, count: run.count, run };
+          return [
+            { ...told, event: 'start', atUs: run.startUs },
+            { ...told, event: 'end', atUs: run.endUs },
+          ];
+        }),
+        random,
+      ).filter(({ gpus }) => gpus.every((gpu) => devices.includes(gpu)));
+      const marks = new Set(
+        kept.map(({ event, atUs, run }) => `${event} ${atUs} ${run.cluster}/${run.jobId}`),
+      );
+      const input = createSyntheticJobs(scenarioOf(world, devices), { sinceUs: 0 });
+      const reads = [...world.map(({ endUs }) => endUs - 1), NOW_US].filter(() => random() < 0.3);
+      const facts = [...reads.sort((a, b) => a - b), NOW_US].flatMap((us) => input.read(us).facts);
+      const left = facts.filter((one) => marks.has(`${one.kind} ${one.atUs} ${one.node}/${one.jobId}`));
+      expect(describeOwnership(ownershipOf(shuffled(random, left))), `world ${seed}`).toEqual(
+        describeStays(deviceStaysOf(kept).map((stay) => ({ ...stay, cluster: '?' }))),
+      );
+    }
+  });
 });
+
+/** The runs as a scenario of one node for each cluster, whose name is the cluster's. */
+function scenarioOf(runs: readonly TrueRun[], devices: readonly string[]): Scenario {
+  const jobs = runs.map(({ cluster, jobId, count, startUs, endUs, places }) => ({
+    ...{ jobId, run: count, shape: 'steady', startUs, endUs, record: { jobId, startUs, endUs } },
+    devices: places[0]!.gpus.map((gpu) => ({
+      device: devices.indexOf(gpu),
+      share: cluster === SHARED_CLUSTER ? NaN : 1,
+    })),
+  }));
+  return {
+    options: { kind: 'demo', seed: 1, nodes: 1, gpusPerNode: devices.length, startUs: 0 },
+    devices: devices.map((gpu) => deviceOf('', gpu.split('-')[1]!, gpu)),
+    ...{ startUs: 0, endUs: Infinity },
+    jobsBetween: (fromUs, toUs) =>
+      jobs.filter((job) => job.startUs <= toUs && job.endUs > fromUs).sort((a, b) => a.startUs - b.startUs),
+  } as Partial<Scenario> as Scenario;
+}
 
 /** What the controller's hooks, squeue and accounting tell of a run beside the nodes' hooks. */
 function bookedOf(run: TrueRun): { squeue: JobRecord; sacct: JobRecord; state: string } {
