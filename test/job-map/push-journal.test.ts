@@ -18,6 +18,7 @@ import {
   openJournalBench,
   type JournalBench,
 } from '../helpers/journal.ts';
+import { runCommand } from '../helpers/run-process.ts';
 
 let db: QuestDb;
 let bench: JournalBench;
@@ -170,6 +171,11 @@ test('a node of two clusters whose journal tells neither is refused record by re
       `${node} is a node of 2 clusters (a, b), and nothing tells of which this journal is: 2 records were refused`,
     ],
   ]);
+  const told = await runCommand(['jobs', 'push', '--journal', bench.directory, '--json'], {
+    env: { QDB_CLIENT_CONF: inject('questdbConf'), GPULEDGER_NODE: node, GPULEDGER_CONFIG: undefined },
+  });
+  expect([told.exitCode, JSON.parse(told.stdout)]).toMatchObject([65, { refusedRecords: 2, intervals: 0 }]);
+  expect(told.stderr).toContain("set cluster: in the configuration to the node's own");
   expect(await pushJournal(db, { ...push, cluster: 'b' })).toMatchObject({ refusedRecords: 0, intervals: 2 });
   await waitForVisible(db, 'gpu_ownership');
   const stored = async (): Promise<unknown> =>
