@@ -1,5 +1,5 @@
 import type { Lane } from '../core/fields/lane.ts';
-import type { Tell } from '../core/base/notice.ts';
+import type { NoticeEvent, Tell } from '../core/base/notice.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { Sampler } from './sampler.ts';
 
@@ -33,11 +33,17 @@ export function watchSilence(options: {
       if (callSinceMs === 0 || toldSinceMs !== 0 || Date.now() - callSinceMs < TELL_AFTER_MS) return;
       toldSinceMs = callSinceMs;
       const sentence = `the source has not answered for ${secondsSince(callSinceMs)} s: nothing is sampled meanwhile`;
-      tell({ level: 'warn', code: 'source.silent', sentence });
+      tell({
+        level: 'warn',
+        code: 'source.silent',
+        sentence,
+        events: lostEngine(source, sampler, callSinceMs),
+      });
     },
     stopped(nowUs) {
       const { callSinceMs } = sampler.control;
-      if (callSinceMs === 0 || Date.now() - callSinceMs < STUCK_MS || keepsSamples(source)) return;
+      if (callSinceMs === 0 || Date.now() - callSinceMs < STUCK_MS || hostEngineOf(source) !== undefined)
+        return;
       for (const { name } of lanes) {
         const sentence = `lane ${name}: the source did not answer until the collector was stopped`;
         const row = {
@@ -54,9 +60,21 @@ export function watchSilence(options: {
   };
 }
 
-/** What a host engine sampled meanwhile is fetched by the next life, which tells what is missing then. */
-function keepsSamples(source: SourceSpec): boolean {
-  return source.name === 'dcgm' && source.engine !== undefined && source.engine !== 'embedded';
+/** The row that the source tells as well once its call comes back; a collector that ends before has told it. */
+function lostEngine(
+  source: SourceSpec,
+  { devices }: Pick<Sampler, 'devices'>,
+  sinceMs: number,
+): readonly NoticeEvent[] {
+  const subject = hostEngineOf(source);
+  if (subject === undefined) return [];
+  const text = `engine ${subject} lost: it does not answer`;
+  return [{ tsUs: sinceMs * 1000, node: devices[0]!.node, kind: 'engine_lost', subject, text }];
+}
+
+/** A host engine samples on; what it sampled meanwhile is fetched by the next life, which tells what is missing then. */
+function hostEngineOf(source: SourceSpec): string | undefined {
+  return source.name === 'dcgm' && source.engine !== 'embedded' ? source.engine : undefined;
 }
 
 function secondsSince(ms: number): string {

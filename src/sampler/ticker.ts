@@ -58,7 +58,8 @@ export function runRealClock(
       lastUs.fill(NaN);
       listener.onClockStep(stepUs, nowUs);
     }
-    sampleOnce(source, ticked, control, nowUs);
+    // Of the tick, so that what is told from outside of a call that hangs is the row that the source tells later.
+    sampleOnce(source, ticked, control, nowUs, Math.floor(nowUs / 1000));
     // A source with a rhythm of its own sees the holes in its series itself.
     if (source.callIntervalMs === undefined) {
       if (isGap(nowUs - lastUs[index]!, ticked.lane.intervalMs * 1000))
@@ -105,7 +106,7 @@ export function runVirtualClock(
     for (const [index, ticked] of lanes.entries()) {
       if (nextUs[index]! > nowUs) continue;
       while (!ticked.ring.waitForSpace(SPACE_PATIENCE_MS)) if (control.shouldStop) return;
-      sampleOnce(source, ticked, control, nowUs);
+      sampleOnce(source, ticked, control, nowUs, Date.now());
       nextUs[index]! += ticked.lane.intervalMs * 1000;
     }
     control.virtualNowUs = nowUs;
@@ -114,13 +115,19 @@ export function runVirtualClock(
   control.virtualNowUs = endUs;
 }
 
-function sampleOnce(source: Source, ticked: TickedLane, control: SamplerControl, nowUs: number): void {
+function sampleOnce(
+  source: Source,
+  ticked: TickedLane,
+  control: SamplerControl,
+  nowUs: number,
+  callSinceMs: number,
+): void {
   const { ring, lane } = ticked;
   if (!ring.reserve()) {
     ring.refuseTick(source.devices.length, nowUs);
     return;
   }
-  control.callSinceMs = Date.now();
+  control.callSinceMs = callSinceMs;
   const startMs = performance.now();
   source.sample(lane, ring, nowUs);
   control.callSinceMs = 0;

@@ -53,6 +53,15 @@ it('tells a call that lasts, once, and its end, once', () => {
   ]);
 });
 
+it('tells that a host engine is lost while it hangs, by the row that the source tells later', () => {
+  const silence = watch(HOST);
+  control.callSinceMs = Date.now() - 6_000;
+  silence.look();
+  silence.look();
+  const lost = { kind: 'engine_lost', node: 'n1', subject: 'localhost', tsUs: control.callSinceMs * 1000 };
+  expect(events).toEqual([expect.objectContaining(lost)]);
+});
+
 it('makes a gap of a call that lasts when sampling is stopped', () => {
   control.callSinceMs = Date.now() - 4_000;
   const nowUs = Date.now() * 1000;

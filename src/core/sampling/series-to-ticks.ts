@@ -56,7 +56,7 @@ const CLOSED_FOR_US = 2_000_000;
 export const AHEAD_US_MAX = 5_000_000;
 const FIRST_CAPACITY = 32;
 /** Of an interval: an anchor's step beyond which the other series are asked whether the device answered meanwhile. */
-export const HOLE_INTERVALS = 1.5;
+const HOLE_INTERVALS = 1.5;
 
 /**
  * Samples of one series that no row has taken yet, oldest first, at [head, end): plain memory that is used again, since

@@ -8,6 +8,7 @@ import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampledLane, Source } from '../../core/sampling/source.ts';
 import type { TickWriter } from '../../core/ring/ring.ts';
 import { createDcgmEventReader } from './events.ts';
+import { frozenTeller } from './lane-join.ts';
 import { createDcgmPause } from './pause.ts';
 import type { DcgmSetup } from './setup.ts';
 import { laneReaderOf, type LaneReader } from './setup.ts';
@@ -48,20 +49,17 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
   );
   noteRefused(setup, session, blanks);
   const readers = lanes.map((lane) => laneReaderOf(setup, session, lane));
-  const silences = lanes.map(
-    (lane) =>
-      new DeviceSilence(
-        devices.map(({ device }) => device),
-        lane.name,
-        onEvent,
-      ),
-  );
+  const listed = devices.map(({ device }) => device);
+  const notes = lanes.map((lane) => ({
+    silence: new DeviceSilence(listed, lane.name, onEvent),
+    tellFrozen: frozenTeller(lane, listed, onEvent),
+  }));
   const pause = createDcgmPause(setup, blanks, () => handle);
   const events = createDcgmEventReader({ ...setup, isTcp: false, sinceUs: setup.openedUs });
 
   return {
     name: 'dcgm',
-    devices: devices.map(({ device }) => device),
+    devices: listed,
     describe: () =>
       [
         `DCGM ${dcgm.version.text} embedded (${dcgm.library.path})`,
@@ -72,7 +70,8 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
       check(dcgm.call.updateAllFields(handle, 1), 'dcgmUpdateAllFields');
       const reader = readers[lane.index]!;
       check(reader.read(handle), 'dcgmEntitiesGetLatestValues');
-      writeTick(lane, reader, tick, nowUs, { blanks, silence: silences[lane.index]!, isPaused });
+      const { silence, tellFrozen } = notes[lane.index]!;
+      writeTick(lane, reader, tick, nowUs, { blanks, silence, tellFrozen, isPaused });
       check(events.read(session, nowUs), 'dcgmEntitiesGetLatestValues');
     },
     close() {
@@ -89,6 +88,8 @@ function check(status: number, call: string): void {
 }
 
 interface TickNotes {
+  /** Told how many series bear stamps that stand still. */
+  readonly tellFrozen: (count: number, nowUs: number) => void;
   readonly blanks: BlankWatch;
   readonly silence: DeviceSilence;
   readonly isPaused: boolean;
@@ -104,6 +105,7 @@ function writeTick(
 ): void {
   // While a pause is told, a lane of profiling fields alone has rows without a value: the device does answer.
   const isBlankRow = notes.isPaused && lane.fields.every(({ isProfiling }) => isProfiling);
+  let frozenCount = 0;
   for (let device = 0; device < reader.deviceCount; device += 1) {
     const rowUs = rowStamp(lane, reader, device, nowUs);
     if (Number.isNaN(rowUs) || (!isBlankRow && !hasValue(lane, reader, device))) {
@@ -117,8 +119,9 @@ function writeTick(
     }
     tick.setRow(device, rowUs);
     notes.silence.answered(device, rowUs);
-    writeValues(lane, reader, tick, device, rowUs, notes);
+    frozenCount += writeValues(lane, reader, tick, device, rowUs, notes);
   }
+  if (frozenCount > 0) notes.tellFrozen(frozenCount, nowUs);
 }
 
 /** A stamp that did not change is a repeat of the last tick's value and no sample of this one. */
@@ -152,7 +155,10 @@ function hasValue(lane: SampledLane, reader: LaneReader, device: number): boolea
   return false;
 }
 
-/** A sample that another lane's pass took belongs to this row if it is no older than half an interval, and to no second one. */
+/**
+ * A sample that another lane's pass took belongs to this row if it is no older than half an interval, and to no second one.
+ * @returns how many stamps stand still in the past
+ */
 function writeValues(
   { fields, intervalMs }: SampledLane,
   reader: LaneReader,
@@ -160,16 +166,20 @@ function writeValues(
   device: number,
   rowUs: number,
   { blanks, isPaused }: TickNotes,
-): void {
+): number {
+  let frozenCount = 0;
   const oldestUs = rowUs - (intervalMs * 1000) / 2;
   for (let k = 0; k < fields.length; k += 1) {
     const at = device * fields.length + k;
     const tsUs = reader.tsUs[at]!;
-    const isFresh = isFreshAt(reader, at) && (tsUs >= oldestUs || tsUs < rowUs - AHEAD_US_MAX);
+    const isFrozen = tsUs < rowUs - AHEAD_US_MAX;
+    const isFresh = isFreshAt(reader, at) && (tsUs >= oldestUs || isFrozen);
+    if (isFresh && isFrozen) frozenCount += 1;
     reader.lastUs[at] = tsUs;
     const field = fields[k]!;
     const isHeld = isPaused && field.isProfiling;
     tick.set(device, k, isFresh && !isHeld ? reader.values[at]! * field.scale : NaN);
     if (isFresh && !isHeld) blanks.note(device, field, reader.states[at]!, rowUs);
   }
+  return frozenCount;
 }

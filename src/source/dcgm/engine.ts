@@ -174,8 +174,9 @@ class EngineSource implements Source {
     if (session === undefined) return;
     this.#pause.follow(nowUs);
     const { link } = this.#options;
+    const beganMs = performance.now();
     const status = this.#route === 'pull' ? this.#pull(session, nowUs) : this.#poll(state, session, nowUs);
-    let outcome = link.judge(status, nowUs);
+    let outcome = link.judge(status, nowUs, performance.now() - beganMs);
     if (outcome === 'up') outcome = link.judge(this.#events.read(session, nowUs), nowUs);
     if (outcome === 'up' && this.#mig.hasChanged(session.handle, nowUs)) outcome = 'forgotten';
     if (outcome === 'forgotten' || outcome === 'down') this.#session = undefined;

@@ -8,6 +8,9 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const RETRY_FIRST_US = 500_000;
 const RETRY_US_MAX = 5_000_000;
 
+/** An engine that is stopped answers nothing: a call that took this long, ms, was one to an engine that was lost. */
+const HUNG_MS = 5_000;
+
 /** Statuses after which the connection is dead for good: an old handle never works again. */
 const DEAD: ReadonlySet<number> = new Set([dcgmStatus.CONNECTION_NOT_VALID, dcgmStatus.UNINITIALIZED]);
 /** Statuses after which the connection is good, but what we had made on it is gone. */
@@ -25,8 +28,11 @@ export interface EngineLink {
   readonly engineVersion: DcgmVersion | undefined;
   /** Connects when there is no connection and it is time to try. @returns true when a new connection came up. */
   keepUp(nowUs: number): boolean;
-  /** Judges the status of a call. An engine that does not answer keeps its connection: it works again once it wakes. */
-  judge(status: number, nowUs: number): LinkState;
+  /**
+   * Judges the status of a call that began at `nowUs`. An engine that does not answer keeps its connection: it works again
+   * once it wakes, and then answers what it was asked before it fell asleep.
+   */
+  judge(status: number, nowUs: number, tookMs?: number): LinkState;
   close(): void;
 }
 
@@ -51,9 +57,17 @@ export function openLink(options: {
 
   const tellLost = (status: number, nowUs: number): void => {
     if (lostSinceUs !== undefined) return;
-    lostSinceUs = nowUs;
+    // Whole milliseconds: who watches the call from outside tells the same row while it lasts.
+    lostSinceUs = Math.floor(nowUs / 1000) * 1000;
     const text = `engine ${subject} lost: ${dcgmStatusText(status)}`;
-    options.onEvent({ tsUs: nowUs, node: options.node, kind: 'engine_lost', code: status, subject, text });
+    options.onEvent({
+      tsUs: lostSinceUs,
+      node: options.node,
+      kind: 'engine_lost',
+      code: status,
+      subject,
+      text,
+    });
   };
   const tellFound = (nowUs: number): void => {
     if (lostSinceUs === undefined) return;
@@ -95,9 +109,10 @@ export function openLink(options: {
       tellFound(nowUs);
       return true;
     },
-    judge(status, nowUs) {
+    judge(status, nowUs, tookMs = 0) {
+      if (tookMs >= HUNG_MS) tellLost(dcgmStatus.TIMEOUT, nowUs);
       if (status === dcgmStatus.OK) {
-        tellFound(nowUs);
+        tellFound(nowUs + tookMs * 1000);
         return 'up';
       }
       if (FORGOTTEN.has(status)) return 'forgotten';

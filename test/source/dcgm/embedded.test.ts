@@ -178,10 +178,12 @@ describe('DCGM embedded', () => {
   });
 
   it.each([
-    ['beside others', lane],
-    ['as the first of its lane', laneOf(0, 'energy', 100, [156, 155])],
-  ])('keeps sampling a field whose NVML stamps stand still in the past, %s', (_, frozen) => {
+    ['beside others', lane, 1_600_000_000_000_000],
+    ['as the first of its lane', laneOf(0, 'energy', 100, [156, 155]), 1_600_000_000_000_000],
+    ['in 1970 and alone', laneOf(0, 'energy', 100, [156]), 0],
+  ])('keeps sampling a field whose NVML stamps stand still in the past, %s', (_, frozen, fromUs) => {
     fake.set('frozen_field', 156);
+    fake.set('frozen_from_us', fromUs);
     fake.set('call_us', 0);
     const rows = play(open({ lanes: [frozen] }), 5, frozen).rows;
     expect(rows).toHaveLength(5 * 8);
@@ -190,6 +192,9 @@ describe('DCGM embedded', () => {
       const energy = row.values[column(156, frozen)]!;
       expect(Math.abs(energy - truthInt(156, row.device, row.tsUs) * 0.001)).toBeLessThan(0.01);
     }
+    expect(of('frozen_stamps').map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^the stamps of 8 series stand still/),
+    ]);
   });
 
   it('makes no ids out of group numbers beyond 2^53', () => {

@@ -1,5 +1,5 @@
 /** What a real engine was seen to do beside us, a row of the table of faults a test: over both transports, fast and slow. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { GpuEvent } from '../../../src/core/sampling/event.ts';
 import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
 import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
@@ -172,6 +172,25 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
       expect(of('frozen_stamps')).toHaveLength(1);
     },
   );
+
+  it('F13: takes a call that lasts for an engine that was lost, though it answers once it is awake', () => {
+    const opened = open(lane, { engine, route: 'poll' });
+    const sink = play(opened, lane, window);
+    const clock = vi.spyOn(performance, 'now');
+    onTestFinished(() => {
+      clock.mockRestore();
+    });
+    clock.mockReturnValueOnce(1_000).mockReturnValueOnce(21_500);
+    const fellAsleepUs = now() + 250;
+    opened.sample(lane, sink, fellAsleepUs);
+    const tsUs = now();
+    fake.set('clock_us', now() + 20.5 * SECOND);
+    play(opened, lane, window, sink);
+    expect(of('engine_lost')).toEqual([expect.objectContaining({ tsUs, code: -11, subject: engine })]);
+    expect(of('engine_found')).toEqual([
+      expect.objectContaining({ tsUs, endUs: fellAsleepUs + 20.5 * SECOND }),
+    ]);
+  });
 
   it('F10: takes stamps that move for the engine’s clock, wherever they stand', () => {
     const opened = open(lane, { engine, route: 'poll' });
