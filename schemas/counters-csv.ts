@@ -3,8 +3,8 @@ import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findFieldByDcgmName } from '../src/core/fields/find-field.ts';
 import { inventoryColumnOf } from '../src/core/fields/inventory-fields.ts';
-import { laneFieldProblem } from '../src/core/fields/lane.ts';
-import { nearestFieldNames } from './nearest.ts';
+import { fieldInstead, laneFieldProblem } from '../src/core/fields/lane.ts';
+import { nearestFieldNames, nearestWords } from './nearest.ts';
 
 /** What a counters CSV of dcgm-exporter asks for, and what becomes of it here. */
 export interface Counters {
@@ -32,17 +32,14 @@ const EXPORTER_COUNTERS: Readonly<Record<string, string>> = {
   DCGM_EXP_P2P_STATUS: 'gpuledger does not record it',
 };
 
-/** DCGM never has a value for these; dcgm-exporter 4.8.3 and newer refuse them and name the same way out. */
-const VALUELESS: Readonly<Record<number, string>> = {
-  200: 'DCGM_FI_PROF_PCIE_TX_BYTES',
-  201: 'DCGM_FI_PROF_PCIE_RX_BYTES',
-};
-
 const QUOTE_PROBLEMS: Readonly<Record<string, string>> = {
   INVALID_OPENING_QUOTE: 'a quote stands inside a text that does not begin with one',
   CSV_INVALID_CLOSING_QUOTE: 'something stands between a closing quote and the next comma',
   CSV_QUOTE_NOT_CLOSED: 'a quoted text is never closed',
 };
+
+/** As many as of the other names. */
+const NEAREST_MAX = 3;
 
 const BYTE_ORDER_MARK = '\uFEFF';
 
@@ -92,7 +89,7 @@ export function parseCounters(text: string, file: string): Counters {
 }
 
 function whyNoColumn(field: Field, type: string): string | undefined {
-  const instead = VALUELESS[field.id];
+  const instead = fieldInstead(field.id);
   if (instead !== undefined) return `DCGM has no value for it; use ${instead}`;
   if (type !== 'label') return laneFieldProblem(field);
   const kept = inventoryColumnOf(field.id);
@@ -165,7 +162,9 @@ function csvRefusal(error: CsvError, file: string, line: number): OperatingError
 }
 
 function unknownField(file: string, line: number, name: string): OperatingError {
-  const nearest = nearestFieldNames(name);
+  const nearest = name.startsWith('DCGM_EXP_')
+    ? nearestWords(name, Object.keys(EXPORTER_COUNTERS), NEAREST_MAX)
+    : nearestFieldNames(name);
   const hint =
     nearest.length === 0 ? 'all names: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`;
   return refusal(file, line, `no field is called "${name}" (upper and lower case matter)`, [hint]);

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import type { Field } from '../src/core/fields/field.ts';
 import { FIELD_CATALOGUE } from '../src/core/fields/field-catalogue.ts';
-import { laneFieldProblem } from '../src/core/fields/lane.ts';
+import { fieldInstead, laneFieldProblem } from '../src/core/fields/lane.ts';
 import { FIELD_ROUTES } from '../src/source/nvml/fields.ts';
 import { GETTER_SYMBOLS } from '../src/source/nvml/getter-tables.ts';
 import { GPM_ROUTES } from '../src/source/nvml/gpm.ts';
@@ -14,9 +14,6 @@ import { isOfInstances } from '../src/core/fields/lane.ts';
 import { isSampled } from '../src/source/nvml/lane.ts';
 
 const output = new URL('../docs/source-fields.md', import.meta.url);
-
-/** Fields that DCGM lists and answers "not supported" to, always. */
-const NEVER_BY_DCGM: ReadonlySet<number> = new Set([200, 201]);
 
 function nvmlRoute({ id }: Field): string {
   const gpm = GPM_ROUTES.get(id);
@@ -27,7 +24,7 @@ function nvmlRoute({ id }: Field): string {
 }
 
 function row(field: Field): string {
-  const dcgm = NEVER_BY_DCGM.has(field.id) ? 'no' : 'yes';
+  const dcgm = fieldInstead(field.id) === undefined ? 'yes' : 'no';
   const instances = isOfInstances(field) ? 'yes' : 'no';
   return `| ${field.id} | \`${field.column}\` | ${dcgm} | ${nvmlRoute(field)} | ${instances} |`;
 }
@@ -53,14 +50,14 @@ function page(): string {
     '',
     'These can be columns, and NVML leaves them NULL: ' +
       `${others
-        .filter(({ id }) => !NEVER_BY_DCGM.has(id))
+        .filter(({ id }) => fieldInstead(id) === undefined)
         .map(({ id, column }) => `\`${column}\` (${id})`)
         .join(', ')}.`,
     '',
     '## By neither',
     '',
     `${others
-      .filter(({ id }) => NEVER_BY_DCGM.has(id))
+      .filter(({ id }) => fieldInstead(id) !== undefined)
       .map(({ id, column }) => `\`${column}\` (${id})`)
       .join(
         ', ',

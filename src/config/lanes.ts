@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Field } from '../core/fields/field.ts';
 import { findField } from '../core/fields/find-field.ts';
-import { laneFieldProblem, recordableFields, tableOf, type Lane } from '../core/fields/lane.ts';
+import { fieldInstead, laneFieldProblem, recordableFields, tableOf, type Lane } from '../core/fields/lane.ts';
 import { defaultCapacityTicks, LANE_FIELDS_MAX, PROFILING_INTERVAL_MS_MIN } from '../core/fields/limits.ts';
 import { LANE_KEYS } from './keys.ts';
 import type { ConfigProblem } from './problem.ts';
@@ -89,7 +89,9 @@ function checkTable(lane: WrittenLane, tables: Map<string, string>, report: Repo
   if (other !== undefined && other !== lane.name)
     report(key, `table ${table} is already the table of lane "${other}"`);
   else if (reserved.includes(table))
-    report(key, `table ${table} is one of gpuledger's own`, ['give the lane another name']);
+    report(key, `table ${table} is one of gpuledger's own`, [
+      key === 'name' ? 'give the lane another name' : 'name another table',
+    ]);
   else if (/_1[mh](_aged)?$/.test(table))
     report(key, `table ${table} would be taken for a rollup`, ['end it otherwise than in _1m or _1h']);
   tables.set(table, lane.name);
@@ -158,6 +160,9 @@ function readFields(
     } else if (reason !== undefined) {
       report('fields', `${nameOrId} cannot be a column: ${reason}`, [], position);
     } else fields.push(field);
+    const instead = fieldInstead(field.id);
+    if (instead !== undefined)
+      warnings.push(`lane "${lane.name}": no source has a value for ${nameOrId}; use ${instead}`);
     written.set(field.id, nameOrId);
   });
   return fields;

@@ -150,6 +150,12 @@ describe('layers', () => {
     expect(config.lanes[0]?.fields).toHaveLength(1);
   });
 
+  test('a field that never has a value is recorded and warned of, with the one that has', async () => {
+    const { config, warnings } = await load('lanes: [{name: a, interval: 1s, fields: [201, 155]}]\n');
+    expect(config.lanes[0]?.fields.map(({ id }) => id)).toEqual([201, 155]);
+    expect(warnings).toEqual(['lane "a": no source has a value for 201; use DCGM_FI_PROF_PCIE_RX_BYTES']);
+  });
+
   test('a flag that does nothing is warned of', async () => {
     const flags = [{ key: 'synthetic.gpus', value: '4', origin: '--gpus' }];
     const { warnings } = await load('source: nvml\n', { flags });

@@ -230,6 +230,14 @@ describe('what refuses the whole file', () => {
     expect(refusalOf(text)).toBe(`counters.csv, ${refusal}`);
   });
 
+  test('names the counter of the exporter that may have been meant', () => {
+    expect(() => parseCounters('DCGM_EXP_XID_ERROR_COUNT,gauge,\n', 'c.csv')).toThrow(
+      expect.objectContaining({
+        hints: [expect.stringMatching(/^did you mean: DCGM_EXP_XID_ERRORS_COUNT/) as unknown],
+      }),
+    );
+  });
+
   test('names what may have been meant', () => {
     expect(() => parseCounters('DCGM_FI_DEV_SM_CLOK,gauge,\n', 'c.csv')).toThrow(
       expect.objectContaining({

@@ -57,9 +57,22 @@ export function laneFieldProblem(field: Field): string | undefined {
   return undefined;
 }
 
+/** DCGM lists these and never has a value for them, and NVML's call waits 20 ms; dcgm-exporter 4.8.3 and newer refuse them. */
+const FIELD_INSTEAD: Readonly<Record<number, string>> = {
+  200: 'DCGM_FI_PROF_PCIE_TX_BYTES',
+  201: 'DCGM_FI_PROF_PCIE_RX_BYTES',
+};
+
+/** The field that says the same as one that no source has a value for; undefined for the others. */
+export function fieldInstead(fieldId: number): string | undefined {
+  return FIELD_INSTEAD[fieldId];
+}
+
 /** What may be offered to somebody who misspelt a lane's field. */
 export function recordableFields(): readonly Field[] {
-  return FIELD_CATALOGUE.filter((field) => laneFieldProblem(field) === undefined);
+  return FIELD_CATALOGUE.filter(
+    (field) => laneFieldProblem(field) === undefined && fieldInstead(field.id) === undefined,
+  );
 }
 
 // prettier-ignore
