@@ -58,6 +58,7 @@ export class FieldEvents {
   xid(device: Device, tsUs: number, code: number): void {
     if (code === 0 || tsUs < this.#sinceUs || tsUs <= (this.#lastXidUs.get(device.uuid) ?? -Infinity)) return;
     this.#lastXidUs.set(device.uuid, tsUs);
+    const instance = device.gpuInstanceId === undefined ? '' : `, instance ${device.gpuInstanceId}`;
     this.#onEvent({
       tsUs,
       node: device.node,
@@ -65,7 +66,7 @@ export class FieldEvents {
       kind: 'xid',
       code,
       subject: `xid_${code}`,
-      text: `XID ${code} on GPU ${device.index}`,
+      text: `XID ${code} on GPU ${device.index}${instance}`,
     });
   }
 

@@ -15,6 +15,7 @@ import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { EventSink } from '../../core/sampling/source.ts';
 import type { DcgmDevice } from './devices.ts';
+import { createInstanceXidReader } from './instance-xids.ts';
 import { createHistoryReader, createLatestReader, TCP_RECORDS_MAX } from './reader.ts';
 import type { Session } from './session.ts';
 
@@ -32,6 +33,8 @@ export function createDcgmEventReader(options: {
   readonly dcgm: Dcgm;
   /** Every GPU of the node, sampled or parent of a sampled instance. */
   readonly gpus: readonly DcgmDevice[];
+  /** What is sampled: of the instances among it, XIDs. */
+  readonly devices: readonly DcgmDevice[];
   readonly node: string;
   readonly isTcp: boolean;
   readonly sinceUs: number;
@@ -40,6 +43,8 @@ export function createDcgmEventReader(options: {
   const { dcgm, gpus } = options;
   const events = new FieldEvents(options.sinceUs, options.onEvent);
   const history = createHistoryReader(dcgm, options.isTcp);
+  const recordsMax = options.isTcp ? TCP_RECORDS_MAX : Infinity;
+  const instanceXids = createInstanceXidReader({ ...options, recordsMax, events });
   const health = createHealthReader(dcgm, gpus, options.node, options.onEvent);
   let reader: { readonly fields: string; readonly latest: ReturnType<typeof createLatestReader> } | undefined;
   let readAtUs = -Infinity;
@@ -77,8 +82,9 @@ export function createDcgmEventReader(options: {
           if (record.state === sampleState.value) events.xid(gpu.device, record.tsUs, record.value);
         });
       }
-      if (status === dcgmStatus.OK) health.read(session, nowUs);
-      return status;
+      if (status !== dcgmStatus.OK) return status;
+      health.read(session, nowUs);
+      return instanceXids.read(session);
     },
   };
 }

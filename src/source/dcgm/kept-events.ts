@@ -1,10 +1,11 @@
 import { entityGroup } from '../../../native/dcgm-record.ts';
 import type { DcgmRecord } from '../../../native/dcgm-record.ts';
-import { THROTTLE_FIELD_ID } from '../../core/fields/well-known.ts';
+import { THROTTLE_FIELD_ID, XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { DcgmDevice } from './devices.ts';
+import { xidPlacesOf } from './instance-xids.ts';
 import type { SessionWatch } from './session.ts';
 
 /** A throttling that began before, and whose end is not stored. */
@@ -39,13 +40,23 @@ export interface KeptEvents {
   events(): readonly GpuEvent[];
 }
 
-/** @param throttled spells that were open at `sinceUs` */
+/**
+ * @param gpus every GPU and instance of the engine
+ * @param throttled spells that were open at `sinceUs`
+ */
 export function gatherKeptEvents(
   gpus: readonly DcgmDevice[],
   sinceUs: number,
   throttled: readonly ThrottleBefore[],
 ): KeptEvents {
-  const byId = new Map(gpus.map((gpu, index) => [gpu.gpuId, index]));
+  const indexOf = new Map(gpus.map(({ device }, index) => [device.uuid, index]));
+  const wholeGpus = gpus.filter(({ entity }) => entity.group === entityGroup.gpu);
+  const places = new Map(
+    [...wholeGpus, ...xidPlacesOf(gpus)].map(({ entity, device }) => [
+      entity.group * 0x1_0000 + entity.id,
+      indexOf.get(device.uuid)!,
+    ]),
+  );
   const readings: Reading[] = [];
   return {
     fromUs: (watch) =>
@@ -54,8 +65,9 @@ export function gatherKeptEvents(
         : undefined,
     add(record) {
       if (!EVENT_FIELD_IDS.has(record.fieldId) || record.state !== sampleState.value) return;
-      const gpu = record.entityGroup === entityGroup.gpu ? byId.get(record.entityId) : undefined;
+      const gpu = places.get(record.entityGroup * 0x1_0000 + record.entityId);
       if (gpu === undefined) return;
+      if (record.entityGroup !== entityGroup.gpu && record.fieldId !== XID_FIELD_ID) return;
       readings.push({ gpu, fieldId: record.fieldId, tsUs: record.tsUs, value: record.value });
     },
     events() {

@@ -335,6 +335,19 @@ describe('DCGM devices', () => {
     expect(of('blank_begin')).toEqual([]);
   });
 
+  it('tells the XIDs of an instance as events of that instance', () => {
+    fake.set('mig', 0b10);
+    const opened = open();
+    play(opened, 15);
+    fake.set('xid_ci', 8_031);
+    fake.set('xid_gi', 9_043);
+    play(opened, 15);
+    expect(of('xid').map(({ gpu, code }) => [gpu, code])).toEqual([
+      ['MIG-00000008-fade-4000-8000-000000000000', 31],
+      ['MIG-00000009-fade-4000-8000-000000000000', 43],
+    ]);
+  });
+
   it('samples what the selector names, and tells what is absent', () => {
     expect(open({ devices: 'g:1,3,12' }).devices.map(({ index }) => index)).toEqual([1, 3]);
     expect(of('unresolved').map(({ subject }) => subject)).toEqual(['g:12']);

@@ -461,6 +461,30 @@ describe('DCGM host engine: traps', () => {
     expect(Math.abs(row.values[column(1002)]! - truthDouble(1002, 116, row.tsUs))).toBeLessThan(0.05);
   });
 
+  it.each([
+    ['unix', 'unix:///run/x.sock'],
+    ['tcp', 'localhost:5555'],
+  ])('tells the XIDs that stand under an instance or its compute instance, all of a burst (%s)', (_, engine) => {
+    fake.set('mig', 0b100);
+    const sink = createRowSink();
+    const opened = open({ engine });
+    play(opened, 6, [sink]);
+    fake.set('xid_gi', 17_031);
+    play(opened, 0.01, [sink]);
+    fake.set('xid_ci', 17_043);
+    fake.set('xid_gi', 17_045);
+    play(opened, 3, [sink]);
+    fake.set('xid', 2013);
+    play(opened, 3, [sink]);
+    const instance = 'MIG-00000017-fade-4000-8000-000000000000';
+    expect(of('xid').map(({ gpu, code, text }) => [gpu, code, text])).toEqual([
+      [instance, 31, 'XID 31 on GPU 2, instance 2'],
+      [instance, 43, 'XID 43 on GPU 2, instance 2'],
+      [instance, 45, 'XID 45 on GPU 2, instance 2'],
+      ['GPU-00000002-fade-4000-8000-000000000002', 13, 'XID 13 on GPU 2'],
+    ]);
+  });
+
   it('tells a new MIG layout and goes on with the devices that are left', () => {
     fake.set('mig', 0b10);
     const sink = createRowSink();
