@@ -70,6 +70,8 @@ const eventLine = z.strictObject({
       'frozen_stamps',
       'mig_changed',
       'unresolved',
+      'implausible',
+      'pause_refused',
     ]),
     code: z.int().exactOptional(),
     subject: z.string(),

@@ -234,7 +234,7 @@ const COLLECTOR_STATS: Table = {
     columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, lane SYMBOL, source SYMBOL, version SYMBOL, life_start_ts TIMESTAMP,
     sampled_rows LONG, acknowledged_rows LONG, held_rows LONG, spooled_rows LONG, refused_rows LONG, dropped_rows LONG,
     sent_bytes LONG, spool_bytes LONG, flush_count LONG, flush_failed_count LONG, flush_ms_mean DOUBLE,
-    flush_ms_max DOUBLE, sample_ms_mean DOUBLE, sample_ms_max DOUBLE, late_ticks LONG, oldest_unsent_ms DOUBLE,
+    flush_ms_max DOUBLE, sample_ms_mean DOUBLE, sample_ms_max DOUBLE, late_ticks LONG, implausible_values LONG, oldest_unsent_ms DOUBLE,
     ring_fill_ratio DOUBLE, cpu_ratio DOUBLE, rss_bytes LONG, engine_offset_us LONG`),
   partitionBy: 'DAY',
   upsertKeys: ['ts', 'cluster', 'node', 'lane'],

@@ -59,6 +59,7 @@ export function tickStatOf({ tally }: Ring) {
   const cost = tally.takeCost();
   return {
     lateTicks: tally.lateTicks,
+    implausibleValues: tally.implausibleCells,
     ...(cost === undefined ? {} : { sampleMsMean: cost.meanMs, sampleMsMax: cost.maxMs }),
   };
 }

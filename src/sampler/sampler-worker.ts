@@ -11,6 +11,8 @@ import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
 import { Ring } from '../core/ring/ring.ts';
+import { checkValues } from '../core/sampling/checked-source.ts';
+import type { GpuEvent } from '../core/sampling/event.ts';
 import type { SampledLane } from '../core/sampling/source.ts';
 import { realDisk } from '../disk/disk.ts';
 import { createRingJournal } from '../disk/ring-journal.ts';
@@ -122,8 +124,13 @@ function exchangeRings(lanes: TickedLane[], devices: readonly Device[]): void {
 async function sample(orders: SamplerOrders): Promise<void> {
   const control = new SamplerControl(orders.control);
   const sampled = orders.lanes.map(sampledLane);
-  const source = await openSource(orders.source, sampled, (event) => {
+  const tellEvent = (event: GpuEvent): void => {
     tell({ type: 'event', event });
+  };
+  const lanes: TickedLane[] = [];
+  const opened = await openSource(orders.source, sampled, tellEvent);
+  const source = checkValues(opened, sampled, tellEvent, ({ index }, cells) => {
+    lanes[index]!.ring.tally.doubt(cells);
   });
   try {
     if (source.devices.length === 0) {
@@ -134,7 +141,7 @@ async function sample(orders: SamplerOrders): Promise<void> {
       });
     }
     const devices = inCluster(source.devices, orders.source.cluster);
-    const lanes = orders.lanes.map((order, index) => openLane(order, sampled[index]!, devices));
+    lanes.push(...orders.lanes.map((order, index) => openLane(order, sampled[index]!, devices)));
     const rings = sharedRings(lanes);
     if (orders.clock.kind === 'virtual') stepBack();
     const isHurried = orders.clock.kind === 'virtual' || (await hurry());

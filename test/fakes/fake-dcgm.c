@@ -278,7 +278,7 @@ void fakeSet(const char *name, int64_t value) {
   }
   if (strcmp(name, "xid_gi") == 0 || strcmp(name, "xid_ci") == 0) { /* entity * 1000 + code; F5: never under the GPU */
     Series *s = findOrMake(name[5] == 'i' && name[4] == 'g' ? GPU_I : GPU_CI, (uint32_t)(value / 1000), 230);
-    append(s, nowUs(), -1, value % 1000);
+    if (s->isWatched) append(s, nowUs(), -1, value % 1000); /* nobody has seen one that nobody watched */
   }
   set(name, value);
 }

@@ -78,6 +78,7 @@ static int64_t truthInt(int field, int entity, int64_t tsUs) {
   if (field == 112 || field == 230) return 0;
   if ((field >= 300 && field < 400)) return 0;
   if (field == 140 || field == 150 || (field >= 203 && field <= 207)) return (field * 11 + entity * 5 + tsUs / 1000) % 101; /* degrees, percent */
+  if (field == 236 || field == 238) return (field * 11 + entity * 5 + tsUs / 1000) % 33; /* lanes */
   return (field * 11 + entity * 5 + tsUs / 1000) % 1000;
 }
 

@@ -10,5 +10,6 @@ export function truthInt(field: number, entity: number, tsUs: number): number {
   // Degrees and percent.
   if (field === 140 || field === 150 || (field >= 203 && field <= 207))
     return (field * 11 + entity * 5 + Math.floor(tsUs / 1000)) % 101;
+  if (field === 236 || field === 238) return (field * 11 + entity * 5 + Math.floor(tsUs / 1000)) % 33;
   return (field * 11 + entity * 5 + Math.floor(tsUs / 1000)) % 1000;
 }

@@ -21,8 +21,9 @@ const COST_PERIOD = 9;
 const COST_TICKS = 10;
 const COST_MS_SUM = 11;
 const COST_MS_MAX = 12;
+const IMPLAUSIBLE_CELLS = 13;
 /** Shared numbers that a tally needs. */
-export const TALLY_NUMBERS = 13;
+export const TALLY_NUMBERS = 14;
 
 /** What sampling took, tick by tick, in milliseconds. */
 export interface TickCost {
@@ -79,6 +80,15 @@ export class RingTally {
   /** Producer: so many ticks were skipped, since the one before them came late by whole intervals. */
   late(ticks: number): void {
     this.#numbers[LATE_TICKS]! += ticks;
+  }
+
+  /** Producer: so many values could not be true and became NULL. */
+  doubt(cells: number): void {
+    this.#numbers[IMPLAUSIBLE_CELLS]! += cells;
+  }
+
+  get implausibleCells(): number {
+    return this.#numbers[IMPLAUSIBLE_CELLS]!;
   }
 
   get lateTicks(): number {

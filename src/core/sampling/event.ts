@@ -33,4 +33,6 @@ export type EventKind =
   | 'rewatched'
   | 'frozen_stamps'
   | 'mig_changed'
-  | 'unresolved';
+  | 'unresolved'
+  | 'implausible'
+  | 'pause_refused';

@@ -63,6 +63,8 @@ export interface CollectorStat {
   readonly sampleMsMean?: number;
   readonly sampleMsMax?: number;
   readonly lateTicks?: number;
+  /** Values that could not be true and became NULL, in this life. */
+  readonly implausibleValues?: number;
   /** Age of the oldest tick that is neither acknowledged nor spooled. */
   readonly oldestUnsentMs?: number;
   /** In [0, 1]. */
@@ -252,6 +254,7 @@ function encodeStat(buffer: RowBuffer, row: CollectorStat): void {
     .double('sample_ms_mean', row.sampleMsMean)
     .double('sample_ms_max', row.sampleMsMax)
     .long('late_ticks', row.lateTicks)
+    .long('implausible_values', row.implausibleValues)
     .double('oldest_unsent_ms', row.oldestUnsentMs)
     .double('ring_fill_ratio', row.ringFillRatio)
     .double('cpu_ratio', row.cpuRatio)

@@ -13,7 +13,7 @@ import { createDcgmPause } from './pause.ts';
 import type { DcgmSetup } from './setup.ts';
 import { laneReaderOf, type LaneReader } from './setup.ts';
 import { describeRefusals, openSession } from './session.ts';
-import { noteRefused } from './setup.ts';
+import { isMadeUpFirst, noteRefused } from './setup.ts';
 
 /** Longest that the embedded engine keeps a sample: only the newest is ever read. */
 const KEEP_S = 30;
@@ -175,9 +175,10 @@ function writeValues(
     const isFrozen = tsUs < rowUs - AHEAD_US_MAX;
     const isFresh = isFreshAt(reader, at) && (tsUs >= oldestUs || isFrozen);
     if (isFresh && isFrozen) frozenCount += 1;
-    reader.lastUs[at] = tsUs;
     const field = fields[k]!;
-    const isHeld = isPaused && field.isProfiling;
+    const isMadeUp = reader.lastUs[at] === 0 && isMadeUpFirst(field.id, reader.values[at]!);
+    reader.lastUs[at] = tsUs;
+    const isHeld = (isPaused && field.isProfiling) || isMadeUp;
     tick.set(device, k, isFresh && !isHeld ? reader.values[at]! * field.scale : NaN);
     if (isFresh && !isHeld) blanks.note(device, field, reader.states[at]!, rowUs);
   }

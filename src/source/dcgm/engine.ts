@@ -268,6 +268,7 @@ class EngineSource implements Source {
     const plan = { devices, lanes, keepS, isTicked: false, name: groupName, where: address.text };
     const session = openSession(dcgm, handle, plan);
     this.#session = session;
+    for (const { joined } of this.#lanes) joined.beginWatch();
     noteRefused(this.#setup, session, this.#blanks);
     // A reader knows nothing of a session but the fields that it refused; its buffers are large, so it is kept.
     const refused = [...session.refused.keys()].join();

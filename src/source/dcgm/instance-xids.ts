@@ -70,7 +70,8 @@ export function createInstanceXidReader(options: {
       if (places.length === 0 || session.refused.has(XID_FIELD_ID)) return dcgmStatus.OK;
       let fromUs = Infinity;
       const status = latest.read(session.handle, (index, _field, { state, tsUs }) => {
-        if (state === sampleState.value && tsUs > seenUs[index]!) fromUs = Math.min(fromUs, seenUs[index]! + 1);
+        if (state === sampleState.value && tsUs > seenUs[index]!)
+          fromUs = Math.min(fromUs, seenUs[index]! + 1);
       });
       if (status === dcgmStatus.OK && fromUs !== Infinity) readKept(session, fromUs);
       return status;

@@ -12,6 +12,7 @@ import { PulledRows } from '../../core/ring/pulled-rows.ts';
 import type { RowBefore } from '../../core/ring/row-carry.ts';
 import { AHEAD_US_MAX } from '../../core/sampling/series-to-ticks.ts';
 import type { SampledLane } from '../../core/sampling/source.ts';
+import { createTickCheck } from '../../core/sampling/checked-source.ts';
 import { planWatches, watchIntervalMs } from '../../core/sampling/watch-plan.ts';
 import { listDcgmDevices } from './devices.ts';
 import type { DcgmDevice } from './devices.ts';
@@ -52,7 +53,7 @@ interface PullOrder {
 interface KeptPull {
   /** In the order of the lanes. */
   readonly lanes: readonly KeptLane[];
-  /** XIDs, throttle edges, ECC and remap steps. */
+  /** XIDs, throttle edges, ECC and remap steps, values that cannot be. */
   readonly events: readonly GpuEvent[];
 }
 
@@ -191,6 +192,10 @@ function readKept(
           onEvent: (event) => gaps[index]!.push(event),
         }),
       );
+      const implausible: GpuEvent[] = [];
+      const tellImplausible = (event: GpuEvent): void => {
+        implausible.push(event);
+      };
       const gathered = gatherKeptEvents(all, eventsSinceUs, throttled);
       const puller = createPuller({ dcgm, devices: selected }, joins, isTcp, gathered.add);
       for (const watch of session.watches) {
@@ -207,11 +212,18 @@ function readKept(
       }
       return {
         lanes: lanes.map((lane, index) => ({
-          rows: rowsOf(lane, joins[index]!, starts[index]!, sinceUs, engineNowUs),
+          rows: rowsOf(
+            lane,
+            joins[index]!,
+            starts[index]!,
+            sinceUs,
+            engineNowUs,
+            createTickCheck(lane, devices, tellImplausible),
+          ),
           gaps: gaps[index]!,
           unmatched: joins[index]!.join.counts.unmatched,
         })),
-        events: gathered.events(),
+        events: [...gathered.events(), ...implausible],
       };
     },
     close() {
@@ -227,6 +239,7 @@ function rowsOf(
   starts: readonly (RowBefore | undefined)[],
   sinceUs: number,
   engineNowUs: number,
+  check: ReturnType<typeof createTickCheck>,
 ): PulledRows {
   const rows = new PulledRows({
     deviceCount: starts.length,
@@ -243,7 +256,9 @@ function rowsOf(
       join.skipTo(device, sinceUs);
     }
   }
-  join.emit(engineNowUs, rows);
+  const checked = check(rows);
+  join.emit(engineNowUs, checked);
+  checked.end();
   rows.finish();
   return rows;
 }

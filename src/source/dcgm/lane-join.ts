@@ -5,7 +5,7 @@ import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { SampleState } from '../../core/sampling/sample-state.ts';
 import { SeriesJoin } from '../../core/sampling/series-to-ticks.ts';
 import type { EventSink, SampledLane } from '../../core/sampling/source.ts';
-import type { LaneReader } from './setup.ts';
+import { isMadeUpFirst, type LaneReader } from './setup.ts';
 import { isStaleStamp, LaneStamps } from './series/stamps.ts';
 
 /** What each series of a lane gave since the last `clear`: position = device × fields + field. */
@@ -22,6 +22,8 @@ export interface LaneJoin {
   readonly join: SeriesJoin;
   readonly stamps: LaneStamps;
   readonly tally: SeriesTally;
+  /** The series were watched anew: some begin with a value that nobody measured. */
+  beginWatch(): void;
   /** Takes a reading of newest values, but for those of series that wait for what was kept before it. */
   addReading(reader: LaneReader, engineNowUs: number, isWaiting?: (at: number) => boolean): void;
   /** Takes one kept sample. */
@@ -72,6 +74,8 @@ export function createLaneJoin(options: {
   const tally = createTally(devices.length * fields.length);
   const tellFrozen = frozenTeller(lane, devices, options.onEvent);
   let known = 0;
+  /** Per series: 1 once it has delivered a sample since it was watched. */
+  const isBegun = new Uint8Array(devices.length * fields.length);
 
   const push = (
     device: number,
@@ -81,9 +85,14 @@ export function createLaneJoin(options: {
     state: SampleState,
     engineNowUs: number,
   ): void => {
-    const value = raw * fields[column]!.scale;
-    if (join.push(device, column, tsUs, value, engineNowUs, state) !== 'accepted') return;
+    const field = fields[column]!;
     const at = device * fields.length + column;
+    const isMadeUp = isBegun[at] === 0 && isMadeUpFirst(field.id, raw);
+    const taken = isMadeUp
+      ? join.push(device, column, tsUs, NaN, engineNowUs, sampleState.missing)
+      : join.push(device, column, tsUs, raw * field.scale, engineNowUs, state);
+    if (taken !== 'accepted') return;
+    isBegun[at] = 1;
     tally.accepted[at]! += 1;
     if (Number.isNaN(raw)) tally.blanks[at]! += 1;
   };
@@ -93,6 +102,9 @@ export function createLaneJoin(options: {
     join,
     stamps,
     tally,
+    beginWatch() {
+      isBegun.fill(0);
+    },
     get areAllFrozen() {
       return known > 0 && stamps.frozenCount === known;
     },

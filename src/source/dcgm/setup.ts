@@ -100,3 +100,20 @@ export function noteRefused(setup: DcgmSetup, session: Session, blanks: BlankWat
     }
   }
 }
+
+/**
+ * NVLink bandwidths that DCGM works out from a counter of its own: the first record after a watch has no counter before it,
+ * and is a 0 that nobody measured.
+ */
+const MADE_UP_FIRST: readonly (readonly [from: number, to: number])[] = [
+  [440, 449],
+  [475, 480],
+  [494, 496],
+  [825, 843],
+  [879, 897],
+];
+
+/** Whether the first record of a series after a watch, with this value, was made up. */
+export function isMadeUpFirst(fieldId: number, value: number): boolean {
+  return value === 0 && MADE_UP_FIRST.some(([from, to]) => fieldId >= from && fieldId <= to);
+}

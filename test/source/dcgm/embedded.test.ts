@@ -169,6 +169,18 @@ describe('DCGM embedded', () => {
     expect(of('blank_begin')).toEqual([]);
   });
 
+  it('leaves out the 0 with which an NVLink bandwidth begins after a watch', () => {
+    const links = laneOf(0, 'links', 1000, [155, 449]);
+    const opened = open({ lanes: [links] });
+    const sink = createRowSink();
+    // Before the watch is due again: what there is is what the watch itself has read.
+    opened.sample(links, sink, fake.get('clock_us'));
+    expect(sink.rows.every(({ values }) => Number.isNaN(values[1]))).toBe(true);
+    const later = play(opened, 2, links).rows;
+    expect(later.every(({ values }) => Number.isFinite(values[1]))).toBe(true);
+    expect(of('blank_begin')).toEqual([]);
+  });
+
   it('does not take a repeated value for a sample', () => {
     const opened = open();
     play(opened, 3);

@@ -462,28 +462,53 @@ describe('DCGM host engine: traps', () => {
   });
 
   it.each([
+    ['unix', 'unix:///run/x.sock', 'poll'],
+    ['unix', 'unix:///run/x.sock', 'pull'],
+    ['tcp', 'localhost:5555', 'poll'],
+  ] as const)(
+    'leaves out the 0 with which an NVLink bandwidth begins, after each watch (%s, %s %s)',
+    (_, engine, route) => {
+      const lanes = [laneOf(0, 'links', 1000, [155, 449])];
+      const sink = createRowSink();
+      const opened = open({ engine, route, lanes });
+      play(opened, 10, [sink], lanes);
+      fake.set('forget', 1);
+      play(opened, 90, [sink], lanes);
+      finish(opened, [sink], lanes);
+      const cells = sink.ofDevice(0).map(({ values }) => values[1]!);
+      expect(cells.filter((value) => value === 0)).toEqual([]);
+      expect(cells.filter((value) => Number.isNaN(value)).length).toBeGreaterThan(0);
+      expect(cells.filter((value) => Number.isFinite(value)).length).toBeGreaterThan(20);
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
+
+  it.each([
     ['unix', 'unix:///run/x.sock'],
     ['tcp', 'localhost:5555'],
-  ])('tells the XIDs that stand under an instance or its compute instance, all of a burst (%s)', (_, engine) => {
-    fake.set('mig', 0b100);
-    const sink = createRowSink();
-    const opened = open({ engine });
-    play(opened, 6, [sink]);
-    fake.set('xid_gi', 17_031);
-    play(opened, 0.01, [sink]);
-    fake.set('xid_ci', 17_043);
-    fake.set('xid_gi', 17_045);
-    play(opened, 3, [sink]);
-    fake.set('xid', 2013);
-    play(opened, 3, [sink]);
-    const instance = 'MIG-00000017-fade-4000-8000-000000000000';
-    expect(of('xid').map(({ gpu, code, text }) => [gpu, code, text])).toEqual([
-      [instance, 31, 'XID 31 on GPU 2, instance 2'],
-      [instance, 43, 'XID 43 on GPU 2, instance 2'],
-      [instance, 45, 'XID 45 on GPU 2, instance 2'],
-      ['GPU-00000002-fade-4000-8000-000000000002', 13, 'XID 13 on GPU 2'],
-    ]);
-  });
+  ])(
+    'tells the XIDs that stand under an instance or its compute instance, all of a burst (%s)',
+    (_, engine) => {
+      fake.set('mig', 0b100);
+      const sink = createRowSink();
+      const opened = open({ engine });
+      play(opened, 6, [sink]);
+      fake.set('xid_gi', 17_031);
+      play(opened, 0.01, [sink]);
+      fake.set('xid_ci', 17_043);
+      fake.set('xid_gi', 17_045);
+      play(opened, 3, [sink]);
+      fake.set('xid', 2013);
+      play(opened, 3, [sink]);
+      const instance = 'MIG-00000017-fade-4000-8000-000000000000';
+      expect(of('xid').map(({ gpu, code, text }) => [gpu, code, text])).toEqual([
+        [instance, 31, 'XID 31 on GPU 2, instance 2'],
+        [instance, 43, 'XID 43 on GPU 2, instance 2'],
+        [instance, 45, 'XID 45 on GPU 2, instance 2'],
+        ['GPU-00000002-fade-4000-8000-000000000002', 13, 'XID 13 on GPU 2'],
+      ]);
+    },
+  );
 
   it('tells a new MIG layout and goes on with the devices that are left', () => {
     fake.set('mig', 0b10);

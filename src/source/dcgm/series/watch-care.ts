@@ -126,6 +126,7 @@ export class WatchCare {
       if (why === 'blank') this.#anewCount.set(watch, count + 1);
       const status = placeAgain(this.#setup.dcgm, session, watch, this.#keepS, why === 'blank');
       if (status !== dcgmStatus.OK) return status;
+      this.#joined.beginWatch();
       isAnyPlaced = true;
     }
     if (isAnyPlaced) this.#placed.push(placed);

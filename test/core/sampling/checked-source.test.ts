@@ -1,0 +1,147 @@
+/**
+ * Goal: what cannot be true is NULL and told once, by one rule for all sources; what can be true passes bit by bit. Method: a
+ * source that plays given values, cell by cell.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Device } from '../../../src/core/devices/device.ts';
+import { FIELD_CATALOGUE } from '../../../src/core/fields/field-catalogue.ts';
+import { findField } from '../../../src/core/fields/find-field.ts';
+import { laneFieldProblem } from '../../../src/core/fields/lane.ts';
+import { rangeOf } from '../../../src/core/fields/range.ts';
+import { createTickCheck } from '../../../src/core/sampling/checked-source.ts';
+import type { GpuEvent } from '../../../src/core/sampling/event.ts';
+import { laneOf } from '../../helpers/lanes.ts';
+import { createRowSink } from '../../helpers/row-sink.ts';
+
+const SECOND = 1_000_000;
+const START = 1_800_000_000_000_000;
+const GIB = 2 ** 30;
+const GPU: Device = { uuid: 'GPU-1', node: 'n1', index: 0, model: 'NVIDIA H200', memoryBytes: 140 * GIB };
+const INSTANCE: Device = { ...GPU, uuid: 'MIG-1', parentUuid: 'GPU-1', memoryBytes: 16 * GIB };
+
+/** Raw values of a field, a second apart, as they come through. */
+function through(fieldId: number, raws: readonly number[], device = GPU, stepUs = SECOND) {
+  const events: GpuEvent[] = [];
+  const lane = laneOf(0, 'profiling', 1000, [fieldId]);
+  const check = createTickCheck(lane, [device], (event) => events.push(event));
+  const sink = createRowSink();
+  const checked = check(sink);
+  for (const [index, raw] of raws.entries()) {
+    checked.setRow(0, START + index * stepUs);
+    checked.set(0, 0, raw * lane.fields[0]!.scale);
+    checked.next();
+  }
+  return { values: sink.rows.map(({ values }) => values[0]!), events, count: checked.takeCount() };
+}
+
+describe('a value that cannot be', () => {
+  it.each([
+    ['utilisation 4294967295 (NVIDIA/DCGM#199)', 203, 4_294_967_295, 42],
+    ['the integer of an infinity', 1009, -(2 ** 63), 1e9],
+    ['an int32 blank in an int64 field', 252, 0x7fff_fff0, 80_000],
+    ['an int32 blank that would be a rate', 1011, 0x7fff_fff2, 2e9],
+    ['all bits of 32 in a counter', 202, 0xffff_ffff, 3],
+    ['more memory than there is', 252, 200_000, 143_000],
+    ['a negative counter', 156, -5, 5],
+    ['a sensor that says 65535 degrees', 150, 65_535, 61],
+    ['a megawatt', 155, 1e6, 697.5],
+    ['a ratio of 7', 1002, 7, 1.02],
+  ])('is NULL, told with its raw value, and counted: %s', (_, fieldId, raw, sound) => {
+    const { values, events, count } = through(fieldId, [sound, raw, sound]);
+    const { column, scale } = findField(fieldId)!;
+    expect(values).toEqual([sound * scale, NaN, sound * scale]);
+    expect(count).toBe(1);
+    expect(events).toHaveLength(1);
+    expect(events[0]).toMatchObject({
+      kind: 'implausible',
+      gpu: 'GPU-1',
+      subject: column,
+      tsUs: START + SECOND,
+    });
+    expect(events[0]!.text).toContain(`raw value ${raw}`);
+  });
+
+  it('is told once while it lasts, and again a minute after it was last seen', () => {
+    const { events, count } = through(203, [
+      ...Array.from({ length: 300 }, (_, n) => (n % 3 === 0 ? 50 : 999)),
+      ...new Array<number>(61).fill(50),
+      999,
+    ]);
+    expect(count).toBe(201);
+    expect(events.map(({ tsUs }) => (tsUs - START) / SECOND)).toEqual([1, 361]);
+  });
+
+  it('depends on the device: an instance has its own memory', () => {
+    expect(through(252, [20_000], INSTANCE).values).toEqual([NaN]);
+    expect(through(252, [20_000]).values).toEqual([20_000 * 1_048_576]);
+    // Where the inventory does not tell the memory, only what no board has is refused.
+    expect(through(252, [200_000], { ...GPU, memoryBytes: 0 }).values).toEqual([200_000 * 1_048_576]);
+  });
+
+  it('is of every field: each has a range with room in it', () => {
+    const fields = FIELD_CATALOGUE.filter((field) => laneFieldProblem(field) === undefined);
+    expect(fields.length).toBeGreaterThan(400);
+    for (const field of fields) {
+      const { min, max } = rangeOf(field, GPU.memoryBytes);
+      expect(max - min, field.name).toBeGreaterThan(1);
+      expect(through(field.id, [-(2 ** 63)]).values, field.name).toEqual([NaN]);
+    }
+  });
+
+  it('leaves whatever is in the range as it is', () => {
+    const ids = [1002, 155, 156, 252, 100, 150, 203, 1009, 202, 230, 112];
+    fc.assert(
+      fc.property(fc.constantFrom(...ids), fc.double({ min: 0, max: 1, noNaN: true }), (fieldId, part) => {
+        const { min, max } = rangeOf(findField(fieldId)!, GPU.memoryBytes);
+        const value = min + part * (max - min);
+        const { scale } = findField(fieldId)!;
+        expect(through(fieldId, [value / scale]).values[0]).toBe((value / scale) * scale);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('profiling values that contradict the board (NVIDIA/DCGM#303)', () => {
+  const lane = laneOf(0, 'profiling', 100, [1001, 1002, 1004, 1009, 203, 155]);
+  const contrary = [0, 0, 0, 0, 1, 600];
+  const play = (rows: readonly (readonly number[])[]) => {
+    const events: GpuEvent[] = [];
+    const check = createTickCheck(lane, [GPU], (event) => events.push(event));
+    const sink = createRowSink();
+    const checked = check(sink);
+    for (const [index, row] of rows.entries()) {
+      checked.setRow(0, START + index * 100_000);
+      for (const [column, value] of row.entries()) checked.set(0, column, value);
+      checked.next();
+    }
+    return { values: sink.rows.map(({ values }) => values), events };
+  };
+
+  it('are NULL, not 0: nobody takes a job for idle that draws 600 W; told once', () => {
+    const { values, events } = play(new Array<number[]>(50).fill(contrary));
+    for (const row of values) expect(row).toEqual([NaN, NaN, NaN, NaN, 1, 600]);
+    expect(events.map(({ kind, subject }) => [kind, subject])).toEqual([['implausible', 'sm_active_ratio']]);
+    expect(events[0]!.text).toMatch(/no SM is active beside a utilisation of 100 % and 600 W/);
+  });
+
+  it('are told of nobody where means of a second only lag behind the end of a kernel', () => {
+    const { events } = play([
+      [0.9, 0.9, 0.4, 1e6, 1, 600],
+      ...new Array<number[]>(10).fill(contrary),
+      [0, 0, 0, 0, 0.4, 250],
+      ...new Array<number[]>(10).fill(contrary),
+    ]);
+    expect(events).toEqual([]);
+  });
+
+  it.each([
+    ['idle', [0, 0, 0, 0, 0, 75]],
+    ['one block that spins', [1, 0.0076, 0, 0, 1, 320]],
+    ['copies only', [0, 0, 0, 5e9, 0, 320]],
+    ['busy', [0.9, 0.9, 0.4, 0, 1, 700]],
+  ])('are what they are: %s', (_, row) => {
+    expect(play([row]).values).toEqual([row]);
+  });
+});
