@@ -1,6 +1,7 @@
 /* A libdcgm that plays a scripted node: an engine with a cache of series, watches that belong to connections, and the
  * oddities of the real one. Series advance lazily: every call first brings the cache up to the clock. Tests command it
- * by fakeSet / fakeGet; the knobs are listed in test/fakes/README.md. */
+ * by fakeSet / fakeGet; the knobs are listed in test/fakes/README.md, and so is what the marks in the comments mean: each
+ * behaviour names the line of the notes that it copies, and what nobody has seen says "not seen". Values are made up. */
 #include "dcgm-abi.h"
 #include "world.h"
 #include <fcntl.h>
@@ -68,7 +69,9 @@ __attribute__((constructor)) static void start(void) { defaults(); }
 
 /* ── series ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* dcgm.md 8; 1532 and 1533 are of links, which nothing here reads. */
 static int isProf(int field) { return field >= 1001 && field <= 1096; }
+/* By the types of data/dcgm-fields.csv. */
 static int isDouble(int field) {
   return field == 155 || field == 157 || (field >= 160 && field <= 164) || field == 254 || (field >= 1001 && field <= 1008) ||
          (field >= 1013 && field <= 1034) || (field >= 1612 && field <= 1624) || field == 1650;
@@ -83,7 +86,7 @@ static const char *factOf(int field) {
   case 53: return "1650423001234";
   case 56: return "2.1";
   case 80: return "7.16";
-  case 81: return "<<<NOT_SUPPORTED>>>"; /* dcgm.md §5: a GPU that has none */
+  case 81: return "<<<NOT_SUPPORTED>>>"; /* dcgm.md 5: a GPU that has none */
   case 82: return "G520.0280.00.01";
   case 85: return "96.00.A5.00.01";
   default: return NULL;
@@ -104,12 +107,13 @@ static int isNvlinkRate(int field) {
   return (field >= 440 && field <= 449) || (field >= 475 && field <= 480) || (field >= 494 && field <= 496) || (field >= 825 && field <= 843) ||
          (field >= 879 && field <= 897);
 }
-/* 1600 to 1650 are of DCGM 4.7 (drop-in.md §13); 105 is in the table of no version. */
+/* 1600 to 1650 are of DCGM 4.7 (drop-in.md 13); 105 is in the table of no version. */
 static int isKnown(dcgmHandle_t h, int field) {
   if (field >= 1600) return field <= 1650 && get(h == EMBEDDED ? "library_minor" : "engine_minor") >= 7;
   return field > 0 && field != 105 && field != *KNOB("unknown_field");
 }
-/* The field of which a base-unit field gives the quantity, and the factor to it (drop-in.md §13); 0: none. */
+/* The field of which a base-unit field gives the quantity, and the factor to it (drop-in.md 13); 0: none. That DCGM 4.7 gives the
+ * older fields too, and whether NVLink's base-unit fields begin with a made-up 0 as well: not seen: base-units. */
 static int classicOf(int field, double *factor) {
   static const int16_t nvlink[] = { 440, 441, 442, 443, 444, 445, 475, 476, 477, 478, 479, 480, 446, 447, 448, 494, 495, 496 };
   static const int16_t clocks[] = { 100, 101, 102, 110, 111, 113, 114, 115 };
@@ -127,6 +131,7 @@ static int classicOf(int field, double *factor) {
   *factor = 1048576;
   return field == 1649 ? 525 : 0;
 }
+/* dcgm.md 6: GPU_I is gpu * 8 + n, and so is GPU_CI here, where each instance has one. */
 static int isPresent(uint32_t eg, uint32_t eid) {
   if (eg == GPU) return eid < (uint32_t)*KNOB("gpus");
   if (eg != GPU_I && eg != GPU_CI) return 0;
@@ -153,9 +158,10 @@ static Series *findOrMake(uint32_t eg, uint32_t eid, uint16_t field) {
 static int isLost(const Series *s) { return s->eg == GPU && (int64_t)s->eid == *KNOB("lost_gpu") - 1; }
 /* F7's last line: after watchers of 100 ms and 1 s came and went a GPM series stays blank at 1 s. A watcher that watches again
  * keeps its first interval there, and samples older than three of those are thrown away; unwatching forgets it (read in the
- * source of 4.6.0; that this is what was seen, nobody has seen). */
+ * source of 4.6.0; that this is what was seen: not seen: gpm-age). */
 static int64_t gpmAgeUs(const Series *s) { return 2 * s->gpmIntervalUs + (s->gpmIntervalUs < 1000000 ? s->gpmIntervalUs : 1000000); }
 
+/* dcgm.md 5: why there is no value, always with status 0. On instances, of profiling fields: dcgm.md 8. */
 static int blankKind(const Series *s) {
   if (isLost(s)) return 0;
   if (s->field == *KNOB("unsupported_field")) return 2;
@@ -166,6 +172,7 @@ static int blankKind(const Series *s) {
   return -1;
 }
 
+/* dcgm.md 7: the stamps of a series rise; equal ones are moved by 1 us. */
 static void append(Series *s, int64_t ts, int blank, int64_t extra) {
   if (s->count > 0) {
     int64_t last = s->ring[(s->first + s->count - 1) % HISTORY].ts;
@@ -176,6 +183,7 @@ static void append(Series *s, int64_t ts, int blank, int64_t extra) {
   s->ring[at].ts = ts; s->ring[at].blank = (int8_t)blank; s->ring[at].extra = extra;
 }
 
+/* dcgm.md 8, dcgm-measured.md 4: the first profiling record after a watch is blank with status 0. */
 static void sampleAt(Series *s, int64_t ts) {
   int blank = blankKind(s);
   if (isProf(s->field) && s->isFresh) blank = 0;
@@ -188,6 +196,7 @@ static void sampleAt(Series *s, int64_t ts) {
   } else append(s, ts, blank, 0);
 }
 
+/* dcgm.md 6: kept by age alone. */
 static void prune(Series *s, int64_t now) {
   while (s->count > 1 && s->ring[s->first].ts < now - s->keepUs && !isFrozen(s->field)) {
     s->first = (s->first + 1) % HISTORY;
@@ -206,7 +215,8 @@ static int64_t latenessUs(int64_t dueUs) {
   return *KNOB("jitter_us") != 0 && scattered(pass, 4) == 0 ? scattered(pass + 7, *KNOB("jitter_us")) : 0;
 }
 
-/* The engine's own clockwork (AUTO mode). The real one drifts 0.04 % slow and stores a sample some time after its stamp. */
+/* The engine's own clockwork (AUTO mode): drifts 0.04 % slow (dcgm-measured.md 1), and stores a sample some time after its
+ * stamp (dcgm.md 12). */
 static void advance(void) {
   if (!*KNOB("engine_alive") || *KNOB("hung") || (isEmbedded && *KNOB("embedded_mode") == 2)) return;
   int64_t now = nowUs(), visible = now - *KNOB("store_delay_us");
@@ -221,6 +231,7 @@ static void advance(void) {
   }
 }
 
+/* dcgm.md 7: of all watchers the smallest interval and the longest age; at least 1 s is kept (dcgm.md 6). */
 static void settle(Series *s) {
   s->intervalUs = INT64_MAX; s->keepUs = 1000000; s->isWatched = s->watcherCount > 0;
   for (int i = 0; i < s->watcherCount; i += 1) {
@@ -229,6 +240,7 @@ static void settle(Series *s) {
   }
 }
 
+/* dcgm.md 7: a watcher is a connection, persistent ones are one together (dcgm-measured.md 3). */
 static void watch(Series *s, uint64_t owner, int64_t intervalUs, double keepS) {
   int at = 0;
   while (at < s->watcherCount && s->watchers[at].owner != owner) at += 1;
@@ -246,6 +258,7 @@ static void watch(Series *s, uint64_t owner, int64_t intervalUs, double keepS) {
   }
 }
 
+/* dcgm-measured.md 7: what is cached stays readable, with its old stamps. */
 static void unwatch(Series *s, uint64_t owner) {
   for (int i = 0; i < s->watcherCount; i += 1)
     if (s->watchers[i].owner == owner) s->watchers[i--] = s->watchers[--s->watcherCount];
@@ -253,6 +266,7 @@ static void unwatch(Series *s, uint64_t owner) {
   s->gpmIntervalUs = s->isWatched ? s->intervalUs : 0;
 }
 
+/* dcgm-measured.md 3: groups and watches die with the engine, and the next one counts their numbers from the start. */
 static void forgetEverything(void) {
   for (int i = 0; i < seriesCount; i += 1) { all[i]->watcherCount = 0; all[i]->count = 0; all[i]->frozenTs = 0; settle(all[i]); }
   memset(groups, 0, sizeof groups);
@@ -418,7 +432,7 @@ static Connection *connectionOf(uint64_t handle) {
 }
 static uint64_t ownerOf(uint64_t handle) {
   Connection *c = connectionOf(handle);
-  return c != NULL && c->isPersistent ? 1 : handle; /* all persistent connections are one watcher */
+  return c != NULL && c->isPersistent ? 1 : handle; /* dcgm-measured.md 3 */
 }
 /* While the file of GPULEDGER_FAKE_HANG exists every call hangs for "hang_ms": for processes that run already. The file
  * beside it, "….seen", tells that one does. */
@@ -434,7 +448,8 @@ static int isToHang(void) {
   return 1;
 }
 
-/* What every request goes through; the small ones may come from a thread of their own, beside a long reply. */
+/* What every request goes through; the small ones may come from a thread of their own, beside a long reply. Codes: dcgm.md 4;
+ * a dead engine -21 for ever, a hung one -11 after its time (dcgm-measured.md 6; 60 s there, "hang_ms" here). */
 static int admit(uint64_t handle) {
   *KNOB("calls") += 1;
   burnUs(*KNOB("burn_us"));
@@ -454,7 +469,8 @@ static int enter(uint64_t handle) {
   return status;
 }
 
-/* Every packet of the client acknowledges what it has had so far, so any request ends the wait of a reply. */
+/* Every packet of the client acknowledges what it has had so far, so any request ends the wait of a reply; that is
+ * TCP, and of DCGM not seen: ack-by-small-request. */
 static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t sent = PTHREAD_COND_INITIALIZER;
 static int64_t smallRequests;
@@ -479,7 +495,7 @@ static int isAcknowledgedBySmallRequest(int64_t withinMs) {
   pthread_mutex_unlock(&line);
   return isAcknowledged;
 }
-/* A reply over 16 KiB on TCP waits for the delayed ACK when the exchange before was less than 40 ms ago. */
+/* dcgm-measured.md 2: a reply over 16 KiB on TCP waits for the delayed ACK when the exchange before was less than 40 ms ago. */
 static void reply(uint64_t handle, int64_t bytes) {
   Connection *c = connectionOf(handle);
   if (c == NULL || c->isUnix) return;
@@ -491,10 +507,14 @@ static void reply(uint64_t handle, int64_t bytes) {
   lastExchangeUs = now;
 }
 
+/* dcgm.md 3: initialising again is no error, and shutting down stops the embedded engine. */
 int dcgmInit(void) { isInitialised = 1; return OK; }
+/* dcgm.md 3. */
 int dcgmShutdown(void) { isInitialised = 0; isEmbedded = 0; return OK; }
+/* dcgm.md 3: a text of the library's own. */
 const char *errorString(int status) { static char text[64]; snprintf(text, sizeof text, "fake status %d", status); return text; }
 
+/* dcgm.md 3, dcgm-measured.md 7: one handle for ever; started again it answers 0 and leaves the handle alone. */
 int dcgmStartEmbedded_v2(dcgmStartEmbeddedV2Params_v2 *p) {
   if (!isInitialised) return UNINITIALIZED;
   if (p->version != dcgmStartEmbeddedV2Params_v2_VERSION) return VER_MISMATCH;
@@ -504,12 +524,15 @@ int dcgmStartEmbedded_v2(dcgmStartEmbeddedV2Params_v2 *p) {
   p->dcgmHandle = EMBEDDED;
   return OK;
 }
+/* dcgm.md 3. */
 int dcgmStopEmbedded(dcgmHandle_t h) {
   if (h != EMBEDDED) return BADPARAM;
   isEmbedded = 0;
   forgetEverything();
   return OK;
 }
+/* dcgm.md 3, dcgm-measured.md 6: a handle that is not 0 even on failure; a hung engine takes twice its time and answers 0 with a
+ * handle that is dead, and so does one that refuses the login. */
 int dcgmConnect_v2(const char *address, dcgmConnectV2Params_v2 *p, dcgmHandle_t *out) {
   if (!isInitialised) return UNINITIALIZED;
   if (p->version != dcgmConnectV2Params_v2_VERSION) return VER_MISMATCH;
@@ -530,6 +553,7 @@ int dcgmConnect_v2(const char *address, dcgmConnectV2Params_v2 *p, dcgmHandle_t 
   c->alive = 1;
   return OK;
 }
+/* dcgm.md 3: watches and groups go with the connection, unless it is persistent. */
 int dcgmDisconnect(dcgmHandle_t h) {
   Connection *c = connectionOf(h);
   if (c == NULL || !c->alive) return OK;
@@ -542,19 +566,23 @@ int dcgmDisconnect(dcgmHandle_t h) {
   }
   return OK;
 }
+/* dcgm.md 2: one text of key:value pairs. */
 static int version(dcgmVersionInfo_v2 *info, int64_t major, int64_t minor) {
   if (info->version != dcgmVersionInfo_v2_VERSION) return VER_MISMATCH;
   snprintf(info->rawBuildInfoString, sizeof info->rawBuildInfoString,
            "version:%d.%d.0;arch:x86_64;buildtype:Release;buildid:fake;builddate:2026-07-06", (int)major, (int)minor);
   return OK;
 }
+/* dcgm.md 3: of the library that is loaded. */
 int dcgmVersionInfo(dcgmVersionInfo_v2 *info) { return version(info, 4, get("library_minor")); }
+/* dcgm.md 3: of the engine; a small request, and so the cheap one after a connect. */
 int dcgmHostengineVersionInfo(dcgmHandle_t h, dcgmVersionInfo_v2 *info) {
   int status = admit(h);
   if (status != OK) return status;
   sendSmallRequest();
   return h == EMBEDDED ? version(info, 4, get("library_minor")) : version(info, get("engine_major"), get("engine_minor"));
 }
+/* dcgm.md 10: a library newer than the engine gets -20 for newest values and attributes. */
 static int isTooNew(uint64_t h) { return h != EMBEDDED && get("library_minor") > get("engine_minor"); }
 
 /* ── inventory ──────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -564,6 +592,7 @@ static void uuidOf(int gpu, char *out) {
   else sprintf(out, "GPU-0000000%d-fade-4000-8000-00000000000%d", gpu, gpu);
 }
 
+/* dcgm.md 3. That a GPU changes its number when an engine is started again: not seen: renumbered. */
 int dcgmGetAllSupportedDevices(dcgmHandle_t h, uint32_t ids[32], int *count) {
   int status = enter(h);
   if (status != OK) return status;
@@ -572,6 +601,7 @@ int dcgmGetAllSupportedDevices(dcgmHandle_t h, uint32_t ids[32], int *count) {
   for (int i = 0; i < *count; i += 1) ids[i] = (uint32_t)i;
   return OK;
 }
+/* dcgm.md 3, dcgm-layouts.json. */
 int dcgmGetDeviceAttributes(dcgmHandle_t h, uint32_t gpu, dcgmDeviceAttributes_v3 *a) {
   int status = enter(h);
   if (status != OK) return status;
@@ -591,6 +621,7 @@ int dcgmGetDeviceAttributes(dcgmHandle_t h, uint32_t gpu, dcgmDeviceAttributes_v
   a->settings[2] = (get("mig") >> gpu) & 1;
   return OK;
 }
+/* dcgm.md 3: rows of instances and of their compute instances, the latter's number all ones on the former's row. */
 int dcgmGetGpuInstanceHierarchy(dcgmHandle_t h, dcgmMigHierarchy_v2 *m) {
   int status = enter(h);
   if (status != OK) return status;
@@ -622,6 +653,7 @@ int dcgmGetGpuInstanceHierarchy(dcgmHandle_t h, dcgmMigHierarchy_v2 *m) {
 static Group *groupOf(uint64_t id) { for (int i = 0; i < MAX_GROUPS; i += 1) if (groups[i].used && groups[i].id == id) return &groups[i]; return NULL; }
 static FieldGroup *fieldGroupOf(uint64_t id) { for (int i = 0; i < MAX_GROUPS; i += 1) if (fieldGroups[i].used && fieldGroups[i].id == id) return &fieldGroups[i]; return NULL; }
 
+/* dcgm.md 3, dcgm-measured.md 3: names of entity groups need not differ; 64 of them. */
 int dcgmGroupCreate(dcgmHandle_t h, int type, const char *name, uintptr_t *out) {
   int status = enter(h);
   if (status != OK) return status;
@@ -636,6 +668,7 @@ int dcgmGroupCreate(dcgmHandle_t h, int type, const char *name, uintptr_t *out) 
   }
   return MAX_LIMIT;
 }
+/* dcgm.md 3: one that is in it already, or is not there, is refused. */
 int dcgmGroupAddEntity(dcgmHandle_t h, uintptr_t id, uint32_t eg, uint32_t eid) {
   int status = enter(h);
   if (status != OK) return status;
@@ -646,6 +679,7 @@ int dcgmGroupAddEntity(dcgmHandle_t h, uintptr_t id, uint32_t eg, uint32_t eid) 
   g->list[g->count++] = (dcgmGroupEntityPair_t){ eg, eid };
   return OK;
 }
+/* dcgm.md 3: an unknown group is -5. */
 int dcgmGroupDestroy(dcgmHandle_t h, uintptr_t id) {
   int status = enter(h);
   if (status != OK) return status;
@@ -654,6 +688,7 @@ int dcgmGroupDestroy(dcgmHandle_t h, uintptr_t id) {
   g->used = 0;
   return OK;
 }
+/* dcgm-measured.md 3: the groups of all connections. */
 int dcgmGroupGetAllIds(dcgmHandle_t h, uintptr_t *ids, uint32_t *count) {
   int status = enter(h);
   if (status != OK) return status;
@@ -661,6 +696,7 @@ int dcgmGroupGetAllIds(dcgmHandle_t h, uintptr_t *ids, uint32_t *count) {
   for (int i = 0; i < MAX_GROUPS; i += 1) if (groups[i].used) ids[(*count)++] = groups[i].id;
   return OK;
 }
+/* dcgm.md 2: DCGM 4 takes version 3 only. */
 int dcgmGroupGetInfo(dcgmHandle_t h, uintptr_t id, dcgmGroupInfo_v3 *info) {
   int status = enter(h);
   if (status != OK) return status;
@@ -672,6 +708,7 @@ int dcgmGroupGetInfo(dcgmHandle_t h, uintptr_t id, dcgmGroupInfo_v3 *info) {
   memcpy(info->entityList, g->list, g->count * sizeof g->list[0]);
   return OK;
 }
+/* dcgm.md 3, dcgm-measured.md 7: one unknown id refuses all of it, names differ, 64 of them. */
 int dcgmFieldGroupCreate(dcgmHandle_t h, int n, uint16_t *ids, const char *name, uintptr_t *out) {
   int status = enter(h);
   if (status != OK) return status;
@@ -690,6 +727,7 @@ int dcgmFieldGroupCreate(dcgmHandle_t h, int n, uint16_t *ids, const char *name,
   }
   return MAX_LIMIT;
 }
+/* dcgm-measured.md 3: an unknown one is -14. */
 int dcgmFieldGroupDestroy(dcgmHandle_t h, uintptr_t id) {
   int status = enter(h);
   if (status != OK) return status;
@@ -698,6 +736,7 @@ int dcgmFieldGroupDestroy(dcgmHandle_t h, uintptr_t id) {
   f->used = 0;
   return OK;
 }
+/* dcgm-measured.md 3: those of all connections. */
 int dcgmFieldGroupGetAll(dcgmHandle_t h, dcgmAllFieldGroup_v1 *a) {
   int status = enter(h);
   if (status != OK) return status;
@@ -713,6 +752,7 @@ int dcgmFieldGroupGetAll(dcgmHandle_t h, dcgmAllFieldGroup_v1 *a) {
   }
   return OK;
 }
+/* dcgm.md 3, 7 and 8, dcgm-measured.md 7: -5 and -14 for unknown groups, waits for a first pass, profiling may be refused as a whole. */
 int dcgmWatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64_t updateUs, double keepS, int keepSamples) {
   (void)keepSamples;
   int status = enter(h);
@@ -736,6 +776,7 @@ int dcgmWatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64
   advance();
   return OK;
 }
+/* dcgm-measured.md 3 and 7: twice is no error, and one that is not the watcher ends nothing. */
 int dcgmUnwatchFields(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup) {
   int status = enter(h);
   if (status != OK) return status;
@@ -759,6 +800,7 @@ static void hastenDue(void) {
     if (due < s->dueUs) s->dueUs = due;
   }
 }
+/* dcgm.md 7: in MANUAL mode a pass over what is due. */
 int dcgmUpdateAllFields(dcgmHandle_t h, int wait) {
   (void)wait;
   int status = enter(h);
@@ -789,6 +831,7 @@ int dcgmUpdateAllFields(dcgmHandle_t h, int wait) {
 
 /* ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+/* dcgm.md 5. */
 static void blankInto(void *value, int field, int kind) {
   static const char *names[] = { "<<<NULL>>>", "<<<NOT_FOUND>>>", "<<<NOT_SUPPORTED>>>", "<<<NOT_PERM>>>" };
   if (isString(field)) strcpy(value, names[kind]);
@@ -829,8 +872,11 @@ static void valueInto(void *value, const Series *s, int at) {
   else if (s->field == *KNOB("step_field")) *(int64_t *)value = *KNOB("step_value");
   else *(int64_t *)value = truthInt(s->field, number, ts);
 }
+/* dcgm.md 5. */
 static uint16_t typeOf(int field) { return isString(field) ? 's' : isDouble(field) ? 'd' : 'i'; }
 
+/* dcgm.md 3 and 12, dcgm-measured.md 7: an unknown id is -3 for the whole call and leaves the buffer alone, a series that was never
+ * watched -16 with stamp 0, and LIVE with a profiling field kills the process. */
 int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, uint32_t entityCount, uint16_t *fields, uint32_t fieldCount,
                                 uint32_t flags, dcgmFieldValue_v2 *out) {
   int status = enter(h);
@@ -871,6 +917,8 @@ int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, ui
 
 typedef int (*EntityCallback)(uint32_t eg, uint32_t eid, dcgmFieldValue_v1 *values, int n, void *user);
 
+/* dcgm.md 3 and 12: one value a callback; a callback that is not 0 ends it with 0; one series without data calls back with -14; the
+ * first that was never watched ends the call. */
 int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup, int64_t since, int64_t *next, EntityCallback callback, void *user) {
   int status = enter(h);
   if (status != OK) return status;
@@ -907,6 +955,7 @@ int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup,
   *next = nowUs() + 1;
   return OK;
 }
+/* dcgm-measured.md 3: from `startUs` on, that included; nothing in range is one record of -14. */
 int dcgmGetMultipleValuesForField(dcgmHandle_t h, int gpu, uint16_t field, int *count, int64_t startUs, int64_t endUs, int order, dcgmFieldValue_v1 *out) {
   int status = enter(h);
   if (status != OK) return status;
@@ -929,9 +978,9 @@ int dcgmGetMultipleValuesForField(dcgmHandle_t h, int gpu, uint16_t field, int *
   return OK;
 }
 
-/* ── profiling, health ──────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── profiling: F2, health ──────────────────────────────────────────────────────────────────────────────────────── */
 
-/* F2: without the closed profiling module ("prof_module") there is nothing to pause. (Resuming then: nobody has seen.) */
+/* F2: without the closed profiling module ("prof_module") there is nothing to pause. (Resuming then: not seen: resume-refused.) */
 static int pauseProfiling(dcgmHandle_t h, int isPause) {
   int status = enter(h);
   if (isPause) *KNOB("pause_calls") += 1;
@@ -943,6 +992,7 @@ static int pauseProfiling(dcgmHandle_t h, int isPause) {
 int dcgmProfPause(dcgmHandle_t h) { return pauseProfiling(h, 1); }
 int dcgmProfResume(dcgmHandle_t h) { return pauseProfiling(h, 0); }
 
+/* dcgm.md 3: needs the health module. */
 int dcgmHealthSet_v2(dcgmHandle_t h, dcgmHealthSetParams_v2 *p) {
   int status = enter(h);
   if (status != OK) return status;
@@ -950,6 +1000,7 @@ int dcgmHealthSet_v2(dcgmHandle_t h, dcgmHealthSetParams_v2 *p) {
   if (get("no_health_module")) return MODULE_NOT_LOADED;
   return groupOf(p->groupId) == NULL ? NOT_CONFIGURED : OK;
 }
+/* dcgm.md 3, dcgm-layouts.json; what an incident looks like on a real GPU: not seen: health-incident. */
 int dcgmHealthCheck(dcgmHandle_t h, uintptr_t group, dcgmHealthResponse_v5 *r) {
   int status = enter(h);
   if (status != OK) return status;

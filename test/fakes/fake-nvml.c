@@ -14,7 +14,10 @@
  *   utilization_fails, list_fails and mps_fails (nvmlReturn_t)
  * Counts: process_calls, calls, field_calls, metrics_calls, sample_calls, young_pairs, mixed_pairs, early_shutdowns, gpm_takes, gpm_samples, event_sets, events_taken, failed_waits, inits, starts
  *
- * With FAKE_OLD_DRIVER it exports what drivers before R535 did. */
+ * With FAKE_OLD_DRIVER it exports what drivers before R535 did.
+ *
+ * Nobody has run the code beside a real libnvidia-ml yet. Each behaviour names the line of the notes that it copies, the header [h] or
+ * public issues [i]; what nobody has seen says "not seen" (test/fakes/README.md). Values are made up. */
 #include "nvml-abi.h"
 #include "world.h"
 #include <math.h>
@@ -63,6 +66,7 @@ void fakeReset(void) {
   defaults();
 }
 
+/* nvml.md 7: codes. That stale handles answer GPU_IS_LOST after a driver reload: not seen: stale-handles. */
 static int check(const Handle *h) {
   *KNOB("calls") += 1;
   burnUs(*KNOB("burn_us"));
@@ -80,12 +84,16 @@ static int entityNumber(const Handle *h) { return h->slot < 0 ? h->gpu : 100 + h
 #define NOT_MIG(h) do { if ((h)->slot >= 0 || isMigOn((h)->gpu)) return NOT_SUPPORTED; } while (0)
 #define NOT_INSTANCE(h) do { if ((h)->slot >= 0) return NOT_SUPPORTED; } while (0)
 
+/* ── library and GPUs: nvml.md 2.1 ──────────────────────────────────────────────────────────────────────────────────── */
+
+/* Counts its users. */
 int nvmlInit_v2(void) {
   if (get("init_fails")) return (int)get("init_fails");
   if (initCount == 0) { initLife = life; starts += 1; *KNOB("starts") += 1; } /* it counts its users: only the first one starts it */
   initCount += 1;
   return OK;
 }
+/* Samples and event sets are to be freed before. */
 int nvmlShutdown(void) {
   if (initCount == 1 && (get("event_sets") || get("gpm_samples"))) *KNOB("early_shutdowns") += 1; /* what is left is the library's no longer */
   if (initCount > 0) initCount -= 1;
@@ -95,6 +103,7 @@ const char *nvmlErrorString(int code) { static char text[32]; snprintf(text, siz
 int nvmlSystemGetDriverVersion(char *out, uint32_t n) { snprintf(out, n, "595.45.04"); return OK; }
 int nvmlSystemGetNVMLVersion(char *out, uint32_t n) { snprintf(out, n, "13.595.45.04"); return OK; }
 int nvmlDeviceGetCount_v2(uint32_t *n) { if (initCount == 0) return UNINITIALIZED; *n = (uint32_t)get("gpus"); return OK; }
+/* NO_PERMISSION of one GPU; GPUs without permission are counted. */
 int nvmlDeviceGetHandleByIndex_v2(uint32_t index, Handle **out) {
   if (initCount == 0) return UNINITIALIZED;
   if (index >= (uint32_t)get("gpus")) return INVALID_ARGUMENT;
@@ -104,6 +113,7 @@ int nvmlDeviceGetHandleByIndex_v2(uint32_t index, Handle **out) {
   *out = &gpus[starts & 3][index];
   return OK;
 }
+/* An instance has a name and a UUID of its own. */
 int nvmlDeviceGetName(Handle *h, char *out, uint32_t n) { CHECK(h); snprintf(out, n, h->slot < 0 ? "NVIDIA H200" : get("split_gi") && h->slot == 0 ? "NVIDIA H200 MIG 1c.3g.71gb" : "NVIDIA H200 MIG 3g.71gb"); return OK; }
 int nvmlDeviceGetUUID(Handle *h, char *out, uint32_t n) {
   CHECK(h);
@@ -117,8 +127,9 @@ int nvmlDeviceGetPciInfo_v3(Handle *h, nvmlPciInfo_t *out) {
   snprintf(out->busId, sizeof out->busId, "00000000:%02X:00.0", 0x0f + h->gpu * 16);
   return OK;
 }
+/* Asked of an instance: not seen: getters-of-instances. */
 int nvmlDeviceGetMinorNumber(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = (uint32_t)(7 - h->gpu); return OK; }
-/* Texts for the inventory; what they say is made up, and the power object is one that this GPU does not have. */
+/* Texts for the inventory [h]; what they say is made up, and the power object is one that this GPU does not have. */
 int nvmlDeviceGetBrand(Handle *h, uint32_t *out) { CHECK(h); *out = 14; return OK; }
 int nvmlDeviceGetSerial(Handle *h, char *out, uint32_t n) { CHECK(h); NOT_INSTANCE(h); snprintf(out, n, "165042300123%d", h->gpu); return OK; }
 int nvmlDeviceGetVbiosVersion(Handle *h, char *out, uint32_t n) { CHECK(h); NOT_INSTANCE(h); snprintf(out, n, "96.00.A5.00.01"); return OK; }
@@ -131,7 +142,7 @@ int nvmlDeviceGetInforomVersion(Handle *h, uint32_t object, char *out, uint32_t 
 }
 int nvmlDeviceGetArchitecture(Handle *h, uint32_t *out) { CHECK(h); *out = (uint32_t)get("architecture"); return OK; }
 
-/* ── MIG ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── MIG: nvml.md 2.8 ───────────────────────────────────────────────────────────────────────────────────────────────── */
 int nvmlDeviceGetMigMode(Handle *h, uint32_t *now, uint32_t *pending) { CHECK(h); if (get("architecture") < 7) return NOT_SUPPORTED; *now = *pending = (uint32_t)isMigOn(h->gpu); return OK; }
 int nvmlDeviceGetMaxMigDeviceCount(Handle *h, uint32_t *out) { CHECK(h); *out = 7; return OK; }
 int nvmlDeviceGetMigDeviceHandleByIndex(Handle *h, uint32_t index, Handle **out) {
@@ -153,7 +164,7 @@ int nvmlDeviceGetAttributes_v2(Handle *h, nvmlDeviceAttributes_t *out) {
   return OK;
 }
 
-/* ── getters ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── getters: nvml.md 2.2 to 2.4; on MIG nvml.md 2.8, and what an instance refuses: not seen: getters-of-instances ──── */
 #define INTEGER(field) ((uint32_t)truthInt(field, entityNumber(h), nowUs()))
 #ifndef FAKE_OLD_DRIVER
 int nvmlDeviceGetMemoryInfo_v2(Handle *h, nvmlMemory_v2_t *out) {
@@ -215,7 +226,7 @@ int nvmlDeviceGetPcieReplayCounter(Handle *h, uint32_t *out) { CHECK(h); NOT_INS
 int nvmlDeviceGetCurrPcieLinkGeneration(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 5; return OK; }
 int nvmlDeviceGetCurrPcieLinkWidth(Handle *h, uint32_t *out) { CHECK(h); NOT_INSTANCE(h); *out = 16; return OK; }
 
-/* ── field values ───────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── field values: nvml.md 2.7; that no instance has one: not seen: getters-of-instances ────────────────────────────── */
 int nvmlDeviceGetFieldValues(Handle *h, int32_t n, nvmlFieldValue_t *values) {
   CHECK(h);
   *KNOB("field_calls") += 1;
@@ -239,6 +250,7 @@ int nvmlDeviceGetFieldValues(Handle *h, int32_t n, nvmlFieldValue_t *values) {
   return OK;
 }
 
+/* nvml.md 2.6; whose clock the stamps are of: not seen: samples-clock. */
 int nvmlDeviceGetSamples(Handle *h, uint32_t type, uint64_t lastSeen, uint32_t *valueType, uint32_t *count, nvmlSample_t *out) {
   CHECK(h); NOT_MIG(h);
   *KNOB("sample_calls") += 1;
@@ -261,8 +273,7 @@ int nvmlDeviceGetSamples(Handle *h, uint32_t type, uint64_t lastSeen, uint32_t *
   return n == 0 ? NOT_FOUND : OK;
 }
 
-/* ── processes ──────────────────────────────────────────────────────────────────────────────────────────────────────
- * [h] the header says so, [i] told in public issues, [?] nobody has seen it on hardware yet: docs/hardware.md asks. */
+/* ── processes: nvml.md 2.5 ─────────────────────────────────────────────────────────────────────────────────────────── */
 static int64_t ofProcess(int i, const char *what) { char name[32]; snprintf(name, sizeof name, "p%d_%s", i, what); return get(name); }
 static int isProcessOn(const Handle *h, int i) {
   if (ofProcess(i, "gpu") != h->gpu + 1) return 0;
@@ -276,7 +287,7 @@ static int listProcesses(Handle *h, uint32_t *count, uint8_t *out, int isMps) {
   int found[64], n = 0;
   for (int i = 1; i <= get("processes") && n < 64; i += 1) {
     if (!isProcessOn(h, i) || ofProcess(i, "ended")) continue;
-    if (isMps && ofProcess(i, "mps") != 1) continue; /* [?] a client stands in both lists, the server in that of all only */
+    if (isMps && ofProcess(i, "mps") != 1) continue; /* not seen: mps-lists: a client stands in both lists, the server in that of all only */
     found[n++] = i;
   }
   int told = n - (int)get("late_processes");
@@ -301,7 +312,7 @@ int nvmlDeviceGetProcessUtilization(Handle *h, nvmlProcessUtilizationSample_t *o
   if (get("utilization_fails")) return (int)get("utilization_fails");
   nvmlProcessUtilizationSample_t found[128];
   uint32_t n = 0;
-  int64_t now = nowUs(), each = get("utilization_samples") ? get("utilization_samples") : 1; /* [?] one of each process, its mean since `lastSeen` */
+  int64_t now = nowUs(), each = get("utilization_samples") ? get("utilization_samples") : 1; /* not seen: process-mean: one of each process, its mean since `lastSeen` */
   for (int i = 1; i <= get("processes"); i += 1) {
     if (!isProcessOn(h, i) || ofProcess(i, "sm") == 0) continue; /* [h] only of those that did something */
     for (int64_t k = 0; k < each && n < 100; k += 1)
@@ -324,7 +335,7 @@ int nvmlDeviceGetProcessUtilization(Handle *h, nvmlProcessUtilizationSample_t *o
 }
 
 #ifndef FAKE_OLD_DRIVER
-/* ── GPM ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── GPM: nvml.md 3 ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 int nvmlGpmQueryDeviceSupport(Handle *h, nvmlGpmSupport_t *out) {
   CHECK(h);
   if (out->version != 1 || get("gpm_version_refused")) return VERSION_MISMATCH;
@@ -335,7 +346,7 @@ int nvmlGpmSampleAlloc(Sample **out) { *KNOB("gpm_samples") += 1; *out = calloc(
 int nvmlGpmSampleFree(Sample *s) { *KNOB("gpm_samples") -= 1; free(s); return OK; }
 static int take(Handle *h, int gi, Sample *s) {
   CHECK(h);
-  if (get("gpm_forbidden")) return NO_PERMISSION;
+  if (get("gpm_forbidden")) return NO_PERMISSION; /* nvml.md 3: seen in containers; when: not seen: gpm-permission */
   *KNOB("gpm_takes") += 1;
   burnUs(*KNOB("burn_gpm_us"));
   *s = (Sample){ h, gi, nowUs(), clockUs(CLOCK_MONOTONIC), get("generation") };
@@ -348,11 +359,11 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
   burnUs(*KNOB("burn_gpm_us"));
   if (g->version != 1) return VERSION_MISMATCH;
   const Sample *from = g->sample1, *to = g->sample2;
-  if (from->generation != to->generation) { *KNOB("mixed_pairs") += 1; } /* the real one would compute something */
+  if (from->generation != to->generation) { *KNOB("mixed_pairs") += 1; } /* nvml.md 2.8: numbers of instances are used again */
   if (from->of != to->of || from->gi != to->gi) return INVALID_ARGUMENT;
   int64_t windowUs = to->monotonicUs - from->monotonicUs; /* the wall clock may be set in between */
   int number = to->gi < 0 ? entityNumber(to->of) : 100 + to->of->gpu * 8 + to->gi - 1;
-  if (windowUs <= 100000) { *KNOB("young_pairs") += 1; return INVALID_ARGUMENT; }
+  if (windowUs <= 100000) { *KNOB("young_pairs") += 1; return INVALID_ARGUMENT; } /* [h] more than 100 ms; its answer: not seen: gpm-young-pairs */
   *KNOB("last_window_us") = windowUs;
   for (uint32_t i = 0; i < g->numMetrics; i += 1) {
     nvmlGpmMetric_t *m = &g->metrics[i];
@@ -362,14 +373,14 @@ int nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *g) {
     if ((int64_t)m->metricId == *KNOB("unsupported_metric")) { m->nvmlReturn = NOT_SUPPORTED; m->value = 0; continue; }
     if ((int64_t)m->metricId == *KNOB("nan_metric")) { m->value = NAN; continue; }
     if ((int64_t)m->metricId == *KNOB("infinite_metric")) { m->value = INFINITY; continue; }
-    /* PCIe of an instance is a number too, and means nothing. */
+    /* DCGM#88: PCIe of an instance is a number too, and means nothing. */
     m->value = truthDouble((int)m->metricId, number, to->atUs) * 100; /* percent, or MiB/s */
   }
   return OK;
 }
 
 #endif
-/* ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+/* ── events: nvml.md 2.4; that a wait ends when the driver is loaded anew: not seen: stale-handles ──────────────────── */
 int nvmlEventSetCreate(void **set_) { *set_ = malloc(8); *KNOB("event_sets") += 1; return OK; }
 int nvmlEventSetFree(void *set_) { free(set_); *KNOB("event_sets") -= 1; return OK; }
 int nvmlDeviceRegisterEvents(Handle *h, uint64_t mask, void *set_) {
