@@ -127,7 +127,7 @@ describe('files that do not tell', () => {
     bench.put('start', '8', 1, { gpus: '1', cluster: 'far' });
     const { facts, problems = [] } = bench.open().read(at(5));
     expect(facts.map(({ jobId, gpu: owned, share }) => `${jobId} on ${owned}, ${share}`)).toEqual([
-      '7 on unresolved:n1:0, NaN',
+      '7 on unresolved:near/n1:0, NaN',
       '8 on GPU-1, 1',
     ]);
     expect(problems.map(({ code, message }) => `${code}: ${message}`)).toContain(
