@@ -24,6 +24,11 @@ interface GpustatOptions {
   readonly bootUs: number;
 }
 
+interface Picture {
+  readonly jobIds: readonly string[];
+  readonly changedUs: number;
+}
+
 /** `jobid uid`, some 20 characters. */
 const GPUSTAT_BYTES_MAX = 4096;
 
@@ -43,25 +48,40 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
   }
   let known = new Set<string>();
 
-  function readFile(name: string, device: Device, nowUs: number): boolean {
+  function readFile(name: string, nowUs: number): Picture | 'gone' | 'busy' {
     const path = join(options.directory, name);
     const found = readBounded(path, GPUSTAT_BYTES_MAX);
-    if (found.kind === 'gone') return false;
-    if (found.kind === 'busy') return true;
+    if (found.kind === 'gone' || found.kind === 'busy') return found.kind;
     const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US_MAX);
     const jobId =
       found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };
     if ('fault' in jobId) {
       problems.record(name, badFile(path, jobId.fault));
-      owners.set([device], [UNRESOLVED_JOB_ID], changedUs);
-    } else if (changedUs < options.bootUs) {
-      problems.record(name, badFile(path, 'expected a file of this boot, found an older one: ignored'));
-      owners.set([device], [], options.bootUs);
-    } else {
-      problems.clear(name);
-      owners.set([device], jobId.id === '' ? [] : [jobId.id], changedUs);
+      return { jobIds: [UNRESOLVED_JOB_ID], changedUs };
     }
-    return true;
+    if (changedUs < options.bootUs) {
+      problems.record(name, badFile(path, 'expected a file of this boot, found an older one: ignored'));
+      return { jobIds: [], changedUs: options.bootUs };
+    }
+    problems.clear(name);
+    return { jobIds: jobId.id === '' ? [] : [jobId.id], changedUs };
+  }
+
+  /** A device can have two names, its index and its UUID: what was written last counts. @returns names that are there */
+  function readFiles(names: readonly string[], nowUs: number): Set<string> {
+    const present = new Set<string>();
+    const pictures = new Map<Device, Picture>();
+    for (const name of names) {
+      const device = byName.get(name);
+      if (device === undefined) continue;
+      const picture = readFile(name, nowUs);
+      if (picture === 'gone') continue;
+      present.add(name);
+      if (picture !== 'busy' && picture.changedUs >= (pictures.get(device)?.changedUs ?? 0))
+        pictures.set(device, picture);
+    }
+    for (const [device, { jobIds, changedUs }] of pictures) owners.set([device], jobIds, changedUs);
+    return present;
   }
 
   return {
@@ -73,9 +93,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
         return { ...owners.take(nowUs), problems: problems.take() };
       }
       problems.clear('');
-      // A device can have two names, its index and its UUID, and one of them may go while the other stays.
-      const present = new Set(names.filter((name) => byName.has(name)));
-      for (const name of present) if (!readFile(name, byName.get(name)!, nowUs)) present.delete(name);
+      const present = readFiles(names, nowUs);
       const owned = new Set([...present].map((name) => byName.get(name)!));
       for (const name of known) {
         if (present.has(name)) continue;

@@ -2,6 +2,12 @@ import type { Device } from '../../core/devices/device.ts';
 import type { JobFact, JobRecord } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 
+/** A job on a device, as it was told. */
+interface Tenure {
+  readonly sinceUs: number;
+  readonly revision: number;
+}
+
 interface LiveJob {
   readonly cluster: string | undefined;
   /** Earliest of its devices; fixed once it was told, since it is the key of the job's row. */
@@ -16,8 +22,10 @@ interface LiveJob {
  */
 export class OwnerSets {
   readonly #source: string;
-  /** Device UUID → job id → since when. */
-  readonly #owners = new Map<string, Map<string, number>>();
+  /** Device UUID → job id → its tenure. */
+  readonly #owners = new Map<string, Map<string, Tenure>>();
+  /** A file that is back with its old time says that nobody had left: what is told of a start later stands. */
+  #revision = 0;
   readonly #jobs = new Map<string, LiveJob>();
   #facts: JobFact[] = [];
   #records: JobRecord[] = [];
@@ -47,24 +55,21 @@ export class OwnerSets {
   }
 
   #setOne(device: Device, jobIds: readonly string[], atUs: number): void {
-    const before = this.#owners.get(device.uuid) ?? new Map<string, number>();
-    const after = new Map<string, number>();
-    for (const [jobId, sinceUs] of before) {
-      if (jobIds.includes(jobId)) after.set(jobId, sinceUs);
-      // A change time can lie before the start when the clock was set back; an owner never leaves before it came.
-      else this.#leave(device, jobId, Math.max(atUs, sinceUs));
+    const before = this.#owners.get(device.uuid) ?? new Map<string, Tenure>();
+    const after = new Map<string, Tenure>();
+    for (const [jobId, tenure] of before) {
+      if (jobIds.includes(jobId)) after.set(jobId, tenure);
+      else this.#leave(device, jobId, tenure, atUs);
     }
-    for (const jobId of jobIds) {
-      if (before.has(jobId)) continue;
-      after.set(jobId, atUs);
-      this.#enter(device, jobId, atUs);
-    }
+    for (const jobId of jobIds) if (!before.has(jobId)) after.set(jobId, this.#enter(device, jobId, atUs));
     this.#owners.set(device.uuid, after);
   }
 
-  #enter(device: Device, jobId: string, atUs: number): void {
-    this.#facts.push(this.#fact('start', device, jobId, atUs));
-    if (jobId === UNRESOLVED_JOB_ID) return;
+  #enter(device: Device, jobId: string, atUs: number): Tenure {
+    this.#revision += 1;
+    const tenure = { sinceUs: atUs, revision: this.#revision };
+    this.#facts.push(this.#fact('start', device, jobId, tenure, atUs));
+    if (jobId === UNRESOLVED_JOB_ID) return tenure;
     let job = this.#jobs.get(jobId);
     if (job === undefined) {
       job = { cluster: device.cluster, startUs: atUs, isTold: false, gpus: new Set() };
@@ -72,10 +77,13 @@ export class OwnerSets {
     }
     if (!job.isTold) job.startUs = Math.min(job.startUs, atUs);
     job.gpus.add(device.uuid);
+    return tenure;
   }
 
-  #leave(device: Device, jobId: string, atUs: number): void {
-    this.#facts.push(this.#fact('end', device, jobId, atUs));
+  #leave(device: Device, jobId: string, tenure: Tenure, changedUs: number): void {
+    // A change time can lie before the start when the clock was set back; an owner never leaves before it came.
+    const atUs = Math.max(changedUs, tenure.sinceUs);
+    this.#facts.push(this.#fact('end', device, jobId, tenure, atUs));
     const job = this.#jobs.get(jobId);
     if (job === undefined) return;
     job.gpus.delete(device.uuid);
@@ -84,11 +92,13 @@ export class OwnerSets {
     this.#jobs.delete(jobId);
   }
 
-  #fact(kind: JobFact['kind'], device: Device, jobId: string, atUs: number): JobFact {
+  #fact(kind: 'start' | 'end', device: Device, jobId: string, tenure: Tenure, atUs: number): JobFact {
     const { uuid: gpu, node, cluster } = device;
+    const { sinceUs, revision } = tenure;
     const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
+    const ofStart = kind === 'end' ? { ofStartUs: sinceUs } : {};
     // Nobody counts here how often a job was started: each stay stands for itself.
-    return { kind, atUs, ...where, jobId, run: NaN, share: NaN, source: this.#source };
+    return { kind, atUs, ...where, ...ofStart, revision, jobId, run: NaN, share: NaN, source: this.#source };
   }
 }
 

@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Device } from '../../../src/core/devices/device.ts';
 import type { JobInput, JobNews } from '../../../src/core/jobs/job-fact.ts';
+import { Ownership } from '../../../src/core/jobs/ownership.ts';
+import { openOwnership } from '../../../src/job-map/session.ts';
 import { createGpustatInput } from '../../../src/ownership/pictures/gpustat.ts';
 
 const BOOT_US = 1_700_000_000e6;
@@ -102,4 +104,70 @@ test('a missing directory changes nothing and is told once', () => {
   expect(news.facts).toEqual([]);
   expect(codes(news)).toEqual(['gpustat.unreadable']);
   expect(codes(input.read(at(4)))).toEqual([]);
+});
+
+/** What is known of the device after these looks: `7 (1, 3]`, of what owns any time. */
+function ownersAfter(...looks: readonly JobNews[]): string[] {
+  const ownership = new Ownership();
+  for (const fact of looks.flatMap(({ facts }) => facts)) ownership.apply(fact);
+  const second = (us: number): string => (us === Infinity ? 'open' : `${(us - at(0)) / 1e6}]`);
+  return ownership
+    .intervals()
+    .filter(({ startUs, endUs }) => endUs > startUs)
+    .map(({ jobId, startUs, endUs }) => `${jobId} (${(startUs - at(0)) / 1e6}, ${second(endUs)}`);
+}
+
+test('a file that cannot be read for a moment takes nothing from its job', () => {
+  put('0', '7 1000\n', 1);
+  const before = input.read(at(2));
+  renameSync(join(directory, '0'), join(directory, 'aside'));
+  symlinkSync('0', join(directory, '0'));
+  const unreadable = input.read(at(3));
+  expect(codes(unreadable)).toEqual(['gpustat.bad_file']);
+  expect(ownersAfter(before, unreadable)).toEqual(['7 (1, 3]', 'unresolved (3, open']);
+  renameSync(join(directory, 'aside'), join(directory, '0'));
+  const back = input.read(at(5));
+  expect(back.records).toEqual([{ jobId: '7', startUs: at(1) }]);
+  expect(ownersAfter(before, unreadable, back)).toEqual(['7 (1, open']);
+  remove('0', 9);
+  expect(ownersAfter(before, unreadable, back, input.read(at(10)))).toEqual(['7 (1, 9]']);
+});
+
+test('a directory that cannot be listed, or is empty, for a moment takes nothing from the job', () => {
+  put('0', '7 1000\n', 1);
+  const looks = [input.read(at(2))];
+  const aside = `${directory}-aside`;
+  renameSync(directory, aside);
+  looks.push(input.read(at(3)));
+  symlinkSync(aside, directory);
+  looks.push(input.read(at(4)));
+  expect(ownersAfter(...looks)).toEqual(['7 (1, open']);
+  rmSync(directory);
+  symlinkSync(mkdtempSync(join(tmpdir(), 'gpuledger-gpustat-')), directory);
+  looks.push(input.read(at(5)));
+  expect(ownersAfter(...looks)).not.toEqual(['7 (1, open']);
+  rmSync(directory);
+  renameSync(aside, directory);
+  looks.push(input.read(at(6)));
+  expect(ownersAfter(...looks)).toEqual(['7 (1, open']);
+});
+
+test('of two names of one device the file that was written last counts, look after look', () => {
+  put('0', '7 1000\n', 1);
+  put('GPU-0', '8 1000\n', 2);
+  const looks = [input.read(at(3)), input.read(at(4))];
+  expect(ownersAfter(...looks)).toEqual(['8 (2, open']);
+  expect(told(looks[1]!)).toEqual([]);
+  put('0', '9 1000\n', 5);
+  expect(ownersAfter(...looks, input.read(at(6)))).toEqual(['8 (2, 5]', '9 (5, open']);
+});
+
+test('what a former life has stored of a file that it could not read does not end the job of one that can be read', () => {
+  put('0', '7 1000\n', 1);
+  const session = openOwnership({ inputs: [input], ownership: new Ownership(), labelledUntilUs: at(9) });
+  session.read(at(9));
+  const told = session.ownership.intervals();
+  const changes = session.adopt(told.map((interval) => ({ ...interval, endUs: at(3) })));
+  expect(session.ownership.intervals()).toEqual(told);
+  expect(changes).toMatchObject([{ interval: { endUs: Infinity }, previousEndUs: at(3) }]);
 });

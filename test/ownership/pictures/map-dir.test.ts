@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseMapFile } from '../../../schemas/map-file.ts';
 import type { Device } from '../../../src/core/devices/device.ts';
+import { Ownership } from '../../../src/core/jobs/ownership.ts';
 import type { JobInput, JobNews } from '../../../src/core/jobs/job-fact.ts';
 import { createMapDirInput } from '../../../src/ownership/pictures/map-dir.ts';
 
@@ -254,5 +255,31 @@ describe('what cannot be read', () => {
     writeFileSync(directory, '');
     chmodSync(directory, 0o600);
     expect(codes(input.read(at(1)))).toEqual(['map_dir.unreadable']);
+  });
+
+  test('a file, or the directory, that is not to be had for a moment takes nothing from the job', () => {
+    const ownership = new Ownership();
+    const look = (s: number): string[] => {
+      for (const fact of input.read(at(s)).facts) ownership.apply(fact);
+      const owning = ownership.intervals().filter(({ startUs, endUs }) => endUs > startUs);
+      return owning.map(
+        ({ jobId, startUs, endUs }) =>
+          `${jobId} from ${(startUs - T0_US) / 1e6}${endUs < Infinity ? ', ended' : ''}`,
+      );
+    };
+    put('0', '7\n', at(1));
+    expect(look(2)).toEqual(['7 from 1']);
+    renameSync(join(directory, '0'), join(directory, '.aside'));
+    symlinkSync('0', join(directory, '0'));
+    expect(look(3)).toEqual(['7 from 1, ended', 'unresolved from 3']);
+    renameSync(join(directory, '.aside'), join(directory, '0'));
+    expect(look(4)).toEqual(['7 from 1']);
+    const aside = `${directory}-aside`;
+    renameSync(directory, aside);
+    mkdirSync(directory);
+    look(5);
+    rmSync(directory, { recursive: true });
+    renameSync(aside, directory);
+    expect(look(6)).toEqual(['7 from 1']);
   });
 });
