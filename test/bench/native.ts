@@ -24,7 +24,7 @@ const SHARE_GOALS: readonly (readonly [intervalMs: number, most: number])[] = [
 
 const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 
-function buildYardstick(): string {
+export function buildYardstick(): string {
   const source = pathOf('../fakes/bench-dcgm.c');
   const output = pathOf('../../build/fakes/bench-dcgm');
   if ((statSync(output, { throwIfNoEntry: false })?.mtimeMs ?? 0) < statSync(source).mtimeMs) {

@@ -6,6 +6,7 @@ import { collectingBench } from './collecting.ts';
 import { deliveryBench } from './delivery.ts';
 import { drainBench, drainFleetBench } from './drain.ts';
 import { encoderBench } from './encoder.ts';
+import { engineBench } from './engine.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
 import { nativeBench } from './native.ts';
 import { ownershipBench } from './ownership.ts';
@@ -25,6 +26,7 @@ const BENCHES: readonly Bench[] = [
   drainBench,
   drainFleetBench,
   nativeBench,
+  engineBench,
   pipelineBench,
   collectingBench,
 ];

@@ -1,6 +1,7 @@
-/* The yardstick of the native bench: a C program that makes the same calls of libdcgm as our embedded route and decodes
- * the same values. Prints the CPU microseconds of a tick.
- *   bench-dcgm LIBRARY TICKS READ_BURN_US UPDATE_BURN_US */
+/* The yardstick of the benches of libdcgm: a C program that makes the same calls as our embedded route and decodes the same
+ * values, or polls a host engine. Prints the CPU microseconds of a tick. What polling burns, GPULEDGER_FAKE says.
+ *   bench-dcgm LIBRARY TICKS READ_BURN_US UPDATE_BURN_US
+ *   bench-dcgm LIBRARY TICKS poll */
 #include "dcgm-abi.h"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -20,12 +21,14 @@ static double cpuUs(void) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5) return 64;
+  int isPolling = argc == 4 && strcmp(argv[3], "poll") == 0;
+  if (argc != 5 && !isPolling) return 64;
   void *library = dlopen(argv[1], RTLD_LAZY | RTLD_GLOBAL);
   if (library == NULL) { fprintf(stderr, "%s\n", dlerror()); return 69; }
 #define FN(result, name, ...) result (*name)(__VA_ARGS__) = (result (*)(__VA_ARGS__))dlsym(library, #name)
   FN(int, dcgmInit, void);
   FN(int, dcgmStartEmbedded_v2, dcgmStartEmbeddedV2Params_v2 *);
+  FN(int, dcgmConnect_v2, const char *, dcgmConnectV2Params_v2 *, dcgmHandle_t *);
   FN(int, dcgmGroupCreate, dcgmHandle_t, int, const char *, uintptr_t *);
   FN(int, dcgmGroupAddEntity, dcgmHandle_t, uintptr_t, uint32_t, uint32_t);
   FN(int, dcgmFieldGroupCreate, dcgmHandle_t, int, const uint16_t *, const char *, uintptr_t *);
@@ -37,7 +40,9 @@ int main(int argc, char **argv) {
   fakeSet("clock_us", clock);
   dcgmInit();
   dcgmStartEmbeddedV2Params_v2 params = { .version = dcgmStartEmbeddedV2Params_v2_VERSION, .opMode = 2, .severity = -1 };
-  dcgmStartEmbedded_v2(&params);
+  dcgmConnectV2Params_v2 engine = { .version = dcgmConnectV2Params_v2_VERSION, .addressIsUnixSocket = 1 };
+  if (isPolling) dcgmConnect_v2("/run/engine", &engine, &params.dcgmHandle);
+  else dcgmStartEmbedded_v2(&params);
   uintptr_t group, fieldGroup;
   dcgmGroupCreate(params.dcgmHandle, 1, "bench", &group);
   dcgmGroupEntityPair_t pairs[GPUS];
@@ -46,9 +51,11 @@ int main(int argc, char **argv) {
     pairs[gpu] = (dcgmGroupEntityPair_t){ 1, gpu };
   }
   dcgmFieldGroupCreate(params.dcgmHandle, COUNT, FIELDS, "bench", &fieldGroup);
-  dcgmWatchFields(params.dcgmHandle, group, fieldGroup, 90000, 30, 0);
-  fakeSet("burn_us", atoll(argv[3]));
-  fakeSet("burn_update_us", atoll(argv[4]));
+  dcgmWatchFields(params.dcgmHandle, group, fieldGroup, isPolling ? 100000 : 90000, 30, 0);
+  if (!isPolling) {
+    fakeSet("burn_us", atoll(argv[3]));
+    fakeSet("burn_update_us", atoll(argv[4]));
+  }
   dcgmFieldValue_v2 *values = malloc(sizeof *values * GPUS * COUNT);
   static double column[GPUS * COUNT];
   long ticks = atol(argv[2]);
@@ -57,7 +64,7 @@ int main(int argc, char **argv) {
     if (tick == 0) from = cpuUs();
     clock += 100000;
     fakeSet("clock_us", clock);
-    dcgmUpdateAllFields(params.dcgmHandle, 1);
+    if (!isPolling) dcgmUpdateAllFields(params.dcgmHandle, 1);
     dcgmEntitiesGetLatestValues(params.dcgmHandle, pairs, GPUS, FIELDS, COUNT, 0, values);
     for (int i = 0; i < GPUS * COUNT; i += 1) {
       const dcgmFieldValue_v2 *v = &values[i];

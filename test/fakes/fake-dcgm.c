@@ -882,6 +882,7 @@ int dcgmEntitiesGetLatestValues(dcgmHandle_t h, dcgmGroupEntityPair_t *pairs, ui
   int status = enter(h);
   if (status != OK) return status;
   *KNOB("latest_calls") += 1;
+  burnUs(*KNOB("burn_latest_us"));
   if (isTooNew(h)) return FUNCTION_NOT_FOUND;
   for (uint32_t i = 0; i < fieldCount; i += 1) {
     if (!isKnown(h, fields[i])) return GENERIC_ERROR; /* and the buffer keeps what it held */
@@ -948,7 +949,7 @@ int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup,
         blankInto(&record.value, f->ids[i], 0);
         callback(s->eg, s->eid, &record, 1, user);
       }
-      burnNs((sent + 1) * *KNOB("burn_record_ns"));
+      burnNs(*KNOB("burn_series_us") * 1000 + (sent + 1) * *KNOB("burn_record_ns"));
       reply(h, sent * 30);
     }
   }

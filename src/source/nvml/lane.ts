@@ -65,6 +65,7 @@ export function createLaneSampler(
   const gpmOf = createGpmReaders(nvml, lane, clockMs);
   const buffered = lane.intervalMs >= BUFFERED_FROM_MS ? createBufferedMeans(nvml) : undefined;
   const bufferedIds = fields.map(({ id }) => id).filter((id) => BUFFERED_TYPES.has(id));
+  const isAllProfiling = fields.every(({ isProfiling }) => isProfiling);
   const values = new Float64Array(fields.length);
   const states = new Array<SampleState>(fields.length);
   let awayCode = SUCCESS;
@@ -109,9 +110,11 @@ export function createLaneSampler(
       const tsUs = nowUs();
       read(index, device, nowUs, isPaused);
       if (awayCode !== SUCCESS) return awayCode;
-      tick.setRow(index, tsUs);
+      // A row in which everything is blank is none, but for what a pause blanks.
+      const isRow = (isPaused && isAllProfiling) || values.some((value) => !Number.isNaN(value));
+      if (isRow) tick.setRow(index, tsUs);
       for (const [column, field] of fields.entries()) {
-        tick.set(index, column, values[column]!);
+        if (isRow) tick.set(index, column, values[column]!);
         blanks.note(index, field, states[column]!, tsUs);
       }
       return SUCCESS;

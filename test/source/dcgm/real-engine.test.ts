@@ -79,6 +79,28 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
   /** Ten intervals are what a series is judged by. */
   const window = (10 * ms) / 1000;
 
+  it('F6: takes fresh stamps on nothing but blanks for a device that is away', () => {
+    const opened = open(lane, { engine, route: 'poll' });
+    const sink = play(opened, lane, window);
+    fake.set('lost_gpu', 2);
+    const lostUs = now();
+    play(opened, lane, 2 * window, sink);
+    fake.set('lost_gpu', 0);
+    const foundUs = now();
+    play(opened, lane, window, sink);
+    opened.finish!(lane, sink);
+    expect(sink.ofDevice(1).filter(({ tsUs }) => tsUs > lostUs && tsUs <= foundUs)).toEqual([]);
+    expectSpacing(sink, 0, START, ms);
+    const [first, last] = of('gap');
+    expect(of('gap').map(({ gpu, endUs }) => [gpu, endUs === undefined])).toEqual([
+      [opened.devices[1]!.uuid, true],
+      [opened.devices[1]!.uuid, false],
+    ]);
+    expect(last!.tsUs).toBe(first!.tsUs);
+    expect(last!.endUs! - last!.tsUs).toBeGreaterThan(2 * window * SECOND);
+    expect(of('blank_begin')).toEqual([]);
+  });
+
   it.each(['poll', 'pull'] as const)(
     'F7: places the watch of one field of one GPU again when it was slowed down (%s)',
     (route) => {
