@@ -94,7 +94,8 @@ export function createLaneJoin(options: {
     if (taken !== 'accepted') return;
     isBegun[at] = 1;
     tally.accepted[at]! += 1;
-    if (Number.isNaN(raw)) tally.blanks[at]! += 1;
+    // What a pause blanks is blank by request.
+    if (Number.isNaN(raw) && !blanks.isPausedAt(tsUs)) tally.blanks[at]! += 1;
   };
 
   return {

@@ -252,7 +252,7 @@ describe('GPM series that stay blank though they are sampled', () => {
     fake.set('watches', 0);
     play(open(lane, { engine: 'unix:///run/engine' }), lane, 150);
     expect(of('rewatched').map(({ text }) => text)).toEqual([
-      'sm_active_ratio of 2 devices stay blank though they were watched anew: where the GPU has them, a restart of the engine cures that',
+      'sm_active_ratio of 2 devices stay blank though they were watched anew: where the GPU has them and nobody has paused profiling, a restart of the engine cures that',
     ]);
     expect(fake.get('watches')).toBeLessThanOrEqual(10);
   });

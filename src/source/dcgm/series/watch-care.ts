@@ -181,5 +181,5 @@ function sentenceOf(why: Placed['why'], how: 'cured' | 'stays', isAlike: boolean
   }
   return how === 'cured'
     ? 'were blank at every sample: the engine had lost its baseline for them; they were watched anew'
-    : 'stay blank though they were watched anew: where the GPU has them, a restart of the engine cures that';
+    : 'stay blank though they were watched anew: where the GPU has them and nobody has paused profiling, a restart of the engine cures that';
 }
