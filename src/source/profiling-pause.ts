@@ -77,7 +77,7 @@ export function withdrawPause(directory: string, name: string): boolean {
   if (!NAME.test(name)) throw badName(name);
   const path = join(directory, `${name}.json`);
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
-  rmSync(path);
+  rmSync(path, { force: true });
   return true;
 }
 

@@ -103,12 +103,35 @@ describe('gpuledger profiling', () => {
       runCommand(['profiling', ...args, '--state-dir', stateDir], { env: { SLURM_JOB_ID: '4217' } });
     expect((await run('status')).stdout).toBe('profiling is not paused\n');
     expect((await run('pause', '--name', 'ncu', '--for', '10m')).stdout).toBe(
-      'profiling paused for 10m, asked by "ncu"\n',
+      'pause of profiling requested for 10m, by "ncu"\n',
     );
     expect((await run('status')).stdout).toMatch(/^"ncu" by job 4217, until 20/);
     expect(readdirSync(join(stateDir, 'profiling-pause'))).toEqual(['ncu.json']);
     expect((await run('resume', '--name', 'ncu')).stdout).toBe('request "ncu" taken back\n');
     expect((await run('resume', '--name', 'ncu')).stdout).toBe('no request "ncu"\n');
+  });
+
+  it('pauses an engine that can, and says what the engine says where it cannot', async () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'gpuledger-state-'));
+    const run = (knobs: string, ...args: string[]): ReturnType<typeof runCommand> =>
+      runCommand(['profiling', ...args, '--state-dir', stateDir], {
+        env: { GPULEDGER_DCGM_LIBRARY: buildFake('dcgm'), GPULEDGER_FAKE: knobs },
+      });
+    const able = await run('prof_module=1', 'pause', '-r', 'localhost', '--name', 'ncu');
+    expect(able).toMatchObject({
+      exitCode: 0,
+      stdout: 'engine localhost: paused\nprofiling paused until resumed, by "ncu"\n',
+    });
+    const gpm = await run('gpus=1', 'pause', '-r', 'localhost', '--name', 'other');
+    expect(gpm).toMatchObject({ exitCode: 69, stdout: '' });
+    expect(gpm.stderr).toContain(
+      'error: nothing is paused, the request is withdrawn: dcgmProfPause answered NOT_SUPPORTED (-6)\n  localhost\n',
+    );
+    expect(readdirSync(join(stateDir, 'profiling-pause'))).toEqual(['ncu.json']);
+    expect(await run('gpus=1', 'resume', '-r', 'localhost', '--name', 'ncu')).toMatchObject({
+      exitCode: 0,
+      stdout: 'request "ncu" taken back\nengine localhost: not paused\n',
+    });
   });
 
   it.each([

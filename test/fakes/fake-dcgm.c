@@ -188,7 +188,7 @@ static void sampleAt(Series *s, int64_t ts) {
   int blank = blankKind(s);
   if (isProf(s->field) && s->isFresh) blank = 0;
   if (isProf(s->field) && s->count > 0 && ts - s->ring[(s->first + s->count - 1) % HISTORY].ts > gpmAgeUs(s)) blank = 0;
-  if (isNvlinkRate(s->field) && s->isFresh && blank < 0) blank = MADE_UP; /* F4, read in the source */
+  if (isNvlinkRate(s->field) && s->isFresh && blank < 0) blank = MADE_UP; /* F4; not seen: first-zero-again */
   s->isFresh = 0;
   if (isFrozen(s->field)) { /* F10; dcgm-measured.md 7: 1 us further at each read */
     if (s->frozenTs == 0) s->frozenTs = *KNOB("frozen_from_us");
@@ -292,7 +292,7 @@ void fakeSet(const char *name, int64_t value) {
   }
   if (strcmp(name, "xid_gi") == 0 || strcmp(name, "xid_ci") == 0) { /* entity * 1000 + code; F5: never under the GPU */
     Series *s = findOrMake(name[5] == 'i' && name[4] == 'g' ? GPU_I : GPU_CI, (uint32_t)(value / 1000), 230);
-    if (s->isWatched) append(s, nowUs(), -1, value % 1000); /* nobody has seen one that nobody watched */
+    if (s->isWatched) append(s, nowUs(), -1, value % 1000); /* not seen: unwatched-xid */
   }
   set(name, value);
 }
@@ -986,6 +986,7 @@ static int pauseProfiling(dcgmHandle_t h, int isPause) {
   int status = enter(h);
   if (isPause) *KNOB("pause_calls") += 1;
   if (status != OK) return status;
+  if (*KNOB("pause_fails")) return (int)*KNOB("pause_fails");
   if (!*KNOB("prof_module")) return NOT_SUPPORTED;
   set("paused", isPause);
   return OK;

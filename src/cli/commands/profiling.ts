@@ -39,10 +39,13 @@ function pauseCommand(): Command {
       const { config } = await configFrom(options);
       const untilUs = options.for === undefined ? Infinity : (Date.now() + durationOf(options.for)) * 1000;
       const by = process.env.SLURM_JOB_ID === undefined ? options.name : `job ${process.env.SLURM_JOB_ID}`;
-      requestPause(pauseDirectoryOf(config.stateDir), { name: options.name, untilUs, by });
+      const directory = pauseDirectoryOf(config.stateDir);
+      // First, so that the collector takes the blanks of the engine for a pause from the beginning on.
+      requestPause(directory, { name: options.name, untilUs, by });
+      if (config.dcgm.engine !== 'embedded') await pauseEngine(config.dcgm, directory, options.name);
       const until = options.for === undefined ? 'until resumed' : `for ${options.for}`;
-      process.stdout.write(`profiling paused ${until}, asked by "${options.name}"\n`);
-      if (config.dcgm.engine !== 'embedded') await callEngine(config.dcgm, 'profPause');
+      const what = config.dcgm.engine === 'embedded' ? 'pause of profiling requested' : 'profiling paused';
+      process.stdout.write(`${what} ${until}, by "${options.name}"\n`);
     });
   return addConfigFlags(pause, 'profiling pause');
 }
@@ -85,13 +88,40 @@ function statusCommand(): Command {
   return addConfigFlags(status, 'profiling status');
 }
 
-async function callEngine(
-  dcgm: { readonly engine: string; readonly library?: string },
-  call: 'profPause' | 'profResume',
-): Promise<void> {
+interface Engine {
+  readonly engine: string;
+  readonly library?: string;
+}
+
+/** @throws OperatingError when the engine does not pause. A refusal withdraws the request; from an engine that is away it stands. */
+async function pauseEngine(dcgm: Engine, directory: string, name: string): Promise<void> {
+  try {
+    await callEngine(dcgm, 'profPause');
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    const { message, code, exit, hints, where = dcgm.engine } = thrown;
+    if (exit === 'temporary') {
+      const stands = 'the request stands: the collector of this node pauses the engine once it answers';
+      throw new OperatingError(message, { code, exit, where, hints: [...hints, stands], cause: thrown });
+    }
+    withdrawPause(directory, name);
+    throw new OperatingError(`nothing is paused, the request is withdrawn: ${message}`, {
+      code: 'profiling.pause_refused',
+      exit,
+      where,
+      hints: [
+        ...hints,
+        'an engine pauses by its closed profiling module alone; without it stop the collector, or take the profiling fields out of its lanes',
+      ],
+      cause: thrown,
+    });
+  }
+}
+
+async function callEngine(dcgm: Engine, call: 'profPause' | 'profResume'): Promise<void> {
   const { callEngineInWorker } = await import('../../sampler/sampler.ts');
   await callEngineInWorker({ ...dcgm, call });
-  process.stdout.write(`engine ${dcgm.engine}: ${call === 'profPause' ? 'paused' : 'resumed'}\n`);
+  process.stdout.write(`engine ${dcgm.engine}: ${call === 'profPause' ? 'paused' : 'not paused'}\n`);
 }
 
 /** @throws OperatingError (exit 64) */

@@ -59,6 +59,7 @@ export const ERROR_CODES = {
   'map_dir.unreadable_file': 'A map file cannot be read.',
   'nvml.driver_replaced': 'The driver was replaced under a running process, which must start again.',
   'play.stuck': 'QuestDB took nothing for a minute while a scenario was played.',
+  'profiling.pause_refused': 'The engine was asked to pause profiling and did not: nothing is paused.',
   'profiling.pause_name': 'The name of a pause request is not as expected.',
   'profiling.pause_write': 'A pause request cannot be written.',
   'questdb.ca_file': 'The CA file of the QuestDB connection cannot be read.',

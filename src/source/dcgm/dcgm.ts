@@ -172,6 +172,8 @@ export function callEngineOnce(
   dcgm.disconnect(opened.handle);
   dcgm.shutdown();
   dcgm.since.close();
+  // What cannot pause is not paused.
+  if (call === 'profResume' && status === dcgmStatus.NOT_SUPPORTED) return;
   if (status !== dcgmStatus.OK)
     throw dcgmError(call === 'profPause' ? 'dcgmProfPause' : 'dcgmProfResume', status, address.text);
 }
