@@ -248,6 +248,10 @@ describe('gpuledger drain, one engine', () => {
       const clusters = await query(`SELECT DISTINCT cluster FROM ${table} WHERE gpu = '${uuidOf(0)}'`);
       expect({ table, clusters }).toEqual({ table, clusters: [['alpha']] });
     }
+    const facts = 'driver, serial, brand, vbios_version, nvml_version, process_name, inforom_power_version';
+    expect(await query(`SELECT DISTINCT ${facts} FROM gpu_inventory WHERE gpu = '${uuidOf(0)}'`)).toEqual([
+      ['595.45.04', '1650423001234', 'NVIDIA', '96.00.A5.00.01', '13.595.45.04', 'nv-hostengine', null],
+    ]);
     expect(await query("SELECT count() > 0 FROM collector_stats WHERE cluster = 'alpha'")).toEqual([[true]]);
   });
 

@@ -186,6 +186,18 @@ describe('bad recordings', () => {
   });
 });
 
+test('a recording holds no serial numbers, and replays without', () => {
+  const file = join(directory, 'facts.jsonl');
+  const scenario = createScenario({ kind: 'steady', seed: 1, nodes: 1, gpusPerNode: 1, startUs: START_US });
+  const synthetic = openSynthetic(scenario, () => undefined);
+  const devices = synthetic.devices.map((each) => ({ ...each, facts: { serial: '1650423001234' } }));
+  const source = openRecorder(file).wrap({ ...synthetic, devices });
+  sampleAll(source, [profiling], START_US, 2);
+  source.close();
+  expect(readFileSync(file, 'utf8')).not.toContain('1650423001234');
+  expect(openRecording(file, () => undefined).devices).toEqual(synthetic.devices);
+});
+
 test('a source whose recording fails samples on, and says so once', () => {
   const scenario = createScenario({ kind: 'steady', seed: 1, nodes: 1, gpusPerNode: 1, startUs: START_US });
   const events: GpuEvent[] = [];
