@@ -1,3 +1,4 @@
+import { asClusterName } from '../../src/core/devices/cluster-name.ts';
 import { gpusOfTres, namesGpus } from './gres.ts';
 import { exitCodeOfPair, jobRow, present, quoteShort, type SlurmRow } from './jobs.ts';
 import { visibleText } from '../visible-text.ts';
@@ -144,7 +145,7 @@ function rowOf(cell: (name: string) => string): SlurmRow {
       jobId: cell('JobIDRaw'),
       startUs,
       ...present({
-        cluster: cell('Cluster'),
+        cluster: asClusterName(cell('Cluster')),
         run: numberOf(cell('Restarts')),
         endUs,
         submitUs: timeOf(cell('Submit')),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { messageOf } from '../../src/core/base/errors.ts';
+import { asClusterName } from '../../src/core/devices/cluster-name.ts';
 import { gpusOfNodes, gpusOfTres, namesGpus } from './gres.ts';
 import { exitCodeOf, exitCodeOfPair, jobRow, present, quoteShort, type SlurmRow } from './jobs.ts';
 import { visibleText } from '../visible-text.ts';
@@ -196,7 +197,7 @@ function rowOf(job: SqueueJob): SlurmRow {
       jobId: String(job.job_id),
       startUs,
       ...present({
-        cluster: job.cluster,
+        cluster: asClusterName(job.cluster),
         // A requeue counts before the run that it ends has let go of its nodes.
         run: condition.state === 'COMPLETING' ? undefined : job.restart_cnt,
         endUs,

@@ -143,6 +143,15 @@ const stays: readonly Stay[] = [
     joules: 1,
     record: { user: 'het', het_job_id: '20', state: 'COMPLETED', sluid: 's0BCD3FGH1JKM0' },
   },
+  // Arrays of two clusters with one id, submitted in one second.
+  ...['a', 'b'].flatMap((cluster) =>
+    ['5000', '5001'].map((jobId, index): Stay => ({
+      ...{ cluster, jobId, gpus: [`${cluster}-${index}`], from: 0, to: 50, run: 0 },
+      record: {
+        ...{ user: `of ${cluster}`, array_job_id: '5001', array_task_id: String(index), submit_ts: at(-5) },
+      },
+    })),
+  ),
   { jobId: '123[4].pbs01', gpus: ['P0'], from: 0, to: 50 },
   { jobId: '123[5].pbs01', gpus: ['P0'], from: 50, to: 100 },
   { jobId: '55.pbs01', gpus: ['P0'], from: 100, to: 150 },
@@ -212,6 +221,14 @@ beforeAll(async () => {
       written_ts: at(-19 * DAY),
     },
   ]);
+  // Each cluster has a node n1.
+  await insertRows(
+    db,
+    'gpu_events',
+    ['a', 'b', undefined].map((cluster) => ({
+      ...{ ts: at(30), cluster, node: 'n1', kind: 'paused', subject: '', text: `of ${cluster ?? 'either'}` },
+    })),
+  );
   await insertRows(db, 'gpu_ownership', [
     { ts: at(2.5 * DAY), end_ts: at(2.6 * DAY), node: 'n1', gpu: 'A0', job_id: 'unresolved', source: 'test' },
   ]);
@@ -230,8 +247,8 @@ async function jobOf(typed: string, options: Partial<JobQueryOptions> = {}): Pro
   return account.figures as JobFigures;
 }
 
-async function tasksOf(typed: string): Promise<TasksFigures> {
-  const account = await accountOf(db, [lane], typed, NOW);
+async function tasksOf(typed: string, options: Partial<JobQueryOptions> = {}): Promise<TasksFigures> {
+  const account = await accountOf(db, [lane], typed, { ...NOW, ...options });
   expect(account.of, `"${typed}" is several tasks`).toBe('tasks');
   return account.figures as TasksFigures;
 }
@@ -273,6 +290,13 @@ describe('one id in two clusters in one minute', () => {
     const text = render(newest);
     expect(text).toContain('cluster b');
     expect(text).toContain('gpuledger report job 700 --cluster a  2026-03-02 08:00:00 UTC  ada  COMPLETED');
+  });
+
+  test('has the events of its own node, though the other one bears the same name', async () => {
+    const eventsIn = async (cluster: string): Promise<string[]> =>
+      (await jobOf('700', { cluster })).nodeEvents.map(({ text }) => text).sort();
+    expect(await eventsIn('a')).toEqual(['of a', 'of either']);
+    expect(await eventsIn('b')).toEqual(['of b', 'of either']);
   });
 
   test('of a third cluster there is none, and the error names those there are', async () => {
@@ -347,6 +371,18 @@ describe('an array', () => {
   ])('%s is job %s', async (typed, jobId, state, seconds) => {
     const { job, all } = await jobOf(typed);
     expect([job.jobId, job.state, all.ownedUs / SECOND]).toEqual([jobId, state, seconds]);
+  });
+
+  test('of two clusters, submitted in one second: the command of a task shows just that one', async () => {
+    for (const cluster of ['a', 'b']) {
+      const { tasks } = await tasksOf('5001', { cluster });
+      expect(tasks.map(({ command }) => command)).toEqual([
+        `gpuledger report job 5001_0 --cluster ${cluster} --submitted 2026-03-02T07:59:55Z`,
+        `gpuledger report job 5001_1 --cluster ${cluster} --submitted 2026-03-02T07:59:55Z`,
+      ]);
+      const { job } = await jobOf('5001_0', { cluster, submittedUs: at(-5) });
+      expect(job).toMatchObject({ cluster, user: `of ${cluster}` });
+    }
   });
 
   test('some of its tasks', async () => {

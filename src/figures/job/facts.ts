@@ -1,5 +1,5 @@
 import { quoteText } from '../../../schemas/tables.ts';
-import type { Job, NumberedRun, Run, RunTold } from '../../core/jobs/job-runs.ts';
+import { differ, type Job, type NumberedRun, type Run, type RunTold } from '../../core/jobs/job-runs.ts';
 import type { JobEvent } from './figures.ts';
 import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
 import { DEVICES_PER_QUERY_MAX, readDivision } from '../stays.ts';
@@ -97,22 +97,28 @@ export async function inventoryOf(db: Asked, intervals: readonly JobInterval[]):
   return known;
 }
 
-/** Events of the job's devices, and of its nodes as a whole, that touch (startUs, endUs]. */
+/**
+ * Events of the job's devices, and of its nodes as a whole, that touch the window. A node of the same name in another cluster
+ * is another one.
+ * @param cluster of the job; undefined where nobody knows
+ */
 export async function eventsOf(
   db: Asked,
-  intervals: readonly JobInterval[],
-  startUs: number,
-  endUs: number,
+  cluster: string | undefined,
+  { startUs, endUs, intervals }: JobWindow,
 ): Promise<JobEvent[]> {
   const nodes = [...new Set(intervals.map((interval) => interval.node))];
   const rows = await ask(
     db,
-    'SELECT cast(ts AS LONG) AS ts_us, cast(end_ts AS LONG) AS end_us, node, gpu, kind, code, subject, text FROM gpu_events' +
+    'SELECT cast(ts AS LONG) AS ts_us, cast(end_ts AS LONG) AS end_us, cluster, node, gpu, kind, code, subject, text FROM gpu_events' +
       ` WHERE ts > ${quoteTime(startUs - EVENT_REACH_US_MAX)} AND ts <= ${quoteTime(endUs)}` +
       ` AND (ts > ${quoteTime(startUs)} OR end_ts > ${quoteTime(startUs)} OR (end_ts IS NULL AND kind IN ('throttle', 'paused')))` +
       ` AND node IN (${nodes.map(quoteText).join(', ')}) ORDER BY ts`,
   );
-  return rows.map((row) => asEvent(row)).filter((event) => isOfJob(event, intervals));
+  return rows
+    .filter((row) => (row.text('gpu') ?? '') !== '' || !differ(row.text('cluster'), cluster))
+    .map((row) => asEvent(row))
+    .filter((event) => isOfJob(event, intervals));
 }
 
 /** Spans (a throttle, a pause) are looked for this long before the job's start: one week. */

@@ -90,7 +90,7 @@ export async function memberFigures(
   const origin = kept === undefined ? 'samples' : 'kept';
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
   const { startUs, endUs, intervals } = window;
-  const events = intervals.length === 0 ? [] : await eventsOf(db, intervals, startUs, endUs);
+  const events = intervals.length === 0 ? [] : await eventsOf(db, job.cluster, window);
   const isSampled = sums.all.samples > 0;
   const course =
     isSampled && origin === 'samples'

@@ -147,7 +147,7 @@ function taskFigures({ member, run, window, sums }: SeenTaskRun, found: Found): 
 }
 
 /** As people type it: `6_1`, `2+1`. */
-function taskCommand({ task, record }: Member, { jobId, told }: JobRun, { otherJobs }: Found): string {
+function taskCommand({ task, job, record }: Member, { jobId, told }: JobRun, { otherJobs }: Found): string {
   const { arrayJobId, hetJobId } = record;
   const typed =
     task !== undefined && arrayJobId !== undefined
@@ -155,7 +155,9 @@ function taskCommand({ task, record }: Member, { jobId, told }: JobRun, { otherJ
       : task !== undefined && hetJobId !== undefined
         ? `${hetJobId}+${task}`
         : jobId;
-  return jobCommand(typed, otherJobs.length === 0 ? {} : { submittedUs: told.submitUs ?? told.startUs });
+  // Arrays of two clusters may be submitted in one second.
+  const selector = { cluster: clusterOf(job), submittedUs: told.submitUs ?? told.startUs };
+  return jobCommand(typed, otherJobs.length === 0 ? {} : selector);
 }
 
 function amountsOf(intervals: JobWindow['intervals'], parts: readonly SampleSums[]): TaskAmounts {

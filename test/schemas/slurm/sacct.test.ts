@@ -45,6 +45,11 @@ describe('a row', () => {
   test('gives all that it says', () => {
     expect(sacctRows(line(), ALL_COLUMNS)).toEqual([{ kind: 'job', hasGpus: true, record }]);
   });
+  test('names its cluster as every other row does', () => {
+    expect(sacctRows(line({ Cluster: 'Atlas' }), ALL_COLUMNS)).toEqual([
+      { kind: 'job', hasGpus: true, record },
+    ]);
+  });
   test('of a version without these columns has neither run nor submission', () => {
     const unknown = { cluster: undefined, run: undefined, submitUs: undefined, sluid: undefined };
     const [found] = recordsOf(sacctRows(line({}, SACCT_COLUMNS)));
