@@ -77,6 +77,7 @@ describe('one failed job', () => {
       job: { ...V23_11, step_id: { sluid: 's0123456789ABC', job_id: wrap(14), step_id: null } },
       record: { ...RECORD, sluid: 's0123456789ABC' },
     },
+    { version: 'a cluster in capitals', job: { ...V23_11, cluster: 'Atlas' }, record: RECORD },
     { version: 'numbers in words', job: { ...V23_11, job_id: '14', restart_cnt: '1' }, record: RECORD },
   ])('of $version', ({ job, record }) => {
     expect(parse(job)).toEqual({ kind: 'job', hasGpus: true, record });
