@@ -133,12 +133,19 @@ function isOpen({ endUs = Infinity }: RunTold): boolean {
  */
 export function isRequeueOf(next: RunTold, run: RunTold): boolean {
   if (differ(run.user, next.user)) return false;
+  if (isResizeOf(next, run)) return true;
   const [before, after] = [countOf(run), countOf(next)];
   if (after === 0) return false;
   // Somebody may ask for a job that had ended to be run once more: only its count can tell.
   if (before !== undefined && after !== undefined) return after > before;
   if (run.state !== undefined && FINAL_STATES.has(run.state)) return false;
   return next.submitUs === undefined || next.submitUs - endOf(run) <= REQUEUE_US_MAX;
+}
+
+/** Accounting begins a row whenever a job that runs is given another size, and says that it was submitted just then. */
+function isResizeOf({ submitUs, startUs }: RunTold, run: RunTold): boolean {
+  const isWhole = run.submitUs !== undefined && !isOpen(run);
+  return isWhole && submitUs === startUs && startUs <= endOf(run);
 }
 
 /** All that was told of one run. */

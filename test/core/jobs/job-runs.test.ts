@@ -206,6 +206,24 @@ describe('a later run under the same id is', () => {
       requeue: false,
     },
     {
+      what: 'of the same count, submitted as it began and the one before ended: the job was resized',
+      run: booked(0, 100, { run: 0 }),
+      next: booked(100, 200, { run: 0, submitUs: 100 * S }),
+      requeue: true,
+    },
+    {
+      what: 'of the same count, submitted as it began, days after one whose end nobody told',
+      run: booked(0, undefined, { run: 0 }),
+      next: booked(3e5, 4e5, { run: 0, submitUs: 3e5 * S }),
+      requeue: false,
+    },
+    {
+      what: 'submitted as it began, later than the one before had ended',
+      run: booked(0, 100, { run: 0 }),
+      next: booked(140, 200, { run: 0, submitUs: 140 * S }),
+      requeue: false,
+    },
+    {
       what: 'of another user',
       run: told(0, 9, { user: 'a' }),
       next: told(200, 9, { user: 'b' }),
