@@ -138,24 +138,33 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
     ]);
   });
 
-  it('F9: jitter alone makes no request for kept samples but a few, places no watch again and loses no row', () => {
-    fake.set('jitter_us', ms * 1000);
+  it('F9: jitter beyond 1.5 intervals makes no request for kept samples, places no watch again and loses no row', () => {
+    fake.set('jitter_us', 0.85 * ms * 1000);
     const opened = open(lane, { engine, route: 'poll' });
     play(opened, lane, window);
-    fake.set('multiple_calls', 0);
-    fake.set('since_calls', 0);
-    fake.set('watches', 0);
+    for (const knob of ['multiple_calls', 'since_calls', 'watches']) fake.set(knob, 0);
     const fromUs = now();
     const sink = play(opened, lane, 10 * window);
     opened.finish!(lane, sink);
-    expect(fake.get('since_calls')).toBe(0);
-    expect(fake.get('multiple_calls')).toBeLessThanOrEqual(16 * 10 * window);
-    expect(fake.get('watches')).toBe(0);
+    expect(['multiple_calls', 'since_calls', 'watches'].map((knob) => fake.get(knob))).toEqual([0, 0, 0]);
     expect(of('rewatched')).toEqual([]);
-    const held = fake.get('held.0.1002');
-    expect(sink.ofDevice(0).length).toBeGreaterThan(
-      0.95 * Math.min(held, (now() - fromUs) / (ms * 1000) / 2),
-    );
+    const stamps = sink.ofDevice(0).map(({ tsUs }) => tsUs);
+    const steps = stamps.slice(1).map((tsUs, n) => (tsUs - stamps[n]!) / (ms * 1000));
+    expect(Math.max(...steps)).toBeGreaterThan(1.5);
+    expect(Math.max(...steps)).toBeLessThan(2);
+    expect(stamps.at(-1)! - fromUs).toBeGreaterThan(9 * window * SECOND);
+  });
+
+  it('F9: asks for the kept samples of 16 series a second at most, however long the steps', () => {
+    fake.set('gpus', 8);
+    fake.set('jitter_us', 5 * ms * 1000);
+    const opened = open(lane, { engine, route: 'poll' });
+    play(opened, lane, window);
+    for (const knob of ['multiple_calls', 'since_calls']) fake.set(knob, 0);
+    play(opened, lane, 10 * window);
+    expect(fake.get('since_calls')).toBe(0);
+    expect(fake.get('multiple_calls')).toBeGreaterThan(16);
+    expect(fake.get('multiple_calls')).toBeLessThanOrEqual(16 * 10 * window);
   });
 
   it('F9: fetches what a late poll has missed series by series, and no more', () => {
@@ -228,6 +237,23 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
     expect(of('frozen_stamps')).toEqual([]);
   });
 });
+
+it.each(ENGINES)(
+  'F9: an engine at %s that stalled, all series alike, has no watch placed again',
+  (engine) => {
+    const lane = laneOf(0, 'lane', 100, IDS);
+    const opened = open(lane, { engine, route: 'poll' });
+    play(opened, lane, 2);
+    fake.set('watches', 0);
+    fake.set('jitter_us', 4 * SECOND);
+    play(opened, lane, 1);
+    fake.set('jitter_us', 0);
+    const sink = play(opened, lane, 5);
+    const stamps = sink.ofDevice(0).map(({ tsUs }) => tsUs);
+    expect(Math.max(...stamps.slice(1).map((tsUs, n) => tsUs - stamps[n]!))).toBeGreaterThan(0.4 * SECOND);
+    expect(fake.get('watches')).toBe(0);
+  },
+);
 
 describe('GPM series that stay blank though they are sampled', () => {
   it('are watched anew, which an engine needs that holds on to an earlier, faster watch, and that is told', () => {
