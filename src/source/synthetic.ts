@@ -1,5 +1,6 @@
 import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts';
 import type { Field } from '../core/fields/field.ts';
+import { isOfInstances } from '../core/fields/lane.ts';
 import type { TickWriter } from '../core/ring/ring.ts';
 import type { FieldReader, Scenario } from '../core/synthetic/scenario.ts';
 
@@ -47,7 +48,8 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
     for (const field of fields) {
       if (blankFieldIds.has(field.id)) continue;
       blankFieldIds.add(field.id);
-      for (const [device, { uuid, node }] of devices.entries()) {
+      for (const [device, { uuid, node, parentUuid }] of devices.entries()) {
+        if (parentUuid !== undefined && !isOfInstances(field)) continue;
         if (!scenario.lacks(device, field.id)) continue;
         const text = 'This synthetic device does not have the field (not supported).';
         const event = { tsUs: nowUs, node, gpu: uuid, code: field.id, subject: field.column, text };

@@ -15,7 +15,10 @@ const BUSY_WATTS = 300;
 /** Utilisation and power are means of up to a second, so at the end of a kernel they lag behind: that is told of nobody. */
 const LAG_US = 2_000_000;
 
-/** A `TickWriter` that lets through what can be true: of the rest a cell is NULL, and an event has the value. */
+/**
+ * A `TickWriter` that lets through what can be true: of the rest a cell is NULL, and an event has the value. A row without any
+ * value is none: what it would speak for was not seen.
+ */
 export interface CheckedTick extends TickWriter {
   /** Cells that were made NULL since the last call. */
   takeCount(): number;
@@ -78,6 +81,11 @@ export function createTickCheck(
   return (tick) => check.begin(tick);
 }
 
+function hasValue(row: Float64Array): boolean {
+  for (const value of row) if (!Number.isNaN(value)) return true;
+  return false;
+}
+
 class TickCheck implements CheckedTick {
   readonly #lane: SampledLane;
   readonly #devices: readonly Device[];
@@ -97,7 +105,10 @@ class TickCheck implements CheckedTick {
   /** By device: since when its values contradict each other, NaN while they do not; when that was told. */
   readonly #contrarySinceUs: Float64Array;
   readonly #contraryToldUs: Float64Array;
+  /** The row that is being written; it is handed on when it is complete. */
   readonly #row: Float64Array;
+  /** A pause may blank such a lane, and its devices do answer: the source knows. */
+  readonly #isAllProfiling: boolean;
   #tick!: TickWriter;
   #device = -1;
   #rowUs = NaN;
@@ -121,6 +132,7 @@ class TickCheck implements CheckedTick {
     this.#contrarySinceUs = new Float64Array(devices.length).fill(NaN);
     this.#contraryToldUs = new Float64Array(devices.length).fill(-Infinity);
     this.#row = new Float64Array(fields.length).fill(NaN);
+    this.#isAllProfiling = this.#profiling.length === fields.length;
   }
 
   begin(tick: TickWriter): this {
@@ -132,7 +144,6 @@ class TickCheck implements CheckedTick {
     this.end();
     this.#device = device;
     this.#rowUs = tsUs;
-    this.#tick.setRow(device, tsUs);
   }
 
   set(device: number, column: number, value: number): void {
@@ -140,9 +151,7 @@ class TickCheck implements CheckedTick {
     const isIn = value >= this.#min[at]! && value <= this.#max[at]!;
     const isSound = Number.isNaN(value) || (isIn && !this.#sentinels[column]!.includes(value));
     if (!isSound) this.#doubt(at, device, column, value);
-    const kept = isSound ? value : NaN;
-    this.#row[column] = kept;
-    this.#tick.set(device, column, kept);
+    this.#row[column] = isSound ? value : NaN;
   }
 
   next(): boolean {
@@ -151,8 +160,14 @@ class TickCheck implements CheckedTick {
   }
 
   end(): void {
-    if (this.#device < 0) return;
-    if (this.#sm >= 0 && this.#util >= 0 && this.#power >= 0) this.#lookForContradiction(this.#device);
+    const device = this.#device;
+    if (device < 0) return;
+    if (this.#sm >= 0 && this.#util >= 0 && this.#power >= 0) this.#lookForContradiction(device);
+    if (this.#isAllProfiling || hasValue(this.#row)) {
+      this.#tick.setRow(device, this.#rowUs);
+      for (let column = 0; column < this.#row.length; column += 1)
+        this.#tick.set(device, column, this.#row[column]!);
+    }
     this.#row.fill(NaN);
     this.#device = -1;
   }
@@ -184,7 +199,7 @@ class TickCheck implements CheckedTick {
     }
     for (const column of this.#profiling) {
       if (this.#row[column] !== 0) continue;
-      this.#tick.set(device, column, NaN);
+      this.#row[column] = NaN;
       this.#count += 1;
     }
     const tsUs = this.#rowUs;

@@ -115,7 +115,8 @@ export function createLaneSampler(
       if (isRow) tick.setRow(index, tsUs);
       for (const [column, field] of fields.entries()) {
         if (isRow) tick.set(index, column, values[column]!);
-        blanks.note(index, field, states[column]!, tsUs);
+        if (device.device.parentUuid === undefined || isOfInstances(field))
+          blanks.note(index, field, states[column]!, tsUs);
       }
       return SUCCESS;
     },

@@ -20,16 +20,17 @@ const GIB = 2 ** 30;
 const GPU: Device = { uuid: 'GPU-1', node: 'n1', index: 0, model: 'NVIDIA H200', memoryBytes: 140 * GIB };
 const INSTANCE: Device = { ...GPU, uuid: 'MIG-1', parentUuid: 'GPU-1', memoryBytes: 16 * GIB };
 
-/** Raw values of a field, a second apart, as they come through. */
+/** Raw values of a field, a second apart, as they come through beside another one that has a value. */
 function through(fieldId: number, raws: readonly number[], device = GPU, stepUs = SECOND) {
   const events: GpuEvent[] = [];
-  const lane = laneOf(0, 'profiling', 1000, [fieldId]);
+  const lane = laneOf(0, 'profiling', 1000, [fieldId, fieldId === 65 ? 66 : 65]);
   const check = createTickCheck(lane, [device], (event) => events.push(event));
   const sink = createRowSink();
   const checked = check(sink);
   for (const [index, raw] of raws.entries()) {
     checked.setRow(0, START + index * stepUs);
     checked.set(0, 0, raw * lane.fields[0]!.scale);
+    checked.set(0, 1, 1);
     checked.next();
   }
   return { values: sink.rows.map(({ values }) => values[0]!), events, count: checked.takeCount() };
@@ -100,6 +101,27 @@ describe('a value that cannot be', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('a row without any value', () => {
+  const rowsOf = (fieldIds: readonly number[], row: readonly number[]) => {
+    const sink = createRowSink();
+    const checked = createTickCheck(laneOf(0, 'lane', 1000, fieldIds), [GPU], () => undefined)(sink);
+    checked.setRow(0, START);
+    for (const [column, value] of row.entries()) checked.set(0, column, value);
+    checked.end();
+    return sink.rows.length;
+  };
+
+  it('is no row: an instance in a lane of fields that only GPUs have, or nothing but what cannot be', () => {
+    expect(rowsOf([150, 310], [NaN, NaN])).toBe(0);
+    expect(rowsOf([203, 150], [4e7, 65_535])).toBe(0);
+    expect(rowsOf([203, 150], [4e7, 61])).toBe(1);
+  });
+
+  it('is one in a lane of profiling fields, which a pause may blank', () => {
+    expect(rowsOf([1002, 1004], [NaN, NaN])).toBe(1);
   });
 });
 

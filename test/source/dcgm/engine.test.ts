@@ -457,6 +457,10 @@ describe('DCGM host engine: traps', () => {
     play(opened, 3, [sink]);
     finish(opened, [sink]);
     expect(of('xid').map(({ gpu }) => gpu)).toEqual(['GPU-00000002-fade-4000-8000-000000000002']);
+    // What is not watched on an instance is no series that is too slow.
+    play(opened, 20, [sink]);
+    expect(of('rewatched')).toEqual([]);
+    expect(of('gap')).toEqual([]);
     const row = sink.ofDevice(3).at(-1)!;
     expect(Math.abs(row.values[column(1002)]! - truthDouble(1002, 116, row.tsUs))).toBeLessThan(0.05);
   });
