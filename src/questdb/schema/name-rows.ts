@@ -1,4 +1,5 @@
 import { quoteName, quoteText, smallTables, type Table } from '../../../schemas/tables.ts';
+import { CLOCK_SKEW_US_MAX } from '../../core/jobs/job-runs.ts';
 import type { QuestDb } from '../http.ts';
 import { idLists } from '../rows/merged-jobs.ts';
 import { waitForVisible } from '../visible.ts';
@@ -53,7 +54,7 @@ export async function readUnnamedRows(db: QuestDb, cluster: string | undefined):
 
 /**
  * Gives the settled rows of these nodes that have no cluster the name of theirs. A row of `jobs`, which has no node, is named
- * where all stays under its id are of that cluster. Done again it names what has settled since.
+ * where all stays under its id are of that cluster, and some of them in its time. Done again it names what has settled since.
  * @param nodes absent: those that the inventory has known in that cluster and in no other
  */
 export async function nameRows(
@@ -130,15 +131,29 @@ async function twinTimes(
   return rows.map(([us]) => Number(us)).sort((a, b) => a - b);
 }
 
-/** Lists of the ids of jobs that are due, all of whose stays are of this cluster; the oldest first. */
+/**
+ * Lists of the ids of jobs that are due, all of whose stays are of this cluster; the oldest first. An id with a row that has no
+ * stay in its time is in none: that one may be of a job of another cluster, which had no GPU that is recorded here.
+ */
 async function idsOfCluster(db: QuestDb, table: NamedTable, cluster: string): Promise<string[]> {
-  const due = await db.exec(`SELECT job_id FROM jobs WHERE ${isDue(table)} ORDER BY ts`);
+  const due = await db.exec(`SELECT job_id, cast(ts AS LONG) FROM jobs WHERE ${isDue(table)} ORDER BY ts`);
+  const stayed = await db.exec(
+    `SELECT DISTINCT cast(j.job_id AS STRING), cast(j.ts AS LONG) FROM (SELECT job_id, ts, end_ts FROM jobs WHERE ${isDue(table)}) j` +
+      ' JOIN (SELECT job_id, ts, end_ts FROM gpu_ownership) o ON o.job_id = j.job_id' +
+      ` WHERE cast(o.ts AS LONG) <= cast(j.end_ts AS LONG) + ${CLOCK_SKEW_US_MAX}` +
+      ` AND (o.end_ts IS NULL OR cast(o.end_ts AS LONG) >= cast(j.ts AS LONG) - ${CLOCK_SKEW_US_MAX})`,
+    { timeoutMs: UPDATE_TIMEOUT_MS },
+  );
+  const rowOf = (row: readonly unknown[]): string => JSON.stringify([String(row[0]), Number(row[1])]);
+  const withStay = new Set(stayed.rows.map(rowOf));
+  const strangers = new Set(due.rows.filter((row) => !withStay.has(rowOf(row))).map(([jobId]) => jobId));
   const stays = await db.exec(
     `SELECT job_id, sum(CASE WHEN cluster = ${quoteText(cluster)} THEN 0 ELSE 1 END) FROM gpu_ownership GROUP BY job_id`,
     { timeoutMs: UPDATE_TIMEOUT_MS },
   );
   const ours = new Set(stays.rows.filter(([, others]) => Number(others) === 0).map(([jobId]) => jobId));
-  return idLists(due.rows.filter(([jobId]) => ours.has(jobId)).map(([jobId]) => String(jobId)));
+  const isOurs = (jobId: unknown): boolean => ours.has(jobId) && !strangers.has(jobId);
+  return idLists(due.rows.filter(([jobId]) => isOurs(jobId)).map(([jobId]) => String(jobId)));
 }
 
 /** Nodes that the inventory has known in this cluster (absent: in any), and in no other. */

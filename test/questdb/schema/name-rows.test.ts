@@ -124,4 +124,22 @@ describe('rows without a cluster', () => {
       ['9', 'a', 3],
     ]);
   });
+
+  test('of a job that had no GPU of the cluster in its time are not named, though its id was one of the cluster', async () => {
+    await write(
+      stay('n1', '41', 80),
+      record('41', 80),
+      stay('n1', '42', 80),
+      record('42', 80),
+      record('42', 50),
+    );
+    await name();
+    expect(
+      (await db.exec("SELECT job_id, cluster FROM jobs WHERE job_id IN ('41', '42') ORDER BY job_id")).rows,
+    ).toEqual([
+      ['41', 'a'],
+      ['42', null],
+      ['42', null],
+    ]);
+  });
 });
