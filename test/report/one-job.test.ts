@@ -63,6 +63,14 @@ beforeAll(async () => {
       state: 'COMPLETED',
     },
   );
+  // An id that was given again; neither its stays nor its samples know the cluster.
+  const again = { ...stay('5', 'A0'), startUs: at(1000), endUs: at(1100) };
+  await small.writeOwnership([again, { ...again, startUs: at(1200), endUs: at(1300) }]);
+  const ended = { ...record, jobId: '5', cluster: 'a', state: 'COMPLETED' };
+  await small.writeJobs([
+    { ...ended, startUs: at(1000), endUs: at(1100), submitUs: at(990), user: 'first' },
+    { ...ended, startUs: at(1200), endUs: at(1300), submitUs: at(1190), user: 'second' },
+  ]);
   const owners = Object.entries({ A0: '1', B0: '1', M0: '2', A1: '3' });
   const samples = owners.flatMap(([gpu, jobId]) =>
     Array.from(
@@ -70,6 +78,8 @@ beforeAll(async () => {
       (_, tick) => `('${gpu}', ${at(10 * (tick + 1))}, 'n1', 1, '${jobId}', 10000000)`,
     ),
   );
+  for (let tick = 1; tick <= 20; tick += 1)
+    samples.push(`('A0', ${at((tick <= 10 ? 1000 : 1100) + 10 * tick)}, 'n1', 1, '5', 10000000)`);
   await db.exec(
     `INSERT INTO gpu_profiling (gpu, ts, node, owners, job_id, dt_us) VALUES ${samples.join(', ')}`,
   );
@@ -117,6 +127,15 @@ describe('a job whose rows tell no cluster', () => {
       code: 'report.unknown_job',
     } satisfies Partial<OperatingError>);
   });
+});
+
+test('an id that was given again is two jobs where only their records tell the cluster', async () => {
+  for (const cluster of [undefined, 'a']) {
+    const window = { fromUs: at(960), toUs: at(1320), ...(cluster === undefined ? {} : { cluster }) };
+    const { rows } = await capacityFigures(db, [lane], { ...window, by: 'user' });
+    for (const user of ['first', 'second'])
+      expect(rows.find(({ name }) => name === user)).toMatchObject({ jobs: 1, attributedUs: 100e6 });
+  }
 });
 
 describe('a run that two writers wrote at the same moment', () => {

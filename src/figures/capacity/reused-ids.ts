@@ -10,7 +10,7 @@ import type { CapacityWindow } from './window.ts';
 /** An id that several jobs of one cluster had, one after the other. */
 export interface ReusedId {
   readonly jobId: string;
-  /** Undefined where nobody told of any cluster. */
+  /** Undefined where all of them are of one, or nobody told of any. */
   readonly cluster: string | undefined;
   /** Where each of them but the first begins, epoch µs, ascending. */
   readonly startsUs: readonly number[];
@@ -21,14 +21,17 @@ export async function reusedIds(db: Asked, window: CapacityWindow, isById: boole
   const rows = await ask(db, candidatesSql(window, isById));
   const ids = rows.map((row) => row.text('job_id') ?? '').filter((id) => id !== UNRESOLVED_JOB_ID);
   const jobs = jobsOf(await readTold(db, ids));
-  return [...Map.groupBy(jobs, jobIdOf)].flatMap(([jobId, own]) =>
-    (isById ? [undefined] : [...new Set(own.map(clusterOf))]).flatMap((cluster) => {
-      const startsUs = startsOf(own.filter((job) => isById || clusterOf(job) === cluster))
+  return [...Map.groupBy(jobs, jobIdOf)].flatMap(([jobId, own]) => {
+    const clusters = new Set(own.map(clusterOf));
+    // An id of one cluster alone: rows that do not know theirs are of it, too.
+    const isOne = isById || clusters.size === 1;
+    return (isOne ? [undefined] : [...clusters]).flatMap((cluster) => {
+      const startsUs = startsOf(own.filter((job) => isOne || clusterOf(job) === cluster))
         .slice(1)
         .filter((us) => us > window.fromUs && us < window.toUs);
       return startsUs.length === 0 ? [] : [{ jobId, cluster, startsUs }];
-    }),
-  );
+    });
+  });
 }
 
 function startsOf(jobs: readonly Job<Told>[]): number[] {
