@@ -63,8 +63,10 @@ it.each([
     // Late ticks are left out: on a busy machine most may be.
     expect(first.length).toBeGreaterThan(SECONDS);
     for (const [, ts, dtUs, sm, power, rise] of first) {
+      // After a tick that came very late the engine has no baseline for a profiling value.
+      expect(sm !== null || Number(dtUs) === 0 || Number(dtUs) > 150_000).toBe(true);
       const offMs = Math.round(Math.abs(Number(sm) - truthDouble(1002, 2, Number(ts))) * 1000);
-      expect(Math.min(offMs, 1000 - offMs)).toBeLessThanOrEqual(50);
+      if (sm !== null) expect(Math.min(offMs, 1000 - offMs)).toBeLessThanOrEqual(50);
       expect(power).toBe(502);
       // 500 W over the time that the sample speaks for; a late tick of a busy machine may have none.
       if (Number(dtUs) > 0) expect(Math.abs(Number(rise) - (500 * Number(dtUs)) / 1e6)).toBeLessThan(5);
