@@ -17,14 +17,14 @@ import type { ClockOrder } from '../sampler/sampler-protocol.ts';
 import { openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
 import { realDisk } from '../disk/disk.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
-import { newestSamplesOf } from '../questdb/reads/newest-sample.ts';
+import { readNodeWatermarks } from '../questdb/reads/watermark.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
 import { lockDirectory } from '../disk/state-lock.ts';
 import { statusPath, writeStatus } from '../disk/status-file.ts';
 import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
-import { intakeAfter, type Intake, type NextIntake } from './intake.ts';
+import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
 import { SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
 
 /** Jobs that go on by the clock until they are stopped. */
@@ -97,8 +97,8 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     const isTakenOver = former?.stateDir === config.stateDir;
     if (!isTakenOver) disk = await openDisk(config, isStoreNeeded, tell);
     const cluster = await clusterOf(config);
-    const opened = await resumed(sourceSpecOf(config), config, db, tell);
-    const source = cluster === undefined ? opened : { ...opened, cluster };
+    const spec = sourceSpecOf(config);
+    const source = cluster === undefined ? spec : { ...spec, cluster };
     const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
     if (former !== undefined) {
@@ -115,6 +115,10 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       jobInputs,
       db,
       prepareStore,
+      // A window of its own begins anew, unless an engine kept what came before.
+      ...(isResident(clock) || isOfEngine(source)
+        ? { storedRows: (lane) => readNodeWatermarks(db, lane, config.node, Date.now() * 1000) }
+        : {}),
       batchRows: config.flush.batchRows,
       // Made-up GPUs have no processes. Libnvidia-ml comes with the driver, beside DCGM too.
       ...(source.name === 'dcgm' || source.name === 'nvml'
@@ -189,11 +193,8 @@ function tickByCron({ lanes, sampler }: Intake, scheduling: Scheduling, tell: Te
   return scheduling.ticking(lanes, requestTick, tell);
 }
 
-/** A host engine kept on sampling while no collector ran; it is told from where on what it kept is wanted. */
-async function resumed(source: SourceSpec, config: Config, db: QuestDb, tell: Tell): Promise<SourceSpec> {
-  if (source.name !== 'dcgm' || source.engine === undefined || source.engine === 'embedded') return source;
-  const tables = config.lanes.map(({ table }) => table);
-  return { ...source, resumeFromUs: await newestSamplesOf(db, tables, config.node, tell) };
+function isResident(clock: ClockOrder): boolean {
+  return clock.kind === 'real' && clock.forMs === undefined;
 }
 
 /** For `gpuledger status`. One that cannot be written is no reason to stop. */

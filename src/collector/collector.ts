@@ -1,18 +1,27 @@
-import { toEach } from '../core/base/notice.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { toEach, type Tell } from '../core/base/notice.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import { noticeOfLoss, tellDropEpisode } from '../delivery/drop-episode.ts';
 import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { LaneSet } from '../delivery/lane-set.ts';
 import { createJobFiguresWriter } from '../job-map/job-figures.ts';
 import { createJobMap } from '../job-map/job-map.ts';
 import { createSharedUse } from '../job-map/shared-use.ts';
+import { gapEvent } from '../sampler/gap-event.ts';
 import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
 import { createEventRows } from './event-rows.ts';
-import type { Intake } from './intake.ts';
-import { startSampling, type Sampling, type SamplingOptions } from './sampling.ts';
+import { resumedAfter, type Intake } from './intake.ts';
+import {
+  noticeOfEvent,
+  startSampling,
+  type RowsBefore,
+  type Sampling,
+  type SamplingOptions,
+} from './sampling.ts';
 import { createSelfReport, type SelfReportOptions } from './self-report.ts';
 import { openStoreSide, type StoreSideOptions } from './store-side.ts';
 
@@ -21,6 +30,11 @@ export interface CollectorOptions
   /** Inputs of the job map; they need the devices to resolve names, so they are made once the source is open. */
   readonly jobInputs: (devices: readonly Device[]) => readonly JobInput[];
   readonly batchRows: number;
+  /**
+   * Rows go on where those of the life before ended, by what is on disk and by this: where the store's rows of a lane end,
+   * by device UUID (throws an OperatingError when it does not tell). Absent: they begin anew.
+   */
+  readonly storedRows?: (lane: Lane) => Promise<ReadonlyMap<string, RowBefore>>;
   /** What processes do on shared devices; absent: it is not measured. Closed by the collector. */
   readonly processUse?: ProcessUseThread;
 }
@@ -82,7 +96,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       tell(noticeOfLoss(lane, loss));
     },
   });
-  const sampling = await startSampling(telling, laneSet.journals);
+  tellGapsBefore(lanes, laneSet, tell);
+  const before = await rowsBefore(options, laneSet);
+  const source = resumedAfter(options.source, before);
+  const sampling = await startSampling({ ...telling, source }, laneSet.journals, before);
   const { sampler, startUs, nowUs } = sampling;
   const { devices } = sampler;
   laneSet.attach(sampler.rings, devices, (gpu, tsUs) => ownership.labelAt(gpu, tsUs), options.batchRows);
@@ -123,7 +140,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     description: sampler.description,
     devices,
     lanes,
-    intake: { sampler, lanes, source: options.source, life: laneSet.life },
+    intake: { sampler, lanes, source, life: laneSet.life },
     ended: sampler.ended,
     refreshJobs,
     async flush() {
@@ -165,4 +182,38 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       laneSet.close();
     },
   };
+}
+
+/** What lives that were cut short may not have told any more; told again it is the same row. */
+function tellGapsBefore(lanes: readonly Lane[], { gapsBefore }: LaneSet, tell: Tell): void {
+  for (const [index, { name }] of lanes.entries()) {
+    for (const { device, fromUs, toUs } of gapsBefore[index]!)
+      tell(noticeOfEvent(gapEvent(name, device, fromUs, toUs)));
+  }
+}
+
+/** The newest of what the disk and the store say of each device. */
+async function rowsBefore(
+  { lanes, intake, storedRows, tell }: CollectorOptions,
+  laneSet: LaneSet,
+): Promise<RowsBefore> {
+  if (intake !== undefined || storedRows === undefined) return [];
+  const local = laneSet.rowsBefore;
+  return await Promise.all(
+    lanes.map(async (lane, index) => {
+      const rows = new Map(local[index]);
+      const hasNone = rows.size === 0;
+      // Rows of the disk are on their way to the store, whose newest ones are older than they.
+      if (hasNone && laneSet.hasWaiting(index)) return rows;
+      try {
+        for (const [gpu, row] of await storedRows(lane))
+          if (!((rows.get(gpu)?.tsUs ?? NaN) >= row.tsUs)) rows.set(gpu, row);
+      } catch (thrown) {
+        if (!(thrown instanceof OperatingError)) throw thrown;
+        const sentence = `cannot tell the newest sample of ${lane.table}, so its rows begin anew and nothing older is fetched: ${thrown.message}`;
+        if (hasNone) tell({ level: 'info', code: 'source.no_watermark', sentence });
+      }
+      return rows;
+    }),
+  );
 }

@@ -1,7 +1,8 @@
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { journalPath } from '../delivery/delivery-place.ts';
 import type { Ring } from '../core/ring/ring.ts';
-import { continueRing, lastTickUs } from '../core/ring/ring-continuation.ts';
+import { continueRing } from '../core/ring/ring-continuation.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { LaneOrder } from '../sampler/sampler-protocol.ts';
@@ -73,7 +74,7 @@ export async function intakeAfter(former: Intake, next: NextIntake): Promise<Int
   const isOneAtATime = former.source.name === 'dcgm' && source.name === 'dcgm';
   const early = isOneAtATime ? undefined : await start(source);
   await stopSampler(former.sampler, next.patienceMs);
-  const opened = early ?? (await start(resumedAfter(former, next)));
+  const opened = early ?? (await start(resumedAfter(source, rowsAfter(former, lanes))));
   beginAfter(former, opened);
   return opened;
 }
@@ -91,25 +92,38 @@ function beginAfter(former: Intake, next: Intake): void {
   next.sampler.control.begin();
 }
 
-/** An engine that keeps its samples is asked for those after the last tick, which the store need not have yet. */
-function resumedAfter(former: Intake, { source, lanes }: NextIntake): SourceSpec {
-  if (source.name !== 'dcgm' || source.resumeFromUs === undefined) return source;
-  const stored = source.resumeFromUs;
-  const resumeFromUs = lanes.map((lane, index) => {
-    const ring = ringOf(former, lane);
-    const lastUs = ring === undefined ? NaN : lastTickUs(ring);
-    return Number.isNaN(lastUs) ? (stored[index] ?? null) : lastUs;
+/** Where the rows of the former sampling ended, of the lanes that go on. */
+function rowsAfter({ lanes, sampler }: Intake, next: readonly Lane[]): ReadonlyMap<string, RowBefore>[] {
+  return next.map((lane) => {
+    const ring = ringOf({ lanes, sampler }, lane);
+    if (ring === undefined) return new Map();
+    const rows = sampler.devices.map(({ uuid }, device) => [uuid, ring.carry.before(device)] as const);
+    return new Map(rows.filter(([, { tsUs }]) => !Number.isNaN(tsUs)));
   });
+}
+
+/** An engine that keeps its samples is asked for those after the last rows. @param before of each lane, by device UUID */
+export function resumedAfter(
+  source: SourceSpec,
+  before: readonly ReadonlyMap<string, Pick<RowBefore, 'tsUs'>>[],
+): SourceSpec {
+  if (!isOfEngine(source) || before.every(({ size }) => size === 0)) return source;
+  const resumeFromUs = before.map((rows) => new Map([...rows].map(([gpu, { tsUs }]) => [gpu, tsUs])));
   return { ...source, resumeFromUs };
 }
 
-function ringOf({ lanes, sampler }: Intake, { table }: Lane): Ring | undefined {
+/** Whether samples come from an engine that keeps them. */
+export function isOfEngine(source: SourceSpec): source is Extract<SourceSpec, { name: 'dcgm' }> {
+  return source.name === 'dcgm' && (source.engine ?? 'embedded') !== 'embedded';
+}
+
+function ringOf({ lanes, sampler }: Pick<Intake, 'lanes' | 'sampler'>, { table }: Lane): Ring | undefined {
   return sampler.rings[lanes.findIndex((lane) => lane.table === table)];
 }
 
 /** Equal for two configurations between which a source need not be opened again. */
 function signatureOf({ source, lanes }: Pick<NextIntake, 'source' | 'lanes'>): string {
-  const isEmbedded = source.name === 'dcgm' && (source.engine ?? 'embedded') === 'embedded';
+  const isEmbedded = source.name === 'dcgm' && !isOfEngine(source);
   const passing = new Set([
     'startUs',
     'resumeFromUs',

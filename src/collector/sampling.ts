@@ -1,5 +1,6 @@
 import type { Notice, Tell } from '../core/base/notice.ts';
 import type { Lane } from '../core/fields/lane.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { LaneDelivery } from '../delivery/lane-delivery.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
@@ -33,18 +34,25 @@ export interface Sampling {
   readonly stop: (deadlineMs: number) => Promise<void>;
 }
 
+/** Of each lane: where the rows of its devices go on from, by UUID. */
+export type RowsBefore = readonly ReadonlyMap<string, RowBefore>[];
+
 /**
  * @param journals that the rings are to be written to, one a lane
+ * @param before of rings that begin now; those of sampling that is under way go on by themselves
  * @throws OperatingError when the source cannot be opened
  */
 export async function startSampling(
   options: SamplingOptions,
   journals: readonly LaneDelivery['journal'][],
+  before: RowsBefore,
 ): Promise<Sampling> {
   const { lanes, source, clock: order, tell } = options;
   const listener = listenerOf(tell);
   const orders = lanes.map((lane, index) => orderOf(lane, journals[index]));
-  const sampler = options.intake?.sampler ?? (await startSampler(source, orders, order, listener));
+  const sampler =
+    options.intake?.sampler ??
+    (await startAfter(before, startSampler(source, orders, order, listener, { doesWait: true })));
   sampler.listen(listener);
   const clock = createWallClock();
   const startUs = order.kind === 'real' ? clock.nowUs() : order.startUs;
@@ -69,6 +77,19 @@ export async function startSampling(
   };
 }
 
+/** Lets the first tick come when the rings know what it follows. */
+async function startAfter(before: RowsBefore, opening: Promise<Sampler>): Promise<Sampler> {
+  const sampler = await opening;
+  for (const [index, ring] of sampler.rings.entries()) {
+    for (const [device, { uuid }] of sampler.devices.entries()) {
+      const row = before[index]?.get(uuid);
+      if (row !== undefined) ring.carry.continueFrom(device, row);
+    }
+  }
+  sampler.control.begin();
+  return sampler;
+}
+
 function listenerOf(tell: Tell): SamplerListener {
   return {
     onEvent: (event) => {
@@ -86,7 +107,7 @@ function listenerOf(tell: Tell): SamplerListener {
 }
 
 /** Rows of `gpu_events` that the log shows only to those who debug. */
-function noticeOfEvent(event: GpuEvent): Notice {
+export function noticeOfEvent(event: GpuEvent): Notice {
   const device = event.gpu === undefined ? {} : { device: event.gpu };
   return { level: 'debug', code: 'source.event', sentence: event.text, ...device, events: [event] };
 }

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import type { Tell } from '../core/base/notice.ts';
 import type { Disk } from '../disk/disk.ts';
 import { openLedgerFile } from '../disk/ledger-file.ts';
+import { readLastRows, type LastRows } from '../disk/last-rows.ts';
+import type { JournalGap } from '../disk/ring-journal-read.ts';
 import { openSpool, type Spool } from '../disk/spool.ts';
 import { readFormerLives } from './former-life.ts';
 import { LaneLedger } from './lane-ledger.ts';
@@ -31,7 +33,13 @@ export interface Place {
   readonly directory: string;
   readonly ledger: LaneLedger;
   readonly spool: Spool;
+  /** Where the rows of former lives ended. */
+  readonly last: LastRows;
+  readonly gaps: readonly JournalGap[];
 }
+
+/** In the directory of a lane. */
+export const LAST_ROWS_FILE = 'last-rows';
 
 /** Where a life keeps its ring journal. */
 export function journalPath({ directory }: Pick<LaneDisk, 'directory'>, table: string, life: number): string {
@@ -66,21 +74,30 @@ export function openPlace(
       onLost({ rows, firstUs: firstMs * 1000, lastUs: lastMs * 1000, reason });
     },
   });
-  const former = readFormerLives({
+  const lastPath = join(directory, LAST_ROWS_FILE);
+  const saved = readLastRows(disk, lastPath);
+  const {
+    lives: former,
+    last,
+    gaps,
+  } = readFormerLives({
     disk,
     directory,
     kept: file.kept,
     found: spool.found,
     living: life,
+    last: saved,
     tell,
   });
   spool.found.length = 0; // there may be many
+  // Without a journal a kill would leave it behind as it is now, and rows that are stored by then would count again.
+  if (!lane.hasJournal) disk.remove(lastPath);
   const newest = Math.max(file.kept.journalSettled, ...former.map(({ entry }) => entry.journal));
   const ledger = new LaneLedger(life ?? Math.max(Math.floor(nowMs()), newest + 1), file, former);
   agree(table, ledger, spool, tell, (rows, reason) => {
     onLost({ rows, firstUs: nowMs() * 1000, lastUs: nowMs() * 1000, reason });
   });
-  return { disk, directory, ledger, spool };
+  return { disk, directory, ledger, spool, last, gaps };
 }
 
 /** Files of the spool may have been removed, damaged or put there while nobody ran; or the ledger was. */

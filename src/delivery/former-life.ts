@@ -5,7 +5,8 @@ import type { Label } from '../core/jobs/label.ts';
 import { createEncoder } from '../core/wire/encode.ts';
 import type { Disk } from '../disk/disk.ts';
 import type { KeptLedger, LedgerLife, Span } from '../disk/ledger-file.ts';
-import { readRingJournal, type JournalContent } from '../disk/ring-journal-read.ts';
+import type { LastRows } from '../disk/last-rows.ts';
+import { readRingJournal, type JournalContent, type JournalGap } from '../disk/ring-journal-read.ts';
 import type { Spool } from '../disk/spool.ts';
 
 /** A life of the collector that ended without notice. What it held is in its ring journal, and is read when its turn comes. */
@@ -70,11 +71,22 @@ export interface FormerLivesOptions {
   readonly found: Spool['found'];
   /** One that is no former life: its journal is being written. */
   readonly living: number | undefined;
+  /** Where the rows ended, as far as a life could write it down. */
+  readonly last: LastRows;
   readonly tell: Tell;
 }
 
-/** The lives that are not settled, oldest first: those of the ledger, and those that were killed before it was saved. */
-export function readFormerLives(options: FormerLivesOptions): FormerLife[] {
+export interface FormerLives {
+  /** Those that are not settled, oldest first. */
+  readonly lives: FormerLife[];
+  /** Where their rows ended. */
+  readonly last: LastRows;
+  /** Between their rows: a kill may have come before they were told. */
+  readonly gaps: readonly JournalGap[];
+}
+
+/** The lives of the ledger, and those that were killed before it was saved. */
+export function readFormerLives(options: FormerLivesOptions): FormerLives {
   const { disk, directory, kept, living } = options;
   const known = new Map(kept.lives.map((entry) => [entry.journal, entry]));
   for (const name of disk.list(directory)) {
@@ -84,17 +96,30 @@ export function readFormerLives(options: FormerLivesOptions): FormerLife[] {
     if (journal <= kept.journalSettled) disk.remove(join(directory, name));
     else known.set(journal, { journal, releasedTick: 0, leftRows: 0, sampledRows: 0 });
   }
-  return [...known.values()]
+  let { last } = options;
+  const gaps: JournalGap[] = [];
+  const lives = [...known.values()]
     .filter(({ journal }) => journal !== living)
     .sort((a, b) => a.journal - b.journal)
     .map((saved) => {
       const path = join(directory, `${saved.journal}.journal`);
-      return { path, entry: broughtUp(saved, path, options) };
+      const { entry, content } = broughtUp(saved, path, options);
+      if (content !== undefined && entry.journal > last.life) {
+        const followed = content.follow(last.rows);
+        last = { life: entry.journal, rows: followed.rows };
+        gaps.push(...followed.gaps);
+      }
+      return { path, entry };
     });
+  return { lives, last, gaps };
 }
 
 /** The entry of a former life as its spool and its journal show it: a kill leaves the file a step behind. */
-function broughtUp(saved: LedgerLife, path: string, { disk, found, tell }: FormerLivesOptions): LedgerLife {
+function broughtUp(
+  saved: LedgerLife,
+  path: string,
+  { disk, found, tell }: FormerLivesOptions,
+): { readonly entry: LedgerLife; readonly content: JournalContent | undefined } {
   const unnoted = found.filter(
     ({ journal, toTick }) => journal === saved.journal && toTick > saved.releasedTick,
   );
@@ -104,7 +129,7 @@ function broughtUp(saved: LedgerLife, path: string, { disk, found, tell }: Forme
     tell({ level: 'error', code: 'journal.damaged', sentence });
   });
   const sampledRows = Math.max(saved.sampledRows, content?.sampledRows ?? 0, leftRows + (content?.rows ?? 0));
-  return { journal: saved.journal, releasedTick, leftRows, sampledRows };
+  return { entry: { journal: saved.journal, releasedTick, leftRows, sampledRows }, content };
 }
 
 /** Undefined when there is no journal, or none that can be read. */

@@ -3,10 +3,21 @@ import { OperatingError } from '../core/base/errors.ts';
 import type { Ledger } from '../core/base/ledger.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
+import type { Device } from '../core/devices/device.ts';
 import type { Ring } from '../core/ring/ring.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import { refusedRowsOf, untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
+import { writeLastRows, type LastRows } from '../disk/last-rows.ts';
+import type { JournalGap } from '../disk/ring-journal-read.ts';
 import type { Span } from '../disk/ledger-file.ts';
-import { journalPath, openPlace, type LaneDisk, type Loss, type Place } from './delivery-place.ts';
+import {
+  journalPath,
+  LAST_ROWS_FILE,
+  openPlace,
+  type LaneDisk,
+  type Loss,
+  type Place,
+} from './delivery-place.ts';
 import { batchesOf, type FormerLife, type LabelOfGpu } from './former-life.ts';
 import { LaneLedger } from './lane-ledger.ts';
 import { SendMeter, type SendFigures } from './send-meter.ts';
@@ -61,6 +72,7 @@ export async function openLaneDelivery(options: LaneDeliveryOptions): Promise<La
  *
  *   delivery/TABLE/account           the ledger over all lives
  *   delivery/TABLE/<life>.journal    the ring's ticks once more, written by the sampling worker
+ *   delivery/TABLE/last-rows         where the rows of the life before ended
  *   delivery/TABLE/spool/            batches that the store did not take
  *
  * Whatever is done to rows is first made durable, then written into the ledger, then the ring lets go. A kill in between
@@ -76,6 +88,9 @@ export class LaneDelivery {
   readonly #place: Place | undefined;
   readonly #ledger: LaneLedger;
   readonly #meter = new SendMeter();
+  #areLastRowsKept = false;
+  #ring: Ring | undefined;
+  #devices: readonly Pick<Device, 'uuid'>[] = [];
   /** Why rows are held or spooled; undefined while the store takes them. */
   #problem: string | undefined;
   /** What is left of the batch that was sent last, when it stays the caller's. */
@@ -97,8 +112,20 @@ export class LaneDelivery {
     return this.#ledger.life;
   }
 
-  /** The ring whose rows this life delivers. Call it once, before the first batch. */
-  attach(ring: Ring): void {
+  /** Where the rows of former lives ended, by device UUID; empty when nothing on disk tells. */
+  get rowsBefore(): ReadonlyMap<string, RowBefore> {
+    return this.#place?.last.rows ?? new Map();
+  }
+
+  /** Gaps of lives that were cut short, which they may not have told. */
+  get gapsBefore(): readonly JournalGap[] {
+    return this.#place?.gaps ?? [];
+  }
+
+  /** The ring whose rows this life delivers, and its devices. Call it once, before the first batch. */
+  attach(ring: Ring, devices: readonly Pick<Device, 'uuid'>[]): void {
+    this.#ring = ring;
+    this.#devices = devices;
     this.#ledger.attach(ring);
   }
 
@@ -147,6 +174,7 @@ export class LaneDelivery {
   async recover(labelOf: LabelOfGpu, isCertain: boolean): Promise<void> {
     while (this.#ledger.former.length > 0) {
       if (!(await this.#spoolLife(this.#ledger.former[0]!, labelOf, isCertain))) return;
+      if (!this.#keepLastRows()) return;
       const path = this.#endOldestLife();
       this.#ledger.save();
       this.#place?.disk.remove(path);
@@ -159,6 +187,7 @@ export class LaneDelivery {
     while (this.#ledger.former.length > FORMER_LIVES_MAX) {
       // A disk that is full has no room for further lives either: what is in the journals stays there.
       if (!(await this.#spoolLife(this.#ledger.former[0]!, () => UNRESOLVED, false))) break;
+      if (!this.#keepLastRows()) break;
       paths.push(this.#endOldestLife());
     }
     if (paths.length === 0) return;
@@ -196,11 +225,43 @@ export class LaneDelivery {
 
   /** The end of this life; what is still in the ring will be found by the next. */
   close(): void {
+    // First: once the ledger calls this life settled, nobody reads its journal any more.
+    if (this.#place !== undefined) this.#saveLastRows(this.#place);
     const isOver = this.#ledger.close();
     if (this.#place === undefined) return;
     const { disk, directory, spool } = this.#place;
     if (isOver) disk.remove(join(directory, `${this.life}.journal`));
     spool.close();
+  }
+
+  /** Before a journal goes: a kill may come before this life has rows of its own. @returns false when the disk does not take it: told */
+  #keepLastRows(): boolean {
+    if (this.#place === undefined || this.#areLastRowsKept) return true;
+    this.#areLastRowsKept = this.#writeLastRows(this.#place, this.#place.last);
+    return this.#areLastRowsKept;
+  }
+
+  #saveLastRows(place: Place): void {
+    const rows = new Map(place.last.rows);
+    for (const [device, { uuid }] of this.#devices.entries()) {
+      const row = this.#ring!.carry.before(device);
+      if (!Number.isNaN(row.tsUs)) rows.set(uuid, row);
+    }
+    if (this.#writeLastRows(place, { life: this.life, rows })) return;
+    // What is there is of an older life: to go on from it would count again what came since.
+    place.disk.remove(join(place.directory, LAST_ROWS_FILE));
+  }
+
+  /** @returns false when the disk does not take it: told */
+  #writeLastRows({ disk, directory }: Place, last: LastRows): boolean {
+    try {
+      writeLastRows(disk, join(directory, LAST_ROWS_FILE), last);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      this.#tell({ level: 'error', code: thrown.code, sentence: `${this.#table}: ${thrown.message}` });
+      return false;
+    }
   }
 
   async #sendOrPass(batch: Batch, isStoreAway: boolean): Promise<Fate> {

@@ -2,8 +2,10 @@ import PQueue from 'p-queue';
 import type { Device } from '../core/devices/device.ts';
 import { energyColumnOf, type Lane } from '../core/fields/lane.ts';
 import type { Ring } from '../core/ring/ring.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import { createEncoder } from '../core/wire/encode.ts';
 import type { Span } from '../disk/ledger-file.ts';
+import type { JournalGap } from '../disk/ring-journal-read.ts';
 import { createLaneFlush, type LaneFlush } from './flush.ts';
 import type { LabelOfGpu } from './former-life.ts';
 import { accountOf, type LaneAccount } from './lane-accounts.ts';
@@ -60,6 +62,22 @@ export class LaneSet {
     return this.#deliveries.map(({ journal }) => journal);
   }
 
+  /** Of each lane: where the rows of former lives ended, by device UUID. */
+  get rowsBefore(): readonly ReadonlyMap<string, RowBefore>[] {
+    return this.#deliveries.map(({ rowsBefore }) => rowsBefore);
+  }
+
+  /** Of each lane: gaps of lives that were cut short, which they may not have told. */
+  get gapsBefore(): readonly (readonly JournalGap[])[] {
+    return this.#deliveries.map(({ gapsBefore }) => gapsBefore);
+  }
+
+  /** Whether rows of former lives of this lane are on their way to the store. */
+  hasWaiting(lane: number): boolean {
+    const { heldRows, spooledRows } = this.#deliveries[lane]!.totals();
+    return heldRows + spooledRows > 0;
+  }
+
   /** Names this life. */
   get life(): number {
     return Math.max(...this.#deliveries.map(({ life }) => life));
@@ -72,7 +90,7 @@ export class LaneSet {
     this.#flushes = this.#lanes.map((lane, index) => {
       const ring = rings[index]!;
       const delivery = this.#deliveries[index]!;
-      delivery.attach(ring);
+      delivery.attach(ring, devices);
       return createLaneFlush({
         table: lane.table,
         ring,

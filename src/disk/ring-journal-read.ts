@@ -1,5 +1,8 @@
 import { crc32 } from 'node:zlib';
 import * as z from 'zod';
+import { findField } from '../core/fields/find-field.ts';
+import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
+import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { SampleColumns } from '../core/wire/encode.ts';
 import { onDisk } from './disk-error.ts';
 import type { Disk, DiskFile } from './disk.ts';
@@ -39,6 +42,21 @@ export interface JournalContent {
   /** For each row the position after its tick. */
   readonly tickEnds: Float64Array;
   readonly rows: number;
+  /** What its rows make of those before them, of all its ticks, those that have left the ring too. */
+  follow(before: ReadonlyMap<string, RowBefore>): Followed;
+}
+
+export interface Followed {
+  /** Where its rows ended, by device UUID. */
+  readonly rows: ReadonlyMap<string, RowBefore>;
+  readonly gaps: readonly JournalGap[];
+}
+
+/** Between two rows of a device, epoch µs. */
+export interface JournalGap {
+  readonly device: JournalHeader['devices'][number];
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 /**
@@ -78,6 +96,8 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
   let sampledRows = 0;
   let toTick = 0;
   const slots: { tick: number; values: Float64Array }[] = [];
+  const ends: TickEnd[] = [];
+  const energyAt = energyColumnIn(head);
   for (let index = 0; index < head.capacityTicks; index += 1) {
     const slot = file.read(start + index * bytes, bytes);
     if (slot.length < bytes || slot.readUInt32LE(0) !== MAGIC) continue;
@@ -85,7 +105,15 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
     const tick = slot.readDoubleLE(8);
     sampledRows = Math.max(sampledRows, slot.readDoubleLE(16));
     toTick = Math.max(toTick, tick + 1);
-    if (tick >= fromTick) slots.push({ tick, values: new Float64Array(slot.buffer, SLOT_HEADER_BYTES) });
+    const values = new Float64Array(slot.buffer, SLOT_HEADER_BYTES);
+    ends.push({
+      tick,
+      tsUs: values.slice(0, deviceCount),
+      dtUs: values.slice(deviceCount, 2 * deviceCount),
+      energyJoules:
+        energyAt < 0 ? undefined : values.slice(energyAt * deviceCount, (energyAt + 1) * deviceCount),
+    });
+    if (tick >= fromTick) slots.push({ tick, values });
   }
   slots.sort((a, b) => a.tick - b.tick);
   const columnCount = head.columns.length;
@@ -116,5 +144,49 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
       rows += 1;
     }
   }
-  return { header: head, sampledRows, toTick, samples: { ...content, columns }, devices, tickEnds, rows };
+  const samples = { ...content, columns };
+  const follow = (before: ReadonlyMap<string, RowBefore>): Followed => followedBy(head, ends, before);
+  return { header: head, sampledRows, toTick, samples, devices, tickEnds, rows, follow };
+}
+
+/** Of one tick what the next one goes on from, per device. */
+interface TickEnd {
+  readonly tick: number;
+  readonly tsUs: Float64Array;
+  readonly dtUs: Float64Array;
+  readonly energyJoules: Float64Array | undefined;
+}
+
+/** Position among the arrays of a slot; -1 for a lane without the energy field. */
+function energyColumnIn({ columns, hasRiseTime }: JournalHeader): number {
+  const column = findField(String(ENERGY_FIELD_ID))?.column;
+  const index = columns.findIndex((each) => each === column);
+  return index < 0 ? -1 : index + (hasRiseTime === true ? 4 : 3);
+}
+
+function followedBy(
+  { devices }: JournalHeader,
+  ends: readonly TickEnd[],
+  before: ReadonlyMap<string, RowBefore>,
+): Followed {
+  const last = new Map(before);
+  const gaps: JournalGap[] = [];
+  for (const { tsUs: stamps, dtUs, energyJoules } of ends.toSorted((a, b) => a.tick - b.tick)) {
+    for (const [index, device] of devices.entries()) {
+      const { uuid } = device;
+      const tsUs = stamps[index]!;
+      if (Number.isNaN(tsUs)) continue;
+      const fromUs = last.get(uuid)?.tsUs ?? NaN;
+      if (dtUs[index] === 0 && tsUs > fromUs) gaps.push({ device, fromUs, toUs: tsUs });
+      const joules = energyJoules?.[index] ?? NaN;
+      const { seenUs, ...reading } = last.get(uuid) ?? { energyJoules: NaN, energyTsUs: NaN, seenUs: NaN };
+      last.set(
+        uuid,
+        Number.isNaN(joules)
+          ? { ...reading, tsUs, seenUs: seenUs + dtUs[index]! }
+          : { tsUs, energyJoules: joules, energyTsUs: tsUs, seenUs: 0 },
+      );
+    }
+  }
+  return { rows: last, gaps };
 }

@@ -17,6 +17,7 @@ import type { SampledLane } from '../core/sampling/source.ts';
 import { realDisk } from '../disk/disk.ts';
 import { createRingJournal } from '../disk/ring-journal.ts';
 import { openSource } from '../source/open-source.ts';
+import { gapEvent } from './gap-event.ts';
 import { SamplerControl } from './sampler-control.ts';
 import type {
   EngineCallNews,
@@ -47,7 +48,12 @@ function sampledLane(order: LaneOrder, index: number): SampledLane {
   return { index, name: order.name, intervalMs: order.intervalMs, fields };
 }
 
-function openLane(order: LaneOrder, lane: SampledLane, devices: readonly Device[]): TickedLane {
+function openLane(
+  order: LaneOrder,
+  lane: SampledLane,
+  devices: readonly Device[],
+  gaps: GapTeller | undefined,
+): TickedLane {
   const ring = new Ring({
     capacityTicks: order.capacityTicks,
     deviceCount: devices.length,
@@ -56,7 +62,30 @@ function openLane(order: LaneOrder, lane: SampledLane, devices: readonly Device[
     energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
   });
   if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, devices);
+  ring.onGap = gaps?.ofRing(order.name, devices);
   return { lane, ring, isContinuous: order.isContinuous };
+}
+
+interface GapTeller {
+  /** An event of the source: it tells of devices that are silent while others answer. */
+  heard(event: GpuEvent): void;
+  /** What tells the gaps of a ring that the source has not told. */
+  ofRing(lane: string, devices: readonly Device[]): NonNullable<Ring['onGap']>;
+}
+
+function createGapTeller(): GapTeller {
+  /** By lane and device, the beginning of the gap whose end was told last. */
+  const told = new Map<string, number>();
+  return {
+    heard({ kind, subject, gpu, tsUs, endUs }) {
+      if (kind === 'gap' && endUs !== undefined) told.set(`${subject} ${gpu ?? ''}`, tsUs);
+    },
+    ofRing: (lane, devices) => (device, fromUs, toUs) => {
+      const where = devices[device]!;
+      if (told.get(`${lane} ${where.uuid}`) === fromUs) return;
+      tell({ type: 'event', event: gapEvent(lane, where, fromUs, toUs) });
+    },
+  };
 }
 
 /** Writes each tick of the ring into a file too. Sampling goes on when that fails. */
@@ -105,7 +134,7 @@ function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {
  * Fills other rings from the next tick on, each in continuation of the one before: from one collector to the next
  * sampling does not pause, and no dt is cut. The orders are fetched from the port, since no event loop runs meanwhile.
  */
-function exchangeRings(lanes: TickedLane[], devices: readonly Device[]): void {
+function exchangeRings(lanes: TickedLane[], devices: readonly Device[], gaps: GapTeller | undefined): void {
   let next: readonly LaneOrder[] = [];
   // The newest orders count: those of an exchange that was taken back are still in the port.
   for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
@@ -114,7 +143,7 @@ function exchangeRings(lanes: TickedLane[], devices: readonly Device[]): void {
   const sameDevices = devices.map((_, device) => device);
   for (const [index, order] of next.entries()) {
     const former = lanes[index]!;
-    const opened = openLane(order, former.lane, devices);
+    const opened = openLane(order, former.lane, devices, gaps);
     continueRing(opened.ring, former.ring, sameDevices);
     lanes[index] = opened;
   }
@@ -124,7 +153,9 @@ function exchangeRings(lanes: TickedLane[], devices: readonly Device[]): void {
 async function sample(orders: SamplerOrders): Promise<void> {
   const control = new SamplerControl(orders.control);
   const sampled = orders.lanes.map(sampledLane);
+  const gapTeller = createGapTeller();
   const tellEvent = (event: GpuEvent): void => {
+    gapTeller.heard(event);
     tell({ type: 'event', event });
   };
   const lanes: TickedLane[] = [];
@@ -141,7 +172,9 @@ async function sample(orders: SamplerOrders): Promise<void> {
       });
     }
     const devices = inCluster(source.devices, orders.source.cluster);
-    lanes.push(...orders.lanes.map((order, index) => openLane(order, sampled[index]!, devices)));
+    // A source with a rhythm of its own sees the holes in its series itself; a virtual clock makes none.
+    const gaps = source.callIntervalMs === undefined && orders.clock.kind === 'real' ? gapTeller : undefined;
+    lanes.push(...orders.lanes.map((order, index) => openLane(order, sampled[index]!, devices, gaps)));
     const rings = sharedRings(lanes);
     if (orders.clock.kind === 'virtual') stepBack();
     const isHurried = orders.clock.kind === 'virtual' || (await hurry());
@@ -150,19 +183,10 @@ async function sample(orders: SamplerOrders): Promise<void> {
     if (orders.doesWait) control.waitForBegin();
     const listener: TickerListener = {
       onExchange: () => {
-        exchangeRings(lanes, devices);
+        exchangeRings(lanes, devices, gaps);
       },
       onMissed: (lane, ticks) => {
         tell({ type: 'missed', lane, ticks });
-      },
-      onGap: (lane, fromUs, toUs) => {
-        for (const { node, uuid } of devices) {
-          const text = `lane ${lane}: no sample for ${formatDuration((toUs - fromUs) / 1000)}`;
-          tell({
-            type: 'event',
-            event: { tsUs: fromUs, endUs: toUs, node, gpu: uuid, kind: 'gap', subject: lane, text },
-          });
-        }
       },
       onClockStep: (stepUs, tsUs) => {
         const text = `the clock of the node was set ${stepUs > 0 ? 'forward' : 'back'} by ${formatDuration(Math.abs(stepUs) / 1000)}`;

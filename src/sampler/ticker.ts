@@ -1,7 +1,5 @@
 // Imported, since the global of this name is a getter, which costs time three times a tick.
 import { performance } from 'node:perf_hooks';
-import { isGap } from '../core/sampling/dt-rule.ts';
-import { lastTickUs } from '../core/ring/ring-continuation.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { SampledLane, Source } from '../core/sampling/source.ts';
 import type { SamplerControl } from './sampler-control.ts';
@@ -24,8 +22,6 @@ interface Ticking {
 export interface TickerListener {
   /** A lane was late by whole ticks. */
   onMissed(lane: string, ticks: number): void;
-  /** Two ticks of a lane lie further apart than dt may reach: epoch µs of both. */
-  onGap(lane: string, fromUs: number, toUs: number): void;
   /** The wall clock was set by so many µs (negative: back); `tsUs` is the time after it. */
   onClockStep(stepUs: number, tsUs: number): void;
   /** Between two ticks: the rings of `lanes` shall be replaced. */
@@ -48,24 +44,16 @@ export function runRealClock(
   const startMs = performance.now();
   const endMs = startMs + options.forMs;
   const nextMs = lanes.map(({ isContinuous }) => (isContinuous ? startMs : Infinity));
-  const lastUs = lanes.map(({ ring }) => lastTickUs(ring));
   const sampleLane = (index: number): void => {
     const ticked = lanes[index]!;
     const nowUs = clock.nowUs();
     const stepUs = clock.takeStepUs();
     if (stepUs !== 0) {
       for (const { ring } of lanes) ring.breakTime();
-      lastUs.fill(NaN);
       listener.onClockStep(stepUs, nowUs);
     }
     // Of the tick, so that what is told from outside of a call that hangs is the row that the source tells later.
     sampleOnce(source, ticked, control, nowUs, Math.floor(nowUs / 1000));
-    // A source with a rhythm of its own sees the holes in its series itself.
-    if (source.callIntervalMs === undefined) {
-      if (isGap(nowUs - lastUs[index]!, ticked.lane.intervalMs * 1000))
-        listener.onGap(ticked.lane.name, lastUs[index]!, nowUs);
-      lastUs[index] = nowUs;
-    }
   };
   while (!control.shouldStop) {
     if (control.takeExchange()) listener.onExchange?.();

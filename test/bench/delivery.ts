@@ -76,7 +76,7 @@ async function cpuUsPerRow({ isDurable, answer }: Kind): Promise<number> {
       journal.write(ring, tick, base, sampledRows);
     };
   }
-  delivery.attach(ring);
+  delivery.attach(ring, devices);
   const flush = createLaneFlush({
     table: 'gpu_profiling',
     ring,

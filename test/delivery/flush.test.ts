@@ -42,7 +42,7 @@ async function lane(
     tell: () => undefined,
     onLost: () => undefined,
   });
-  delivery.attach(ring);
+  delivery.attach(ring, [device]);
   const flush = createLaneFlush({
     table: 'gpu_t',
     ring,

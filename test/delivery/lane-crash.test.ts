@@ -82,7 +82,7 @@ async function open(disk: CrashingDisk, said: Said): Promise<Life> {
   ring.beforeCommit = (tick, base, sampledRows) => {
     journal.write(ring, tick, base, sampledRows);
   };
-  delivery.attach(ring);
+  delivery.attach(ring, DEVICES);
   const flush = createLaneFlush({
     ...{ table: 'gpu_t', ring, encoder: createEncoder(SHAPE), labelOf: () => UNOWNED, batchTicksMax: 2 },
     delivery: {
@@ -115,6 +115,7 @@ async function deliver({ delivery, flush }: Life): Promise<void> {
 async function expectDelivered(disk: CrashingDisk, said: Said, isKill: boolean): Promise<void> {
   said.isAway = false;
   const life = await open(disk, said);
+  const lastUs = life.delivery.rowsBefore.get('GPU-1')?.tsUs;
   expect(addsUp(life.delivery.totals())).toBe(true);
   await deliver(life);
   const totals = life.delivery.totals();
@@ -126,6 +127,8 @@ async function expectDelivered(disk: CrashingDisk, said: Said, isKill: boolean):
   expect({ lost: said.lostRows, dropped: totals.droppedRows }).toEqual({ lost: 0, dropped: 0 });
   expect(totals.acknowledgedRows).toBe(totals.sampledRows);
   expect([said.ticked.length, said.begun.length]).toContain(totals.sampledRows);
+  // Its own rows go on after the last one.
+  expect([said.ticked.at(-1), said.begun.at(-1)].map((second) => second && second * 1e6)).toContain(lastUs);
 }
 
 test('a life with an outage in it, wherever a kill or a power failure cuts it short', async () => {

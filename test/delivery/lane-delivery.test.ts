@@ -92,7 +92,7 @@ async function begin(spoolBytesMax = 1e6): Promise<Life> {
   const ring = newRing();
   const { id, path } = delivery.journal!;
   write(ring, createRingJournal(realDisk, path, { ...SHAPE, journal: id, capacityTicks: CAPACITY_TICKS }));
-  delivery.attach(ring);
+  delivery.attach(ring, DEVICES);
   const flush = createLaneFlush({
     table: 'gpu_t',
     ring,
@@ -171,17 +171,24 @@ describe('delivery', () => {
         mood = 'up';
         let ticked = 0;
         let life = await begin();
+        let lastUs: number | undefined;
+        const beginAfter = async (): Promise<Life> => {
+          const next = await begin();
+          for (const { uuid } of DEVICES) expect(next.delivery.rowsBefore.get(uuid)?.tsUs).toBe(lastUs);
+          return next;
+        };
         for (const each of steps) {
           if (each === 'tick') {
             tick(life);
             ticked += 2;
+            lastUs = second * 1e6;
           } else if (each === 'flush') {
-            if (!(await deliver(life))) life = await begin();
+            if (!(await deliver(life))) life = await beginAfter();
           } else if (each === 'kill') {
-            life = await begin();
+            life = await beginAfter();
           } else if (each === 'stop') {
             life.delivery.close();
-            life = await begin();
+            life = await beginAfter();
           } else mood = each;
           expectSum(life);
           expect(life.delivery.totals().sampledRows).toBe(ticked);
@@ -365,7 +372,7 @@ describe('lives that end before they write anything', () => {
     expect(life.delivery.totals()).toMatchObject({ sampledRows: 78, acknowledgedRows: 78, droppedRows: 0 });
     expect(stored.size).toBe(70);
     life.delivery.close();
-    expect(readdirSync(join(directory, 'gpu_t')).sort()).toEqual(['account', 'spool']);
+    expect(readdirSync(join(directory, 'gpu_t')).sort()).toEqual(['account', 'last-rows', 'spool']);
   });
 
   test('what they held bears no label until it is known whose it was', async () => {

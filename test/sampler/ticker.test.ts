@@ -66,7 +66,6 @@ function recordingListener() {
     onMissed: (_, ticks) => {
       told.missedTicks += ticks;
     },
-    onGap: (_, fromUs, toUs) => told.gaps.push({ fromUs, toUs }),
     onClockStep: (stepUs) => told.stepsUs.push(stepUs),
   };
   return { told, listener };
@@ -88,6 +87,7 @@ function rowsOf(ring: Ring): { tsUs: number; dtUs: number }[] {
 function runFor(forMs: number, onTick: (tick: number) => void = () => undefined) {
   const ring = newRing();
   const { told, listener } = recordingListener();
+  ring.onGap = (_, fromUs, toUs) => told.gaps.push({ fromUs, toUs });
   const lanes = [{ lane, ring, isContinuous: true }];
   runRealClock({ source: sourceOf(onTick), lanes, control: new InstantControl(), listener, forMs });
   return { ring, told };

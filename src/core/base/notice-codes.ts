@@ -37,7 +37,8 @@ export const NOTICE_CODES = {
   'source.back': 'The source answers again.',
   'source.cut_off': 'The source did not answer until the collector was stopped: that time is a gap.',
   'source.event': 'The source told an event of its devices: it is a row of `gpu_events`.',
-  'source.no_watermark': 'The newest sample of a table is not known, so nothing older is fetched.',
+  'source.no_watermark':
+    'The newest sample of a table is not known: its rows begin anew, and nothing older is fetched.',
   'source.silent': 'The source has not answered for seconds: nothing is sampled meanwhile.',
   'spool.damaged': 'A part of the spool cannot be read.',
   'spool.dropped': 'Spooled rows were given up, for their age or for room.',

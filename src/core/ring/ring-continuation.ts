@@ -9,8 +9,3 @@ export function continueRing(ring: Ring, former: Ring, deviceInFormer: readonly 
     if (there >= 0) ring.carry.continueFrom(device, former.carry.before(there));
   }
 }
-
-/** When any device of it was last sampled, epoch µs; NaN before the first tick. */
-export function lastTickUs({ carry }: Ring): number {
-  return carry.tsUs.reduce((last, us) => (Number.isNaN(us) || us <= last ? last : us), NaN);
-}

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts';
+import { isGap } from '../sampling/dt-rule.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 import { CARRY_NUMBERS, RowCarry } from './row-carry.ts';
 import { SharedLock } from './shared-lock.ts';
@@ -79,6 +80,8 @@ export class Ring implements TickWriter {
    * rows sampled so far, its own included. What it keeps outlives the ring (`ring-journal.ts`).
    */
   beforeCommit: ((tick: number, base: number, sampledRows: number) => void) | undefined;
+  /** Called on the producer's side for a row that dt does not lead up to: epoch µs of the row before, and of that row. */
+  onGap: ((device: number, fromUs: number, toUs: number) => void) | undefined;
 
   /** @param memory the producer's view on a ring that the consumer made; without it a new ring is allocated. */
   constructor(shape: RingShape, memory?: SharedArrayBuffer) {
@@ -148,14 +151,17 @@ export class Ring implements TickWriter {
 
   /** Fixes dt and energy rise of the reserved tick and hands it to the consumer. A tick without any row is not kept. */
   commit(): void {
-    const { deviceCount, energyColumn } = this.shape;
+    const { deviceCount, energyColumn, intervalUs } = this.shape;
     const base = this.#reservedBase;
     assert(base >= 0, 'commit without reserve');
     let rows = 0;
     for (let device = 0; device < deviceCount; device += 1) {
       if (!Number.isNaN(this.tsUs[base + device]!)) {
         const energy = energyColumn < 0 ? NaN : this.columns[energyColumn]![base + device]!;
+        const lastUs = this.carry.tsUs[device]!;
         this.carry.fix(device, this, base + device, energy);
+        const tsUs = this.tsUs[base + device]!;
+        if (isGap(tsUs - lastUs, intervalUs)) this.onGap?.(device, lastUs, tsUs);
         rows += 1;
       }
     }

@@ -139,11 +139,6 @@ export class SeriesJoin {
     return this.#at(device, field).watermarkUs;
   }
 
-  /** Makes no rows up to this time: they are stored already. The step from there to the first new row may be a gap. */
-  startAfter(tsUs: number): void {
-    this.#lastRowUs.fill(tsUs);
-  }
-
   /**
    * Makes no rows of this device up to `tsUs`, the stamp of its newest stored row, and gives away the samples that became
    * that row. Call it when the samples around that time have been pushed. The step from there may be a gap.
@@ -208,7 +203,7 @@ export class SeriesJoin {
    */
   emit(nowUs: number, sink: TickWriter, answeringSinceUs = Infinity): number {
     const horizonUs = nowUs - CLOSED_FOR_US - this.shape.intervalUs / 2;
-    const rows = this.#emitRows(horizonUs, sink);
+    const rows = this.#emitRows(() => horizonUs, sink);
     for (let device = 0; device < this.shape.deviceCount; device += 1) {
       const lastUs = this.#lastRowUs[device]!;
       const silentUs = horizonUs - Math.max(lastUs, answeringSinceUs);
@@ -219,6 +214,27 @@ export class SeriesJoin {
       this.#listener.onGap(device, lastUs, undefined);
     }
     return rows;
+  }
+
+  /**
+   * Hands over the rows that are whole already, for one who stops: a row whose window may still be filled stays with the engine,
+   * for the next life or a drain. As a half-empty row it would be stored beside the whole one that they make of it.
+   * @returns the number of rows
+   */
+  emitWhole(sink: TickWriter): number {
+    const horizonsUs = Float64Array.from({ length: this.shape.deviceCount }, (_, device) =>
+      this.#wholeUntilUs(device),
+    );
+    return this.#emitRows((device) => horizonsUs[device]!, sink);
+  }
+
+  /** Up to which stamp every series that delivers has come into the window of a row. */
+  #wholeUntilUs(device: number): number {
+    const { fieldCount, intervalUs } = this.shape;
+    const watermarksUs = Array.from({ length: fieldCount }, (_, field) => this.watermarkUs(device, field));
+    const newestUs = Math.max(...watermarksUs);
+    const delivering = watermarksUs.filter((us) => !isGap(newestUs - us, intervalUs));
+    return Math.min(...delivering) + intervalUs / 2;
   }
 
   /** Whether a series has a value to make a row of, once patience with the anchor is over. */
@@ -233,16 +249,16 @@ export class SeriesJoin {
     return false;
   }
 
-  #emitRows(horizonUs: number, sink: TickWriter): number {
+  #emitRows(horizonOf: (device: number) => number, sink: TickWriter): number {
     let rows = 0;
     for (;;) {
       let earliestUs = Infinity;
       for (let device = 0; device < this.shape.deviceCount; device += 1) {
-        earliestUs = Math.min(earliestUs, this.#nextRowUs(device, horizonUs));
+        earliestUs = Math.min(earliestUs, this.#nextRowUs(device, horizonOf(device)));
       }
       if (earliestUs === Infinity || (rows > 0 && !sink.next())) return rows;
       for (let device = 0; device < this.shape.deviceCount; device += 1) {
-        const tsUs = this.#nextRowUs(device, horizonUs);
+        const tsUs = this.#nextRowUs(device, horizonOf(device));
         if (tsUs > earliestUs + this.shape.intervalUs / 2) continue;
         if (this.#writeRow(device, tsUs, sink)) rows += 1;
       }

@@ -29,7 +29,7 @@ export interface Source {
   sample(lane: SampledLane, tick: TickWriter, nowUs: number): void;
   /** How often `sample` wants to be called for a lane, where that is not the lane's interval (polling an engine). */
   callIntervalMs?(lane: SampledLane): number;
-  /** Called once per lane at the end: hands over the ticks that were held back to be joined. */
+  /** Called once per lane at the end: hands over the ticks that were held back to be joined, as far as they are whole. */
   finish?(lane: SampledLane, tick: TickWriter): void;
   /** One line for people: library, engine, route. */
   describe?(): string;

@@ -23,6 +23,10 @@ const LOOKBACK_US = 2 * 3600 * 1e6;
 /** Further back than this it is not asked how much of the time since a reading was seen: the rise then counts as one over a gap. */
 const SEEN_SINCE_US_MAX = 60e6;
 const VISIBLE_PATIENCE_MS = 3_000;
+/** For each question about one node: sampling waits for the answers. */
+const NODE_PATIENCE_MS = 3_000;
+
+type Asked = Pick<QuestDb, 'exec'>;
 
 /** What a table has of every device of the fleet, in one query. */
 export async function readWatermarks(
@@ -46,7 +50,29 @@ export async function readOldWatermarks(
   return await newestRows(db, lane, `gpu IN (${gpus.map(quoteText).join(', ')})`);
 }
 
-async function newestRows(db: QuestDb, lane: LaneTable, where: string): Promise<Map<string, RowBefore>> {
+/**
+ * The same of the devices of one node, as far as they are seen now. Of a node that was silent for longer, what it had in the hours
+ * before its newest row.
+ * @throws OperatingError also when the store does not answer in `NODE_PATIENCE_MS`
+ */
+export async function readNodeWatermarks(
+  db: QuestDb,
+  lane: LaneTable,
+  node: string,
+  nowUs: number,
+): Promise<ReadonlyMap<string, RowBefore>> {
+  const patient = { ...db, exec: (sql: string) => db.exec(sql, { timeoutMs: NODE_PATIENCE_MS }) };
+  const isOfNode = `node = ${quoteText(node)}`;
+  const since = (us: number): string =>
+    `${isOfNode} AND ts > cast(${Math.floor(us - LOOKBACK_US)} AS timestamp)`;
+  const rows = await newestRows(patient, lane, since(nowUs));
+  if (rows.size > 0) return rows;
+  const newest = await patient.exec(`SELECT max(ts) FROM ${quoteName(lane.table)} WHERE ${isOfNode}`);
+  const ts = newest.rows[0]?.[0];
+  return typeof ts === 'string' ? await newestRows(patient, lane, since(timestampUs(ts))) : rows;
+}
+
+async function newestRows(db: Asked, lane: LaneTable, where: string): Promise<Map<string, RowBefore>> {
   const energy = lane.fields.find(({ id }) => id === ENERGY_FIELD_ID)?.column;
   const rows = await latestRows(db, lane.table, where, energy);
   const blank = [...rows].filter(([, { energyJoules }]) => Number.isNaN(energyJoules));
@@ -65,7 +91,7 @@ async function newestRows(db: QuestDb, lane: LaneTable, where: string): Promise<
 
 /** The newest row of each device that fulfils `where`, with the counter as it stands in it. */
 async function latestRows(
-  db: QuestDb,
+  db: Asked,
   table: string,
   where: string,
   energy: string | undefined,
@@ -88,7 +114,7 @@ async function latestRows(
 
 /** Σ dt after the last known reading, µs, by device; less, or none, of devices whose reading is older than `SEEN_SINCE_US_MAX`. */
 async function seenSince(
-  db: QuestDb,
+  db: Asked,
   table: string,
   isKnown: string,
   blank: readonly (readonly [string, RowBefore])[],

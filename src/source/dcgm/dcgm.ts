@@ -31,8 +31,8 @@ export interface DcgmOptions {
   /** How a host engine is read; absent or `auto`: by transport and flush interval. */
   readonly route?: EngineRoute | 'auto';
   readonly flushIntervalMs?: number;
-  /** By lane: epoch µs of the newest sample that is stored, null where none is. What the engine kept since is fetched. */
-  readonly resumeFromUs?: readonly (number | null)[];
+  /** Of each lane: epoch µs of the newest row of each device, by UUID. What the engine kept since is fetched. */
+  readonly resumeFromUs?: readonly ReadonlyMap<string, number>[];
   /** A look only: nothing of ours stays in a host engine, and no collector's watches are touched. */
   readonly isTransient?: boolean;
   /** Where requests for a pause of profiling lie. */

@@ -31,8 +31,8 @@ export interface EngineOptions {
   readonly route: EngineRoute;
   readonly pullIntervalMs: number;
   readonly keepS: number;
-  /** By lane: newest stamp that is stored already, null for none. What the engine kept since then is fetched. */
-  readonly resumeFromUs: readonly (number | null)[] | undefined;
+  /** See `DcgmOptions`. */
+  readonly resumeFromUs: readonly ReadonlyMap<string, number>[] | undefined;
   readonly groupName: string;
 }
 
@@ -43,9 +43,9 @@ const RESTART_EVERY_US = 5_000_000;
 /** DCGM hands on NVML's own stamps for these. */
 const NVML_STAMPED: ReadonlySet<number> = new Set(NVML_FIELDS.map(([dcgmId]) => dcgmId));
 
-function newestOf(storedUs: readonly (number | null)[] | undefined): number | undefined {
-  const known = (storedUs ?? []).filter((tsUs) => tsUs !== null);
-  return known.length === 0 ? undefined : Math.max(...known);
+/** Stamps of all newest rows. */
+function stampsOf(lastUs: readonly ReadonlyMap<string, number>[] | undefined): number[] {
+  return (lastUs ?? []).flatMap((stamps) => [...stamps.values()]);
 }
 
 interface LaneState {
@@ -88,7 +88,7 @@ class EngineSource implements Source {
   #answeringSinceUs = Infinity;
   #pulledAtUs = -Infinity;
   #pulledUpToUs: number;
-  #resumeFromUs: readonly (number | null)[] | undefined;
+  #resumeFromUs: readonly ReadonlyMap<string, number>[] | undefined;
 
   constructor(setup: DcgmSetup, options: EngineOptions) {
     this.#setup = setup;
@@ -116,7 +116,7 @@ class EngineSource implements Source {
     this.#events = createDcgmEventReader({
       ...setup,
       isTcp: this.#isTcp,
-      sinceUs: newestOf(options.resumeFromUs) ?? setup.openedUs,
+      sinceUs: stampsOf(options.resumeFromUs).reduce((a, b) => Math.max(a, b), 0) || setup.openedUs,
     });
     this.#mig = createMigWatch(setup);
     // Opening fails loudly when the engine refuses us; later on the link comes and goes.
@@ -158,7 +158,7 @@ class EngineSource implements Source {
   }
 
   finish(lane: SampledLane, tick: TickWriter): void {
-    this.#lanes[lane.index]!.joined.join.emit(Infinity, tick);
+    this.#lanes[lane.index]!.joined.join.emitWhole(tick);
   }
 
   close(): void {
@@ -278,14 +278,22 @@ class EngineSource implements Source {
     this.#resume(session, nowUs);
   }
 
-  /** Once, at the first session: the rows of the last life end where the store says, and the engine has what came since. */
+  /** Once, at the first session: what came after the newest rows of the last life the engine still has. */
   #resume(session: Session, nowUs: number): void {
-    const storedUs = this.#resumeFromUs ?? [];
+    const lastUs = this.#resumeFromUs;
     this.#resumeFromUs = undefined;
-    const known = storedUs.filter((tsUs) => tsUs !== null);
-    if (known.length === 0) return;
-    for (const [index, { joined }] of this.#lanes.entries()) joined.join.startAfter(storedUs[index] ?? nowUs);
-    this.#puller.pull(session, Math.min(...known) - PULL_OVERLAP_US, nowUs);
+    const oldestUs = Math.min(...stampsOf(lastUs));
+    if (oldestUs === Infinity) return;
+    const engineNowUs = nowUs + this.#skewUs;
+    this.#puller.pull(session, Math.min(oldestUs, engineNowUs) - PULL_OVERLAP_US, engineNowUs);
+    for (const [index, { joined }] of this.#lanes.entries()) {
+      for (const [device, { uuid }] of this.devices.entries()) {
+        const tsUs = lastUs?.[index]?.get(uuid);
+        // A row from the future is of a clock that was set back since. A device without any begins now.
+        if (tsUs !== undefined && tsUs <= engineNowUs + AHEAD_US_MAX) joined.join.resumeAfter(device, tsUs);
+        else joined.join.skipTo(device, engineNowUs);
+      }
+    }
   }
 
   /** Whether a lane has had no new sample for so long that its watches cannot stand. */

@@ -221,9 +221,37 @@ describe('from series to ticks', () => {
 
   it('starts after what is stored already', () => {
     const { join } = joinOf();
-    join.startAfter(START + SECOND);
     for (let n = 0; n < 4; n += 1) join.push(0, 0, START + n * SECOND, n, FAR);
+    join.resumeAfter(0, START + SECOND);
     expect(emitAll(join).rows.map(({ tsUs }) => (tsUs - START) / SECOND)).toEqual([2, 3]);
+  });
+
+  it('leaves a row that may still be filled to whoever comes next, device by device', () => {
+    const { join } = joinOf({ deviceCount: 2, fieldCount: 3, anchorOrder: [0, 1, 2] });
+    const late = [0, 200_000, 100_000];
+    const push = (device: number, field: number, n: number): void => {
+      join.push(device, field, START + n * SECOND + late[field]!, 10 * field + n, FAR);
+    };
+    for (let n = 0; n < 3; n += 1) {
+      for (const device of [0, 1]) for (const field of [0, 1]) push(device, field, n);
+      // A field that has stopped long ago is not waited for.
+      if (n === 0) push(0, 2, n);
+    }
+    for (const field of [0, 1]) push(1, field, 3);
+    // The engine was in the middle of its pass over device 0.
+    push(0, 0, 3);
+    const sink = createRowSink();
+    join.emitWhole(sink);
+    const secondsOf = (device: number): number[] =>
+      sink.ofDevice(device).map(({ tsUs }) => (tsUs - START) / SECOND);
+    expect(secondsOf(0)).toEqual([0, 1, 2]);
+    expect(secondsOf(1)).toEqual([0, 1, 2, 3]);
+    for (const { values } of sink.rows) expect(values[1]).not.toBeNaN();
+    // The pass goes on, and so does the row.
+    push(0, 1, 3);
+    sink.rows.length = 0;
+    join.emitWhole(sink);
+    expect(sink.rows.map(({ device, values }) => [device, ...values])).toEqual([[0, 3, 13, NaN]]);
   });
 
   it('makes the same rows however the samples are portioned and repeated', () => {

@@ -64,6 +64,11 @@ function finish(from: Source, sinks: readonly RowSink[], lanes: readonly Sampled
   for (const [index, each] of lanes.entries()) from.finish?.(each, sinks[index]!);
 }
 
+/** As if the newest row of every device were of this time. */
+function storedBy({ devices }: Source, tsUs: number): Map<string, number> {
+  return new Map(devices.map(({ uuid }) => [uuid, tsUs]));
+}
+
 /** Every stamp once, rising, and every value the one that the device had then. */
 function expectTrue(sink: RowSink, devices = 8): void {
   for (let device = 0; device < devices; device += 1) {
@@ -90,7 +95,7 @@ function rowsAfterLongAbsence(lanes: readonly SampledLane[]): RowSink {
   fake.set('clock_us', now() + 100 * SECOND);
   fake.set('stalls', 0);
   const sink = createRowSink();
-  const opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedUs] });
+  const opened = open({ engine: 'localhost', lanes, resumeFromUs: [storedBy(before, storedUs)] });
   expect(fake.get('stalls')).toBe(0);
   play(opened, 3, [sink], lanes);
   finish(opened, [sink], lanes);
@@ -211,7 +216,7 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     const storedUs = Math.max(...first.rows.map(({ tsUs }) => tsUs));
     fake.set('clock_us', now() + 30 * SECOND);
     const second = createRowSink();
-    opened = open({ route, flushIntervalMs: 1_000, resumeFromUs: [storedUs] });
+    opened = open({ route, flushIntervalMs: 1_000, resumeFromUs: [storedBy(opened, storedUs)] });
     play(opened, 10, [second]);
     finish(opened, [second]);
     expectTrue(second);
