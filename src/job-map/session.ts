@@ -77,6 +77,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
   let { labelledUntilUs } = options;
   let tooLateFacts = 0;
   let forgottenUs: number | undefined;
+  let formerStandIns: readonly Interval[] = [];
 
   const known: KnownOwners = (jobId, startUs) =>
     ownership
@@ -88,10 +89,17 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
   const placed = <T extends JobFact | JobRecord>(told: T): T =>
     cluster === undefined || told.cluster !== undefined ? told : { ...told, cluster };
 
+  /** Takes back what is stored of unresolved devices under a former name, once it is told under the one of today. */
+  function retireStandIns(): OwnershipChange[] {
+    const retired = formerStandIns.filter((row) => hasHeir(row, ownership.intervals()));
+    formerStandIns = formerStandIns.filter((row) => !retired.includes(row));
+    return retired.flatMap((row) => apply(ownership, row, row.startUs));
+  }
+
   function read(nowUs: number): OwnershipNews {
     const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs, known) }));
     const facts = news.flatMap((one) => one.facts.map(placed));
-    const changes = facts.flatMap((fact) => ownership.apply(fact));
+    const changes = [...facts.flatMap((fact) => ownership.apply(fact)), ...retireStandIns()];
     backlog.record(changes, labelledUntilUs);
     return {
       facts,
@@ -120,8 +128,11 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     adopt(stored, endsUs = new Map()) {
       const told = byKey(ownership.intervals());
       const rows = byKey([...stored].sort(byStanding));
+      const byStart = Map.groupBy(rows.values(), ({ startUs, gpu }) => `${startUs} ${gpu}`);
       for (const row of rows.values())
-        apply(ownership, row, toldEndUs(row, endsUs.get(row) ?? row.endUs, rows));
+        apply(ownership, row, toldEndUs(row, endsUs.get(row) ?? row.endUs, byStart));
+      formerStandIns = stored.filter(isFormerStandIn);
+      retireStandIns();
       const intervals = ownership.intervals();
       const changes = [
         ...emptiedOf(intervals, [...told.values(), ...stored]),
@@ -162,23 +173,38 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
   };
 }
 
-/** Where the job's next stay on the device begins as this one ends, nobody has told more than that it began. */
+/** Where a stay that takes the device begins as this one ends, nobody has told more than that it began. */
 function toldEndUs(
-  { gpu, jobId, startUs }: Interval,
+  { gpu, jobId, share, startUs }: Interval,
   endUs: number,
-  rows: ReadonlyMap<string, Interval>,
+  rows: ReadonlyMap<string, readonly Interval[]>,
 ): number {
-  const next = rows.get(keyOf({ startUs: endUs, gpu, jobId }));
-  return endUs > startUs && next !== undefined && next.endUs > next.startUs ? Infinity : endUs;
+  const isNext = (next: Interval): boolean =>
+    next.endUs > next.startUs && (next.jobId === jobId || next.share === 1 || share === 1);
+  return endUs > startUs && rows.get(`${endUs} ${gpu}`)?.some(isNext) === true ? Infinity : endUs;
 }
 
-function apply(ownership: Ownership, interval: Interval, endUs: number): void {
+/** An unresolved device of versions that did not name its cluster: `unresolved:NODE:NAME`. */
+function isFormerStandIn({ gpu, node, startUs, endUs }: Interval): boolean {
+  return endUs > startUs && gpu.startsWith(`unresolved:${node}:`);
+}
+
+/** Whether the same stay is told of `unresolved:CLUSTER/NODE:NAME`. */
+function hasHeir({ gpu, jobId, startUs }: Interval, intervals: readonly Interval[]): boolean {
+  const [prefix, ...place] = gpu.split(':');
+  const isHeir = (name: string): boolean =>
+    name.startsWith(`${prefix!}:`) && name.endsWith(`/${place.join(':')}`);
+  return intervals.some((one) => one.jobId === jobId && one.startUs === startUs && isHeir(one.gpu));
+}
+
+function apply(ownership: Ownership, interval: Interval, endUs: number): OwnershipChange[] {
   const { startUs, cluster, node, gpu, jobId, run, share, source } = interval;
   const rest = { ...(cluster === undefined ? {} : { cluster }), node, gpu, jobId, run, share, source };
-  ownership.apply({ ...rest, kind: 'start', atUs: startUs });
+  const changes = ownership.apply({ ...rest, kind: 'start', atUs: startUs });
+  if (endUs === Infinity) return changes;
   // It owns no time: its start was taken back, or it ended as it began.
-  if (endUs === startUs) ownership.apply({ ...rest, kind: 'void', atUs: startUs });
-  else if (endUs !== Infinity) ownership.apply({ ...rest, kind: 'end', atUs: endUs, ofStartUs: startUs });
+  if (endUs === startUs) return [...changes, ...ownership.apply({ ...rest, kind: 'void', atUs: startUs })];
+  return [...changes, ...ownership.apply({ ...rest, kind: 'end', atUs: endUs, ofStartUs: startUs })];
 }
 
 /**

@@ -59,6 +59,13 @@ describe('stored ownership and what the inputs tell', () => {
     expect(changes).toMatchObject([{ interval: { jobId: '7', endUs: 50 }, previousEndUs: Infinity }]);
   });
 
+  test('a stay that a stored one cut short is whole again once that one is taken back', () => {
+    const session = open(inputOf([fact('void', '8', 50)]));
+    expect(session.adopt([stored('7', 10, 50), stored('8', 50, 60)])).toEqual([]);
+    session.read(NOW_US);
+    expect(describeIntervals(session)).toEqual(['7 (10, open', '8 (50, 50]']);
+  });
+
   test('rows that are stored otherwise than an input told before are told again, and their samples relabelled', () => {
     const [startUs, endUs] = [NOW_US - 20, NOW_US - 10];
     const session = open(inputOf([fact('start', '7', startUs), fact('end', '7', endUs)]));
@@ -94,6 +101,34 @@ describe('stored ownership and what the inputs tell', () => {
     const changes = session.adopt([{ ...stored('7', 10), run: 1 }]);
     expect(changes).toMatchObject([{ interval: { run: 1 }, previousEndUs: Infinity }]);
     expect(session.takeRelabels().orders).toHaveLength(1);
+  });
+
+  test('what is stored of an unresolved device under its former name is taken back once it is told under the new one', () => {
+    const at = NOW_US - 20;
+    const [former, heir] = ['unresolved:n1:5', 'unresolved:a/n1:5'];
+    const told = { ...fact('start', '7', at), cluster: 'a', gpu: heir };
+    const rows = [
+      { ...stored('7', at), gpu: former },
+      { ...stored('7', at), gpu: 'unresolved:n1:6' },
+      { ...stored('8', at), gpu: former },
+    ];
+    const late = open(inputOf([told]));
+    late.read(NOW_US);
+    const early = open(inputOf([told]));
+    expect(early.adopt(rows)).toEqual([]);
+    for (const changes of [late.adopt(rows), early.read(NOW_US).changes])
+      expect(changes.filter(({ interval }) => interval.gpu !== heir)).toEqual([
+        { interval: { ...stored('7', at, at), gpu: former }, previousEndUs: Infinity },
+      ]);
+    for (const { ownership } of [late, early]) {
+      const owning = ownership.intervals().filter(({ endUs }) => endUs > at);
+      expect(owning.map(({ jobId, gpu }) => `${jobId} ${gpu}`).sort()).toEqual([
+        `7 ${heir}`,
+        '7 unresolved:n1:6',
+        `8 ${former}`,
+      ]);
+    }
+    expect(late.adopt([{ ...stored('7', at, at), gpu: former }])).toEqual([]);
   });
 
   test('a start keeps the row that was stored without a cluster; one told since under its cluster is emptied', () => {

@@ -200,13 +200,24 @@ export class JournalJobs {
         for (const run of this.#runsOf(job, entries, controllerStarts))
           stays.push(...run.owned.map((one) => ({ ...stayOf(run, one), endUs: this.#endUs(run, one.gpu) })));
     }
-    this.#facts.push(...job.told.tell(stays));
+    this.#facts.push(...job.told.tell(stays, this.#replacedStays(job)));
     for (const entry of job.entries) {
       if (entry.record.event === 'start' || job.runOf.has(entry) || job.reported.has(entry)) continue;
       if (!ownsDevices(entry)) continue;
       job.reported.add(entry);
       this.#problems.push(endWithoutStart(entry));
     }
+  }
+
+  /** What one who had an end that names its start, and not the prolog of its run, has made of it. */
+  #replacedStays({ entries, runOf }: JournalJob): KnownStay[] {
+    return entries.flatMap((end) => {
+      const startUs = saidStartUs(end);
+      const run = runOf.get(end);
+      if (startUs === undefined || run === undefined || run.isInferred || !ownsDevices(end)) return [];
+      const inferred = { ...run, startUs, isInferred: true };
+      return this.#ownedOf(end).map((one) => ({ ...stayOf(inferred, one), endUs: startUs }));
+    });
   }
 
   /** @param entries of one node @returns ascending by start */
@@ -361,18 +372,23 @@ function isItsOwn(known: KnownStart, end: JournalEntry, starts: readonly Journal
 
 /** When the run of this end began, if anybody but its own prolog knows. */
 function knownStartOf(end: JournalEntry, { runs, controllerStarts }: JobOnNode): KnownStart | undefined {
-  const { start_time: startS, restart = NaN, user } = end.record;
-  if (startS === undefined) {
+  const { restart = NaN, user } = end.record;
+  const us = saidStartUs(end);
+  if (us === undefined) {
     const known = controllerStartOf(end, controllerStarts);
     return known && isItsOwn(known, end, controllerStarts) ? known : undefined;
   }
-  // Slurm tells whole seconds, rounded down; a label must not begin before the job did.
-  const us = Math.min((startS + 1) * 1e6, end.atUs);
   // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
   const isRunBefore = (one: NodeRun): boolean =>
     !one.isInferred && one.run === restart - 1 && !differ(one.user, user);
   const isCertain = restart === 0 || runs.some(isRunBefore);
   return { us, run: isCertain ? restart : NaN };
+}
+
+/** Slurm tells whole seconds, rounded down; a label must not begin before the job did. */
+function saidStartUs({ record, atUs }: JournalEntry): number | undefined {
+  const { event, start_time: startS } = record;
+  return event === 'start' || startS === undefined ? undefined : Math.min((startS + 1) * 1e6, atUs);
 }
 
 /** A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came. */

@@ -20,13 +20,21 @@ interface ToldStay {
 export class ToldStays {
   readonly #told = new Map<string, ToldStay>();
 
-  /** @param stays all that are known of the job now */
-  tell(stays: readonly KnownStay[]): JobFact[] {
+  /**
+   * @param stays all that are known of the job now
+   * @param replaced those that a former life, which knew less, may have told: taken back, unless they are known
+   */
+  tell(stays: readonly KnownStay[], replaced: readonly KnownStay[]): JobFact[] {
     const known = new Map<string, KnownStay>();
     for (const stay of stays) {
       const key = keyOf(stay);
       const other = known.get(key);
       if (other === undefined || (other.isInferred && !stay.isInferred)) known.set(key, stay);
+    }
+    for (const stay of replaced) {
+      const key = keyOf(stay);
+      if (!known.has(key) && !this.#told.has(key))
+        this.#told.set(key, { stay, revision: 0, isTakenBack: false });
     }
     const facts: JobFact[] = [];
     for (const [key, told] of this.#told) {
