@@ -140,6 +140,9 @@ describe('gpuledger jobs push', () => {
   });
 
   test.each(['push', 'sync'])('%s has no flags that mean nothing to it', async (name) => {
+    const help = await runCommand(['jobs', name, '--help']);
+    expect(help.stdout).toContain('--config');
+    expect(help.stdout).not.toMatch(/--(?:interval|counters|source|synthetic)\b/);
     const told = await runCommand(['jobs', name, '--interval', '1s']);
     expect(told.exitCode).toBe(64);
     expect(told.stderr).toMatch(/unknown option '--interval'[\s\S]*--interval is a flag of run, collect, /);

@@ -106,7 +106,8 @@ describe('gpuledger jobs sync', () => {
     const { exitCode, stdout, stderr } = await sync('--json');
     expect(exitCode).toBe(65);
     expect(stderr).toContain('a row of squeue is left out: job_id: expected a whole number, found "x"');
-    expect(stderr).toContain('error: rows were refused: 1 of squeue');
+    expect(stderr).toContain('a row of sacct is left out: ');
+    expect(stderr).toContain('error: rows were refused: 1 of squeue, 1 of sacct');
     expect(stderr).toContain('2 other rows were written');
     const none = { unsentRows: 0, waitingRows: 0, withoutGpuRows: 0, unknownRows: 0, failure: null };
     expect(JSON.parse(stdout)).toEqual({
@@ -116,6 +117,16 @@ describe('gpuledger jobs sync', () => {
       ],
     });
     expect(await storedStates(good, ended)).toHaveLength(2);
+  });
+
+  test('ends with 65 where sacct alone said a row that is refused', async () => {
+    const ended = nextId();
+    slurm.squeue(squeueReply());
+    slurm.sacct(sacctRow(nextId(), 'gres/gpu=99999999999999999999') + sacctRow(ended));
+    const { exitCode, stderr } = await sync();
+    expect(exitCode).toBe(65);
+    expect(stderr).toContain('error: rows were refused: 1 of sacct');
+    expect(await storedStates(ended)).toHaveLength(1);
   });
 
   test('has one sentence for what is wrong with many rows, with their jobs, and says that nothing was written', async () => {

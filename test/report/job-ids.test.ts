@@ -40,6 +40,8 @@ interface Stay {
   readonly gpus: readonly string[];
   readonly from: number;
   readonly to: number;
+  /** Its end is not told; `to` is that of its newest sample. */
+  readonly isOpen?: true;
   readonly run?: number;
   /** Of every sample. */
   readonly joules?: number;
@@ -152,6 +154,22 @@ const stays: readonly Stay[] = [
       },
     })),
   ),
+  // An array of which one task runs: its last samples are not flushed yet.
+  {
+    jobId: '31',
+    gpus: ['O0'],
+    from: 2.9 * DAY,
+    to: 2.9 * DAY + 100,
+    record: { user: 'eve', array_job_id: '30', array_task_id: '1', state: 'COMPLETED' },
+  },
+  {
+    jobId: '30',
+    gpus: ['O1'],
+    from: 3 * DAY - 130,
+    to: 3 * DAY - 30,
+    isOpen: true,
+    record: { user: 'eve', array_job_id: '30', array_task_id: '2', state: 'RUNNING' },
+  },
   { jobId: '123[4].pbs01', gpus: ['P0'], from: 0, to: 50 },
   { jobId: '123[5].pbs01', gpus: ['P0'], from: 50, to: 100 },
   { jobId: '55.pbs01', gpus: ['P0'], from: 100, to: 150 },
@@ -165,10 +183,10 @@ beforeAll(async () => {
   await insertRows(
     db,
     'gpu_ownership',
-    stays.flatMap(({ cluster, jobId, gpus, from, to, run }) =>
+    stays.flatMap(({ cluster, jobId, gpus, from, to, isOpen, run }) =>
       gpus.map((gpu) => ({
         ts: at(from),
-        end_ts: at(to),
+        end_ts: isOpen === true ? undefined : at(to),
         cluster,
         node: 'n1',
         gpu,
@@ -182,8 +200,19 @@ beforeAll(async () => {
   await insertRows(
     db,
     'jobs',
-    stays.flatMap(({ cluster, jobId, from, to, run, record }) =>
-      record === undefined ? [] : [{ ts: at(from), end_ts: at(to), cluster, job_id: jobId, run, ...record }],
+    stays.flatMap(({ cluster, jobId, from, to, isOpen, run, record }) =>
+      record === undefined
+        ? []
+        : [
+            {
+              ts: at(from),
+              end_ts: isOpen === true ? undefined : at(to),
+              cluster,
+              job_id: jobId,
+              run,
+              ...record,
+            },
+          ],
     ),
   );
   const samples = stays.flatMap(({ jobId, gpus, from, to, joules }) =>
@@ -474,6 +503,15 @@ test('the command says which of several jobs is meant, and prints tasks in all f
   expect(await run('800', '--submitted', 'yesterday')).toMatchObject({ exitCode: 64 });
 });
 
+test('a task that runs is looked at up to its newest sample: what is not flushed yet is no gap', async () => {
+  const { tasks, all, endUs } = await tasksOf('30');
+  expect(tasks.map(({ task, isOpen, ownedUs, sampledUs }) => [task, isOpen, ownedUs, sampledUs])).toEqual([
+    ['1', false, 100 * SECOND, 100 * SECOND],
+    ['2', true, 100 * SECOND, 100 * SECOND],
+  ]);
+  expect([all.ownedUs, all.sampledUs, endUs]).toEqual([200 * SECOND, 200 * SECOND, at(3 * DAY - 30)]);
+});
+
 test('an id that is nowhere: what was tried, and the nearest', async () => {
   const error = await failureOf(jobOf('9_4.batch'));
   expect(error).toMatchObject({ code: 'report.unknown_job', exit: 'usage' });
@@ -481,7 +519,7 @@ test('an id that is nowhere: what was tried, and the nearest', async () => {
   const hints = error.hints.join('\n');
   expect(hints).toContain('batch is a step');
   expect(hints).toContain('the nearest ids there: 8, 7, 6, 20, 21');
-  expect(hints).toContain('the newest jobs there: 800');
+  expect(hints).toContain('the newest jobs there: 30, 31, 800');
   expect(hints).not.toContain('unresolved');
   expect(hints).not.toContain('as schedulers print them');
 });
