@@ -11,6 +11,7 @@ import { loadJobInputs, newestLife, openForeignJournal } from '../ownership/open
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
+import type { DevicesOfCluster } from '../ownership/scheduler.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
@@ -36,7 +37,10 @@ export interface PushOutcome {
   readonly openIntervals: number;
   readonly jobRows: number;
   readonly relabelledRows: number;
-  /** Records of which nobody can tell which cluster's they are: nothing of their journal was written. */
+  /**
+   * Records that are cut off or not as expected; all of a journal of which nobody can tell which cluster's it is. `problems`
+   * says why of each.
+   */
   readonly refusedRecords: number;
   readonly problems: readonly OperatingError[];
   readonly isAllWritten: boolean;
@@ -84,10 +88,15 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     openIntervals: intervals.filter((interval) => interval.endUs === Infinity).length,
     jobRows: records.length,
     relabelledRows: relabelled.rows,
-    refusedRecords: 0,
+    refusedRecords: problems.filter(({ error }) => isRefusal(error)).length,
     problems: problems.map(({ error }) => error),
     isAllWritten: relabelled.isDone,
   };
+}
+
+/** Whether it tells why records were not taken in. */
+export function isRefusal({ code }: OperatingError): boolean {
+  return code === 'journal.bad_record' || code === 'journal.no_cluster';
 }
 
 interface OpenedJournal {
@@ -106,9 +115,10 @@ async function openJournal(
 ): Promise<OpenedJournal> {
   const life = newestLife(directory);
   const told = life.cluster ?? configured;
+  const recorded = await recordedDevices(db, node);
+  const local = readProcDevices(node);
   const { devices, isHere, isForeign } = whoseJournal({
-    recorded: ofCluster(await recordedDevices(db, node), told),
-    local: readProcDevices(node),
+    ...{ recorded: ofCluster(recorded, told), local },
     isOfThisBoot: life.boot.id === readBoot().id,
   });
   const clusters = new Set(devices.flatMap(({ cluster }) => (cluster ? asClusterName(cluster) : [])));
@@ -117,9 +127,17 @@ async function openJournal(
     const error = ambiguousNode(node, [...clusters].sort(), life.records, directory);
     return { ...found, inputs: [], refusal: { records: life.records, error } };
   }
-  if (isForeign) return { ...found, inputs: await openForeignJournal(directory, devices, deviceMap) };
-  const open = await loadJobInputs({ journalDir: directory, ...(deviceMap && { deviceMap }) });
-  return { ...found, inputs: open(devices) };
+  const map = deviceMap === undefined ? {} : { deviceMap };
+  if (!isForeign && local.length > 0) {
+    const open = await loadJobInputs({ journalDir: directory, ...map });
+    return { ...found, inputs: open(devices) };
+  }
+  const devicesOf: DevicesOfCluster = (cluster) => ofCluster(recorded, cluster ?? told);
+  const all = newestOfEach([undefined, ...life.clusters].flatMap(devicesOf));
+  const inputs = isForeign
+    ? await openForeignJournal(directory, all, { devicesOf, ...map })
+    : (await loadJobInputs({ journalDir: directory, ...map }))(all, devicesOf);
+  return { ...found, devices: all, inputs };
 }
 
 function ambiguousNode(
@@ -169,16 +187,26 @@ export function whoseJournal(known: {
   };
 }
 
-/** Two clusters may each have a node of one name. */
+/**
+ * Two clusters may each have a node of one name, and a node may be moved from one to the other.
+ * @param recorded the newest first
+ */
 function ofCluster(recorded: readonly Device[], cluster: string | undefined): readonly Device[] {
-  return recorded.filter((one) => !differ(one.cluster && asClusterName(one.cluster), cluster));
+  const nameOf = (one: Device): string | undefined => one.cluster && asClusterName(one.cluster);
+  const its = recorded.filter((one) => nameOf(one) === cluster);
+  return newestOfEach([...its, ...recorded.filter((one) => !differ(nameOf(one), cluster))]);
 }
 
-/** What a collector or a drain has recorded of a node, MIG instances with it. */
+/** @param devices the newest first; one may be there more than once */
+function newestOfEach(devices: readonly Device[]): readonly Device[] {
+  return devices.filter((one, at) => devices.findIndex(({ uuid }) => uuid === one.uuid) === at);
+}
+
+/** What a collector or a drain has recorded of a node in each cluster, MIG instances with it, the newest first. */
 async function recordedDevices(db: QuestDb, node: string): Promise<readonly Device[]> {
   const { rows } = await db.exec(
     'SELECT gpu, gpu_index, model, memory_bytes, parent, gpu_instance, compute_instance, mig_profile, pci_bus_id, cluster, minor' +
-      ` FROM (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu)`,
+      ` FROM (SELECT * FROM gpu_inventory WHERE node = ${quoteText(node)} LATEST ON ts PARTITION BY gpu, cluster) ORDER BY ts DESC`,
   );
   const text = (cell: unknown): string => (typeof cell === 'string' ? cell : '');
   return rows.map(

@@ -11,7 +11,7 @@ import {
 import { readBoot, type Boot } from './boot.ts';
 import { codeOf, mtimeUs, readBounded } from './bounded-read.ts';
 import { readProcDevices, withNeighbours } from './proc-devices.ts';
-import type { InputNode, Scheduler } from './scheduler.ts';
+import type { DevicesOfCluster, InputNode, Scheduler } from './scheduler.ts';
 import { readCluster, SCHEDULERS, type InputPaths } from './schedulers.ts';
 
 /** Where the hooks leave their records unless they are told otherwise. */
@@ -30,11 +30,12 @@ export interface EngineJobPaths {
 /** Opens every input of this machine that has a directory, once its devices are known. */
 export async function loadJobInputs(
   paths: InputPaths,
-): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
+): Promise<(devices: readonly Device[], devicesOf?: DevicesOfCluster) => readonly JobInput[]> {
   const open = await loadInputs(paths);
   const { deviceMap } = paths;
-  return (devices) =>
+  return (devices, devicesOf) =>
     open({
+      ...(devicesOf && { devicesOf }),
       devices: withNeighbours(devices, readProcDevices(devices[0]?.node ?? '')),
       boot: readBoot(),
       uptimeUs: () => uptime() * 1e6,
@@ -90,27 +91,26 @@ async function loadInputs(paths: InputPaths): Promise<(node: InputNode) => JobIn
 export async function openForeignJournal(
   directory: string,
   devices: readonly Device[],
-  deviceMap?: ReadonlyMap<number, string>,
+  known: Pick<InputNode, 'deviceMap' | 'devicesOf'> = {},
 ): Promise<readonly JobInput[]> {
   const open = await loadInputs({ journalDir: directory });
-  return open({
-    devices,
-    boot: newestLife(directory).boot,
-    ...(deviceMap === undefined ? {} : { deviceMap }),
-  });
+  return open({ devices, boot: newestLife(directory).boot, ...known });
 }
 
 /** Whose journal that is, by its newest records. */
 export function newestLife(directory: string): {
   /** With an empty id where there is no record. */
   readonly boot: Boot;
-  /** By the newest record that tells one: a journal is of one node. */
+  /** By the newest record that tells one. */
   readonly cluster?: string | undefined;
+  /** All that records tell: a node may have been moved to another cluster. */
+  readonly clusters: ReadonlySet<string>;
   /** How many records there are to read. */
   readonly records: number;
 } {
   let boot: Boot = { id: '', timeUs: 0 };
   let cluster: string | undefined;
+  const clusters = new Set<string>();
   let records = 0;
   let [newestUs, newestToldUs] = [-Infinity, -Infinity];
   for (const name of recordsIn(directory)) {
@@ -122,9 +122,10 @@ export function newestLife(directory: string): {
     const writtenUs = mtimeUs(found.stat);
     const { boot_id: id, uptime, cluster: told } = reading.record;
     if (writtenUs > newestUs) [boot, newestUs] = [{ id, timeUs: writtenUs - uptime * 1e6 }, writtenUs];
+    if (told !== undefined) clusters.add(told);
     if (told !== undefined && writtenUs > newestToldUs) [cluster, newestToldUs] = [told, writtenUs];
   }
-  return { boot, cluster, records };
+  return { boot, cluster, clusters, records };
 }
 
 /** None where they cannot be listed: the input itself tells that. */

@@ -6,9 +6,14 @@ import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../schemas/journal-record.ts';
 import type { Boot } from './boot.ts';
 
+/** The devices that a record can mean which tells this cluster, or none. */
+export type DevicesOfCluster = (cluster: string | undefined) => readonly Device[];
+
 /** A node whose job map is opened. */
 export interface InputNode {
   readonly devices: readonly Device[];
+  /** Absent: all of them, whatever cluster a record tells. They are of one machine. */
+  readonly devicesOf?: DevicesOfCluster;
   readonly boot: Boot;
   /** Time since boot in µs, read together with the wall clock. Absent: a node's that is not this machine. */
   readonly uptimeUs?: () => number;

@@ -18,7 +18,7 @@ import {
   openJournalBench,
   type JournalBench,
 } from '../helpers/journal.ts';
-import { runCommand } from '../helpers/run-process.ts';
+import { runCommand, type Ended } from '../helpers/run-process.ts';
 
 let db: QuestDb;
 let bench: JournalBench;
@@ -208,6 +208,72 @@ test('the newest record that tells a cluster speaks for those that tell none', a
   expect(rows).toEqual([
     ['b', `GPU-b-${node}`, '7'],
     ['b', `GPU-b-${node}`, '8'],
+  ]);
+});
+
+test('each record of a node that was moved to another cluster means the devices of its own', async () => {
+  const device = (node: string, cluster: string): Device => ({
+    ...{ uuid: `GPU-${node}`, cluster, node, index: 0, model: 'X', memoryBytes: 1 },
+  });
+  const inventory = async (node: string, cluster: string, s: number): Promise<void> => {
+    await createSmallTables(db).writeInventory([
+      { tsUs: at(s), device: device(node, cluster), source: 'dcgm' as const },
+    ]);
+  };
+  const [once, both] = [`moved-${crypto.randomUUID()}`, `followed-${crypto.randomUUID()}`];
+  await inventory(once, 'alpha', 0);
+  await inventory(both, 'alpha', 0);
+  await inventory(both, 'beta', 5);
+  await waitForVisible(db, 'gpu_inventory');
+  const pushed = async (node: string): Promise<unknown> => {
+    const own = openJournalBench();
+    own.put('start', '7', 1, { node, gpus: '', devices: '0', cluster: 'alpha' });
+    own.put('end', '7', 2, { node, gpus: '', devices: '0', cluster: 'alpha' });
+    own.put('start', '8', 10, { node, gpus: '', devices: '0', cluster: 'beta' });
+    await pushJournal(db, { node, directory: own.directory, tables: [], tell: (): void => undefined });
+    own.close();
+    await waitForVisible(db, 'gpu_ownership');
+    return (
+      await db.exec(`SELECT cluster, gpu, job_id FROM gpu_ownership WHERE node = '${node}' ORDER BY job_id`)
+    ).rows;
+  };
+  expect(await pushed(once)).toEqual([
+    ['alpha', `GPU-${once}`, '7'],
+    ['beta', `unresolved:beta/${once}:0`, '8'],
+  ]);
+  expect(await pushed(both)).toEqual([
+    ['alpha', `GPU-${both}`, '7'],
+    ['beta', `GPU-${both}`, '8'],
+  ]);
+});
+
+test('a record that is cut off or not as expected is refused with its reason, the others are written', async () => {
+  const node = `torn-${crypto.randomUUID()}`;
+  const device: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
+  await createSmallTables(db).writeInventory([{ tsUs: at(0), device, source: 'dcgm' }]);
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 1, { node, gpus: '', devices: '0' });
+  writeFileSync(join(bench.directory, '8.start.job'), 'gpuledger-job-record\0version=1\0event=sta');
+  writeFileSync(join(bench.directory, '9.start.job'), 'job 9 begins\n');
+  // These are on their way.
+  writeFileSync(join(bench.directory, '.10.start.job.tmp'), 'gpuledger-job-record\0version=1\0event=sta');
+  writeFileSync(join(bench.directory, '.11.start.job'), '');
+  const push = { node, directory: bench.directory, tables: [], tell: (): void => undefined };
+  const outcome = await pushJournal(db, push);
+  expect(outcome).toMatchObject({ refusedRecords: 2, intervals: 1, isAllWritten: true });
+  const env = { QDB_CLIENT_CONF: inject('questdbConf'), GPULEDGER_NODE: node, GPULEDGER_CONFIG: undefined };
+  const run = async (...args: string[]): Promise<Ended> =>
+    await runCommand(['jobs', 'push', '--journal', bench.directory, ...args], { env });
+  const told = await run();
+  expect([told.exitCode, told.stdout]).toEqual([65, expect.stringContaining('; 2 records refused')]);
+  expect(told.stderr).toContain('it is cut off');
+  expect(told.stderr).toContain('found "job 9 begins');
+  const asJson = await run('--json');
+  const { problems, ...counts } = JSON.parse(asJson.stdout) as { problems: { message: string }[] };
+  expect([asJson.exitCode, counts]).toMatchObject([65, { refusedRecords: 2, intervals: 1 }]);
+  expect(problems.map(({ message }) => message).sort()).toEqual([
+    expect.stringContaining('expected "gpuledger-job-record"'),
+    expect.stringContaining('it is cut off'),
   ]);
 });
 

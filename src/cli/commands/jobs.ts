@@ -7,7 +7,7 @@ import type { Tell } from '../../core/base/notice.ts';
 import { codeOf } from '../../ownership/bounded-read.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readLateJobs } from '../../ownership/schedulers.ts';
-import { pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
+import { isRefusal, pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
@@ -27,8 +27,8 @@ push is for nodes where no collector runs all the time (their samples are draine
 infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks.
 Both may run as often as you like: the same rows are written again. What one command of Slurm says is written also when the
 other one fails.
-Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood, or records were refused since several clusters have a
-node of this name and nothing tells which (set cluster:); 69 no Slurm here; 75 QuestDB or a command of Slurm does
+Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood, or records were refused, since they are cut off or not
+as expected, or since several clusters have a node of this name and nothing tells which (set cluster:); 69 no Slurm here; 75 QuestDB or a command of Slurm does
 not answer, or fails; 78 configuration
 `;
 
@@ -51,12 +51,11 @@ export function command(): Command {
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
         const outcome = await pushJournal(db, { node, cluster, directory, tables, ...map, tell });
-        const refusal = outcome.refusedRecords > 0 ? outcome.problems[0] : undefined;
-        for (const problem of outcome.problems.filter((one) => one !== refusal))
+        const failure = outcome.isAllWritten ? outcome.problems.find(isRefusal) : unsent(db);
+        for (const problem of outcome.problems.filter((one) => one !== failure))
           tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
         process.stdout.write(pushText(outcome, options['json'] === true));
-        if (refusal !== undefined) throw refusal;
-        if (!outcome.isAllWritten) throw unsent(db);
+        if (failure !== undefined) throw failure;
       });
     });
   const sync = new Command('sync')
@@ -113,7 +112,8 @@ function pushText(outcome: PushOutcome, isJson: boolean): string {
     return `${JSON.stringify({ ...counts, problems: told })}\n`;
   }
   const still = openIntervals === 0 ? '' : ` (${openIntervals} still open)`;
-  const refused = refusedRecords === 0 ? '' : `; ${refusedRecords} records refused`;
+  const refused =
+    refusedRecords === 0 ? '' : `; ${refusedRecords} ${refusedRecords === 1 ? 'record' : 'records'} refused`;
   return `${intervals} intervals${still} and ${jobRows} rows of jobs written; ${relabelledRows} samples labelled again${refused}\n`;
 }
 

@@ -47,6 +47,8 @@ export function createJournalInput(options: JournalOptions): JobInput {
   /** Starts of unknown share that were taken in since the last question. */
   let unshared: JournalFile[] = [];
 
+  const devicesOf = (record: JournalRecord): readonly Device[] =>
+    devicesOfNode(record, options.devicesOf?.(record.cluster) ?? options.devices);
   const wordsOf = ({ manager }: JournalRecord): HookWords => options.words?.get(manager) ?? ownWords;
 
   function add({ file, atUs }: DatedFile, resolution: Resolution, shares?: HookAnswer['shares']): void {
@@ -60,7 +62,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
 
   function addEntry(dated: DatedFile, known?: KnownOwners): void {
     const { record } = dated.file;
-    const found = wordsOf(record).resolve(record, devicesOfNode(record, options.devices));
+    const found = wordsOf(record).resolve(record, devicesOf(record));
     if (typeof found !== 'function') {
       add(dated, found);
       return;
@@ -73,7 +75,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
 
   function knownDevices({ file, atUs }: DatedFile, known?: KnownOwners): Device[] {
     const gpus = new Set(known?.(file.record.job, atUs));
-    return devicesOfNode(file.record, options.devices).filter(({ uuid }) => gpus.has(uuid));
+    return devicesOf(file.record).filter(({ uuid }) => gpus.has(uuid));
   }
 
   /** What the hooks do not know of parts of devices the scheduler may, as long as the job runs. */
@@ -81,7 +83,7 @@ export function createJournalInput(options: JournalOptions): JobInput {
     for (const file of unshared) {
       if (jobs.isClosed(file)) continue;
       const { record } = file;
-      const ask = wordsOf(record).askShares?.(record, devicesOfNode(record, options.devices));
+      const ask = wordsOf(record).askShares?.(record, devicesOf(record));
       if (ask !== undefined) shareQuestions.add(file, ask());
     }
     unshared = [];
