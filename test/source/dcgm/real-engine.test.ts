@@ -204,6 +204,45 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
     },
   );
 
+  it.each(['poll', 'pull'] as const)(
+    'F11, F12: a stop at any moment of a pass leaves no half row, and the next life goes on without a hole (%s)',
+    (route) => {
+      // The fields drift apart, up to 0.4 intervals in the end, so that stops fall between them.
+      fake.set('spread_us', 0.0018 * ms * 1000);
+      const rows = createRowSink();
+      let stored: Map<string, number> | undefined;
+      for (let life = 0; life < 8; life += 1) {
+        const opened = open(lane, {
+          engine,
+          route,
+          flushIntervalMs: 1_000,
+          ...(stored && { resumeFromUs: [stored] }),
+        });
+        const sink = play(opened, lane, window + (life * ms) / 8_000);
+        opened.finish!(lane, sink);
+        opened.close();
+        rows.rows.push(...sink.rows);
+        stored = new Map(
+          opened.devices.map(({ uuid }, device) => [uuid, rows.ofDevice(device).at(-1)!.tsUs]),
+        );
+        fake.set('clock_us', now() + 3.3 * ms * 1000);
+      }
+      source = undefined;
+      for (const device of [0, 1]) {
+        const stamps = rows.ofDevice(device).map(({ tsUs }) => tsUs);
+        const steps = stamps.slice(1).map((tsUs, n) => (tsUs - stamps[n]!) / (ms * 1000));
+        expect(Math.min(...steps)).toBeGreaterThan(0.9);
+        expect(Math.max(...steps)).toBeLessThan(1.1);
+      }
+      // The first value of a watch is blank, as are all profiling fields then.
+      const halves = rows.rows.filter(
+        ({ tsUs, values }) => tsUs > START + 2 * ms * 1000 && values.some(Number.isNaN),
+      );
+      expect(halves).toEqual([]);
+      expect(of('gap')).toEqual([]);
+    },
+  );
+
   it('F13: takes a call that lasts for an engine that was lost, though it answers once it is awake', () => {
     const opened = open(lane, { engine, route: 'poll' });
     const sink = play(opened, lane, window);
