@@ -9,7 +9,9 @@ import {
   canBeEndOf,
   clusterOf,
   isController,
+  isLaterStart,
   isRequeued,
+  saidStartOf,
   toldOf,
 } from './which-run.ts';
 
@@ -34,7 +36,7 @@ export class JobRows {
 
   add(entry: JournalEntry): void {
     const { record } = entry;
-    if (!isOurs(record) || !ownsDevices(entry)) return;
+    if (!isOurs(record) || (record.event === 'start' && !mayOwnDevices(entry))) return;
     this.#entries.set(record.job, [...(this.#entries.get(record.job) ?? []), entry]);
     this.#fresh.add(entry);
   }
@@ -76,7 +78,7 @@ function runsOfCluster(entries: readonly JournalEntry[]): JobRun[] {
   const runs: JobRun[] = [];
   for (const entry of [...entries].sort(byTime)) {
     const isStart = entry.record.event === 'start';
-    const run = isStart ? startedRun(runs, entry) : runs.findLast(({ row }) => canBeEndOf(entry, row));
+    const run = isStart ? startedRun(runs, entry) : endedRun(runs, entry);
     // A second end of a node changes nothing.
     if (run === undefined || run.ended.has(nodeOf(entry))) continue;
     run.entries.push(entry);
@@ -91,7 +93,28 @@ function runsOfCluster(entries: readonly JournalEntry[]): JobRun[] {
 function startedRun(runs: JobRun[], entry: JournalEntry): JobRun {
   const last = runs.at(-1);
   if (last !== undefined && !last.begun.has(nodeOf(entry)) && isSameRun(last.row, toldOf(entry))) return last;
-  const { jobId, startUs } = toldOf(entry);
+  return newRun(runs, toldOf(entry));
+}
+
+/** The last one that can end with this; where it says that its run began after that one, a run that nobody saw begin. */
+function endedRun(runs: JobRun[], entry: JournalEntry): JobRun | undefined {
+  const { start_time: startS } = entry.record;
+  const last = runs.findLast(({ row }) => canBeEndOf(entry, row));
+  if (last !== undefined) {
+    const { startUs, endUs: endedUs = Infinity } = last.row;
+    if (startS === undefined || !isLaterStart(startS * 1e6, { startUs, endedUs })) return last;
+  }
+  const known = saidStartOf(
+    entry,
+    runs.map(({ row, begun }) => ({ run: row.run, user: row.user, isInferred: begun.size === 0 })),
+  );
+  if (known === undefined || !mayOwnDevices(entry)) return undefined;
+  const run = newRun(runs, { jobId: entry.record.job, startUs: known.us });
+  if (!Number.isNaN(known.run)) run.row.run = known.run;
+  return run;
+}
+
+function newRun(runs: JobRun[], { jobId, startUs }: Pick<JobRecord, 'jobId' | 'startUs'>): JobRun {
   const run = { row: { jobId, startUs }, entries: [], begun: new Set<string>(), ended: new Set<string>() };
   runs.push(run);
   return run;
@@ -108,9 +131,11 @@ function end(run: JobRun, entry: JournalEntry): void {
   const [status, signal] = (entry.record.exit_code ?? '').split(':').map(Number);
   const isKnown = status !== undefined && signal !== undefined && Number.isInteger(status);
   if (isKnown) run.row.exitCode = signal > 0 ? 128 + signal : status;
+  // Where nobody saw it begin, its count may be its own, or that of the next one.
+  const mayBeRequeued = run.row.run === undefined && (entry.record.restart ?? 0) > 0;
   // Slurm's hooks show a job that was cancelled, or ran out of time, as one that did well: only a failure is certain.
   if (isRequeued(entry, run.row)) run.row.state = 'REQUEUED';
-  else if (isKnown && (status !== 0 || signal !== 0)) run.row.state = 'FAILED';
+  else if (isKnown && (status !== 0 || signal !== 0) && !mayBeRequeued) run.row.state = 'FAILED';
   else delete run.row.state;
 }
 
@@ -123,10 +148,9 @@ function nodeOf({ record }: JournalEntry): string {
 }
 
 /** A controller's hooks see jobs without GPUs too, and cannot tell; a node's hooks can. */
-function ownsDevices(entry: JournalEntry): boolean {
-  if (isController(entry) || entry.record.event === 'end') return true;
-  const { resolution } = entry;
-  return resolution.devices.length + resolution.unresolved.length > 0;
+function mayOwnDevices(entry: JournalEntry): boolean {
+  const { devices, unresolved } = entry.resolution;
+  return isController(entry) || devices.length + unresolved.length > 0;
 }
 
 function isOurs(record: JournalRecord): boolean {

@@ -1,13 +1,24 @@
 import type { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
-import { CLOCK_SKEW_US_MAX, differ } from '../../core/jobs/job-runs.ts';
+import { differ } from '../../core/jobs/job-runs.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
 import type { JournalEntry } from './entry.ts';
 import { cannotResolve, clockSetBack, endWithoutStart } from './problems.ts';
 import { ToldStays, type KnownStay } from './told-stays.ts';
-import { apartByCluster, byTime, canBeEndOf, clusterOf, isController, toldOf } from './which-run.ts';
+import {
+  apartByCluster,
+  byTime,
+  canBeEndOf,
+  clusterOf,
+  isController,
+  isLaterStart,
+  saidStartOf,
+  saidStartUs,
+  toldOf,
+  type KnownStart,
+} from './which-run.ts';
 
 export interface JournalJobsOptions {
   readonly boot: Boot;
@@ -56,13 +67,6 @@ interface NodeRun {
   /** The first of its own ends and the start of the next run; Infinity: nothing is known of either. */
   endedUs: number;
   hasOwnEnd: boolean;
-}
-
-/** A start that is known from elsewhere than this node's prolog. */
-interface KnownStart {
-  readonly us: number;
-  /** NaN where nobody counted. */
-  readonly run: number;
 }
 
 interface Owned {
@@ -264,8 +268,7 @@ export class JournalJobs {
     const { start_time: startS } = end.record;
     const knownUs = startS === undefined ? controllerStartOf(end, controllerStarts)?.us : startS * 1e6;
     const endedUs = this.#isDead(run) ? Math.min(run.endedUs, this.#options.boot.timeUs) : run.endedUs;
-    // A run that has no end yet is ended by it all the same, unless even wrong clocks cannot make its start this late.
-    return knownUs !== undefined && knownUs >= Math.min(endedUs, run.startUs + CLOCK_SKEW_US_MAX);
+    return knownUs !== undefined && isLaterStart(knownUs, { startUs: run.startUs, endedUs });
   }
 
   /** The scheduler's own start, where somebody knows it, else nothing: an end alone owns no time. */
@@ -372,23 +375,10 @@ function isItsOwn(known: KnownStart, end: JournalEntry, starts: readonly Journal
 
 /** When the run of this end began, if anybody but its own prolog knows. */
 function knownStartOf(end: JournalEntry, { runs, controllerStarts }: JobOnNode): KnownStart | undefined {
-  const { restart = NaN, user } = end.record;
-  const us = saidStartUs(end);
-  if (us === undefined) {
-    const known = controllerStartOf(end, controllerStarts);
-    return known && isItsOwn(known, end, controllerStarts) ? known : undefined;
-  }
-  // It may have counted up already, unless there is nothing to count, or a prolog told of the run before.
-  const isRunBefore = (one: NodeRun): boolean =>
-    !one.isInferred && one.run === restart - 1 && !differ(one.user, user);
-  const isCertain = restart === 0 || runs.some(isRunBefore);
-  return { us, run: isCertain ? restart : NaN };
-}
-
-/** Slurm tells whole seconds, rounded down; a label must not begin before the job did. */
-function saidStartUs({ record, atUs }: JournalEntry): number | undefined {
-  const { event, start_time: startS } = record;
-  return event === 'start' || startS === undefined ? undefined : Math.min((startS + 1) * 1e6, atUs);
+  const told = saidStartOf(end, runs);
+  if (told !== undefined) return told;
+  const known = controllerStartOf(end, controllerStarts);
+  return known && isItsOwn(known, end, controllerStarts) ? known : undefined;
 }
 
 /** A job runs once at a time on a node: the devices of a run are free when the next begins, though no epilog came. */

@@ -39,6 +39,45 @@ export function canBeEndOf({ record }: JournalEntry, run: RunTold): boolean {
   return record.start_time === undefined || run.startUs >= record.start_time * 1e6 - CLOCK_SKEW_US_MAX;
 }
 
+/** A start that is known from elsewhere than the record that begins the run. */
+export interface KnownStart {
+  readonly us: number;
+  /** NaN where nobody counted. */
+  readonly run: number;
+}
+
+/** Slurm tells whole seconds, rounded down; a label must not begin before the job did. */
+export function saidStartUs({ record, atUs }: JournalEntry): number | undefined {
+  const { event, start_time: startS } = record;
+  return event === 'start' || startS === undefined ? undefined : Math.min((startS + 1) * 1e6, atUs);
+}
+
+/** What the record of an end says itself of the start of its run. @param runs of the same job that are known */
+export function saidStartOf(
+  end: JournalEntry,
+  runs: readonly (Pick<RunTold, 'run' | 'user'> & { readonly isInferred: boolean })[],
+): KnownStart | undefined {
+  const us = saidStartUs(end);
+  if (us === undefined) return undefined;
+  const { restart = NaN, user } = end.record;
+  // It may have counted up already, unless there is nothing to count, or a start was told of the run before.
+  const isRunBefore = (one: (typeof runs)[number]): boolean =>
+    !one.isInferred && one.run === restart - 1 && !differ(one.user, user);
+  const isCertain = restart === 0 || runs.some(isRunBefore);
+  return { us, run: isCertain ? restart : NaN };
+}
+
+/**
+ * Whether a run that began at `knownUs` is a later one than this. One that has no end yet (Infinity) is the same, unless even
+ * wrong clocks cannot make its start this late.
+ */
+export function isLaterStart(
+  knownUs: number,
+  { startUs, endedUs }: { readonly startUs: number; readonly endedUs: number },
+): boolean {
+  return knownUs >= Math.min(endedUs, startUs + CLOCK_SKEW_US_MAX);
+}
+
 /** Whether the run that this record ends goes back into the queue. */
 export function isRequeued({ record }: JournalEntry, { run }: Pick<RunTold, 'run'>): boolean {
   return record.event === 'end' && (record.restart ?? NaN) > (run ?? NaN);

@@ -248,6 +248,51 @@ describe('rows of jobs', () => {
     ]);
   });
 
+  test('an end that says when its run began gives a row of what it knows, and a count where it is certain', () => {
+    const known = { user: 'ada', account: 'physics' };
+    const end = (job: string, s: number, startS: number, fields: Readonly<Record<string, string>>): string =>
+      bench.put('end', job, s, { ...known, start_time: String(at(startS) / 1e6), ...fields });
+    end('7', 50, 10, { restart: '1', exit_code: '3:0' });
+    end('7', 55, 10, { restart: '1', exit_code: '0:0' });
+    end('8', 50, 10, { restart: '0', exit_code: '0:0' });
+    bench.put('start', '9', 1, { ...known, restart: '0' });
+    bench.put('end', '9', 5, { ...known, restart: '1' });
+    end('9', 50, 10, { restart: '1' });
+    end('10', 50, 10, { gpus: '' });
+    const row = { ...known, startUs: at(11), endUs: at(50) };
+    const news = bench.open().read(at(60));
+    expect(news.records).toEqual([
+      { ...known, jobId: '9', run: 0, startUs: at(1), endUs: at(5), state: 'REQUEUED' },
+      { ...row, jobId: '9', run: 1 },
+      { ...row, jobId: '7', exitCode: 3 },
+      { ...row, jobId: '8', run: 0, exitCode: 0 },
+    ]);
+    expect(news.facts.filter(({ kind }) => kind === 'start').map(({ jobId, atUs }) => [jobId, atUs])).toEqual(
+      expect.arrayContaining(news.records.map(({ jobId, startUs }) => [jobId, startUs])),
+    );
+  });
+
+  test('what an end alone told gives way to the prolog, and to the record of the controller', () => {
+    const told = { user: 'ada', restart: '0', start_time: String(at(10) / 1e6) };
+    const controller = { context: 'prolog_slurmctld', node: '', gpus: '', user: 'ada', restart: '0' };
+    const puts = [
+      () => bench.put('start', '7', 10.2, controller),
+      () => bench.put('start', '7', 12, { user: 'ada', restart: '0' }),
+      () => bench.put('end', '7', 50, told),
+      () => bench.put('end', '7', 50.5, { ...told, context: 'epilog_slurmctld', node: '', gpus: '' }),
+    ];
+    for (const order of permutationsOf(puts)) {
+      const input = bench.open();
+      const last = order.map((put, step) => {
+        put();
+        return input.read(at(400 + step)).records;
+      });
+      expect(last.at(-1)).toEqual([{ jobId: '7', run: 0, startUs: at(10.2), endUs: at(50.5), user: 'ada' }]);
+      bench.close();
+      bench = openJournalBench();
+    }
+  });
+
   test('two clusters whose controllers share a journal have a row each under one id, whichever ends first', () => {
     const controller = { context: 'prolog_slurmctld', node: '', gpus: '', user: 'ada' };
     bench.put('start', '7', 1, { ...controller, cluster: 'alpha' });
