@@ -80,6 +80,10 @@ function isRequeuedButNot({ state }: RunTold, { state: other = '' }: RunTold): b
 
 /** How much later than one telling another one of the same run may begin. */
 function reachUs(earlier: RunTold, later: RunTold): number {
+  // A run of which a hook tells no count beside one that has one is known by its end alone, which names the scheduler's own
+  // start: only clocks make it later.
+  const isHooks = earlier.submitUs === undefined && later.submitUs === undefined && later.user !== undefined;
+  if (isHooks && countOf(earlier) !== undefined && countOf(later) === undefined) return CLOCK_SKEW_US_MAX;
   // The end of a stay on a device may be no more than the start of the next one.
   const isEndTold = !isOpen(earlier) && (earlier.user !== undefined || later.user === undefined);
   if (earlier.submitUs !== undefined || (isEndTold && later.submitUs === undefined)) return Infinity;

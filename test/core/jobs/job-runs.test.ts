@@ -123,6 +123,12 @@ describe('two tellings are of one run', () => {
     },
     { what: 'a near one', a: told(0, 100), b: told(101, 200), same: false },
     {
+      what: 'an end alone, which nobody counted, and the counted run before, whose own end is not known yet',
+      a: told(0, 900, { run: 1, user: 'ada', state: 'REQUEUED' }),
+      b: told(600, 900, { user: 'ada' }),
+      same: false,
+    },
+    {
       what: 'what is started again and again, without a scheduler',
       a: told(0, 5),
       b: told(20, 25),
