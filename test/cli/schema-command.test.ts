@@ -70,9 +70,25 @@ describe('gpuledger schema', () => {
     expect((await inAlpha('name-rows', '--on', 'n[8-9]')).stdout).toContain(
       'cluster alpha in 1 rows; 1 stay without one',
     );
+    expect((await inAlpha('name-rows', '--on', 'n9,nope')).stdout).toContain(
+      'no such node in any table: nope\n',
+    );
+    const nope = await inAlpha('name-rows', '--on', 'nope');
+    expect([nope.exitCode, nope.stderr]).toEqual([64, expect.stringContaining('leave --on out')]);
     const unset = await schema(['name-rows']);
     expect([unset.exitCode, unset.stderr]).toEqual([78, expect.stringContaining('set cluster:')]);
   });
+
+  test.each(['n[1-', 'n[3-1]', ''])(
+    'a list of nodes such as %j is 64, with the form that is expected',
+    async (on) => {
+      const broken = await schema(['name-rows', '--on', on], 'http::addr=127.0.0.1:1;');
+      expect([broken.exitCode, broken.stderr]).toEqual([
+        64,
+        expect.stringContaining("as n1,n2 or 'n[01-16]'"),
+      ]);
+    },
+  );
 
   test('a server that is down is 75, with the ways out', async () => {
     const { exitCode, stderr } = await schema(

@@ -107,7 +107,7 @@ async function withStore(
 function pushText(outcome: PushOutcome, isJson: boolean): string {
   const { intervals, openIntervals, jobRows, relabelledRows, refusedRecords, problems } = outcome;
   if (isJson) {
-    const told = problems.map(({ code, message, where }) => ({ code, message, where }));
+    const told = problems.map(({ code, message, where, hints }) => ({ code, message, where, hints }));
     const counts = { intervals, openIntervals, jobRows, relabelledRows, refusedRecords };
     return `${JSON.stringify({ ...counts, problems: told })}\n`;
   }

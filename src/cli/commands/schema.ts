@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { allTables, createTableSql } from '../../../schemas/tables.ts';
 import { createViewSql, viewsOf } from '../../../schemas/views.ts';
 import type { Config } from '../../config/config.ts';
@@ -7,10 +7,17 @@ import { expandHostlist } from '../../core/devices/hostlist.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
-import { nameRows, readUnnamedRows, type UnnamedRows } from '../../questdb/schema/name-rows.ts';
+import {
+  nameRows,
+  readUnknownNodes,
+  readUnnamedRows,
+  type UnnamedRows,
+} from '../../questdb/schema/name-rows.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { startMaybeBriefStep, startStep, type Step } from '../progress.ts';
+
+const SHOWN_NODES_MAX = 20;
 
 const EXAMPLES = `
 Examples:
@@ -26,7 +33,7 @@ gpuledger, apply it by this command first: it gives settled rows of a store that
 configuration, and builds rollups again whose old buckets have to be copied because their samples are gone. It says how many rows
 have no cluster; name-rows may be run at any time, and again: rows settle a day after their end, events after eight.
 What stands in them: docs/tables.md
-Exit codes: 0 fine; 64 usage; 69 the server refuses the rollups; 75 no QuestDB, or another gpuledger is at it, try again later;
+Exit codes: 0 fine; 64 usage, or no node of --on is known; 69 the server refuses the rollups; 75 no QuestDB, or another gpuledger is at it, try again later;
             78 a table has a column of another type, the password is refused, or the configuration is wrong
 `;
 
@@ -49,11 +56,12 @@ export function command(): Command {
     .option(
       '--on <nodes>',
       "nodes, as n1,n2 or 'n[01-16]' (default: those known in the cluster and no other)",
+      nodesArgument,
     )
     .option('--json', 'print JSON: where, and a list of action, object, detail')
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
-      const nodes = typeof options['on'] === 'string' ? expandHostlist(options['on']) : undefined;
+      const nodes = options['on'] as readonly string[] | undefined;
       await nameConfigured(config, nodes, options['json'] === true);
     });
   return new Command('schema')
@@ -99,7 +107,7 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
   }
 }
 
-/** @throws OperatingError `schema.no_cluster`, and those of `applySchema` */
+/** @throws OperatingError `schema.no_cluster`, `schema.no_such_node`, and those of `applySchema` */
 async function nameConfigured(
   { questdb, lanes, retention, cluster }: Config,
   nodes: readonly string[] | undefined,
@@ -116,6 +124,8 @@ async function nameConfigured(
   try {
     const { version } = await db.checkServer();
     const changes = await applySchema(db, lanes, retention);
+    const unknownNodes = nodes === undefined ? [] : await readUnknownNodes(db, nodes);
+    if (nodes !== undefined && unknownNodes.length === nodes.length) throw noSuchNode(unknownNodes, db.where);
     changes.push(
       ...(await nameRows(db, cluster, nodes, (words) => {
         step.update(words);
@@ -124,8 +134,8 @@ async function nameConfigured(
     step.done('rows are named');
     process.stdout.write(
       isJson
-        ? `${JSON.stringify({ where: db.where, version, changes }, undefined, 2)}\n`
-        : describe(`${db.where} (QuestDB ${version})`, changes),
+        ? `${JSON.stringify({ where: db.where, version, changes, unknownNodes }, undefined, 2)}\n`
+        : describe(`${db.where} (QuestDB ${version})`, changes) + unknownText(unknownNodes),
     );
   } catch (thrown) {
     step.fail('not all rows are named yet');
@@ -133,6 +143,31 @@ async function nameConfigured(
   } finally {
     await db.close();
   }
+}
+
+/** @throws InvalidArgumentError, which the command line answers with usage (64). */
+function nodesArgument(text: string): readonly string[] {
+  const nodes = expandHostlist(text);
+  // What is malformed stands for itself.
+  if (nodes.length === 0 || nodes.some((node) => !/^[^\s[\](),]+$/.test(node)))
+    throw new InvalidArgumentError(`Expected nodes, as n1,n2 or 'n[01-16]', found ${JSON.stringify(text)}.`);
+  return nodes;
+}
+
+function noSuchNode(nodes: readonly string[], where: string): OperatingError {
+  return new OperatingError(`--on: ${unknownText(nodes).trimEnd()}`, {
+    code: 'schema.no_such_node',
+    exit: 'usage',
+    where,
+    hints: ['name nodes as the column node of gpu_inventory does, or leave --on out'],
+  });
+}
+
+function unknownText(nodes: readonly string[]): string {
+  if (nodes.length === 0) return '';
+  const shown = nodes.slice(0, SHOWN_NODES_MAX).join(', ');
+  const more = nodes.length > SHOWN_NODES_MAX ? `, and ${nodes.length - SHOWN_NODES_MAX} more` : '';
+  return `no such node in any table: ${shown}${more}\n`;
 }
 
 function unnamedText(unnamed: readonly UnnamedRows[], cluster: string | undefined): string {

@@ -106,6 +106,7 @@ export const ERROR_CODES = {
   'schema.copy_differs': 'The old buckets of a rollup were not copied whole: nothing was dropped.',
   'schema.newer': 'The tables were made by a newer gpuledger.',
   'schema.no_cluster': 'Rows should get the name of their cluster, and none is configured.',
+  'schema.no_such_node': 'No table has a row of any of the nodes that were named on the command line.',
   'schema.not_wal': 'A table is no WAL table with the designated timestamp `ts`.',
   'schema.view_refused': 'QuestDB refuses a rollup.',
   'size.invalid': 'A size is not written as expected.',

@@ -58,7 +58,8 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
-/** One sentence for a log: what was expected, what came, and where. */
-export function sentenceOf({ message, where }: OperatingError): string {
-  return where === undefined ? message : `${message} (${where})`;
+/** One line for a log: what was expected, what came, where, and the ways out. */
+export function sentenceOf({ message, where, hints }: OperatingError): string {
+  const what = where === undefined ? message : `${message} (${where})`;
+  return [what, hints.join(', ')].filter((part) => part !== '').join('; ');
 }

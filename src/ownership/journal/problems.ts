@@ -23,7 +23,9 @@ export function endWithoutStart({ name, record }: JournalEntry): OperatingError 
       code: 'journal.end_without_start',
       exit: 'data',
       where: name,
-      hints: ['set PrologFlags=Alloc, so that an allocation without a step has a prolog too'],
+      hints: [
+        'set Prolog= and PrologFlags=Alloc in slurm.conf, so that an allocation without a step has a prolog too',
+      ],
     },
   );
 }

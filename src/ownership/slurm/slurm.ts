@@ -167,7 +167,7 @@ function unknownOf(record: JournalRecord): Resolution {
 }
 
 function noAnswer(jobId: string, error: unknown): OperatingError {
-  return new OperatingError(`expected scontrol to tell the GPUs of job ${jobId}, but: ${messageOf(error)}`, {
+  return new OperatingError(`expected scontrol to tell the GPUs of job ${jobId}, but: ${lineOf(error)}`, {
     code: 'journal.no_scheduler',
     exit: 'unavailable',
     hints: [
@@ -177,9 +177,17 @@ function noAnswer(jobId: string, error: unknown): OperatingError {
   });
 }
 
+/** A command that fails says so in several lines; a log has one. */
+function lineOf(error: unknown): string {
+  return messageOf(error)
+    .trim()
+    .split(/\s*\n\s*/)
+    .join('; ');
+}
+
 function noShares(jobId: string, error: unknown): OperatingError {
   return new OperatingError(
-    `expected scontrol to tell which parts of its GPUs job ${jobId} was given, but: ${messageOf(error)}`,
+    `expected scontrol to tell which parts of its GPUs job ${jobId} was given, but: ${lineOf(error)}`,
     {
       code: 'journal.no_shares',
       exit: 'unavailable',

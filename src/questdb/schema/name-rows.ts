@@ -80,6 +80,17 @@ export async function nameRows(
   return changes;
 }
 
+/** Those of these nodes of which no table has a row. */
+export async function readUnknownNodes(db: QuestDb, nodes: readonly string[]): Promise<string[]> {
+  const known = new Set<unknown>();
+  for (const { name } of NAMED_TABLES.filter(({ columns }) => columns.some((one) => one.name === 'node')))
+    for (const list of idLists(nodes)) {
+      const { rows } = await db.exec(`SELECT DISTINCT node FROM ${quoteName(name)} WHERE node IN (${list})`);
+      for (const [node] of rows) known.add(node);
+    }
+  return nodes.filter((node) => !known.has(node));
+}
+
 function detailOf(cluster: string, named: number, left: number): string {
   return `cluster ${cluster} in ${named} rows${left === 0 ? '' : `; ${left} stay without one`}`;
 }

@@ -12,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatJournalRecord, parseJournalRecord } from '../../../schemas/journal-record.ts';
+import { sentenceOf } from '../../../src/core/base/errors.ts';
 import type { JobNews } from '../../../src/core/jobs/job-fact.ts';
 import {
   at,
@@ -428,14 +429,25 @@ describe('a node with GPUs of several types', () => {
     expect(news.flatMap(codes)).toEqual([]);
   });
 
+  test('an end without a start is told in one line with the way out', () => {
+    bench.put('end', '7', 5);
+    const [problem] = bench.open().read(at(6)).problems!;
+    expect(sentenceOf(problem!)).toMatch(/^expected a start of job 7 before its end.*; set Prolog= .*$/);
+  });
+
   test('they stay unresolved when it does not answer', async () => {
     writeFileSync(join(bench.directory, 'gres.conf'), MIXED);
-    const input = bench.open({ askScheduler: () => Promise.reject(new Error('scontrol: not found')) });
+    const complaint = 'Command failed: scontrol show job 7\nscontrol: error: no controller\n';
+    const input = bench.open({ askScheduler: () => Promise.reject(new Error(complaint)) });
     bench.put('start', '7', 1, { gpus: '2' });
     input.read(at(2));
     await input.answers?.();
     const news = input.read(at(3));
     expect(describeOwnership(news)).toEqual(['7 on unresolved:n1:2 (1, open']);
+    const [noAnswer] = news.problems!;
+    expect(noAnswer!.message).toMatch(
+      /but: Command failed: scontrol show job 7; scontrol: error: no controller$/,
+    );
     expect(codes(news)).toEqual(['journal.no_scheduler', 'journal.unresolved_device']);
   });
 });
