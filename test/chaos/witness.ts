@@ -22,22 +22,22 @@ export function witnessed(source: Source, file: string): Source {
         return;
       }
       const column = lane.fields.findIndex((field) => field.id === FIELD_ID);
-      const answered: number[] = [];
+      sequence ??= existsSync(file) ? lastNumber(readFileSync(file, 'latin1')) : 0;
+      sequence += 1;
+      const number = sequence;
+      let rows = 0;
       const writer: TickWriter = {
         setRow: (device, tsUs) => {
-          answered.push(device);
+          rows += 1;
           tick.setRow(device, tsUs);
         },
         set: (device, index, value) => {
-          tick.set(device, index, value);
+          tick.set(device, index, index === column ? number : value);
         },
         next: () => tick.next(),
       };
       source.sample(lane, writer, nowUs);
-      sequence ??= existsSync(file) ? lastNumber(readFileSync(file, 'latin1')) : 0;
-      sequence += 1;
-      for (const device of answered) tick.set(device, column, sequence);
-      appendFileSync(file, `${sequence} ${answered.length} ${nowUs}\n`);
+      appendFileSync(file, `${number} ${rows} ${nowUs}\n`);
     },
   };
 }

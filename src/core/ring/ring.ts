@@ -30,7 +30,7 @@ export interface RingShape {
 export interface TickWriter {
   /** Declares that `device` answered, with the time at which its sample was really taken (epoch µs). */
   setRow(device: number, tsUs: number): void;
-  /** Sets one value in base units; NaN is a blank. */
+  /** Sets one value of the row that was set last, in base units; NaN is a blank. */
   set(device: number, column: number, value: number): void;
   /**
    * Hands over the tick as it stands and opens another, for a source that brings several at once.

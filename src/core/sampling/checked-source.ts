@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
 import { sentinelsOf, rangeOf } from '../fields/range.ts';
 import { GAUGE_FIELD_IDS } from '../fields/well-known.ts';
@@ -147,6 +148,7 @@ class TickCheck implements CheckedTick {
   }
 
   set(device: number, column: number, value: number): void {
+    assert(device === this.#device, 'a value belongs to the row that was set last');
     const at = device * this.#row.length + column;
     const isIn = value >= this.#min[at]! && value <= this.#max[at]!;
     const isSound = Number.isNaN(value) || (isIn && !this.#sentinels[column]!.includes(value));
