@@ -36,10 +36,15 @@ export class DeviceSilence {
     if (this.#missedTicks[device] === SILENT_TICKS) this.#tell(device, undefined);
   }
 
+  /** Whether a gap can tell of its silence: it has had a row that one begins at. */
+  hasAnswered(device: number): boolean {
+    return !Number.isNaN(this.#lastRowUs[device]!);
+  }
+
   #tell(index: number, endUs: number | undefined): void {
     const tsUs = this.#lastRowUs[index]!;
-    // A gap begins at a row. A device that never had one is told of by its blanks.
-    if (Number.isNaN(tsUs)) return;
+    // A device that never had a row is told of by its blanks.
+    if (!this.hasAnswered(index)) return;
     const { node, uuid } = this.#devices[index]!;
     const length = endUs === undefined ? '' : ` for ${((endUs - tsUs) / 1e6).toFixed(3)} s`;
     this.#onEvent({

@@ -44,7 +44,7 @@ export type PushResult = 'accepted' | 'duplicate' | 'from_future';
 export interface JoinListener {
   /** Epoch µs of the row before and of the row after; the latter undefined while the device is silent. */
   onGap(device: number, fromUs: number, toUs: number | undefined): void;
-  /** A sample became the cell of a row. */
+  /** A sample became the cell of a row; or would have, of a row without any value before the first row of a device. */
   onCell?(device: number, field: number, state: SampleState, rowUs: number): void;
   /** Whether a row without any value is one all the same, since that was asked for. */
   isBlankRowKept?(rowUs: number): boolean;
@@ -322,19 +322,27 @@ export class SeriesJoin {
       this.#take(field, this.#at(device, field), tsUs, nextRowUs);
       if (!Number.isNaN(this.#cells[field]!)) isAnswer = true;
     }
-    if (!isAnswer && this.#listener.isBlankRowKept?.(tsUs) !== true) return false;
     const lastUs = this.#lastRowUs[device]!;
+    if (!isAnswer && this.#listener.isBlankRowKept?.(tsUs) !== true) {
+      // No gap can tell of a device without any row yet: its blanks do.
+      if (Number.isNaN(lastUs)) this.#hearCells(device, tsUs);
+      return false;
+    }
     const isTold = this.#isGapOpen[device] === 1 && !Number.isNaN(lastUs);
     if (isTold || isGap(tsUs - lastUs, intervalUs)) this.#listener.onGap(device, lastUs, tsUs);
     this.#isGapOpen[device] = 0;
     this.#lastRowUs[device] = tsUs;
     sink.setRow(device, tsUs);
-    for (let field = 0; field < fieldCount; field += 1) {
-      sink.set(device, field, this.#cells[field]!);
-      const state = this.#cellStates[field]! as SampleState;
-      if (state !== sampleState.missing) this.#listener.onCell?.(device, field, state, tsUs);
-    }
+    for (let field = 0; field < fieldCount; field += 1) sink.set(device, field, this.#cells[field]!);
+    this.#hearCells(device, tsUs);
     return true;
+  }
+
+  #hearCells(device: number, rowUs: number): void {
+    for (let field = 0; field < this.shape.fieldCount; field += 1) {
+      const state = this.#cellStates[field]! as SampleState;
+      if (state !== sampleState.missing) this.#listener.onCell?.(device, field, state, rowUs);
+    }
   }
 
   /** Stamp of the row that will follow, as far as the anchor has come; Infinity when it has not. */

@@ -52,7 +52,7 @@ export async function readOldWatermarks(
 
 /**
  * The same of the devices of one node, as far as they are seen now. Of a node that was silent for longer, what it had in the hours
- * before its newest row.
+ * before its newest row. A table that is not there yet has none.
  * @throws OperatingError also when the store does not answer in `NODE_PATIENCE_MS`
  */
 export async function readNodeWatermarks(
@@ -65,7 +65,13 @@ export async function readNodeWatermarks(
   const isOfNode = `node = ${quoteText(node)}`;
   const since = (us: number): string =>
     `${isOfNode} AND ts > cast(${Math.floor(us - LOOKBACK_US)} AS timestamp)`;
-  const rows = await newestRows(patient, lane, since(nowUs));
+  let rows: Map<string, RowBefore>;
+  try {
+    rows = await newestRows(patient, lane, since(nowUs));
+  } catch (thrown) {
+    if (thrown instanceof OperatingError && thrown.code === 'questdb.no_table') return new Map();
+    throw thrown;
+  }
   if (rows.size > 0) return rows;
   const newest = await patient.exec(`SELECT max(ts) FROM ${quoteName(lane.table)} WHERE ${isOfNode}`);
   const ts = newest.rows[0]?.[0];

@@ -110,6 +110,7 @@ function writeTick(
     const rowUs = rowStamp(lane, reader, device, nowUs);
     if (Number.isNaN(rowUs) || (!isBlankRow && !hasValue(lane, reader, device))) {
       // Fresh stamps on nothing but blanks are what an engine gives of a GPU that is lost.
+      if (!notes.silence.hasAnswered(device)) noteBlanks(lane, reader, device, rowUs, notes.blanks);
       reader.lastUs.set(
         reader.tsUs.subarray(device * lane.fields.length, (device + 1) * lane.fields.length),
         device * lane.fields.length,
@@ -153,6 +154,20 @@ function hasValue(lane: SampledLane, reader: LaneReader, device: number): boolea
     if (isFreshAt(reader, at) && !Number.isNaN(reader.values[at]!)) return true;
   }
   return false;
+}
+
+/** Of a device without any row yet: no gap can tell of it. */
+function noteBlanks(
+  { fields }: SampledLane,
+  reader: LaneReader,
+  device: number,
+  rowUs: number,
+  blanks: BlankWatch,
+): void {
+  for (const [k, field] of fields.entries()) {
+    const at = device * fields.length + k;
+    if (isFreshAt(reader, at)) blanks.note(device, field, reader.states[at]!, rowUs);
+  }
 }
 
 /**

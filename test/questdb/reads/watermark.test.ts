@@ -4,7 +4,11 @@ import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
 import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
-import { readOldWatermarks, readWatermarks } from '../../../src/questdb/reads/watermark.ts';
+import {
+  readNodeWatermarks,
+  readOldWatermarks,
+  readWatermarks,
+} from '../../../src/questdb/reads/watermark.ts';
 import { laneOf } from '../../helpers/lanes.ts';
 import type { RowBefore } from '../../../src/core/ring/row-carry.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
@@ -42,6 +46,8 @@ function rowWith(tsUs: number, energyJoules: number): RowBefore {
 
 test('a table that is not there, or lacks a column, is not ready', async () => {
   expect(await areTablesReady(db, [lane], retention)).toBe(false);
+  // A lane that begins: nothing is unknown of its rows.
+  expect(await readNodeWatermarks(db, lane, 'n1', nowUs)).toEqual(new Map());
   await applySchema(db, [lane], retention);
   expect(await areTablesReady(db, [lane], retention)).toBe(true);
   const wider = { ...laneOf(0, 'marks', 1_000, [155, 156, 150]), table: 'gpu_marks' };

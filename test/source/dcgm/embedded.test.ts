@@ -383,6 +383,14 @@ describe('DCGM events', () => {
     expect(of('blank_begin')).toEqual([]);
   });
 
+  it('tells a device that never answered by its blanks: no row is there that a gap could begin at', () => {
+    fake.set('lost_gpu', 3);
+    const opened = open();
+    expect(play(opened, 3).ofDevice(2)).toEqual([]);
+    expect(of('gap')).toEqual([]);
+    expect(new Set(of('blank_begin').map(({ gpu }) => gpu))).toEqual(new Set([opened.devices[2]!.uuid]));
+  });
+
   it('tells every XID of a burst once, and none of before', () => {
     fake.set('xid', 2043);
     fake.set('clock_us', START + 1000);

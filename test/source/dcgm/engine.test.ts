@@ -174,6 +174,16 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     expect(of('blank_begin')).toEqual([]);
   });
 
+  it('tells a device that never answered by its blanks: no row is there that a gap could begin at', () => {
+    const sink = createRowSink();
+    fake.set('lost_gpu', 3);
+    const opened = open({ route, flushIntervalMs: 1_000 });
+    play(opened, 6, [sink]);
+    expect(sink.ofDevice(2)).toEqual([]);
+    expect(of('gap')).toEqual([]);
+    expect(new Set(of('blank_begin').map(({ gpu }) => gpu))).toEqual(new Set([opened.devices[2]!.uuid]));
+  });
+
   it('survives 20 deaths in a row', () => {
     const sink = createRowSink();
     const opened = open({ route, flushIntervalMs: 1_000 });
