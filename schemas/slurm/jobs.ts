@@ -13,7 +13,7 @@ export type SlurmRow =
   | RefusedRow;
 
 /** A row that cannot be understood. */
-export interface RefusedRow {
+interface RefusedRow {
   readonly kind: 'refused';
   /** Undefined where not even that can be read. */
   readonly jobId: string | undefined;

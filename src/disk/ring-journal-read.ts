@@ -46,7 +46,7 @@ export interface JournalContent {
   follow(before: ReadonlyMap<string, RowBefore>): Followed;
 }
 
-export interface Followed {
+interface Followed {
   /** Where its rows ended, by device UUID. */
   readonly rows: ReadonlyMap<string, RowBefore>;
   readonly gaps: readonly JournalGap[];
