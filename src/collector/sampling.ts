@@ -106,8 +106,9 @@ function listenerOf(tell: Tell): SamplerListener {
   };
 }
 
-/** Rows of `gpu_events` that the log shows only to those who debug. */
+/** Rows of `gpu_events`, which the log shows only to those who debug; but somebody waits for a pause that is refused. */
 export function noticeOfEvent(event: GpuEvent): Notice {
   const device = event.gpu === undefined ? {} : { device: event.gpu };
-  return { level: 'debug', code: 'source.event', sentence: event.text, ...device, events: [event] };
+  const level = event.kind === 'pause_refused' ? 'warn' : 'debug';
+  return { level, code: 'source.event', sentence: event.text, ...device, events: [event] };
 }

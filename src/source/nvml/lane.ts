@@ -32,6 +32,8 @@ export interface LaneSampler {
    * @returns 0, or the nvmlReturn_t that says that the device is away: then there is no row.
    */
   sample(index: number, device: NvmlDevice, tick: TickWriter, nowUs: () => number, isPaused: boolean): number;
+  /** Whether the last call of `sample` made a row: a device that answers nothing but blanks has none. */
+  readonly hasRow: boolean;
   /** Forgets what profiling pairs begin with. */
   reseed(): void;
   close(): void;
@@ -69,6 +71,7 @@ export function createLaneSampler(
   const values = new Float64Array(fields.length);
   const states = new Array<SampleState>(fields.length);
   let awayCode = SUCCESS;
+  let hasRow = false;
 
   const put = (fieldId: number, value: number, code: number): void => {
     const column = columnOf.get(fieldId);
@@ -105,20 +108,24 @@ export function createLaneSampler(
   return {
     sample(index, device, tick, nowUs, isPaused) {
       awayCode = SUCCESS;
+      hasRow = false;
       values.fill(NaN);
       states.fill(sampleState.notSupported);
       const tsUs = nowUs();
       read(index, device, nowUs, isPaused);
       if (awayCode !== SUCCESS) return awayCode;
       // A row in which everything is blank is none, but for what a pause blanks.
-      const isRow = (isPaused && isAllProfiling) || values.some((value) => !Number.isNaN(value));
-      if (isRow) tick.setRow(index, tsUs);
+      hasRow = (isPaused && isAllProfiling) || values.some((value) => !Number.isNaN(value));
+      if (hasRow) tick.setRow(index, tsUs);
       for (const [column, field] of fields.entries()) {
-        if (isRow) tick.set(index, column, values[column]!);
+        if (hasRow) tick.set(index, column, values[column]!);
         if (device.device.parentUuid === undefined || isOfInstances(field))
           blanks.note(index, field, states[column]!, tsUs);
       }
       return SUCCESS;
+    },
+    get hasRow() {
+      return hasRow;
     },
     reseed() {
       gpmOf.reseed();

@@ -115,9 +115,10 @@ export class NvmlSampling implements Source {
         continue;
       }
       const tsUs = clockUs();
-      const code = this.#lanes[lane.index]!.sample(index, device, tick, clockUs, isPaused);
-      if (code === SUCCESS) this.#noteRow(lane, index, tsUs);
-      else this.#presence.lose(index, code, tsUs);
+      const sampler = this.#lanes[lane.index]!;
+      const code = sampler.sample(index, device, tick, clockUs, isPaused);
+      if (code !== SUCCESS) this.#presence.lose(index, code, tsUs);
+      else if (sampler.hasRow) this.#noteRow(lane, index, tsUs);
     }
     this.#readCounters(nowUs);
   }

@@ -246,6 +246,17 @@ describe('a lost GPU', () => {
     expect(of('blank_begin')).toEqual([]);
   });
 
+  it('has its gap up to its first row, though its first answers are blank', () => {
+    const profiling = laneOf(0, 'profiling', 100, [1002, 1003]);
+    open([profiling]);
+    play(profiling, 5);
+    fake.set('lost_gpu', 4);
+    play(profiling, 300);
+    fake.set('lost_gpu', 0);
+    const back = play(profiling, 100).ofDevice(3);
+    expect(of('gap').map(({ endUs }) => endUs)).toEqual([back[0]!.tsUs]);
+  });
+
   it('is looked for less and less often', () => {
     open([lane]);
     fake.set('lost_gpu', 4);
