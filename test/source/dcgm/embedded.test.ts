@@ -169,17 +169,20 @@ describe('DCGM embedded', () => {
     expect(of('blank_begin')).toEqual([]);
   });
 
-  it('leaves out the 0 with which an NVLink bandwidth begins after a watch', () => {
-    const links = laneOf(0, 'links', 1000, [155, 449]);
-    const opened = open({ lanes: [links] });
-    const sink = createRowSink();
-    // Before the watch is due again: what there is is what the watch itself has read.
-    opened.sample(links, sink, fake.get('clock_us'));
-    expect(sink.rows.every(({ values }) => Number.isNaN(values[1]))).toBe(true);
-    const later = play(opened, 2, links).rows;
-    expect(later.every(({ values }) => Number.isFinite(values[1]))).toBe(true);
-    expect(of('blank_begin')).toEqual([]);
-  });
+  it.each([100, 1000])(
+    'leaves out the 0 with which an NVLink bandwidth begins after a watch (%i ms)',
+    (ms) => {
+      const links = laneOf(0, 'links', ms, [155, 449]);
+      const opened = open({ lanes: [links] });
+      const sink = createRowSink();
+      // Before the watch is due again: what there is is what the watch itself has read.
+      opened.sample(links, sink, fake.get('clock_us'));
+      expect(sink.rows.every(({ values }) => Number.isNaN(values[1]))).toBe(true);
+      const later = play(opened, 2, links).rows;
+      expect(later.every(({ values }) => Number.isFinite(values[1]))).toBe(true);
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
 
   it('does not take a repeated value for a sample', () => {
     const opened = open();
@@ -320,40 +323,45 @@ describe('DCGM devices', () => {
     });
   });
 
-  it('samples the instances of a GPU that is cut, with what an instance has', () => {
-    fake.set('mig', 0b10);
-    const opened = open();
-    expect(opened.devices.map(({ uuid }) => uuid).slice(0, 5)).toEqual([
-      'GPU-00000000-fade-4000-8000-000000000000',
-      'GPU-00000001-fade-4000-8000-000000000001',
-      'MIG-00000008-fade-4000-8000-000000000000',
-      'MIG-00000009-fade-4000-8000-000000000000',
-      'GPU-00000002-fade-4000-8000-000000000002',
-    ]);
-    expect(opened.devices[2]).toMatchObject({
-      parentUuid: 'GPU-00000001-fade-4000-8000-000000000001',
-      gpuInstanceId: 1,
-      computeInstanceId: 0,
-    });
-    const sink = play(opened, 3);
-    const row = sink.ofDevice(2).at(-1)!;
-    expect(row.values[column(1002)]).toBe(truthDouble(1002, 108, row.tsUs));
-    // Asked of an instance, the engine answers these with the parent's.
-    const ofGpus = [1009, 155, 156, 100, 150, 203, 202];
-    expect(ofGpus.map((id) => row.values[column(id)])).toEqual(ofGpus.map(() => NaN));
-    const parent = sink.ofDevice(1).at(-1)!;
-    expect(opened.devices[1]!.isCut).toBe(true);
-    expect(parent.values[column(155)]).toBe(501);
-    expect(of('blank_begin')).toEqual([]);
-  });
+  it.each([100, 1000])(
+    'samples the instances of a GPU that is cut, with what an instance has (%i ms)',
+    (ms) => {
+      fake.set('mig', 0b10);
+      const timed = laneOf(0, 'profiling', ms, FORTY_FIELDS);
+      const opened = open({ lanes: [timed] });
+      expect(opened.devices.map(({ uuid }) => uuid).slice(0, 5)).toEqual([
+        'GPU-00000000-fade-4000-8000-000000000000',
+        'GPU-00000001-fade-4000-8000-000000000001',
+        'MIG-00000008-fade-4000-8000-000000000000',
+        'MIG-00000009-fade-4000-8000-000000000000',
+        'GPU-00000002-fade-4000-8000-000000000002',
+      ]);
+      expect(opened.devices[2]).toMatchObject({
+        parentUuid: 'GPU-00000001-fade-4000-8000-000000000001',
+        gpuInstanceId: 1,
+        computeInstanceId: 0,
+      });
+      const sink = play(opened, 3, timed);
+      const row = sink.ofDevice(2).at(-1)!;
+      expect(row.values[column(1002)]).toBe(truthDouble(1002, 108, row.tsUs));
+      // Asked of an instance, the engine answers these with the parent's.
+      const ofGpus = [1009, 155, 156, 100, 150, 203, 202];
+      expect(ofGpus.map((id) => row.values[column(id)])).toEqual(ofGpus.map(() => NaN));
+      const parent = sink.ofDevice(1).at(-1)!;
+      expect(opened.devices[1]!.isCut).toBe(true);
+      expect(parent.values[column(155)]).toBe(501);
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
 
-  it('tells the XIDs of an instance as events of that instance', () => {
+  it.each([100, 1000])('tells the XIDs of an instance as events of that instance (%i ms)', (ms) => {
     fake.set('mig', 0b10);
-    const opened = open();
-    play(opened, 15);
+    const timed = laneOf(0, 'profiling', ms, FORTY_FIELDS);
+    const opened = open({ lanes: [timed] });
+    play(opened, 15, timed);
     fake.set('xid_ci', 8_031);
     fake.set('xid_gi', 9_043);
-    play(opened, 15);
+    play(opened, 15, timed);
     expect(of('xid').map(({ gpu, code }) => [gpu, code])).toEqual([
       ['MIG-00000008-fade-4000-8000-000000000000', 31],
       ['MIG-00000009-fade-4000-8000-000000000000', 43],

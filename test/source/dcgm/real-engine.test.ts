@@ -79,6 +79,63 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
   /** Ten intervals are what a series is judged by. */
   const window = (10 * ms) / 1000;
 
+  it.each(['poll', 'pull'] as const)(
+    'F1: gives an instance nothing that the engine says of its GPU (%s)',
+    (route) => {
+      fake.set('mig', 0b10);
+      const opened = open(lane, { engine, route, flushIntervalMs: 1_000 });
+      const sink = play(opened, lane, 2 * window);
+      opened.finish!(lane, sink);
+      expect(
+        opened.devices.map(({ isCut, parentUuid }) => [isCut === true, parentUuid !== undefined]),
+      ).toEqual([
+        [false, false],
+        [true, false],
+        [false, true],
+        [false, true],
+      ]);
+      for (const device of [2, 3]) {
+        const rows = sink.ofDevice(device).filter(({ tsUs }) => tsUs > START + window * SECOND);
+        expect(rows.length).toBeGreaterThan(5);
+        expect(rows.every(({ values }) => values[column(1002)]! > 0)).toBe(true);
+        for (const id of [155, 156, 150, 203])
+          expect(rows.every(({ values }) => Number.isNaN(values[column(id)]))).toBe(true);
+      }
+      expect(nullRatio({ ...sink, rows: sink.ofDevice(1) }, column(155), START + window * SECOND)).toBe(0);
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
+
+  it.each(['poll', 'pull'] as const)(
+    'F4: leaves out the 0 with which an NVLink bandwidth begins after each watch (%s)',
+    (route) => {
+      const links = laneOf(0, 'links', ms, [155, 449]);
+      const opened = open(links, { engine, route, flushIntervalMs: 1_000 });
+      const sink = play(opened, links, window);
+      fake.set('forget', 1);
+      play(opened, links, window + 30, sink);
+      opened.finish!(links, sink);
+      const cells = sink.ofDevice(0).map(({ values }) => values[1]!);
+      expect(cells.filter((value) => value === 0)).toEqual([]);
+      expect(cells.filter((value) => value > 0).length).toBeGreaterThan(10);
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
+
+  it('F5: tells an XID that stands under an instance as the instance’s', () => {
+    fake.set('mig', 0b10);
+    const opened = open(lane, { engine, route: 'poll' });
+    const sink = play(opened, lane, 2 * window);
+    fake.set('xid_gi', 8_031);
+    fake.set('xid_ci', 9_043);
+    play(opened, lane, 2 * window + 2, sink);
+    const [, , first, second] = opened.devices.map(({ uuid }) => uuid);
+    expect(of('xid').map(({ gpu, code }) => [gpu, code])).toEqual([
+      [first, 31],
+      [second, 43],
+    ]);
+  });
+
   it('F6: takes fresh stamps on nothing but blanks for a device that is away', () => {
     const opened = open(lane, { engine, route: 'poll' });
     const sink = play(opened, lane, window);
