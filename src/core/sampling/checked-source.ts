@@ -113,6 +113,8 @@ class TickCheck implements CheckedTick {
   #tick!: TickWriter;
   #device = -1;
   #rowUs = NaN;
+  /** Whether a value of the row was made NULL. */
+  #isDoubted = false;
   #count = 0;
 
   constructor(lane: SampledLane, devices: readonly Device[], onEvent: EventSink) {
@@ -165,12 +167,13 @@ class TickCheck implements CheckedTick {
     const device = this.#device;
     if (device < 0) return;
     if (this.#sm >= 0 && this.#util >= 0 && this.#power >= 0) this.#lookForContradiction(device);
-    if (this.#isAllProfiling || hasValue(this.#row)) {
+    if (hasValue(this.#row) || (this.#isAllProfiling && !this.#isDoubted)) {
       this.#tick.setRow(device, this.#rowUs);
       for (let column = 0; column < this.#row.length; column += 1)
         this.#tick.set(device, column, this.#row[column]!);
     }
     this.#row.fill(NaN);
+    this.#isDoubted = false;
     this.#device = -1;
   }
 
@@ -182,6 +185,7 @@ class TickCheck implements CheckedTick {
 
   #doubt(at: number, device: number, column: number, value: number): void {
     this.#count += 1;
+    this.#isDoubted = true;
     const beforeUs = this.#badUs[at]!;
     this.#badUs[at] = this.#rowUs;
     if (Math.abs(this.#rowUs - beforeUs) <= EPISODE_US) return;

@@ -167,3 +167,15 @@ describe('profiling values that contradict the board (NVIDIA/DCGM#303)', () => {
     expect(play([row]).values).toEqual([row]);
   });
 });
+
+it('is a row for a lane of profiling fields alone while it is blank, but not where all that came cannot be', () => {
+  const lane = laneOf(0, 'profiling', 1000, [1002]);
+  const sink = createRowSink();
+  const checked = createTickCheck(lane, [GPU], () => undefined)(sink);
+  for (const [index, ratio] of [0.5, NaN, 7, 0.6].entries()) {
+    checked.setRow(0, START + index * SECOND);
+    checked.set(0, 0, ratio);
+    checked.next();
+  }
+  expect(sink.rows.map(({ values }) => values[0])).toEqual([0.5, NaN, 0.6]);
+});
