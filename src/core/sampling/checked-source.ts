@@ -98,6 +98,8 @@ class TickCheck implements CheckedTick {
   readonly #badUs: Float64Array;
   /** By column. */
   readonly #sentinels: readonly (readonly number[])[];
+  /** The smallest of them: nearly every value lies below, and need not be looked for among them. */
+  readonly #sentinelFrom: Float64Array;
   /** Columns by which a contradiction is seen; -1 where the lane has none. */
   readonly #sm: number;
   readonly #util: number;
@@ -127,6 +129,7 @@ class TickCheck implements CheckedTick {
     this.#max = Float64Array.from(ranges, ({ max }) => max);
     this.#badUs = new Float64Array(ranges.length).fill(-Infinity);
     this.#sentinels = fields.map(sentinelsOf);
+    this.#sentinelFrom = Float64Array.from(this.#sentinels, (values) => Math.min(...values));
     const columnOf = (fieldId: number): number => fields.findIndex(({ id }) => id === fieldId);
     this.#sm = columnOf(GAUGE_FIELD_IDS.smActive);
     this.#util = columnOf(GAUGE_FIELD_IDS.gpuUtil);
@@ -153,9 +156,12 @@ class TickCheck implements CheckedTick {
     assert(device === this.#device, 'a value belongs to the row that was set last');
     const at = device * this.#row.length + column;
     const isIn = value >= this.#min[at]! && value <= this.#max[at]!;
-    const isSound = Number.isNaN(value) || (isIn && !this.#sentinels[column]!.includes(value));
-    if (!isSound) this.#doubt(at, device, column, value);
-    this.#row[column] = isSound ? value : NaN;
+    if (isIn && (value < this.#sentinelFrom[column]! || !this.#sentinels[column]!.includes(value))) {
+      this.#row[column] = value;
+      return;
+    }
+    this.#row[column] = NaN;
+    if (!Number.isNaN(value)) this.#doubt(at, device, column, value);
   }
 
   next(): boolean {
