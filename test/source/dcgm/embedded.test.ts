@@ -196,6 +196,8 @@ describe('DCGM embedded', () => {
     ['beside others', lane, 1_600_000_000_000_000],
     ['as the first of its lane', laneOf(0, 'energy', 100, [156, 155]), 1_600_000_000_000_000],
     ['in 1970 and alone', laneOf(0, 'energy', 100, [156]), 0],
+    ['at 1 s', laneOf(0, 'energy', 1000, [156, 155]), 1_600_000_000_000_000],
+    ['in 1970 and alone at 1 s', laneOf(0, 'energy', 1000, [156]), 0],
   ])('keeps sampling a field whose NVML stamps stand still in the past, %s', (_, frozen, fromUs) => {
     fake.set('frozen_field', 156);
     fake.set('frozen_from_us', fromUs);
@@ -375,21 +377,27 @@ describe('DCGM devices', () => {
 });
 
 describe('DCGM events', () => {
-  it('tells the silence of one device while the others answer: open at once, closed when it is over', () => {
-    const opened = open();
-    play(opened, 5);
-    fake.set('lost_gpu', 3);
-    const away = play(opened, 20);
-    expect(away.ofDevice(2)).toEqual([]);
-    expect(away.ofDevice(1)).toHaveLength(20);
-    expect(of('gap').map(({ gpu, endUs }) => [gpu, endUs])).toEqual([[opened.devices[2]!.uuid, undefined]]);
-    fake.set('lost_gpu', 0);
-    const back = play(opened, 2);
-    expect(of('gap')).toHaveLength(2);
-    expect(of('gap')[1]).toMatchObject({ tsUs: of('gap')[0]!.tsUs, endUs: back.ofDevice(2)[0]!.tsUs });
-    // A device that is away is told of by its gap, and not once a field.
-    expect(of('blank_begin')).toEqual([]);
-  });
+  it.each([
+    [100, lane],
+    [1000, laneOf(0, 'slow', 1000, FORTY_FIELDS)],
+  ])(
+    'tells the silence of one device while the others answer: open at once, closed when it is over (%i ms)',
+    (_, timed) => {
+      const opened = open({ lanes: [timed] });
+      play(opened, 5, timed);
+      fake.set('lost_gpu', 3);
+      const away = play(opened, 20, timed);
+      expect(away.ofDevice(2)).toEqual([]);
+      expect(away.ofDevice(1)).toHaveLength(20);
+      expect(of('gap').map(({ gpu, endUs }) => [gpu, endUs])).toEqual([[opened.devices[2]!.uuid, undefined]]);
+      fake.set('lost_gpu', 0);
+      const back = play(opened, 2, timed);
+      expect(of('gap')).toHaveLength(2);
+      expect(of('gap')[1]).toMatchObject({ tsUs: of('gap')[0]!.tsUs, endUs: back.ofDevice(2)[0]!.tsUs });
+      // A device that is away is told of by its gap, and not once a field.
+      expect(of('blank_begin')).toEqual([]);
+    },
+  );
 
   it('tells a device that never answered by its blanks: no row is there that a gap could begin at', () => {
     fake.set('lost_gpu', 3);
