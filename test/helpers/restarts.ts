@@ -25,6 +25,8 @@ export interface Restarts {
   readonly lane: string;
   readonly intervalMs: number;
   readonly source: 'dcgm' | 'nvml';
+  /** Address of a host engine, which outlives the collector. */
+  readonly engine?: string;
   readonly env: Readonly<Record<string, string>>;
   readonly ticksPerLife: number;
   readonly lives: readonly PlannedLife[];
@@ -45,11 +47,12 @@ export async function playLives(plan: Restarts): Promise<void> {
     config,
     `node: n1\nsource: ${plan.source}\n${jobs}\nflush: { interval: 1s }\nlanes:\n  - ${lane}\n`,
   );
+  const engine = plan.engine === undefined ? [] : ['-r', plan.engine];
   const table = join(directory, 'delivery', `gpu_${plan.lane}`);
   const journals = (): string[] => realDisk.list(table).filter((name) => name.endsWith('.journal'));
   for (const { signal, isStoreAway = false, pauseMs = 0 } of plan.lives) {
     const former = new Set(journals());
-    const args = [`${ROOT}bin/gpuledger.js`, 'run', '--config', config, '--state-dir', directory];
+    const args = [`${ROOT}bin/gpuledger.js`, 'run', '--config', config, '--state-dir', directory, ...engine];
     const env = { ...plan.env, QDB_CLIENT_CONF: isStoreAway ? NOBODY : plan.conf };
     const { child, pid } = startProcess(process.execPath, args, { env });
     let ticks = 0;
