@@ -3,6 +3,7 @@ import type { Device } from '../devices/device.ts';
 import { sentinelsOf, rangeOf } from '../fields/range.ts';
 import { GAUGE_FIELD_IDS } from '../fields/well-known.ts';
 import type { TickWriter } from '../ring/ring.ts';
+import { gapLimitUs } from './dt-rule.ts';
 import type { EventSink, SampledLane, Source } from './source.ts';
 
 /** A series that is implausible again within this time is in the same episode, which is told once. */
@@ -13,7 +14,10 @@ const EPISODE_US = 60_000_000;
  */
 const BUSY_RATIO = 0.99;
 const BUSY_WATTS = 300;
-/** Utilisation and power are means of up to a second, so at the end of a kernel they lag behind: that is told of nobody. */
+/**
+ * Utilisation and power are means of up to a second, so at the end of a kernel they lag behind. Rows that are this close to the
+ * beginning of a contradiction stay as they were read: a cell is made NULL only where an event tells why.
+ */
 const LAG_US = 2_000_000;
 
 /**
@@ -105,8 +109,9 @@ class TickCheck implements CheckedTick {
   readonly #util: number;
   readonly #power: number;
   readonly #profiling: readonly number[];
-  /** By device: since when its values contradict each other, NaN while they do not; when that was told. */
+  /** By device: since when its values contradict each other, NaN while they do not; when they did last; when that was told last. */
   readonly #contrarySinceUs: Float64Array;
+  readonly #contraryUs: Float64Array;
   readonly #contraryToldUs: Float64Array;
   /** The row that is being written; it is handed on when it is complete. */
   readonly #row: Float64Array;
@@ -136,6 +141,7 @@ class TickCheck implements CheckedTick {
     this.#power = columnOf(GAUGE_FIELD_IDS.power);
     this.#profiling = [...fields.keys()].filter((column) => fields[column]!.isProfiling);
     this.#contrarySinceUs = new Float64Array(devices.length).fill(NaN);
+    this.#contraryUs = new Float64Array(devices.length).fill(NaN);
     this.#contraryToldUs = new Float64Array(devices.length).fill(-Infinity);
     this.#row = new Float64Array(fields.length).fill(NaN);
     this.#isAllProfiling = this.#profiling.length === fields.length;
@@ -201,27 +207,36 @@ class TickCheck implements CheckedTick {
     this.#tell(device, field.column, text);
   }
 
-  /** What the profiling counters say of a row in which they contradict the board is no value, not even 0. */
+  /** What the profiling counters say of a row in which they contradict the board is no value, not even 0, once that has lasted. */
   #lookForContradiction(device: number): void {
     const [sm, util, watts] = [this.#row[this.#sm]!, this.#row[this.#util]!, this.#row[this.#power]!];
-    if (!(sm === 0 && util >= BUSY_RATIO && watts >= BUSY_WATTS)) {
-      // A blank says nothing either way.
-      if (!Number.isNaN(sm)) this.#contrarySinceUs[device] = NaN;
-      return;
+    // A blank says nothing either way.
+    if (sm > 0 || util < BUSY_RATIO || watts < BUSY_WATTS) this.#contrarySinceUs[device] = NaN;
+    if (!(sm === 0 && util >= BUSY_RATIO && watts >= BUSY_WATTS)) return;
+    if (!this.#hasLasted(device)) return;
+    const tsUs = this.#rowUs;
+    const toldUs = this.#contraryToldUs[device]!;
+    this.#contraryToldUs[device] = tsUs;
+    if (!(Math.abs(tsUs - toldUs) <= EPISODE_US)) {
+      const text = `no SM is active beside a utilisation of ${Math.round(util * 100)} % and ${Math.round(watts)} W: profiling values of 0 are left out from here on`;
+      this.#tell(device, this.#lane.fields[this.#sm]!.column, text);
     }
     for (const column of this.#profiling) {
       if (this.#row[column] !== 0) continue;
       this.#row[column] = NaN;
       this.#count += 1;
     }
+  }
+
+  /** Whether the contradiction in this row was in those before it too, for longer than means lag behind. */
+  #hasLasted(device: number): boolean {
     const tsUs = this.#rowUs;
-    if (Number.isNaN(this.#contrarySinceUs[device]!)) this.#contrarySinceUs[device] = tsUs;
-    if (tsUs - this.#contrarySinceUs[device]! < LAG_US) return;
-    const toldUs = this.#contraryToldUs[device]!;
-    this.#contraryToldUs[device] = tsUs;
-    if (tsUs - toldUs <= EPISODE_US) return;
-    const text = `no SM is active beside a utilisation of ${Math.round(util * 100)} % and ${Math.round(watts)} W: profiling values of 0 are left out`;
-    this.#tell(device, this.#lane.fields[this.#sm]!.column, text);
+    const stepUs = tsUs - this.#contraryUs[device]!;
+    this.#contraryUs[device] = tsUs;
+    // What was between two rows far apart, or on both sides of a clock that was set, nobody saw.
+    const isSeen = stepUs >= 0 && stepUs <= Math.max(LAG_US, gapLimitUs(1000 * this.#lane.intervalMs));
+    if (!isSeen || Number.isNaN(this.#contrarySinceUs[device]!)) this.#contrarySinceUs[device] = tsUs;
+    return tsUs - this.#contrarySinceUs[device]! >= LAG_US;
   }
 
   #tell(device: number, subject: string, text: string): void {

@@ -128,34 +128,65 @@ describe('a row without any value', () => {
 describe('profiling values that contradict the board (NVIDIA/DCGM#303)', () => {
   const lane = laneOf(0, 'profiling', 100, [1001, 1002, 1004, 1009, 203, 155]);
   const contrary = [0, 0, 0, 0, 1, 600];
-  const play = (rows: readonly (readonly number[])[]) => {
+  const play = (rows: readonly (readonly number[])[], stampOf = (index: number) => index * 100_000) => {
     const events: GpuEvent[] = [];
     const check = createTickCheck(lane, [GPU], (event) => events.push(event));
     const sink = createRowSink();
     const checked = check(sink);
     for (const [index, row] of rows.entries()) {
-      checked.setRow(0, START + index * 100_000);
+      checked.setRow(0, START + stampOf(index));
       for (const [column, value] of row.entries()) checked.set(0, column, value);
       checked.next();
     }
-    return { values: sink.rows.map(({ values }) => values), events };
+    return { values: sink.rows.map(({ values }) => values), events, count: checked.takeCount() };
   };
+  const lasting = (rows: number): number[][] => new Array<number[]>(rows).fill(contrary);
 
-  it('are NULL, not 0: nobody takes a job for idle that draws 600 W; told once', () => {
-    const { values, events } = play(new Array<number[]>(50).fill(contrary));
-    for (const row of values) expect(row).toEqual([NaN, NaN, NaN, NaN, 1, 600]);
-    expect(events.map(({ kind, subject }) => [kind, subject])).toEqual([['implausible', 'sm_active_ratio']]);
+  it('are NULL, not 0, from the row on with which it is told: nobody takes a job for idle that draws 600 W', () => {
+    const { values, events, count } = play(lasting(50));
+    expect(values.slice(0, 20)).toEqual(lasting(20));
+    for (const row of values.slice(20)) expect(row).toEqual([NaN, NaN, NaN, NaN, 1, 600]);
+    expect(count).toBe(30 * 4);
+    expect(events.map(({ tsUs, kind, subject }) => [tsUs, kind, subject])).toEqual([
+      [START + 20 * 100_000, 'implausible', 'sm_active_ratio'],
+    ]);
     expect(events[0]!.text).toMatch(/no SM is active beside a utilisation of 100 % and 600 W/);
   });
 
-  it('are told of nobody where means of a second only lag behind the end of a kernel', () => {
-    const { events } = play([
-      [0.9, 0.9, 0.4, 1e6, 1, 600],
-      ...new Array<number[]>(10).fill(contrary),
-      [0, 0, 0, 0, 0.4, 250],
-      ...new Array<number[]>(10).fill(contrary),
-    ]);
-    expect(events).toEqual([]);
+  it('stay as they were read, and nobody is told, where means of a second only lag behind the end of a kernel', () => {
+    const busy = [0.9, 0.9, 0.4, 1e6, 1, 600];
+    const rows = [busy, ...lasting(19), [0, 0, 0, 0, 0.4, 250], ...lasting(10), busy, ...lasting(20)];
+    expect(play(rows)).toEqual({ values: rows, events: [], count: 0 });
+  });
+
+  it('are NULL only where an event tells so, whatever comes', () => {
+    const row = fc.constantFrom(
+      contrary,
+      contrary,
+      contrary,
+      [0.9, 0.9, 0, 0, 1, 600],
+      [NaN, NaN, NaN, NaN, 1, 600],
+      [0, 0, 0, 0, NaN, 600],
+    );
+    const runs = fc.array(fc.tuple(row, fc.integer({ min: 1, max: 60 })), { maxLength: 8 });
+    fc.assert(
+      fc.property(runs, (parts) => {
+        const rows = parts.flatMap(([values, times]) => new Array<number[]>(times).fill(values));
+        const { values, events } = play(rows);
+        const first = values.findIndex(
+          (each, index) => Number.isNaN(each[1]!) && !Number.isNaN(rows[index]![1]!),
+        );
+        expect(events.map(({ tsUs }) => tsUs)).toEqual(first < 0 ? [] : [START + first * 100_000]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('are judged by what was seen: not over a gap, nor over a clock that was set back', () => {
+    expect(play(lasting(30), (index) => index * 100_000 + (index < 15 ? 0 : 60 * SECOND)).events).toEqual([]);
+    expect(play(lasting(30), (index) => index * 100_000 - (index < 15 ? 0 : 3600 * SECOND)).events).toEqual(
+      [],
+    );
   });
 
   it.each([
