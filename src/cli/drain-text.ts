@@ -13,6 +13,10 @@ export function drainText(summary: DrainSummary): string {
     lines.push(
       `QuestDB refused ${summary.refusedRows} rows: the log says why, and in which file they are kept`,
     );
+  if (summary.implausibleValues > 0)
+    lines.push(
+      `${grouped(summary.implausibleValues)} values could not be true and are NULL: gpu_events tells which (kind implausible)`,
+    );
   lines.push(
     ...tableText(
       reports.map((report) => [

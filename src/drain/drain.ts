@@ -41,6 +41,8 @@ export interface DrainSummary {
   readonly engines: { readonly asked: number; readonly drained: number; readonly failed: number };
   readonly rows: number;
   readonly refusedRows: number;
+  /** Values that could not be true and became NULL; `gpu_events` has the first of each series. */
+  readonly implausibleValues: number;
   readonly gaps: { readonly count: number; readonly seconds: number };
   /** Of the device that is furthest behind in the fastest lane; null without any row. */
   readonly lagSeconds: number | null;
@@ -150,6 +152,7 @@ function summaryOf(options: DrainOptions, outcomes: readonly EngineOutcome[], se
     engines: { asked: outcomes.length, drained: reports.length, failed: failed.length },
     rows: sum(({ rows }) => rows),
     refusedRows: sum(({ refusedRows }) => refusedRows),
+    implausibleValues: sum(({ implausibleValues }) => implausibleValues),
     gaps: { count: sum(({ gaps }) => gaps), seconds: sum(({ gapSeconds }) => gapSeconds) },
     lagSeconds: lags.length === 0 ? null : Math.max(...lags),
     nextWatermark: marks.length === 0 ? null : new Date(Math.min(...marks) / 1000).toISOString(),

@@ -9,6 +9,8 @@ export interface LaneReport {
   readonly lane: string;
   readonly rows: number;
   readonly refusedRows: number;
+  /** Values that could not be true and became NULL. */
+  readonly implausibleValues: number;
   readonly gaps: number;
   /** Summed over the devices. */
   readonly gapSeconds: number;
@@ -33,7 +35,7 @@ export interface EngineReport {
 /** As if every row were written; the receiver knows what became of them. */
 export function laneReport(
   lane: Lane,
-  { rows, gaps }: KeptLane,
+  { rows, gaps, implausibleValues }: KeptLane,
   kept: KeptSamples,
   before: ReadonlyMap<string, RowBefore>,
 ): LaneReport {
@@ -48,6 +50,7 @@ export function laneReport(
     lane: lane.name,
     rows: rows.count,
     refusedRows: 0,
+    implausibleValues,
     gaps: gaps.length,
     gapSeconds: gapUs / 1e6,
     ...(Number.isFinite(watermarkUs)
@@ -68,6 +71,7 @@ export function statOf(report: LaneReport, kept: KeptSamples, task: EngineTask, 
     lane: report.lane,
     source: 'dcgm',
     version,
+    implausibleValues: report.implausibleValues,
     engineOffsetUs: Math.round(kept.clockOffsetUs),
     rssBytes: process.memoryUsage.rss(),
   };

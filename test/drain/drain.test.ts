@@ -123,6 +123,34 @@ describe('gpuledger drain, one engine', () => {
     expect(third.nextWatermark! > second.nextWatermark!).toBe(true);
   });
 
+  it('counts the values that cannot be, in its answer and in collector_stats', async () => {
+    // An int32 blank as used memory, in every row.
+    engines.start(ENGINE, { serial, gpus: 2, step_field: 252, step_value: 0x7fff_fff2 });
+    await drained();
+    engines.backdate(ENGINE, 60 * SECOND);
+    const summary = await drained();
+    const [profiling, device] = summary.reports[0]!.lanes;
+    expect(profiling!.rows).toBeGreaterThan(100);
+    expect(profiling!.implausibleValues).toBe(profiling!.rows);
+    expect([device!.implausibleValues, summary.implausibleValues]).toEqual([0, profiling!.rows]);
+    await waitForVisible(db, 'collector_stats');
+    const stats = await db.exec(
+      'SELECT lane, implausible_values FROM collector_stats WHERE lane IS NOT NULL LATEST ON ts PARTITION BY lane ORDER BY lane',
+    );
+    expect(stats.rows).toEqual([
+      ['device', 0],
+      ['profiling', profiling!.rows],
+    ]);
+    const told = await query(
+      `SELECT gpu, subject FROM gpu_events WHERE kind = 'implausible' AND gpu IN ('${uuidOf(0)}', '${uuidOf(1)}') ORDER BY gpu`,
+    );
+    expect(told).toEqual([0, 1].map((gpu) => [uuidOf(gpu), 'fb_used_bytes']));
+    await sleep(1_100);
+    expect((await drain()).stdout).toMatch(
+      /\n\d+ values could not be true and are NULL: gpu_events tells which/,
+    );
+  });
+
   it('records what the engine no longer has as a gap with its length', async () => {
     await startWatched();
     await drained();

@@ -36,6 +36,8 @@ export interface KeptLane {
   /** Rows after the watermarks, oldest first, all of them final. */
   readonly rows: PulledRows;
   readonly gaps: readonly GpuEvent[];
+  /** Values of these rows, and of such as had no other, that could not be true and became NULL. */
+  readonly implausibleValues: number;
   /** Samples that fitted no row. */
   readonly unmatched: number;
 }
@@ -212,7 +214,7 @@ function readKept(
       }
       return {
         lanes: lanes.map((lane, index) => ({
-          rows: rowsOf(
+          ...rowsOf(
             lane,
             joins[index]!,
             starts[index]!,
@@ -240,7 +242,7 @@ function rowsOf(
   sinceUs: number,
   engineNowUs: number,
   check: ReturnType<typeof createTickCheck>,
-): PulledRows {
+): Pick<KeptLane, 'rows' | 'implausibleValues'> {
   const rows = new PulledRows({
     deviceCount: starts.length,
     columnCount: lane.fields.length,
@@ -260,7 +262,7 @@ function rowsOf(
   join.emit(engineNowUs, checked);
   checked.end();
   rows.finish();
-  return rows;
+  return { rows, implausibleValues: checked.takeCount() };
 }
 
 /** A stored row from the engine's future is of a clock that was set back since: what comes now begins anew. */
