@@ -33,6 +33,8 @@ export const statusFile = z.object({
   /** Of one core since the status before. */
   cpuRatio: z.number().optional(),
   rssBytes: z.number(),
+  /** The newest pause of profiling that somebody asked for and the source refused, if none has begun since. */
+  pauseRefusal: z.object({ atMs: z.number(), text: z.string() }).optional(),
 });
 
 export type Status = z.infer<typeof statusFile>;

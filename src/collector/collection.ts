@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import type { Status } from '../../schemas/status.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
-import type { Tell } from '../core/base/notice.ts';
+import { toEach, type Tell } from '../core/base/notice.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { VERSION } from '../config/package-version.ts';
@@ -20,12 +19,12 @@ import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { readNodeWatermarks } from '../questdb/reads/watermark.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
 import { lockDirectory } from '../disk/state-lock.ts';
-import { statusPath, writeStatus } from '../disk/status-file.ts';
 import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
 import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
 import { SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
+import { createStatusKeeper } from './status-keeper.ts';
 
 /** Jobs that go on by the clock until they are stopped. */
 export interface Schedule {
@@ -82,7 +81,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     requestTimeoutMs: config.questdb.requestTimeoutMs,
     gzip: config.questdb.gzip,
   });
-  const startMs = Date.now();
+  const status = createStatusKeeper(config.stateDir, { startMs: Date.now(), store: db.where }, tell);
   let disk: CollectionDisk | undefined;
   let intake: Intake | undefined;
   try {
@@ -128,11 +127,11 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       confirm: config.delivery.confirm,
       ...disk?.options,
       onStats: (own) => {
-        if (disk !== undefined)
-          keepStatus(config.stateDir, collector, { startMs, store: db.where, ...own }, tell);
+        if (disk !== undefined) status.write(collector, own);
       },
-      tell,
+      tell: toEach([tell, status.hear]),
     });
+    if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
     const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
     const schedule = scheduling.collecting(collector, config.flush.intervalMs, tell);
     let isRetired = false;
@@ -149,8 +148,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         await cronTicks.stop();
         await schedule.stop();
         const isAllWritten = await shutDown(collector, tell);
-        const own = { startMs, store: db.where, rssBytes: process.memoryUsage.rss() };
-        if (disk !== undefined) keepStatus(config.stateDir, collector, own, tell);
+        if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
         collector.close();
         disk?.release();
         await db.close();
@@ -195,31 +193,6 @@ function tickByCron({ lanes, sampler }: Intake, scheduling: Scheduling, tell: Te
 
 function isResident(clock: ClockOrder): boolean {
   return clock.kind === 'real' && clock.forMs === undefined;
-}
-
-/** For `gpuledger status`. One that cannot be written is no reason to stop. */
-function keepStatus(
-  stateDir: string,
-  collector: Collector,
-  own: Pick<Status, 'startMs' | 'store' | 'cpuRatio' | 'rssBytes'>,
-  tell: Tell,
-): void {
-  const { description, devices, source } = collector;
-  try {
-    writeStatus(statusPath(stateDir), {
-      ...own,
-      pid: process.pid,
-      atMs: Date.now(),
-      node: devices[0]!.node,
-      source,
-      description,
-      deviceCount: devices.length,
-      lanes: [...collector.account()],
-    });
-  } catch (thrown) {
-    if (!(thrown instanceof OperatingError)) throw thrown;
-    tell({ level: 'warn', code: thrown.code, sentence: thrown.message });
-  }
 }
 
 function deliveryDirectory({ stateDir }: Config): string {

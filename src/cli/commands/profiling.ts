@@ -1,11 +1,14 @@
 import { Command } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
+import type { Status } from '../../../schemas/status.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { readStatus, statusPath } from '../../disk/status-file.ts';
 import {
   pauseDirectoryOf,
   readPauseRequests,
   requestPause,
   withdrawPause,
+  type PauseRequest,
 } from '../../source/profiling-pause.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 
@@ -14,7 +17,7 @@ Examples:
   gpuledger profiling pause --for 10m            the collector of this node leaves the counters alone for ten minutes
   gpuledger profiling pause --name "$SLURM_JOB_ID"   from within a job, before its own profiler starts
   gpuledger profiling resume --name "$SLURM_JOB_ID"
-  gpuledger profiling status
+  gpuledger profiling status                     who asked, and whether the source refused
   gpuledger profiling resume -r localhost        give a host engine its counters back, whoever paused it
 
 A job may ask if the directory <state-dir>/profiling-pause is writable for it (mode 1777). The time is recorded as paused.
@@ -73,19 +76,41 @@ function resumeCommand(): Command {
 
 function statusCommand(): Command {
   const status = new Command('status')
-    .description('Who asked for a pause, and until when.')
+    .description('Who asked for a pause, until when, and whether the source refused one.')
+    .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
       const requests = readPauseRequests(pauseDirectoryOf(config.stateDir), Date.now() * 1000);
-      const lines = requests.map(({ name, by, untilUs }) => {
-        const until = Number.isFinite(untilUs)
-          ? `until ${new Date(untilUs / 1000).toISOString()}`
-          : 'until resumed';
-        return `"${name}" by ${by}, ${until}\n`;
-      });
-      process.stdout.write(lines.length === 0 ? 'profiling is not paused\n' : lines.join(''));
+      const refusal = readStatus(statusPath(config.stateDir))?.pauseRefusal;
+      process.stdout.write(
+        options['json'] === true ? statusJson(requests, refusal) : statusText(requests, refusal),
+      );
     });
   return addConfigFlags(status, 'profiling status');
+}
+
+function statusText(requests: readonly PauseRequest[], refusal: Status['pauseRefusal']): string {
+  const lines = requests.map(({ name, by, untilUs }) => {
+    const until = Number.isFinite(untilUs) ? `until ${isoOf(untilUs / 1000)}` : 'until resumed';
+    return `"${name}" by ${by}, ${until}`;
+  });
+  if (lines.length === 0) lines.push('profiling is not paused');
+  if (refusal !== undefined) lines.push(`refused at ${isoOf(refusal.atMs)}: ${refusal.text}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** A request that holds until it is taken back has `untilUs` null. */
+function statusJson(requests: readonly PauseRequest[], refusal: Status['pauseRefusal']): string {
+  const asked = requests.map(({ untilUs, ...rest }) => ({
+    ...rest,
+    untilUs: Number.isFinite(untilUs) ? untilUs : null,
+  }));
+  const refused = refusal === undefined ? null : { tsUs: refusal.atMs * 1000, text: refusal.text };
+  return `${JSON.stringify({ requests: asked, refused }, undefined, 2)}\n`;
+}
+
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 interface Engine {
