@@ -25,11 +25,46 @@ export function quantity<U extends Unit>(
 export interface Energy {
   /** Σ rises of the device's energy counter. */
   readonly counter: Quantity<'joules'> | undefined;
-  /** Σ power·dt: the check, and the fallback. */
+  /** Σ power·dt. */
   readonly power: Quantity<'joules'> | undefined;
+  /** What reports show: of each device and job the counter's where that can be believed, else the integral of power, then Σ. */
+  readonly best: Quantity<'joules'> | undefined;
 }
 
-/** The counter's, else the integral of power. */
-export function bestEnergy({ counter, power }: Energy): Quantity<'joules'> | undefined {
-  return counter ?? power;
+/** Sums from which the energy of any set of devices and jobs is made. Joules are undefined where nothing was known. */
+export interface EnergySums {
+  readonly counterJoules: number | undefined;
+  readonly counterUs: number;
+  readonly powerJoules: number | undefined;
+  readonly powerUs: number;
+  readonly bestJoules: number | undefined;
+  readonly bestUs: number;
+}
+
+/**
+ * The energy of one job on one device. A counter that knew no time, or stood still while power was drawn, says nothing:
+ * then it is the integral of power. So it has to be decided before anything is added up.
+ */
+export function bestOfDevice({
+  counterJoules,
+  counterUs,
+  powerJoules,
+  powerUs,
+}: Omit<EnergySums, 'bestJoules' | 'bestUs'>): Pick<EnergySums, 'bestJoules' | 'bestUs'> {
+  const hasPower = powerJoules !== undefined && powerUs > 0;
+  const isStuck = counterJoules === 0 && hasPower && powerJoules > 0;
+  if (counterJoules !== undefined && counterUs > 0 && !isStuck)
+    return { bestJoules: counterJoules, bestUs: counterUs };
+  return hasPower ? { bestJoules: powerJoules, bestUs: powerUs } : { bestJoules: undefined, bestUs: 0 };
+}
+
+/** What the sums are as figures: over no known time nothing is known. */
+export function energyOf(sums: EnergySums): Energy {
+  const known = (joules: number | undefined, knownUs: number): Quantity<'joules'> | undefined =>
+    quantity(knownUs > 0 ? joules : undefined, 'joules', knownUs);
+  return {
+    counter: known(sums.counterJoules, sums.counterUs),
+    power: known(sums.powerJoules, sums.powerUs),
+    best: known(sums.bestJoules, sums.bestUs),
+  };
 }

@@ -4,7 +4,6 @@ import {
   type CapacityRow,
   type CapacitySums,
 } from '../figures/capacity/figures.ts';
-import { bestEnergy } from '../figures/quantity.ts';
 import {
   calendarDate,
   clockTime,
@@ -98,7 +97,7 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
       : []),
     column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
-    { title: 'energy', cells: formatEnergies(rows.map(({ energy }) => bestEnergy(energy))) },
+    { title: 'energy', cells: formatEnergies(rows.map(({ energy }) => energy.best)) },
     column('jobs', ({ kind, jobs }) =>
       kind === 'group' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
     ),

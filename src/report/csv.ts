@@ -42,6 +42,8 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     energy_power_joules: device?.energy.power?.value,
     events: device?.events.length,
     cluster: figures.job.cluster,
+    energy_best_joules: device?.energy.best?.value,
+    energy_best_known_us: device?.energy.best?.knownUs ?? (device === undefined ? undefined : 0),
   };
 }
 
@@ -67,6 +69,8 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     sm_active_ratio_mean: amounts.smActive?.value,
     energy_counter_joules: amounts.energy.counter?.value,
     energy_power_joules: amounts.energy.power?.value,
+    energy_best_joules: amounts.energy.best?.value,
+    energy_best_known_us: amounts.energy.best?.knownUs ?? 0,
   });
   return stringify([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})], { header: true });
 }
@@ -87,6 +91,8 @@ export function capacityCsv(figures: CapacityFigures): string {
     energy_power_joules: row.energy.power?.value,
     jobs: row.jobs,
     cluster: 'cluster' in row ? row.cluster : undefined,
+    energy_best_joules: row.energy.best?.value,
+    energy_best_known_us: row.energy.best?.knownUs ?? 0,
   }));
   return stringify(rows, { header: true });
 }

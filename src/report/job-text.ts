@@ -16,7 +16,6 @@ import {
 } from './text/format-quantity.ts';
 import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
-import type { Energy } from '../figures/quantity.ts';
 import { findingText } from './finding-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
@@ -143,7 +142,7 @@ function gaugeLines(figures: JobFigures): string[] {
 function factLines(figures: JobFigures): string[] {
   const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
   const lines: string[] = [];
-  const energy = energyText(figures.all.energy);
+  const energy = energyText(figures);
   if (energy !== undefined) lines.push(`  energy ${energy}`);
   const peak = peakOf(figures.devices);
   if (peak !== undefined) {
@@ -158,14 +157,28 @@ function factLines(figures: JobFigures): string[] {
   return lines;
 }
 
-function energyText({ counter, power }: Energy): string | undefined {
-  if (counter === undefined)
-    return power === undefined ? undefined : `${formatQuantity(power)} (power integral; no energy counter)`;
-  const { knownUs } = counter;
-  const isPartial = power !== undefined && knownUs < KNOWN_RATIO_MIN * power.knownUs;
-  const part = isPartial ? `, over ${formatCoverage(knownUs / power.knownUs)} of the time` : '';
+/** The one that is shown, of how many devices it is the counter's, and over how much of the time it is known. */
+function energyText({ all, devices }: JobFigures): string | undefined {
+  const { counter, power, best } = all.energy;
+  if (best === undefined) return undefined;
+  const known = devices.filter(({ energy }) => energy.best !== undefined);
+  const counted = known.filter(({ energy }) => energy.best?.value === energy.counter?.value);
+  const wholeUs = Math.max(best.knownUs, power?.knownUs ?? 0);
+  const part =
+    best.knownUs < KNOWN_RATIO_MIN * wholeUs
+      ? `, over ${formatCoverage(best.knownUs / wholeUs)} of the time`
+      : '';
+  if (counted.length === 0) {
+    const why = counter === undefined ? 'no energy counter' : 'the energy counter stood still';
+    return `${formatQuantity(best)} (power integral${part}; ${why})`;
+  }
+  if (counted.length < known.length)
+    return (
+      `${formatQuantity(best)} (counter of ${formatCount(counted.length, 'GPU')}, power integral of the other` +
+      ` ${known.length - counted.length}${part})`
+    );
   const check = power === undefined ? '' : `; power integral ${formatQuantity(power)}`;
-  return `${formatQuantity(counter)} (counter${part}${check})`;
+  return `${formatQuantity(best)} (counter${part}${check})`;
 }
 
 function peakOf(devices: readonly JobDevice[]): JobDevice | undefined {

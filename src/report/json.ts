@@ -93,8 +93,10 @@ function columnOf(key: GaugeKey): string {
   return keptColumns(key).column;
 }
 
-function energyOf({ counter, power }: Energy): object {
+function energyOf({ counter, power, best }: Energy): object {
   return {
+    bestJoules: best?.value,
+    bestUs: best?.knownUs ?? 0,
     counterJoules: counter?.value,
     counterUs: counter?.knownUs ?? 0,
     powerJoules: power?.value,

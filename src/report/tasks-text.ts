@@ -1,5 +1,4 @@
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
-import { bestEnergy } from '../figures/quantity.ts';
 import {
   formatCount,
   formatCoverage,
@@ -58,7 +57,7 @@ function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): str
 }
 
 function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions): string[] {
-  const energies = formatEnergies([...tasks, all].map(({ energy }) => bestEnergy(energy)));
+  const energies = formatEnergies([...tasks, all].map(({ energy }) => energy.best));
   const decimals = hourDecimals(all.ownedUs / HOUR_US);
   const amounts = (of: TaskAmounts, index: number): string[] => [
     String(of.devices),

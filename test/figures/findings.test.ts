@@ -28,6 +28,7 @@ function gauge(mean: number, max = mean): GaugeFigures {
 const energy = (counter: number, power: number): Energy => ({
   counter: level(counter, 'joules'),
   power: level(power, 'joules'),
+  best: level(counter, 'joules'),
 });
 
 interface DeviceChanges {

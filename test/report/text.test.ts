@@ -160,11 +160,12 @@ describe('tables and lines', () => {
 
 function sums(hours: number, idleHours: number, sm: number | undefined, kilowattHours: number): CapacitySums {
   const knownUs = hours * HOUR;
+  const joules = quantity(kilowattHours * 3.6e6, 'joules', knownUs);
   return {
     attributedUs: knownUs,
     idle: { value: idleHours * HOUR, unit: 'microseconds', knownUs },
     smActive: quantity(sm, 'ratio', knownUs),
-    energy: { counter: { value: kilowattHours * 3.6e6, unit: 'joules', knownUs }, power: undefined },
+    energy: { counter: joules, power: undefined, best: joules },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { CapacitySums } from './figures.ts';
 import type { LaneGauges } from '../gauges.ts';
-import { quantity } from '../quantity.ts';
+import { bestOfDevice, energyOf, quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 
 /** Sums that can be added up; undefined is "nothing known", which adds nothing. */
@@ -71,14 +71,13 @@ export function addSums(to: Sums, more: Sums, sign: 1 | -1): void {
 /** The sums as figures: means divided, what is unknown left out. */
 export function capacitySums(sums: Sums): CapacitySums {
   const { attributedUs, idleUs, smSum, smKnownUs, counterJoules, counterUs, powerSum, powerUs } = sums;
+  const powerJoules = powerSum === undefined ? undefined : powerSum / 1e6;
+  const known = { counterJoules, counterUs, powerJoules, powerUs };
   const isSmKnown = smSum !== undefined && smKnownUs > 0;
   return {
     attributedUs,
     idle: quantity(idleUs, 'microseconds', smKnownUs),
     smActive: quantity(isSmKnown ? smSum / smKnownUs : undefined, 'ratio', smKnownUs),
-    energy: {
-      counter: quantity(counterJoules, 'joules', counterUs),
-      power: quantity(powerSum === undefined ? undefined : powerSum / 1e6, 'joules', powerUs),
-    },
+    energy: energyOf({ ...known, ...bestOfDevice(known) }),
   };
 }

@@ -1,7 +1,7 @@
 import { GAUGE_KEYS, GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import type { GaugeSums, JobSums, SampleSums } from './scan.ts';
 import { emptySums } from './scan.ts';
-import { quantity, type Energy, type Quantity } from '../quantity.ts';
+import { energyOf, quantity, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import type { DividedWindow, JobInterval } from './facts.ts';
 import type {
@@ -26,13 +26,6 @@ export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
     energy: energyOf(sums),
     idle: quantity(idleUs, 'microseconds', sums.gauges.get('smActive')?.knownUs ?? 0),
     lastActiveUs,
-  };
-}
-
-function energyOf({ counterJoules, counterUs, powerJoules, powerUs }: SampleSums): Energy {
-  return {
-    counter: quantity(counterJoules, 'joules', counterUs),
-    power: quantity(powerJoules, 'joules', powerUs),
   };
 }
 

@@ -2,6 +2,7 @@ import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
 import type { JobWindow } from './facts.ts';
 import { addSums, emptySums, type JobSums, type SampleSums } from './scan.ts';
+import { bestOfDevice } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quotedLists } from '../sql-text.ts';
 
@@ -92,16 +93,20 @@ function sumsOfRow(row: Cells): SampleSums {
       max,
     });
   }
+  const energy = {
+    counterJoules: row.number('energy_rise_joules'),
+    counterUs: row.number('energy_rise_dt_us') ?? 0,
+    powerJoules: row.number('power_joules'),
+    powerUs: gauges.get('power')?.knownUs ?? 0,
+  };
   return {
     ...emptySums(),
     samples: row.number('samples') ?? 0,
     steps: row.number('step_count') ?? 0,
     sampledUs: row.number('dt_us') ?? 0,
     attributedUs: row.number('attributed_us') ?? 0,
-    counterJoules: row.number('energy_rise_joules'),
-    counterUs: row.number('energy_rise_dt_us') ?? 0,
-    powerJoules: row.number('power_joules'),
-    powerUs: gauges.get('power')?.knownUs ?? 0,
+    ...energy,
+    ...bestOfDevice(energy),
     idleUs: row.number('idle_dt_us'),
     lastActiveUs: row.number('last_active_us'),
     gauges,

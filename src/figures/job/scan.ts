@@ -2,6 +2,7 @@ import { quoteName } from '../../../schemas/tables.ts';
 import { seenRiseSql } from '../../../schemas/views.ts';
 import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import type { GaugeKey, LaneGauges } from '../gauges.ts';
+import { bestOfDevice } from '../quantity.ts';
 import { askOwned, type OwnedSpan } from '../owned-samples.ts';
 import type { Asked, Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
@@ -27,6 +28,9 @@ export interface SampleSums {
   counterUs: number;
   powerJoules: number | undefined;
   powerUs: number;
+  /** Of each device what can be believed, then Σ: see `bestOfDevice`. */
+  bestJoules: number | undefined;
+  bestUs: number;
   idleUs: number | undefined;
   lastActiveUs: number | undefined;
   readonly gauges: Map<GaugeKey, GaugeSums>;
@@ -44,6 +48,8 @@ export function emptySums(): SampleSums {
     counterUs: 0,
     powerJoules: undefined,
     powerUs: 0,
+    bestJoules: undefined,
+    bestUs: 0,
     idleUs: undefined,
     lastActiveUs: undefined,
     gauges: new Map(),
@@ -85,8 +91,12 @@ export async function scanJob(
       const device = devices.get(gpu) ?? emptySums();
       devices.set(gpu, device);
       const part = parts[Math.max(0, Math.min(partCount - 1, row.number('part') ?? 0))]!;
-      for (const sums of [all, device, part]) addRow(sums, row, source, index === 0);
+      for (const sums of [device, part]) addRow(sums, row, source, index === 0);
     }
+  }
+  for (const device of devices.values()) {
+    Object.assign(device, bestOfDevice(device));
+    addSums(all, device);
   }
   return { all, devices, parts };
 }
@@ -187,6 +197,8 @@ export function addSums(into: SampleSums, from: SampleSums): void {
   into.counterUs += from.counterUs;
   into.powerJoules = plus(into.powerJoules, from.powerJoules);
   into.powerUs += from.powerUs;
+  into.bestJoules = plus(into.bestJoules, from.bestJoules);
+  into.bestUs += from.bestUs;
   into.idleUs = plus(into.idleUs, from.idleUs);
   into.lastActiveUs = later(into.lastActiveUs, from.lastActiveUs);
   for (const [key, gauge] of from.gauges) {

@@ -1,6 +1,5 @@
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
-import { bestEnergy } from '../../figures/quantity.ts';
 import { formatCoverage, formatEnergies, formatQuantity, NOT_KNOWN } from './format-quantity.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
@@ -60,7 +59,7 @@ function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
     {
       title: 'energy',
       side: 'right',
-      cells: formatEnergies(devices.map(({ energy }) => bestEnergy(energy))),
+      cells: formatEnergies(devices.map(({ energy }) => energy.best)),
     },
     column('mem peak', 'right', ({ gauges }) => formatQuantity(gauges.memoryUsed?.max)),
     column('events', 'left', ({ events }) => eventsText(events)),
