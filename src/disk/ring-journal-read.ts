@@ -108,6 +108,7 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
     const values = new Float64Array(slot.buffer, SLOT_HEADER_BYTES);
     ends.push({
       tick,
+      timeBreaks: slot.readDoubleLE(24),
       tsUs: values.slice(0, deviceCount),
       dtUs: values.slice(deviceCount, 2 * deviceCount),
       energyJoules:
@@ -152,6 +153,8 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
 /** Of one tick what the next one goes on from, per device. */
 interface TickEnd {
   readonly tick: number;
+  /** How often the clock had been set by then. */
+  readonly timeBreaks: number;
   readonly tsUs: Float64Array;
   readonly dtUs: Float64Array;
   readonly energyJoules: Float64Array | undefined;
@@ -171,22 +174,40 @@ function followedBy(
 ): Followed {
   const last = new Map(before);
   const gaps: JournalGap[] = [];
-  for (const { tsUs: stamps, dtUs, energyJoules } of ends.toSorted((a, b) => a.tick - b.tick)) {
+  let nextTick = 0;
+  let timeBreaks = 0;
+  for (const end of ends.toSorted((a, b) => a.tick - b.tick)) {
+    // Ticks that are not in the journal any more had rows that nobody can go on from.
+    if (end.tick !== nextTick) last.clear();
+    if (end.timeBreaks !== timeBreaks) breakTime(last);
+    nextTick = end.tick + 1;
+    timeBreaks = end.timeBreaks;
     for (const [index, device] of devices.entries()) {
       const { uuid } = device;
-      const tsUs = stamps[index]!;
+      const tsUs = end.tsUs[index]!;
       if (Number.isNaN(tsUs)) continue;
-      const fromUs = last.get(uuid)?.tsUs ?? NaN;
-      if (dtUs[index] === 0 && tsUs > fromUs) gaps.push({ device, fromUs, toUs: tsUs });
-      const joules = energyJoules?.[index] ?? NaN;
-      const { seenUs, ...reading } = last.get(uuid) ?? { energyJoules: NaN, energyTsUs: NaN, seenUs: NaN };
-      last.set(
-        uuid,
-        Number.isNaN(joules)
-          ? { ...reading, tsUs, seenUs: seenUs + dtUs[index]! }
-          : { tsUs, energyJoules: joules, energyTsUs: tsUs, seenUs: 0 },
-      );
+      const dtUs = end.dtUs[index]!;
+      const row = last.get(uuid);
+      const fromUs = row?.tsUs ?? NaN;
+      if (dtUs === 0 && tsUs > fromUs) gaps.push({ device, fromUs, toUs: tsUs });
+      last.set(uuid, rowAfter(row, tsUs, dtUs, end.energyJoules?.[index] ?? NaN));
     }
   }
   return { rows: last, gaps };
+}
+
+/** As a ring does: no time leads from the rows before to those after. */
+function breakTime(last: Map<string, RowBefore>): void {
+  for (const [uuid, row] of last) last.set(uuid, { ...row, tsUs: NaN, energyTsUs: NaN });
+}
+
+function rowAfter(
+  before: RowBefore | undefined,
+  tsUs: number,
+  dtUs: number,
+  energyJoules: number,
+): RowBefore {
+  if (!Number.isNaN(energyJoules)) return { tsUs, energyJoules, energyTsUs: tsUs, seenUs: 0 };
+  const { seenUs, ...reading } = before ?? { energyJoules: NaN, energyTsUs: NaN, seenUs: NaN };
+  return { ...reading, tsUs, seenUs: seenUs + dtUs };
 }

@@ -12,7 +12,8 @@ import type { Disk } from './disk.ts';
  *
  *   header (4096 bytes): JSON with a checksum
  *   slot 0 │ slot 1 │ … : tick mod capacity
- *     0 magic  4 crc of 8…  8 tick  16 rows sampled so far  24 –   32 ts[device]… dt[…] rise[…] rise_dt[…] column 0[…] …
+ *     0 magic  4 crc of 8…  8 tick  16 rows sampled so far  24 how often the clock was set so far
+ *     32 ts[device]… dt[…] rise[…] rise_dt[…] column 0[…] …
  */
 export interface JournalHeader {
   /** Epoch ms at which this life began: names the journal. */
@@ -85,6 +86,7 @@ export function createRingJournal(
       const end = base + deviceCount;
       slot.writeDoubleLE(tick, 8);
       slot.writeDoubleLE(sampledRows, 16);
+      slot.writeDoubleLE(ring.timeBreaks, 24);
       let at = 0;
       for (const array of [ring.tsUs, ring.dtUs, ring.energyRise, ring.energyRiseDtUs, ...ring.columns]) {
         for (let row = base; row < end; row += 1, at += 1) values[at] = array[row]!;

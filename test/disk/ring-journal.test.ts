@@ -73,6 +73,81 @@ function rowsOf({ rows, samples, devices, tickEnds }: JournalContent): number[][
   ]);
 }
 
+describe('what the next life goes on from', () => {
+  /** Device 0 alone, at `us`, with a reading of its counter. */
+  function row(ring: Ring, us: number, joules: number): void {
+    ring.reserve();
+    ring.setRow(0, us);
+    ring.set(0, 1, joules);
+    ring.commit();
+  }
+  const SECOND = 1_000_000;
+  const BEFORE = { tsUs: 100 * SECOND, energyJoules: 50, energyTsUs: 100 * SECOND, seenUs: 0 };
+  const before = new Map(DEVICES.map(({ uuid }) => [uuid, BEFORE]));
+  const follow = () => readRingJournal(realDisk, path, 0)!.follow(before);
+  const gapOf = (from: number, to: number) => [
+    { device: DEVICES[0], fromUs: from * SECOND, toUs: to * SECOND },
+  ];
+  const journaledAfter = (rowBefore = BEFORE): Ring => {
+    const ring = journaledRing();
+    ring.carry.continueFrom(0, rowBefore);
+    return ring;
+  };
+
+  test('a gap is where no row was: after the life before, and between rows', () => {
+    row(journaledAfter(), 160 * SECOND, 60);
+    expect(follow().gaps).toEqual(gapOf(100, 160));
+    const ring = journaledAfter();
+    for (const second of [101, 102, 109]) row(ring, second * SECOND, second);
+    expect(follow().gaps).toEqual(gapOf(102, 109));
+  });
+
+  test.each([
+    ['forward, by an hour', 3600],
+    ['forward, by less than an interval', 0.5],
+    ['back, by an hour', -3600],
+  ])('a clock that was set %s, just before a kill, is no gap', (_, stepSeconds) => {
+    const ring = journaledAfter();
+    row(ring, 101 * SECOND, 60);
+    ring.breakTime();
+    row(ring, (102 + stepSeconds) * SECOND, 70);
+    const { gaps, rows } = follow();
+    expect(gaps).toEqual([]);
+    expect(rows.get('GPU-1')).toEqual(ring.carry.before(0));
+  });
+
+  test('a clock that was set before the first row of a life is no gap, and a gap after that is one', () => {
+    const ring = journaledAfter();
+    ring.breakTime();
+    for (const second of [5000, 5001, 5009]) row(ring, second * SECOND, second);
+    expect(follow().gaps).toEqual(gapOf(5001, 5009));
+  });
+
+  test('what a clock was set between bears no time: the reading goes on, and not its stamp', () => {
+    const ring = journaledAfter();
+    row(ring, 101 * SECOND, 60);
+    ring.breakTime();
+    row(ring, 4000 * SECOND, NaN);
+    expect(follow().rows.get('GPU-1')).toEqual(ring.carry.before(0));
+    expect(ring.carry.before(0)).toMatchObject({ energyJoules: 60, energyTsUs: NaN });
+  });
+
+  test('is not known of a device whose last rows have left the journal', () => {
+    const ring = journaledRing();
+    ring.carry.continueFrom(1, BEFORE);
+    ring.reserve();
+    ring.setRow(1, 101 * SECOND);
+    ring.set(1, 1, 90);
+    ring.commit();
+    for (let second = 102; second < 102 + CAPACITY_TICKS; second += 1) row(ring, second * SECOND, NaN);
+    // To go on from the life before would count again the rise from 50 to 90 J, and make seen time a gap.
+    const { rows, gaps } = follow();
+    expect(rows.get('GPU-2')).toBeUndefined();
+    expect(rows.get('GPU-1')).toMatchObject({ tsUs: 105 * SECOND, energyJoules: NaN });
+    expect(gaps).toEqual([]);
+  });
+});
+
 describe('the ring journal', () => {
   test('gives back every value of every tick that has not left the ring', () => {
     const ring = journaledRing();

@@ -74,6 +74,8 @@ export class Ring implements TickWriter {
   readonly #rowCounts: Int32Array;
   /** What the next row of each device goes on from. The producer's. */
   readonly carry: RowCarry;
+  /** How often the clock was set since this ring began. The producer's. */
+  timeBreaks = 0;
   #reservedBase = -1;
   /**
    * Called on the producer's side with each tick that is about to become visible: its number, its first row, and the
@@ -187,6 +189,7 @@ export class Ring implements TickWriter {
 
   /** The clock was set: no interval leads from the ticks before to those after, so the next dt of every device is 0. */
   breakTime(): void {
+    this.timeBreaks += 1;
     this.carry.breakTime();
   }
 
