@@ -99,7 +99,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   tellGapsBefore(lanes, laneSet, tell);
   const before = await rowsBefore(options, laneSet);
   const source = resumedAfter(options.source, before);
-  const sampling = await startSampling({ ...telling, source }, laneSet.journals, before);
+  const onJournalFailed = (lane: number): void => {
+    laneSet.forgetRows(lane);
+  };
+  const sampling = await startSampling({ ...telling, source, onJournalFailed }, laneSet.journals, before);
   const { sampler, startUs, nowUs } = sampling;
   const { devices } = sampler;
   laneSet.attach(sampler.rings, devices, (gpu, tsUs) => ownership.labelAt(gpu, tsUs), options.batchRows);
@@ -203,11 +206,14 @@ async function rowsBefore(
     lanes.map(async (lane, index) => {
       const rows = new Map(local[index]);
       const hasNone = rows.size === 0;
-      // Rows of the disk are on their way to the store, whose newest ones are older than they.
-      if (hasNone && laneSet.hasWaiting(index)) return rows;
+      // Rows of the disk are on their way to the store, whose newest ones of a device may be older than they.
+      const isWaiting = laneSet.hasWaiting(index);
+      if (hasNone && isWaiting) return rows;
       try {
-        for (const [gpu, row] of await storedRows(lane))
-          if (!((rows.get(gpu)?.tsUs ?? NaN) >= row.tsUs)) rows.set(gpu, row);
+        for (const [gpu, row] of await storedRows(lane)) {
+          const localUs = rows.get(gpu)?.tsUs ?? NaN;
+          if (isWaiting ? row.tsUs > localUs : !(localUs >= row.tsUs)) rows.set(gpu, row);
+        }
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
         const sentence = `cannot tell the newest sample of ${lane.table}, so its rows begin anew and nothing older is fetched: ${thrown.message}`;

@@ -107,9 +107,11 @@ export function resumedAfter(
   source: SourceSpec,
   before: readonly ReadonlyMap<string, Pick<RowBefore, 'tsUs'>>[],
 ): SourceSpec {
-  if (!isOfEngine(source) || before.every(({ size }) => size === 0)) return source;
-  const resumeFromUs = before.map((rows) => new Map([...rows].map(([gpu, { tsUs }]) => [gpu, tsUs])));
-  return { ...source, resumeFromUs };
+  if (!isOfEngine(source)) return source;
+  const resumeFromUs = before.map(
+    (rows) => new Map([...rows].flatMap(([gpu, { tsUs }]) => (Number.isNaN(tsUs) ? [] : [[gpu, tsUs]]))),
+  );
+  return resumeFromUs.every(({ size }) => size === 0) ? source : { ...source, resumeFromUs };
 }
 
 /** Whether samples come from an engine that keeps them. */

@@ -19,6 +19,11 @@ export interface SamplingOptions {
   readonly tell: Tell;
 }
 
+interface JournaledOptions extends SamplingOptions {
+  /** The ring journal of a lane, by its position, is no longer written. */
+  readonly onJournalFailed: (lane: number) => void;
+}
+
 /** The sampling thread as a collector sees it. */
 export interface Sampling {
   readonly sampler: Sampler;
@@ -43,12 +48,12 @@ export type RowsBefore = readonly ReadonlyMap<string, RowBefore>[];
  * @throws OperatingError when the source cannot be opened
  */
 export async function startSampling(
-  options: SamplingOptions,
+  options: JournaledOptions,
   journals: readonly LaneDelivery['journal'][],
   before: RowsBefore,
 ): Promise<Sampling> {
   const { lanes, source, clock: order, tell } = options;
-  const listener = listenerOf(tell);
+  const listener = listenerOf(options);
   const orders = lanes.map((lane, index) => orderOf(lane, journals[index]));
   const sampler =
     options.intake?.sampler ??
@@ -90,7 +95,7 @@ async function startAfter(before: RowsBefore, opening: Promise<Sampler>): Promis
   return sampler;
 }
 
-function listenerOf(tell: Tell): SamplerListener {
+function listenerOf({ lanes, tell, onJournalFailed }: JournaledOptions): SamplerListener {
   return {
     onEvent: (event) => {
       tell(noticeOfEvent(event));
@@ -102,6 +107,7 @@ function listenerOf(tell: Tell): SamplerListener {
     onJournalFailed: (lane, message) => {
       const sentence = `lane ${lane}: the ring journal cannot be written (${message}): a kill would cost what is in memory`;
       tell({ level: 'error', code: 'journal.failed', sentence, lane });
+      onJournalFailed(lanes.findIndex(({ name }) => name === lane));
     },
   };
 }

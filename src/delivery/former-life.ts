@@ -25,6 +25,8 @@ export interface RecoveredBatch {
   readonly span: Span;
 }
 
+const NOTHING_KNOWN: ReturnType<JournalContent['follow']> = { rows: new Map(), gaps: [] };
+
 /** Rows of a recovered batch. */
 const RECOVERED_ROWS_MAX = 5_000;
 
@@ -104,10 +106,12 @@ export function readFormerLives(options: FormerLivesOptions): FormerLives {
     .map((saved) => {
       const path = join(directory, `${saved.journal}.journal`);
       const { entry, content } = broughtUp(saved, path, options);
-      if (content !== undefined && entry.journal > last.life) {
-        const followed = content.follow(last.rows);
-        last = { life: entry.journal, rows: followed.rows };
-        gaps.push(...followed.gaps);
+      if (entry.journal > last.life) {
+        // What left its ring was sampled after the last tick of its journal: nobody knows where its rows ended.
+        const followed =
+          entry.releasedTick > (content?.toTick ?? 0) ? NOTHING_KNOWN : content?.follow(last.rows);
+        if (followed !== undefined) last = { life: entry.journal, rows: followed.rows };
+        gaps.push(...(followed?.gaps ?? []));
       }
       return { path, entry };
     });

@@ -122,6 +122,15 @@ export class LaneDelivery {
     return this.#place?.gaps ?? [];
   }
 
+  /**
+   * The ring journal of this life has failed: after a kill nobody would know where its rows ended, so that the next life must not
+   * go on from those that are in it.
+   */
+  forgetRows(): void {
+    if (this.#place === undefined) return;
+    this.#areLastRowsKept = this.#writeLastRows(this.#place, { life: this.life, rows: new Map() });
+  }
+
   /** The ring whose rows this life delivers, and its devices. Call it once, before the first batch. */
   attach(ring: Ring, devices: readonly Pick<Device, 'uuid'>[]): void {
     this.#ring = ring;
@@ -245,7 +254,8 @@ export class LaneDelivery {
     const rows = new Map(place.last.rows);
     for (const [device, { uuid }] of this.#devices.entries()) {
       const row = this.#ring!.carry.before(device);
-      if (!Number.isNaN(row.tsUs)) rows.set(uuid, row);
+      // The clock may have been set since: then the reading is known, and no time.
+      if (!(Number.isNaN(row.tsUs) && Number.isNaN(row.energyJoules))) rows.set(uuid, row);
     }
     if (this.#writeLastRows(place, { life: this.life, rows })) return;
     // What is there is of an older life: to go on from it would count again what came since.

@@ -72,6 +72,11 @@ export class LaneSet {
     return this.#deliveries.map(({ gapsBefore }) => gapsBefore);
   }
 
+  /** The ring journal of this lane has failed. */
+  forgetRows(lane: number): void {
+    this.#deliveries[lane]!.forgetRows();
+  }
+
   /** Whether rows of former lives of this lane are on their way to the store. */
   hasWaiting(lane: number): boolean {
     const { heldRows, spooledRows } = this.#deliveries[lane]!.totals();

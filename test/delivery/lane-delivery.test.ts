@@ -390,6 +390,89 @@ describe('lives that end before they write anything', () => {
   });
 });
 
+describe('a ring journal that fails', () => {
+  const knownUs = ({ delivery }: Life): (number | undefined)[] =>
+    DEVICES.map(({ uuid }) => delivery.rowsBefore.get(uuid)?.tsUs);
+  const NONE = [undefined, undefined];
+
+  test('whenever it does, the next life goes on from no row before those that were delivered', async () => {
+    const step = fc.constantFrom(
+      ...(['tick', 'tick', 'flush', 'up', 'away', 'killed after write', 'fail', 'kill', 'stop'] as const),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
+        rmSync(directory, { recursive: true, force: true });
+        mood = 'up';
+        let life = await begin();
+        let hasFailed = false;
+        let lastUs: number | undefined;
+        const beginAfter = async (wasKilled: boolean): Promise<void> => {
+          life = await begin();
+          if (hasFailed && wasKilled) lastUs = undefined;
+          expect(knownUs(life)).toEqual([lastUs, lastUs]);
+          hasFailed = false;
+        };
+        for (const each of steps) {
+          if (each === 'tick') {
+            tick(life);
+            lastUs = second * 1e6;
+          } else if (each === 'flush') {
+            if (!(await deliver(life))) await beginAfter(true);
+          } else if (each === 'kill') {
+            await beginAfter(true);
+          } else if (each === 'stop') {
+            life.delivery.close();
+            await beginAfter(false);
+          } else if (each === 'fail') {
+            life.ring.beforeCommit = undefined;
+            life.delivery.forgetRows();
+            hasFailed = true;
+          } else mood = each;
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each(['up', 'away'] as const)(
+    'where a kill comes before that is written down, what was delivered (%s) tells',
+    async (where) => {
+      const first = await begin();
+      tick(first);
+      first.delivery.close();
+      mood = where;
+      const life = await begin();
+      tick(life);
+      life.ring.beforeCommit = undefined;
+      tick(life);
+      await deliver(life);
+      expect(knownUs(await begin())).toEqual(NONE);
+      expect(knownUs(await begin())).toEqual(NONE);
+    },
+  );
+
+  test('rows that nobody delivered are lost, and the next life goes on from those before them', async () => {
+    const life = await begin();
+    tick(life);
+    const lastUs = second * 1e6;
+    life.ring.beforeCommit = undefined;
+    tick(life);
+    expect(knownUs(await begin())).toEqual([lastUs, lastUs]);
+  });
+});
+
+test('of a device that has not answered since the clock was set, the reading is known, and no time', async () => {
+  const first = await begin();
+  tick(first);
+  first.delivery.close();
+  const life = await begin();
+  life.ring.carry.continueFrom(0, { tsUs: 9e6, energyJoules: 70, energyTsUs: 9e6, seenUs: 0 });
+  life.ring.breakTime();
+  life.delivery.close();
+  const known = (await begin()).delivery.rowsBefore.get('GPU-1');
+  expect(known).toEqual({ tsUs: NaN, energyJoules: 70, energyTsUs: NaN, seenUs: 0 });
+});
+
 test('the account adds up after closing too, in this life and in the next', async () => {
   for (const expected of [4, 8]) {
     const life = await begin();
