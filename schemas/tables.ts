@@ -11,7 +11,7 @@ import {
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
 /** Raised when a change needs more than new tables, columns or views. Stands in `gpuledger_schema`. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 type ColumnType = 'TIMESTAMP' | 'SYMBOL' | 'VARCHAR' | 'LONG' | 'DOUBLE';
 
@@ -44,6 +44,7 @@ export interface Retention {
   readonly raw: string;
   readonly rollup1m: string;
   readonly rollup1h: string;
+  readonly rollup1d: string;
 }
 
 /**
@@ -69,6 +70,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
       { name: 'gpu', type: 'SYMBOL' },
       { name: 'job_id', type: 'VARCHAR' },
       { name: 'owners', type: 'LONG' },
+      { name: 'owner_set', type: 'LONG' },
       { name: 'dt_us', type: 'LONG' },
       ...lane.fields.map(({ column }): TableColumn => ({ name: column, type: 'DOUBLE' })),
       ...(hasEnergy ? ENERGY_RISE_COLUMNS : []),
@@ -83,6 +85,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
 export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[] {
   return [
     OWNERSHIP,
+    OWNER_SETS,
     SHARED_USE,
     JOBS,
     JOB_FIGURES,
@@ -144,6 +147,19 @@ const OWNERSHIP: Table = {
     share DOUBLE, source SYMBOL`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'cluster', 'gpu', 'job_id'],
+};
+
+/**
+ * One row per member of an owner set. `ts` is the newest start of its members' stays, which the set's id is made of too: so
+ * (owner_set, job_id) has one row, and a join by `owner_set` needs nothing else.
+ */
+const OWNER_SETS: Table = {
+  name: 'gpu_owner_sets',
+  columns:
+    columnsOf(`ts TIMESTAMP, cluster SYMBOL, gpu SYMBOL, owner_set LONG, job_id VARCHAR, share DOUBLE, part DOUBLE,
+    sharing SYMBOL, scaled LONG`),
+  partitionBy: 'MONTH',
+  upsertKeys: ['ts', 'owner_set', 'job_id'],
 };
 
 /** One row per user of a shared device and stretch of time: what its processes did there. `ts` is the start. */

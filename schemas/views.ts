@@ -5,26 +5,32 @@ import {
   ENERGY_RISE_COLUMN,
   ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
+  HISTOGRAM_BAR_WIDTHS,
   IDLE_SM_RATIO,
 } from '../src/core/fields/well-known.ts';
 import { quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**
- * The rollups: per lane a materialized view of minutes over the samples, and one of hours over the minutes. Both keep
- * sums, never means, so that any grouping of them gives the mean that the samples give:
+ * The rollups: per lane a materialized view of minutes over the samples, one of hours over the minutes, and one of days over the
+ * hours. All keep sums, never means, so that any grouping of them gives the mean that the samples give:
  *
  *   mean of x = sum(x_dtsum) / sum(x_dt)        (x_dt leaves the time of blanks out: a blank must not dilute a mean)
  *
- * A bucket at `ts` holds the samples with ts ≤ sample < ts + its length.
+ * A bucket at `ts` holds the samples with ts ≤ sample < ts + its length. Beside them two views per gauge with percentiles: how
+ * long owned devices were in each bar of the gauge, by hour and by day.
  */
 export interface View {
   readonly name: string;
   readonly base: string;
   /** Length of a bucket, in QuestDB's spelling and in µs. */
-  readonly every: '1m' | '1h';
+  readonly every: '1m' | '1h' | '1d';
   readonly everyUs: number;
   /** How long after its end a period is first computed. Later facts about it are still taken in. */
   readonly delaySeconds: number;
+  /** By these it groups, and a copy of it is deduplicated. */
+  readonly keys: readonly ViewColumn[];
+  /** Which rows of the base count; all when absent. */
+  readonly where?: string;
   /** The part of the definition in which two versions of a view differ: its aggregate columns. */
   readonly columns: readonly ViewColumn[];
   readonly partitionBy: 'DAY' | 'MONTH';
@@ -33,22 +39,27 @@ export interface View {
 
 export interface ViewColumn {
   readonly name: string;
-  /** Aggregate over the base. */
+  /** Over the base. */
   readonly expression: string;
 }
 
 /** Σ dt of the samples that count as idle; NULL where there were none. */
 export const IDLE_DT_COLUMN = 'idle_dt_us';
 
-/** By these a rollup groups, and a copy of it is deduplicated. */
-export const VIEW_KEYS = ['ts', 'cluster', 'node', 'gpu', 'job_id', 'owners'] as const;
+const KEYS = keysOf(['ts', 'cluster', 'node', 'gpu', 'job_id', 'owners', 'owner_set']);
+const HISTOGRAM_KEYS = keysOf(['ts', 'gpu', 'job_id', 'owner_set']);
 /** Flushes come every 5 s: a minute is complete a flush and a little after its end. */
 const MINUTE_DELAY_SECONDS = 15;
-/** The hour waits for its last minute to be computed. */
+/** The hour waits for its last minute to be computed, the day for its last hour. */
 const HOUR_DELAY_SECONDS = 60;
+const DAY_DELAY_SECONDS = 120;
 
-/** @returns the views of a lane, each after the one that it reads. */
-export function viewsOf(lane: LaneTable, retention: Retention): readonly [View, View] {
+const MINUTES = { every: '1m', everyUs: 60e6, delaySeconds: MINUTE_DELAY_SECONDS } as const;
+const HOURS = { every: '1h', everyUs: 3600e6, delaySeconds: HOUR_DELAY_SECONDS } as const;
+const DAYS = { every: '1d', everyUs: 24 * 3600e6, delaySeconds: DAY_DELAY_SECONDS } as const;
+
+/** @returns the views of a lane, minutes, hours and days: each after the one that it reads. */
+export function viewsOf(lane: LaneTable, retention: Retention): readonly [View, View, View] {
   return viewsOver(lane.table, minuteColumns(lane.fields), retention);
 }
 
@@ -57,26 +68,71 @@ export function viewsOver(
   table: string,
   columns: readonly ViewColumn[],
   retention: Retention,
-): readonly [View, View] {
-  const minutes: View = {
-    name: `${table}_1m`,
-    base: table,
-    every: '1m',
-    everyUs: 60e6,
-    delaySeconds: MINUTE_DELAY_SECONDS,
-    columns,
-    ...partitioned(retention.rollup1m),
-  };
-  const hours: View = {
-    name: `${table}_1h`,
-    base: minutes.name,
-    every: '1h',
-    everyUs: 3600e6,
-    delaySeconds: HOUR_DELAY_SECONDS,
-    columns: columns.map(({ name }) => ({ name, expression: hourExpression(name) })),
-    ...partitioned(retention.rollup1h),
-  };
-  return [minutes, hours];
+): readonly [View, View, View] {
+  const summed = columns.map(({ name }) => ({ name, expression: sumExpression(name) }));
+  const [minutes, hours, days] = [`${table}_1m`, `${table}_1h`, `${table}_1d`];
+  return [
+    { name: minutes, base: table, ...MINUTES, keys: KEYS, columns, ...partitioned(retention.rollup1m) },
+    { name: hours, base: minutes, ...HOURS, keys: KEYS, columns: summed, ...partitioned(retention.rollup1h) },
+    { name: days, base: hours, ...DAYS, keys: KEYS, columns: summed, ...partitioned(retention.rollup1d) },
+  ];
+}
+
+/** A gauge of which histograms are kept. */
+export interface Histogram {
+  /** Of the samples. */
+  readonly column: string;
+  /** In the unit of the column. A sample of value x is in the bar number trunc(x / width). */
+  readonly barWidth: number;
+  /** By hour, over the samples, and by day, over the hours. */
+  readonly views: readonly [View, View];
+}
+
+export function histogramsOf(lane: LaneTable, retention: Retention): readonly Histogram[] {
+  return lane.fields.flatMap(({ id, column }): Histogram[] => {
+    const barWidth = HISTOGRAM_BAR_WIDTHS.get(id);
+    if (barWidth === undefined) return [];
+    const x = quoteName(column);
+    const [hours, days] = [`${lane.table}_${column}_hist_1h`, `${lane.table}_${column}_hist_1d`];
+    const scaled = barWidth < 1 ? `${x} * ${Math.round(1 / barWidth)}` : `${x} / ${barWidth}`;
+    return [
+      {
+        column,
+        barWidth,
+        views: [
+          {
+            name: hours,
+            base: lane.table,
+            ...HOURS,
+            keys: [...HISTOGRAM_KEYS, { name: 'bar', expression: `cast(${scaled} AS LONG)` }],
+            where: `${x} IS NOT NULL AND "owners" > 0`,
+            columns: [ROW_COUNT, DT_US],
+            ...partitioned(retention.rollup1h),
+          },
+          {
+            name: days,
+            base: hours,
+            ...DAYS,
+            keys: [...HISTOGRAM_KEYS, ...keysOf(['bar'])],
+            columns: [ROW_COUNT, DT_US].map(({ name }) => ({ name, expression: sumExpression(name) })),
+            ...partitioned(retention.rollup1d),
+          },
+        ],
+      },
+    ];
+  });
+}
+
+function keysOf(names: readonly string[]): readonly ViewColumn[] {
+  return names.map((name) => ({ name, expression: quoteName(name) }));
+}
+
+/** Where the query of a view begins: with its keys, which must not differ between two versions. */
+export function viewHeadSql({ keys }: Pick<View, 'keys'>): string {
+  const named = keys.map(({ name, expression }) =>
+    expression === quoteName(name) ? expression : `${expression} AS ${quoteName(name)}`,
+  );
+  return `SELECT ${named.join(', ')}, `;
 }
 
 /** The query of a view. `materialized_views()` gives it back as it was written, which tells whether it changed. */
@@ -84,15 +140,12 @@ function viewQuerySql(view: View): string {
   const columns = view.columns
     .map(({ name, expression }) => `${expression} AS ${quoteName(name)}`)
     .join(', ');
-  return `${VIEW_HEAD_SQL}${columns} ${viewSourceSql(view)}`;
+  return `${viewHeadSql(view)}${columns} ${viewSourceSql(view)}`;
 }
 
-/** Where its query begins: with its keys, which must not differ between two versions. */
-export const VIEW_HEAD_SQL = `SELECT ${VIEW_KEYS.map(quoteName).join(', ')}, `;
-
 /** What a view reads and into which buckets: the rest of its query, which must not differ between two versions. */
-export function viewSourceSql(view: Pick<View, 'base' | 'every'>): string {
-  return `FROM ${quoteName(view.base)} SAMPLE BY ${view.every}`;
+export function viewSourceSql({ base, where, every }: Pick<View, 'base' | 'where' | 'every'>): string {
+  return `FROM ${quoteName(base)}${where === undefined ? '' : ` WHERE ${where}`} SAMPLE BY ${every}`;
 }
 
 export function createViewSql(view: View): string {
@@ -114,13 +167,21 @@ export function agedTableOf({ name }: Pick<View, 'name'>): string {
 function minuteColumns(fields: readonly Field[]): readonly ViewColumn[] {
   const hasEnergy = fields.some((field) => field.id === ENERGY_FIELD_ID);
   return [
-    { name: 'row_count', expression: 'count()' },
-    { name: 'dt_us', expression: 'sum("dt_us")' },
+    ROW_COUNT,
+    DT_US,
+    { name: 'step_count', expression: 'sum(CASE WHEN "dt_us" > 0 THEN 1 ELSE 0 END)' },
+    // Where a bucket has a hole: Σ dt is less than last − first + the dt of the first.
+    { name: 'first_ts', expression: 'min("ts")' },
+    { name: 'last_ts', expression: 'max("ts")' },
+    { name: 'first_dt_us', expression: 'first("dt_us")' },
     ...fields.flatMap(fieldColumns),
     ...(hasEnergy ? energyColumns() : []),
     ...idleColumns(fields),
   ];
 }
+
+const ROW_COUNT: ViewColumn = { name: 'row_count', expression: 'count()' };
+const DT_US: ViewColumn = { name: 'dt_us', expression: 'sum("dt_us")' };
 
 /** Sum of the rises over seen time, and that time. */
 function energyColumns(): readonly ViewColumn[] {
@@ -147,12 +208,15 @@ export function seenRiseSql(prefix: string): { readonly rise: string; readonly r
   };
 }
 
-/** Time in which the device was idle: a mean cannot tell half the time at full load from all the time at half. */
+/** Time in which the device was idle, and when it last was not: a mean cannot tell half the time at full load from all the time at half. */
 function idleColumns(fields: readonly Field[]): readonly ViewColumn[] {
   const activity = fields.find((field) => field.id === GAUGE_FIELD_IDS.smActive);
   if (activity === undefined) return [];
-  const isIdle = `${quoteName(activity.column)} < ${IDLE_SM_RATIO}`;
-  return [{ name: IDLE_DT_COLUMN, expression: `sum(CASE WHEN ${isIdle} THEN "dt_us" END)` }];
+  const x = quoteName(activity.column);
+  return [
+    { name: IDLE_DT_COLUMN, expression: `sum(CASE WHEN ${x} < ${IDLE_SM_RATIO} THEN "dt_us" END)` },
+    { name: 'last_active_ts', expression: `max(CASE WHEN ${x} >= ${IDLE_SM_RATIO} THEN "ts" END)` },
+  ];
 }
 
 /**
@@ -162,19 +226,31 @@ function idleColumns(fields: readonly Field[]): readonly ViewColumn[] {
 function fieldColumns({ column, kind }: Field): readonly ViewColumn[] {
   const x = quoteName(column);
   const max = { name: `${column}_max`, expression: `max(${x})` };
+  const min = { name: `${column}_min`, expression: `min(${x})` };
   if (kind === 'state') return [max];
-  if (kind === 'counter') return [{ name: `${column}_min`, expression: `min(${x})` }, max];
+  if (kind === 'counter') return [min, max];
   return [
     { name: `${column}_dtsum`, expression: `sum(${x} * "dt_us")` },
     { name: `${column}_dt`, expression: `sum(CASE WHEN ${x} IS NOT NULL THEN "dt_us" END)` },
+    min,
     max,
   ];
 }
 
-function hourExpression(name: string): string {
-  const aggregate = name.endsWith('_max') ? 'max' : name.endsWith('_min') ? 'min' : 'sum';
+/** Of a column of a rollup, in the next coarser one. */
+function sumExpression(name: string): string {
+  const aggregate = AGGREGATES.find(([end]) => name.endsWith(end))?.[1] ?? 'sum';
   return `${aggregate}(${quoteName(name)})`;
 }
+
+const AGGREGATES = [
+  ['first_ts', 'min'],
+  ['last_ts', 'max'],
+  ['last_active_ts', 'max'],
+  ['first_dt_us', 'first'],
+  ['_min', 'min'],
+  ['_max', 'max'],
+] as const;
 
 /** A TTL must be a multiple of the partition: months only where the TTL is told in months or years. */
 function partitioned(ttl: string): { partitionBy: 'DAY' | 'MONTH'; ttl?: string } {

@@ -244,6 +244,7 @@ export const KEYS = {
       },
       rollup_1m: { type: (is) => is.ttl.prefault('90d'), doc: 'how long one-minute rollups are kept' },
       rollup_1h: { type: (is) => is.ttl.prefault('3y'), doc: 'how long one-hour rollups are kept' },
+      rollup_1d: { type: (is) => is.ttl.prefault('forever'), doc: 'how long one-day rollups are kept' },
     },
   },
   state_dir: {

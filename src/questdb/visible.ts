@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperatingError } from '../core/base/errors.ts';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
 import { quoteName, type LaneTable } from '../../schemas/tables.ts';
-import { viewsOf, type View } from '../../schemas/views.ts';
+import { histogramsOf, viewsOf, type View } from '../../schemas/views.ts';
 import type { QuestDb } from './http.ts';
 
 /** Waiting until what was acknowledged can be read: an acknowledgement says that the rows are in the log, not more. */
@@ -19,7 +19,7 @@ const POLL_MS = 50;
  * refresh, which can be an hour away (9.3.4). Being asked to refresh settles it; what is computed does not change.
  */
 const NUDGE_MS = 500;
-const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
 interface WalState {
   readonly isSuspended: boolean;
@@ -45,7 +45,7 @@ export async function waitForVisible(db: QuestDb, table: string, options: WaitOp
 }
 
 /**
- * Waits until the samples of these lanes are visible and both rollups hold every period that ended at or before
+ * Waits until the samples of these lanes are visible and all rollups hold every period that ended at or before
  * `endUs`. The period in which `endUs` lies is not waited for: it is computed some seconds after its end.
  * @throws OperatingError `questdb.rollups_late` after the timeout, naming what is behind; `questdb.suspended` or
  * `questdb.view_invalid` at once, since waiting would not help
@@ -56,33 +56,41 @@ export async function waitForRollups(
   endUs: number,
   options: WaitOptions = {},
 ): Promise<void> {
-  let nudgeAtMs = performance.now() + NUDGE_MS;
-  const nudge = async (view: View): Promise<void> => {
-    if (performance.now() < nudgeAtMs) return;
-    nudgeAtMs = performance.now() + NUDGE_MS;
-    await db.exec(`REFRESH MATERIALIZED VIEW ${quoteName(view.name)} INCREMENTAL`);
+  const startMs = performance.now();
+  const nudgedMs = new Map<string, number>();
+  const nudge = async ({ name }: View): Promise<void> => {
+    if (performance.now() < (nudgedMs.get(name) ?? startMs) + NUDGE_MS) return;
+    nudgedMs.set(name, performance.now());
+    await db.exec(`REFRESH MATERIALIZED VIEW ${quoteName(name)} INCREMENTAL`);
   };
   await waitUntilNothingLags(db, options, async () => {
     const wal = await readWalStates(db);
-    const views = await readViewStates(db);
+    const states = await readViewStates(db);
     // What a view has just computed lies in its log first: asked before, that would know nothing of it.
     const viewWal = await readWalStates(db);
     // Bottom up: a view that is level with a base that is itself behind says nothing.
     for (const lane of lanes) {
       const lag = lagOfTable(wal, lane.table);
       if (lag !== undefined) return lag;
-      const firstUs = await firstSampleUs(db, lane.table);
-      for (const view of viewsOf(lane, NO_RETENTION)) {
-        // A view that has nothing to hold yet is never `valid` and has no period.
-        if (!(firstUs < lastPeriodEndUs(view, endUs))) continue;
-        const viewLag = lagOfView(views, view, endUs) ?? lagOfTable(viewWal, view.name);
-        if (viewLag === undefined) continue;
-        if (views.get(view.name)?.status === 'refreshing') await nudge(view);
-        return viewLag;
+      for (const views of chainsOf(lane)) {
+        const firstUs = await firstSampleUs(db, lane.table, views[0]!.where);
+        for (const view of views) {
+          // A view that has nothing to hold yet is never `valid` and has no period.
+          if (!(firstUs < lastPeriodEndUs(view, endUs))) continue;
+          const viewLag = lagOfView(states, view, endUs) ?? lagOfTable(viewWal, view.name);
+          if (viewLag === undefined) continue;
+          if (states.get(view.name)?.status === 'refreshing') await nudge(view);
+          return viewLag;
+        }
       }
     }
     return undefined;
   });
+}
+
+/** Views each after the one that it reads, the first over the samples. */
+function chainsOf(lane: LaneTable): readonly (readonly View[])[] {
+  return [viewsOf(lane, NO_RETENTION), ...histogramsOf(lane, NO_RETENTION).map(({ views }) => views)];
 }
 
 /** Why QuestDB takes rows for these tables but shows none; only those that are suspended. */
@@ -210,8 +218,9 @@ function lastPeriodEndUs(view: View, endUs: number): number {
   return Math.floor(endUs / view.everyUs) * view.everyUs;
 }
 
-/** NaN when the table is empty. */
-async function firstSampleUs(db: QuestDb, table: string): Promise<number> {
-  const { rows } = await db.exec(`SELECT min(ts) FROM ${quoteName(table)}`);
+/** The first sample that a view is over; NaN without any. */
+async function firstSampleUs(db: QuestDb, table: string, where?: string): Promise<number> {
+  const condition = where === undefined ? '' : ` WHERE ${where}`;
+  const { rows } = await db.exec(`SELECT ts FROM ${quoteName(table)}${condition} LIMIT 1`);
   return timestampUs(rows[0]?.[0]);
 }

@@ -107,7 +107,7 @@ function rssOf({ pid }: ChildProcess): number {
 async function ingestUntil(server: BenchServer, isOver: () => boolean): Promise<number> {
   const playScenario = await builtPlay();
   const lane = roundLane('ingest');
-  await applySchema(server.db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(server.db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   let startUs = Math.floor(Date.now() / 3_600_000 - 10 * 24) * HOUR_US;
   let rows = 0;
   for (; !isOver(); startUs += HOUR_US) {

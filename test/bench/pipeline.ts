@@ -22,7 +22,7 @@ const VISIBLE_POLL_MS = 5;
 const VISIBLE_DEADLINE_MS = 60_000;
 
 /** No rollups would be a different server's work; both sides have the same tables and views. */
-const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
 /** The default lane of a node, under a name of its own for each round: fresh tables, whose bytes differ in the name only. */
 export function roundLane(round: string): Lane {

@@ -83,7 +83,7 @@ describe('gpuledger jobs push', () => {
   beforeAll(async () => {
     server = await startTestQuestdb();
     db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
-    await applySchema(db, defaultLanes, { raw: '', rollup1m: '', rollup1h: '' });
+    await applySchema(db, defaultLanes, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   });
   afterAll(async () => {
     await db.close();

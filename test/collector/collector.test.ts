@@ -11,7 +11,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { startProxy, type CapturingProxy } from '../helpers/proxy.ts';
 import { sendRows } from '../helpers/send-rows.ts';
 
-const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 const SCENARIO = { kind: 'steady', seed: 3, nodes: 1, gpusPerNode: 8, startUs: 0 } as const;
 
 let db: QuestDb;

@@ -67,7 +67,7 @@ test.each([
   ['more lives than may wait, whose rows are spooled as the next one begins', 10],
 ])('%s', async (_, lives) => {
   const lane = laneOf(`former_${lives}`);
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   const startUs = Date.now() * 1000;
   const jobId = `former-${lives}`;
   for (let count = 0; count < lives; count += 1) await cutShort(lane);

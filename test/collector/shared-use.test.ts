@@ -22,7 +22,7 @@ const LANE: Lane = {
 it('writes what two jobs do on one device, and lets go of the reading thread', async () => {
   const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
   onTestFinished(() => db.close());
-  await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   let isClosed = false;
   let gpu = '';
   const two: JobInput = {

@@ -64,7 +64,7 @@ describe('defaults', () => {
       },
       flush: { intervalMs: 5_000, batchRows: 10_000 },
       jobs: {},
-      retention: { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '3 YEARS' },
+      retention: { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '3 YEARS', rollup1d: '' },
       stateDir: '/state/gpuledger',
       log: { format: 'human', level: 'info' },
     } satisfies Partial<Config>);

@@ -21,7 +21,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 const HOURS = 12;
 const GPUS = 8;
 const SPOOL_BYTES_MAX = 256 * 1024 ** 2;
-const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS', rollup1d: '' };
 const name = `outage_${randomUUID().slice(0, 8)}`;
 const lane: Lane = {
   name,

@@ -31,7 +31,7 @@ let db: QuestDb;
 
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   const rows = Array.from({ length: SECONDS }, (_, tick) => quoteTime(at(tick + 1))).flatMap((ts) => [
     `(${ts}, 'n-cut', 'GPU-cut', null, null, ${SECOND}, 0.5, 100, 100)`,
     `(${ts}, 'n-cut', 'MIG-cut-1', 'cut-1', 1, ${SECOND}, 0.5, null, null)`,

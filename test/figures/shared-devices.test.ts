@@ -48,7 +48,7 @@ const at = (second: number): number => day + Math.round(second * SECOND);
 
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 
 beforeEach(() => {

@@ -46,7 +46,7 @@ let truth: Truth;
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await playScenario({
     scenario: options,
     endUs,

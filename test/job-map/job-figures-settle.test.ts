@@ -32,7 +32,7 @@ let db: QuestDb;
 
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {
   await db.close();

@@ -13,7 +13,7 @@ import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { startProxy, type CapturingProxy } from '../helpers/proxy.ts';
 
-const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 const SCENARIO = { kind: 'steady', seed: 5, nodes: 1, gpusPerNode: 2, startUs: 0 } as const;
 
 let db: QuestDb;

@@ -24,7 +24,7 @@ let db: QuestDb;
 let bench: JournalBench;
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {
   await db.close();

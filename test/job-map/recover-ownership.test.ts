@@ -20,7 +20,7 @@ const at = (s: number): number => BOOT_US + s * 1e6;
 let db: QuestDb;
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await db.exec(`CREATE TABLE ${TABLE} (ts TIMESTAMP, gpu SYMBOL) TIMESTAMP(ts) PARTITION BY DAY WAL`);
 });
 afterAll(async () => {

@@ -35,7 +35,7 @@ let db: QuestDb;
 let told: Notice[];
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {
   await db.close();

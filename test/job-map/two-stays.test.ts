@@ -28,7 +28,7 @@ let db: QuestDb;
 let directory: string;
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, LANES, { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, LANES, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {
   await db.close();

@@ -94,7 +94,7 @@ function sample(gpu: string, second: number, jobId: string | undefined, changes:
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
-  await applySchema(db, lanes, { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, lanes, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   addInventory();
   addStory();
   addShared();

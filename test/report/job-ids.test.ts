@@ -179,7 +179,7 @@ const stays: readonly Stay[] = [
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await insertRows(
     db,
     'gpu_ownership',

@@ -31,7 +31,7 @@ let small: SmallTables;
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '' });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   small = createSmallTables(db);
   const device = (uuid: string, cluster: string, tsUs = at(-100)) => ({
     ...{ tsUs, source: 'dcgm' as const },

@@ -4,9 +4,9 @@ import { FIELD_CATALOGUE } from '../../src/core/fields/field-catalogue.ts';
 import { inventoryColumnOf } from '../../src/core/fields/inventory-fields.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { allTables, createTableSql, quoteName, quoteText, sampleTable } from '../../schemas/tables.ts';
-import { createViewSql, seenRiseSql, viewsOf } from '../../schemas/views.ts';
+import { createViewSql, histogramsOf, seenRiseSql, viewsOf } from '../../schemas/views.ts';
 
-const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS', rollup1d: '' };
 const profiling = defaultLanes[0]!;
 const device = defaultLanes[1]!;
 
@@ -25,6 +25,7 @@ describe('sample tables', () => {
   "gpu" SYMBOL,
   "job_id" VARCHAR,
   "owners" LONG,
+  "owner_set" LONG,
   "dt_us" LONG,
   "power_watts" DOUBLE
 ) TIMESTAMP(ts) PARTITION BY DAY TTL 14 DAYS WAL
@@ -77,15 +78,33 @@ describe('all tables', () => {
 
 describe('rollups', () => {
   test('a gauge keeps its sum over time, the time in which it was known, and its maximum', () => {
-    const [minutes, hours] = viewsOf(oneFieldLane(155), RETENTION);
+    const [minutes, hours, days] = viewsOf(oneFieldLane(155), RETENTION);
     expect(createViewSql(minutes)).toBe(
       `CREATE MATERIALIZED VIEW IF NOT EXISTS "gpu_one_1m" WITH BASE "gpu_one" REFRESH IMMEDIATE PERIOD(LENGTH 1m DELAY 15s) AS (
-SELECT "ts", "cluster", "node", "gpu", "job_id", "owners", count() AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts" * "dt_us") AS "power_watts_dtsum", sum(CASE WHEN "power_watts" IS NOT NULL THEN "dt_us" END) AS "power_watts_dt", max("power_watts") AS "power_watts_max" FROM "gpu_one" SAMPLE BY 1m
+SELECT "ts", "cluster", "node", "gpu", "job_id", "owners", "owner_set", count() AS "row_count", sum("dt_us") AS "dt_us", sum(CASE WHEN "dt_us" > 0 THEN 1 ELSE 0 END) AS "step_count", min("ts") AS "first_ts", max("ts") AS "last_ts", first("dt_us") AS "first_dt_us", sum("power_watts" * "dt_us") AS "power_watts_dtsum", sum(CASE WHEN "power_watts" IS NOT NULL THEN "dt_us" END) AS "power_watts_dt", min("power_watts") AS "power_watts_min", max("power_watts") AS "power_watts_max" FROM "gpu_one" SAMPLE BY 1m
 ) PARTITION BY DAY TTL 90 DAYS`,
     );
-    expect(createViewSql(hours)).toContain(
-      'sum("row_count") AS "row_count", sum("dt_us") AS "dt_us", sum("power_watts_dtsum") AS "power_watts_dtsum", ' +
-        'sum("power_watts_dt") AS "power_watts_dt", max("power_watts_max") AS "power_watts_max" FROM "gpu_one_1m" SAMPLE BY 1h',
+    const sums =
+      'sum("row_count") AS "row_count", sum("dt_us") AS "dt_us", sum("step_count") AS "step_count", min("first_ts") AS "first_ts", ' +
+      'max("last_ts") AS "last_ts", first("first_dt_us") AS "first_dt_us", sum("power_watts_dtsum") AS "power_watts_dtsum", ' +
+      'sum("power_watts_dt") AS "power_watts_dt", min("power_watts_min") AS "power_watts_min", max("power_watts_max") AS "power_watts_max"';
+    expect(createViewSql(hours)).toContain(`${sums} FROM "gpu_one_1m" SAMPLE BY 1h`);
+    expect(createViewSql(days)).toContain(`${sums} FROM "gpu_one_1h" SAMPLE BY 1d`);
+  });
+
+  test('the time in each bar of a gauge with percentiles is kept of owned devices', () => {
+    const [histogram, ...others] = histogramsOf(oneFieldLane(155), RETENTION);
+    expect(others).toEqual([]);
+    expect(histogram!.views.map(createViewSql)).toEqual([
+      `CREATE MATERIALIZED VIEW IF NOT EXISTS "gpu_one_power_watts_hist_1h" WITH BASE "gpu_one" REFRESH IMMEDIATE PERIOD(LENGTH 1h DELAY 60s) AS (
+SELECT "ts", "gpu", "job_id", "owner_set", cast("power_watts" / 5 AS LONG) AS "bar", count() AS "row_count", sum("dt_us") AS "dt_us" FROM "gpu_one" WHERE "power_watts" IS NOT NULL AND "owners" > 0 SAMPLE BY 1h
+) PARTITION BY MONTH TTL 2 YEARS`,
+      `CREATE MATERIALIZED VIEW IF NOT EXISTS "gpu_one_power_watts_hist_1d" WITH BASE "gpu_one_power_watts_hist_1h" REFRESH IMMEDIATE PERIOD(LENGTH 1d DELAY 120s) AS (
+SELECT "ts", "gpu", "job_id", "owner_set", "bar", sum("row_count") AS "row_count", sum("dt_us") AS "dt_us" FROM "gpu_one_power_watts_hist_1h" SAMPLE BY 1d
+) PARTITION BY MONTH`,
+    ]);
+    expect(createViewSql(histogramsOf(oneFieldLane(1002), RETENTION)[0]!.views[0])).toContain(
+      'cast("sm_active_ratio" * 100 AS LONG) AS "bar"',
     );
   });
 

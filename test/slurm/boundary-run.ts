@@ -89,7 +89,7 @@ async function collectWhile(
     fields: [1002, 155].map((id) => findField(id)!),
     capacityTicks: 4_000,
   };
-  const retention = { raw: '', rollup1m: '', rollup1h: '' };
+  const retention = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
   const notices: Notice[] = [];
   const seed = name.length;
   const scenario = {

@@ -32,7 +32,7 @@ const LANE: Lane = {
   fields: [1002, 155].map((id) => findField(String(id))!),
   capacityTicks: 4_000,
 };
-const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
 /** @returns what is wrong, a sentence each. */
 export async function runTwoClusters(

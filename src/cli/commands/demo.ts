@@ -26,7 +26,7 @@ const HOUR_US = 3_600_000_000;
 const PAST_US = 120_000_000;
 
 /** The defaults of the configuration, as QuestDB writes them. */
-const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '3 YEARS' };
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '3 YEARS', rollup1d: '' };
 
 const EXAMPLES = `
 Examples:

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { allTables, createTableSql } from '../../../schemas/tables.ts';
-import { createViewSql, viewsOf } from '../../../schemas/views.ts';
+import { createViewSql, histogramsOf, viewsOf } from '../../../schemas/views.ts';
 import type { Config } from '../../config/config.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
@@ -74,8 +74,11 @@ export function command(): Command {
 
 function schemaSql({ lanes, retention }: Config): string {
   const tables = allTables(lanes, retention).map(createTableSql);
-  const views = lanes.flatMap((lane) => viewsOf(lane, retention)).map(createViewSql);
-  return [...tables, ...views].map((sql) => `${sql};\n`).join('\n');
+  const views = lanes.flatMap((lane) => [
+    ...viewsOf(lane, retention),
+    ...histogramsOf(lane, retention).flatMap((histogram) => histogram.views),
+  ]);
+  return [...tables, ...views.map(createViewSql)].map((sql) => `${sql};\n`).join('\n');
 }
 
 async function applyConfigured(config: Config, isJson: boolean): Promise<void> {

@@ -32,3 +32,14 @@ export const GAUGE_FIELD_IDS = {
  * synthetic truth. The 5 % are those of KempnerPulse's class `idle`; a device at rest shows 0 to 1 %.
  */
 export const IDLE_SM_RATIO = 0.05;
+
+/**
+ * Gauges of which rollups keep a histogram, and how many of their unit a bar is wide: a percentile that is read from it is known
+ * to half a bar.
+ */
+export const HISTOGRAM_BAR_WIDTHS: ReadonlyMap<number, number> = new Map([
+  [GAUGE_FIELD_IDS.smActive, 0.01],
+  [GAUGE_FIELD_IDS.tensorActive, 0.01],
+  [GAUGE_FIELD_IDS.dramActive, 0.01],
+  [GAUGE_FIELD_IDS.power, 5],
+]);

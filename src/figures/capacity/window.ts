@@ -54,7 +54,7 @@ export interface Segment {
   readonly toUs: number;
 }
 
-const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
 /**
  * Cuts a window into what the hours hold, what the minutes hold, and the rest, which is so young that only the samples

@@ -2,7 +2,7 @@ import { OperatingError } from '../../core/base/errors.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { createTableSql, quoteName, quoteText, type TableColumn } from '../../../schemas/tables.ts';
 import { normalTtlText } from '../../../schemas/ttl.ts';
-import { agedTableOf, VIEW_KEYS, type View } from '../../../schemas/views.ts';
+import { agedTableOf, type View } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
 import { addColumn } from './add-column.ts';
@@ -30,8 +30,10 @@ export async function agedUntil(db: QuestDb, base: string, view: View): Promise<
   );
   const samples = await sumsByDay(
     db,
-    "SELECT timestamp_floor('d', minTimestamp) AS day, sum(numRows)" +
-      ` FROM table_partitions(${quoteText(base)}) WHERE attached GROUP BY day`,
+    view.where === undefined
+      ? "SELECT timestamp_floor('d', minTimestamp) AS day, sum(numRows)" +
+          ` FROM table_partitions(${quoteText(base)}) WHERE attached GROUP BY day`
+      : `SELECT timestamp_floor('d', ts) AS day, count() FROM ${quoteName(base)} WHERE ${view.where} GROUP BY day`,
   );
   const lost = [...kept]
     .filter(([day, [rows = 0]]) => rows > (samples.get(day)?.[0] ?? 0))
@@ -50,8 +52,10 @@ export async function keepAged(
 ): Promise<SchemaChange> {
   const table = agedTableOf(view);
   const columns = await columnsOf(db, view.name);
-  if (await isThere(db, table)) await addMissing(db, table, columns);
-  else await db.exec(createTableSql(agedTable(view, columns)));
+  if (await isThere(db, table)) {
+    await addMissing(db, table, columns);
+    await takeOnKeys(db, view, table);
+  } else await db.exec(createTableSql(agedTable(view, columns)));
   await waitForVisible(db, table);
   const { lastUs } = await extentOf(db, table);
   const names = columns.map(({ name }) => quoteName(name)).join(', ');
@@ -125,14 +129,35 @@ function copyDiffers(where: string, view: string, table: string, dayUs: number):
 
 function agedTable(view: View, columns: readonly TableColumn[]): Parameters<typeof createTableSql>[0] {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
-  const keys = VIEW_KEYS.map((name): TableColumn => ({ name, type: types.get(name) ?? 'SYMBOL' }));
+  const keys = view.keys.map(({ name }): TableColumn => ({ name, type: types.get(name) ?? typeOfKey(name) }));
   const rest = columns.filter(({ name }) => !keys.some((key) => key.name === name));
   return {
     name: agedTableOf(view),
     columns: [...keys, ...rest],
     partitionBy: view.partitionBy,
-    upsertKeys: VIEW_KEYS,
+    upsertKeys: view.keys.map(({ name }) => name),
   };
+}
+
+/** Of one that the view which is copied had not yet. */
+function typeOfKey(name: string): TableColumn['type'] {
+  return name === 'owner_set' ? 'LONG' : 'SYMBOL';
+}
+
+/** A copy of an older version, by whose keys two rows of today's could be one. */
+async function takeOnKeys(db: QuestDb, view: View, table: string): Promise<void> {
+  const { rows } = await db.exec(`SELECT "column" FROM table_columns(${quoteText(table)}) WHERE upsertKey`);
+  const found = new Set(rows.map(([name]) => name));
+  const missing = view.keys.filter(({ name }) => !found.has(name));
+  if (missing.length === 0) return;
+  await addMissing(
+    db,
+    table,
+    missing.map(({ name }) => ({ name, type: typeOfKey(name) })),
+  );
+  const keys = view.keys.map(({ name }) => quoteName(name)).join(', ');
+  await db.exec(`ALTER TABLE ${quoteName(table)} DEDUP ENABLE UPSERT KEYS(${keys})`);
+  await waitForVisible(db, table);
 }
 
 async function addMissing(

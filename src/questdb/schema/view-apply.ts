@@ -4,7 +4,8 @@ import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
 import { quoteName, quoteText, type LaneTable, type Retention } from '../../../schemas/tables.ts';
 import {
   createViewSql,
-  VIEW_HEAD_SQL,
+  histogramsOf,
+  viewHeadSql,
   viewSourceSql,
   viewsOf,
   viewsOver,
@@ -83,14 +84,13 @@ async function bringUpToDate(
   changes: SchemaChange[],
 ): Promise<void> {
   const existing = await readViews(db);
-  for (const lane of lanes) {
-    const wanted = viewsOf(lane, retention);
-    const found = wanted.map(({ name }) => existing.get(name));
-    const isSound = wanted.every(
+  for (const chain of lanes.flatMap((lane) => chainsOf(lane, retention))) {
+    const found = chain.views.map(({ name }) => existing.get(name));
+    const isSound = chain.views.every(
       (view, index) => found[index] === undefined || isUpToDate(view, found[index]),
     );
-    if (!isSound) changes.push(...(await rebuildViews(db, lane, retention, found, options)));
-    for (const [index, view] of wanted.entries()) {
+    if (!isSound) changes.push(...(await rebuildViews(db, chain, found, options)));
+    for (const [index, view] of chain.views.entries()) {
       if (found[index] === undefined && isSound) changes.push(await createView(db, view));
       const isRebuilt = changes.some(({ action, object }) => action === 'rebuilt' && object === view.name);
       const ttl = found[index]?.ttl;
@@ -100,6 +100,28 @@ async function bringUpToDate(
       if (options.movesAged === true) changes.push(...(await dropOverdue(db, view)));
     }
   }
+}
+
+/** Views that are built again together, each after the one that it reads. */
+interface Chain {
+  /** The table with the samples. */
+  readonly base: string;
+  readonly views: readonly View[];
+  /** The same with further aggregate columns in the first of them. */
+  readonly withColumns: (columns: readonly ViewColumn[]) => readonly View[];
+}
+
+function chainsOf(lane: LaneTable, retention: Retention): Chain[] {
+  const base = lane.table;
+  const histograms = histogramsOf(lane, retention).map(({ views }) => views);
+  return [
+    {
+      base,
+      views: viewsOf(lane, retention),
+      withColumns: (columns) => viewsOver(base, columns, retention),
+    },
+    ...histograms.map((views): Chain => ({ base, views, withColumns: () => views })),
+  ];
 }
 
 /** A view that was just made again can be in `tables()` and not yet in `materialized_views()`: it is waited for. */
@@ -150,7 +172,7 @@ function isUpToDate(view: View, found: ExistingView): boolean {
   if (found.isInvalid) return false;
   const columns = new Map(columnsOf(found.sql).map(({ name, expression }) => [name, expression]));
   return (
-    found.sql.trim().startsWith(VIEW_HEAD_SQL) &&
+    found.sql.trim().startsWith(viewHeadSql(view)) &&
     view.columns.every(({ name, expression }) => columns.get(name) === expression) &&
     found.sql.trim().endsWith(viewSourceSql(view))
   );
@@ -166,17 +188,16 @@ function columnsOf(sql: string): ViewColumn[] {
 
 async function rebuildViews(
   db: QuestDb,
-  lane: LaneTable,
-  retention: Retention,
+  chain: Chain,
   found: readonly (ExistingView | undefined)[],
   { movesAged = false, onProgress = () => undefined }: ViewOptions,
 ): Promise<SchemaChange[]> {
-  const columns = await unionOfColumns(db, lane, retention, found[0]);
-  const views = viewsOver(lane.table, columns, retention);
+  const columns = await unionOfColumns(db, chain, found[0]);
+  const views = chain.withColumns(columns);
   const former = views.filter((_, index) => found[index] !== undefined);
   const changes: SchemaChange[] = [];
   for (const view of former) {
-    const untilUs = await agedUntil(db, lane.table, view);
+    const untilUs = await agedUntil(db, chain.base, view);
     if (untilUs === undefined) continue;
     if (!movesAged) return views.map((each) => keptAsItIs(each, found[0], untilUs));
     changes.push(await keepAged(db, view, untilUs, onProgress));
@@ -204,15 +225,14 @@ function keptAsItIs({ name }: View, minutes: ExistingView | undefined, untilUs: 
 
 async function unionOfColumns(
   db: QuestDb,
-  lane: LaneTable,
-  retention: Retention,
-  minutes: ExistingView | undefined,
+  { base, views }: Chain,
+  first: ExistingView | undefined,
 ): Promise<ViewColumn[]> {
-  const wanted = [...viewsOf(lane, retention)[0].columns];
+  const wanted = [...views[0]!.columns];
   const names = new Set(wanted.map(({ name }) => name));
-  const { rows } = await db.exec(`SELECT "column" FROM table_columns(${quoteText(lane.table)})`);
+  const { rows } = await db.exec(`SELECT "column" FROM table_columns(${quoteText(base)})`);
   const inTable = new Set(rows.map(([name]) => String(name)));
-  const others = columnsOf(minutes?.sql ?? '').filter(({ name, expression }) => {
+  const others = columnsOf(first?.sql ?? '').filter(({ name, expression }) => {
     const read = [...expression.matchAll(/"([^"]+)"/g)].map(([, column]) => column!);
     return !names.has(name) && read.every((column) => inTable.has(column));
   });

@@ -16,7 +16,7 @@ import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 let server: TestQuestdb;
 let db: QuestDb;
 const lane = { ...laneOf(0, 'marks', 1_000, [155, 156]), table: 'gpu_marks' };
-const retention = { raw: '', rollup1m: '', rollup1h: '' };
+const retention = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 const nowUs = Date.now() * 1000;
 const MINUTE_US = 60_000_000;
 let logged: Notice[] = [];

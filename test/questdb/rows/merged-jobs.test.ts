@@ -152,7 +152,7 @@ describe('on a real QuestDB', () => {
   let db: QuestDb;
   beforeAll(async () => {
     db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-    await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '' });
+    await applySchema(db, [], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   });
   afterAll(async () => {
     await db.close();

@@ -20,7 +20,7 @@ let db: QuestDb;
 
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
-  await applySchema(db, [], { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' });
+  await applySchema(db, [], { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS', rollup1d: '' });
 });
 afterAll(async () => {
   await db.close();

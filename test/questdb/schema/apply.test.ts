@@ -11,7 +11,7 @@ import { seenRiseSql, viewsOf } from '../../../schemas/views.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 import { sendRows } from '../../helpers/send-rows.ts';
 
-const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS' };
+const RETENTION = { raw: '14 DAYS', rollup1m: '90 DAYS', rollup1h: '2 YEARS', rollup1d: '' };
 const HOUR_US = 3_600e6;
 const DAY_US = 24 * HOUR_US;
 /** A full hour that is long over, and within the retention of the samples. */
@@ -81,6 +81,9 @@ describe('applySchema', () => {
         `created ${lane.table}`,
         `created ${lane.table}_1m`,
         `created ${lane.table}_1h`,
+        `created ${lane.table}_1d`,
+        `created ${lane.table}_power_watts_hist_1h`,
+        `created ${lane.table}_power_watts_hist_1d`,
       ]),
     );
     for (const table of allTables([lane], RETENTION)) {
@@ -114,6 +117,7 @@ describe('applySchema', () => {
       `added_column ${lane.table}`,
       `rebuilt ${lane.table}_1m`,
       `rebuilt ${lane.table}_1h`,
+      `rebuilt ${lane.table}_1d`,
     ]);
     expect(await applySchema(db, [laneWith([155, 150])], RETENTION)).toEqual([]);
   });
@@ -127,6 +131,7 @@ describe('applySchema', () => {
       `added_column ${lane.table}`,
       `rebuilt ${lane.table}_1m`,
       `rebuilt ${lane.table}_1h`,
+      `rebuilt ${lane.table}_1d`,
     ]);
     await waitForRollups(db, [lane], START_US + HOUR_US);
     const { rows } = await db.exec(`SELECT power_watts_dtsum, gpu_temp_celsius_dt FROM ${lane.table}_1h`);
@@ -148,25 +153,26 @@ describe('applySchema', () => {
     await dropDaysBefore(START_US + 24 * HOUR_US);
     const wider = laneWith([155, 156, 150]);
     const kept = await applySchema(db, [wider], RETENTION);
-    expect(kept.map(({ action }) => action)).toEqual(['added_column', 'kept', 'kept']);
+    expect(kept.map(({ action }) => action)).toEqual(['added_column', ...Array<string>(5).fill('kept')]);
     expect(kept.at(-1)!.detail).toContain('gpuledger schema apply');
     expect((await db.exec(`SELECT count() FROM ${lane.table}_1h`)).rows).toEqual([[2]]);
     const told: string[] = [];
     const moving = { movesAged: true, onProgress: (words: string) => told.push(words) };
     const rebuilt = await applySchema(db, [wider], RETENTION, moving);
     expect(rebuilt.map(({ action, object }) => `${action} ${object}`)).toEqual([
-      `moved ${lane.table}_1m_aged`,
-      `moved ${lane.table}_1h_aged`,
-      `rebuilt ${lane.table}_1m`,
-      `rebuilt ${lane.table}_1h`,
-      ...Array.from({ length: 3 }, () => `added_column ${lane.table}_1m_aged`),
-      ...Array.from({ length: 3 }, () => `added_column ${lane.table}_1h_aged`),
+      ...['1m', '1h', '1d'].map((level) => `moved ${lane.table}_${level}_aged`),
+      ...['1m', '1h', '1d'].map((level) => `rebuilt ${lane.table}_${level}`),
+      ...['1m', '1h', '1d'].flatMap((level) =>
+        Array<string>(4).fill(`added_column ${lane.table}_${level}_aged`),
+      ),
+      ...['1h', '1d'].map((level) => `moved ${lane.table}_power_watts_hist_${level}_aged`),
+      ...['1h', '1d'].map((level) => `rebuilt ${lane.table}_power_watts_hist_${level}`),
     ]);
     expect(told.length).toBeGreaterThan(1);
     expect(await applySchema(db, [wider], RETENTION, moving)).toEqual([]);
     await waitForRollups(db, [wider], START_US + 25 * HOUR_US);
     const sums = (table: string): string => `SELECT sum(row_count), max(power_watts_max) FROM ${table}`;
-    for (const view of [`${lane.table}_1m`, `${lane.table}_1h`]) {
+    for (const view of [`${lane.table}_1m`, `${lane.table}_1h`, `${lane.table}_1d`]) {
       expect((await db.exec(sums(view))).rows).toEqual([[10, 109]]);
       expect((await db.exec(sums(`${view}_aged`))).rows).toEqual([[10, 109]]);
     }
@@ -217,14 +223,28 @@ describe('applySchema', () => {
 
   test('follows a changed retention of a rollup where the server can', async () => {
     await applySchema(db, [lane], RETENTION);
-    const changed = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '5 YEARS' });
+    const changed = await applySchema(db, [lane], {
+      ...RETENTION,
+      rollup1m: '60 DAYS',
+      rollup1h: '5 YEARS',
+      rollup1d: '',
+    });
     expect(changed.map(({ action, object }) => `${action} ${object}`)).toEqual([
       `changed_ttl ${lane.table}_1m`,
       `changed_ttl ${lane.table}_1h`,
+      `changed_ttl ${lane.table}_power_watts_hist_1h`,
     ]);
     await waitForVisible(db, `${lane.table}_1h`);
-    const odd = await applySchema(db, [lane], { ...RETENTION, rollup1m: '60 DAYS', rollup1h: '400 DAYS' });
-    expect(odd.map(({ action, object }) => `${action} ${object}`)).toEqual([`kept ${lane.table}_1h`]);
+    const odd = await applySchema(db, [lane], {
+      ...RETENTION,
+      rollup1m: '60 DAYS',
+      rollup1h: '400 DAYS',
+      rollup1d: '',
+    });
+    expect(odd.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      `kept ${lane.table}_1h`,
+      `kept ${lane.table}_power_watts_hist_1h`,
+    ]);
   });
 
   test('turns deduplication on where a table was made without it', async () => {
@@ -266,7 +286,7 @@ describe('waiting', () => {
   test('the rollups hold what the samples hold', async () => {
     await applySchema(db, [lane], RETENTION);
     await writeSamples(lane.table, 4_000);
-    await waitForRollups(db, [lane], START_US + 2 * HOUR_US);
+    await waitForRollups(db, [lane], START_US + DAY_US);
     const sums =
       'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(power_watts_dt), max(power_watts_max), sum(energy_rise_joules)';
     const raw = await db.exec(
@@ -275,6 +295,7 @@ describe('waiting', () => {
     expect(raw.rows[0]!.slice(0, 2)).toEqual([4_000, 3_999e6]);
     expect((await db.exec(`SELECT ${sums} FROM ${lane.table}_1m`)).rows).toEqual(raw.rows);
     expect((await db.exec(`SELECT ${sums} FROM ${lane.table}_1h`)).rows).toEqual(raw.rows);
+    expect((await db.exec(`SELECT ${sums} FROM ${lane.table}_1d`)).rows).toEqual(raw.rows);
     expect((await db.exec(`SELECT count() FROM ${lane.table}_1m`)).rows).toEqual([[67]]);
   });
 
@@ -344,4 +365,64 @@ test('samples and rollups count a rise as energy of seen time exactly where its 
       ` SELECT sum(energy_rise_joules), sum(energy_rise_dt_us) FROM ${hours.name}`,
   );
   expect([...raw.rows, ...kept.rows].map((sums) => sums.map(Number))).toEqual(Array(3).fill([340, 4e6]));
+});
+
+test('rollups keep the least value, when samples came, and where a bucket has a hole', async () => {
+  await applySchema(db, [lane], RETENTION);
+  const row = (second: number, dtUs: number, watts: number): string =>
+    `${lane.table},node=n1,gpu=g1 job_id="7",owners=1i,dt_us=${dtUs}i,power_watts=${watts} ${START_US + second * 1e6}t\n`;
+  // One that speaks for no time, a hole of 30 s in the first minute, and none in the second.
+  await sendRows(db, [row(0, 0, 50), row(40, 10e6, 90), row(60, 20e6, 70), row(119, 59e6, 60)].join(''));
+  await waitForVisible(db, lane.table);
+  await waitForRollups(db, [lane], START_US + DAY_US);
+  const read = async (view: string): Promise<unknown> =>
+    (
+      await db.exec(
+        'SELECT cast(first_ts AS LONG), cast(last_ts AS LONG), first_dt_us, dt_us, step_count, power_watts_min' +
+          ` FROM ${lane.table}_${view} ORDER BY ts`,
+      )
+    ).rows;
+  const [first, last] = [START_US, START_US + 119e6];
+  expect(await read('1m')).toEqual([
+    [first, START_US + 40e6, 0, 10e6, 1, 50],
+    [START_US + 60e6, last, 20e6, 79e6, 2, 60],
+  ]);
+  for (const view of ['1h', '1d']) expect(await read(view)).toEqual([[first, last, 0, 89e6, 3, 50]]);
+});
+
+test('a histogram holds how long owned devices were in each bar, by hour and by day, and follows a re-label', async () => {
+  await applySchema(db, [lane], RETENTION);
+  const row = (second: number, job: string, watts: string): string =>
+    `${lane.table},node=n1,gpu=g1 ${job},dt_us=1000000i,power_watts=${watts} ${START_US + second * 1e6}t\n`;
+  const owned = 'job_id="7",owners=1i';
+  await sendRows(
+    db,
+    [
+      row(1, owned, '4.9'),
+      row(2, owned, '5'),
+      row(3, owned, '9.99'),
+      row(4, owned, 'NaN'),
+      row(5, 'owners=0i', '5'),
+      row(6, 'owners=2i,owner_set=4611686018427387905i', '700'),
+    ].join(''),
+  );
+  await waitForVisible(db, lane.table);
+  await waitForRollups(db, [lane], START_US + DAY_US);
+  const read = async (view: string): Promise<unknown> =>
+    (
+      await db.exec(
+        `SELECT job_id, cast(owner_set AS STRING), bar, row_count, dt_us FROM ${lane.table}_power_watts_hist_${view} ORDER BY bar, job_id`,
+      )
+    ).rows;
+  const bars = [
+    ['7', null, 0, 1, 1e6],
+    ['7', null, 1, 2, 2e6],
+    [null, '4611686018427387905', 140, 1, 1e6],
+  ];
+  for (const view of ['1h', '1d']) expect(await read(view)).toEqual(bars);
+  await sendRows(db, row(2, 'owners=0i', '5'));
+  await waitForVisible(db, lane.table);
+  await waitForRollups(db, [lane], START_US + DAY_US);
+  const fewer = [bars[0], ['7', null, 1, 1, 1e6], bars[2]];
+  for (const view of ['1h', '1d']) expect(await read(view)).toEqual(fewer);
 });

@@ -14,7 +14,9 @@ test('after some looks it is said that another one is at it', async () => {
   });
   const exec = vi.fn(() => Promise.reject(gone));
   const db = { where: 'http://here:9000', exec } as unknown as QuestDb;
-  await expect(applyViews(db, [], { raw: '', rollup1m: '', rollup1h: '' }, {})).rejects.toMatchObject({
+  await expect(
+    applyViews(db, [], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' }, {}),
+  ).rejects.toMatchObject({
     code: 'schema.busy',
     exit: 'temporary',
     cause: gone,

@@ -10,7 +10,7 @@ import { smallTables } from '../../../schemas/tables.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 import { sendRows } from '../../helpers/send-rows.ts';
 
-const RETENTION = { raw: '', rollup1m: '', rollup1h: '' };
+const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 const HOUR_US = 3_600e6;
 const NOW_US = Date.now() * 1000;
 /** Hours ago, as a stamp. */
