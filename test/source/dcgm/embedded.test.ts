@@ -1,45 +1,21 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GpuEvent } from '../../../src/core/sampling/event.ts';
+import { describe, expect, it } from 'vitest';
 import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
-import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
 import type { DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
 import { requestPause, withdrawPause } from '../../../src/source/profiling-pause.ts';
-import { loadFake } from '../../helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from '../../helpers/lanes.ts';
+import { playedDcgm, START } from '../../helpers/played-dcgm.ts';
 import { createRowSink } from '../../helpers/row-sink.ts';
 import { truthDouble, truthInt } from '../../helpers/truth.ts';
 
-const fake = loadFake('dcgm');
-const START = 1_800_000_000_000_000;
+const dcgm = playedDcgm();
+const { fake, of } = dcgm;
 const lane = laneOf(0, 'profiling', 100, FORTY_FIELDS);
-let events: GpuEvent[] = [];
-let source: Source | undefined;
-
-beforeEach(() => {
-  fake.reset();
-  fake.set('clock_us', START);
-  events = [];
-});
-afterEach(() => {
-  source?.close();
-  source = undefined;
-});
 
 function open(options: Partial<DcgmOptions> = {}): Source {
-  source = openDcgmSource({
-    node: 'n1',
-    lanes: [lane],
-    library: fake.path,
-    openedUs: fake.get('clock_us'),
-    onEvent: (event) => {
-      events.push(event);
-    },
-    ...options,
-  });
-  return source;
+  return dcgm.open({ lanes: [lane], ...options });
 }
 
 /** Ticks a lane at its interval, the fake's clock going along. */
@@ -58,7 +34,6 @@ function play(
 }
 
 const column = (id: number, of = lane): number => of.fields.findIndex((field) => field.id === id);
-const of = (kind: GpuEvent['kind']): GpuEvent[] => events.filter((event) => event.kind === kind);
 
 describe('DCGM embedded', () => {
   it('samples every field of every GPU at every tick, with the values that the device had', () => {
@@ -97,7 +72,8 @@ describe('DCGM embedded', () => {
     ['blank', 'blank_field', 1],
   ])('makes NULL and one event a device of what is %s', (reason, knob, code) => {
     fake.set(knob, 150);
-    const rows = play(open(), 10).rows;
+    const opened = open();
+    const rows = play(opened, 10).rows;
     expect(rows.every(({ values }) => Number.isNaN(values[column(150)]))).toBe(true);
     expect(rows.every(({ values }) => Number.isFinite(values[column(140)]!))).toBe(true);
     expect(of('blank_begin')).toHaveLength(8);
@@ -107,7 +83,7 @@ describe('DCGM embedded', () => {
       text: `gpu_temp_celsius: ${reason}`,
     });
     fake.set(knob, 0);
-    play(source!, 2);
+    play(opened, 2);
     expect(of('blank_end')).toHaveLength(8);
   });
 
@@ -119,23 +95,25 @@ describe('DCGM embedded', () => {
 
   it('goes on with the other fields when the engine does not know one of them', () => {
     fake.set('unknown_field', 1007);
-    const rows = play(open(), 3).rows;
+    const opened = open();
+    const rows = play(opened, 3).rows;
     expect(rows).toHaveLength(24);
     expect(rows.every(({ values }) => Number.isNaN(values[column(1007)]))).toBe(true);
     expect(
       rows.slice(8).every(({ values }) => values.filter(Number.isFinite).length === FORTY_FIELDS.length - 1),
     ).toBe(true);
     expect(of('blank_begin')).toHaveLength(8);
-    expect(source?.describe?.()).toContain('fields 1007 refused: BADPARAM (-1)');
+    expect(opened.describe?.()).toContain('fields 1007 refused: BADPARAM (-1)');
   });
 
   it('goes on without the profiling fields when they need root, and says once what to do', () => {
     fake.set('prof_needs_root', 1);
-    const rows = play(open(), 3).rows;
+    const opened = open();
+    const rows = play(opened, 3).rows;
     expect(
       rows.every(({ values }) => Number.isNaN(values[column(1002)]) && Number.isFinite(values[column(155)]!)),
     ).toBe(true);
-    expect(source?.describe?.()).toContain('REQUIRES_ROOT (-29); profiling needs root or CAP_SYS_ADMIN');
+    expect(opened.describe?.()).toContain('REQUIRES_ROOT (-29); profiling needs root or CAP_SYS_ADMIN');
     expect(of('blank_begin')).toHaveLength(12 * 8);
     expect(of('blank_begin')[0]).toMatchObject({ code: 4 });
   });

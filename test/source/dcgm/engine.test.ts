@@ -1,54 +1,23 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadDcgm } from '../../../native/dcgm.ts';
-import type { GpuEvent } from '../../../src/core/sampling/event.ts';
 import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
-import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
 import type { DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
 import { parseEngineAddress } from '../../../src/source/dcgm/engine-address.ts';
-import { loadFake } from '../../helpers/fakes.ts';
 import { FORTY_FIELDS, laneOf } from '../../helpers/lanes.ts';
 import { playSource } from '../../helpers/play-source.ts';
+import { ENGINE_KNOBS, playedDcgm, START } from '../../helpers/played-dcgm.ts';
 import { createRowSink } from '../../helpers/row-sink.ts';
 import type { RowSink } from '../../helpers/row-sink.ts';
 import { truthDouble, truthInt } from '../../helpers/truth.ts';
 
-const fake = loadFake('dcgm');
-const START = 1_800_000_000_000_000;
+const dcgm = playedDcgm(ENGINE_KNOBS);
+const { fake, now, of } = dcgm;
 const SECOND = 1_000_000;
 const lane = laneOf(0, 'profiling', 100, FORTY_FIELDS);
 const column = (id: number, of = lane): number => of.fields.findIndex((field) => field.id === id);
-let events: GpuEvent[] = [];
-let source: Source | undefined;
-
-beforeEach(() => {
-  fake.reset();
-  fake.set('clock_us', START);
-  fake.set('store_delay_us', 3_000);
-  fake.set('phase_us', 1_700);
-  fake.set('spread_us', 20);
-  events = [];
-});
-afterEach(() => {
-  source?.close();
-  source = undefined;
-});
-
-const now = (): number => fake.get('clock_us');
-const of = (kind: GpuEvent['kind']): GpuEvent[] => events.filter((event) => event.kind === kind);
 
 function open(options: Partial<DcgmOptions> = {}): Source {
-  source = openDcgmSource({
-    node: 'n1',
-    lanes: [lane],
-    library: fake.path,
-    engine: 'unix:///run/engine',
-    openedUs: now(),
-    onEvent: (event) => {
-      events.push(event);
-    },
-    ...options,
-  });
-  return source;
+  return dcgm.open({ lanes: [lane], engine: 'unix:///run/engine', ...options });
 }
 
 function play(
@@ -90,7 +59,7 @@ function expectTrue(sink: RowSink, devices = 8): void {
 function rowsAfterLongAbsence(lanes: readonly SampledLane[]): RowSink {
   const before = open({ engine: 'localhost', lanes });
   play(before, 5, [createRowSink()], lanes);
-  before.close();
+  dcgm.close(before);
   const storedUs = now();
   fake.set('clock_us', now() + 100 * SECOND);
   fake.set('stalls', 0);
@@ -222,7 +191,7 @@ describe.each(['poll', 'pull'] as const)('DCGM host engine by %s', (route) => {
     let opened = open({ route, flushIntervalMs: 1_000 });
     play(opened, 10, [first]);
     finish(opened, [first]);
-    opened.close();
+    dcgm.close(opened);
     const storedUs = Math.max(...first.rows.map(({ tsUs }) => tsUs));
     fake.set('clock_us', now() + 30 * SECOND);
     const second = createRowSink();

@@ -1,51 +1,20 @@
 /** What a real engine was seen to do beside us, a row of the table of faults a test: over both transports, fast and slow. */
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { GpuEvent } from '../../../src/core/sampling/event.ts';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
-import { openDcgmSource } from '../../../src/source/dcgm/dcgm.ts';
 import type { DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
-import { loadFake } from '../../helpers/fakes.ts';
 import { laneOf } from '../../helpers/lanes.ts';
 import { playSource } from '../../helpers/play-source.ts';
+import { ENGINE_KNOBS, playedDcgm, START } from '../../helpers/played-dcgm.ts';
 import { createRowSink, type RowSink } from '../../helpers/row-sink.ts';
 
-const fake = loadFake('dcgm');
-const START = 1_800_000_000_000_000;
 const SECOND = 1_000_000;
 const IDS = [1002, 1004, 155, 156, 150, 203];
 const DEVICES = 2;
-let events: GpuEvent[] = [];
-let source: Source | undefined;
-
-beforeEach(() => {
-  fake.reset();
-  fake.set('gpus', DEVICES);
-  fake.set('clock_us', START);
-  fake.set('store_delay_us', 3_000);
-  fake.set('phase_us', 1_700);
-  fake.set('spread_us', 20);
-  events = [];
-});
-afterEach(() => {
-  source?.close();
-  source = undefined;
-});
-
-const now = (): number => fake.get('clock_us');
-const of = (kind: GpuEvent['kind']): GpuEvent[] => events.filter((event) => event.kind === kind);
+const dcgm = playedDcgm({ ...ENGINE_KNOBS, gpus: DEVICES });
+const { fake, now, of } = dcgm;
 
 function open(lane: SampledLane, options: Partial<DcgmOptions> = {}): Source {
-  source = openDcgmSource({
-    node: 'n1',
-    lanes: [lane],
-    library: fake.path,
-    openedUs: now(),
-    onEvent: (event) => {
-      events.push(event);
-    },
-    ...options,
-  });
-  return source;
+  return dcgm.open({ lanes: [lane], ...options });
 }
 
 function play(from: Source, lane: SampledLane, seconds: number, sink: RowSink = createRowSink()): RowSink {
@@ -277,14 +246,13 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
         });
         const sink = play(opened, lane, window + (life * ms) / 8_000);
         opened.finish!(lane, sink);
-        opened.close();
+        dcgm.close(opened);
         rows.rows.push(...sink.rows);
         stored = new Map(
           opened.devices.map(({ uuid }, device) => [uuid, rows.ofDevice(device).at(-1)!.tsUs]),
         );
         fake.set('clock_us', now() + 3.3 * ms * 1000);
       }
-      source = undefined;
       for (const device of [0, 1]) {
         const stamps = rows.ofDevice(device).map(({ tsUs }) => tsUs);
         const steps = stamps.slice(1).map((tsUs, n) => (tsUs - stamps[n]!) / (ms * 1000));
@@ -356,8 +324,9 @@ describe('GPM series that stay blank though they are sampled', () => {
     const fast = laneOf(0, 'lane', 100, IDS);
     const slow = laneOf(0, 'lane', 1000, IDS);
     const engine = 'unix:///run/engine';
-    play(open(fast, { engine }), fast, 3);
-    source!.close();
+    const before = open(fast, { engine });
+    play(before, fast, 3);
+    dcgm.close(before);
     const opened = open(slow, { engine });
     const sink = play(opened, slow, 20);
     expect(nullRatio(sink, 0, START + 5 * SECOND)).toBe(1);
