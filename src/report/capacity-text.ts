@@ -156,9 +156,11 @@ function sharingTexts({ sharedUs }: CapacityFigures): string[] {
 
 function noteLines(figures: CapacityFigures, width: number): string[] {
   const notes: string[] = [];
-  const { askedFromUs, askedToUs, fromUs, toUs, roundedTo, rows, all } = figures;
+  const { askedFromUs, askedToUs, fromUs, toUs, roundedTo, isAged, rows, all } = figures;
   if (fromUs !== askedFromUs || toUs !== askedToUs)
-    notes.push(`The window is rounded outward to whole ${roundedTo}s.`);
+    notes.push(
+      `The window is rounded outward to whole ${roundedTo}s${isAged ? ', since shorter buckets of that time have aged out' : ''}.`,
+    );
   if (rows.some(({ kind, name }) => kind === 'group' && name === undefined))
     notes.push(
       `(not told): nobody has told the ${figures.by} of these ${figures.by === 'model' || figures.by === 'cluster' ? 'GPUs' : 'jobs'}.`,

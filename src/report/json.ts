@@ -146,6 +146,7 @@ export function capacityJson(figures: CapacityFigures): string {
     fromUs: figures.fromUs,
     toUs: figures.toUs,
     roundedTo: figures.roundedTo,
+    isAged: figures.isAged ? true : undefined,
     devices: figures.devices,
     migInstances: figures.migInstances,
     nodes: figures.nodes,

@@ -453,7 +453,7 @@ describe('nothing to say', () => {
       0,
       'no rows of job cpu csv: it had no GPUs, or nobody recorded which\n',
     ]);
-    expect(stdout).toMatch(/^job_id,run,node,gpu,.*,events,cluster\n$/);
+    expect(stdout).toMatch(/^job_id,run,node,gpu,.*,events,cluster,energy_best_joules,energy_best_known_us\n$/);
     expect(stdout.split('\n')[0]).toBe(jobCsv(await figuresOf('first')).split('\n')[0]);
   });
 
@@ -558,6 +558,7 @@ describe('the command', () => {
     expect(csv.stdout.split('\n')).toHaveLength(3);
     expect(csv.stdout).toContain('job_id,run,node,gpu,');
     const capacity = await run('capacity', '--since', '8h', '--by', 'node', '--json');
+    expect(capacity.stderr).toBe('');
     expect(JSON.parse(capacity.stdout)).toMatchObject({ by: 'node', nodes: 1 });
   });
 

@@ -178,6 +178,7 @@ const capacity: CapacityFigures = {
   fromUs: Date.UTC(2026, 10, 14) * 1000,
   toUs: Date.UTC(2026, 10, 21) * 1000,
   roundedTo: 'hour',
+  isAged: false,
   isSynthetic: false,
   nodes: 2,
   devices: 16,

@@ -45,12 +45,14 @@ export interface CapacityFigures {
   readonly by: CapacityGrouping;
   /** The one that was asked for; undefined where all were. */
   readonly cluster: string | undefined;
-  /** The window that was asked for, and the whole minutes or hours around it, which are what was summed. */
+  /** The window that was asked for, and the whole minutes, hours or days around it, which are what was summed. */
   readonly askedFromUs: number;
   readonly askedToUs: number;
   readonly fromUs: number;
   readonly toUs: number;
-  readonly roundedTo: 'minute' | 'hour';
+  readonly roundedTo: 'minute' | 'hour' | 'day';
+  /** Shorter buckets have aged out at an end of the window, which is why it is in such long ones. */
+  readonly isAged: boolean;
   readonly isSynthetic: boolean;
   readonly nodes: number;
   /** Devices that were known in the window, MIG instances among them, and not the GPUs that are cut into these. */

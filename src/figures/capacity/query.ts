@@ -13,8 +13,9 @@ import type { Membership } from './membership.ts';
 import { asManyAsFit, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, wholeDevicesSql } from './samples.ts';
 import { sharedSums, sharingIn } from './shared.ts';
-import { capacityWindow, invalidRollups, segmentsOf, type CapacityWindow, type Segment } from './window.ts';
+import { capacityWindow, invalidRollups, type CapacityWindow } from './window.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { keptLanes, segmentsOf, withinSql, type Segment } from '../levels.ts';
 import type { Quantity } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { oldestSampleUs, recordedLanes } from '../recorded-lanes.ts';
@@ -57,8 +58,12 @@ export async function capacityFigures(
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
   const { by, cluster } = options;
-  const window = capacityWindow(options.fromUs, options.toUs);
   const sources = capacitySources(await recordedLanes(db, lanes));
+  const kept = await keptLanes(
+    db,
+    sources.map(({ lane }) => lane.table),
+  );
+  const window = capacityWindow(kept, options.fromUs, options.toUs);
   const isOneCluster = await hasOneCluster(db, window);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
   const of: Membership = { by, window, cluster, isOneCluster, reused };
@@ -72,7 +77,7 @@ export async function capacityFigures(
   let segments: readonly Segment[] = [];
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
-    const parts = await segmentsOf(db, source.lane, window);
+    const parts = segmentsOf(kept[index]!, window, window.roundedTo === 'minute' ? ['1m'] : ['1h', '1m']);
     if (isPrimary) segments = parts;
     await addLane(db, { of, source, segments: parts, isPrimary }, tally);
   }
@@ -247,9 +252,9 @@ async function devicesIn(
   cluster: string | undefined,
 ): Promise<FleetFigures> {
   const parts = segments.map(
-    ({ table, hasCluster, fromUs, toUs }) =>
-      `SELECT node, gpu, min(ts) AS first_ts, last_not_null(cast(${hasCluster ? 'cluster' : 'null'} AS STRING)) AS cluster FROM ${quoteName(table)}` +
-      ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(toUs)} AND owners IS NOT NULL GROUP BY node, gpu`,
+    (segment) =>
+      `SELECT s.node AS node, s.gpu AS gpu, min(s.ts) AS first_ts, last_not_null(cast(${segment.columns.has('cluster') ? 's.cluster' : 'null'} AS STRING)) AS cluster` +
+      ` FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.owners IS NOT NULL GROUP BY node, gpu`,
   );
   const sampled = await ask(
     db,

@@ -1,56 +1,22 @@
-import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN, IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { IDLE_DT_COLUMN, seenRiseSql } from '../../../schemas/views.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { groupedSql, jobNumberSql, type Membership } from './membership.ts';
-import type { CapacityWindow, Segment } from './window.ts';
+import type { CapacityWindow } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
+import { STEP_US, withinSql, type Segment } from '../levels.ts';
 import type { OwnedSamples } from '../owned-samples.ts';
 import { quoteTime } from '../sql-text.ts';
-
-/** A sum of a capacity report: how a rollup holds it, and how it is made from one sample `s`. */
-interface Summand {
-  readonly name: string;
-  readonly rollup: string;
-  readonly raw: string;
-}
+import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
 
 /** The sums that a lane can give. Names are the columns of the queries' answers. */
 function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
   const columns = new Map(gauges);
-  const gauge = (prefix: string, column: string): Summand[] => {
-    const x = quoteName(column);
-    return [
-      { name: `${prefix}_sum`, rollup: quoteName(`${column}_dtsum`), raw: `s.${x} * s.dt_us` },
-      {
-        name: `${prefix}_us`,
-        rollup: quoteName(`${column}_dt`),
-        raw: `CASE WHEN s.${x} IS NOT NULL THEN s.dt_us END`,
-      },
-    ];
-  };
-  const sm = columns.get('smActive');
-  const power = columns.get('power');
-  const { rise, riseDtUs } = seenRiseSql('s.');
+  const [sm, power] = [columns.get('smActive'), columns.get('power')];
   return [
-    { name: 'dt_us', rollup: 'dt_us', raw: 's.dt_us' },
-    ...(sm === undefined
-      ? []
-      : [
-          ...gauge('sm', sm),
-          {
-            name: 'idle_us',
-            rollup: IDLE_DT_COLUMN,
-            raw: `CASE WHEN s.${quoteName(sm)} < ${IDLE_SM_RATIO} THEN s.dt_us END`,
-          },
-        ]),
-    ...(power === undefined ? [] : gauge('power', power)),
-    ...(hasEnergy
-      ? [
-          { name: 'counter_joules', rollup: ENERGY_RISE_COLUMN, raw: rise },
-          { name: 'counter_us', rollup: ENERGY_RISE_DT_COLUMN, raw: riseDtUs },
-        ]
-      : []),
+    TIME,
+    ...(sm === undefined ? [] : [...gaugeSummands('sm', sm), idleSummand(sm)]),
+    ...(power === undefined ? [] : gaugeSummands('power', power)),
+    ...(hasEnergy ? counterSummands() : []),
   ];
 }
 
@@ -69,15 +35,17 @@ function ownersSql({ fromUs, toUs }: CapacityWindow): string {
  */
 export function wholeDevicesSql(of: Membership, source: LaneGauges, segments: readonly Segment[]): string {
   const summands = summandsOf(source);
-  const parts = segments.map(({ table, isRaw, hasCluster, stepUs, fromUs, toUs }) => {
-    const sums = summands.map(({ name, rollup, raw }) => `${isRaw ? raw : `s.${rollup}`} AS ${name}`);
+  const parts = segments.map((segment) => {
+    const { table, level, columns } = segment;
+    const sums = summands.map((summand) => `${summandSql(summand, segment)} AS ${summand.name}`);
+    const hasCluster = columns.has('cluster');
     // As STRING, since there may be no such column.
     const cluster = `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`;
-    const number = jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", 's.ts', stepUs);
+    const number = jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", 's.ts', STEP_US[level]);
     return (
       `SELECT s.job_id AS x_job, s.gpu AS x_gpu, s.node AS x_node, ${cluster} AS x_cluster, ${number} AS x_number,` +
-      ` s.owners AS owners, ${isRaw ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
-      ` FROM ${quoteName(table)} s WHERE s.ts >= ${quoteTime(fromUs)} AND s.ts < ${quoteTime(toUs)}`
+      ` s.owners AS owners, ${level === 'raw' ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
+      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}`
     );
   });
   const names = ['samples', ...summands.map(({ name }) => name)];

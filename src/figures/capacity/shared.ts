@@ -2,8 +2,9 @@ import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { partsOf, type DevicePart, type Sharing } from '../../core/jobs/device-parts.ts';
 import type { Membership } from './membership.ts';
 import { sharedDevicesSql } from './samples.ts';
-import type { CapacityWindow, Segment } from './window.ts';
+import type { CapacityWindow } from './window.ts';
 import type { LaneGauges } from '../gauges.ts';
+import { withinSql, type Segment } from '../levels.ts';
 import { askOwned } from '../owned-samples.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
@@ -76,7 +77,7 @@ async function sharedDevices(
 ): Promise<string[]> {
   const several = segments.map(
     (segment) =>
-      `SELECT gpu FROM ${quoteName(segment.table)} WHERE ts >= ${quoteTime(segment.fromUs)} AND ts < ${quoteTime(segment.toUs)} AND owners > 1`,
+      `SELECT s.gpu AS gpu FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.owners > 1`,
   );
   const part = `SELECT gpu FROM gpu_ownership WHERE share < 1 AND ts < ${quoteTime(toUs)} AND (end_ts IS NULL OR end_ts >= ${quoteTime(fromUs)})`;
   const rows = await ask(db, `SELECT DISTINCT gpu FROM (${[...several, part].join(' UNION ALL ')})`);

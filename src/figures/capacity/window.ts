@@ -1,27 +1,30 @@
-import type { Lane } from '../../core/fields/lane.ts';
 import { OperatingError } from '../../core/base/errors.ts';
-import { quoteName, quoteText } from '../../../schemas/tables.ts';
-import { agedTableOf, viewsOf } from '../../../schemas/views.ts';
+import { quoteText } from '../../../schemas/tables.ts';
 import type { InvalidRollup } from './figures.ts';
+import { roundedOutward, type KeptLane, type Segment, type Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
-import { isoMicroseconds, quoteTime } from '../sql-text.ts';
+import { isoMicroseconds } from '../sql-text.ts';
 
-const MINUTE_US = 60e6;
-const HOUR_US = 3600e6;
-/** Longer windows are read from the hours: a week of minutes of a thousand GPUs has ten million rows. */
-const MINUTES_WINDOW_US_MAX = 48 * HOUR_US;
+/** Longer windows are in whole hours: a week of minutes of a thousand GPUs has ten million rows. */
+const MINUTES_WINDOW_US_MAX = 48 * 3600e6;
 
-/** A window in whole minutes or hours, outward from the one that was asked for. */
-export interface CapacityWindow {
+/** A window in whole minutes, hours or days, outward from the one that was asked for. */
+export interface CapacityWindow extends Span {
   readonly askedFromUs: number;
   readonly askedToUs: number;
-  readonly fromUs: number;
-  readonly toUs: number;
-  readonly roundedTo: 'minute' | 'hour';
+  readonly roundedTo: 'minute' | 'hour' | 'day';
+  /** Minutes, or hours, have aged out at one of its ends, so that it is in longer buckets than its length asks for. */
+  readonly isAged: boolean;
 }
 
+const ROUNDINGS = { raw: 'minute', '1m': 'minute', '1h': 'hour', '1d': 'day' } as const;
+
 /** @throws OperatingError `report.window` (exit `usage`) when it is empty. */
-export function capacityWindow(askedFromUs: number, askedToUs: number): CapacityWindow {
+export function capacityWindow(
+  kept: readonly KeptLane[],
+  askedFromUs: number,
+  askedToUs: number,
+): CapacityWindow {
   if (!(askedFromUs < askedToUs))
     throw new OperatingError(
       `expected a window that begins before it ends, came ${isoMicroseconds(askedFromUs)} to ${isoMicroseconds(askedToUs)}`,
@@ -31,82 +34,21 @@ export function capacityWindow(askedFromUs: number, askedToUs: number): Capacity
         hints: ['--since 7d, or --from 2026-11-14 --to 2026-11-21 (UTC)'],
       },
     );
-  const roundedTo = askedToUs - askedFromUs > MINUTES_WINDOW_US_MAX ? 'hour' : 'minute';
-  const stepUs = roundedTo === 'hour' ? HOUR_US : MINUTE_US;
+  const finest = askedToUs - askedFromUs > MINUTES_WINDOW_US_MAX ? '1h' : '1m';
+  const { fromUs, toUs, roundedTo } = roundedOutward(kept, { fromUs: askedFromUs, toUs: askedToUs }, finest);
   return {
     askedFromUs,
     askedToUs,
-    fromUs: Math.floor(askedFromUs / stepUs) * stepUs,
-    toUs: Math.ceil(askedToUs / stepUs) * stepUs,
-    roundedTo,
+    fromUs,
+    toUs,
+    roundedTo: ROUNDINGS[roundedTo],
+    isAged: roundedTo !== finest,
   };
-}
-
-/** A part of the window and the table or view that it is read from. */
-export interface Segment {
-  readonly table: string;
-  readonly isRaw: boolean;
-  /** A rollup that was made before there were clusters has no column for them until it is built again. */
-  readonly hasCluster: boolean;
-  /** A row at `ts` speaks of the samples of so much time from then on. */
-  readonly stepUs: number;
-  readonly fromUs: number;
-  readonly toUs: number;
-}
-
-const NO_RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
-
-/**
- * Cuts a window into what the hours hold, what the minutes hold, and the rest, which is so young that only the samples
- * hold it: a view computes its periods in order, some seconds after each has ended. Before each goes what was copied of it
- * when it was built again, since the samples of that time were gone.
- */
-export async function segmentsOf(db: Asked, lane: Lane, window: CapacityWindow): Promise<Segment[]> {
-  const [minutes, hours] = viewsOf(lane, NO_RETENTION);
-  const segments: Segment[] = [];
-  let fromUs = window.fromUs;
-  const rollups = (window.roundedTo === 'hour' ? [hours, minutes] : [minutes]).flatMap((view) =>
-    [agedTableOf(view), view.name].map((table) => ({ table, everyUs: view.everyUs })),
-  );
-  const columns = await columnsOf(db, [...rollups.map(({ table }) => table), lane.table]);
-  for (const { table, everyUs } of rollups) {
-    if (!columns.has(`${table} ts`)) continue;
-    const rows = await ask(
-      db,
-      `SELECT cast(max(ts) AS LONG) AS last_us FROM ${quoteName(table)}` +
-        ` WHERE ts >= ${quoteTime(fromUs)} AND ts < ${quoteTime(window.toUs)}`,
-    );
-    const lastUs = rows[0]?.number('last_us');
-    if (lastUs === undefined) continue;
-    const toUs = lastUs + everyUs;
-    segments.push({
-      table,
-      isRaw: false,
-      hasCluster: columns.has(`${table} cluster`),
-      stepUs: everyUs,
-      fromUs,
-      toUs,
-    });
-    fromUs = toUs;
-  }
-  if (fromUs >= window.toUs) return segments;
-  const hasCluster = columns.has(`${lane.table} cluster`);
-  return [...segments, { table: lane.table, isRaw: true, hasCluster, stepUs: 1, fromUs, toUs: window.toUs }];
-}
-
-/** Which of these tables there are, as `TABLE ts`, and which of them know clusters, as `TABLE cluster`. */
-async function columnsOf(db: Asked, tables: readonly string[]): Promise<Set<string>> {
-  const rows = await ask(
-    db,
-    'SELECT table_name, column_name FROM information_schema.columns()' +
-      ` WHERE column_name IN ('ts', 'cluster') AND table_name IN (${tables.map(quoteText).join(', ')})`,
-  );
-  return new Set(rows.map((row) => `${row.text('table_name') ?? ''} ${row.text('column_name') ?? ''}`));
 }
 
 /** Which of the segments' rollups the server has stopped keeping up to date. */
 export async function invalidRollups(db: Asked, segments: readonly Segment[]): Promise<InvalidRollup[]> {
-  const names = segments.filter(({ isRaw }) => !isRaw).map(({ table }) => quoteText(table));
+  const names = segments.filter(({ level }) => level !== 'raw').map(({ table }) => quoteText(table));
   if (names.length === 0) return [];
   const rows = await ask(
     db,

@@ -4,7 +4,7 @@ import { OperatingError } from '../../../src/core/base/errors.ts';
 import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
-import { capacityWindow, segmentsOf } from '../../../src/figures/capacity/window.ts';
+import { keptLanes, segmentsOf, withinSql } from '../../../src/figures/levels.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { allTables } from '../../../schemas/tables.ts';
 import { seenRiseSql, viewsOf } from '../../../schemas/views.ts';
@@ -181,14 +181,11 @@ describe('applySchema', () => {
   test('keeps old buckets again when a rollup is built again once more, and drops them when they are overdue', async () => {
     const totals = async (): Promise<number> => {
       let rows = 0;
-      for (const part of await segmentsOf(
-        db,
-        lane,
-        capacityWindow(START_US - 2 * DAY_US, START_US + DAY_US),
-      )) {
-        const time = `ts >= cast(${part.fromUs} AS timestamp) AND ts < cast(${part.toUs} AS timestamp)`;
-        const sum = part.isRaw ? 'count()' : 'sum(row_count)';
-        rows += Number((await db.exec(`SELECT ${sum} FROM ${part.table} WHERE ${time}`)).rows[0]![0]);
+      const [kept] = await keptLanes(db, [lane.table]);
+      for (const part of segmentsOf(kept!, { fromUs: START_US - 2 * DAY_US, toUs: START_US + DAY_US })) {
+        const sum = part.level === 'raw' ? 'count()' : 'sum(row_count)';
+        const sql = `SELECT ${sum} FROM ${part.table} s WHERE ${withinSql(part)}`;
+        rows += Number((await db.exec(sql)).rows[0]![0]);
       }
       return rows;
     };

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
 import { capacityFigures } from '../../../src/figures/capacity/query.ts';
-import { capacityWindow, segmentsOf, type CapacityWindow } from '../../../src/figures/capacity/window.ts';
+import { keptLanes, segmentsOf, withinSql, type Level } from '../../../src/figures/levels.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { applySchema, type SchemaOptions } from '../../../src/questdb/schema/apply.ts';
 import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
@@ -26,7 +26,7 @@ const LONG_AGO_US = TODAY_US - 40 * DAY_US;
 
 const fields = defaultLanes.flatMap((each) => each.fields).filter(({ id }) => [155, 156].includes(id));
 const lane: Lane = { ...defaultLanes[0]!, fields };
-const window = capacityWindow(AGED_US, TODAY_US);
+const window = { fromUs: AGED_US, toUs: TODAY_US };
 
 let server: TestQuestdb;
 let db: QuestDb;
@@ -97,7 +97,11 @@ async function settle(): Promise<void> {
 /** Samples and Σ dt of the window as a report reads them, from the hours and from the minutes. */
 async function totals(): Promise<number[][]> {
   const sums: number[][] = [];
-  for (const roundedTo of ['hour', 'minute'] as const) sums.push(await totalsOf({ ...window, roundedTo }));
+  for (const levels of [
+    ['1h', 'raw'],
+    ['1m', 'raw'],
+  ] as const)
+    sums.push(await totalsOf(levels));
   return sums;
 }
 
@@ -117,12 +121,12 @@ async function reported(): Promise<number[] | undefined> {
   }
 }
 
-async function totalsOf(of: CapacityWindow): Promise<number[]> {
+async function totalsOf(levels: readonly Level[]): Promise<number[]> {
   let [samples, dtUs] = [0, 0];
-  for (const { table, isRaw, fromUs, toUs } of await segmentsOf(db, lane, of)) {
+  const [kept] = await keptLanes(db, [lane.table]);
+  for (const segment of segmentsOf(kept!, window, levels)) {
     const { rows } = await db.exec(
-      `SELECT sum(${isRaw ? '1' : 'row_count'}), sum(dt_us) FROM ${table}` +
-        ` WHERE ts >= cast(${fromUs} AS timestamp) AND ts < cast(${toUs} AS timestamp)`,
+      `SELECT sum(${segment.level === 'raw' ? '1' : 'row_count'}), sum(dt_us) FROM ${segment.table} s WHERE ${withinSql(segment)}`,
     );
     samples += Number(rows[0]![0]);
     dtUs += Number(rows[0]![1]);

@@ -1,0 +1,47 @@
+import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN, IDLE_SM_RATIO } from '../core/fields/well-known.ts';
+import { quoteName } from '../../schemas/tables.ts';
+import { IDLE_DT_COLUMN, seenRiseSql } from '../../schemas/views.ts';
+import type { Segment } from './levels.ts';
+
+/** What is added up: how a rollup holds it, and how it is made from one sample `s`. */
+export interface Summand {
+  /** Of the column in an answer. */
+  readonly name: string;
+  /** Column of a rollup. */
+  readonly rollup: string;
+  /** Over a sample `s`. */
+  readonly raw: string;
+}
+
+/** Σ dt. */
+export const TIME: Summand = { name: 'dt_us', rollup: 'dt_us', raw: 's.dt_us' };
+
+/** `PREFIX_sum`, Σ x·dt, and `PREFIX_us`, the Σ dt over which x was known. */
+export function gaugeSummands(prefix: string, column: string): readonly Summand[] {
+  const x = `s.${quoteName(column)}`;
+  return [
+    { name: `${prefix}_sum`, rollup: `${column}_dtsum`, raw: `${x} * s.dt_us` },
+    { name: `${prefix}_us`, rollup: `${column}_dt`, raw: `CASE WHEN ${x} IS NOT NULL THEN s.dt_us END` },
+  ];
+}
+
+/** `idle_us`: Σ dt in which the device was idle. @param column of SM activity */
+export function idleSummand(column: string): Summand {
+  const isIdle = `s.${quoteName(column)} < ${IDLE_SM_RATIO}`;
+  return { name: 'idle_us', rollup: IDLE_DT_COLUMN, raw: `CASE WHEN ${isIdle} THEN s.dt_us END` };
+}
+
+/** `counter_joules`, Σ of the rises of seen time, and `counter_us`, that time. */
+export function counterSummands(): readonly Summand[] {
+  const { rise, riseDtUs } = seenRiseSql('s.');
+  return [
+    { name: 'counter_joules', rollup: ENERGY_RISE_COLUMN, raw: rise },
+    { name: 'counter_us', rollup: ENERGY_RISE_DT_COLUMN, raw: riseDtUs },
+  ];
+}
+
+/** The summand over one row `s` of a segment: NULL where its table has no such column. */
+export function summandSql({ rollup, raw }: Summand, { level, columns }: Segment): string {
+  if (level === 'raw') return raw;
+  return columns.has(rollup) ? `s.${quoteName(rollup)}` : 'cast(null AS DOUBLE)';
+}
