@@ -83,6 +83,18 @@ describe('the built command', () => {
     expect(stderr).toContain(`looked in: --${source}-library (/nowhere)`);
   });
 
+  test.each([
+    [['--engines', ''], 'error: the list of engines cannot be read: ENOENT', '--engines ""'],
+    [['-r', 'a b:x'], 'error: engine "a b:x" is neither host', 'nv-hostengine listens on'],
+  ])('drain %j looks at its arguments before the library', async (args, message, line) => {
+    const { exitCode, stdout, stderr } = await runCommand(['drain', ...args], {
+      env: { GPULEDGER_DCGM_LIBRARY: '/nowhere', QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },
+    });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 78, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain(`\n  ${line}`);
+  });
+
   test.each(['dcgm', 'nvml'] as const)('loads the library of %s', async (source) => {
     const env = { [`GPULEDGER_${source.toUpperCase()}_LIBRARY`]: buildFake(source) };
     const { exitCode, stdout, stderr } = await runCommand(['devices', '--source', source, '--json'], { env });

@@ -30,12 +30,17 @@ describe('gpuledger fields', () => {
     expect(lines[1]).toMatch(/^1 +DCGM_FI_DRIVER_VERSION +\(no column: string\)/);
   });
 
-  test('names the nearest when nothing matches', async () => {
-    expect(await fields('sm_actve')).toEqual([
-      'no field matches "sm_actve"',
-      expect.stringMatching(/^ {2}did you mean: sm_active_ratio/),
-    ]);
-    expect(await fields('(((')).toEqual(['no field matches "((("', '  all fields: gpuledger fields --all']);
+  test.each([
+    ['sm_actve', '  did you mean: sm_active_ratio'],
+    ['nosuchfield', '  all fields: gpuledger fields --all\n'],
+    ['(((', '  all fields: gpuledger fields --all\n'],
+    ['99999', '  all fields: gpuledger fields --all\n'],
+  ])('ends with 64 where nothing matches %j, and names the nearest', async (pattern, hint) => {
+    for (const flags of [[], ['--json']]) {
+      const { exitCode, stdout, stderr } = await runCommand(['fields', pattern, ...flags]);
+      expect([exitCode, stdout]).toEqual([64, '']);
+      expect(stderr).toContain(`error: no field matches "${pattern}"\n${hint}`);
+    }
   });
 
   test('lists those chosen by hand, or all', async () => {

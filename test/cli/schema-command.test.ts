@@ -1,5 +1,6 @@
 /** `gpuledger schema`: what people and scripts see. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { command } from '../../src/cli/commands/schema.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { runCommand, type Ended } from '../helpers/run-process.ts';
 
@@ -77,6 +78,16 @@ describe('gpuledger schema', () => {
     expect([nope.exitCode, nope.stderr]).toEqual([64, expect.stringContaining('leave --on out')]);
     const unset = await schema(['name-rows']);
     expect([unset.exitCode, unset.stderr]).toEqual([78, expect.stringContaining('set cluster:')]);
+  });
+
+  test('nodes that no table knows have a code of their own', async () => {
+    vi.stubEnv('QDB_CLIENT_CONF', server.conf);
+    vi.stubEnv('GPULEDGER_CLUSTER', 'alpha');
+    onTestFinished(() => {
+      vi.unstubAllEnvs();
+    });
+    const called = command().parseAsync(['name-rows', '--on', 'nope'], { from: 'user' });
+    await expect(called).rejects.toMatchObject({ code: 'schema.no_such_node', exit: 'usage' });
   });
 
   test.each(['n[1-', 'n[3-1]', ''])(

@@ -65,6 +65,8 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
   const { config, warnings } = await configFrom(options);
+  // First what the person at the keyboard can mend.
+  const engines = await enginesOf(options, config.node);
   await requireLibrary({ source: 'dcgm', dcgm: config.dcgm, nvml: config.nvml });
   const [{ openQuestDb }, { drainAsAsked }] = await Promise.all([
     import('../../questdb/http.ts'),
@@ -82,7 +84,7 @@ async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Pro
     const summary = await drainAsAsked(
       config,
       {
-        engines: await enginesOf(options, config.node),
+        engines,
         keepMs: number('keep'),
         sinceMs: number('since'),
         windowMs: number('window'),
@@ -117,7 +119,7 @@ async function readList(file: string): Promise<string> {
     throw new OperatingError(`the list of engines cannot be read: ${messageOf(thrown)}`, {
       code: 'drain.engines_unreadable',
       exit: 'config',
-      where: file,
+      where: `--engines ${JSON.stringify(file)}`,
       cause: thrown,
     });
   }

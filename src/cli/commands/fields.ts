@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { nearestFieldNames } from '../../../schemas/nearest.ts';
+import { OperatingError } from '../../core/base/errors.ts';
 import { FIELD_CATALOGUE } from '../../core/fields/field-catalogue.ts';
 import type { Field } from '../../core/fields/field.ts';
 import { laneFieldProblem } from '../../core/fields/lane.ts';
@@ -14,6 +15,7 @@ Examples:
   gpuledger fields --all --json       all fields of DCGM, with every name
 
 Any name, id or column can stand in a lane's fields. How columns are named: docs/fields.md
+Exit codes: 0 fine; 64 usage, or nothing matches the pattern
 `;
 
 export function command(): Command {
@@ -25,12 +27,13 @@ export function command(): Command {
     .addHelpText('after', EXAMPLES)
     .action((pattern: string | undefined, options: { all?: true; json?: true }) => {
       const found = pattern === undefined ? listed(options.all === true) : matching(pattern);
+      if (pattern !== undefined && found.length === 0) throw nothingFound(pattern);
       if (options.json === true) {
         const rows = found.map((field) => ({ ...field, canBeColumn: laneFieldProblem(field) === undefined }));
         process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`);
         return;
       }
-      process.stdout.write(found.length === 0 ? nothingFound(pattern ?? '') : table(found));
+      process.stdout.write(table(found));
       if (pattern === undefined && options.all !== true) {
         process.stdout.write(
           `\n${found.length} of ${FIELD_CATALOGUE.length} fields; the others: --all, or a pattern\n`,
@@ -61,11 +64,15 @@ function patternOf(pattern: string): RegExp {
     : new RegExp(escaped, 'i');
 }
 
-function nothingFound(pattern: string): string {
+function nothingFound(pattern: string): OperatingError {
   const nearest = nearestFieldNames(pattern);
-  const hint =
-    nearest.length === 0 ? 'all fields: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`;
-  return `no field matches "${pattern}"\n  ${hint}\n`;
+  return new OperatingError(`no field matches "${pattern}"`, {
+    code: 'usage.field',
+    exit: 'usage',
+    hints: [
+      nearest.length === 0 ? 'all fields: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`,
+    ],
+  });
 }
 
 function table(fields: readonly Field[]): string {
