@@ -24,7 +24,7 @@ export function createScenario(options: ScenarioOptions): Scenario {
   const seed = foldSeed(options.seed);
   const devices = makeFleet({ ...options, seed });
   const plan = kind === 'demo' ? planDemo(options) : planSteady(devices, seed);
-  const readings = createReadings(devices, buildTimelines(plan, devices.length, seed), seed);
+  const readings = createReadings(devices, buildTimelines(plan, devices, seed), seed);
   const faults = faultsByDevice(plan, devices.length);
   const events = eventsOf(plan.faults, (id) => findField(id)?.column ?? String(id));
 

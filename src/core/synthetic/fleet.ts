@@ -30,7 +30,7 @@ const MIG_LAYOUTS: readonly (readonly MigSlice[])[] = [
 /** Where an HGX board puts its eight GPUs on the bus; further GPUs get made-up addresses. */
 const BUSES = ['19', '3B', '4C', '5D', '9B', 'BB', 'CB', 'DB'];
 
-/** The devices of a scenario, node by node, GPU by GPU; with `mig`, the instances in place of their GPUs. */
+/** The devices of a scenario, node by node, GPU by GPU; with `mig`, each GPU before its instances. */
 export function makeFleet(options: ScenarioOptions): readonly Device[] {
   const devices: Device[] = [];
   for (let node = 0; node < options.nodes; node += 1) {
@@ -49,9 +49,11 @@ export function makeFleet(options: ScenarioOptions): readonly Device[] {
         pciBusId: `00000000:${bus}:00.0`,
       };
       if (options.mig !== true) devices.push(gpu);
-      else
+      else {
+        devices.push({ ...gpu, isCut: true });
         for (const slice of MIG_LAYOUTS[index % MIG_LAYOUTS.length]!)
           devices.push(cut(gpu, slice, randomUuid(random)));
+      }
     }
   }
   return devices;

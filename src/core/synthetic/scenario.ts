@@ -10,7 +10,7 @@ export interface ScenarioOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly gpusPerNode: number;
-  /** Every GPU is cut into MIG instances, which are then the devices. Default false. */
+  /** Every GPU is cut into MIG instances, which are then devices beside it. Default false. */
   readonly mig?: boolean;
   /** Names of the nodes, in order; default `n1`, `n2`, … */
   readonly nodeNames?: readonly string[];

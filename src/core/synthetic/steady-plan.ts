@@ -24,7 +24,8 @@ const USERS = [
 export function planSteady(devices: readonly Device[], seed: number): Plan {
   const jobs: PlannedJob[] = [];
   const faults: Fault[] = [];
-  const byNode = Map.groupBy(devices.keys(), (device) => devices[device]!.node);
+  const ownable = [...devices.keys()].filter((device) => devices[device]!.isCut !== true);
+  const byNode = Map.groupBy(ownable, (device) => devices[device]!.node);
   for (const [node, own] of byNode) {
     const random = createRandom(seed, `jobs of ${node}`);
     const planned = packNode(own, random);

@@ -1,3 +1,5 @@
+import type { Device } from '../devices/device.ts';
+import { sliceRatioOf } from '../devices/mig-slices.ts';
 import { activityPart, type Fault, type Plan } from './plan.ts';
 import { joulesUntil, prepareShape, type PreparedShape } from './shape.ts';
 import { makeShape } from './shape-catalogue.ts';
@@ -46,14 +48,20 @@ interface Chip {
 }
 
 interface Stay {
+  /** Where it is: on a GPU that is cut, which of its instances. */
+  readonly device: number;
+  /** The part of the GPU that this device is. */
+  readonly ratio: number;
   readonly startUs: number;
   readonly endUs: number;
   readonly share: number;
   readonly shape: PreparedShape;
 }
 
-export function buildTimelines(plan: Plan, deviceCount: number, seed: number): readonly Timeline[] {
-  const stays: Stay[][] = Array.from({ length: deviceCount }, () => []);
+/** A GPU that is cut does what its instances do, each by its slices. */
+export function buildTimelines(plan: Plan, devices: readonly Device[], seed: number): readonly Timeline[] {
+  const stays: Stay[][] = Array.from(devices, () => []);
+  const indexOf = new Map(devices.map(({ uuid }, index) => [uuid, index]));
   for (const job of plan.jobs) {
     for (const { device, share, shape } of job.devices) {
       const random = createRandom(
@@ -66,7 +74,11 @@ export function buildTimelines(plan: Plan, deviceCount: number, seed: number): r
         ...(job.hangsAtUs === undefined ? {} : { hangsAfterUs: job.hangsAtUs - job.startUs }),
       };
       const prepared = prepareShape(makeShape(shape ?? job.shape, setting, random));
-      stays[device]!.push({ startUs: job.startUs, endUs: job.endUs, share, shape: prepared });
+      const stay = { device, ratio: 1, startUs: job.startUs, endUs: job.endUs, share, shape: prepared };
+      stays[device]!.push(stay);
+      const { parentUuid, migProfile, model } = devices[device]!;
+      const parent = parentUuid === undefined ? undefined : indexOf.get(parentUuid);
+      if (parent !== undefined) stays[parent]!.push({ ...stay, ratio: sliceRatioOf(migProfile, model)! });
     }
   }
   const random = createRandom(seed, 'chips');
@@ -100,7 +112,8 @@ function buildTimeline(
     const isThrottled = throttles.some((throttle) => throttle.fromUs <= startUs && startUs < throttle.toUs);
     const here = stays.filter((stay) => stay.startUs <= startUs && startUs < stay.endUs);
     const loads = here.map((stay) => {
-      const part = activityPart(stay.share, here.length);
+      const partners = here.filter(({ device }) => device === stay.device).length;
+      const part = stay.ratio * activityPart(stay.share, partners);
       return {
         shape: stay.shape,
         jobStartUs: stay.startUs,

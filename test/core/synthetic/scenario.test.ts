@@ -300,9 +300,12 @@ describe('ownership in a steady scenario', () => {
   });
 });
 
-test('MIG lists the instances in place of their GPUs, and knows of them what hardware knows', () => {
+test('MIG lists the instances beside their GPUs, and knows of them what hardware knows', () => {
   const scenario = createScenario({ ...STEADY, nodes: 1, gpusPerNode: 3, mig: true });
-  expect(scenario.devices.map(({ migProfile }) => migProfile)).toEqual([
+  const gpus = scenario.devices.filter(({ isCut }) => isCut === true);
+  const instances = scenario.devices.filter(({ isCut }) => isCut !== true);
+  expect(gpus.map(({ uuid }) => uuid.startsWith('GPU-'))).toEqual([true, true, true]);
+  expect(instances.map(({ migProfile }) => migProfile)).toEqual([
     '3g.71gb',
     '2g.35gb',
     '2g.35gb',
@@ -310,14 +313,36 @@ test('MIG lists the instances in place of their GPUs, and knows of them what har
     '4g.71gb',
     '3g.71gb',
   ]);
+  const parents = new Set(gpus.map(({ uuid }) => uuid));
+  expect(instances.every(({ uuid, parentUuid }) => uuid.startsWith('MIG-') && parents.has(parentUuid!))).toBe(
+    true,
+  );
   expect(
-    scenario.devices.every(
-      ({ uuid, parentUuid }) => uuid.startsWith('MIG-') && parentUuid?.startsWith('GPU-'),
-    ),
-  ).toBe(true);
-  expect(
-    new Set(scenario.devices.map(({ parentUuid, gpuInstanceId }) => `${parentUuid!} ${gpuInstanceId!}`)).size,
+    new Set(instances.map(({ parentUuid, gpuInstanceId }) => `${parentUuid!} ${gpuInstanceId!}`)).size,
   ).toBe(12);
-  const known = FIELD_IDS.filter((id) => !scenario.lacks(0, id));
+  const known = FIELD_IDS.filter((id) => !scenario.lacks(scenario.devices.indexOf(instances[0]!), id));
   expect(known).toEqual([1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 252, 251, 253, 230]);
+  // What no H200 has.
+  expect(FIELD_IDS.filter((id) => scenario.lacks(0, id))).toEqual([390, 391, 392]);
+});
+
+test('a GPU that is cut is nobody’s, and does what its instances do, each by its slices', () => {
+  const scenario = createScenario({ ...STEADY, nodes: 1, gpusPerNode: 3, mig: true });
+  const held = scenario.jobsBetween(START_US, at(14_400)).flatMap(({ devices }) => devices);
+  expect(held.some(({ device }) => scenario.devices[device]!.isCut === true)).toBe(false);
+  let active = 0;
+  for (let second = 60; second < 14_400; second += 397)
+    for (const [gpu, { uuid, isCut }] of scenario.devices.entries()) {
+      if (isCut !== true) continue;
+      const parts = [...scenario.devices.entries()]
+        .filter(([, { parentUuid }]) => parentUuid === uuid)
+        .map(
+          ([place, { migProfile }]) => (Number(migProfile![0]) / 7) * scenario.value(place, 1002, at(second)),
+        );
+      const whole = scenario.value(gpu, 1002, at(second));
+      // Each reading scatters by some percent, and chips differ.
+      expect(Math.abs(whole - parts.reduce((sum, part) => sum + part, 0))).toBeLessThanOrEqual(0.15 * whole);
+      if (whole > 0.1) active += 1;
+    }
+  expect(active).toBeGreaterThan(20);
 });
