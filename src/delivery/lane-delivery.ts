@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Ledger } from '../core/base/ledger.ts';
 import type { Tell } from '../core/base/notice.ts';
-import { UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
+import { soleLabel, UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import type { RowBefore } from '../core/ring/row-carry.ts';
@@ -350,6 +350,6 @@ export class LaneDelivery {
 }
 
 /** Somebody may have owned the device; nobody knows yet who. */
-const UNRESOLVED = { jobId: UNRESOLVED_JOB_ID, owners: 1 };
+const UNRESOLVED = soleLabel(UNRESOLVED_JOB_ID);
 
 const AWAY = new OperatingError('the store is away', { code: 'store.not_ready', exit: 'temporary' });

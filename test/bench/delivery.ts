@@ -5,7 +5,7 @@ import { withBisect } from '../../src/delivery/with-bisect.ts';
 import { realDisk } from '../../src/disk/disk.ts';
 import { fateOf, type Answer } from '../helpers/send-rows.ts';
 import { createEncoder } from '../../src/core/wire/encode.ts';
-import type { Label } from '../../src/core/jobs/label.ts';
+import { soleLabel } from '../../src/core/jobs/label.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
 import { createLaneFlush } from '../../src/delivery/flush.ts';
 import { openLaneDelivery } from '../../src/delivery/lane-delivery.ts';
@@ -30,7 +30,7 @@ const CAPACITY_TICKS = 600;
 const ROUNDS = 7;
 const WARM_UP_ROUNDS = 2;
 const ROWS = FLUSHES * TICKS_PER_FLUSH * DEVICE_COUNT;
-const LABEL: Label = { jobId: '4217', owners: 1 };
+const LABEL = soleLabel('4217');
 
 const samples = makeSamples(TICKS_PER_FLUSH);
 interface Kind {

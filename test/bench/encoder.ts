@@ -1,5 +1,5 @@
 import { createEncoder, type EncodedBatch, type EncoderOptions } from '../../src/core/wire/encode.ts';
-import type { Label } from '../../src/core/jobs/label.ts';
+import { soleLabel } from '../../src/core/jobs/label.ts';
 import { addToClient, openClientBuffer, type ClientBuffer, type PlainRow } from '../helpers/client-rows.ts';
 import { DEVICE_COUNT, devices, fields, filledRing } from './filled-ring.ts';
 import { interleave, type Bench, type Measurement } from './measurement.ts';
@@ -12,7 +12,7 @@ const CLIENT_BATCHES = 3;
 const ROUNDS = 9;
 const WARM_UP_ROUNDS = 3;
 const RATIO_GOAL = 50;
-const LABEL: Label = { jobId: '4217', owners: 1 };
+const LABEL = soleLabel('4217');
 
 /** 2 symbols, job, 2 longs and 40 doubles; the energy rise and its time are left out of both. */
 const options: EncoderOptions = {

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
+import { soleLabel } from '../../src/core/jobs/label.ts';
 import type { CapacityFigures, CapacityGrouping } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { quoteTime } from '../../src/figures/sql-text.ts';
@@ -101,7 +102,7 @@ test('the report says what it is', async () => {
 });
 
 test('no late fact gives it an owner', async () => {
-  const label = { jobId: 'late', owners: 1 };
+  const label = soleLabel('late');
   const stretches = [{ fromUs: at(0), toUs: at(SECONDS), label }];
   expect(await relabelSamples(db, lane.table, [{ gpu: 'GPU-cut', stretches }])).toBe(0);
 });

@@ -30,7 +30,10 @@ export function addToClient(buffer: ClientBuffer, options: EncoderOptions, row: 
   if (device.cluster !== undefined) buffer.symbol('cluster', device.cluster);
   buffer.symbol('node', device.node).symbol('gpu', device.uuid);
   if (row.label.jobId !== null) buffer.stringColumn('job_id', row.label.jobId);
-  buffer.intColumn('owners', row.label.owners).intColumn('dt_us', row.dtUs);
+  const { owners, ownerSet } = row.label;
+  buffer.intColumn('owners', owners);
+  if (ownerSet !== null) buffer.intColumn('owner_set', Number(ownerSet));
+  buffer.intColumn('dt_us', row.dtUs);
   for (let column = 0; column < options.columns.length; column += 1) {
     buffer.floatColumn(options.columns[column]!, row.values[column]!);
   }

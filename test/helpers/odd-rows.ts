@@ -25,10 +25,15 @@ const longText = fc
 const columnName = fc.oneof(fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/), oddText).filter(isColumnName);
 const tableName = fc.oneof(fc.stringMatching(/^gpu_[a-z0-9]{1,20}$/), oddText).filter(isTableName);
 
+/** As large as the client's own numbers are exact; `encode.test.ts` has one with all digits. */
+const anySet = fc.option(fc.maxSafeNat().map(String));
 const anyLabel: fc.Arbitrary<Label> = fc.oneof(
   fc.constant(UNOWNED),
-  fc.record({ jobId: fc.oneof(fc.stringMatching(/^\d{1,9}$/), oddText, longText), owners: fc.constant(1) }),
-  fc.record({ jobId: fc.constant(null), owners: fc.integer({ min: 0, max: 2 ** 40 }) }),
+  fc.record({
+    ...{ jobId: fc.oneof(fc.stringMatching(/^\d{1,9}$/), oddText, longText), owners: fc.constant(1) },
+    ownerSet: anySet,
+  }),
+  fc.record({ jobId: fc.constant(null), owners: fc.integer({ min: 0, max: 2 ** 40 }), ownerSet: anySet }),
 );
 /** Everything that a double can be but infinity. */
 const anyValue = fc.oneof(

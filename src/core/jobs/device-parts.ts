@@ -1,4 +1,5 @@
 import { measuredParts, type MeasuredUse } from './measured-use.ts';
+import { ownerSetId, ownerSetOf, textOfSet, type OwnerSet } from './owner-set.ts';
 
 /**
  * How the jobs that own a device at one moment divide it. No device is ever given away more than once, and here alone is
@@ -34,6 +35,23 @@ export interface DevicePart {
   readonly isScaled: boolean;
 }
 
+/** What `gpu_owner_sets` says of one member of a set: which part of the device it has while this set owns it. */
+export interface OwnerSetMember {
+  /** Decimal digits of a whole number in [0, 2^63). */
+  readonly ownerSet: string;
+  /** Epoch µs: the newest start of the members' stays. */
+  readonly startUs: number;
+  readonly gpu: string;
+  readonly jobId: string;
+  /** As told, in (0, 1]; NaN where nobody told. */
+  readonly share: number;
+  /** In [0, 1]. */
+  readonly part: number;
+  /** A share that was told stays told where it is all of the device. */
+  readonly sharing: Exclude<Sharing, 'whole'>;
+  readonly isScaled: boolean;
+}
+
 type Portion = Pick<DevicePart, 'part' | 'sharing' | 'isScaled'>;
 
 /** Thirds of a device add up to a little more than 1. */
@@ -60,8 +78,10 @@ function partsOfDevice(
 ): DevicePart[] {
   const current = new Map<string, Portion & { readonly startUs: number }>();
   const parts: DevicePart[] = [];
-  for (const stretch of stretchesOf(stays)) {
-    const portions = portionsOf(stretch, uses);
+  const stretches = stretchesOf(stays);
+  const portionsIn = portionsBySet(stretches, uses);
+  for (const stretch of stretches) {
+    const portions = stretch.key === undefined ? soleOf(stretch) : portionsIn.get(stretch.key)!.portions;
     for (const [jobId, portion] of current) {
       if (isSamePortion(portion, portions.get(jobId))) continue;
       parts.push({ gpu, jobId, ...portion, endUs: stretch.startUs });
@@ -73,12 +93,15 @@ function partsOfDevice(
   return parts;
 }
 
-/** Time in which the owners of a device and what is known of their shares were the same. */
+/** Time in which one owner set, one owner with all of the device, or nobody had it. */
 interface Stretch {
   readonly startUs: number;
   readonly endUs: number;
-  /** By job: the share that was told, else NaN. */
-  readonly owners: ReadonlyMap<string, number>;
+  /** Who has all of it. */
+  readonly sole?: string | undefined;
+  readonly set?: OwnerSet | undefined;
+  /** Of the set. */
+  readonly key?: string | undefined;
 }
 
 /** Without a hole, up to one without owners. */
@@ -87,40 +110,54 @@ function stretchesOf(stays: readonly TellingOfStay[]): Stretch[] {
   const starting = Map.groupBy(owning, ({ startUs }) => startUs);
   const ending = Map.groupBy(owning, ({ endUs }) => endUs);
   const edgesUs = [...new Set([...starting.keys(), ...ending.keys()])].sort((a, b) => a - b);
-  const live = new Map<string, TellingOfStay[]>();
-  const stretches: Stretch[] = [];
-  for (const [index, startUs] of edgesUs.entries()) {
-    for (const stay of starting.get(startUs) ?? [])
-      live.set(stay.jobId, [...(live.get(stay.jobId) ?? []), stay]);
-    for (const { jobId } of ending.get(startUs) ?? []) {
-      const left = (live.get(jobId) ?? []).filter(({ endUs }) => endUs > startUs);
-      if (left.length === 0) live.delete(jobId);
-      else live.set(jobId, left);
-    }
-    const owners = new Map([...live].map(([jobId, own]) => [jobId, toldShareOf(own)]));
+  const live = new Set<TellingOfStay>();
+  return edgesUs.map((startUs, index): Stretch => {
+    for (const stay of starting.get(startUs) ?? []) live.add(stay);
+    for (const stay of ending.get(startUs) ?? []) live.delete(stay);
     const endUs = edgesUs[index + 1] ?? Infinity;
-    const last = stretches.at(-1);
-    if (last !== undefined && areSameOwners(last.owners, owners))
-      stretches[stretches.length - 1] = { ...last, endUs };
-    else stretches.push({ startUs, endUs, owners });
-  }
-  return stretches;
+    const set = ownerSetOf([...live]);
+    if (set !== undefined) return { startUs, endUs, set, key: textOfSet(set) };
+    const [one] = live;
+    return { startUs, endUs, sole: one?.jobId };
+  });
 }
 
-function areSameOwners(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {
-  return (
-    a.size === b.size && [...a].every(([jobId, share]) => b.has(jobId) && Object.is(share, b.get(jobId)))
-  );
+function soleOf({ sole }: Stretch): Map<string, Portion> {
+  return new Map(sole === undefined ? [] : [[sole, { part: 1, sharing: 'whole', isScaled: false }]]);
+}
+
+interface DividedSet {
+  readonly set: OwnerSet;
+  readonly key: string;
+  readonly portions: ReadonlyMap<string, Portion>;
+}
+
+/** A set has one division in all of its time: what was measured in one of its stretches speaks for the others. */
+function portionsBySet(
+  stretches: readonly Stretch[],
+  uses: readonly MeasuredUse[],
+): ReadonlyMap<string, DividedSet> {
+  const divided = new Map<string, DividedSet>();
+  for (const [key, own] of Map.groupBy(stretches, (stretch) => stretch.key)) {
+    const set = own[0]!.set;
+    if (key !== undefined && set !== undefined)
+      divided.set(key, { set, key, portions: portionsOf(set, own, uses) });
+  }
+  return divided;
 }
 
 /** Told ones take their share; the others divide the rest by what they were seen to do, else equally. */
-function portionsOf({ startUs, endUs, owners }: Stretch, uses: readonly MeasuredUse[]): Map<string, Portion> {
-  const told = [...owners].filter(([, share]) => !Number.isNaN(share));
-  const untold = [...owners.keys()].filter((jobId) => Number.isNaN(owners.get(jobId)));
+function portionsOf(
+  { shares }: OwnerSet,
+  stretches: readonly Stretch[],
+  uses: readonly MeasuredUse[],
+): Map<string, Portion> {
+  const told = [...shares].filter(([, share]) => !Number.isNaN(share));
+  const untold = [...shares.keys()].filter((jobId) => Number.isNaN(shares.get(jobId)));
   const toldSum = sumOf(told.map(([, share]) => share));
   const isScaled = toldSum > 1 + ROUNDING_MAX;
   const rest = Math.max(0, 1 - toldSum);
-  const measured = untold.length < 2 ? undefined : measuredParts(uses, untold, startUs, endUs);
+  const measured = untold.length < 2 ? undefined : measuredParts(uses, untold, stretches);
   const portions = new Map<string, Portion>();
   for (const [jobId, share] of told) {
     const part = isScaled ? share / toldSum : share;
@@ -128,16 +165,34 @@ function portionsOf({ startUs, endUs, owners }: Stretch, uses: readonly Measured
   }
   for (const jobId of untold) {
     const part = rest * (measured?.get(jobId) ?? 1 / untold.length);
-    const sharing = owners.size === 1 ? 'whole' : measured === undefined ? 'equal' : 'measured';
-    portions.set(jobId, { part, sharing, isScaled: false });
+    portions.set(jobId, { part, sharing: measured === undefined ? 'equal' : 'measured', isScaled: false });
   }
   return portions;
 }
 
-/** Of several shares the smallest; NaN where none was told. */
-function toldShareOf(stays: readonly TellingOfStay[]): number {
-  const told = stays.map(({ share = NaN }) => share).filter((share) => share > 0);
-  return told.length === 0 ? NaN : Math.min(1, ...told);
+/**
+ * The owner sets in these stays, a row for each member.
+ * @param stays every one that touches the time since the oldest of them, for parts by measured use
+ * @param uses what was measured of these devices in all of the time of these stays
+ */
+export function ownerSetsOf(
+  stays: readonly TellingOfStay[],
+  uses: readonly MeasuredUse[] = [],
+): OwnerSetMember[] {
+  const usesOf = Map.groupBy(uses, ({ gpu }) => gpu);
+  return [...Map.groupBy(stays, ({ gpu }) => gpu)].flatMap(([gpu, own]) =>
+    [...portionsBySet(stretchesOf(own), usesOf.get(gpu) ?? []).values()].flatMap(membersOf),
+  );
+}
+
+function membersOf({ set, key, portions }: DividedSet): OwnerSetMember[] {
+  const ownerSet = ownerSetId(key);
+  const { gpu, startUs } = set;
+  return [...set.shares].map(([jobId, share]) => {
+    const { part, sharing, isScaled } = portions.get(jobId)!;
+    const told = sharing === 'whole' ? 'stated' : sharing;
+    return { ownerSet, startUs, gpu, jobId, share, part, sharing: told, isScaled };
+  });
 }
 
 /** The smallest first, so that the order in which they were told changes nothing. */

@@ -54,8 +54,12 @@ export function applyFact(spans: Span[], fact: JobFact, events: JobEvents): Owne
     const next = intervalOf(span, endAmongOthers(spans, index));
     const isNew = Number.isNaN(endUs);
     if (!isNew && next.endUs === endUs && isSameTenure(next, span.interval)) continue;
+    const isShareNew = !isNew && !Object.is(next.share, span.interval.share);
     span.interval = next;
-    changes.push({ interval: next, previousEndUs: isNew ? null : endUs });
+    changes.push({
+      ...{ interval: next, previousEndUs: isNew ? null : endUs },
+      ...(isShareNew ? { isShareNew } : {}),
+    });
   }
   return changes;
 }

@@ -22,6 +22,8 @@ export interface OwnershipChange {
   readonly interval: Interval;
   /** End of the same interval before this change; null when it is new. Samples between the two ends change owner. */
   readonly previousEndUs: number | null;
+  /** Its share became another one: all of its samples belong to another owner set. */
+  readonly isShareNew?: true;
 }
 
 /** A sample belongs whole to every job with start < ts ≤ end. */

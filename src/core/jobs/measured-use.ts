@@ -23,31 +23,39 @@ export interface MeasuredUse {
   readonly seenUs: number;
 }
 
+/** Epoch µs. */
+interface UseSpan {
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
 /** A measure speaks for time that was not looked at only where it is the smaller part. */
 const SEEN_RATIO_MIN = 0.5;
 
 /**
- * Which part of the device each owner used in (fromUs, toUs], in which the owners were the same: by SM use, else by memory.
+ * Which part of the device each owner used in all the time in which the owners were the same: by SM use, else by memory.
  * @param uses of one device; those of other times have no weight
- * @param toUs Infinity while they still are: then what was seen until now counts
+ * @param spans that time, (startUs, endUs]; endUs is Infinity while they still are: then what was seen until now counts
  * @returns parts that add up to 1; undefined where too little was seen, or some of it may be the work of an owner that was
  * seen doing nothing
  */
 export function measuredParts(
   uses: readonly MeasuredUse[],
   owners: readonly string[],
-  fromUs: number,
-  toUs: number,
+  spans: readonly UseSpan[],
 ): ReadonlyMap<string, number> | undefined {
-  const newestUs = uses.reduce((newest, use) => Math.max(newest, use.toUs), fromUs);
-  const endUs = toUs === Infinity ? newestUs : toUs;
+  const newestUs = uses.reduce((newest, use) => Math.max(newest, use.toUs), -Infinity);
+  const ended = spans.map(({ startUs, endUs }) => ({
+    ...{ startUs, endUs: endUs === Infinity ? Math.max(startUs, newestUs) : endUs },
+  }));
+  const allUs = ended.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
   const weighed = uses
-    .map((use) => ({ use, ratio: overlapRatio(use, fromUs, endUs) }))
+    .map((use) => ({ use, ratio: ended.reduce((sum, span) => sum + overlapRatio(use, span), 0) }))
     .filter(({ ratio }) => ratio > 0);
   // Every user of a window was looked at for the same time.
   const windows = new Map(weighed.map(({ use, ratio }) => [use.fromUs, use.seenUs * ratio]));
   const seenUs = [...windows.values()].reduce((sum, us) => sum + us, 0);
-  if (seenUs === 0 || seenUs < SEEN_RATIO_MIN * (endUs - fromUs)) return undefined;
+  if (seenUs === 0 || seenUs < SEEN_RATIO_MIN * allUs) return undefined;
   const bySm = weighed.map(({ use, ratio }) => ({ use, amount: use.smUseSeconds * ratio }));
   // What an MPS server holds is its own; what it computes is not.
   const byMemory = weighed
@@ -56,8 +64,8 @@ export function measuredParts(
   return partsBy(bySm, owners) ?? partsBy(byMemory, owners);
 }
 
-function overlapRatio(use: MeasuredUse, fromUs: number, toUs: number): number {
-  const commonUs = Math.min(use.toUs, toUs) - Math.max(use.fromUs, fromUs);
+function overlapRatio(use: MeasuredUse, { startUs, endUs }: UseSpan): number {
+  const commonUs = Math.min(use.toUs, endUs) - Math.max(use.fromUs, startUs);
   return use.toUs > use.fromUs ? Math.max(0, commonUs) / (use.toUs - use.fromUs) : 0;
 }
 

@@ -9,7 +9,8 @@ import {
 } from './device-spans.ts';
 import { owns, type Interval, type OwnershipChange } from './interval.ts';
 import type { JobFact } from './job-fact.ts';
-import { UNOWNED, type Label } from './label.ts';
+import { soleLabel, UNOWNED, type Label } from './label.ts';
+import { ownerSetId, ownerSetOf, textOfSet } from './owner-set.ts';
 
 /** Samples in (fromUs, toUs], epoch µs, have this label. */
 export interface LabelStretch {
@@ -46,7 +47,8 @@ interface DeviceLedger {
 export class Ownership {
   readonly #devices = new Map<string, DeviceLedger>();
   readonly #soleLabels = new Map<string, Label>();
-  readonly #sharedLabels = new Map<number, Label>();
+  /** By the text of the owner set. */
+  readonly #setLabels = new Map<string, Label>();
 
   /** Takes one fact in. Telling the same fact twice changes nothing. */
   apply(fact: JobFact): OwnershipChange[] {
@@ -101,6 +103,11 @@ export class Ownership {
     return stretches;
   }
 
+  /** Every interval of this device, ascending by start. */
+  intervalsOn(gpu: string): readonly Interval[] {
+    return this.#devices.get(gpu)?.spans.map((span) => span.interval) ?? [];
+  }
+
   /** Every interval that is known, by device, then ascending by start. */
   intervals(): readonly Interval[] {
     return [...this.#devices.values()].flatMap((ledger) => ledger.spans.map((span) => span.interval));
@@ -124,6 +131,7 @@ export class Ownership {
       if (ledger.jobs.size === 0) this.#devices.delete(gpu);
     }
     this.#soleLabels.clear();
+    this.#setLabels.clear();
   }
 
   #ledger(gpu: string): DeviceLedger {
@@ -139,47 +147,47 @@ export class Ownership {
     const edges = edgesOf(ledger.spans);
     ledger.edgesUs = [];
     ledger.labels = [];
-    const live = new Map<string, number>();
-    let label = UNOWNED;
-    for (const edge of edges) {
-      // Everything up to and including this time has the label that was in force so far.
-      if (edge.atUs !== ledger.edgesUs.at(-1)) {
-        ledger.edgesUs.push(edge.atUs);
-        ledger.labels.push(label);
+    const live = new Set<Interval>();
+    for (const { atUs, interval, isStart } of edges) {
+      // Everything up to and including this time has the label of those who were there so far.
+      if (atUs !== ledger.edgesUs.at(-1)) {
+        ledger.edgesUs.push(atUs);
+        ledger.labels.push(this.#labelOf(live));
       }
-      const count = (live.get(edge.jobId) ?? 0) + edge.step;
-      if (count === 0) live.delete(edge.jobId);
-      else live.set(edge.jobId, count);
-      label = this.#labelOf(live);
+      if (isStart) live.add(interval);
+      else live.delete(interval);
     }
-    ledger.labels.push(label);
+    ledger.labels.push(this.#labelOf(live));
     ledger.cursor = Math.min(ledger.cursor, ledger.edgesUs.length);
     ledger.isStale = false;
   }
 
-  #labelOf(live: ReadonlyMap<string, number>): Label {
-    if (live.size === 0) return UNOWNED;
-    if (live.size > 1) {
-      return cached(this.#sharedLabels, live.size, () => ({ jobId: null, owners: live.size }));
-    }
-    const [jobId] = live.keys();
-    return cached(this.#soleLabels, jobId!, () => ({ jobId: jobId!, owners: 1 }));
+  #labelOf(live: ReadonlySet<Interval>): Label {
+    const [one] = live;
+    if (one === undefined) return UNOWNED;
+    const set = ownerSetOf([...live]);
+    if (set === undefined) return cached(this.#soleLabels, one.jobId, () => soleLabel(one.jobId));
+    const text = textOfSet(set);
+    const owners = set.shares.size;
+    return cached(this.#setLabels, text, () => ({
+      ...{ jobId: owners === 1 ? one.jobId : null, owners, ownerSet: ownerSetId(text) },
+    }));
   }
 }
 
 interface Edge {
   readonly atUs: number;
-  readonly jobId: string;
-  readonly step: 1 | -1;
+  readonly interval: Interval;
+  readonly isStart: boolean;
 }
 
 function edgesOf(spans: readonly Span[]): Edge[] {
   const edges: Edge[] = [];
   for (const { interval } of spans) {
-    const { startUs, endUs, jobId } = interval;
+    const { startUs, endUs } = interval;
     if (endUs <= startUs) continue;
-    edges.push({ atUs: startUs, jobId, step: 1 });
-    if (endUs !== Infinity) edges.push({ atUs: endUs, jobId, step: -1 });
+    edges.push({ atUs: startUs, interval, isStart: true });
+    if (endUs !== Infinity) edges.push({ atUs: endUs, interval, isStart: false });
   }
   return edges.sort((a, b) => a.atUs - b.atUs);
 }

@@ -12,10 +12,14 @@ export const RELABEL_AGE_US_MAX = 24 * 3600 * 1e6;
 /** More windows than this of one device become one. The samples between them are then read too, and keep their labels. */
 const WINDOWS_PER_DEVICE_MAX = 256;
 
-/** Time whose samples change owner by this change: all of a new interval, or what lies between its old and new end. */
-export function affectedWindow({ interval, previousEndUs }: OwnershipChange): RelabelWindow {
+/**
+ * Time whose samples change owner or owner set by this change: all of an interval that is new or has another share, else what
+ * lies between its old and new end.
+ */
+export function affectedWindow({ interval, previousEndUs, isShareNew }: OwnershipChange): RelabelWindow {
   const { gpu, startUs, endUs } = interval;
   if (previousEndUs === null) return { gpu, fromUs: startUs, toUs: endUs };
+  if (isShareNew) return { gpu, fromUs: startUs, toUs: Math.max(previousEndUs, endUs) };
   return { gpu, fromUs: Math.min(previousEndUs, endUs), toUs: Math.max(previousEndUs, endUs) };
 }
 

@@ -1,14 +1,14 @@
 import { assert } from '../base/assert.ts';
 import type { Device } from '../devices/device.ts';
 import { escapeBare, isColumnName, isTableName, quote, writeDigits } from './ilp-text.ts';
-import type { Label } from '../jobs/label.ts';
+import { soleLabel, type Label } from '../jobs/label.ts';
 import { ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN } from '../fields/well-known.ts';
 import type { Ring, TickRange } from '../ring/ring.ts';
 
 /**
  * Rows of a sample table as ILP protocol v2, the bytes that `@questdb/nodejs-client` 4.2.0 writes for the same rows.
  *
- *   table,cluster=…,node=…,gpu=… job_id="…",owners=1i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
+ *   table,cluster=…,node=…,gpu=… job_id="…",owners=1i,owner_set=…i,dt_us=|1000000|i,a==␐········,b==␐········ |1766311200000000|t⏎
  *   └─ head: one per (device, label), cached ────────────────┘ digits └─ block: one per encoder ────┘     digits
  *
  * A lane with the energy field has `,energy_rise_joules==␐········,energy_rise_dt_us=|100000|i` at the end of the block.
@@ -78,11 +78,9 @@ const HEADS_PER_DEVICE_MAX = 32;
 /** A body in flight and the one that is being filled. */
 const FREE_BODIES_MAX = 2;
 const FIRST_BODY_BYTES = 64 * 1024;
-const USUAL_LABEL: Label = { jobId: '0123456789', owners: 1 };
+const USUAL_LABEL = soleLabel('0123456789');
 
-interface Head {
-  readonly jobId: string | null;
-  readonly owners: number;
+interface Head extends Label {
   readonly bytes: Uint8Array;
 }
 
@@ -256,6 +254,10 @@ function makeBlock(columns: readonly string[], tail: string): Block {
   return { bytes: Buffer.from(text + tail), offsets: Int32Array.from(offsets) };
 }
 
+function isSameLabel(a: Label, b: Label): boolean {
+  return a.jobId === b.jobId && a.owners === b.owners && a.ownerSet === b.ownerSet;
+}
+
 function makeHeads(
   table: string,
   devices: EncoderOptions['devices'],
@@ -270,16 +272,18 @@ function makeHeads(
   const make = (device: number, label: Label): Head => {
     const job = label.jobId === null ? '' : `job_id=${quote(label.jobId)},`;
     // What is cut has no owners, not even none: its time is that of its instances.
-    const owned = devices[device]!.isCut === true ? '' : `${job}owners=${label.owners}i,`;
+    const set = label.ownerSet === null ? '' : `owner_set=${label.ownerSet}i,`;
+    const owned = devices[device]!.isCut === true ? '' : `${job}owners=${label.owners}i,${set}`;
     const text = `${starts[device]!}${owned}dt_us=`;
-    return { jobId: label.jobId, owners: label.owners, bytes: Buffer.from(text) };
+    const { jobId, owners, ownerSet } = label;
+    return { jobId, owners, ownerSet, bytes: Buffer.from(text) };
   };
 
   const find = (device: number, label: Label): Head => {
     const own = kept[device]!;
     for (let at = own.length - 1; at >= 0; at -= 1) {
       const head = own[at]!;
-      if (head.jobId === label.jobId && head.owners === label.owners) return head;
+      if (isSameLabel(head, label)) return head;
     }
     const made = make(device, label);
     if (own.length >= HEADS_PER_DEVICE_MAX) own.shift();

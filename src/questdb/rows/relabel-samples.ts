@@ -73,6 +73,7 @@ function valueOf(column: string, { label }: LabelStretch): string {
   if (column === 'job_id')
     return label.jobId === null ? 'cast(null AS varchar)' : `cast(${quoteText(label.jobId)} AS varchar)`;
   if (column === 'owners') return `cast(${label.owners} AS long)`;
+  if (column === 'owner_set') return label.ownerSet === null ? 'cast(null AS long)' : longOf(label.ownerSet);
   return quoteName(column);
 }
 
@@ -91,5 +92,14 @@ function timeIn({ fromUs, toUs }: Pick<LabelStretch, 'fromUs' | 'toUs'>): string
 function differs({ label }: LabelStretch): string {
   const job =
     label.jobId === null ? 'job_id IS NOT NULL' : `(job_id IS NULL OR job_id != ${quoteText(label.jobId)})`;
-  return `(${job} OR owners != ${label.owners})`;
+  const set =
+    label.ownerSet === null
+      ? 'owner_set IS NOT NULL'
+      : `(owner_set IS NULL OR owner_set != ${longOf(label.ownerSet)})`;
+  return `(${job} OR owners != ${label.owners} OR ${set})`;
+}
+
+/** As text: a number of so many digits is not sure to be read as a LONG. */
+function longOf(digits: string): string {
+  return `cast('${digits}' AS long)`;
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   joinStays,
+  ownerSetsOf,
   partsOf,
   partsWithin,
   useQuestionOf,
@@ -83,12 +84,27 @@ describe('the owners of a device', () => {
     expect(at(partsOf(stays, measured), 6)).toEqual(expected);
   });
 
-  test('are measured over all the time in which they were the same, however often they are told', () => {
+  test('are measured over all the time in which they were the same, whoever came between', () => {
+    const stays = [stay('a', 0, 30), stay('b', 0, 30), stay('c', 10, 20)];
+    const uses = [
+      ...[use('a', 0, 10, 3), use('b', 0, 10, 1), use('a', 20, 30, 1), use('b', 20, 30, 3)],
+      ...[use('a', 10, 20, 9), use('b', 10, 20, 3), use('c', 10, 20, 12)],
+    ];
+    expect([5, 15, 25].map((us) => at(partsOf(stays, uses), us))).toEqual([
+      ['a 0.5 measured', 'b 0.5 measured'],
+      ['a 0.375 measured', 'b 0.125 measured', 'c 0.5 measured'],
+      ['a 0.5 measured', 'b 0.5 measured'],
+    ]);
+  });
+
+  test('are other ones from the newest start of any of them on, also of one that was there', () => {
     const stays = [stay('a', 0, 6), stay('a', 2, 10), stay('b', 0, 10)];
-    const uses = [use('a', 0, 5, 3), use('b', 0, 5, 1), use('a', 5, 10, 1), use('b', 5, 10, 3)];
-    expect([1, 4, 9].map((us) => at(partsOf(stays, uses), us))).toEqual(
-      Array.from({ length: 3 }, () => ['a 0.5 measured', 'b 0.5 measured']),
-    );
+    const uses = [use('a', 0, 2, 3), use('b', 0, 2, 1), use('a', 2, 10, 1), use('b', 2, 10, 3)];
+    expect([1, 4, 9].map((us) => at(partsOf(stays, uses), us))).toEqual([
+      ['a 0.75 measured', 'b 0.25 measured'],
+      ['a 0.25 measured', 'b 0.75 measured'],
+      ['a 0.25 measured', 'b 0.75 measured'],
+    ]);
   });
 
   test('have by use what they did while they shared, and not what they did alone', () => {
@@ -128,6 +144,32 @@ describe('the owners of a device', () => {
       { gpu: 'H', jobId: 'a', startUs: 0, endUs: 40, part: 1, sharing: 'whole', isScaled: false },
     ]);
   });
+});
+
+test('the sets of a device say what the parts say, each once', () => {
+  const stays = [
+    ...[stay('a', 0, 50), stay('b', 10, 40), stay('c', 20, 30, 0.5), stay('d', 60, 70, 0.25)],
+    ...[stay('e', 80, 90, 1), stay('f', 80, 90), { ...stay('a', 0, 9, 0.5), gpu: 'H' }],
+  ];
+  const uses = [use('a', 10, 20, 1), use('b', 10, 20, 3), use('a', 30, 40, 3), use('b', 30, 40, 9)];
+  const sets = ownerSetsOf(stays, uses);
+  expect(
+    sets.map(({ gpu, startUs, jobId, share, part, sharing }) => [gpu, startUs, jobId, share, part, sharing]),
+  ).toEqual([
+    ['G', 10, 'a', NaN, 0.25, 'measured'],
+    ['G', 10, 'b', NaN, 0.75, 'measured'],
+    ['G', 20, 'a', NaN, 0.25, 'equal'],
+    ['G', 20, 'b', NaN, 0.25, 'equal'],
+    ['G', 20, 'c', 0.5, 0.5, 'stated'],
+    ['G', 60, 'd', 0.25, 0.25, 'stated'],
+    ['G', 80, 'e', 1, 1, 'stated'],
+    ['G', 80, 'f', NaN, 0, 'equal'],
+    ['H', 0, 'a', 0.5, 0.5, 'stated'],
+  ]);
+  expect(new Set(sets.map(({ ownerSet }) => ownerSet)).size).toBe(5);
+  expect(sets.every(({ ownerSet }) => /^\d{1,19}$/.test(ownerSet) && BigInt(ownerSet) < 2n ** 63n)).toBe(
+    true,
+  );
 });
 
 const telling = fc

@@ -18,7 +18,7 @@ function use(
 }
 
 const partsOver = (uses: readonly MeasuredUse[], fromUs = 0, toUs = 100 * S, owners = ['a', 'b']): object =>
-  Object.fromEntries(measuredParts(uses, owners, fromUs, toUs) ?? []);
+  Object.fromEntries(measuredParts(uses, owners, [{ startUs: fromUs, endUs: toUs }]) ?? []);
 
 describe('parts of a shared device', () => {
   test('are by SM use where any was seen', () => {
@@ -67,6 +67,30 @@ describe('parts of a shared device', () => {
     expect(partsOver(uses, 200 * S, 300 * S)).toEqual({});
   });
 
+  test('are of all the time that the owners had, also where others came between', () => {
+    const windowOf = (at: number, a: number, b: number): MeasuredUse[] => {
+      const window = { fromUs: at * 100 * S, toUs: (at + 1) * 100 * S };
+      return [use('a', a, NaN, window), use('b', b, NaN, window)];
+    };
+    const uses = [
+      ...windowOf(0, 30, 10),
+      ...windowOf(1, 0, 100),
+      ...windowOf(2, 10, 30),
+      ...windowOf(3, 0, 40),
+    ];
+    const spans = (
+      ...hundreds: readonly (readonly [number, number])[]
+    ): { startUs: number; endUs: number }[] =>
+      hundreds.map(([from, to]) => ({ startUs: from * 100 * S, endUs: to * 100 * S }));
+    const over = (...hundreds: readonly (readonly [number, number])[]): object =>
+      Object.fromEntries(measuredParts(uses, ['a', 'b'], spans(...hundreds)) ?? []);
+    expect(over([0, 1], [2, 3])).toEqual({ a: 0.5, b: 0.5 });
+    expect(over([0, 1], [2, Infinity])).toEqual({ a: 1 / 3, b: 2 / 3 });
+    // Two of these four hundred seconds were looked at, and two of five.
+    expect(over([0, 1], [3, 6])).toEqual({ a: 3 / 8, b: 5 / 8 });
+    expect(over([0, 1], [3, 7])).toEqual({});
+  });
+
   test('are unknown where less than half of the time was looked at', () => {
     const seen = (seenUs: number): MeasuredUse[] => [use('a', 3, 1, { seenUs }), use('b', 1, 1, { seenUs })];
     expect(partsOver(seen(50 * S))).toEqual({ a: 0.75, b: 0.25 });
@@ -96,7 +120,7 @@ describe('parts of a shared device', () => {
       );
     fc.assert(
       fc.property(fc.array(anyUse, { maxLength: 12 }), (uses) => {
-        const parts = measuredParts(uses, ['a', 'b', 'c'], 0, 60);
+        const parts = measuredParts(uses, ['a', 'b', 'c'], [{ startUs: 0, endUs: 60 }]);
         if (parts === undefined) return;
         expect([...parts.keys()]).toEqual(['a', 'b', 'c']);
         expect([...parts.values()].reduce((sum, part) => sum + part, 0)).toBeCloseTo(1, 9);

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { JobFact } from '../../../src/core/jobs/job-fact.ts';
-import { UNOWNED } from '../../../src/core/jobs/label.ts';
+import { soleLabel, UNOWNED, type Label } from '../../../src/core/jobs/label.ts';
+import { ownerSetId } from '../../../src/core/jobs/owner-set.ts';
+import { ownerSetsOf } from '../../../src/core/jobs/device-parts.ts';
 import { Ownership } from '../../../src/core/jobs/ownership.ts';
+import { affectedWindow } from '../../../src/core/jobs/relabel.ts';
 
 function fact(kind: JobFact['kind'], atUs: number, jobId: string, more: Partial<JobFact> = {}): JobFact {
   return { kind, atUs, node: 'n1', gpu: 'GPU-0', jobId, run: 0, share: NaN, source: 'test', ...more };
@@ -31,8 +34,8 @@ function standing(facts: readonly JobFact[]): JobFact[] {
   });
 }
 
-/** Replays all facts up to, not including, `tsUs`: slow, one moment after the other, and so beyond doubt. */
-function naiveOwners(facts: readonly JobFact[], gpu: string, tsUs: number): string[] {
+/** By job id when it began. Replays all facts up to, not including, `tsUs`: slow, one moment after the other, and so beyond doubt. */
+function naiveOwners(facts: readonly JobFact[], gpu: string, tsUs: number): Map<string, number> {
   const open = new Map<string, { startUs: number; isWhole: boolean; isCut: boolean }>();
   const timeOf = ({ atUs, ofStartUs = atUs }: JobFact): number => Math.max(atUs, ofStartUs);
   const moments = [...new Set(facts.filter((one) => one.gpu === gpu).map(timeOf))];
@@ -55,10 +58,25 @@ function naiveOwners(facts: readonly JobFact[], gpu: string, tsUs: number): stri
       if (isEnded(end) && (isOwn || !wasOpen.has(end.jobId))) open.delete(end.jobId);
     }
   }
-  return [...open].filter(([, held]) => !held.isCut).map(([jobId]) => jobId);
+  return new Map([...open].flatMap(([jobId, { isCut, startUs }]) => (isCut ? [] : [[jobId, startUs]])));
 }
 
-const JOBS = ['a', 'b', 'c'];
+function naiveLabel(gpu: string, owners: ReadonlyMap<string, number>): Label {
+  const jobIds = [...owners.keys()].sort();
+  if (jobIds.length === 0) return UNOWNED;
+  const members = jobIds.map((jobId) => [jobId, SHARES[jobId]!]);
+  const isSole = jobIds.length === 1 && !(SHARES[jobIds[0]!]! < 1);
+  const text = JSON.stringify([gpu, Math.max(...owners.values()), ...members]);
+  return {
+    jobId: jobIds.length === 1 ? jobIds[0]! : null,
+    owners: jobIds.length,
+    ownerSet: isSole ? null : ownerSetId(text),
+  };
+}
+
+/** By job: the share is the job's, so that two tellings of one start cannot contradict each other. */
+const SHARES: Readonly<Record<string, number>> = { a: 1, b: NaN, c: 0.3 };
+const JOBS = Object.keys(SHARES);
 const anyFact: fc.Arbitrary<JobFact> = fc
   .record({
     kind: fc.constantFrom<JobFact['kind']>('start', 'start', 'start', 'end', 'end', 'void'),
@@ -68,10 +86,9 @@ const anyFact: fc.Arbitrary<JobFact> = fc
     ofStartUs: fc.option(fc.integer({ min: 0, max: 30 }), { nil: undefined }),
     revision: fc.constantFrom(0, 0, 1),
   })
-  // The share is the job's, so that two tellings of one start cannot contradict each other.
   .map(({ kind, atUs, jobId, gpu, ofStartUs, revision }) =>
     fact(kind, atUs, jobId, {
-      ...{ gpu, revision, share: jobId === 'a' ? 1 : NaN },
+      ...{ gpu, revision, share: SHARES[jobId]! },
       ...(kind === 'end' && ofStartUs !== undefined ? { ofStartUs } : {}),
     }),
   );
@@ -90,17 +107,15 @@ describe('intervals and labels', () => {
         for (let step = 0; step < 40; step += 1) {
           const tsUs = step < 32 ? step : noise.next().value % 32;
           for (const gpu of ['GPU-0', 'GPU-1', 'GPU-2']) {
-            const expected = naiveOwners(told, gpu, tsUs).sort();
+            const owners = naiveOwners(told, gpu, tsUs);
+            const expected = [...owners.keys()].sort();
             expect(
               ownership
                 .ownersAt(gpu, tsUs)
                 .map((interval) => interval.jobId)
                 .sort(),
             ).toEqual(expected);
-            expect(ownership.labelAt(gpu, tsUs)).toEqual({
-              jobId: expected.length === 1 ? expected[0] : null,
-              owners: expected.length,
-            });
+            expect(ownership.labelAt(gpu, tsUs)).toEqual(naiveLabel(gpu, owners));
           }
         }
       }),
@@ -128,6 +143,67 @@ describe('intervals and labels', () => {
     );
   });
 
+  test('the sets of the labels are those that can be told of, with as many members as there are owners', () => {
+    fc.assert(
+      fc.property(fc.array(anyFact, { maxLength: 24 }), (facts) => {
+        const ownership = new Ownership();
+        for (const one of facts) ownership.apply(one);
+        for (const gpu of ['GPU-0', 'GPU-1']) {
+          const members = Map.groupBy(ownerSetsOf(ownership.intervalsOn(gpu)), (one) => one.ownerSet);
+          const labels = ownership.labelsBetween(gpu, -1, 40).map(({ label }) => label);
+          const sets = labels.filter(({ ownerSet }) => ownerSet !== null);
+          expect(new Set(sets.map(({ ownerSet }) => ownerSet))).toEqual(new Set(members.keys()));
+          for (const { ownerSet, owners } of sets) expect(members.get(ownerSet!)).toHaveLength(owners);
+        }
+      }),
+    );
+  });
+
+  test('the labels are the same after a restart from what was stored, and after what ended is forgotten', () => {
+    fc.assert(
+      fc.property(fc.array(anyFact, { maxLength: 24 }), fc.integer({ min: 0, max: 32 }), (facts, us) => {
+        const [first, second] = [new Ownership(), new Ownership()];
+        for (const one of facts) first.apply(one);
+        const stored = first.intervals().filter(({ startUs, endUs }) => endUs > startUs && endUs > us);
+        for (const { startUs, endUs, ...rest } of stored) {
+          second.apply({ ...rest, kind: 'start', atUs: startUs });
+          if (endUs < Infinity) second.apply({ ...rest, kind: 'end', atUs: endUs, ofStartUs: startUs });
+        }
+        const labels = (ownership: Ownership): Label[] =>
+          ['GPU-0', 'GPU-1'].flatMap((gpu) =>
+            Array.from({ length: 40 }, (_, at) => ownership.labelAt(gpu, us + 1 + at)),
+          );
+        const expected = labels(first);
+        expect(labels(second)).toEqual(expected);
+        first.forgetBefore(us);
+        expect(labels(first)).toEqual(expected);
+      }),
+    );
+  });
+
+  test('a change tells of every moment whose label becomes another one', () => {
+    const shared = fc
+      .tuple(anyFact, fc.constantFrom(NaN, 0.25, 0.5, 1))
+      .map(([one, share]) => ({ ...one, share, gpu: 'GPU-0' }));
+    fc.assert(
+      fc.property(fc.array(shared, { maxLength: 16 }), (facts) => {
+        const ownership = new Ownership();
+        const moments = Array.from({ length: 34 }, (_, us) => us);
+        let before = moments.map((): Label => UNOWNED);
+        for (const one of facts) {
+          const windows = ownership.apply(one).map(affectedWindow);
+          const after = moments.map((us) => ownership.labelAt('GPU-0', us));
+          for (const us of moments) {
+            const isTold = windows.some(({ fromUs, toUs }) => fromUs < us && us <= toUs);
+            if (!isTold) expect(after[us]).toEqual(before[us]);
+          }
+          before = after;
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
   test('a fact told twice changes nothing', () => {
     const ownership = new Ownership();
     expect(ownership.apply(fact('start', 10, '7'))).toHaveLength(1);
@@ -149,7 +225,7 @@ describe('the boundary rule start < ts ≤ end', () => {
     { tsUs: 21, jobId: '8' },
     { tsUs: 1e15, jobId: '8' },
   ])('a sample at $tsUs belongs to $jobId', ({ tsUs, jobId }) => {
-    expect(ownership.labelAt('GPU-0', tsUs)).toEqual({ jobId, owners: jobId === null ? 0 : 1 });
+    expect(ownership.labelAt('GPU-0', tsUs)).toEqual(jobId === null ? UNOWNED : soleLabel(jobId));
   });
 });
 
@@ -158,8 +234,8 @@ describe('one device, several jobs', () => {
     const ownership = new Ownership();
     ownership.apply(fact('start', 10, '7', { share: 0.5 }));
     ownership.apply(fact('start', 12, '8', { share: 0.5 }));
-    expect(ownership.labelAt('GPU-0', 12)).toEqual({ jobId: '7', owners: 1 });
-    expect(ownership.labelAt('GPU-0', 13)).toEqual({ jobId: null, owners: 2 });
+    expect(ownership.labelAt('GPU-0', 12)).toMatchObject({ jobId: '7', owners: 1 });
+    expect(ownership.labelAt('GPU-0', 13)).toMatchObject({ jobId: null, owners: 2 });
     expect(ownership.ownersAt('GPU-0', 13).map((one) => one.share)).toEqual([0.5, 0.5]);
   });
 
@@ -240,6 +316,59 @@ test('a start of which nobody counts the run changes nothing when it is told aga
   expect(ownership.apply(fact('start', 10, '7', { run: NaN }))).toEqual([]);
 });
 
+describe('owner sets', () => {
+  test('are of several owners, and of one who has only a part', () => {
+    const ownership = new Ownership();
+    const shares: [string, number, number][] = [
+      ...([
+        ['7', 10, 0.5],
+        ['8', 12, NaN],
+        ['9', 14, NaN],
+      ] as [string, number, number][]),
+      ['1', 30, 1],
+    ];
+    for (const [jobId, at, share] of shares) ownership.apply(fact('start', at, jobId, { share }));
+    ownership.apply(fact('end', 16, '8'));
+    ownership.apply(fact('end', 18, '7'));
+    const setAt = (us: number): string | null => ownership.labelAt('GPU-0', us).ownerSet;
+    const idOf = (...parts: readonly unknown[]): string => ownerSetId(JSON.stringify(['GPU-0', ...parts]));
+    const [seven, eight, nine] = [
+      ['7', 0.5],
+      ['8', null],
+      ['9', null],
+    ];
+    expect([11, 13, 15, 17, 19, 31].map(setAt)).toEqual([
+      ...[idOf(10, seven), idOf(12, seven, eight), idOf(14, seven, eight, nine), idOf(14, seven, nine)],
+      ...[null, null],
+    ]);
+  });
+
+  test('are the same when a third owner has come and gone', () => {
+    const ownership = new Ownership();
+    for (const [jobId, at] of [
+      ['7', 10],
+      ['8', 12],
+      ['9', 20],
+    ] as const)
+      ownership.apply(fact('start', at, jobId));
+    ownership.apply(fact('end', 30, '9'));
+    const [before, between, after] = [15, 25, 35].map((us) => ownership.labelAt('GPU-0', us));
+    expect(before!.ownerSet).toBe(after!.ownerSet);
+    expect(between!.ownerSet).not.toBe(after!.ownerSet);
+    // A requeue is another set: its share may be another one.
+    ownership.apply(fact('start', 40, '8', { run: 1 }));
+    expect(ownership.labelAt('GPU-0', 45)).toMatchObject({ owners: 2 });
+    expect(ownership.labelAt('GPU-0', 45).ownerSet).not.toBe(after!.ownerSet);
+  });
+
+  test('have the id of FNV-1a, 63 bits of it, over the UTF-8 of their text', () => {
+    // Reference values of the hash's authors, the highest bit taken off.
+    expect(ownerSetId('')).toBe(String(0xcbf29ce484222325n & 0x7fffffffffffffffn));
+    expect(ownerSetId('a')).toBe(String(0xaf63dc4c8601ec8cn & 0x7fffffffffffffffn));
+    expect(ownerSetId('foobar')).toBe(String(0x85944171f73967e8n & 0x7fffffffffffffffn));
+  });
+});
+
 describe('memory', () => {
   test('keeps the ends that are not forgotten, for starts that are told of later', () => {
     const ownership = new Ownership();
@@ -267,7 +396,7 @@ describe('memory', () => {
     ownership.forgetBefore(20);
     expect(ownership.intervals().map((one) => one.jobId)).toEqual(['8']);
     expect(ownership.labelAt('GPU-0', 15)).toBe(UNOWNED);
-    expect(ownership.labelAt('GPU-1', 1000)).toEqual({ jobId: '8', owners: 1 });
+    expect(ownership.labelAt('GPU-1', 1000)).toEqual(soleLabel('8'));
     expect(ownership.apply(fact('end', 1001, '8', { gpu: 'GPU-1' }))).toHaveLength(1);
   });
 
@@ -276,5 +405,9 @@ describe('memory', () => {
     ownership.apply(fact('start', 10, '7'));
     ownership.apply(fact('start', 10, '7', { gpu: 'GPU-1' }));
     expect(ownership.labelAt('GPU-0', 11)).toBe(ownership.labelAt('GPU-1', 12));
+    ownership.apply(fact('start', 20, '8'));
+    ownership.apply(fact('start', 30, '9'));
+    ownership.apply(fact('end', 40, '9'));
+    expect(ownership.labelAt('GPU-0', 25)).toBe(ownership.labelAt('GPU-0', 45));
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { Ownership } from '../../../src/core/jobs/ownership.ts';
+import { UNOWNED } from '../../../src/core/jobs/label.ts';
 import { affectedWindow, RelabelBacklog } from '../../../src/core/jobs/relabel.ts';
 import type { JobFact } from '../../../src/core/jobs/job-fact.ts';
 import { relabelSamples } from '../../../src/questdb/rows/relabel-samples.ts';
@@ -40,6 +41,18 @@ describe('which samples a late fact concerns', () => {
         [20, Infinity],
         [20, Infinity],
       ],
+    },
+    {
+      what: 'a share: all of the stay, whose owner set is another one',
+      before: [fact('start', 10, '7', NaN), fact('end', 30, '7')],
+      fact: fact('start', 10, '7', 0.5),
+      windows: [[10, 30]],
+    },
+    {
+      what: 'a start that is taken back: all of it',
+      before: [fact('start', 10, '7', NaN), fact('end', 30, '7')],
+      fact: fact('void', 10, '7', NaN),
+      windows: [[10, 30]],
     },
     { what: 'nothing new', before: [fact('start', 10, '7')], fact: fact('start', 10, '7'), windows: [] },
   ])('$what', ({ before, fact: late, windows }) => {
@@ -108,9 +121,7 @@ describe('labels between two times', () => {
     ]);
     expect(stretches(10, 20)).toEqual([[10, 20, '7', 1]]);
     expect(stretches(20, 20)).toEqual([]);
-    expect(ownership.labelsBetween('GPU-9', 0, 5)).toEqual([
-      { fromUs: 0, toUs: 5, label: { jobId: null, owners: 0 } },
-    ]);
+    expect(ownership.labelsBetween('GPU-9', 0, 5)).toEqual([{ fromUs: 0, toUs: 5, label: UNOWNED }]);
   });
 });
 
@@ -121,7 +132,7 @@ describe('on a real QuestDB', () => {
   beforeAll(async () => {
     db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
     await db.exec(
-      `CREATE TABLE ${table} (ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, owners LONG, dt_us LONG, x DOUBLE, y DOUBLE)
+      `CREATE TABLE ${table} (ts TIMESTAMP, node SYMBOL, gpu SYMBOL, job_id VARCHAR, owners LONG, owner_set LONG, dt_us LONG, x DOUBLE, y DOUBLE)
        TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts, gpu)`,
     );
   });
@@ -155,14 +166,16 @@ describe('on a real QuestDB', () => {
     expect(await relabelSamples(db, table, [order])).toBe(20);
 
     expect(await rows('ts, node, gpu, dt_us, x, y')).toEqual(before);
-    const labels = (await rows('gpu, job_id, owners'))
+    const labels = (await rows('gpu, job_id, owners, cast(owner_set AS STRING)'))
       .filter(([gpu]) => gpu === 'GPU-0')
-      .map(([, job, owners]) => [job, owners]);
+      .map(([, job, owners, set]) => [job, owners, set]);
+    const setAt = (tick: number): string | null => ownership.labelAt('GPU-0', T0_US + tick).ownerSet;
+    expect(new Set([11, 21, 26].map(setAt)).size).toBe(3);
     const expected = Array.from({ length: 40 }, (_, index) => {
       const tick = index + 1;
-      if (tick <= 10 || tick > 30) return [null, 0];
-      if (tick <= 20) return [odd, 1];
-      return tick <= 25 ? [null, 2] : ['8', 1];
+      if (tick <= 10 || tick > 30) return [null, 0, null];
+      if (tick <= 20) return [odd, 1, setAt(11)];
+      return tick <= 25 ? [null, 2, setAt(21)] : ['8', 1, setAt(26)];
     });
     expect(labels).toEqual(expected);
     expect((await rows('gpu, owners')).filter(([gpu, owners]) => gpu === 'GPU-1' && owners !== 0)).toEqual(
@@ -170,5 +183,19 @@ describe('on a real QuestDB', () => {
     );
     // What is right already is left alone.
     expect(await relabelSamples(db, table, [order])).toBe(0);
+
+    // A share that is told later is another set, also where the owner stays; all of the device is none.
+    const later = new Ownership();
+    later.apply(fact('start', T0_US + 10, odd, 0.25));
+    later.apply(fact('end', T0_US + 25, odd));
+    later.apply(fact('start', T0_US + 25, '8', 1));
+    const again = { gpu: 'GPU-0', stretches: later.labelsBetween('GPU-0', T0_US, T0_US + 30) };
+    expect(await relabelSamples(db, table, [again])).toBe(20);
+    expect(await relabelSamples(db, table, [again])).toBe(0);
+    const sets = (await rows('gpu, owners, cast(owner_set AS STRING)')).filter(([gpu]) => gpu === 'GPU-0');
+    expect(sets.map(([, , set]) => set)).toEqual(
+      Array.from({ length: 40 }, (_, tick) => later.labelAt('GPU-0', T0_US + tick + 1).ownerSet),
+    );
+    expect(new Set(sets.map(([, , set]) => set)).size).toBe(2);
   });
 });

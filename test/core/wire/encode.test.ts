@@ -8,7 +8,7 @@ import {
   type LabelOf,
 } from '../../../src/core/wire/encode.ts';
 import { isColumnName, isTableName, writeDigits } from '../../../src/core/wire/ilp-text.ts';
-import { UNOWNED, type Label } from '../../../src/core/jobs/label.ts';
+import { soleLabel, UNOWNED, type Label } from '../../../src/core/jobs/label.ts';
 import { Ring } from '../../../src/core/ring/ring.ts';
 import { anyCase, filledRing, labelsOf, oddText, rowsOf } from '../../helpers/odd-rows.ts';
 import { clientBytes, openClientBuffer } from '../../helpers/client-rows.ts';
@@ -67,9 +67,13 @@ function encodeOnce(
   return batch!;
 }
 
-test('a GPU that is cut into MIG instances has no owners, whoever is told', () => {
+test('a GPU that is cut into MIG instances has no owners and no set of them, whoever is told', () => {
   const options = { ...plainOptions, devices: [{ node: 'n1', uuid: 'GPU-1', isCut: true as const }] };
-  const { body } = encodeOnce(plainRing(1), () => ({ jobId: 'j', owners: 1 }), createEncoder(options));
+  const { body } = encodeOnce(
+    plainRing(1),
+    () => ({ ...soleLabel('j'), ownerSet: '7' }),
+    createEncoder(options),
+  );
   expect(Buffer.from(body).toString('latin1')).toContain('node=n1,gpu=GPU-1 dt_us=0i,');
 });
 
@@ -91,13 +95,37 @@ describe('the bytes', () => {
 
   test('are one row as it stands in the documentation', () => {
     const ring = plainRing(1);
-    const { body } = encodeOnce(ring, () => ({ jobId: 'a "b"', owners: 1 }));
+    const { body } = encodeOnce(ring, () => soleLabel('a "b"'));
     const power = '\x00\x00\x00\x00\x00\x40\x7f\x40';
     const blank = '\x00\x00\x00\x00\x00\x00\xf8\x7f';
     expect(Buffer.from(body).toString('latin1')).toBe(
       'gpu_profiling,node=n1,gpu=GPU-1 job_id="a \\"b\\"",owners=1i,dt_us=0i,' +
         `power_watts==\x10${power},energy_joules==\x10${blank},energy_rise_joules==\x10${blank},energy_rise_dt_us=0i 1766311200000000t\n`,
     );
+  });
+
+  test('hold all digits of an owner set, of which a number of the client has a part', () => {
+    const setOf = (ownerSet: string): Buffer => {
+      const label = { jobId: null, owners: 2, ownerSet };
+      return Buffer.from(encodeOnce(plainRing(2), () => label).body);
+    };
+    const [small, large] = ['4611686018427387', '9223372036854775807'];
+    const label = { jobId: null, owners: 2, ownerSet: small };
+    const byClient = clientBytes(
+      client,
+      plainOptions,
+      rowsOf(plainRing(2), () => label),
+    );
+    expect(Buffer.compare(setOf(small), byClient)).toBe(0);
+    expect(setOf(large).toString('latin1')).toBe(byClient.toString('latin1').replaceAll(small, large));
+    expect(setOf(large).toString('latin1')).toContain(' owners=2i,owner_set=9223372036854775807i,dt_us=0i,');
+  });
+
+  test('tell labels apart that differ in nothing but the set', () => {
+    const labels = ['1', '2', null].map((ownerSet): Label => ({ jobId: 'j', owners: 1, ownerSet }));
+    const labelOf: LabelOf = (_, tsUs) => labels[(tsUs / 1e6) % 3]!;
+    const expected = clientBytes(client, plainOptions, rowsOf(plainRing(9), labelOf));
+    expect(Buffer.compare(encodeOnce(plainRing(9), labelOf).body, expected)).toBe(0);
   });
 
   test('begin with the cluster where it is known', () => {
@@ -151,7 +179,7 @@ describe('the bytes', () => {
 
   test('are right after more labels than are remembered', () => {
     const ring = plainRing(60);
-    const labelOf: LabelOf = (_, tsUs) => ({ jobId: `job ${(tsUs / 1e6) % 50}`, owners: 1 });
+    const labelOf: LabelOf = (_, tsUs) => soleLabel(`job ${(tsUs / 1e6) % 50}`);
     const expected = clientBytes(client, plainOptions, rowsOf(ring, labelOf));
     expect(Buffer.compare(encodeOnce(ring, labelOf).body, expected)).toBe(0);
   });
@@ -168,7 +196,7 @@ test('the heads that are remembered of a device are few, however many jobs it se
       () => label,
     );
   };
-  for (let job = 0; job < 1_000; job += 1) encodeFor({ jobId: `job ${job}`, owners: 1 });
+  for (let job = 0; job < 1_000; job += 1) encodeFor(soleLabel(`job ${job}`));
   let looks = 0;
   encodeFor({
     // The encoder asks for it once for each head that it compares.
@@ -177,6 +205,7 @@ test('the heads that are remembered of a device are few, however many jobs it se
       return 'one more';
     },
     owners: 1,
+    ownerSet: null,
   });
   expect(looks).toBeGreaterThan(1);
   expect(looks).toBeLessThan(50);
@@ -248,7 +277,7 @@ describe('a recycled body', () => {
   test('does not shorten a batch that needs more', () => {
     const encoder = createEncoder(plainOptions);
     encoder.recycle(encodeOnce(plainRing(1), undefined, encoder).body);
-    const wordy: LabelOf = () => ({ jobId: 'x'.repeat(10_000), owners: 1 });
+    const wordy: LabelOf = () => soleLabel('x'.repeat(10_000));
     const { body, rows } = encodeOnce(plainRing(60), wordy, encoder);
     expect(rows).toBe(60);
     expect(Buffer.compare(body, clientBytes(client, plainOptions, rowsOf(plainRing(60), wordy)))).toBe(0);
