@@ -10,6 +10,7 @@ import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import { LaneSet } from '../delivery/lane-set.ts';
 import { createJobFiguresWriter } from '../job-map/job-figures.ts';
 import { createJobMap } from '../job-map/job-map.ts';
+import { createMeasuredSets } from '../job-map/measured-sets.ts';
 import { createSharedUse } from '../job-map/shared-use.ts';
 import { gapEvent } from '../sampler/gap-event.ts';
 import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
@@ -111,8 +112,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const gpus = devices.map(({ uuid }) => uuid);
   const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, tell });
   const { processUse } = options;
+  const measuredSets = processUse && createMeasuredSets({ db, gpus, startUs, tell });
   const sharedUse =
-    processUse && createSharedUse({ ownership, devices, nowUs, processUse, onRows: outbox.sharedUse, tell });
+    processUse &&
+    createSharedUse({
+      ...{ ownership, devices, nowUs, processUse, tell },
+      onRows: (rows) => {
+        outbox.sharedUse(rows);
+        for (const { gpu, fromUs } of rows) measuredSets?.note(gpu, fromUs);
+      },
+    });
   const jobMap = createJobMap({
     inputs: options.jobInputs(devices),
     ownership,
@@ -123,7 +132,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     hasFormerLife: options.clock.kind === 'real',
     db,
     outbox,
-    onChanges: jobFigures.note,
+    onChanges: (changes, atUs) => {
+      jobFigures.note(changes, atUs);
+      measuredSets?.noteChanges(ownership, changes);
+    },
     onRecords: (records) => sharedUse?.noteRecords(records),
     tell,
   });
@@ -164,6 +176,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       if (!(await laneSet.deliver({ untilUs, byNowUs: () => toldUs, isCertain }))) return false;
       const isStored = (await jobMap.relabel()) && smallTaken;
       if (isStored) storedFactsUs = untilUs;
+      if (isStored) await measuredSets?.settle();
       if (isStored && isCertain) laneSet.trustLabels();
       return isStored;
     },

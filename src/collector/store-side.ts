@@ -9,6 +9,7 @@ import { withBisect } from '../delivery/with-bisect.ts';
 import { toldOnly, type DeadLetters } from '../disk/dead-letter.ts';
 import { createStoreGate } from '../questdb/gate.ts';
 import type { QuestDb } from '../questdb/http.ts';
+import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withPlacedEvents } from '../questdb/rows/placed-events.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
@@ -55,7 +56,8 @@ export function openStoreSide(options: StoreSideOptions, tables: readonly string
     tell,
   });
   const smallTables = createSmallTables(withBisect(gate.once, deadLetters, tell), tell);
-  const outbox = createOutbox(withPlacedEvents(db, withMergedJobs(db, smallTables, tell), tell), tell);
+  const merged = withMergedJobs(db, withKnownSets(db, smallTables, tell), tell);
+  const outbox = createOutbox(withPlacedEvents(db, merged, tell), tell);
   const keeper = keepOutbox(outbox, disk, tell);
   const queue = new PQueue({ concurrency: 1 });
   const samples = withBisect(gate.patient, deadLetters, tell);

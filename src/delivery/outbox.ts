@@ -3,6 +3,7 @@ import type { Tell } from '../core/base/notice.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import { OUTBOX_ROWS_MAX } from '../core/fields/limits.ts';
 import type { WaitingRows } from '../disk/outbox-file.ts';
+import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type {
   CollectorStat,
   EventRow,
@@ -17,6 +18,7 @@ import type {
  */
 export interface Outbox {
   inventory(rows: readonly InventoryRow[]): void;
+  readonly ownerSets: (rows: readonly OwnerSetRow[]) => void;
   ownership(rows: readonly Interval[]): void;
   readonly sharedUse: (rows: readonly SharedUseRow[]) => void;
   jobs(rows: readonly JobRecord[]): void;
@@ -46,13 +48,14 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
     write,
   });
   const inventory = queue<InventoryRow>('gpu_inventory', (rows) => tables.writeInventory(rows));
+  const ownerSets = queue<OwnerSetRow>('gpu_owner_sets', (rows) => tables.writeOwnerSets(rows));
   const ownership = queue<Interval>('gpu_ownership', (rows) => tables.writeOwnership(rows));
   const sharedUse = queue<SharedUseRow>('gpu_shared_use', (rows) => tables.writeSharedUse(rows));
   const jobs = queue<JobRecord>('jobs', (rows) => tables.writeJobs(rows));
   const events = queue<EventRow>('gpu_events', (rows) => tables.writeEvents(rows));
   const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
 
-  const queues = [inventory, ownership, sharedUse, jobs, events, stats];
+  const queues = [inventory, ownerSets, ownership, sharedUse, jobs, events, stats];
 
   function add<T extends object>(target: Queue<T>, rows: readonly T[]): void {
     target.waiting.push(...rows);
@@ -85,6 +88,9 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
     inventory: (rows) => {
       add(inventory, rows);
     },
+    ownerSets: (rows) => {
+      add(ownerSets, rows);
+    },
     ownership: (rows) => {
       add(ownership, rows);
     },
@@ -103,6 +109,8 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
     async flush() {
       const taken = [
         await flushQueue(inventory),
+        // First, so that stored ownership says that the sets of its owners are stored.
+        await flushQueue(ownerSets),
         await flushQueue(ownership),
         await flushQueue(sharedUse),
         await flushQueue(jobs),

@@ -16,6 +16,7 @@ import type { ThrottleBefore } from '../source/dcgm/kept-events.ts';
 import type { KeptSamples, KeptSource } from '../source/dcgm/kept-source.ts';
 import { openEngineJobs, readEngineCluster, type EngineJobPaths } from '../ownership/open-inputs.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
+import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
 import type { EngineTask } from './engines.ts';
 
@@ -48,8 +49,12 @@ interface EnginePlan {
   readonly throttled: readonly ThrottleBefore[];
 }
 
-/** What must be stored before the samples: once the watermark has moved on, nothing tells it again. */
+/**
+ * What must be stored before the samples: once the watermark has moved on, nothing tells it again. Of owner sets, what is
+ * stored by now is told again.
+ */
 export interface RowsBefore {
+  readonly ownerSets: readonly OwnerSetRow[];
   readonly events: readonly EventRow[];
   readonly inventory: readonly InventoryRow[];
 }
@@ -160,6 +165,7 @@ async function drainKept(
   ];
   if (!settings.isDryRun) {
     store.before({
+      ownerSets: jobs.ownerSets,
       events: events.map((event) => rowOf(event, kept, jobs.ownership)),
       inventory: newDevices(kept, plan),
     });

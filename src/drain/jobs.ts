@@ -3,6 +3,7 @@ import type { Interval } from '../core/jobs/interval.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { openOwnership, sentenceOfTooLate } from '../job-map/session.ts';
+import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 
 /** A job's record is sent again as long as it may have been missing or incomplete in the last drain. */
@@ -11,6 +12,8 @@ const RECORD_SLACK_US = 60_000_000;
 /** Whose devices these were, as far as anybody told. */
 interface DrainedJobs {
   readonly ownership: Ownership;
+  /** Those that labels use. */
+  readonly ownerSets: readonly OwnerSetRow[];
   /** Intervals whose stored row is not right yet. */
   readonly intervals: readonly Interval[];
   readonly records: readonly JobRecord[];
@@ -52,6 +55,7 @@ export async function readJobs(
   const wantsToKnow = inputs.some((input) => input.acknowledge !== undefined);
   return {
     ownership,
+    ownerSets: session.takeOwnerSets(),
     intervals: [...adopted, ...changes].map(({ interval }) => interval),
     records: records.filter(isDue),
     relabel: orders,

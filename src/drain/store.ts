@@ -57,8 +57,9 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   const leftGpus = new Set<string>();
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
-    const [{ createSmallTables }, { withPlacedEvents }] = await Promise.all([
+    const [{ createSmallTables }, { withKnownSets }, { withPlacedEvents }] = await Promise.all([
       import('../questdb/rows/small-tables.ts'),
+      import('../questdb/rows/known-sets.ts'),
       import('../questdb/rows/placed-events.ts'),
     ]);
     const remembered: Sink = {
@@ -68,7 +69,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
         return fate;
       },
     };
-    return withPlacedEvents(db, createSmallTables(remembered, tell), tell);
+    return withPlacedEvents(db, withKnownSets(db, createSmallTables(remembered, tell), tell), tell);
   };
   const tables = (): Promise<SmallTables> => (opened ??= openTables());
   /** Rows that are not taken now stay with the engine, and the watermark stays behind them. */
@@ -100,9 +101,10 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       if (fate.unsent !== undefined) throw fate.unsent.error;
       return fate;
     },
-    async writeBefore({ events, inventory }) {
-      if (events.length + inventory.length === 0) return;
+    async writeBefore({ ownerSets, events, inventory }) {
+      if (ownerSets.length + events.length + inventory.length === 0) return;
       const small = await tables();
+      if (ownerSets.length > 0) await need(small.writeOwnerSets(ownerSets));
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },

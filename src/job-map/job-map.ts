@@ -40,7 +40,7 @@ interface JobMapOptions {
   /** False on a virtual clock: nothing has a former life there. */
   readonly hasFormerLife: boolean;
   readonly db: QuestDb;
-  readonly outbox: Pick<Outbox, 'ownership' | 'jobs'>;
+  readonly outbox: Pick<Outbox, 'ownerSets' | 'ownership' | 'jobs'>;
   /** Hears every change, with the time up to which facts had been told, epoch µs. */
   readonly onChanges?: (changes: readonly OwnershipChange[], atUs: number) => void;
   /** Hears what the inputs tell of jobs. */
@@ -57,6 +57,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
 
   function passOn(changes: readonly OwnershipChange[], atUs: number): void {
     options.onChanges?.(changes, atUs);
+    outbox.ownerSets(session.takeOwnerSets());
     outbox.ownership(changes.map(({ interval }) => interval));
   }
 

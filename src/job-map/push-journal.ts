@@ -13,6 +13,7 @@ import { recoverOwnership } from './recover-ownership.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import type { DevicesOfCluster } from '../ownership/scheduler.ts';
 import type { QuestDb } from '../questdb/http.ts';
+import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
 import { toldOnly } from '../disk/dead-letter.ts';
@@ -77,8 +78,11 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     ...[...recovered, ...changes].map(({ interval }) => keyOf(interval)),
   ]);
   const intervals = session.ownership.intervals().filter((interval) => touched.has(keyOf(interval)));
-  const small = withMergedJobs(db, createSmallTables(withBisect(db, toldOnly(tell), tell), tell), tell);
+  const ownerSets = session.takeOwnerSets();
+  const own = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
+  const small = withMergedJobs(db, withKnownSets(db, own, tell), tell);
   const isWritten =
+    (ownerSets.length === 0 || (await small.writeOwnerSets(ownerSets))) &&
     (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
     (records.length === 0 || (await small.writeJobs(records)));
   const relabelled = isWritten ? await relabelStored(session, db, tables, tell) : { rows: 0, isDone: false };

@@ -3,8 +3,10 @@ import type { OperatingError } from '../core/base/errors.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { JobFact, JobInput, JobRecord, KnownOwners } from '../core/jobs/job-fact.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import { RELABEL_AGE_US_MAX, RelabelBacklog } from '../core/jobs/relabel.ts';
+import { affectedWindow, RELABEL_AGE_US_MAX, RelabelBacklog } from '../core/jobs/relabel.ts';
+import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
+import { createOwnerSetNews } from './owner-set-news.ts';
 
 /**
  * Whose devices these are: the one way in which inputs, stored ownership and labels are brought together, for the collector,
@@ -26,6 +28,8 @@ export interface OwnershipSession {
   readonly labelledUntil: (us: number) => void;
   /** The labels of these samples were given before it was known whose they were: they are handed out whatever changes. */
   doubt(gpus: readonly string[], span: { readonly fromUs: number; readonly toUs: number }): void;
+  /** Hands out the owner sets that labels use by now and that were not handed out yet. Store them before samples. */
+  takeOwnerSets(): readonly OwnerSetRow[];
   /** Hands out the stored samples whose label is no longer right. */
   takeRelabels(): Relabels;
   /** Everything that was told so far is in the store. */
@@ -74,6 +78,7 @@ const ANSWER_MS_MAX = 10_000;
 export function openOwnership(options: OwnershipOptions): OwnershipSession {
   const { inputs, ownership, cluster } = options;
   const backlog = new RelabelBacklog(RELABEL_AGE_US_MAX);
+  const sets = createOwnerSetNews(ownership, cluster);
   let { labelledUntilUs } = options;
   let tooLateFacts = 0;
   let forgottenUs: number | undefined;
@@ -101,6 +106,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     const facts = news.flatMap((one) => one.facts.map(placed));
     const changes = [...facts.flatMap((fact) => ownership.apply(fact)), ...retireStandIns()];
     backlog.record(changes, labelledUntilUs);
+    for (const change of changes) sets.note(affectedWindow(change));
     return {
       facts,
       changes,
@@ -139,6 +145,8 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
         ...changesOf(intervals, rows, told),
       ];
       backlog.record(changes, labelledUntilUs);
+      for (const gpu of new Set(intervals.map((interval) => interval.gpu)))
+        sets.note({ gpu, fromUs: -Infinity, toUs: Infinity });
       return changes;
     },
     labelledUntil(us) {
@@ -148,6 +156,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       // A window begins after its first moment.
       backlog.add(gpus.map((gpu) => ({ gpu, fromUs: fromUs - 1, toUs })));
     },
+    takeOwnerSets: () => sets.take(),
     takeRelabels() {
       const late = backlog.tooLateCount - tooLateFacts;
       tooLateFacts = backlog.tooLateCount;
@@ -169,6 +178,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       if (nowUs - forgottenUs <= FORGET_EVERY_US) return;
       forgottenUs = nowUs;
       ownership.forgetBefore(nowUs - RELABEL_AGE_US_MAX - FORGET_EVERY_US);
+      sets.forget();
     },
   };
 }
@@ -221,8 +231,9 @@ function changesOf(
     const row = told.get(key) ?? stored.get(key);
     const previous = stored.get(key) ?? row;
     if (row === undefined || previous === undefined) return [];
-    if (isSameRow(row, interval) && previous.endUs === interval.endUs) return [];
-    return [{ interval, previousEndUs: previous.endUs }];
+    const isShareNew = !Object.is(previous.share, interval.share);
+    if (isSameRow(row, interval) && previous.endUs === interval.endUs && !isShareNew) return [];
+    return [{ interval, previousEndUs: previous.endUs, ...(isShareNew ? { isShareNew } : {}) }];
   });
 }
 

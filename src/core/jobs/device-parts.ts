@@ -174,15 +174,23 @@ function portionsOf(
  * The owner sets in these stays, a row for each member.
  * @param stays every one that touches the time since the oldest of them, for parts by measured use
  * @param uses what was measured of these devices in all of the time of these stays
+ * @param sinceUs epoch µs: those alone that own a device at some moment after it
  */
 export function ownerSetsOf(
   stays: readonly TellingOfStay[],
   uses: readonly MeasuredUse[] = [],
+  sinceUs = -Infinity,
 ): OwnerSetMember[] {
   const usesOf = Map.groupBy(uses, ({ gpu }) => gpu);
-  return [...Map.groupBy(stays, ({ gpu }) => gpu)].flatMap(([gpu, own]) =>
-    [...portionsBySet(stretchesOf(own), usesOf.get(gpu) ?? []).values()].flatMap(membersOf),
-  );
+  return [...Map.groupBy(stays, ({ gpu }) => gpu)].flatMap(([gpu, own]) => {
+    const stretches = stretchesOf(own);
+    const asked = new Set(stretches.filter(({ endUs }) => endUs > sinceUs).map(({ key }) => key));
+    const divided = portionsBySet(
+      stretches.filter(({ key }) => asked.has(key)),
+      usesOf.get(gpu) ?? [],
+    );
+    return [...divided.values()].flatMap(membersOf);
+  });
 }
 
 function membersOf({ set, key, portions }: DividedSet): OwnerSetMember[] {

@@ -23,6 +23,18 @@ export async function readStoredOwnership(
 }
 
 /**
+ * The same with nothing left out that began long before.
+ * @throws OperatingError when the store does not answer.
+ */
+export async function readOwnedSince(
+  db: QuestDb,
+  gpus: readonly string[],
+  sinceUs: number,
+): Promise<Interval[]> {
+  return await readIntervals(db, `gpu IN (${listOf(gpus)})`, Math.floor(sinceUs));
+}
+
+/**
  * The same of the whole nodes of these devices, as these inputs told it, with what they could not resolve. A node of the
  * same name in another cluster is another one.
  * @throws OperatingError when the store does not answer.

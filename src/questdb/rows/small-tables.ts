@@ -6,6 +6,7 @@ import type { Interval } from '../../core/jobs/interval.ts';
 import type { MeasuredUse } from '../../core/jobs/measured-use.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
 import type { Sink } from '../../core/wire/sink.ts';
+import { encodeOwnerSets, type OwnerSetRow } from './owner-set-rows.ts';
 import { createRowBuffer, type RowBuffer } from './row-buffer.ts';
 
 /** One row of `gpu_inventory`: a device as a collector found it when it started. */
@@ -86,6 +87,7 @@ export interface CollectorStat {
  */
 export interface SmallTables {
   writeOwnership(rows: readonly Interval[]): Promise<boolean>;
+  writeOwnerSets(rows: readonly OwnerSetRow[]): Promise<boolean>;
   writeSharedUse(rows: readonly SharedUseRow[]): Promise<boolean>;
   writeJobs(rows: readonly JobRecord[]): Promise<boolean>;
   writeInventory(rows: readonly InventoryRow[]): Promise<boolean>;
@@ -101,29 +103,40 @@ type Encode<Row> = (buffer: RowBuffer, row: Row) => void;
 /** @param sink one that finds bad rows by itself (`with-bisect.ts`): a batch that it refuses as a whole would wait for ever */
 export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
   async function writeTable<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
+    return await writeChunks(table, rows, (chunk) => {
+      const buffer = createRowBuffer(table);
+      for (const row of chunk) encode(buffer, row);
+      return buffer.bytes();
+    });
+  }
+
+  async function writeChunks<Row>(
+    table: string,
+    rows: readonly Row[],
+    encodeAll: (chunk: readonly Row[]) => Uint8Array<ArrayBuffer>,
+  ): Promise<boolean> {
     for (let from = 0; from < rows.length; from += REQUEST_ROWS_MAX) {
       const chunk = rows.slice(from, from + REQUEST_ROWS_MAX);
-      if (!(await writeChunk(table, encode, chunk))) return false;
+      if (!(await send(table, encodeAll(chunk), chunk.length))) return false;
     }
     return true;
   }
 
-  async function writeChunk<Row>(table: string, encode: Encode<Row>, rows: readonly Row[]): Promise<boolean> {
-    const buffer = createRowBuffer(table);
-    for (const row of rows) encode(buffer, row);
-    const { unsent } = await sink.send({ table, body: buffer.bytes(), rows: rows.length });
+  async function send(table: string, body: Uint8Array<ArrayBuffer>, rows: number): Promise<boolean> {
+    const { unsent } = await sink.send({ table, body, rows });
     if (unsent === undefined) return true;
     tell?.({
       level: 'warn',
       code: 'small_table.held',
-      sentence: `${table}: ${rows.length} rows wait: ${unsent.reason}`,
-      data: { table, rows: rows.length },
+      sentence: `${table}: ${rows} rows wait: ${unsent.reason}`,
+      data: { table, rows },
     });
     return false;
   }
 
   return {
     writeOwnership: (rows) => writeTable('gpu_ownership', encodeOwnership, rows),
+    writeOwnerSets: (rows) => writeChunks('gpu_owner_sets', rows, encodeOwnerSets),
     writeSharedUse: (rows) => writeTable('gpu_shared_use', encodeSharedUse, rows),
     writeJobs: (rows) => writeTable('jobs', encodeJob, rows),
     writeInventory: (rows) => writeTable('gpu_inventory', encodeInventory, rows),
