@@ -19,7 +19,7 @@ const LANE: Lane = {
   fields: [findField(155)!],
 };
 
-it('writes what two jobs do on one device, and lets go of the reading thread', async () => {
+it('writes what two jobs do on one device, divides it by that, and lets go of the reading thread', async () => {
   const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
   onTestFinished(() => db.close());
   await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
@@ -28,7 +28,7 @@ it('writes what two jobs do on one device, and lets go of the reading thread', a
   const two: JobInput = {
     name: 'test',
     read: (nowUs) => {
-      const tenure = { node: 'shared-use', gpu, run: 0, share: NaN, source: 'test', atUs: nowUs - 60e6 };
+      const tenure = { node: 'shared-use', gpu, run: 0, share: NaN, source: 'test', atUs: nowUs - 10e6 };
       const facts = ['5', '6'].map((jobId) => ({ ...tenure, kind: 'start' as const, jobId }));
       two.read = () => ({ facts: [], records: [] });
       return { facts, records: [] };
@@ -79,5 +79,13 @@ it('writes what two jobs do on one device, and lets go of the reading thread', a
   expect(rows).toEqual([
     [gpu, 'job', '5', 5, 10_240, 10_000_000, 1],
     [gpu, 'job', '6', 0, 0, 10_000_000, 0],
+  ]);
+  await waitForVisible(db, 'gpu_owner_sets');
+  const sets = await db.exec(
+    `SELECT job_id, part, sharing FROM gpu_owner_sets WHERE gpu = '${gpu}' ORDER BY job_id`,
+  );
+  expect(sets.rows).toEqual([
+    ['5', 1, 'measured'],
+    ['6', 0, 'measured'],
   ]);
 });

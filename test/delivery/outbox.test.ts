@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { realDisk } from '../../src/disk/disk.ts';
+import { ownerSetsOf } from '../../src/core/jobs/device-parts.ts';
 import { OUTBOX_ROWS_MAX } from '../../src/core/fields/limits.ts';
 import { keepOutbox } from '../../src/delivery/outbox-keeper.ts';
 import { createOutbox, type Outbox } from '../../src/delivery/outbox.ts';
@@ -86,6 +87,15 @@ describe('the outbox', () => {
     expect(outbox.snapshot()['gpu_events']).toHaveLength(OUTBOX_ROWS_MAX);
     expect(outbox.snapshot()['gpu_events']![0]).toMatchObject({ tsUs: 3 });
     expect(outbox.snapshot()['gpu_ownership']).toEqual([INTERVAL]);
+  });
+
+  test('has owner sets in the store before the stays that they are of', async () => {
+    const outbox = open();
+    isAway = false;
+    outbox.ownership([INTERVAL]);
+    outbox.ownerSets(ownerSetsOf([{ ...INTERVAL, share: 0.5 }]));
+    expect(await outbox.flush()).toBe(true);
+    expect(sent.map((text) => text.split(',')[0])).toEqual(['gpu_owner_sets', 'gpu_ownership']);
   });
 
   test('goes on in the next life, before anything new; NaN and Infinity come through', async () => {

@@ -230,6 +230,79 @@ describe('labels', () => {
   });
 });
 
+describe('owner sets', () => {
+  const share = (one: JobFact, part: number): JobFact => ({ ...one, share: part });
+  /** `7 8` for the set of these two, with their parts. */
+  const setsOf = (session: OwnershipSession): string[] => {
+    const sets = Map.groupBy(session.takeOwnerSets(), ({ ownerSet }) => ownerSet);
+    return [...sets.values()].map((own) => own.map(({ jobId, part }) => `${jobId}: ${part}`).join(', '));
+  };
+
+  test('are told once, as soon as a label has them; a whole device has none', () => {
+    const facts = [
+      fact('start', '6', 1),
+      share(fact('start', '7', 10), 0.5),
+      share(fact('start', '8', 20), NaN),
+    ];
+    const late = [share(fact('start', '9', 15), NaN), fact('end', '9', 18)];
+    const session = open(inputOf(facts, facts, late));
+    expect(setsOf(session)).toEqual([]);
+    session.read(NOW_US);
+    expect(setsOf(session)).toEqual(['7: 0.5', '7: 0.5, 8: 0.5']);
+    session.read(NOW_US);
+    expect(setsOf(session)).toEqual([]);
+    session.read(NOW_US);
+    expect(setsOf(session)).toEqual(['7: 0.5, 9: 0.5']);
+  });
+
+  test('of stored stays are told, with the cluster of the node where the stay has none', () => {
+    const session = openOwnership({
+      ...{ inputs: [inputOf()], ownership: new Ownership(), labelledUntilUs: NOW_US, cluster: 'lab' },
+    });
+    session.adopt([
+      { ...stored('7', 10), share: NaN },
+      { ...stored('8', 20), share: NaN, cluster: 'lab' },
+      { ...stored('9', 30), share: 0.5, gpu: 'GPU-1' },
+    ]);
+    const sets = session.takeOwnerSets();
+    expect(sets.map(({ gpu, cluster, startUs }) => [gpu, cluster, startUs])).toEqual([
+      ...[
+        ['GPU-0', 'lab', 20],
+        ['GPU-0', 'lab', 20],
+      ],
+      ['GPU-1', 'lab', 30],
+    ]);
+  });
+
+  test('are remembered as told as long as a label uses them', () => {
+    const shared = ['7', '8'].map((jobId, at) => share(fact('start', jobId, at + 10), NaN));
+    const session = open(inputOf(shared, [fact('end', '8', NOW_US)]));
+    session.read(NOW_US);
+    expect(setsOf(session)).toEqual(['7: 0.5, 8: 0.5']);
+    session.acknowledge(NOW_US);
+    session.acknowledge(NOW_US + 2 * 3600e6);
+    session.read(NOW_US);
+    expect(setsOf(session)).toEqual([]);
+  });
+
+  test('a share that the store does not know yet labels its samples again, whichever comes first', () => {
+    const better = share(fact('start', '7', NOW_US - 30), 0.5);
+    const before = { ...stored('7', NOW_US - 30, NOW_US - 10), share: NaN };
+    const late = open(inputOf([better]));
+    late.read(NOW_US);
+    expect(late.adopt([before])).toMatchObject([{ interval: { share: 0.5 }, isShareNew: true }]);
+    const early = open(inputOf([better]));
+    expect(early.adopt([before])).toEqual([]);
+    expect(early.read(NOW_US).changes).toMatchObject([{ interval: { share: 0.5 }, isShareNew: true }]);
+    for (const session of [early, late]) {
+      expect(setsOf(session)).toEqual(['7: 0.5']);
+      const [first] = session.takeRelabels().orders[0]!.stretches;
+      expect(first).toMatchObject({ fromUs: NOW_US - 30, label: { jobId: '7', owners: 1 } });
+      expect(first!.label.ownerSet).not.toBeNull();
+    }
+  });
+});
+
 describe('inputs', () => {
   test('one who reads once hears what a scheduler answers a moment later', async () => {
     const answer = Promise.withResolvers<unknown>();

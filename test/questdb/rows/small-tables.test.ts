@@ -8,6 +8,10 @@ import { fateOf } from '../../helpers/send-rows.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { waitForVisible } from '../../../src/questdb/visible.ts';
 import { applySchema } from '../../../src/questdb/schema/apply.ts';
+import { readOwnerSets } from '../../../src/questdb/reads/owner-sets.ts';
+import { withKnownSets } from '../../../src/questdb/rows/known-sets.ts';
+import { encodeOwnerSets, type OwnerSetRow } from '../../../src/questdb/rows/owner-set-rows.ts';
+import { createRowBuffer } from '../../../src/questdb/rows/row-buffer.ts';
 import { createSmallTables } from '../../../src/questdb/rows/small-tables.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 
@@ -62,6 +66,72 @@ describe('rows arrive as they are', () => {
     ]);
     expect(timestampUs(byKind[2]!['end_ts'])).toBe(START_US + 20e6);
     expect(byKind[0]).not.toHaveProperty('memory_byte_seconds');
+  });
+
+  test('owner sets: all digits of the id, a share that is not known, and what is told anew in place', async () => {
+    const shares = [1 / 3, NaN, 0.1 + 0.2];
+    const set = { ownerSet: '9223372036854775807', startUs: START_US, gpu: 'GPU a,b', cluster: 'c d' };
+    const rows = shares.map((share, index): OwnerSetRow => ({
+      ...{ ...set, jobId: index === 1 ? ODD : `${index}`, share, part: share || 0.25 },
+      ...{ sharing: index === 1 ? 'equal' : 'stated', isScaled: index === 2 },
+    }));
+    await taken(() => tables().writeOwnerSets(rows));
+    const measured = { ...rows[1]!, part: 0.75, sharing: 'measured' } as const;
+    await taken(() => tables().writeOwnerSets([measured]));
+    const other = { ...rows[0]!, ownerSet: '9223372036854775806', startUs: START_US + 1 };
+    const { cluster: _, ...without } = other;
+    await taken(() => tables().writeOwnerSets([without]));
+    await waitForVisible(db, 'gpu_owner_sets');
+    const byJob = (a: OwnerSetRow, b: OwnerSetRow): number => (a.jobId < b.jobId ? -1 : 1);
+    expect((await readOwnerSets(db, [set])).sort(byJob)).toEqual([rows[0]!, measured, rows[2]!].sort(byJob));
+    expect(await readOwnerSets(db, [other])).toEqual([without]);
+    expect(await readOwnerSets(db, [{ ...other, ownerSet: '7' }])).toEqual([]);
+  });
+
+  test('owner sets: those that are stored whole are left as they are', async () => {
+    const known = withKnownSets(db, tables());
+    const setOf = (id: string, part: number): OwnerSetRow[] =>
+      ['a', 'b'].map((jobId) => ({
+        ...{ ownerSet: id, startUs: START_US + Number(id), gpu: NODE, jobId, share: NaN, part },
+        ...{ sharing: 'equal', isScaled: false },
+      }));
+    const partsOf = async (...ids: readonly string[]): Promise<unknown[]> => {
+      await waitForVisible(db, 'gpu_owner_sets');
+      const sets = ids.flatMap((id) => setOf(id, 0));
+      return (await readOwnerSets(db, sets)).map(({ ownerSet, part }) => [ownerSet, part]).sort();
+    };
+    await taken(() => known.writeOwnerSets([...setOf('1', 0.1), setOf('2', 0.1)[0]!]));
+    await waitForVisible(db, 'gpu_owner_sets');
+    await taken(() => known.writeOwnerSets(['1', '2', '3'].flatMap((id) => setOf(id, 0.9))));
+    expect(await partsOf('1', '2', '3')).toEqual([
+      ...[
+        ['1', 0.1],
+        ['1', 0.1],
+        ['2', 0.9],
+        ['2', 0.9],
+      ],
+      ...[
+        ['3', 0.9],
+        ['3', 0.9],
+      ],
+    ]);
+    await taken(() => known.writeOwnerSets([]));
+  });
+
+  test('owner sets: are the bytes of the official client, as far as its numbers go', () => {
+    const [ownerSet, cluster] = ['4611686018427387', 'a b'];
+    const row = { ownerSet, cluster, startUs: START_US, gpu: 'GPU,1', jobId: ODD, part: 0.7 } as const;
+    const rows = [0.3, NaN].map((share): OwnerSetRow => ({
+      ...{ ...row, share },
+      ...{ sharing: 'measured', isScaled: true },
+    }));
+    const buffer = createRowBuffer('gpu_owner_sets');
+    for (const { share } of rows) {
+      buffer.row().symbol('cluster', cluster).symbol('gpu', row.gpu).symbol('sharing', 'measured');
+      buffer.long('owner_set', Number(ownerSet)).text('job_id', ODD).double('share', share);
+      buffer.double('part', 0.7).long('scaled', 1).at(START_US);
+    }
+    expect(Buffer.compare(encodeOwnerSets(rows), buffer.bytes())).toBe(0);
   });
 
   test('ownership: an open interval of unknown share has neither end nor share', async () => {
