@@ -67,6 +67,7 @@ const eventLine = z.strictObject({
       'engine_lost',
       'engine_found',
       'rewatched',
+      'route_changed',
       'frozen_stamps',
       'mig_changed',
       'unresolved',

@@ -112,9 +112,17 @@ function listenerOf({ lanes, tell, onJournalFailed }: JournaledOptions): Sampler
   };
 }
 
-/** Rows of `gpu_events`, which the log shows only to those who debug; but somebody waits for a pause that is refused. */
+/**
+ * Rows of `gpu_events`, which the log shows only to those who debug; but somebody waits for a pause that is refused, and the route
+ * was told at the start.
+ */
 export function noticeOfEvent(event: GpuEvent): Notice {
   const device = event.gpu === undefined ? {} : { device: event.gpu };
-  const level = event.kind === 'pause_refused' ? 'warn' : 'debug';
+  const level = LEVEL_OF_EVENT[event.kind] ?? 'debug';
   return { level, code: 'source.event', sentence: event.text, ...device, events: [event] };
 }
+
+const LEVEL_OF_EVENT: Partial<Record<GpuEvent['kind'], Notice['level']>> = {
+  pause_refused: 'warn',
+  route_changed: 'info',
+};

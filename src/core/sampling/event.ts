@@ -31,6 +31,7 @@ export type EventKind =
   | 'engine_lost'
   | 'engine_found'
   | 'rewatched'
+  | 'route_changed'
   | 'frozen_stamps'
   | 'mig_changed'
   | 'unresolved'

@@ -93,6 +93,7 @@ export function openDcgmSource(options: DcgmOptions): Source {
   return openEngine(setup, {
     ...engine,
     route,
+    isRouteAsked: options.route === 'poll' || options.route === 'pull',
     pullIntervalMs,
     keepS: Math.max(KEEP_S_MIN, (KEEP_PULLS * pullIntervalMs) / 1000, (KEEP_PULLS * slowestMs) / 1000),
     resumeFromUs: options.resumeFromUs,

@@ -29,6 +29,8 @@ export interface EngineOptions {
   readonly link: EngineLink;
   readonly address: EngineAddress;
   readonly route: EngineRoute;
+  /** Somebody asked for this route: it is not changed for a cheaper one. */
+  readonly isRouteAsked: boolean;
   readonly pullIntervalMs: number;
   readonly keepS: number;
   /** See `DcgmOptions`. */
@@ -55,6 +57,8 @@ interface LaneState {
   reader: LaneReader | undefined;
   /** Epoch µs of our clock when a reading last brought something new. */
   freshUs: number;
+  /** By the engine's clock: when newest values were last read. */
+  polledUpToUs: number;
 }
 
 /**
@@ -109,6 +113,7 @@ class EngineSource implements Source {
       care: new WatchCare(setup, joined, options.keepS),
       reader: undefined,
       freshUs: -Infinity,
+      polledUpToUs: setup.openedUs,
     }));
     const fieldCount = setup.lanes.reduce((sum, { fields }) => sum + fields.length, 0);
     this.#cost = new RouteCost(fieldCount * setup.devices.length, options.pullIntervalMs);
@@ -199,7 +204,11 @@ class EngineSource implements Source {
     const status = reader.read(session.handle);
     // A library newer than the engine: it refuses every read of newest values, and answers those by time.
     if (status === dcgmStatus.FUNCTION_NOT_FOUND) {
-      this.#route = 'pull';
+      this.#changeRoute(
+        'pull',
+        'the library is newer than the engine, which refuses to read newest values',
+        nowUs,
+      );
       return this.#pull(session, nowUs);
     }
     if (status !== dcgmStatus.OK) return status;
@@ -209,14 +218,15 @@ class EngineSource implements Source {
     const filled = holes.fill(session, reader, nowUs, engineNowUs);
     joined.addReading(reader, engineNowUs, (at) => holes.isOpen(at));
     this.#cost.add(cpuUsSince(before), holes.spentUs, holes.requests);
-    if (this.#cost.isPullCheaper(nowUs)) {
-      this.#route = 'pull';
-      this.#pulledUpToUs = engineNowUs;
-    }
+    state.polledUpToUs = engineNowUs;
+    if (this.#cost.isPullCheaper(nowUs) && this.#mayPull)
+      this.#changeRoute('pull', 'polling has cost clearly more than pulling would', nowUs);
     if (joined.join.counts.accepted > accepted) state.freshUs = nowUs;
     // Calls succeed and nothing new comes: whoever removed our watches left the old values readable.
     else if (this.#isSilent(state, nowUs)) return dcgmStatus.NOT_WATCHED;
-    return filled === dcgmStatus.OK ? state.care.look(session, engineNowUs) : filled;
+    // A series that waits for what was kept is not slow.
+    if (filled !== dcgmStatus.OK || holes.openSinceUs !== Infinity) return filled;
+    return state.care.look(session, engineNowUs);
   }
 
   #pull(session: Session, nowUs: number): number {
@@ -242,9 +252,28 @@ class EngineSource implements Source {
       if (status !== dcgmStatus.OK) return status;
       this.#skewUs = state.joined.stamps.clockOffsetUs(reader, nowUs) ?? this.#skewUs;
       state.joined.addReading(reader, nowUs + this.#skewUs);
-      if (state.joined.stamps.frozenCount > 0) this.#route = 'poll';
+      state.polledUpToUs = nowUs + this.#skewUs;
+      if (state.joined.stamps.frozenCount > 0 && this.#route === 'pull')
+        this.#changeRoute('poll', 'stamps stand still, and no pull by time finds such samples', nowUs);
     }
     return dcgmStatus.OK;
+  }
+
+  /** No pull finds a series whose stamps stand still, and a route that was asked for is kept where it works. */
+  get #mayPull(): boolean {
+    return !this.#options.isRouteAsked && this.#lanes.every(({ joined }) => joined.stamps.frozenCount === 0);
+  }
+
+  /** What polling had yet to fetch, of any lane, the first pull brings. */
+  #changeRoute(route: EngineRoute, why: string, nowUs: number): void {
+    this.#route = route;
+    this.#pulledUpToUs = Math.min(
+      ...this.#lanes.flatMap(({ holes, polledUpToUs }) => [holes.openSinceUs, polledUpToUs]),
+    );
+    const { address, pullIntervalMs } = this.#options;
+    const text = `samples of ${address.text} are ${route === 'pull' ? `pulled every ${pullIntervalMs / 1000} s` : 'polled'} from now on: ${why}`;
+    const { node, onEvent } = this.#setup;
+    onEvent({ tsUs: nowUs, node, kind: 'route_changed', subject: address.text, text });
   }
 
   #restartSession(nowUs: number): void {

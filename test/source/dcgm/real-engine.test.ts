@@ -149,6 +149,29 @@ describe.each(ENGINE_CASES)('an engine at %s, %i ms', (engine, ms) => {
     },
   );
 
+  it.each(['poll', 'pull'] as const)(
+    'F7: tells once, with what cures it, of a watch that is slowed down again and again (%s)',
+    (route) => {
+      const opened = open(lane, { engine, route, flushIntervalMs: 1_000 });
+      const sink = play(opened, lane, 2 * window);
+      for (let playedS = 0; playedS < 100 + 6 * window; playedS += window / 2) {
+        fake.foreignWatch(1, 155, 10 * ms * 1000, 30);
+        play(opened, lane, window / 2, sink);
+      }
+      expect(of('rewatched').map(({ gpu, text }) => [gpu, text.split(': ')[0]])).toEqual([
+        [
+          opened.devices[1]!.uuid,
+          'power_watts of one device keep coming too seldom or not at all, though their watch is placed again every 30 s',
+        ],
+      ]);
+      play(opened, lane, 60 + 4 * window, sink);
+      expect(of('rewatched').map(({ text }) => text.split(': ')[0]!.slice(26))).toEqual([
+        'keep coming too seldom or not at all, though their watch is placed again every 30 s',
+        'came too seldom or not at all',
+      ]);
+    },
+  );
+
   it('F7: places watches again that another client ended, the anchor among them', () => {
     const opened = open(lane, { engine, route: 'poll' });
     const sink = play(opened, lane, 2 * window);

@@ -49,6 +49,16 @@ export class LaneHoles {
     return this.#isOpen[at] === 1;
   }
 
+  /** From where on kept samples are still to be fetched; Infinity where none are. */
+  get openSinceUs(): number {
+    const { join, lane } = this.#joined;
+    const columns = lane.fields.length;
+    return this.#open.reduce(
+      (sinceUs, at) => Math.min(sinceUs, join.watermarkUs(Math.floor(at / columns), at % columns)),
+      Infinity,
+    );
+  }
+
   /** Looks at a reading before it is taken, and fetches what is due. @returns dcgmReturn_t */
   fill(session: Session, reader: LaneReader, nowUs: number, engineNowUs: number): number {
     const isLate = nowUs - this.#readAtUs > HIDING_INTERVALS * this.#joined.lane.intervalMs * 1000;

@@ -23,6 +23,8 @@ interface Placed {
   readonly series: readonly number[];
   readonly why: 'slow' | 'blank';
   readonly isAlike: boolean;
+  /** It has been told that placing them again does not help. */
+  readonly isStayTold?: true;
 }
 
 /**
@@ -129,8 +131,21 @@ export class WatchCare {
       this.#joined.beginWatch();
       isAnyPlaced = true;
     }
-    if (isAnyPlaced) this.#placed.push(placed);
+    if (isAnyPlaced) this.#note(placed, nowUs);
     return dcgmStatus.OK;
+  }
+
+  /** Series that are placed once more, and were not cured by the first time, are one episode. */
+  #note(placed: Placed, nowUs: number): void {
+    const former = this.#placed.find(({ series }) => series.some((at) => placed.series.includes(at)));
+    if (former === undefined) {
+      this.#placed.push(placed);
+      return;
+    }
+    if (former.isStayTold !== true) this.#tell(placed, 'stays', nowUs);
+    const series = [...new Set([...former.series, ...placed.series])];
+    this.#placed = this.#placed.filter((each) => each !== former);
+    this.#placed.push({ ...placed, series, isStayTold: true });
   }
 
   #isOf(watch: SessionWatch, at: number): boolean {
@@ -173,6 +188,8 @@ export class WatchCare {
 }
 
 function sentenceOf(why: Placed['why'], how: 'cured' | 'stays', isAlike: boolean): string {
+  if (why === 'slow' && how === 'stays')
+    return 'keep coming too seldom or not at all, though their watch is placed again every 30 s: another client of the engine changes it again and again, or the engine is too busy; end that client, or sample fewer fields or at a longer interval';
   if (why === 'slow') {
     const who = isAlike
       ? 'another client of the engine had changed their watch, or the engine was too busy'
