@@ -1,0 +1,69 @@
+import { seededRandom } from '../chaos/random.ts';
+import { drawDevices } from './draw-devices.ts';
+import { drawLanes, type LanePlan } from './draw-rows.ts';
+import { drawFacts, drawRuns } from './draw-runs.ts';
+import { between, DAY, HOUR, oneOf, S, type Fleet, type FleetSighting } from './fleet.ts';
+
+/** Each fleet has days of its own, so that many fit into one store. */
+const FIRST_DAY_US = Date.UTC(2022, 0, 1) * 1000;
+const DAYS_APART = 5;
+
+/** The lane with everything; its fields as columns. */
+export const MAIN_LANE: LanePlan = {
+  table: 'gpu_main',
+  columns: [
+    'sm_active_ratio',
+    'tensor_active_ratio',
+    'dram_active_ratio',
+    'gr_engine_active_ratio',
+    'gpu_util_ratio',
+    'power_watts',
+    'energy_joules',
+    'fb_used_bytes',
+  ],
+  times: 1,
+};
+
+/** Which names clusters have in a store. `one`: at most one is known. */
+export type Naming = 'one' | 'many';
+
+const CLUSTERS: Readonly<Record<Naming, readonly (readonly (string | undefined)[])[]>> = {
+  one: [['a'], [undefined]],
+  many: [['a'], ['a', 'b'], ['b', undefined], [undefined]],
+};
+
+const ROWS_MAX = 5000;
+
+/** Of what may be drawn, what shall not be. */
+export interface FleetLimits {
+  /** Facts are told at the latest so long after they came to be. */
+  readonly lateUsMax: number;
+}
+
+export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity };
+
+/** @returns the same fleet for the same seed, naming and limits */
+export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fleet {
+  const random = seededRandom(seed * 7919 + (naming === 'one' ? 1 : 2));
+  const devices = drawDevices(seed, oneOf(random, CLUSTERS[naming]), random);
+  const lengthUs = Math.floor(6 * HOUR + 66 * HOUR * random() ** 2);
+  const intervalUs = [10, 15, 20, 30]
+    .map((s) => s * S)
+    .find((us) => (devices.length * lengthUs) / us <= ROWS_MAX);
+  const fromUs = FIRST_DAY_US + seed * DAYS_APART * DAY + between(random, HOUR, DAY);
+  const span = { fromUs, toUs: fromUs + lengthUs };
+  const runs = drawRuns(seed, devices, span, random);
+  const lanes = drawLanes([MAIN_LANE], {
+    ...span,
+    intervalUs: intervalUs ?? 60 * S,
+    devices,
+    runs,
+    random,
+  });
+  const sightings = devices.flatMap((device): FleetSighting[] => [
+    { device, tsUs: fromUs - 5 * S },
+    // The collector was started anew in mid-time.
+    ...(random() < 0.3 ? [{ device, tsUs: between(random, fromUs, span.toUs) }] : []),
+  ]);
+  return { seed, ...span, devices, sightings, runs, facts: drawFacts(runs, limits.lateUsMax, random), lanes };
+}

@@ -1,0 +1,204 @@
+import { anyOf, near, NOT_COMPARED, type Check, type Expected } from './differences.ts';
+import { energyFields } from './expect-capacity.ts';
+import type { FleetRun } from './fleet.ts';
+import {
+  rankOf,
+  type DeviceTruth,
+  type GapTruth,
+  type GaugeTruth,
+  type JobTruth,
+  type OwnedTruth,
+} from './truth-job.ts';
+import type { Way } from './truth-ledger.ts';
+
+/** Gauges in the order of the report, with their columns; and those of which it tells ranks. */
+const GAUGES = [
+  ['smActive', 'sm_active_ratio'],
+  ['tensorActive', 'tensor_active_ratio'],
+  ['dramActive', 'dram_active_ratio'],
+  ['engineActive', 'gr_engine_active_ratio'],
+  ['gpuUtil', 'gpu_util_ratio'],
+  ['power', 'power_watts'],
+  ['memoryUsed', 'fb_used_bytes'],
+] as const;
+const NO_LANE = ['pcieSent', 'pcieReceived', 'nvlinkSent', 'nvlinkReceived'];
+const RANKED = new Set(['smActive', 'tensorActive', 'dramActive', 'power']);
+const GAPS_LISTED_MAX = 20;
+
+/** What `report job --json` must say. @param runs of all fleets @param oldestUs of all samples of the table */
+export function expectedJob(truth: JobTruth, runs: readonly FleetRun[], oldestUs: number): Expected {
+  const { all, gaps, startUs, endUs, boundaryUs } = truth;
+  return {
+    ...identityOf(truth, runs),
+    isSynthetic: false,
+    startUs,
+    endUs,
+    isOpen: false,
+    boundaryUs,
+    sharing: sharingOf(truth),
+    areSharesScaled: truth.areSharesScaled || undefined,
+    ...amountsOf(all),
+    coverageRatio: all.samples > 0 ? near(all.sampledUs / all.ownedUs) : undefined,
+    oldestSampleUs: oldestUs > startUs + boundaryUs ? oldestUs : undefined,
+    gapCount: all.samples > 0 ? gaps.length : 0,
+    gapUs: all.samples > 0 ? gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0) : 0,
+    gaps: all.samples > 0 ? gapsOf(gaps) : [],
+    devices: truth.devices.map(deviceOf),
+    gauges: GAUGES.flatMap(([key, column]) => {
+      const gauge = all.gauges.get(column);
+      return gauge === undefined ? [] : [jobGaugeOf(key, column, gauge, truth)];
+    }),
+    energy: energyFields(all.energy),
+    idleUs: idleOf(all),
+    lastActiveUs: all.lastActiveUs,
+    nodeEvents: [],
+    dips: NOT_COMPARED,
+    throttleEffects: [],
+    notMeasured: all.samples > 0 ? notMeasuredOf(all) : [],
+    findings: NOT_COMPARED,
+  };
+}
+
+/** The first ones in order of time; which of those that begin at one moment comes first, nobody says. */
+function gapsOf(gaps: readonly GapTruth[]): Check {
+  const count = Math.min(gaps.length, GAPS_LISTED_MAX);
+  return (got) => {
+    const listed = got as unknown as readonly GapTruth[];
+    const isRight = listed.every(
+      (one, at) =>
+        one.fromUs === gaps[at]!.fromUs &&
+        gaps.some((gap) => gap.gpu === one.gpu && gap.fromUs === one.fromUs && gap.toUs === one.toUs),
+    );
+    const distinct = new Set(listed.map((one) => JSON.stringify(one))).size;
+    return isRight && distinct === count && listed.length === count
+      ? undefined
+      : JSON.stringify(gaps).slice(0, 400);
+  };
+}
+
+function identityOf({ run }: JobTruth, runs: readonly FleetRun[]): Record<string, Expected> {
+  const others = runs.filter((one) => one.job === run.job && one !== run).map(({ count }) => count);
+  const told = run.isRecorded ? run : undefined;
+  return {
+    jobId: run.jobId,
+    run: run.count,
+    otherRuns: others.sort((a, b) => a - b),
+    otherJobs: otherJobsOf(run, runs),
+    cluster: run.cluster,
+    submitUs: told?.submitUs,
+    name: told?.name,
+    user: told?.user,
+    account: told?.account,
+    partition: told?.partition,
+    qos: told?.qos,
+    state: told?.state,
+    exitCode: told?.exitCode,
+  };
+}
+
+function startOf({ stays }: FleetRun): number {
+  return Math.min(...stays.map(({ startUs }) => startUs));
+}
+
+/** Other jobs that bear the id, newest first. */
+function otherJobsOf(run: FleetRun, runs: readonly FleetRun[]): Expected {
+  const bearers = Map.groupBy(
+    runs.filter(({ jobId }) => jobId === run.jobId),
+    ({ job }) => job,
+  );
+  return [...bearers.values()]
+    .map((own) => own.toSorted((a, b) => startOf(a) - startOf(b)))
+    .filter((own) => own[0]!.job !== run.job)
+    .sort((a, b) => startOf(b.at(-1)!) - startOf(a.at(-1)!))
+    .map((own) => {
+      const newest = own.at(-1)!;
+      return {
+        cluster: newest.cluster,
+        submitUs: newest.isRecorded ? newest.submitUs : undefined,
+        startUs: startOf(own[0]!),
+        endUs: Math.max(...own.flatMap(({ stays }) => stays.map(({ endUs }) => endUs))),
+        user: newest.isRecorded ? newest.user : undefined,
+        state: newest.isRecorded ? newest.state : undefined,
+        command: commandOf(newest, [...bearers.values()].flat()),
+      };
+    });
+}
+
+/** The command must show this job: the newest of those that it selects. */
+function commandOf(job: FleetRun, bearers: readonly FleetRun[]): Check {
+  return (got) => {
+    const [, cluster, submitted] =
+      / report job \S+(?: --cluster (\S+))?(?: --submitted (\S+))?$/.exec(got as string) ?? [];
+    const isMeant = (run: FleetRun): boolean => {
+      const us = run.isRecorded ? run.submitUs : startOf(run);
+      const isThen = submitted === undefined || secondOf(us) === secondOf(Date.parse(submitted) * 1000);
+      return isThen && (cluster === undefined || run.cluster === cluster);
+    };
+    const selected = bearers.filter(isMeant).sort((a, b) => startOf(b) - startOf(a))[0];
+    return selected?.job === job.job ? undefined : `a command that shows job ${job.job}`;
+  };
+}
+
+function secondOf(us: number): number {
+  return Math.floor(us / 1e6);
+}
+
+/** The least certain way; one in which nothing was sampled may count or not. */
+function sharingOf({ ways }: JobTruth): Check {
+  const least = (some: ReadonlySet<Way>): Way =>
+    (['equal', 'stated', 'whole'] as const).find((way) => some.has(way)) ?? 'whole';
+  return anyOf(least(ways.all), least(ways.sampled));
+}
+
+function amountsOf({ ownedUs, sampledUs, attributedUs, samples }: OwnedTruth): Record<string, Expected> {
+  return { ownedUs, sampledUs, attributedUs: near(attributedUs), samples };
+}
+
+function deviceOf(truth: DeviceTruth): Expected {
+  const { uuid, node, index, model, memoryBytes, instance } = truth.ledger.device;
+  const gauges = GAUGES.flatMap(([key, column]) => {
+    const gauge = truth.gauges.get(column);
+    return gauge === undefined ? [] : [[key, gaugeOf(gauge)]];
+  });
+  return {
+    gpu: uuid,
+    node,
+    index,
+    model,
+    memoryBytes,
+    migProfile: instance?.profile,
+    ...amountsOf(truth),
+    gauges: Object.fromEntries(gauges) as Expected,
+    energy: energyFields(truth.energy),
+    lastActiveUs: truth.lastActiveUs,
+    idleUs: idleOf(truth),
+    events: [],
+  };
+}
+
+function idleOf({ idleUs, idleKnownUs }: OwnedTruth): Expected {
+  return idleUs === undefined ? undefined : near(idleUs, idleKnownUs);
+}
+
+function gaugeOf({ mean, max, knownUs }: GaugeTruth): Record<string, Expected> {
+  return { mean: mean === undefined ? null : near(mean), max, knownUs };
+}
+
+function jobGaugeOf(key: string, column: string, gauge: GaugeTruth, { series }: JobTruth): Expected {
+  return {
+    key,
+    column,
+    ...gaugeOf(gauge),
+    p50: RANKED.has(key) ? rankOf(gauge, 0.5) : undefined,
+    p95: RANKED.has(key) ? rankOf(gauge, 0.95) : undefined,
+    series: series.get(column)!.map((mean) => (mean === null ? null : near(mean))),
+  };
+}
+
+function notMeasuredOf({ gauges }: OwnedTruth): Expected {
+  const blank = GAUGES.filter(([, column]) => !gauges.has(column)).map(([key]) => key);
+  return [
+    { keys: NO_LANE, reason: 'no lane records it' },
+    ...(blank.length === 0 ? [] : [{ keys: blank, reason: 'the device gave no values' }]),
+  ];
+}

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import type { TestQuestdb } from '../helpers/questdb.ts';
+import { checkCapacity, checkJobs, summaryOf, worldOf, type Found, type World } from './check-fleets.ts';
+import { drawFleet, type FleetLimits, type Naming } from './draw-fleet.ts';
+import { HOUR } from './fleet.ts';
+import { loadFleets } from './load-fleets.ts';
+
+/**
+ * Goal: every field of every report is the true one, on fleets as they are. Method: fleets are drawn at random, go the real way
+ * into a real QuestDB (ring, ownership session, labels, encoder, re-labels of late facts, rollups), and each report is held
+ * against a truth that is worked out by straight loops over samples and stays, and shares no code with the product.
+ *
+ * Not yet drawn, or not yet compared, and nothing else:
+ */
+const LIMITS: FleetLimits = {
+  // Facts that are told more than a day late.
+  lateUsMax: 20 * HOUR,
+};
+const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
+  {
+    why: 'how long a device is known: from its first to its last sign of life',
+    is: ({ path }) => /^(devices|nodes|migInstances|knownUs)$/.test(path),
+  },
+  {
+    why: 'time of a device that a job has alone, and of which it had a part in another run',
+    is: ({ path }) => path === 'sharedUs.stated',
+  },
+  {
+    why: 'idleness over no known time',
+    is: ({ path, expected }) => /^(rows|all)\..*idleUs$/.test(path) && expected === 'nothing',
+  },
+  // Besides, in `expect-job.ts`: `dips`, and which `findings` there are; their text is compared.
+];
+
+/** Tests of these seeds, in a store in which so many clusters are known. */
+export function describeFleets(
+  naming: Naming,
+  seeds: { readonly from: number; readonly count: number },
+  startServer: () => Promise<TestQuestdb>,
+): void {
+  describe(`${seeds.count} fleets drawn at random, ${naming} cluster${naming === 'one' ? '' : 's'}`, () => {
+    let server: TestQuestdb;
+    let db: QuestDb;
+    let world: World;
+    beforeAll(async () => {
+      server = await startServer();
+      db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+      const fleets = Array.from({ length: seeds.count }, (_, at) =>
+        drawFleet(seeds.from + at, naming, LIMITS),
+      );
+      await loadFleets(db, fleets);
+      world = worldOf(fleets);
+    });
+    afterAll(async () => {
+      await db.close();
+      await server.stop();
+    });
+
+    test('every field of every job report is the true one, in JSON, CSV and text', async () => {
+      const { found, reports } = await checkJobs(db, world);
+      expect(reports).toBeGreaterThan(4 * seeds.count);
+      expectNone(found);
+    });
+
+    test('every field of every capacity report is the true one, in JSON, CSV and text', async () => {
+      const { found, reports } = await checkCapacity(db, world);
+      expect(reports).toBe(4 * seeds.count);
+      expectNone(found);
+    });
+  });
+}
+
+function expectNone(found: readonly Found[]): void {
+  expect(summaryOf(found.filter((one) => !NOT_YET.some(({ is }) => is(one))))).toEqual([]);
+}

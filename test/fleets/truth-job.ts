@@ -1,0 +1,259 @@
+import type { FleetRun, FleetStay } from './fleet.ts';
+import { divided, isWithin, Sum, type DeviceLedger, type LedgerRows, type Way } from './truth-ledger.ts';
+import {
+  addEnergy,
+  energyOf,
+  IDLE_BELOW,
+  type Amounts,
+  type EnergyTruth,
+  emptyAmounts,
+} from './truth-sums.ts';
+
+/** One gauge over some rows. */
+export interface GaugeTruth {
+  readonly mean: number | undefined;
+  readonly min: number;
+  readonly max: number;
+  readonly knownUs: number;
+  /** Known values with what they weigh, for ranks. */
+  readonly weighed: readonly (readonly [x: number, dtUs: number])[];
+}
+
+export interface OwnedTruth {
+  readonly ownedUs: number;
+  readonly samples: number;
+  readonly steps: number;
+  readonly sampledUs: number;
+  readonly attributedUs: number;
+  readonly energy: EnergyTruth;
+  readonly idleUs: number | undefined;
+  readonly idleKnownUs: number;
+  readonly lastActiveUs: number | undefined;
+  /** By column. */
+  readonly gauges: ReadonlyMap<string, GaugeTruth>;
+}
+
+export interface DeviceTruth extends OwnedTruth {
+  readonly ledger: DeviceLedger;
+}
+
+export interface GapTruth {
+  readonly gpu: string;
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+export interface JobTruth {
+  readonly run: FleetRun;
+  readonly startUs: number;
+  readonly endUs: number;
+  readonly all: OwnedTruth;
+  readonly devices: readonly DeviceTruth[];
+  readonly boundaryUs: number;
+  readonly gaps: readonly GapTruth[];
+  /** By column the means of equal parts of the job's time; null where nothing was known. */
+  readonly series: ReadonlyMap<string, readonly (number | null)[]>;
+  /** In all of its stays, and in those in which something was sampled. */
+  readonly ways: { readonly all: ReadonlySet<Way>; readonly sampled: ReadonlySet<Way> };
+  readonly areSharesScaled: boolean;
+}
+
+/** What the configuration says of the lane, and which of its columns are levels. */
+export interface LaneFacts {
+  readonly table: string;
+  readonly intervalUs: number;
+  readonly gauges: readonly string[];
+}
+
+const SERIES_PARTS_MAX = 20;
+/** Stamps that were set apart by so much are no hole. */
+const HOLE_US_MIN = 10;
+
+interface Picked {
+  readonly ledger: DeviceLedger;
+  readonly stay: FleetStay;
+  readonly rows: LedgerRows;
+  readonly at: readonly number[];
+}
+
+/** What a report of one run should show. */
+export function jobTruth(ledgers: readonly DeviceLedger[], run: FleetRun, lane: LaneFacts): JobTruth {
+  const own = run.stays.map((stay): Picked => {
+    const ledger = ledgers.find(({ device }) => device.uuid === stay.gpu)!;
+    const rows = ledger.lanes.get(lane.table)!;
+    const at = [...rows.tsUs.keys()].filter((row) => isWithin(stay, rows.tsUs[row]!));
+    return { ledger, stay, rows, at };
+  });
+  const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
+  const endUs = Math.max(...run.stays.map((stay) => stay.endUs));
+  const devices = own
+    .map((picked): DeviceTruth => ({ ledger: picked.ledger, ...ownedTruth([picked], run, lane) }))
+    .sort((a, b) => byPlace(a.ledger, b.ledger));
+  const all = ownedTruth(own, run, lane);
+  const boundaryUs = intervalSeen(all, lane.intervalUs);
+  return {
+    run,
+    startUs,
+    endUs,
+    all,
+    devices,
+    boundaryUs,
+    gaps: own.flatMap((picked) => gapsOf(picked, boundaryUs)).sort((a, b) => a.fromUs - b.fromUs),
+    series: seriesOf(own, { startUs, endUs }, lane),
+    ...divisionOf(own, run),
+  };
+}
+
+function byPlace({ device: a }: DeviceLedger, { device: b }: DeviceLedger): number {
+  const natural = (one: string, other: string): number => one.localeCompare(other, 'en', { numeric: true });
+  return natural(a.node, b.node) || a.index - b.index || natural(a.uuid, b.uuid);
+}
+
+function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): OwnedTruth {
+  let [samples, steps, sampledUs, idleKnownUs] = [0, 0, 0, 0];
+  let lastActiveUs: number | undefined;
+  const [attributed, idle] = [new Sum(), new Sum()];
+  const amounts: Amounts = emptyAmounts();
+  for (const { ledger, rows, at } of picked) {
+    const sm = rows.values.get('sm_active_ratio');
+    for (const row of at) {
+      const part = rows.owners[row]!.parts.find((one) => one.run === run)!.part;
+      const dtUs = rows.dtUs[row]!;
+      samples += 1;
+      if (dtUs > 0) steps += 1;
+      sampledUs += dtUs;
+      attributed.add(dtUs * part);
+      addEnergy(amounts, rows, row, part, ledger.device.uuid);
+      const x = sm?.[row] ?? NaN;
+      if (Number.isNaN(x)) continue;
+      idleKnownUs += dtUs;
+      if (x < IDLE_BELOW) idle.add(dtUs * part);
+      else lastActiveUs = Math.max(lastActiveUs ?? 0, rows.tsUs[row]!);
+    }
+  }
+  const gauges = lane.gauges.flatMap((column): [string, GaugeTruth][] => {
+    const gauge = gaugeOf(picked, column);
+    return gauge === undefined ? [] : [[column, gauge]];
+  });
+  return {
+    ownedUs: picked.reduce((sum, { stay }) => sum + stay.endUs - stay.startUs, 0),
+    samples,
+    steps,
+    sampledUs,
+    attributedUs: attributed.value,
+    energy: withWholeTimes(energyOf(amounts.energies.values()), picked),
+    idleUs: idleKnownUs > 0 ? idle.value : undefined,
+    idleKnownUs,
+    lastActiveUs,
+    gauges: new Map(gauges),
+  };
+}
+
+/** Joules are divided by shares; the time of which they are known is not. */
+function withWholeTimes(energy: EnergyTruth, picked: readonly Picked[]): EnergyTruth {
+  let [counterUs, powerUs] = [0, 0];
+  for (const { rows, at } of picked) {
+    const watts = rows.values.get('power_watts');
+    for (const row of at) {
+      counterUs += rows.riseDtUs[row]!;
+      if (!Number.isNaN(watts?.[row] ?? NaN)) powerUs += rows.dtUs[row]!;
+    }
+  }
+  return { ...energy, counterUs, powerUs };
+}
+
+function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefined {
+  const sum = new Sum();
+  const weighed: [number, number][] = [];
+  let [knownUs, min, max] = [0, Infinity, -Infinity];
+  for (const { rows, at } of picked) {
+    const values = rows.values.get(column)!;
+    for (const row of at) {
+      const x = values[row]!;
+      if (Number.isNaN(x)) continue;
+      sum.add(x * rows.dtUs[row]!);
+      knownUs += rows.dtUs[row]!;
+      [min, max] = [Math.min(min, x), Math.max(max, x)];
+      weighed.push([x, rows.dtUs[row]!]);
+    }
+  }
+  if (weighed.length === 0) return undefined;
+  return { mean: knownUs > 0 ? sum.value / knownUs : undefined, min, max, knownUs, weighed };
+}
+
+/** The smallest x below or at which the part `q` of the known time lies; undefined where none is known. */
+export function rankOf({ weighed, knownUs }: GaugeTruth, q: number): number | undefined {
+  let sumUs = 0;
+  for (const [x, dtUs] of weighed.toSorted((a, b) => a[0] - b[0])) {
+    sumUs += dtUs;
+    if (knownUs > 0 && sumUs >= q * knownUs) return x;
+  }
+  return undefined;
+}
+
+/** The lane's interval as the samples show it, where that is not what the configuration says. */
+function intervalSeen({ sampledUs, steps }: OwnedTruth, configuredUs: number): number {
+  const meanUs = steps === 0 ? configuredUs : sampledUs / steps;
+  return Math.abs(meanUs - configuredUs) <= 0.2 * configuredUs
+    ? configuredUs
+    : Math.round(meanUs / 1000) * 1000;
+}
+
+/** Owned time for which no sample speaks; at each end of a stay up to one interval is none. */
+function gapsOf({ stay, rows, at }: Picked, boundaryUs: number): GapTruth[] {
+  const gaps: GapTruth[] = [];
+  const add = (fromUs: number, toUs: number, longerThanUs: number): void => {
+    if (toUs - fromUs > longerThanUs) gaps.push({ gpu: stay.gpu, fromUs, toUs });
+  };
+  let reachedUs = stay.startUs;
+  for (const [index, row] of at.entries()) {
+    const tsUs = rows.tsUs[row]!;
+    add(reachedUs, tsUs - rows.dtUs[row]!, index === 0 ? boundaryUs : HOLE_US_MIN);
+    reachedUs = tsUs;
+  }
+  add(reachedUs, stay.endUs, boundaryUs);
+  return gaps;
+}
+
+/** Each part ends at its own end: a sample there is still of it. */
+function seriesOf(
+  picked: readonly Picked[],
+  { startUs, endUs }: { readonly startUs: number; readonly endUs: number },
+  lane: LaneFacts,
+): Map<string, (number | null)[]> {
+  const ticks = Math.floor((endUs - startUs) / lane.intervalUs);
+  const count = Math.max(1, Math.min(SERIES_PARTS_MAX, ticks));
+  return new Map(
+    lane.gauges.map((column) => {
+      const parts = Array.from({ length: count }, () => ({ sum: new Sum(), knownUs: 0 }));
+      for (const { rows, at } of picked) {
+        const values = rows.values.get(column)!;
+        for (const row of at) {
+          const x = values[row]!;
+          if (Number.isNaN(x)) continue;
+          const part = parts[Math.floor(((rows.tsUs[row]! - startUs - 1) * count) / (endUs - startUs))]!;
+          part.sum.add(x * rows.dtUs[row]!);
+          part.knownUs += rows.dtUs[row]!;
+        }
+      }
+      return [column, parts.map(({ sum, knownUs }) => (knownUs > 0 ? sum.value / knownUs : null))];
+    }),
+  );
+}
+
+/** How its parts of its devices were found, stretch by stretch between the starts and ends of everybody's stays there. */
+function divisionOf(picked: readonly Picked[], run: FleetRun): Pick<JobTruth, 'ways' | 'areSharesScaled'> {
+  const [all, sampled] = [new Set<Way>(), new Set<Way>()];
+  let areSharesScaled = false;
+  for (const { stay, ledger, rows, at } of picked) {
+    const edges = ledger.stays.flatMap(({ startUs, endUs }) => [startUs, endUs]);
+    for (const us of edges.filter((one) => stay.startUs < one && one <= stay.endUs)) {
+      const live = ledger.stays.filter((one) => isWithin(one, us));
+      const part = divided(live).parts.find((one) => one.run === run)!;
+      all.add(part.way);
+      areSharesScaled ||= part.isScaled;
+    }
+    for (const row of at) sampled.add(rows.owners[row]!.parts.find((one) => one.run === run)!.way);
+  }
+  return { ways: { all, sampled }, areSharesScaled };
+}

@@ -1,0 +1,153 @@
+import type { Fleet, FleetDevice, FleetLane, FleetRun, FleetStay } from './fleet.ts';
+
+/**
+ * Whose every sample was and what it speaks for, by straight loops over rows and stays. The rules are written again here on
+ * purpose: an oracle that shared the product's code would share its mistakes.
+ */
+
+/** How a part of a device was found. */
+export type Way = 'whole' | 'stated' | 'equal';
+
+export interface Part {
+  readonly stay: FleetStay;
+  readonly run: FleetRun;
+  /** In [0, 1]. */
+  readonly part: number;
+  readonly way: Way;
+  readonly isScaled: boolean;
+}
+
+/** The owners of a device at one moment. */
+export interface Owners {
+  readonly parts: readonly Part[];
+  /** Of the device, what no part covers. */
+  readonly rest: number;
+}
+
+/** All rows of one device in one lane. */
+export interface LedgerRows {
+  readonly tsUs: Float64Array;
+  readonly dtUs: Float64Array;
+  /** Rise of the energy counter over seen time, joules, and that time; NaN and 0 where it is not known. */
+  readonly rise: Float64Array;
+  readonly riseDtUs: Float64Array;
+  readonly values: ReadonlyMap<string, Float64Array>;
+  readonly owners: readonly Owners[];
+}
+
+export interface DeviceLedger {
+  readonly device: FleetDevice;
+  readonly fleet: Fleet;
+  readonly stays: readonly FleetStay[];
+  /** By table. */
+  readonly lanes: ReadonlyMap<string, LedgerRows>;
+  /** First and last moment at which somebody saw it, in any lane or in the inventory. */
+  readonly firstSignUs: number;
+  readonly lastSignUs: number;
+}
+
+/** A step longer than so many intervals is a gap, and dt is 0. */
+const GAP_INTERVALS = 2.5;
+/** What thirds of a device may add up to beyond 1. */
+const ROUNDING_MAX = 1e-9;
+
+export function ledgersOf(fleet: Fleet): DeviceLedger[] {
+  return fleet.devices.map((device, place) => {
+    const stays = fleet.runs.flatMap((run) => run.stays).filter(({ gpu }) => gpu === device.uuid);
+    const lanes = new Map(fleet.lanes.map((lane) => [lane.table, rowsOf(lane, place, stays)]));
+    const signs = [
+      ...fleet.sightings.filter((one) => one.device === device).map(({ tsUs }) => tsUs),
+      ...[...lanes.values()].flatMap(({ tsUs }) => (tsUs.length === 0 ? [] : [tsUs[0]!, tsUs.at(-1)!])),
+    ];
+    return {
+      device,
+      fleet,
+      stays,
+      lanes,
+      firstSignUs: Math.min(...signs),
+      lastSignUs: Math.max(...signs),
+    };
+  });
+}
+
+function rowsOf({ rows, intervalUs }: FleetLane, place: number, stays: readonly FleetStay[]): LedgerRows {
+  const { tsUs, values } = rows[place]!;
+  const joules = values.get('energy_joules');
+  const dtUs = new Float64Array(tsUs.length);
+  const rise = new Float64Array(tsUs.length).fill(NaN);
+  const riseDtUs = new Float64Array(tsUs.length);
+  /** Row of the last reading, as long as all of the time since was seen. */
+  let readingAt = joules !== undefined && joules[0]! >= 0 ? 0 : -1;
+  for (let row = 1; row < tsUs.length; row += 1) {
+    const stepUs = tsUs[row]! - tsUs[row - 1]!;
+    const isSeen = stepUs > 0 && stepUs <= GAP_INTERVALS * intervalUs;
+    if (isSeen) dtUs[row] = stepUs;
+    else readingAt = -1;
+    if (joules === undefined || Number.isNaN(joules[row]!)) continue;
+    if (readingAt >= 0 && joules[row]! >= joules[readingAt]!) {
+      rise[row] = joules[row]! - joules[readingAt]!;
+      riseDtUs[row] = tsUs[row]! - tsUs[readingAt]!;
+    }
+    readingAt = row;
+  }
+  return { tsUs, dtUs, rise, riseDtUs, values, owners: ownersOf(tsUs, stays) };
+}
+
+/** The owners at each of these times. */
+function ownersOf(tsUs: Float64Array, stays: readonly FleetStay[]): Owners[] {
+  let before: { readonly live: readonly FleetStay[]; readonly owners: Owners } | undefined;
+  return Array.from(tsUs, (us) => {
+    const live = stays.filter((stay) => isWithin(stay, us));
+    if (
+      before === undefined ||
+      live.length !== before.live.length ||
+      live.some((stay, at) => stay !== before!.live[at])
+    )
+      before = { live, owners: divided(live) };
+    return before.owners;
+  });
+}
+
+/** A sample belongs whole to every job with start < ts ≤ end. */
+export function isWithin({ startUs, endUs }: Pick<FleetStay, 'startUs' | 'endUs'>, us: number): boolean {
+  return startUs < us && us <= endUs;
+}
+
+/** Told shares first, made smaller where they are more than the device; the others have equal parts of what is left. */
+export function divided(live: readonly FleetStay[]): Owners {
+  const told = live.filter(({ share }) => !Number.isNaN(share));
+  const untold = live.length - told.length;
+  const sum = told
+    .map(({ share }) => share)
+    .sort((a, b) => a - b)
+    .reduce((total, share) => total + share, 0);
+  const isTooMuch = sum > 1 + ROUNDING_MAX;
+  const left = Math.max(0, 1 - sum);
+  const parts = live.map((stay): Part => {
+    const { share, run } = stay;
+    if (Number.isNaN(share)) {
+      const way = live.length === 1 ? 'whole' : 'equal';
+      return { stay, run, part: left / untold, way, isScaled: false };
+    }
+    const part = isTooMuch ? share / sum : share;
+    return { stay, run, part, way: part === 1 ? 'whole' : 'stated', isScaled: isTooMuch };
+  });
+  const rest = live.length === 0 || untold > 0 ? 0 : 1 - parts.reduce((total, { part }) => total + part, 0);
+  return { parts, rest: Math.abs(rest) < 1e-12 ? 0 : rest };
+}
+
+/** Adds without losing what a large sum would swallow (Neumaier). */
+export class Sum {
+  #sum = 0;
+  #lost = 0;
+
+  add(term: number): void {
+    const next = this.#sum + term;
+    this.#lost += Math.abs(this.#sum) >= Math.abs(term) ? this.#sum - next + term : term - next + this.#sum;
+    this.#sum = next;
+  }
+
+  get value(): number {
+    return this.#sum + this.#lost;
+  }
+}

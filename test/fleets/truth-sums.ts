@@ -1,0 +1,111 @@
+import { Sum, type DeviceLedger, type LedgerRows } from './truth-ledger.ts';
+
+/** Below this part of the SMs a device is idle. */
+export const IDLE_BELOW = 0.05;
+const [SM, POWER] = ['sm_active_ratio', 'power_watts'];
+
+/** Sums over some rows, each counted by a part of its device. */
+export interface Amounts {
+  readonly dt: Sum;
+  readonly smKnown: Sum;
+  readonly smActive: Sum;
+  readonly idle: Sum;
+  readonly energies: Map<string, EnergyAmounts>;
+}
+
+/** Of one device and owner: before it is known by what energy is told. */
+export interface EnergyAmounts {
+  readonly joules: Sum;
+  readonly riseUs: Sum;
+  readonly watts: Sum;
+  readonly powerUs: Sum;
+}
+
+export function emptyAmounts(): Amounts {
+  return { dt: new Sum(), smKnown: new Sum(), smActive: new Sum(), idle: new Sum(), energies: new Map() };
+}
+
+/** @param key of the device and the owner: energy falls back from the counter to power for each of them by itself. */
+export function addRow(to: Amounts, rows: LedgerRows, row: number, part: number, key: string): void {
+  const partUs = rows.dtUs[row]! * part;
+  to.dt.add(partUs);
+  const sm = rows.values.get(SM)?.[row] ?? NaN;
+  if (!Number.isNaN(sm)) {
+    to.smKnown.add(partUs);
+    to.smActive.add(sm * partUs);
+    if (sm < IDLE_BELOW) to.idle.add(partUs);
+  }
+  addEnergy(to, rows, row, part, key);
+}
+
+/** Of a GPU beside its instances only the energy is its own. */
+export function addEnergy(to: Amounts, rows: LedgerRows, row: number, part: number, key: string): void {
+  let energy = to.energies.get(key);
+  if (energy === undefined) {
+    energy = { joules: new Sum(), riseUs: new Sum(), watts: new Sum(), powerUs: new Sum() };
+    to.energies.set(key, energy);
+  }
+  if (!Number.isNaN(rows.rise[row]!)) {
+    energy.joules.add(rows.rise[row]! * part);
+    energy.riseUs.add(rows.riseDtUs[row]! * part);
+  }
+  const watts = rows.values.get(POWER)?.[row] ?? NaN;
+  if (!Number.isNaN(watts)) {
+    energy.watts.add((watts * rows.dtUs[row]! * part) / 1e6);
+    energy.powerUs.add(rows.dtUs[row]! * part);
+  }
+}
+
+/** What is known of energy. Undefined where it is known of no time. */
+export interface EnergyTruth {
+  readonly counterJoules: number | undefined;
+  readonly counterUs: number;
+  readonly powerJoules: number | undefined;
+  readonly powerUs: number;
+  /** The counter where it knows any time and does not stand still while power flows, else power: device by device. */
+  readonly bestJoules: number | undefined;
+  readonly bestUs: number;
+}
+
+export function energyOf(energies: Iterable<EnergyAmounts>): EnergyTruth {
+  const [counter, counterUs, power, powerUs, best, bestUs] = Array.from({ length: 6 }, () => new Sum());
+  for (const one of energies) {
+    counter!.add(one.joules.value);
+    counterUs!.add(one.riseUs.value);
+    power!.add(one.watts.value);
+    powerUs!.add(one.powerUs.value);
+    const isStuck = one.joules.value === 0 && one.watts.value > 0;
+    const isCounter = one.riseUs.value > 0 && !isStuck;
+    best!.add(isCounter ? one.joules.value : one.watts.value);
+    bestUs!.add(isCounter ? one.riseUs.value : one.powerUs.value);
+  }
+  const known = (sum: Sum, us: Sum): number | undefined => (us.value > 0 ? sum.value : undefined);
+  return {
+    counterJoules: known(counter!, counterUs!),
+    counterUs: counterUs!.value,
+    powerJoules: known(power!, powerUs!),
+    powerUs: powerUs!.value,
+    bestJoules: known(best!, bestUs!),
+    bestUs: bestUs!.value,
+  };
+}
+
+/** Positions of the rows with from ≤ ts < to. */
+export function rowsBetween({ tsUs }: LedgerRows, fromUs: number, toUs: number): [number, number] {
+  return [firstAtOrAfter(tsUs, fromUs), firstAtOrAfter(tsUs, toUs)];
+}
+
+function firstAtOrAfter(tsUs: Float64Array, us: number): number {
+  let [low, high] = [0, tsUs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (tsUs[middle]! < us) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Whether the device was known between two moments, and for how long. */
+export function knownUsOf({ firstSignUs, lastSignUs }: DeviceLedger, fromUs: number, toUs: number): number {
+  return Math.max(0, Math.min(lastSignUs, toUs) - Math.max(firstSignUs, fromUs));
+}
