@@ -63,5 +63,7 @@ export function energyFields(energy: EnergyTruth): Record<string, Expected> {
     counterUs: near(energy.counterUs),
     powerJoules: near(energy.powerJoules),
     powerUs: near(energy.powerUs),
+    bestJoules: near(energy.bestJoules),
+    bestUs: near(energy.bestUs),
   };
 }

@@ -13,6 +13,7 @@ interface Row {
   readonly smKnownUs: number;
   readonly counterJoules?: number;
   readonly powerJoules?: number;
+  readonly bestJoules?: number;
   readonly unownedUs?: number;
   readonly jobs: number;
 }
@@ -71,7 +72,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   },
   'SM active': (cell, row) =>
     row.smActiveMean === undefined || !isOwned(row) ? dash(cell) : ratioWrong(cell, row.smActiveMean),
-  energy: (cell, { counterJoules, powerJoules }) => energyWrong(cell, counterJoules ?? powerJoules),
+  energy: (cell, { bestJoules }) => energyWrong(cell, bestJoules),
   jobs: (cell, { kind, jobs }) =>
     kind === 'group' || kind === 'all'
       ? cell === jobs.toLocaleString('en-US')

@@ -25,6 +25,8 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     energy_power_joules: row.powerJoules,
     jobs: row.jobs,
     cluster: row.cluster,
+    energy_best_joules: row.bestJoules,
+    energy_best_known_us: row.bestUs,
   }));
 }
 
@@ -72,6 +74,8 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       energy_power_joules: energy.powerJoules,
       events: (device.events as readonly Json[]).length,
       cluster: report.cluster,
+      energy_best_joules: energy.bestJoules,
+      energy_best_known_us: energy.bestUs,
     };
   });
 }

@@ -17,6 +17,8 @@ interface Energy {
   readonly counterUs: number;
   readonly powerJoules?: number;
   readonly powerUs: number;
+  readonly bestJoules?: number;
+  readonly bestUs: number;
 }
 
 interface Gauge {
@@ -286,28 +288,38 @@ function plotWrong(plot: string, { series }: JobGauge, top: number): Wrong {
 
 function readFacts(reading: Reading): void {
   const { energy, devices } = reading.report;
-  if (energy.counterJoules !== undefined) {
-    const [, counter = '', part, power] = takeMatch(
-      reading,
-      'energy',
-      /^ {2}energy (.+?) \(counter(?:, over (.+ %) of the time)?(?:; power integral (.+))?\)$/,
-    );
-    note(reading, 'counter', energyWrong(counter, energy.counterJoules, 3), counter);
-    if (part !== undefined)
-      note(reading, 'counter time', coverageWrong(part, energy.counterUs / energy.powerUs), part);
-    note(reading, 'power integral', energyWrong(power ?? '–', energy.powerJoules, 3), power ?? 'none');
-  } else if (energy.powerJoules !== undefined) {
-    const [, power = ''] = takeMatch(
-      reading,
-      'energy',
-      /^ {2}energy (.+) \(power integral; no energy counter\)$/,
-    );
-    note(reading, 'power integral', energyWrong(power, energy.powerJoules, 3), power);
-  }
+  if (energy.bestJoules !== undefined) readEnergy(reading);
   const peaks = devices.flatMap(({ gauges }) => gauges.memoryUsed?.max ?? []);
   if (peaks.length === 0) return;
   const [, peak = ''] = takeMatch(reading, 'peak', /^ {2}memory peak (\S+ GiB) of \S+ GiB \(.+\)$/);
   note(reading, 'peak', memoryWrong(peak, Math.max(...peaks)), peak);
+}
+
+/** The energy that is shown, what it was told by, and over how much of the time. */
+function readEnergy(reading: Reading): void {
+  const { energy, devices } = reading.report;
+  const { bestJoules, bestUs, counterJoules, powerJoules, powerUs } = energy;
+  const [, best = '', told = ''] = takeMatch(reading, 'energy', /^ {2}energy (.+?) \((.+)\)$/);
+  note(reading, 'energy', energyWrong(best, bestJoules, 3), best);
+  const known = devices.filter((device) => device.energy.bestJoules !== undefined);
+  const counted = known.filter((device) => device.energy.bestJoules === device.energy.counterJoules).length;
+  const wholeUs = Math.max(bestUs, powerUs);
+  const [, part] = /, over (.+? %) of the time/.exec(told) ?? [];
+  if (bestUs < 0.99 * wholeUs)
+    note(reading, 'energy time', coverageWrong(part ?? '', bestUs / wholeUs), told);
+  else note(reading, 'energy time', part === undefined ? undefined : 'all of the time', told);
+  const plain = told.replace(/, over .+? % of the time/, '');
+  if (counted === 0) {
+    const why = counterJoules === undefined ? 'no energy counter' : 'the energy counter stood still';
+    note(reading, 'energy', plain === `power integral; ${why}` ? undefined : why, told);
+  } else if (counted < known.length) {
+    const gpus = `${counted} GPU${counted === 1 ? '' : 's'}`;
+    const wanted = `counter of ${gpus}, power integral of the other ${known.length - counted}`;
+    note(reading, 'energy', plain === wanted ? undefined : wanted, told);
+  } else {
+    const [, power] = /^counter(?:; power integral (.+))?$/.exec(plain) ?? [];
+    note(reading, 'power integral', energyWrong(power ?? '–', powerJoules, 3), told);
+  }
 }
 
 const DEVICE_COLUMNS: Readonly<Record<string, (cell: string, device: Device) => Wrong>> = {
@@ -323,7 +335,7 @@ const DEVICE_COLUMNS: Readonly<Record<string, (cell: string, device: Device) => 
   tensor: (cell, { gauges }) => valueWrong('tensorActive', cell, gauges.tensorActive?.mean),
   DRAM: (cell, { gauges }) => valueWrong('dramActive', cell, gauges.dramActive?.mean),
   power: (cell, { gauges }) => valueWrong('power', cell, gauges.power?.mean),
-  energy: (cell, { energy }) => energyWrong(cell, energy.counterJoules ?? energy.powerJoules),
+  energy: (cell, { energy }) => energyWrong(cell, energy.bestJoules),
   'mem peak': (cell, { gauges }) => valueWrong('memoryUsed', cell, gauges.memoryUsed?.max),
 };
 

@@ -155,7 +155,7 @@ function sumsTruth({ dt, smKnown, smActive, idle, energies }: Amounts): SumsTrut
     smKnownUs: smKnown.value,
     smActive: smActive.value,
     idleUs: idle.value,
-    energy: energyOf(energies.values()),
+    energy: energyOf(energies.values(), 'parts'),
   };
 }
 

@@ -141,25 +141,12 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     steps,
     sampledUs,
     attributedUs: attributed.value,
-    energy: withWholeTimes(energyOf(amounts.energies.values()), picked),
+    energy: energyOf(amounts.energies.values(), 'whole'),
     idleUs: idleKnownUs > 0 ? idle.value : undefined,
     idleKnownUs,
     lastActiveUs,
     gauges: new Map(gauges),
   };
-}
-
-/** Joules are divided by shares; the time of which they are known is not. */
-function withWholeTimes(energy: EnergyTruth, picked: readonly Picked[]): EnergyTruth {
-  let [counterUs, powerUs] = [0, 0];
-  for (const { rows, at } of picked) {
-    const watts = rows.values.get('power_watts');
-    for (const row of at) {
-      counterUs += rows.riseDtUs[row]!;
-      if (!Number.isNaN(watts?.[row] ?? NaN)) powerUs += rows.dtUs[row]!;
-    }
-  }
-  return { ...energy, counterUs, powerUs };
 }
 
 function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefined {

@@ -19,6 +19,9 @@ export interface EnergyAmounts {
   readonly riseUs: Sum;
   readonly watts: Sum;
   readonly powerUs: Sum;
+  /** The times without the part. */
+  wholeRiseUs: number;
+  wholePowerUs: number;
 }
 
 export function emptyAmounts(): Amounts {
@@ -42,17 +45,26 @@ export function addRow(to: Amounts, rows: LedgerRows, row: number, part: number,
 export function addEnergy(to: Amounts, rows: LedgerRows, row: number, part: number, key: string): void {
   let energy = to.energies.get(key);
   if (energy === undefined) {
-    energy = { joules: new Sum(), riseUs: new Sum(), watts: new Sum(), powerUs: new Sum() };
+    energy = {
+      joules: new Sum(),
+      riseUs: new Sum(),
+      watts: new Sum(),
+      powerUs: new Sum(),
+      wholeRiseUs: 0,
+      wholePowerUs: 0,
+    };
     to.energies.set(key, energy);
   }
   if (!Number.isNaN(rows.rise[row]!)) {
     energy.joules.add(rows.rise[row]! * part);
     energy.riseUs.add(rows.riseDtUs[row]! * part);
+    energy.wholeRiseUs += rows.riseDtUs[row]!;
   }
   const watts = rows.values.get(POWER)?.[row] ?? NaN;
   if (!Number.isNaN(watts)) {
     energy.watts.add((watts * rows.dtUs[row]! * part) / 1e6);
     energy.powerUs.add(rows.dtUs[row]! * part);
+    energy.wholePowerUs += rows.dtUs[row]!;
   }
 }
 
@@ -67,17 +79,20 @@ export interface EnergyTruth {
   readonly bestUs: number;
 }
 
-export function energyOf(energies: Iterable<EnergyAmounts>): EnergyTruth {
+/** @param times of which something is known: by the part that counts, or whole */
+export function energyOf(energies: Iterable<EnergyAmounts>, times: 'parts' | 'whole'): EnergyTruth {
   const [counter, counterUs, power, powerUs, best, bestUs] = Array.from({ length: 6 }, () => new Sum());
   for (const one of energies) {
+    const riseUs = times === 'whole' ? one.wholeRiseUs : one.riseUs.value;
+    const wattsUs = times === 'whole' ? one.wholePowerUs : one.powerUs.value;
     counter!.add(one.joules.value);
-    counterUs!.add(one.riseUs.value);
+    counterUs!.add(riseUs);
     power!.add(one.watts.value);
-    powerUs!.add(one.powerUs.value);
+    powerUs!.add(wattsUs);
     const isStuck = one.joules.value === 0 && one.watts.value > 0;
-    const isCounter = one.riseUs.value > 0 && !isStuck;
+    const isCounter = riseUs > 0 && !isStuck;
     best!.add(isCounter ? one.joules.value : one.watts.value);
-    bestUs!.add(isCounter ? one.riseUs.value : one.powerUs.value);
+    bestUs!.add(isCounter ? riseUs : wattsUs);
   }
   const known = (sum: Sum, us: Sum): number | undefined => (us.value > 0 ? sum.value : undefined);
   return {
