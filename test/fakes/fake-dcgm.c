@@ -933,6 +933,7 @@ int dcgmGetValuesSince_v2(dcgmHandle_t h, uintptr_t group, uintptr_t fieldGroup,
     for (uint32_t i = 0; i < f->count; i += 1) {
       Series *s = find(g->list[e].entityGroupId, g->list[e].entityId, f->ids[i]);
       if (s == NULL) return NOT_WATCHED; /* one bad series ends the call midway, nextUs stays */
+      *KNOB("since_series") += 1; /* dcgm.md 3: a round trip each */
       record.version = dcgmFieldValue_v1_VERSION;
       record.fieldId = f->ids[i]; record.fieldType = typeOf(f->ids[i]);
       int64_t sent = 0;

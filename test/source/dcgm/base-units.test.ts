@@ -93,6 +93,7 @@ describe('a field in base units', () => {
         'test',
         [{ group: GPU, id: 3 }],
         [id, baseUnitId],
+        'time',
         ({ fieldId, value }) => {
           said.set(fieldId, value);
         },

@@ -1,4 +1,5 @@
 import { entityGroup } from '../../../../native/dcgm-record.ts';
+import type { DcgmRecord } from '../../../../native/dcgm-record.ts';
 import type { Dcgm, DcgmHandle } from '../../../../native/dcgm.ts';
 import type { DeviceFacts } from '../../../core/devices/device.ts';
 import { readFieldsOnce } from './read-once.ts';
@@ -38,9 +39,10 @@ export function readDeviceFacts(
   const found = new Map<number, ReadFacts>();
   const entities = gpuIds.map((id) => ({ group: entityGroup.gpu, id }));
   const fieldIds = [...(hasAttributes ? OTHERS : FACT_OF_FIELD).keys()];
-  readFieldsOnce(dcgm, handle, 'gpuledger-facts', entities, fieldIds, ({ entityId, fieldId, text }) => {
+  const note = ({ entityId, fieldId, text }: DcgmRecord): void => {
     const fact = FACT_OF_FIELD.get(fieldId);
     if (fact !== undefined && text !== '') found.set(entityId, { ...found.get(entityId), [fact]: text });
-  });
+  };
+  readFieldsOnce(dcgm, handle, 'gpuledger-facts', entities, fieldIds, 'latest', note);
   return found;
 }

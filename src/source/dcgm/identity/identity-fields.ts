@@ -25,7 +25,8 @@ export function readIdentityFields(
   entities: readonly EntityPair[],
 ): IdentityFields {
   const found = new Map<string, Identity>();
-  readFieldsOnce(dcgm, handle, 'gpuledger-identity', entities, Object.values(FIELD), (record) => {
+  // By time: whoever drains takes the engine's clock from this read.
+  readFieldsOnce(dcgm, handle, 'gpuledger-identity', entities, Object.values(FIELD), 'time', (record) => {
     note(found, record);
   });
   return found;
