@@ -133,7 +133,8 @@ test('nobody is asked of whole GPUs, of what the hook has said, and of jobs that
 });
 
 test('a scheduler that does not answer is one problem, whatever the jobs, and none of a job that has ended', async () => {
-  const input = bench.open({ askScheduler: () => Promise.reject(new Error('scontrol: not found')) });
+  const complaint = 'Command failed: scontrol show job\nscontrol: error: no controller\n';
+  const input = bench.open({ askScheduler: () => Promise.reject(new Error(complaint)) });
   const session = sessionOf(input);
   bench.put('start', '6', 0.5, { gpus: '3' });
   session.read(at(1));
@@ -145,7 +146,9 @@ test('a scheduler that does not answer is one problem, whatever the jobs, and no
   await input.answers?.();
   const { problems } = session.read(at(4));
   expect(problems.map(({ error }) => error.code)).toEqual(['journal.no_shares']);
-  expect(problems[0]!.error.message).toContain('scontrol: not found');
+  expect(problems[0]!.error.message).toMatch(
+    /was given, but: Command failed: scontrol show job; scontrol: error: no controller$/,
+  );
 });
 
 test('a share that is stored stands, when the collector starts again and the scheduler knows the job no more', async () => {
