@@ -136,6 +136,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       jobFigures.note(changes, atUs);
       measuredSets?.noteChanges(ownership, changes);
     },
+    onRelabelled: (windows, atUs) => {
+      jobFigures.renew(windows, atUs);
+      for (const { gpu, fromUs } of windows) measuredSets?.note(gpu, fromUs);
+    },
     onRecords: (records) => sharedUse?.noteRecords(records),
     tell,
   });

@@ -15,6 +15,7 @@ import { laneReport, statOf, type EngineReport, type LaneReport, type LaneStat }
 import type { ThrottleBefore } from '../source/dcgm/kept-events.ts';
 import type { KeptSamples, KeptSource } from '../source/dcgm/kept-source.ts';
 import { openEngineJobs, readEngineCluster, type EngineJobPaths } from '../ownership/open-inputs.ts';
+import type { OlderNews } from '../job-map/session.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { EventRow, InventoryRow } from '../questdb/rows/small-tables.ts';
@@ -63,6 +64,8 @@ export interface RowsBefore {
 export interface RowsAfter {
   /** Samples that are stored with a label which is no longer right. */
   readonly relabel: readonly RelabelOrder[];
+  /** What was told of older times; absent: nothing. */
+  readonly older?: OlderNews;
   readonly ownership: readonly Interval[];
   readonly jobs: readonly JobRecord[];
   /** Devices that a job has left: all its samples are stored now. */
@@ -179,6 +182,7 @@ async function drainKept(
   if (!settings.isDryRun) {
     store.after({
       relabel: jobs.relabel,
+      ...(jobs.older === undefined ? {} : { older: jobs.older }),
       ownership: jobs.intervals,
       jobs: jobs.records,
       leftGpus: leftDevices(jobs.ownership),

@@ -2,7 +2,7 @@ import { sentenceOf } from '../core/base/errors.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
-import { openOwnership, sentenceOfTooLate } from '../job-map/session.ts';
+import { openOwnership, type OlderNews } from '../job-map/session.ts';
 import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 
@@ -19,6 +19,8 @@ interface DrainedJobs {
   readonly records: readonly JobRecord[];
   /** Stored samples that have to be labelled again. */
   readonly relabel: readonly RelabelOrder[];
+  /** What was told of times whose stays were not read; absent: nothing. */
+  readonly older?: OlderNews;
   readonly warnings: readonly string[];
   /** To be called when all of it is stored; absent: no input wants to know. */
   readonly acknowledge?: () => void;
@@ -51,7 +53,8 @@ export async function readJobs(
   const recentUs = oldestUs - RECORD_SLACK_US;
   const isDue = ({ jobId, startUs, endUs }: JobRecord): boolean =>
     changed.has(jobId) || !(startUs < recentUs) || (endUs !== undefined && !(endUs < recentUs));
-  const { orders, tooLateFacts } = session.takeRelabels();
+  const { orders } = session.takeRelabels();
+  const older = session.takeOlder();
   const wantsToKnow = inputs.some((input) => input.acknowledge !== undefined);
   return {
     ownership,
@@ -59,10 +62,8 @@ export async function readJobs(
     intervals: [...adopted, ...changes].map(({ interval }) => interval),
     records: records.filter(isDue),
     relabel: orders,
-    warnings: [
-      ...problems.map(({ error }) => sentenceOf(error)),
-      ...(tooLateFacts === 0 ? [] : [sentenceOfTooLate(tooLateFacts)]),
-    ],
+    ...(older === undefined ? {} : { older }),
+    warnings: problems.map(({ error }) => sentenceOf(error)),
     ...(wantsToKnow
       ? {
           acknowledge: () => {

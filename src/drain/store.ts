@@ -2,13 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EMPTY_LEDGER } from '../core/base/ledger.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
-import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
+import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
+import type { Interval } from '../core/jobs/interval.ts';
 import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { Sink } from '../core/wire/sink.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
 import type { DeadLetters } from '../disk/dead-letter.ts';
 import type { EngineStore } from './engine.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import type { OlderNews } from '../job-map/session.ts';
 import { readOpenThrottles } from '../questdb/reads/open-throttles.ts';
 import { sleepUntil } from '../questdb/gate.ts';
 import type { QuestDb } from '../questdb/http.ts';
@@ -55,6 +57,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   let heldError: OperatingError | undefined;
   const held: CollectorStat[] = [];
   const leftGpus = new Set<string>();
+  const windows: RelabelWindow[] = [];
   let opened: Promise<SmallTables> | undefined;
   const openTables = async (): Promise<SmallTables> => {
     const [{ createSmallTables }, { withKnownSets }, { withPlacedEvents }] = await Promise.all([
@@ -78,6 +81,32 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
     throw heldError ?? new OperatingError('QuestDB did not take the rows', HELD);
   };
 
+  async function labelOlder(older: OlderNews): Promise<readonly Interval[]> {
+    const { createLateWork } = await import('../job-map/late-work.ts');
+    const corrected: Interval[] = [];
+    let news: OlderNews | undefined = older;
+    const late = createLateWork({
+      ...{ db, tables: lanes.map(({ table }) => table), areRowsLast: true, tell },
+      session: {
+        takeOlder: () => {
+          const taken = news;
+          news = undefined;
+          return taken;
+        },
+        get hasOlder() {
+          return news !== undefined;
+        },
+      },
+      storeSets: async (sets) => await (await tables()).writeOwnerSets(sets),
+      onDone: (done) => {
+        corrected.push(...done.corrected);
+        windows.push(...done.windows);
+      },
+    });
+    if (!(await late.finish())) throw new OperatingError('late facts wait for QuestDB', HELD);
+    return corrected;
+  }
+
   return {
     async plan(gpus) {
       const marks = await fleet;
@@ -89,7 +118,7 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
         ...before.flatMap((rows) => [...rows.values()].map(({ tsUs }) => tsUs)),
       );
       const [ownership, throttled] = await Promise.all([
-        readStoredOwnership(db, gpus, oldestUs - RELABEL_AGE_US_MAX),
+        readStoredOwnership(db, gpus, oldestUs - REMEMBERED_US),
         readOpenThrottles(db, gpus, oldestUs),
       ]);
       // The official client takes a while to load: while the engine's process pulls, it is not missed.
@@ -108,24 +137,26 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
       await need(small.writeEvents(events));
       await need(small.writeInventory(inventory));
     },
-    async writeAfter({ relabel, ownership, jobs, leftGpus: left, stats }, ledgers) {
+    async writeAfter({ relabel, older, ownership, jobs, leftGpus: left, stats }, ledgers) {
       held.push(...stats.map((stat) => ({ ...stat, ...(ledgers.get(stat.lane) ?? EMPTY_LEDGER) })));
       if (relabel.length > 0) {
         for (const { table } of lanes) await relabelSamples(db, table, relabel);
       }
-      if (jobs.length + ownership.length > 0) {
+      const corrected = older === undefined ? [] : await labelOlder(older);
+      if (jobs.length + ownership.length + corrected.length > 0) {
         const small = await tables();
         await need(small.writeJobs(jobs));
-        await need(small.writeOwnership(ownership));
+        await need(small.writeOwnership([...ownership, ...corrected]));
       }
       for (const gpu of left) leftGpus.add(gpu);
     },
     async writeFigures() {
       const leftMs = options.deadlineMs - performance.now();
-      if (leftGpus.size === 0 || leftMs < FIGURES_MS_MIN) return;
+      if (leftGpus.size + windows.length === 0 || leftMs < FIGURES_MS_MIN) return;
       const { createJobFiguresWriter } = await import('../job-map/job-figures.ts');
       const nowUs = (): number => Date.now() * 1000;
       const writer = createJobFiguresWriter({ db, lanes, gpus: [...leftGpus], nowUs, tell });
+      writer.renew(windows, 0);
       // What is not written in time is written by the next drain.
       await Promise.race([writer.settle(nowUs()), sleep(leftMs, undefined, { ref: false })]);
     },

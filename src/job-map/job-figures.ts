@@ -3,7 +3,7 @@ import type { Lane } from '../core/fields/lane.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { useQuestionOf } from '../core/jobs/device-parts.ts';
-import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
+import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
 import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
 import {
@@ -14,16 +14,19 @@ import {
   stampOf,
   type DeviceRun,
 } from '../questdb/reads/owned-device-runs.ts';
+import { readSampleTable } from '../questdb/reads/sample-table.ts';
 import { readSharedUse } from '../questdb/reads/shared-use.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { waitForVisible } from '../questdb/visible.ts';
 import { createRowBuffer, type RowBuffer } from '../questdb/rows/row-buffer.ts';
-import { keptColumns } from '../../schemas/tables.ts';
+import { keptColumns, quoteText } from '../../schemas/tables.ts';
 
 /** The rows of `job_figures`: what the samples say of each job run and device, written when it can be taken as settled. */
 export interface JobFiguresWriter {
   /** Looks again at these devices. @param atUs when the change was told, epoch µs. */
   readonly note: (changes: readonly OwnershipChange[], atUs: number) => void;
+  /** The samples of these devices were labelled again, however old: figures of ended runs in that time are written again. */
+  readonly renew: (windows: readonly RelabelWindow[], atUs: number) => void;
   /**
    * Writes the figures of runs that ended `JOB_FIGURES_SETTLE_US` ago and have none that fit their ownership.
    * @param untilUs facts told up to then, and the samples they label, are in the store. What was told later waits.
@@ -45,12 +48,22 @@ export const JOB_FIGURES_SETTLE_US = 10 * 60 * 1e6;
 
 /** Runs of one round: after a start a day of short jobs may wait, and other nodes want to be answered too. */
 const RUNS_PER_ROUND_MAX = 50;
+/** So much old time of a device is looked at together. */
+const RENEWED_US_MAX = 24 * 3600 * 1e6;
+
+/** A run is written again for the piece of time in which it ended, else for the last one of its window. */
+interface Piece extends RelabelWindow {
+  readonly isLast: boolean;
+  readonly atUs: number;
+}
 
 export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFiguresWriter {
   const { db, lanes, nowUs, tell } = options;
   const sources = gaugesByLane(lanes);
   /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
+
+  let pieces: Piece[] = [];
 
   async function sumsOf(runs: readonly DeviceRun[]): Promise<ReadonlyMap<string, SampleSums>> {
     const window = {
@@ -87,8 +100,8 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     ])
       await waitForVisible(db, table);
     const now = nowUs();
-    const hasEnded = ({ endUs }: DeviceRun): boolean => endUs > now - RELABEL_AGE_US_MAX && endUs < Infinity;
-    const intervals = await readOwnedIntervals(db, gpus, now - RELABEL_AGE_US_MAX);
+    const hasEnded = ({ endUs }: DeviceRun): boolean => endUs > now - REMEMBERED_US && endUs < Infinity;
+    const intervals = await readOwnedIntervals(db, gpus, now - REMEMBERED_US);
     const question = useQuestionOf(intervals);
     const uses = question === undefined ? [] : await readSharedUse(db, question);
     const ended = deviceRunsOf(intervals, uses).map((runs) => runs.filter(hasEnded));
@@ -115,17 +128,63 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     return unsettled;
   }
 
+  async function settleTold(untilUs: number): Promise<void> {
+    const told = [...pending].filter(([, atUs]) => atUs <= untilUs);
+    if (told.length === 0) return;
+    const unsettled = await settleDevices(told.map(([gpu]) => gpu));
+    for (const [gpu, atUs] of told) if (!unsettled.has(gpu) && pending.get(gpu) === atUs) pending.delete(gpu);
+  }
+
+  /** Runs of a piece of old time whose figures have to be written again, and can be. */
+  async function runsToRenew(piece: Piece): Promise<readonly (readonly DeviceRun[])[]> {
+    for (const table of ['gpu_ownership', 'gpu_shared_use', 'job_figures']) await waitForVisible(db, table);
+    const { gpu, fromUs } = piece;
+    const intervals = await readOwnedIntervals(db, [gpu], fromUs, await lastEndUs(db, piece));
+    const question = useQuestionOf(intervals);
+    const uses = question === undefined ? [] : await readSharedUse(db, question);
+    const isOfPiece = (run: DeviceRun): boolean =>
+      run.endUs > fromUs && run.startUs < piece.toUs && (run.endUs <= piece.toUs || piece.isLast);
+    const isSettled = ({ endUs }: DeviceRun): boolean => endUs <= nowUs() - JOB_FIGURES_SETTLE_US;
+    const runs = deviceRunsOf(intervals, uses).map((some) =>
+      some.filter((run) => isOfPiece(run) && isSettled(run)),
+    );
+    const stamps = await readStamps(db, runs.flat());
+    const { oldestUs } = await readSampleTable(db, sources[0]!.lane.table);
+    // What was written when there were more samples says more than what is left of them.
+    const isDue = (run: DeviceRun): boolean =>
+      stamps.has(figuresKeyOf(run)) ? run.startUs >= oldestUs : run.ownedUs > 0;
+    return runs.map((some) => some.filter(isDue)).filter((some) => some.length > 0);
+  }
+
+  async function renewOlder(untilUs: number): Promise<void> {
+    let written = 0;
+    while (written < RUNS_PER_ROUND_MAX) {
+      const piece = pieces.find(({ atUs }) => atUs <= untilUs);
+      if (piece === undefined) return;
+      for (const runs of await runsToRenew(piece)) {
+        if (!(await writeRun(runs))) return;
+        written += 1;
+      }
+      pieces = pieces.filter((one) => one !== piece);
+    }
+  }
+
   return {
+    renew(windows, atUs) {
+      for (const { gpu, fromUs, toUs } of windows)
+        for (let at = fromUs; at < toUs; at += RENEWED_US_MAX)
+          pieces.push({
+            ...{ gpu, fromUs: at, toUs: Math.min(toUs, at + RENEWED_US_MAX), atUs },
+            isLast: at + RENEWED_US_MAX >= toUs,
+          });
+    },
     note(changes, atUs) {
       for (const { interval } of changes) pending.set(interval.gpu, atUs);
     },
     async settle(untilUs) {
-      const told = [...pending].filter(([, atUs]) => atUs <= untilUs);
-      if (told.length === 0) return;
       try {
-        const unsettled = await settleDevices(told.map(([gpu]) => gpu));
-        for (const [gpu, atUs] of told)
-          if (!unsettled.has(gpu) && pending.get(gpu) === atUs) pending.delete(gpu);
+        await settleTold(untilUs);
+        await renewOlder(untilUs);
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
         const sentence = `figures of ended jobs wait for the store: ${messageOf(thrown)}`;
@@ -133,6 +192,16 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
       }
     },
   };
+}
+
+/** When the last stay ended that touches a piece; its end, where none did later. */
+async function lastEndUs(db: QuestDb, { gpu, fromUs, toUs, isLast }: Piece): Promise<number> {
+  if (!isLast) return toUs;
+  const { rows } = await db.exec(
+    `SELECT cast(max(end_ts) AS LONG) FROM gpu_ownership WHERE gpu = ${quoteText(gpu)}` +
+      ` AND ts < cast(${Math.floor(toUs)} AS TIMESTAMP) AND end_ts > cast(${Math.floor(fromUs)} AS TIMESTAMP)`,
+  );
+  return Math.max(toUs, Number(rows[0]?.[0] ?? toUs));
 }
 
 function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenUs: number): void {

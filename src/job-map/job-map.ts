@@ -4,12 +4,14 @@ import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
+import type { RelabelWindow } from '../core/jobs/relabel.ts';
+import { createLateWork, type LateWorkDone } from './late-work.ts';
 import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
 import type { Outbox } from '../delivery/outbox.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import type { QuestDb } from '../questdb/http.ts';
-import { openOwnership, type OwnershipSession } from './session.ts';
+import { keyOf, openOwnership, type OwnershipSession } from './session.ts';
 
 /** The inputs of the job map, brought into ownership, into the rows of `gpu_ownership` and `jobs`, and into the labels. */
 interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknowledge'> {
@@ -43,6 +45,8 @@ interface JobMapOptions {
   readonly outbox: Pick<Outbox, 'ownerSets' | 'ownership' | 'jobs'>;
   /** Hears every change, with the time up to which facts had been told, epoch µs. */
   readonly onChanges?: (changes: readonly OwnershipChange[], atUs: number) => void;
+  /** Hears whose samples of older times were labelled again, as far as they had to be, and when. */
+  readonly onRelabelled?: (windows: readonly RelabelWindow[], atUs: number) => void;
   /** Hears what the inputs tell of jobs. */
   readonly onRecords?: (records: readonly JobRecord[]) => void;
   readonly tell: Tell;
@@ -54,6 +58,30 @@ export function createJobMap(options: JobMapOptions): JobMap {
   const labelledUntilUs = options.hasFormerLife ? startUs : -Infinity;
   const session = openOwnership({ inputs, ownership, labelledUntilUs, cluster: devices[0]?.cluster });
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
+
+  const late = createLateWork({
+    ...{ db, tables, session, areRowsLast: false, onDone: takeOver, tell },
+    storeSets: (sets) => {
+      outbox.ownerSets(sets);
+      return Promise.resolve(true);
+    },
+  });
+
+  /** What the store has of older times, brought together with what was told of them. */
+  function takeOver({ corrected, windows }: LateWorkDone): void {
+    const known = new Set(ownership.intervals().map(keyOf));
+    const changes = session.adopt(corrected.filter((interval) => known.has(keyOf(interval))));
+    // What is remembered may have heard more since.
+    const remembered = new Map(ownership.intervals().map((interval) => [keyOf(interval), interval]));
+    outbox.ownership(corrected.map((interval) => remembered.get(keyOf(interval)) ?? interval));
+    if (changes.length > 0) {
+      // It went into the labels of samples that came since.
+      const gpus = new Set(changes.map(({ interval }) => interval.gpu));
+      const fromUs = Math.min(...changes.map(({ interval }) => interval.startUs));
+      session.doubt([...gpus], { fromUs, toUs: options.nowUs() });
+    }
+    options.onRelabelled?.(windows, options.nowUs());
+  }
 
   function passOn(changes: readonly OwnershipChange[], atUs: number): void {
     options.onChanges?.(changes, atUs);
@@ -97,8 +125,16 @@ export function createJobMap(options: JobMapOptions): JobMap {
         span,
       );
     },
-    acknowledge: session.acknowledge,
+    acknowledge(nowUs) {
+      // What is told of older times is told again by the inputs, if this life ends before it is in the samples.
+      if (!late.isPending) session.acknowledge(nowUs);
+    },
     labelledUntil: session.labelledUntil,
-    relabel: async () => (await relabelStored(session, db, tables, tell)).isDone,
+    async relabel() {
+      const { isDone } = await relabelStored(session, db, tables, tell);
+      // Whoever waits for this flush does not wait for times that are long gone.
+      if (isDone) await late.step();
+      return isDone;
+    },
   };
 }

@@ -2,7 +2,7 @@ import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
-import { sentenceOfTooLate, type OwnershipSession } from './session.ts';
+import type { OwnershipSession } from './session.ts';
 
 interface RelabelOutcome {
   /** Samples that were labelled again. */
@@ -12,7 +12,8 @@ interface RelabelOutcome {
 }
 
 /**
- * Brings facts that came after their samples had been labelled into the stored rows. Call it only when nothing of these
+ * Brings facts that came after their samples had been labelled into the stored rows, as far as their time is remembered
+ * (`late-work.ts` does the rest). Call it only when nothing of these
  * tables is unacknowledged, or older bytes would bring the old label back.
  */
 export async function relabelStored(
@@ -21,11 +22,7 @@ export async function relabelStored(
   tables: readonly string[],
   tell: Tell,
 ): Promise<RelabelOutcome> {
-  const { orders, tooLateFacts: facts, giveBack } = session.takeRelabels();
-  if (facts > 0) {
-    const sentence = sentenceOfTooLate(facts);
-    tell({ level: 'warn', code: 'relabel.too_late', sentence, data: { facts } });
-  }
+  const { orders, giveBack } = session.takeRelabels();
   if (orders.length === 0) return { rows: 0, isDone: true };
   let rows = 0;
   try {

@@ -3,7 +3,7 @@ import type { Tell } from '../core/base/notice.ts';
 import { ownerSetsOf, useQuestionOf } from '../core/jobs/device-parts.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
+import { REMEMBERED_US } from '../core/jobs/relabel.ts';
 import { readOwnerSets } from '../questdb/reads/owner-sets.ts';
 import { readSharedUse } from '../questdb/reads/shared-use.ts';
 import { readOwnedSince } from '../questdb/reads/stored-ownership.ts';
@@ -37,7 +37,7 @@ interface MeasuredSetsOptions {
 const REQUEST_ROWS_MAX = 1_000;
 
 export function createMeasuredSets({ db, gpus, startUs, tell }: MeasuredSetsOptions): MeasuredSets {
-  let noted = new Map(gpus.map((gpu) => [gpu, startUs - RELABEL_AGE_US_MAX]));
+  let noted = new Map(gpus.map((gpu) => [gpu, startUs - REMEMBERED_US]));
 
   function note(gpu: string, sinceUs: number): void {
     noted.set(gpu, Math.min(sinceUs, noted.get(gpu) ?? Infinity));

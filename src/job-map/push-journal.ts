@@ -5,7 +5,9 @@ import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { differ } from '../core/jobs/job-runs.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
+import type { Interval } from '../core/jobs/interval.ts';
 import { relabelStored } from './late-facts.ts';
+import { createLateWork } from './late-work.ts';
 import { readBoot } from '../ownership/boot.ts';
 import { loadJobInputs, newestLife, openForeignJournal } from '../ownership/open-inputs.ts';
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
@@ -17,10 +19,10 @@ import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
 import { toldOnly } from '../disk/dead-letter.ts';
-import { createSmallTables } from '../questdb/rows/small-tables.ts';
-import { keyOf, openOwnership } from './session.ts';
+import { createSmallTables, type SmallTables } from '../questdb/rows/small-tables.ts';
+import { keyOf, openOwnership, type OwnershipSession } from './session.ts';
 
-interface PushOptions {
+export interface PushOptions {
   readonly node: string;
   /** Of what the journal tells without one; absent: as the node's devices are recorded. */
   readonly cluster?: string | undefined;
@@ -30,6 +32,8 @@ interface PushOptions {
   readonly tables: readonly string[];
   /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
   readonly deviceMap?: ReadonlyMap<number, string>;
+  /** Hears how far samples of long ago are labelled again. */
+  readonly onProgress?: (words: string) => void;
   readonly tell: Tell;
 }
 
@@ -81,11 +85,16 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   const ownerSets = session.takeOwnerSets();
   const own = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
   const small = withMergedJobs(db, withKnownSets(db, own, tell), tell);
+  const areSetsWritten = ownerSets.length === 0 || (await small.writeOwnerSets(ownerSets));
+  const relabelled = areSetsWritten
+    ? await relabelAll(db, session, small, options)
+    : { rows: 0, isDone: false, corrected: [] };
+  const rows = [...relabelled.corrected, ...intervals];
+  // After the samples: what is stored as it is told is in them, and is not looked at again.
   const isWritten =
-    (ownerSets.length === 0 || (await small.writeOwnerSets(ownerSets))) &&
-    (intervals.length === 0 || (await small.writeOwnership(intervals))) &&
+    relabelled.isDone &&
+    (rows.length === 0 || (await small.writeOwnership(rows))) &&
     (records.length === 0 || (await small.writeJobs(records)));
-  const relabelled = isWritten ? await relabelStored(session, db, tables, tell) : { rows: 0, isDone: false };
   if (isWritten) session.acknowledge(nowUs);
   return {
     intervals: intervals.length,
@@ -94,8 +103,30 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     relabelledRows: relabelled.rows,
     refusedRecords: problems.filter(({ error }) => isRefusal(error)).length,
     problems: problems.map(({ error }) => error),
-    isAllWritten: relabelled.isDone,
+    isAllWritten: isWritten,
   };
+}
+
+/** Brings all that was told into the samples. @returns rows of `gpu_ownership` that are not right beside those that were told */
+async function relabelAll(
+  db: QuestDb,
+  session: OwnershipSession,
+  small: Pick<SmallTables, 'writeOwnerSets'>,
+  { tables, onProgress, tell }: PushOptions,
+): Promise<{ readonly rows: number; readonly isDone: boolean; readonly corrected: readonly Interval[] }> {
+  const corrected: Interval[] = [];
+  let olderRows = 0;
+  const late = createLateWork({
+    ...{ db, tables, session, areRowsLast: true, tell },
+    storeSets: (sets) => small.writeOwnerSets(sets),
+    onDone: (done) => {
+      corrected.push(...done.corrected);
+      olderRows += done.rows;
+    },
+  });
+  if (!(await late.finish(onProgress))) return { rows: olderRows, isDone: false, corrected: [] };
+  const { rows, isDone } = await relabelStored(session, db, tables, tell);
+  return { rows: rows + olderRows, isDone, corrected };
 }
 
 /** Whether it tells why records were not taken in. */

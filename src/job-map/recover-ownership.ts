@@ -2,7 +2,7 @@ import type { Device } from '../core/devices/device.ts';
 import { UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import { RELABEL_AGE_US_MAX } from '../core/jobs/relabel.ts';
+import { REMEMBERED_US } from '../core/jobs/relabel.ts';
 import { quoteName, quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { readNodeOwnership } from '../questdb/reads/stored-ownership.ts';
@@ -37,7 +37,7 @@ export async function recoverOwnership(
   session: OwnershipSession,
   options: RecoverOptions,
 ): Promise<OwnershipChange[]> {
-  const sinceUs = options.lifeStartUs - RELABEL_AGE_US_MAX;
+  const sinceUs = options.lifeStartUs - REMEMBERED_US;
   const stored = await readNodeOwnership(db, options.devices, RECOVERED_SOURCES, sinceUs);
   const endsUs = new Map<Interval, number>();
   for (const interval of stored) {

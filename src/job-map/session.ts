@@ -3,7 +3,7 @@ import type { OperatingError } from '../core/base/errors.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { JobFact, JobInput, JobRecord, KnownOwners } from '../core/jobs/job-fact.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
-import { affectedWindow, RELABEL_AGE_US_MAX, RelabelBacklog } from '../core/jobs/relabel.ts';
+import { affectedWindow, RelabelBacklog, REMEMBERED_US, type OlderWindow } from '../core/jobs/relabel.ts';
 import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type { RelabelOrder } from '../questdb/rows/relabel-samples.ts';
 import { createOwnerSetNews } from './owner-set-news.ts';
@@ -30,8 +30,12 @@ export interface OwnershipSession {
   doubt(gpus: readonly string[], span: { readonly fromUs: number; readonly toUs: number }): void;
   /** Hands out the owner sets that labels use by now and that were not handed out yet. Store them before samples. */
   takeOwnerSets(): readonly OwnerSetRow[];
-  /** Hands out the stored samples whose label is no longer right. */
+  /** Hands out the stored samples whose label is no longer right, as far as the stays of their time are remembered. */
   takeRelabels(): Relabels;
+  /** Hands out what was told of earlier times, for `readOlderStays`; undefined when nothing was. */
+  takeOlder(): OlderNews | undefined;
+  /** Whether something was told of earlier times and not handed out. */
+  readonly hasOlder: boolean;
   /** Everything that was told so far is in the store. */
   readonly acknowledge: (nowUs: number) => void;
 }
@@ -54,10 +58,19 @@ interface InputProblem {
 
 interface Relabels {
   readonly orders: readonly RelabelOrder[];
-  /** Facts that came too late for a part of their samples, since the last call. */
-  readonly tooLateFacts: number;
   /** They could not be worked off, and are handed out again. */
   readonly giveBack: () => void;
+}
+
+/** What was told of times whose stays are not all remembered. Plain data: a drain's goes to another process. */
+export interface OlderNews {
+  readonly windows: readonly OlderWindow[];
+  /** Ends of stays that are not remembered, and starts of such that were taken back. */
+  readonly facts: readonly JobFact[];
+  /** What is remembered of these devices. */
+  readonly intervals: readonly Interval[];
+  /** Samples after it (epoch µs) get the right label by themselves. */
+  readonly untilUs: number;
 }
 
 interface OwnershipOptions {
@@ -77,10 +90,11 @@ const ANSWER_MS_MAX = 10_000;
 
 export function openOwnership(options: OwnershipOptions): OwnershipSession {
   const { inputs, ownership, cluster } = options;
-  const backlog = new RelabelBacklog(RELABEL_AGE_US_MAX);
+  const backlog = new RelabelBacklog();
   const sets = createOwnerSetNews(ownership, cluster);
   let { labelledUntilUs } = options;
-  let tooLateFacts = 0;
+  let rememberedFromUs = labelledUntilUs - REMEMBERED_US;
+  const strayFacts: JobFact[] = [];
   let forgottenUs: number | undefined;
   let formerStandIns: readonly Interval[] = [];
 
@@ -101,11 +115,23 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     return retired.flatMap((row) => apply(ownership, row, row.startUs));
   }
 
+  /** Whether it is of a stay that may be stored and is not remembered, so that it changed nothing here. */
+  function isStray({ kind, gpu, jobId, atUs, ofStartUs }: JobFact): boolean {
+    const isOlder = (ofStartUs ?? atUs) < rememberedFromUs;
+    if (kind === 'start' || !isOlder) return false;
+    const isItsStay =
+      kind === 'end' && ofStartUs === undefined
+        ? ({ endUs }: Interval): boolean => endUs === atUs
+        : ({ startUs }: Interval): boolean => startUs === (ofStartUs ?? atUs);
+    return !ownership.intervals().some((one) => one.gpu === gpu && one.jobId === jobId && isItsStay(one));
+  }
+
   function read(nowUs: number): OwnershipNews {
     const news = inputs.map((input) => ({ input: input.name, ...input.read(nowUs, known) }));
     const facts = news.flatMap((one) => one.facts.map(placed));
     const changes = [...facts.flatMap((fact) => ownership.apply(fact)), ...retireStandIns()];
-    backlog.record(changes, labelledUntilUs);
+    backlog.record(changes, labelledUntilUs, rememberedFromUs);
+    strayFacts.push(...facts.filter(isStray));
     for (const change of changes) sets.note(affectedWindow(change));
     return {
       facts,
@@ -144,7 +170,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
         ...emptiedOf(intervals, [...told.values(), ...stored]),
         ...changesOf(intervals, rows, told),
       ];
-      backlog.record(changes, labelledUntilUs);
+      backlog.record(changes, labelledUntilUs, rememberedFromUs);
       for (const gpu of new Set(intervals.map((interval) => interval.gpu)))
         sets.note({ gpu, fromUs: -Infinity, toUs: Infinity });
       return changes;
@@ -158,26 +184,35 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     },
     takeOwnerSets: () => sets.take(),
     takeRelabels() {
-      const late = backlog.tooLateCount - tooLateFacts;
-      tooLateFacts = backlog.tooLateCount;
       const windows = backlog.take();
       return {
         orders: windows.map(({ gpu, fromUs, toUs }) => ({
           gpu,
           stretches: ownership.labelsBetween(gpu, fromUs, toUs),
         })),
-        tooLateFacts: late,
         giveBack: () => {
           backlog.add(windows);
         },
       };
+    },
+    takeOlder() {
+      const windows = backlog.takeOlder();
+      const facts = strayFacts.splice(0);
+      if (windows.length + facts.length === 0) return undefined;
+      const gpus = new Set([...windows, ...facts].map(({ gpu }) => gpu));
+      const intervals = ownership.intervals().filter(({ gpu }) => gpus.has(gpu));
+      return { windows, facts, intervals, untilUs: labelledUntilUs };
+    },
+    get hasOlder() {
+      return backlog.hasOlder || strayFacts.length > 0;
     },
     acknowledge(nowUs) {
       for (const input of inputs) input.acknowledge?.(nowUs);
       forgottenUs ??= nowUs;
       if (nowUs - forgottenUs <= FORGET_EVERY_US) return;
       forgottenUs = nowUs;
-      ownership.forgetBefore(nowUs - RELABEL_AGE_US_MAX - FORGET_EVERY_US);
+      rememberedFromUs = Math.max(rememberedFromUs, nowUs - REMEMBERED_US - FORGET_EVERY_US);
+      ownership.forgetBefore(rememberedFromUs);
       sets.forget();
     },
   };
@@ -237,13 +272,14 @@ function changesOf(
   });
 }
 
-function isSameRow(a: Interval, b: Interval): boolean {
+/** Whether the row of `gpu_ownership` is the same. */
+export function isSameRow(a: Interval, b: Interval): boolean {
   const isSameTime = a.endUs === b.endUs && a.cluster === b.cluster;
   return isSameTime && Object.is(a.run, b.run) && Object.is(a.share, b.share) && a.source === b.source;
 }
 
 /** Of two stored rows of one start the one that stands comes last: it owns time, and bears no cluster. */
-function byStanding(a: Interval, b: Interval): number {
+export function byStanding(a: Interval, b: Interval): number {
   const standingOf = ({ startUs, endUs, cluster }: Interval): number =>
     (endUs > startUs ? 2 : 0) + (cluster === undefined ? 1 : 0);
   return standingOf(a) - standingOf(b);
@@ -259,11 +295,6 @@ function emptiedOf(intervals: readonly Interval[], rows: readonly Interval[]): O
   return rows
     .filter((row) => row.endUs > row.startUs && isAnother(row))
     .map((row) => ({ interval: { ...row, endUs: row.startUs }, previousEndUs: row.startUs }));
-}
-
-/** For people. */
-export function sentenceOfTooLate(facts: number): string {
-  return `${facts} facts of the job map came more than 24 h late: samples before that keep their label`;
 }
 
 /** Tells one start from others: the key of `gpu_ownership`, but for the cluster, of which a device has one. */

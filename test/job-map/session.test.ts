@@ -220,13 +220,27 @@ describe('labels', () => {
     expect(windowsOf(session)).toEqual([]);
   });
 
-  test('facts that are too late for a part of their samples are counted, once', () => {
+  test('what is told of a time that is not remembered is handed out apart, once', () => {
     const session = open(inputOf([fact('start', '7', NOW_US - 3 * DAY_US)]));
+    expect(session.hasOlder).toBe(false);
     session.read(NOW_US);
-    const { orders, tooLateFacts } = session.takeRelabels();
-    expect(tooLateFacts).toBe(1);
-    expect(orders[0]!.stretches[0]!.fromUs).toBe(NOW_US - DAY_US);
-    expect(session.takeRelabels().tooLateFacts).toBe(0);
+    expect(session.takeRelabels().orders[0]!.stretches[0]!.fromUs).toBe(NOW_US - DAY_US);
+    expect(session.hasOlder).toBe(true);
+    const window = { gpu: 'GPU-0', fromUs: NOW_US - 3 * DAY_US, toUs: NOW_US - DAY_US, isFirstTold: true };
+    expect(session.takeOlder()).toMatchObject({ windows: [window], facts: [], intervals: [{ jobId: '7' }] });
+    expect([session.hasOlder, session.takeOlder()]).toEqual([false, undefined]);
+  });
+
+  test('an end, or a start that is taken back, of a stay that is not remembered is handed out, too', () => {
+    const [startUs, endUs] = [NOW_US - 5 * DAY_US, NOW_US - 4 * DAY_US];
+    const ofStart = { ...fact('end', '8', endUs), ofStartUs: startUs };
+    const facts = [fact('void', '7', startUs), ofStart, fact('end', '9', endUs)];
+    const session = open(inputOf(facts));
+    session.read(NOW_US);
+    expect(session.takeOlder()).toMatchObject({ facts, windows: [] });
+    const known = open(inputOf([fact('start', '9', startUs), fact('end', '9', endUs)]));
+    known.read(NOW_US);
+    expect(known.takeOlder()?.facts).toEqual([]);
   });
 });
 

@@ -7,7 +7,7 @@ import type { Tell } from '../../core/base/notice.ts';
 import { codeOf } from '../../ownership/bounded-read.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readLateJobs } from '../../ownership/schedulers.ts';
-import { isRefusal, pushJournal, type PushOutcome } from '../../job-map/push-journal.ts';
+import { isRefusal, pushJournal, type PushOptions, type PushOutcome } from '../../job-map/push-journal.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
@@ -50,7 +50,7 @@ export function command(): Command {
         const { node, cluster } = config;
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
-        const outcome = await pushJournal(db, { node, cluster, directory, tables, ...map, tell });
+        const outcome = await pushWithProgress(db, { node, cluster, directory, tables, ...map, tell });
         const failure = outcome.isAllWritten ? outcome.problems.find(isRefusal) : unsent(db);
         for (const problem of outcome.problems.filter((one) => one !== failure))
           tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
@@ -141,6 +141,24 @@ function unsent(db: QuestDb): OperatingError {
     where: db.where,
     hints: ['run the same command again: what was written is written once'],
   });
+}
+
+async function pushWithProgress(db: QuestDb, options: PushOptions): Promise<PushOutcome> {
+  const step = startMaybeBriefStep('reading the journal');
+  try {
+    const outcome = await pushJournal(db, {
+      ...options,
+      onProgress: (words) => {
+        step.update(words);
+      },
+    });
+    if (outcome.isAllWritten) step.done('the journal is written');
+    else step.fail('the journal is not all written');
+    return outcome;
+  } catch (thrown) {
+    step.fail('the journal is not written');
+    throw thrown;
+  }
 }
 
 async function syncWithProgress(db: QuestDb, reply: LateReply, tell: Tell): Promise<SyncOutcome> {

@@ -20,7 +20,8 @@ export const NOTICE_CODES = {
   'outbox.dropped': 'Rows of the small tables were given up, because too many wait for the store.',
   'relabel.done': 'Samples got the label of a fact that came late.',
   'relabel.held': 'Late facts of the job map wait for the store.',
-  'relabel.too_late': 'A fact of the job map came so late that samples before it keep their label.',
+  'relabel.too_late':
+    'A fact of the job map came so late that its samples are gone: the rollups of that time keep their label.',
   'ring.dropped': 'The ring of a lane was full: ticks were dropped.',
   'rows.refused':
     'QuestDB refused rows of samples: they are kept as dead letters where there is a state directory.',

@@ -7,8 +7,17 @@ export interface RelabelWindow {
   readonly toUs: number;
 }
 
-/** How far back a late fact is followed into the samples, µs. Reports go by `gpu_ownership` and are right beyond it too. */
-export const RELABEL_AGE_US_MAX = 24 * 3600 * 1e6;
+/** A window that lies before what is remembered. */
+export interface OlderWindow extends RelabelWindow {
+  /** Told for the first time in this life: a former one may have labelled its samples. */
+  readonly isFirstTold: boolean;
+}
+
+/**
+ * So long after its end a stay is remembered, µs: most late facts concern no other, and are followed into the samples at once.
+ * What an older one changes is found out from the store, which takes longer.
+ */
+export const REMEMBERED_US = 24 * 3600 * 1e6;
 /** More windows than this of one device become one. The samples between them are then read too, and keep their labels. */
 const WINDOWS_PER_DEVICE_MAX = 256;
 
@@ -23,60 +32,80 @@ export function affectedWindow({ interval, previousEndUs, isShareNew }: Ownershi
   return { gpu, fromUs: Math.min(previousEndUs, endUs), toUs: Math.max(previousEndUs, endUs) };
 }
 
-/**
- * Facts that came after their samples had been labelled, until the stored rows say the same. What lies back further than
- * `windowUs` stays as it was and is counted: `gpu_ownership` is right all the same, and reports go by it.
- */
+/** Facts that came after their samples had been labelled, until the stored rows say the same. */
 export class RelabelBacklog {
-  readonly #windowUs: number;
-  #windows = new Map<string, RelabelWindow[]>();
-  #tooLate = 0;
-
-  constructor(windowUs: number) {
-    this.#windowUs = windowUs;
-  }
-
-  /** Facts whose samples, or a part of them, were too old to be labelled again. */
-  get tooLateCount(): number {
-    return this.#tooLate;
-  }
+  readonly #windows = new WindowSet();
+  readonly #olderFirstTold = new WindowSet();
+  readonly #olderChanged = new WindowSet();
 
   get isEmpty(): boolean {
-    return this.#windows.size === 0;
+    return this.#windows.isEmpty;
+  }
+
+  /** Whether something was told of a time that is not remembered. */
+  get hasOlder(): boolean {
+    return !this.#olderFirstTold.isEmpty || !this.#olderChanged.isEmpty;
   }
 
   /**
+   * @param changes of one telling: what ends in it the stay that began in it was told with it
    * @param labelledUntilUs samples up to here may already bear the old label; later ones get the new one by themselves.
+   * @param rememberedFromUs the stays of before may be forgotten
    */
-  record(changes: readonly OwnershipChange[], labelledUntilUs: number): void {
-    const horizonUs = labelledUntilUs - this.#windowUs;
+  record(changes: readonly OwnershipChange[], labelledUntilUs: number, rememberedFromUs: number): void {
+    const firstTold = new Set<string>();
     for (const change of changes) {
       const { gpu, fromUs, toUs } = affectedWindow(change);
-      if (fromUs >= Math.min(toUs, labelledUntilUs)) continue;
-      if (fromUs < horizonUs) this.#tooLate += 1;
-      this.#add({ gpu, fromUs: Math.max(fromUs, horizonUs), toUs: Math.min(toUs, labelledUntilUs) });
+      const endUs = Math.min(toUs, labelledUntilUs);
+      const { startUs, jobId } = change.interval;
+      const stay = `${startUs} ${gpu} ${jobId}`;
+      if (change.previousEndUs === null) firstTold.add(stay);
+      const older = firstTold.has(stay) ? this.#olderFirstTold : this.#olderChanged;
+      older.add({ gpu, fromUs, toUs: Math.min(endUs, rememberedFromUs) });
+      this.#windows.add({ gpu, fromUs: Math.max(fromUs, rememberedFromUs), toUs: endUs });
     }
   }
 
-  /** Hands all windows out; add those again that could not be worked off. */
+  /** Hands all windows of remembered time out; add those again that could not be worked off. */
   take(): RelabelWindow[] {
-    const windows = [...this.#windows.values()].flat();
-    this.#windows = new Map();
-    return windows;
+    return this.#windows.take();
   }
 
   add(windows: readonly RelabelWindow[]): void {
-    for (const window of windows) this.#add(window);
+    for (const window of windows) this.#windows.add(window);
   }
 
-  #add(window: RelabelWindow): void {
-    if (window.fromUs >= window.toUs) return;
-    const known = this.#windows.get(window.gpu) ?? [];
+  /** Hands the older ones out. */
+  takeOlder(): OlderWindow[] {
+    return [
+      ...this.#olderChanged.take().map((window) => ({ ...window, isFirstTold: false })),
+      ...this.#olderFirstTold.take().map((window) => ({ ...window, isFirstTold: true })),
+    ];
+  }
+}
+
+/** Windows of several devices; those of one that overlap or touch are one. */
+class WindowSet {
+  #byGpu = new Map<string, RelabelWindow[]>();
+
+  get isEmpty(): boolean {
+    return this.#byGpu.size === 0;
+  }
+
+  take(): RelabelWindow[] {
+    const windows = [...this.#byGpu.values()].flat();
+    this.#byGpu = new Map();
+    return windows;
+  }
+
+  add(window: RelabelWindow): void {
+    if (!(window.fromUs < window.toUs)) return;
+    const known = this.#byGpu.get(window.gpu) ?? [];
     const apart = known.filter((other) => other.toUs < window.fromUs || window.toUs < other.fromUs);
     const touching = known.filter((other) => !apart.includes(other));
     const isFull = apart.length >= WINDOWS_PER_DEVICE_MAX;
     const merged = hullOf([window, ...touching, ...(isFull ? apart : [])]);
-    this.#windows.set(window.gpu, isFull ? [merged] : [...apart, merged]);
+    this.#byGpu.set(window.gpu, isFull ? [merged] : [...apart, merged]);
   }
 }
 

@@ -30,13 +30,18 @@ export interface DeviceRun extends Omit<OwnedInterval, 'share' | 'source'> {
   readonly sharedUs: number;
 }
 
-/** Intervals on these devices that reach back to the start of every run there that ended after `sinceUs` (epoch µs). */
+/**
+ * Intervals on these devices that reach back to the start of every run there that ended after `sinceUs` (epoch µs).
+ * @param untilUs runs that began later are left out: those of old times are asked for by the day
+ */
 export async function readOwnedIntervals(
   db: QuestDb,
   gpus: readonly string[],
   sinceUs: number,
+  untilUs = Infinity,
 ): Promise<OwnedInterval[]> {
-  const here = `gpu IN (${gpus.map(quoteText).join(', ')})`;
+  const before = untilUs === Infinity ? '' : ` AND ts < cast(${Math.floor(untilUs)} AS TIMESTAMP)`;
+  const here = `gpu IN (${gpus.map(quoteText).join(', ')})${before}`;
   const ended = await db.exec(
     `SELECT DISTINCT job_id FROM gpu_ownership WHERE ${here} AND end_ts > cast(${Math.floor(sinceUs)} AS TIMESTAMP)`,
   );

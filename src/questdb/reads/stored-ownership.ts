@@ -51,10 +51,25 @@ export async function readNodeOwnership(
   return await readIntervals(db, where, Math.floor(sinceUs));
 }
 
-async function readIntervals(db: QuestDb, where: string, sinceUs: number): Promise<Interval[]> {
+/**
+ * The stays on a device that touch (fromUs, toUs], or end or begin where it does, epoch µs: whole, whoever told them, ascending by start.
+ * @param staysMax no more than the first of them
+ * @throws OperatingError when the store does not answer.
+ */
+export async function readStaysTouching(
+  db: QuestDb,
+  gpu: string,
+  { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
+  staysMax: number,
+): Promise<Interval[]> {
+  const where = `gpu = ${quoteText(gpu)} AND ts <= cast(${Math.floor(toUs)} AS timestamp)`;
+  return await readIntervals(db, where, Math.floor(fromUs) - 1, ` LIMIT ${staysMax}`);
+}
+
+async function readIntervals(db: QuestDb, where: string, sinceUs: number, limit = ''): Promise<Interval[]> {
   const { rows } = await db.exec(
     'SELECT cast(ts AS LONG), cast(end_ts AS LONG), cluster, node, gpu, job_id, run, share, source FROM gpu_ownership' +
-      ` WHERE ${where} AND (end_ts IS NULL OR end_ts > cast(${sinceUs} AS timestamp)) ORDER BY ts`,
+      ` WHERE ${where} AND (end_ts IS NULL OR end_ts > cast(${sinceUs} AS timestamp)) ORDER BY ts${limit}`,
   );
   return rows.map(([ts, end, cluster, node, gpu, jobId, run, share, source]) => ({
     startUs: Number(ts),

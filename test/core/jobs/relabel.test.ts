@@ -67,25 +67,36 @@ describe('the backlog', () => {
   const ownership = (): Ownership => new Ownership();
 
   test('samples that were not labelled yet need nothing', () => {
-    const backlog = new RelabelBacklog(24 * HOUR_US);
-    backlog.record(ownership().apply(fact('start', 100, '7')), 100);
-    expect(backlog.isEmpty).toBe(true);
+    const backlog = new RelabelBacklog();
+    backlog.record(ownership().apply(fact('start', 100, '7')), 100, -Infinity);
+    expect([backlog.isEmpty, backlog.hasOlder]).toEqual([true, false]);
   });
 
-  test('windows end where the labels do, and begin at the horizon', () => {
-    const backlog = new RelabelBacklog(HOUR_US);
-    backlog.record(ownership().apply(fact('start', 5e9, '7')), 6e9);
-    backlog.record(ownership().apply({ ...fact('start', 0, '7'), gpu: 'GPU-1' }), 6e9);
+  test('windows end where the labels do; what lies before the time that is remembered is apart', () => {
+    const backlog = new RelabelBacklog();
+    const rememberedFromUs = 6e9 - HOUR_US;
+    backlog.record(ownership().apply(fact('start', 5e9, '7')), 6e9, rememberedFromUs);
+    const other = ownership();
+    const start = { ...fact('start', 0, '7'), gpu: 'GPU-1' };
+    backlog.record(other.apply(start), 6e9, rememberedFromUs);
     expect(backlog.take()).toEqual([
       { gpu: 'GPU-0', fromUs: 5e9, toUs: 6e9 },
-      { gpu: 'GPU-1', fromUs: 6e9 - HOUR_US, toUs: 6e9 },
+      { gpu: 'GPU-1', fromUs: rememberedFromUs, toUs: 6e9 },
     ]);
-    expect(backlog.tooLateCount).toBe(1);
-    expect(backlog.isEmpty).toBe(true);
+    expect([backlog.isEmpty, backlog.hasOlder]).toEqual([true, true]);
+    expect(backlog.takeOlder()).toEqual([
+      { gpu: 'GPU-1', fromUs: 0, toUs: rememberedFromUs, isFirstTold: true },
+    ]);
+    expect(backlog.hasOlder).toBe(false);
+    const end = { ...fact('end', 1e9, '7'), gpu: 'GPU-1' };
+    backlog.record(other.apply(end), 6e9, rememberedFromUs);
+    expect(backlog.takeOlder()).toEqual([
+      { gpu: 'GPU-1', fromUs: 1e9, toUs: rememberedFromUs, isFirstTold: false },
+    ]);
   });
 
   test('touching windows become one; what could not be done comes back', () => {
-    const backlog = new RelabelBacklog(HOUR_US);
+    const backlog = new RelabelBacklog();
     backlog.add([
       { gpu: 'GPU-0', fromUs: 10, toUs: 20 },
       { gpu: 'GPU-0', fromUs: 40, toUs: 50 },
@@ -95,7 +106,7 @@ describe('the backlog', () => {
   });
 
   test('a flood of windows is bounded', () => {
-    const backlog = new RelabelBacklog(HOUR_US);
+    const backlog = new RelabelBacklog();
     for (let at = 0; at < 5000; at += 2) backlog.add([{ gpu: 'GPU-0', fromUs: at * 10, toUs: at * 10 + 1 }]);
     const windows = backlog.take();
     expect(windows.length).toBeLessThanOrEqual(257);
