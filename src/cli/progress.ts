@@ -55,3 +55,18 @@ export function startMaybeBriefStep(text: string): Step {
     },
   };
 }
+
+/** For what prints its own end: on a terminal it is shown from its third second on, and gone at its end. */
+export function startPassingStep(text: string): Pick<Step, 'update'> & { end(): void } {
+  const spinner = ora({ text, stream: process.stderr, discardStdin: false, hideCursor: true });
+  const timer = process.stderr.isTTY ? setTimeout(() => spinner.start(), BRIEF_MS_MAX) : undefined;
+  return {
+    update(words) {
+      spinner.text = words;
+    },
+    end() {
+      clearTimeout(timer);
+      spinner.stop();
+    },
+  };
+}

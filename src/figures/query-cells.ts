@@ -30,21 +30,37 @@ export async function ask(db: Asked, sql: string): Promise<Cells[]> {
   });
 }
 
-/** A column that is missing is the schema of an older version, which is the operator's to mend, not a defect of the query. */
 async function execute(db: Asked, sql: string): ReturnType<Asked['exec']> {
   try {
     return await db.exec(sql);
   } catch (thrown) {
-    if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
-    if (!thrown.message.includes('Invalid column')) throw thrown;
-    throw new OperatingError(`the tables or rollups lack a column that reports need: ${thrown.message}`, {
-      code: 'report.schema',
-      exit: 'config',
-      where: db.where,
-      hints: ['bring them up to date: gpuledger schema apply'],
-      cause: thrown,
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    throw ofReport(thrown, db.where);
+  }
+}
+
+/** What a report can say better than the client of the database, which does not know what is asked for. */
+function ofReport(error: OperatingError, where: string): OperatingError {
+  if (error.code === 'questdb.too_long') {
+    return new OperatingError(error.message, {
+      code: error.code,
+      exit: error.exit,
+      where,
+      hints: [...error.hints, 'or ask for less: a shorter window, one task of an array'],
+      cause: error,
     });
   }
+  // A column that is missing is the schema of an older version, which is the operator's to mend, not a defect of the query.
+  if (error.code === 'questdb.query' && error.message.includes('Invalid column')) {
+    return new OperatingError(`the tables or rollups lack a column that reports need: ${error.message}`, {
+      code: 'report.schema',
+      exit: 'config',
+      where,
+      hints: ['bring them up to date: gpuledger schema apply'],
+      cause: error,
+    });
+  }
+  return error;
 }
 
 /** LONG arrives as text where it might not fit a double, so both spellings are read. */

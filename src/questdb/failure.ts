@@ -9,6 +9,9 @@ const WAYS_OUT = [
 const NO_TLS_HINT =
   'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it';
 
+const LONGER_HINT =
+  'give it longer: questdb.request_timeout in the configuration, or GPULEDGER_QUESTDB_REQUEST_TIMEOUT=5m';
+
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
@@ -20,7 +23,6 @@ const REASONS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no answer to the connection request',
   UND_ERR_CONNECT_TIMEOUT: 'no answer to the connection request',
   UND_ERR_SOCKET: 'connection closed by the server',
-  TimeoutError: 'no answer in time',
   AbortError: 'given up',
 };
 
@@ -47,11 +49,45 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
     return foreignServer(where, `no HTTP answer (${messageOf(thrown)})`, thrown);
   const reason = REASONS[code] ?? messageOf(thrown);
   return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
-    code: code === 'TimeoutError' ? 'questdb.timeout' : 'questdb.unreachable',
+    code: 'questdb.unreachable',
     exit: 'temporary',
     hints: where.startsWith('https:') && code === 'ECONNRESET' ? [...WAYS_OUT, NO_TLS_HINT] : WAYS_OUT,
     cause: thrown,
   });
+}
+
+/** The error for a request that ended at its deadline, of a server that may be down, or hang, or be very busy. */
+export function noTimelyAnswer(where: string, timeoutMs: number, cause: unknown): OperatingError {
+  return new OperatingError(`nothing at ${where} answered within ${seconds(timeoutMs)}`, {
+    code: 'questdb.timeout',
+    exit: 'temporary',
+    hints: ['where there is one that is busy: again later', ...WAYS_OUT],
+    cause,
+  });
+}
+
+/** The error for a question that was given up at its deadline, of a server that answers others. */
+export function tooLong(
+  timeoutMs: number,
+  isConfigured: boolean,
+  where: string,
+  cause: unknown,
+): OperatingError {
+  const key = isConfigured ? ' (questdb.request_timeout)' : '';
+  return new OperatingError(
+    `the question took longer than ${seconds(timeoutMs)}${key}, and was given up; QuestDB answers others`,
+    {
+      code: 'questdb.too_long',
+      exit: 'temporary',
+      where,
+      hints: isConfigured ? [LONGER_HINT] : ['again, when the server has less to do'],
+      cause,
+    },
+  );
+}
+
+function seconds(ms: number): string {
+  return `${Number((ms / 1000).toFixed(1))} s`;
 }
 
 /** The error for an HTTP answer that is not the one hoped for, when it is not about the SQL or the rows themselves. */
@@ -90,6 +126,13 @@ export function foreignServer(where: string, got: string, cause?: unknown): Oper
 export function queryFailure(message: string, sql: string, position: number | undefined): OperatingError {
   const from = Math.max(0, (position ?? 0) - 30);
   const fragment = sql.slice(from, from + 100).replace(/\s+/g, ' ');
+  if (/^timeout, query aborted/.test(message)) {
+    return new OperatingError(`the question took longer than QuestDB lets one take: ${message}`, {
+      code: 'questdb.too_long',
+      exit: 'temporary',
+      hints: [LONGER_HINT, 'or query.timeout in the server.conf of the server'],
+    });
+  }
   const isTableMissing = /table (and view )?does not exist|materialized view does not exist/.test(message);
   return new OperatingError(`QuestDB refuses a query: ${message}`, {
     code: isTableMissing ? 'questdb.no_table' : 'questdb.query',

@@ -15,7 +15,14 @@ import {
 } from '../../schemas/questdb-reply.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import { acknowledged, untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
-import { answerFailure, connectionFailure, foreignServer, queryFailure } from './failure.ts';
+import {
+  answerFailure,
+  connectionFailure,
+  foreignServer,
+  noTimelyAnswer,
+  queryFailure,
+  tooLong,
+} from './failure.ts';
 
 /**
  * One QuestDB over HTTP: SQL by `/exec`, rows by `/write`. Nothing here retries except `checkServer`; `with-retries.ts` does.
@@ -28,8 +35,12 @@ export interface QuestDb extends Sink {
   readonly where: string;
   /**
    * Runs one statement. LONG cells are numbers, TIMESTAMP cells ISO text (`timestampUs` of `questdb-reply.ts`).
-   * @throws OperatingError `questdb.query`, `questdb.no_table`, `questdb.unreachable`, `questdb.timeout`,
-   * `questdb.unauthorized`, `questdb.unavailable`, `questdb.foreign`, `questdb.certificate`
+   * At its deadline the connection is closed, which ends a query in the server, too; then the server is asked for a sign
+   * of life, for `LIFE_SIGN_MS_MAX` more.
+   * @param options `timeoutMs`: the deadline; default `requestTimeoutMs`
+   * @throws OperatingError `questdb.query`, `questdb.no_table`, `questdb.unreachable`, `questdb.timeout` where the server
+   * gives no sign of life, `questdb.too_long` where it does, `questdb.unauthorized`, `questdb.unavailable`,
+   * `questdb.foreign`, `questdb.certificate`
    */
   exec(sql: string, options?: { readonly timeoutMs?: number }): Promise<QueryResult>;
   /** Sends rows once. Never throws for what the server or the network does: the fate tells. */
@@ -59,6 +70,8 @@ const KEEP_ALIVE_MS = 60_000;
 const CONNECTION_COUNT_MAX = 8;
 /** A refusal is a short JSON text; whatever is longer is not read to its end. */
 const WRITE_REPLY_BYTES_MAX = 65_536;
+/** A query that was given up is gone from the server within half a second, on a very busy machine within some. */
+const LIFE_SIGN_MS_MAX = 5_000;
 const CHECK_TRIES = 3;
 const CHECK_PAUSE_MS = 400;
 
@@ -120,20 +133,41 @@ function createClient(
     return { status: answer.statusCode, text: await readText(answer.body, bytesMax) };
   };
 
-  const exec = async (sql: string, timeoutMs = requestTimeoutMs): Promise<QueryResult> => {
+  const question = async (sql: string, timeoutMs: number): Promise<QueryResult> => {
     const path = `/exec?${new URLSearchParams({ query: sql, quoteLargeNum: 'true' }).toString()}`;
+    // Lets a question take longer than the server's own limit. It ends none sooner: the closed connection does.
     const headers = { 'Statement-Timeout': String(timeoutMs) };
+    const deadline = AbortSignal.timeout(timeoutMs);
     let answer: Answer;
     try {
-      answer = await ask({ path, method: 'GET', headers }, AbortSignal.timeout(timeoutMs), Infinity);
+      answer = await ask({ path, method: 'GET', headers }, deadline, Infinity);
     } catch (thrown) {
-      throw connectionFailure(thrown, where);
+      throw deadline.aborted ? noTimelyAnswer(where, timeoutMs, thrown) : connectionFailure(thrown, where);
     }
     const reply = parseExecReply(answer.text);
     if (reply.kind === 'error' && answer.status < 500) throw queryFailure(reply.message, sql, reply.position);
     if (answer.status !== 200 || reply.kind === 'foreign')
       throw answerFailure(answer.status, answer.text, where);
     return reply.kind === 'rows' ? reply.result : { columns: [], rows: [] };
+  };
+
+  const isAlive = async (): Promise<boolean> => {
+    try {
+      await question('SELECT 1', LIFE_SIGN_MS_MAX);
+      return true;
+    } catch {
+      return false; // the question that was asked before tells what is wrong
+    }
+  };
+
+  const exec = async (sql: string, timeoutMs = requestTimeoutMs): Promise<QueryResult> => {
+    try {
+      return await question(sql, timeoutMs);
+    } catch (thrown) {
+      const isLate = thrown instanceof OperatingError && thrown.code === 'questdb.timeout';
+      if (!isLate || !(await isAlive())) throw thrown;
+      throw tooLong(timeoutMs, timeoutMs === requestTimeoutMs, where, thrown);
+    }
   };
 
   const send = async (batch: Batch, signal?: AbortSignal): Promise<Fate> => {
@@ -162,7 +196,9 @@ function createClient(
       if (fate.unsent?.cause === 'rows') dropConnections();
       return fate;
     } catch (thrown) {
-      const error = connectionFailure(thrown, where);
+      const error = deadline.aborted
+        ? noTimelyAnswer(where, deadlineMs, thrown)
+        : connectionFailure(thrown, where);
       return untaken(batch, { cause: 'store', reason: error.message, error });
     }
   };
@@ -171,7 +207,7 @@ function createClient(
     where,
     exec: (sql, execOptions) => exec(sql, execOptions?.timeoutMs),
     send,
-    checkServer: () => checkServer(exec, where),
+    checkServer: () => checkServer((sql) => question(sql, requestTimeoutMs), where),
     close: () => pool.destroy(),
   };
 }
@@ -199,13 +235,13 @@ function fateOf(batch: Batch, { status, text }: Answer, where: string): Fate {
 }
 
 async function checkServer(
-  exec: (sql: string) => Promise<QueryResult>,
+  question: (sql: string) => Promise<QueryResult>,
   where: string,
 ): Promise<{ version: string }> {
   const startMs = performance.now();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const { rows } = await exec('SELECT build()');
+      const { rows } = await question('SELECT build()');
       const version = parseBuild(rows[0]?.[0]);
       if (version === undefined)
         throw foreignServer(where, `${JSON.stringify(rows[0] ?? null)} for SELECT build()`);

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { startMaybeBriefStep } from '../../src/cli/progress.ts';
+import { startMaybeBriefStep, startPassingStep } from '../../src/cli/progress.ts';
 
+const { isTTY } = process.stderr;
 let said: string;
 beforeEach(() => {
   said = '';
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] });
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said += String(text);
     return true;
@@ -13,6 +14,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
+  process.stderr.isTTY = isTTY;
 });
 
 test('nothing is said of a step that ends within two seconds', () => {
@@ -32,4 +34,28 @@ test('a longer one tells its end, with the seconds since its beginning', () => {
   step.update('squeue: 3 rows read');
   step.done('squeue read');
   expect(said).toMatch(/✓ squeue read +61\.5 s\n/);
+});
+
+test('a step that passes is shown on a terminal from the third second on, and gone at its end', () => {
+  process.stderr.isTTY = true;
+  Object.assign(process.stderr, { cursorTo: () => true, clearLine: () => true, moveCursor: () => true });
+  const step = startPassingStep('asking');
+  step.update('asking, 1 answer so far');
+  vi.advanceTimersByTime(1_900);
+  expect(said).toBe('');
+  vi.advanceTimersByTime(200);
+  expect(said).toContain('asking, 1 answer so far');
+  step.end();
+  const atEnd = said.length;
+  vi.advanceTimersByTime(10_000);
+  expect(said.length).toBe(atEnd);
+});
+
+test('a step that passes says nothing into a pipe', () => {
+  process.stderr.isTTY = false;
+  const step = startPassingStep('asking');
+  vi.advanceTimersByTime(10_000);
+  step.update('asking still');
+  step.end();
+  expect(said).toBe('');
 });

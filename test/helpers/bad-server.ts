@@ -40,13 +40,15 @@ export async function httpServer(
   return await listen(server, () => count);
 }
 
-/** Passes a request on to a real QuestDB at `url`, and its answer back. */
+/** Passes a request on to a real QuestDB at `url`, and its answer back. Closes that connection when its own is closed. */
 export function forward(url: string, incoming: IncomingMessage, response: ServerResponse): void {
   const { method = 'GET', headers } = incoming;
   const outgoing = request(new URL(incoming.url ?? '/', url), { method, headers }, (answer) => {
     response.writeHead(answer.statusCode ?? 500, answer.headers);
     answer.pipe(response);
   });
+  outgoing.on('error', () => response.destroy());
+  response.on('close', () => outgoing.destroy());
   incoming.pipe(outgoing);
 }
 

@@ -9,6 +9,7 @@ import { OperatingError } from '../../src/core/base/errors.ts';
 import type { Fate } from '../../src/core/wire/sink.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { sendRows } from '../helpers/send-rows.ts';
+import { heavyQuery, queriesUnderWay } from '../helpers/heavy-query.ts';
 import { forward, httpServer, listen, rawServer, type BadServer } from '../helpers/bad-server.ts';
 
 const TLS = join(import.meta.dirname, '../fixtures/tls');
@@ -123,14 +124,28 @@ describe('a real QuestDB', () => {
     await expect.poll(async () => await sendRows(client, rows(12))).toEqual(TAKEN);
   });
 
-  test('a query that takes longer than it may is given up', async () => {
-    const error = await failureOf(
-      db.exec('SELECT sum(a.x * b.x) FROM long_sequence(100000) a CROSS JOIN long_sequence(1000000) b', {
-        timeoutMs: 100,
-      }),
-    );
-    expect(error.exit).not.toBe('data');
-    expect(['questdb.timeout', 'questdb.query', 'questdb.unavailable']).toContain(error.code);
+  test('a query that takes longer than it may is given up, and ended in the server', async () => {
+    const error = await failureOf(db.exec(heavyQuery('given_up'), { timeoutMs: 100 }));
+    expect([error.code, error.exit]).toEqual(['questdb.too_long', 'temporary']);
+    expect(error.message).toContain('took longer than 0.1 s, and was given up; QuestDB answers others');
+    await expect.poll(async () => await queriesUnderWay(db, 'given_up')).toBe(0);
+  });
+
+  test('where that is what was configured, the configuration is the way out', async () => {
+    const hasty = await connect(inject('questdbConf'), 200);
+    const error = await failureOf(hasty.exec(heavyQuery('configured')));
+    expect(error.message).toContain('longer than 0.2 s (questdb.request_timeout)');
+    expect(error.hints.join()).toContain('GPULEDGER_QUESTDB_REQUEST_TIMEOUT');
+  });
+
+  test('what the server ends by its own limit is told like that', async () => {
+    const limited = await httpServer((_request, response) => {
+      response.writeHead(400, { 'Content-Type': 'application/json' });
+      response.end('{"query":"x","error":"timeout, query aborted [fd=7, runtime=60001ms]","position":0}');
+    });
+    const error = await failureOf((await connectTo(limited)).exec('SELECT x'));
+    expect([error.code, error.exit]).toEqual(['questdb.too_long', 'temporary']);
+    expect(error.hints.join()).toContain('query.timeout');
   });
 
   test('sends basic and bearer credentials, and tells refused ones apart without showing them', async () => {

@@ -14,6 +14,7 @@ import { capacityCsv, jobCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, tasksJson } from '../../report/json.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { startPassingStep } from '../progress.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 
@@ -126,15 +127,13 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
     ...(cluster === undefined ? {} : { cluster }),
     ...(submitted === undefined ? {} : { submittedUs: parseTimeUs('--submitted', submitted) }),
   };
-  await withStore(flags, async (db, lanes) => {
-    const account = await accountOf(db, lanes, jobId, options);
-    const style = { ...terminalStyle(), isWhole: flags.all === true };
-    process.stdout.write(
-      account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
-    );
-    if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
-      process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
-  });
+  const account = await withStore(flags, async (db, lanes) => await accountOf(db, lanes, jobId, options));
+  const style = { ...terminalStyle(), isWhole: flags.all === true };
+  process.stdout.write(
+    account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
+  );
+  if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
+    process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
 }
 
 function jobText(
@@ -157,29 +156,41 @@ function tasksText(
 
 async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const window = reportWindow(flags, Date.now() * 1000);
-  await withStore(flags, async (db, lanes) => {
-    const figures = await capacityFigures(db, lanes, {
-      ...window,
-      ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
-      by: flags.by,
-    });
-    if (flags.json) process.stdout.write(capacityJson(figures));
-    else if (flags.csv) process.stdout.write(capacityCsv(figures));
-    else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
-  });
+  const options = {
+    ...window,
+    ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
+    by: flags.by,
+  };
+  const figures = await withStore(flags, async (db, lanes) => await capacityFigures(db, lanes, options));
+  if (flags.json) process.stdout.write(capacityJson(figures));
+  else if (flags.csv) process.stdout.write(capacityCsv(figures));
+  else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
 }
 
-async function withStore(
+/** Shows on stderr how far it is where that takes longer than two seconds. */
+async function withStore<T>(
   flags: object,
-  work: (db: Asked, lanes: readonly Lane[]) => Promise<void>,
-): Promise<void> {
+  work: (db: Asked, lanes: readonly Lane[]) => Promise<T>,
+): Promise<T> {
   const { config } = await configFrom({ ...flags });
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
+  const step = startPassingStep('asking QuestDB');
+  let answers = 0;
+  const counting: Asked = {
+    where: db.where,
+    exec: async (sql) => {
+      const answer = await db.exec(sql);
+      answers += 1;
+      step.update(`asking QuestDB, ${answers} ${answers === 1 ? 'answer' : 'answers'} so far`);
+      return answer;
+    },
+  };
   try {
-    await work(db, config.lanes);
+    return await work(counting, config.lanes);
   } finally {
+    step.end();
     await db.close();
   }
 }

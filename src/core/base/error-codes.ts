@@ -83,6 +83,7 @@ export const ERROR_CODES = {
   'questdb.start_failed': 'The QuestDB server did not start.',
   'questdb.suspended': 'A table is suspended: QuestDB takes rows for it but shows none.',
   'questdb.timeout': 'QuestDB did not answer in time.',
+  'questdb.too_long': 'A question took longer than it may, and was given up; QuestDB answers others.',
   'questdb.unauthorized': 'QuestDB refuses the credentials.',
   'questdb.unavailable': 'QuestDB answers that it cannot serve now.',
   'questdb.unreachable': 'QuestDB cannot be reached.',
