@@ -47,6 +47,22 @@ describe('what a drain writes of the jobs', () => {
     expect(again.intervals).toEqual([]);
   });
 
+  test('is every owner set that labels use: the store knows which of them it has', async () => {
+    const startUs = NEWEST_US - 30e6;
+    const half = { ...stored('7', startUs), share: 0.5 };
+    const late = { ...fact('start', '8', NEWEST_US), share: NaN };
+    const { ownerSets, ownership } = await readJobs([inputOf([late])], [half], TIMES);
+    expect(ownerSets.map(({ jobId, part, sharing }) => [jobId, part, sharing])).toEqual([
+      ...[
+        ['7', 0.5, 'stated'],
+        ['7', 0.5, 'stated'],
+        ['8', 0.5, 'equal'],
+      ],
+    ]);
+    const used = [startUs + 1, NEWEST_US + 1].map((us) => ownership.labelAt('GPU-0', us).ownerSet);
+    expect(used).toEqual([ownerSets[0]!.ownerSet, ownerSets[2]!.ownerSet]);
+  });
+
   test('has stored rows that contradict each other put right', async () => {
     const [firstUs, secondUs] = [NEWEST_US - 50e6, NEWEST_US - 20e6];
     const jobs = await readJobs([], [stored('7', firstUs), stored('8', secondUs)], TIMES);

@@ -1,4 +1,14 @@
-import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, inject, test } from 'vitest';
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  afterEach,
+  describe,
+  expect,
+  inject,
+  onTestFinished,
+  test,
+} from 'vitest';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,6 +122,49 @@ test('what is stored of a node counts: a job that its journal has forgotten ends
     ['6', null],
     ['8', null],
   ]);
+});
+
+test('owner sets are written with the stays, and their samples are labelled again', async () => {
+  const node = `sets-${crypto.randomUUID()}`;
+  const device: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
+  await createSmallTables(db).writeInventory([{ tsUs: at(0), device, source: 'dcgm' }]);
+  const table = `gpu_sets_${process.pid}`;
+  await db.exec(
+    `CREATE TABLE ${table} (ts TIMESTAMP, gpu SYMBOL, job_id VARCHAR, owners LONG, owner_set LONG) TIMESTAMP(ts) PARTITION BY DAY WAL DEDUP UPSERT KEYS(ts, gpu)`,
+  );
+  onTestFinished(async () => {
+    await db.exec(`DROP TABLE ${table}`);
+  });
+  const nowS = Math.floor((Date.now() * 1000 - at(0)) / 1e6);
+  const rows = [-90, -60, -30].map((s) => `(${at(nowS + s)}, '${device.uuid}', 0)`).join(', ');
+  await db.exec(`INSERT INTO ${table} (ts, gpu, owners) VALUES ${rows}`);
+  await waitForVisible(db, 'gpu_inventory');
+  const push = async (): Promise<void> => {
+    const tell = (): void => undefined;
+    const outcome = await pushJournal(db, { node, directory: bench.directory, tables: [table], tell });
+    expect(outcome.isAllWritten).toBe(true);
+    for (const one of ['gpu_ownership', 'gpu_owner_sets', table]) await waitForVisible(db, one);
+  };
+  /** Of the samples, by owners: the parts of their sets. */
+  const parts = async (): Promise<unknown> => {
+    const found = await db.exec(
+      `SELECT r.owners, s.job_id, s.part FROM ${table} r JOIN gpu_owner_sets s ON s.owner_set = r.owner_set WHERE r.owner_set IS NOT NULL ORDER BY r.ts, s.job_id`,
+    );
+    return found.rows;
+  };
+  const start = { node, gpus: '', devices: '0', manager: 'pbs', boot_id: readBoot().id };
+  bench.put('start', '7', nowS - 100, { ...start, share: '0.25' });
+  await push();
+  const third = [1, '7', 0.25];
+  expect(await parts()).toEqual([third, third, third]);
+  bench.put('start', '8', nowS - 70, start);
+  await push();
+  await push();
+  const shared = [
+    [2, '7', 0.25],
+    [2, '8', 0.75],
+  ];
+  expect(await parts()).toEqual([third, ...shared, ...shared]);
 });
 
 test("another machine's journal keeps its own boot: its jobs do not end where this machine was booted", async () => {
