@@ -1,5 +1,5 @@
 import { ownerSetsOf } from '../core/jobs/device-parts.ts';
-import type { Ownership } from '../core/jobs/ownership.ts';
+import type { LabelStretch, Ownership } from '../core/jobs/ownership.ts';
 import type { RelabelWindow } from '../core/jobs/relabel.ts';
 import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 
@@ -15,7 +15,7 @@ export interface OwnerSetNews {
 
 /** @param cluster of the node, for stays that were told without one */
 export function createOwnerSetNews(
-  ownership: Pick<Ownership, 'intervals' | 'labelsBetween' | 'ownersAt'>,
+  ownership: Pick<Ownership, 'intervals' | 'intervalsOn' | 'labelsBetween'>,
   cluster: string | undefined,
 ): OwnerSetNews {
   let told = new Set<string>();
@@ -23,15 +23,19 @@ export function createOwnerSetNews(
 
   return {
     note({ gpu, fromUs, toUs }) {
-      for (const stretch of ownership.labelsBetween(gpu, fromUs, toUs)) {
-        const { ownerSet } = stretch.label;
-        if (ownerSet === null || told.has(ownerSet)) continue;
-        told.add(ownerSet);
-        // A stretch holds its end, and the moment after its beginning.
-        const owners = ownership.ownersAt(gpu, Math.min(stretch.fromUs + 1, stretch.toUs));
-        const where = owners.find((owner) => owner.cluster !== undefined)?.cluster ?? cluster;
-        const members = ownerSetsOf(owners).filter((member) => member.ownerSet === ownerSet);
-        fresh.push(...members.map((one) => ({ ...one, ...(where === undefined ? {} : { cluster: where }) })));
+      const isFresh = ({ label }: LabelStretch): boolean =>
+        label.ownerSet !== null && !told.has(label.ownerSet);
+      const stretches = ownership.labelsBetween(gpu, fromUs, toUs).filter(isFresh);
+      if (stretches.length === 0) return;
+      const [beginUs, endUs] = [stretches[0]!.fromUs, stretches.at(-1)!.toUs];
+      const stays = ownership
+        .intervalsOn(gpu)
+        .filter((interval) => interval.startUs < endUs && interval.endUs > beginUs);
+      const where = stays.find((stay) => stay.cluster !== undefined)?.cluster ?? cluster;
+      const sets = new Set(stretches.map(({ label }) => label.ownerSet));
+      for (const member of ownerSetsOf(stays).filter(({ ownerSet }) => sets.has(ownerSet))) {
+        told.add(member.ownerSet);
+        fresh.push({ ...member, ...(where === undefined ? {} : { cluster: where }) });
       }
     },
     take() {

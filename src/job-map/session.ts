@@ -172,7 +172,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       ];
       backlog.record(changes, labelledUntilUs, rememberedFromUs);
       for (const gpu of new Set(intervals.map((interval) => interval.gpu)))
-        sets.note({ gpu, fromUs: -Infinity, toUs: Infinity });
+        sets.note({ gpu, fromUs: rememberedFromUs, toUs: Infinity });
       return changes;
     },
     labelledUntil(us) {
