@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import type { TestQuestdb } from '../helpers/questdb.ts';
 import { checkCapacity, checkJobs, summaryOf, worldOf, type Found, type World } from './check-fleets.ts';
+import { checkStore } from './check-store.ts';
 import { drawFleet, type FleetLimits, type Naming } from './draw-fleet.ts';
 import { HOUR } from './fleet.ts';
 import { loadFleets } from './load-fleets.ts';
@@ -59,6 +60,10 @@ export function describeFleets(
     afterAll(async () => {
       await db.close();
       await server.stop();
+    });
+
+    test('samples, minutes, hours, days and histograms say whose every microsecond was', async () => {
+      expectNone(await checkStore(db, world));
     });
 
     test('every field of every job report is the true one, in JSON, CSV and text', async () => {

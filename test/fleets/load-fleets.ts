@@ -56,6 +56,8 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
     for (const told of loaded) {
       const nowUs = told.fleet.toUs + laterUs;
       told.read(nowUs);
+      // Sets first, so that stored ownership says that the sets of its owners are stored.
+      expect(await small.writeOwnerSets(told.session.takeOwnerSets())).toBe(true);
       expect(await small.writeOwnership(told.takeRows())).toBe(true);
       const { isDone } = await relabelStored(told.session, db, tables, (notice) => notices.push(notice));
       expect(isDone).toBe(true);
@@ -65,7 +67,8 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
   await waitForRollups(db, FLEET_LANES, Math.max(...fleets.map(({ toUs }) => toUs)) + 2 * DAY, {
     timeoutMs: 600_000,
   });
-  for (const table of ['gpu_ownership', 'jobs', 'gpu_inventory']) await waitForVisible(db, table);
+  for (const table of ['gpu_ownership', 'gpu_owner_sets', 'jobs', 'gpu_inventory'])
+    await waitForVisible(db, table);
   return notices;
 }
 
