@@ -24,6 +24,16 @@ export const MAIN_LANE: LanePlan = {
   times: 1,
 };
 
+/** A slower one, that has some of it too. */
+export const SLOW_LANE: LanePlan = {
+  table: 'gpu_slow',
+  columns: ['sm_active_ratio', 'fb_used_bytes'],
+  times: 3,
+};
+
+/** One that had the activity before, and is in no configuration any more. */
+export const EARLY_LANE: LanePlan = { table: 'gpu_early', columns: ['sm_active_ratio'], times: 2 };
+
 /** Which names clusters have in a store. `one`: at most one is known. */
 export type Naming = 'one' | 'many';
 
@@ -38,9 +48,11 @@ const ROWS_MAX = 5000;
 export interface FleetLimits {
   /** Facts are told at the latest so long after they came to be. */
   readonly lateUsMax: number;
+  /** One lane has everything all the time. */
+  readonly isOneLane: boolean;
 }
 
-export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity };
+export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity, isOneLane: false };
 
 /** @returns the same fleet for the same seed, naming and limits */
 export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fleet {
@@ -53,7 +65,7 @@ export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fl
   const fromUs = FIRST_DAY_US + seed * DAYS_APART * DAY + between(random, HOUR, DAY);
   const span = { fromUs, toUs: fromUs + lengthUs };
   const runs = drawRuns(seed, devices, span, random);
-  const lanes = drawLanes([MAIN_LANE], {
+  const lanes = drawLanes(limits.isOneLane ? [MAIN_LANE] : drawPlans(span, random), {
     ...span,
     intervalUs: intervalUs ?? 60 * S,
     devices,
@@ -66,4 +78,20 @@ export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fl
     ...(random() < 0.3 ? [{ device, tsUs: between(random, fromUs, span.toUs) }] : []),
   ]);
   return { seed, ...span, devices, sightings, runs, facts: drawFacts(runs, limits.lateUsMax, random), lanes };
+}
+
+/** Mostly one lane; or a slower one beside it; or activity was once recorded elsewhere. */
+function drawPlans(
+  { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
+  random: () => number,
+): LanePlan[] {
+  const how = random();
+  if (how < 0.6) return [MAIN_LANE];
+  if (how < 0.8) return [MAIN_LANE, SLOW_LANE];
+  const movedUs = between(random, fromUs + HOUR, toUs);
+  const columns = ['sm_active_ratio'];
+  return [
+    { ...MAIN_LANE, only: { columns, fromUs: movedUs, toUs: Infinity } },
+    { ...EARLY_LANE, only: { columns, fromUs: 0, toUs: movedUs } },
+  ];
 }

@@ -17,6 +17,8 @@ export interface LanePlan {
   readonly columns: readonly string[];
   /** Intervals of the fastest lane to one of this. */
   readonly times: number;
+  /** The configuration was changed: these columns it records only within this time. */
+  readonly only?: { readonly columns: readonly string[]; readonly fromUs: number; readonly toUs: number };
 }
 
 const PROFILED = ['sm_active_ratio', 'tensor_active_ratio', 'dram_active_ratio', 'gr_engine_active_ratio'];
@@ -58,7 +60,7 @@ export function drawLanes(plans: readonly LanePlan[], ground: Ground): FleetLane
   const pauses = stretchesOf(ground, random() < 0.4 ? between(random, 1, 3) : 0, 2 * HOUR);
   const blanks = new Map(devices.map((device) => [device.uuid, blanksOf(ground)]));
   const counters = new Map(devices.map((device) => [device.uuid, drawCounter(device, ground)]));
-  return plans.map(({ table, columns, times }): FleetLane => {
+  return plans.map(({ table, columns, times, only }): FleetLane => {
     const intervalUs = ground.intervalUs * times;
     const tickCount = Math.floor((ground.toUs - ground.fromUs) / intervalUs);
     const rows = devices.map((device): FleetRows => {
@@ -69,7 +71,7 @@ export function drawLanes(plans: readonly LanePlan[], ground: Ground): FleetLane
         device,
         tsUs,
         load: loads.get(uuid)!,
-        blanks: blanks.get(uuid)!,
+        blanks: [...blanks.get(uuid)!, ...outside(only)],
         counter: counters.get(uuid)!,
         random,
       });
@@ -131,6 +133,15 @@ function blanksOf(ground: Ground): Span[] {
   // A sensor that never answers.
   if (random() < 0.08) spans.push({ fromUs: 0, toUs: Infinity, columns: oneOf(random, BLANK_TOGETHER) });
   return spans;
+}
+
+function outside(only: LanePlan['only']): Span[] {
+  if (only === undefined) return [];
+  const { columns, fromUs, toUs } = only;
+  return [
+    { fromUs: 0, toUs: fromUs, columns },
+    { fromUs: toUs, toUs: Infinity, columns },
+  ];
 }
 
 function stretchesOf({ random, fromUs, toUs }: Ground, count: number, longestUs: number): Stretch[] {

@@ -64,6 +64,8 @@ describe('what is drawn', () => {
       'began before': someStay((stay, { fromUs }) => stay.startUs < fromUs),
       'goes on after': someStay((stay, { toUs }) => stay.endUs > toUs),
       'across days': someStay(({ startUs, endUs }) => Math.floor(startUs / DAY) !== Math.floor(endUs / DAY)),
+      'two lanes': ({ lanes }) => lanes.some(({ table }) => table === 'gpu_slow'),
+      'activity once elsewhere': ({ lanes }) => lanes.some(({ table }) => table === 'gpu_early'),
       'hours late': ({ facts }) =>
         facts.some(({ toldUs, atUs }) => toldUs - atUs > HOUR && toldUs - atUs < DAY),
       'weeks late': ({ facts }) => facts.some(({ toldUs, atUs }) => toldUs - atUs > 7 * DAY),
@@ -114,6 +116,27 @@ describe('the truth', () => {
         expect(gapUs + all.sampledUs).toBeLessThan(all.ownedUs + 3 * 60 * S * run.stays.length);
       }
     }
+  });
+
+  test('takes a value from the fastest lane that had it around that moment', () => {
+    const fleet = paperFleet();
+    const [lane] = fleet.lanes;
+    const slow = {
+      ...lane!,
+      ...{ table: 'gpu_slow', intervalUs: 20 * S },
+      rows: lane!.rows.map((rows) => {
+        const tsUs = rows.tsUs.map((us) => us + 30 * S);
+        return { ...rows, tsUs, values: new Map([['sm_active_ratio', tsUs.map((us) => us / S)]]) };
+      }),
+    };
+    const [{ lanes }] = ledgersOf({ ...fleet, lanes: [lane!, slow] }) as [ReturnType<typeof ledgersOf>[0]];
+    const known = lanes
+      .get('gpu_slow')!
+      .values.get('sm_active_ratio')!
+      .filter((x) => !Number.isNaN(x));
+    // The faster one knows it from 0 to 90 s.
+    expect([...known]).toEqual([110, 120]);
+    expect(lanes.get('gpu_main')!.values.get('sm_active_ratio')).not.toContain(NaN);
   });
 
   test('divides a device by what was told, and the rest equally', () => {

@@ -17,6 +17,8 @@ import { loadFleets } from './load-fleets.ts';
 const LIMITS: FleetLimits = {
   // Facts that are told more than a day late.
   lateUsMax: 20 * HOUR,
+  // Activity in another lane since some day, or in two.
+  isOneLane: true,
 };
 const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
   {

@@ -18,18 +18,23 @@ import { DAY, HOUR, type Fleet, type FleetDevice, type FleetLane } from './fleet
 
 /** The way of a fleet into a store: ring, ownership session, labels, encoder, and the re-label of what was told late. */
 
-const MAIN_FIELD_IDS = [1002, 1004, 1005, 1001, 203, 155, 156, 252];
+const laneOf = (name: string, intervalMs: number, ids: readonly number[]): Lane => ({
+  name,
+  table: `gpu_${name}`,
+  schedule: 'continuous',
+  intervalMs,
+  fields: ids.map((id) => findField(String(id))!),
+  capacityTicks: 600,
+});
 
+/** The lanes of today's configuration. */
 export const FLEET_LANES: readonly Lane[] = [
-  {
-    name: 'main',
-    table: 'gpu_main',
-    schedule: 'continuous',
-    intervalMs: 10_000,
-    fields: MAIN_FIELD_IDS.map((id) => findField(String(id))!),
-    capacityTicks: 600,
-  },
+  laneOf('main', 10_000, [1002, 1004, 1005, 1001, 203, 155, 156, 252]),
+  laneOf('slow', 30_000, [1002, 252]),
 ];
+
+/** And those that collectors once had. */
+const ALL_LANES: readonly Lane[] = [...FLEET_LANES, laneOf('early', 20_000, [1002])];
 
 export const FOR_EVER = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
@@ -42,7 +47,7 @@ const LATER_US = [0, 20 * HOUR, 5 * DAY, 30 * DAY];
 export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise<readonly Notice[]> {
   const notices: Notice[] = [];
   const small = createSmallTables(db);
-  await applySchema(db, FLEET_LANES, FOR_EVER);
+  await applySchema(db, ALL_LANES, FOR_EVER);
   const loaded: Told[] = [];
   for (const fleet of fleets) {
     await writeFixed(small, fleet);
@@ -50,7 +55,7 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
     await sendSamples(db, fleet, told);
     loaded.push(told);
   }
-  const tables = FLEET_LANES.map(({ table }) => table);
+  const tables = ALL_LANES.map(({ table }) => table);
   for (const laterUs of LATER_US) {
     for (const table of tables) await waitForVisible(db, table);
     for (const told of loaded) {
@@ -64,7 +69,7 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
       told.session.acknowledge(nowUs);
     }
   }
-  await waitForRollups(db, FLEET_LANES, Math.max(...fleets.map(({ toUs }) => toUs)) + 2 * DAY, {
+  await waitForRollups(db, ALL_LANES, Math.max(...fleets.map(({ toUs }) => toUs)) + 2 * DAY, {
     timeoutMs: 600_000,
   });
   for (const table of ['gpu_ownership', 'gpu_owner_sets', 'jobs', 'gpu_inventory'])
@@ -197,7 +202,7 @@ interface Writer {
 }
 
 function writerOf({ devices }: Fleet, lane: FleetLane, ownership: Ownership): Writer {
-  const known = FLEET_LANES.find(({ table }) => table === lane.table)!;
+  const known = ALL_LANES.find(({ table }) => table === lane.table)!;
   const columns = known.fields.map(({ column }) => column);
   expect(columns).toEqual(lane.columns);
   const ring = new Ring({

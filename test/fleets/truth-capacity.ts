@@ -84,36 +84,38 @@ export function capacityTruth(
   };
   for (const ledger of meant) {
     const { device } = ledger;
-    const rows = ledger.lanes.get(table)!;
-    const [first, end] = rowsBetween(rows, fromUs, toUs);
-    for (let row = first; row < end; row += 1) {
-      samples += 1;
-      if (device.isCut) {
-        addEnergy(groupOf('cut').amounts, rows, row, 1, device.uuid);
-        addEnergy(all, rows, row, 1, device.uuid);
-        continue;
-      }
-      const { parts, rest } = rows.owners[row]!;
-      if (parts.length === 0) {
-        addRow(groupOf('unowned').amounts, rows, row, 1, device.uuid);
-        addRow(all, rows, row, 1, device.uuid);
-        if (isOfDevices(by)) {
-          const group = groupOf('group', ...nameOf(by, ledger));
-          group.hasUnowned = true;
-          group.unowned.add(rows.dtUs[row]!);
+    for (const [lane, rows] of ledger.lanes) {
+      const isPrimary = lane === table;
+      const [first, end] = rowsBetween(rows, fromUs, toUs);
+      if (isPrimary) samples += end - first;
+      const add = (group: Group, row: number, part: number, owner: string): void => {
+        const adding = { rows, isPrimary, part, key: `${device.uuid} ${owner}` };
+        addRow(group.amounts, row, adding);
+        addRow(all, row, adding);
+      };
+      for (let row = first; row < end; row += 1) {
+        if (device.isCut) {
+          addEnergy(groupOf('cut').amounts, rows, row, 1, device.uuid);
+          addEnergy(all, rows, row, 1, device.uuid);
+          continue;
         }
-      }
-      for (const one of parts) {
-        const key = `${device.uuid} ${one.run.job}`;
-        addRow(ownerGroup(one, by, ledger, groupOf).amounts, rows, row, one.part, key);
-        addRow(all, rows, row, one.part, key);
-        const isShared = parts.length > 1 || (one.way === 'stated' && rest > 0);
-        if (isShared) ways[one.way === 'whole' ? 'stated' : one.way].add(rows.dtUs[row]! * one.part);
-        areSharesScaled ||= one.isScaled;
-      }
-      if (rest > 0) {
-        addRow(groupOf('unattributed').amounts, rows, row, rest, device.uuid);
-        addRow(all, rows, row, rest, `${device.uuid} rest`);
+        const { parts, rest } = rows.owners[row]!;
+        if (parts.length === 0) {
+          add(groupOf('unowned'), row, 1, '');
+          if (isOfDevices(by) && isPrimary) {
+            const group = groupOf('group', ...nameOf(by, ledger));
+            group.hasUnowned = true;
+            group.unowned.add(rows.dtUs[row]!);
+          }
+        }
+        for (const one of parts) {
+          add(ownerGroup(one, by, ledger, groupOf), row, one.part, one.run.job);
+          if (!isPrimary) continue;
+          const isShared = parts.length > 1 || (one.way === 'stated' && rest > 0);
+          if (isShared) ways[one.way === 'whole' ? 'stated' : one.way].add(rows.dtUs[row]! * one.part);
+          areSharesScaled ||= one.isScaled;
+        }
+        if (rest > 0) add(groupOf('unattributed'), row, rest, 'rest');
       }
     }
   }

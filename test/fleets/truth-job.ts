@@ -69,38 +69,43 @@ const SERIES_PARTS_MAX = 20;
 /** Stamps that were set apart by so much are no hole. */
 const HOLE_US_MIN = 10;
 
+/** The rows of a stay in one lane. */
 interface Picked {
   readonly ledger: DeviceLedger;
   readonly stay: FleetStay;
+  /** Whether the lane decides samples and time. */
+  readonly isPrimary: boolean;
   readonly rows: LedgerRows;
   readonly at: readonly number[];
 }
 
 /** What a report of one run should show. */
 export function jobTruth(ledgers: readonly DeviceLedger[], run: FleetRun, lane: LaneFacts): JobTruth {
-  const own = run.stays.map((stay): Picked => {
+  const all = run.stays.flatMap((stay) => {
     const ledger = ledgers.find(({ device }) => device.uuid === stay.gpu)!;
-    const rows = ledger.lanes.get(lane.table)!;
-    const at = [...rows.tsUs.keys()].filter((row) => isWithin(stay, rows.tsUs[row]!));
-    return { ledger, stay, rows, at };
+    return [...ledger.lanes].map(([table, rows]): Picked => {
+      const at = [...rows.tsUs.keys()].filter((row) => isWithin(stay, rows.tsUs[row]!));
+      return { ledger, stay, isPrimary: table === lane.table, rows, at };
+    });
   });
+  const primary = all.filter(({ isPrimary }) => isPrimary);
   const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
   const endUs = Math.max(...run.stays.map((stay) => stay.endUs));
-  const devices = own
-    .map((picked): DeviceTruth => ({ ledger: picked.ledger, ...ownedTruth([picked], run, lane) }))
+  const devices = [...Map.groupBy(all, ({ ledger }) => ledger)]
+    .map(([ledger, picked]): DeviceTruth => ({ ledger, ...ownedTruth(picked, run, lane) }))
     .sort((a, b) => byPlace(a.ledger, b.ledger));
-  const all = ownedTruth(own, run, lane);
-  const boundaryUs = intervalSeen(all, lane.intervalUs);
+  const whole = ownedTruth(all, run, lane);
+  const boundaryUs = intervalSeen(whole, lane.intervalUs);
   return {
     run,
     startUs,
     endUs,
-    all,
+    all: whole,
     devices,
     boundaryUs,
-    gaps: own.flatMap((picked) => gapsOf(picked, boundaryUs)).sort((a, b) => a.fromUs - b.fromUs),
-    series: seriesOf(own, { startUs, endUs }, lane),
-    ...divisionOf(own, run),
+    gaps: primary.flatMap((picked) => gapsOf(picked, boundaryUs)).sort((a, b) => a.fromUs - b.fromUs),
+    series: seriesOf(all, { startUs, endUs }, lane),
+    ...divisionOf(primary, run),
   };
 }
 
@@ -114,15 +119,17 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
   let lastActiveUs: number | undefined;
   const [attributed, idle] = [new Sum(), new Sum()];
   const amounts: Amounts = emptyAmounts();
-  for (const { ledger, rows, at } of picked) {
+  for (const { ledger, isPrimary, rows, at } of picked) {
     const sm = rows.values.get('sm_active_ratio');
     for (const row of at) {
       const part = rows.owners[row]!.parts.find((one) => one.run === run)!.part;
       const dtUs = rows.dtUs[row]!;
-      samples += 1;
-      if (dtUs > 0) steps += 1;
-      sampledUs += dtUs;
-      attributed.add(dtUs * part);
+      if (isPrimary) {
+        samples += 1;
+        if (dtUs > 0) steps += 1;
+        sampledUs += dtUs;
+        attributed.add(dtUs * part);
+      }
       addEnergy(amounts, rows, row, part, ledger.device.uuid);
       const x = sm?.[row] ?? NaN;
       if (Number.isNaN(x)) continue;
@@ -136,7 +143,10 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     return gauge === undefined ? [] : [[column, gauge]];
   });
   return {
-    ownedUs: picked.reduce((sum, { stay }) => sum + stay.endUs - stay.startUs, 0),
+    ownedUs: picked.reduce(
+      (sum, { stay, isPrimary }) => sum + (isPrimary ? stay.endUs - stay.startUs : 0),
+      0,
+    ),
     samples,
     steps,
     sampledUs,
@@ -154,7 +164,8 @@ function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefi
   const weighed: [number, number][] = [];
   let [knownUs, min, max] = [0, Infinity, -Infinity];
   for (const { rows, at } of picked) {
-    const values = rows.values.get(column)!;
+    const values = rows.values.get(column);
+    if (values === undefined) continue;
     for (const row of at) {
       const x = values[row]!;
       if (Number.isNaN(x)) continue;
@@ -214,7 +225,8 @@ function seriesOf(
     lane.gauges.map((column) => {
       const parts = Array.from({ length: count }, () => ({ sum: new Sum(), knownUs: 0 }));
       for (const { rows, at } of picked) {
-        const values = rows.values.get(column)!;
+        const values = rows.values.get(column);
+        if (values === undefined) continue;
         for (const row of at) {
           const x = values[row]!;
           if (Number.isNaN(x)) continue;

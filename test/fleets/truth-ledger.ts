@@ -24,7 +24,10 @@ export interface Owners {
   readonly rest: number;
 }
 
-/** All rows of one device in one lane. */
+/**
+ * All rows of one device in one lane. A value counts in one lane only at a moment: that of the shortest interval among those whose
+ * first and last known value of the device lie around that moment; in the others it is NaN here.
+ */
 export interface LedgerRows {
   readonly tsUs: Float64Array;
   readonly dtUs: Float64Array;
@@ -54,7 +57,8 @@ const ROUNDING_MAX = 1e-9;
 export function ledgersOf(fleet: Fleet): DeviceLedger[] {
   return fleet.devices.map((device, place) => {
     const stays = fleet.runs.flatMap((run) => run.stays).filter(({ gpu }) => gpu === device.uuid);
-    const lanes = new Map(fleet.lanes.map((lane) => [lane.table, rowsOf(lane, place, stays)]));
+    const byInterval = fleet.lanes.toSorted((a, b) => a.intervalUs - b.intervalUs);
+    const lanes = new Map(oncePerMoment(byInterval.map((lane) => [lane.table, rowsOf(lane, place, stays)])));
     const signs = [
       ...fleet.sightings.filter((one) => one.device === device).map(({ tsUs }) => tsUs),
       ...[...lanes.values()].flatMap(({ tsUs }) => (tsUs.length === 0 ? [] : [tsUs[0]!, tsUs.at(-1)!])),
@@ -91,6 +95,34 @@ function rowsOf({ rows, intervalUs }: FleetLane, place: number, stays: readonly 
     readingAt = row;
   }
   return { tsUs, dtUs, rise, riseDtUs, values, owners: ownersOf(tsUs, stays) };
+}
+
+/** @param lanes the fastest first */
+function oncePerMoment(
+  lanes: readonly (readonly [table: string, rows: LedgerRows])[],
+): (readonly [string, LedgerRows])[] {
+  /** By column, of the faster lanes: from the first to the last time at which they know it. */
+  const taken = new Map<string, (readonly [number, number])[]>();
+  return lanes.map(([table, rows]) => {
+    const { tsUs } = rows;
+    const isTaken = (column: string, row: number): boolean =>
+      (taken.get(column) ?? []).some(([first, last]) => first <= tsUs[row]! && tsUs[row]! <= last);
+    const values = new Map(
+      [...rows.values].map(([column, cells]) => [
+        column,
+        cells.map((x, row) => (isTaken(column, row) ? NaN : x)),
+      ]),
+    );
+    const rise = rows.rise.map((joules, row) => (isTaken('energy_joules', row) ? NaN : joules));
+    const riseDtUs = rows.riseDtUs.map((us, row) => (isTaken('energy_joules', row) ? 0 : us));
+    for (const [column, cells] of rows.values) {
+      const known = [...cells.keys()].filter((row) => !Number.isNaN(cells[row]!));
+      if (known.length === 0) continue;
+      const span = [tsUs[known[0]!]!, tsUs[known.at(-1)!]!] as const;
+      taken.set(column, [...(taken.get(column) ?? []), span]);
+    }
+    return [table, { ...rows, values, rise, riseDtUs }];
+  });
 }
 
 /** The owners at each of these times. */

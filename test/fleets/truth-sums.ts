@@ -28,10 +28,19 @@ export function emptyAmounts(): Amounts {
   return { dt: new Sum(), smKnown: new Sum(), smActive: new Sum(), idle: new Sum(), energies: new Map() };
 }
 
-/** @param key of the device and the owner: energy falls back from the counter to power for each of them by itself. */
-export function addRow(to: Amounts, rows: LedgerRows, row: number, part: number, key: string): void {
+/** Which rows are added, and how much of each. */
+export interface Adding {
+  readonly rows: LedgerRows;
+  /** Whether the lane decides time. */
+  readonly isPrimary: boolean;
+  readonly part: number;
+  /** Of the device and the owner: energy falls back from the counter to power for each of them by itself. */
+  readonly key: string;
+}
+
+export function addRow(to: Amounts, row: number, { rows, isPrimary, part, key }: Adding): void {
   const partUs = rows.dtUs[row]! * part;
-  to.dt.add(partUs);
+  if (isPrimary) to.dt.add(partUs);
   const sm = rows.values.get(SM)?.[row] ?? NaN;
   if (!Number.isNaN(sm)) {
     to.smKnown.add(partUs);
