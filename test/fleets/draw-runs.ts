@@ -190,10 +190,17 @@ export function drawFacts(runs: readonly FleetRun[], lateUsMax: number, random: 
       const endLate = how < 0.25 ? lateUs : soon();
       const isShareLate = how >= 0.25 && how < 0.35 && stay.share < 1;
       const start = { kind: 'start', atUs: stay.startUs, stay } as const;
+      const end = { kind: 'end', atUs: stay.endUs, stay, share: stay.share } as const;
+      const againUs = stay.startUs + lateUs;
+      // What is read once more later tells all of the stay.
+      const again = [
+        { ...start, toldUs: againUs, share: stay.share },
+        ...(againUs > stay.endUs ? [{ ...end, toldUs: againUs }] : []),
+      ];
       return [
         { ...start, toldUs: stay.startUs + startLate, share: isShareLate ? NaN : stay.share },
-        ...(isShareLate ? [{ ...start, toldUs: stay.startUs + lateUs, share: stay.share }] : []),
-        { kind: 'end', atUs: stay.endUs, toldUs: stay.endUs + endLate, stay, share: stay.share },
+        { ...end, toldUs: stay.endUs + endLate },
+        ...(isShareLate ? again : []),
       ];
     });
   });

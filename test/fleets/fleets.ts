@@ -4,7 +4,6 @@ import type { TestQuestdb } from '../helpers/questdb.ts';
 import { checkCapacity, checkJobs, summaryOf, worldOf, type Found, type World } from './check-fleets.ts';
 import { checkStore } from './check-store.ts';
 import { drawFleet, type FleetLimits, type Naming } from './draw-fleet.ts';
-import { HOUR } from './fleet.ts';
 import { loadFleets } from './load-fleets.ts';
 
 /**
@@ -15,8 +14,7 @@ import { loadFleets } from './load-fleets.ts';
  * Not yet drawn, or not yet compared, and nothing else:
  */
 const LIMITS: FleetLimits = {
-  // Facts that are told more than a day late.
-  lateUsMax: 20 * HOUR,
+  lateUsMax: Infinity,
   // Activity in another lane since some day, or in two.
   isOneLane: true,
 };

@@ -8,7 +8,9 @@ import type { JobFact, JobInput, JobRecord } from '../../src/core/jobs/job-fact.
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import { Ring } from '../../src/core/ring/ring.ts';
 import { createEncoder } from '../../src/core/wire/encode.ts';
+import type { Interval } from '../../src/core/jobs/interval.ts';
 import { relabelStored } from '../../src/job-map/late-facts.ts';
+import { createLateWork } from '../../src/job-map/late-work.ts';
 import { openOwnership, type OwnershipSession } from '../../src/job-map/session.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
 import { createSmallTables, type SmallTables } from '../../src/questdb/rows/small-tables.ts';
@@ -58,16 +60,7 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
   const tables = ALL_LANES.map(({ table }) => table);
   for (const laterUs of LATER_US) {
     for (const table of tables) await waitForVisible(db, table);
-    for (const told of loaded) {
-      const nowUs = told.fleet.toUs + laterUs;
-      told.read(nowUs);
-      // Sets first, so that stored ownership says that the sets of its owners are stored.
-      expect(await small.writeOwnerSets(told.session.takeOwnerSets())).toBe(true);
-      expect(await small.writeOwnership(told.takeRows())).toBe(true);
-      const { isDone } = await relabelStored(told.session, db, tables, (notice) => notices.push(notice));
-      expect(isDone).toBe(true);
-      told.session.acknowledge(nowUs);
-    }
+    for (const told of loaded) await takeInLate(db, small, told, { tables, laterUs, notices });
   }
   await waitForRollups(db, ALL_LANES, Math.max(...fleets.map(({ toUs }) => toUs)) + 2 * DAY, {
     timeoutMs: 600_000,
@@ -75,6 +68,33 @@ export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise
   for (const table of ['gpu_ownership', 'gpu_owner_sets', 'jobs', 'gpu_inventory'])
     await waitForVisible(db, table);
   return notices;
+}
+
+/** What a collector does when it hears of facts after their samples were stored: by its memory, else from the store. */
+async function takeInLate(
+  db: QuestDb,
+  small: SmallTables,
+  { fleet, session, read, takeRows }: Told,
+  { tables, laterUs, notices }: { tables: readonly string[]; laterUs: number; notices: Notice[] },
+): Promise<void> {
+  const nowUs = fleet.toUs + laterUs;
+  const tell = (notice: Notice): void => {
+    notices.push(notice);
+  };
+  read(nowUs);
+  // Sets first, so that stored ownership says that the sets of its owners are stored.
+  expect(await small.writeOwnerSets(session.takeOwnerSets())).toBe(true);
+  expect(await small.writeOwnership(takeRows())).toBe(true);
+  const corrected: Interval[] = [];
+  const late = createLateWork({
+    ...{ db, tables, session, areRowsLast: false, tell },
+    storeSets: (sets) => small.writeOwnerSets(sets),
+    onDone: (done) => corrected.push(...done.corrected),
+  });
+  expect((await relabelStored(session, db, tables, tell)).isDone).toBe(true);
+  expect(await late.finish()).toBe(true);
+  expect(await small.writeOwnership(corrected)).toBe(true);
+  session.acknowledge(nowUs);
 }
 
 /** What does not depend on when it is told: devices, and what the scheduler knows of jobs. */
@@ -130,9 +150,9 @@ interface Told {
   readonly fleet: Fleet;
   readonly session: OwnershipSession;
   /** Takes in what was told up to `nowUs`. */
-  read(nowUs: number): void;
+  readonly read: (nowUs: number) => void;
   /** Rows of `gpu_ownership` that are to be written. */
-  takeRows(): ReturnType<OwnershipSession['read']>['changes'][number]['interval'][];
+  readonly takeRows: () => Interval[];
 }
 
 function tellerOf(fleet: Fleet): Told {
@@ -164,7 +184,7 @@ function tellerOf(fleet: Fleet): Told {
     ownership: new Ownership(),
     labelledUntilUs: -Infinity,
   });
-  const rows: ReturnType<Told['takeRows']> = [];
+  const rows: Interval[] = [];
   return {
     fleet,
     session,
