@@ -52,15 +52,30 @@ export interface KeptLane {
   readonly columns: ReadonlySet<string>;
 }
 
+/** Samples, and rollups of one kind over them: `PREFIX_1m`, `PREFIX_1h`, `PREFIX_1d`. */
+export interface Rolled {
+  readonly table: string;
+  readonly prefix: string;
+}
+
 /**
  * What is kept of the samples of these tables, each with its rollups. Tables that are not there are left out.
  * @throws what `ask` throws
  */
 export async function keptLanes(db: Asked, tables: readonly string[]): Promise<KeptLane[]> {
-  const all = tables.flatMap((table) => LEVELS.flatMap((level) => namesOf(table, level)));
+  const kept = await keptRollups(
+    db,
+    tables.map((table) => ({ table, prefix: table })),
+  );
+  return [...kept.values()];
+}
+
+/** The same for rollups of any kind, by their prefix. @throws what `ask` throws */
+export async function keptRollups(db: Asked, wanted: readonly Rolled[]): Promise<Map<string, KeptLane>> {
+  const all = [...new Set(wanted.flatMap((rolled) => LEVELS.flatMap((level) => namesOf(rolled, level))))];
   const columns = await columnsOf(db, all);
   const there = all.filter((name) => columns.has(name));
-  if (there.length === 0) return [];
+  if (there.length === 0) return new Map();
   const spans = await ask(
     db,
     there
@@ -71,22 +86,23 @@ export async function keptLanes(db: Asked, tables: readonly string[]): Promise<K
       .join(' UNION ALL '),
   );
   const spanOf = new Map(spans.map((row) => [row.text('name'), row]));
-  return tables
-    .filter((table) => columns.has(table))
-    .map((table) => {
-      const levels = LEVELS.map((level) => ({
-        level,
-        tables: namesOf(table, level).flatMap((name) =>
-          keptTable(name, STEP_US[level], columns.get(name), spanOf.get(name)),
-        ),
-      }));
-      return { table, levels: withCompleteness(levels), columns: columns.get(table)! };
-    });
+  const kept = new Map<string, KeptLane>();
+  for (const rolled of wanted.filter(({ table }) => columns.has(table))) {
+    const levels = LEVELS.map((level) => ({
+      level,
+      tables: namesOf(rolled, level).flatMap((name) =>
+        keptTable(name, STEP_US[level], columns.get(name), spanOf.get(name)),
+      ),
+    }));
+    const { table, prefix } = rolled;
+    kept.set(prefix, { table, levels: withCompleteness(levels), columns: columns.get(table)! });
+  }
+  return kept;
 }
 
-function namesOf(table: string, level: Level): string[] {
+function namesOf({ table, prefix }: Rolled, level: Level): string[] {
   if (level === 'raw') return [table];
-  const name = `${table}_${level}`;
+  const name = `${prefix}_${level}`;
   return [agedTableOf({ name }), name];
 }
 
@@ -216,9 +232,10 @@ export function segmentsOf(
 
 /** Starts of the buckets that are to be read from a finer level and can be, ascending. */
 function finerBuckets({ levels }: KeptLane, level: Level, finerAtUs: readonly number[]): number[] {
-  const next = levels[LEVELS.indexOf(level) + 1]!;
+  // Histograms have no minutes.
+  const next = levels.slice(LEVELS.indexOf(level) + 1).find(({ completeFromUs }) => completeFromUs < Infinity);
   const starts = new Set(finerAtUs.map((us) => floorTo(us, level)));
-  return [...starts].filter((us) => us >= next.completeFromUs).sort((a, b) => a - b);
+  return [...starts].filter((us) => us >= (next?.completeFromUs ?? Infinity)).sort((a, b) => a - b);
 }
 
 /** A copy holds what the view does not: each table goes from where the one before it ends. */

@@ -46,7 +46,8 @@ export async function* readDivision(
   }
 }
 
-async function readStays(
+/** Everybody's stays on at most `DEVICES_PER_QUERY_MAX` devices that touch (fromUs, toUs]. @throws what `ask` throws */
+export async function readStays(
   db: Asked,
   gpus: readonly string[],
   { fromUs, toUs }: Span,

@@ -5,7 +5,7 @@ import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { useQuestionOf } from '../core/jobs/device-parts.ts';
 import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
 import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
-import { emptySums, scanJob, type SampleSums } from '../figures/job/scan.ts';
+import { emptySums, scanSpans, type SampleSums } from '../figures/job/rows/scan.ts';
 import {
   deviceRunsOf,
   figuresKeyOf,
@@ -71,7 +71,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
       endUs: Math.max(...runs.map(({ endUs }) => endUs)),
       spans: runs.flatMap(({ spans }) => spans),
     };
-    return (await scanJob(db, sources, window, 1)).devices;
+    return await scanSpans(db, sources, window);
   }
 
   async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {

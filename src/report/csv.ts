@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
-import { GAUGE_KEYS, GAUGES } from '../figures/gauges.ts';
+import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
@@ -17,10 +17,15 @@ export function jobCsv(figures: JobFigures): string {
 /** @param device undefined for the names of the columns */
 function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
   const gauges: Record<string, number | undefined> = {};
+  const ranks: Record<string, number | undefined> = {};
   for (const key of GAUGE_KEYS) {
     const name = `${snake(key)}_${GAUGES[key].unit}`;
     gauges[`${name}_mean`] = device?.gauges[key]?.mean?.value;
     gauges[`${name}_max`] = device?.gauges[key]?.max.value;
+    ranks[`${name}_min`] = device?.gauges[key]?.min?.value;
+    if (!GAUGES_WITH_PERCENTILES.includes(key)) continue;
+    ranks[`${name}_p50`] = device?.gauges[key]?.p50?.value;
+    ranks[`${name}_p95`] = device?.gauges[key]?.p95?.value;
   }
   return {
     job_id: figures.job.jobId,
@@ -43,7 +48,10 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     events: device?.events.length,
     cluster: figures.job.cluster,
     energy_best_joules: device?.energy.best?.value,
-    energy_best_known_us: device?.energy.best?.knownUs ?? (device === undefined ? undefined : 0),
+    energy_best_known_us: device === undefined ? undefined : (device.energy.best?.knownUs ?? 0),
+    idle_known_us: device === undefined ? undefined : (device.idle?.knownUs ?? 0),
+    used_us: device?.used?.value,
+    ...ranks,
   };
 }
 
@@ -71,6 +79,8 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     energy_power_joules: amounts.energy.power?.value,
     energy_best_joules: amounts.energy.best?.value,
     energy_best_known_us: amounts.energy.best?.knownUs ?? 0,
+    idle_known_us: amounts.idle?.knownUs ?? 0,
+    used_us: amounts.used?.value,
   });
   return stringify([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})], { header: true });
 }

@@ -10,6 +10,9 @@ import {
   formatSpan,
 } from './text/format-quantity.ts';
 
+/** From here on what was seen passes for all of the time. */
+const SEEN_RATIO_MIN = 0.99;
+
 /** One or two sentences for people. */
 export function findingText(finding: Finding): string {
   switch (finding.rule) {
@@ -32,12 +35,14 @@ export function findingText(finding: Finding): string {
     case 'unused':
       return unusedText(finding);
     case 'idle': {
-      const { idle, attributedUs, areOthersUnused } = finding;
+      const { idle, knownRatio, areOthersUnused } = finding;
       const which = areOthersUnused ? 'the GPUs that were used were idle' : 'SM activity was below 5 %';
-      return `${which} for ${formatRatio(idle.value / attributedUs)} of the time: ${formatGpuHours(idle.value)} idle.`;
+      const of = knownRatio < SEEN_RATIO_MIN ? 'the time that was seen' : 'the time';
+      return `${which} for ${formatRatio(idle.value / idle.knownUs)} of ${of}: ${formatGpuHours(idle.value)} idle.`;
     }
     case 'idle-tail': {
       const [from, length] = [clockTime(finding.fromUs), formatSpan(finding.lengthUs)];
+      if (finding.isCutOff) return `all GPUs were idle from ${from} until their samples end (${length}).`;
       return finding.isOpen
         ? `all GPUs have been idle since ${from} (${length}).`
         : `all GPUs were idle for the last ${length} (from ${from}).`;
@@ -61,8 +66,9 @@ export function findingText(finding: Finding): string {
       return `GPU memory peaked at ${formatMemory(peak.value)} (${formatRatio(ratio)} of the device): a GPU or MIG slice of half the memory would do.`;
     }
     case 'coverage': {
-      const { coverage, oldestSampleUs } = finding;
-      const why = oldestSampleUs === undefined ? 'the rest was not sampled' : agedOut(oldestSampleUs);
+      const { coverage, oldestSampleUs, isUndivided } = finding;
+      const rest = oldestSampleUs === undefined ? 'the rest was not sampled' : agedOut(oldestSampleUs);
+      const why = isUndivided ? 'of samples of the rest it cannot be told whose they are' : rest;
       return `the figures speak for ${formatCoverage(coverage.value)} of the owned time only; ${why}.`;
     }
     case 'energy-check':
@@ -74,10 +80,16 @@ function agedOut(oldestUs: number): string {
   return `the oldest sample is of ${calendarDate(oldestUs)} ${clockTime(oldestUs)} UTC, older ones have aged out or were never taken`;
 }
 
-function outOfMemoryText({ isTold, fullest, isFull }: Extract<Finding, { rule: 'out-of-memory' }>): string {
+function outOfMemoryText({
+  isTold,
+  fullest,
+  isFull,
+  isSeen,
+}: Extract<Finding, { rule: 'out-of-memory' }>): string {
   const how = isTold ? 'the job ended out of memory' : 'the job failed with its GPU memory full';
   if (fullest === undefined) return `${how}.`;
   const where = `GPU memory reached ${formatRatio(fullest.ratio)} on ${deviceName(fullest.device)}`;
+  if (!isFull && !isSeen) return `${how}; ${where} while it was seen.`;
   return isFull ? `${how}; ${where}.` : `${how}; ${where}, so it was the host's memory.`;
 }
 

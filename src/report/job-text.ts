@@ -80,15 +80,7 @@ function headLines(figures: JobFigures, width: number): string[] {
   ];
   if (figures.devices.length === 0)
     lines.splice(0, lines.length, `  from ${told}`, `  no data: ${NO_DEVICES}`);
-  if (figures.origin === 'kept')
-    lines.push(
-      ...wrap(
-        'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
-        width,
-        '  ',
-        '    ',
-      ),
-    );
+  for (const sentence of originTexts(figures)) lines.push(...wrap(sentence, width, '  ', '    '));
   if (figures.sharing !== 'whole')
     lines.push(...wrap(`shares its GPUs: ${dividedText(figures.sharing)}`, width, '  ', '    '));
   if (figures.areSharesScaled)
@@ -111,14 +103,54 @@ function modelsText(devices: readonly JobDevice[]): string {
   return [...counts].map(([name, count]) => `${count} x ${name}`).join(', ');
 }
 
-function coverageText({ all, gaps, boundaryUs, sharing }: JobFigures): string {
+/** Where the figures are from, where that is not all of its samples, and what cannot be told. */
+function originTexts({ origin, oldestSampleUs, gauges, undividedUs, mixedUs }: JobFigures): string[] {
+  const texts: string[] = [];
+  if (origin === 'kept')
+    texts.push(
+      'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
+    );
+  if (origin === 'rollups') {
+    const since = oldestSampleUs === undefined ? '' : ` before ${formatMoment(oldestSampleUs)}`;
+    texts.push(
+      `its samples${since} have aged out: sums are from the rollups, dips of less than a minute are not seen`,
+    );
+  }
+  const barred = gauges.filter(({ p50 }) => p50?.barWidth !== undefined);
+  if (barred.length > 0) texts.push(`p50 and p95 are the middles of bars: ${barred.map(barText).join(', ')}`);
+  if (undividedUs > 0)
+    texts.push(
+      `${formatGpuHours(undividedUs)} that it shared are in no figure: their samples do not tell who owned the GPU` +
+        ' (while samples are left: gpuledger schema apply)',
+    );
+  if (mixedUs > 0)
+    texts.push(
+      `${formatGpuHours(mixedUs)} are left out: another run had the GPU within the same hour, and the samples have aged out`,
+    );
+  return texts;
+}
+
+/** `SM active ± 0.5 %`. */
+function barText({ key, p50 }: JobGauge): string {
+  const half = p50!.barWidth! / 2;
+  return `${GAUGE_LABELS[key]} ± ${GAUGES[key].unit === 'ratio' ? `${half * 100} %` : formatQuantity({ ...p50!, value: half })}`;
+}
+
+function coverageText(figures: JobFigures): string {
+  const { all, boundaryUs, sharing } = figures;
   const { coverage, ownedUs, attributedUs } = all;
   if (coverage === undefined) return `no data for its ${formatGpuHours(ownedUs)}`;
-  const gapUs = gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
-  const holes =
-    gaps.length === 0 ? '' : ` (${formatCount(gaps.length, 'gap')}, ${formatSpan(gapUs)} of GPU time)`;
   const own = sharing === 'whole' ? '' : ` · its part ${formatGpuHours(attributedUs)}`;
-  return `seen ${formatCoverage(coverage.value)} of ${formatGpuHours(ownedUs)}${holes}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
+  return `seen ${formatCoverage(coverage.value)} of ${formatGpuHours(ownedUs)}${holesText(figures)}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
+}
+
+function holesText({ gaps = [], unplacedGaps }: JobFigures): string {
+  const gapUs = gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
+  const texts = [
+    ...(gaps.length === 0 ? [] : [`${formatCount(gaps.length, 'gap')}, ${formatSpan(gapUs)} of GPU time`]),
+    ...(unplacedGaps.count === 0 ? [] : [`${formatSpan(unplacedGaps.us)} missing here and there`]),
+  ];
+  return texts.length === 0 ? '' : ` (${texts.join('; ')})`;
 }
 
 const PLOTTED: readonly GaugeKey[] = ['smActive', 'tensorActive', 'dramActive', 'power'];

@@ -34,13 +34,17 @@ export function jobJson(figures: JobFigures): string {
     coverageRatio: all.coverage?.value,
     oldestSampleUs: figures.oldestSampleUs,
     isFromKeptFigures: figures.origin === 'kept' ? true : undefined,
-    gapCount: gaps.length,
-    gapUs: gaps.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
-    gaps: gaps.slice(0, GAPS_LISTED_MAX),
+    isFromRollups: figures.origin === 'rollups' ? true : undefined,
+    undividedUs: figures.undividedUs === 0 ? undefined : figures.undividedUs,
+    mixedUs: figures.mixedUs === 0 ? undefined : figures.mixedUs,
+    gapCount: gaps?.length,
+    gapUs: gaps?.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
+    gaps: gaps?.slice(0, GAPS_LISTED_MAX),
+    unplacedGaps: figures.unplacedGaps.count === 0 ? undefined : figures.unplacedGaps,
     devices: figures.devices.map(deviceOf),
     gauges: figures.gauges.map(jobGaugeOf),
     energy: energyOf(all.energy),
-    idleUs: all.idle?.value,
+    ...useOf(all),
     lastActiveUs: all.lastActiveUs,
     nodeEvents,
     dips: figures.dips === undefined ? undefined : dipsOf(figures.dips),
@@ -73,19 +77,37 @@ function deviceOf(device: JobDevice): object {
     gauges: Object.fromEntries(gauges) as object,
     energy: energyOf(device.energy),
     lastActiveUs: device.lastActiveUs,
-    idleUs: device.idle?.value,
+    ...useOf(device),
     events,
   };
 }
 
+/** What was made of the time: parts of `idleKnownUs`, of which what is not `usedUs` was allocated and not used. */
+function useOf({ idle, used }: OwnedFigures): object {
+  return {
+    idleUs: idle?.value,
+    idleKnownUs: idle?.knownUs ?? 0,
+    usedUs: used?.value,
+    wastedUs: used === undefined ? undefined : used.knownUs - used.value,
+  };
+}
+
 /** A mean over no time is null, so that whoever reads it finds the key. */
-function gaugeOf({ mean, max }: GaugeFigures): object {
-  return { mean: mean?.value ?? null, max: max.value, knownUs: max.knownUs };
+function gaugeOf({ mean, min, max, p50, p95 }: GaugeFigures): object {
+  return {
+    mean: mean?.value ?? null,
+    min: min?.value,
+    max: max.value,
+    knownUs: max.knownUs,
+    p50: p50?.value,
+    p95: p95?.value,
+    barWidth: p50?.barWidth,
+  };
 }
 
 function jobGaugeOf(gauge: JobGauge): object {
-  const { key, p50, p95, series } = gauge;
-  return { key, column: columnOf(key), ...gaugeOf(gauge), p50: p50?.value, p95: p95?.value, series };
+  const { key, spread, series } = gauge;
+  return { key, column: columnOf(key), ...gaugeOf(gauge), spread: spread?.value, series };
 }
 
 /** Column of the sample tables, from which the unit can be read too. */
@@ -130,7 +152,7 @@ function taskAmountsOf(amounts: TaskAmounts): object {
     ...amountsOf(amounts),
     coverageRatio: amounts.coverage?.value,
     energy: energyOf(amounts.energy),
-    idleUs: amounts.idle?.value,
+    ...useOf(amounts),
     smActiveMean: amounts.smActive?.value,
     smKnownUs: amounts.smActive?.knownUs ?? 0,
   };

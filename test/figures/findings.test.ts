@@ -22,7 +22,13 @@ function level<U extends Unit>(value: number, unit: U): Quantity<U> {
 }
 
 function gauge(mean: number, max = mean): GaugeFigures {
-  return { mean: level(mean, 'ratio'), max: level(max, 'ratio') };
+  return {
+    mean: level(mean, 'ratio'),
+    min: undefined,
+    max: level(max, 'ratio'),
+    p50: undefined,
+    p95: undefined,
+  };
 }
 
 const energy = (counter: number, power: number): Energy => ({
@@ -46,6 +52,7 @@ function device(index: number, changes: DeviceChanges = {}): JobDevice {
     model: 'NVIDIA H200',
     memoryBytes: 140 * GIB,
     migProfile: undefined,
+    endUs: HOUR,
     ownedUs: HOUR,
     sampledUs: HOUR,
     attributedUs: HOUR,
@@ -55,12 +62,17 @@ function device(index: number, changes: DeviceChanges = {}): JobDevice {
       smActive: changes.sm ?? gauge(0.8, 0.95),
       memoryUsed: {
         mean: level(80 * GIB, 'bytes'),
+        min: undefined,
         max: level(changes.memoryPeakBytes ?? 100 * GIB, 'bytes'),
+        p50: undefined,
+        p95: undefined,
       },
     },
     energy: energy(1e6, 1e6),
     lastActiveUs: HOUR,
+    lastSampleUs: HOUR,
     idle: level(changes.idleUs ?? 0, 'microseconds'),
+    used: undefined,
     events: changes.events ?? [],
   };
 }
@@ -116,10 +128,15 @@ function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }:
         sum(({ idle }) => idle?.value ?? 0),
         'microseconds',
       ),
+      used: undefined,
       lastActiveUs: HOUR,
+      lastSampleUs: HOUR,
       ...of,
     },
+    undividedUs: 0,
+    mixedUs: 0,
     gaps: [],
+    unplacedGaps: { count: 0, us: 0 },
     devices,
     gauges: [],
     nodeEvents: [],

@@ -19,6 +19,9 @@ import { quoteText } from '../../schemas/tables.ts';
 import { capacityJson } from '../../src/report/json.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
+import type { MeasuredUse } from '../../src/core/jobs/measured-use.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
+import { labelColumns, ownerSetRows } from '../helpers/owner-sets.ts';
 import { partOf } from '../oracle/attribution.ts';
 
 const SECOND = 1_000_000;
@@ -74,13 +77,22 @@ function ownersAt(stays: readonly Stay[], gpu: string, second: number): Map<stri
 }
 
 /** Writes the stays, a job of an account of its own name each, and a sample a second on all their devices. */
-async function play(stays: readonly Stay[], seconds: number): Promise<void> {
+async function play(
+  stays: readonly Stay[],
+  seconds: number,
+  uses: readonly MeasuredUse[] = [],
+): Promise<void> {
+  const told = stays.map(({ gpu, jobId, from, to, share }) => ({
+    ...{ gpu, jobId, share },
+    startUs: at(from),
+    endUs: at(to),
+  }));
   const gpus = [...new Set(stays.map(({ gpu }) => gpu))];
   const samples = gpus.flatMap((gpu) =>
     Array.from({ length: seconds }, (_, tick) => {
-      const owners = [...ownersAt(stays, gpu, tick + 1).keys()];
-      const label = owners.length === 1 ? quoteText(owners[0]!) : 'null';
-      return `(${quoteTime(at(tick + 1))}, 'n1', ${quoteText(gpu)}, ${label}, ${owners.length}, ${SECOND}, 0.01, 100, 100)`;
+      const { job_id: jobId, owners, owner_set: ownerSet } = labelColumns(told, gpu, at(tick + 1));
+      const label = `${jobId === undefined ? 'null' : quoteText(jobId)}, ${owners}, ${ownerSet ?? 'null'}`;
+      return `(${quoteTime(at(tick + 1))}, 'n1', ${quoteText(gpu)}, ${label}, ${SECOND}, 0.01, 100, 100)`;
     }),
   );
   const owned = stays.map(
@@ -91,18 +103,19 @@ async function play(stays: readonly Stay[], seconds: number): Promise<void> {
     (jobId) => `(${quoteTime(at(0))}, ${quoteText(jobId)}, 0, ${quoteText(`of ${jobId}`)})`,
   );
   await insert(
-    'gpu_parts (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_rise_joules)',
+    'gpu_parts (ts, node, gpu, job_id, owners, owner_set, dt_us, sm_active_ratio, power_watts, energy_rise_joules)',
     samples,
   );
   await insert('gpu_ownership (ts, end_ts, node, gpu, job_id, run, share, source)', owned);
   await insert('jobs (ts, job_id, run, account)', jobs);
+  await insertRows(db, 'gpu_owner_sets', ownerSetRows(told, uses));
   for (const table of [lane.table, 'gpu_ownership', 'jobs']) await waitForVisible(db, table);
   await waitForRollups(db, [lane], at(seconds));
 }
 
 async function insert(target: string, rows: readonly string[]): Promise<void> {
-  for (let from = 0; from < rows.length; from += 200)
-    await db.exec(`INSERT INTO ${target} VALUES ${rows.slice(from, from + 200).join(', ')}`);
+  for (let from = 0; from < rows.length; from += 100)
+    await db.exec(`INSERT INTO ${target} VALUES ${rows.slice(from, from + 100).join(', ')}`);
 }
 
 const jobOf = async (jobId: string): Promise<JobFigures> =>
@@ -147,6 +160,23 @@ test('an untold share is what the told ones leave', async () => {
 
 test('owners whose shares nobody told have the parts that were measured, in every report and window', async () => {
   const shared = { gpu: 'P-used', from: 0, share: NaN };
+  const use = (from: number, to: number, jobId: string, smUseSeconds: number): MeasuredUse => ({
+    ...{ gpu: 'P-used', kind: 'job', jobId, smUseSeconds, memoryByteSeconds: NaN },
+    fromUs: at(from),
+    toUs: at(to),
+    seenUs: (to - from) * SECOND,
+  });
+  const uses = [
+    ...[use(0, 30, 'busy', 5), use(0, 30, 'lazy', 5), use(0, 30, 'gone', 10)],
+    ...[use(30, 120, 'busy', 60), use(30, 120, 'lazy', 20)],
+  ];
+  const row = ({ fromUs, toUs, jobId, smUseSeconds, seenUs }: MeasuredUse): string =>
+    `(${quoteTime(fromUs)}, ${quoteTime(toUs)}, 'n1', 'P-used', 'job', ${quoteText(jobId!)}, ${smUseSeconds}, null, ${seenUs})`;
+  await insert(
+    'gpu_shared_use (ts, end_ts, node, gpu, kind, job_id, sm_use_seconds, memory_byte_seconds, seen_us)',
+    uses.map(row),
+  );
+  await waitForVisible(db, 'gpu_shared_use');
   await play(
     [
       { ...shared, jobId: 'busy', to: 180 },
@@ -154,17 +184,8 @@ test('owners whose shares nobody told have the parts that were measured, in ever
       { ...shared, jobId: 'gone', to: 30 },
     ],
     180,
+    uses,
   );
-  const row = (from: number, to: number, jobId: string, seconds: number): string =>
-    `(${quoteTime(at(from))}, ${quoteTime(at(to))}, 'n1', 'P-used', 'job', '${jobId}', ${seconds}, null, ${(to - from) * SECOND})`;
-  await insert(
-    'gpu_shared_use (ts, end_ts, node, gpu, kind, job_id, sm_use_seconds, memory_byte_seconds, seen_us)',
-    [
-      ...[row(0, 30, 'busy', 5), row(0, 30, 'lazy', 5), row(0, 30, 'gone', 10)],
-      ...[row(30, 120, 'busy', 60), row(30, 120, 'lazy', 20)],
-    ],
-  );
-  await waitForVisible(db, 'gpu_shared_use');
   const [busy, lazy] = [await jobOf('busy'), await jobOf('lazy')];
   expect([busy.all.attributedUs, busy.sharing]).toEqual([(30 * 0.25 + 90 * 0.75 + 60) * SECOND, 'measured']);
   expect([lazy.all.attributedUs, lazy.sharing]).toEqual([30 * SECOND, 'measured']);

@@ -22,7 +22,13 @@ const GAUGES = [
   ['memoryUsed', 'fb_used_bytes'],
 ] as const;
 const NO_LANE = ['pcieSent', 'pcieReceived', 'nvlinkSent', 'nvlinkReceived'];
-const RANKED = new Set(['smActive', 'tensorActive', 'dramActive', 'power']);
+/** Of those with ranks, how wide a bar of their histograms is. */
+const BAR_WIDTHS = new Map([
+  ['smActive', 0.01],
+  ['tensorActive', 0.01],
+  ['dramActive', 0.01],
+  ['power', 5],
+]);
 const GAPS_LISTED_MAX = 20;
 
 /** What `report job --json` must say. @param runs of all fleets @param oldestUs of all samples of the table */
@@ -49,7 +55,7 @@ export function expectedJob(truth: JobTruth, runs: readonly FleetRun[], oldestUs
       return gauge === undefined ? [] : [jobGaugeOf(key, column, gauge, truth)];
     }),
     energy: energyFields(all.energy),
-    idleUs: idleOf(all),
+    ...useOf(all),
     lastActiveUs: all.lastActiveUs,
     nodeEvents: [],
     dips: NOT_COMPARED,
@@ -158,7 +164,7 @@ function deviceOf(truth: DeviceTruth): Expected {
   const { uuid, node, index, model, memoryBytes, instance } = truth.ledger.device;
   const gauges = GAUGES.flatMap(([key, column]) => {
     const gauge = truth.gauges.get(column);
-    return gauge === undefined ? [] : [[key, gaugeOf(gauge)]];
+    return gauge === undefined ? [] : [[key, { ...gaugeOf(gauge), ...barsOf(key, gauge) }]];
   });
   return {
     gpu: uuid,
@@ -171,26 +177,49 @@ function deviceOf(truth: DeviceTruth): Expected {
     gauges: Object.fromEntries(gauges) as Expected,
     energy: energyFields(truth.energy),
     lastActiveUs: truth.lastActiveUs,
-    idleUs: idleOf(truth),
+    ...useOf(truth),
     events: [],
   };
 }
 
-function idleOf({ idleUs, idleKnownUs }: OwnedTruth): Expected {
-  return idleUs === undefined ? undefined : near(idleUs, idleKnownUs);
+function useOf(truth: OwnedTruth): Record<string, Expected> {
+  const { idleUs, idleKnownUs, ownKnownUs, usedUs } = truth;
+  const isKnown = idleUs !== undefined;
+  return {
+    idleUs: isKnown ? near(idleUs, idleKnownUs) : undefined,
+    idleKnownUs: near(ownKnownUs),
+    usedUs: isKnown ? near(usedUs, idleKnownUs) : undefined,
+    wastedUs: isKnown ? near(ownKnownUs - usedUs, idleKnownUs) : undefined,
+  };
 }
 
-function gaugeOf({ mean, max, knownUs }: GaugeTruth): Record<string, Expected> {
-  return { mean: mean === undefined ? null : near(mean), max, knownUs };
+function gaugeOf({ mean, min, max, knownUs }: GaugeTruth): Record<string, Expected> {
+  return { mean: mean === undefined ? null : near(mean), min, max, knownUs };
 }
 
-function jobGaugeOf(key: string, column: string, gauge: GaugeTruth, { series }: JobTruth): Expected {
+/** Ranks of one device are the middles of bars of a histogram, never beyond what was measured. */
+function barsOf(key: string, gauge: GaugeTruth): Record<string, Expected> {
+  const width = BAR_WIDTHS.get(key);
+  if (width === undefined || gauge.knownUs === 0) return {};
+  const about =
+    (q: number): Check =>
+    (got) => {
+      const truth = rankOf(gauge, q)!;
+      const isWithin = typeof got === 'number' && got >= gauge.min && got <= gauge.max;
+      return isWithin && Math.abs(got - truth) <= width / 2 + 1e-9 ? undefined : `within a bar of ${truth}`;
+    };
+  return { p50: about(0.5), p95: about(0.95), barWidth: width };
+}
+
+function jobGaugeOf(key: string, column: string, gauge: GaugeTruth, { series, devices }: JobTruth): Expected {
+  const means = devices.flatMap(({ gauges }) => gauges.get(column)?.mean ?? []);
   return {
     key,
     column,
     ...gaugeOf(gauge),
-    p50: RANKED.has(key) ? rankOf(gauge, 0.5) : undefined,
-    p95: RANKED.has(key) ? rankOf(gauge, 0.95) : undefined,
+    p50: BAR_WIDTHS.has(key) ? rankOf(gauge, 0.5) : undefined,
+    p95: BAR_WIDTHS.has(key) ? rankOf(gauge, 0.95) : undefined,
+    spread: means.length < 2 ? undefined : near(Math.max(...means) - Math.min(...means), Math.max(...means)),
     series: series.get(column)!.map((mean) => (mean === null ? null : near(mean))),
   };
 }

@@ -44,6 +44,8 @@ const GAUGE_NAMES: readonly (readonly [key: string, name: string])[] = [
   ['nvlinkReceived', 'nvlink_received_bytes_per_second'],
 ];
 
+const RANKED = new Set(['smActive', 'tensorActive', 'dramActive', 'power']);
+
 export function jobCsvDifferences(csv: string, json: Json): Difference[] {
   const report = json as Fields;
   return tableDifferences(csv, report.devices as readonly Fields[], (device) => {
@@ -76,6 +78,19 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       cluster: report.cluster,
       energy_best_joules: energy.bestJoules,
       energy_best_known_us: energy.bestUs,
+      idle_known_us: device.idleKnownUs,
+      used_us: device.usedUs,
+      ...Object.fromEntries(
+        GAUGE_NAMES.flatMap(([key, name]) => [
+          [`${name}_min`, gauges[key]?.min],
+          ...(RANKED.has(key)
+            ? [
+                [`${name}_p50`, gauges[key]?.p50],
+                [`${name}_p95`, gauges[key]?.p95],
+              ]
+            : []),
+        ]),
+      ),
     };
   });
 }

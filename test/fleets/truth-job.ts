@@ -28,6 +28,9 @@ export interface OwnedTruth {
   readonly energy: EnergyTruth;
   readonly idleUs: number | undefined;
   readonly idleKnownUs: number;
+  /** Σ dt·part over which SM activity was known, and Σ SM activity·dt·part. */
+  readonly ownKnownUs: number;
+  readonly usedUs: number;
   readonly lastActiveUs: number | undefined;
   /** By column. */
   readonly gauges: ReadonlyMap<string, GaugeTruth>;
@@ -117,7 +120,7 @@ function byPlace({ device: a }: DeviceLedger, { device: b }: DeviceLedger): numb
 function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): OwnedTruth {
   let [samples, steps, sampledUs, idleKnownUs] = [0, 0, 0, 0];
   let lastActiveUs: number | undefined;
-  const [attributed, idle] = [new Sum(), new Sum()];
+  const [attributed, idle, ownKnown, used] = [new Sum(), new Sum(), new Sum(), new Sum()];
   const amounts: Amounts = emptyAmounts();
   for (const { ledger, isPrimary, rows, at } of picked) {
     const sm = rows.values.get('sm_active_ratio');
@@ -134,6 +137,8 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
       const x = sm?.[row] ?? NaN;
       if (Number.isNaN(x)) continue;
       idleKnownUs += dtUs;
+      ownKnown.add(dtUs * part);
+      used.add(x * dtUs * part);
       if (x < IDLE_BELOW) idle.add(dtUs * part);
       else lastActiveUs = Math.max(lastActiveUs ?? 0, rows.tsUs[row]!);
     }
@@ -154,6 +159,8 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     energy: energyOf(amounts.energies.values(), 'whole'),
     idleUs: idleKnownUs > 0 ? idle.value : undefined,
     idleKnownUs,
+    ownKnownUs: ownKnown.value,
+    usedUs: used.value,
     lastActiveUs,
     gauges: new Map(gauges),
   };

@@ -12,6 +12,7 @@ import type { Notice } from '../../src/core/base/notice.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
+import { ageOutAll } from '../helpers/age-out.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 
 const MINUTE_US = 60e6;
@@ -189,8 +190,7 @@ test('figures of ended jobs are written once settled, again with a late fact, an
 
   const fresh = await jobFigures(db, [LANE], JOB.jobId, { nowUs: endUs });
   expect(fresh.origin).toBe('samples');
-  await db.exec(`TRUNCATE TABLE ${LANE.table}`);
-  await waitForVisible(db, LANE.table);
+  await ageOutAll(db, LANE);
   const aged = await jobFigures(db, [LANE], JOB.jobId, { nowUs: endUs });
   expect(aged.origin).toBe('kept');
   expect([aged.all.samples, aged.all.sampledUs, aged.all.ownedUs]).toEqual([

@@ -17,6 +17,7 @@ import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { createJobFiguresWriter, JOB_FIGURES_SETTLE_US } from '../../src/job-map/job-figures.ts';
+import { ageOutAll } from '../helpers/age-out.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const HOURS = 3;
@@ -143,14 +144,14 @@ test('figures of ended jobs are those of the samples, follow a late fact, and ou
   const reports: JobFigures[] = [];
   for (const { jobId, run } of ended) reports.push(await jobFigures(db, [lane], jobId, { run, nowUs }));
   expect(reports.filter(({ origin }) => origin === 'kept')).toEqual([]);
-  await db.exec(`TRUNCATE TABLE ${lane.table}`);
-  await waitForVisible(db, lane.table);
+  await ageOutAll(db, lane);
   for (const report of reports) {
     const { jobId, run } = report.job;
     const kept = await jobFigures(db, [lane], jobId, { run, nowUs });
     // A job of half a second has no sample, and so nothing that could be kept of one.
     expect(kept.origin === 'kept').toBe(report.all.samples > 0);
-    sameFigures(kept, report);
+    // Nobody labels the samples of the late fact's devices again here, as a collector does.
+    if (!again.some((one) => one.jobId === jobId)) sameFigures(kept, report);
     if (report.all.samples === 0) continue;
     const text = renderJobReport(kept, { isColored: false, width: 100 });
     expect(text).toContain('its samples have aged out: from the figures kept of it');

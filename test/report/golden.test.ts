@@ -209,12 +209,18 @@ function addStory(): void {
 /** Equal and stated parts, free shares, a job that nobody could name, one of another node without any record. */
 function addShared(): void {
   add('gpu_profiling', [
-    ...seconds(1, 64).map((second) => sample('GPU-shared', second, undefined, { owners: 2 })),
-    ...seconds(129, 192).map((second) => sample('GPU-shared', second, 'stated')),
+    ...seconds(1, 64).map((second) => sample('GPU-shared', second, undefined, { owners: 2, owner_set: 11 })),
+    ...seconds(129, 192).map((second) => sample('GPU-shared', second, 'stated', { owner_set: 12 })),
     ...seconds(1, 64).map((second) => sample('G-who', second, 'unresolved')),
     ...seconds(1, 128).map((second) =>
       sample('G-far', second, second > 64 ? 'no name' : undefined, { node: 'n2' }),
     ),
+  ]);
+  const equal = { ts: at(0), gpu: 'GPU-shared', owner_set: 11, part: 0.5, sharing: 'equal', scaled: 0 };
+  add('gpu_owner_sets', [
+    { ...equal, job_id: 'equal a' },
+    { ...equal, job_id: 'equal b' },
+    { ...equal, ts: at(128), owner_set: 12, job_id: 'stated', share: 0.25, part: 0.25, sharing: 'stated' },
   ]);
   own({ gpu: 'GPU-shared', jobId: 'equal a', from: 0, to: 64 });
   own({ gpu: 'GPU-shared', jobId: 'equal b', from: 0, to: 64 });

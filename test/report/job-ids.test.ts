@@ -247,6 +247,7 @@ beforeAll(async () => {
       dt_us: 100 * SECOND,
       attributed_us: 100 * SECOND,
       energy_rise_joules: 7,
+      energy_rise_dt_us: 100 * SECOND,
       written_ts: at(-19 * DAY),
     },
   ]);

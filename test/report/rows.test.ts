@@ -18,6 +18,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { quoteText } from '../../schemas/tables.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
@@ -44,6 +45,7 @@ interface Sample {
   readonly bytes?: number;
   readonly dtUs?: number;
   readonly owners?: number;
+  readonly ownerSet?: string;
   readonly jobId?: string;
 }
 
@@ -66,10 +68,10 @@ async function insertSamples(samples: readonly Sample[]): Promise<void> {
     const cells = [s.sm, s.watts, undefined, s.bytes, s.rise].map((value) => String(value ?? 'null'));
     const job = s.jobId === undefined ? 'null' : quoteText(s.jobId);
     const owners = s.owners ?? (s.jobId === undefined ? 0 : 1);
-    return `(${quoteTime(at(s.second))}, 'n1', ${quoteText(s.gpu)}, ${job}, ${owners}, ${s.dtUs ?? SECOND}, ${cells.join(', ')})`;
+    return `(${quoteTime(at(s.second))}, 'n1', ${quoteText(s.gpu)}, ${job}, ${owners}, ${s.ownerSet ?? 'null'}, ${s.dtUs ?? SECOND}, ${cells.join(', ')})`;
   });
   await db.exec(
-    'INSERT INTO gpu_profiling (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_joules, fb_used_bytes,' +
+    'INSERT INTO gpu_profiling (ts, node, gpu, job_id, owners, owner_set, dt_us, sm_active_ratio, power_watts, energy_joules, fb_used_bytes,' +
       ` energy_rise_joules) VALUES ${rows.join(', ')}`,
   );
   await waitForVisible(db, 'gpu_profiling');
@@ -88,6 +90,22 @@ async function insertOwner(
     `INSERT INTO gpu_ownership (ts, end_ts, node, gpu, job_id, run, share, source) VALUES (${quoteTime(at(from))}, ${end}, 'n1', ${quoteText(gpu)}, ${quoteText(jobId)}, ${run}, ${share ?? 'null'}, 'test')`,
   );
   await waitForVisible(db, 'gpu_ownership');
+}
+
+async function insertSet(
+  id: string,
+  gpu: string,
+  from: number,
+  parts: Readonly<Record<string, number>>,
+  sharing: 'stated' | 'equal',
+): Promise<void> {
+  const members = Object.entries(parts).map(([jobId, part]) => ({ job_id: jobId, part }));
+  const set = { ts: at(from), gpu, owner_set: id, sharing, scaled: 0 };
+  await insertRows(
+    db,
+    'gpu_owner_sets',
+    members.map((member) => ({ ...set, ...member })),
+  );
 }
 
 async function insertJob(
@@ -255,9 +273,10 @@ describe('shared devices', () => {
         second,
         sm: 0.4,
         rise: 100,
-        ...(second <= 10 ? { jobId: 'half' } : { owners: 2 }),
+        ...(second <= 10 ? { jobId: 'half' } : { owners: 2, ownerSet: '9000000000000000001' }),
       })),
     );
+    await insertSet('9000000000000000001', 'G-equal', 10, { half: 0.5, 'other half': 0.5 }, 'equal');
     await insertOwner('G-equal', 'half', 0, 20);
     await insertOwner('G-equal', 'other half', 10, 20);
     const figures = await figuresOf('half');
@@ -276,8 +295,10 @@ describe('shared devices', () => {
         sm: 0.6,
         rise: 100,
         jobId: 'quarter',
+        ownerSet: '2',
       })),
     );
+    await insertSet('2', 'G-part', 0, { quarter: 0.25 }, 'stated');
     await insertOwner('G-part', 'quarter', 0, 10, { share: 0.25 });
     const figures = await figuresOf('quarter');
     expect([figures.all.attributedUs, figures.all.energy.counter?.value, figures.sharing]).toEqual([
@@ -453,7 +474,9 @@ describe('nothing to say', () => {
       0,
       'no rows of job cpu csv: it had no GPUs, or nobody recorded which\n',
     ]);
-    expect(stdout).toMatch(/^job_id,run,node,gpu,.*,events,cluster,energy_best_joules,energy_best_known_us\n$/);
+    expect(stdout).toMatch(
+      /^job_id,run,node,gpu,.*,events,cluster,energy_best_joules,energy_best_known_us,.*\n$/,
+    );
     expect(stdout.split('\n')[0]).toBe(jobCsv(await figuresOf('first')).split('\n')[0]);
   });
 

@@ -1,9 +1,11 @@
 import { GAUGE_KEYS, GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
-import type { GaugeSums, JobSums, SampleSums } from './scan.ts';
-import { emptySums } from './scan.ts';
+import type { GaugeSums, JobSums, SampleSums } from './rows/scan.ts';
+import { emptySums } from './rows/scan.ts';
 import { energyOf, quantity, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
-import type { DividedWindow, JobInterval } from './facts.ts';
+import type { JobInterval } from './facts.ts';
+import type { JobLabel } from './rows/job-rows.ts';
+import type { JobPercentiles, Percentiles } from './rows/percentiles.ts';
 import type {
   GaugeFigures,
   JobDevice,
@@ -12,11 +14,12 @@ import type {
   JobGauge,
   NotMeasured,
   OwnedFigures,
+  Ranked,
 } from './figures.ts';
 
 /** What the sums say of owned time. @param ownedUs length of the intervals that they are of. */
 export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
-  const { sampledUs, attributedUs, samples, idleUs, lastActiveUs } = sums;
+  const { sampledUs, attributedUs, samples, idleUs, idleKnownUs, usedUs, lastActiveUs, lastUs } = sums;
   return {
     ownedUs,
     sampledUs,
@@ -24,8 +27,10 @@ export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
     samples,
     coverage: quantity(samples > 0 ? sampledUs / ownedUs : undefined, 'ratio', sampledUs),
     energy: energyOf(sums),
-    idle: quantity(idleUs, 'microseconds', sums.gauges.get('smActive')?.knownUs ?? 0),
+    idle: quantity(idleKnownUs > 0 ? idleUs : undefined, 'microseconds', idleKnownUs),
+    used: quantity(idleKnownUs > 0 ? usedUs : undefined, 'microseconds', idleKnownUs),
     lastActiveUs,
+    lastSampleUs: Number.isFinite(lastUs) ? lastUs : undefined,
   };
 }
 
@@ -33,35 +38,47 @@ export function ownedUsOf(intervals: readonly JobInterval[]): number {
   return intervals.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
 }
 
-function gaugeFigures(key: GaugeKey, { sum, knownUs, max }: GaugeSums): GaugeFigures {
+/** @param ranked undefined where there are no percentiles of it */
+function gaugeFigures(
+  key: GaugeKey,
+  { sum, knownUs, min, max }: GaugeSums,
+  ranked: Percentiles | undefined,
+): GaugeFigures {
   const { unit } = GAUGES[key];
+  const rank = (value: number | undefined): Ranked | undefined =>
+    value === undefined ? undefined : { value, unit, knownUs, barWidth: ranked?.barWidth };
   return {
     mean: knownUs > 0 ? { value: sum / knownUs, unit, knownUs } : undefined,
+    min: quantity(Number.isFinite(min) ? min : undefined, unit, knownUs),
     max: { value: max, unit, knownUs },
+    p50: rank(ranked?.p50),
+    p95: rank(ranked?.p95),
   };
 }
 
-/** Median and 95th percentile of a gauge, in its unit. */
-export type Percentiles = ReadonlyMap<GaugeKey, readonly [number, number]>;
-
-/** The gauges that have values. @param percentiles of those whose samples are left. */
-export function jobGauges({ all, parts }: JobSums, percentiles: Percentiles): JobGauge[] {
+/** The gauges that have values. */
+export function jobGauges({ all, devices, parts }: JobSums, percentiles: JobPercentiles): JobGauge[] {
   return GAUGE_KEYS.flatMap((key): JobGauge[] => {
     const sums = all.gauges.get(key);
     if (sums === undefined) return [];
-    const [p50, p95] = percentiles.get(key) ?? [];
-    const ranked = (value: number | undefined): Quantity | undefined =>
-      quantity(value, GAUGES[key].unit, sums.knownUs);
     return [
       {
         key,
-        ...gaugeFigures(key, sums),
-        p50: ranked(p50),
-        p95: ranked(p95),
+        ...gaugeFigures(key, sums, percentiles.all.get(key)),
+        spread: spreadOf(key, devices, sums.knownUs),
         series: parts.map((part) => meanOf(part.gauges.get(key))),
       },
     ];
   });
+}
+
+function spreadOf(key: GaugeKey, devices: JobSums['devices'], knownUs: number): Quantity | undefined {
+  const means = [...devices.values()]
+    .map(({ gauges }) => meanOf(gauges.get(key)))
+    .filter((mean) => mean !== null);
+  return means.length < 2
+    ? undefined
+    : { value: Math.max(...means) - Math.min(...means), unit: GAUGES[key].unit, knownUs };
 }
 
 function meanOf(known: GaugeSums | undefined): number | null {
@@ -74,6 +91,7 @@ export function jobDevices(
   sums: JobSums,
   inventory: ReadonlyMap<string, Cells>,
   events: readonly JobEvent[],
+  percentiles: JobPercentiles,
 ): JobDevice[] {
   const devices = [...Map.groupBy(intervals, ({ gpu }) => gpu)].map(([gpu, own]): JobDevice => {
     const known = inventory.get(gpu);
@@ -86,8 +104,14 @@ export function jobDevices(
       model: known?.text('model'),
       memoryBytes: known?.number('memory_bytes'),
       migProfile: profile === '' ? undefined : profile,
+      endUs: own.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity),
       ...ownedFigures(ownedUsOf(own), device),
-      gauges: Object.fromEntries([...device.gauges].map(([key, gauge]) => [key, gaugeFigures(key, gauge)])),
+      gauges: Object.fromEntries(
+        [...device.gauges].map(([key, gauge]) => [
+          key,
+          gaugeFigures(key, gauge, percentiles.devices.get(gpu)?.get(key)),
+        ]),
+      ),
       events: events.filter((event) => event.gpu === gpu),
     };
   });
@@ -99,35 +123,29 @@ export function jobDevices(
   );
 }
 
-/**
- * The least certain of the ways in which the job's parts of its devices were found. That nobody told matters only where a
- * sample was divided: amounts are then less than samples.
- */
+/** The least certain of the ways in which the job's parts of its devices were found. @param seen owner sets that had rows */
 export function sharingOf(
-  { spans }: DividedWindow,
-  { devices }: JobSums,
+  { sets }: JobLabel,
+  seen: ReadonlySet<string>,
 ): Pick<JobFigures, 'sharing' | 'areSharesScaled'> {
-  const isDivided = (gpu: string): boolean => devices.get(gpu)?.attributedUs !== devices.get(gpu)?.sampledUs;
-  const found = new Set(
-    spans.filter(({ gpu, sharing }) => sharing !== 'equal' || isDivided(gpu)).map(({ sharing }) => sharing),
-  );
+  const parts = [...sets].flatMap(([set, part]) => (seen.has(set) ? [part] : []));
   return {
-    sharing: SHARINGS.find((sharing) => found.has(sharing)) ?? 'whole',
-    areSharesScaled: spans.some(({ isScaled }) => isScaled),
+    sharing: SHARINGS.find((sharing) => parts.some((part) => part.sharing === sharing)) ?? 'whole',
+    areSharesScaled: parts.some(({ isScaled }) => isScaled),
   };
 }
 
 /** The least certain first. */
 const SHARINGS = ['equal', 'measured', 'stated', 'whole'] as const;
 
-/** Which gauges are left out. @param origin of kept figures no lane needs to hold the gauge. */
+/** Which gauges are left out. @param isKept of kept figures no lane needs to hold the gauge. */
 export function notMeasuredOf(
   sources: readonly LaneGauges[],
   { gauges }: SampleSums,
-  origin: JobFigures['origin'],
+  isKept: boolean,
 ): NotMeasured[] {
   const inLanes = new Set(sources.flatMap((source) => source.gauges.map(([key]) => key)));
-  const noLane = GAUGE_KEYS.filter((key) => !inLanes.has(key) && !(origin === 'kept' && gauges.has(key)));
+  const noLane = GAUGE_KEYS.filter((key) => !inLanes.has(key) && !(isKept && gauges.has(key)));
   const blank = GAUGE_KEYS.filter((key) => inLanes.has(key) && !gauges.has(key));
   const left: readonly NotMeasured[] = [
     { keys: noLane, why: 'no_lane' },

@@ -1,8 +1,9 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { differ, type Job, type NumberedRun, type Run, type RunTold } from '../../core/jobs/job-runs.ts';
 import type { JobEvent } from './figures.ts';
-import { joinStays, partsOf, partsWithin, type DevicePart } from '../../core/jobs/device-parts.ts';
-import { DEVICES_PER_QUERY_MAX, readDivision } from '../stays.ts';
+import { joinStays } from '../../core/jobs/device-parts.ts';
+import { DEVICES_PER_QUERY_MAX } from '../stays.ts';
+import type { Stay } from './rows/job-segments.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { recordTogether, type JobCells, type Told } from './told-runs.ts';
@@ -24,11 +25,6 @@ export interface JobWindow {
   readonly intervals: readonly JobInterval[];
 }
 
-/** With the job's part of the device in each stretch of its intervals. */
-export interface DividedWindow extends JobWindow {
-  readonly spans: readonly DevicePart[];
-}
-
 /** One run of a job, as the ownership intervals and the `jobs` table know it. */
 export interface JobRun {
   readonly jobId: string;
@@ -37,24 +33,55 @@ export interface JobRun {
   readonly told: RunTold;
   readonly record: Partial<JobCells>;
   readonly intervals: readonly JobInterval[];
+  /** Stays of other runs and jobs of this id on its devices, and the time that is not looked at. */
+  readonly foreign: readonly Stay[];
   /** Ascending. */
   readonly otherRuns: readonly number[];
 }
 
 /**
  * What is known of one run of a job.
+ * @param jobs all that bear one of the ids that were looked at
  * @param nowUs up to where an open interval is looked at.
  */
-export function runOf(job: Job<Told>, chosen: NumberedRun<Told>, nowUs: number): JobRun {
+export function runOf(
+  job: Job<Told>,
+  chosen: NumberedRun<Told>,
+  jobs: readonly Job<Told>[],
+  nowUs: number,
+): JobRun {
   const others = job.runs.filter((other) => other !== chosen);
+  const intervals = intervalsOf(chosen, nowUs);
   return {
     jobId: chosen.told.jobId,
     run: chosen.number,
     told: chosen.told,
     record: recordTogether(chosen.members),
-    intervals: intervalsOf(chosen, nowUs),
+    intervals,
+    foreign: foreignOf(chosen, jobs, intervals),
     otherRuns: others.map(({ number }) => number),
   };
+}
+
+function foreignOf(
+  chosen: NumberedRun<Told>,
+  jobs: readonly Job<Told>[],
+  intervals: readonly JobInterval[],
+): Stay[] {
+  const gpus = new Set(intervals.map(({ gpu }) => gpu));
+  const others = jobs.flatMap(({ runs }) => runs).filter((run) => run !== chosen);
+  return [
+    ...others.flatMap(({ members }) =>
+      members.flatMap(({ jobId, stay, startUs, endUs = Infinity }): Stay[] =>
+        jobId === chosen.told.jobId && stay !== undefined && gpus.has(stay.gpu) && endUs > startUs
+          ? [{ gpu: stay.gpu, startUs, endUs }]
+          : [],
+      ),
+    ),
+    ...intervals
+      .filter(({ isOpen }) => isOpen)
+      .map(({ gpu, endUs }): Stay => ({ gpu, startUs: endUs, endUs: Infinity })),
+  ];
 }
 
 /** Several rows of the same time on a device are one stay. */
@@ -69,16 +96,6 @@ function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
     ...stay,
     isOpen: open.some(({ gpu, endUs }) => gpu === stay.gpu && endUs === stay.endUs),
   }));
-}
-
-/** The job's parts of its devices in its intervals. @throws what `ask` throws */
-export async function divided(db: Asked, jobId: string, window: JobWindow): Promise<DividedWindow> {
-  const gpus = [...new Set(window.intervals.map(({ gpu }) => gpu))];
-  const parts: DevicePart[][] = [];
-  const span = { fromUs: window.startUs, toUs: window.endUs };
-  for await (const { stays, uses } of readDivision(db, gpus, span))
-    parts.push(partsOf(stays, uses).filter((part) => part.jobId === jobId));
-  return { ...window, spans: partsWithin(parts.flat(), window.intervals) };
 }
 
 /** What the inventory last said of each device that the job owned, by UUID. */

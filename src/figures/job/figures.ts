@@ -10,15 +10,24 @@ import type { JobCells } from './told-runs.ts';
 export interface GaugeFigures {
   /** Σ x·dt / Σ dt over the samples that had a value: a blank dilutes nothing. Undefined when those speak for no time. */
   readonly mean: Quantity | undefined;
+  /** Undefined where what is kept does not tell. */
+  readonly min: Quantity | undefined;
   readonly max: Quantity;
+  /** Smallest x below or at which half (95 %) of the known time lies, not interpolated. Of few gauges. */
+  readonly p50: Ranked | undefined;
+  readonly p95: Ranked | undefined;
+}
+
+export interface Ranked extends Quantity {
+  /** It is the middle of a bar of a histogram that is so wide, in the unit; undefined where it is exact. */
+  readonly barWidth: number | undefined;
 }
 
 /** A gauge over all devices of the job. */
 export interface JobGauge extends GaugeFigures {
   readonly key: GaugeKey;
-  /** Smallest x below or at which half (95 %) of the known time lies; exact, not interpolated. */
-  readonly p50: Quantity | undefined;
-  readonly p95: Quantity | undefined;
+  /** Largest mean of a device − smallest; undefined of fewer than two devices with a mean. */
+  readonly spread: Quantity | undefined;
   /** Means of equal parts of the job's interval, in order and in the unit of `max`; null where nothing was sampled. */
   readonly series: readonly (number | null)[];
 }
@@ -44,6 +53,14 @@ export interface Gap {
   readonly toUs: number;
 }
 
+/** Gaps that are known by their length, not by their time: what would tell that has aged out, or is too much to look at. */
+export interface UnplacedGaps {
+  /** Buckets of rollups that have holes. */
+  readonly count: number;
+  /** Σ over them of the time for which no sample speaks. */
+  readonly us: number;
+}
+
 /** What the samples say of owned time: of one device, or of all that a job had. */
 export interface OwnedFigures {
   /** Length of the ownership intervals, not reduced by shares. */
@@ -56,10 +73,14 @@ export interface OwnedFigures {
   /** sampledUs / ownedUs; undefined without any sample: `no data` is not 0. */
   readonly coverage: Quantity<'ratio'> | undefined;
   readonly energy: Energy;
-  /** Σ dt·share of the samples whose SM activity lay below the limit of idleness. */
+  /** Σ dt·share of the samples whose SM activity lay below the limit of idleness; `knownUs` is Σ dt·share of those that tell. */
   readonly idle: Quantity<'microseconds'> | undefined;
+  /** Σ SM activity·dt·share, over the same time as `idle`: what is left of `knownUs` was allocated and not used. */
+  readonly used: Quantity<'microseconds'> | undefined;
   /** Time of the last sample whose SM activity reached that limit. */
   readonly lastActiveUs: number | undefined;
+  /** Undefined where kept figures do not tell. */
+  readonly lastSampleUs: number | undefined;
 }
 
 export interface JobDevice extends OwnedFigures {
@@ -71,6 +92,8 @@ export interface JobDevice extends OwnedFigures {
   readonly memoryBytes: number | undefined;
   /** Of a MIG instance. */
   readonly migProfile: string | undefined;
+  /** When the job last had it, or up to when it was looked at. */
+  readonly endUs: number;
   readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;
   readonly events: readonly JobEvent[];
 }
@@ -152,15 +175,23 @@ export interface JobFacts {
   readonly sharing: Sharing;
   /** The shares that were told were more than a device has, and were made smaller in proportion. */
   readonly areSharesScaled: boolean;
-  /** `kept`: from `job_figures`, without percentiles, series, gaps, dips and throttle effects. */
-  readonly origin: 'samples' | 'kept';
+  /**
+   * `samples`: all of them are there; `rollups`: they or a part of them have aged out, and the rollups of their time have not;
+   * `kept`: from `job_figures`, without percentiles, series, gaps, dips and throttle effects.
+   */
+  readonly origin: 'samples' | 'rollups' | 'kept';
   /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */
   readonly oldestSampleUs: number | undefined;
+  /** Σ dt of devices that the job shared before shares were kept with the samples: nobody's, and in no other figure. */
+  readonly undividedUs: number;
+  /** Time of devices that is left out: another run of the id had them within the same bucket, and no samples are left. */
+  readonly mixedUs: number;
   readonly all: OwnedFigures;
   /** Those that have values, in the order of `GAUGES`. */
   readonly gauges: readonly JobGauge[];
-  /** By time. */
-  readonly gaps: readonly Gap[];
+  /** By time; undefined where kept figures do not tell. */
+  readonly gaps: readonly Gap[] | undefined;
+  readonly unplacedGaps: UnplacedGaps;
   /** By node and position. */
   readonly devices: readonly JobDevice[];
   /** Events of the nodes that concern no single device. */
@@ -195,6 +226,8 @@ export type Finding =
       readonly fullest: FullDevice | undefined;
       /** Whether the memory of that device counts as full. */
       readonly isFull: boolean;
+      /** Whether the memory of all devices was measured nearly all of the time. */
+      readonly isSeen: boolean;
     }
   | {
       readonly rule: 'throttle';
@@ -212,15 +245,18 @@ export type Finding =
     }
   | {
       readonly rule: 'idle';
-      /** Of the devices that were used at all, as is `attributedUs`. */
+      /** Of the devices that were used at all; its `knownUs` are those of which it is a part. */
       readonly idle: Quantity<'microseconds'>;
-      readonly attributedUs: number;
+      /** How much of their time that is. */
+      readonly knownRatio: number;
       readonly areOthersUnused: boolean;
     }
   | {
       readonly rule: 'idle-tail';
       readonly fromUs: number;
       readonly lengthUs: number;
+      /** The samples end before the job does: of the rest nothing is known. */
+      readonly isCutOff: boolean;
       readonly isOpen: boolean;
     }
   | { readonly rule: 'imbalance'; readonly slowest: DeviceMean; readonly fastest: DeviceMean }
@@ -230,6 +266,8 @@ export type Finding =
       readonly rule: 'coverage';
       readonly coverage: Quantity<'ratio'>;
       readonly oldestSampleUs: number | undefined;
+      /** Samples of the rest are there, and cannot be told to be the job's. */
+      readonly isUndivided: boolean;
     }
   | {
       readonly rule: 'energy-check';

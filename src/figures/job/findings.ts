@@ -1,5 +1,6 @@
 import { assert } from '../../core/base/assert.ts';
 import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
+import type { Quantity } from '../quantity.ts';
 import type { DeviceMean, Finding, FullDevice, JobDevice, JobFacts } from './figures.ts';
 
 /** A throttled device that keeps up with the others is no news. */
@@ -8,6 +9,8 @@ const THROTTLED_RATIO_MAX = 0.9;
 const IDLE_TIME_RATIO_MIN = 0.5;
 const IDLE_TAIL_US_MIN = 600e6;
 const IDLE_TAIL_RATIO_MIN = 0.1;
+/** A tail of which more than this was not seen on one of the devices says nothing. */
+const UNSEEN_TAIL_RATIO_MAX = 0.05;
 /** NERSC: a high-water mark of at most half the memory means that a smaller device would do. */
 const MEMORY_HALF_RATIO_MAX = 0.5;
 /** Shorter jobs have not shown what they need. */
@@ -67,11 +70,16 @@ function throttled({ throttleEffects, devices }: JobFacts): readonly Finding[] {
     });
 }
 
+/** Below the limit all the time, of which nearly all was seen: what nobody saw is no idleness. */
 function unusedOf(devices: readonly JobDevice[]): readonly JobDevice[] {
   return devices.filter((device) => {
     const sm = device.gauges.smActive;
-    return sm !== undefined && sm.max.value < IDLE_SM_RATIO;
+    return sm !== undefined && sm.max.value < IDLE_SM_RATIO && isSeen(device, sm.max);
   });
+}
+
+function isSeen({ ownedUs }: JobDevice, { knownUs }: Quantity): boolean {
+  return knownUs >= COVERAGE_RATIO_MIN * ownedUs;
 }
 
 function unused({ devices }: JobFacts): readonly Finding[] {
@@ -82,36 +90,69 @@ function unused({ devices }: JobFacts): readonly Finding[] {
     : [{ rule: 'unused', devices: never, deviceCount: devices.length, attributedUs }];
 }
 
-/** Of the devices that were used at all: the others have been told of. */
+/**
+ * Of the devices that were used at all: the others have been told of. The time that was idle is half of all their time, whatever
+ * they did while nobody saw it; what is told is its part of the time that was seen.
+ */
 function idle({ devices }: JobFacts): readonly Finding[] {
   const never = new Set(unusedOf(devices));
-  const used = devices.filter((device) => device.idle !== undefined && !never.has(device));
-  const attributedUs = sumOf(used, (device) => device.attributedUs);
-  const idleUs = sumOf(used, (device) => device.idle!.value);
-  if (used.length === 0 || attributedUs === 0 || idleUs < IDLE_TIME_RATIO_MIN * attributedUs) return [];
-  const knownUs = sumOf(used, (device) => device.idle!.knownUs);
+  const used = devices.filter((device) => !never.has(device));
+  const idleUs = sumOf(used, (device) => device.idle?.value ?? 0);
+  const knownUs = sumOf(used, (device) => device.idle?.knownUs ?? 0);
+  const allUs = sumOf(used, (device) => device.ownedUs * partOf(device));
+  if (knownUs === 0 || idleUs < IDLE_TIME_RATIO_MIN * Math.max(knownUs, allUs)) return [];
   return [
     {
       rule: 'idle',
       idle: { value: idleUs, unit: 'microseconds', knownUs },
-      attributedUs,
+      knownRatio: knownUs / Math.max(knownUs, allUs),
       areOthersUnused: never.size > 0,
     },
   ];
 }
 
-function idleTail({ all: { lastActiveUs }, startUs, endUs, isOpen }: JobFacts): readonly Finding[] {
+/** Its mean share. */
+function partOf({ attributedUs, sampledUs }: JobDevice): number {
+  return sampledUs > 0 ? attributedUs / sampledUs : 1;
+}
+
+/** Up to where the devices were seen: a tail of which samples or values are missing is nobody's idleness. */
+function idleTail({
+  all: { lastActiveUs },
+  devices,
+  gaps,
+  startUs,
+  endUs,
+  isOpen,
+  boundaryUs,
+}: JobFacts): readonly Finding[] {
   if (lastActiveUs === undefined) return [];
-  const lengthUs = endUs - lastActiveUs;
+  const held = devices.filter((device) => device.endUs > lastActiveUs);
+  const seenUntilUs = held.map(({ lastSampleUs, endUs: heldUntilUs }) =>
+    lastSampleUs === undefined || lastSampleUs >= heldUntilUs - boundaryUs ? endUs : lastSampleUs,
+  );
+  const untilUs = Math.min(endUs, ...seenUntilUs);
+  const lengthUs = untilUs - lastActiveUs;
   if (lengthUs < IDLE_TAIL_US_MIN || lengthUs < IDLE_TAIL_RATIO_MIN * (endUs - startUs)) return [];
-  return [{ rule: 'idle-tail', fromUs: lastActiveUs, lengthUs, isOpen }];
+  const unseenUs = ({ gpu, ownedUs, sampledUs, gauges }: JobDevice): number => {
+    const knownUs = gauges.smActive?.max.knownUs ?? 0;
+    if (gaps === undefined) return ownedUs - knownUs;
+    const own = gaps.filter((gap) => gap.gpu === gpu);
+    const within = sumOf(own, (gap) =>
+      Math.max(0, Math.min(gap.toUs, untilUs) - Math.max(gap.fromUs, lastActiveUs)),
+    );
+    return within + sampledUs - knownUs;
+  };
+  if (held.some((device) => unseenUs(device) > UNSEEN_TAIL_RATIO_MAX * lengthUs)) return [];
+  return [{ rule: 'idle-tail', fromUs: lastActiveUs, lengthUs, isCutOff: untilUs < endUs, isOpen }];
 }
 
 function imbalance({ devices, throttleEffects }: JobFacts): readonly Finding[] {
   const means = devices
     .flatMap((device): DeviceMean[] => {
       const mean = device.gauges.smActive?.mean;
-      return mean === undefined ? [] : [{ device, mean }];
+      // Means over different times say nothing of each other.
+      return mean === undefined || !isSeen(device, mean) ? [] : [{ device, mean }];
     })
     .sort((a, b) => a.mean.value - b.mean.value);
   const [slowest, fastest] = [means[0], means.at(-1)];
@@ -120,6 +161,14 @@ function imbalance({ devices, throttleEffects }: JobFacts): readonly Finding[] {
   const [least, most] = [slowest.mean.value, fastest.mean.value];
   if (most < 2 * IDLE_SM_RATIO || (most - least) / most < IMBALANCE_RATIO_MIN) return [];
   return [{ rule: 'imbalance', slowest, fastest }];
+}
+
+/** Whether the memory of every device was measured nearly all of the time: a peak may have come while nobody saw it. */
+function isMemorySeen(devices: readonly JobDevice[]): boolean {
+  return devices.every((device) => {
+    const memory = device.gauges.memoryUsed;
+    return memory !== undefined && isSeen(device, memory.max);
+  });
 }
 
 /** Device with the highest memory peak in relation to its size. */
@@ -139,21 +188,27 @@ function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly 
   const hasFailed = state === 'FAILED' || (exitCode !== undefined && exitCode !== 0);
   const fullest = fullestOf(devices);
   const isFull = fullest !== undefined && fullest.ratio >= MEMORY_FULL_RATIO_MIN;
-  return isTold || (hasFailed && isFull) ? [{ rule: 'out-of-memory', isTold, fullest, isFull }] : [];
+  return isTold || (hasFailed && isFull)
+    ? [{ rule: 'out-of-memory', isTold, fullest, isFull, isSeen: isMemorySeen(devices) }]
+    : [];
 }
 
 function memoryHalf({ devices, startUs, endUs, job, all }: JobFacts): readonly Finding[] {
   const fullest = fullestOf(devices);
-  if (fullest === undefined || all.samples === 0) return [];
+  if (fullest === undefined || all.samples === 0 || !isMemorySeen(devices)) return [];
   if (endUs - startUs < MEMORY_JOB_US_MIN || job.state === 'OUT_OF_MEMORY') return [];
   if (unusedOf(devices).length === devices.length || fullest.ratio > MEMORY_HALF_RATIO_MAX) return [];
   return [{ rule: 'memory-half', fullest }];
 }
 
-function lowCoverage({ all: { coverage }, oldestSampleUs }: JobFacts): readonly Finding[] {
-  return coverage !== undefined && coverage.value < COVERAGE_RATIO_MIN
-    ? [{ rule: 'coverage', coverage, oldestSampleUs }]
-    : [];
+function lowCoverage({
+  all: { coverage },
+  oldestSampleUs,
+  undividedUs,
+  mixedUs,
+}: JobFacts): readonly Finding[] {
+  if (coverage === undefined || coverage.value >= COVERAGE_RATIO_MIN) return [];
+  return [{ rule: 'coverage', coverage, oldestSampleUs, isUndivided: undividedUs + mixedUs > 0 }];
 }
 
 function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {

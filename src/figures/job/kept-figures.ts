@@ -1,7 +1,7 @@
 import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
 import type { JobWindow } from './facts.ts';
-import { addSums, emptySums, type JobSums, type SampleSums } from './scan.ts';
+import { addSums, emptySums, type JobSums, type SampleSums } from './rows/scan.ts';
 import { bestOfDevice } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quotedLists } from '../sql-text.ts';
@@ -99,15 +99,21 @@ function sumsOfRow(row: Cells): SampleSums {
     powerJoules: row.number('power_joules'),
     powerUs: gauges.get('power')?.knownUs ?? 0,
   };
+  const [sampledUs, attributedUs] = [row.number('dt_us') ?? 0, row.number('attributed_us') ?? 0];
+  const sm = gauges.get('smActive');
+  const part = sampledUs > 0 ? attributedUs / sampledUs : 1;
   return {
     ...emptySums(),
     samples: row.number('samples') ?? 0,
     steps: row.number('step_count') ?? 0,
-    sampledUs: row.number('dt_us') ?? 0,
-    attributedUs: row.number('attributed_us') ?? 0,
+    sampledUs,
+    attributedUs,
     ...energy,
     ...bestOfDevice(energy),
     idleUs: row.number('idle_dt_us'),
+    // Of a shared device these are not kept by part: the part of all its time stands for it.
+    idleKnownUs: (sm?.knownUs ?? 0) * part,
+    usedUs: (sm?.sum ?? 0) * part,
     lastActiveUs: row.number('last_active_us'),
     gauges,
   };

@@ -1,19 +1,20 @@
 import PQueue from 'p-queue';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { gaugesByLane } from '../gauges.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
 import { quotedLists } from '../sql-text.ts';
 import { ownedFigures, ownedUsOf } from './assemble.ts';
 import { clusterOf, type Member } from './bearers.ts';
-import { divided, runOf, type JobRun, type JobWindow } from './facts.ts';
+import { runOf, type JobRun, type JobWindow } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
-import { memberFigures, scanToNewest, windowOf, type JobQueryOptions } from './query.ts';
-import { addSums, emptySums, type SampleSums } from './scan.ts';
+import { memberFigures, windowOf, type JobQueryOptions } from './query.ts';
+import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
+import { jobSources, sumToNewest } from './rows/summed-job.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from './tasks-figures.ts';
 
 /** Tasks whose samples are asked for at a time. */
@@ -60,7 +61,7 @@ async function tasksFigures(
 ): Promise<TasksFigures> {
   const { members, family } = found.bearer;
   const runs = members
-    .flatMap((member) => taskRuns(member, nowUs))
+    .flatMap((member) => taskRuns(member, found, nowUs))
     .filter((one) => run === undefined || one.run.run === run);
   if (runs.length === 0)
     throw new OperatingError(`no task of ${found.typed.typed} has a run ${run!}`, {
@@ -69,10 +70,11 @@ async function tasksFigures(
       where: `${db.where}, tables gpu_ownership and jobs`,
       hints: [`all of their runs: ${jobCommand(found.typed.typed, {})}`],
     });
-  const sources = gaugesByLane(await recordedLanes(db, lanes)).filter(
+  const wanted = gaugesByLane(await recordedLanes(db, lanes)).filter(
     ({ gauges, hasEnergy }, index) =>
       index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
   );
+  const sources = await jobSources(db, wanted);
   const kept = await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]);
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
   const seen = await queue.addAll(runs.map((one) => async () => await seenRun(db, sources, one, kept)));
@@ -104,10 +106,10 @@ async function tasksFigures(
   };
 }
 
-function taskRuns(member: Member, nowUs: number): TaskRun[] {
+function taskRuns(member: Member, { jobs }: Found, nowUs: number): TaskRun[] {
   const { job } = member;
   return job.runs.map((chosen) => {
-    const run = runOf(job, chosen, nowUs);
+    const run = runOf(job, chosen, jobs, nowUs);
     return { member, run, window: windowOf(run) };
   });
 }
@@ -115,7 +117,7 @@ function taskRuns(member: Member, nowUs: number): TaskRun[] {
 /** From what is kept of it where that is all, since it costs no query; else from what samples there are. */
 async function seenRun(
   db: Asked,
-  sources: readonly LaneGauges[],
+  sources: readonly JobSource[],
   one: TaskRun,
   kept: readonly KeptFigures[],
 ): Promise<SeenTaskRun> {
@@ -125,7 +127,7 @@ async function seenRun(
   const isAllKept = devices.size > 0 && devices.size === own.size;
   const { window: seen, sums } = isAllKept
     ? { window, sums: undefined }
-    : await scanToNewest(db, sources, await divided(db, run.jobId, window), 1);
+    : await sumToNewest(db, sources, run, window);
   const best = withKept(seen, sums?.devices ?? new Map(), own) ?? sums;
   return { ...one, window: seen, sums: best?.all ?? emptySums() };
 }

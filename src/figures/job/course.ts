@@ -1,0 +1,90 @@
+import type { Asked } from '../query-cells.ts';
+import type { JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
+import { gapsOf } from './rows/gaps.ts';
+import { jobSegments } from './rows/job-segments.ts';
+import { sumParts } from './rows/parts.ts';
+import { NO_PERCENTILES, percentilesOf, type JobPercentiles, type RankedGauge } from './rows/percentiles.ts';
+import { rhythmOf, throttleEffects, type Activity } from './rows/rhythm.ts';
+import type { JobSource, SampleSums } from './rows/scan.ts';
+import type { SummedJob } from './rows/summed-job.ts';
+
+/** Up to so many samples of all devices in the job's time its percentiles are exact. */
+const EXACT_SAMPLES_MAX = 500_000;
+/** Up to so many its rhythm is looked for in the samples: one pass over a few columns. */
+const RHYTHM_SAMPLES_MAX = 5_000_000;
+/** How a job went, beside what it adds up to. */
+export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects'> {
+  readonly percentiles: JobPercentiles;
+  readonly parts: readonly SampleSums[];
+  /** Undefined where it is not known. */
+  readonly gaps: JobFigures['gaps'];
+  readonly unplaced: UnplacedGaps;
+}
+
+export const NO_COURSE: Course = {
+  percentiles: NO_PERCENTILES,
+  parts: [],
+  gaps: undefined,
+  unplaced: { count: 0, us: 0 },
+  dips: undefined,
+  throttleEffects: [],
+};
+
+export interface SampledJob extends SummedJob {
+  /** Interval of the first lane as it was observed, µs. */
+  readonly boundaryUs: number;
+  readonly events: readonly JobEvent[];
+}
+
+/** @throws what `ask` throws */
+export async function courseOf(
+  db: Asked,
+  sources: readonly JobSource[],
+  summed: SampledJob,
+): Promise<Course> {
+  const { job, window, sums, sampleCount, isFromSamples, placesIn, boundaryUs, events } = summed;
+  const activity = activityOf(sources, boundaryUs);
+  const [primary] = sources as [JobSource];
+  const gaps = await gapsOf(db, primary, job, placesIn(primary), {
+    intervals: window.intervals,
+    intervalUs: boundaryUs,
+  });
+  return {
+    percentiles: await percentilesOf(
+      db,
+      job,
+      sums,
+      rankedGauges(sources, summed),
+      sampleCount <= EXACT_SAMPLES_MAX,
+    ),
+    parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
+    ...gaps,
+    dips:
+      activity === undefined
+        ? undefined
+        : await rhythmOf(db, activity, job, window, sampleCount <= RHYTHM_SAMPLES_MAX),
+    throttleEffects: activity === undefined ? [] : await throttleEffects(db, activity, job, window, events),
+  };
+}
+
+function rankedGauges(
+  sources: readonly JobSource[],
+  { job, isFromSamples, placesIn }: SampledJob,
+): RankedGauge[] {
+  return sources.flatMap((source) =>
+    source.gauges.flatMap(([key, column]): RankedGauge[] => {
+      const kept = source.histograms.get(key);
+      if (kept === undefined) return [];
+      return [{ key, column, kept, places: isFromSamples ? placesIn(source) : jobSegments(kept, job) }];
+    }),
+  );
+}
+
+function activityOf(sources: readonly JobSource[], primaryIntervalUs: number): Activity | undefined {
+  for (const source of sources) {
+    const column = new Map(source.gauges).get('smActive');
+    const intervalUs = source === sources[0] ? primaryIntervalUs : source.lane.intervalMs * 1000;
+    if (column !== undefined) return { source, column, intervalUs };
+  }
+  return undefined;
+}

@@ -1,0 +1,72 @@
+import { quoteName, quoteText } from '../../../../schemas/tables.ts';
+import type { Sharing } from '../../../core/jobs/device-parts.ts';
+import { ask, type Asked, type Cells } from '../../query-cells.ts';
+import { quotedLists, quoteTime } from '../../sql-text.ts';
+import type { JobWindow } from '../facts.ts';
+
+/** A job's part of a device in the time of one owner set, in [0, 1], and how it was found. */
+export interface SetPart {
+  readonly part: number;
+  readonly sharing: Sharing;
+  readonly isScaled: boolean;
+}
+
+/**
+ * Which rows of samples and rollups are a job's: those with its id and no owner set, whole, and those of the owner sets that it
+ * is a member of, by its part.
+ */
+export interface JobLabel {
+  readonly jobId: string;
+  /** By owner set. */
+  readonly sets: ReadonlyMap<string, SetPart>;
+}
+
+/** The label of one run of a job. @throws what `ask` throws */
+export async function readLabel(db: Asked, jobId: string, window: JobWindow): Promise<JobLabel> {
+  const { startUs, endUs, intervals } = window;
+  const sets = new Map<string, SetPart>();
+  // Tables of an older version have none: then nothing is labelled with a set.
+  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'gpu_owner_sets'");
+  if (tables.length === 0) return { jobId, sets };
+  for (const some of quotedLists(new Set(intervals.map(({ gpu }) => gpu)))) {
+    // A set begins with the newest of its members' stays, so within one of the job's own.
+    const rows = await ask(
+      db,
+      `SELECT owner_set, part, sharing, scaled FROM gpu_owner_sets WHERE job_id = ${quoteText(jobId)} AND gpu IN (${some})` +
+        ` AND ts >= ${quoteTime(startUs)} AND ts < ${quoteTime(endUs)}`,
+    );
+    for (const row of rows)
+      sets.set(row.text('owner_set') ?? '', {
+        part: row.number('part') ?? 0,
+        sharing: row.text('sharing') as Sharing,
+        isScaled: row.number('scaled') === 1,
+      });
+  }
+  return { jobId, sets };
+}
+
+/** Condition of a row `s` that may be the job's. @param columns of the table: a histogram has only one of the two */
+export function labelledSql({ jobId, sets }: JobLabel, columns: ReadonlySet<string>): string {
+  const own = `s.job_id = ${quoteText(jobId)}`;
+  if (columns.has('owners')) return `(${own} OR s.owners > 1)`;
+  return sets.size === 0 ? own : `(${own} OR s.owner_set IS NOT NULL)`;
+}
+
+/** What tells apart in an answer whose rows are whose, and by which part. @param columns of the table */
+export function labelKeysSql(columns: ReadonlySet<string>): string {
+  const set = columns.has('owner_set') ? `s.${quoteName('owner_set')}` : 'cast(null AS LONG)';
+  const isShared = columns.has('owners') ? 'CASE WHEN s.owners > 1 THEN 1 ELSE 0 END' : '0';
+  return `${set} AS owner_set, ${isShared} AS is_shared`;
+}
+
+/** A row whose device several jobs owned, of before samples were labelled with owner sets. */
+export type Whose = SetPart | 'undivided' | undefined;
+
+const WHOLE: SetPart = { part: 1, sharing: 'whole', isScaled: false };
+
+/** The job's part of a row with the keys of `labelKeysSql`; undefined where it has none. */
+export function whoseIs({ sets }: JobLabel, row: Cells): Whose {
+  const ownerSet = row.text('owner_set');
+  if (ownerSet !== undefined) return sets.get(ownerSet);
+  return row.number('is_shared') === 1 ? 'undivided' : WHOLE;
+}

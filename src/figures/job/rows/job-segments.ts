@@ -1,0 +1,151 @@
+import {
+  floorTo,
+  LEVELS,
+  segmentsOf,
+  STEP_US,
+  type KeptLane,
+  type Level,
+  type Segment,
+  type Span,
+} from '../../levels.ts';
+
+/** A stay on a device, (startUs, endUs] in epoch µs. */
+export interface Stay {
+  readonly gpu: string;
+  readonly startUs: number;
+  readonly endUs: number;
+}
+
+/** When a run of a job had its devices, and when another run or job had them under the same id. */
+export interface JobTime {
+  readonly stays: readonly Stay[];
+  readonly foreign: readonly Stay[];
+}
+
+/** Devices that are read from the same tables at the same times. Of samples those within the stays count. */
+export interface DeviceSegments {
+  readonly gpus: readonly string[];
+  readonly segments: readonly Segment[];
+}
+
+/** A bucket of a rollup in which two runs of one id had the device, and of which nothing finer is left. */
+export interface MixedBucket extends Span {
+  readonly gpu: string;
+}
+
+export interface JobSegments {
+  readonly groups: readonly DeviceSegments[];
+  readonly mixed: readonly MixedBucket[];
+}
+
+/**
+ * Where the rows of a job are read: a rollup's buckets are told apart by job, so that the coarsest level is exact, also at the
+ * job's ends. Where another run under the same id had the device within a bucket, that is read from the next finer level, at last
+ * from the samples.
+ * @param accepted levels, as those of `segmentsOf`, and `finerAtUs` too
+ */
+export function jobSegments(
+  lane: KeptLane,
+  { stays, foreign }: JobTime,
+  accepted: readonly Level[] = LEVELS,
+  finerAtUs: readonly number[] = [],
+): JobSegments {
+  const owning = stays.filter(({ startUs, endUs }) => endUs > startUs);
+  if (owning.length === 0) return { groups: [], mixed: [] };
+  const coarsest = LEVELS.find((level) => accepted.includes(level)) ?? 'raw';
+  const firstUs = owning.reduce((us, { startUs }) => Math.min(us, startUs), Infinity) + 1;
+  const lastUs = owning.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity);
+  const outward = { fromUs: floorTo(firstUs, coarsest), toUs: floorTo(lastUs, coarsest) + STEP_US[coarsest] };
+  const plain = segmentsOf(lane, outward, accepted, finerAtUs).map((segment) =>
+    touchedBy(segment, [{ startUs: firstUs - 1, endUs: lastUs }]),
+  );
+  const foreignOf = Map.groupBy(
+    foreign.filter(({ endUs, startUs }) => endUs >= outward.fromUs && startUs < outward.toUs),
+    ({ gpu }) => gpu,
+  );
+  const groups = new Map<string, { gpus: string[]; segments: readonly Segment[] }>();
+  const mixed: MixedBucket[] = [];
+  for (const [gpu, own] of Map.groupBy(owning, (stay) => stay.gpu)) {
+    const others = foreignOf.get(gpu) ?? [];
+    const apart = others.length === 0 ? plain : apartFrom(own, others);
+    const segments = apart.filter(({ spans }) => spans.length > 0);
+    const key = JSON.stringify(segments.map(({ table, spans }) => [table, spans]));
+    const group = groups.get(key) ?? { gpus: [], segments };
+    group.gpus.push(gpu);
+    groups.set(key, group);
+  }
+  return { groups: [...groups.values()], mixed };
+
+  function apartFrom(own: readonly Stay[], others: readonly Stay[]): Segment[] {
+    const edgesUs = [...own, ...others].flatMap(({ startUs, endUs }) => [startUs + 1, endUs]);
+    const edges = edgesUs.filter((us) => us >= outward.fromUs && us < outward.toUs);
+    return segmentsOf(lane, outward, accepted, [...edges, ...finerAtUs]).map((segment) => {
+      const mine = touchedBy(segment, own);
+      if (segment.level === 'raw') return mine;
+      const theirs = touchedBy(segment, others);
+      mixed.push(...common(mine.spans, theirs.spans).map((span) => ({ ...span, gpu: own[0]!.gpu })));
+      return { ...mine, spans: without(mine.spans, theirs.spans) };
+    });
+  }
+}
+
+/** The samples of some devices, where all is to be read from them. */
+export function samplesOf({ table, columns }: KeptLane, gpus: readonly string[], span: Span): JobSegments {
+  return { groups: [{ gpus, segments: [{ table, level: 'raw', columns, spans: [span] }] }], mixed: [] };
+}
+
+/** What of a segment lies in buckets that hold samples of these stays. */
+function touchedBy(segment: Segment, stays: readonly Omit<Stay, 'gpu'>[]): Segment {
+  const stepUs = STEP_US[segment.level];
+  const buckets = stays.map(({ startUs, endUs }) => ({
+    fromUs: floorTo(startUs + 1, segment.level),
+    toUs: endUs === Infinity ? Infinity : floorTo(endUs, segment.level) + stepUs,
+  }));
+  return { ...segment, spans: common(segment.spans, joined(buckets)) };
+}
+
+/** Ascending, without overlaps. */
+function joined(spans: readonly Span[]): Span[] {
+  const whole: Span[] = [];
+  for (const span of spans.toSorted((a, b) => a.fromUs - b.fromUs)) {
+    const last = whole.at(-1);
+    if (last === undefined || span.fromUs > last.toUs) whole.push(span);
+    else whole[whole.length - 1] = { ...last, toUs: Math.max(last.toUs, span.toUs) };
+  }
+  return whole;
+}
+
+/** @param a ascending, without overlaps. @param b the same */
+function common(a: readonly Span[], b: readonly Span[]): Span[] {
+  return a.flatMap(({ fromUs, toUs }) =>
+    b
+      .filter((other) => other.fromUs < toUs && other.toUs > fromUs)
+      .map((other) => ({ fromUs: Math.max(fromUs, other.fromUs), toUs: Math.min(toUs, other.toUs) })),
+  );
+}
+
+function without(a: readonly Span[], b: readonly Span[]): Span[] {
+  return a.flatMap(({ fromUs, toUs }) => {
+    const left: Span[] = [];
+    let atUs = fromUs;
+    for (const other of common([{ fromUs, toUs }], b)) {
+      if (other.fromUs > atUs) left.push({ fromUs: atUs, toUs: other.fromUs });
+      atUs = other.toUs;
+    }
+    return atUs < toUs ? [...left, { fromUs: atUs, toUs }] : left;
+  });
+}
+
+/** The samples of these devices in the stays and in the segment, as spans (startUs, endUs]. */
+export function sampledSpans(segment: Segment, gpus: readonly string[], stays: readonly Stay[]): Stay[] {
+  const wanted = new Set(gpus);
+  return stays
+    .filter(({ gpu }) => wanted.has(gpu))
+    .flatMap(({ gpu, startUs, endUs }) =>
+      common([{ fromUs: startUs + 1, toUs: endUs + 1 }], segment.spans).map(({ fromUs, toUs }) => ({
+        gpu,
+        startUs: fromUs - 1,
+        endUs: toUs - 1,
+      })),
+    );
+}

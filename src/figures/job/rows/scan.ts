@@ -1,0 +1,336 @@
+import { quoteName } from '../../../../schemas/tables.ts';
+import { IDLE_SM_RATIO } from '../../../core/fields/well-known.ts';
+import type { GaugeKey, LaneGauges } from '../../gauges.ts';
+import type { KeptLane, Segment } from '../../levels.ts';
+import { bestOfDevice } from '../../quantity.ts';
+import { askOwned, type OwnedSpan } from '../../owned-samples.ts';
+import type { Asked, Cells } from '../../query-cells.ts';
+import {
+  counterSummands,
+  gaugeSummands,
+  idleSummand,
+  summandSql,
+  TIME,
+  type Summand,
+} from '../../summands.ts';
+import { askLabelled } from './ask-labelled.ts';
+import { whoseIs, type JobLabel } from './job-rows.ts';
+import type { JobSegments, JobTime, MixedBucket } from './job-segments.ts';
+
+/** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
+export interface GaugeSums {
+  readonly sum: number;
+  readonly knownUs: number;
+  /** NaN where what is kept does not tell. */
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Sums over any set of a job's samples; additive, so that parts and devices can be added up. */
+export interface SampleSums {
+  samples: number;
+  /** Samples that speak for some time. */
+  steps: number;
+  sampledUs: number;
+  attributedUs: number;
+  lastUs: number;
+  counterJoules: number | undefined;
+  counterUs: number;
+  powerJoules: number | undefined;
+  powerUs: number;
+  /** Of each device what can be believed, then Σ: see `bestOfDevice`. */
+  bestJoules: number | undefined;
+  bestUs: number;
+  idleUs: number | undefined;
+  /** Σ dt·part over which it was known whether the device was idle. */
+  idleKnownUs: number;
+  /** Σ SM activity·dt·part. */
+  usedUs: number;
+  lastActiveUs: number | undefined;
+  readonly gauges: Map<GaugeKey, GaugeSums>;
+}
+
+export function emptySums(): SampleSums {
+  return {
+    samples: 0,
+    steps: 0,
+    sampledUs: 0,
+    attributedUs: 0,
+    lastUs: -Infinity,
+    counterJoules: undefined,
+    counterUs: 0,
+    powerJoules: undefined,
+    powerUs: 0,
+    bestJoules: undefined,
+    bestUs: 0,
+    idleUs: undefined,
+    idleKnownUs: 0,
+    usedUs: 0,
+    lastActiveUs: undefined,
+    gauges: new Map(),
+  };
+}
+
+/** Sums of a job as a whole, of each device that has samples, and of each equal part of the job's interval, in order. */
+export interface JobSums {
+  readonly all: SampleSums;
+  readonly devices: ReadonlyMap<string, SampleSums>;
+  readonly parts: readonly SampleSums[];
+}
+
+/** Time of a job, and which samples in it are the job's. Epoch µs. */
+export interface SampleWindow {
+  readonly startUs: number;
+  readonly endUs: number;
+  /** With the job's part of the device; those of one device do not overlap. */
+  readonly spans: readonly OwnedSpan[];
+}
+
+/**
+ * The sums of jobs whose samples may not be labelled yet: over the samples in their spans, lane by lane. The first lane decides
+ * samples and coverage.
+ * @throws what `ask` throws
+ */
+export async function scanSpans(
+  db: Asked,
+  sources: readonly LaneGauges[],
+  { spans }: SampleWindow,
+): Promise<ReadonlyMap<string, SampleSums>> {
+  const devices = new Map<string, SampleSums>();
+  for (const [index, source] of sources.entries()) {
+    const picks = jobSummands(source).map((summand) => pickSql(summand, summand.raw));
+    const rows = await askOwned(
+      db,
+      source.lane.table,
+      spans,
+      ({ from, where, share }) =>
+        `SELECT s.gpu AS gpu, ${share} AS part, ${picks.join(', ')} ${from} WHERE ${where}`,
+    );
+    for (const row of rows)
+      addRow(sumsOf(devices, row), row, source, { part: row.number('part') ?? 1, isPrimary: index === 0 });
+  }
+  for (const device of devices.values()) Object.assign(device, bestOfDevice(device));
+  return devices;
+}
+
+/** A lane's gauges, and where its rows are. */
+export interface JobSource extends LaneGauges {
+  readonly kept: KeptLane;
+  /** The same samples and the histograms of a gauge; of those gauges that have any. */
+  readonly histograms: ReadonlyMap<GaugeKey, KeptLane>;
+}
+
+/** Whose rows are looked for, and when and where it had devices. */
+export interface LabelledJob extends JobTime {
+  readonly label: JobLabel;
+}
+
+/** How the job's time is cut into parts: the expression gives the number of the part for a row `s` of the segment. */
+export interface Parts {
+  readonly count: number;
+  readonly numberSql: (segment: Segment) => string;
+}
+
+/** What came out of the rows that bear a job's label. */
+export interface LabelledSums extends JobSums {
+  /** The owner sets that had rows. */
+  readonly sets: ReadonlySet<string>;
+  /** Σ dt of rows of several owners from before samples were labelled with owner sets: nobody's. */
+  readonly undividedUs: number;
+  readonly mixed: readonly MixedBucket[];
+}
+
+/**
+ * The sums over the rows that bear a job's label, lane by lane, from the rollups where these have them. The first lane decides
+ * samples and coverage.
+ * @param segmentsIn where the rows of a lane are read
+ * @throws what `ask` throws
+ */
+export async function sumJob(
+  db: Asked,
+  sources: readonly JobSource[],
+  job: LabelledJob,
+  segmentsIn: (source: JobSource) => JobSegments,
+  cut?: Parts,
+): Promise<LabelledSums> {
+  const devices = new Map<string, SampleSums>();
+  const parts = Array.from({ length: cut?.count ?? 0 }, emptySums);
+  const sets = new Set<string>();
+  const mixed: MixedBucket[] = [];
+  let undividedUs = 0;
+  for (const [index, source] of sources.entries()) {
+    const isPrimary = index === 0;
+    const places = segmentsIn(source);
+    if (isPrimary) mixed.push(...places.mixed);
+    for (const row of await labelledRows(db, source, job, places, cut)) {
+      const whose = whoseIs(job.label, row);
+      if (whose === undefined) continue;
+      if (whose === 'undivided') {
+        if (isPrimary) undividedUs += row.number('dt_us') ?? 0;
+        continue;
+      }
+      const ownerSet = row.text('owner_set');
+      if (ownerSet !== undefined) sets.add(ownerSet);
+      addRow(sumsOf(devices, row), row, source, { part: whose.part, isPrimary });
+      const number = cut === undefined ? undefined : row.number('part_number');
+      if (number === undefined) continue;
+      addRow(parts[Math.max(0, Math.min(parts.length - 1, number))]!, row, source, {
+        part: whose.part,
+        isPrimary,
+      });
+    }
+  }
+  const all = emptySums();
+  for (const device of devices.values()) {
+    Object.assign(device, bestOfDevice(device));
+    addSums(all, device);
+  }
+  return { all, devices, parts, sets, undividedUs, mixed };
+}
+
+async function labelledRows(
+  db: Asked,
+  source: JobSource,
+  job: LabelledJob,
+  { groups }: JobSegments,
+  cut: Parts | undefined,
+): Promise<Cells[]> {
+  const summands = jobSummands(source);
+  return await askLabelled(db, job, groups, (segment) => ({
+    keys: cut === undefined ? [] : [`${cut.numberSql(segment)} AS part_number`],
+    picks: summands.map((summand) => pickSql(summand, summandSql(summand, segment))),
+  }));
+}
+
+function sumsOf(devices: Map<string, SampleSums>, row: Cells): SampleSums {
+  const gpu = row.text('gpu') ?? '';
+  const device = devices.get(gpu) ?? emptySums();
+  devices.set(gpu, device);
+  return device;
+}
+
+/** A sum, or something else that rows are brought together by. */
+interface JobSummand extends Summand {
+  readonly by?: 'sum' | 'min' | 'max';
+  readonly isTime?: boolean;
+}
+
+function pickSql({ name, by = 'sum', isTime = false }: JobSummand, expression: string): string {
+  return isTime ? `cast(${by}(${expression}) AS LONG) AS ${name}` : `${by}(${expression}) AS ${name}`;
+}
+
+/** All that a lane's rows tell of a job. Names are the columns of the answer; those of a gauge have its number. */
+function jobSummands({ gauges, hasEnergy }: LaneGauges): readonly JobSummand[] {
+  const sm = new Map(gauges).get('smActive');
+  return [
+    { name: 'samples', rollup: 'row_count', raw: '1' },
+    TIME,
+    { name: 'steps', rollup: 'step_count', raw: 'CASE WHEN s.dt_us > 0 THEN 1 ELSE 0 END' },
+    { name: 'last_us', rollup: 'last_ts', raw: 's.ts', by: 'max', isTime: true },
+    ...gauges.flatMap(([, column], index): JobSummand[] => {
+      const x = `s.${quoteName(column)}`;
+      return [
+        ...gaugeSummands(`x${index}`, column),
+        { name: `x${index}_min`, rollup: `${column}_min`, raw: x, by: 'min' },
+        { name: `x${index}_max`, rollup: `${column}_max`, raw: x, by: 'max' },
+      ];
+    }),
+    ...(hasEnergy ? counterSummands() : []),
+    ...(sm === undefined
+      ? []
+      : [
+          idleSummand(sm),
+          {
+            name: 'last_active_us',
+            rollup: 'last_active_ts',
+            raw: `CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END`,
+            by: 'max',
+            isTime: true,
+          } as const,
+        ]),
+  ];
+}
+
+/** Adds a row of the answers. @param of the job's part of the device, and whether the lane decides samples and coverage */
+function addRow(
+  sums: SampleSums,
+  row: Cells,
+  { gauges, hasEnergy }: LaneGauges,
+  { part, isPrimary }: { readonly part: number; readonly isPrimary: boolean },
+): void {
+  if (isPrimary) {
+    sums.samples += row.number('samples') ?? 0;
+    // A rollup of an older version does not tell.
+    sums.steps += row.number('steps') ?? NaN;
+    sums.sampledUs += row.number('dt_us') ?? 0;
+    sums.attributedUs += (row.number('dt_us') ?? 0) * part;
+    sums.lastUs = Math.max(sums.lastUs, row.number('last_us') ?? -Infinity);
+  }
+  gauges.forEach(([key], index) => {
+    const max = row.number(`x${index}_max`);
+    if (max === undefined) return;
+    const sum = row.number(`x${index}_sum`) ?? 0;
+    const knownUs = row.number(`x${index}_us`) ?? 0;
+    const known = sums.gauges.get(key) ?? NO_GAUGE;
+    sums.gauges.set(key, {
+      sum: known.sum + sum,
+      knownUs: known.knownUs + knownUs,
+      min: Math.min(known.min, row.number(`x${index}_min`) ?? NaN),
+      max: Math.max(known.max, max),
+    });
+    if (key === 'power') {
+      sums.powerJoules = (sums.powerJoules ?? 0) + (sum * part) / 1e6;
+      sums.powerUs += knownUs;
+    }
+    if (key !== 'smActive') return;
+    // A device without any idle sample has been idle for no time, which is known and not missing.
+    sums.idleUs = (sums.idleUs ?? 0) + (row.number('idle_us') ?? 0) * part;
+    sums.idleKnownUs += knownUs * part;
+    sums.usedUs += sum * part;
+    sums.lastActiveUs = later(sums.lastActiveUs, row.number('last_active_us'));
+  });
+  if (!hasEnergy) return;
+  const joules = row.number('counter_joules');
+  sums.counterJoules = plus(sums.counterJoules, joules === undefined ? undefined : joules * part);
+  sums.counterUs += row.number('counter_us') ?? 0;
+}
+
+const NO_GAUGE: GaugeSums = { sum: 0, knownUs: 0, min: Infinity, max: -Infinity };
+
+/** Adds the sums of one device to those of the job. */
+export function addSums(into: SampleSums, from: SampleSums): void {
+  into.samples += from.samples;
+  into.steps += from.steps;
+  into.sampledUs += from.sampledUs;
+  into.attributedUs += from.attributedUs;
+  into.lastUs = Math.max(into.lastUs, from.lastUs);
+  into.counterJoules = plus(into.counterJoules, from.counterJoules);
+  into.counterUs += from.counterUs;
+  into.powerJoules = plus(into.powerJoules, from.powerJoules);
+  into.powerUs += from.powerUs;
+  into.bestJoules = plus(into.bestJoules, from.bestJoules);
+  into.bestUs += from.bestUs;
+  into.idleUs = plus(into.idleUs, from.idleUs);
+  into.idleKnownUs += from.idleKnownUs;
+  into.usedUs += from.usedUs;
+  into.lastActiveUs = later(into.lastActiveUs, from.lastActiveUs);
+  for (const [key, gauge] of from.gauges) {
+    const known = into.gauges.get(key) ?? NO_GAUGE;
+    into.gauges.set(key, {
+      sum: known.sum + gauge.sum,
+      knownUs: known.knownUs + gauge.knownUs,
+      min: Math.min(known.min, gauge.min),
+      max: Math.max(known.max, gauge.max),
+    });
+  }
+}
+
+function plus(a: number | undefined, b: number | undefined): number | undefined {
+  if (b === undefined) return a;
+  return (a ?? 0) + b;
+}
+
+function later(a: number | undefined, b: number | undefined): number | undefined {
+  if (b === undefined) return a;
+  return a === undefined ? b : Math.max(a, b);
+}
