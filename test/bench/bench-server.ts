@@ -9,9 +9,9 @@ export interface BenchServer {
 }
 
 /** A QuestDB of this bench's own, empty, on loopback. */
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer(requestTimeoutMs = 60_000): Promise<BenchServer> {
   const server: TestQuestdb = await startTestQuestdb();
-  const db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  const db = await openQuestDb(server.conf, { requestTimeoutMs });
   return {
     conf: server.conf,
     db,

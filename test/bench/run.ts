@@ -11,6 +11,7 @@ import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts'
 import { nativeBench } from './native.ts';
 import { ownershipBench } from './ownership.ts';
 import { pipelineBench } from './pipeline.ts';
+import { reportsBench } from './reports.ts';
 import { ringBench } from './ring.ts';
 import { startUpBench } from './start-up.ts';
 import { syncBench } from './sync.ts';
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   engineBench,
   pipelineBench,
   collectingBench,
+  reportsBench,
 ];
 
 /** The processes that are measured run the built code, as users do. */
