@@ -238,7 +238,7 @@ function fieldColumns({ column, kind }: Field): readonly ViewColumn[] {
 }
 
 /** Of a column of a rollup, in the next coarser one. */
-function sumExpression(name: string): string {
+export function sumExpression(name: string): string {
   const aggregate = AGGREGATES.find(([end]) => name.endsWith(end))?.[1] ?? 'sum';
   return `${aggregate}(${quoteName(name)})`;
 }

@@ -82,21 +82,11 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
   };
 
   async function labelOlder(older: OlderNews): Promise<readonly Interval[]> {
-    const { createLateWork } = await import('../job-map/late-work.ts');
+    const { createLateWork, hearing } = await import('../job-map/late-work.ts');
     const corrected: Interval[] = [];
-    let news: OlderNews | undefined = older;
     const late = createLateWork({
       ...{ db, tables: lanes.map(({ table }) => table), areRowsLast: true, tell },
-      session: {
-        takeOlder: () => {
-          const taken = news;
-          news = undefined;
-          return taken;
-        },
-        get hasOlder() {
-          return news !== undefined;
-        },
-      },
+      session: hearing(older),
       storeSets: async (sets) => await (await tables()).writeOwnerSets(sets),
       onDone: (done) => {
         corrected.push(...done.corrected);

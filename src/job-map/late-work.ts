@@ -144,6 +144,21 @@ export function createLateWork(options: LateWorkOptions): LateWork {
   };
 }
 
+/** A session that has heard this, and nothing else. */
+export function hearing(news: OlderNews): LateWorkOptions['session'] {
+  let waiting: OlderNews | undefined = news;
+  return {
+    takeOlder() {
+      const taken = waiting;
+      waiting = undefined;
+      return taken;
+    },
+    get hasOlder() {
+      return waiting !== undefined;
+    },
+  };
+}
+
 function wordsOf({ portions, done, rows }: Work): string {
   const at = portions[Math.min(done, portions.length - 1)]?.fromUs ?? 0;
   const until = new Date(at / 1000).toISOString().slice(0, 16);

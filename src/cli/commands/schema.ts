@@ -4,7 +4,8 @@ import { createViewSql, histogramsOf, viewsOf } from '../../../schemas/views.ts'
 import type { Config } from '../../config/config.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
-import { openQuestDb } from '../../questdb/http.ts';
+import { labelShared } from '../../job-map/label-shared.ts';
+import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../../questdb/schema/name-rows.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { createLog } from '../log.ts';
 import { startMaybeBriefStep, startStep, type Step } from '../progress.ts';
 
 const SHOWN_NODES_MAX = 20;
@@ -30,7 +32,8 @@ Examples:
 
 The tables are made for the lanes of the configuration; run and collect apply the schema by themselves. After an update of
 gpuledger, apply it by this command first: it gives settled rows of a store that knew no clusters the cluster of the
-configuration, and builds rollups again whose old buckets have to be copied because their samples are gone. It says how many rows
+configuration, builds rollups again whose old buckets have to be copied because their samples are gone, and gives samples of
+shared GPUs the set of their owners. It says how many rows
 have no cluster; name-rows may be run at any time, and again: rows settle a day after their end, events after eight.
 What stands in them: docs/tables.md
 Exit codes: 0 fine; 64 usage, or no node of --on is known; 69 the server refuses the rollups; 75 no QuestDB, or another gpuledger is at it, try again later;
@@ -96,6 +99,10 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
       },
     });
     step?.done('old buckets of rollups are kept');
+    step = undefined;
+    const labelled = await labelWithProgress(db, config);
+    if (labelled > 0)
+      changes.push({ action: 'labelled', object: 'samples', detail: `${labelled} of shared GPUs` });
     const unnamed = await readUnnamedRows(db, config.cluster);
     process.stdout.write(
       isJson
@@ -107,6 +114,23 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
     throw thrown;
   } finally {
     await db.close();
+  }
+}
+
+/** @returns how many samples got the set of their owners */
+async function labelWithProgress(db: QuestDb, config: Config): Promise<number> {
+  const step = startMaybeBriefStep('looking at shared GPUs');
+  const tables = config.lanes.map(({ table }) => table);
+  try {
+    const tell = createLog(config.log.format, config.log.level);
+    const rows = await labelShared(db, tables, tell, (words) => {
+      step.update(words);
+    });
+    step.done('samples of shared GPUs have the set of their owners');
+    return rows;
+  } catch (thrown) {
+    step.fail('not all samples of shared GPUs have the set of their owners');
+    throw thrown;
   }
 }
 
@@ -190,6 +214,7 @@ const WORDS: Readonly<Record<SchemaChange['action'], string>> = {
   moved: 'moved',
   dropped: 'dropped',
   rebuilt: 'rebuilt',
+  labelled: 'labelled',
   kept: 'kept as it is',
 };
 

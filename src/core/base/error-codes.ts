@@ -109,6 +109,7 @@ export const ERROR_CODES = {
   'schema.no_cluster': 'Rows should get the name of their cluster, and none is configured.',
   'schema.no_such_node': 'No table has a row of any of the nodes that were named on the command line.',
   'schema.not_wal': 'A table is no WAL table with the designated timestamp `ts`.',
+  'schema.unlabelled': 'Not all samples of shared GPUs have the set of their owners yet.',
   'schema.view_refused': 'QuestDB refuses a rollup.',
   'size.invalid': 'A size is not written as expected.',
   'slurm.bad_conf': "A file of Slurm's configuration cannot be read, or breaks its grammar.",

@@ -2,7 +2,7 @@ import { OperatingError } from '../../core/base/errors.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { createTableSql, quoteName, quoteText, type TableColumn } from '../../../schemas/tables.ts';
 import { normalTtlText } from '../../../schemas/ttl.ts';
-import { agedTableOf, type View } from '../../../schemas/views.ts';
+import { agedTableOf, sumExpression, type View } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
 import { addColumn } from './add-column.ts';
@@ -18,6 +18,8 @@ import type { SchemaChange } from './change.ts';
 
 /** Buckets of each group in one statement: with ten thousand devices some seconds of the server. */
 const BUCKETS_PER_COPY = 360;
+/** Of hours that are added up by day. */
+const DAYS_PER_COPY = 15;
 /** A statement of so many rows may take longer than a question. */
 const COPY_TIMEOUT_MS = 600_000;
 const DAY_US = 24 * 3600e6;
@@ -75,6 +77,44 @@ export async function keepAged(
   await compare(db, view, table, untilUs);
   const until = new Date(untilUs / 1000).toISOString();
   return { action: 'moved', object: table, detail: `buckets before ${until}, whose samples are gone` };
+}
+
+/**
+ * Adds the copy of old hours up by day, where there was no rollup of days when they were copied: hours go one day, and days are
+ * kept longer. A day that is not over is left to the view. Killed and begun again it goes on.
+ */
+export async function keepAgedDays(
+  db: QuestDb,
+  hours: View,
+  days: View,
+  tell: (words: string) => void,
+): Promise<SchemaChange[]> {
+  const [source, table] = [agedTableOf(hours), agedTableOf(days)];
+  if (!(await isThere(db, source))) return [];
+  const { firstUs, lastUs } = await extentOf(db, source);
+  const isBegun = await isThere(db, table);
+  const known = isBegun ? (await extentOf(db, table)).lastUs : NaN;
+  const fromUs = Number.isNaN(known) ? dayOf(firstUs) : known + DAY_US;
+  const endUs = Math.min(dayOf(lastUs) + DAY_US, dayOf(Date.now() * 1000));
+  if (!(fromUs < endUs)) return [];
+  const columns = await columnsOf(db, source);
+  if (!isBegun) await db.exec(createTableSql(agedTable(days, columns)));
+  await waitForVisible(db, table);
+  const keys = new Set(days.keys.map(({ name }) => name));
+  const names = columns.map(({ name }) => quoteName(name)).join(', ');
+  const sums = columns.map(({ name }) => (keys.has(name) ? quoteName(name) : sumExpression(name))).join(', ');
+  for (let atUs = fromUs; atUs < endUs; atUs += DAYS_PER_COPY * DAY_US) {
+    const toUs = Math.min(endUs, atUs + DAYS_PER_COPY * DAY_US);
+    await db.exec(
+      `INSERT ATOMIC INTO ${quoteName(table)} (${names}) SELECT ${sums} FROM ${quoteName(source)}` +
+        ` WHERE ts >= ${timeSql(atUs)} AND ts < ${timeSql(toUs)} SAMPLE BY 1d`,
+      { timeoutMs: COPY_TIMEOUT_MS },
+    );
+    tell(`${days.name}: old hours are added up to ${new Date(toUs / 1000).toISOString()}`);
+  }
+  await waitForVisible(db, table, { timeoutMs: COPY_TIMEOUT_MS });
+  const until = new Date(endUs / 1000).toISOString();
+  return [{ action: 'moved', object: table, detail: `old hours before ${until}, by day` }];
 }
 
 /** A view that was built again may have columns that were not there when its old buckets were copied. */
@@ -197,6 +237,10 @@ async function extentOf(
 async function sumsByDay(db: QuestDb, sql: string): Promise<Map<number, readonly number[]>> {
   const { rows } = await db.exec(sql, { timeoutMs: COPY_TIMEOUT_MS });
   return new Map(rows.map(([day, ...sums]) => [timestampUs(day), sums.map(Number)]));
+}
+
+function dayOf(us: number): number {
+  return Math.floor(us / DAY_US) * DAY_US;
 }
 
 function timeSql(us: number): string {

@@ -10,6 +10,7 @@ export interface SchemaChange {
     | 'moved'
     | 'dropped'
     | 'rebuilt'
+    | 'labelled'
     | 'kept';
   /** Table or view. */
   readonly object: string;

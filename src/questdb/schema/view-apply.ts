@@ -13,7 +13,7 @@ import {
   type ViewColumn,
 } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
-import { agedUntil, completeAged, dropOverdue, keepAged } from './aged-buckets.ts';
+import { agedUntil, completeAged, dropOverdue, keepAged, keepAgedDays } from './aged-buckets.ts';
 import type { SchemaChange } from './change.ts';
 
 export interface ViewOptions {
@@ -97,8 +97,13 @@ async function bringUpToDate(
       if (!isRebuilt && ttl !== undefined && ttl !== normalTtlText(view.ttl))
         changes.push(await changeTtl(db, view));
       changes.push(...(await completeAged(db, view)));
-      if (options.movesAged === true) changes.push(...(await dropOverdue(db, view)));
     }
+    if (options.movesAged !== true) continue;
+    const [, hours, days] = chain.views;
+    // Histograms have no third view: no older version kept any.
+    if (hours !== undefined && days !== undefined)
+      changes.push(...(await keepAgedDays(db, hours, days, options.onProgress ?? (() => undefined))));
+    for (const view of chain.views) changes.push(...(await dropOverdue(db, view)));
   }
 }
 

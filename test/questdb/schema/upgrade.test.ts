@@ -5,6 +5,7 @@ import { defaultLanes, type Lane } from '../../../src/core/fields/lane.ts';
 import { capacityFigures } from '../../../src/figures/capacity/query.ts';
 import { keptLanes, segmentsOf, withinSql, type Level } from '../../../src/figures/levels.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
+import { labelShared } from '../../../src/job-map/label-shared.ts';
 import { applySchema, type SchemaOptions } from '../../../src/questdb/schema/apply.ts';
 import { areTablesReady } from '../../../src/questdb/schema/ready.ts';
 import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
@@ -43,7 +44,7 @@ beforeAll(async () => {
   await vi.waitFor(
     async () => {
       const { rows } = await db.exec('SELECT sum(row_count) FROM gpu_profiling_1h');
-      expect(rows).toEqual([[720]]);
+      expect(rows).toEqual([[1440]]);
     },
     { timeout: 60_000 },
   );
@@ -51,21 +52,29 @@ beforeAll(async () => {
   await db.exec('ALTER TABLE gpu_profiling SET TTL 2 DAYS');
   await write(samplesOf(KEPT_US));
   await settle();
-  expect(await countOf('gpu_profiling')).toBe(360);
+  expect(await countOf('gpu_profiling')).toBe(720);
 });
 afterAll(async () => {
   await db.close();
   await server.stop();
 });
 
-/** Two GPUs for three hours, a row a minute, as a version-1 collector writes them. */
+/** Owner and number of owners of each GPU; the last two are shared, and a job's that has a part of it. */
+const LABELS = [
+  ['GPU-1', 'job_id="7",owners=1i'],
+  ['GPU-2', 'job_id="7",owners=1i'],
+  ['GPU-3', 'owners=2i'],
+  ['GPU-4', 'job_id="30",owners=1i'],
+] as const;
+
+/** Four GPUs for three hours, a row a minute, as a version-1 collector writes them. */
 function samplesOf(fromUs: number): string {
   const rows: string[] = [];
   for (let minute = 0; minute < 180; minute += 1) {
     const tsUs = fromUs + minute * 60e6 + 1e6;
-    for (const gpu of ['GPU-1', 'GPU-2'])
+    for (const [gpu, label] of LABELS)
       rows.push(
-        `gpu_profiling,node=n1,gpu=${gpu} job_id="7",owners=1i,dt_us=60000000i,power_watts=${100 + minute},energy_joules=1,energy_rise_joules=6000 ${tsUs}t\n`,
+        `gpu_profiling,node=n1,gpu=${gpu} ${label},dt_us=60000000i,power_watts=${100 + minute},energy_joules=1,energy_rise_joules=6000 ${tsUs}t\n`,
       );
   }
   return rows.join('');
@@ -76,6 +85,14 @@ const SMALL_ROWS = [
   // One that ended long ago, and one that a version-1 collector will still close.
   `gpu_ownership,node=n1,gpu=GPU-1,source=journal end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i ${time(LONG_AGO_US)}`,
   `gpu_ownership,node=n1,gpu=GPU-1,source=journal job_id="7",run=0i ${time(LONG_AGO_US)}`,
+  ...[
+    ['GPU-3', '20', ''],
+    ['GPU-3', '21', ',share=0.25'],
+    ['GPU-4', '30', ',share=0.5'],
+  ].map(
+    ([gpu, jobId, share]) =>
+      `gpu_ownership,node=n1,gpu=${gpu},source=journal job_id="${jobId}",run=0i${share},end_ts=${time(KEPT_US + DAY_US)} ${time(LONG_AGO_US)}`,
+  ),
   `jobs,account=physics,state=COMPLETED end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i,user="ada" ${time(LONG_AGO_US)}`,
   `job_figures,node=n1,gpu=GPU-1 end_ts=${time(LONG_AGO_US + HOUR_US)},job_id="3",run=0i,samples=5i ${time(LONG_AGO_US)}`,
   `gpu_inventory,node=n1,gpu=GPU-1,model=H200,source=nvml gpu_index=0i ${time(LONG_AGO_US)}`,
@@ -100,6 +117,7 @@ async function totals(): Promise<number[][]> {
   for (const levels of [
     ['1h', 'raw'],
     ['1m', 'raw'],
+    ['1d', '1h', 'raw'],
   ] as const)
     sums.push(await totalsOf(levels));
   return sums;
@@ -154,21 +172,35 @@ function dyingAfterOneChange(): QuestDb {
   };
 }
 
-const ALL = [720, 720 * 60e6];
+const ALL = [1440, 1440 * 60e6];
+
+/** As the command does it. */
+async function upgrade(store: QuestDb): Promise<unknown[]> {
+  const changes = await applySchema(store, [lane], RETENTION, PERSON);
+  const labelled = await labelShared(
+    store,
+    [lane.table],
+    () => undefined,
+    () => undefined,
+  );
+  return labelled === 0 ? changes : [...changes, labelled];
+}
 
 describe('a store of version 1', () => {
   test('is brought to today’s by as many lives as it takes, and no report misses a sample meanwhile', async () => {
-    expect(await totals()).toEqual([ALL, ALL]);
+    expect(await totals()).toEqual([ALL, ALL, ALL]);
     let [lives, reports] = [0, 0];
+    const deaths: boolean[] = [];
     for (let isDone = false; !isDone; lives += 1) {
+      expect(lives).toBeLessThan(100);
       try {
-        await applySchema(dyingAfterOneChange(), [lane], RETENTION, PERSON);
+        await upgrade(dyingAfterOneChange());
         isDone = true;
       } catch (thrown) {
         if (!(thrown instanceof Killed)) throw thrown;
-        expect(await areTablesReady(db, [lane], RETENTION)).toBe(false);
+        deaths.push(await areTablesReady(db, [lane], RETENTION));
       }
-      expect(await totals()).toEqual([ALL, ALL]);
+      expect(await totals()).toEqual([ALL, ALL, ALL]);
       const report = await reported();
       if (report === undefined) continue;
       expect(report).toEqual(ALL);
@@ -177,18 +209,51 @@ describe('a store of version 1', () => {
     expect(lives).toBeGreaterThan(25);
     expect(reports).toBeGreaterThan(10);
     expect(await areTablesReady(db, [lane], RETENTION)).toBe(true);
-    expect(await applySchema(db, [lane], RETENTION, PERSON)).toEqual([]);
+    // Collectors need the tables alone; who labels their old samples may be killed over it, too.
+    expect(deaths.filter((isReady) => isReady).length).toBeGreaterThan(0);
+    expect(deaths.indexOf(true)).toBeGreaterThan(25);
+    expect(await upgrade(db)).toEqual([]);
+  });
+
+  test('knows which sets own shared GPUs, where samples are; what is older stays undivided', async () => {
+    const { rows } = await db.exec(
+      'SELECT s.gpu, s.job_id, s.owners, count(), count_distinct(s.owner_set) FROM gpu_profiling s ORDER BY gpu',
+    );
+    expect(rows).toEqual([
+      ['GPU-1', '7', 1, 180, 0],
+      ['GPU-2', '7', 1, 180, 0],
+      ['GPU-3', null, 2, 180, 1],
+      ['GPU-4', '30', 1, 180, 1],
+    ]);
+    await waitForVisible(db, 'gpu_owner_sets');
+    const sets = await db.exec(
+      'SELECT o.gpu, o.job_id, o.part, o.sharing, sum(r.dt_us) FROM (SELECT owner_set, dt_us FROM gpu_profiling_1h WHERE owner_set IS NOT NULL) r' +
+        ' JOIN gpu_owner_sets o ON o.owner_set = r.owner_set ORDER BY gpu, job_id',
+    );
+    await waitForRollups(db, [lane], KEPT_US + DAY_US);
+    expect(sets.rows).toEqual([
+      ['GPU-3', '20', 0.75, 'equal', 180 * 60e6],
+      ['GPU-3', '21', 0.25, 'stated', 180 * 60e6],
+      ['GPU-4', '30', 0.5, 'stated', 180 * 60e6],
+    ]);
+    const aged = await db.exec(
+      'SELECT gpu, owners, sum(dt_us) FROM gpu_profiling_1h_aged WHERE owner_set IS NULL ORDER BY gpu',
+    );
+    expect(aged.rows.map(([, , us]) => us)).toEqual(Array.from({ length: 4 }, () => 180 * 60e6));
   });
 
   test('keeps the buckets whose samples are gone in tables of their own, and no others', async () => {
     await waitForRollups(db, [lane], KEPT_US + DAY_US);
-    expect(await totals()).toEqual([ALL, ALL]);
-    expect([await countOf('gpu_profiling_1m_aged'), await countOf('gpu_profiling_1m')]).toEqual([360, 360]);
-    expect([await countOf('gpu_profiling_1h_aged'), await countOf('gpu_profiling_1h')]).toEqual([6, 6]);
+    expect(await totals()).toEqual([ALL, ALL, ALL]);
+    expect([await countOf('gpu_profiling_1m_aged'), await countOf('gpu_profiling_1m')]).toEqual([720, 720]);
+    expect([await countOf('gpu_profiling_1h_aged'), await countOf('gpu_profiling_1h')]).toEqual([12, 12]);
+    // Hours go before days do.
+    expect([await countOf('gpu_profiling_1d_aged'), await countOf('gpu_profiling_1d')]).toEqual([4, 4]);
     const sums =
       'sum(row_count), sum(dt_us), sum(power_watts_dtsum), sum(energy_rise_joules), max(power_watts_max)';
     const { rows } = await db.exec(`SELECT ${sums} FROM gpu_profiling_1h_aged`);
-    expect(rows).toEqual((await db.exec(`SELECT ${sums} FROM gpu_profiling_1h`)).rows);
+    for (const table of ['gpu_profiling_1h', 'gpu_profiling_1d', 'gpu_profiling_1d_aged'])
+      expect((await db.exec(`SELECT ${sums} FROM ${table}`)).rows).toEqual(rows);
   });
 
   test('has every table with its columns and keys', async () => {
@@ -208,7 +273,10 @@ describe('a store of version 1', () => {
     }
     const owned = await db.exec('SELECT job_id, cluster FROM gpu_ownership ORDER BY job_id');
     expect(owned.rows).toEqual([
+      ['20', null],
+      ['21', null],
       ['3', 'alpha'],
+      ['30', null],
       ['7', null],
     ]);
   });
@@ -219,13 +287,16 @@ describe('a store of version 1', () => {
     await write(
       `gpu_ownership,node=n1,gpu=GPU-1,source=journal ${end},job_id="7",run=0i ${time(LONG_AGO_US)}\n`,
     );
-    expect(await countOf('gpu_profiling')).toBe(360);
-    expect(await countOf('gpu_ownership')).toBe(2);
+    expect(await countOf('gpu_profiling')).toBe(720);
+    expect(await countOf('gpu_ownership')).toBe(5);
+    // They know of no sets.
+    expect(await upgrade(db)).toEqual([360]);
+    expect(await countOf('gpu_profiling')).toBe(720);
     expect((await db.exec("SELECT end_ts IS NULL FROM gpu_ownership WHERE job_id = '7'")).rows).toEqual([
       [false],
     ]);
     await waitForRollups(db, [lane], KEPT_US + DAY_US);
-    expect(await totals()).toEqual([ALL, ALL]);
+    expect(await totals()).toEqual([ALL, ALL, ALL]);
   });
 
   test('keeps two clusters apart from now on', async () => {
