@@ -7,7 +7,7 @@ import { renderJobReport } from '../../src/report/job-text.ts';
 import { capacityJson, jobJson } from '../../src/report/json.ts';
 import { differencesOf, type Difference, type Json } from './differences.ts';
 import { expectedCapacity, keyedCapacity } from './expect-capacity.ts';
-import { expectedJob } from './expect-job.ts';
+import { agedGapDifferences, expectedJob } from './expect-job.ts';
 import { DAY, HOUR, MIN, UNRESOLVED, type Fleet, type FleetRun } from './fleet.ts';
 import { FLEET_LANES } from './load-fleets.ts';
 import { capacityTextDifferences } from './read-capacity-text.ts';
@@ -15,6 +15,7 @@ import { capacityCsvDifferences, jobCsvDifferences } from './read-csv.ts';
 import { jobTextDifferences } from './read-job-text.ts';
 import { capacityTruth, type Grouping } from './truth-capacity.ts';
 import { jobTruth } from './truth-job.ts';
+import { ALL_LEFT, type Left } from './truth-left.ts';
 import { ledgersOf, type DeviceLedger } from './truth-ledger.ts';
 
 /** Every report of the fleets of one store, field by field against the truth: JSON first, then CSV and text against JSON. */
@@ -48,14 +49,23 @@ export function worldOf(fleets: readonly Fleet[]): World {
   return { fleets, ledgers, runs: fleets.flatMap(({ runs }) => runs), oldestUs: Math.min(...firsts) };
 }
 
-/** @returns what differs in the reports of all jobs, and how many reports there are */
-export async function checkJobs(db: QuestDb, world: World): Promise<{ found: Found[]; reports: number }> {
+/**
+ * @param left what has not aged out
+ * @returns what differs in the reports of all jobs, and how many reports there are
+ */
+export async function checkJobs(
+  db: QuestDb,
+  world: World,
+  left: Left = ALL_LEFT,
+): Promise<{ found: Found[]; reports: number }> {
   const asked = world.fleets.flatMap((fleet) =>
     fleet.runs.filter(({ jobId }) => jobId !== UNRESOLVED).map((run) => ({ fleet, run })),
   );
   const found = await eachOf(asked, async ({ fleet, run }) => {
     const ledgers = world.ledgers.filter((one) => one.fleet === fleet);
-    const truth = jobTruth(ledgers, run, LANE_FACTS);
+    const truth = jobTruth(ledgers, run, LANE_FACTS, left);
+    const isAged = left.samplesFromUs > truth.startUs + LANE_FACTS.intervalUs;
+    const oldestUs = Math.max(world.oldestUs, left.samplesFromUs);
     const figures = await jobFigures(db, FLEET_LANES, run.jobId, {
       run: run.count,
       ...(run.cluster === undefined ? {} : { cluster: run.cluster }),
@@ -64,7 +74,8 @@ export async function checkJobs(db: QuestDb, world: World): Promise<{ found: Fou
     });
     const json = JSON.parse(jobJson(figures)) as Json;
     const differences = [
-      ...differencesOf(expectedJob(truth, world.runs, world.oldestUs), json),
+      ...differencesOf(expectedJob(truth, world.runs, oldestUs, isAged), json),
+      ...(isAged && truth.mixedUs === 0 ? agedGapDifferences(truth, json) : []),
       ...jobCsvDifferences(jobCsv(figures), json),
       ...jobTextDifferences(renderJobReport(figures, PLAIN), json),
     ];

@@ -20,6 +20,7 @@ export function expectedCapacity(
     migInstances: truth.migInstances,
     nodes: truth.nodes,
     knownUs: truth.knownUs,
+    lastSigns: truth.lastSigns.length === 0 ? undefined : truth.lastSigns.map((one) => ({ ...one })),
     isSynthetic: false,
     samples: truth.samples,
     sampledUs: near(truth.all.dtUs),

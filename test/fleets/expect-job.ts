@@ -1,4 +1,12 @@
-import { anyOf, near, NOT_COMPARED, type Check, type Expected } from './differences.ts';
+import {
+  anyOf,
+  near,
+  NOT_COMPARED,
+  type Check,
+  type Difference,
+  type Expected,
+  type Json,
+} from './differences.ts';
 import { energyFields } from './expect-capacity.ts';
 import type { FleetRun } from './fleet.ts';
 import {
@@ -31,8 +39,16 @@ const BAR_WIDTHS = new Map([
 ]);
 const GAPS_LISTED_MAX = 20;
 
-/** What `report job --json` must say. @param runs of all fleets @param oldestUs of all samples of the table */
-export function expectedJob(truth: JobTruth, runs: readonly FleetRun[], oldestUs: number): Expected {
+/**
+ * What `report job --json` must say.
+ * @param runs of all fleets @param oldestUs of all samples of the table that are left @param isAged older ones have aged out
+ */
+export function expectedJob(
+  truth: JobTruth,
+  runs: readonly FleetRun[],
+  oldestUs: number,
+  isAged: boolean,
+): Expected {
   const { all, gaps, startUs, endUs, boundaryUs } = truth;
   return {
     ...identityOf(truth, runs),
@@ -46,13 +62,13 @@ export function expectedJob(truth: JobTruth, runs: readonly FleetRun[], oldestUs
     ...amountsOf(all),
     coverageRatio: all.samples > 0 ? near(all.sampledUs / all.ownedUs) : undefined,
     oldestSampleUs: oldestUs > startUs + boundaryUs ? oldestUs : undefined,
-    gapCount: all.samples > 0 ? gaps.length : 0,
-    gapUs: all.samples > 0 ? gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0) : 0,
-    gaps: all.samples > 0 ? gapsOf(gaps) : [],
+    isFromRollups: isAged || undefined,
+    mixedUs: truth.mixedUs === 0 ? undefined : truth.mixedUs,
+    ...(isAged && all.samples > 0 ? AGED_GAPS : gapFields(all.samples > 0 ? gaps : [])),
     devices: truth.devices.map(deviceOf),
     gauges: GAUGES.flatMap(([key, column]) => {
       const gauge = all.gauges.get(column);
-      return gauge === undefined ? [] : [jobGaugeOf(key, column, gauge, truth)];
+      return gauge === undefined ? [] : [jobGaugeOf(key, column, gauge, { truth, isAged })];
     }),
     energy: energyFields(all.energy),
     ...useOf(all),
@@ -63,6 +79,43 @@ export function expectedJob(truth: JobTruth, runs: readonly FleetRun[], oldestUs
     notMeasured: all.samples > 0 ? notMeasuredOf(all) : [],
     findings: NOT_COMPARED,
   };
+}
+
+function gapFields(gaps: readonly GapTruth[]): Record<string, Expected> {
+  return { gapCount: gaps.length, gapUs: lengthOf(gaps), gaps: gapsOf(gaps) };
+}
+
+/** Compared as a whole (`agedGapDifferences`). */
+const AGED_GAPS: Record<string, Expected> = {
+  gapCount: NOT_COMPARED,
+  gapUs: NOT_COMPARED,
+  gaps: NOT_COMPARED,
+  unplacedGaps: NOT_COMPARED,
+};
+
+function lengthOf(gaps: readonly GapTruth[]): number {
+  return gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
+}
+
+/** When samples have aged out, gaps are all told by their length, and those that are told by their time are there. */
+export function agedGapDifferences({ gaps, all }: JobTruth, json: Json): Difference[] {
+  const report = json as unknown as {
+    gapUs: number;
+    gapCount: number;
+    gaps: readonly GapTruth[];
+    unplacedGaps?: { us: number };
+  };
+  if (all.samples === 0) return [];
+  const toldUs = report.gapUs + (report.unplacedGaps?.us ?? 0);
+  const isThere = (one: GapTruth): boolean =>
+    gaps.some((gap) => gap.gpu === one.gpu && gap.fromUs === one.fromUs && gap.toUs === one.toUs);
+  const stray = report.gaps.filter((one) => !isThere(one));
+  return [
+    ...(toldUs === lengthOf(gaps)
+      ? []
+      : [{ path: 'aged gaps', expected: `${lengthOf(gaps)} µs`, got: `${toldUs} µs` }]),
+    ...stray.map((one) => ({ path: 'aged gaps', expected: 'none', got: JSON.stringify(one) })),
+  ];
 }
 
 /** The first ones in order of time; which of those that begin at one moment comes first, nobody says. */
@@ -200,7 +253,7 @@ function gaugeOf({ mean, min, max, knownUs }: GaugeTruth): Record<string, Expect
 /** Ranks of one device are the middles of bars of a histogram, never beyond what was measured. */
 function barsOf(key: string, gauge: GaugeTruth): Record<string, Expected> {
   const width = BAR_WIDTHS.get(key);
-  if (width === undefined || gauge.knownUs === 0) return {};
+  if (width === undefined || rankOf(gauge, 0.5) === undefined) return {};
   const about =
     (q: number): Check =>
     (got) => {
@@ -211,14 +264,22 @@ function barsOf(key: string, gauge: GaugeTruth): Record<string, Expected> {
   return { p50: about(0.5), p95: about(0.95), barWidth: width };
 }
 
-function jobGaugeOf(key: string, column: string, gauge: GaugeTruth, { series, devices }: JobTruth): Expected {
+function exactRanksOf(key: string, gauge: GaugeTruth): Record<string, Expected> {
+  return BAR_WIDTHS.has(key) ? { p50: rankOf(gauge, 0.5), p95: rankOf(gauge, 0.95) } : {};
+}
+
+function jobGaugeOf(
+  key: string,
+  column: string,
+  gauge: GaugeTruth,
+  { truth: { series, devices }, isAged }: { readonly truth: JobTruth; readonly isAged: boolean },
+): Expected {
   const means = devices.flatMap(({ gauges }) => gauges.get(column)?.mean ?? []);
   return {
     key,
     column,
     ...gaugeOf(gauge),
-    p50: BAR_WIDTHS.has(key) ? rankOf(gauge, 0.5) : undefined,
-    p95: BAR_WIDTHS.has(key) ? rankOf(gauge, 0.95) : undefined,
+    ...(isAged ? barsOf(key, gauge) : exactRanksOf(key, gauge)),
     spread: means.length < 2 ? undefined : near(Math.max(...means) - Math.min(...means), Math.max(...means)),
     series: series.get(column)!.map((mean) => (mean === null ? null : near(mean))),
   };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import type { TestQuestdb } from '../helpers/questdb.ts';
+import { ageMinutes, ageSamples, leftOf } from './age-out.ts';
 import { checkCapacity, checkJobs, summaryOf, worldOf, type Found, type World } from './check-fleets.ts';
 import { checkStore } from './check-store.ts';
 import { drawFleet, type FleetLimits, type Naming } from './draw-fleet.ts';
@@ -21,7 +22,7 @@ const LIMITS: FleetLimits = {
 const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
   {
     why: 'how long a device is known: from its first to its last sign of life',
-    is: ({ path }) => /^(devices|nodes|migInstances|knownUs)$/.test(path),
+    is: ({ path }) => /^(devices|nodes|migInstances|knownUs|lastSigns)/.test(path),
   },
   {
     why: 'time of a device that a job has alone, and of which it had a part in another run',
@@ -35,8 +36,16 @@ const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => b
     why: 'energy of a group by what is best of each device and job',
     is: ({ path }) => /^(rows|all)\..*best(Joules|Us)$/.test(path),
   },
-  // Besides, in `expect-job.ts`: `dips`, and which `findings` there are; their text is compared.
+  {
+    why: 'half a bar of 5 W, in words',
+    is: ({ path }) => path === 'text: bars',
+  },
+  // Capacity reports when samples or minutes have aged out.
+  // Besides, in `expect-job.ts`: `dips`, and which `findings` there are; their text is compared; gaps of an aged job of which buckets
+  // are left out.
 ];
+
+const TABLE = 'gpu_main';
 
 /** Tests of these seeds, in a store in which so many clusters are known. */
 export function describeFleets(
@@ -76,6 +85,16 @@ export function describeFleets(
       const { found, reports } = await checkCapacity(db, world);
       expect(reports).toBe(4 * seeds.count);
       expectNone(found);
+    });
+
+    test('job reports stay true when samples have aged out', async () => {
+      await ageSamples(db, [TABLE]);
+      expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found);
+    });
+
+    test('job reports stay true when minutes have aged out, too', async () => {
+      await ageMinutes(db, [TABLE]);
+      expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found);
     });
   });
 }

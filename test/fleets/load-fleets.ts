@@ -38,7 +38,8 @@ export const FLEET_LANES: readonly Lane[] = [
 /** And those that collectors once had. */
 const ALL_LANES: readonly Lane[] = [...FLEET_LANES, laneOf('early', 20_000, [1002])];
 
-export const FOR_EVER = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
+/** Nothing ages out by itself; minutes are in partitions of a day, so that days of them can. */
+const RETENTION = { raw: '', rollup1m: '5000 DAYS', rollup1h: '', rollup1d: '' };
 
 /** Flushes are an hour of samples: facts that were told in it label all of it. */
 const FLUSH_US = HOUR;
@@ -49,7 +50,7 @@ const LATER_US = [0, 20 * HOUR, 5 * DAY, 30 * DAY];
 export async function loadFleets(db: QuestDb, fleets: readonly Fleet[]): Promise<readonly Notice[]> {
   const notices: Notice[] = [];
   const small = createSmallTables(db);
-  await applySchema(db, ALL_LANES, FOR_EVER);
+  await applySchema(db, ALL_LANES, RETENTION);
   const loaded: Told[] = [];
   for (const fleet of fleets) {
     await writeFixed(small, fleet);

@@ -31,6 +31,7 @@ interface JobGauge extends Gauge {
   readonly key: string;
   readonly p50?: number;
   readonly p95?: number;
+  readonly barWidth?: number;
   readonly series: readonly (number | null)[];
 }
 
@@ -76,6 +77,10 @@ interface Report {
   readonly coverageRatio?: number;
   readonly gapCount: number;
   readonly gapUs: number;
+  readonly unplacedGaps?: { readonly us: number };
+  readonly isFromRollups?: boolean;
+  readonly oldestSampleUs?: number;
+  readonly mixedUs?: number;
   readonly devices: readonly Device[];
   readonly gauges: readonly JobGauge[];
   readonly energy: Energy;
@@ -157,6 +162,7 @@ function readHead(reading: Reading): void {
   note(reading, 'end', timeWrong(to, report.endUs), to);
   note(reading, 'length', spanWrong(length, report.endUs - report.startUs), length);
   readCoverage(reading);
+  readOrigin(reading);
   if (report.sharing !== 'whole') {
     const ways: Record<string, string> = {
       stated: 'by stated shares',
@@ -199,17 +205,48 @@ function readCoverage(reading: Reading): void {
     note(reading, 'owned', hoursWrong(hours, ownedUs), hours);
     return;
   }
-  const [, seen = '', owned = '', gaps, gapTime = '', part, boundary = ''] = takeMatch(
+  const [, seen = '', owned = '', gaps, gapTime = '', missing, part, boundary = ''] = takeMatch(
     reading,
     'seen',
-    /^ {2}seen (.+ %) of (\S+ GPU-hours)(?: \((\d+) gaps?, (.+) of GPU time\))?(?: · its part (\S+ GPU-hours))? · boundaries ± (.+)$/,
+    /^ {2}seen (.+ %) of (\S+ GPU-hours)(?: \((?:(\d+) gaps?, (.+?) of GPU time)?(?:; )?(?:(.+) missing here and there)?\))?(?: · its part (\S+ GPU-hours))? · boundaries ± (.+)$/,
   );
   note(reading, 'seen', coverageWrong(seen, coverageRatio), seen);
   note(reading, 'owned', hoursWrong(owned, ownedUs), owned);
   note(reading, 'gaps', Number(gaps ?? 0) === gapCount ? undefined : String(gapCount), gaps ?? 'none');
   if (gapCount > 0) note(reading, 'gap time', spanWrong(gapTime, gapUs), gapTime);
+  const { unplacedGaps } = reading.report;
+  if (unplacedGaps !== undefined)
+    note(reading, 'unplaced', spanWrong(missing ?? '', unplacedGaps.us), missing ?? 'nothing');
   if (sharing !== 'whole') note(reading, 'part', hoursWrong(part ?? '', attributedUs), part ?? '');
   note(reading, 'boundary', spanWrong(boundary, boundaryUs), boundary);
+}
+
+/** What has aged out, by what ranks are told, and what is left out. */
+function readOrigin(reading: Reading): void {
+  const { isFromRollups, oldestSampleUs, gauges, mixedUs } = reading.report;
+  if (isFromRollups === true) {
+    const [, since] = takeMatch(
+      reading,
+      'aged',
+      /^ {2}its samples(?: before (.+) UTC)? have aged out: sums are from the rollups, dips of less than a minute are not seen$/,
+    );
+    const wrong = oldestSampleUs === undefined ? undefined : timeWrong(since ?? '', oldestSampleUs);
+    note(reading, 'aged', wrong, since ?? '');
+  }
+  const barred = gauges.filter(({ barWidth }) => barWidth !== undefined);
+  if (barred.length > 0) {
+    const [, list = ''] = takeMatch(reading, 'bars', /^ {2}p50 and p95 are the middles of bars: (.+)$/);
+    const wanted = barred.map(({ key }) => `${LABELS[key]!} ± ${key === 'power' ? '2.5 W' : '0.5 %'}`);
+    note(reading, 'bars', list === wanted.join(', ') ? undefined : wanted.join(', '), list);
+  }
+  if (mixedUs !== undefined) {
+    const [, hours = ''] = takeMatch(
+      reading,
+      'mixed',
+      /^ {2}(\S+ GPU-hours) are left out: another run had the GPU within the same hour, and the samples have aged out$/,
+    );
+    note(reading, 'mixed', hoursWrong(hours, mixedUs), hours);
+  }
 }
 
 /** `2 x H100 80 GiB, 1 x A30 2g.12gb 12 GiB`. */

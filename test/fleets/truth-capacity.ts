@@ -40,6 +40,8 @@ export interface CapacityTruth {
   readonly migInstances: number;
   readonly nodes: number;
   readonly knownUs: number;
+  /** Devices that were not heard of any more for the last hour and longer, oldest first. */
+  readonly lastSigns: readonly { readonly gpu: string; readonly node: string; readonly lastUs: number }[];
   readonly sharedUs: Readonly<Record<'stated' | 'measured' | 'equal', number>>;
   readonly areSharesScaled: boolean;
 }
@@ -53,6 +55,8 @@ export interface CapacityQuestion {
   readonly cluster: string | undefined;
   readonly table: string;
 }
+
+const SILENT_US = 3600e6;
 
 interface Group {
   readonly kind: RowTruth['kind'];
@@ -132,6 +136,10 @@ export function capacityTruth(
     migInstances: known.filter(({ device }) => device.instance !== undefined).length,
     nodes: new Set(known.map(({ device }) => JSON.stringify([device.cluster, device.node]))).size,
     knownUs: known.reduce((sum, ledger) => sum + knownUsOf(ledger, fromUs, toUs), 0),
+    lastSigns: known
+      .filter(({ lastSignUs }) => lastSignUs < toUs - SILENT_US)
+      .map(({ device: { uuid: gpu, node }, lastSignUs: lastUs }) => ({ gpu, node, lastUs }))
+      .sort((a, b) => a.lastUs - b.lastUs),
     sharedUs: { stated: ways.stated.value, measured: 0, equal: ways.equal.value },
     areSharesScaled,
   };

@@ -9,6 +9,8 @@ import {
   emptyAmounts,
 } from './truth-sums.ts';
 
+import { ALL_LEFT, bucketAt, isMixed, mixedUsOf, type Left } from './truth-left.ts';
+
 /** One gauge over some rows. */
 export interface GaugeTruth {
   readonly mean: number | undefined;
@@ -48,6 +50,8 @@ export interface GapTruth {
 
 export interface JobTruth {
   readonly run: FleetRun;
+  /** Of its time, as much as the buckets hold in which another run of the id had the device, too. */
+  readonly mixedUs: number;
   readonly startUs: number;
   readonly endUs: number;
   readonly all: OwnedTruth;
@@ -80,15 +84,25 @@ interface Picked {
   readonly isPrimary: boolean;
   readonly rows: LedgerRows;
   readonly at: readonly number[];
+  /** Those that histograms can tell. */
+  readonly rankedAt: readonly number[];
 }
 
-/** What a report of one run should show. */
-export function jobTruth(ledgers: readonly DeviceLedger[], run: FleetRun, lane: LaneFacts): JobTruth {
+/** What a report of one run should show. @param left what has not aged out by then */
+export function jobTruth(
+  ledgers: readonly DeviceLedger[],
+  run: FleetRun,
+  lane: LaneFacts,
+  left: Left = ALL_LEFT,
+): JobTruth {
   const all = run.stays.flatMap((stay) => {
     const ledger = ledgers.find(({ device }) => device.uuid === stay.gpu)!;
     return [...ledger.lanes].map(([table, rows]): Picked => {
-      const at = [...rows.tsUs.keys()].filter((row) => isWithin(stay, rows.tsUs[row]!));
-      return { ledger, stay, isPrimary: table === lane.table, rows, at };
+      const own = [...rows.tsUs.keys()].filter((row) => isWithin(stay, rows.tsUs[row]!));
+      const told = (of: 'sums' | 'histograms'): number[] =>
+        own.filter((row) => !isMixed(bucketAt(rows.tsUs[row]!, left, of), stay, ledger));
+      const isPrimary = table === lane.table;
+      return { ledger, stay, isPrimary, rows, at: told('sums'), rankedAt: told('histograms') };
     });
   });
   const primary = all.filter(({ isPrimary }) => isPrimary);
@@ -101,13 +115,14 @@ export function jobTruth(ledgers: readonly DeviceLedger[], run: FleetRun, lane: 
   const boundaryUs = intervalSeen(whole, lane.intervalUs);
   return {
     run,
+    mixedUs: primary.reduce((sum, { stay, ledger }) => sum + mixedUsOf(stay, ledger, left), 0),
     startUs,
     endUs,
     all: whole,
     devices,
     boundaryUs,
     gaps: primary.flatMap((picked) => gapsOf(picked, boundaryUs)).sort((a, b) => a.fromUs - b.fromUs),
-    series: seriesOf(all, { startUs, endUs }, lane),
+    series: seriesOf(all, { startUs, endUs }, lane, left),
     ...divisionOf(primary, run),
   };
 }
@@ -170,7 +185,7 @@ function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefi
   const sum = new Sum();
   const weighed: [number, number][] = [];
   let [knownUs, min, max] = [0, Infinity, -Infinity];
-  for (const { rows, at } of picked) {
+  for (const { rows, at, rankedAt } of picked) {
     const values = rows.values.get(column);
     if (values === undefined) continue;
     for (const row of at) {
@@ -179,15 +194,17 @@ function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefi
       sum.add(x * rows.dtUs[row]!);
       knownUs += rows.dtUs[row]!;
       [min, max] = [Math.min(min, x), Math.max(max, x)];
-      weighed.push([x, rows.dtUs[row]!]);
     }
+    for (const row of rankedAt)
+      if (!Number.isNaN(values[row]!)) weighed.push([values[row]!, rows.dtUs[row]!]);
   }
-  if (weighed.length === 0) return undefined;
+  if (min > max) return undefined;
   return { mean: knownUs > 0 ? sum.value / knownUs : undefined, min, max, knownUs, weighed };
 }
 
 /** The smallest x below or at which the part `q` of the known time lies; undefined where none is known. */
-export function rankOf({ weighed, knownUs }: GaugeTruth, q: number): number | undefined {
+export function rankOf({ weighed }: GaugeTruth, q: number): number | undefined {
+  const knownUs = weighed.reduce((us, [, dtUs]) => us + dtUs, 0);
   let sumUs = 0;
   for (const [x, dtUs] of weighed.toSorted((a, b) => a[0] - b[0])) {
     sumUs += dtUs;
@@ -220,14 +237,19 @@ function gapsOf({ stay, rows, at }: Picked, boundaryUs: number): GapTruth[] {
   return gaps;
 }
 
-/** Each part ends at its own end: a sample there is still of it. */
+/** Each part ends at its own end: a sample there is still of it. What is left of a bucket is of the part in which it begins. */
 function seriesOf(
   picked: readonly Picked[],
   { startUs, endUs }: { readonly startUs: number; readonly endUs: number },
   lane: LaneFacts,
+  left: Left,
 ): Map<string, (number | null)[]> {
   const ticks = Math.floor((endUs - startUs) / lane.intervalUs);
   const count = Math.max(1, Math.min(SERIES_PARTS_MAX, ticks));
+  const partOf = (us: number): number => {
+    const beginUs = bucketAt(us, left, 'sums')?.fromUs ?? us - 1;
+    return Math.max(0, Math.floor(((beginUs - startUs) * count) / (endUs - startUs)));
+  };
   return new Map(
     lane.gauges.map((column) => {
       const parts = Array.from({ length: count }, () => ({ sum: new Sum(), knownUs: 0 }));
@@ -237,7 +259,7 @@ function seriesOf(
         for (const row of at) {
           const x = values[row]!;
           if (Number.isNaN(x)) continue;
-          const part = parts[Math.floor(((rows.tsUs[row]! - startUs - 1) * count) / (endUs - startUs))]!;
+          const part = parts[partOf(rows.tsUs[row]!)]!;
           part.sum.add(x * rows.dtUs[row]!);
           part.knownUs += rows.dtUs[row]!;
         }

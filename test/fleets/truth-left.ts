@@ -1,0 +1,49 @@
+import { HOUR, MIN, type FleetStay } from './fleet.ts';
+import type { DeviceLedger } from './truth-ledger.ts';
+
+/** What is left of a lane's samples, and of its minutes: those from then on, epoch µs. Hours and days are all left. */
+export interface Left {
+  readonly samplesFromUs: number;
+  readonly minutesFromUs: number;
+}
+
+export const ALL_LEFT: Left = { samplesFromUs: -Infinity, minutesFromUs: -Infinity };
+
+/** The bucket in which two stays cannot be told apart at a moment; undefined where its samples are there. */
+export interface Bucket {
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+/** The finest bucket that is left of a moment: of sums, or of histograms, which have no minutes. */
+export function bucketAt(us: number, left: Left, of: 'sums' | 'histograms'): Bucket | undefined {
+  const [hour, minute] = [Math.floor(us / HOUR) * HOUR, Math.floor(us / MIN) * MIN];
+  const finest = of === 'sums' ? minute : hour;
+  if (finest >= left.samplesFromUs) return undefined;
+  if (of === 'sums' && hour >= left.minutesFromUs) return { fromUs: minute, toUs: minute + MIN };
+  return { fromUs: hour, toUs: hour + HOUR };
+}
+
+/** Whether another run under the same id had the device within the bucket: then it is nobody's. */
+export function isMixed(bucket: Bucket | undefined, stay: FleetStay, { stays }: DeviceLedger): boolean {
+  if (bucket === undefined) return false;
+  return stays.some(
+    (other) =>
+      other.run !== stay.run &&
+      other.run.jobId === stay.run.jobId &&
+      other.startUs + 1 < bucket.toUs &&
+      other.endUs >= bucket.fromUs,
+  );
+}
+
+/** Σ of the buckets of a stay that are nobody's. */
+export function mixedUsOf(stay: FleetStay, ledger: DeviceLedger, left: Left): number {
+  let [us, mixedUs] = [stay.startUs + 1, 0];
+  while (us <= stay.endUs) {
+    const bucket = bucketAt(us, left, 'sums');
+    if (bucket === undefined) break;
+    if (isMixed(bucket, stay, ledger)) mixedUs += bucket.toUs - bucket.fromUs;
+    us = bucket.toUs;
+  }
+  return mixedUs;
+}
