@@ -233,7 +233,9 @@ export function segmentsOf(
 /** Starts of the buckets that are to be read from a finer level and can be, ascending. */
 function finerBuckets({ levels }: KeptLane, level: Level, finerAtUs: readonly number[]): number[] {
   // Histograms have no minutes.
-  const next = levels.slice(LEVELS.indexOf(level) + 1).find(({ completeFromUs }) => completeFromUs < Infinity);
+  const next = levels
+    .slice(LEVELS.indexOf(level) + 1)
+    .find(({ completeFromUs }) => completeFromUs < Infinity);
   const starts = new Set(finerAtUs.map((us) => floorTo(us, level)));
   return [...starts].filter((us) => us >= (next?.completeFromUs ?? Infinity)).sort((a, b) => a - b);
 }
@@ -251,13 +253,20 @@ function tablesWithin({ level, tables }: KeptLevel, fromUs: number, toUs: number
   return segments;
 }
 
-/** Condition of a row `s` of a segment to lie in its spans. Of several whole seconds it is one that QuestDB makes a scan of intervals of. */
+/** Condition of a row `s` of a segment to lie in its spans. Of several it is mostly one that QuestDB makes a scan of intervals of. */
 export function withinSql({ spans }: Segment): string {
-  const isOfSeconds = spans.every(({ fromUs, toUs }) => (toUs - fromUs) % 1e6 === 0);
-  const times = spans.map(({ fromUs, toUs }) =>
-    spans.length > 1 && isOfSeconds
-      ? `s.ts IN '${isoMicroseconds(fromUs)};${(toUs - fromUs) / 1e6}s'`
+  const lengths = spans.map(({ fromUs, toUs }) => lengthText(toUs - fromUs));
+  const isOfIntervals = spans.length > 1 && !lengths.includes(undefined);
+  const times = spans.map(({ fromUs, toUs }, index) =>
+    isOfIntervals
+      ? `s.ts IN '${isoMicroseconds(fromUs)};${lengths[index]!}'`
       : `(s.ts >= ${quoteTime(fromUs)} AND s.ts < ${quoteTime(toUs)})`,
   );
   return `(${times.join(' OR ')})`;
+}
+
+/** As the server reads it: its numbers have 31 bits. */
+function lengthText(us: number): string | undefined {
+  if (us % 1e6 === 0 && us / 1e6 < 2 ** 31) return `${us / 1e6}s`;
+  return us < 2 ** 31 ? `${us}u` : undefined;
 }

@@ -31,6 +31,12 @@ function gauge(mean: number, max = mean): GaugeFigures {
   };
 }
 
+/** The same level, known over this part of the hour. */
+function knownFor(ratio: number, { mean, max, ...rest }: GaugeFigures): GaugeFigures {
+  const knownUs = ratio * HOUR;
+  return { ...rest, mean: { ...mean!, knownUs }, max: { ...max, knownUs } };
+}
+
 const energy = (counter: number, power: number): Energy => ({
   counter: level(counter, 'joules'),
   power: level(power, 'joules'),
@@ -201,6 +207,49 @@ describe('what stands out', () => {
     expect(rulesOf(idleFor(599))).toEqual([]);
     expect(rulesOf(idleFor(600))).toEqual(['idle-tail']);
     expect(rulesOf({ ...idleFor(600), startUs: -2 * HOUR })).toEqual([]);
+  });
+
+  test('a tail of which the end was not seen goes as far as the samples do', () => {
+    const until = (lastSampleUs: number): JobFacts =>
+      job([{ ...device(0), lastSampleUs }, device(1)], { of: { lastActiveUs: HOUR - 1200 * SECOND } });
+    expect(textOf(until(HOUR - SECOND))).toContain('for the last 20');
+    expect(textOf(until(HOUR - 500 * SECOND))).toContain('until their samples end (11');
+    expect(rulesOf(until(HOUR - 700 * SECOND))).toEqual([]);
+  });
+
+  test('nobody is idle in a gap, nor where the activity had no value', () => {
+    const tail = { of: { lastActiveUs: HOUR - 1200 * SECOND } };
+    const gap = { gpu: 'GPU-1', fromUs: HOUR - 600 * SECOND, toUs: HOUR - 500 * SECOND };
+    expect(rulesOf(job([device(0), device(1)], tail))).toEqual(['idle-tail']);
+    expect(rulesOf(job([device(0), device(1)], { ...tail, gaps: [gap] }))).toEqual([]);
+    expect(
+      rulesOf(job([device(0), device(1)], { ...tail, gaps: [{ ...gap, fromUs: 0, toUs: HOUR / 2 }] })),
+    ).toEqual(['idle-tail']);
+    const blank = knownFor(0.9, gauge(0.8, 0.95));
+    expect(rulesOf(job([device(0), device(1, { sm: blank })], tail))).toEqual([]);
+  });
+
+  test('what was not seen is no idleness, no unevenness and no small memory', () => {
+    const never = knownFor(0.94, gauge(0.001, 0.01));
+    expect(rulesOf(job([device(0), device(1, { sm: never })]))).toEqual([]);
+    expect(rulesOf(job([device(0), device(1, { sm: knownFor(0.96, never) })]))).toEqual(['unused']);
+    const uneven = knownFor(0.5, gauge(0.3, 0.9));
+    expect(rulesOf(job([device(0), device(1, { sm: uneven })]))).toEqual([]);
+    const idle = (known: number, idleUs: number): JobDevice => ({
+      ...device(0),
+      idle: { value: idleUs, unit: 'microseconds', knownUs: known },
+    });
+    // Six tenths were seen, and all of them idle: more than half whatever the rest was.
+    expect(textOf(job([idle(0.6 * HOUR, 0.6 * HOUR)]))).toContain('100 % of the time that was seen');
+    expect(rulesOf(job([idle(0.4 * HOUR, 0.4 * HOUR)]))).toEqual([]);
+    const memory = device(0, { memoryPeakBytes: 10 * GIB });
+    const partly = {
+      ...memory,
+      gauges: { ...memory.gauges, memoryUsed: knownFor(0.9, memory.gauges.memoryUsed!) },
+    };
+    expect(rulesOf(job([memory]))).toEqual(['memory-half']);
+    expect(rulesOf(job([partly]))).toEqual([]);
+    expect(textOf(job([partly], { state: 'OUT_OF_MEMORY' }))).not.toContain("host's memory");
   });
 
   test('a throttled GPU that others wait for, not one that keeps up', () => {

@@ -75,9 +75,14 @@ async function tasksFigures(
       index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
   );
   const sources = await jobSources(db, wanted);
-  const kept = await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]);
+  const kept = Map.groupBy(
+    await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]),
+    ({ jobId }) => jobId,
+  );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
-  const seen = await queue.addAll(runs.map((one) => async () => await seenRun(db, sources, one, kept)));
+  const seen = await queue.addAll(
+    runs.map((one) => async () => await seenRun(db, sources, one, kept.get(one.run.jobId) ?? [])),
+  );
   const [{ record }] = members as [Member];
   const intervals = seen.flatMap(({ window }) => window.intervals);
   return {

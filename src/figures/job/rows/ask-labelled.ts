@@ -14,6 +14,8 @@ export interface Question {
   /** `EXPRESSION AS name`. There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate. */
   readonly keys: readonly string[];
   readonly picks: readonly string[];
+  /** All devices together: rows have no `gpu`. */
+  readonly isPooled?: boolean;
   /** A further condition. */
   readonly where?: string;
 }
@@ -32,9 +34,9 @@ export async function askLabelled(
   const rows: Cells[][] = [];
   for (const { gpus, segments } of groups) {
     for (const segment of segments) {
-      const { keys, picks, where } = questionOf(segment);
+      const { keys, picks, where, isPooled = false } = questionOf(segment);
       const labelled = labelledSql(job.label, segment.columns) + (where === undefined ? '' : ` AND ${where}`);
-      const head = `SELECT s.gpu AS gpu, ${[labelKeysSql(segment.columns), ...keys, ...picks].join(', ')}`;
+      const head = `SELECT ${isPooled ? '' : 's.gpu AS gpu, '}${[labelKeysSql(segment.columns), ...keys, ...picks].join(', ')}`;
       if (segment.level === 'raw' && segment.spans.length <= SPANS_BY_STAYS_MAX) {
         const spans = sampledSpans(segment, gpus, job.stays);
         const samples = await askOwned(

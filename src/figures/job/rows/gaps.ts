@@ -1,5 +1,14 @@
 import { quoteName } from '../../../../schemas/tables.ts';
-import { LEVELS, segmentsOf, STEP_US, withinSql, type Level, type Segment } from '../../levels.ts';
+import {
+  LEVELS,
+  segmentsOf,
+  STEP_US,
+  withinSql,
+  type KeptLane,
+  type Level,
+  type Segment,
+  type Span,
+} from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
@@ -94,13 +103,9 @@ function finerOf(
   const finer: { gpus: Set<string>; segments: Segment[] }[] = [];
   const left: Bucket[] = [];
   for (const [index, [atUs, own]] of byTime.entries()) {
-    const segments = segmentsOf(kept, { fromUs: atUs, toUs: atUs + STEP_US[level] }, finerLevels);
-    const oldestUs = kept.levels.at(-1)!.completeFromUs;
-    const isThere = segments.every(
-      (segment) =>
-        LEVELS.indexOf(segment.level) > LEVELS.indexOf(level) &&
-        (segment.level !== 'raw' || segment.spans[0]!.fromUs >= oldestUs),
-    );
+    const span = { fromUs: atUs, toUs: atUs + STEP_US[level] };
+    const segments = level === '1m' ? samplesIn(kept, span) : segmentsOf(kept, span, finerLevels);
+    const isThere = segments.every((segment) => isFiner(segment, level, kept));
     if (index >= LOOKED_AT_MAX || !isThere) {
       left.push(...own);
       continue;
@@ -112,6 +117,16 @@ function finerOf(
     for (const segment of segments) addSegment(last.segments, segment);
   }
   return { finer: finer.map(({ gpus, segments }) => ({ gpus: [...gpus], segments })), left };
+}
+
+function samplesIn({ table, columns }: KeptLane, span: Span): Segment[] {
+  return [{ table, level: 'raw', columns, spans: [span] }];
+}
+
+/** Time of which nothing finer is left is read from the level itself, or from samples that have aged out. */
+function isFiner({ level: found, spans }: Segment, level: Level, { levels }: KeptLane): boolean {
+  if (found === 'raw') return spans.every(({ fromUs }) => fromUs >= levels.at(-1)!.completeFromUs);
+  return LEVELS.indexOf(found) > LEVELS.indexOf(level);
 }
 
 /** Segments of one table are one. */
@@ -221,8 +236,8 @@ async function spokenInMinutes(db: Asked, { gpus, segments }: DeviceSegments): P
   for (const segment of segments.filter(({ level }) => level === 'raw')) {
     for (const some of quotedLists(gpus)) {
       const rows = `FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.gpu IN (${some})`;
-      const key = "cast(timestamp_floor('m', s.ts) AS LONG)";
-      spoken.push(...spokenBetween(await ask(db, edgesSql(key, rows)), await ask(db, holesSql(key, rows))));
+      const edges = await ask(db, edgesSql(minuteSql('s.ts'), rows));
+      spoken.push(...spokenBetween(edges, await ask(db, holesInMinutesSql(rows))));
     }
   }
   return spoken;
@@ -236,6 +251,19 @@ function holesSql(spanKey: string, rows: string): string {
     ' SELECT gpu, span, cast(before_ts AS LONG) AS from_us, cast(ts AS LONG) - dt_us AS to_us FROM l' +
     ` WHERE cast(ts AS LONG) - dt_us - cast(before_ts AS LONG) > ${HOLE_US_MAX}`
   );
+}
+
+/** The same where spans are minutes: the server finds no `ts` beside a key that is made of it. */
+function holesInMinutesSql(rows: string): string {
+  return (
+    `WITH l AS (SELECT gpu, ts, dt_us, lag(ts) OVER (PARTITION BY gpu ORDER BY ts) AS before_ts ${rows})` +
+    ` SELECT gpu, ${minuteSql('ts')} AS span, cast(before_ts AS LONG) AS from_us, cast(ts AS LONG) - dt_us AS to_us FROM l` +
+    ` WHERE cast(ts AS LONG) - dt_us - cast(before_ts AS LONG) > ${HOLE_US_MAX} AND ${minuteSql('before_ts')} = ${minuteSql('ts')}`
+  );
+}
+
+function minuteSql(ts: string): string {
+  return `cast(${ts} AS LONG) / ${STEP_US['1m']}`;
 }
 
 /** One row per span for its first and last sample. */

@@ -77,7 +77,12 @@ export function jobSegments(
   return { groups: [...groups.values()], mixed };
 
   function apartFrom(own: readonly Stay[], others: readonly Stay[]): Segment[] {
-    const edgesUs = [...own, ...others].flatMap(({ startUs, endUs }) => [startUs + 1, endUs]);
+    const edgesUs = others.flatMap(({ startUs, endUs }) => [
+      startUs + 1,
+      endUs,
+      // Stays that overlap: of which of the two a sample is, nothing tells.
+      ...own.flatMap((stay) => [stay.startUs + 1, stay.endUs]).filter((us) => us > startUs && us <= endUs),
+    ]);
     const edges = edgesUs.filter((us) => us >= outward.fromUs && us < outward.toUs);
     return segmentsOf(lane, outward, accepted, [...edges, ...finerAtUs]).map((segment) => {
       const mine = touchedBy(segment, own);

@@ -51,7 +51,7 @@ export async function percentilesOf(
   for (const gauge of gauges) {
     const { key, kept, column } = gauge;
     const known = sums.all.gauges.get(key);
-    if (known === undefined) continue;
+    if (known === undefined || known.knownUs === 0) continue;
     const bars = await barsOf(db, job, gauge);
     for (const [gpu, own] of bars) {
       const ranked = rankedInBars(own, sums.devices.get(gpu)?.gauges.get(key), barWidthOf(key));

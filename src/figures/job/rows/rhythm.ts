@@ -5,7 +5,7 @@ import type { Quantity } from '../../quantity.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands, summandSql, type Summand } from '../../summands.ts';
-import { askLabelled } from './ask-labelled.ts';
+import { askLabelled, type Question } from './ask-labelled.ts';
 import { coarsestStepUs } from './parts.ts';
 import { findDips, type ActivityStep } from '../dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from '../figures.ts';
@@ -84,7 +84,8 @@ async function minuteSteps(
 ): Promise<Cells[]> {
   const places = jobSegments(activity.source.kept, job, ['1m']);
   if (coarsestStepUs(places) > stepUs) return [];
-  return await meansBy(db, activity, job, places, `cast(cast(s.ts AS LONG) / ${stepUs} AS INT) AS step`);
+  const step = `cast(cast(s.ts AS LONG) / ${stepUs} AS INT) AS step`;
+  return await meansBy(db, activity, job, places, { keys: [step], isPooled: true });
 }
 
 /** Σ SM activity·dt as `sum_x`, and the Σ dt over which it was known as `known_us`, of the job's own rows. */
@@ -93,11 +94,11 @@ async function meansBy(
   { column }: Activity,
   job: LabelledJob,
   { groups }: JobSegments,
-  key: string,
+  by: Pick<Question, 'keys' | 'isPooled'>,
 ): Promise<Cells[]> {
   const [sum, known] = gaugeSummands('x', column) as [Summand, Summand];
   const rows = await askLabelled(db, job, groups, (segment) => ({
-    keys: [key],
+    ...by,
     picks: [`sum(${summandSql(sum, segment)}) AS sum_x`, `sum(${summandSql(known, segment)}) AS known_us`],
   }));
   return rows.filter((row) => {
@@ -130,7 +131,7 @@ export async function throttleEffects(
   const effects: ThrottleEffect[] = [];
   for (const event of throttles) {
     const gpu = event.gpu!;
-    const rows = await meansBy(db, activity, job, throttledTime(activity, job, span(event)), '0 AS step');
+    const rows = await meansBy(db, activity, job, throttledTime(activity, job, span(event)), { keys: [] });
     const mean = (own: readonly Cells[]): Quantity<'ratio'> | undefined => {
       const knownUs = sumOf(own, 'known_us');
       return knownUs === 0 ? undefined : { value: sumOf(own, 'sum_x') / knownUs, unit: 'ratio', knownUs };
