@@ -17,7 +17,7 @@ const SINCE_DEFAULT = '7d';
 const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$/;
 
 /**
- * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself.
+ * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself. What is not over yet ends now.
  * @throws OperatingError `report.window` (exit `usage`)
  */
 export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): ReportWindow {
@@ -27,7 +27,7 @@ export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): R
       exit: 'usage',
       hints: ['--since looks back from --to, or from now'],
     });
-  const toUs = to === undefined ? nowUs : parseTimeUs('--to', to);
+  const toUs = to === undefined ? nowUs : Math.min(nowUs, parseTimeUs('--to', to));
   if (from !== undefined) return { fromUs: parseTimeUs('--from', from), toUs };
   return { fromUs: toUs - parseSinceMs(since ?? SINCE_DEFAULT) * 1000, toUs };
 }
@@ -56,11 +56,17 @@ export function parseTimeUs(flag: string, text: string): number {
   const ms = DATE.test(text)
     ? Date.parse(text.length === 10 || text.endsWith('Z') ? whole : `${whole}Z`)
     : NaN;
-  if (Number.isNaN(ms))
-    throw new OperatingError(`${flag}: expected an ISO date or time in UTC, came "${text}"`, {
+  if (!isThere(ms, text))
+    throw new OperatingError(`${flag}: expected an ISO date or time in UTC that there is, came "${text}"`, {
       code: 'report.window',
       exit: 'usage',
       hints: [`write it like ${flag} 2026-11-21 or ${flag} 2026-11-21T09:00:00Z`],
     });
   return ms * 1000 + Number(digits.padEnd(6, '0'));
+}
+
+/** Of 30 February, and of 24:00, `Date` makes another day. */
+function isThere(ms: number, text: string): boolean {
+  const [moment] = /^[\dT:-]+/.exec(text) ?? [''];
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(moment);
 }

@@ -253,6 +253,13 @@ function tablesWithin({ level, tables }: KeptLevel, fromUs: number, toUs: number
   return segments;
 }
 
+/** All the time of which a lane holds anything; undefined where it holds nothing. */
+export function wholeSpan({ levels }: KeptLane): Span | undefined {
+  const fromUs = Math.min(...levels.map(({ completeFromUs }) => completeFromUs));
+  const toUs = Math.max(...levels.map(({ endUs }) => endUs));
+  return fromUs < toUs ? { fromUs, toUs: Math.ceil(toUs / 1e6) * 1e6 } : undefined;
+}
+
 /** Condition of a row `s` of a segment to lie in its spans. Of several it is mostly one that QuestDB makes a scan of intervals of. */
 export function withinSql({ spans }: Segment): string {
   const lengths = spans.map(({ fromUs, toUs }) => lengthText(toUs - fromUs));

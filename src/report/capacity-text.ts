@@ -12,6 +12,7 @@ import {
   formatEnergies,
   formatGpuHours,
   formatGrouped,
+  formatMoment,
   formatQuantity,
   formatRatio,
   hourDecimals,
@@ -32,7 +33,8 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
     return finishLines(lines, options, bold);
   }
-  const all = { ...figures.all, idle: figures.allocatedIdle, unownedUs: undefined, kind: 'all' } as const;
+  const owned = { idle: figures.allocatedIdle, wasted: figures.allocatedWaste };
+  const all = { ...figures.all, ...owned, unownedUs: undefined, kind: 'all' } as const;
   const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
   const header = ['', ...columns.map(({ title }) => title)];
@@ -110,20 +112,27 @@ function unownedText({ unownedUs, attributedUs }: Shown, hours: (us: number) => 
   return `${hours(unownedUs)} (${formatRatio(unownedUs / (unownedUs + attributedUs))})`;
 }
 
-/** Idleness of allocated time, in hours and as a part of it; activity pooled over the devices' time. */
+/** Idleness of owned time, in hours and as a part of the time in which activity was known; activity pooled over the devices' time. */
 function activityColumns(
   column: (title: string, show: (row: Shown) => string) => Column,
   hours: (us: number) => string,
 ): readonly Column[] {
+  const ofOwned = (show: (row: Shown) => string) => (row: Shown) =>
+    row.kind === 'all' || isOwned(row.kind) ? show(row) : NOT_KNOWN;
   return [
-    column('allocated-idle', ({ kind, idle, attributedUs }) => {
-      if (idle === undefined || !(kind === 'all' || isOwned(kind))) return NOT_KNOWN;
-      if (kind === 'all') return hours(idle.value);
-      const part = attributedUs > 0 ? formatRatio(idle.value / attributedUs) : NOT_KNOWN;
-      return `${hours(idle.value)} (${part})`;
-    }),
-    column('SM active', ({ kind, smActive }) =>
-      kind === 'all' || isOwned(kind) ? formatQuantity(smActive) : NOT_KNOWN,
+    column(
+      'allocated-idle',
+      ofOwned(({ idle }) =>
+        idle === undefined ? NOT_KNOWN : `${hours(idle.value)} (${formatRatio(idle.value / idle.knownUs)})`,
+      ),
+    ),
+    column(
+      'SM active',
+      ofOwned(({ smActive }) => formatQuantity(smActive)),
+    ),
+    column(
+      'wasted',
+      ofOwned(({ wasted }) => (wasted === undefined ? NOT_KNOWN : hours(wasted.value))),
     ),
   ];
 }
@@ -147,6 +156,44 @@ function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
   }
 }
 
+/** What is known of less of a row's time is told. */
+const KNOWN_RATIO_MIN = 0.99;
+const LISTED_MAX = 4;
+
+/** Of which rows something is known of part of the time only. */
+function partlyKnownTexts({ rows, hasActivity }: CapacityFigures): string[] {
+  const timed = rows.filter(({ attributedUs }) => attributedUs > 0);
+  const partly = (what: string, knownUsOf: (row: CapacityRow) => number | undefined): string[] => {
+    const texts = timed.flatMap((row) => {
+      const knownUs = knownUsOf(row);
+      if (knownUs === undefined || knownUs >= KNOWN_RATIO_MIN * row.attributedUs) return [];
+      return [`${nameOf(row, rows)} ${formatRatio(knownUs / row.attributedUs)}`];
+    });
+    if (texts.length === 0) return [];
+    const more = texts.length > LISTED_MAX ? `, and of ${texts.length - LISTED_MAX} more` : '';
+    return [`${what} is known of part of the time: ${texts.slice(0, LISTED_MAX).join(', ')}${more}.`];
+  };
+  return [
+    ...(hasActivity
+      ? partly('SM activity', ({ kind, smActive }) => (isOwned(kind) ? (smActive?.knownUs ?? 0) : undefined))
+      : []),
+    ...partly('Energy', ({ energy }) => energy.best?.knownUs ?? 0),
+  ];
+}
+
+/** Devices that went silent before the window's end. */
+function lastSignTexts({ lastSigns }: CapacityFigures): string[] {
+  if (lastSigns.length === 0) return [];
+  const texts = lastSigns
+    .slice(0, LISTED_MAX)
+    .map(
+      ({ gpu, node, lastUs }) =>
+        `${node} ${gpu.length > 12 ? `…${gpu.slice(-8)}` : gpu} at ${formatMoment(lastUs)}`,
+    );
+  const more = lastSigns.length > LISTED_MAX ? `, and ${lastSigns.length - LISTED_MAX} more` : '';
+  return [`Last seen before the window's end, and counted until then: ${texts.join(', ')}${more}.`];
+}
+
 /** `0.5 GPU-hours by stated shares`, … */
 function sharingTexts({ sharedUs }: CapacityFigures): string[] {
   return (['stated', 'measured', 'equal'] as const)
@@ -161,9 +208,11 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push(
       `The window is rounded outward to whole ${roundedTo}s${isAged ? ', since shorter buckets of that time have aged out' : ''}.`,
     );
+  if (figures.sampledUs < figures.knownUs)
+    notes.push('seen: the sampled part of the time from the first to the last sign of life of each GPU.');
   if (rows.some(({ kind, name }) => kind === 'group' && name === undefined))
     notes.push(
-      `(not told): nobody has told the ${figures.by} of these ${figures.by === 'model' || figures.by === 'cluster' ? 'GPUs' : 'jobs'}.`,
+      `(not told): nobody has told the ${figures.by === 'qos' ? 'QOS' : figures.by} of these ${figures.by === 'model' || figures.by === 'cluster' ? 'GPUs' : 'jobs'}.`,
     );
   if (figures.reusedIdsLeft > 0)
     notes.push(
@@ -173,18 +222,24 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
+  if (rows.some(({ kind, energy }) => kind === 'unowned' && energy.best !== undefined))
+    notes.push('Energy of unowned is what the GPUs drew while no job owned them.');
+  if (rows.some(({ idle }) => idle !== undefined))
+    notes.push(
+      'wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.',
+    );
+  notes.push(...partlyKnownTexts(figures));
   if (rows.some(({ kind }) => kind === 'cut'))
     notes.push('cut GPUs: those of the MIG instances, whose energy is known of the whole GPU only.');
   const ways = sharingTexts(figures);
   if (ways.length > 0) notes.push(`Shared GPUs are divided: ${ways.join(', ')}.`);
   if (figures.areSharesScaled)
     notes.push('The stated shares of some GPUs add up to more than the GPU: made smaller in proportion.');
-  if (figures.sharesKnownFromUs !== undefined) {
-    const from = `${calendarDate(figures.sharesKnownFromUs)} ${clockTime(figures.sharesKnownFromUs)} UTC`;
+  if (figures.undividedUs > 0)
     notes.push(
-      `Shared GPUs are divided from ${from} on; the samples before have aged out and are in free shares.`,
+      `Of ${formatGpuHours(figures.undividedUs)} in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets.`,
     );
-  }
+  notes.push(...lastSignTexts(figures));
   for (const rollup of figures.invalidRollups)
     notes.push(
       `The server has stopped updating ${rollupText(rollup)}: later changes are missing. Mend it: gpuledger schema apply`,

@@ -103,6 +103,8 @@ export function capacityCsv(figures: CapacityFigures): string {
     cluster: 'cluster' in row ? row.cluster : undefined,
     energy_best_joules: row.energy.best?.value,
     energy_best_known_us: row.energy.best?.knownUs ?? 0,
+    sm_known_us: row.smActive?.knownUs ?? 0,
+    wasted_us: row.wasted?.value,
   }));
   return stringify(rows, { header: true });
 }

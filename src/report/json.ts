@@ -180,7 +180,8 @@ export function capacityJson(figures: CapacityFigures): string {
     all: { ...sumsOf(figures.all), jobs: figures.all.jobs },
     sharedUs: figures.sharedUs,
     areSharesScaled: figures.areSharesScaled ? true : undefined,
-    sharesKnownFromUs: figures.sharesKnownFromUs,
+    undividedUs: figures.undividedUs === 0 ? undefined : figures.undividedUs,
+    lastSigns: figures.lastSigns.length === 0 ? undefined : figures.lastSigns,
     reusedIdsLeft: figures.reusedIdsLeft === 0 ? undefined : figures.reusedIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
     hasActivity: figures.hasActivity,
@@ -192,10 +193,11 @@ function rowOf(row: CapacityRow): object {
   return { kind, name, cluster, ...sumsOf(row), unownedUs, jobs };
 }
 
-function sumsOf({ attributedUs, idle, smActive, energy }: CapacitySums): object {
+function sumsOf({ attributedUs, idle, smActive, wasted, energy }: CapacitySums): object {
   return {
     attributedUs,
     idleUs: idle?.value,
+    wastedUs: wasted?.value,
     smActiveMean: smActive?.value,
     smKnownUs: smActive?.knownUs ?? 0,
     ...energyOf(energy),

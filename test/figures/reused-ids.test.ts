@@ -8,6 +8,7 @@ const idsOf = (count: number): ReusedId[] =>
     jobId: String(4_000_000 + index),
     cluster: 'north',
     startsUs: [T0 + index * 1e6],
+    closeUs: [],
   }));
 
 test('as many ids that were given again as a query holds are told apart, the others are counted', () => {

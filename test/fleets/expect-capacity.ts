@@ -52,6 +52,7 @@ function sumsOf({ dtUs, smKnownUs, smActive, idleUs, energy }: SumsTruth): Recor
   return {
     attributedUs: near(dtUs),
     idleUs: isKnown ? near(idleUs, smKnownUs) : undefined,
+    wastedUs: isKnown ? near(smKnownUs - smActive, smKnownUs) : undefined,
     smActiveMean: isKnown ? near(smActive / smKnownUs) : undefined,
     smKnownUs: near(smKnownUs),
     ...energyFields(energy),

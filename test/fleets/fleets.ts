@@ -21,22 +21,6 @@ const LIMITS: FleetLimits = {
 };
 const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
   {
-    why: 'how long a device is known: from its first to its last sign of life',
-    is: ({ path }) => /^(devices|nodes|migInstances|knownUs|lastSigns)/.test(path),
-  },
-  {
-    why: 'time of a device that a job has alone, and of which it had a part in another run',
-    is: ({ path }) => path === 'sharedUs.stated',
-  },
-  {
-    why: 'idleness over no known time',
-    is: ({ path, expected }) => /^(rows|all)\..*idleUs$/.test(path) && expected === 'nothing',
-  },
-  {
-    why: 'energy of a group by what is best of each device and job',
-    is: ({ path }) => /^(rows|all)\..*best(Joules|Us)$/.test(path),
-  },
-  {
     why: 'half a bar of 5 W, in words',
     is: ({ path }) => path === 'text: bars',
   },

@@ -9,11 +9,13 @@ interface Row {
   readonly cluster?: string;
   readonly attributedUs: number;
   readonly idleUs?: number;
+  readonly wastedUs?: number;
   readonly smActiveMean?: number;
   readonly smKnownUs: number;
   readonly counterJoules?: number;
   readonly powerJoules?: number;
   readonly bestJoules?: number;
+  readonly bestUs: number;
   readonly unownedUs?: number;
   readonly jobs: number;
 }
@@ -36,6 +38,7 @@ interface Report {
   readonly all: Row;
   readonly sharedUs: Readonly<Record<string, number>>;
   readonly areSharesScaled?: boolean;
+  readonly lastSigns?: readonly { readonly gpu: string; readonly node: string; readonly lastUs: number }[];
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -68,10 +71,12 @@ const COLUMNS: Readonly<Record<string, Column>> = {
   share: (cell, { attributedUs }, { sampledUs }) => ratioWrong(cell, attributedUs / sampledUs),
   'allocated-idle': (cell, row) => {
     if (row.idleUs === undefined || !isOwned(row)) return dash(cell);
-    return row.kind === 'all' ? hours(cell, row.idleUs) : hoursAndPart(cell, row.idleUs, row.attributedUs);
+    return hoursAndPart(cell, row.idleUs, row.smKnownUs);
   },
   'SM active': (cell, row) =>
     row.smActiveMean === undefined || !isOwned(row) ? dash(cell) : ratioWrong(cell, row.smActiveMean),
+  wasted: (cell, row) =>
+    row.wastedUs === undefined || !isOwned(row) ? dash(cell) : hours(cell, row.wastedUs),
   energy: (cell, { bestJoules }) => energyWrong(cell, bestJoules),
   jobs: (cell, { kind, jobs }) =>
     kind === 'group' || kind === 'all'
@@ -104,7 +109,8 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
     return differences;
   }
   const titles = lines[headAt]!.trim().split(/\s{2,}/);
-  const rows: Row[] = [...report.rows, { ...report.all, kind: 'all', ...allIdle(report) }];
+  const { idleUs: _idle, wastedUs: _wasted, ...all } = report.all;
+  const rows: Row[] = [...report.rows, { ...all, kind: 'all', ...allIdle(report) }];
   for (const [index, row] of rows.entries()) {
     const line = lines[headAt + 1 + index] ?? '';
     const [name = '', ...cells] = line.trim().split(/\s{2,}/);
@@ -128,10 +134,13 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
   return differences;
 }
 
-/** Of `all` idleness is that of the owned time alone. */
-function allIdle({ rows }: Report): { idleUs?: number } {
+/** Of `all` idleness and waste are those of the owned time alone. */
+function allIdle({ rows }: Report): Pick<Row, 'idleUs' | 'wastedUs' | 'smKnownUs'> {
   const owned = rows.filter((row) => isOwned(row) && row.idleUs !== undefined);
-  return { idleUs: owned.reduce((sum, { idleUs }) => sum + idleUs!, 0) };
+  const sum = (of: (row: Row) => number): number => owned.reduce((total, row) => total + of(row), 0);
+  const smKnownUs = sum((row) => row.smKnownUs);
+  if (owned.length === 0) return { smKnownUs };
+  return { idleUs: sum(({ idleUs }) => idleUs!), wastedUs: sum(({ wastedUs }) => wastedUs!), smKnownUs };
 }
 
 function nameWrong(got: string, { kind, name, cluster }: Row): Wrong {
@@ -165,6 +174,13 @@ function windowWrong(window: string, { fromUs, toUs }: Report): Wrong {
   return isFrom && isTo ? undefined : `${fullFrom} to ${fullTo}`;
 }
 
+const PARTLY = 'is known of part of the time: .+?\\.(?=\\s|$)';
+
+/** Less than this is told. */
+function isPartly({ attributedUs }: Row, knownUs: number): boolean {
+  return attributedUs > 0 && knownUs < 0.99 * attributedUs;
+}
+
 /** Each sentence that may stand below the table: whether it must, and whether what it says is so. */
 function noteDifferences(notes: string, report: Report): Difference[] {
   const { fromUs, toUs, askedFromUs, askedToUs, roundedTo, rows, sharedUs, all } = report;
@@ -176,14 +192,32 @@ function noteDifferences(notes: string, report: Report): Difference[] {
   const sharing = divided.map((way) => `(\\S+ GPU-hours) ${ways[way]}`).join(', ');
   const sentences: readonly (readonly [boolean, string])[] = [
     [fromUs !== askedFromUs || toUs !== askedToUs, `The window is rounded outward to whole ${roundedTo}s\\.`],
+    [
+      report.sampledUs < report.knownUs,
+      'seen: the sampled part of the time from the first to the last sign of life of each GPU\\.',
+    ],
     [isNotTold, `\\(not told\\): nobody has told the ${report.by} of these ${what}\\.`],
     [has('unresolved'), 'unresolved: a job owned the GPU, but not beyond doubt which\\.'],
     [has('unattributed'), 'free shares: what is left of GPUs whose jobs own only parts of them\\.'],
+    [
+      rows.some(({ kind, bestJoules }) => kind === 'unowned' && bestJoules !== undefined),
+      'Energy of unowned is what the GPUs drew while no job owned them\\.',
+    ],
+    [
+      rows.some(({ idleUs }) => idleUs !== undefined),
+      'wasted: owned GPU-hours less SM activity\\. In all, allocated-idle and wasted are of owned time only\\.',
+    ],
+    [rows.some((row) => isPartly(row, isOwned(row) ? row.smKnownUs : Infinity)), `SM activity ${PARTLY}`],
+    [rows.some((row) => isPartly(row, row.bestUs)), `Energy ${PARTLY}`],
     [has('cut'), 'cut GPUs: those of the MIG instances, whose energy is known of the whole GPU only\\.'],
     [divided.length > 0, `Shared GPUs are divided: ${sharing}\\.`],
     [
       report.areSharesScaled === true,
       'The stated shares of some GPUs add up to more than the GPU: made smaller in proportion\\.',
+    ],
+    [
+      (report.lastSigns?.length ?? 0) > 0,
+      "Last seen before the window's end, and counted until then: .+?\\.(?=\\s|$)",
     ],
     [
       all.counterJoules === undefined && all.powerJoules !== undefined,

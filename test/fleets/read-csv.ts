@@ -27,6 +27,8 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     cluster: row.cluster,
     energy_best_joules: row.bestJoules,
     energy_best_known_us: row.bestUs,
+    sm_known_us: row.smKnownUs,
+    wasted_us: row.wastedUs,
   }));
 }
 

@@ -139,7 +139,7 @@ export function capacityTruth(
     lastSigns: known
       .filter(({ lastSignUs }) => lastSignUs < toUs - SILENT_US)
       .map(({ device: { uuid: gpu, node }, lastSignUs: lastUs }) => ({ gpu, node, lastUs }))
-      .sort((a, b) => a.lastUs - b.lastUs),
+      .sort((a, b) => a.lastUs - b.lastUs || (a.gpu < b.gpu ? -1 : 1)),
     sharedUs: { stated: ways.stated.value, measured: 0, equal: ways.equal.value },
     areSharesScaled,
   };

@@ -12,6 +12,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
+import { labelOwnerSets } from '../helpers/label-owner-sets.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const SECOND = 1_000_000;
@@ -157,6 +158,7 @@ beforeAll(async () => {
       })),
     ),
   );
+  await labelOwnerSets(db, lane.table, ['B1']);
   // Time that nobody owned.
   await insertRows(db, 'gpu_profiling', [
     {

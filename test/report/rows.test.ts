@@ -20,6 +20,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { labelOwnerSets } from '../helpers/label-owner-sets.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const SECOND = 1_000_000;
@@ -590,7 +591,7 @@ describe('the command', () => {
     [['job', 'a\nb'], 'error: expected a job id'],
     [['job', 'first', '--run', 'x'], 'a run is a whole number'],
     [['job', 'first', '--json', '--csv'], 'cannot be used with'],
-    [['capacity', '--by', 'planet'], 'Allowed choices are user, account, partition, node, model'],
+    [['capacity', '--by', 'planet'], 'Allowed choices are user, account, partition, qos, node, model'],
     [['capacity', '--since', '1d', '--from', '2026-01-01'], 'expected --since or --from'],
   ])('%j ends with 64 and says what was expected', async (args, message) => {
     const { exitCode, stdout, stderr } = await run(...args);
@@ -620,26 +621,31 @@ test('nothing is wider than the terminal, whatever it holds', async () => {
 });
 
 /** Last, since it ages out what the others need. */
-test('samples that have aged out are named: in a job, and where shared devices cannot be divided', async () => {
+test('samples that have aged out are named, shared devices stay divided, and what no owner set tells is told', async () => {
   const old = -4 * 86_400;
-  await insertSamples(
-    seconds(old + 1, old + 10).map((second): Sample => ({ gpu: 'G-old', second, sm: 0.5, owners: 2 })),
-  );
+  for (const gpu of ['G-old', 'G-older'])
+    await insertSamples(
+      seconds(old + 1, old + 10).map((second): Sample => ({ gpu, second, sm: 0.5, owners: 2 })),
+    );
   await insertOwner('G-old', 'old a', old, old + 10);
   await insertOwner('G-old', 'old b', old, old + 10);
+  await insertOwner('G-older', 'older a', old, old + 10);
+  await insertOwner('G-older', 'older b', old, old + 10);
+  await labelOwnerSets(db, lane.table, ['G-old']);
   await waitForRollups(db, [lane], at(3600));
   const window = { fromUs: at(old - 60), toUs: at(60), by: 'account' } as const;
   const before = await capacityFigures(db, [lane], window);
-  expect(before.sharesKnownFromUs).toBeUndefined();
+  expect([before.undividedUs, before.sharedUs.equal]).toEqual([10 * SECOND, 20 * SECOND]);
   await db.exec('ALTER TABLE gpu_profiling SET TTL 1 DAY');
   await insertSamples([{ gpu: 'G-new', second: 4 * 3600, sm: 0.5 }]);
-  await expect.poll(async () => (await figuresOf('old a')).all.samples).toBe(0);
-  const job = await figuresOf('old a');
+  await expect.poll(async () => (await figuresOf('older a')).all.samples).toBe(0);
+  const job = await figuresOf('older a');
   expect(render(job)).toMatch(/no data: the oldest sample is of .* older ones have aged out/);
   const after = await capacityFigures(db, [lane], window);
-  expect(after.sampledUs).toBe(before.sampledUs);
-  expect(after.sharesKnownFromUs).toBeGreaterThan(at(old + 10));
-  expect(after.invalidRollups).toEqual([]);
+  expect(after).toEqual(before);
+  expect(renderCapacityReport(after, { width: 100, isColored: false })).toMatch(
+    /Of 0\.003 GPU-hours in free shares several jobs owned the GPU/,
+  );
 });
 
 test('a rollup that the server has stopped updating is named', async () => {
@@ -648,5 +654,5 @@ test('a rollup that the server has stopped updating is named', async () => {
   const window = { fromUs: at(0), toUs: at(3600), by: 'account' } as const;
   await expect
     .poll(async () => (await capacityFigures(db, [lane], window)).invalidRollups)
-    .toEqual([{ name: 'gpu_profiling_1m', reason: expect.any(String) as string }]);
+    .toEqual([{ name: 'gpu_profiling_1h', reason: expect.any(String) as string }]);
 });

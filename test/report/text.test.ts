@@ -165,6 +165,7 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
     attributedUs: knownUs,
     idle: { value: idleHours * HOUR, unit: 'microseconds', knownUs },
     smActive: quantity(sm, 'ratio', knownUs),
+    wasted: quantity(sm === undefined ? undefined : (1 - sm) * knownUs, 'microseconds', knownUs),
     energy: { counter: joules, power: undefined, best: joules },
   };
 }
@@ -214,9 +215,11 @@ const capacity: CapacityFigures = {
   ],
   all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
   allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+  allocatedWaste: { value: 1203.15 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
   sharedUs: { stated: 0, measured: 0, equal: 0 },
   areSharesScaled: false,
-  sharesKnownFromUs: undefined,
+  undividedUs: 0,
+  lastSigns: [],
   invalidRollups: [],
   hasActivity: true,
 };
@@ -226,11 +229,15 @@ describe('a capacity report', () => {
     expect(renderCapacityReport(capacity, { width: 100, isColored: false })).toBe(
       [
         'Capacity · 2026-11-14 to 2026-11-21 UTC · 2 nodes, 16 GPUs, 2,688.0 GPU-hours · seen 99.59 %',
-        '               GPU-hours  share  allocated-idle  SM active     energy   jobs',
-        '  physics        1,204.3   45 %      61.0 (5 %)       68 %  641.0 kWh    212',
-        '  =cmd(), "x"      801.0   30 %    302.5 (38 %)       24 %  230.0 kWh  1,048',
-        '  unowned          671.8   25 %               –          –   71.0 kWh      –',
-        '  all            2,677.0  100 %           363.5       51 %  942.0 kWh  1,260',
+        '               GPU-hours  share  allocated-idle  SM active   wasted     energy   jobs',
+        '  physics        1,204.3   45 %      61.0 (5 %)       68 %    385.4  641.0 kWh    212',
+        '  =cmd(), "x"      801.0   30 %    302.5 (38 %)       24 %    608.8  230.0 kWh  1,048',
+        '  unowned          671.8   25 %               –          –        –   71.0 kWh      –',
+        '  all            2,677.0  100 %    363.5 (18 %)       51 %  1,203.2  942.0 kWh  1,260',
+        '  seen: the sampled part of the time from the first to the last sign of life of each GPU.',
+        '  Energy of unowned is what the GPUs drew while no job owned them.',
+        '  wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time',
+        '  only.',
         '',
       ].join('\n'),
     );
@@ -239,11 +246,25 @@ describe('a capacity report', () => {
   test('says what is missing from its sums', () => {
     const figures = {
       ...capacity,
-      sharesKnownFromUs: capacity.fromUs + 24 * HOUR,
+      undividedUs: 12.5 * HOUR,
+      isAged: true,
+      askedToUs: capacity.askedToUs - HOUR,
+      lastSigns: ['a', 'b', 'c', 'd', 'e'].map((gpu) => ({ gpu, node: 'n1', lastUs: capacity.fromUs })),
+      rows: capacity.rows.map((row) => ({ ...row, attributedUs: 2 * row.attributedUs })),
       invalidRollups: [{ name: 'v_1m', reason: 'drop partition' }],
     };
-    const text = renderCapacityReport(figures, { width: 100, isColored: false });
-    expect(text).toContain('divided from 2026-11-15 00:00:00 UTC on');
+    const text = renderCapacityReport(figures, { width: Infinity, isColored: false }).replaceAll(/\s+/g, ' ');
+    expect(text).toContain(
+      'Of 12.5 GPU-hours in free shares several jobs owned the GPU, and nobody recorded',
+    );
+    expect(text).toContain('to whole hours, since shorter buckets of that time have aged out.');
+    expect(text).toContain('end, and counted until then: n1 a at 2026-11-14 00:00:00 UTC, n1 b at');
+    expect(text).toContain('n1 d at 2026-11-14 00:00:00 UTC, and 1 more.');
+    // Of unowned time nobody looks for activity.
+    expect(text).toContain('SM activity is known of part of the time: physics 50 %, =cmd(), "x" 50 %.');
+    expect(text).toContain(
+      'Energy is known of part of the time: physics 50 %, =cmd(), "x" 50 %, unowned 50 %.',
+    );
     expect(text).toContain('stopped updating v_1m (drop partition)');
   });
 
@@ -299,6 +320,13 @@ describe('the window of a report', () => {
     [{}, nowUs - 7 * 24 * HOUR, nowUs],
     [{ since: '90m' }, nowUs - 1.5 * HOUR, nowUs],
     [{ since: '1d', to: '2026-11-20' }, Date.UTC(2026, 10, 19) * 1000, Date.UTC(2026, 10, 20) * 1000],
+    [{ since: '1d', to: '2026-12-24' }, nowUs - 24 * HOUR, nowUs],
+    [{ from: '2026-11-20', to: '2027-01-01' }, Date.UTC(2026, 10, 20) * 1000, nowUs],
+    [
+      { from: '2024-02-29T23:59', to: '2024-03-01' },
+      Date.UTC(2024, 1, 29, 23, 59) * 1000,
+      Date.UTC(2024, 2, 1) * 1000,
+    ],
     [
       { from: '2026-11-20T10:30', to: '2026-11-20T10:30:01.5Z' },
       Date.UTC(2026, 10, 20, 10, 30) * 1000,
@@ -313,6 +341,11 @@ describe('the window of a report', () => {
     [{ since: 'x' }],
     [{ from: '2026-13-01' }],
     [{ to: 'yesterday' }],
+    [{ from: '2026-02-30' }],
+    [{ from: '2025-02-29' }],
+    [{ from: '2026-11-20T24:00' }],
+    [{ from: '2026-11-20T25:00:00Z' }],
+    [{ to: '2026-11-20T10:60' }],
     [{ since: '1d', from: '2026-11-20' }],
   ])('%j is refused as usage', (flags) => {
     expect(() => reportWindow(flags, nowUs)).toThrow(expect.objectContaining({ exit: 'usage' }));

@@ -1,7 +1,16 @@
 import type { Energy, Quantity } from '../quantity.ts';
 
 /** Over what the rows of a capacity report are summed. */
-export const CAPACITY_GROUPINGS = ['user', 'account', 'partition', 'node', 'model', 'cluster'] as const;
+export const CAPACITY_GROUPINGS = [
+  'user',
+  'account',
+  'partition',
+  'qos',
+  'node',
+  'model',
+  'cluster',
+  'week',
+] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
 /**
@@ -15,10 +24,12 @@ export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' |
 export interface CapacitySums {
   /** Σ dt·share; 0 of what is cut. Over all rows this adds up to Σ dt of all samples of devices that can be owned. */
   readonly attributedUs: number;
-  /** Part of it in which the device was idle; undefined where SM activity was not sampled. */
+  /** Part of the time in which SM activity was known in which the device was idle; undefined where it never was. */
   readonly idle: Quantity<'microseconds'> | undefined;
   /** Pooled: Σ SM activity·dt·share / Σ dt·share over the samples that had a value. */
   readonly smActive: Quantity<'ratio'> | undefined;
+  /** GPU-hours less SM activity: Σ (1 − SM activity)·dt·share over the samples that had a value. */
+  readonly wasted: Quantity<'microseconds'> | undefined;
   readonly energy: Energy;
 }
 
@@ -28,10 +39,17 @@ export interface CapacityRow extends CapacitySums {
   readonly name: string | undefined;
   /** Of a node, where it is known. */
   readonly cluster: string | undefined;
-  /** By node, model and cluster: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
+  /** By node, model, cluster and week: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
   readonly unownedUs: number | undefined;
   /** Jobs that owned a device of the group in the window: an id that was given again counts again, a requeue does not. */
   readonly jobs: number;
+}
+
+/** When a device was last heard of, by a sample or the inventory. */
+export interface LastSign {
+  readonly gpu: string;
+  readonly node: string;
+  readonly lastUs: number;
 }
 
 export interface InvalidRollup {
@@ -62,15 +80,19 @@ export interface CapacityFigures {
   readonly samples: number;
   /** Σ dt over all samples, each device counted once: exact. */
   readonly sampledUs: number;
-  /** Σ over devices of the time in which the device was known: coverage is `sampledUs / knownUs`. */
+  /** Σ over devices of the part of the window from its first to its last sign of life: coverage is `sampledUs / knownUs`. */
   readonly knownUs: number;
-  /** Groups by GPU time, most first; then the other kinds. */
+  /** Devices whose last sign of life lies before the window's end by more than an hour, oldest first. */
+  readonly lastSigns: readonly LastSign[];
+  /** Groups by GPU time, most first, weeks in their order; then the other kinds. */
   readonly rows: readonly CapacityRow[];
   readonly all: CapacitySums & { readonly jobs: number };
-  /** Part of the owned time in which the device was idle; undefined where SM activity was not sampled. */
+  /** Of the owned time in which SM activity was known: how much was idle; undefined where it never was. */
   readonly allocatedIdle: Quantity<'microseconds'> | undefined;
-  /** Time from which on shared devices can be divided, when older samples of them have aged out: that time is in no group. */
-  readonly sharesKnownFromUs: number | undefined;
+  /** Of the owned time alone, too. */
+  readonly allocatedWaste: Quantity<'microseconds'> | undefined;
+  /** Part of the sampled time in which several jobs owned a device, and no owner set tells which: it is in no group. */
+  readonly undividedUs: number;
   /**
    * Part of the groups' time that is of shared devices, by how the parts of it were found: by shares that were told, by
    * measured use, in equal parts.

@@ -17,40 +17,42 @@ export interface Membership {
 
 /** Rows to be put into groups. */
 interface Ungrouped {
-  /** `WITH … , `: all that `rows` and `join` need. */
+  /** `WITH … , `: all that `rows` needs. */
   readonly head: string;
-  /** A query with `x_job`, `x_gpu`, `x_node`, `x_cluster`, `x_number` (`jobNumberSql`) and the columns. */
+  /** A query with the keys (`rowKeys`) and the columns. */
   readonly rows: string;
   readonly columns: readonly string[];
-  /** Further joins to `y`, and what is picked of them. */
-  readonly join?: string;
-  readonly picks?: readonly string[];
 }
 
-/**
- * The head of a query whose last table is `z`: the rows with `name` of their group, `cluster` where it is a node's, job,
- * number and `cluster_key`, and the columns and picks.
- */
-export function groupedSql(
-  of: Membership,
-  { head, rows, columns, join = '', picks = [] }: Ungrouped,
-): string {
-  const { by, isOneCluster, cluster } = of;
-  // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
-  const known = 'coalesce(x.x_cluster, d.device_cluster)';
-  const key = isOneCluster ? "''" : "coalesce(x.x_cluster, d.device_cluster, '')";
-  const kept = ['x_job', 'x_gpu', 'x_node', 'x_number', ...columns].map(
-    (column) => `x.${column} AS ${column}`,
-  );
-  const passed = ['x_job', 'x_number', 'cluster_key', ...columns].map((column) => `y.${column} AS ${column}`);
-  const where = cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(cluster)}`;
-  const named = nameSql(of);
-  return (
-    `${head}${groupsSql(of)}x AS (${rows}),` +
-    ` y AS (SELECT ${kept.join(', ')}, ${known} AS y_cluster, ${key} AS cluster_key FROM x LEFT JOIN d ON d.device = x.x_gpu),` +
-    ` z AS (SELECT ${named.name} AS name, ${by === 'node' ? 'y.y_cluster' : "''"} AS cluster, ${[...passed, ...picks].join(', ')}` +
-    ` FROM y${named.join}${join}${where})`
-  );
+/** Whether the groups are the jobs' own, wherever they ran. */
+export function isOfJobs({ by, cluster }: Membership): boolean {
+  return cluster === undefined && (by === 'user' || by === 'account' || by === 'partition' || by === 'qos');
+}
+
+/** Whether it matters of which cluster a row is. */
+function isOfClusters({ by, isOneCluster, cluster }: Membership): boolean {
+  return !isOneCluster || cluster !== undefined || by === 'cluster' || by === 'node';
+}
+
+/** By these columns rows are kept apart until they are in their groups: as few as will do, since each of them costs. */
+export function rowKeys(of: Membership): readonly string[] {
+  return [
+    'x_job',
+    'x_gpu',
+    ...(of.by === 'node' ? ['x_node'] : []),
+    ...(isOfClusters(of) ? ['x_cluster'] : []),
+    ...(of.reused.length > 0 ? ['x_number'] : []),
+    ...(of.by === 'week' ? ['x_week'] : []),
+  ];
+}
+
+/** Columns of `z` that tell jobs apart. */
+export function jobKeys(of: Membership): readonly string[] {
+  return [
+    'x_job',
+    ...(of.isOneCluster ? [] : ['cluster_key']),
+    ...(of.reused.length > 0 ? ['x_number'] : []),
+  ];
 }
 
 /** Which of the jobs that had an id one after the other. */
@@ -58,30 +60,69 @@ export function jobNumberSql(of: Membership, job: string, cluster: string, ts: s
   return numberSql(of.reused, job, cluster, ts, stepUs);
 }
 
-/** `d`: the cluster of each device; `g`, `b`: what each job or device belongs to. */
+/** The Monday on which the week of a time begins, epoch µs, UTC. */
+export function weekSql(ts: string): string {
+  return `cast(date_trunc('week', ${ts}) AS LONG)`;
+}
+
+/**
+ * The head of a query whose last table is `z`: the rows with `name` of their group, `cluster` where it is a node's, the keys of
+ * their job, and the columns.
+ */
+export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): string {
+  const named = nameSql(of);
+  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...columns];
+  const passed = (table: string): string =>
+    kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
+  const start = `${head}${groupsSql(of)}x AS (${rows})`;
+  if (!isOfClusters(of))
+    return `${start}, z AS (SELECT ${named.name('x')} AS name, '' AS cluster, ${passed('x')} FROM x${named.join('x')})`;
+  // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
+  const known = 'coalesce(x.x_cluster, d.device_cluster)';
+  const keys = ['x_gpu', ...(of.by === 'node' ? ['x_node'] : []), ...(of.by === 'week' ? ['x_week'] : [])];
+  const where = of.cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(of.cluster)}`;
+  return (
+    `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
+    ' FROM x LEFT JOIN d ON d.device = x.x_gpu),' +
+    ` z AS (SELECT ${named.name('y')} AS name, ${of.by === 'node' ? 'y.y_cluster' : "''"} AS cluster, y.cluster_key AS cluster_key, ${passed('y')}` +
+    ` FROM y${named.join('y')}${where})`
+  );
+}
+
+/** `d`: the cluster of each device, where it matters; `g`, `b`: what each job or device belongs to. */
 function groupsSql(of: Membership): string {
-  const { by, window } = of;
+  const { by, window, isOneCluster, reused } = of;
   const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
-  const devices = `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${to} GROUP BY gpu), `;
+  const devices = isOfClusters(of)
+    ? `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${to} GROUP BY gpu), `
+    : '';
   switch (by) {
     case 'user':
     case 'account':
-    case 'partition': {
-      // As STRING: QuestDB 9.3.4 returns rubbish for a VARCHAR that went through an aggregate, a join and a GROUP BY.
-      const told = (key: string, number: string, condition: string): string =>
-        `SELECT member, member_cluster, member_number, last_not_null(told) AS group_name FROM (SELECT job_id AS member, ${key} AS member_cluster,` +
-        ` ${number} AS member_number, cast(${quoteName(by)} AS STRING) AS told FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})${condition})` +
-        ' GROUP BY member, member_cluster, member_number';
-      const key = of.isOneCluster ? "''" : "coalesce(cluster, '')";
-      const unknown = of.isOneCluster
-        ? ''
-        : `b AS (${told("''", '0', ` AND cluster IS NULL${withoutReused(of)}`)}), `;
-      return `${devices}g AS (${told(key, jobNumberSql(of, 'job_id', 'cluster', 'ts'), '')}), ${unknown}`;
+    case 'partition':
+    case 'qos': {
+      // A VARCHAR as STRING: QuestDB 9.3.4 returns rubbish for one that went through an aggregate, a join and a GROUP BY.
+      const text = by === 'user' ? `cast(${quoteName(by)} AS STRING)` : quoteName(by);
+      const rows = `FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})`;
+      const told = (keys: Readonly<Record<string, string>>, condition = ''): string =>
+        `SELECT ${['member', ...Object.keys(keys)].join(', ')}, last_not_null(told) AS group_name FROM (SELECT job_id AS member,` +
+        ` ${Object.entries(keys)
+          .map(([name, key]) => `${key} AS ${name}, `)
+          .join(
+            '',
+          )}${text} AS told ${rows}${condition}) GROUP BY ${['member', ...Object.keys(keys)].join(', ')}`;
+      const keys = {
+        ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
+        ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
+      };
+      const unknown = isOneCluster ? '' : `b AS (${told({}, ` AND cluster IS NULL${withoutReused(of)}`)}), `;
+      return `${devices}g AS (${told(keys)}), ${unknown}`;
     }
     case 'model':
       return `${devices}g AS (SELECT gpu AS member, last_not_null(model) AS group_name FROM gpu_inventory GROUP BY gpu), `;
     case 'node':
     case 'cluster':
+    case 'week':
       return devices;
   }
 }
@@ -92,23 +133,31 @@ function withoutReused({ reused }: Membership): string {
   return ` AND NOT job_id IN (${[...new Set(reused.map(({ jobId }) => quoteText(jobId)))].join(', ')})`;
 }
 
-/** How the group of `y` is found, and its name. */
-function nameSql({ by, isOneCluster }: Membership): { readonly join: string; readonly name: string } {
+/** How the group of a row is found, and its name. */
+function nameSql({ by, isOneCluster, reused }: Membership): {
+  readonly join: (rows: string) => string;
+  readonly name: (rows: string) => string;
+} {
   switch (by) {
     case 'user':
     case 'account':
-    case 'partition': {
-      const join =
-        ' LEFT JOIN g ON g.member = y.x_job AND g.member_cluster = y.cluster_key AND g.member_number = y.x_number';
-      return isOneCluster
-        ? { join, name: 'g.group_name' }
-        : { join: `${join} LEFT JOIN b ON b.member = y.x_job`, name: 'coalesce(g.group_name, b.group_name)' };
-    }
+    case 'partition':
+    case 'qos':
+      return {
+        join: (rows) =>
+          ` LEFT JOIN g ON g.member = ${rows}.x_job` +
+          (isOneCluster ? '' : ` AND g.member_cluster = ${rows}.cluster_key`) +
+          (reused.length === 0 ? '' : ` AND g.member_number = ${rows}.x_number`) +
+          (isOneCluster ? '' : ` LEFT JOIN b ON b.member = ${rows}.x_job`),
+        name: () => (isOneCluster ? 'g.group_name' : 'coalesce(g.group_name, b.group_name)'),
+      };
     case 'model':
-      return { join: ' LEFT JOIN g ON g.member = y.x_gpu', name: 'g.group_name' };
+      return { join: (rows) => ` LEFT JOIN g ON g.member = ${rows}.x_gpu`, name: () => 'g.group_name' };
     case 'node':
-      return { join: '', name: 'y.x_node' };
+      return { join: () => '', name: (rows) => `${rows}.x_node` };
     case 'cluster':
-      return { join: '', name: 'y.y_cluster' };
+      return { join: () => '', name: (rows) => `${rows}.y_cluster` };
+    case 'week':
+      return { join: () => '', name: (rows) => `cast(${rows}.x_week AS STRING)` };
   }
 }

@@ -3,6 +3,7 @@ import { CLOCK_SKEW_US_MAX, jobsOf, type Job } from '../../core/jobs/job-runs.ts
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { clusterOf, jobIdOf } from '../job/bearers.ts';
 import { readTold, type Told } from '../job/told-runs.ts';
+import { STEP_US } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import type { CapacityWindow } from './window.ts';
@@ -14,6 +15,18 @@ export interface ReusedId {
   readonly cluster: string | undefined;
   /** Where each of them but the first begins, epoch µs, ascending. */
   readonly startsUs: readonly number[];
+  /** Those of them before which the one before had not ended for long. */
+  readonly closeUs: readonly number[];
+}
+
+/** A later job may begin in the same bucket of any rollup. */
+const CLOSE_US_MAX = STEP_US['1d'];
+/** Moments that are read from finer buckets: each costs the minutes of an hour and the hours of a day. */
+const CLOSE_COUNT_MAX = 12;
+
+/** Moments at which a bucket may hold time of two jobs of one id. */
+export function closeStartsUs(ids: readonly ReusedId[]): number[] {
+  return ids.flatMap(({ closeUs }) => closeUs).slice(0, CLOSE_COUNT_MAX);
 }
 
 /** The ids that were given again within the window. @param isById clusters are not told apart: there is at most one */
@@ -26,16 +39,28 @@ export async function reusedIds(db: Asked, window: CapacityWindow, isById: boole
     // An id of one cluster alone: rows that do not know theirs are of it, too.
     const isOne = isById || clusters.size === 1;
     return (isOne ? [undefined] : [...clusters]).flatMap((cluster) => {
-      const startsUs = startsOf(own.filter((job) => isOne || clusterOf(job) === cluster))
+      const spans = spansOf(own.filter((job) => isOne || clusterOf(job) === cluster));
+      const later = spans
+        .map(({ startUs }, index) => ({ startUs, beforeUs: spans[index - 1]?.endUs ?? -Infinity }))
         .slice(1)
-        .filter((us) => us > window.fromUs && us < window.toUs);
-      return startsUs.length === 0 ? [] : [{ jobId, cluster, startsUs }];
+        .filter(({ startUs }) => startUs > window.fromUs && startUs < window.toUs);
+      const closeUs = later.filter(({ startUs, beforeUs }) => startUs - beforeUs < CLOSE_US_MAX);
+      const startsOf = (some: typeof later): number[] => some.map(({ startUs }) => startUs);
+      return later.length === 0
+        ? []
+        : [{ jobId, cluster, startsUs: startsOf(later), closeUs: startsOf(closeUs) }];
     });
   });
 }
 
-function startsOf(jobs: readonly Job<Told>[]): number[] {
-  return jobs.map(({ runs }) => runs[0]!.told.startUs).sort((a, b) => a - b);
+/** From the start of its first run to the last end that was told of any, ascending. */
+function spansOf(jobs: readonly Job<Told>[]): { startUs: number; endUs: number }[] {
+  return jobs
+    .map(({ runs }) => ({
+      startUs: runs[0]!.told.startUs,
+      endUs: Math.max(...runs.map(({ told }) => told.endUs ?? Infinity)),
+    }))
+    .sort((a, b) => a.startUs - b.startUs);
 }
 
 /** Ids of which more was told than one run can begin at: requeues too, which the one rule then tells apart. */

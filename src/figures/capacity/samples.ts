@@ -1,103 +1,254 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
-import { groupedSql, jobNumberSql, type Membership } from './membership.ts';
+import {
+  groupedSql,
+  isOfJobs,
+  jobKeys,
+  jobNumberSql,
+  rowKeys,
+  weekSql,
+  type Membership,
+} from './membership.ts';
 import type { CapacityWindow } from './window.ts';
-import type { LaneGauges } from '../gauges.ts';
 import { STEP_US, withinSql, type Segment } from '../levels.ts';
-import type { OwnedSamples } from '../owned-samples.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
 
-/** The sums that a lane can give. Names are the columns of the queries' answers. */
-function summandsOf({ gauges, hasEnergy }: LaneGauges): readonly Summand[] {
-  const columns = new Map(gauges);
-  const [sm, power] = [columns.get('smActive'), columns.get('power')];
-  return [
-    TIME,
+/** One table that a report reads, and what it reads of it. */
+export interface CapacitySource {
+  readonly segments: readonly Segment[];
+  /** Column of SM activity, if it is read here. */
+  readonly sm?: string;
+  readonly power?: string;
+  readonly hasEnergy: boolean;
+  /** Whether the table decides time and samples. */
+  readonly isTime: boolean;
+}
+
+/** Rows of the table, which a rollup counts. */
+const SAMPLES: Summand = { name: 'samples', rollup: 'row_count', raw: '1' };
+
+/** What the queries add up, each a column of the answer. */
+const SUMS = [
+  'samples',
+  'dt_us',
+  'sm_sum',
+  'sm_us',
+  'idle_us',
+  'power_sum',
+  'power_us',
+  'counter_joules',
+  'counter_us',
+] as const;
+
+function summandsOf({ sm, power, hasEnergy, isTime }: CapacitySource): ReadonlyMap<string, Summand> {
+  const summands = [
+    ...(isTime ? [SAMPLES, TIME] : []),
     ...(sm === undefined ? [] : [...gaugeSummands('sm', sm), idleSummand(sm)]),
     ...(power === undefined ? [] : gaugeSummands('power', power)),
     ...(hasEnergy ? counterSummands() : []),
   ];
+  return new Map(summands.map((summand) => [summand.name, summand]));
 }
 
-/** `o`: the ownership intervals that reach into the window. */
+/** `o`: the ownership intervals that reach into the window, cut to it. */
 function ownersSql({ fromUs, toUs }: CapacityWindow): string {
   const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
   return (
-    'WITH o AS (SELECT cluster, node, gpu AS owned_gpu, job_id AS owner, ts AS start_ts, share' +
-    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts))), `
+    'o AS (SELECT cluster, node, gpu AS owned_gpu, job_id AS owner, ts AS begin_ts,' +
+    ` CASE WHEN ts < ${from} THEN cast(${from} AS TIMESTAMP) ELSE ts END AS start_ts,` +
+    ` CASE WHEN end_ts IS NULL OR end_ts >= ${to} THEN ${toUs - 1} ELSE cast(end_ts AS LONG) END AS stop_us` +
+    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))`
   );
 }
 
+/** Floating sums of parts may miss the whole by so much of a device. */
+const FREE_PART_MIN = '1e-9';
+
 /**
- * Whole devices, from the rollups: a row per group and kind. Kinds: `unowned`, `sole`, `unresolved`, `cut` (a GPU beside its
- * MIG instances), and `shared` for what has to be divided sample by sample (several owners, or one who has only a part).
+ * `w`: the members of the owner sets, and of each set one row without a member: the part that no share covers, which also counts
+ * the set's samples once. No row has a NULL set, which would be joined to all that is not shared: NULL = NULL.
  */
-export function wholeDevicesSql(of: Membership, source: LaneGauges, segments: readonly Segment[]): string {
+function ownerSetsSql(of: Membership): string {
+  const where = `FROM gpu_owner_sets WHERE ts < ${quoteTime(of.window.toUs)} AND owner_set IS NOT NULL`;
+  const sharing = "CASE WHEN sharing = 'stated' THEN 1 WHEN sharing = 'measured' THEN 2 ELSE 3 END";
+  return (
+    `SELECT owner_set AS w_set, job_id AS w_member, ${jobNumberSql(of, 'job_id', 'cluster', 'ts')} AS w_number, part AS w_part,` +
+    ` ${sharing} AS w_sharing, scaled AS w_scaled, 0 AS w_counts ${where}` +
+    ' UNION ALL SELECT w_set, cast(null AS VARCHAR) AS w_member, 0 AS w_number,' +
+    ` CASE WHEN 1 - taken > ${FREE_PART_MIN} THEN 1 - taken ELSE 0.0 END AS w_part, 0 AS w_sharing, 0 AS w_scaled, 1 AS w_counts` +
+    ` FROM (SELECT owner_set AS w_set, sum(part) AS taken ${where} GROUP BY owner_set)`
+  );
+}
+
+/** What a row of a group is of; its index stands in the queries, since numbers are grouped faster than texts. */
+export const ROW_KINDS = ['sole', 'unresolved', 'unattributed', 'undivided', 'unowned', 'cut'] as const;
+export type RowKind = (typeof ROW_KINDS)[number];
+
+function kindSql(kind: RowKind): string {
+  return String(ROW_KINDS.indexOf(kind));
+}
+
+/** Kind of what bears one label. `undivided`: several owned it, and no owner set tells who. */
+function labelKindSql(prefix: string, job: string): string {
+  const owners = `${prefix}owners`;
+  return (
+    `CASE WHEN ${owners} IS NULL THEN ${kindSql('cut')} WHEN ${owners} = 0 THEN ${kindSql('unowned')} WHEN ${owners} > 1 THEN ${kindSql('undivided')}` +
+    ` WHEN ${prefix}${job} = ${quoteText(UNRESOLVED_JOB_ID)} THEN ${kindSql('unresolved')} ELSE ${kindSql('sole')} END`
+  );
+}
+
+/** The rows of a source's segments: `x_job`, the keys, `kind`, the sums, and `owner_set` where there are any. */
+function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean): string[] {
   const summands = summandsOf(source);
-  const parts = segments.map((segment) => {
+  return source.segments.map((segment) => {
     const { table, level, columns } = segment;
-    const sums = summands.map((summand) => `${summandSql(summand, segment)} AS ${summand.name}`);
+    const sums = SUMS.map((name) => {
+      const summand = summands.get(name);
+      return `${summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment)} AS ${name}`;
+    });
     const hasCluster = columns.has('cluster');
-    // As STRING, since there may be no such column.
-    const cluster = `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`;
-    const number = jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", 's.ts', STEP_US[level]);
+    // A sample at the moment at which a job begins is of the time before.
+    const numberTs = level === 'raw' ? "dateadd('u', -1, s.ts)" : 's.ts';
+    const picks: Record<string, string> = {
+      x_job: 's.job_id',
+      x_gpu: 's.gpu',
+      x_node: 's.node',
+      // As STRING, since there may be no such column.
+      x_cluster: `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`,
+      x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
+      x_week: weekSql('s.ts'),
+      kind: labelKindSql('s.', 'job_id'),
+      owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
+    };
+    const wanted = [...rowKeys(of), 'kind', ...(hasSets ? ['owner_set'] : [])];
     return (
-      `SELECT s.job_id AS x_job, s.gpu AS x_gpu, s.node AS x_node, ${cluster} AS x_cluster, ${number} AS x_number,` +
-      ` s.owners AS owners, ${level === 'raw' ? '1' : 's.row_count'} AS samples, ${sums.join(', ')}` +
+      `SELECT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
       ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}`
     );
   });
-  const names = ['samples', ...summands.map(({ name }) => name)];
-  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number, owners';
-  const kind =
-    "CASE WHEN y.owners IS NULL THEN 'cut' WHEN y.owners = 0 THEN 'unowned' WHEN y.owners > 1 OR q.part_owner IS NOT NULL THEN 'shared'" +
-    ` WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`;
-  const head = groupedSql(of, {
-    head: `${ownersSql(of.window)}q AS (SELECT DISTINCT owner AS part_owner, owned_gpu AS part_gpu FROM o WHERE share < 1), `,
-    rows: `SELECT ${keys}, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM (${parts.join(' UNION ALL ')}) GROUP BY ${keys}`,
-    columns: ['owners', ...names],
-    join: ' LEFT JOIN q ON q.part_owner = y.x_job AND q.part_gpu = y.x_gpu',
-    picks: [kind],
-  });
-  return `${head} SELECT name, cluster, kind, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind`;
 }
+
+/** The rows with those of owner sets once per member, and once for what no member has. */
+function dividedSql(of: Membership, rows: string): string {
+  const isShared = 'u.owner_set IS NOT NULL AND w.w_set IS NOT NULL';
+  const picks: Record<string, string> = {
+    x_job: 'CASE WHEN u.owner_set IS NULL THEN u.x_job ELSE w.w_member END',
+    x_number: 'CASE WHEN u.owner_set IS NULL THEN u.x_number ELSE w.w_number END',
+  };
+  const kind =
+    `CASE WHEN u.owner_set IS NULL THEN u.kind WHEN w.w_set IS NULL THEN ${kindSql('undivided')} WHEN w.w_member IS NULL THEN ${kindSql('unattributed')}` +
+    ` WHEN w.w_member = ${quoteText(UNRESOLVED_JOB_ID)} THEN ${kindSql('unresolved')} ELSE ${kindSql('sole')} END`;
+  return (
+    `SELECT ${rowKeys(of)
+      .map((key) => `${picks[key] ?? `u.${key}`} AS ${key}`)
+      .join(', ')}, ${kind} AS kind, CASE WHEN ${isShared} THEN w.w_part ELSE 1.0 END AS part,` +
+    ` CASE WHEN ${isShared} THEN w.w_counts ELSE 1 END AS counts, w.w_sharing AS sharing, w.w_scaled AS scaled,` +
+    ` ${SUMS.map((name) => `u.${name} AS ${name}`).join(', ')} FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
+  );
+}
+
+/** Sums of the answer beside `SUMS`: Σ dt with each device once, and of the divided part by how it was divided. */
+const WAYS = ['stated', 'measured', 'equal'] as const;
 
 /**
- * Shared devices, from the samples of just those: a row per group, by each owner's part. What counts as shared is what
- * `wholeDevicesSql` calls so, or the rows would not add up.
+ * Time, activity and energy of the window, a row per group and kind (an index of `ROW_KINDS`). Energy is chosen per job and device:
+ * `bestOfDevice` says the same.
+ * @param hasSets whether any row bears an owner set: without, nothing is joined
  */
-export function sharedDevicesSql(of: Membership, source: LaneGauges, samples: OwnedSamples): string {
-  const summands = summandsOf(source);
-  const parts = summands.map(({ name, raw }) => `(${raw}) * ${samples.share} AS ${name}`);
-  const [from, to] = [quoteTime(of.window.fromUs), quoteTime(of.window.toUs)];
-  const number = jobNumberSql(of, 'o.owner', 's.cluster', 'o.start_ts');
-  const names = summands.map(({ name }) => name);
-  const keys = 'x_job, x_gpu, x_node, x_cluster, x_number, sharing';
+export function groupSumsSql(of: Membership, sources: readonly CapacitySource[], hasSets: boolean): string {
+  const parts = sources.flatMap((source) => labelledSql(of, source, hasSets)).join(' UNION ALL ');
+  const keys = [...rowKeys(of), 'kind'].join(', ');
+  const by = (factor: string): string => (hasSets ? ` * ${factor}` : '');
+  const sums = [
+    `sum(samples${by('counts')}) AS samples`,
+    `sum(dt_us${by('counts')}) AS seen_us`,
+    ...SUMS.slice(1).map((name) => `sum(${name}${by('part')}) AS ${name}`),
+    ...(hasSets
+      ? WAYS.map((way, index) => `sum(CASE WHEN sharing = ${index + 1} THEN dt_us * part END) AS ${way}_us`)
+      : []),
+    ...(hasSets ? ['max(scaled) AS scaled'] : []),
+  ];
+  const added = [
+    ...['samples', 'seen_us', ...SUMS.slice(1), 'best_joules', 'best_us'],
+    ...(hasSets ? WAYS.map((way) => `${way}_us`) : []),
+  ];
+  const rows = hasSets ? dividedSql(of, parts) : parts;
   const head = groupedSql(of, {
-    head: 'WITH ',
-    rows:
-      `SELECT ${keys}, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM (` +
-      `SELECT o.owner AS x_job, s.gpu AS x_gpu, s.node AS x_node, cast(s.cluster AS STRING) AS x_cluster, ${number} AS x_number, o.sharing AS sharing, ${parts.join(', ')}` +
-      ` ${samples.from} WHERE ${samples.where} AND s.ts >= ${from} AND s.ts < ${to}` +
-      ` AND (s.owners > 1 OR (s.owners = 1 AND o.has_share = 1 AND s.job_id = o.owner))) GROUP BY ${keys}`,
-    columns: ['sharing', ...names],
-    picks: [`CASE WHEN y.x_job = ${quoteText(UNRESOLVED_JOB_ID)} THEN 'unresolved' ELSE 'sole' END AS kind`],
+    head: hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
+    rows: bestSql(of, `SELECT ${keys}, ${sums.join(', ')} FROM (${rows}) GROUP BY ${keys}`),
+    columns: ['kind', ...added, ...(hasSets ? ['scaled'] : [])],
   });
-  return `${head} SELECT name, cluster, kind, sharing, ${names.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY name, cluster, kind, sharing`;
+  return (
+    `${head} SELECT name, cluster, kind, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
+    ' FROM z GROUP BY name, cluster, kind'
+  );
 }
 
-/** Jobs that owned a device in the window, a row per group and one for all (`is_all`). */
-export function jobCountsSql(of: Membership): string {
-  const number = jobNumberSql(of, 'o.owner', 'o.cluster', 'o.start_ts');
+/** `rows` with the energy that can be believed. A week has that by which the whole window's would be told. */
+function bestSql(of: Membership, rows: string): string {
+  const whole = rowKeys(of).filter((key) => key !== 'x_week');
+  const told = ['counter_joules', 'counter_us', 'power_sum', 'power_us'];
+  const isByWeek = of.by === 'week';
+  const [joules, us, power] = told.map((sum) => (isByWeek ? `whole_${sum}` : sum));
+  const from = isByWeek
+    ? `(SELECT *, ${told.map((sum) => `sum(${sum}) OVER (PARTITION BY ${whole.join(', ')}, kind) AS whole_${sum}`).join(', ')} FROM (${rows}))`
+    : `(${rows})`;
+  // A counter that stood still while power was drawn says nothing.
+  const isCounted = `${us} > 0 AND (${joules} > 0 OR (${joules} = 0 AND NOT ${power} > 0))`;
+  return (
+    `SELECT *, CASE WHEN ${isCounted} THEN counter_joules WHEN power_us > 0 THEN power_sum * 1e-6 END AS best_joules,` +
+    ` CASE WHEN ${isCounted} THEN counter_us WHEN power_us > 0 THEN power_us END AS best_us FROM ${from}`
+  );
+}
+
+/** Whether any row of these segments bears an owner set: `found` 1. */
+export function hasSetsSql(sources: readonly CapacitySource[]): string | undefined {
+  const parts = sources
+    .flatMap(({ segments }) => segments)
+    .filter(({ columns }) => columns.has('owner_set'))
+    .map(
+      (segment) =>
+        `SELECT 1 AS found FROM (SELECT s.ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.owner_set IS NOT NULL LIMIT 1)`,
+    );
+  return parts.length === 0 ? undefined : `SELECT found FROM (${parts.join(' UNION ALL ')}) LIMIT 1`;
+}
+
+/** By how many weeks the last one that a stay reaches into is later than its first: `weeks` of the longest, within the window. */
+export function stayWeeksSql(of: Membership): string {
+  const weeks = `(o.stop_us - ${weekSql('o.start_ts')}) / ${WEEK_US}`;
+  return `WITH ${ownersSql(of.window)} SELECT max(${weeks}) AS weeks FROM o`;
+}
+
+const WEEK_US = 7 * STEP_US['1d'];
+
+/**
+ * Jobs that owned a device in the window, a row per group and one for all (`is_all`).
+ * @param weeks of the longest stay, where it is by week: as many more of its weeks are looked at
+ */
+export function jobCountsSql(of: Membership, weeks: number): string {
+  const isByWeek = of.by === 'week';
+  const picks: Record<string, string> = {
+    x_job: 'o.owner',
+    x_gpu: 'o.owned_gpu',
+    x_node: 'o.node',
+    x_cluster: 'cast(o.cluster AS STRING)',
+    x_number: jobNumberSql(of, 'o.owner', 'o.cluster', 'o.begin_ts'),
+    x_week: `${weekSql('o.start_ts')} + (k.n - 1) * ${WEEK_US}`,
+  };
+  const keys = rowKeys(of);
+  // A device says nothing of a job's user: one row per job.
+  const wanted = isOfJobs(of) || isByWeek ? keys.filter((key) => key !== 'x_gpu' || !of.isOneCluster) : keys;
+  const ofWeek = ` AND ${weekSql('o.start_ts')} + (k.n - 1) * ${WEEK_US} <= o.stop_us`;
   const head = groupedSql(of, {
-    head: ownersSql(of.window),
+    head: `WITH ${ownersSql(of.window)}, `,
     rows:
-      `SELECT DISTINCT o.owner AS x_job, o.owned_gpu AS x_gpu, o.node AS x_node, cast(o.cluster AS STRING) AS x_cluster, ${number} AS x_number` +
-      ` FROM o WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`,
+      `SELECT DISTINCT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')} FROM o` +
+      `${isByWeek ? ` CROSS JOIN (SELECT x AS n FROM long_sequence(${weeks + 1})) k` : ''}` +
+      ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${isByWeek ? ofWeek : ''}`,
     columns: [],
   });
-  const job = 'x_job, cluster_key, x_number';
+  const job = jobKeys(of).join(', ');
   return (
     `${head} SELECT name, cluster, is_all, jobs FROM (` +
     `SELECT name, cluster, 0 AS is_all, count() AS jobs FROM (SELECT DISTINCT name, cluster, ${job} FROM z) GROUP BY name, cluster` +
