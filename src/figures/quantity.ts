@@ -29,6 +29,8 @@ export interface Energy {
   readonly power: Quantity<'joules'> | undefined;
   /** What reports show: of each device and job the counter's where that can be believed, else the integral of power, then Σ. */
   readonly best: Quantity<'joules'> | undefined;
+  /** What of `best` is a part of the energy of GPUs that are cut into MIG instances: see `divideCutHour`. */
+  readonly divided?: Quantity<'joules'> | undefined;
 }
 
 /** Sums from which the energy of any set of devices and jobs is made. Joules are undefined where nothing was known. */
@@ -39,6 +41,8 @@ export interface EnergySums {
   readonly powerUs: number;
   readonly bestJoules: number | undefined;
   readonly bestUs: number;
+  readonly dividedJoules?: number | undefined;
+  readonly dividedUs?: number;
 }
 
 /**
@@ -50,7 +54,10 @@ export function bestOfDevice({
   counterUs,
   powerJoules,
   powerUs,
-}: Omit<EnergySums, 'bestJoules' | 'bestUs'>): Pick<EnergySums, 'bestJoules' | 'bestUs'> {
+}: Omit<EnergySums, 'bestJoules' | 'bestUs' | 'dividedJoules' | 'dividedUs'>): Pick<
+  EnergySums,
+  'bestJoules' | 'bestUs'
+> {
   const hasPower = powerJoules !== undefined && powerUs > 0;
   const isStuck = counterJoules === 0 && hasPower && powerJoules > 0;
   if (counterJoules !== undefined && counterUs > 0 && !isStuck)
@@ -66,5 +73,6 @@ export function energyOf(sums: EnergySums): Energy {
     counter: known(sums.counterJoules, sums.counterUs),
     power: known(sums.powerJoules, sums.powerUs),
     best: known(sums.bestJoules, sums.bestUs),
+    divided: known(sums.dividedJoules, sums.dividedUs ?? 0),
   };
 }

@@ -52,6 +52,9 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     idle_known_us: device === undefined ? undefined : (device.idle?.knownUs ?? 0),
     used_us: device?.used?.value,
     ...ranks,
+    owned_gpu_us: device?.ownedGpuUs,
+    slice_ratio: device?.sliceRatio,
+    energy_divided_joules: device?.energy.divided?.value,
   };
 }
 
@@ -81,6 +84,8 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     energy_best_known_us: amounts.energy.best?.knownUs ?? 0,
     idle_known_us: amounts.idle?.knownUs ?? 0,
     used_us: amounts.used?.value,
+    owned_gpu_us: amounts.ownedGpuUs,
+    energy_divided_joules: amounts.energy.divided?.value,
   });
   return stringify([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})], { header: true });
 }

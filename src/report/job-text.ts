@@ -1,4 +1,4 @@
-import { deviceName } from './text/device-name.ts';
+import { deviceName, deviceNames } from './text/device-name.ts';
 import { deviceLines } from './text/device-text.ts';
 import { eventText } from './text/event-text.ts';
 import {
@@ -13,6 +13,7 @@ import {
   formatRate,
   formatRatio,
   formatSpan,
+  ownedText,
 } from './text/format-quantity.ts';
 import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
@@ -32,7 +33,7 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
   const width = reportWidth(options);
   const lines = [titleOf(figures), ...headLines(figures, width)];
   if (figures.all.samples > 0) {
-    lines.push('', ...gaugeLines(figures), ...factLines(figures), '');
+    lines.push('', ...gaugeLines(figures), ...factLines(figures, width), '');
     lines.push(...deviceLines(figures, options.isWhole ?? false), ...nodeEventLines(figures));
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
   }
@@ -138,10 +139,11 @@ function barText({ key, p50 }: JobGauge): string {
 
 function coverageText(figures: JobFigures): string {
   const { all, boundaryUs, sharing } = figures;
-  const { coverage, ownedUs, attributedUs } = all;
-  if (coverage === undefined) return `no data for its ${formatGpuHours(ownedUs)}`;
+  const { coverage, attributedUs } = all;
+  const owned = ownedText(all);
+  if (coverage === undefined) return `no data for its ${owned}`;
   const own = sharing === 'whole' ? '' : ` · its part ${formatGpuHours(attributedUs)}`;
-  return `seen ${formatCoverage(coverage.value)} of ${formatGpuHours(ownedUs)}${holesText(figures)}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
+  return `seen ${formatCoverage(coverage.value)} of ${owned}${holesText(figures)}${own} · boundaries ± ${formatInterval(boundaryUs)}`;
 }
 
 function holesText({ gaps = [], unplacedGaps }: JobFigures): string {
@@ -171,11 +173,12 @@ function gaugeLines(figures: JobFigures): string[] {
   );
 }
 
-function factLines(figures: JobFigures): string[] {
+function factLines(figures: JobFigures, width: number): string[] {
   const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
   const lines: string[] = [];
   const energy = energyText(figures);
   if (energy !== undefined) lines.push(`  energy ${energy}`);
+  lines.push(...dividedLines(figures, width));
   const peak = peakOf(figures.devices);
   if (peak !== undefined) {
     const of = peak.memoryBytes === undefined ? '' : ` of ${formatMemory(peak.memoryBytes)}`;
@@ -211,6 +214,28 @@ function energyText({ all, devices }: JobFigures): string | undefined {
     );
   const check = power === undefined ? '' : `; power integral ${formatQuantity(power)}`;
   return `${formatQuantity(best)} (counter${part}${check})`;
+}
+
+/** What of the energy is a part of the GPUs', and the power that this was on the mean. */
+function dividedLines({ all: { energy }, devices }: JobFigures, width: number): string[] {
+  const { divided } = energy;
+  const lines: string[] = [];
+  if (divided !== undefined) {
+    const power = formatQuantity({
+      value: divided.value / (divided.knownUs / 1e6),
+      unit: 'watts',
+      knownUs: divided.knownUs,
+    });
+    lines.push(
+      `÷ ${formatQuantity(divided)} is its part of GPUs that are cut into MIG instances, by slices and activity: ${power} an instance on the mean`,
+    );
+  }
+  const unknown = devices.filter(({ sliceRatio }) => sliceRatio === undefined);
+  if (unknown.length > 0)
+    lines.push(
+      `${deviceNames(unknown)}: the slices are not known, so it counts as a GPU and has no part of the energy`,
+    );
+  return lines.flatMap((line) => wrap(line, width, '  ', '    '));
 }
 
 function peakOf(devices: readonly JobDevice[]): JobDevice | undefined {

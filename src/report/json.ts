@@ -56,15 +56,17 @@ export function jobJson(figures: JobFigures): string {
 
 function amountsOf({
   ownedUs,
+  ownedGpuUs,
   sampledUs,
   attributedUs,
   samples,
-}: Pick<OwnedFigures, 'ownedUs' | 'sampledUs' | 'attributedUs' | 'samples'>): object {
-  return { ownedUs, sampledUs, attributedUs, samples };
+}: Pick<OwnedFigures, 'ownedUs' | 'ownedGpuUs' | 'sampledUs' | 'attributedUs' | 'samples'>): object {
+  const gpuTime = ownedGpuUs === ownedUs ? {} : { ownedGpuUs };
+  return { ownedUs, ...gpuTime, sampledUs, attributedUs, samples };
 }
 
 function deviceOf(device: JobDevice): object {
-  const { gpu, node, index, model, memoryBytes, migProfile, events } = device;
+  const { gpu, node, index, model, memoryBytes, migProfile, sliceRatio, events } = device;
   const gauges = Object.entries(device.gauges).map(([key, gauge]) => [key, gaugeOf(gauge)]);
   return {
     gpu,
@@ -73,6 +75,7 @@ function deviceOf(device: JobDevice): object {
     model,
     memoryBytes,
     migProfile,
+    sliceRatio: migProfile === undefined ? undefined : sliceRatio,
     ...amountsOf(device),
     gauges: Object.fromEntries(gauges) as object,
     energy: energyOf(device.energy),
@@ -115,7 +118,7 @@ function columnOf(key: GaugeKey): string {
   return keptColumns(key).column;
 }
 
-function energyOf({ counter, power, best }: Energy): object {
+function energyOf({ counter, power, best, divided }: Energy): object {
   return {
     bestJoules: best?.value,
     bestUs: best?.knownUs ?? 0,
@@ -123,6 +126,8 @@ function energyOf({ counter, power, best }: Energy): object {
     counterUs: counter?.knownUs ?? 0,
     powerJoules: power?.value,
     powerUs: power?.knownUs ?? 0,
+    dividedJoules: divided?.value,
+    dividedUs: divided?.knownUs,
   };
 }
 

@@ -2,13 +2,13 @@ import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/task
 import {
   formatCount,
   formatCoverage,
-  formatEnergies,
-  formatGpuHours,
+  energyTexts,
   formatGrouped,
   formatPeriod,
   formatQuantity,
   formatSpan,
   hourDecimals,
+  ownedText,
 } from './text/format-quantity.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
@@ -35,7 +35,7 @@ export function renderTasksReport(figures: TasksFigures, options: RenderOptions)
       '    ',
     ),
     `  ${formatPeriod(startUs, endUs)}${isOpen ? ' (still running)' : ''}`,
-    `  ${seen} ${formatGpuHours(all.ownedUs)}`,
+    `  ${seen} ${ownedText(all)}`,
     ...(askedStep === undefined ? [] : [`  ${stepText(askedStep)}`]),
     ...otherJobLines(figures.otherJobs),
     '',
@@ -57,11 +57,11 @@ function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): str
 }
 
 function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions): string[] {
-  const energies = formatEnergies([...tasks, all].map(({ energy }) => energy.best));
-  const decimals = hourDecimals(all.ownedUs / HOUR_US);
+  const energies = energyTexts([...tasks, all].map(({ energy }) => energy));
+  const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const amounts = (of: TaskAmounts, index: number): string[] => [
     String(of.devices),
-    formatGrouped(of.ownedUs / HOUR_US, decimals),
+    formatGrouped(of.ownedGpuUs / HOUR_US, decimals),
     energies[index]!,
     formatQuantity(of.smActive),
   ];

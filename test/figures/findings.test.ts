@@ -58,8 +58,10 @@ function device(index: number, changes: DeviceChanges = {}): JobDevice {
     model: 'NVIDIA H200',
     memoryBytes: 140 * GIB,
     migProfile: undefined,
+    sliceRatio: 1,
     endUs: HOUR,
     ownedUs: HOUR,
+    ownedGpuUs: HOUR,
     sampledUs: HOUR,
     attributedUs: HOUR,
     samples: 3600,
@@ -125,6 +127,7 @@ function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }:
     oldestSampleUs: undefined,
     all: {
       ownedUs: sum(({ ownedUs }) => ownedUs),
+      ownedGpuUs: sum(({ ownedGpuUs }) => ownedGpuUs),
       sampledUs: sum(({ sampledUs }) => sampledUs),
       attributedUs: sum(({ attributedUs }) => attributedUs),
       samples: sum(({ samples }) => samples),

@@ -45,11 +45,12 @@ const CUT_RATIO = 0.3;
 const GPUS_MAX = 6;
 const DEVICES_MAX = 8;
 
-/** @param clusters of which the nodes are; undefined: nobody told */
+/** @param clusters of which the nodes are; undefined: nobody told @param cutRatio of the GPUs that are cut else, so many are */
 export function drawDevices(
   seed: number,
   clusters: readonly (string | undefined)[],
   random: Random,
+  cutRatio: number,
 ): FleetDevice[] {
   const devices: FleetDevice[] = [];
   const nodeCount = between(random, 1, 4);
@@ -65,7 +66,7 @@ export function drawDevices(
     const index = Math.floor(gpu / nodeCount);
     const uuid = `GPU-${hex(seed, 4)}${hex(gpu, 4)}-${hex(Math.floor(random() * 2 ** 32), 8)}`;
     const layouts = model.layouts.filter(({ length }) => devices.length + 1 + length <= DEVICES_MAX);
-    const layout = layouts.length > 0 && random() < CUT_RATIO ? oneOf(random, layouts) : [];
+    const layout = layouts.length > 0 && random() < CUT_RATIO * cutRatio ? oneOf(random, layouts) : [];
     const whole = {
       cluster,
       node,

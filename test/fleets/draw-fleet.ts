@@ -50,14 +50,16 @@ export interface FleetLimits {
   readonly lateUsMax: number;
   /** One lane has everything all the time. */
   readonly isOneLane: boolean;
+  /** No GPU is cut into MIG instances. */
+  readonly isUncut: boolean;
 }
 
-export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity, isOneLane: false };
+export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity, isOneLane: false, isUncut: false };
 
 /** @returns the same fleet for the same seed, naming and limits */
 export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fleet {
   const random = seededRandom(seed * 7919 + (naming === 'one' ? 1 : 2));
-  const devices = drawDevices(seed, oneOf(random, CLUSTERS[naming]), random);
+  const devices = drawDevices(seed, oneOf(random, CLUSTERS[naming]), random, limits.isUncut ? 0 : 1);
   const lengthUs = Math.floor(6 * HOUR + 66 * HOUR * random() ** 2);
   const intervalUs = [10, 15, 20, 30]
     .map((s) => s * S)

@@ -18,6 +18,8 @@ const LIMITS: FleetLimits = {
   lateUsMax: Infinity,
   // Activity in another lane since some day, or in two.
   isOneLane: true,
+  // MIG instances by their slices, and their part of the energy of their GPUs.
+  isUncut: true,
 };
 const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
   {

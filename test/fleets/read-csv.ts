@@ -82,6 +82,9 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       energy_best_known_us: energy.bestUs,
       idle_known_us: device.idleKnownUs,
       used_us: device.usedUs,
+      owned_gpu_us: device.ownedUs,
+      slice_ratio: 1,
+      energy_divided_joules: undefined,
       ...Object.fromEntries(
         GAUGE_NAMES.flatMap(([key, name]) => [
           [`${name}_min`, gauges[key]?.min],

@@ -3,7 +3,7 @@ import type { GaugeSums, JobSums, SampleSums } from './rows/scan.ts';
 import { emptySums } from './rows/scan.ts';
 import { energyOf, quantity, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
-import type { JobInterval } from './facts.ts';
+import type { JobInterval, SliceRatios } from './facts.ts';
 import type { JobLabel } from './rows/job-rows.ts';
 import type { JobPercentiles, Percentiles } from './rows/percentiles.ts';
 import type {
@@ -17,11 +17,20 @@ import type {
   Ranked,
 } from './figures.ts';
 
-/** What the sums say of owned time. @param ownedUs length of the intervals that they are of. */
-export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
+/** What the sums say of owned time: of the intervals that they are of. */
+export function ownedFigures(
+  intervals: readonly JobInterval[],
+  sliceRatios: SliceRatios,
+  sums: SampleSums,
+): OwnedFigures {
+  const ownedUs = ownedUsOf(intervals);
   const { sampledUs, attributedUs, samples, idleUs, idleKnownUs, usedUs, lastActiveUs, lastUs } = sums;
   return {
     ownedUs,
+    ownedGpuUs: intervals.reduce(
+      (sum, { gpu, startUs, endUs }) => sum + (endUs - startUs) * (sliceRatios.get(gpu) ?? 1),
+      0,
+    ),
     sampledUs,
     attributedUs,
     samples,
@@ -34,7 +43,7 @@ export function ownedFigures(ownedUs: number, sums: SampleSums): OwnedFigures {
   };
 }
 
-export function ownedUsOf(intervals: readonly JobInterval[]): number {
+function ownedUsOf(intervals: readonly JobInterval[]): number {
   return intervals.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
 }
 
@@ -90,6 +99,7 @@ export function jobDevices(
   intervals: readonly JobInterval[],
   sums: JobSums,
   inventory: ReadonlyMap<string, Cells>,
+  sliceRatios: SliceRatios,
   events: readonly JobEvent[],
   percentiles: JobPercentiles,
 ): JobDevice[] {
@@ -105,7 +115,8 @@ export function jobDevices(
       memoryBytes: known?.number('memory_bytes'),
       migProfile: profile === '' ? undefined : profile,
       endUs: own.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity),
-      ...ownedFigures(ownedUsOf(own), device),
+      sliceRatio: sliceRatios.get(gpu),
+      ...ownedFigures(own, sliceRatios, device),
       gauges: Object.fromEntries(
         [...device.gauges].map(([key, gauge]) => [
           key,

@@ -1,5 +1,6 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { differ, type Job, type NumberedRun, type Run, type RunTold } from '../../core/jobs/job-runs.ts';
+import { sliceRatioOf } from '../../core/devices/mig-slices.ts';
 import type { JobEvent } from './figures.ts';
 import { joinStays } from '../../core/jobs/device-parts.ts';
 import { DEVICES_PER_QUERY_MAX } from '../stays.ts';
@@ -99,6 +100,25 @@ function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
 }
 
 /** What the inventory last said of each device that the job owned, by UUID. */
+/** By device: 1, or the part of a GPU that a MIG instance is by slices; undefined where those are not known. */
+export type SliceRatios = ReadonlyMap<string, number | undefined>;
+
+/** @param inventory of `inventoryOf` */
+export function sliceRatiosOf(
+  inventory: ReadonlyMap<string, Cells>,
+  intervals: readonly JobInterval[],
+): SliceRatios {
+  return new Map(
+    intervals.map(({ gpu }) => {
+      const known = inventory.get(gpu);
+      const profile = known?.text('mig_profile') ?? '';
+      // Both libraries name instances so.
+      const isWhole = profile === '' && !gpu.startsWith('MIG-');
+      return [gpu, isWhole ? 1 : sliceRatioOf(profile, known?.text('model'))];
+    }),
+  );
+}
+
 export async function inventoryOf(db: Asked, intervals: readonly JobInterval[]): Promise<Map<string, Cells>> {
   const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
   const known = new Map<string, Cells>();

@@ -67,7 +67,9 @@ export interface OwnedFigures {
   readonly ownedUs: number;
   /** Σ dt of the samples in them, not reduced by shares. */
   readonly sampledUs: number;
-  /** Σ dt·share. Equals `sampledUs` unless the device was shared. */
+  /** The same in GPU time: that of a MIG instance by its slices. An instance of which those are not known counts as a GPU. */
+  readonly ownedGpuUs: number;
+  /** Σ dt·share, in GPU time. Equals `sampledUs` unless a device was shared, or is a MIG instance. */
   readonly attributedUs: number;
   readonly samples: number;
   /** sampledUs / ownedUs; undefined without any sample: `no data` is not 0. */
@@ -92,6 +94,8 @@ export interface JobDevice extends OwnedFigures {
   readonly memoryBytes: number | undefined;
   /** Of a MIG instance. */
   readonly migProfile: string | undefined;
+  /** The part of a GPU that it is: 1, or that of an instance by slices; undefined where those are not known. */
+  readonly sliceRatio: number | undefined;
   /** When the job last had it, or up to when it was looked at. */
   readonly endUs: number;
   readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;

@@ -3,13 +3,14 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
 import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
-import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, ownedUsOf, sharingOf } from './assemble.ts';
+import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { courseOf, NO_COURSE } from './course.ts';
-import { eventsOf, inventoryOf, runOf, type JobRun, type JobWindow } from './facts.ts';
+import { eventsOf, inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow } from './facts.ts';
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { findingsOf } from './findings.ts';
+import { instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { keptSums, readKept, withKept } from './kept-figures.ts';
 import type { SampleSums } from './rows/scan.ts';
@@ -66,7 +67,9 @@ export async function memberFigures(
   const kept = !mayBeKept
     ? undefined
     : withKept(window, summed.sums.devices, keptSums(await readKept(db, [run.jobId]), run.jobId, window));
-  const sums = kept ?? summed.sums;
+  const sliceRatios = sliceRatiosOf(inventory, asked.intervals);
+  const energies = await instanceEnergies(db, sources, summed.job, window);
+  const sums = withInstances(kept ?? summed.sums, sliceRatios, energies);
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
   const { startUs, endUs, intervals } = window;
   const events = intervals.length === 0 ? [] : await eventsOf(db, job.cluster, window);
@@ -87,11 +90,11 @@ export async function memberFigures(
     oldestSampleUs: oldestUs !== undefined && oldestUs > startUs + boundaryUs ? oldestUs : undefined,
     undividedUs: await undividedUs(db, summed),
     mixedUs: summed.sums.mixed.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
-    all: ownedFigures(ownedUsOf(intervals), sums.all),
+    all: ownedFigures(intervals, sliceRatios, sums.all),
     gauges: jobGauges({ ...sums, parts: course.parts }, course.percentiles),
     gaps: course.gaps ?? (isSampled ? undefined : []),
     unplacedGaps: course.unplaced,
-    devices: jobDevices(intervals, sums, inventory, events, course.percentiles),
+    devices: jobDevices(intervals, sums, inventory, sliceRatios, events, course.percentiles),
     nodeEvents: events.filter((event) => event.gpu === undefined),
     dips: course.dips,
     throttleEffects: course.throttleEffects,

@@ -2,14 +2,14 @@ import PQueue from 'p-queue';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane } from '../gauges.ts';
-import { ask, type Asked } from '../query-cells.ts';
+import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
-import { quotedLists } from '../sql-text.ts';
-import { ownedFigures, ownedUsOf } from './assemble.ts';
+import { ownedFigures } from './assemble.ts';
 import { clusterOf, type Member } from './bearers.ts';
-import { runOf, type JobRun, type JobWindow } from './facts.ts';
+import { inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow, type SliceRatios } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
+import { instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
 import { memberFigures, windowOf, type JobQueryOptions } from './query.ts';
@@ -80,8 +80,14 @@ async function tasksFigures(
     ({ jobId }) => jobId,
   );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
+  const stays = runs.flatMap(({ window }) => window.intervals);
+  const inventory = await inventoryOf(db, stays);
+  const sliceRatios = sliceRatiosOf(inventory, stays);
   const seen = await queue.addAll(
-    runs.map((one) => async () => await seenRun(db, sources, one, kept.get(one.run.jobId) ?? [])),
+    runs.map(
+      (one) => async () =>
+        await seenRun(db, sources, one, { kept: kept.get(one.run.jobId) ?? [], sliceRatios }),
+    ),
   );
   const [{ record }] = members as [Member];
   const intervals = seen.flatMap(({ window }) => window.intervals);
@@ -94,17 +100,15 @@ async function tasksFigures(
     user: record.user,
     account: record.account,
     partition: record.partition,
-    isSynthetic: await isSynthetic(
-      db,
-      intervals.map(({ gpu }) => gpu),
-    ),
+    isSynthetic: [...inventory.values()].some((device) => device.text('source') === 'synthetic'),
     startUs: Math.min(...seen.map(({ window }) => window.startUs)),
     endUs: Math.max(...seen.map(({ window }) => window.endUs)),
     isOpen: intervals.some(({ isOpen }) => isOpen),
     nodes: new Set(intervals.map(({ node }) => node)).size,
-    tasks: seen.map((one) => taskFigures(one, found)),
+    tasks: seen.map((one) => taskFigures(one, found, sliceRatios)),
     all: amountsOf(
       intervals,
+      sliceRatios,
       seen.map(({ sums }) => sums),
     ),
     otherJobs: found.otherJobs,
@@ -124,20 +128,28 @@ async function seenRun(
   db: Asked,
   sources: readonly JobSource[],
   one: TaskRun,
-  kept: readonly KeptFigures[],
+  { kept, sliceRatios }: { readonly kept: readonly KeptFigures[]; readonly sliceRatios: SliceRatios },
 ): Promise<SeenTaskRun> {
   const { run, window } = one;
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
-  const isAllKept = devices.size > 0 && devices.size === own.size;
-  const { window: seen, sums } = isAllKept
-    ? { window, sums: undefined }
-    : await sumToNewest(db, sources, run, window);
-  const best = withKept(seen, sums?.devices ?? new Map(), own) ?? sums;
+  // What is kept of an instance has no part of the energy of its GPU.
+  const isWhole = [...devices].every((gpu) => sliceRatios.get(gpu) === 1);
+  const isAllKept = isWhole && devices.size > 0 && devices.size === own.size;
+  const summed = isAllKept ? undefined : await sumToNewest(db, sources, run, window);
+  const seen = summed?.window ?? window;
+  const energies =
+    summed === undefined ? new Map<string, never>() : await instanceEnergies(db, sources, summed.job, seen);
+  const found = withKept(seen, summed?.sums.devices ?? new Map(), own) ?? summed?.sums;
+  const best = found === undefined ? undefined : withInstances(found, sliceRatios, energies);
   return { ...one, window: seen, sums: best?.all ?? emptySums() };
 }
 
-function taskFigures({ member, run, window, sums }: SeenTaskRun, found: Found): TaskFigures {
+function taskFigures(
+  { member, run, window, sums }: SeenTaskRun,
+  found: Found,
+  sliceRatios: SliceRatios,
+): TaskFigures {
   return {
     task: member.task,
     jobId: run.jobId,
@@ -148,7 +160,7 @@ function taskFigures({ member, run, window, sums }: SeenTaskRun, found: Found): 
     startUs: window.startUs,
     endUs: window.endUs,
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
-    ...amountsOf(window.intervals, [sums]),
+    ...amountsOf(window.intervals, sliceRatios, [sums]),
     command: taskCommand(member, run, found),
   };
 }
@@ -167,25 +179,20 @@ function taskCommand({ task, job, record }: Member, { jobId, told }: JobRun, { o
   return jobCommand(typed, otherJobs.length === 0 ? {} : selector);
 }
 
-function amountsOf(intervals: JobWindow['intervals'], parts: readonly SampleSums[]): TaskAmounts {
+function amountsOf(
+  intervals: JobWindow['intervals'],
+  sliceRatios: SliceRatios,
+  parts: readonly SampleSums[],
+): TaskAmounts {
   const sums = emptySums();
   for (const part of parts) addSums(sums, part);
   const sm = sums.gauges.get('smActive');
   return {
-    ...ownedFigures(ownedUsOf(intervals), sums),
+    ...ownedFigures(intervals, sliceRatios, sums),
     smActive:
       sm === undefined || sm.knownUs === 0
         ? undefined
         : { value: sm.sum / sm.knownUs, unit: 'ratio', knownUs: sm.knownUs },
     devices: new Set(intervals.map(({ gpu }) => gpu)).size,
   };
-}
-
-async function isSynthetic(db: Asked, gpus: readonly string[]): Promise<boolean> {
-  const sources: (string | undefined)[] = [];
-  for (const some of quotedLists(new Set(gpus))) {
-    const rows = await ask(db, `SELECT DISTINCT source FROM gpu_inventory WHERE gpu IN (${some})`);
-    sources.push(...rows.map((row) => row.text('source')));
-  }
-  return sources.includes('synthetic');
 }

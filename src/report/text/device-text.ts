@@ -1,6 +1,6 @@
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
-import { formatCoverage, formatEnergies, formatQuantity, NOT_KNOWN } from './format-quantity.ts';
+import { energyTexts, formatCoverage, formatQuantity, NOT_KNOWN } from './format-quantity.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
 import { tableText, type Side } from './table-text.ts';
@@ -59,7 +59,7 @@ function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
     {
       title: 'energy',
       side: 'right',
-      cells: formatEnergies(devices.map(({ energy }) => energy.best)),
+      cells: energyTexts(devices.map(({ energy }) => energy)),
     },
     column('mem peak', 'right', ({ gauges }) => formatQuantity(gauges.memoryUsed?.max)),
     column('events', 'left', ({ events }) => eventsText(events)),

@@ -1,5 +1,5 @@
 /** Numbers as people read them, each with its unit; base units in, text out. */
-import type { Quantity } from '../../figures/quantity.ts';
+import type { Energy, Quantity } from '../../figures/quantity.ts';
 
 const THIN = ' ';
 
@@ -83,6 +83,13 @@ export function formatEnergies(energies: readonly (Quantity<'joules'> | undefine
   );
 }
 
+/** The same of what reports show, `÷` behind each of which something is a part of the energy of GPUs that are cut. */
+export function energyTexts(energies: readonly Energy[]): string[] {
+  const texts = formatEnergies(energies.map(({ best }) => best));
+  if (energies.every(({ divided }) => divided === undefined)) return texts;
+  return texts.map((text, index) => `${text} ${energies[index]!.divided === undefined ? ' ' : '÷'}`);
+}
+
 /** Decimals that hours are shown with, all of a column alike. */
 export function hourDecimals(largestHours: number): number {
   return largestHours >= 10 ? 1 : largestHours >= 1 ? 2 : 3;
@@ -109,6 +116,19 @@ export function formatRate(bytesPerSecond: number): string {
 export function formatGpuHours(us: number): string {
   const hours = us / 3.6e9;
   return `${hours >= 100 ? formatGrouped(hours, 1) : formatNumber(hours)}${THIN}GPU-hours`;
+}
+
+/** `5.1 GPU-hours (12 device-hours, MIG instances by slices)`. */
+export function ownedText({
+  ownedUs,
+  ownedGpuUs,
+}: {
+  readonly ownedUs: number;
+  readonly ownedGpuUs: number;
+}): string {
+  const hours = formatGpuHours(ownedGpuUs);
+  if (ownedGpuUs === ownedUs) return hours;
+  return `${hours} (${formatGpuHours(ownedUs).replace('GPU', 'device')}, MIG instances by slices)`;
 }
 
 /** `3 h 29 min 37 s`, `11 s`, `0.4 s`, `2 d 3 h`: at most three units, the smallest dropped when it says nothing. */

@@ -32,6 +32,7 @@ export interface SampleSums {
   /** Samples that speak for some time. */
   steps: number;
   sampledUs: number;
+  /** Σ dt·part; of a MIG instance, as are idle and used time, by its slices once that has been looked up. */
   attributedUs: number;
   lastUs: number;
   counterJoules: number | undefined;
@@ -41,6 +42,9 @@ export interface SampleSums {
   /** Of each device what can be believed, then Σ: see `bestOfDevice`. */
   bestJoules: number | undefined;
   bestUs: number;
+  /** What of it is a part of the energy of GPUs that are cut. */
+  dividedJoules: number | undefined;
+  dividedUs: number;
   idleUs: number | undefined;
   /** Σ dt·part over which it was known whether the device was idle. */
   idleKnownUs: number;
@@ -63,6 +67,8 @@ export function emptySums(): SampleSums {
     powerUs: 0,
     bestJoules: undefined,
     bestUs: 0,
+    dividedJoules: undefined,
+    dividedUs: 0,
     idleUs: undefined,
     idleKnownUs: 0,
     usedUs: 0,
@@ -310,6 +316,8 @@ export function addSums(into: SampleSums, from: SampleSums): void {
   into.powerUs += from.powerUs;
   into.bestJoules = plus(into.bestJoules, from.bestJoules);
   into.bestUs += from.bestUs;
+  into.dividedJoules = plus(into.dividedJoules, from.dividedJoules);
+  into.dividedUs += from.dividedUs;
   into.idleUs = plus(into.idleUs, from.idleUs);
   into.idleKnownUs += from.idleKnownUs;
   into.usedUs += from.usedUs;

@@ -1,0 +1,223 @@
+import type { EnergyPart } from '../../core/devices/mig-division.ts';
+import { quoteName } from '../../../schemas/tables.ts';
+import { floorTo, segmentsOf, STEP_US, withinSql } from '../levels.ts';
+import {
+  addScaled,
+  addToBucket,
+  BUCKET_SQL,
+  bucketSumsSql,
+  CUT_LEVELS,
+  divideCut,
+  emptyBucket,
+  powerUsers,
+  readCutHours,
+  readCutInventory,
+  type BucketSums,
+  type CutEnergy,
+  type CutReading,
+  type CutRow,
+  type DividedRow,
+} from '../mig-energy.ts';
+import type { EnergySums } from '../quantity.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { quotedLists } from '../sql-text.ts';
+import type { JobWindow, SliceRatios } from './facts.ts';
+import { askLabelled } from './rows/ask-labelled.ts';
+import { whoseIs } from './rows/job-rows.ts';
+import { jobSegments } from './rows/job-segments.ts';
+import {
+  addSums,
+  emptySums,
+  type JobSource,
+  type JobSums,
+  type LabelledJob,
+  type SampleSums,
+} from './rows/scan.ts';
+
+/** Sums of a job, of which those of MIG instances are by slices and have their part of the energy of their GPUs. */
+export function withInstances<Sums extends JobSums>(
+  sums: Sums,
+  sliceRatios: SliceRatios,
+  energies: ReadonlyMap<string, CutEnergy>,
+): Sums {
+  if (energies.size === 0 && [...sliceRatios.values()].every((ratio) => ratio === 1)) return sums;
+  const all = emptySums();
+  const devices = new Map(
+    [...sums.devices].map(([gpu, device]) => {
+      const own = {
+        ...device,
+        ...bySlices(device, sliceRatios.get(gpu) ?? 1),
+        ...withEnergy(device, energies.get(gpu)),
+      };
+      addSums(all, own);
+      return [gpu, own];
+    }),
+  );
+  return { ...sums, all, devices };
+}
+
+function bySlices(
+  { attributedUs, idleUs, idleKnownUs, usedUs }: SampleSums,
+  ratio: number,
+): Partial<SampleSums> {
+  return {
+    attributedUs: attributedUs * ratio,
+    idleUs: idleUs === undefined ? undefined : idleUs * ratio,
+    idleKnownUs: idleKnownUs * ratio,
+    usedUs: usedUs * ratio,
+  };
+}
+
+function withEnergy(sums: SampleSums, energy: CutEnergy | undefined): Partial<EnergySums> {
+  if (energy === undefined) return {};
+  const { counter, power, best } = energy;
+  const plus = (known: number | undefined, more: EnergyPart): number | undefined =>
+    more.knownUs > 0 ? (known ?? 0) + more.joules : known;
+  return {
+    counterJoules: plus(sums.counterJoules, counter),
+    counterUs: sums.counterUs + counter.knownUs,
+    powerJoules: plus(sums.powerJoules, power),
+    powerUs: sums.powerUs + power.knownUs,
+    bestJoules: plus(sums.bestJoules, best),
+    bestUs: sums.bestUs + best.knownUs,
+    dividedJoules: plus(undefined, best),
+    dividedUs: best.knownUs,
+  };
+}
+
+interface OwnedRow extends CutRow {
+  readonly isOwn: boolean;
+}
+
+/**
+ * The job's part of the energy of the GPUs that its MIG instances are cut from, by UUID of the instance: known times are those of
+ * the instance. Without those of which nothing is known.
+ * @throws what `ask` throws
+ */
+export async function instanceEnergies(
+  db: Asked,
+  sources: readonly JobSource[],
+  job: LabelledJob,
+  { startUs, endUs, intervals }: JobWindow,
+): Promise<Map<string, CutEnergy>> {
+  const own = new Set(intervals.map(({ gpu }) => gpu));
+  // Both libraries name instances so: other jobs need not be asked about.
+  if (![...own].some((gpu) => gpu.startsWith('MIG-'))) return new Map();
+  const inventory = await readCutInventory(db);
+  const parents = new Set([...own].flatMap((gpu) => inventory.instances.get(gpu)?.parent ?? []));
+  const beside = [...inventory.instances].filter(([, { parent }]) => parents.has(parent));
+  const span = { fromUs: floorTo(startUs + 1, '1h'), toUs: floorTo(endUs, '1h') + STEP_US['1h'] };
+  const readings = sources.map((source, index) => ({
+    ...readingOf(source, index === 0),
+    segments: segmentsOf(source.kept, span, CUT_LEVELS),
+  }));
+  const hours = await readCutHours(db, readings, { gpus: [...parents] });
+  const owned = await ownedBuckets(db, sources, job);
+  const all = await allBuckets(
+    db,
+    readings,
+    beside.map(([gpu]) => gpu),
+  );
+  const rows = [...all].flatMap(([key, row]): OwnedRow[] => {
+    const part = owned.get(key)?.sums ?? emptyBucket();
+    return [
+      { ...row, sums: part, isOwn: true },
+      { ...row, sums: restOf(row.sums, part), isOwn: false },
+    ];
+  });
+  const divided = divideCut(inventory, hours, rows, powerUsers(hours)).rows.filter(
+    ({ row, energy }) => row.isOwn && row.sums.dtUs > 0 && energy !== undefined,
+  );
+  return new Map(
+    [...Map.groupBy(divided, ({ row }) => row.gpu)].map(([gpu, shares]) => [gpu, energyOfAll(shares)]),
+  );
+}
+
+/** What is not the job's. Rounding is no time. */
+function restOf(all: BucketSums, part: BucketSums): BucketSums {
+  const minus = (a: number, b: number): number => (a - b > ROUNDING_US_MAX ? a - b : 0);
+  const known = (key: 'smActive' | 'engineActive'): BucketSums['smActive'] => ({
+    sum: Math.max(0, all[key].sum - part[key].sum),
+    knownUs: minus(all[key].knownUs, part[key].knownUs),
+  });
+  const { dtUs } = all;
+  return {
+    ...emptyBucket(),
+    dtUs: minus(dtUs, part.dtUs),
+    smActive: known('smActive'),
+    engineActive: known('engineActive'),
+  };
+}
+
+const ROUNDING_US_MAX = 0.5;
+
+function readingOf({ gauges, hasEnergy }: JobSource, isPrimary: boolean): Omit<CutReading, 'segments'> {
+  return { columns: new Map(gauges), hasEnergy, isPrimary };
+}
+
+/** Of the time of the instance, not of the GPU. */
+function energyOfAll(shares: readonly DividedRow<OwnedRow>[]): CutEnergy {
+  const sumOf = (key: keyof CutEnergy): EnergyPart => ({
+    joules: shares.reduce((sum, { energy }) => sum + energy![key].joules, 0),
+    knownUs: shares.reduce((sum, { energy, sliceRatio }) => sum + energy![key].knownUs / sliceRatio!, 0),
+  });
+  return { counter: sumOf('counter'), power: sumOf('power'), best: sumOf('best') };
+}
+
+interface Bucket {
+  readonly gpu: string;
+  readonly bucketUs: number;
+  readonly sums: BucketSums;
+}
+
+/** By device and hour. */
+type Buckets = Map<string, Bucket>;
+
+function bucketOf(buckets: Buckets, row: Cells): BucketSums {
+  const [gpu, bucketUs] = [row.text('gpu')!, row.number('bucket_us')!];
+  const key = `${gpu} ${bucketUs}`;
+  const bucket = buckets.get(key) ?? { gpu, bucketUs, sums: emptyBucket() };
+  buckets.set(key, bucket);
+  return bucket.sums;
+}
+
+/** What the job had of its devices hour by hour. */
+async function ownedBuckets(db: Asked, sources: readonly JobSource[], job: LabelledJob): Promise<Buckets> {
+  const buckets: Buckets = new Map();
+  for (const [index, source] of sources.entries()) {
+    const { groups } = jobSegments(source.kept, job, CUT_LEVELS);
+    const reading = { ...readingOf(source, index === 0), segments: [] };
+    const rows = await askLabelled(db, job, groups, (segment) => ({
+      keys: [`${BUCKET_SQL} AS bucket_us`],
+      picks: bucketSumsSql(reading, segment),
+    }));
+    for (const row of rows) {
+      const whose = whoseIs(job.label, row);
+      if (whose === undefined || whose === 'undivided') continue;
+      const sums = emptyBucket();
+      addToBucket(sums, row, reading);
+      addScaled(bucketOf(buckets, row), sums, whose.part);
+    }
+  }
+  return buckets;
+}
+
+/** What these instances had hour by hour, whoever owned them. */
+async function allBuckets(
+  db: Asked,
+  readings: readonly CutReading[],
+  gpus: readonly string[],
+): Promise<Buckets> {
+  const buckets: Buckets = new Map();
+  for (const reading of readings)
+    for (const segment of reading.segments)
+      for (const some of quotedLists(gpus)) {
+        const rows = await ask(
+          db,
+          `SELECT ${BUCKET_SQL} AS bucket_us, s.gpu AS gpu, ${bucketSumsSql(reading, segment).join(', ')}` +
+            ` FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.gpu IN (${some}) GROUP BY bucket_us, gpu`,
+        );
+        for (const row of rows) addToBucket(bucketOf(buckets, row), row, reading);
+      }
+  return buckets;
+}
