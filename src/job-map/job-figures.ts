@@ -89,16 +89,16 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     return false;
   }
 
+  /** Acknowledged rows are seen by queries a moment later only. */
+  async function waitForAll(): Promise<void> {
+    const samples = sources.map(({ lane }) => lane.table);
+    for (const table of ['gpu_ownership', 'gpu_shared_use', 'job_figures', ...samples])
+      await waitForVisible(db, table);
+  }
+
   /** @returns devices that are not done with. */
   async function settleDevices(gpus: readonly string[]): Promise<ReadonlySet<string>> {
-    // Acknowledged rows are seen by queries a moment later only.
-    for (const table of [
-      'gpu_ownership',
-      'gpu_shared_use',
-      'job_figures',
-      ...sources.map(({ lane }) => lane.table),
-    ])
-      await waitForVisible(db, table);
+    await waitForAll();
     const now = nowUs();
     const hasEnded = ({ endUs }: DeviceRun): boolean => endUs > now - REMEMBERED_US && endUs < Infinity;
     const intervals = await readOwnedIntervals(db, gpus, now - REMEMBERED_US);
@@ -137,7 +137,9 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 
   /** Runs of a piece of old time whose figures have to be written again, and can be. */
   async function runsToRenew(piece: Piece): Promise<readonly (readonly DeviceRun[])[]> {
-    for (const table of ['gpu_ownership', 'gpu_shared_use', 'job_figures']) await waitForVisible(db, table);
+    const [primary] = sources;
+    if (primary === undefined) return [];
+    await waitForAll();
     const { gpu, fromUs } = piece;
     const intervals = await readOwnedIntervals(db, [gpu], fromUs, await lastEndUs(db, piece));
     const question = useQuestionOf(intervals);
@@ -149,7 +151,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
       some.filter((run) => isOfPiece(run) && isSettled(run)),
     );
     const stamps = await readStamps(db, runs.flat());
-    const { oldestUs } = await readSampleTable(db, sources[0]!.lane.table);
+    const { oldestUs } = await readSampleTable(db, primary.lane.table);
     // What was written when there were more samples says more than what is left of them.
     const isDue = (run: DeviceRun): boolean =>
       stamps.has(figuresKeyOf(run)) ? run.startUs >= oldestUs : run.ownedUs > 0;

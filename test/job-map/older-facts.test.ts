@@ -13,6 +13,7 @@ import type { JobFact } from '../../src/core/jobs/job-fact.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import type { RelabelWindow } from '../../src/core/jobs/relabel.ts';
 import { createJobMap } from '../../src/job-map/job-map.ts';
+import { createJobFiguresWriter } from '../../src/job-map/job-figures.ts';
 import { createLateWork } from '../../src/job-map/late-work.ts';
 import { readOlderStays } from '../../src/job-map/older-stays.ts';
 import { openOwnership } from '../../src/job-map/session.ts';
@@ -29,7 +30,7 @@ const DAY_US = 24 * HOUR_US;
 const STEP_US = 1_800e6;
 const NOW_US = Math.floor((Date.now() * 1000) / DAY_US) * DAY_US;
 const FIRST_US = NOW_US - 21 * DAY_US;
-const GPUS = ['GPU-run', 'GPU-killed', 'GPU-rows-last', 'GPU-many', 'GPU-gone', 'GPU-seed-1'];
+const GPUS = ['GPU-run', 'GPU-killed', 'GPU-rows-last', 'GPU-many', 'GPU-gone', 'GPU-figures', 'GPU-seed-1'];
 const lane: Lane = {
   name: 'older',
   table: 'gpu_older',
@@ -311,6 +312,47 @@ test('whoever writes the rows last looks at nothing that is stored as it was tol
   await push(tellings(gpu, other));
   await expectLabels(gpu, [stay, other]);
   await expectRows(gpu, [stay, other]);
+});
+
+test('figures of runs of that time are written again, and those of runs whose samples are gone are kept', async () => {
+  const gpu = 'GPU-figures';
+  const notices: Notice[] = [];
+  const writer = createJobFiguresWriter({
+    ...{ db, lanes: [lane], gpus: [], nowUs: () => NOW_US },
+    tell: (notice) => notices.push(notice),
+  });
+  const told = async (stays: readonly Stay[], windows: readonly RelabelWindow[]): Promise<unknown> => {
+    const small = createSmallTables(db);
+    const intervals = stays.map((stay) => ({ ...tellings(gpu, stay)[0]!, ...stay, share: NaN }));
+    expect(await small.writeOwnership(intervals)).toBe(true);
+    writer.renew(windows, 5);
+    await writer.settle(4);
+    await writer.settle(5);
+    await waitForVisible(db, 'job_figures');
+    const { rows } = await db.exec(
+      `SELECT job_id, samples, share, owned_us FROM job_figures WHERE gpu = '${gpu}' ORDER BY job_id`,
+    );
+    return rows;
+  };
+  // One began before the samples that there are, and was written when it ended.
+  const [gone, first]: readonly Stay[] = [
+    { jobId: '5', startUs: day(-2), endUs: day(1) },
+    { jobId: '7', startUs: day(3), endUs: day(5) },
+  ];
+  const kept = `job_figures,node=n1,gpu=${gpu} job_id="5",run=0i,samples=144i,end_ts=${day(1)}t ${day(-2)}t\n`;
+  expect((await sendRows(db, kept)).unsent).toBeUndefined();
+  const window = { gpu, fromUs: day(-3), toUs: day(6) };
+  expect(await told([gone!, first!], [window])).toEqual([
+    ['5', 144, null, null],
+    ['7', 96, 1, 2 * DAY_US],
+  ]);
+  const other: Stay = { jobId: '8', startUs: day(4), endUs: day(9) };
+  expect(await told([other], [{ gpu, fromUs: other.startUs, toUs: day(6) }])).toEqual([
+    ['5', 144, null, null],
+    ['7', 96, 0.75, 2 * DAY_US],
+    ['8', 240, 0.9, 5 * DAY_US],
+  ]);
+  expect(notices).toEqual([]);
 });
 
 test('more stays than are read at once are worked off one part after the other', async () => {
