@@ -27,6 +27,8 @@ export interface JobFiguresWriter {
   readonly note: (changes: readonly OwnershipChange[], atUs: number) => void;
   /** The samples of these devices were labelled again, however old: figures of ended runs in that time are written again. */
   readonly renew: (windows: readonly RelabelWindow[], atUs: number) => void;
+  /** How many pieces of old time are to be looked at. */
+  readonly piecesLeft: number;
   /**
    * Writes the figures of runs that ended `JOB_FIGURES_SETTLE_US` ago and have none that fit their ownership.
    * @param untilUs facts told up to then, and the samples they label, are in the store. What was told later waits.
@@ -172,6 +174,9 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   }
 
   return {
+    get piecesLeft() {
+      return pieces.length;
+    },
     renew(windows, atUs) {
       for (const { gpu, fromUs, toUs } of windows)
         for (let at = fromUs; at < toUs; at += RENEWED_US_MAX)

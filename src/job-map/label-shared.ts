@@ -5,6 +5,7 @@ import type { OlderWindow } from '../core/jobs/relabel.ts';
 import { quoteName, quoteText } from '../../schemas/tables.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { readSampleTable } from '../questdb/reads/sample-table.ts';
+import { JOB_US_MAX } from '../questdb/reads/stored-ownership.ts';
 import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
 import { waitForVisible } from '../questdb/visible.ts';
@@ -33,6 +34,7 @@ export async function labelShared(
   let rows = 0;
   let firstOfAllUs = Infinity;
   for (const name of tables) {
+    await waitForVisible(db, name);
     const { oldestUs, newestUs, partitionUs } = await readSampleTable(db, name);
     const firstUs = Math.floor(oldestUs / partitionUs) * partitionUs;
     firstOfAllUs = Math.min(firstOfAllUs, firstUs);
@@ -53,11 +55,11 @@ async function divideByUse(db: QuestDb, sinceUs: number, tell: Tell): Promise<vo
   if (sinceUs === Infinity) return;
   await waitForVisible(db, 'gpu_owner_sets');
   const { rows } = await db.exec(
-    `SELECT gpu, cast(min(ts) AS LONG) FROM gpu_owner_sets WHERE sharing = 'equal' AND ts >= ${timeSql(sinceUs)}` +
+    `SELECT DISTINCT gpu FROM gpu_owner_sets WHERE sharing = 'equal' AND ts >= ${timeSql(sinceUs - JOB_US_MAX)}` +
       ' AND gpu IN (SELECT DISTINCT gpu FROM gpu_shared_use)',
   );
   const measured = createMeasuredSets({ db, gpus: [], startUs: sinceUs, tell });
-  for (const [gpu, us] of rows) measured.note(String(gpu), Number(us));
+  for (const [gpu] of rows) measured.note(String(gpu), sinceUs);
   await measured.settle();
 }
 

@@ -1,13 +1,16 @@
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import type { Device } from '../core/devices/device.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import type { RelabelWindow } from '../core/jobs/relabel.ts';
 import type { JobInput } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { differ } from '../core/jobs/job-runs.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import { relabelStored } from './late-facts.ts';
-import { createLateWork } from './late-work.ts';
+import { createJobFiguresWriter } from './job-figures.ts';
+import { createLateWork, type LateWorkDone } from './late-work.ts';
 import { readBoot } from '../ownership/boot.ts';
 import { loadJobInputs, newestLife, openForeignJournal } from '../ownership/open-inputs.ts';
 import { readProcDevices, withNeighbours } from '../ownership/proc-devices.ts';
@@ -32,6 +35,8 @@ export interface PushOptions {
   readonly tables: readonly string[];
   /** Position in the scheduler's list of GPUs → device UUID, where the site knows better than gres.conf. */
   readonly deviceMap?: ReadonlyMap<number, string>;
+  /** Lanes of these tables: figures of ended runs of long ago are written again where late facts changed them. Absent: they are not. */
+  readonly lanes?: readonly Lane[];
   /** Hears how far samples of long ago are labelled again. */
   readonly onProgress?: (words: string) => void;
   readonly tell: Tell;
@@ -86,9 +91,7 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
   const own = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
   const small = withMergedJobs(db, withKnownSets(db, own, tell), tell);
   const areSetsWritten = ownerSets.length === 0 || (await small.writeOwnerSets(ownerSets));
-  const relabelled = areSetsWritten
-    ? await relabelAll(db, session, small, options)
-    : { rows: 0, isDone: false, corrected: [] };
+  const relabelled = areSetsWritten ? await relabelAll(db, session, small, options) : NOTHING_DONE;
   const rows = [...relabelled.corrected, ...intervals];
   // After the samples: what is stored as it is told is in them, and is not looked at again.
   const isWritten =
@@ -96,6 +99,7 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     (rows.length === 0 || (await small.writeOwnership(rows))) &&
     (records.length === 0 || (await small.writeJobs(records)));
   if (isWritten) session.acknowledge(nowUs);
+  if (isWritten) await renewFigures(db, relabelled.windows, options);
   return {
     intervals: intervals.length,
     openIntervals: intervals.filter((interval) => interval.endUs === Infinity).length,
@@ -113,20 +117,38 @@ async function relabelAll(
   session: OwnershipSession,
   small: Pick<SmallTables, 'writeOwnerSets'>,
   { tables, onProgress, tell }: PushOptions,
-): Promise<{ readonly rows: number; readonly isDone: boolean; readonly corrected: readonly Interval[] }> {
+): Promise<LateWorkDone & { readonly isDone: boolean }> {
   const corrected: Interval[] = [];
+  const windows: RelabelWindow[] = [];
   let olderRows = 0;
   const late = createLateWork({
     ...{ db, tables, session, areRowsLast: true, tell },
     storeSets: (sets) => small.writeOwnerSets(sets),
     onDone: (done) => {
       corrected.push(...done.corrected);
+      windows.push(...done.windows);
       olderRows += done.rows;
     },
   });
-  if (!(await late.finish(onProgress))) return { rows: olderRows, isDone: false, corrected: [] };
+  if (!(await late.finish(onProgress))) return { ...NOTHING_DONE, rows: olderRows };
   const { rows, isDone } = await relabelStored(session, db, tables, tell);
-  return { rows: rows + olderRows, isDone, corrected };
+  return { rows: rows + olderRows, isDone, corrected, windows };
+}
+
+const NOTHING_DONE = { rows: 0, isDone: false, corrected: [], windows: [] };
+
+async function renewFigures(
+  db: QuestDb,
+  windows: readonly RelabelWindow[],
+  { lanes, tell }: PushOptions,
+): Promise<void> {
+  if (lanes === undefined || windows.length === 0) return;
+  const writer = createJobFiguresWriter({ db, lanes, gpus: [], nowUs: () => Date.now() * 1000, tell });
+  writer.renew(windows, 0);
+  for (let left = Infinity; writer.piecesLeft > 0 && writer.piecesLeft < left;) {
+    left = writer.piecesLeft;
+    await writer.settle(0);
+  }
 }
 
 /** Whether it tells why records were not taken in. */

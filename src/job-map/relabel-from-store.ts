@@ -9,6 +9,7 @@ import {
 } from '../questdb/reads/labelled-hours.ts';
 import { readSampleTable, type SampleTable } from '../questdb/reads/sample-table.ts';
 import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
+import { waitForVisible } from '../questdb/visible.ts';
 import type { OlderStays } from './older-stays.ts';
 
 /** Samples of some devices in one partition of a table: what is labelled again at once. */
@@ -44,6 +45,8 @@ export async function planRelabelling(
   const portions: Portion[] = [];
   let goneUs = 0;
   for (const name of tables) {
+    // What was acknowledged is seen a moment later only.
+    await waitForVisible(db, name);
     const table = await readSampleTable(db, name);
     const rollup = await findHourRollup(db, name);
     const pieces: RelabelWindow[] = [];

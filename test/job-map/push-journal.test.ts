@@ -19,6 +19,9 @@ import { openEngineJobs } from '../../src/ownership/open-inputs.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import { sendRows } from '../helpers/send-rows.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import {
   at,
@@ -184,6 +187,46 @@ test("another machine's journal keeps its own boot: its jobs do not end where th
     ['6', BOOT.timeUs],
     ['7', null],
   ]);
+});
+
+test('a journal of years ago gets into the samples and the figures of that time, once', async () => {
+  const node = `old-${crypto.randomUUID()}`;
+  const device: Device = { uuid: `GPU-${node}`, node, index: 0, model: 'X', memoryBytes: 1 };
+  const fields = [findField('155')!];
+  const lane: Lane = {
+    ...{
+      name: 'push_old',
+      table: 'gpu_push_old',
+      schedule: 'continuous',
+      intervalMs: 10_000,
+      fields,
+      capacityTicks: 1,
+    },
+  };
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
+  await createSmallTables(db).writeInventory([{ tsUs: at(0), device, source: 'dcgm' }]);
+  const rows = Array.from(
+    { length: 100 },
+    (_, tick) =>
+      `${lane.table},node=${node},gpu=${device.uuid} owners=0i,dt_us=10000000i,power_watts=100 ${at(tick * 10)}t\n`,
+  );
+  expect((await sendRows(db, rows.join(''))).unsent).toBeUndefined();
+  await waitForVisible(db, 'gpu_inventory');
+  bench.put('start', '7', 60, { node, gpus: '', devices: '0', share: '1' });
+  bench.put('end', '7', 660, { node, gpus: '', devices: '0' });
+  const words: string[] = [];
+  const push = (): ReturnType<typeof pushJournal> =>
+    pushJournal(db, {
+      ...{ node, directory: bench.directory, tables: [lane.table], lanes: [lane] },
+      onProgress: (some) => words.push(some),
+      tell: () => undefined,
+    });
+  expect(await push()).toMatchObject({ intervals: 1, relabelledRows: 60, isAllWritten: true });
+  expect(words[0]).toMatch(/^labels of late facts: 0 of 1 portions/);
+  for (const table of ['job_figures', 'gpu_ownership']) await waitForVisible(db, table);
+  const figures = `SELECT samples, owned_us, power_joules FROM job_figures WHERE node = '${node}'`;
+  expect((await db.exec(figures)).rows).toEqual([[60, 600e6, 60_000]]);
+  expect(await push()).toMatchObject({ intervals: 1, relabelledRows: 0, isAllWritten: true });
 });
 
 test("a node of one name in two clusters has the devices of the journal's own", async () => {

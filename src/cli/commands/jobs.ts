@@ -50,7 +50,9 @@ export function command(): Command {
         const { node, cluster } = config;
         const { deviceMap } = config.jobs;
         const map = deviceMap === undefined ? {} : { deviceMap };
-        const outcome = await pushWithProgress(db, { node, cluster, directory, tables, ...map, tell });
+        const outcome = await pushWithProgress(db, {
+          ...{ node, cluster, directory, tables, lanes: config.lanes, ...map, tell },
+        });
         const failure = outcome.isAllWritten ? outcome.problems.find(isRefusal) : unsent(db);
         for (const problem of outcome.problems.filter((one) => one !== failure))
           tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
