@@ -30,6 +30,8 @@ export interface Jobs {
   /** Epoch µs. */
   readonly startUsSql: string;
   readonly endUsSql: string;
+  /** Tasks of one array have one. */
+  readonly submitUsSql: string;
   readonly accountSql: string;
   readonly userSql: string;
   /** NULL where the job is of no array. */
@@ -154,7 +156,7 @@ async function writeFacts(db: QuestDb, gpus: number, startUs: number, jobs: read
       'INSERT INTO jobs (ts, end_ts, job_id, run, submit_ts, name, "user", account, "partition", qos, array_job_id, array_task_id, nodes, gpus, state, exit_code)' +
         select(
           [
-            `cast(${sql.startUsSql} - 60000000 AS TIMESTAMP)`,
+            `cast(${sql.submitUsSql} AS TIMESTAMP)`,
             "'train'",
             sql.userSql,
             sql.accountSql,

@@ -60,6 +60,7 @@ const noArray = { arrayJobIdSql: 'null', arrayTaskIdSql: 'null' };
 function jobOnFirst(gpus: number, all: number, startUs: number): { jobIdSql: string; jobs: Jobs[] } {
   const times = {
     startUsSql: String(startUs),
+    submitUsSql: String(startUs),
     endUsSql: String(END_US),
     accountSql: "'physics'",
     userSql: "'ada'",
@@ -235,8 +236,10 @@ async function measureYear(): Promise<Measurement[]> {
     jobIdSql: `${FIRST_YEAR_ID} + i`,
     startUsSql: `${startUs} + ${turn} * ${JOB_EVERY_HOURS * HOUR_US}`,
     endUsSql: `${startUs} + ${turn} * ${JOB_EVERY_HOURS * HOUR_US} + ${JOB_HOURS * HOUR_US}`,
+    submitUsSql: String(startUs),
     accountSql: `concat('account', i % ${ACCOUNTS})`,
-    userSql: `concat('user', i % ${USERS})`,
+    // All tasks of an array are of one user.
+    userSql: `CASE WHEN i < ${tasksFrom} THEN concat('user', i % ${USERS}) ELSE 'ada' END`,
     arrayJobIdSql: `CASE WHEN i >= ${tasksFrom + ARRAY_TASKS} THEN ${ARRAY_ID} WHEN i >= ${tasksFrom} THEN ${KEPT_ARRAY_ID} END`,
     arrayTaskIdSql: `CASE WHEN i >= ${tasksFrom} THEN (i - ${tasksFrom}) % ${ARRAY_TASKS} END`,
   };
