@@ -17,17 +17,30 @@ export interface Member {
   readonly task: string | undefined;
 }
 
+/** Members so far, and what is known of any of them: of a family they all agree. */
+interface Gathered {
+  readonly family: Bearer['family'];
+  readonly members: Member[];
+  readonly tasks: Set<string>;
+  cluster: string | undefined;
+  user: string | undefined;
+  submitUs: number | undefined;
+}
+
 /** Ascending by the start of their newest run. @param jobs those that the reading fits */
 export function bearersOf(jobs: readonly Job<Told>[], reading: JobIdReading): Bearer[] {
-  const bearers: { family: Bearer['family']; members: Member[] }[] = [];
+  const bearers: Gathered[] = [];
   const byStart = [...jobs].sort((a, b) => a.runs[0]!.told.startUs - b.runs[0]!.told.startUs);
   for (const job of byStart) {
     const record = recordTogether(job.runs.flatMap(({ members }) => members));
     const family = familyOf(job, record, reading);
-    const member = { job, record, task: taskOf(job, record) };
-    const same = bearers.findLast((one) => one.family === family && isSibling(one.members, member));
-    if (family === undefined || same === undefined) bearers.push({ family, members: [member] });
-    else same.members.push(member);
+    const one = gathered(family, { job, record, task: taskOf(job, record) });
+    const same =
+      family === undefined
+        ? undefined
+        : bearers.findLast((other) => other.family === family && areSiblings(other, one));
+    if (same === undefined) bearers.push(one);
+    else addMembers(same, one);
   }
   return bearers
     .map(({ family, members }) => ({
@@ -35,6 +48,32 @@ export function bearersOf(jobs: readonly Job<Told>[], reading: JobIdReading): Be
       members: members.sort((a, b) => byNumber(a.task, b.task)),
     }))
     .sort((a, b) => newestStartUs(a) - newestStartUs(b));
+}
+
+function gathered(family: Bearer['family'], member: Member): Gathered {
+  const { job, record, task } = member;
+  return {
+    family,
+    members: [member],
+    tasks: new Set(task === undefined ? [] : [task]),
+    cluster: clusterOf(job),
+    user: record.user,
+    submitUs: firstSubmitUs(job),
+  };
+}
+
+/** An id is given again: the tasks of one array are submitted together, by one user, each once. */
+function areSiblings(a: Gathered, b: Gathered): boolean {
+  const isOther = differ(a.cluster, b.cluster) || differ(a.user, b.user) || differ(a.submitUs, b.submitUs);
+  return !isOther && ![...b.tasks].some((task) => a.tasks.has(task));
+}
+
+function addMembers(to: Gathered, from: Gathered): void {
+  to.members.push(...from.members);
+  for (const task of from.tasks) to.tasks.add(task);
+  to.cluster ??= from.cluster;
+  to.user ??= from.user;
+  to.submitUs ??= from.submitUs;
 }
 
 /** Whether the id that was typed means all of an array, and the job is one of its tasks. */
@@ -53,18 +92,6 @@ function familyOf(job: Job<Told>, record: Partial<JobCells>, reading: JobIdReadi
     case 'task':
       return undefined;
   }
-}
-
-/** An id is given again: the tasks of one array are submitted together, by one user, each once. */
-function isSibling(members: readonly Member[], { job, record, task }: Member): boolean {
-  return members.every((other) => {
-    const isRepeated = task !== undefined && other.task === task;
-    const isOther =
-      differ(clusterOf(other.job), clusterOf(job)) ||
-      differ(other.record.user, record.user) ||
-      differ(firstSubmitUs(other.job), firstSubmitUs(job));
-    return !isRepeated && !isOther;
-  });
 }
 
 /** Of a run that had none before it: a requeue is submitted anew. */

@@ -5,7 +5,7 @@ import { gaugesByLane } from '../gauges.ts';
 import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
 import { ownedFigures } from './assemble.ts';
-import { clusterOf, type Member } from './bearers.ts';
+import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow, type SliceRatios } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
@@ -60,8 +60,9 @@ async function tasksFigures(
   { run, nowUs }: JobQueryOptions,
 ): Promise<TasksFigures> {
   const { members, family } = found.bearer;
+  const jobsOfId = Map.groupBy(found.jobs, jobIdOf);
   const runs = members
-    .flatMap((member) => taskRuns(member, found, nowUs))
+    .flatMap((member) => taskRuns(member, jobsOfId.get(jobIdOf(member.job)) ?? [], nowUs))
     .filter((one) => run === undefined || one.run.run === run);
   if (runs.length === 0)
     throw new OperatingError(`no task of ${found.typed.typed} has a run ${run!}`, {
@@ -115,7 +116,8 @@ async function tasksFigures(
   };
 }
 
-function taskRuns(member: Member, { jobs }: Found, nowUs: number): TaskRun[] {
+/** @param jobs all that bear its id: an array has ten thousand tasks, and nobody else's stays are the task's */
+function taskRuns(member: Member, jobs: Found['jobs'], nowUs: number): TaskRun[] {
   const { job } = member;
   return job.runs.map((chosen) => {
     const run = runOf(job, chosen, jobs, nowUs);

@@ -1,6 +1,7 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import { withinSql, type Segment } from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
+import { inPortions } from '../../portions.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
 import { labelKeysSql, labelledSql, type JobLabel } from './job-rows.ts';
@@ -33,7 +34,7 @@ export async function askLabelled(
 ): Promise<Cells[]> {
   const rows: Cells[][] = [];
   for (const { gpus, segments } of groups) {
-    for (const segment of segments) {
+    for (const segment of await inPortions(db, segments)) {
       const { keys, picks, where, isPooled = false } = questionOf(segment);
       const labelled = labelledSql(job.label, segment.columns) + (where === undefined ? '' : ` AND ${where}`);
       const head = `SELECT ${isPooled ? '' : 's.gpu AS gpu, '}${[labelKeysSql(segment.columns), ...keys, ...picks].join(', ')}`;

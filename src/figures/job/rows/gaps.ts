@@ -10,6 +10,7 @@ import {
   type Span,
 } from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
+import { inPortions } from '../../portions.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
 import { askLabelled } from './ask-labelled.ts';
@@ -200,7 +201,7 @@ async function spokenInSpans(
 ): Promise<Spoken[]> {
   const spoken: Spoken[] = [];
   for (const { gpus, segments } of groups)
-    for (const segment of segments)
+    for (const segment of await inPortions(db, segments))
       if (segment.level === 'raw')
         spoken.push(...(await spokenOfSpans(db, segment.table, sampledSpans(segment, gpus, job.stays))));
   return spoken;
