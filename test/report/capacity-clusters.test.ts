@@ -29,6 +29,9 @@ const lane: Lane = {
   capacityTicks: 100,
 };
 
+/** 2026-02-02. */
+const MONDAY = -(28 * 24 + 8) * HOUR;
+
 interface Stay {
   readonly cluster?: string;
   readonly jobId: string;
@@ -85,6 +88,17 @@ const stays: readonly Stay[] = [
   // Nobody told the cluster of this one's record; nor, of the last, anything.
   { cluster: 'a', jobId: '77', gpu: 'A1', from: 0, to: 900, user: 'dan', isClusterUntold: true },
   { cluster: 'b', jobId: '78', gpu: 'B0', from: 3 * HOUR, to: 3 * HOUR + 1000 },
+  // Four weeks before: over a Sunday's midnight; then an id that two users had within one hour, to the very second.
+  { cluster: 'a', jobId: 'week', gpu: 'A0', from: MONDAY - 100, to: MONDAY + 200, user: 'ada' },
+  { cluster: 'a', jobId: 'twice', gpu: 'A0', from: MONDAY + HOUR, to: MONDAY + HOUR + 600, user: 'ada' },
+  {
+    cluster: 'a',
+    jobId: 'twice',
+    gpu: 'A0',
+    from: MONDAY + HOUR + 600,
+    to: MONDAY + HOUR + 1100,
+    user: 'bob',
+  },
 ];
 
 let server: TestQuestdb;
@@ -136,6 +150,7 @@ beforeAll(async () => {
               job_id: jobId,
               run,
               user,
+              qos: `of ${user}`,
               state,
             },
           ],
@@ -182,6 +197,7 @@ afterAll(async () => {
 const WINDOWS = {
   minutes: { fromUs: at(0), toUs: at(6 * HOUR) },
   hours: { fromUs: at(-60 * HOUR), toUs: at(6 * HOUR) },
+  weeks: { fromUs: at(MONDAY - 12 * HOUR), toUs: at(MONDAY + 24 * HOUR) },
 } as const;
 
 async function capacity(
@@ -273,4 +289,21 @@ describe.each(['minutes', 'hours'] as const)('from the %s', (window) => {
     expect(text).toContain('Capacity of cluster a');
     expect(text).toContain('  n1 ');
   });
+});
+
+test('by week: a job is in each of its weeks, and of all it is one', async () => {
+  const figures = await capacity('week', 'weeks');
+  // A sample at midnight is the first of the day.
+  expect(groups(figures)).toEqual([
+    ['2026-W05', 90, 1],
+    ['2026-W06', 210 + 600 + 500, 3],
+  ]);
+  expect(figures.all.jobs).toBe(3);
+});
+
+test('an hour in which an id was given again is each of the two jobs’ own, to the sample', async () => {
+  expect(groups(await capacity('qos', 'weeks'))).toEqual([
+    ['of ada', 300 + 600, 2],
+    ['of bob', 500, 1],
+  ]);
 });

@@ -82,9 +82,12 @@ export async function capacityFigures(
     isTime: index === 0,
     segments: segmentsOf(kept[index]!, window, LEVELS, finerAtUs),
   }));
-  const tally = await tallyOf(db, of, sources);
-  const fleet = await devicesIn(db, window, kept, cluster);
-  const jobs = await jobCounts(db, of);
+  // The server answers them side by side.
+  const [tally, fleet, jobs] = await Promise.all([
+    tallyOf(db, of, sources),
+    devicesIn(db, window, kept, cluster),
+    jobCounts(db, of),
+  ]);
   const rows = rowsOf(tally, jobs);
   const { all, samples, sampledUs, undividedUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = sources.some(({ sm }) => sm !== undefined);
@@ -259,14 +262,15 @@ interface JobCounts {
 
 async function jobCounts(db: Asked, of: Membership): Promise<JobCounts> {
   const byGroup = new Map<string, number>();
-  let all = 0;
+  let told: number | undefined;
   const isByWeek = of.by === 'week';
   const weeks = isByWeek ? Math.floor((await ask(db, stayWeeksSql(of)))[0]?.number('weeks') ?? 0) : 0;
   for (const row of await ask(db, jobCountsSql(of, weeks))) {
     const jobs = row.number('jobs') ?? 0;
-    if (row.number('is_all') === 1) all = jobs;
+    if (row.number('is_all') === 1) told = jobs;
     else byGroup.set(keyOf('group', nameOf(of, row), clusterIn(row)), jobs);
   }
+  const all = told ?? [...byGroup.values()].reduce((sum, jobs) => sum + jobs, 0);
   return { byGroup, all, isByWeek };
 }
 

@@ -223,7 +223,7 @@ export function stayWeeksSql(of: Membership): string {
 const WEEK_US = 7 * STEP_US['1d'];
 
 /**
- * Jobs that owned a device in the window, a row per group and one for all (`is_all`).
+ * Jobs that owned a device in the window, a row per group, and one for all (`is_all`) where a job may be of several groups.
  * @param weeks of the longest stay, where it is by week: as many more of its weeks are looked at
  */
 export function jobCountsSql(of: Membership, weeks: number): string {
@@ -248,6 +248,9 @@ export function jobCountsSql(of: Membership, weeks: number): string {
       ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${isByWeek ? ofWeek : ''}`,
     columns: [],
   });
+  // One row per job already: all of them are the sum of the groups'.
+  if (isOfJobs(of) && of.isOneCluster)
+    return `${head} SELECT name, cluster, 0 AS is_all, count() AS jobs FROM z GROUP BY name, cluster`;
   const job = jobKeys(of).join(', ');
   return (
     `${head} SELECT name, cluster, is_all, jobs FROM (` +
