@@ -9,7 +9,7 @@ import {
   clockTime,
   formatCount,
   formatCoverage,
-  formatEnergies,
+  energyTexts,
   formatGpuHours,
   formatGrouped,
   formatMoment,
@@ -99,7 +99,7 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
       : []),
     column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
-    { title: 'energy', cells: formatEnergies(rows.map(({ energy }) => energy.best)) },
+    { title: 'energy', cells: energyTexts(rows.map(({ energy }) => energy)) },
     column('jobs', ({ kind, jobs }) =>
       kind === 'group' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
     ),
@@ -147,6 +147,8 @@ function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
     }
     case 'unattributed':
       return 'free shares';
+    case 'unallocated':
+      return 'unallocated slices';
     case 'cut':
       return 'cut GPUs';
     case 'all':
@@ -230,7 +232,23 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     );
   notes.push(...partlyKnownTexts(figures));
   if (rows.some(({ kind }) => kind === 'cut'))
-    notes.push('cut GPUs: those of the MIG instances, whose energy is known of the whole GPU only.');
+    notes.push(
+      'cut GPUs: cut into MIG instances of which the slices are not known, so not divided among them.',
+    );
+  if (rows.some(({ kind }) => kind === 'unallocated'))
+    notes.push('unallocated slices: what MIG instances leave of their GPUs.');
+  if (all.instanceUs > 0)
+    notes.push(
+      `MIG instances count by their slices: ${formatGpuHours(all.instanceUs).replace('GPU', 'instance')} of them.`,
+    );
+  if (all.energy.divided !== undefined)
+    notes.push(
+      '÷: in part the energy of GPUs that are cut into MIG instances, divided by slices and activity.',
+    );
+  if (figures.unknownSlicesUs > 0)
+    notes.push(
+      `${formatGpuHours(figures.unknownSlicesUs).replace('GPU', 'instance')} of MIG instances are in no group: it is not known how many slices they have.`,
+    );
   const ways = sharingTexts(figures);
   if (ways.length > 0) notes.push(`Shared GPUs are divided: ${ways.join(', ')}.`);
   if (figures.areSharesScaled)

@@ -110,6 +110,8 @@ export function capacityCsv(figures: CapacityFigures): string {
     energy_best_known_us: row.energy.best?.knownUs ?? 0,
     sm_known_us: row.smActive?.knownUs ?? 0,
     wasted_us: row.wasted?.value,
+    instance_us: row.instanceUs,
+    energy_divided_joules: row.energy.divided?.value,
   }));
   return stringify(rows, { header: true });
 }

@@ -186,6 +186,7 @@ export function capacityJson(figures: CapacityFigures): string {
     sharedUs: figures.sharedUs,
     areSharesScaled: figures.areSharesScaled ? true : undefined,
     undividedUs: figures.undividedUs === 0 ? undefined : figures.undividedUs,
+    unknownSlicesUs: figures.unknownSlicesUs === 0 ? undefined : figures.unknownSlicesUs,
     lastSigns: figures.lastSigns.length === 0 ? undefined : figures.lastSigns,
     reusedIdsLeft: figures.reusedIdsLeft === 0 ? undefined : figures.reusedIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
@@ -198,9 +199,10 @@ function rowOf(row: CapacityRow): object {
   return { kind, name, cluster, ...sumsOf(row), unownedUs, jobs };
 }
 
-function sumsOf({ attributedUs, idle, smActive, wasted, energy }: CapacitySums): object {
+function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: CapacitySums): object {
   return {
     attributedUs,
+    instanceUs: instanceUs > 0 ? instanceUs : undefined,
     idleUs: idle?.value,
     wastedUs: wasted?.value,
     smActiveMean: smActive?.value,

@@ -29,6 +29,8 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     energy_best_known_us: row.bestUs,
     sm_known_us: row.smKnownUs,
     wasted_us: row.wastedUs,
+    instance_us: row.instanceUs ?? 0,
+    energy_divided_joules: row.dividedJoules,
   }));
 }
 

@@ -163,6 +163,7 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
   const joules = quantity(kilowattHours * 3.6e6, 'joules', knownUs);
   return {
     attributedUs: knownUs,
+    instanceUs: 0,
     idle: { value: idleHours * HOUR, unit: 'microseconds', knownUs },
     smActive: quantity(sm, 'ratio', knownUs),
     wasted: quantity(sm === undefined ? undefined : (1 - sm) * knownUs, 'microseconds', knownUs),
@@ -219,6 +220,7 @@ const capacity: CapacityFigures = {
   sharedUs: { stated: 0, measured: 0, equal: 0 },
   areSharesScaled: false,
   undividedUs: 0,
+  unknownSlicesUs: 0,
   lastSigns: [],
   invalidRollups: [],
   hasActivity: true,

@@ -3,6 +3,7 @@ import { quoteName } from '../../../schemas/tables.ts';
 import type { CapacityFigures, LastSign } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
 import { segmentsOf, STEP_US, wholeSpan, withinSql, type KeptLane, type Segment } from '../levels.ts';
+import { ratioIn, type CutInventory } from '../mig-energy.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
@@ -29,9 +30,10 @@ export async function devicesIn(
   db: Asked,
   window: CapacityWindow,
   lanes: readonly KeptLane[],
-  cluster: string | undefined,
+  { cluster, inventory }: { readonly cluster: string | undefined; readonly inventory: CutInventory },
 ): Promise<FleetFigures> {
-  const signs = await signsOfSamples(db, lanes);
+  const signs = await signsOfSamples(db, lanes, 'IS NOT NULL');
+  const cutSigns = inventory.instances.size === 0 ? [] : await signsOfSamples(db, lanes, 'IS NULL');
   const listed = await ask(db, listedSql(window));
   const isIn = ({ firstUs, lastUs }: Life): boolean => firstUs < window.toUs && lastUs >= window.fromUs;
   const sampled = signs.filter((row) => isIn(lifeOf(row)));
@@ -45,7 +47,7 @@ export async function devicesIn(
   if (cluster !== undefined && !told.some(isMeant))
     throw unknownCluster(db, cluster, new Set(clusters.values()));
   const lives = new Map<string, Life>();
-  for (const row of [...signs, ...listed]) {
+  for (const row of [...signs, ...cutSigns, ...listed]) {
     const gpu = row.text('gpu') ?? '';
     const { firstUs, lastUs } = lives.get(gpu) ?? { firstUs: Infinity, lastUs: -Infinity };
     const life = lifeOf(row);
@@ -56,11 +58,22 @@ export async function devicesIn(
   const nodes = new Set(
     meant.map((row) => JSON.stringify([clusters.get(row.text('gpu')), row.text('node')])),
   );
+  const knownUsOf = (gpu: string): number => {
+    const { firstUs, lastUs } = lives.get(gpu)!;
+    return Math.max(0, Math.min(window.toUs, lastUs) - Math.max(window.fromUs, firstUs));
+  };
+  const isOfCluster = (row: Cells): boolean =>
+    cluster === undefined ||
+    (row.text('cluster') ?? inventory.clusters.get(row.text('gpu') ?? '')) === cluster;
+  const cut = new Set(
+    cutSigns.filter((row) => isIn(lifeOf(row)) && isOfCluster(row)).map((row) => row.text('gpu') ?? ''),
+  );
   let knownUs = 0;
+  for (const gpu of new Set([...nodeOf.keys(), ...cut]))
+    knownUs += knownUsOf(gpu) * weightOf(gpu, inventory, cut);
   const lastSigns: LastSign[] = [];
   for (const [gpu, node] of nodeOf) {
-    const { firstUs, lastUs } = lives.get(gpu)!;
-    knownUs += Math.max(0, Math.min(window.toUs, lastUs) - Math.max(window.fromUs, firstUs));
+    const { lastUs } = lives.get(gpu)!;
     if (lastUs < window.toUs - GONE_US_MIN) lastSigns.push({ gpu, node, lastUs });
   }
   const facts = listed.filter((row) => nodeOf.has(row.text('gpu') ?? ''));
@@ -74,15 +87,26 @@ export async function devicesIn(
   };
 }
 
+/** GPUs that a device counts as: an instance by its slices, and not at all where its GPU was seen, which counts for all of them. */
+function weightOf(gpu: string, inventory: CutInventory, cut: ReadonlySet<string>): number {
+  const instance = inventory.instances.get(gpu);
+  if (instance === undefined) return 1;
+  return cut.has(instance.parent) ? 0 : (ratioIn(inventory, gpu) ?? 0);
+}
+
 function lifeOf(row: Cells): Life {
   return { firstUs: row.number('first_us') ?? Infinity, lastUs: row.number('last_us') ?? -Infinity };
 }
 
-/** First and last sample of each device on each node, of all that is kept; not of GPUs beside their MIG instances. */
-async function signsOfSamples(db: Asked, lanes: readonly KeptLane[]): Promise<Cells[]> {
+/** First and last sample of each device on each node, of all that is kept. @param owners NULL of GPUs beside their MIG instances */
+async function signsOfSamples(
+  db: Asked,
+  lanes: readonly KeptLane[],
+  owners: 'IS NULL' | 'IS NOT NULL',
+): Promise<Cells[]> {
   const parts = lanes.flatMap((lane) => {
     const span = wholeSpan(lane);
-    return span === undefined ? [] : segmentsOf(lane, span).map(signsSql);
+    return span === undefined ? [] : segmentsOf(lane, span).map((segment) => signsSql(segment, owners));
   });
   if (parts.length === 0) return [];
   return await ask(
@@ -92,7 +116,7 @@ async function signsOfSamples(db: Asked, lanes: readonly KeptLane[]): Promise<Ce
   );
 }
 
-function signsSql(segment: Segment): string {
+function signsSql(segment: Segment, owners: 'IS NULL' | 'IS NOT NULL'): string {
   const { table, level, columns } = segment;
   const first = columns.has('first_ts') ? 's.first_ts' : 's.ts';
   const last = columns.has('last_ts')
@@ -101,7 +125,7 @@ function signsSql(segment: Segment): string {
   const cluster = columns.has('cluster') ? 's.cluster' : 'null';
   return (
     `SELECT s.node AS node, s.gpu AS gpu, cast(min(${first}) AS LONG) AS first_us, ${last} AS last_us, last_not_null(cast(${cluster} AS STRING)) AS cluster` +
-    ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)} AND s.owners IS NOT NULL GROUP BY node, gpu`
+    ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)} AND s.owners ${owners} GROUP BY node, gpu`
   );
 }
 

@@ -15,14 +15,14 @@ export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
 /**
  * What a row stands for: a group of jobs (`group`), time that belongs to a job nobody could name (`unresolved`), the part
- * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`), GPUs that are cut into MIG
- * instances (`cut`): the time is that of the instances, the energy is known of the whole GPU only.
+ * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`), what MIG instances leave of their
+ * GPUs (`unallocated`), and GPUs that are cut into instances and could not be divided among them (`cut`).
  */
-export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' | 'cut';
+export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' | 'unallocated' | 'cut';
 
 /** Sums of one row. Times are µs of device time, by share; a row without samples does not exist. */
 export interface CapacitySums {
-  /** Σ dt·share; 0 of what is cut. Over all rows this adds up to Σ dt of all samples of devices that can be owned. */
+  /** Σ dt·share, of MIG instances by their slices. Over all rows this adds up to the Σ dt of all GPUs. */
   readonly attributedUs: number;
   /** Part of the time in which SM activity was known in which the device was idle; undefined where it never was. */
   readonly idle: Quantity<'microseconds'> | undefined;
@@ -31,6 +31,8 @@ export interface CapacitySums {
   /** GPU-hours less SM activity: Σ (1 − SM activity)·dt·share over the samples that had a value. */
   readonly wasted: Quantity<'microseconds'> | undefined;
   readonly energy: Energy;
+  /** Σ dt·share of MIG instances alone, not by their slices. */
+  readonly instanceUs: number;
 }
 
 export interface CapacityRow extends CapacitySums {
@@ -78,10 +80,12 @@ export interface CapacityFigures {
   readonly migInstances: number;
   /** Rows of the sample table. */
   readonly samples: number;
-  /** Σ dt over all samples, each device counted once: exact. */
+  /** Σ dt over all samples, each device counted once, MIG instances and what they leave of their GPUs by slices. */
   readonly sampledUs: number;
   /** Σ over devices of the part of the window from its first to its last sign of life: coverage is `sampledUs / knownUs`. */
   readonly knownUs: number;
+  /** Σ dt of MIG instances of which it is not known how many slices they have: in no row, but for `cut`. */
+  readonly unknownSlicesUs: number;
   /** Devices whose last sign of life lies before the window's end by more than an hour, oldest first. */
   readonly lastSigns: readonly LastSign[];
   /** Groups by GPU time, most first, weeks in their order; then the other kinds. */

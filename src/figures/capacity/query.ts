@@ -7,6 +7,7 @@ import {
   type CapacityRow,
 } from './figures.ts';
 import { devicesIn } from './devices.ts';
+import { addCutGpus, type CutSource } from './mig.ts';
 import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
 import type { Membership } from './membership.ts';
 import { asManyAsFit, closeStartsUs, reusedIds } from './reused-ids.ts';
@@ -15,12 +16,14 @@ import {
   hasSetsSql,
   jobCountsSql,
   ROW_KINDS,
+  type RowKind,
   stayWeeksSql,
   type CapacitySource,
 } from './samples.ts';
 import { capacityWindow, invalidRollups, type CapacityWindow } from './window.ts';
-import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { GAUGES, gaugesByLane, type LaneGauges } from '../gauges.ts';
 import { keptLanes, LEVELS, segmentsOf } from '../levels.ts';
+import { readCutInventory, type CutInventory } from '../mig-energy.ts';
 import type { Quantity } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
@@ -54,6 +57,8 @@ interface Tally {
   undividedUs: number;
   readonly sharedUs: { stated: number; measured: number; equal: number };
   areSharesScaled: boolean;
+  /** Σ dt of MIG instances whose slices are not known. */
+  unknownSlicesUs: number;
 }
 
 /**
@@ -77,19 +82,21 @@ export async function capacityFigures(
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
   const of: Membership = { by, window, cluster, isOneCluster, reused };
   const finerAtUs = closeStartsUs(reused);
-  const sources = gauges.map((source, index): CapacitySource => ({
+  const sources = gauges.map((source, index): CutSource => ({
     ...columnsOf(source),
+    kept: kept[index]!,
     isTime: index === 0,
     segments: segmentsOf(kept[index]!, window, LEVELS, finerAtUs),
   }));
+  const inventory = await readCutInventory(db);
   // The server answers them side by side.
   const [tally, fleet, jobs] = await Promise.all([
-    tallyOf(db, of, sources),
-    devicesIn(db, window, kept, cluster),
+    tallyOf(db, of, sources, inventory),
+    devicesIn(db, window, kept, { cluster, inventory }),
     jobCounts(db, of),
   ]);
   const rows = rowsOf(tally, jobs);
-  const { all, samples, sampledUs, undividedUs, sharedUs, areSharesScaled } = tally;
+  const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = sources.some(({ sm }) => sm !== undefined);
   return {
     by,
@@ -104,6 +111,7 @@ export async function capacityFigures(
     allocatedIdle: ofOwned(rows, ({ idle }) => idle),
     allocatedWaste: ofOwned(rows, ({ wasted }) => wasted),
     undividedUs,
+    unknownSlicesUs,
     sharedUs,
     areSharesScaled,
     invalidRollups: await invalidRollups(
@@ -130,16 +138,31 @@ function capacityGauges(lanes: readonly Lane[]): LaneGauges[] {
   return lanes.slice(0, 1).map((lane) => ({ lane, gauges: [], hasEnergy: false }));
 }
 
-function columnsOf({ gauges, hasEnergy }: LaneGauges): Pick<CapacitySource, 'sm' | 'power' | 'hasEnergy'> {
+function columnsOf({
+  lane,
+  gauges,
+  hasEnergy,
+}: LaneGauges): Pick<CapacitySource, 'sm' | 'power' | 'engine' | 'hasEnergy'> {
   const columns = new Map(gauges);
   const [sm, power] = [columns.get('smActive'), columns.get('power')];
-  return { ...(sm === undefined ? {} : { sm }), ...(power === undefined ? {} : { power }), hasEnergy };
+  const engine = lane.fields.find(({ id }) => id === GAUGES.engineActive.fieldId)?.column;
+  return {
+    ...(sm === undefined ? {} : { sm }),
+    ...(power === undefined ? {} : { power }),
+    ...(engine === undefined ? {} : { engine }),
+    hasEnergy,
+  };
 }
 
 /** What is shown as no group's: `undivided` is of free shares, until somebody tells who owned it. */
 const SHOWN_KINDS = { sole: 'group', undivided: 'unattributed' } as const;
 
-async function tallyOf(db: Asked, of: Membership, sources: readonly CapacitySource[]): Promise<Tally> {
+async function tallyOf(
+  db: Asked,
+  of: Membership,
+  sources: readonly CutSource[],
+  inventory: CutInventory,
+): Promise<Tally> {
   const tally: Tally = {
     groups: new Map(),
     all: emptySums(),
@@ -148,20 +171,49 @@ async function tallyOf(db: Asked, of: Membership, sources: readonly CapacitySour
     undividedUs: 0,
     sharedUs: { stated: 0, measured: 0, equal: 0 },
     areSharesScaled: false,
+    unknownSlicesUs: 0,
   };
   const question = hasSetsSql(sources);
   const hasSets = question !== undefined && (await ask(db, question)).length > 0;
-  for (const row of await ask(db, groupSumsSql(of, sources, hasSets))) addRow(tally, of, row, hasSets);
+  const isCut = inventory.instances.size > 0;
+  for (const row of await ask(db, groupSumsSql(of, sources, hasSets, isCut ? 'whole' : 'all'))) {
+    const rowKind = ROW_KINDS[row.number('kind')!]!;
+    const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
+    addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
+  }
+  if (isCut)
+    await addCutGpus(db, of, sources, inventory, {
+      hasSets,
+      tally: {
+        addInstance(row, rowKind, sums, ratio) {
+          addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
+        },
+        addRest(kind, sums) {
+          tally.sampledUs += sums.attributedUs;
+          addSums(tally.all, sums);
+          addSums(groupOf(tally, kind).sums, sums);
+        },
+        addUnknown(us) {
+          tally.unknownSlicesUs += us;
+        },
+      },
+    });
   return tally;
 }
 
-function addRow(tally: Tally, of: Membership, row: Cells, hasSets: boolean): void {
-  const rowKind = ROW_KINDS[row.number('kind')!]!;
+interface AddedRow {
+  readonly rowKind: RowKind;
+  readonly sums: Sums;
+  /** The part of a GPU that its device is: the sums are by it already. */
+  readonly ratio: number;
+  readonly hasSets: boolean;
+}
+
+function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio, hasSets }: AddedRow): void {
   const kind = rowKind === 'sole' || rowKind === 'undivided' ? SHOWN_KINDS[rowKind] : rowKind;
-  const sums = kind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
   tally.samples += row.number('samples') ?? 0;
   addSums(tally.all, sums);
-  if (kind !== 'cut') tally.sampledUs += row.number('seen_us') ?? 0;
+  tally.sampledUs += (row.number('seen_us') ?? 0) * ratio;
   if (rowKind === 'undivided') tally.undividedUs += sums.attributedUs;
   const name = nameOf(of, row);
   const group = kind === 'group' ? groupOf(tally, kind, name, clusterIn(row)) : groupOf(tally, kind);
@@ -174,7 +226,7 @@ function addRow(tally: Tally, of: Membership, row: Cells, hasSets: boolean): voi
   if (!hasSets) return;
   tally.areSharesScaled ||= row.number('scaled') === 1;
   for (const way of ['stated', 'measured', 'equal'] as const)
-    tally.sharedUs[way] += row.number(`${way}_us`) ?? 0;
+    tally.sharedUs[way] += (row.number(`${way}_us`) ?? 0) * ratio;
 }
 
 /** Groups of devices and weeks have unowned time of their own; groups of jobs cannot. */
@@ -215,7 +267,14 @@ function clusterIn(row: Cells): string | undefined {
 /** What rounding of parts may leave over. */
 const ROUNDING_US_MAX = 0.5;
 
-const KIND_ORDER: readonly CapacityKind[] = ['group', 'unresolved', 'unattributed', 'unowned', 'cut'];
+const KIND_ORDER: readonly CapacityKind[] = [
+  'group',
+  'unresolved',
+  'unattributed',
+  'unowned',
+  'unallocated',
+  'cut',
+];
 
 /** Groups by GPU time, most first, weeks in their order; then the other kinds. */
 function rowsOf({ groups }: Tally, jobs: JobCounts): CapacityRow[] {

@@ -11,6 +11,7 @@ import {
 } from './membership.ts';
 import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type Segment } from '../levels.ts';
+import { BUCKET_SQL } from '../mig-energy.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
 
@@ -20,6 +21,8 @@ export interface CapacitySource {
   /** Column of SM activity, if it is read here. */
   readonly sm?: string;
   readonly power?: string;
+  /** Of engine activity: it tells how the energy of GPUs that are cut is divided. */
+  readonly engine?: string;
   readonly hasEnergy: boolean;
   /** Whether the table decides time and samples. */
   readonly isTime: boolean;
@@ -41,11 +44,33 @@ const SUMS = [
   'counter_us',
 ] as const;
 
-function summandsOf({ sm, power, hasEnergy, isTime }: CapacitySource): ReadonlyMap<string, Summand> {
+/** Beside them, where hours of instances are asked for. */
+const ENGINE_SUMS = ['engine_sum', 'engine_us'] as const;
+
+/** Which devices are asked about. Of MIG instances each device and hour has rows of its own: `cut_gpu`, `bucket_us`. */
+export type Scope = 'all' | 'whole' | 'instances';
+
+const INSTANCE_SQL = "s.gpu LIKE 'MIG-%'";
+const SCOPES_SQL: Readonly<Record<Scope, string>> = {
+  all: '',
+  whole: ` AND s.owners IS NOT NULL AND NOT ${INSTANCE_SQL}`,
+  instances: ` AND ${INSTANCE_SQL}`,
+};
+
+function sumNames(scope: Scope): readonly string[] {
+  return scope === 'instances' ? [...SUMS, ...ENGINE_SUMS] : SUMS;
+}
+
+function keyNames(of: Membership, scope: Scope): readonly string[] {
+  return scope === 'instances' ? [...rowKeys(of), 'cut_gpu', 'bucket_us'] : rowKeys(of);
+}
+
+function summandsOf({ sm, power, engine, hasEnergy, isTime }: CapacitySource): ReadonlyMap<string, Summand> {
   const summands = [
     ...(isTime ? [SAMPLES, TIME] : []),
     ...(sm === undefined ? [] : [...gaugeSummands('sm', sm), idleSummand(sm)]),
     ...(power === undefined ? [] : gaugeSummands('power', power)),
+    ...(engine === undefined ? [] : gaugeSummands('engine', engine)),
     ...(hasEnergy ? counterSummands() : []),
   ];
   return new Map(summands.map((summand) => [summand.name, summand]));
@@ -99,11 +124,11 @@ function labelKindSql(prefix: string, job: string): string {
 }
 
 /** The rows of a source's segments: `x_job`, the keys, `kind`, the sums, and `owner_set` where there are any. */
-function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean): string[] {
+function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean, scope: Scope): string[] {
   const summands = summandsOf(source);
   return source.segments.map((segment) => {
     const { table, level, columns } = segment;
-    const sums = SUMS.map((name) => {
+    const sums = sumNames(scope).map((name) => {
       const summand = summands.get(name);
       return `${summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment)} AS ${name}`;
     });
@@ -118,19 +143,21 @@ function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean): 
       x_cluster: `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`,
       x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
       x_week: weekSql('s.ts'),
+      cut_gpu: 's.gpu',
+      bucket_us: BUCKET_SQL,
       kind: labelKindSql('s.', 'job_id'),
       owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
     };
-    const wanted = [...rowKeys(of), 'kind', ...(hasSets ? ['owner_set'] : [])];
+    const wanted = [...keyNames(of, scope), 'kind', ...(hasSets ? ['owner_set'] : [])];
     return (
       `SELECT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
-      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}`
+      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${SCOPES_SQL[scope]}`
     );
   });
 }
 
 /** The rows with those of owner sets once per member, and once for what no member has. */
-function dividedSql(of: Membership, rows: string): string {
+function dividedSql(of: Membership, rows: string, scope: Scope): string {
   const isShared = 'u.owner_set IS NOT NULL AND w.w_set IS NOT NULL';
   const picks: Record<string, string> = {
     x_job: 'CASE WHEN u.owner_set IS NULL THEN u.x_job ELSE w.w_member END',
@@ -140,11 +167,13 @@ function dividedSql(of: Membership, rows: string): string {
     `CASE WHEN u.owner_set IS NULL THEN u.kind WHEN w.w_set IS NULL THEN ${kindSql('undivided')} WHEN w.w_member IS NULL THEN ${kindSql('unattributed')}` +
     ` WHEN w.w_member = ${quoteText(UNRESOLVED_JOB_ID)} THEN ${kindSql('unresolved')} ELSE ${kindSql('sole')} END`;
   return (
-    `SELECT ${rowKeys(of)
+    `SELECT ${keyNames(of, scope)
       .map((key) => `${picks[key] ?? `u.${key}`} AS ${key}`)
       .join(', ')}, ${kind} AS kind, CASE WHEN ${isShared} THEN w.w_part ELSE 1.0 END AS part,` +
     ` CASE WHEN ${isShared} THEN w.w_counts ELSE 1 END AS counts, w.w_sharing AS sharing, w.w_scaled AS scaled,` +
-    ` ${SUMS.map((name) => `u.${name} AS ${name}`).join(', ')} FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
+    ` ${sumNames(scope)
+      .map((name) => `u.${name} AS ${name}`)
+      .join(', ')} FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
   );
 }
 
@@ -156,40 +185,50 @@ const WAYS = ['stated', 'measured', 'equal'] as const;
  * `bestOfDevice` says the same.
  * @param hasSets whether any row bears an owner set: without, nothing is joined
  */
-export function groupSumsSql(of: Membership, sources: readonly CapacitySource[], hasSets: boolean): string {
-  const parts = sources.flatMap((source) => labelledSql(of, source, hasSets)).join(' UNION ALL ');
-  const keys = [...rowKeys(of), 'kind'].join(', ');
+export function groupSumsSql(
+  of: Membership,
+  sources: readonly CapacitySource[],
+  hasSets: boolean,
+  scope: Scope,
+): string {
+  const parts = sources.flatMap((source) => labelledSql(of, source, hasSets, scope)).join(' UNION ALL ');
+  const keys = [...keyNames(of, scope), 'kind'].join(', ');
+  const names = sumNames(scope).slice(1);
+  const hourKeys = scope === 'instances' ? ['cut_gpu', 'bucket_us'] : [];
   const by = (factor: string): string => (hasSets ? ` * ${factor}` : '');
   const sums = [
     `sum(samples${by('counts')}) AS samples`,
     `sum(dt_us${by('counts')}) AS seen_us`,
-    ...SUMS.slice(1).map((name) => `sum(${name}${by('part')}) AS ${name}`),
+    ...names.map((name) => `sum(${name}${by('part')}) AS ${name}`),
     ...(hasSets
       ? WAYS.map((way, index) => `sum(CASE WHEN sharing = ${index + 1} THEN dt_us * part END) AS ${way}_us`)
       : []),
     ...(hasSets ? ['max(scaled) AS scaled'] : []),
   ];
   const added = [
-    ...['samples', 'seen_us', ...SUMS.slice(1), 'best_joules', 'best_us'],
+    ...['samples', 'seen_us', ...names, 'best_joules', 'best_us'],
     ...(hasSets ? WAYS.map((way) => `${way}_us`) : []),
   ];
-  const rows = hasSets ? dividedSql(of, parts) : parts;
+  const rows = hasSets ? dividedSql(of, parts, scope) : parts;
   const head = groupedSql(of, {
     head: hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
-    rows: bestSql(of, `SELECT ${keys}, ${sums.join(', ')} FROM (${rows}) GROUP BY ${keys}`),
-    columns: ['kind', ...added, ...(hasSets ? ['scaled'] : [])],
+    rows: bestSql(
+      keyNames(of, scope),
+      of.by === 'week',
+      `SELECT ${keys}, ${sums.join(', ')} FROM (${rows}) GROUP BY ${keys}`,
+    ),
+    columns: ['kind', ...hourKeys, ...added, ...(hasSets ? ['scaled'] : [])],
   });
   return (
-    `${head} SELECT name, cluster, kind, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
-    ' FROM z GROUP BY name, cluster, kind'
+    `${head} SELECT name, cluster, ${['kind', ...hourKeys].join(', ')}, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
+    ` FROM z GROUP BY ${['name', 'cluster', 'kind', ...hourKeys].join(', ')}`
   );
 }
 
 /** `rows` with the energy that can be believed. A week has that by which the whole window's would be told. */
-function bestSql(of: Membership, rows: string): string {
-  const whole = rowKeys(of).filter((key) => key !== 'x_week');
+function bestSql(keys: readonly string[], isByWeek: boolean, rows: string): string {
+  const whole = keys.filter((key) => key !== 'x_week');
   const told = ['counter_joules', 'counter_us', 'power_sum', 'power_us'];
-  const isByWeek = of.by === 'week';
   const [joules, us, power] = told.map((sum) => (isByWeek ? `whole_${sum}` : sum));
   const from = isByWeek
     ? `(SELECT *, ${told.map((sum) => `sum(${sum}) OVER (PARTITION BY ${whole.join(', ')}, kind) AS whole_${sum}`).join(', ')} FROM (${rows}))`

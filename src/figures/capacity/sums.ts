@@ -5,6 +5,8 @@ import type { Cells } from '../query-cells.ts';
 /** Sums that can be added up; undefined is "nothing known", which adds nothing. */
 export interface Sums {
   attributedUs: number;
+  /** Of MIG instances, not by their slices. */
+  instanceUs: number;
   idleUs: number | undefined;
   smSum: number | undefined;
   smKnownUs: number;
@@ -15,11 +17,15 @@ export interface Sums {
   /** Chosen per job and device: see `bestOfDevice`. */
   bestJoules: number | undefined;
   bestUs: number;
+  /** What of it is a part of the energy of GPUs that are cut. */
+  dividedJoules?: number | undefined;
+  dividedUs?: number;
 }
 
 export function emptySums(): Sums {
   return {
     attributedUs: 0,
+    instanceUs: 0,
     idleUs: undefined,
     smSum: undefined,
     smKnownUs: 0,
@@ -37,6 +43,7 @@ export function sumsOf(row: Cells): Sums {
   const powerSum = row.number('power_sum');
   return {
     attributedUs: row.number('dt_us') ?? 0,
+    instanceUs: 0,
     idleUs: row.number('idle_us'),
     smSum: row.number('sm_sum'),
     smKnownUs: row.number('sm_us') ?? 0,
@@ -58,10 +65,15 @@ export function addSums(to: Sums, more: Sums): void {
   const plus = (a: number | undefined, b: number | undefined): number | undefined =>
     b === undefined ? a : (a ?? 0) + b;
   to.attributedUs += more.attributedUs;
+  to.instanceUs += more.instanceUs;
   to.smKnownUs += more.smKnownUs;
   to.counterUs += more.counterUs;
   to.powerUs += more.powerUs;
   to.bestUs += more.bestUs;
+  if (more.dividedUs !== undefined) {
+    to.dividedUs = (to.dividedUs ?? 0) + more.dividedUs;
+    to.dividedJoules = plus(to.dividedJoules, more.dividedJoules);
+  }
   to.idleUs = plus(to.idleUs, more.idleUs);
   to.smSum = plus(to.smSum, more.smSum);
   to.counterJoules = plus(to.counterJoules, more.counterJoules);
@@ -75,6 +87,7 @@ export function capacitySums(sums: Sums): CapacitySums {
   const isKnown = smKnownUs > 0;
   return {
     attributedUs,
+    instanceUs: sums.instanceUs,
     idle: quantity(isKnown ? idleUs : undefined, 'microseconds', smKnownUs),
     smActive: quantity(isKnown ? smSum / smKnownUs : undefined, 'ratio', smKnownUs),
     wasted: quantity(isKnown ? smKnownUs - smSum : undefined, 'microseconds', smKnownUs),

@@ -1,0 +1,168 @@
+import type { CapacityKind } from './figures.ts';
+import type { Membership } from './membership.ts';
+import { groupSumsSql, ROW_KINDS, type CapacitySource, type RowKind } from './samples.ts';
+import { emptySums, sumsOf, type Sums } from './sums.ts';
+import { segmentsOf, STEP_US, type KeptLane, type Span } from '../levels.ts';
+import {
+  CUT_LEVELS,
+  divideCut,
+  emptyBucket,
+  powerUsers,
+  readCutHours,
+  type BucketSums,
+  type CutEnergy,
+  type CutInventory,
+  type CutReading,
+  type CutRow,
+} from '../mig-energy.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+
+/** Hours of devices that are asked for at a time. */
+const CUT_ROWS_MAX = 50_000;
+
+/** A table with what is kept of it. */
+export interface CutSource extends CapacitySource {
+  readonly kept: KeptLane;
+}
+
+/** What a group had of MIG instances in one answer of the hours. */
+interface GroupRow extends CutRow {
+  readonly cells: Cells;
+}
+
+/** Where the hours of GPUs that are cut go. Times and sums are by slices. */
+export interface CutTally {
+  /** A row of a group, or of nobody, on an instance that is this part of its GPU. */
+  readonly addInstance: (row: Cells, kind: RowKind, sums: Sums, ratio: number) => void;
+  /** What the instances leave of their GPU, divided or not. */
+  readonly addRest: (kind: Extract<CapacityKind, 'unallocated' | 'cut'>, sums: Sums) => void;
+  /** An instance of which it is not known how many slices it has, and that no GPU stands for. */
+  readonly addUnknown: (instanceUs: number) => void;
+}
+
+/**
+ * Adds up the hours of MIG instances by their slices, and divides the energy of their GPUs among them.
+ * @param sources of the whole window; the first decides time
+ * @throws what `ask` throws
+ */
+export async function addCutGpus(
+  db: Asked,
+  of: Membership,
+  sources: readonly CutSource[],
+  inventory: CutInventory,
+  { hasSets, tally }: { readonly hasSets: boolean; readonly tally: CutTally },
+): Promise<void> {
+  const whole = await readCutHours(db, readingsOf(sources, of.window), { isWhole: true });
+  const usesPower = powerUsers(whole);
+  for (const span of portionsOf(of.window, inventory.instances.size)) {
+    const hours = await readCutHours(db, readingsOf(sources, span), {});
+    const rows = await instanceRows(db, of, sources, { span, hasSets });
+    const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
+    for (const gpu of hours.keys()) if (!isMeant(of, inventory, gpu) && !parents.has(gpu)) hours.delete(gpu);
+    const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
+    for (const { gpu, sums } of rows) if (!inventory.instances.has(gpu)) tally.addUnknown(sums.dtUs);
+    const { rows: divided, rests } = divideCut(inventory, hours, known, usesPower);
+    for (const { row, sliceRatio, energy } of divided) {
+      if (sliceRatio === undefined) tally.addUnknown(row.sums.dtUs);
+      else {
+        const kind = ROW_KINDS[row.cells.number('kind')!]!;
+        tally.addInstance(row.cells, kind, sumsBySlices(row.cells, sliceRatio, energy), sliceRatio);
+      }
+    }
+    for (const { dtUs, energy, isDivided } of rests)
+      tally.addRest(isDivided ? 'unallocated' : 'cut', {
+        ...withEnergy(emptySums(), energy, isDivided),
+        attributedUs: dtUs,
+      });
+  }
+}
+
+/** Whether a GPU is of the cluster that was asked for. */
+function isMeant({ cluster }: Membership, { clusters }: CutInventory, gpu: string): boolean {
+  return cluster === undefined || clusters.get(gpu) === cluster;
+}
+
+/** What tells how energy is divided, hour by hour within a part of the window. */
+function readingsOf(sources: readonly CutSource[], span: Span): CutReading[] {
+  return sources.map(({ kept, sm, engine, power, hasEnergy, isTime }) => ({
+    segments: segmentsOf(kept, span, CUT_LEVELS),
+    columns: new Map([
+      ...(sm === undefined ? [] : [['smActive', sm] as const]),
+      ...(engine === undefined ? [] : [['engineActive', engine] as const]),
+      ...(power === undefined ? [] : [['power', power] as const]),
+    ]),
+    hasEnergy,
+    isPrimary: isTime,
+  }));
+}
+
+/** In whole days, so that no hour is in two of them, and no answer is too large. */
+function portionsOf({ fromUs, toUs }: Span, instances: number): Span[] {
+  const days = Math.max(1, Math.floor(CUT_ROWS_MAX / (24 * Math.max(1, instances))));
+  const portions: Span[] = [];
+  for (let atUs = fromUs; atUs < toUs;) {
+    const untilUs = Math.min(toUs, (Math.floor(atUs / STEP_US['1d']) + days) * STEP_US['1d']);
+    portions.push({ fromUs: atUs, toUs: untilUs });
+    atUs = untilUs;
+  }
+  return portions;
+}
+
+/** What the groups had of instances, hour by hour. */
+async function instanceRows(
+  db: Asked,
+  of: Membership,
+  sources: readonly CutSource[],
+  { span, hasSets }: { readonly span: Span; readonly hasSets: boolean },
+): Promise<GroupRow[]> {
+  const within = sources.map((source) => ({
+    ...source,
+    segments: segmentsOf(source.kept, span, CUT_LEVELS),
+  }));
+  const answer = await ask(db, groupSumsSql(of, within, hasSets, 'instances'));
+  const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
+    sum: cells.number(`${prefix}_sum`) ?? 0,
+    knownUs: cells.number(`${prefix}_us`) ?? 0,
+  });
+  return answer.map((cells) => ({
+    gpu: cells.text('cut_gpu')!,
+    bucketUs: cells.number('bucket_us')!,
+    sums: {
+      ...emptyBucket(),
+      dtUs: cells.number('dt_us') ?? 0,
+      smActive: known(cells, 'sm'),
+      engineActive: known(cells, 'engine'),
+    },
+    cells,
+  }));
+}
+
+/** @param energy where it is undefined, that which the instance itself had, if any */
+function sumsBySlices(row: Cells, ratio: number, energy: CutEnergy | undefined): Sums {
+  const sums = sumsOf(row);
+  const scaled = {
+    ...sums,
+    attributedUs: sums.attributedUs * ratio,
+    instanceUs: sums.attributedUs,
+    idleUs: sums.idleUs === undefined ? undefined : sums.idleUs * ratio,
+    smSum: sums.smSum === undefined ? undefined : sums.smSum * ratio,
+    smKnownUs: sums.smKnownUs * ratio,
+    counterUs: sums.counterUs * ratio,
+    powerUs: sums.powerUs * ratio,
+    bestUs: sums.bestUs * ratio,
+  };
+  return energy === undefined ? scaled : withEnergy(scaled, energy, true);
+}
+
+function withEnergy(sums: Sums, { counter, power, best }: CutEnergy, isDivided: boolean): Sums {
+  return {
+    ...sums,
+    counterJoules: counter.knownUs > 0 ? counter.joules : undefined,
+    counterUs: counter.knownUs,
+    powerJoules: power.knownUs > 0 ? power.joules : undefined,
+    powerUs: power.knownUs,
+    bestJoules: best.knownUs > 0 ? best.joules : undefined,
+    bestUs: best.knownUs,
+    ...(isDivided && best.knownUs > 0 ? { dividedJoules: best.joules, dividedUs: best.knownUs } : {}),
+  };
+}
