@@ -1,6 +1,7 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { lanesOfGauges } from '../gauge-lanes.ts';
 import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, sharingOf } from './assemble.ts';
@@ -58,7 +59,7 @@ export async function memberFigures(
   const job = identityOf(run, options.member, found);
   const asked = windowOf(run);
   const inventory = await inventoryOf(db, asked.intervals);
-  const sources = await jobSources(db, gaugesByLane(await recordedLanes(db, lanes)));
+  const sources = await jobSources(db, gaugesByLane(await jobLanes(db, lanes, asked)));
   const summed = await sumToNewest(db, sources, run, asked);
   const { window } = summed;
   const isRawLeft = isComplete(sources[0], window.startUs);
@@ -101,6 +102,21 @@ export async function memberFigures(
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
   return { ...facts, findings: findingsOf(facts) };
+}
+
+/** The lanes in which the job's gauges are to be read. @throws what `recordedLanes` throws */
+export async function jobLanes(
+  db: Asked,
+  lanes: readonly Lane[],
+  { startUs, endUs, intervals }: JobWindow,
+): Promise<Lane[]> {
+  const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
+  return await lanesOfGauges(
+    db,
+    await recordedLanes(db, lanes),
+    { fromUs: startUs + 1, toUs: endUs + 1 },
+    gpus,
+  );
 }
 
 function chosenRun(

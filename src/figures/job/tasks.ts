@@ -3,7 +3,6 @@ import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane } from '../gauges.ts';
 import type { Asked } from '../query-cells.ts';
-import { recordedLanes } from '../recorded-lanes.ts';
 import { ownedFigures } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow, type SliceRatios } from './facts.ts';
@@ -12,7 +11,7 @@ import type { JobFigures } from './figures.ts';
 import { instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
-import { memberFigures, windowOf, type JobQueryOptions } from './query.ts';
+import { jobLanes, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
 import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
 import { jobSources, sumToNewest } from './rows/summed-job.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from './tasks-figures.ts';
@@ -71,7 +70,7 @@ async function tasksFigures(
       where: `${db.where}, tables gpu_ownership and jobs`,
       hints: [`all of their runs: ${jobCommand(found.typed.typed, {})}`],
     });
-  const wanted = gaugesByLane(await recordedLanes(db, lanes)).filter(
+  const wanted = gaugesByLane(await jobLanes(db, lanes, spanOf(runs))).filter(
     ({ gauges, hasEnergy }, index) =>
       index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
   );
@@ -113,6 +112,15 @@ async function tasksFigures(
       seen.map(({ sums }) => sums),
     ),
     otherJobs: found.otherJobs,
+  };
+}
+
+/** From the first start to the last end of all of them. */
+function spanOf(runs: readonly TaskRun[]): JobWindow {
+  return {
+    startUs: Math.min(...runs.map(({ window }) => window.startUs)),
+    endUs: Math.max(...runs.map(({ window }) => window.endUs)),
+    intervals: runs.flatMap(({ window }) => window.intervals),
   };
 }
 
