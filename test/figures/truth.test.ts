@@ -10,10 +10,7 @@ import type { ScenarioOptions } from '../../src/core/synthetic/scenario.ts';
 import type { Attributed, Figures, Grouping, JobTruth, Truth } from '../oracle/truth.ts';
 import { truthOf } from '../oracle/truth-of.ts';
 import { playScenario } from '../../src/collector/play.ts';
-import {
-  type CapacityFigures,
-  type CapacitySums,
-} from '../../src/figures/capacity/figures.ts';
+import { type CapacityFigures, type CapacitySums } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/figures/gauges.ts';
 import type {
@@ -212,11 +209,14 @@ describe('a capacity report', () => {
     expect(total).toBe(truth.all.dtUs);
   };
 
-  test.each(Object.keys(GROUPINGS) as Grouping[])('states the true sums by %s from the minutes', async (by) => {
-    const figures = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by });
-    expect(figures.roundedTo).toBe('minute');
-    expectFigures(figures, by);
-  });
+  test.each(Object.keys(GROUPINGS) as Grouping[])(
+    'states the true sums by %s from the minutes',
+    async (by) => {
+      const figures = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by });
+      expect(figures.roundedTo).toBe('minute');
+      expectFigures(figures, by);
+    },
+  );
 
   test('states of each node how much of it nobody owned', async () => {
     const { rows } = await capacityFigures(db, [lane], { fromUs: startUs, toUs: endUs, by: 'node' });
