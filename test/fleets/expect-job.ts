@@ -17,6 +17,7 @@ import {
   type JobTruth,
   type OwnedTruth,
 } from './truth-job.ts';
+import { findingsTruth } from './truth-findings.ts';
 import type { Way } from './truth-ledger.ts';
 
 /** Gauges in the order of the report, with their columns; and those of which it tells ranks. */
@@ -77,7 +78,18 @@ export function expectedJob(
     dips: NOT_COMPARED,
     throttleEffects: [],
     notMeasured: all.samples > 0 ? notMeasuredOf(all) : [],
-    findings: NOT_COMPARED,
+    findings: findingsOf(truth, isAged),
+  };
+}
+
+/** Which rules speak; their texts are compared with those of the text report. */
+function findingsOf(truth: JobTruth, isAged: boolean): Check {
+  const { certain, possible } = findingsTruth(truth, isAged);
+  return (got) => {
+    const told = new Set((got as unknown as readonly { rule: string }[]).map(({ rule }) => rule));
+    const isRight =
+      [...certain].every((rule) => told.has(rule)) && [...told].every((rule) => possible.has(rule));
+    return isRight ? undefined : `${[...certain].join()}, perhaps ${[...possible].join()}`;
   };
 }
 

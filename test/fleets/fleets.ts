@@ -27,7 +27,7 @@ const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => b
     is: ({ path }) => path === 'text: bars',
   },
   // Capacity reports when samples or minutes have aged out.
-  // Besides, in `expect-job.ts`: `dips`, and which `findings` there are; their text is compared; gaps of an aged job of which buckets
+  // Besides, in `expect-job.ts`: `dips`; a tail of which a part was not seen may be told of or not; gaps of an aged job of which buckets
   // are left out.
 ];
 

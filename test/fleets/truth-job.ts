@@ -39,6 +39,7 @@ export interface OwnedTruth {
 }
 
 export interface DeviceTruth extends OwnedTruth {
+  readonly run: FleetRun;
   readonly ledger: DeviceLedger;
 }
 
@@ -109,7 +110,7 @@ export function jobTruth(
   const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
   const endUs = Math.max(...run.stays.map((stay) => stay.endUs));
   const devices = [...Map.groupBy(all, ({ ledger }) => ledger)]
-    .map(([ledger, picked]): DeviceTruth => ({ ledger, ...ownedTruth(picked, run, lane) }))
+    .map(([ledger, picked]): DeviceTruth => ({ run, ledger, ...ownedTruth(picked, run, lane) }))
     .sort((a, b) => byPlace(a.ledger, b.ledger));
   const whole = ownedTruth(all, run, lane);
   const boundaryUs = intervalSeen(whole, lane.intervalUs);
