@@ -63,8 +63,9 @@ export async function checkJobs(
   );
   const found = await eachOf(asked, async ({ fleet, run }) => {
     const ledgers = world.ledgers.filter((one) => one.fleet === fleet);
-    const truth = jobTruth(ledgers, run, LANE_FACTS, left);
-    const isAged = left.samplesFromUs > truth.startUs + LANE_FACTS.intervalUs;
+    const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
+    const isAged = left.samplesFromUs > startUs + LANE_FACTS.intervalUs;
+    const truth = jobTruth(ledgers, run, LANE_FACTS, isAged ? left : ALL_LEFT);
     const oldestUs = Math.max(world.oldestUs, left.samplesFromUs);
     const figures = await jobFigures(db, FLEET_LANES, run.jobId, {
       run: run.count,
