@@ -18,9 +18,9 @@ export async function ageSamples(db: QuestDb, tables: readonly string[]): Promis
 export async function ageMinutes(db: QuestDb, tables: readonly string[]): Promise<void> {
   for (const table of tables) {
     const view = quoteName(`${table}_1m`);
-    await db.exec(`ALTER MATERIALIZED VIEW ${view} SET TTL 1 DAY`);
     const oldest = async (): Promise<unknown> => (await db.exec(`SELECT min(ts) FROM ${view}`)).rows[0]?.[0];
     const before = await oldest();
+    await db.exec(`ALTER MATERIALIZED VIEW ${view} SET TTL 1 DAY`);
     await expect
       .poll(async () => {
         // A view looks at its TTL when it is refreshed.

@@ -153,13 +153,15 @@ function windowOfJson(json: Json): SummedWindow {
 
 const STEPS: Readonly<Record<string, number>> = { minute: MIN, hour: HOUR, day: DAY };
 
-/** What was summed is what was asked for, outward to the whole steps that are told. */
+/** What was summed is what was asked for, outward to the whole steps that are told; at the other end they may be shorter. */
 function windowDifferences(asked: AskedWindow, { fromUs, toUs, roundedTo }: SummedWindow): Difference[] {
-  const step = STEPS[roundedTo] ?? NaN;
-  const wanted = [Math.floor(asked.fromUs / step) * step, Math.ceil(asked.toUs / step) * step];
-  return wanted[0] === fromUs && wanted[1] === toUs
+  const steps = Object.values(STEPS).filter((step) => step <= (STEPS[roundedTo] ?? 0));
+  const isRight =
+    steps.some((step) => Math.floor(asked.fromUs / step) * step === fromUs) &&
+    steps.some((step) => Math.ceil(asked.toUs / step) * step === toUs);
+  return isRight
     ? []
-    : [{ path: 'window', expected: wanted.join(), got: `${fromUs},${toUs} by ${roundedTo}` }];
+    : [{ path: 'window', expected: JSON.stringify(asked), got: `${fromUs}, ${toUs} by ${roundedTo}` }];
 }
 
 /** Rows add up to all, to the microsecond; of each kind the largest comes first. */

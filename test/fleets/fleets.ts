@@ -26,7 +26,7 @@ const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => b
     why: 'half a bar of 5 W, in words',
     is: ({ path }) => path === 'text: bars',
   },
-  // Capacity reports when samples or minutes have aged out.
+  // Energy and hours of MIG instances by their slices: instances count as devices, their GPU as `cut`.
   // Besides, in `expect-job.ts`: `dips`; a tail of which a part was not seen may be told of or not; gaps of an aged job of which buckets
   // are left out.
 ];
@@ -73,14 +73,16 @@ export function describeFleets(
       expectNone(found);
     });
 
-    test('job reports stay true when samples have aged out', async () => {
+    test('reports stay true when samples have aged out', async () => {
       await ageSamples(db, [TABLE]);
       expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found);
+      expectNone((await checkCapacity(db, world)).found);
     });
 
-    test('job reports stay true when minutes have aged out, too', async () => {
+    test('reports stay true when minutes have aged out, too', async () => {
       await ageMinutes(db, [TABLE]);
       expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found);
+      expectNone((await checkCapacity(db, world)).found);
     });
   });
 }

@@ -191,7 +191,10 @@ function noteDifferences(notes: string, report: Report): Difference[] {
   const ways = { stated: 'by stated shares', measured: 'by measured use', equal: 'in equal parts' };
   const sharing = divided.map((way) => `(\\S+ GPU-hours) ${ways[way]}`).join(', ');
   const sentences: readonly (readonly [boolean, string])[] = [
-    [fromUs !== askedFromUs || toUs !== askedToUs, `The window is rounded outward to whole ${roundedTo}s\\.`],
+    [
+      fromUs !== askedFromUs || toUs !== askedToUs,
+      `The window is rounded outward to whole ${roundedTo}s(?:, since shorter buckets of that time have aged out)?\\.`,
+    ],
     [
       report.sampledUs < report.knownUs,
       'seen: the sampled part of the time from the first to the last sign of life of each GPU\\.',
