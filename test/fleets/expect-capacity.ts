@@ -16,6 +16,7 @@ export function expectedCapacity(
     fromUs,
     toUs,
     roundedTo: asked.roundedTo,
+    isAged: isCoarser(asked) || undefined,
     devices: truth.devices,
     migInstances: truth.migInstances,
     nodes: truth.nodes,
@@ -31,6 +32,19 @@ export function expectedCapacity(
     invalidRollups: [],
     hasActivity: true,
   };
+}
+
+/** Rounded to longer steps than its length asks for, since shorter ones have aged out. */
+function isCoarser({
+  fromUs,
+  toUs,
+  roundedTo,
+}: {
+  fromUs: number;
+  toUs: number;
+  roundedTo: string;
+}): boolean {
+  return roundedTo !== (toUs - fromUs > 48 * 3600e6 ? 'hour' : 'minute');
 }
 
 /** The same with rows by what they are of, whose order is looked at apart. */
