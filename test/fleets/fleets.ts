@@ -26,7 +26,6 @@ const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => b
     why: 'half a bar of 5 W, in words',
     is: ({ path }) => path === 'text: bars',
   },
-  // Energy and hours of MIG instances by their slices: instances count as devices, their GPU as `cut`.
   // Besides, in `expect-job.ts`: `dips`; a tail of which a part was not seen may be told of or not; gaps of an aged job of which buckets
   // are left out.
 ];
