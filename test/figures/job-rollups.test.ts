@@ -129,8 +129,9 @@ async function truthOf(gpus: readonly string[]): Promise<Truth> {
 
 const report = async (run = 0): Promise<JobFigures> =>
   await jobFigures(db, [lane], 'roll', { run, nowUs: at(TICKS) });
-const near = (actual: number | undefined, expected: number): void =>
+const near = (actual: number | undefined, expected: number): void => {
   expect(Math.abs(actual! - expected)).toBeLessThanOrEqual(1e-9 * Math.abs(expected));
+};
 
 function expectTrue(
   figures: Pick<JobFigures['all'], 'samples' | 'sampledUs' | 'attributedUs' | 'idle' | 'used' | 'energy'>,

@@ -68,9 +68,9 @@ export async function readLabelledHours(
       for (const [hourUs, jobId, owners, ownerSet, dtUs] of rows)
         hours.push({
           hourUs: Number(hourUs),
-          jobId: jobId === null ? null : String(jobId),
+          jobId: typeof jobId === 'string' ? jobId : null,
           owners: Number(owners),
-          ownerSet: ownerSet === null ? null : String(ownerSet),
+          ownerSet: typeof ownerSet === 'string' ? ownerSet : null,
           dtUs: Number(dtUs),
         });
     }

@@ -79,7 +79,8 @@ describe('rows arrive as they are', () => {
     const measured = { ...rows[1]!, part: 0.75, sharing: 'measured' } as const;
     await taken(() => tables().writeOwnerSets([measured]));
     const other = { ...rows[0]!, ownerSet: '9223372036854775806', startUs: START_US + 1 };
-    const { cluster: _, ...without } = other;
+    const { ownerSet, startUs, gpu, jobId, share, part, sharing, isScaled } = other;
+    const without: OwnerSetRow = { ownerSet, startUs, gpu, jobId, share, part, sharing, isScaled };
     await taken(() => tables().writeOwnerSets([without]));
     await waitForVisible(db, 'gpu_owner_sets');
     const byJob = (a: OwnerSetRow, b: OwnerSetRow): number => (a.jobId < b.jobId ? -1 : 1);
