@@ -109,8 +109,11 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
     return differences;
   }
   const titles = lines[headAt]!.trim().split(/\s{2,}/);
-  const { idleUs: _idle, wastedUs: _wasted, ...all } = report.all;
-  const rows: Row[] = [...report.rows, { ...all, kind: 'all', ...allIdle(report) }];
+  const all: Row & { idleUs?: number; wastedUs?: number } = { ...report.all, kind: 'all' };
+  delete all.idleUs;
+  delete all.wastedUs;
+  Object.assign(all, allIdle(report));
+  const rows: Row[] = [...report.rows, all];
   for (const [index, row] of rows.entries()) {
     const line = lines[headAt + 1 + index] ?? '';
     const [name = '', ...cells] = line.trim().split(/\s{2,}/);

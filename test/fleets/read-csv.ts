@@ -50,6 +50,10 @@ const GAUGE_NAMES: readonly (readonly [key: string, name: string])[] = [
 
 const RANKED = new Set(['smActive', 'tensorActive', 'dramActive', 'power']);
 
+function cellsOf(cells: readonly (readonly [string, Json | undefined])[]): Record<string, Json | undefined> {
+  return Object.fromEntries(cells);
+}
+
 export function jobCsvDifferences(csv: string, json: Json): Difference[] {
   const report = json as Fields;
   return tableDifferences(csv, report.devices as readonly Fields[], (device) => {
@@ -70,8 +74,8 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       attributed_us: device.attributedUs,
       samples: device.samples,
       idle_us: device.idleUs,
-      ...Object.fromEntries(
-        GAUGE_NAMES.flatMap(([key, name]) => [
+      ...cellsOf(
+        GAUGE_NAMES.flatMap(([key, name]): [string, Json | undefined][] => [
           [`${name}_mean`, gauges[key]?.mean ?? undefined],
           [`${name}_max`, gauges[key]?.max],
         ]),
@@ -87,8 +91,8 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       owned_gpu_us: device.ownedUs,
       slice_ratio: 1,
       energy_divided_joules: undefined,
-      ...Object.fromEntries(
-        GAUGE_NAMES.flatMap(([key, name]) => [
+      ...cellsOf(
+        GAUGE_NAMES.flatMap(([key, name]): [string, Json | undefined][] => [
           [`${name}_min`, gauges[key]?.min],
           ...(RANKED.has(key)
             ? [

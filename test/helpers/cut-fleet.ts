@@ -23,7 +23,7 @@ export interface FleetDevice {
   readonly parent?: string;
   readonly profile?: string;
   /** @returns undefined where it has no row. @param tick from 1 on */
-  at(tick: number): FleetRow | undefined;
+  readonly at: (tick: number) => FleetRow | undefined;
 }
 
 export interface CutFleet {

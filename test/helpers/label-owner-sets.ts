@@ -41,10 +41,14 @@ export async function labelOwnerSets(db: QuestDb, table: string, gpus: readonly 
   await waitForVisible(db, table);
 }
 
-async function writeSets(db: QuestDb, stays: readonly TellingOfStay[], gpus: readonly string[]): Promise<void> {
+async function writeSets(
+  db: QuestDb,
+  stays: readonly TellingOfStay[],
+  gpus: readonly string[],
+): Promise<void> {
   const uses = await readSharedUse(db, { gpus, fromUs: 0, toUs: Infinity });
   const members = ownerSetsOf(stays, uses).map(
-    ({ startUs, gpu, ownerSet, jobId, share = NaN, part, sharing, isScaled }) =>
+    ({ startUs, gpu, ownerSet, jobId, share, part, sharing, isScaled }) =>
       `(${quoteTime(startUs)}, ${quoteText(gpu)}, ${ownerSet}L, ${quoteText(jobId)}, ${Number.isNaN(share) ? 'null' : share}, ${part}, '${sharing}', ${isScaled ? 1 : 0})`,
   );
   for (let from = 0; from < members.length; from += 100)

@@ -283,7 +283,7 @@ export function jobCountsSql(of: Membership, weeks: number): string {
     head: `WITH ${ownersSql(of.window)}, `,
     rows:
       `SELECT DISTINCT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')} FROM o` +
-      `${isByWeek ? ` CROSS JOIN (SELECT x AS n FROM long_sequence(${weeks + 1})) k` : ''}` +
+      (isByWeek ? ` CROSS JOIN (SELECT x AS n FROM long_sequence(${weeks + 1})) k` : '') +
       ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${isByWeek ? ofWeek : ''}`,
     columns: [],
   });
