@@ -123,9 +123,6 @@ export function slicesIn({ profiles }: CutInstance, bucketUs: number): number | 
   return (profiles.findLast(({ fromUs }) => fromUs < bucketUs + HOUR_US) ?? profiles[0])?.slices;
 }
 
-/** The columns by which the sums of an answer are told apart, and their expressions over a row `s` of its segment. */
-export type BucketKeys = (segment: Segment) => Readonly<Record<string, string>>;
-
 /** Of which hour a row `s` is. */
 export const BUCKET_SQL = "cast(timestamp_floor('1h', s.ts) AS LONG)";
 
@@ -273,7 +270,7 @@ export interface DividedRow<Row extends CutRow> {
 }
 
 /** What the instances leave of an hour of their GPU. */
-export interface CutRest {
+interface CutRest {
   readonly gpu: string;
   /** Time of the GPU that no instance had, µs. */
   readonly dtUs: number;

@@ -1,4 +1,4 @@
-import { quoteName, quoteText } from '../../schemas/tables.ts';
+import { quoteText } from '../../schemas/tables.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import { ask, type Asked } from './query-cells.ts';
@@ -35,10 +35,4 @@ export async function recordedLanes(db: Asked, lanes: readonly Lane[]): Promise<
       ],
     },
   );
-}
-
-/** Time of the oldest sample of a table, epoch µs; undefined when it has none. Raw samples age out, rollups stay. */
-export async function oldestSampleUs(db: Asked, table: string): Promise<number | undefined> {
-  const rows = await ask(db, `SELECT cast(min(ts) AS LONG) AS oldest_us FROM ${quoteName(table)}`);
-  return rows[0]?.number('oldest_us');
 }

@@ -82,7 +82,13 @@ export async function fillStore(
   await applySchema(db, [lane], FOR_EVER);
   await waitForRollups(db, [lane], startUs + ticks * lane.intervalMs * 1000, { timeoutMs: WAIT_MS_MAX });
   const rollupSeconds = (performance.now() - viewsMs) / 1000;
-  return { server, rows, fillSeconds: (filledMs - startMs) / 1000, rollupSeconds, close: () => server.close() };
+  return {
+    server,
+    rows,
+    fillSeconds: (filledMs - startMs) / 1000,
+    rollupSeconds,
+    close: () => server.close(),
+  };
 }
 
 /** `GPU-00000007`. */

@@ -9,7 +9,7 @@ const FIRST_DAY_US = Date.UTC(2022, 0, 1) * 1000;
 const DAYS_APART = 5;
 
 /** The lane with everything; its fields as columns. */
-export const MAIN_LANE: LanePlan = {
+const MAIN_LANE: LanePlan = {
   table: 'gpu_main',
   columns: [
     'sm_active_ratio',
@@ -25,14 +25,14 @@ export const MAIN_LANE: LanePlan = {
 };
 
 /** A slower one, that has some of it too. */
-export const SLOW_LANE: LanePlan = {
+const SLOW_LANE: LanePlan = {
   table: 'gpu_slow',
   columns: ['sm_active_ratio', 'fb_used_bytes'],
   times: 3,
 };
 
 /** One that had the activity before, and is in no configuration any more. */
-export const EARLY_LANE: LanePlan = { table: 'gpu_early', columns: ['sm_active_ratio'], times: 2 };
+const EARLY_LANE: LanePlan = { table: 'gpu_early', columns: ['sm_active_ratio'], times: 2 };
 
 /** Which names clusters have in a store. `one`: at most one is known. */
 export type Naming = 'one' | 'many';

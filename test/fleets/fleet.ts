@@ -19,7 +19,7 @@ export interface FleetDevice {
   readonly instance: FleetInstance | undefined;
 }
 
-export interface FleetInstance {
+interface FleetInstance {
   readonly parent: string;
   readonly profile: string;
   /** Compute slices of its own, and of its whole GPU. */

@@ -80,10 +80,3 @@ export function wattsWrong(text: string, watts: number): Wrong {
   const [, number = ''] = /^(\d+)\sW$/.exec(text) ?? [];
   return isPrinted(number, watts) ? undefined : `${watts} W`;
 }
-
-/** `2026-11-21 09:02:11`, rounded down; of what is left out of the date nothing is said. */
-export function momentWrong(text: string, us: number): Wrong {
-  const iso = new Date(Math.floor(us / 1000)).toISOString();
-  const full = `${iso.slice(0, 10)} ${iso.slice(11, 19)}`;
-  return full.endsWith(text) || full.startsWith(text) ? undefined : full;
-}

@@ -54,6 +54,13 @@ function cellsOf(cells: readonly (readonly [string, Json | undefined])[]): Recor
   return Object.fromEntries(cells);
 }
 
+function rankedCells(name: string, gauge: Fields | undefined): [string, Json | undefined][] {
+  return [
+    [`${name}_p50`, gauge?.p50],
+    [`${name}_p95`, gauge?.p95],
+  ];
+}
+
 export function jobCsvDifferences(csv: string, json: Json): Difference[] {
   const report = json as Fields;
   return tableDifferences(csv, report.devices as readonly Fields[], (device) => {
@@ -94,12 +101,7 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       ...cellsOf(
         GAUGE_NAMES.flatMap(([key, name]): [string, Json | undefined][] => [
           [`${name}_min`, gauges[key]?.min],
-          ...(RANKED.has(key)
-            ? [
-                [`${name}_p50`, gauges[key]?.p50],
-                [`${name}_p95`, gauges[key]?.p95],
-              ]
-            : []),
+          ...(RANKED.has(key) ? rankedCells(name, gauges[key]) : []),
         ]),
       ),
     };

@@ -5,7 +5,7 @@ import { quotedLists, quoteTime } from '../../sql-text.ts';
 import type { JobWindow } from '../facts.ts';
 
 /** A job's part of a device in the time of one owner set, in [0, 1], and how it was found. */
-export interface SetPart {
+interface SetPart {
   readonly part: number;
   readonly sharing: Sharing;
   readonly isScaled: boolean;
