@@ -146,6 +146,12 @@ export function sharingOf(
   };
 }
 
+/** Of kept figures no row tells its set any more: all of the job's, where its amounts were divided. */
+export function setsOfKept({ sets }: JobLabel, { devices }: JobSums): ReadonlySet<string> {
+  const isDivided = [...devices.values()].some(({ attributedUs, sampledUs }) => attributedUs !== sampledUs);
+  return new Set(isDivided ? sets.keys() : []);
+}
+
 /** The least certain first. */
 const SHARINGS = ['equal', 'measured', 'stated', 'whole'] as const;
 

@@ -4,7 +4,7 @@ import { gaugesByLane, type LaneGauges } from '../gauges.ts';
 import { lanesOfGauges } from '../gauge-lanes.ts';
 import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
-import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, sharingOf } from './assemble.ts';
+import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { courseOf, NO_COURSE } from './course.ts';
 import { eventsOf, inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow } from './facts.ts';
@@ -86,7 +86,10 @@ export async function memberFigures(
     endUs,
     isOpen: intervals.some((interval) => interval.isOpen),
     boundaryUs,
-    ...sharingOf(summed.job.label, summed.sums.sets),
+    ...sharingOf(
+      summed.job.label,
+      kept === undefined ? summed.sums.sets : setsOfKept(summed.job.label, kept),
+    ),
     origin: kept !== undefined ? 'kept' : isRawLeft ? 'samples' : 'rollups',
     oldestSampleUs: oldestUs !== undefined && oldestUs > startUs + boundaryUs ? oldestUs : undefined,
     undividedUs: await undividedUs(db, summed),
