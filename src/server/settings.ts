@@ -44,6 +44,13 @@ ${idleThreads()}
 cairo.writer.data.append.page.size=1M
 cairo.wal.writer.data.append.page.size=256K
 cairo.o3.column.memory.size=256K
+
+# A table or rollup that nobody writes or reads keeps hundreds of files open for ten minutes by default; one lane has a dozen.
+# Milliseconds.
+cairo.inactive.writer.ttl=20000
+cairo.inactive.reader.ttl=20000
+cairo.wal.inactive.writer.ttl=20000
+cairo.idle.check.interval=5000
 `;
 
 const LOG_CONF = `# Written by gpuledger when it first started QuestDB here; change what you like, it is not written again.
