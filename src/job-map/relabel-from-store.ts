@@ -90,12 +90,16 @@ function spansOf(
   const fromUs = Math.max(window.fromUs, oldestUs - 1);
   if (!(fromUs < toUs)) return [];
   if (!window.isFirstTold || hours === undefined) return [{ gpu, fromUs, toUs }];
+  const told = new Set(hours.map(({ hourUs }) => hourUs));
+  for (const hour of hours) if (mayDiffer(hour, window, ownership)) told.delete(hour.hourUs);
   const spans: RelabelWindow[] = [];
-  for (const hour of hours.filter((one) => mayDiffer(one, window, ownership))) {
+  // An hour of which nothing is told yet may hold samples all the same.
+  for (let hourUs = Math.floor((fromUs + 1) / HOUR_US) * HOUR_US; hourUs <= toUs; hourUs += HOUR_US) {
+    if (told.has(hourUs)) continue;
     const span = {
       gpu,
-      fromUs: Math.max(fromUs, hour.hourUs - 1),
-      toUs: Math.min(toUs, hour.hourUs + HOUR_US - 1),
+      fromUs: Math.max(fromUs, hourUs - 1),
+      toUs: Math.min(toUs, hourUs + HOUR_US - 1),
     };
     const last = spans.at(-1);
     if (last !== undefined && span.fromUs <= last.toUs)

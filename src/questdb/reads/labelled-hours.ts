@@ -25,16 +25,17 @@ export interface HourRollup {
   readonly names: readonly string[];
 }
 
-/** @returns undefined where there is none, it was never computed, or the server does not keep it up */
+/** @returns undefined where there is none, or the server has not brought it up to the newest sample that was acknowledged */
 export async function findHourRollup(db: QuestDb, table: string): Promise<HourRollup | undefined> {
   const view = `${table}_1h`;
   const aged = `${view}_aged`;
+  // A label that was changed a moment ago is not in the hours yet: one that lags would say that nothing is to be done.
   const { rows } = await db.exec(
-    'SELECT view_status, refresh_base_table_txn FROM materialized_views()' +
-      ` WHERE view_name = ${quoteText(view)}`,
+    'SELECT count() FROM materialized_views()' +
+      ` WHERE view_name IN (${quoteText(view)}, ${quoteText(`${table}_1m`)}) AND view_status = 'valid'` +
+      ' AND refresh_base_table_txn = base_table_txn',
   );
-  const [status, computedTxn] = rows[0] ?? ['invalid', -1];
-  if (status === 'invalid' || !(Number(computedTxn) > 0)) return undefined;
+  if (Number(rows[0]?.[0]) < 2) return undefined;
   const known = await db.exec(
     `SELECT table_name FROM information_schema.columns() WHERE table_name IN (${quoteText(aged)}, ${quoteText(view)})` +
       " AND column_name = 'owner_set'",
