@@ -57,7 +57,8 @@ export async function planRelabelling(
       const asked = { fromUs: window.fromUs, toUs: askedToUs };
       const hours = rollup && (await readLabelledHours(db, rollup, window.gpu, asked));
       goneOfTableUs += goneOf(hours ?? [], window, table, ownership);
-      for (const span of spansOf(hours, window, table, ownership)) pieces.push(...cutAt(table, span));
+      const trusted = rollup?.isLevel === true ? hours : undefined;
+      for (const span of spansOf(trusted, window, table, ownership)) pieces.push(...cutAt(table, span));
     }
     portions.push(...portionsOf(table, pieces));
     // Lanes sample the same devices.

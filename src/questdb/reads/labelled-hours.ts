@@ -23,19 +23,22 @@ const ASKED_US_MAX = 90 * 24 * HOUR_US;
 export interface HourRollup {
   /** Names of the view and of the copy of its old buckets. */
   readonly names: readonly string[];
+  /** A label that was changed a moment ago is not in hours that lag: those cannot say that nothing is to be done. */
+  readonly isLevel: boolean;
 }
 
-/** @returns undefined where there is none, or the server has not brought it up to the newest sample that was acknowledged */
+/** @returns undefined where there is none, it was never computed, or the server does not keep it up */
 export async function findHourRollup(db: QuestDb, table: string): Promise<HourRollup | undefined> {
   const view = `${table}_1h`;
   const aged = `${view}_aged`;
-  // A label that was changed a moment ago is not in the hours yet: one that lags would say that nothing is to be done.
   const { rows } = await db.exec(
-    'SELECT count() FROM materialized_views()' +
-      ` WHERE view_name IN (${quoteText(view)}, ${quoteText(`${table}_1m`)}) AND view_status = 'valid'` +
-      ' AND refresh_base_table_txn = base_table_txn',
+    "SELECT view_status, refresh_base_table_txn, view_status = 'valid' AND refresh_base_table_txn = base_table_txn" +
+      ` FROM materialized_views() WHERE view_name IN (${quoteText(view)}, ${quoteText(`${table}_1m`)})` +
+      ' ORDER BY view_name',
   );
-  if (Number(rows[0]?.[0]) < 2) return undefined;
+  const [status, computedTxn] = rows[0] ?? ['invalid', -1];
+  if (status === 'invalid' || !(Number(computedTxn) > 0)) return undefined;
+  const isLevel = rows.length === 2 && rows.every(([, , isOneLevel]) => isOneLevel === true);
   const known = await db.exec(
     `SELECT table_name FROM information_schema.columns() WHERE table_name IN (${quoteText(aged)}, ${quoteText(view)})` +
       " AND column_name = 'owner_set'",
@@ -43,7 +46,7 @@ export async function findHourRollup(db: QuestDb, table: string): Promise<HourRo
   const names = new Set(known.rows.map(([name]) => String(name)));
   // One that is not brought up to date cannot tell sets apart.
   if (!names.has(view)) return undefined;
-  return { names: names.has(aged) ? [aged, view] : [view] };
+  return { names: names.has(aged) ? [aged, view] : [view], isLevel };
 }
 
 /**
