@@ -40,6 +40,7 @@ const lane: Lane = {
   capacityTicks: 10,
 };
 const aged: Lane = { ...lane, name: 'older_aged', table: 'gpu_older_aged' };
+const lagging: Lane = { ...lane, name: 'older_lagging', table: 'gpu_older_lagging' };
 const RETENTION = { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' };
 
 let server: TestQuestdb;
@@ -48,7 +49,7 @@ let db: QuestDb;
 beforeAll(async () => {
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
-  await applySchema(db, [lane, aged], RETENTION);
+  await applySchema(db, [lane, aged, lagging], RETENTION);
   for (const gpu of GPUS) expect((await sendRows(db, samplesOf(lane, gpu, FIRST_US))).unsent).toBeUndefined();
   await waitForRollups(db, [lane], NOW_US);
 });
@@ -405,6 +406,45 @@ test('how many GPU-hours keep their label, since their samples are gone, is told
   });
   expect(await late.finish()).toBe(true);
   expect(notices).toMatchObject([{ code: 'relabel.too_late', data: { deviceHours: 4 } }]);
+});
+
+test('hours that the rollup does not tell, or tells as they were, are looked at in the samples', async () => {
+  const gpu = 'GPU-lagging';
+  const { table } = lagging;
+  const [earlierUs, laterUs] = [NOW_US - 9 * DAY_US, NOW_US - 7 * DAY_US];
+  const unowned = samplesOf(lagging, gpu, earlierUs, earlierUs + DAY_US / 2);
+  await sendRows(db, unowned.replaceAll(' owners=0i', ' job_id="7",owners=1i'));
+  await waitForRollups(db, [lagging], NOW_US);
+  // From now on the rollup lags: it takes the earlier time for labelled, and knows nothing of the later one.
+  await db.exec(`ALTER MATERIALIZED VIEW "${table}_1m" SET REFRESH MANUAL`);
+  await sendRows(db, unowned);
+  await sendRows(db, samplesOf(lagging, gpu, laterUs, laterUs + DAY_US / 2));
+  await waitForVisible(db, table);
+  const stays = [earlierUs, laterUs].map((us): Stay => ({
+    jobId: '7',
+    startUs: us - 1,
+    endUs: us + 6 * HOUR_US - 1,
+  }));
+  // Whoever was killed before it labelled them had stored the stays.
+  const stored = stays.map((stay) => ({ ...tellings(gpu, stay)[0]!, ...stay }));
+  expect(await createSmallTables(db).writeOwnership(stored)).toBe(true);
+  await waitForVisible(db, 'gpu_ownership');
+  const facts = stays.flatMap((stay) => tellings(gpu, stay));
+  const session = openOwnership({
+    inputs: [{ name: 'test', read: () => ({ facts, records: [] }) }],
+    ...{ ownership: new Ownership(), labelledUntilUs: NOW_US },
+  });
+  session.read(NOW_US);
+  const late = createLateWork({
+    ...{ db, tables: [table], session, areRowsLast: false, tell: () => undefined },
+    storeSets: () => Promise.resolve(true),
+    onDone: () => undefined,
+  });
+  expect(await late.finish()).toBe(true);
+  await waitForVisible(db, table);
+  const { rows } = await db.exec(`SELECT count() FROM ${table} WHERE job_id = '7' AND ts < ${laterUs}`);
+  const all = await db.exec(`SELECT count() FROM ${table} WHERE job_id = '7'`);
+  expect([rows, all.rows]).toEqual([[[12]], [[24]]]);
 });
 
 test.each([1])(
