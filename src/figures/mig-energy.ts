@@ -272,6 +272,7 @@ export interface DividedRow<Row extends CutRow> {
 /** What the instances leave of an hour of their GPU. */
 interface CutRest {
   readonly gpu: string;
+  readonly bucketUs: number;
   /** Time of the GPU that no instance had, µs. */
   readonly dtUs: number;
   readonly energy: CutEnergy;
@@ -312,6 +313,7 @@ export function divideCut<Row extends CutRow>(
       if (hour.rest !== undefined)
         rests.push({
           gpu,
+          bucketUs,
           dtUs: hour.restUs,
           energy: withBest(hour.rest, usesPower.has(gpu)),
           isDivided: energies !== undefined,

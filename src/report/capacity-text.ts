@@ -37,12 +37,16 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
   const all = { ...figures.all, ...owned, unownedUs: undefined, kind: 'all' } as const;
   const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
-  const header = ['', ...columns.map(({ title }) => title)];
+  const names = namesOf(shown);
+  const { every } = figures;
+  const header = ['', ...(every === undefined ? [] : [every]), ...columns.map(({ title }) => title)];
   const rows = shown.map((row, index) => [
-    cellText(nameOf(row, shown), options, 32),
+    cellText(names.get(row)!, options, 32),
+    ...(every === undefined ? [] : [row.period ?? '']),
     ...columns.map(({ cells }) => cells[index]!),
   ]);
-  lines.push(...tableText([header, ...rows], ['left']), ...noteLines(figures, width));
+  lines.push(...tableText([header, ...rows], every === undefined ? ['left'] : ['left', 'left']));
+  lines.push(...noteLines(figures, width));
   return finishLines(lines, options, bold);
 }
 
@@ -78,6 +82,7 @@ type Shown = CapacitySums & {
   readonly kind: CapacityRow['kind'] | 'all';
   readonly name?: string | undefined;
   readonly cluster?: string | undefined;
+  readonly period?: string | undefined;
   readonly unownedUs: number | undefined;
   readonly jobs: number;
 };
@@ -138,8 +143,14 @@ function activityColumns(
 }
 
 /** A node is named with its cluster only where two clusters have one of its name. */
-function nameOf({ kind, name, cluster }: Shown, all: readonly Shown[]): string {
-  const isAmbiguous = all.filter((row) => row.kind === kind && row.name === name).length > 1;
+function namesOf<Row extends Shown>(rows: readonly Row[]): ReadonlyMap<Row, string> {
+  const clustersOf = new Map<string | undefined, Set<string | undefined>>();
+  for (const { kind, name, cluster } of rows)
+    if (kind === 'group') clustersOf.set(name, (clustersOf.get(name) ?? new Set()).add(cluster));
+  return new Map(rows.map((row) => [row, nameOf(row, (clustersOf.get(row.name)?.size ?? 0) > 1)]));
+}
+
+function nameOf({ kind, name, cluster }: Shown, isAmbiguous: boolean): string {
   switch (kind) {
     case 'group': {
       const plain = name ?? '(not told)';
@@ -165,11 +176,13 @@ const LISTED_MAX = 4;
 /** Of which rows something is known of part of the time only. */
 function partlyKnownTexts({ rows, hasActivity }: CapacityFigures): string[] {
   const timed = rows.filter(({ attributedUs }) => attributedUs > 0);
+  const names = namesOf(rows);
   const partly = (what: string, knownUsOf: (row: CapacityRow) => number | undefined): string[] => {
     const texts = timed.flatMap((row) => {
       const knownUs = knownUsOf(row);
       if (knownUs === undefined || knownUs >= KNOWN_RATIO_MIN * row.attributedUs) return [];
-      return [`${nameOf(row, rows)} ${formatRatio(knownUs / row.attributedUs)}`];
+      const when = row.period === undefined ? '' : ` ${row.period}`;
+      return [`${names.get(row)!}${when} ${formatRatio(knownUs / row.attributedUs)}`];
     });
     if (texts.length === 0) return [];
     const more = texts.length > LISTED_MAX ? `, and of ${texts.length - LISTED_MAX} more` : '';

@@ -112,6 +112,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     wasted_us: row.wasted?.value,
     instance_us: row.instanceUs,
     energy_divided_joules: row.energy.divided?.value,
+    period: 'period' in row ? row.period : undefined,
   }));
   return stringify(rows, { header: true });
 }

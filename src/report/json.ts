@@ -167,6 +167,7 @@ function taskAmountsOf(amounts: TaskAmounts): object {
 export function capacityJson(figures: CapacityFigures): string {
   return textOf({
     by: figures.by,
+    every: figures.every,
     cluster: figures.cluster,
     askedFromUs: figures.askedFromUs,
     askedToUs: figures.askedToUs,
@@ -195,8 +196,8 @@ export function capacityJson(figures: CapacityFigures): string {
 }
 
 function rowOf(row: CapacityRow): object {
-  const { kind, name, cluster, unownedUs, jobs } = row;
-  return { kind, name, cluster, ...sumsOf(row), unownedUs, jobs };
+  const { kind, name, cluster, period, unownedUs, jobs } = row;
+  return { kind, name, cluster, period, ...sumsOf(row), unownedUs, jobs };
 }
 
 function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: CapacitySums): object {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findField } from '../../src/core/fields/find-field.ts';
 import { defaultLanes, type Lane } from '../../src/core/fields/lane.ts';
-import { capacityFigures } from '../../src/figures/capacity/query.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import type { Asked } from '../../src/figures/query-cells.ts';
 import { isoMicroseconds, quoteTime } from '../../src/figures/sql-text.ts';
@@ -253,19 +253,22 @@ async function measureYear(): Promise<Measurement[]> {
     );
   const measured = async (what: string, figures: Questions['figures']): Promise<Measurement> =>
     await measureFigures(`reports_${what}_seconds`, YEAR_SECONDS_MAX, db, { figures, plain });
-  const capacity = (by: 'account' | 'user') => async (asked: Asked) =>
-    await capacityFigures(asked, [lane], { fromUs: startUs, toUs: END_US, by });
+  const capacity = (rows: Pick<CapacityQueryOptions, 'by' | 'every'>) => async (asked: Asked) =>
+    await capacityFigures(asked, [lane], { fromUs: startUs, toUs: END_US, ...rows });
   const array = (id: string) => async (asked: Asked) =>
     await accountOf(asked, [lane], id, { nowUs: Date.now() * 1000 });
   try {
     const firstKept = FIRST_YEAR_ID + tasksFrom;
     await keepFigures(db, firstKept, firstKept + ARRAY_TASKS - 1, JOB_HOURS * HOUR_US);
-    const account = await measured('year_by_account', capacity('account'));
+    const account = await measured('year_by_account', capacity({ by: 'account' }));
+    const monthly = await measured('year_by_account_month', capacity({ by: 'account', every: 'month' }));
     const flags = ['--from', isoMicroseconds(startUs), '--to', isoMicroseconds(END_US)];
     return [
       account,
       await measureCommand(account, store, lane, ['capacity', '--by', 'account', ...flags]),
-      await measured('year_by_user', capacity('user')),
+      monthly,
+      await measureCommand(monthly, store, lane, ['capacity', '--by', 'account,month', ...flags]),
+      await measured('year_by_user', capacity({ by: 'user' })),
       await measured('array_kept', array(KEPT_ARRAY_ID)),
       await measured('array', array(ARRAY_ID)),
       rollupCost('reports_year_rollups', store),

@@ -4,7 +4,12 @@
  * QuestDB, against loops over the same rows.
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import type { CapacityFigures, CapacityGrouping, CapacityRow } from '../../src/figures/capacity/figures.ts';
+import type {
+  CapacityFigures,
+  CapacityGrouping,
+  CapacityPeriod,
+  CapacityRow,
+} from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { relabelSamples } from '../../src/questdb/rows/relabel-samples.ts';
@@ -215,8 +220,13 @@ function expected(): Map<string, Expected> {
   return found;
 }
 
-const report = async (grouping: CapacityGrouping): Promise<CapacityFigures> =>
-  await capacityFigures(db, [lane], { fromUs: START_US, toUs: START_US + TICKS * MINUTE, by: grouping });
+const report = async (grouping: CapacityGrouping, every?: CapacityPeriod): Promise<CapacityFigures> =>
+  await capacityFigures(db, [lane], {
+    fromUs: START_US,
+    toUs: START_US + TICKS * MINUTE,
+    by: grouping,
+    ...(every === undefined ? {} : { every }),
+  });
 
 function expectRow(row: CapacityRow | undefined, { gpuUs, instanceUs, joules, idleUs }: Expected): void {
   expect(row!.attributedUs).toBeCloseTo(gpuUs, 0);
@@ -255,23 +265,30 @@ describe('by account', () => {
     );
   });
 
-  test.each(['account', 'node', 'model', 'cluster', 'user', 'week'] as const)(
-    'all rows add up to the GPUs (by %s)',
-    async (grouping) => {
-      const { rows, all, sampledUs, knownUs, devices: count, migInstances } = await report(grouping);
-      const truth = [...expected().values()];
-      const gpuUs = truth.reduce((sum, one) => sum + one.gpuUs, 0);
-      expect(sampledUs).toBeCloseTo(gpuUs, 0);
-      expect(rows.reduce((sum, row) => sum + row.attributedUs, 0)).toBeCloseTo(sampledUs, 0);
-      const joules = truth.reduce((sum, one) => sum + one.joules, 0);
-      expect(all.energy.best!.value / joules).toBeCloseTo(1, 9);
-      expect(rows.reduce((sum, row) => sum + (row.energy.best?.value ?? 0), 0) / joules).toBeCloseTo(1, 9);
-      expect(migInstances).toBe(7);
-      expect(count).toBe(8);
-      // Three cut GPUs and a whole one; of the fifth an instance alone was seen.
-      expect(knownUs).toBeCloseTo((4 + 3 / 7) * TICKS * MINUTE, 0);
-    },
-  );
+  test.each<{ by: CapacityGrouping; every?: CapacityPeriod }>([
+    { by: 'account' },
+    { by: 'node' },
+    { by: 'model' },
+    { by: 'cluster' },
+    { by: 'user' },
+    { by: 'week' },
+    { by: 'account', every: 'month' },
+    { by: 'node', every: 'week' },
+  ])('all rows add up to the GPUs (%j)', async ({ by: grouping, every }) => {
+    const { rows, all, sampledUs, knownUs, devices: count, migInstances } = await report(grouping, every);
+    expect(rows.every(({ period }) => (period === undefined) === (every === undefined))).toBe(true);
+    const truth = [...expected().values()];
+    const gpuUs = truth.reduce((sum, one) => sum + one.gpuUs, 0);
+    expect(sampledUs).toBeCloseTo(gpuUs, 0);
+    expect(rows.reduce((sum, row) => sum + row.attributedUs, 0)).toBeCloseTo(sampledUs, 0);
+    const joules = truth.reduce((sum, one) => sum + one.joules, 0);
+    expect(all.energy.best!.value / joules).toBeCloseTo(1, 9);
+    expect(rows.reduce((sum, row) => sum + (row.energy.best?.value ?? 0), 0) / joules).toBeCloseTo(1, 9);
+    expect(migInstances).toBe(7);
+    expect(count).toBe(8);
+    // Three cut GPUs and a whole one; of the fifth an instance alone was seen.
+    expect(knownUs).toBeCloseTo((4 + 3 / 7) * TICKS * MINUTE, 0);
+  });
 
   test('what is divided is told, and what is not', async () => {
     const figures = await report('account');

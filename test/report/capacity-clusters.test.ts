@@ -5,9 +5,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import type { CapacityFigures, CapacityGrouping } from '../../src/figures/capacity/figures.ts';
+import type {
+  CapacityFigures,
+  CapacityGrouping,
+  CapacityPeriod,
+} from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
+import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityJson } from '../../src/report/json.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
@@ -88,7 +94,15 @@ const stays: readonly Stay[] = [
   // Nobody told the cluster of this one's record; nor, of the last, anything.
   { cluster: 'a', jobId: '77', gpu: 'A1', from: 0, to: 900, user: 'dan', isClusterUntold: true },
   { cluster: 'b', jobId: '78', gpu: 'B0', from: 3 * HOUR, to: 3 * HOUR + 1000 },
-  // Four weeks before: over a Sunday's midnight; then an id that two users had within one hour, to the very second.
+  // Four weeks before: over the end of January; over a Sunday's midnight; then an id that two users had within one hour, to the very second.
+  {
+    cluster: 'a',
+    jobId: 'month',
+    gpu: 'A0',
+    from: MONDAY - 24 * HOUR - 100,
+    to: MONDAY - 24 * HOUR + 200,
+    user: 'eve',
+  },
   { cluster: 'a', jobId: 'week', gpu: 'A0', from: MONDAY - 100, to: MONDAY + 200, user: 'ada' },
   { cluster: 'a', jobId: 'twice', gpu: 'A0', from: MONDAY + HOUR, to: MONDAY + HOUR + 600, user: 'ada' },
   {
@@ -198,17 +212,20 @@ const WINDOWS = {
   minutes: { fromUs: at(0), toUs: at(6 * HOUR) },
   hours: { fromUs: at(-60 * HOUR), toUs: at(6 * HOUR) },
   weeks: { fromUs: at(MONDAY - 12 * HOUR), toUs: at(MONDAY + 24 * HOUR) },
+  all: { fromUs: at(MONDAY - 36 * HOUR), toUs: at(6 * HOUR) },
 } as const;
 
 async function capacity(
   by: CapacityGrouping,
   window: keyof typeof WINDOWS,
   cluster?: string,
+  every?: CapacityPeriod,
 ): Promise<CapacityFigures> {
   const figures = await capacityFigures(db, [lane], {
     ...WINDOWS[window],
     by,
     ...(cluster === undefined ? {} : { cluster }),
+    ...(every === undefined ? {} : { every }),
   });
   expect(
     figures.rows.reduce((sum, { attributedUs }) => sum + attributedUs, 0),
@@ -299,6 +316,56 @@ test('by week: a job is in each of its weeks, and of all it is one', async () =>
     ['2026-W06', 210 + 600 + 500, 3],
   ]);
   expect(figures.all.jobs).toBe(3);
+});
+
+test('by user and month: rows of each month, and of nobody’s time, too', async () => {
+  const figures = await capacity('user', 'all', undefined, 'month');
+  expect(figures).toMatchObject({ by: 'user', every: 'month' });
+  const told = figures.rows.map(({ kind, name, period, attributedUs, jobs }) => [
+    ...(kind === 'group' ? [name] : [kind]),
+    period,
+    Math.round(attributedUs / SECOND),
+    jobs,
+  ]);
+  expect(told).toEqual([
+    ['ada', '2026-02', 300 + 600, 2],
+    ['ada', '2026-03', 100 + 300 + 175 + 600, 4],
+    ['bob', '2026-02', 500, 1],
+    ['bob', '2026-03', 200 + 400 + 525 + 200, 4],
+    ['cyd', '2026-03', 500 + 600, 1],
+    [undefined, '2026-03', 1000, 1],
+    ['dan', '2026-03', 900, 1],
+    ['eve', '2026-01', 90, 1],
+    ['eve', '2026-02', 210, 1],
+    ['unowned', '2026-03', 10, 0],
+  ]);
+  // Of all it is one, whose two months are two rows.
+  expect(figures.all.jobs).toBe(4 + 11);
+  const text = renderCapacityReport(figures, { width: 200, isColored: false });
+  expect(text).toMatch(/^ +month +GPU-hours /m);
+  expect(text).toMatch(/^ +ada +2026-02 +0\.25 /m);
+  expect(JSON.parse(capacityJson(figures))).toMatchObject({
+    every: 'month',
+    rows: expect.arrayContaining([expect.objectContaining({ name: 'bob', period: '2026-02' })]) as unknown[],
+  });
+  const [header, first] = capacityCsv(figures).split('\n');
+  expect([header, first]).toEqual([
+    expect.stringMatching(/,name,.*,period$/),
+    expect.stringMatching(/,user,group,ada,.*,2026-02$/),
+  ]);
+});
+
+test('by node and week: a node’s unowned time is its week’s', async () => {
+  const figures = await capacity('node', 'all', undefined, 'week');
+  expect(groups(figures)).toEqual([
+    ['a', 'n1', 1310, 3],
+    ['a', 'n1', 1700, 4],
+    ['a', 'n1', 300 + 90, 2],
+    ['b', 'n1', 3800, 7],
+  ]);
+  expect(figures.rows.filter(({ unownedUs }) => unownedUs !== undefined)).toMatchObject([
+    { name: 'n1', cluster: 'a', period: '2026-W10', unownedUs: 10 * SECOND },
+  ]);
 });
 
 test('an hour in which an id was given again is each of the two jobs’ own, to the sample', async () => {

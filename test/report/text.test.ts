@@ -173,6 +173,7 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
 
 const capacity: CapacityFigures = {
   by: 'account',
+  every: undefined,
   cluster: undefined,
   reusedIdsLeft: 0,
   askedFromUs: Date.UTC(2026, 10, 14) * 1000,
@@ -193,6 +194,7 @@ const capacity: CapacityFigures = {
       kind: 'group',
       name: 'physics',
       cluster: undefined,
+      period: undefined,
       ...sums(1204.25, 61, 0.68, 641),
       unownedUs: undefined,
       jobs: 212,
@@ -201,6 +203,7 @@ const capacity: CapacityFigures = {
       kind: 'group',
       name: '=cmd(), "x"',
       cluster: undefined,
+      period: undefined,
       ...sums(801, 302.5, 0.24, 230),
       unownedUs: undefined,
       jobs: 1048,
@@ -209,6 +212,7 @@ const capacity: CapacityFigures = {
       kind: 'unowned',
       name: undefined,
       cluster: undefined,
+      period: undefined,
       ...sums(671.75, 671, undefined, 71),
       unownedUs: undefined,
       jobs: 0,

@@ -1,7 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { CAPACITY_GROUPINGS, type CapacityGrouping } from '../../figures/capacity/figures.ts';
+import {
+  CAPACITY_GROUPINGS,
+  CAPACITY_PERIODS,
+  isPeriod,
+  type CapacityGrouping,
+  type CapacityPeriod,
+} from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
@@ -41,6 +47,7 @@ Examples:
   gpuledger report capacity                            the last seven days, by account
   gpuledger report capacity --since 30d --by user
   gpuledger report capacity --cluster b --by node
+  gpuledger report capacity --since 52w --by account,month      a row per account and calendar month
   gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
 
 Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
@@ -59,8 +66,14 @@ interface JobFlags extends FormatFlags {
 }
 
 interface CapacityFlags extends FormatFlags, WindowFlags {
-  readonly by: CapacityGrouping;
+  readonly by: Rows;
   readonly cluster?: string;
+}
+
+/** Over what rows are summed: one group, and after it maybe a period. */
+interface Rows {
+  readonly by: CapacityGrouping;
+  readonly every?: CapacityPeriod;
 }
 
 export function command(): Command {
@@ -94,7 +107,14 @@ export function command(): Command {
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
       .option('--cluster <name>', 'only the GPUs of this cluster', asClusterName)
-      .addOption(new Option('--by <group>', 'whose rows').choices(CAPACITY_GROUPINGS).default('account')),
+      .addOption(
+        new Option(
+          '--by <group>',
+          `whose rows: ${CAPACITY_GROUPINGS.join(', ')}; with ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')} after it one for each`,
+        )
+          .argParser(parseRows)
+          .default({ by: 'account' }, 'account'),
+      ),
   )
     .addHelpText('after', CAPACITY_EXAMPLES)
     .action(async (flags: CapacityFlags) => {
@@ -117,6 +137,19 @@ function addCommonFlags(name: 'report job' | 'report capacity', command: Command
 function parseRun(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a run is a whole number from 0 on');
   return Number(text);
+}
+
+function parseRows(text: string): Rows {
+  const [by, every, ...more] = text
+    .split(',')
+    .map((one) => CAPACITY_GROUPINGS.find((known) => known === one));
+  const isOne = !text.includes(',');
+  if (by !== undefined && isOne) return { by };
+  if (by !== undefined && !isPeriod(by) && every !== undefined && isPeriod(every) && more.length === 0)
+    return { by, every };
+  throw new InvalidArgumentError(
+    `Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}, and after one that is no time ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')}.`,
+  );
 }
 
 async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
@@ -159,7 +192,7 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const options = {
     ...window,
     ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
-    by: flags.by,
+    ...flags.by,
   };
   const figures = await withStore(flags, async (db, lanes) => await capacityFigures(db, lanes, options));
   if (flags.json) process.stdout.write(capacityJson(figures));

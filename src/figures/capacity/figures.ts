@@ -10,8 +10,17 @@ export const CAPACITY_GROUPINGS = [
   'model',
   'cluster',
   'week',
+  'month',
 ] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
+
+/** Groups that are times, UTC: ISO weeks and calendar months. */
+export const CAPACITY_PERIODS = ['week', 'month'] as const satisfies readonly CapacityGrouping[];
+export type CapacityPeriod = (typeof CAPACITY_PERIODS)[number];
+
+export function isPeriod(by: CapacityGrouping): by is CapacityPeriod {
+  return by === 'week' || by === 'month';
+}
 
 /**
  * What a row stands for: a group of jobs (`group`), time that belongs to a job nobody could name (`unresolved`), the part
@@ -41,7 +50,9 @@ export interface CapacityRow extends CapacitySums {
   readonly name: string | undefined;
   /** Of a node, where it is known. */
   readonly cluster: string | undefined;
-  /** By node, model, cluster and week: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
+  /** `2026-11`, `2026-W09`; undefined where rows are of the whole window, or the period is the group itself. */
+  readonly period: string | undefined;
+  /** By node, model, cluster, week and month: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
   readonly unownedUs: number | undefined;
   /** Jobs that owned a device of the group in the window: an id that was given again counts again, a requeue does not. */
   readonly jobs: number;
@@ -63,6 +74,8 @@ export interface InvalidRollup {
 /** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */
 export interface CapacityFigures {
   readonly by: CapacityGrouping;
+  /** Rows are of one period each; undefined where they are of the whole window. */
+  readonly every: CapacityPeriod | undefined;
   /** The one that was asked for; undefined where all were. */
   readonly cluster: string | undefined;
   /** The window that was asked for, and the whole minutes, hours or days around it, which are what was summed. */
@@ -88,7 +101,7 @@ export interface CapacityFigures {
   readonly unknownSlicesUs: number;
   /** Devices whose last sign of life lies before the window's end by more than an hour, oldest first. */
   readonly lastSigns: readonly LastSign[];
-  /** Groups by GPU time, most first, weeks in their order; then the other kinds. */
+  /** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
   readonly rows: readonly CapacityRow[];
   readonly all: CapacitySums & { readonly jobs: number };
   /** Of the owned time in which SM activity was known: how much was idle; undefined where it never was. */

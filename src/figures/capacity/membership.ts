@@ -1,12 +1,14 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { quoteTime } from '../sql-text.ts';
-import type { CapacityGrouping } from './figures.ts';
+import { isPeriod, type CapacityGrouping, type CapacityPeriod } from './figures.ts';
 import { numberSql, type ReusedId } from './reused-ids.ts';
 import type { CapacityWindow } from './window.ts';
 
 /** To which group a row belongs that is of a job, a device and a time. */
 export interface Membership {
   readonly by: CapacityGrouping;
+  /** A row for each of these periods. */
+  readonly every: CapacityPeriod | undefined;
   readonly window: CapacityWindow;
   /** At most one cluster is known: ids and nodes need not be told apart by it. */
   readonly isOneCluster: boolean;
@@ -34,6 +36,16 @@ function isOfClusters({ by, isOneCluster, cluster }: Membership): boolean {
   return !isOneCluster || cluster !== undefined || by === 'cluster' || by === 'node';
 }
 
+/** The periods that rows are kept apart by. */
+export function periodOf({ by, every }: Pick<Membership, 'by' | 'every'>): CapacityPeriod | undefined {
+  return every ?? (isPeriod(by) ? by : undefined);
+}
+
+/** Columns of `z` that are a row's key beside `name` and `cluster`. */
+export function periodKeys({ every }: Membership): readonly string[] {
+  return every === undefined ? [] : ['x_period'];
+}
+
 /** By these columns rows are kept apart until they are in their groups: as few as will do, since each of them costs. */
 export function rowKeys(of: Membership): readonly string[] {
   return [
@@ -42,7 +54,7 @@ export function rowKeys(of: Membership): readonly string[] {
     ...(of.by === 'node' ? ['x_node'] : []),
     ...(isOfClusters(of) ? ['x_cluster'] : []),
     ...(of.reused.length > 0 ? ['x_number'] : []),
-    ...(of.by === 'week' ? ['x_week'] : []),
+    ...(periodOf(of) === undefined ? [] : ['x_period']),
   ];
 }
 
@@ -60,18 +72,13 @@ export function jobNumberSql(of: Membership, job: string, cluster: string, ts: s
   return numberSql(of.reused, job, cluster, ts, stepUs);
 }
 
-/** The Monday on which the week of a time begins, epoch µs, UTC. */
-export function weekSql(ts: string): string {
-  return `cast(date_trunc('week', ${ts}) AS LONG)`;
-}
-
 /**
  * The head of a query whose last table is `z`: the rows with `name` of their group, `cluster` where it is a node's, the keys of
- * their job, and the columns.
+ * their period and job, and the columns.
  */
 export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): string {
   const named = nameSql(of);
-  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...columns];
+  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...periodKeys(of), ...columns];
   const passed = (table: string): string =>
     kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
   const start = `${head}${groupsSql(of)}x AS (${rows})`;
@@ -79,7 +86,7 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
     return `${start}, z AS (SELECT ${named.name('x')} AS name, '' AS cluster, ${passed('x')} FROM x${named.join('x')})`;
   // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
   const known = 'coalesce(x.x_cluster, d.device_cluster)';
-  const keys = ['x_gpu', ...(of.by === 'node' ? ['x_node'] : []), ...(of.by === 'week' ? ['x_week'] : [])];
+  const keys = ['x_gpu', ...(of.by === 'node' ? ['x_node'] : []), ...(isPeriod(of.by) ? ['x_period'] : [])];
   const where = of.cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(of.cluster)}`;
   return (
     `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
@@ -123,6 +130,7 @@ function groupsSql(of: Membership): string {
     case 'node':
     case 'cluster':
     case 'week':
+    case 'month':
       return devices;
   }
 }
@@ -158,6 +166,7 @@ function nameSql({ by, isOneCluster, reused }: Membership): {
     case 'cluster':
       return { join: () => '', name: (rows) => `${rows}.y_cluster` };
     case 'week':
-      return { join: () => '', name: (rows) => `cast(${rows}.x_week AS STRING)` };
+    case 'month':
+      return { join: () => '', name: (rows) => `cast(${rows}.x_period AS STRING)` };
   }
 }

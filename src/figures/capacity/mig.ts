@@ -35,7 +35,11 @@ export interface CutTally {
   /** A row of a group, or of nobody, on an instance that is this part of its GPU. */
   readonly addInstance: (row: Cells, kind: RowKind, sums: Sums, ratio: number) => void;
   /** What the instances leave of their GPU, divided or not. */
-  readonly addRest: (kind: Extract<CapacityKind, 'unallocated' | 'cut'>, sums: Sums) => void;
+  readonly addRest: (
+    kind: Extract<CapacityKind, 'unallocated' | 'cut'>,
+    sums: Sums,
+    bucketUs: number,
+  ) => void;
   /** An instance of which it is not known how many slices it has, and that no GPU stands for. */
   readonly addUnknown: (instanceUs: number) => void;
 }
@@ -69,11 +73,10 @@ export async function addCutGpus(
         tally.addInstance(row.cells, kind, sumsBySlices(row.cells, sliceRatio, energy), sliceRatio);
       }
     }
-    for (const { dtUs, energy, isDivided } of rests)
-      tally.addRest(isDivided ? 'unallocated' : 'cut', {
-        ...withEnergy(emptySums(), energy, isDivided),
-        attributedUs: dtUs,
-      });
+    for (const { bucketUs, dtUs, energy, isDivided } of rests) {
+      const sums = { ...withEnergy(emptySums(), energy, isDivided), attributedUs: dtUs };
+      tally.addRest(isDivided ? 'unallocated' : 'cut', sums, bucketUs);
+    }
   }
 }
 

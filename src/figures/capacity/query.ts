@@ -1,15 +1,18 @@
 import type { Lane } from '../../core/fields/lane.ts';
 import {
   isOwned,
+  isPeriod,
   type CapacityFigures,
   type CapacityGrouping,
   type CapacityKind,
+  type CapacityPeriod,
   type CapacityRow,
 } from './figures.ts';
 import { devicesIn } from './devices.ts';
 import { addCutGpus, type CutSource } from './mig.ts';
 import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
-import type { Membership } from './membership.ts';
+import { periodOf, type Membership } from './membership.ts';
+import { periodName, periodStartUs } from './periods.ts';
 import { asManyAsFit, closeStartsUs, reusedIds } from './reused-ids.ts';
 import {
   groupSumsSql,
@@ -17,7 +20,7 @@ import {
   jobCountsSql,
   ROW_KINDS,
   type RowKind,
-  stayWeeksSql,
+  stayPeriodsSql,
   type CapacitySource,
 } from './samples.ts';
 import { capacityWindow, invalidRollups, type CapacityWindow } from './window.ts';
@@ -33,16 +36,23 @@ export interface CapacityQueryOptions {
   readonly fromUs: number;
   readonly toUs: number;
   readonly by: CapacityGrouping;
+  /** A row for each of these periods; of the whole window when absent. Not where `by` is a period itself. */
+  readonly every?: CapacityPeriod;
   /** Only the devices of this cluster; of all when absent. */
   readonly cluster?: string;
 }
 
-interface Group {
+/** Which row it is. */
+interface GroupKey {
   readonly kind: CapacityKind;
   readonly name: string | undefined;
   readonly cluster: string | undefined;
+  readonly period: string | undefined;
+}
+
+interface Group extends GroupKey {
   readonly sums: Sums;
-  /** Of a group of devices or a week: its part of the row `unowned`. */
+  /** Of a group of devices or a period: its part of the row `unowned`. */
   unownedUs: number | undefined;
 }
 
@@ -71,7 +81,7 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, cluster } = options;
+  const { by, every, cluster } = options;
   const gauges = capacityGauges(await recordedLanes(db, lanes));
   const kept = await keptLanes(
     db,
@@ -80,7 +90,7 @@ export async function capacityFigures(
   const window = capacityWindow(kept, options.fromUs, options.toUs);
   const isOneCluster = await hasOneCluster(db, window);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
-  const of: Membership = { by, window, cluster, isOneCluster, reused };
+  const of: Membership = { by, every, window, cluster, isOneCluster, reused };
   const finerAtUs = closeStartsUs(reused);
   const sources = gauges.map((source, index): CutSource => ({
     ...columnsOf(source),
@@ -95,11 +105,12 @@ export async function capacityFigures(
     devicesIn(db, window, kept, { cluster, inventory }),
     jobCounts(db, of),
   ]);
-  const rows = rowsOf(tally, jobs);
+  const rows = rowsOf(tally, of, jobs);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = sources.some(({ sm }) => sm !== undefined);
   return {
     by,
+    every,
     cluster,
     ...window,
     ...fleet,
@@ -188,10 +199,11 @@ async function tallyOf(
         addInstance(row, rowKind, sums, ratio) {
           addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
         },
-        addRest(kind, sums) {
+        addRest(kind, sums, bucketUs) {
           tally.sampledUs += sums.attributedUs;
           addSums(tally.all, sums);
-          addSums(groupOf(tally, kind).sums, sums);
+          const period = of.every && periodName(of.every, periodStartUs(of.every, bucketUs));
+          addSums(groupOf(tally, { ...NO_GROUP, kind, period }).sums, sums);
         },
         addUnknown(us) {
           tally.unknownSlicesUs += us;
@@ -215,12 +227,11 @@ function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio
   addSums(tally.all, sums);
   tally.sampledUs += (row.number('seen_us') ?? 0) * ratio;
   if (rowKind === 'undivided') tally.undividedUs += sums.attributedUs;
-  const name = nameOf(of, row);
-  const group = kind === 'group' ? groupOf(tally, kind, name, clusterIn(row)) : groupOf(tally, kind);
-  addSums(group.sums, sums);
+  const group = keyOfRow(of, row);
+  addSums(groupOf(tally, kind === 'group' ? group : { ...NO_GROUP, kind, period: group.period }).sums, sums);
   // A node that nobody used all the time is a row too: the one that a planner looks for.
   if (kind === 'unowned' && hasUnowned(of.by)) {
-    const own = groupOf(tally, 'group', name, clusterIn(row));
+    const own = groupOf(tally, group);
     own.unownedUs = (own.unownedUs ?? 0) + sums.attributedUs;
   }
   if (!hasSets) return;
@@ -229,39 +240,33 @@ function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio
     tally.sharedUs[way] += (row.number(`${way}_us`) ?? 0) * ratio;
 }
 
-/** Groups of devices and weeks have unowned time of their own; groups of jobs cannot. */
+/** Groups of devices and periods have unowned time of their own; groups of jobs cannot. */
 function hasUnowned(by: CapacityGrouping): boolean {
-  return by === 'node' || by === 'model' || by === 'cluster' || by === 'week';
+  return by === 'node' || by === 'model' || by === 'cluster' || isPeriod(by);
 }
 
-function groupOf({ groups }: Tally, kind: CapacityKind, name?: string, cluster?: string): Group {
-  const key = keyOf(kind, name, cluster);
-  const group = groups.get(key) ?? { kind, name, cluster, sums: emptySums(), unownedUs: undefined };
-  groups.set(key, group);
+const NO_GROUP = { name: undefined, cluster: undefined } as const;
+
+function groupOf({ groups }: Tally, key: GroupKey): Group {
+  const text = textOf(key);
+  const group = groups.get(text) ?? { ...key, sums: emptySums(), unownedUs: undefined };
+  groups.set(text, group);
   return group;
 }
 
-function keyOf(kind: CapacityKind, name: string | undefined, cluster: string | undefined): string {
-  return JSON.stringify([kind, name, cluster]);
+function textOf({ kind, name, cluster, period }: GroupKey): string {
+  return JSON.stringify([kind, name, cluster, period]);
 }
 
-function nameOf({ by }: Membership, row: Cells): string | undefined {
-  const name = row.text('name');
-  return by === 'week' && name !== undefined ? isoWeek(Number(name)) : name;
-}
-
-/** `2026-W09`: the ISO week that begins with this Monday. It is of the year in which its Thursday lies. */
-function isoWeek(mondayUs: number): string {
-  const thursday = new Date(mondayUs / 1000 + 3 * 86_400_000);
-  const year = thursday.getUTCFullYear();
-  const days = (thursday.getTime() - Date.UTC(year, 0, 1)) / 86_400_000;
-  return `${year}-W${String(Math.floor(days / 7) + 1).padStart(2, '0')}`;
-}
-
-/** Only a node is named together with its cluster. */
-function clusterIn(row: Cells): string | undefined {
-  const cluster = row.text('cluster');
-  return cluster === '' ? undefined : cluster;
+/** The group of a row of an answer. Only a node is named together with its cluster. */
+function keyOfRow({ by, every }: Membership, row: Cells): GroupKey {
+  const [name, cluster] = [row.text('name'), row.text('cluster')];
+  return {
+    kind: 'group',
+    name: isPeriod(by) && name !== undefined ? periodName(by, Number(name)) : name,
+    cluster: cluster === '' ? undefined : cluster,
+    period: every && periodName(every, row.number('x_period')!),
+  };
 }
 
 /** What rounding of parts may leave over. */
@@ -276,25 +281,29 @@ const KIND_ORDER: readonly CapacityKind[] = [
   'cut',
 ];
 
-/** Groups by GPU time, most first, weeks in their order; then the other kinds. */
-function rowsOf({ groups }: Tally, jobs: JobCounts): CapacityRow[] {
+/** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
+function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): CapacityRow[] {
+  const wholeKey = (key: GroupKey): string => textOf({ ...key, period: undefined });
+  const wholeUs = new Map<string, number>();
+  for (const group of groups.values())
+    wholeUs.set(wholeKey(group), (wholeUs.get(wholeKey(group)) ?? 0) + group.sums.attributedUs);
+  const byText = (a = '', b = ''): number => (a < b ? -1 : Number(a > b));
   return [...groups.values()]
     .filter(
       ({ kind, sums, unownedUs }) =>
         sums.attributedUs > ROUNDING_US_MAX || unownedUs !== undefined || kind === 'cut',
     )
-    .map(({ kind, name, cluster, sums, unownedUs }): CapacityRow => ({
-      kind,
-      name,
-      cluster,
-      ...capacitySums(sums),
-      unownedUs,
-      jobs: jobs.byGroup.get(keyOf(kind, name, cluster)) ?? 0,
-    }))
+    .map((group): CapacityRow => {
+      const { kind, name, cluster, period, sums, unownedUs } = group;
+      const own = capacitySums(sums);
+      return { kind, name, cluster, period, ...own, unownedUs, jobs: jobs.byGroup.get(textOf(group)) ?? 0 };
+    })
     .sort(
       (a, b) =>
         KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) ||
-        (jobs.isByWeek ? (a.name ?? '').localeCompare(b.name ?? '') : b.attributedUs - a.attributedUs),
+        (isPeriod(by) ? byText(a.name, b.name) : wholeUs.get(wholeKey(b))! - wholeUs.get(wholeKey(a))!) ||
+        byText(wholeKey(a), wholeKey(b)) ||
+        byText(a.period, b.period),
     );
 }
 
@@ -316,21 +325,20 @@ function ofOwned(
 interface JobCounts {
   readonly byGroup: ReadonlyMap<string, number>;
   readonly all: number;
-  readonly isByWeek: boolean;
 }
 
 async function jobCounts(db: Asked, of: Membership): Promise<JobCounts> {
   const byGroup = new Map<string, number>();
   let told: number | undefined;
-  const isByWeek = of.by === 'week';
-  const weeks = isByWeek ? Math.floor((await ask(db, stayWeeksSql(of)))[0]?.number('weeks') ?? 0) : 0;
-  for (const row of await ask(db, jobCountsSql(of, weeks))) {
+  const period = periodOf(of);
+  const longest = period === undefined ? [] : await ask(db, stayPeriodsSql(of, period));
+  for (const row of await ask(db, jobCountsSql(of, Math.floor(longest[0]?.number('later') ?? 0)))) {
     const jobs = row.number('jobs') ?? 0;
     if (row.number('is_all') === 1) told = jobs;
-    else byGroup.set(keyOf('group', nameOf(of, row), clusterIn(row)), jobs);
+    else byGroup.set(textOf(keyOfRow(of, row)), jobs);
   }
   const all = told ?? [...byGroup.values()].reduce((sum, jobs) => sum + jobs, 0);
-  return { byGroup, all, isByWeek };
+  return { byGroup, all };
 }
 
 /** Whether there is one cluster at most, as far as anybody told. */

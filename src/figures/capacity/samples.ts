@@ -5,10 +5,13 @@ import {
   isOfJobs,
   jobKeys,
   jobNumberSql,
+  periodKeys,
+  periodOf,
   rowKeys,
-  weekSql,
   type Membership,
 } from './membership.ts';
+import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
+import { isPeriod, type CapacityPeriod } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
@@ -142,7 +145,7 @@ function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean, s
       // As STRING, since there may be no such column.
       x_cluster: `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`,
       x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
-      x_week: weekSql('s.ts'),
+      x_period: periodSql(periodOf(of) ?? 'month', 's.ts'),
       cut_gpu: 's.gpu',
       bucket_us: BUCKET_SQL,
       kind: labelKindSql('s.', 'job_id'),
@@ -205,6 +208,7 @@ export function groupSumsSql(
       : []),
     ...(hasSets ? ['max(scaled) AS scaled'] : []),
   ];
+  const groups = ['name', 'cluster', ...periodKeys(of), 'kind', ...hourKeys].join(', ');
   const added = [
     ...['samples', 'seen_us', ...names, 'best_joules', 'best_us'],
     ...(hasSets ? WAYS.map((way) => `${way}_us`) : []),
@@ -214,23 +218,23 @@ export function groupSumsSql(
     head: hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
     rows: bestSql(
       keyNames(of, scope),
-      of.by === 'week',
+      periodOf(of) !== undefined,
       `SELECT ${keys}, ${sums.join(', ')} FROM (${rows}) GROUP BY ${keys}`,
     ),
     columns: ['kind', ...hourKeys, ...added, ...(hasSets ? ['scaled'] : [])],
   });
   return (
-    `${head} SELECT name, cluster, ${['kind', ...hourKeys].join(', ')}, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
-    ` FROM z GROUP BY ${['name', 'cluster', 'kind', ...hourKeys].join(', ')}`
+    `${head} SELECT ${groups}, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
+    ` FROM z GROUP BY ${groups}`
   );
 }
 
-/** `rows` with the energy that can be believed. A week has that by which the whole window's would be told. */
-function bestSql(keys: readonly string[], isByWeek: boolean, rows: string): string {
-  const whole = keys.filter((key) => key !== 'x_week');
+/** `rows` with the energy that can be believed. A period has that by which the whole window's would be told. */
+function bestSql(keys: readonly string[], isByPeriod: boolean, rows: string): string {
+  const whole = keys.filter((key) => key !== 'x_period');
   const told = ['counter_joules', 'counter_us', 'power_sum', 'power_us'];
-  const [joules, us, power] = told.map((sum) => (isByWeek ? `whole_${sum}` : sum));
-  const from = isByWeek
+  const [joules, us, power] = told.map((sum) => (isByPeriod ? `whole_${sum}` : sum));
+  const from = isByPeriod
     ? `(SELECT *, ${told.map((sum) => `sum(${sum}) OVER (PARTITION BY ${whole.join(', ')}, kind) AS whole_${sum}`).join(', ')} FROM (${rows}))`
     : `(${rows})`;
   // A counter that stood still while power was drawn says nothing.
@@ -253,47 +257,46 @@ export function hasSetsSql(sources: readonly CapacitySource[]): string | undefin
   return parts.length === 0 ? undefined : `SELECT found FROM (${parts.join(' UNION ALL ')}) LIMIT 1`;
 }
 
-/** By how many weeks the last one that a stay reaches into is later than its first: `weeks` of the longest, within the window. */
-export function stayWeeksSql(of: Membership): string {
-  const weeks = `(o.stop_us - ${weekSql('o.start_ts')}) / ${WEEK_US}`;
-  return `WITH ${ownersSql(of.window)} SELECT max(${weeks}) AS weeks FROM o`;
+/** How many periods later than its first one a stay may reach, within the window: `later`, of the longest. */
+export function stayPeriodsSql(of: Membership, period: CapacityPeriod): string {
+  return `WITH ${ownersSql(of.window)} SELECT ${laterPeriodsSql(period)} AS later FROM o`;
 }
-
-const WEEK_US = 7 * STEP_US['1d'];
 
 /**
  * Jobs that owned a device in the window, a row per group, and one for all (`is_all`) where a job may be of several groups.
- * @param weeks of the longest stay, where it is by week: as many more of its weeks are looked at
+ * @param later of `stayPeriodsSql`, where it is by periods: as many more of a stay's periods are looked at
  */
-export function jobCountsSql(of: Membership, weeks: number): string {
-  const isByWeek = of.by === 'week';
+export function jobCountsSql(of: Membership, later: number): string {
+  const period = periodOf(of);
   const picks: Record<string, string> = {
     x_job: 'o.owner',
     x_gpu: 'o.owned_gpu',
     x_node: 'o.node',
     x_cluster: 'cast(o.cluster AS STRING)',
     x_number: jobNumberSql(of, 'o.owner', 'o.cluster', 'o.begin_ts'),
-    x_week: `${weekSql('o.start_ts')} + (k.n - 1) * ${WEEK_US}`,
+    x_period: period === undefined ? '' : laterPeriodSql(period, 'o.start_ts', 'k.n - 1'),
   };
   const keys = rowKeys(of);
   // A device says nothing of a job's user: one row per job.
-  const wanted = isOfJobs(of) || isByWeek ? keys.filter((key) => key !== 'x_gpu' || !of.isOneCluster) : keys;
-  const ofWeek = ` AND ${weekSql('o.start_ts')} + (k.n - 1) * ${WEEK_US} <= o.stop_us`;
+  const isApart = !isOfJobs(of) && !isPeriod(of.by);
+  const wanted = isApart ? keys : keys.filter((key) => key !== 'x_gpu' || !of.isOneCluster);
   const head = groupedSql(of, {
     head: `WITH ${ownersSql(of.window)}, `,
     rows:
       `SELECT DISTINCT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')} FROM o` +
-      (isByWeek ? ` CROSS JOIN (SELECT x AS n FROM long_sequence(${weeks + 1})) k` : '') +
-      ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${isByWeek ? ofWeek : ''}`,
+      (period === undefined ? '' : ` CROSS JOIN (SELECT x AS n FROM long_sequence(${later + 1})) k`) +
+      ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${period === undefined ? '' : ` AND ${picks['x_period']!} <= o.stop_us`}`,
     columns: [],
   });
+  const groups = ['name', 'cluster', ...periodKeys(of)].join(', ');
   // One row per job already: all of them are the sum of the groups'.
-  if (isOfJobs(of) && of.isOneCluster)
-    return `${head} SELECT name, cluster, 0 AS is_all, count() AS jobs FROM z GROUP BY name, cluster`;
+  if (isOfJobs(of) && of.isOneCluster && period === undefined)
+    return `${head} SELECT ${groups}, 0 AS is_all, count() AS jobs FROM z GROUP BY ${groups}`;
   const job = jobKeys(of).join(', ');
+  const none = ["'' AS name, '' AS cluster", ...periodKeys(of).map((key) => `cast(null AS LONG) AS ${key}`)];
   return (
-    `${head} SELECT name, cluster, is_all, jobs FROM (` +
-    `SELECT name, cluster, 0 AS is_all, count() AS jobs FROM (SELECT DISTINCT name, cluster, ${job} FROM z) GROUP BY name, cluster` +
-    ` UNION ALL SELECT '' AS name, '' AS cluster, 1 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${job} FROM z))`
+    `${head} SELECT ${groups}, is_all, jobs FROM (` +
+    `SELECT ${groups}, 0 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${groups}, ${job} FROM z) GROUP BY ${groups}` +
+    ` UNION ALL SELECT ${none.join(', ')}, 1 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${job} FROM z))`
   );
 }
