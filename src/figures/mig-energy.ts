@@ -5,11 +5,11 @@ import {
   type InstanceRow,
   type KnownSum,
 } from '../core/devices/mig-division.ts';
-import { instanceSlicesOf, wholeSlicesOf } from '../core/devices/mig-slices.ts';
+import { instanceSlicesOf, ratioOfSlices, wholeSlicesOf } from '../core/devices/mig-slices.ts';
 import { quoteName } from '../../schemas/tables.ts';
 import type { GaugeKey } from './gauges.ts';
 import { withinSql, type Level, type Segment } from './levels.ts';
-import { bestOfDevice } from './quantity.ts';
+import { bestOfDevice, type EnergySums } from './quantity.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quotedLists } from './sql-text.ts';
 import { counterSummands, gaugeSummands, summandSql, TIME, type Summand } from './summands.ts';
@@ -115,7 +115,7 @@ export function ratioIn(
   const instance = instances.get(gpu);
   if (instance === undefined) return undefined;
   const [slices, whole] = [slicesIn(instance, bucketUs), wholeSlices.get(instance.parent)];
-  return slices === undefined || whole === undefined || slices > whole ? undefined : slices / whole;
+  return ratioOfSlices(slices, whole);
 }
 
 /** Compute slices of an instance in the hour that begins at `bucketUs`. */
@@ -242,6 +242,20 @@ export interface CutEnergy {
   readonly best: EnergyPart;
 }
 
+/** As sums of whoever has it, by slices. @param isDivided whether it is a part of the GPU's, which is marked */
+export function energySumsOf({ counter, power, best }: CutEnergy, isDivided: boolean): EnergySums {
+  const joules = (part: EnergyPart): number | undefined => (part.knownUs > 0 ? part.joules : undefined);
+  return {
+    counterJoules: joules(counter),
+    counterUs: counter.knownUs,
+    powerJoules: joules(power),
+    powerUs: power.knownUs,
+    bestJoules: joules(best),
+    bestUs: best.knownUs,
+    ...(isDivided && best.knownUs > 0 ? { dividedJoules: best.joules, dividedUs: best.knownUs } : {}),
+  };
+}
+
 /** Whose energy is the integral of power: decided over all of the time, as of any device. */
 export function powerUsers(hours: CutHours): Set<string> {
   const users = new Set<string>();
@@ -340,9 +354,7 @@ function divideHour(
   slices: readonly (number | undefined)[],
   rows: readonly CutRow[],
 ): HourParts {
-  const ratios = slices.map((each) =>
-    each === undefined || whole === undefined || each > whole ? undefined : each / whole,
-  );
+  const ratios = slices.map((each) => ratioOfSlices(each, whole));
   if (hour === undefined) return { ratios, energies: undefined, rest: undefined, restUs: 0 };
   const takenUs = rows.reduce((sum, { sums }, index) => sum + sums.dtUs * (ratios[index] ?? 0), 0);
   const restUs = Math.max(0, hour.dtUs - takenUs);

@@ -3,22 +3,16 @@ import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quoteTime } from './sql-text.ts';
 
 /** Samples of this device with start < ts ≤ end are a job's. Epoch µs. */
-export interface OwnedSpan {
+interface OwnedSpan {
   readonly gpu: string;
   readonly startUs: number;
   readonly endUs: number;
-  /** Part of the device's amounts that is the job's, in [0, 1]; 1 when absent. */
-  readonly part?: number;
 }
 
 /** How the samples of some spans are asked for: `SELECT … ${from} WHERE ${where} GROUP BY …`; the sample is `s`. */
-export interface OwnedSamples {
+interface OwnedSamples {
   readonly from: string;
   readonly where: string;
-  /** The part that is the job's. */
-  readonly share: string;
-  /** Tells the spans of one device apart. */
-  readonly span: string;
 }
 
 /** A further column of the spans, as a literal: `o.NAME`. */
@@ -53,10 +47,9 @@ export async function askOwned<T extends OwnedSpan>(
   return rows.flat();
 }
 
-/** Each device once, with the same part: a job on devices of its own. */
+/** Each device once. */
 function areAlike(spans: readonly OwnedSpan[]): boolean {
-  const gpus = new Set(spans.map(({ gpu }) => gpu));
-  return gpus.size === spans.length && new Set(spans.map(({ part }) => part)).size <= 1;
+  return new Set(spans.map(({ gpu }) => gpu)).size === spans.length;
 }
 
 /** Without a join, which would cost more than all else. What all spans have in common is said first. */
@@ -83,8 +76,6 @@ function alikeSamples(table: string, spans: readonly OwnedSpan[]): OwnedSamples[
       where:
         within(some, Math.min(...starts), Math.max(...ends)) +
         (sets.length === 1 ? '' : ` AND ((${common}) OR ${edges.join(' OR ')})`),
-      share: literal(some[0]!.part),
-      span: '0',
     };
   });
 }
@@ -99,7 +90,6 @@ function joinedSamples<T extends OwnedSpan>(
     owned_gpu: ({ gpu }) => quoteText(gpu),
     start_ts: ({ startUs }) => `cast(${startUs} AS TIMESTAMP)`,
     stop_ts: ({ endUs }) => `cast(${endUs} AS TIMESTAMP)`,
-    share: ({ part }) => literal(part),
     ...more,
   };
   const selectOf = (span: T, isFirst = false): string =>
@@ -115,14 +105,8 @@ function joinedSamples<T extends OwnedSpan>(
       where:
         `s.ts > ${quoteTime(some[0]!.startUs)} AND s.ts <= ${quoteTime(lastUs)}` +
         ' AND s.ts > o.start_ts AND s.ts <= o.stop_ts',
-      share: 'o.share',
-      span: 'cast(o.start_ts AS LONG)',
     };
   });
-}
-
-function literal(part = 1): string {
-  return Number.isInteger(part) ? `${part}.0` : String(part);
 }
 
 /** @param textOf what a span adds to a query */
@@ -139,83 +123,4 @@ function inQueries<T>(spans: readonly T[], countMax: number, textOf: (span: T) =
     left -= length;
   }
   return queries;
-}
-
-/** Parts into which the values are sorted before the exact rank is looked for in one of them. */
-const RANK_PARTS = 4096;
-
-/** Where the values are, and the smallest and largest of them, between which a histogram is made. */
-interface RankedColumn {
-  readonly table: string;
-  readonly column: string;
-  readonly min: number;
-  readonly max: number;
-}
-
-/**
- * Exact dt-weighted nearest ranks: for each q the smallest x with Σ dt of the samples ≤ x at least q of all. Two passes,
- * neither sorting more than a small part: a histogram of the values' range, then the one bar that holds the rank.
- * @param ranks each in (0, 1]. @returns a value for each; undefined when no sample speaks for any time.
- */
-export async function rankedValues(
-  db: Asked,
-  { table, column, min, max }: RankedColumn,
-  spans: readonly OwnedSpan[],
-  ranks: readonly number[],
-): Promise<number[] | undefined> {
-  if (max === min) return ranks.map(() => min);
-  const x = `s.${quoteName(column)}`;
-  const bar = `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
-  const weigh = async (key: string, condition: string): Promise<Weighed[]> =>
-    weighedOf(
-      await askOwned(
-        db,
-        table,
-        spans,
-        ({ from, where }) =>
-          `SELECT ${key} AS x, sum(s.dt_us) AS dt_us ${from} WHERE ${where} AND ${x} IS NOT NULL${condition} GROUP BY x`,
-      ),
-    );
-  const bars = await weigh(bar, '');
-  const total = bars.reduce((sum, { dtUs }) => sum + dtUs, 0);
-  if (total === 0) return undefined;
-  const found: number[] = [];
-  for (const rank of ranks) {
-    const place = placeOfRank(bars, rank * total);
-    const values = await weigh(x, ` AND ${bar} = ${bars[place.at]!.x}`);
-    found.push(values[placeOfRank(values, rank * total, place.beforeUs).at]!.x);
-  }
-  return found;
-}
-
-interface Weighed {
-  readonly x: number;
-  dtUs: number;
-}
-
-/** Added up by x, ascending. */
-function weighedOf(rows: readonly Cells[]): Weighed[] {
-  const byX = new Map<number, Weighed>();
-  for (const row of rows) {
-    const x = row.number('x') ?? 0;
-    const known = byX.get(x);
-    const dtUs = row.number('dt_us') ?? 0;
-    if (known === undefined) byX.set(x, { x, dtUs });
-    else known.dtUs += dtUs;
-  }
-  return [...byX.values()].sort((a, b) => a.x - b.x);
-}
-
-/** First value at which the running Σ dt reaches `wantedUs`, and the sum before it. */
-function placeOfRank(
-  values: readonly Weighed[],
-  wantedUs: number,
-  alreadyUs = 0,
-): { at: number; beforeUs: number } {
-  let beforeUs = alreadyUs;
-  for (const [at, { dtUs }] of values.entries()) {
-    if (at === values.length - 1 || beforeUs + dtUs >= wantedUs) return { at, beforeUs };
-    beforeUs += dtUs;
-  }
-  return { at: 0, beforeUs };
 }

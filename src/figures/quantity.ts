@@ -33,7 +33,10 @@ export interface Energy {
   readonly divided?: Quantity<'joules'> | undefined;
 }
 
-/** Sums from which the energy of any set of devices and jobs is made. Joules are undefined where nothing was known. */
+/**
+ * Sums from which the energy of any set of devices and jobs is made. Joules are undefined where nothing was known. Known times are
+ * by part, as joules and attributed time are; those of MIG instances by slices.
+ */
 export interface EnergySums {
   readonly counterJoules: number | undefined;
   readonly counterUs: number;

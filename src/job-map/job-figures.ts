@@ -4,8 +4,11 @@ import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { useQuestionOf } from '../core/jobs/device-parts.ts';
 import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
-import { gaugesByLane, type GaugeKey } from '../figures/gauges.ts';
-import { emptySums, scanSpans, type SampleSums } from '../figures/job/rows/scan.ts';
+import { gaugesByLane, type GaugeKey, type LaneGauges } from '../figures/gauges.ts';
+import { readLabel } from '../figures/job/rows/job-rows.ts';
+import { jobSamples } from '../figures/job/rows/job-segments.ts';
+import { emptySums, sumJob, type SampleSums } from '../figures/job/rows/scan.ts';
+import { jobSources } from '../figures/job/rows/summed-job.ts';
 import {
   deviceRunsOf,
   figuresKeyOf,
@@ -67,17 +70,8 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 
   let pieces: Piece[] = [];
 
-  async function sumsOf(runs: readonly DeviceRun[]): Promise<ReadonlyMap<string, SampleSums>> {
-    const window = {
-      startUs: Math.min(...runs.map(({ startUs }) => startUs)),
-      endUs: Math.max(...runs.map(({ endUs }) => endUs)),
-      spans: runs.flatMap(({ spans }) => spans),
-    };
-    return await scanSpans(db, sources, window);
-  }
-
   async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {
-    const sums = await sumsOf(runs);
+    const sums = await sumsOf(db, sources, runs);
     const buffer = createRowBuffer('job_figures');
     for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu) ?? emptySums(), nowUs());
     const batch = { table: 'job_figures', body: buffer.bytes(), rows: runs.length };
@@ -201,6 +195,23 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   };
 }
 
+/** By device: of the samples that bear the label of the run, as reports divide them. */
+async function sumsOf(
+  db: QuestDb,
+  lanes: readonly LaneGauges[],
+  runs: readonly DeviceRun[],
+): Promise<ReadonlyMap<string, SampleSums>> {
+  const stays = runs.flatMap(({ spans }) => spans);
+  const time = {
+    startUs: Math.min(...runs.map(({ startUs }) => startUs)),
+    endUs: Math.max(...runs.map(({ endUs }) => endUs)),
+  };
+  const label = await readLabel(db, runs[0]!.jobId, { ...time, intervals: runs });
+  const job = { label, stays, foreign: [] };
+  const sources = await jobSources(db, lanes);
+  return (await sumJob(db, sources, job, ({ kept }) => jobSamples(kept, job, time))).devices;
+}
+
 /** When the last stay ended that touches a piece; its end, where none did later. */
 async function lastEndUs(db: QuestDb, { gpu, fromUs, toUs, isLast }: Piece): Promise<number> {
   if (!isLast) return toUs;
@@ -230,7 +241,7 @@ function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenU
   for (const [key, gauge] of sums.gauges) encodeGauge(buffer, key, gauge);
   buffer
     .double('energy_rise_joules', sums.counterJoules)
-    .long('energy_rise_dt_us', sums.counterUs)
+    .long('energy_rise_dt_us', sums.counterDtUs)
     .double('power_joules', sums.powerJoules)
     .double('idle_dt_us', sums.idleUs)
     .time('last_active_ts', sums.lastActiveUs)

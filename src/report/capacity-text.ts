@@ -20,7 +20,7 @@ import {
 } from './text/format-quantity.ts';
 import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { pack, tableText, wrap } from './text/table-text.ts';
-import { rollupText, WAYS_TO_SHARE } from './text/wording.ts';
+import { invalidRollupTexts, WAYS_TO_SHARE } from './text/wording.ts';
 
 const HOUR_US = 3.6e9;
 
@@ -271,10 +271,7 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
       `Of ${formatGpuHours(figures.undividedUs)} in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets.`,
     );
   notes.push(...lastSignTexts(figures));
-  for (const rollup of figures.invalidRollups)
-    notes.push(
-      `The server has stopped updating ${rollupText(rollup)}: later changes are missing. Mend it: gpuledger schema apply`,
-    );
+  notes.push(...invalidRollupTexts(figures.invalidRollups));
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');
   if (all.energy.counter === undefined && all.energy.power !== undefined)

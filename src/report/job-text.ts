@@ -22,7 +22,13 @@ import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
-import { dividedText, GAUGE_LABELS, NO_DEVICES, NOT_MEASURED_REASONS } from './text/wording.ts';
+import {
+  dividedText,
+  GAUGE_LABELS,
+  invalidRollupTexts,
+  NO_DEVICES,
+  NOT_MEASURED_REASONS,
+} from './text/wording.ts';
 
 /** A figure of a part of the time must not pass for one of all of it. */
 const KNOWN_RATIO_MIN = 0.99;
@@ -105,7 +111,8 @@ function modelsText(devices: readonly JobDevice[]): string {
 }
 
 /** Where the figures are from, where that is not all of its samples, and what cannot be told. */
-function originTexts({ origin, oldestSampleUs, gauges, undividedUs, mixedUs }: JobFigures): string[] {
+function originTexts(figures: JobFigures): string[] {
+  const { origin, oldestSampleUs, gauges, undividedUs, mixedUs, invalidRollups } = figures;
   const texts: string[] = [];
   if (origin === 'kept')
     texts.push(
@@ -121,14 +128,14 @@ function originTexts({ origin, oldestSampleUs, gauges, undividedUs, mixedUs }: J
   if (barred.length > 0) texts.push(`p50 and p95 are the middles of bars: ${barred.map(barText).join(', ')}`);
   if (undividedUs > 0)
     texts.push(
-      `${formatGpuHours(undividedUs)} that it shared are in no figure: their samples do not tell who owned the GPU` +
+      `${formatGpuHours(undividedUs)} are in no figure: nobody recorded which part of the GPU was the job's` +
         ' (while samples are left: gpuledger schema apply)',
     );
   if (mixedUs > 0)
     texts.push(
       `${formatGpuHours(mixedUs)} are left out: another run had the GPU within the same hour, and the samples have aged out`,
     );
-  return texts;
+  return [...texts, ...invalidRollupTexts(invalidRollups)];
 }
 
 /** `SM active ± 0.5 %`. */
@@ -198,7 +205,7 @@ function energyText({ all, devices }: JobFigures): string | undefined {
   if (best === undefined) return undefined;
   const known = devices.filter(({ energy }) => energy.best !== undefined);
   const counted = known.filter(({ energy }) => energy.best?.value === energy.counter?.value);
-  const wholeUs = Math.max(best.knownUs, power?.knownUs ?? 0);
+  const wholeUs = Math.max(best.knownUs, all.attributedUs);
   const part =
     best.knownUs < KNOWN_RATIO_MIN * wholeUs
       ? `, over ${formatCoverage(best.knownUs / wholeUs)} of the time`
@@ -221,11 +228,12 @@ function dividedLines({ all: { energy }, devices }: JobFigures, width: number): 
   const { divided } = energy;
   const lines: string[] = [];
   if (divided !== undefined) {
-    const power = formatQuantity({
-      value: divided.value / (divided.knownUs / 1e6),
-      unit: 'watts',
-      knownUs: divided.knownUs,
-    });
+    const instanceUs = devices.reduce(
+      (sum, { energy: own, sliceRatio = 1 }) => sum + (own.divided?.knownUs ?? 0) / sliceRatio,
+      0,
+    );
+    const watts = divided.value / (instanceUs / 1e6);
+    const power = formatQuantity({ value: watts, unit: 'watts', knownUs: instanceUs });
     lines.push(
       `÷ ${formatQuantity(divided)} is its part of GPUs that are cut into MIG instances, by slices and activity: ${power} an instance on the mean`,
     );

@@ -37,6 +37,7 @@ export function jobJson(figures: JobFigures): string {
     isFromRollups: figures.origin === 'rollups' ? true : undefined,
     undividedUs: figures.undividedUs === 0 ? undefined : figures.undividedUs,
     mixedUs: figures.mixedUs === 0 ? undefined : figures.mixedUs,
+    invalidRollups: figures.invalidRollups.length === 0 ? undefined : figures.invalidRollups.map(rollupText),
     gapCount: gaps?.length,
     gapUs: gaps?.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps?.slice(0, GAPS_LISTED_MAX),
@@ -141,8 +142,13 @@ function throttleOf({ event, gpu, sm, othersSm }: ThrottleEffect): object {
 
 /** The account of an array or a heterogeneous job as JSON, by the same rules. */
 export function tasksJson(figures: TasksFigures): string {
-  const { tasks, all, ...rest } = figures;
-  return textOf({ ...rest, ...taskAmountsOf(all), tasks: tasks.map(taskOf) });
+  const { tasks, all, invalidRollups, ...rest } = figures;
+  return textOf({
+    ...rest,
+    invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
+    ...taskAmountsOf(all),
+    tasks: tasks.map(taskOf),
+  });
 }
 
 function taskOf(row: TaskFigures): object {

@@ -13,6 +13,7 @@ import {
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { harmless, tableText, wrap, type Side } from './text/table-text.ts';
+import { invalidRollupTexts } from './text/wording.ts';
 
 const HOUR_US = 3.6e9;
 /** More tasks than this are cut to the first and the last ones. */
@@ -37,6 +38,7 @@ export function renderTasksReport(figures: TasksFigures, options: RenderOptions)
     `  ${formatPeriod(startUs, endUs)}${isOpen ? ' (still running)' : ''}`,
     `  ${seen} ${ownedText(all)}`,
     ...(askedStep === undefined ? [] : [`  ${stepText(askedStep)}`]),
+    ...invalidRollupTexts(figures.invalidRollups).flatMap((text) => wrap(text, width, '  ', '    ')),
     ...otherJobLines(figures.otherJobs),
     '',
     ...taskLines(figures, options),

@@ -143,6 +143,7 @@ function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }:
       ...of,
     },
     undividedUs: 0,
+    invalidRollups: [],
     mixedUs: 0,
     gaps: [],
     unplacedGaps: { count: 0, us: 0 },

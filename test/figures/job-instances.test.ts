@@ -101,6 +101,18 @@ beforeAll(async () => {
     devices,
     sets: sets.map(([jobId, part]) => ({ ownerSet: SET, gpu: INSTANCES[2].uuid, jobId, part })),
   });
+  // Days later an instance of another size has the UUID of the first one.
+  await insertRows(db, 'gpu_inventory', [
+    {
+      ts: START_US + 48 * HOUR_US,
+      node: 'n-mig-job',
+      gpu: INSTANCES[0].uuid,
+      parent: GPU,
+      mig_profile: '1g.18gb',
+      model: 'NVIDIA H200 MIG 1g.18gb',
+      source: 'test',
+    },
+  ]);
   const told = (from: number, to: number, run: number): Row => ({
     ts: START_US + from * MINUTE,
     end_ts: START_US + to * MINUTE,
@@ -171,14 +183,15 @@ test('a run has its part of the energy, and nothing of the run that follows on t
   expect(figures.devices).toHaveLength(2);
   const until = START_US + 50 * MINUTE;
   for (const [index, { uuid, slices }] of INSTANCES.slice(0, 2).entries()) {
-    const { energy, sliceRatio, attributedUs } = deviceOf(figures, index);
+    const { energy, sliceRatio, attributedUs, migProfile } = deviceOf(figures, index);
+    expect(migProfile).toBe(INSTANCES[index]!.profile);
     const expected = joulesOf(({ gpu, owner, tsUs }) =>
       gpu === uuid && owner === 'a' && tsUs <= until ? 1 : 0,
     );
     expect(energy.best!.value / expected).toBeCloseTo(1, 9);
     expect(energy.divided).toEqual(energy.best);
     expect(energy.counter).toEqual(energy.best);
-    expect(energy.best!.knownUs).toBeCloseTo(40 * MINUTE, -1);
+    expect(energy.best!.knownUs).toBeCloseTo((40 * MINUTE * slices) / 7, -1);
     expect(sliceRatio).toBe(slices / 7);
     expect(attributedUs).toBeCloseTo((40 * MINUTE * slices) / 7, 0);
   }

@@ -210,3 +210,13 @@ test('without samples nothing is lost but what needs them, and the report says s
   expect(text).toContain('left out: another run had the GPU');
   expect(JSON.parse(jobJson(after))).toMatchObject({ isFromRollups: true, mixedUs: 60 * SECOND });
 });
+
+test('rollups that the server has stopped updating are named', async () => {
+  // The samples were taken away by hand.
+  const named = async (): Promise<string[]> => (await report()).invalidRollups.map(({ name }) => name);
+  await expect.poll(named).toEqual(expect.arrayContaining(['gpu_jobroll_1h', 'gpu_jobroll_1d']));
+  const figures = await report();
+  const text = renderJobReport(figures, { width: Infinity, isColored: false });
+  expect(text).toMatch(/The server has stopped updating gpu_jobroll_1d \(.+\),/);
+  expect(JSON.parse(jobJson(figures))).toMatchObject({ invalidRollups: expect.any(Array) as string[] });
+});

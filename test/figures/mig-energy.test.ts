@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { withInstances } from '../../src/figures/job/instances.ts';
+import { emptySums } from '../../src/figures/job/rows/scan.ts';
 import {
   divideCut,
   emptyBucket,
@@ -115,4 +117,34 @@ test('an instance may come back in another size under its UUID', () => {
   };
   expect([0, 1, 2, 3].map((hour) => slicesIn(instance, hour * HOUR_US))).toEqual([4, 4, 3, 3]);
   expect(slicesIn(instance, -5 * HOUR_US)).toBe(4);
+});
+
+test("its part of its GPU's energy stands in place of what an instance says of itself", () => {
+  const own = {
+    ...emptySums(),
+    counterJoules: 5,
+    counterUs: 70,
+    bestJoules: 5,
+    bestUs: 70,
+    attributedUs: 70,
+  };
+  const part = { joules: 2, knownUs: 30 };
+  const energies = new Map([['a3', { counter: part, power: part, best: part }]]);
+  const sums = { all: own, devices: new Map([['a3', own]]), parts: [] };
+  const { all, devices } = withInstances(sums, new Map([['a3', 3 / 7]]), energies);
+  const expected = {
+    bestJoules: 2,
+    bestUs: 30,
+    counterJoules: 2,
+    counterUs: 30,
+    powerJoules: 2,
+    dividedJoules: 2,
+  };
+  expect(devices.get('a3')).toMatchObject(expected);
+  expect(all).toMatchObject({ ...expected, attributedUs: 30 });
+  // Without a part of its GPU's it keeps its own, by slices.
+  expect(withInstances(sums, new Map([['a3', 3 / 7]]), new Map()).all).toMatchObject({
+    bestJoules: 5,
+    bestUs: 30,
+  });
 });

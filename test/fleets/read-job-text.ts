@@ -334,13 +334,13 @@ function readFacts(reading: Reading): void {
 
 /** The energy that is shown, what it was told by, and over how much of the time. */
 function readEnergy(reading: Reading): void {
-  const { energy, devices } = reading.report;
-  const { bestJoules, bestUs, counterJoules, powerJoules, powerUs } = energy;
+  const { energy, devices, attributedUs } = reading.report;
+  const { bestJoules, bestUs, counterJoules, powerJoules } = energy;
   const [, best = '', told = ''] = takeMatch(reading, 'energy', /^ {2}energy (.+?) \((.+)\)$/);
   note(reading, 'energy', energyWrong(best, bestJoules, 3), best);
   const known = devices.filter((device) => device.energy.bestJoules !== undefined);
   const counted = known.filter((device) => device.energy.bestJoules === device.energy.counterJoules).length;
-  const wholeUs = Math.max(bestUs, powerUs);
+  const wholeUs = Math.max(bestUs, attributedUs);
   const [, part] = /, over (.+? %) of the time/.exec(told) ?? [];
   if (bestUs < 0.99 * wholeUs)
     note(reading, 'energy time', coverageWrong(part ?? '', bestUs / wholeUs), told);

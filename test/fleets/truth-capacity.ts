@@ -165,7 +165,7 @@ function sumsTruth({ dt, smKnown, smActive, idle, energies }: Amounts): SumsTrut
     smKnownUs: smKnown.value,
     smActive: smActive.value,
     idleUs: idle.value,
-    energy: energyOf(energies.values(), 'parts'),
+    energy: energyOf(energies.values()),
   };
 }
 

@@ -172,7 +172,7 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     steps,
     sampledUs,
     attributedUs: attributed.value,
-    energy: energyOf(amounts.energies.values(), 'whole'),
+    energy: energyOf(amounts.energies.values()),
     idleUs: idleKnownUs > 0 ? idle.value : undefined,
     idleKnownUs,
     ownKnownUs: ownKnown.value,

@@ -19,9 +19,6 @@ export interface EnergyAmounts {
   readonly riseUs: Sum;
   readonly watts: Sum;
   readonly powerUs: Sum;
-  /** The times without the part. */
-  wholeRiseUs: number;
-  wholePowerUs: number;
 }
 
 export function emptyAmounts(): Amounts {
@@ -59,21 +56,17 @@ export function addEnergy(to: Amounts, rows: LedgerRows, row: number, part: numb
       riseUs: new Sum(),
       watts: new Sum(),
       powerUs: new Sum(),
-      wholeRiseUs: 0,
-      wholePowerUs: 0,
     };
     to.energies.set(key, energy);
   }
   if (!Number.isNaN(rows.rise[row]!)) {
     energy.joules.add(rows.rise[row]! * part);
     energy.riseUs.add(rows.riseDtUs[row]! * part);
-    energy.wholeRiseUs += rows.riseDtUs[row]!;
   }
   const watts = rows.values.get(POWER)?.[row] ?? NaN;
   if (!Number.isNaN(watts)) {
     energy.watts.add((watts * rows.dtUs[row]! * part) / 1e6);
     energy.powerUs.add(rows.dtUs[row]! * part);
-    energy.wholePowerUs += rows.dtUs[row]!;
   }
 }
 
@@ -88,12 +81,10 @@ export interface EnergyTruth {
   readonly bestUs: number;
 }
 
-/** @param times of which something is known: by the part that counts, or whole */
-export function energyOf(energies: Iterable<EnergyAmounts>, times: 'parts' | 'whole'): EnergyTruth {
+export function energyOf(energies: Iterable<EnergyAmounts>): EnergyTruth {
   const [counter, counterUs, power, powerUs, best, bestUs] = Array.from({ length: 6 }, () => new Sum());
   for (const one of energies) {
-    const riseUs = times === 'whole' ? one.wholeRiseUs : one.riseUs.value;
-    const wattsUs = times === 'whole' ? one.wholePowerUs : one.powerUs.value;
+    const [riseUs, wattsUs] = [one.riseUs.value, one.powerUs.value];
     counter!.add(one.joules.value);
     counterUs!.add(riseUs);
     power!.add(one.watts.value);

@@ -1,4 +1,5 @@
 import { isInstance, type Device } from './device.ts';
+import { isInstanceName } from './mig-slices.ts';
 
 /** What a hook said about the devices of a job, in the workload manager's own words. */
 export interface DeviceNames {
@@ -71,7 +72,7 @@ function listOf(text: string): string[] {
 }
 
 function isUuid(name: string): boolean {
-  return name.startsWith('GPU-') || name.startsWith('MIG-');
+  return name.startsWith('GPU-') || isInstanceName(name);
 }
 
 function byOwnName(name: string, devices: readonly Device[]): Device | undefined {

@@ -35,6 +35,17 @@ export function instanceSlicesOf(profile: string | undefined): number | undefine
  * @returns undefined where profile or model is not known, or the profile is larger than the model.
  */
 export function sliceRatioOf(profile: string | undefined, model: string | undefined): number | undefined {
-  const [slices, whole] = [instanceSlicesOf(profile), wholeSlicesOf(model)];
+  return ratioOfSlices(instanceSlicesOf(profile), wholeSlicesOf(model));
+}
+
+/** The same of slices that have been looked up. */
+export function ratioOfSlices(slices: number | undefined, whole: number | undefined): number | undefined {
   return slices === undefined || whole === undefined || slices > whole ? undefined : slices / whole;
+}
+
+/** With this the UUID of an instance begins, whichever library tells it. */
+export const INSTANCE_PREFIX = 'MIG-';
+
+export function isInstanceName(gpu: string): boolean {
+  return gpu.startsWith(INSTANCE_PREFIX);
 }

@@ -1,3 +1,4 @@
+import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 
 /** Over what the rows of a capacity report are summed. */
@@ -63,12 +64,6 @@ export interface LastSign {
   readonly gpu: string;
   readonly node: string;
   readonly lastUs: number;
-}
-
-export interface InvalidRollup {
-  readonly name: string;
-  /** As the server tells it, if it does. */
-  readonly reason: string | undefined;
 }
 
 /** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */

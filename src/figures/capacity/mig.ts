@@ -7,6 +7,7 @@ import {
   CUT_LEVELS,
   divideCut,
   emptyBucket,
+  energySumsOf,
   powerUsers,
   readCutHours,
   type BucketSums,
@@ -74,7 +75,7 @@ export async function addCutGpus(
       }
     }
     for (const { bucketUs, dtUs, energy, isDivided } of rests) {
-      const sums = { ...withEnergy(emptySums(), energy, isDivided), attributedUs: dtUs };
+      const sums = { ...emptySums(), ...energySumsOf(energy, isDivided), attributedUs: dtUs };
       tally.addRest(isDivided ? 'unallocated' : 'cut', sums, bucketUs);
     }
   }
@@ -154,18 +155,5 @@ function sumsBySlices(row: Cells, ratio: number, energy: CutEnergy | undefined):
     powerUs: sums.powerUs * ratio,
     bestUs: sums.bestUs * ratio,
   };
-  return energy === undefined ? scaled : withEnergy(scaled, energy, true);
-}
-
-function withEnergy(sums: Sums, { counter, power, best }: CutEnergy, isDivided: boolean): Sums {
-  return {
-    ...sums,
-    counterJoules: counter.knownUs > 0 ? counter.joules : undefined,
-    counterUs: counter.knownUs,
-    powerJoules: power.knownUs > 0 ? power.joules : undefined,
-    powerUs: power.knownUs,
-    bestJoules: best.knownUs > 0 ? best.joules : undefined,
-    bestUs: best.knownUs,
-    ...(isDivided && best.knownUs > 0 ? { dividedJoules: best.joules, dividedUs: best.knownUs } : {}),
-  };
+  return energy === undefined ? scaled : { ...scaled, ...energySumsOf(energy, true) };
 }

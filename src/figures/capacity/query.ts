@@ -23,8 +23,9 @@ import {
   stayPeriodsSql,
   type CapacitySource,
 } from './samples.ts';
-import { capacityWindow, invalidRollups, type CapacityWindow } from './window.ts';
+import { capacityWindow, type CapacityWindow } from './window.ts';
 import { GAUGES, gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { invalidRollups } from '../invalid-rollups.ts';
 import { keptLanes, LEVELS, segmentsOf } from '../levels.ts';
 import { readCutInventory, type CutInventory } from '../mig-energy.ts';
 import type { Quantity } from '../quantity.ts';

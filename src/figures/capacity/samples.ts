@@ -1,4 +1,5 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { INSTANCE_PREFIX } from '../../core/devices/mig-slices.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import {
   groupedSql,
@@ -53,7 +54,7 @@ const ENGINE_SUMS = ['engine_sum', 'engine_us'] as const;
 /** Which devices are asked about. Of MIG instances each device and hour has rows of its own: `cut_gpu`, `bucket_us`. */
 export type Scope = 'all' | 'whole' | 'instances';
 
-const INSTANCE_SQL = "s.gpu LIKE 'MIG-%'";
+const INSTANCE_SQL = `s.gpu LIKE '${INSTANCE_PREFIX}%'`;
 const SCOPES_SQL: Readonly<Record<Scope, string>> = {
   all: '',
   whole: ` AND s.owners IS NOT NULL AND NOT ${INSTANCE_SQL}`,

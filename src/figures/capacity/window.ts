@@ -1,8 +1,5 @@
 import { OperatingError } from '../../core/base/errors.ts';
-import { quoteText } from '../../../schemas/tables.ts';
-import type { InvalidRollup } from './figures.ts';
-import { roundedOutward, type KeptLane, type Segment, type Span } from '../levels.ts';
-import { ask, type Asked } from '../query-cells.ts';
+import { roundedOutward, type KeptLane, type Span } from '../levels.ts';
 import { isoMicroseconds } from '../sql-text.ts';
 
 /** Longer windows are in whole hours: a week of minutes of a thousand GPUs has ten million rows. */
@@ -44,19 +41,4 @@ export function capacityWindow(
     roundedTo: ROUNDINGS[roundedTo],
     isAged: roundedTo !== finest,
   };
-}
-
-/** Which of the segments' rollups the server has stopped keeping up to date. */
-export async function invalidRollups(db: Asked, segments: readonly Segment[]): Promise<InvalidRollup[]> {
-  const names = segments.filter(({ level }) => level !== 'raw').map(({ table }) => quoteText(table));
-  if (names.length === 0) return [];
-  const rows = await ask(
-    db,
-    'SELECT view_name, invalidation_reason FROM materialized_views()' +
-      ` WHERE view_status = 'invalid' AND view_name IN (${names.join(', ')})`,
-  );
-  return rows.map((row) => ({
-    name: row.text('view_name') ?? '',
-    reason: row.text('invalidation_reason'),
-  }));
 }

@@ -1,8 +1,9 @@
+import type { Segment } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
 import type { JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
 import { gapsOf } from './rows/gaps.ts';
-import { jobSegments } from './rows/job-segments.ts';
-import { sumParts } from './rows/parts.ts';
+import { jobSamples, jobSegments } from './rows/job-segments.ts';
+import { partSegments, sumParts } from './rows/parts.ts';
 import { NO_PERCENTILES, percentilesOf, type JobPercentiles, type RankedGauge } from './rows/percentiles.ts';
 import { rhythmOf, throttleEffects, type Activity } from './rows/rhythm.ts';
 import type { JobSource, SampleSums } from './rows/scan.ts';
@@ -55,7 +56,7 @@ export async function courseOf(
       job,
       sums,
       rankedGauges(sources, summed),
-      sampleCount <= EXACT_SAMPLES_MAX,
+      sampleCount <= EXACT_SAMPLES_MAX ? (kept) => jobSamples(kept, job, window) : undefined,
     ),
     parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
     ...gaps,
@@ -67,9 +68,21 @@ export async function courseOf(
   };
 }
 
+/** All that a job is read from, but what a hole or a throttle asks for more finely. */
+export function segmentsOf(sources: readonly JobSource[], summed: SummedJob): Segment[] {
+  const { job, isFromSamples, placesIn } = summed;
+  const parts = isFromSamples ? [] : sources.map(({ kept }) => partSegments(kept, job));
+  const places = [
+    ...sources.map(placesIn),
+    ...rankedGauges(sources, summed).map((gauge) => gauge.places),
+    ...parts,
+  ];
+  return places.flatMap(({ groups }) => groups.flatMap(({ segments }) => segments));
+}
+
 function rankedGauges(
   sources: readonly JobSource[],
-  { job, isFromSamples, placesIn }: SampledJob,
+  { job, isFromSamples, placesIn }: SummedJob,
 ): RankedGauge[] {
   return sources.flatMap((source) =>
     source.gauges.flatMap(([key, column]): RankedGauge[] => {

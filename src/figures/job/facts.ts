@@ -1,6 +1,8 @@
 import { quoteText } from '../../../schemas/tables.ts';
 import { differ, type Job, type NumberedRun, type Run, type RunTold } from '../../core/jobs/job-runs.ts';
-import { sliceRatioOf } from '../../core/devices/mig-slices.ts';
+import { isInstanceName } from '../../core/devices/mig-slices.ts';
+import { floorTo, STEP_US } from '../levels.ts';
+import { ratioIn, readCutInventory, type CutInventory } from '../mig-energy.ts';
 import type { JobEvent } from './figures.ts';
 import { joinStays } from '../../core/jobs/device-parts.ts';
 import { DEVICES_PER_QUERY_MAX } from '../stays.ts';
@@ -99,37 +101,61 @@ function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
   }));
 }
 
-/** What the inventory last said of each device that the job owned, by UUID. */
 /** By device: 1, or the part of a GPU that a MIG instance is by slices; undefined where those are not known. */
 export type SliceRatios = ReadonlyMap<string, number | undefined>;
 
-/** @param inventory of `inventoryOf` */
+/**
+ * How large the instances were when the job had them: in the hour in which its time ends.
+ * @param cut of `cutInventoryOf`
+ */
 export function sliceRatiosOf(
-  inventory: ReadonlyMap<string, Cells>,
-  intervals: readonly JobInterval[],
+  cut: CutInventory | undefined,
+  { endUs, intervals }: Pick<JobWindow, 'endUs' | 'intervals'>,
 ): SliceRatios {
   return new Map(
     intervals.map(({ gpu }) => {
-      const known = inventory.get(gpu);
-      const profile = known?.text('mig_profile') ?? '';
-      // Both libraries name instances so.
-      const isWhole = profile === '' && !gpu.startsWith('MIG-');
-      return [gpu, isWhole ? 1 : sliceRatioOf(profile, known?.text('model'))];
+      const isWhole = cut?.instances.has(gpu) !== true && !isInstanceName(gpu);
+      return [gpu, isWhole || cut === undefined ? 1 : ratioIn(cut, gpu, floorTo(endUs, '1h'))];
     }),
   );
 }
 
-export async function inventoryOf(db: Asked, intervals: readonly JobInterval[]): Promise<Map<string, Cells>> {
+/** How GPUs are cut; undefined where the job has no instance. @param inventory of `inventoryOf` @throws what `ask` throws */
+export async function cutInventoryOf(
+  db: Asked,
+  inventory: ReadonlyMap<string, Cells>,
+  intervals: readonly JobInterval[],
+): Promise<CutInventory | undefined> {
+  const isInstance = ({ gpu }: JobInterval): boolean =>
+    isInstanceName(gpu) || (inventory.get(gpu)?.text('mig_profile') ?? '') !== '';
+  return intervals.some(isInstance) ? await readCutInventory(db) : undefined;
+}
+
+/**
+ * What the inventory last said of each device up to the hour in which the job's time ends, by UUID; of one that was told of later
+ * only, what it said first. @throws what `ask` throws
+ */
+export async function inventoryOf(
+  db: Asked,
+  { endUs, intervals }: Pick<JobWindow, 'endUs' | 'intervals'>,
+): Promise<Map<string, Cells>> {
   const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
   const known = new Map<string, Cells>();
-  for (let from = 0; from < gpus.length; from += DEVICES_PER_QUERY_MAX) {
-    const some = gpus.slice(from, from + DEVICES_PER_QUERY_MAX).map(quoteText);
+  const read = async (some: readonly string[], which: string): Promise<void> => {
+    if (some.length === 0) return;
     const rows = await ask(
       db,
       'SELECT gpu, gpu_index, model, memory_bytes, mig_profile, source FROM gpu_inventory' +
-        ` WHERE gpu IN (${some.join(', ')}) LATEST ON ts PARTITION BY gpu`,
+        ` WHERE gpu IN (${some.map(quoteText).join(', ')}) ${which}`,
     );
     for (const row of rows) known.set(row.text('gpu') ?? '', row);
+  };
+  const untilUs = floorTo(endUs, '1h') + STEP_US['1h'];
+  for (let from = 0; from < gpus.length; from += DEVICES_PER_QUERY_MAX) {
+    const some = gpus.slice(from, from + DEVICES_PER_QUERY_MAX);
+    await read(some, `AND ts < ${quoteTime(untilUs)} LATEST ON ts PARTITION BY gpu`);
+    const later = some.filter((gpu) => !known.has(gpu));
+    await read(later, 'ORDER BY ts DESC');
   }
   return known;
 }

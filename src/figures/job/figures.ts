@@ -1,5 +1,6 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { GaugeKey } from '../gauges.ts';
+import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 import type { JobCells } from './told-runs.ts';
 
@@ -186,8 +187,10 @@ export interface JobFacts {
   readonly origin: 'samples' | 'rollups' | 'kept';
   /** Time of the oldest sample of the table, when the job began before it: older ones have aged out or never were. */
   readonly oldestSampleUs: number | undefined;
-  /** Σ dt of devices that the job shared before shares were kept with the samples: nobody's, and in no other figure. */
+  /** Σ dt of devices that are the job's, or were shared when nobody recorded by whom, by parts that nobody knows: in no other figure. */
   readonly undividedUs: number;
+  /** Rollups that it was read from and that the server has stopped keeping up to date: later changes are missing. */
+  readonly invalidRollups: readonly InvalidRollup[];
   /** Time of devices that is left out: another run of the id had them within the same bucket, and no samples are left. */
   readonly mixedUs: number;
   readonly all: OwnedFigures;

@@ -9,11 +9,12 @@ import {
   CUT_LEVELS,
   divideCut,
   emptyBucket,
+  energySumsOf,
   powerUsers,
   readCutHours,
-  readCutInventory,
   type BucketSums,
   type CutEnergy,
+  type CutInventory,
   type CutReading,
   type CutRow,
   type DividedRow,
@@ -23,7 +24,7 @@ import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quotedLists } from '../sql-text.ts';
 import type { JobWindow, SliceRatios } from './facts.ts';
 import { askLabelled } from './rows/ask-labelled.ts';
-import { whoseIs } from './rows/job-rows.ts';
+import { partIn } from './rows/job-rows.ts';
 import { jobSegments } from './rows/job-segments.ts';
 import {
   addSums,
@@ -47,7 +48,7 @@ export function withInstances<Sums extends JobSums>(
       const own = {
         ...device,
         ...bySlices(device, sliceRatios.get(gpu) ?? 1),
-        ...withEnergy(device, energies.get(gpu)),
+        ...energyOf(energies.get(gpu)),
       };
       addSums(all, own);
       return [gpu, own];
@@ -56,33 +57,21 @@ export function withInstances<Sums extends JobSums>(
   return { ...sums, all, devices };
 }
 
-function bySlices(
-  { attributedUs, idleUs, idleKnownUs, usedUs }: SampleSums,
-  ratio: number,
-): Partial<SampleSums> {
+function bySlices(sums: SampleSums, ratio: number): Partial<SampleSums> {
   return {
-    attributedUs: attributedUs * ratio,
-    idleUs: idleUs === undefined ? undefined : idleUs * ratio,
-    idleKnownUs: idleKnownUs * ratio,
-    usedUs: usedUs * ratio,
+    attributedUs: sums.attributedUs * ratio,
+    idleUs: sums.idleUs === undefined ? undefined : sums.idleUs * ratio,
+    idleKnownUs: sums.idleKnownUs * ratio,
+    usedUs: sums.usedUs * ratio,
+    counterUs: sums.counterUs * ratio,
+    powerUs: sums.powerUs * ratio,
+    bestUs: sums.bestUs * ratio,
   };
 }
 
-function withEnergy(sums: SampleSums, energy: CutEnergy | undefined): Partial<EnergySums> {
-  if (energy === undefined) return {};
-  const { counter, power, best } = energy;
-  const plus = (known: number | undefined, more: EnergyPart): number | undefined =>
-    more.knownUs > 0 ? (known ?? 0) + more.joules : known;
-  return {
-    counterJoules: plus(sums.counterJoules, counter),
-    counterUs: sums.counterUs + counter.knownUs,
-    powerJoules: plus(sums.powerJoules, power),
-    powerUs: sums.powerUs + power.knownUs,
-    bestJoules: plus(sums.bestJoules, best),
-    bestUs: sums.bestUs + best.knownUs,
-    dividedJoules: plus(undefined, best),
-    dividedUs: best.knownUs,
-  };
+/** In place of what the instance itself says: its part of the energy of its GPU is all of its energy. */
+function energyOf(energy: CutEnergy | undefined): Partial<EnergySums> {
+  return energy === undefined ? {} : energySumsOf(energy, true);
 }
 
 interface OwnedRow extends CutRow {
@@ -90,20 +79,22 @@ interface OwnedRow extends CutRow {
 }
 
 /**
- * The job's part of the energy of the GPUs that its MIG instances are cut from, by UUID of the instance: known times are those of
- * the instance. Without those of which nothing is known.
+ * The job's part of the energy of the GPUs that its MIG instances are cut from, by UUID of the instance. Known times are by slices.
+ * Without those of which nothing is known.
+ * @param cut of `cutInventoryOf`: undefined where the job has no instance
  * @throws what `ask` throws
  */
 export async function instanceEnergies(
   db: Asked,
   sources: readonly JobSource[],
   job: LabelledJob,
-  { startUs, endUs, intervals }: JobWindow,
+  {
+    cut: inventory,
+    window: { startUs, endUs, intervals },
+  }: { readonly cut: CutInventory | undefined; readonly window: JobWindow },
 ): Promise<Map<string, CutEnergy>> {
+  if (inventory === undefined) return new Map();
   const own = new Set(intervals.map(({ gpu }) => gpu));
-  // Both libraries name instances so: other jobs need not be asked about.
-  if (![...own].some((gpu) => gpu.startsWith('MIG-'))) return new Map();
-  const inventory = await readCutInventory(db);
   const parents = new Set([...own].flatMap((gpu) => inventory.instances.get(gpu)?.parent ?? []));
   const beside = [...inventory.instances].filter(([, { parent }]) => parents.has(parent));
   const span = { fromUs: floorTo(startUs + 1, '1h'), toUs: floorTo(endUs, '1h') + STEP_US['1h'] };
@@ -155,11 +146,10 @@ function readingOf({ gauges, hasEnergy }: JobSource, isPrimary: boolean): Omit<C
   return { columns: new Map(gauges), hasEnergy, isPrimary };
 }
 
-/** Of the time of the instance, not of the GPU. */
 function energyOfAll(shares: readonly DividedRow<OwnedRow>[]): CutEnergy {
   const sumOf = (key: keyof CutEnergy): EnergyPart => ({
     joules: shares.reduce((sum, { energy }) => sum + energy![key].joules, 0),
-    knownUs: shares.reduce((sum, { energy, sliceRatio }) => sum + energy![key].knownUs / sliceRatio!, 0),
+    knownUs: shares.reduce((sum, { energy }) => sum + energy![key].knownUs, 0),
   });
   return { counter: sumOf('counter'), power: sumOf('power'), best: sumOf('best') };
 }
@@ -192,11 +182,11 @@ async function ownedBuckets(db: Asked, sources: readonly JobSource[], job: Label
       picks: bucketSumsSql(reading, segment),
     }));
     for (const row of rows) {
-      const whose = whoseIs(job.label, row);
-      if (whose === undefined || whose === 'undivided') continue;
+      const part = partIn(job.label, row);
+      if (part === undefined) continue;
       const sums = emptyBucket();
       addToBucket(sums, row, reading);
-      addScaled(bucketOf(buckets, row), sums, whose.part);
+      addScaled(bucketOf(buckets, row), sums, part);
     }
   }
   return buckets;

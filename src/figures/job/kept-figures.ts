@@ -93,25 +93,28 @@ function sumsOfRow(row: Cells): SampleSums {
       max,
     });
   }
-  const energy = {
-    counterJoules: row.number('energy_rise_joules'),
-    counterUs: row.number('energy_rise_dt_us') ?? 0,
-    powerJoules: row.number('power_joules'),
-    powerUs: gauges.get('power')?.knownUs ?? 0,
-  };
   const [sampledUs, attributedUs] = [row.number('dt_us') ?? 0, row.number('attributed_us') ?? 0];
   const sm = gauges.get('smActive');
+  // Of a shared device known times are not kept by part: the part of all its time stands for it.
   const part = sampledUs > 0 ? attributedUs / sampledUs : 1;
+  const counterDtUs = row.number('energy_rise_dt_us') ?? 0;
+  const energy = {
+    counterJoules: row.number('energy_rise_joules'),
+    counterUs: counterDtUs * part,
+    powerJoules: row.number('power_joules'),
+    powerUs: (gauges.get('power')?.knownUs ?? 0) * part,
+  };
   return {
     ...emptySums(),
     samples: row.number('samples') ?? 0,
-    steps: row.number('step_count') ?? 0,
+    // A row of an older version does not tell.
+    steps: row.number('step_count') ?? NaN,
     sampledUs,
     attributedUs,
     ...energy,
+    counterDtUs,
     ...bestOfDevice(energy),
     idleUs: row.number('idle_dt_us'),
-    // Of a shared device these are not kept by part: the part of all its time stands for it.
     idleKnownUs: (sm?.knownUs ?? 0) * part,
     usedUs: (sm?.sum ?? 0) * part,
     lastActiveUs: row.number('last_active_us'),

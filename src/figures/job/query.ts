@@ -1,13 +1,22 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { invalidRollups } from '../invalid-rollups.ts';
 import { lanesOfGauges } from '../gauge-lanes.ts';
 import type { Asked } from '../query-cells.ts';
 import { recordedLanes } from '../recorded-lanes.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
-import { courseOf, NO_COURSE } from './course.ts';
-import { eventsOf, inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow } from './facts.ts';
+import { courseOf, NO_COURSE, segmentsOf } from './course.ts';
+import {
+  cutInventoryOf,
+  eventsOf,
+  inventoryOf,
+  runOf,
+  sliceRatiosOf,
+  type JobRun,
+  type JobWindow,
+} from './facts.ts';
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { findingsOf } from './findings.ts';
@@ -58,7 +67,7 @@ export async function memberFigures(
   const run = chosenRun(db, found, options);
   const job = identityOf(run, options.member, found);
   const asked = windowOf(run);
-  const inventory = await inventoryOf(db, asked.intervals);
+  const inventory = await inventoryOf(db, asked);
   const sources = await jobSources(db, gaugesByLane(await jobLanes(db, lanes, asked)));
   const summed = await sumToNewest(db, sources, run, asked);
   const { window } = summed;
@@ -68,8 +77,9 @@ export async function memberFigures(
   const kept = !mayBeKept
     ? undefined
     : withKept(window, summed.sums.devices, keptSums(await readKept(db, [run.jobId]), run.jobId, window));
-  const sliceRatios = sliceRatiosOf(inventory, asked.intervals);
-  const energies = await instanceEnergies(db, sources, summed.job, window);
+  const cut = await cutInventoryOf(db, inventory, asked.intervals);
+  const sliceRatios = sliceRatiosOf(cut, asked);
+  const energies = await instanceEnergies(db, sources, summed.job, { cut, window });
   const sums = withInstances(kept ?? summed.sums, sliceRatios, energies);
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
   const { startUs, endUs, intervals } = window;
@@ -93,6 +103,7 @@ export async function memberFigures(
     origin: kept !== undefined ? 'kept' : isRawLeft ? 'samples' : 'rollups',
     oldestSampleUs: oldestUs !== undefined && oldestUs > startUs + boundaryUs ? oldestUs : undefined,
     undividedUs: await undividedUs(db, summed),
+    invalidRollups: kept === undefined ? await invalidRollups(db, segmentsOf(sources, summed)) : [],
     mixedUs: summed.sums.mixed.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
     all: ownedFigures(intervals, sliceRatios, sums.all),
     gauges: jobGauges({ ...sums, parts: course.parts }, course.percentiles),

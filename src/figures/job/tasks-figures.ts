@@ -1,3 +1,4 @@
+import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Quantity } from '../quantity.ts';
 import type { OtherJob, OwnedFigures } from './figures.ts';
 
@@ -49,4 +50,6 @@ export interface TasksFigures {
   readonly all: TaskAmounts;
   /** Others that bear the id, newest first. */
   readonly otherJobs: readonly OtherJob[];
+  /** As of a job. */
+  readonly invalidRollups: readonly InvalidRollup[];
 }

@@ -2,10 +2,21 @@ import PQueue from 'p-queue';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { gaugesByLane } from '../gauges.ts';
+import { invalidRollups } from '../invalid-rollups.ts';
+import type { Level } from '../levels.ts';
+import type { CutInventory } from '../mig-energy.ts';
 import type { Asked } from '../query-cells.ts';
 import { ownedFigures } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
-import { inventoryOf, runOf, sliceRatiosOf, type JobRun, type JobWindow, type SliceRatios } from './facts.ts';
+import {
+  cutInventoryOf,
+  inventoryOf,
+  runOf,
+  sliceRatiosOf,
+  type JobRun,
+  type JobWindow,
+  type SliceRatios,
+} from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { instanceEnergies, withInstances } from './instances.ts';
@@ -50,6 +61,9 @@ interface TaskRun {
 
 interface SeenTaskRun extends TaskRun {
   readonly sums: SampleSums;
+  readonly sliceRatios: SliceRatios;
+  /** What is kept of it was not enough. */
+  readonly isSummed: boolean;
 }
 
 async function tasksFigures(
@@ -81,16 +95,16 @@ async function tasksFigures(
   );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
   const stays = runs.flatMap(({ window }) => window.intervals);
-  const inventory = await inventoryOf(db, stays);
-  const sliceRatios = sliceRatiosOf(inventory, stays);
+  const inventory = await inventoryOf(db, spanOf(runs));
+  const cut = await cutInventoryOf(db, inventory, stays);
   const seen = await queue.addAll(
     runs.map(
-      (one) => async () =>
-        await seenRun(db, sources, one, { kept: kept.get(one.run.jobId) ?? [], sliceRatios }),
+      (one) => async () => await seenRun(db, sources, one, { kept: kept.get(one.run.jobId) ?? [], cut }),
     ),
   );
   const [{ record }] = members as [Member];
   const intervals = seen.flatMap(({ window }) => window.intervals);
+  const tasks = seen.map((one) => taskFigures(one, found));
   return {
     family: family!,
     jobId: found.typed.typed,
@@ -105,14 +119,25 @@ async function tasksFigures(
     endUs: Math.max(...seen.map(({ window }) => window.endUs)),
     isOpen: intervals.some(({ isOpen }) => isOpen),
     nodes: new Set(intervals.map(({ node }) => node)).size,
-    tasks: seen.map((one) => taskFigures(one, found, sliceRatios)),
-    all: amountsOf(
-      intervals,
-      sliceRatios,
-      seen.map(({ sums }) => sums),
-    ),
+    tasks,
+    all: {
+      ...amountsOf(
+        intervals,
+        new Map(),
+        seen.map(({ sums }) => sums),
+      ),
+      // An instance may have been of another size for another task.
+      ownedGpuUs: tasks.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
+    },
     otherJobs: found.otherJobs,
+    invalidRollups: seen.some(({ isSummed }) => isSummed)
+      ? await invalidRollups(db, sources.flatMap(rollupsOf))
+      : [],
   };
+}
+
+function rollupsOf({ kept }: JobSource): { readonly level: Level; readonly table: string }[] {
+  return kept.levels.flatMap(({ level, tables }) => tables.map(({ name }) => ({ level, table: name })));
 }
 
 /** From the first start to the last end of all of them. */
@@ -138,9 +163,10 @@ async function seenRun(
   db: Asked,
   sources: readonly JobSource[],
   one: TaskRun,
-  { kept, sliceRatios }: { readonly kept: readonly KeptFigures[]; readonly sliceRatios: SliceRatios },
+  { kept, cut }: { readonly kept: readonly KeptFigures[]; readonly cut: CutInventory | undefined },
 ): Promise<SeenTaskRun> {
   const { run, window } = one;
+  const sliceRatios = sliceRatiosOf(cut, window);
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
   // What is kept of an instance has no part of the energy of its GPU.
@@ -149,17 +175,21 @@ async function seenRun(
   const summed = isAllKept ? undefined : await sumToNewest(db, sources, run, window);
   const seen = summed?.window ?? window;
   const energies =
-    summed === undefined ? new Map<string, never>() : await instanceEnergies(db, sources, summed.job, seen);
+    summed === undefined
+      ? new Map<string, never>()
+      : await instanceEnergies(db, sources, summed.job, { cut, window: seen });
   const found = withKept(seen, summed?.sums.devices ?? new Map(), own) ?? summed?.sums;
   const best = found === undefined ? undefined : withInstances(found, sliceRatios, energies);
-  return { ...one, window: seen, sums: best?.all ?? emptySums() };
+  return {
+    ...one,
+    window: seen,
+    sums: best?.all ?? emptySums(),
+    sliceRatios,
+    isSummed: summed !== undefined,
+  };
 }
 
-function taskFigures(
-  { member, run, window, sums }: SeenTaskRun,
-  found: Found,
-  sliceRatios: SliceRatios,
-): TaskFigures {
+function taskFigures({ member, run, window, sums, sliceRatios }: SeenTaskRun, found: Found): TaskFigures {
   return {
     task: member.task,
     jobId: run.jobId,

@@ -1,6 +1,6 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
-import type { InvalidRollup } from '../../figures/capacity/figures.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
+import type { InvalidRollup } from '../../figures/invalid-rollups.ts';
 import type { NotMeasured } from '../../figures/job/figures.ts';
 
 /** What people call a gauge. */
@@ -42,4 +42,13 @@ export function dividedText(sharing: keyof typeof WAYS_TO_SHARE): string {
 /** `gpu_profiling_1m (base table is dropped)`. */
 export function rollupText({ name, reason }: InvalidRollup): string {
   return `${name} (${reason ?? 'no reason told'})`;
+}
+
+/** One sentence, or none. */
+export function invalidRollupTexts(rollups: readonly InvalidRollup[]): string[] {
+  if (rollups.length === 0) return [];
+  const names = rollups.map(rollupText).join(', ');
+  return [
+    `The server has stopped updating ${names}: later changes are missing. Mend it: gpuledger schema apply`,
+  ];
 }

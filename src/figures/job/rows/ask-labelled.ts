@@ -37,7 +37,7 @@ export async function askLabelled(
     for (const segment of await inPortions(db, segments)) {
       const { keys, picks, where, isPooled = false } = questionOf(segment);
       const labelled = labelledSql(job.label, segment.columns) + (where === undefined ? '' : ` AND ${where}`);
-      const head = `SELECT ${isPooled ? '' : 's.gpu AS gpu, '}${[labelKeysSql(segment.columns), ...keys, ...picks].join(', ')}`;
+      const head = `SELECT ${isPooled ? '' : 's.gpu AS gpu, '}${[labelKeysSql(job.label, segment.columns), ...keys, ...picks].join(', ')}`;
       if (segment.level === 'raw' && segment.spans.length <= SPANS_BY_STAYS_MAX) {
         const spans = sampledSpans(segment, gpus, job.stays);
         const samples = await askOwned(

@@ -95,8 +95,22 @@ export function jobSegments(
 }
 
 /** The samples of some devices, where all is to be read from them. */
-export function samplesOf({ table, columns }: KeptLane, gpus: readonly string[], span: Span): JobSegments {
+export function samplesOf(
+  { table, columns }: Pick<KeptLane, 'table' | 'columns'>,
+  gpus: readonly string[],
+  span: Span,
+): JobSegments {
   return { groups: [{ gpus, segments: [{ table, level: 'raw', columns, spans: [span] }] }], mixed: [] };
+}
+
+/** The samples of a job from its first start to its last end. */
+export function jobSamples(
+  lane: Pick<KeptLane, 'table' | 'columns'>,
+  { stays }: JobTime,
+  { startUs, endUs }: Omit<Stay, 'gpu'>,
+): JobSegments {
+  const gpus = [...new Set(stays.map(({ gpu }) => gpu))];
+  return samplesOf(lane, gpus, { fromUs: startUs + 1, toUs: endUs + 1 });
 }
 
 /** What of a segment lies in buckets that hold samples of these stays. */

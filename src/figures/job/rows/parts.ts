@@ -1,7 +1,7 @@
-import { STEP_US } from '../../levels.ts';
+import { STEP_US, type KeptLane } from '../../levels.ts';
 import type { Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
-import { jobSegments, type JobSegments } from './job-segments.ts';
+import { jobSegments, type JobSegments, type JobTime } from './job-segments.ts';
 import { sumJob, type JobSource, type LabelledJob, type Parts, type SampleSums } from './scan.ts';
 
 /** Equal parts of the job's time in the little plots; a short job has one per tick. */
@@ -24,6 +24,11 @@ export function equalParts({ startUs, endUs }: Period, intervalUs: number): Part
   };
 }
 
+/** @param bordersUs there finer levels are read */
+export function partSegments(lane: KeptLane, job: JobTime, bordersUs: readonly number[] = []): JobSegments {
+  return jobSegments(lane, job, ['1h', '1m'], bordersUs);
+}
+
 /** The sums of equal parts: whole hours and minutes of them from the rollups, the minutes of their borders from the samples. */
 export async function sumParts(
   db: Asked,
@@ -37,13 +42,7 @@ export async function sumParts(
     { length: parts.count + 1 },
     (_, k) => period.startUs + Math.floor((k * lengthUs) / parts.count),
   );
-  const sums = await sumJob(
-    db,
-    sources,
-    job,
-    ({ kept }) => jobSegments(kept, job, ['1h', '1m'], bordersUs),
-    parts,
-  );
+  const sums = await sumJob(db, sources, job, ({ kept }) => partSegments(kept, job, bordersUs), parts);
   return sums.parts;
 }
 

@@ -2,10 +2,10 @@ import { quoteName } from '../../../../schemas/tables.ts';
 import { HISTOGRAM_BAR_WIDTHS } from '../../../core/fields/well-known.ts';
 import { GAUGES, type GaugeKey } from '../../gauges.ts';
 import type { KeptLane } from '../../levels.ts';
-import { rankedValues } from '../../owned-samples.ts';
+import { rankedValues } from './ranked-values.ts';
 import type { Asked } from '../../query-cells.ts';
 import { askLabelled } from './ask-labelled.ts';
-import { whoseIs } from './job-rows.ts';
+import { partIn } from './job-rows.ts';
 import type { JobSegments } from './job-segments.ts';
 import type { GaugeSums, JobSums, LabelledJob } from './scan.ts';
 
@@ -37,14 +37,15 @@ export interface RankedGauge {
 
 /**
  * The percentiles of a job: by dt, so that half of the known time lies at or below the median. By bars, of the histograms and of
- * samples that are too young for those; all devices pooled exactly, from the samples, where `isExact`.
+ * samples that are too young for those; all devices pooled exactly where all of its samples are left and not too many.
+ * @param samplesIn where those are; undefined where they are too many
  */
 export async function percentilesOf(
   db: Asked,
   job: LabelledJob,
   sums: JobSums,
   gauges: readonly RankedGauge[],
-  isExact: boolean,
+  samplesIn: ((kept: KeptLane) => JobSegments) | undefined,
 ): Promise<JobPercentiles> {
   const all = new Map<GaugeKey, Percentiles>();
   const devices = new Map<string, Map<GaugeKey, Percentiles>>();
@@ -58,9 +59,9 @@ export async function percentilesOf(
       if (ranked !== undefined)
         devices.set(gpu, (devices.get(gpu) ?? new Map<GaugeKey, Percentiles>()).set(key, ranked));
     }
-    if (isExact) {
+    if (samplesIn !== undefined) {
       const { min, max } = known;
-      const ranked = await rankedValues(db, { table: kept.table, column, min, max }, job.stays, [0.5, 0.95]);
+      const ranked = await rankedValues(db, job, { places: samplesIn(kept), column, min, max }, [0.5, 0.95]);
       if (ranked !== undefined) all.set(key, { p50: ranked[0]!, p95: ranked[1]!, barWidth: undefined });
       continue;
     }
@@ -94,8 +95,7 @@ async function barsOf(
   }));
   const bars = new Map<string, Map<number, number>>();
   for (const row of rows) {
-    const whose = whoseIs(job.label, row);
-    if (whose === undefined || whose === 'undivided') continue;
+    if (partIn(job.label, row) === undefined) continue;
     const gpu = row.text('gpu') ?? '';
     const own = bars.get(gpu) ?? new Map<number, number>();
     bars.set(gpu, own);

@@ -1,6 +1,4 @@
-import { quoteName } from '../../../../schemas/tables.ts';
 import { segmentsOf, STEP_US } from '../../levels.ts';
-import { askOwned } from '../../owned-samples.ts';
 import type { Quantity } from '../../quantity.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
@@ -10,8 +8,8 @@ import { coarsestStepUs } from './parts.ts';
 import { findDips, type ActivityStep } from '../dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from '../figures.ts';
 import { lastsUntilUs, type JobWindow } from '../facts.ts';
-import { whoseIs } from './job-rows.ts';
-import { jobSegments, samplesOf, type JobSegments } from './job-segments.ts';
+import { partIn } from './job-rows.ts';
+import { jobSamples, jobSegments, samplesOf, type JobSegments } from './job-segments.ts';
 import type { JobSource, LabelledJob } from './scan.ts';
 
 /** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
@@ -45,7 +43,7 @@ export async function rhythmOf(
   const isByMinutes = !isFromSamples || sampleStepUs >= STEP_US['1m'];
   const rows = isByMinutes
     ? await minuteSteps(db, activity, job, stepOf(STEP_US['1m']))
-    : await sampleSteps(db, activity, job, { startUs, stepUs: sampleStepUs });
+    : await sampleSteps(db, activity, job, { startUs, endUs, stepUs: sampleStepUs });
   const steps: ActivityStep[] = [];
   for (const [step, own] of Map.groupBy(rows, (row) => row.number('step')!)) {
     const dtUs = sumOf(own, 'known_us');
@@ -59,20 +57,14 @@ export async function rhythmOf(
 
 async function sampleSteps(
   db: Asked,
-  { source: { lane }, column }: Activity,
-  { stays }: LabelledJob,
-  { startUs, stepUs }: { readonly startUs: number; readonly stepUs: number },
+  activity: Activity,
+  job: LabelledJob,
+  { startUs, endUs, stepUs }: { readonly startUs: number; readonly endUs: number; readonly stepUs: number },
 ): Promise<Cells[]> {
-  const x = `s.${quoteName(column)}`;
   const start = `cast(${quoteTime(startUs)} AS TIMESTAMP)`;
-  return await askOwned(
-    db,
-    lane.table,
-    stays,
-    ({ from, where }) =>
-      `SELECT cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step, sum(${x} * s.dt_us) AS sum_x, sum(s.dt_us) AS known_us` +
-      ` ${from} WHERE ${where} AND ${x} IS NOT NULL GROUP BY step`,
-  );
+  const step = `cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step`;
+  const places = jobSamples(activity.source.kept, job, { startUs, endUs });
+  return await meansBy(db, activity, job, places, { keys: [step], isPooled: true });
 }
 
 /** @param stepUs whole minutes. @returns nothing where minutes have aged out: what is left is too coarse */
@@ -101,10 +93,7 @@ async function meansBy(
     ...by,
     picks: [`sum(${summandSql(sum, segment)}) AS sum_x`, `sum(${summandSql(known, segment)}) AS known_us`],
   }));
-  return rows.filter((row) => {
-    const whose = whoseIs(job.label, row);
-    return whose !== undefined && whose !== 'undivided';
-  });
+  return rows.filter((row) => partIn(job.label, row) !== undefined);
 }
 
 function sumOf(rows: readonly Cells[], column: string): number {

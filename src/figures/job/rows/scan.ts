@@ -3,7 +3,6 @@ import { IDLE_SM_RATIO } from '../../../core/fields/well-known.ts';
 import type { GaugeKey, LaneGauges } from '../../gauges.ts';
 import type { KeptLane, Segment } from '../../levels.ts';
 import { bestOfDevice } from '../../quantity.ts';
-import { askOwned, type OwnedSpan } from '../../owned-samples.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import {
   counterSummands,
@@ -37,6 +36,8 @@ export interface SampleSums {
   lastUs: number;
   counterJoules: number | undefined;
   counterUs: number;
+  /** The same time whole, whatever the part. */
+  counterDtUs: number;
   powerJoules: number | undefined;
   powerUs: number;
   /** Of each device what can be believed, then Σ: see `bestOfDevice`. */
@@ -63,6 +64,7 @@ export function emptySums(): SampleSums {
     lastUs: -Infinity,
     counterJoules: undefined,
     counterUs: 0,
+    counterDtUs: 0,
     powerJoules: undefined,
     powerUs: 0,
     bestJoules: undefined,
@@ -82,41 +84,6 @@ export interface JobSums {
   readonly all: SampleSums;
   readonly devices: ReadonlyMap<string, SampleSums>;
   readonly parts: readonly SampleSums[];
-}
-
-/** Time of a job, and which samples in it are the job's. Epoch µs. */
-export interface SampleWindow {
-  readonly startUs: number;
-  readonly endUs: number;
-  /** With the job's part of the device; those of one device do not overlap. */
-  readonly spans: readonly OwnedSpan[];
-}
-
-/**
- * The sums of jobs whose samples may not be labelled yet: over the samples in their spans, lane by lane. The first lane decides
- * samples and coverage.
- * @throws what `ask` throws
- */
-export async function scanSpans(
-  db: Asked,
-  sources: readonly LaneGauges[],
-  { spans }: SampleWindow,
-): Promise<ReadonlyMap<string, SampleSums>> {
-  const devices = new Map<string, SampleSums>();
-  for (const [index, source] of sources.entries()) {
-    const picks = jobSummands(source).map((summand) => pickSql(summand, summand.raw));
-    const rows = await askOwned(
-      db,
-      source.lane.table,
-      spans,
-      ({ from, where, share }) =>
-        `SELECT s.gpu AS gpu, ${share} AS part, ${picks.join(', ')} ${from} WHERE ${where}`,
-    );
-    for (const row of rows)
-      addRow(sumsOf(devices, row), row, source, { part: row.number('part') ?? 1, isPrimary: index === 0 });
-  }
-  for (const device of devices.values()) Object.assign(device, bestOfDevice(device));
-  return devices;
 }
 
 /** A lane's gauges, and where its rows are. */
@@ -143,6 +110,8 @@ export interface LabelledSums extends JobSums {
   readonly sets: ReadonlySet<string>;
   /** Σ dt of rows of several owners from before samples were labelled with owner sets: nobody's. */
   readonly undividedUs: number;
+  /** Σ dt of the job's rows of which nobody recorded by which part they are its. */
+  readonly unpartedUs: number;
   readonly mixed: readonly MixedBucket[];
 }
 
@@ -163,7 +132,7 @@ export async function sumJob(
   const parts = Array.from({ length: cut?.count ?? 0 }, emptySums);
   const sets = new Set<string>();
   const mixed: MixedBucket[] = [];
-  let undividedUs = 0;
+  const left = { undivided: 0, unparted: 0 };
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
     const places = segmentsIn(source);
@@ -171,8 +140,8 @@ export async function sumJob(
     for (const row of await labelledRows(db, source, job, places, cut)) {
       const whose = whoseIs(job.label, row);
       if (whose === undefined) continue;
-      if (whose === 'undivided') {
-        if (isPrimary) undividedUs += row.number('dt_us') ?? 0;
+      if (typeof whose !== 'object') {
+        if (isPrimary) left[whose] += row.number('dt_us') ?? 0;
         continue;
       }
       const ownerSet = row.text('owner_set');
@@ -191,7 +160,7 @@ export async function sumJob(
     Object.assign(device, bestOfDevice(device));
     addSums(all, device);
   }
-  return { all, devices, parts, sets, undividedUs, mixed };
+  return { all, devices, parts, sets, undividedUs: left.undivided, unpartedUs: left.unparted, mixed };
 }
 
 async function labelledRows(
@@ -286,7 +255,7 @@ function addRow(
     });
     if (key === 'power') {
       sums.powerJoules = (sums.powerJoules ?? 0) + (sum * part) / 1e6;
-      sums.powerUs += knownUs;
+      sums.powerUs += knownUs * part;
     }
     if (key !== 'smActive') return;
     // A device without any idle sample has been idle for no time, which is known and not missing.
@@ -298,7 +267,8 @@ function addRow(
   if (!hasEnergy) return;
   const joules = row.number('counter_joules');
   sums.counterJoules = plus(sums.counterJoules, joules === undefined ? undefined : joules * part);
-  sums.counterUs += row.number('counter_us') ?? 0;
+  sums.counterUs += (row.number('counter_us') ?? 0) * part;
+  sums.counterDtUs += row.number('counter_us') ?? 0;
 }
 
 const NO_GAUGE: GaugeSums = { sum: 0, knownUs: 0, min: Infinity, max: -Infinity };
@@ -312,6 +282,7 @@ export function addSums(into: SampleSums, from: SampleSums): void {
   into.lastUs = Math.max(into.lastUs, from.lastUs);
   into.counterJoules = plus(into.counterJoules, from.counterJoules);
   into.counterUs += from.counterUs;
+  into.counterDtUs += from.counterDtUs;
   into.powerJoules = plus(into.powerJoules, from.powerJoules);
   into.powerUs += from.powerUs;
   into.bestJoules = plus(into.bestJoules, from.bestJoules);

@@ -7,7 +7,7 @@ import { quoteTime } from '../../sql-text.ts';
 import { equalParts } from './parts.ts';
 import type { JobRun, JobWindow } from '../facts.ts';
 import { readLabel } from './job-rows.ts';
-import { jobSegments, samplesOf, type JobSegments } from './job-segments.ts';
+import { jobSamples, jobSegments, type JobSegments } from './job-segments.ts';
 import { sumJob, type JobSource, type LabelledJob, type LabelledSums } from './scan.ts';
 
 /** Up to so many samples of all devices in the job's time it is read from the samples, which tells as much as quickly. */
@@ -81,13 +81,12 @@ export async function sumToNewest(
 ): Promise<SummedJob> {
   const window = await upToNewestSample(db, sources[0], asked);
   const job: LabelledJob = { label: await readLabel(db, jobId, window), stays: window.intervals, foreign };
-  const { startUs, endUs } = window;
+  const { startUs } = window;
   const isAllLeft = sources.every((source) => isComplete(source, startUs));
   const sampleCount = isAllLeft ? await samplesIn(db, sources, window) : Infinity;
   const isFromSamples = sampleCount <= SAMPLES_MAX;
-  const gpus = [...new Set(window.intervals.map(({ gpu }) => gpu))];
   const placesIn = ({ kept }: Pick<JobSource, 'kept'>): JobSegments =>
-    isFromSamples ? samplesOf(kept, gpus, { fromUs: startUs + 1, toUs: endUs + 1 }) : jobSegments(kept, job);
+    isFromSamples ? jobSamples(kept, job, window) : jobSegments(kept, job);
   const intervalUs = (sources[0]?.lane.intervalMs ?? 0) * 1000;
   const cut = isFromSamples ? equalParts(window, intervalUs) : undefined;
   return {

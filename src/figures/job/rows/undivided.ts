@@ -3,11 +3,12 @@ import { DEVICES_PER_QUERY_MAX, readStays } from '../../stays.ts';
 import type { SummedJob } from './summed-job.ts';
 
 /**
- * Σ dt of rows of several owners, from before rows were labelled with owner sets, that may be the job's: never more than the time
- * in which it shared its devices. @throws what `ask` throws
+ * Σ dt of rows that are the job's, and nobody knows by which part; and of rows of several owners, from before rows were labelled with
+ * owner sets, that may be the job's: of those never more than the time in which it shared its devices.
+ * @throws what `ask` throws
  */
 export async function undividedUs(db: Asked, { sums, job, window }: SummedJob): Promise<number> {
-  if (sums.undividedUs === 0) return 0;
+  if (sums.undividedUs === 0) return sums.unpartedUs;
   const gpus = [...new Set(window.intervals.map(({ gpu }) => gpu))];
   let sharedUs = 0;
   for (let from = 0; from < gpus.length; from += DEVICES_PER_QUERY_MAX) {
@@ -29,5 +30,5 @@ export async function undividedUs(db: Asked, { sums, job, window }: SummedJob): 
       }
     }
   }
-  return Math.min(sums.undividedUs, sharedUs);
+  return sums.unpartedUs + Math.min(sums.undividedUs, sharedUs);
 }
