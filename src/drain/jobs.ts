@@ -14,7 +14,7 @@ interface DrainedJobs {
   readonly ownership: Ownership;
   /** Those that labels use. */
   readonly ownerSets: readonly OwnerSetRow[];
-  /** Intervals whose stored row is not right yet. */
+  /** Intervals whose stored row is not right yet, but for what `older` tells for the first time. */
   readonly intervals: readonly Interval[];
   readonly records: readonly JobRecord[];
   /** Stored samples that have to be labelled again. */
@@ -59,7 +59,9 @@ export async function readJobs(
   return {
     ownership,
     ownerSets: session.takeOwnerSets(),
-    intervals: [...adopted, ...changes].map(({ interval }) => interval),
+    intervals: [...adopted, ...changes]
+      .map(({ interval }) => interval)
+      .filter((one) => !session.isUnread(one)),
     records: records.filter(isDue),
     relabel: orders,
     ...(older === undefined ? {} : { older }),

@@ -85,8 +85,12 @@ export function createDrainStore(options: DrainStoreOptions): DrainStore {
     const { createLateWork, hearing } = await import('../job-map/late-work.ts');
     const corrected: Interval[] = [];
     const late = createLateWork({
-      ...{ db, tables: lanes.map(({ table }) => table), areRowsLast: true, tell },
-      session: hearing(older),
+      db,
+      tables: lanes.map(({ table }) => table),
+      areRowsLast: true,
+      tell,
+      // Whoever labelled the samples of this drain had not read what is stored of older times.
+      session: hearing({ ...older, untilUs: Date.now() * 1000 }),
       storeSets: async (sets) => await (await tables()).writeOwnerSets(sets),
       onDone: (done) => {
         corrected.push(...done.corrected);

@@ -175,7 +175,10 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
       for (const { gpu, fromUs, toUs } of windows)
         for (let at = fromUs; at < toUs; at += RENEWED_US_MAX)
           pieces.push({
-            ...{ gpu, fromUs: at, toUs: Math.min(toUs, at + RENEWED_US_MAX), atUs },
+            gpu,
+            fromUs: at,
+            toUs: Math.min(toUs, at + RENEWED_US_MAX),
+            atUs,
             isLast: at + RENEWED_US_MAX >= toUs,
           });
     },

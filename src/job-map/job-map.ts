@@ -2,16 +2,16 @@ import type { Device } from '../core/devices/device.ts';
 import { OperatingError, sentenceOf } from '../core/base/errors.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { Tell } from '../core/base/notice.ts';
-import type { OwnershipChange } from '../core/jobs/interval.ts';
+import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import type { RelabelWindow } from '../core/jobs/relabel.ts';
-import { createLateWork, type LateWorkDone } from './late-work.ts';
+import { createLateWork } from './late-work.ts';
 import { relabelStored } from './late-facts.ts';
 import { readBoot } from '../ownership/boot.ts';
 import type { Outbox } from '../delivery/outbox.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import type { QuestDb } from '../questdb/http.ts';
-import { keyOf, openOwnership, type OwnershipSession } from './session.ts';
+import { isSameRow, keyOf, openOwnership, type OwnershipSession } from './session.ts';
 
 /** The inputs of the job map, brought into ownership, into the rows of `gpu_ownership` and `jobs`, and into the labels. */
 interface JobMap extends Pick<OwnershipSession, 'labelledUntil' | 'acknowledge'> {
@@ -60,33 +60,54 @@ export function createJobMap(options: JobMapOptions): JobMap {
   let isRecovered = !options.hasFormerLife || inputs.length === 0;
 
   const late = createLateWork({
-    ...{ db, tables, session, areRowsLast: false, onDone: takeOver, tell },
+    db,
+    tables,
+    session,
+    areRowsLast: false,
+    onRead: ({ firstTold, corrected }) => {
+      const unread = new Set(firstTold.filter(session.isUnread).map(keyOf));
+      const isUnread = (interval: Interval): boolean => unread.has(keyOf(interval));
+      learn(firstTold.filter(isUnread), corrected.filter(isUnread));
+    },
+    onDone: ({ corrected, windows }) => {
+      learn(corrected, corrected);
+      options.onRelabelled?.(windows, options.nowUs());
+    },
+    tell,
     storeSets: (sets) => {
       outbox.ownerSets(sets);
       return Promise.resolve(true);
     },
   });
 
-  /** What the store has of older times, brought together with what was told of them. */
-  function takeOver({ corrected, windows }: LateWorkDone): void {
-    const known = new Set(ownership.intervals().map(keyOf));
-    const changes = session.adopt(corrected.filter((interval) => known.has(keyOf(interval))));
+  /** Takes over older stays, brought together with what was told of them. @param rows those whose row is to be written */
+  function learn(stays: readonly Interval[], rows: readonly Interval[]): void {
+    const before = rememberedByKey();
+    const changes = session.adopt(stays.filter((stay) => before.has(keyOf(stay))));
     // What is remembered may have heard more since.
-    const remembered = new Map(ownership.intervals().map((interval) => [keyOf(interval), interval]));
-    outbox.ownership(corrected.map((interval) => remembered.get(keyOf(interval)) ?? interval));
-    if (changes.length > 0) {
-      // It went into the labels of samples that came since.
-      const gpus = new Set(changes.map(({ interval }) => interval.gpu));
-      const fromUs = Math.min(...changes.map(({ interval }) => interval.startUs));
-      session.doubt([...gpus], { fromUs, toUs: options.nowUs() });
-    }
-    options.onRelabelled?.(windows, options.nowUs());
+    const remembered = rememberedByKey();
+    const written = [...rows, ...changes.map(({ interval }) => interval)].map(
+      (interval) => remembered.get(keyOf(interval)) ?? interval,
+    );
+    if (written.length > 0) outbox.ownership([...new Set(written)]);
+    const learnt = stays.filter((stay) => {
+      const [was, is] = [before.get(keyOf(stay)), remembered.get(keyOf(stay))];
+      return was !== undefined && is !== undefined && !isSameRow(was, is);
+    });
+    if (learnt.length === 0) return;
+    // It went into the labels of samples that came since.
+    const gpus = new Set(learnt.map(({ gpu }) => gpu));
+    session.doubt([...gpus], { fromUs: session.rememberedFromUs, toUs: options.nowUs() });
+  }
+
+  function rememberedByKey(): ReadonlyMap<string, Interval> {
+    return new Map(ownership.intervals().map((interval) => [keyOf(interval), interval]));
   }
 
   function passOn(changes: readonly OwnershipChange[], atUs: number): void {
     options.onChanges?.(changes, atUs);
     outbox.ownerSets(session.takeOwnerSets());
-    outbox.ownership(changes.map(({ interval }) => interval));
+    outbox.ownership(changes.map(({ interval }) => interval).filter((one) => !session.isUnread(one)));
   }
 
   return {

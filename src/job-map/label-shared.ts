@@ -60,7 +60,7 @@ async function divideByUse(db: QuestDb, sinceUs: number, tell: Tell): Promise<vo
   );
   const measured = createMeasuredSets({ db, gpus: [], startUs: sinceUs, tell });
   for (const [gpu] of rows) measured.note(String(gpu), sinceUs);
-  await measured.settle();
+  if (!(await measured.settle())) throw unlabelled(db.where);
 }
 
 /** Devices with samples in (fromUs, toUs] whose set should be known by what the samples and `gpu_ownership` say. */
@@ -102,8 +102,10 @@ async function label(
   const corrected: Interval[] = [];
   let rows = 0;
   const late = createLateWork({
-    ...{ db, tables: [table], areRowsLast: false },
-    session: hearing({ windows, facts: [], intervals: [], untilUs }),
+    db,
+    tables: [table],
+    areRowsLast: false,
+    session: hearing({ windows, facts: [], intervals: [], unread: [], untilUs }),
     storeSets: (sets) => small.writeOwnerSets(sets),
     onDone: (done) => {
       rows += done.rows;

@@ -1,4 +1,5 @@
 import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { HOUR_US } from '../core/base/hour.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { Interval } from '../core/jobs/interval.ts';
 import type { RelabelWindow } from '../core/jobs/relabel.ts';
@@ -31,6 +32,8 @@ export interface LateWorkOptions {
   readonly areRowsLast: boolean;
   /** Stores the sets that labels are about to use, or puts them on their way. @returns false when the store did not take them */
   readonly storeSets: (sets: readonly OwnerSetRow[]) => Promise<boolean>;
+  /** Hears what stands in the store, or will, before the samples follow. */
+  readonly onRead?: (stays: Pick<OlderStays, 'firstTold' | 'corrected'>) => void;
   readonly onDone: (done: LateWorkDone) => void;
   readonly tell: Tell;
 }
@@ -72,6 +75,7 @@ export function createLateWork(options: LateWorkOptions): LateWork {
     const windows = isRollupSettled
       ? stays.windows
       : stays.windows.map((window) => ({ ...window, isFirstTold: false }));
+    options.onRead?.(stays);
     const plan = await planRelabelling(db, tables, { ...stays, windows });
     if (stays.ownerSets.length > 0 && !(await options.storeSets(stays.ownerSets))) return false;
     work = { ...stays, windows, ...plan, done: 0, rows: 0 };
@@ -87,7 +91,7 @@ export function createLateWork(options: LateWorkOptions): LateWork {
       tell({ level: 'info', code: 'relabel.done', sentence, data: { rows } });
     }
     if (goneUs > 0) {
-      const deviceHours = goneUs / 3_600e6;
+      const deviceHours = goneUs / HOUR_US;
       const sentence = `late facts change the owner of ${deviceHours.toFixed(1)} GPU-hours whose samples are gone: their rollups keep the label`;
       tell({ level: 'warn', code: 'relabel.too_late', sentence, data: { deviceHours } });
     }
@@ -171,6 +175,7 @@ function joined(one: OlderNews | undefined, other: OlderNews | undefined): Older
     windows: [...one.windows, ...other.windows],
     facts: [...one.facts, ...other.facts],
     intervals: [...one.intervals, ...other.intervals],
+    unread: [...one.unread, ...other.unread],
     untilUs: Math.max(one.untilUs, other.untilUs),
   };
 }

@@ -20,8 +20,11 @@ export interface MeasuredSets {
   readonly note: (gpu: string, sinceUs: number) => void;
   /** The same of all devices of these changes that are shared. */
   noteChanges(ownership: Pick<Ownership, 'labelsBetween'>, changes: readonly OwnershipChange[]): void;
-  /** To be called when all that was noted is in the store. What cannot be done now stays noted. */
-  settle(): Promise<void>;
+  /**
+   * To be called when all that was noted is in the store. What cannot be done now stays noted.
+   * @returns whether nothing stays noted
+   */
+  settle(): Promise<boolean>;
 }
 
 interface MeasuredSetsOptions {
@@ -63,17 +66,19 @@ export function createMeasuredSets({ db, gpus, startUs, tell }: MeasuredSetsOpti
     },
     async settle() {
       const due = noted;
-      if (due.size === 0) return;
+      if (due.size === 0) return true;
       noted = new Map();
       try {
         for (const table of ['gpu_ownership', 'gpu_shared_use', 'gpu_owner_sets'])
           await waitForVisible(db, table);
         await write(await changedRows(db, due));
+        return true;
       } catch (thrown) {
         for (const [gpu, sinceUs] of due) note(gpu, sinceUs);
         if (!(thrown instanceof OperatingError)) throw thrown;
         const sentence = `the measured parts of owner sets wait for the store: ${messageOf(thrown)}`;
         tell({ level: 'warn', code: 'small_table.held', sentence });
+        return false;
       }
     },
   };

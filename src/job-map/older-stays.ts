@@ -14,6 +14,8 @@ export interface OlderStays {
   readonly ownership: Pick<Ownership, 'labelsBetween'>;
   /** Time whose samples may bear another label than it says. */
   readonly windows: readonly OlderWindow[];
+  /** What was told for the first time, as it stands with what is stored. */
+  readonly firstTold: readonly Interval[];
   /** Intervals whose row of `gpu_ownership` is not there, or not right. */
   readonly corrected: readonly Interval[];
   /** The sets that its labels use in this time, divided by what was told of shares. */
@@ -58,8 +60,10 @@ export async function readOlderStays(
       if (stays.length === staysMax) reach.limitUs = Math.min(reach.limitUs, stays.at(-1)!.startUs);
       stored.push(...stays);
     }
-    const { ownership, corrected, changes, ownerSets } = broughtTogether(stored, news);
-    const changed = changes.map((window) => clipped(window, news.untilUs)).filter(isTime);
+    const { ownership, firstTold, corrected, changes, ownerSets } = broughtTogether(stored, news);
+    const changed = [...changes, ...learntTime(news, firstTold)]
+      .map((window) => clipped(window, news.untilUs))
+      .filter(isTime);
     if (changed.some((window) => widens(reaches.get(window.gpu)!, window))) continue;
     const limitOf = ({ gpu }: { readonly gpu: string }): number => reaches.get(gpu)!.limitUs;
     const windows = apart(changed, areRowsLast ? [] : news.windows)
@@ -69,6 +73,7 @@ export async function readOlderStays(
     const usedSets = new Set(labels.map(({ label }) => label.ownerSet));
     return {
       ownership,
+      firstTold: firstTold.filter((interval) => interval.startUs <= limitOf(interval)),
       corrected: corrected.filter((interval) => interval.startUs <= limitOf(interval)),
       windows,
       ownerSets: ownerSets.filter(({ ownerSet }) => usedSets.has(ownerSet)),
@@ -103,6 +108,7 @@ function broughtTogether(
   news: OlderNews,
 ): {
   readonly ownership: Ownership;
+  readonly firstTold: readonly Interval[];
   readonly corrected: readonly Interval[];
   readonly changes: readonly RelabelWindow[];
   readonly ownerSets: readonly OwnerSetRow[];
@@ -115,6 +121,7 @@ function broughtTogether(
   const rows = new Map(stored.toSorted(byStanding).map((row) => [keyOf(row), row]));
   const now = ownership.intervals();
   const standing = new Set(now.map(rowKeyOf));
+  const unread = new Set(news.unread);
   // Rows of a start under another cluster than the one that stands.
   const emptied = told.map(({ interval }) => interval).filter((one) => !standing.has(rowKeyOf(one)));
   const changed = now.filter((interval) => {
@@ -123,6 +130,7 @@ function broughtTogether(
   });
   return {
     ownership,
+    firstTold: now.filter((interval) => unread.has(keyOf(interval))),
     corrected: [...emptied, ...changed],
     changes: changed.map((interval) => changedTime(rows.get(keyOf(interval)), interval)),
     ownerSets: session.takeOwnerSets(),
@@ -134,6 +142,12 @@ function changedTime(row: Interval | undefined, { gpu, startUs, endUs, share }: 
   if (row === undefined || !Object.is(row.share, share))
     return { gpu, fromUs: startUs, toUs: Math.max(endUs, row?.endUs ?? endUs) };
   return { gpu, fromUs: Math.min(row.endUs, endUs), toUs: Math.max(row.endUs, endUs) };
+}
+
+/** Time whose samples were labelled by somebody who had not read what the store has of a stay. */
+function learntTime({ intervals }: OlderNews, firstTold: readonly Interval[]): RelabelWindow[] {
+  const told = new Map(intervals.map((interval) => [keyOf(interval), interval]));
+  return firstTold.map((stay) => changedTime(told.get(keyOf(stay)), stay)).filter(isTime);
 }
 
 /** Each time of a device once: what was changed by a fact is not looked up as what may have been told before. */

@@ -76,7 +76,10 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     cluster,
   });
   const recovered = await recoverOwnership(db, session, {
-    ...{ devices, tables, lifeStartUs: nowUs, arePicturesRead: false },
+    devices,
+    tables,
+    lifeStartUs: nowUs,
+    arePicturesRead: false,
     // A node that somebody else speaks for had its own boots.
     bootUs: isHere ? readBoot().timeUs : -Infinity,
   });
@@ -86,12 +89,12 @@ export async function pushJournal(db: QuestDb, options: PushOptions): Promise<Pu
     ...facts.map(({ atUs, gpu, jobId }) => keyOf({ startUs: atUs, gpu, jobId })),
     ...[...recovered, ...changes].map(({ interval }) => keyOf(interval)),
   ]);
-  const intervals = session.ownership.intervals().filter((interval) => touched.has(keyOf(interval)));
   const ownerSets = session.takeOwnerSets();
   const own = createSmallTables(withBisect(db, toldOnly(tell), tell), tell);
   const small = withMergedJobs(db, withKnownSets(db, own, tell), tell);
   const areSetsWritten = ownerSets.length === 0 || (await small.writeOwnerSets(ownerSets));
   const relabelled = areSetsWritten ? await relabelAll(db, session, small, options) : NOTHING_DONE;
+  const intervals = session.ownership.intervals().filter((interval) => touched.has(keyOf(interval)));
   const rows = [...relabelled.corrected, ...intervals];
   // After the samples: what is stored as it is told is in them, and is not looked at again.
   const isWritten =
@@ -122,8 +125,15 @@ async function relabelAll(
   const windows: RelabelWindow[] = [];
   let olderRows = 0;
   const late = createLateWork({
-    ...{ db, tables, session, areRowsLast: true, tell },
+    db,
+    tables,
+    session,
+    areRowsLast: true,
+    tell,
     storeSets: (sets) => small.writeOwnerSets(sets),
+    onRead: ({ firstTold }) => {
+      session.adopt(firstTold);
+    },
     onDone: (done) => {
       corrected.push(...done.corrected);
       windows.push(...done.windows);

@@ -1,12 +1,8 @@
+import { HOUR_US } from '../core/base/hour.ts';
 import type { Label } from '../core/jobs/label.ts';
 import type { OlderWindow, RelabelWindow } from '../core/jobs/relabel.ts';
 import type { QuestDb } from '../questdb/http.ts';
-import {
-  findHourRollup,
-  HOUR_US,
-  readLabelledHours,
-  type LabelledHour,
-} from '../questdb/reads/labelled-hours.ts';
+import { findHourRollup, readLabelledHours, type LabelledHour } from '../questdb/reads/labelled-hours.ts';
 import { readSampleTable, type SampleTable } from '../questdb/reads/sample-table.ts';
 import { relabelSamples } from '../questdb/rows/relabel-samples.ts';
 import { waitForVisible } from '../questdb/visible.ts';

@@ -24,10 +24,17 @@ export interface OwnershipSession {
    * @returns intervals whose stored row is no longer right; what is stored as it is now is no change.
    */
   adopt(stored: readonly Interval[], endsUs?: ReadonlyMap<Interval, number>): OwnershipChange[];
+  /**
+   * Whether it was told for the first time and began before what is remembered: the store may know its end, so its row is written
+   * when that was read.
+   */
+  isUnread(interval: Interval): boolean;
   /** Samples up to `us` (epoch µs) are labelled with what is known now. Call before encoding them. */
   readonly labelledUntil: (us: number) => void;
   /** The labels of these samples were given before it was known whose they were: they are handed out whatever changes. */
   doubt(gpus: readonly string[], span: { readonly fromUs: number; readonly toUs: number }): void;
+  /** Stays that ended before it, epoch µs, may be forgotten. */
+  readonly rememberedFromUs: number;
   /** Hands out the owner sets that labels use by now and that were not handed out yet. Store them before samples. */
   takeOwnerSets(): readonly OwnerSetRow[];
   /** Hands out the stored samples whose label is no longer right, as far as the stays of their time are remembered. */
@@ -69,6 +76,8 @@ export interface OlderNews {
   readonly facts: readonly JobFact[];
   /** What is remembered of these devices. */
   readonly intervals: readonly Interval[];
+  /** Keys of those that `isUnread`. */
+  readonly unread: readonly string[];
   /** Samples after it (epoch µs) get the right label by themselves. */
   readonly untilUs: number;
 }
@@ -97,6 +106,9 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
   const strayFacts: JobFact[] = [];
   let forgottenUs: number | undefined;
   let formerStandIns: readonly Interval[] = [];
+  let unread = new Set<string>();
+
+  const isUnread = (interval: Interval): boolean => unread.has(keyOf(interval));
 
   const known: KnownOwners = (jobId, startUs) =>
     ownership
@@ -131,6 +143,10 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
     const facts = news.flatMap((one) => one.facts.map(placed));
     const changes = [...facts.flatMap((fact) => ownership.apply(fact)), ...retireStandIns()];
     backlog.record(changes, labelledUntilUs, rememberedFromUs);
+    for (const { interval, previousEndUs } of changes) {
+      const { startUs, endUs } = interval;
+      if (previousEndUs === null && startUs < Math.min(endUs, rememberedFromUs)) unread.add(keyOf(interval));
+    }
     strayFacts.push(...facts.filter(isStray));
     for (const change of changes) sets.note(affectedWindow(change));
     return {
@@ -168,19 +184,27 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       const intervals = ownership.intervals();
       const changes = [
         ...emptiedOf(intervals, [...told.values(), ...stored]),
-        ...changesOf(intervals, rows, told),
+        ...changesOf(intervals, rows, told, isUnread),
       ];
+      for (const key of rows.keys()) unread.delete(key);
       backlog.record(changes, labelledUntilUs, rememberedFromUs);
       for (const gpu of new Set(intervals.map((interval) => interval.gpu)))
         sets.note({ gpu, fromUs: rememberedFromUs, toUs: Infinity });
       return changes;
     },
+    isUnread,
     labelledUntil(us) {
       labelledUntilUs = Math.max(labelledUntilUs, us);
     },
     doubt(gpus, { fromUs, toUs }) {
       // A window begins after its first moment.
-      backlog.add(gpus.map((gpu) => ({ gpu, fromUs: fromUs - 1, toUs })));
+      backlog.doubt(
+        gpus.map((gpu) => ({ gpu, fromUs: fromUs - 1, toUs })),
+        rememberedFromUs,
+      );
+    },
+    get rememberedFromUs() {
+      return rememberedFromUs;
     },
     takeOwnerSets: () => sets.take(),
     takeRelabels() {
@@ -201,7 +225,8 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       if (windows.length + facts.length === 0) return undefined;
       const gpus = new Set([...windows, ...facts].map(({ gpu }) => gpu));
       const intervals = ownership.intervals().filter(({ gpu }) => gpus.has(gpu));
-      return { windows, facts, intervals, untilUs: labelledUntilUs };
+      const keys = intervals.filter(isUnread).map(keyOf);
+      return { windows, facts, intervals, unread: keys, untilUs: labelledUntilUs };
     },
     get hasOlder() {
       return backlog.hasOlder || strayFacts.length > 0;
@@ -213,6 +238,7 @@ export function openOwnership(options: OwnershipOptions): OwnershipSession {
       forgottenUs = nowUs;
       rememberedFromUs = Math.max(rememberedFromUs, nowUs - REMEMBERED_US - FORGET_EVERY_US);
       ownership.forgetBefore(rememberedFromUs);
+      unread = new Set(ownership.intervals().filter(isUnread).map(keyOf));
       sets.forget();
     },
   };
@@ -253,13 +279,14 @@ function apply(ownership: Ownership, interval: Interval, endUs: number): Ownersh
 }
 
 /**
- * Where the intervals differ from their rows, stored or, once an input has told them, on their way. The samples may bear
+ * Where the intervals differ from their rows, stored or, once an input has told them, on their way; those of unread ones are not. The samples may bear
  * what the stored row says all the same.
  */
 function changesOf(
   intervals: readonly Interval[],
   stored: ReadonlyMap<string, Interval>,
   told: ReadonlyMap<string, Interval>,
+  isUnread: (interval: Interval) => boolean,
 ): OwnershipChange[] {
   return intervals.flatMap((interval): OwnershipChange[] => {
     const key = keyOf(interval);
@@ -267,7 +294,8 @@ function changesOf(
     const previous = stored.get(key) ?? row;
     if (row === undefined || previous === undefined) return [];
     const isShareNew = !Object.is(previous.share, interval.share);
-    if (isSameRow(row, interval) && previous.endUs === interval.endUs && !isShareNew) return [];
+    const isRight = isSameRow(row, interval) && previous.endUs === interval.endUs && !isShareNew;
+    if (isRight && (!isUnread(interval) || isSameRow(previous, interval))) return [];
     return [{ interval, previousEndUs: previous.endUs, ...(isShareNew ? { isShareNew } : {}) }];
   });
 }

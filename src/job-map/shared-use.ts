@@ -109,7 +109,13 @@ export function createSharedUse(options: SharedUseOptions): SharedUse {
     );
     const window: Window = {
       device: byGpu.get(gpu)!,
-      ...{ owners, fromUs, toUs: fromUs, seenUs: 0, notedUs: fromUs, isNoted: true, users },
+      owners,
+      fromUs,
+      toUs: fromUs,
+      seenUs: 0,
+      notedUs: fromUs,
+      isNoted: true,
+      users,
     };
     windows.set(gpu, window);
     return window;
@@ -189,6 +195,10 @@ function rowsOf({ device, fromUs, toUs, seenUs, users }: Window): SharedUseRow[]
   return [...users.values()].map((sums) => ({
     ...sums,
     ...(cluster === undefined ? {} : { cluster }),
-    ...{ node, gpu: uuid, fromUs, toUs, seenUs },
+    node,
+    gpu: uuid,
+    fromUs,
+    toUs,
+    seenUs,
   }));
 }

@@ -53,7 +53,7 @@ const after = {
   relabel: [],
   older: {
     windows: [{ gpu: GPU, fromUs: stay.startUs, toUs: stay.endUs, isFirstTold: true }],
-    ...{ facts: [], intervals: [stay], untilUs: NOW_US },
+    ...{ facts: [], intervals: [stay], unread: [], untilUs: NOW_US },
   },
   ...{ ownership: [stay], jobs: [], leftGpus: [], stats: [] },
 };

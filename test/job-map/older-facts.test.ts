@@ -30,7 +30,16 @@ const DAY_US = 24 * HOUR_US;
 const STEP_US = 1_800e6;
 const NOW_US = Math.floor((Date.now() * 1000) / DAY_US) * DAY_US;
 const FIRST_US = NOW_US - 21 * DAY_US;
-const GPUS = ['GPU-run', 'GPU-killed', 'GPU-rows-last', 'GPU-many', 'GPU-gone', 'GPU-figures', 'GPU-seed-1'];
+const GPUS = [
+  'GPU-run',
+  'GPU-again',
+  'GPU-killed',
+  'GPU-rows-last',
+  'GPU-many',
+  'GPU-gone',
+  'GPU-figures',
+  'GPU-seed-1',
+];
 const lane: Lane = {
   name: 'older',
   table: 'gpu_older',
@@ -152,6 +161,8 @@ interface Life {
   tell(...facts: readonly JobFact[]): Promise<void>;
   readonly notices: Notice[];
   readonly windows: RelabelWindow[];
+  /** Whose the device is, as far as this life remembers. */
+  readonly ownersAt: (us: number) => readonly string[];
   /** How often a job input was told that its facts are done with. */
   readonly acknowledged: number;
 }
@@ -188,6 +199,7 @@ function begin(gpu: string, store = db): Life {
   return {
     notices,
     windows,
+    ownersAt: (us) => ownership.ownersAt(gpu, us).map(({ jobId }) => jobId),
     get acknowledged() {
       return acknowledged;
     },
@@ -216,7 +228,8 @@ test('facts of three weeks ago get into the samples, and so do corrections of wh
   await life.tell(...tellings(gpu, first), ...tellings(gpu, second));
   await expectLabels(gpu, [first, second]);
   expect(life.notices.map(({ code }) => code)).toEqual(['relabel.done']);
-  expect(life.windows).toMatchObject([{ gpu, fromUs: day(1) + 1 }]);
+  expect(life.windows.every((window) => window.gpu === gpu)).toBe(true);
+  expect(Math.min(...life.windows.map(({ fromUs }) => fromUs))).toBe(day(1) + 1);
 
   // Nobody remembers the two: a later life hears that one ended earlier, and that the other never was.
   const later = begin(gpu);
@@ -243,6 +256,29 @@ test('facts of three weeks ago get into the samples, and so do corrections of wh
     ['7', 3 * DAY_US],
     ['9', DAY_US],
   ]);
+});
+
+test('a start that is told again alone does not open a stay that is stored with its end', async () => {
+  const gpu = 'GPU-again';
+  const stay: Stay = { jobId: '7', startUs: day(2), endUs: day(4), share: 0.5 };
+  const other: Stay = { jobId: '8', startUs: day(6), endUs: day(7) };
+  await begin(gpu).tell(...tellings(gpu, stay), ...tellings(gpu, other));
+  await expectRows(gpu, [stay, other]);
+  // By a life that forgot it, or by one that never knew it, and with a share that nobody had told.
+  const again = { ...tellings(gpu, stay)[0]!, share: 0.25 };
+  const life = begin(gpu);
+  await life.tell(again);
+  await expectRows(gpu, [stay, other]);
+  await expectLabels(gpu, [stay, other]);
+  // What it learnt holds: its own next samples are nobody's, and a later end changes nothing.
+  expect(life.ownersAt(NOW_US)).toEqual([]);
+  await life.tell({ ...again, kind: 'end', atUs: day(5) });
+  await expectRows(gpu, [stay, other]);
+  await expectLabels(gpu, [stay, other]);
+  const { rows } = await db.exec(
+    `SELECT share FROM gpu_ownership WHERE gpu = '${gpu}' AND job_id = '7' AND end_ts > ts`,
+  );
+  expect(rows).toEqual([[0.25]]);
 });
 
 test('a life that is killed over it leaves the rest to the next one, which does nothing twice', async () => {
@@ -367,7 +403,7 @@ test('more stays than are read at once are worked off one part after the other',
     stays.map((stay) => ({ ...tellings(gpu, stay)[0]!, startUs: stay.startUs, endUs: stay.endUs })),
   );
   const window = { gpu, fromUs: day(1), toUs: day(20), isFirstTold: false };
-  let news = { windows: [window], facts: [], intervals: [], untilUs: NOW_US };
+  let news = { windows: [window], facts: [], intervals: [], unread: [], untilUs: NOW_US };
   const parts: (readonly [number, number])[] = [];
   for (let isRest = true; isRest;) {
     const { windows, rest, corrected } = await readOlderStays(db, news, { areRowsLast: false, staysMax: 8 });

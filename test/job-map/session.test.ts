@@ -84,15 +84,39 @@ describe('stored ownership and what the inputs tell', () => {
   });
 
   test('what an input knows better of a stored start is told, whichever comes first', () => {
-    const better = { ...fact('start', '7', 10), run: 1 };
+    const startUs = NOW_US - 20;
+    const better = { ...fact('start', '7', startUs), run: 1 };
     const late = open(inputOf([better]));
     late.read(NOW_US);
-    expect(late.adopt([stored('7', 10)])).toEqual([]);
+    expect(late.adopt([stored('7', startUs)])).toEqual([]);
     const early = open(inputOf([better]));
-    early.adopt([stored('7', 10)]);
+    early.adopt([stored('7', startUs)]);
     expect(early.read(NOW_US).changes).toMatchObject([{ interval: { run: 1 } }]);
     for (const { ownership } of [early, late])
       expect(ownership.intervals()).toMatchObject([{ jobId: '7', run: 1 }]);
+  });
+
+  test('the row of a start of long ago waits until it is known what the store has of it', () => {
+    const session = open(inputOf([{ ...fact('start', '7', 10), run: 1 }, fact('start', '8', NOW_US - 20)]));
+    session.read(NOW_US);
+    const isUnread = (): boolean[] =>
+      session.ownership.intervals().map((interval) => session.isUnread(interval));
+    expect(isUnread()).toEqual([true, false]);
+    const older = session.takeOlder()!;
+    expect(older.unread).toHaveLength(1);
+    expect(older.intervals).toHaveLength(2);
+    expect(session.adopt([stored('7', 10, 40)])).toMatchObject([{ interval: { run: 1, endUs: 40 } }]);
+    expect(isUnread()).toEqual([false, false]);
+    expect(describeIntervals(session)).toEqual(['7 (10, 40]', `8 (${NOW_US - 20}, open`]);
+  });
+
+  test('samples of long ago whose labels are in doubt are looked up with what is stored of their time', () => {
+    const session = open(inputOf());
+    session.doubt(['GPU-0'], { fromUs: NOW_US - 3 * DAY_US + 1, toUs: NOW_US });
+    expect(windowsOf(session)).toEqual([[NOW_US - DAY_US, NOW_US]]);
+    expect(session.takeOlder()!.windows).toEqual([
+      { gpu: 'GPU-0', fromUs: NOW_US - 3 * DAY_US, toUs: NOW_US - DAY_US, isFirstTold: false },
+    ]);
   });
 
   test('what the store knows better of a start is told again: the row of the input is on its way', () => {

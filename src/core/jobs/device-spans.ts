@@ -57,7 +57,8 @@ export function applyFact(spans: Span[], fact: JobFact, events: JobEvents): Owne
     const isShareNew = !isNew && !Object.is(next.share, span.interval.share);
     span.interval = next;
     changes.push({
-      ...{ interval: next, previousEndUs: isNew ? null : endUs },
+      interval: next,
+      previousEndUs: isNew ? null : endUs,
       ...(isShareNew ? { isShareNew } : {}),
     });
   }

@@ -46,7 +46,8 @@ export function measuredParts(
 ): ReadonlyMap<string, number> | undefined {
   const newestUs = uses.reduce((newest, use) => Math.max(newest, use.toUs), -Infinity);
   const ended = spans.map(({ startUs, endUs }) => ({
-    ...{ startUs, endUs: endUs === Infinity ? Math.max(startUs, newestUs) : endUs },
+    startUs,
+    endUs: endUs === Infinity ? Math.max(startUs, newestUs) : endUs,
   }));
   const allUs = ended.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
   const weighed = uses

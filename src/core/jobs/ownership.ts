@@ -170,7 +170,9 @@ export class Ownership {
     const text = textOfSet(set);
     const owners = set.shares.size;
     return cached(this.#setLabels, text, () => ({
-      ...{ jobId: owners === 1 ? one.jobId : null, owners, ownerSet: ownerSetId(text) },
+      jobId: owners === 1 ? one.jobId : null,
+      owners,
+      ownerSet: ownerSetId(text),
     }));
   }
 }

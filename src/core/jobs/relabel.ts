@@ -75,6 +75,14 @@ export class RelabelBacklog {
     for (const window of windows) this.#windows.add(window);
   }
 
+  /** Whose these samples are may have become known after they were labelled. @param rememberedFromUs as for `record` */
+  doubt(windows: readonly RelabelWindow[], rememberedFromUs: number): void {
+    for (const { gpu, fromUs, toUs } of windows) {
+      this.#olderChanged.add({ gpu, fromUs, toUs: Math.min(toUs, rememberedFromUs) });
+      this.#windows.add({ gpu, fromUs: Math.max(fromUs, rememberedFromUs), toUs });
+    }
+  }
+
   /** Hands the older ones out. */
   takeOlder(): OlderWindow[] {
     return [

@@ -1,0 +1,2 @@
+/** Also the length of a bucket of the hour rollup. */
+export const HOUR_US = 3_600e6;
