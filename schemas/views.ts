@@ -1,4 +1,5 @@
 import { assert } from '../src/core/base/assert.ts';
+import { HOUR_US } from '../src/core/base/hour.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import {
   ENERGY_FIELD_ID,
@@ -55,8 +56,8 @@ const HOUR_DELAY_SECONDS = 60;
 const DAY_DELAY_SECONDS = 120;
 
 const MINUTES = { every: '1m', everyUs: 60e6, delaySeconds: MINUTE_DELAY_SECONDS } as const;
-const HOURS = { every: '1h', everyUs: 3600e6, delaySeconds: HOUR_DELAY_SECONDS } as const;
-const DAYS = { every: '1d', everyUs: 24 * 3600e6, delaySeconds: DAY_DELAY_SECONDS } as const;
+const HOURS = { every: '1h', everyUs: HOUR_US, delaySeconds: HOUR_DELAY_SECONDS } as const;
+const DAYS = { every: '1d', everyUs: 24 * HOUR_US, delaySeconds: DAY_DELAY_SECONDS } as const;
 
 /** @returns the views of a lane, minutes, hours and days: each after the one that it reads. */
 export function viewsOf(lane: LaneTable, retention: Retention): readonly [View, View, View] {

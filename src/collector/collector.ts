@@ -116,7 +116,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const sharedUse =
     processUse &&
     createSharedUse({
-      ...{ ownership, devices, nowUs, processUse, tell },
+      ownership,
+      devices,
+      nowUs,
+      processUse,
+      tell,
       onRows: (rows) => {
         outbox.sharedUse(rows);
         for (const { gpu, fromUs } of rows) measuredSets?.note(gpu, fromUs);

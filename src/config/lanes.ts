@@ -92,8 +92,8 @@ function checkTable(lane: WrittenLane, tables: Map<string, string>, report: Repo
     report(key, `table ${table} is one of gpuledger's own`, [
       key === 'name' ? 'give the lane another name' : 'name another table',
     ]);
-  else if (/_1[mh](_aged)?$/.test(table))
-    report(key, `table ${table} would be taken for a rollup`, ['end it otherwise than in _1m or _1h']);
+  else if (/_1[mhd](_aged)?$/.test(table))
+    report(key, `table ${table} would be taken for a rollup`, ['end it otherwise than in _1m, _1h or _1d']);
   tables.set(table, lane.name);
 }
 

@@ -1,3 +1,4 @@
+import { HOUR_US } from '../core/base/hour.ts';
 import {
   divideCutHour,
   type DividedHour,
@@ -16,8 +17,6 @@ import { counterSummands, gaugeSummands, summandSql, TIME, type Summand } from '
 
 /** What cut GPUs had is read by the hour, since that is how their energy is divided. */
 export const CUT_LEVELS: readonly Level[] = ['1h', '1m', 'raw'];
-
-const HOUR_US = 3600e6;
 
 /** A table, and what of it tells how the energy of cut GPUs is divided. */
 export interface CutReading {

@@ -155,18 +155,20 @@ function createClient(
     try {
       await question('SELECT 1', LIFE_SIGN_MS_MAX);
       return true;
-    } catch {
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
       return false; // the question that was asked before tells what is wrong
     }
   };
 
-  const exec = async (sql: string, timeoutMs = requestTimeoutMs): Promise<QueryResult> => {
+  const exec = async (sql: string, ownTimeoutMs: number | undefined): Promise<QueryResult> => {
+    const timeoutMs = ownTimeoutMs ?? requestTimeoutMs;
     try {
       return await question(sql, timeoutMs);
     } catch (thrown) {
       const isLate = thrown instanceof OperatingError && thrown.code === 'questdb.timeout';
       if (!isLate || !(await isAlive())) throw thrown;
-      throw tooLong(timeoutMs, timeoutMs === requestTimeoutMs, where, thrown);
+      throw tooLong(timeoutMs, ownTimeoutMs === undefined, where, thrown);
     }
   };
 

@@ -1,3 +1,4 @@
+import { HOUR_US } from '../core/base/hour.ts';
 import {
   isOwned,
   type CapacityFigures,
@@ -21,8 +22,6 @@ import {
 import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { pack, tableText, wrap } from './text/table-text.ts';
 import { invalidRollupTexts, WAYS_TO_SHARE } from './text/wording.ts';
-
-const HOUR_US = 3.6e9;
 
 /** The account of the fleet for people. */
 export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {

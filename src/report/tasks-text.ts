@@ -1,3 +1,4 @@
+import { HOUR_US } from '../core/base/hour.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import {
   formatCount,
@@ -15,7 +16,6 @@ import { cellText, finishLines, reportWidth, type RenderOptions } from './text/r
 import { harmless, tableText, wrap, type Side } from './text/table-text.ts';
 import { invalidRollupTexts } from './text/wording.ts';
 
-const HOUR_US = 3.6e9;
 /** More tasks than this are cut to the first and the last ones. */
 const TASK_ROWS_MAX = 40;
 

@@ -293,6 +293,13 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
     'lanes:\n  - {name: events, interval: 1s, fields: [155]}\n',
     'lane "events": table gpu_events is one of gpuledger\'s own\nFILE, line 2: {name: events, interval: 1s, fields: [155]}\ngive the lane another name',
   ],
+  ...['gpu_b_1d', 'gpu_b_1m_aged', 'gpu_b_power_watts_hist_1h', 'gpu_b_power_watts_hist_1d_aged'].map(
+    (table): [string, string, string] => [
+      `a table called as a rollup is: ${table}`,
+      `lanes:\n  - {name: a, table: ${table}, interval: 1s, fields: [155]}\n`,
+      `lane "a": table ${table} would be taken for a rollup\nFILE, line 2: {name: a, table: ${table}, interval: 1s, fields: [155]}\nend it otherwise than in _1m, _1h or _1d`,
+    ],
+  ),
   [
     'an interval beside a schedule',
     'lanes:\n  - name: a\n    schedule: "*/10 * * * * *"\n    interval: 1s\n    fields: [155]\n',

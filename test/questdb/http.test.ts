@@ -138,6 +138,13 @@ describe('a real QuestDB', () => {
     expect(error.hints.join()).toContain('GPULEDGER_QUESTDB_REQUEST_TIMEOUT');
   });
 
+  test('a deadline of the question itself is no matter of configuration, however long it is', async () => {
+    const hasty = await connect(inject('questdbConf'), 200);
+    const error = await failureOf(hasty.exec(heavyQuery('own_deadline'), { timeoutMs: 200 }));
+    expect(error.message).toContain('longer than 0.2 s, and was given up');
+    expect(error.hints.join()).not.toContain('request_timeout');
+  });
+
   test('what the server ends by its own limit is told like that', async () => {
     const limited = await httpServer((_request, response) => {
       response.writeHead(400, { 'Content-Type': 'application/json' });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { OperatingError } from '../../core/base/errors.ts';
+import { HOUR_US } from '../../core/base/hour.ts';
 import { PLAY_BATCH_ROWS } from '../../core/fields/limits.ts';
 import { defaultLanes } from '../../core/fields/lane.ts';
 import { createScenario } from '../../core/synthetic/create-scenario.ts';
@@ -21,7 +22,6 @@ import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
 import { terminalStyle } from '../terminal.ts';
 
-const HOUR_US = 3_600_000_000;
 /** Rollups are computed some seconds after a period's end: the demo's last hour has to be over for a while. */
 const PAST_US = 120_000_000;
 

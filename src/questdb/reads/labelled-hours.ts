@@ -1,4 +1,6 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { agedTableOf } from '../../../schemas/views.ts';
+import { HOUR_US } from '../../core/base/hour.ts';
 import type { QuestDb } from '../http.ts';
 
 /** What the hours of a rollup say of one device and one label. */
@@ -12,7 +14,6 @@ export interface LabelledHour {
   readonly dtUs: number;
 }
 
-export const HOUR_US = 3_600e6;
 /** So much of one device is asked for at once. */
 const ASKED_US_MAX = 90 * 24 * HOUR_US;
 
@@ -21,16 +22,22 @@ const ASKED_US_MAX = 90 * 24 * HOUR_US;
  * for all that was settled some minutes ago, and a thousand times smaller.
  */
 export interface HourRollup {
-  /** Names of the view and of the copy of its old buckets. */
-  readonly names: readonly string[];
+  /** The copy of the view's old buckets, and the view: where both have an hour, the copy counts. */
+  readonly tables: readonly HourTable[];
   /** A label that was changed a moment ago is not in hours that lag: those cannot say that nothing is to be done. */
   readonly isLevel: boolean;
+}
+
+interface HourTable {
+  readonly name: string;
+  /** Its hours count from here on, epoch µs. */
+  readonly countsFromUs: number;
 }
 
 /** @returns undefined where there is none, it was never computed, or the server does not keep it up */
 export async function findHourRollup(db: QuestDb, table: string): Promise<HourRollup | undefined> {
   const view = `${table}_1h`;
-  const aged = `${view}_aged`;
+  const aged = agedTableOf({ name: view });
   const { rows } = await db.exec(
     "SELECT view_status, refresh_base_table_txn, view_status = 'valid' AND refresh_base_table_txn = base_table_txn" +
       ` FROM materialized_views() WHERE view_name IN (${quoteText(view)}, ${quoteText(`${table}_1m`)})` +
@@ -46,7 +53,14 @@ export async function findHourRollup(db: QuestDb, table: string): Promise<HourRo
   const names = new Set(known.rows.map(([name]) => String(name)));
   // One that is not brought up to date cannot tell sets apart.
   if (!names.has(view)) return undefined;
-  return { names: names.has(aged) ? [aged, view] : [view], isLevel };
+  if (!names.has(aged)) return { tables: [{ name: view, countsFromUs: -Infinity }], isLevel };
+  const copied = await db.exec(`SELECT cast(max(ts) AS LONG) FROM ${quoteName(aged)}`);
+  const copiedUntilUs = Number(copied.rows[0]?.[0] ?? -Infinity) + HOUR_US;
+  const tables = [
+    { name: aged, countsFromUs: -Infinity },
+    { name: view, countsFromUs: copiedUntilUs },
+  ];
+  return { tables, isLevel };
 }
 
 /**
@@ -55,7 +69,7 @@ export async function findHourRollup(db: QuestDb, table: string): Promise<HourRo
  */
 export async function readLabelledHours(
   db: QuestDb,
-  { names }: HourRollup,
+  { tables }: HourRollup,
   gpu: string,
   { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
 ): Promise<LabelledHour[]> {
@@ -64,10 +78,11 @@ export async function readLabelledHours(
   // The hour that begins with the last moment holds its sample.
   for (let atUs = firstUs; atUs <= toUs; atUs += ASKED_US_MAX) {
     const endUs = Math.min(toUs + 1, atUs + ASKED_US_MAX);
-    for (const name of names) {
+    for (const { name, countsFromUs } of tables) {
+      if (countsFromUs >= endUs) continue;
       const { rows } = await db.exec(
         `SELECT cast(ts AS LONG), job_id, owners, cast(owner_set AS STRING), dt_us FROM ${quoteName(name)} WHERE gpu = ${quoteText(gpu)}` +
-          ` AND owners IS NOT NULL AND ts >= cast(${atUs} AS timestamp) AND ts < cast(${endUs} AS timestamp)`,
+          ` AND owners IS NOT NULL AND ts >= cast(${Math.max(atUs, countsFromUs)} AS timestamp) AND ts < cast(${endUs} AS timestamp)`,
       );
       for (const [hourUs, jobId, owners, ownerSet, dtUs] of rows)
         hours.push({
@@ -79,6 +94,5 @@ export async function readLabelledHours(
         });
     }
   }
-  // The copy and the view may both have an hour.
   return hours.sort((a, b) => a.hourUs - b.hourUs);
 }

@@ -6,7 +6,7 @@ import type { QuestDb } from '../http.ts';
 const SETS_PER_QUERY_MAX = 1_000;
 
 /**
- * What `gpu_owner_sets` has of these sets.
+ * What `gpu_owner_sets` has of these sets; a `part` that it does not tell is NaN.
  * @throws OperatingError when the store does not answer
  */
 export async function readOwnerSets(
@@ -38,7 +38,7 @@ function rowOf(cells: readonly unknown[]): OwnerSetRow {
     gpu: String(gpu),
     jobId: String(jobId),
     share: share === null ? NaN : Number(share),
-    part: Number(part),
+    part: part === null ? NaN : Number(part),
     sharing: sharing as OwnerSetRow['sharing'],
     isScaled: scaled === 1,
   };

@@ -1,4 +1,5 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { HOUR_US } from '../../core/base/hour.ts';
 import type { QuestDb } from '../http.ts';
 
 export interface SampleTable {
@@ -9,8 +10,6 @@ export interface SampleTable {
   /** Length of a partition, µs. */
   readonly partitionUs: number;
 }
-
-const HOUR_US = 3_600e6;
 
 /** @throws OperatingError `questdb.no_table`, and when the store does not answer */
 export async function readSampleTable(db: QuestDb, name: string): Promise<SampleTable> {

@@ -17,7 +17,8 @@ export function withKnownSets(db: QuestDb, tables: SmallTables, tell?: Tell): Sm
       try {
         const stored = Map.groupBy(await readOwnerSets(db, rows), ({ ownerSet }) => ownerSet);
         const isStored = (own: readonly OwnerSetRow[]): boolean =>
-          stored.get(own[0]!.ownerSet)?.length === new Set(own.map(({ jobId }) => jobId)).size;
+          stored.get(own[0]!.ownerSet)?.filter(({ part }) => !Number.isNaN(part)).length ===
+          new Set(own.map(({ jobId }) => jobId)).size;
         missing = [...Map.groupBy(rows, ({ ownerSet }) => ownerSet).values()]
           .filter((own) => !isStored(own))
           .flat();

@@ -1,4 +1,5 @@
 import { OperatingError } from '../../core/base/errors.ts';
+import { HOUR_US } from '../../core/base/hour.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { createTableSql, quoteName, quoteText, type TableColumn } from '../../../schemas/tables.ts';
 import { normalTtlText } from '../../../schemas/ttl.ts';
@@ -22,7 +23,7 @@ const BUCKETS_PER_COPY = 360;
 const DAYS_PER_COPY = 15;
 /** A statement of so many rows may take longer than a question. */
 const COPY_TIMEOUT_MS = 600_000;
-const DAY_US = 24 * 3600e6;
+const DAY_US = 24 * HOUR_US;
 
 /** Until where a rollup holds what the samples cannot give again, epoch µs; undefined when they can give all. */
 export async function agedUntil(db: QuestDb, base: string, view: View): Promise<number | undefined> {

@@ -177,7 +177,10 @@ function addBucket(buckets: Map<string, Bucket>, row: Cells): void {
     told === undefined
       ? { gpu, level, atUs, firstUs: atUs, firstDtUs: 0, lastUs: atUs + stepUs, dtUs: stepUs }
       : {
-          ...{ gpu, level, atUs, firstUs: told },
+          gpu,
+          level,
+          atUs,
+          firstUs: told,
           firstDtUs: row.number('first_dt_us') ?? 0,
           lastUs: row.number('last_us')!,
           dtUs: row.number('dt_us') ?? 0,
