@@ -21,7 +21,7 @@ import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import type { MeasuredUse } from '../../src/core/jobs/measured-use.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
-import { labelColumns, ownerSetRows } from '../helpers/owner-sets.ts';
+import { labelColumns, ownerSetRows, type MeasuredParts } from '../helpers/owner-sets.ts';
 import { partOf } from '../oracle/attribution.ts';
 
 const SECOND = 1_000_000;
@@ -80,7 +80,7 @@ function ownersAt(stays: readonly Stay[], gpu: string, second: number): Map<stri
 async function play(
   stays: readonly Stay[],
   seconds: number,
-  uses: readonly MeasuredUse[] = [],
+  measured: readonly MeasuredParts[] = [],
 ): Promise<void> {
   const told = stays.map(({ gpu, jobId, from, to, share }) => ({
     ...{ gpu, jobId, share },
@@ -108,7 +108,7 @@ async function play(
   );
   await insert('gpu_ownership (ts, end_ts, node, gpu, job_id, run, share, source)', owned);
   await insert('jobs (ts, job_id, run, account)', jobs);
-  await insertRows(db, 'gpu_owner_sets', ownerSetRows(told, uses));
+  await insertRows(db, 'gpu_owner_sets', ownerSetRows(told, measured));
   for (const table of [lane.table, 'gpu_ownership', 'jobs']) await waitForVisible(db, table);
   await waitForRollups(db, [lane], at(seconds));
 }
@@ -184,7 +184,10 @@ test('owners whose shares nobody told have the parts that were measured, in ever
       { ...shared, jobId: 'gone', to: 30 },
     ],
     180,
-    uses,
+    [
+      { busy: 0.25, gone: 0.5, lazy: 0.25 },
+      { busy: 0.75, lazy: 0.25 },
+    ],
   );
   const [busy, lazy] = [await jobOf('busy'), await jobOf('lazy')];
   expect([busy.all.attributedUs, busy.sharing]).toEqual([(30 * 0.25 + 90 * 0.75 + 60) * SECOND, 'measured']);

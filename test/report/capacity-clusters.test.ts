@@ -18,7 +18,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
-import { labelOwnerSets } from '../helpers/label-owner-sets.ts';
+import { labelColumns, ownerSetRows } from '../helpers/owner-sets.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const SECOND = 1_000_000;
@@ -50,8 +50,8 @@ interface Stay {
   /** Where the row of `jobs` does not know its cluster. */
   readonly isClusterUntold?: true;
   readonly state?: string;
-  /** Owners of its samples, and whether they bear its id. */
-  readonly owners?: number;
+  /** False where another stay brings the samples of its time. */
+  readonly isSampled?: boolean;
 }
 
 /** Seconds of a job that has 100 of them in a group. */
@@ -89,7 +89,7 @@ const stays: readonly Stay[] = [
     to: from + (from === 0 ? 700 : 800),
     user,
     share: jobId === '901' ? 0.25 : 0.75,
-    owners: index % 2 === 0 ? 2 : 0,
+    isSampled: index % 2 === 0,
   })),
   // Nobody told the cluster of this one's record; nor, of the last, anything.
   { cluster: 'a', jobId: '77', gpu: 'A1', from: 0, to: 900, user: 'dan', isClusterUntold: true },
@@ -114,6 +114,14 @@ const stays: readonly Stay[] = [
     user: 'bob',
   },
 ];
+
+const told = stays.map(({ gpu, jobId, from, to, share = 1 }) => ({
+  gpu,
+  jobId,
+  startUs: at(from),
+  endUs: at(to),
+  share,
+}));
 
 let server: TestQuestdb;
 let db: QuestDb;
@@ -173,21 +181,20 @@ beforeAll(async () => {
   await insertRows(
     db,
     'gpu_profiling',
-    stays.flatMap(({ cluster, jobId, gpu, from, to, owners = 1 }) =>
-      Array.from({ length: owners === 0 ? 0 : (to - from) / 10 }, (_, tick) => ({
+    stays.flatMap(({ cluster, gpu, from, to, isSampled = true }) =>
+      Array.from({ length: isSampled ? (to - from) / 10 : 0 }, (_, tick) => ({
         // Samples of A1 are from before its cluster was told.
         ts: at(from + 10 * (tick + 1)),
         cluster: gpu === 'A1' ? undefined : cluster,
         node: 'n1',
         gpu,
-        job_id: owners === 1 ? jobId : undefined,
-        owners,
+        ...labelColumns(told, gpu, at(from + 10 * (tick + 1))),
         dt_us: 10 * SECOND,
         sm_active_ratio: 0.5,
       })),
     ),
   );
-  await labelOwnerSets(db, lane.table, ['B1']);
+  await insertRows(db, 'gpu_owner_sets', ownerSetRows(told));
   // Time that nobody owned.
   await insertRows(db, 'gpu_profiling', [
     {

@@ -20,7 +20,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { quoteText } from '../../schemas/tables.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
-import { labelOwnerSets } from '../helpers/label-owner-sets.ts';
+import { labelColumns, ownerSetRows } from '../helpers/owner-sets.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const SECOND = 1_000_000;
@@ -625,15 +625,21 @@ test('nothing is wider than the terminal, whatever it holds', async () => {
 /** Last, since it ages out what the others need. */
 test('samples that have aged out are named, shared devices stay divided, and what no owner set tells is told', async () => {
   const old = -4 * 86_400;
+  const told = ['old a', 'old b'].map((jobId) => ({
+    ...{ gpu: 'G-old', jobId, startUs: at(old), endUs: at(old + 10) },
+  }));
+  // The older samples are from before there were owner sets.
   for (const gpu of ['G-old', 'G-older'])
     await insertSamples(
-      seconds(old + 1, old + 10).map((second): Sample => ({ gpu, second, sm: 0.5, owners: 2 })),
+      seconds(old + 1, old + 10).map((second): Sample => {
+        const { owner_set: ownerSet } = labelColumns(told, gpu, at(second));
+        return { gpu, second, sm: 0.5, owners: 2, ...(ownerSet === undefined ? {} : { ownerSet }) };
+      }),
     );
-  await insertOwner('G-old', 'old a', old, old + 10);
-  await insertOwner('G-old', 'old b', old, old + 10);
+  await insertRows(db, 'gpu_owner_sets', ownerSetRows(told));
+  for (const { gpu, jobId } of told) await insertOwner(gpu, jobId, old, old + 10);
   await insertOwner('G-older', 'older a', old, old + 10);
   await insertOwner('G-older', 'older b', old, old + 10);
-  await labelOwnerSets(db, lane.table, ['G-old']);
   await waitForRollups(db, [lane], at(3600));
   const window = { fromUs: at(old - 60), toUs: at(60), by: 'account' } as const;
   const before = await capacityFigures(db, [lane], window);

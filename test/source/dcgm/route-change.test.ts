@@ -2,31 +2,19 @@
  * Goal: a change of route while it runs is told, and costs no row and no value. Method: a fake engine under a clock that the test
  * moves; what the thread's CPU time is said to be makes polling dear.
  */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GpuEvent } from '../../../src/core/sampling/event.ts';
-import type { SampledLane, Source } from '../../../src/core/sampling/source.ts';
-import { openDcgmSource, type DcgmOptions } from '../../../src/source/dcgm/dcgm.ts';
-import { loadFake } from '../../helpers/fakes.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { SampledLane } from '../../../src/core/sampling/source.ts';
 import { FORTY_FIELDS, laneOf } from '../../helpers/lanes.ts';
+import { playedDcgm, START } from '../../helpers/played-dcgm.ts';
 import { playSource } from '../../helpers/play-source.ts';
 import { createRowSink, type RowSink } from '../../helpers/row-sink.ts';
 
-const fake = loadFake('dcgm');
-const START = 1_800_000_000_000_000;
 const SECOND = 1_000_000;
-let events: GpuEvent[] = [];
-let source: Source | undefined;
+const { fake, open, of } = playedDcgm({ gpus: 8 });
+const told = (): ReturnType<typeof of> => of('route_changed');
 
-beforeEach(() => {
-  fake.reset();
-  fake.set('clock_us', START);
-  fake.set('gpus', 8);
-  events = [];
-});
 afterEach(() => {
   vi.restoreAllMocks();
-  source?.close();
-  source = undefined;
 });
 
 /** Of a thread that spends so much between two looks. */
@@ -37,16 +25,6 @@ function spend(usPerLook: number): void {
     return { user: user - (before?.user ?? 0), system: 0 };
   });
 }
-
-function open(options: Partial<DcgmOptions>): Source {
-  source = openDcgmSource({
-    ...{ node: 'n1', library: fake.path, openedUs: START, onEvent: (event) => events.push(event), lanes: [] },
-    ...options,
-  });
-  return source;
-}
-
-const told = (): readonly GpuEvent[] => events.filter(({ kind }) => kind === 'route_changed');
 
 /** Every sample of the engine is a row, once, and each value of it is there. @param fromUs after the first values of watches */
 function expectWhole({ rows }: RowSink, intervalMs: number, fromUs: number, untilUs: number): void {
@@ -77,7 +55,7 @@ describe.each(['unix:///run/engine', 'localhost:5555'])('an engine at %s', (engi
     expect(opened.describe!()).toContain('pulling every 5 s');
     for (const [index, { intervalMs }] of lanes.entries())
       expectWhole(sinks[index]!, intervalMs, START + 1_500 * intervalMs, START + endS * SECOND);
-    expect(events.filter(({ kind }) => kind === 'gap' || kind === 'rewatched')).toEqual([]);
+    expect([...of('gap'), ...of('rewatched')]).toEqual([]);
   }
 
   it('is pulled once polling has cost more, from where a lane was polled last that is polled seldom', () => {
