@@ -6,6 +6,8 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
+import { writeJournalRecord } from '../../src/ownership/journal/write.ts';
+import { createFakeSlurm } from '../helpers/fake-slurm.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 import { runCommand } from '../helpers/run-process.ts';
@@ -60,6 +62,21 @@ describe('gpuledger job', () => {
       what: 'an exit code that is none',
       args: ['end', '--job', '7', '--exit-code', '256'],
       says: /0 to 255/,
+    },
+    {
+      what: 'a time that there is not',
+      args: ['end', '--job', '7', '--at', '2026-02-30'],
+      says: /--at: expected an ISO date or time in UTC that there is/,
+    },
+    {
+      what: 'an end before the boot',
+      args: ['end', '--job', '7', '--at', '2001-01-01'],
+      says: /expected a time since this node was booted/,
+    },
+    {
+      what: 'an end that is still to come',
+      args: ['end', '--job', '7', '--at', '2101-01-01'],
+      says: /not one that is still to come/,
     },
   ])('$what is a usage error', async ({ args, says }) => {
     const told = await runCommand(['job', ...args, '--journal', directory]);
@@ -127,6 +144,87 @@ describe('gpuledger jobs push', () => {
     expect(jobs.rows).toEqual([['7', 'ada', 'FAILED', 3]]);
     const labels = await db.exec('SELECT job_id, owners, dt_us FROM gpu_profiling');
     expect(labels.rows).toEqual([['7', 1, 1_000_000]]);
+  });
+
+  test('an end that is told later with its own time takes the samples since then from the job', async () => {
+    const node = 'late-node';
+    const gpu = 'GPU-late-end';
+    const journal = join(directory, 'late');
+    const nowUs = Math.floor(Date.now() / 1000) * 1e6;
+    const [startUs, endUs] = [nowUs - 60e6, nowUs - 30e6];
+    await createSmallTables(db).writeInventory([
+      { tsUs: startUs, device: { uuid: gpu, node, index: 0, model: 'X', memoryBytes: 1 }, source: 'nvml' },
+    ]);
+    await waitForVisible(db, 'gpu_inventory');
+    const rest = { jobId: '70', manager: 'slurm', node };
+    writeJournalRecord(journal, { ...rest, event: 'start', devices: '0', atUs: startUs });
+    const samples = [startUs + 10e6, endUs + 10e6].map(
+      (us) => `gpu_profiling,node=${node},gpu=${gpu} owners=0i,dt_us=1000000i ${us}t\n`,
+    );
+    expect((await sendRows(db, samples.join(''))).unsent).toBeUndefined();
+    const config = join(directory, 'gpuledger.yaml');
+    writeFileSync(config, `node: ${node}\nsource: synthetic\njobs:\n  journal_dir: ${journal}\n`);
+    const push = async (): Promise<readonly unknown[]> => {
+      const told = await runCommand(['jobs', 'push', '--config', config], {
+        env: { QDB_CLIENT_CONF: server.conf },
+      });
+      expect(told.exitCode).toBe(0);
+      for (const table of ['gpu_profiling', 'gpu_ownership']) await waitForVisible(db, table);
+      const owned = await db.exec(
+        `SELECT cast(ts AS LONG), cast(end_ts AS LONG) FROM gpu_ownership WHERE gpu = '${gpu}'`,
+      );
+      const labels = await db.exec(
+        `SELECT job_id, owners FROM gpu_profiling WHERE gpu = '${gpu}' ORDER BY ts`,
+      );
+      return [owned.rows, labels.rows];
+    };
+    const his = ['70', 1];
+    expect(await push()).toEqual([[[startUs, null]], [his, his]]);
+    const at = new Date(endUs / 1000).toISOString();
+    const ended = await runCommand([
+      'job',
+      'end',
+      '--job',
+      '70',
+      '--node',
+      node,
+      '--journal',
+      journal,
+      '--at',
+      at,
+    ]);
+    expect(ended).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await push()).toEqual([[[startUs, endUs]], [his, [null, 0]]]);
+  });
+
+  test('jobs sync names the jobs that have ended and still own GPUs, with the command that ends them', async () => {
+    const slurm = createFakeSlurm();
+    const startUs = 1_700_000_000e6;
+    const stay = { run: 0, share: 1, source: 'journal', startUs, endUs: Infinity };
+    await createSmallTables(db).writeOwnership([
+      { ...stay, node: 'n7', gpu: 'GPU-open-0', jobId: '71' },
+      { ...stay, node: 'n7', gpu: 'GPU-open-1', jobId: '71' },
+      // One that accounting says to be running, and one of which it says nothing.
+      { ...stay, node: 'n8', gpu: 'GPU-open-2', jobId: '72' },
+      { ...stay, node: 'n8', gpu: 'GPU-open-3', jobId: '73' },
+    ]);
+    const row = (id: string, state: string, endS: number | 'Unknown'): string => {
+      const who = [id, id, 'x', 'ada', 'a', 'gpu', 'q', state, '0:0'];
+      const times = [String(startUs / 1e6), String(endS), '1', 'cpu=1,gres/gpu=2', String(startUs / 1e6 - 9)];
+      return `${[...who, ...times, 'atlas', '0', ''].join('\u001f')}\n`;
+    };
+    slurm.squeue('{"jobs":[],"warnings":[],"errors":[]}');
+    slurm.sacct(row('71', 'COMPLETED', startUs / 1e6 + 60) + row('72', 'RUNNING', 'Unknown'));
+    const told = await runCommand(['jobs', 'sync'], {
+      env: { QDB_CLIENT_CONF: server.conf, PATH: slurm.path },
+    });
+    slurm.close();
+    expect(told.stdout).toContain('sacct: 2 rows read = 2 written');
+    expect(told).toMatchObject({ exitCode: 0 });
+    expect(told.stderr).toContain(
+      'jobs that have ended still own GPUs, since no epilog told their end: ' +
+        "2 GPUs of n7 (there: gpuledger job end --job '71' --at 2023-11-14T22:14:20Z)\n",
+    );
   });
 
   test('looks at its own arguments before it looks for a QuestDB', async () => {

@@ -1,17 +1,20 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { faultOfJobId } from '../../../schemas/map-file.ts';
+import { messageOf } from '../../core/base/errors.ts';
 import { writeJournalRecord, type JobNotice } from '../../ownership/journal/write.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
+import { parseTimeUs } from '../report-window.ts';
 
 const EXAMPLES = `
 Examples:
   gpuledger job start --job 4217 --devices 0,1 --user ada       from a prologue; indices as nvidia-smi -L counts them
   gpuledger job end --job 4217 --exit-code 0                    from the epilogue of the same job
+  gpuledger job end --job 4217 --at 2026-11-21T09:00:00Z        later, where no epilogue ran
   gpuledger job start --job '123[4].server' --manager pbs --devices GPU-8c2d…,GPU-77aa…
   gpuledger job start --job tests --devices MIG-5f0e… --share 0.5
 
-One record is left in the journal directory of this node, with the time of this call; the collector reads it within a
+One record is left in the journal directory of this node, with the time of this call or of --at; the collector reads it within a
 second. A device in CUDA_VISIBLE_DEVICES of a job is often renumbered: give UUIDs, or the node's own indices.
 Hooks for Slurm need no gpuledger on the node: infra/slurm. Examples for PBS, LSF and Flux: infra/schedulers.
 Exit codes: 0 fine; 64 usage; 75 the journal cannot be written
@@ -28,12 +31,25 @@ export function command(): Command {
     .option('--name <text>', 'name of the job');
   const end = shared(new Command('end'), 'end')
     .description('Tell that a job has ended on this node.')
-    .addOption(new Option('--exit-code <number>', '0 to 255').argParser(parseExitCode));
+    .addOption(new Option('--exit-code <number>', '0 to 255').argParser(parseExitCode))
+    .addOption(
+      new Option('--at <time>', 'when it had ended, where nobody told it then: ISO, in UTC').argParser(
+        parseAt,
+      ),
+    );
   return new Command('job')
     .description('Tell gpuledger that a job begins or ends: for schedulers without hooks of their own here.')
     .addCommand(start)
     .addCommand(end)
     .addHelpText('after', EXAMPLES);
+}
+
+/** What the flags say beside the notice itself. */
+interface Place {
+  readonly job: string;
+  readonly journal: string;
+  /** Epoch µs. */
+  readonly at?: number;
 }
 
 function shared(command: Command, event: JobNotice['event']): Command {
@@ -45,9 +61,9 @@ function shared(command: Command, event: JobNotice['event']): Command {
     )
     .option('--node <name>', 'node that the devices belong to', hostname())
     .option('--journal <dir>', 'journal directory', JOURNAL_DIRECTORY)
-    .action((options: Omit<JobNotice, 'event' | 'jobId'> & { job: string; journal: string }) => {
-      const { job, journal, ...rest } = options;
-      writeJournalRecord(journal, { ...rest, event, jobId: job });
+    .action((options: Omit<JobNotice, 'event' | 'jobId' | 'atUs'> & Place) => {
+      const { job, journal, at: atUs, ...rest } = options;
+      writeJournalRecord(journal, { ...rest, event, jobId: job, ...(atUs === undefined ? {} : { atUs }) });
     });
 }
 
@@ -69,6 +85,15 @@ function parseExitCode(text: string): number {
   if (text === '' || !Number.isInteger(code) || code < 0 || code > 255)
     throw new InvalidArgumentError('expected 0 to 255');
   return code;
+}
+
+/** @returns epoch µs */
+function parseAt(text: string): number {
+  try {
+    return parseTimeUs('--at', text);
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown));
+  }
 }
 
 function parseRun(text: string): string {

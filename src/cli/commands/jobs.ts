@@ -10,6 +10,7 @@ import { readLateJobs } from '../../ownership/schedulers.ts';
 import { isRefusal, pushJournal, type PushOptions, type PushOutcome } from '../../job-map/push-journal.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
+import { tellOpenStays } from '../../job-map/open-stays.ts';
 import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
 import type { LateReply } from '../../ownership/scheduler.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
@@ -24,7 +25,8 @@ Examples:
   gpuledger jobs sync --since 2d                      name, QOS, state and exit code from squeue and sacct
 
 push is for nodes where no collector runs all the time (their samples are drained from elsewhere) and for the controller;
-infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks.
+infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks. It says which jobs
+have ended and still own GPUs, and the command that ends them: gpuledger job end --at.
 Both may run as often as you like: the same rows are written again. What one command of Slurm says is written also when the
 other one fails.
 Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood, or records were refused, since they are cut off or not
@@ -79,6 +81,7 @@ export function command(): Command {
         process.stdout.write(options['json'] === true ? syncJson(outcomes) : syncText(outcomes));
         if (outcomes.some(({ unsentRows }) => unsentRows > 0)) throw unsent(db);
         const failure = syncFailure(outcomes, tell);
+        await tellOpenStays(db, Date.now() * 1000, tell);
         if (failure !== undefined) throw failure;
       });
     });

@@ -12,6 +12,7 @@ export const NOTICE_CODES = {
   'job.failed': 'A job of the schedule failed; its next run comes as ever.',
   'job.schedule': 'What the scheduler of jobs has to say.',
   'job_figures.held': 'The figures of ended jobs wait for the store.',
+  'jobs.open_stays': 'Jobs that have ended still own GPUs: no epilog has told their end.',
   'jobs.refused': 'A row of a scheduler cannot be understood, and is left out.',
   'journal.damaged': 'The ring journal of a former life cannot be read: what it held is lost.',
   'journal.failed': 'The ring journal of a lane cannot be written: a kill would cost what is in memory.',

@@ -1,8 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { messageOf, OperatingError } from '../../core/base/errors.ts';
 import { formatJournalRecord, JOURNAL_SUFFIX } from '../../../schemas/journal-record.ts';
-import { realDisk, replaceFile } from '../../disk/disk.ts';
+import { realDisk, replaceFile, type Disk } from '../../disk/disk.ts';
 import { readBoot } from '../boot.ts';
 import { codeOf } from '../bounded-read.ts';
 
@@ -22,15 +22,17 @@ export interface JobNotice {
   readonly name?: string;
   readonly run?: string;
   readonly exitCode?: number;
+  /** When it was, epoch µs, where that is not now. */
+  readonly atUs?: number;
 }
 
 /**
  * Leaves one record in the journal, in the way of the Slurm hooks: under a temporary name first, then renamed.
  * @returns the path of the record.
- * @throws OperatingError `journal.unwritable` (exit 75)
+ * @throws OperatingError `journal.unwritable` (exit 75); `journal.not_of_this_boot` (exit 64)
  */
 export function writeJournalRecord(directory: string, notice: JobNotice): string {
-  const uptime = readFileSync('/proc/uptime', 'utf8').split(' ')[0] ?? '';
+  const now = readFileSync('/proc/uptime', 'utf8').split(' ')[0] ?? '';
   const {
     event,
     jobId: job,
@@ -44,7 +46,9 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
     name,
     run,
     exitCode,
+    atUs,
   } = notice;
+  const uptime = atUs === undefined ? now : uptimeAt(atUs, Number(now));
   const text = formatJournalRecord({
     ...{ event, manager, job, restart: run, boot_id: readBoot().id, uptime, node, devices, share },
     ...{ user, account, partition, name, exit_code: exitCode === undefined ? undefined : `${exitCode}:0` },
@@ -55,7 +59,7 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
   try {
     makeDirectory(dirname(directory), 0o755);
     makeDirectory(directory, 0o2770);
-    replaceFile(realDisk, path, Buffer.from(text), 0o640);
+    replaceFile(atUs === undefined ? realDisk : dated(atUs), path, Buffer.from(text), 0o640);
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     throw new OperatingError(`expected to write into the job journal, but: ${messageOf(error)}`, {
@@ -70,6 +74,28 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
     });
   }
   return path;
+}
+
+/** Seconds since boot: of a record, whose clock may have been set since, they tell what came before what. */
+function uptimeAt(atUs: number, uptime: number): string {
+  const then = uptime - (Date.now() * 1000 - atUs) / 1e6;
+  if (then > 0 && then <= uptime) return then.toFixed(2);
+  throw new OperatingError('expected a time since this node was booted, and not one that is still to come', {
+    code: 'journal.not_of_this_boot',
+    exit: 'usage',
+    hints: ['what a node was doing when it went down ends by itself: at the last sample before its boot'],
+  });
+}
+
+/** A record is of the time at which its file was changed. */
+function dated(atUs: number): Disk {
+  return {
+    ...realDisk,
+    rename(from, to) {
+      utimesSync(from, atUs / 1e6, atUs / 1e6);
+      realDisk.rename(from, to);
+    },
+  };
 }
 
 /** One level: Node's own `recursive` never comes back from a file system that makes no directories, as /proc (Node 24). */
