@@ -3,6 +3,7 @@ import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
+import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 
 /** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
@@ -55,7 +56,21 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     owned_gpu_us: device?.ownedGpuUs,
     slice_ratio: device?.sliceRatio,
     energy_divided_joules: device?.energy.divided?.value,
+    wasted_us: device?.used === undefined ? undefined : device.used.knownUs - device.used.value,
+    ...smShareCells(device),
+    longest_idle_us: device?.longestIdle?.lengthUs,
+    longest_idle_from: timeOf(device?.longestIdle?.fromUs),
+    longest_idle_is_at_least:
+      device?.longestIdle === undefined ? undefined : String(device.longestIdle.isAtLeast),
   };
+}
+
+function smShareCells(device: JobDevice | undefined): CsvRow {
+  return Object.fromEntries(PIPE_KEYS.map((key) => [`${key}_of_sm_ratio`, device?.smShares[key]?.value]));
+}
+
+function timeOf(us: number | undefined): string | undefined {
+  return us === undefined ? undefined : isoMicroseconds(us);
 }
 
 /** The account of an array or a heterogeneous job as CSV: a header, then one row per run of a task, and `all` last. */

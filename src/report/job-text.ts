@@ -16,6 +16,8 @@ import {
   ownedText,
 } from './text/format-quantity.ts';
 import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
+import { longestIdleOf } from '../figures/job/assemble.ts';
+import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
 import { findingText } from './finding-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
@@ -28,10 +30,13 @@ import {
   invalidRollupTexts,
   NO_DEVICES,
   NOT_MEASURED_REASONS,
+  PIPE_LABELS,
 } from './text/wording.ts';
 
 /** A figure of a part of the time must not pass for one of all of it. */
 const KNOWN_RATIO_MIN = 0.99;
+/** A shorter stretch of idleness is no news. */
+const IDLE_STRETCH_US_MIN = 60e6;
 const FINDINGS_HEADING = '  What stands out';
 
 /** The account of one job for people. */
@@ -170,19 +175,20 @@ function gaugeLines(figures: JobFigures): string[] {
   const shown = PLOTTED.filter((key) => byKey.has(key));
   if (!byKey.has('smActive')) shown.unshift(...FALLBACKS.filter((key) => byKey.has(key)).slice(0, 1));
   const rows = shown.map((key) => {
-    const { mean, p50, p95, max, series } = byKey.get(key)!;
+    const { mean, min, p50, p95, max, series } = byKey.get(key)!;
     const top = GAUGES[key].unit === 'ratio' ? 1 : max.value;
-    return [GAUGE_LABELS[key], ...[mean, p50, p95, max].map(formatQuantity), '', sparkline(series, top)];
+    return [GAUGE_LABELS[key], ...[mean, min, p50, p95, max].map(formatQuantity), '', sparkline(series, top)];
   });
   return tableText(
-    [['', 'mean', 'p50', 'p95', 'max', '', ''], ...rows],
-    ['left', 'right', 'right', 'right', 'right', 'left', 'left'],
+    [['', 'mean', 'min', 'p50', 'p95', 'max', '', ''], ...rows],
+    ['left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
   );
 }
 
 function factLines(figures: JobFigures, width: number): string[] {
   const byKey = new Map(figures.gauges.map((gauge) => [gauge.key, gauge]));
   const lines: string[] = [];
+  lines.push(...useLines(figures, width));
   const energy = energyText(figures);
   if (energy !== undefined) lines.push(`  energy ${energy}`);
   lines.push(...dividedLines(figures, width));
@@ -197,6 +203,33 @@ function factLines(figures: JobFigures, width: number): string[] {
   ].filter((text) => text !== undefined);
   if (links.length > 0) lines.push(`  ${links.join(' · ')} (mean of a GPU, both ways)`);
   return lines;
+}
+
+/** What was made of the time, by which pipes, and where it was idle for longest. */
+function useLines(figures: JobFigures, width: number): string[] {
+  const { used, attributedUs, smShares } = figures.all;
+  const texts: string[] = [];
+  if (used !== undefined) {
+    const { value, knownUs } = used;
+    const part =
+      knownUs < KNOWN_RATIO_MIN * attributedUs
+        ? `, over ${formatCoverage(knownUs / attributedUs)} of the time`
+        : '';
+    const wasted = formatGpuHours(knownUs - value);
+    texts.push(`used ${formatGpuHours(value)}, wasted ${wasted} (SM activity x time, and the rest${part})`);
+  }
+  const shares = PIPE_KEYS.filter((key) => smShares[key] !== undefined);
+  if (shares.length > 0)
+    texts.push(
+      `of SM activity: ${shares.map((key) => `${PIPE_LABELS[key]} ${formatQuantity(smShares[key])}`).join(' · ')}`,
+    );
+  const longest = longestIdleOf(figures);
+  if (longest !== undefined && longest.stretch.lengthUs >= IDLE_STRETCH_US_MIN) {
+    const { device, stretch } = longest;
+    const length = `${stretch.isAtLeast ? 'at least ' : ''}${formatSpan(stretch.lengthUs)}`;
+    texts.push(`longest idle ${length} from ${formatMoment(stretch.fromUs!)} (${deviceName(device)})`);
+  }
+  return texts.flatMap((text) => wrap(text, width, '  ', '    '));
 }
 
 /** The one that is shown, of how many devices it is the counter's, and over how much of the time it is known. */

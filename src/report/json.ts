@@ -4,6 +4,7 @@ import type { GaugeKey } from '../figures/gauges.ts';
 import type {
   Dips,
   GaugeFigures,
+  IdleStretch,
   JobDevice,
   JobFigures,
   JobGauge,
@@ -12,6 +13,7 @@ import type {
 } from '../figures/job/figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import type { Energy } from '../figures/quantity.ts';
+import { longestIdleOf } from '../figures/job/assemble.ts';
 import { findingText } from './finding-text.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
 
@@ -46,6 +48,8 @@ export function jobJson(figures: JobFigures): string {
     gauges: figures.gauges.map(jobGaugeOf),
     energy: energyOf(all.energy),
     ...useOf(all),
+    smShares: sharesOf(all),
+    longestIdle: longestOf(figures),
     lastActiveUs: all.lastActiveUs,
     nodeEvents,
     dips: figures.dips === undefined ? undefined : dipsOf(figures.dips),
@@ -82,6 +86,8 @@ function deviceOf(device: JobDevice): object {
     energy: energyOf(device.energy),
     lastActiveUs: device.lastActiveUs,
     ...useOf(device),
+    smShares: sharesOf(device),
+    longestIdle: device.longestIdle === undefined ? undefined : stretchOf(device.longestIdle),
     events,
   };
 }
@@ -94,6 +100,25 @@ function useOf({ idle, used }: OwnedFigures): object {
     usedUs: used?.value,
     wastedUs: used === undefined ? undefined : used.knownUs - used.value,
   };
+}
+
+/** Left out where nothing is known. */
+function sharesOf({ smShares }: OwnedFigures): object | undefined {
+  const told = Object.entries(smShares).map(([pipe, { value, knownUs }]) => [
+    pipe,
+    { ratio: value, knownUs },
+  ]);
+  return told.length === 0 ? undefined : (Object.fromEntries(told) as object);
+}
+
+function stretchOf({ lengthUs, fromUs, isAtLeast }: IdleStretch): object {
+  return { lengthUs, fromUs, isAtLeast: isAtLeast ? true : undefined };
+}
+
+/** Of all devices, with the device. */
+function longestOf(figures: JobFigures): object | undefined {
+  const found = longestIdleOf(figures);
+  return found === undefined ? undefined : { gpu: found.device.gpu, ...stretchOf(found.stretch) };
 }
 
 /** A mean over no time is null, so that whoever reads it finds the key. */

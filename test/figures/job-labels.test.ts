@@ -112,11 +112,15 @@ test('energy that is known for a part of the time says so also where there is no
 
 test("percentiles and the course are of the job's rows alone, as sums are", async () => {
   // Somebody else's, by what the labels say.
-  await play('theirs', (second) => (second % 2 === 0 ? { job_id: 'other', sm_active_ratio: 1 } : {}));
+  await play('theirs', (second) => ({
+    ...(second % 2 === 0
+      ? { job_id: 'other', sm_active_ratio: 1 }
+      : { sm_active_ratio: second % 4 === 1 ? 0.25 : 0.5 }),
+  }));
   const { all, gauges } = await report('theirs');
   const sm = gauges.find(({ key }) => key === 'smActive')!;
   expect([all.samples, sm.max.value]).toEqual([30, 0.5]);
-  expect([sm.p50?.value, sm.p95?.value]).toEqual([0.5, 0.5]);
+  expect([sm.p50?.value, sm.p95?.value]).toEqual([0.25, 0.5]);
 });
 
 test('the figures that are kept are divided as the report is: by labels', async () => {
@@ -141,7 +145,7 @@ test('the figures that are kept are divided as the report is: by labels', async 
 });
 
 test('kept figures of an older version do not tell how many samples spoke for time, and that is not 0', async () => {
-  const run = { ts: at(0), end_ts: at(600), node: 'n1', job_id: 'old-kept', run: 0 };
+  const run = { ts: at(-9000), end_ts: at(-8400), node: 'n1', job_id: 'old-kept', run: 0 };
   const sums = { owned_us: 600 * SECOND, samples: 300, dt_us: 600 * SECOND, attributed_us: 600 * SECOND };
   await insertRows(db, 'job_figures', [
     { ...run, ...sums, gpu: 'GPU-old-1', step_count: 300, written_ts: at(700) },

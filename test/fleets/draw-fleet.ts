@@ -20,6 +20,9 @@ const MAIN_LANE: LanePlan = {
     'power_watts',
     'energy_joules',
     'fb_used_bytes',
+    'fp64_active_ratio',
+    'fp32_active_ratio',
+    'fp16_active_ratio',
   ],
   times: 1,
 };

@@ -21,7 +21,15 @@ export interface LanePlan {
   readonly only?: { readonly columns: readonly string[]; readonly fromUs: number; readonly toUs: number };
 }
 
-const PROFILED = ['sm_active_ratio', 'tensor_active_ratio', 'dram_active_ratio', 'gr_engine_active_ratio'];
+const PROFILED = [
+  'sm_active_ratio',
+  'tensor_active_ratio',
+  'dram_active_ratio',
+  'gr_engine_active_ratio',
+  'fp64_active_ratio',
+  'fp32_active_ratio',
+  'fp16_active_ratio',
+];
 /** Blank together: profiling is paused, or one sensor does not answer. */
 const BLANK_TOGETHER: readonly (readonly string[])[] = [
   PROFILED,
@@ -214,6 +222,10 @@ function valuesOf(columns: readonly string[], answering: Answering): Map<string,
       tensor_active_ratio: rounded(sm * 0.6),
       dram_active_ratio: rounded(sm * 0.4 + 0.01 * random()),
       gr_engine_active_ratio: rounded(Math.min(1, sm * 1.2)),
+      fp64_active_ratio: rounded(sm * 0.05),
+      fp32_active_ratio: rounded(sm * 0.3 + 0.001),
+      // Not every device has it.
+      fp16_active_ratio: device.index % 2 === 0 ? rounded(sm * 0.1) : NaN,
       gpu_util_ratio: Math.round(sm * 100) / 100,
       power_watts: watts,
       energy_joules: Math.round(joules * 1000) / 1000,

@@ -17,6 +17,7 @@ import {
   type JobTruth,
   type OwnedTruth,
 } from './truth-job.ts';
+import type { StretchTruth } from './truth-idle.ts';
 import { findingsTruth } from './truth-findings.ts';
 import type { Way } from './truth-ledger.ts';
 
@@ -66,13 +67,15 @@ export function expectedJob(
     isFromRollups: isAged || undefined,
     mixedUs: truth.mixedUs === 0 ? undefined : truth.mixedUs,
     ...(isAged && all.samples > 0 ? AGED_GAPS : gapFields(all.samples > 0 ? gaps : [])),
-    devices: truth.devices.map(deviceOf),
+    devices: truth.devices.map((device) => deviceOf(device, isAged)),
     gauges: GAUGES.flatMap(([key, column]) => {
       const gauge = all.gauges.get(column);
       return gauge === undefined ? [] : [jobGaugeOf(key, column, gauge, { truth, isAged })];
     }),
     energy: energyFields(all.energy),
     ...useOf(all),
+    smShares: sharesOf(all, isAged),
+    longestIdle: longestOf(truth),
     lastActiveUs: all.lastActiveUs,
     nodeEvents: [],
     dips: NOT_COMPARED,
@@ -225,7 +228,7 @@ function amountsOf({ ownedUs, sampledUs, attributedUs, samples }: OwnedTruth): R
   return { ownedUs, sampledUs, attributedUs: near(attributedUs), samples };
 }
 
-function deviceOf(truth: DeviceTruth): Expected {
+function deviceOf(truth: DeviceTruth, isAged: boolean): Expected {
   const { uuid, node, index, model, memoryBytes, instance } = truth.ledger.device;
   const gauges = GAUGES.flatMap(([key, column]) => {
     const gauge = truth.gauges.get(column);
@@ -243,6 +246,8 @@ function deviceOf(truth: DeviceTruth): Expected {
     energy: energyFields(truth.energy),
     lastActiveUs: truth.lastActiveUs,
     ...useOf(truth),
+    smShares: sharesOf(truth, isAged),
+    longestIdle: truth.longestIdle === undefined ? undefined : stretchOf(truth.longestIdle),
     events: [],
   };
 }
@@ -256,6 +261,35 @@ function useOf(truth: OwnedTruth): Record<string, Expected> {
     usedUs: isKnown ? near(usedUs, idleKnownUs) : undefined,
     wastedUs: isKnown ? near(ownKnownUs - usedUs, idleKnownUs) : undefined,
   };
+}
+
+const PIPES = [
+  ['tensor', 'tensor_active_ratio'],
+  ['fp64', 'fp64_active_ratio'],
+  ['fp32', 'fp32_active_ratio'],
+  ['fp16', 'fp16_active_ratio'],
+] as const;
+
+/** Of samples that are gone buckets count in which both were known for equally long: which ones, the levels decide. */
+function sharesOf({ smShares }: OwnedTruth, isAged: boolean): Expected {
+  const told = PIPES.flatMap(([key, column]): [string, Expected][] => {
+    const share = smShares.get(column);
+    if (share === undefined) return [];
+    const { ratio, knownUs, isAlike } = share;
+    return [[key, isAged && !isAlike ? NOT_COMPARED : { ratio: near(ratio), knownUs }]];
+  });
+  return told.length === 0 ? undefined : Object.fromEntries(told);
+}
+
+function stretchOf({ lengthUs, fromUs, isAtLeast }: StretchTruth): Record<string, Expected> {
+  return { lengthUs, fromUs, isAtLeast: isAtLeast || undefined };
+}
+
+/** Of the first of those devices that were idle for longest. */
+function longestOf({ devices }: JobTruth): Expected {
+  const lengths = devices.map(({ longestIdle }) => longestIdle?.lengthUs ?? -1);
+  const { longestIdle, ledger } = devices[lengths.indexOf(Math.max(...lengths))]!;
+  return longestIdle === undefined ? undefined : { gpu: ledger.device.uuid, ...stretchOf(longestIdle) };
 }
 
 function gaugeOf({ mean, min, max, knownUs }: GaugeTruth): Record<string, Expected> {

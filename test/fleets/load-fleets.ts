@@ -32,7 +32,7 @@ const laneOf = (name: string, intervalMs: number, ids: readonly number[]): Lane 
 
 /** The lanes of today's configuration. */
 export const FLEET_LANES: readonly Lane[] = [
-  laneOf('main', 10_000, [1002, 1004, 1005, 1001, 203, 155, 156, 252]),
+  laneOf('main', 10_000, [1002, 1004, 1005, 1001, 203, 155, 156, 252, 1006, 1007, 1008]),
   laneOf('slow', 30_000, [1002, 252]),
 ];
 

@@ -62,6 +62,20 @@ function rankedCells(name: string, gauge: Fields | undefined): [string, Json | u
   ];
 }
 
+function useCells(device: Fields): Record<string, Json | undefined> {
+  const shares = (device.smShares ?? {}) as Readonly<Record<string, { readonly ratio: number } | undefined>>;
+  const longest = device.longestIdle as Fields | undefined;
+  return {
+    wasted_us: device.wastedUs,
+    ...cellsOf(
+      ['tensor', 'fp64', 'fp32', 'fp16'].map((pipe) => [`${pipe}_of_sm_ratio`, shares[pipe]?.ratio]),
+    ),
+    longest_idle_us: longest?.lengthUs,
+    longest_idle_from: longest?.fromUs === undefined ? undefined : iso(longest.fromUs),
+    longest_idle_is_at_least: longest === undefined ? undefined : String(longest.isAtLeast ?? false),
+  };
+}
+
 export function jobCsvDifferences(csv: string, json: Json): Difference[] {
   const report = json as Fields;
   return tableDifferences(csv, report.devices as readonly Fields[], (device) => {
@@ -99,6 +113,7 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       owned_gpu_us: device.ownedUs,
       slice_ratio: 1,
       energy_divided_joules: undefined,
+      ...useCells(device),
       ...cellsOf(
         GAUGE_NAMES.flatMap(([key, name]): [string, Json | undefined][] => [
           [`${name}_min`, gauges[key]?.min],

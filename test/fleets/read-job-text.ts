@@ -1,4 +1,5 @@
 import type { Difference, Json } from './differences.ts';
+import { spreadDifferences, useDifferences, type UseDevice, type UseReport } from './read-job-use.ts';
 import {
   coverageWrong,
   energyWrong,
@@ -23,19 +24,20 @@ interface Energy {
 
 interface Gauge {
   readonly mean: number | null;
+  readonly min?: number;
   readonly max: number;
   readonly knownUs: number;
+  readonly p50?: number;
+  readonly p95?: number;
 }
 
 interface JobGauge extends Gauge {
   readonly key: string;
-  readonly p50?: number;
-  readonly p95?: number;
   readonly barWidth?: number;
   readonly series: readonly (number | null)[];
 }
 
-interface Device {
+interface Device extends UseDevice {
   readonly gpu: string;
   readonly node: string;
   readonly index: number;
@@ -49,7 +51,7 @@ interface Device {
   readonly energy: Energy;
 }
 
-interface Report {
+interface Report extends UseReport {
   readonly jobId: string;
   readonly run: number;
   readonly otherRuns: readonly number[];
@@ -297,14 +299,15 @@ function readGauges(reading: Reading): void {
   if (!known.has('smActive'))
     shown.unshift(...['engineActive', 'gpuUtil'].filter((key) => known.has(key)).slice(0, 1));
   takeExactly(reading, 'blank', '');
-  takeMatch(reading, 'gauges', /^\s+mean\s+p50\s+p95\s+max$/);
+  takeMatch(reading, 'gauges', /^\s+mean\s+min\s+p50\s+p95\s+max$/);
   for (const key of shown) {
     const line = reading.lines.shift() ?? '';
     const gauge = known.get(key)!;
-    const [, name, mean = '', p50 = '', p95 = '', max = '', plot = ''] =
-      /^ {2}(\S.*?) {2,}(\S.*?) {2,}(\S.*?) {2,}(\S.*?) {2,}(\S.*?)(?: {4}(.*))?$/.exec(line) ?? [];
+    const [, name, mean = '', min = '', p50 = '', p95 = '', max = '', plot = ''] =
+      /^ {2}(\S.*?) {2,}(\S.*?) {2,}(\S.*?) {2,}(\S.*?) {2,}(\S.*?) {2,}(\S.*?)(?: {4}(.*))?$/.exec(line) ??
+      [];
     note(reading, 'gauge', name === LABELS[key] ? undefined : LABELS[key], line);
-    const cells = { mean, p50, p95, max };
+    const cells = { mean, min, p50, p95, max };
     for (const [which, cell] of Object.entries(cells))
       note(reading, `${key} ${which}`, valueWrong(key, cell, gauge[which as keyof typeof cells]), cell);
     note(reading, `${key} plot`, plotWrong(plot, gauge, key === 'power' ? gauge.max : 1), plot);
@@ -325,6 +328,7 @@ function plotWrong(plot: string, { series }: JobGauge, top: number): Wrong {
 
 function readFacts(reading: Reading): void {
   const { energy, devices } = reading.report;
+  reading.differences.push(...useDifferences(reading.lines, reading.report));
   if (energy.bestJoules !== undefined) readEnergy(reading);
   const peaks = devices.flatMap(({ gauges }) => gauges.memoryUsed?.max ?? []);
   if (peaks.length === 0) return;
@@ -394,6 +398,9 @@ function readDevices(reading: Reading): void {
       );
     }
   }
+  const { lines, report, differences } = reading;
+  const nameWrong = DEVICE_COLUMNS['gpu'] as (cell: string, device: UseDevice) => Wrong;
+  differences.push(...spreadDifferences(lines, report.devices, nameWrong));
 }
 
 function readLeftOut(reading: Reading): void {

@@ -1,4 +1,5 @@
 import type { FleetRun, FleetStay } from './fleet.ts';
+import { longestIdleTruth, type StretchTruth } from './truth-idle.ts';
 import { divided, isWithin, Sum, type DeviceLedger, type LedgerRows, type Way } from './truth-ledger.ts';
 import {
   addEnergy,
@@ -21,6 +22,13 @@ export interface GaugeTruth {
   readonly weighed: readonly (readonly [x: number, dtUs: number])[];
 }
 
+export interface ShareTruth {
+  readonly ratio: number;
+  readonly knownUs: number;
+  /** In no row only one of the two was known. */
+  readonly isAlike: boolean;
+}
+
 export interface OwnedTruth {
   readonly ownedUs: number;
   readonly samples: number;
@@ -34,11 +42,14 @@ export interface OwnedTruth {
   readonly ownKnownUs: number;
   readonly usedUs: number;
   readonly lastActiveUs: number | undefined;
+  /** By column of a pipe: what part of the SM activity it was, over the rows in which both were known. */
+  readonly smShares: ReadonlyMap<string, ShareTruth>;
   /** By column. */
   readonly gauges: ReadonlyMap<string, GaugeTruth>;
 }
 
 export interface DeviceTruth extends OwnedTruth {
+  readonly longestIdle: StretchTruth | undefined;
   readonly run: FleetRun;
   readonly ledger: DeviceLedger;
 }
@@ -110,7 +121,12 @@ export function jobTruth(
   const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
   const endUs = Math.max(...run.stays.map((stay) => stay.endUs));
   const devices = [...Map.groupBy(all, ({ ledger }) => ledger)]
-    .map(([ledger, picked]): DeviceTruth => ({ run, ledger, ...ownedTruth(picked, run, lane) }))
+    .map(([ledger, picked]): DeviceTruth => ({
+      run,
+      ledger,
+      longestIdle: longestIdleTruth(picked, left),
+      ...ownedTruth(picked, run, lane),
+    }))
     .sort((a, b) => byPlace(a.ledger, b.ledger));
   const whole = ownedTruth(all, run, lane);
   const boundaryUs = intervalSeen(whole, lane.intervalUs);
@@ -178,8 +194,33 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     ownKnownUs: ownKnown.value,
     usedUs: used.value,
     lastActiveUs,
+    smShares: smSharesOf(picked),
     gauges: new Map(gauges),
   };
+}
+
+const PIPES = ['tensor_active_ratio', 'fp64_active_ratio', 'fp32_active_ratio', 'fp16_active_ratio'];
+
+function smSharesOf(picked: readonly Picked[]): Map<string, ShareTruth> {
+  const shares = new Map<string, ShareTruth>();
+  for (const column of PIPES) {
+    const [pipeSum, smSum] = [new Sum(), new Sum()];
+    let [knownUs, isAlike] = [0, true];
+    for (const { rows, at } of picked) {
+      const [pipe, sm] = [rows.values.get(column), rows.values.get('sm_active_ratio')];
+      if (pipe === undefined || sm === undefined) continue;
+      for (const row of at) {
+        const [isPipe, isSm] = [!Number.isNaN(pipe[row]!), !Number.isNaN(sm[row]!)];
+        isAlike &&= isPipe === isSm;
+        if (!isPipe || !isSm) continue;
+        pipeSum.add(pipe[row]! * rows.dtUs[row]!);
+        smSum.add(sm[row]! * rows.dtUs[row]!);
+        knownUs += rows.dtUs[row]!;
+      }
+    }
+    if (smSum.value > 0) shares.set(column, { ratio: pipeSum.value / smSum.value, knownUs, isAlike });
+  }
+  return shares;
 }
 
 function gaugeOf(picked: readonly Picked[], column: string): GaugeTruth | undefined {

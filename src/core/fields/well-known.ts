@@ -27,6 +27,10 @@ export const GAUGE_FIELD_IDS = {
   nvlinkReceived: 1012,
 } as const;
 
+/** Activity of the pipes of the SMs: reports tell what part of the SM activity it is. */
+export const PIPE_FIELD_IDS = { tensor: 1004, fp64: 1006, fp32: 1007, fp16: 1008 } as const;
+export type PipeKey = keyof typeof PIPE_FIELD_IDS;
+
 /**
  * Below this part of the SMs a device counts as idle, wherever idleness is summed: in the rollups, the reports and the
  * synthetic truth. The 5 % are those of KempnerPulse's class `idle`; a device at rest shows 0 to 1 %.

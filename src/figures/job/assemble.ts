@@ -3,11 +3,13 @@ import type { GaugeSums, JobSums, SampleSums } from './rows/scan.ts';
 import { emptySums } from './rows/scan.ts';
 import { energyOf, quantity, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
+import type { Course } from './course.ts';
 import type { JobInterval, SliceRatios } from './facts.ts';
 import type { JobLabel } from './rows/job-rows.ts';
 import type { JobPercentiles, Percentiles } from './rows/percentiles.ts';
 import type {
   GaugeFigures,
+  IdleStretch,
   JobDevice,
   JobEvent,
   JobFigures,
@@ -38,9 +40,17 @@ export function ownedFigures(
     energy: energyOf(sums),
     idle: quantity(idleKnownUs > 0 ? idleUs : undefined, 'microseconds', idleKnownUs),
     used: quantity(idleKnownUs > 0 ? usedUs : undefined, 'microseconds', idleKnownUs),
+    smShares: smSharesOf(sums),
     lastActiveUs,
     lastSampleUs: Number.isFinite(lastUs) ? lastUs : undefined,
   };
+}
+
+function smSharesOf({ pipes }: SampleSums): OwnedFigures['smShares'] {
+  const told = [...pipes].filter(([, { smSum }]) => smSum > 0);
+  return Object.fromEntries(
+    told.map(([key, { pipeSum, smSum, knownUs }]) => [key, quantity(pipeSum / smSum, 'ratio', knownUs)]),
+  );
 }
 
 function ownedUsOf(intervals: readonly JobInterval[]): number {
@@ -101,7 +111,7 @@ export function jobDevices(
   inventory: ReadonlyMap<string, Cells>,
   sliceRatios: SliceRatios,
   events: readonly JobEvent[],
-  percentiles: JobPercentiles,
+  { percentiles, longestIdle }: Pick<Course, 'percentiles' | 'longestIdle'>,
 ): JobDevice[] {
   const devices = [...Map.groupBy(intervals, ({ gpu }) => gpu)].map(([gpu, own]): JobDevice => {
     const known = inventory.get(gpu);
@@ -117,6 +127,7 @@ export function jobDevices(
       endUs: own.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity),
       sliceRatio: sliceRatios.get(gpu),
       ...ownedFigures(own, sliceRatios, device),
+      longestIdle: longestIdle.get(gpu),
       gauges: Object.fromEntries(
         [...device.gauges].map(([key, gauge]) => [
           key,
@@ -132,6 +143,17 @@ export function jobDevices(
       (a.index ?? 0) - (b.index ?? 0) ||
       a.gpu.localeCompare(b.gpu, 'en', { numeric: true }),
   );
+}
+
+/** The longest stretch of any device; of several that are as long, the first device's. */
+export function longestIdleOf({
+  devices,
+}: Pick<JobFigures, 'devices'>): { readonly device: JobDevice; readonly stretch: IdleStretch } | undefined {
+  const told = devices.flatMap((device) =>
+    device.longestIdle === undefined ? [] : [{ device, stretch: device.longestIdle }],
+  );
+  const longestUs = Math.max(...told.map(({ stretch }) => stretch.lengthUs));
+  return told.find(({ stretch }) => stretch.lengthUs === longestUs);
 }
 
 /** The least certain of the ways in which the job's parts of its devices were found. @param seen owner sets that had rows */

@@ -1,8 +1,9 @@
 import type { Segment } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
-import type { JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
+import type { IdleStretch, JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
 import { gapsOf } from './rows/gaps.ts';
 import { jobSamples, jobSegments } from './rows/job-segments.ts';
+import { longestIdle } from './rows/longest-idle.ts';
 import { partSegments, sumParts } from './rows/parts.ts';
 import { NO_PERCENTILES, percentilesOf, type JobPercentiles, type RankedGauge } from './rows/percentiles.ts';
 import { rhythmOf, throttleEffects, type Activity } from './rows/rhythm.ts';
@@ -16,6 +17,8 @@ const RHYTHM_SAMPLES_MAX = 5_000_000;
 /** How a job went, beside what it adds up to. */
 export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects'> {
   readonly percentiles: JobPercentiles;
+  /** By device. */
+  readonly longestIdle: ReadonlyMap<string, IdleStretch>;
   readonly parts: readonly SampleSums[];
   /** Undefined where it is not known. */
   readonly gaps: JobFigures['gaps'];
@@ -24,6 +27,7 @@ export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects'> {
 
 export const NO_COURSE: Course = {
   percentiles: NO_PERCENTILES,
+  longestIdle: new Map(),
   parts: [],
   gaps: undefined,
   unplaced: { count: 0, us: 0 },
@@ -60,6 +64,7 @@ export async function courseOf(
     ),
     parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
     ...gaps,
+    longestIdle: activity === undefined ? new Map() : await longestIdle(db, activity, summed),
     dips:
       activity === undefined
         ? undefined

@@ -1,4 +1,5 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
+import type { PipeKey } from '../../core/fields/well-known.ts';
 import type { GaugeKey } from '../gauges.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
@@ -80,10 +81,21 @@ export interface OwnedFigures {
   readonly idle: Quantity<'microseconds'> | undefined;
   /** Σ SM activity·dt·share, over the same time as `idle`: what is left of `knownUs` was allocated and not used. */
   readonly used: Quantity<'microseconds'> | undefined;
+  /** What part of the SM activity each pipe's activity was, over the time in which both were known. Not of kept figures. */
+  readonly smShares: Readonly<Partial<Record<PipeKey, Quantity<'ratio'>>>>;
   /** Time of the last sample whose SM activity reached that limit. */
   readonly lastActiveUs: number | undefined;
   /** Undefined where kept figures do not tell. */
   readonly lastSampleUs: number | undefined;
+}
+
+/** Owned time in which a device was idle without a break. */
+export interface IdleStretch {
+  readonly lengthUs: number;
+  /** Epoch µs; undefined where it is of no length. */
+  readonly fromUs: number | undefined;
+  /** It is made of whole minutes or hours of rollups, and may have been longer. */
+  readonly isAtLeast: boolean;
 }
 
 export interface JobDevice extends OwnedFigures {
@@ -99,6 +111,8 @@ export interface JobDevice extends OwnedFigures {
   readonly sliceRatio: number | undefined;
   /** When the job last had it, or up to when it was looked at. */
   readonly endUs: number;
+  /** The longest one; undefined where the SM activity was never known, or where rollups cannot tell. */
+  readonly longestIdle: IdleStretch | undefined;
   readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;
   readonly events: readonly JobEvent[];
 }

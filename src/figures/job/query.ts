@@ -109,7 +109,7 @@ export async function memberFigures(
     gauges: jobGauges({ ...sums, parts: course.parts }, course.percentiles),
     gaps: course.gaps ?? (isSampled ? undefined : []),
     unplacedGaps: course.unplaced,
-    devices: jobDevices(intervals, sums, inventory, sliceRatios, events, course.percentiles),
+    devices: jobDevices(intervals, sums, inventory, sliceRatios, events, course),
     nodeEvents: events.filter((event) => event.gpu === undefined),
     dips: course.dips,
     throttleEffects: course.throttleEffects,

@@ -1,10 +1,18 @@
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
-import { energyTexts, formatCoverage, formatQuantity, NOT_KNOWN } from './format-quantity.ts';
+import {
+  energyTexts,
+  formatCoverage,
+  formatGrouped,
+  formatQuantity,
+  hourDecimals,
+  NOT_KNOWN,
+} from './format-quantity.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
 import { tableText, type Side } from './table-text.ts';
 
+const HOUR_US = 3600e6;
 /** More devices than this are cut to the first and the most telling ones. */
 const DEVICE_ROWS_MAX = 8;
 /** Below this, how much was seen of each device is worth a column. */
@@ -27,25 +35,67 @@ const MEANS: readonly (readonly [GaugeKey, string])[] = [
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
 export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[] {
   const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
-  // A column in which nobody has anything to say is left out.
-  const columns = columnsOf(devices).filter(({ cells }) =>
-    cells.some((cell) => cell !== NOT_KNOWN && cell !== ''),
-  );
   const rows = [...devices.keys()].filter((index) => shown.has(index));
-  const lines = tableText(
-    [columns.map(({ title }) => title), ...rows.map((index) => columns.map(({ cells }) => cells[index]!))],
-    columns.map(({ side }) => side),
-  );
   const left = devices.length - shown.size;
-  return left === 0 ? lines : [...lines, `  … and ${left} more GPUs like these (--all)`];
+  return [
+    ...tableLines(columnsOf(devices), rows),
+    ...(left === 0 ? [] : [`  … and ${left} more GPUs like these (--all)`]),
+    ...spreadColumns(devices).flatMap((columns) => ['', ...tableLines(columns, rows)]),
+  ];
+}
+
+/** A column in which nobody has anything to say is left out. */
+function tableLines(columns: readonly Column[], rows: readonly number[]): string[] {
+  const telling = columns.filter(({ cells }) => cells.some((cell) => cell !== NOT_KNOWN && cell !== ''));
+  return tableText(
+    [telling.map(({ title }) => title), ...rows.map((index) => telling.map(({ cells }) => cells[index]!))],
+    telling.map(({ side }) => side),
+  );
+}
+
+function columnOf(
+  devices: readonly JobDevice[],
+  title: string,
+  side: Side,
+  show: (device: JobDevice) => string,
+): Column {
+  return { title, side, cells: devices.map(show) };
+}
+
+/**
+ * What was made of each device's time, and how its levels are spread, in tables of their own that are not too wide. Of one device the
+ * figures of all say it.
+ */
+function spreadColumns(devices: readonly JobDevice[]): readonly (readonly Column[])[] {
+  if (devices.length < 2) return [];
+  const names = [
+    columnOf(devices, 'node', 'left', ({ node }) => node),
+    columnOf(devices, 'gpu', 'left', deviceNumber),
+  ];
+  const largestUs = Math.max(...devices.map(({ used }) => used?.knownUs ?? 0));
+  const hours = (us: number | undefined): string =>
+    us === undefined ? NOT_KNOWN : `${formatGrouped(us / HOUR_US, hourDecimals(largestUs / HOUR_US))} h`;
+  const spread = ([key, title]: readonly [GaugeKey, string]): Column[] => [
+    columnOf(devices, `${title} min`, 'right', ({ gauges }) => formatQuantity(gauges[key]?.min)),
+    columnOf(devices, 'p50', 'right', ({ gauges }) => formatQuantity(gauges[key]?.p50)),
+    columnOf(devices, 'p95', 'right', ({ gauges }) => formatQuantity(gauges[key]?.p95)),
+  ];
+  const [sm, tensor, dram, power] = MEANS.map(spread) as [Column[], Column[], Column[], Column[]];
+  const use = [
+    columnOf(devices, 'used', 'right', ({ used }) => hours(used?.value)),
+    columnOf(devices, 'wasted', 'right', ({ used }) => hours(used && used.knownUs - used.value)),
+  ];
+  return [
+    [...use, ...sm, ...power],
+    [...tensor, ...dram],
+  ]
+    .filter((columns) => columns.some(({ cells }) => cells.some((cell) => cell !== NOT_KNOWN)))
+    .map((columns) => [...names, ...columns]);
 }
 
 function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
-  const column = (title: string, side: Side, show: (device: JobDevice) => string): Column => ({
-    title,
-    side,
-    cells: devices.map(show),
-  });
+  const column = (title: string, side: Side, show: (device: JobDevice) => string): Column =>
+    columnOf(devices, title, side, show);
   const mean = (key: GaugeKey, title: string): Column =>
     column(title, 'right', ({ gauges }) => formatQuantity(gauges[key]?.mean));
   const hasSm = devices.some(({ gauges }) => gauges.smActive !== undefined);

@@ -1,4 +1,5 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
+import type { PipeKey } from '../../core/fields/well-known.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { InvalidRollup } from '../../figures/invalid-rollups.ts';
 import type { NotMeasured } from '../../figures/job/figures.ts';
@@ -16,6 +17,13 @@ export const GAUGE_LABELS: Readonly<Record<GaugeKey, string>> = {
   pcieReceived: 'PCIe received',
   nvlinkSent: 'NVLink sent',
   nvlinkReceived: 'NVLink received',
+};
+
+export const PIPE_LABELS: Readonly<Record<PipeKey, string>> = {
+  tensor: 'tensor',
+  fp64: 'FP64',
+  fp32: 'FP32',
+  fp16: 'FP16',
 };
 
 export const NOT_MEASURED_REASONS: Readonly<Record<NotMeasured['why'], string>> = {

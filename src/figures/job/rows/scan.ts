@@ -15,6 +15,7 @@ import {
 import { askLabelled } from './ask-labelled.ts';
 import { whoseIs, type JobLabel } from './job-rows.ts';
 import type { JobSegments, JobTime, MixedBucket } from './job-segments.ts';
+import { addPipe, addPipes, pipeColumnsOf, pipeSumsSql, type PipesSums } from './pipes.ts';
 
 /** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
 export interface GaugeSums {
@@ -53,6 +54,7 @@ export interface SampleSums {
   usedUs: number;
   lastActiveUs: number | undefined;
   readonly gauges: Map<GaugeKey, GaugeSums>;
+  readonly pipes: PipesSums;
 }
 
 export function emptySums(): SampleSums {
@@ -76,6 +78,7 @@ export function emptySums(): SampleSums {
     usedUs: 0,
     lastActiveUs: undefined,
     gauges: new Map(),
+    pipes: new Map(),
   };
 }
 
@@ -136,6 +139,7 @@ export async function sumJob(
   for (const [index, source] of sources.entries()) {
     const isPrimary = index === 0;
     const places = segmentsIn(source);
+    const pipes = pipeColumnsOf(source);
     if (isPrimary) mixed.push(...places.mixed);
     for (const row of await labelledRows(db, source, job, places, cut)) {
       const whose = whoseIs(job.label, row);
@@ -146,7 +150,9 @@ export async function sumJob(
       }
       const ownerSet = row.text('owner_set');
       if (ownerSet !== undefined) sets.add(ownerSet);
-      addRow(sumsOf(devices, row), row, source, { part: whose.part, isPrimary });
+      const device = sumsOf(devices, row);
+      addRow(device, row, source, { part: whose.part, isPrimary });
+      if (pipes !== undefined) addPipes(device.pipes, row, pipes);
       const number = cut === undefined ? undefined : row.number('part_number');
       if (number === undefined) continue;
       addRow(parts[Math.max(0, Math.min(parts.length - 1, number))]!, row, source, {
@@ -171,9 +177,13 @@ async function labelledRows(
   cut: Parts | undefined,
 ): Promise<Cells[]> {
   const summands = jobSummands(source);
+  const pipes = pipeColumnsOf(source);
   return await askLabelled(db, job, groups, (segment) => ({
     keys: cut === undefined ? [] : [`${cut.numberSql(segment)} AS part_number`],
-    picks: summands.map((summand) => pickSql(summand, summandSql(summand, segment))),
+    picks: [
+      ...summands.map((summand) => pickSql(summand, summandSql(summand, segment))),
+      ...(pipes === undefined ? [] : pipeSumsSql(pipes, segment)),
+    ],
   }));
 }
 
@@ -302,6 +312,7 @@ export function addSums(into: SampleSums, from: SampleSums): void {
       max: Math.max(known.max, gauge.max),
     });
   }
+  for (const [key, pipe] of from.pipes) addPipe(into.pipes, key, pipe);
 }
 
 function plus(a: number | undefined, b: number | undefined): number | undefined {
