@@ -1,5 +1,5 @@
 import { deviceName, deviceNames } from './text/device-name.ts';
-import { deviceLines } from './text/device-text.ts';
+import { deviceLines, spreadLines } from './text/device-text.ts';
 import { eventText } from './text/event-text.ts';
 import {
   formatCount,
@@ -46,6 +46,7 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
   if (figures.all.samples > 0) {
     lines.push('', ...gaugeLines(figures), ...factLines(figures, width), '');
     lines.push(...deviceLines(figures, options.isWhole ?? false), ...nodeEventLines(figures));
+    lines.push(...spreadLines(figures, options.isWhole ?? false));
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
   }
   if (figures.findings.length > 0) lines.push('', FINDINGS_HEADING);

@@ -26,11 +26,12 @@ const HOLE_US_MIN = 10;
 
 /**
  * The longest one of a device in the rows of a job; undefined where its activity was never known, or where buckets do not tell.
- * @param picked rows of each lane, by their positions
+ * @param picked rows of each lane, by their positions @param startUs of the job: buckets are minutes where all of its minutes are left
  */
 export function longestIdleTruth(
   picked: readonly { readonly rows: LedgerRows; readonly at: readonly number[] }[],
   left: Left,
+  startUs: number,
 ): StretchTruth | undefined {
   const all = picked
     .flatMap(({ rows, at }) =>
@@ -46,7 +47,10 @@ export function longestIdleTruth(
   if (known.length === 0) return undefined;
   const idle = all.filter(({ sm }) => sm < IDLE_BELOW);
   const isAtLeast = left !== ALL_LEFT && idle.some(({ fromUs, toUs }) => toUs > fromUs);
-  const pieces = left === ALL_LEFT ? idle : wholeBuckets(all, left);
+  const pieces =
+    left === ALL_LEFT
+      ? idle
+      : wholeBuckets(all, Math.floor((startUs + 1) / HOUR) * HOUR >= left.minutesFromUs ? MIN : HOUR);
   const longest = longestOf(pieces);
   if (longest === undefined) return isAtLeast ? undefined : { lengthUs: 0, fromUs: undefined, isAtLeast };
   return { fromUs: longest.fromUs, lengthUs: longest.toUs - longest.fromUs, isAtLeast };
@@ -58,12 +62,8 @@ function labelOf({ parts }: Owners): string {
   return JSON.stringify(parts.map(({ stay: { run, startUs } }) => [run.jobId, startUs]));
 }
 
-function wholeBuckets(rows: readonly IdleRow[], { minutesFromUs }: Left): Piece[] {
-  const bucketOf = (us: number): number => {
-    const hour = Math.floor(us / HOUR) * HOUR;
-    return hour >= minutesFromUs ? Math.floor(us / MIN) * MIN : hour;
-  };
-  const buckets = Map.groupBy(rows, ({ toUs, label }) => `${bucketOf(toUs)} ${label}`);
+function wholeBuckets(rows: readonly IdleRow[], stepUs: number): Piece[] {
+  const buckets = Map.groupBy(rows, ({ toUs, label }) => `${Math.floor(toUs / stepUs)} ${label}`);
   return [...buckets.values()].flatMap((own) => {
     const isWhole = own.every(
       ({ sm, fromUs }, at) =>

@@ -124,7 +124,7 @@ export function jobTruth(
     .map(([ledger, picked]): DeviceTruth => ({
       run,
       ledger,
-      longestIdle: longestIdleTruth(picked, left),
+      longestIdle: longestIdleTruth(picked, left, startUs),
       ...ownedTruth(picked, run, lane),
     }))
     .sort((a, b) => byPlace(a.ledger, b.ledger));

@@ -428,9 +428,10 @@ test('a job with everything reads like this', async () => {
   ${date} ${clock(700)} → ${clock(800)} UTC (1 min 40 s)
   seen 100 % of 0.056 GPU-hours · boundaries ± 1 s
 
-              mean    p50    p95    max
-  SM active   70 %   80 %   80 %   80 %    ▇▇▇▇▇▇▇▇▇▇▅▅▅▅▅▅▅▅▅▅
-  power      500 W  500 W  500 W  500 W    ████████████████████
+              mean    min    p50    p95    max
+  SM active   70 %   40 %   80 %   80 %   80 %    ▇▇▇▇▇▇▇▇▇▇▅▅▅▅▅▅▅▅▅▅
+  power      500 W  500 W  500 W  500 W  500 W    ████████████████████
+  used 0.039 GPU-hours, wasted 0.017 GPU-hours (SM activity x time, and the rest)
   energy 27.8 Wh (counter; power integral 27.8 Wh)
   memory peak 101 GiB of 140 GiB (n1 gpu 1)
 
@@ -438,6 +439,10 @@ test('a job with everything reads like this', async () => {
   n1    0    80 %  500 W  13.9 Wh   100 GiB
   n1    1    60 %  500 W  13.9 Wh   101 GiB  thermal throttle 50 s from ${clock(750)}
   n1: clock step at ${clock(760)}: The clock was set.
+
+  node  gpu     used   wasted  SM min   p50   p95  power min    p50    p95
+  n1    0    0.022 h  0.006 h    80 %  80 %  80 %      500 W  500 W  500 W
+  n1    1    0.017 h  0.011 h    40 %  41 %  80 %      500 W  500 W  500 W
   not measured: tensor active, DRAM active, PCIe sent, PCIe received, NVLink sent, NVLink received
     (no lane records it)
 

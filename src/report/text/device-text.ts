@@ -34,14 +34,18 @@ const MEANS: readonly (readonly [GaugeKey, string])[] = [
 
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
 export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[] {
-  const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
-  const rows = [...devices.keys()].filter((index) => shown.has(index));
-  const left = devices.length - shown.size;
+  const rows = shownDevices(devices, isWhole);
+  const left = devices.length - rows.length;
   return [
     ...tableLines(columnsOf(devices), rows),
     ...(left === 0 ? [] : [`  … and ${left} more GPUs like these (--all)`]),
-    ...spreadColumns(devices).flatMap((columns) => ['', ...tableLines(columns, rows)]),
   ];
+}
+
+/** The tables of their use and the spread of their levels, of the same devices. */
+export function spreadLines({ devices }: JobFigures, isWhole: boolean): string[] {
+  const rows = shownDevices(devices, isWhole);
+  return spreadColumns(devices).flatMap((columns) => ['', ...tableLines(columns, rows)]);
 }
 
 /** A column in which nobody has anything to say is left out. */
@@ -118,6 +122,12 @@ function columnsOf(devices: readonly JobDevice[]): readonly Column[] {
 
 function seenText({ coverage }: JobDevice): string {
   return coverage === undefined ? 'no data' : formatCoverage(coverage.value);
+}
+
+/** Ascending. */
+function shownDevices(devices: readonly JobDevice[], isWhole: boolean): readonly number[] {
+  const shown = isWhole ? new Set(devices.keys()) : tellingDevices(devices);
+  return [...devices.keys()].filter((index) => shown.has(index));
 }
 
 /** First and last of each node are boring; the ones with events or the lowest activity are not. */

@@ -1,6 +1,6 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import { IDLE_SM_RATIO } from '../../../core/fields/well-known.ts';
-import type { Segment } from '../../levels.ts';
+import { floorTo, STEP_US, type Segment } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { gaugeSummands, summandSql, TIME } from '../../summands.ts';
 import type { IdleStretch } from '../figures.ts';
@@ -11,7 +11,7 @@ import type { Activity } from './rhythm.ts';
 import { HOLE_US_MAX, type Spoken } from './spoken.ts';
 import type { SummedJob } from './summed-job.ts';
 
-/** Minutes are read of jobs that can have so many idle ones, hours of others. */
+/** Minutes are read of jobs that can have so many idle ones, and of which none have aged out; hours of others. */
 const IDLE_MINUTES_MAX = 20_000;
 
 /**
@@ -23,10 +23,12 @@ const IDLE_MINUTES_MAX = 20_000;
 export async function longestIdle(
   db: Asked,
   activity: Activity,
-  { job, sums, isFromSamples, placesIn }: SummedJob,
+  { job, window, sums, isFromSamples, placesIn }: SummedJob,
 ): Promise<Map<string, IdleStretch>> {
   const idleUs = sums.all.idleUs ?? 0;
-  const groups = isFromSamples ? placesIn(activity.source).groups : bucketsIn(activity, job, idleUs);
+  const groups = isFromSamples
+    ? placesIn(activity.source).groups
+    : bucketsIn(activity, job, { idleUs, ...window });
   const rows =
     idleUs === 0
       ? []
@@ -50,9 +52,15 @@ export async function longestIdle(
 }
 
 /** Rollups of an older version do not tell where in a bucket its samples lie. */
-function bucketsIn({ source }: Activity, job: SummedJob['job'], idleUs: number): DeviceSegments[] {
-  const isByMinutes = idleUs / 60e6 <= IDLE_MINUTES_MAX;
-  const { groups } = jobSegments(source.kept, job, isByMinutes ? ['1m'] : ['1h', '1m']);
+function bucketsIn(
+  { source: { kept } }: Activity,
+  job: SummedJob['job'],
+  { idleUs, startUs }: { readonly idleUs: number; readonly startUs: number },
+): DeviceSegments[] {
+  const minutesFromUs = kept.levels.find(({ level }) => level === '1m')!.completeFromUs;
+  const isByMinutes =
+    idleUs / STEP_US['1m'] <= IDLE_MINUTES_MAX && minutesFromUs <= floorTo(startUs + 1, '1m');
+  const { groups } = jobSegments(kept, job, isByMinutes ? ['1m'] : ['1h', '1m']);
   return groups.map(({ gpus, segments }) => ({
     gpus,
     segments: segments.filter(({ level, columns }) => level === 'raw' || columns.has('first_ts')),
