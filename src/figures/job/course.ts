@@ -64,7 +64,7 @@ export async function courseOf(
     ),
     parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
     ...gaps,
-    longestIdle: activity === undefined ? new Map() : await longestIdle(db, activity, summed),
+    longestIdle: activity === undefined ? new Map() : await longestIdle(db, [activity], summed),
     dips:
       activity === undefined
         ? undefined

@@ -7,9 +7,15 @@ import type { IdleStretch } from '../figures.ts';
 import { askLabelled, type Question } from './ask-labelled.ts';
 import { partIn } from './job-rows.ts';
 import { jobSegments, type DeviceSegments } from './job-segments.ts';
-import type { Activity } from './rhythm.ts';
 import { HOLE_US_MAX, type Spoken } from './spoken.ts';
+import type { JobSource } from './scan.ts';
 import type { SummedJob } from './summed-job.ts';
+
+/** A lane in which SM activity is read, and its column. */
+interface ActivityPlace {
+  readonly source: JobSource;
+  readonly column: string;
+}
 
 /** Minutes are read of jobs that can have so many idle ones, and of which none have aged out; hours of others. */
 const IDLE_MINUTES_MAX = 20_000;
@@ -22,24 +28,24 @@ const IDLE_MINUTES_MAX = 20_000;
  */
 export async function longestIdle(
   db: Asked,
-  activity: Activity,
+  places: readonly ActivityPlace[],
   { job, window, sums, isFromSamples, placesIn }: SummedJob,
 ): Promise<Map<string, IdleStretch>> {
   const idleUs = sums.all.idleUs ?? 0;
-  const groups = isFromSamples
-    ? placesIn(activity.source).groups
-    : bucketsIn(activity, job, { idleUs, ...window });
-  const rows =
-    idleUs === 0
-      ? []
-      : await askLabelled(
-          db,
-          job,
-          groups,
-          isFromSamples ? () => idleSamples(activity) : idleBuckets(activity),
-        );
-  const own = rows.filter((row) => partIn(job.label, row) !== undefined);
-  const byDevice = Map.groupBy(own.flatMap(wholeIdle), ({ gpu }) => gpu);
+  const idle: Spoken[] = [];
+  for (const place of idleUs === 0 ? [] : places) {
+    const groups = isFromSamples
+      ? placesIn(place.source).groups
+      : bucketsIn(place, job, { idleUs, ...window });
+    const rows = await askLabelled(
+      db,
+      job,
+      groups,
+      isFromSamples ? () => idleSamples(place) : idleBuckets(place),
+    );
+    idle.push(...rows.filter((row) => partIn(job.label, row) !== undefined).flatMap(wholeIdle));
+  }
+  const byDevice = Map.groupBy(idle, ({ gpu }) => gpu);
   const longest = new Map<string, IdleStretch>();
   for (const [gpu, { idleKnownUs, idleUs: deviceUs }] of sums.devices) {
     if (idleKnownUs === 0) continue;
@@ -53,7 +59,7 @@ export async function longestIdle(
 
 /** Rollups of an older version do not tell where in a bucket its samples lie. */
 function bucketsIn(
-  { source: { kept } }: Activity,
+  { source: { kept } }: ActivityPlace,
   job: SummedJob['job'],
   { idleUs, startUs }: { readonly idleUs: number; readonly startUs: number },
 ): DeviceSegments[] {
@@ -68,7 +74,7 @@ function bucketsIn(
 }
 
 /** Each by itself: what it speaks for is one stretch. */
-function idleSamples({ column }: Activity): Question {
+function idleSamples({ column }: ActivityPlace): Question {
   return {
     keys: [
       'cast(s.ts AS LONG) AS first_us',
@@ -84,7 +90,7 @@ function idleSamples({ column }: Activity): Question {
 }
 
 /** Samples that are too young for a rollup by the minute, too. */
-function idleBuckets({ column }: Activity): (segment: Segment) => Question {
+function idleBuckets({ column }: ActivityPlace): (segment: Segment) => Question {
   const x = `s.${quoteName(column)}`;
   const known = gaugeSummands('x', column)[1]!;
   return (segment) => {

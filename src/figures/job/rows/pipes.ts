@@ -6,7 +6,7 @@ import type { KeptLane, Segment } from '../../levels.ts';
 import type { Cells } from '../../query-cells.ts';
 
 /** Σ pipe activity·dt, Σ SM activity·dt and Σ dt (µs), over the samples in which both were known. */
-export interface PipeSums {
+interface PipeSums {
   readonly pipeSum: number;
   readonly smSum: number;
   readonly knownUs: number;
@@ -15,7 +15,7 @@ export interface PipeSums {
 export type PipesSums = Map<PipeKey, PipeSums>;
 
 /** What a lane tells of pipes: their columns, and that of the SM activity. */
-export interface PipeColumns {
+interface PipeColumns {
   readonly sm: string;
   readonly pipes: readonly (readonly [PipeKey, string])[];
 }
