@@ -29,7 +29,7 @@
 #define MODULE_NOT_LOADED (-33)
 
 enum { GPU = 1, GPU_I = 4, GPU_CI = 5 };
-enum { MAX_GPUS = 32, SLOTS = 32 + 256, MAX_FIELD = 2048, MAX_GROUPS = 64, HISTORY = 4096, MAX_WATCHERS = 8 };
+enum { MAX_GPUS = 32, SLOTS = 32 + 2 * 256, MAX_FIELD = 2048, MAX_GROUPS = 64, HISTORY = 4096, MAX_WATCHERS = 8 };
 #define EMBEDDED 0x7fffffffu
 #define MADE_UP (-2)
 #define KNOB(name) ({ static Knob *k_; if (k_ == NULL) k_ = knob(name); &k_->value; })
@@ -138,7 +138,11 @@ static int isPresent(uint32_t eg, uint32_t eid) {
   return eid / 8 < (uint32_t)*KNOB("gpus") && ((*KNOB("mig") >> (eid / 8)) & 1) && eid % 8 < (uint32_t)(*KNOB("instances") ? *KNOB("instances") : 2);
 }
 static int entityNumber(uint32_t eg, uint32_t eid) { return eg == GPU ? (int)eid : 100 + (int)eid; }
-static int slotOf(uint32_t eg, uint32_t eid) { return eg == GPU ? (int)eid : 32 + (int)eid; }
+/* An instance and a compute instance may have one number, and have series of their own. */
+static int slotOf(uint32_t eg, uint32_t eid) {
+  if (eid >= (eg == GPU ? 32u : 256u)) return SLOTS;
+  return eg == GPU ? (int)eid : 32 + (eg == GPU_CI ? 256 : 0) + (int)eid;
+}
 static Series *find(uint32_t eg, uint32_t eid, uint16_t field) {
   if (slotOf(eg, eid) >= SLOTS || field >= MAX_FIELD) return NULL;
   return table[slotOf(eg, eid)][field];

@@ -3,7 +3,12 @@
  * is kept of a lane and stays made by hand; what is read is listed, table by table.
  */
 import { describe, expect, test } from 'vitest';
-import { jobSegments, type JobSegments, type Stay } from '../../src/figures/job/rows/job-segments.ts';
+import {
+  jobSegments,
+  sampledSpans,
+  type JobSegments,
+  type Stay,
+} from '../../src/figures/job/rows/job-segments.ts';
 import { gapsBetween } from '../../src/figures/job/rows/spoken.ts';
 import { STEP_US, type KeptLane, type Level } from '../../src/figures/levels.ts';
 
@@ -70,6 +75,24 @@ describe('a job is read', () => {
     expect(listed(places)).toEqual(['a t_1m 0-1']);
     expect(places.mixed).toEqual([{ gpu: 'a', fromUs: T0 + MINUTE, toUs: T0 + 2 * MINUTE }]);
   });
+});
+
+test('of samples those are a job’s that lie within its stays, first moment apart and last one included', () => {
+  const spans = [
+    { fromUs: T0, toUs: T0 + 10 * SECOND },
+    { fromUs: T0 + 20 * SECOND, toUs: T0 + 30 * SECOND },
+  ];
+  const segment = { table: 't', level: 'raw', columns: new Set<string>(), spans } as const;
+  const of = (own: Stay): number[][] =>
+    sampledSpans(segment, ['a'], [own]).map(({ startUs, endUs }) => [startUs - T0, endUs - T0]);
+  // A stay is (start, end], a span of a segment [from, to).
+  expect(of(stay(5 * SECOND, 25 * SECOND))).toEqual([
+    [5 * SECOND, 10 * SECOND - 1],
+    [20 * SECOND - 1, 25 * SECOND],
+  ]);
+  expect(of(stay(-SECOND, 0))).toEqual([[-1, 0]]);
+  expect(of(stay(10 * SECOND - 1, 20 * SECOND - 1))).toEqual([]);
+  expect(of(stay(0, SECOND, 'b'))).toEqual([]);
 });
 
 test('gaps are what is left of the stays; at their ends an interval is none', () => {

@@ -319,6 +319,9 @@ describe('owner sets', () => {
     expect(setsOf(session)).toEqual(['7: 0.5, 8: 0.5']);
     session.acknowledge(NOW_US);
     session.acknowledge(NOW_US + 2 * 3600e6);
+    // What has not been forgotten is looked at again.
+    session.adopt([]);
+    expect(setsOf(session)).toEqual([]);
     session.read(NOW_US);
     expect(setsOf(session)).toEqual([]);
   });

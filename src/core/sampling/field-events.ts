@@ -37,6 +37,7 @@ export class FieldEvents {
   /** Older XIDs are not told: the engine shows the last one for as long as it runs, and an earlier collector told it. */
   readonly #sinceUs: number;
   readonly #last = new Map<string, number>();
+  /** By device and code: an XID of an instance and one of its compute instance may have one time. */
   readonly #lastXidUs = new Map<string, number>();
   readonly #throttledSinceUs = new Map<string, number>();
 
@@ -56,8 +57,9 @@ export class FieldEvents {
   }
 
   xid(device: Device, tsUs: number, code: number): void {
-    if (code === 0 || tsUs < this.#sinceUs || tsUs <= (this.#lastXidUs.get(device.uuid) ?? -Infinity)) return;
-    this.#lastXidUs.set(device.uuid, tsUs);
+    const key = `${device.uuid} ${code}`;
+    if (code === 0 || tsUs < this.#sinceUs || tsUs <= (this.#lastXidUs.get(key) ?? -Infinity)) return;
+    this.#lastXidUs.set(key, tsUs);
     const instance = device.gpuInstanceId === undefined ? '' : `, instance ${device.gpuInstanceId}`;
     this.#onEvent({
       tsUs,

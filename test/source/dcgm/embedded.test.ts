@@ -343,8 +343,8 @@ describe('DCGM devices', () => {
     fake.set('xid_gi', 9_043);
     play(opened, 15, timed);
     expect(of('xid').map(({ gpu, code }) => [gpu, code])).toEqual([
-      ['MIG-00000008-fade-4000-8000-000000000000', 31],
       ['MIG-00000009-fade-4000-8000-000000000000', 43],
+      ['MIG-00000008-fade-4000-8000-000000000000', 31],
     ]);
   });
 

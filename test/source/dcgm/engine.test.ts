@@ -491,8 +491,9 @@ describe('DCGM host engine: traps', () => {
       const instance = 'MIG-00000017-fade-4000-8000-000000000000';
       expect(of('xid').map(({ gpu, code, text }) => [gpu, code, text])).toEqual([
         [instance, 31, 'XID 31 on GPU 2, instance 2'],
-        [instance, 43, 'XID 43 on GPU 2, instance 2'],
+        // Of one moment.
         [instance, 45, 'XID 45 on GPU 2, instance 2'],
+        [instance, 43, 'XID 43 on GPU 2, instance 2'],
         ['GPU-00000002-fade-4000-8000-000000000002', 13, 'XID 13 on GPU 2'],
       ]);
     },
