@@ -75,6 +75,7 @@ export function sumAttributed(parts: readonly Attributed[]): Attributed {
     ownedUs: total((part) => part.ownedUs),
     idleDtUs: total((part) => part.idleDtUs),
     energyJoules: knownTotal((part) => part.energyJoules),
+    energyDtUs: total((part) => part.energyDtUs),
     powerJoules: knownTotal((part) => part.powerJoules),
     smActiveDt: total((part) => part.smActiveDt),
     smKnownDtUs: total((part) => part.smKnownDtUs),

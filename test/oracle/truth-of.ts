@@ -88,7 +88,7 @@ function attribute(
 ): Attributed {
   const sm = rows.values.get('sm_active_ratio');
   const watts = rows.values.get('power_watts');
-  const [dt, idle, energy, power, active, known] = Array.from({ length: 6 }, createSum);
+  const [dt, idle, energy, energyDt, power, active, known] = Array.from({ length: 7 }, createSum);
   let hasEnergy = false;
   let hasPower = false;
   for (const row of at) {
@@ -104,6 +104,7 @@ function attribute(
     if (!Number.isNaN(rows.rise[row]!)) {
       hasEnergy = true;
       energy!.add(rows.rise[row]! * part);
+      energyDt!.add(rows.riseDtUs[row]! * part);
     }
     if (watts !== undefined && !Number.isNaN(watts[row]!)) {
       hasPower = true;
@@ -115,6 +116,7 @@ function attribute(
     ownedUs,
     idleDtUs: idle!.value(),
     energyJoules: hasEnergy ? energy!.value() : NaN,
+    energyDtUs: energyDt!.value(),
     powerJoules: hasPower ? power!.value() : NaN,
     smActiveDt: active!.value(),
     smKnownDtUs: known!.value(),

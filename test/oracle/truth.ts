@@ -52,6 +52,8 @@ export interface Attributed {
   readonly idleDtUs: number;
   /** NaN when nothing was known. */
   readonly energyJoules: number;
+  /** Σ of the time of its rises · share. */
+  readonly energyDtUs: number;
   /** NaN when nothing was known. */
   readonly powerJoules: number;
   /** Σ sm_active·dt·share and the Σ dt·share over which it was known. */
