@@ -41,16 +41,19 @@ export function periodOf({ by, every }: Pick<Membership, 'by' | 'every'>): Capac
   return every ?? (isPeriod(by) ? by : undefined);
 }
 
-/** Columns of `z` that are a row's key beside `name` and `cluster`. */
-export function periodKeys({ every }: Membership): readonly string[] {
-  return every === undefined ? [] : ['x_period'];
+/** Columns of `z` that tell groups apart: only a node is named together with its cluster. */
+export function groupKeys({ by, every }: Membership): readonly string[] {
+  return ['name', ...(by === 'node' ? ['cluster'] : []), ...(every === undefined ? [] : ['x_period'])];
 }
 
-/** By these columns rows are kept apart until they are in their groups: as few as will do, since each of them costs. */
-export function rowKeys(of: Membership): readonly string[] {
+/**
+ * By these columns rows are kept apart until they are in their groups: as few as will do, since each of them costs.
+ * @param isByDevice those of each device by themselves
+ */
+export function rowKeys(of: Membership, isByDevice: boolean): readonly string[] {
   return [
     'x_job',
-    'x_gpu',
+    ...(isByDevice || isOfClusters(of) || of.by === 'model' ? ['x_gpu'] : []),
     ...(of.by === 'node' ? ['x_node'] : []),
     ...(isOfClusters(of) ? ['x_cluster'] : []),
     ...(of.reused.length > 0 ? ['x_number'] : []),
@@ -73,17 +76,17 @@ export function jobNumberSql(of: Membership, job: string, cluster: string, ts: s
 }
 
 /**
- * The head of a query whose last table is `z`: the rows with `name` of their group, `cluster` where it is a node's, the keys of
- * their period and job, and the columns.
+ * The head of a query whose last table is `z`: the rows with the keys of their group (`groupKeys`) and job, and the columns.
  */
 export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): string {
   const named = nameSql(of);
-  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...periodKeys(of), ...columns];
+  const periods = of.every === undefined ? [] : ['x_period'];
+  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...periods, ...columns];
   const passed = (table: string): string =>
     kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
   const start = `${head}${groupsSql(of)}x AS (${rows})`;
   if (!isOfClusters(of))
-    return `${start}, z AS (SELECT ${named.name('x')} AS name, '' AS cluster, ${passed('x')} FROM x${named.join('x')})`;
+    return `${start}, z AS (SELECT ${named.name('x')} AS name, ${passed('x')} FROM x${named.join('x')})`;
   // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
   const known = 'coalesce(x.x_cluster, d.device_cluster)';
   const keys = ['x_gpu', ...(of.by === 'node' ? ['x_node'] : []), ...(isPeriod(of.by) ? ['x_period'] : [])];
@@ -91,7 +94,7 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
   return (
     `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
     ' FROM x LEFT JOIN d ON d.device = x.x_gpu),' +
-    ` z AS (SELECT ${named.name('y')} AS name, ${of.by === 'node' ? 'y.y_cluster' : "''"} AS cluster, y.cluster_key AS cluster_key, ${passed('y')}` +
+    ` z AS (SELECT ${named.name('y')} AS name, ${of.by === 'node' ? 'y.y_cluster AS cluster, ' : ''}y.cluster_key AS cluster_key, ${passed('y')}` +
     ` FROM y${named.join('y')}${where})`
   );
 }

@@ -1,6 +1,6 @@
 import type { CapacityKind } from './figures.ts';
 import type { Membership } from './membership.ts';
-import { groupSumsSql, ROW_KINDS, type CapacitySource, type RowKind } from './samples.ts';
+import { groupSumsSql, ROW_KINDS, type CapacitySource, type RowKind, type Traits } from './samples.ts';
 import { emptySums, sumsOf, type Sums } from './sums.ts';
 import { segmentsOf, STEP_US, type KeptLane, type Span } from '../levels.ts';
 import {
@@ -55,13 +55,13 @@ export async function addCutGpus(
   of: Membership,
   sources: readonly CutSource[],
   inventory: CutInventory,
-  { hasSets, tally }: { readonly hasSets: boolean; readonly tally: CutTally },
+  { traits, tally }: { readonly traits: Traits; readonly tally: CutTally },
 ): Promise<void> {
   const whole = await readCutHours(db, readingsOf(sources, of.window), { isWhole: true });
   const usesPower = powerUsers(whole);
   for (const span of portionsOf(of.window, inventory.instances.size)) {
     const hours = await readCutHours(db, readingsOf(sources, span), {});
-    const rows = await instanceRows(db, of, sources, { span, hasSets });
+    const rows = await instanceRows(db, of, sources, { span, traits });
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
     for (const gpu of hours.keys()) if (!isMeant(of, inventory, gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
@@ -117,13 +117,13 @@ async function instanceRows(
   db: Asked,
   of: Membership,
   sources: readonly CutSource[],
-  { span, hasSets }: { readonly span: Span; readonly hasSets: boolean },
+  { span, traits }: { readonly span: Span; readonly traits: Traits },
 ): Promise<GroupRow[]> {
   const within = sources.map((source) => ({
     ...source,
     segments: segmentsOf(source.kept, span, CUT_LEVELS),
   }));
-  const answer = await ask(db, groupSumsSql(of, within, hasSets, 'instances'));
+  const answer = await ask(db, groupSumsSql({ of, sources: within, traits, scope: 'instances' }));
   const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
     sum: cells.number(`${prefix}_sum`) ?? 0,
     knownUs: cells.number(`${prefix}_us`) ?? 0,

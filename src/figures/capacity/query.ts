@@ -16,11 +16,12 @@ import { periodName, periodStartUs } from './periods.ts';
 import { asManyAsFit, closeStartsUs, reusedIds } from './reused-ids.ts';
 import {
   groupSumsSql,
-  hasSetsSql,
   jobCountsSql,
   ROW_KINDS,
   type RowKind,
   stayPeriodsSql,
+  traitsOf,
+  traitsSql,
   type CapacitySource,
 } from './samples.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
@@ -185,17 +186,18 @@ async function tallyOf(
     areSharesScaled: false,
     unknownSlicesUs: 0,
   };
-  const question = hasSetsSql(sources);
-  const hasSets = question !== undefined && (await ask(db, question)).length > 0;
+  const question = traitsSql(sources);
+  const traits = traitsOf(sources, question === undefined ? [] : await ask(db, question));
+  const { hasSets } = traits;
   const isCut = inventory.instances.size > 0;
-  for (const row of await ask(db, groupSumsSql(of, sources, hasSets, isCut ? 'whole' : 'all'))) {
+  for (const row of await ask(db, groupSumsSql({ of, sources, traits, scope: isCut ? 'whole' : 'all' }))) {
     const rowKind = ROW_KINDS[row.number('kind')!]!;
     const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
     addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
   }
   if (isCut)
     await addCutGpus(db, of, sources, inventory, {
-      hasSets,
+      traits,
       tally: {
         addInstance(row, rowKind, sums, ratio) {
           addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
@@ -259,13 +261,13 @@ function textOf({ kind, name, cluster, period }: GroupKey): string {
   return JSON.stringify([kind, name, cluster, period]);
 }
 
-/** The group of a row of an answer. Only a node is named together with its cluster. */
+/** The group of a row of an answer. */
 function keyOfRow({ by, every }: Membership, row: Cells): GroupKey {
-  const [name, cluster] = [row.text('name'), row.text('cluster')];
+  const name = row.text('name');
   return {
     kind: 'group',
     name: isPeriod(by) && name !== undefined ? periodName(by, Number(name)) : name,
-    cluster: cluster === '' ? undefined : cluster,
+    cluster: by === 'node' ? row.text('cluster') : undefined,
     period: every && periodName(every, row.number('x_period')!),
   };
 }

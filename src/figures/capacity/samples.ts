@@ -3,19 +3,20 @@ import { INSTANCE_PREFIX } from '../../core/devices/mig-slices.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import {
   groupedSql,
+  groupKeys,
   isOfJobs,
   jobKeys,
   jobNumberSql,
-  periodKeys,
   periodOf,
   rowKeys,
   type Membership,
 } from './membership.ts';
 import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
-import { isPeriod, type CapacityPeriod } from './figures.ts';
+import type { CapacityPeriod } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
+import type { Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
 
@@ -65,8 +66,30 @@ function sumNames(scope: Scope): readonly string[] {
   return scope === 'instances' ? [...SUMS, ...ENGINE_SUMS] : SUMS;
 }
 
-function keyNames(of: Membership, scope: Scope): readonly string[] {
-  return scope === 'instances' ? [...rowKeys(of), 'cut_gpu', 'bucket_us'] : rowKeys(of);
+/** By these rows are kept apart until they are in their groups. */
+function keyNames({ of, traits, scope }: Question): readonly string[] {
+  const keys = rowKeys(of, traits.hasDoubtfulCounters);
+  return [...keys, ...hourKeys(scope), 'kind'];
+}
+
+function hourKeys(scope: Scope): readonly string[] {
+  return scope === 'instances' ? ['cut_gpu', 'bucket_us'] : [];
+}
+
+/** What the rows of a question have: what they have not is not asked for. */
+export interface Traits {
+  /** Some row bears an owner set. */
+  readonly hasSets: boolean;
+  /** Some row's counter told nothing, or that it stood still. */
+  readonly hasDoubtfulCounters: boolean;
+}
+
+/** Which rows are asked about, and what is known of them. */
+interface Question {
+  readonly of: Membership;
+  readonly sources: readonly CapacitySource[];
+  readonly traits: Traits;
+  readonly scope: Scope;
 }
 
 function summandsOf({ sm, power, engine, hasEnergy, isTime }: CapacitySource): ReadonlyMap<string, Summand> {
@@ -127,14 +150,15 @@ function labelKindSql(prefix: string, job: string): string {
   );
 }
 
-/** The rows of a source's segments: `x_job`, the keys, `kind`, the sums, and `owner_set` where there are any. */
-function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean, scope: Scope): string[] {
+/** The sums of each segment of a source: by the keys, and `owner_set` where there are any. */
+function labelledSql(question: Question, source: CapacitySource): string[] {
+  const { of, traits, scope } = question;
   const summands = summandsOf(source);
   return source.segments.map((segment) => {
     const { table, level, columns } = segment;
     const sums = sumNames(scope).map((name) => {
       const summand = summands.get(name);
-      return `${summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment)} AS ${name}`;
+      return `sum(${summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment)}) AS ${name}`;
     });
     const hasCluster = columns.has('cluster');
     // A sample at the moment at which a job begins is of the time before.
@@ -152,110 +176,158 @@ function labelledSql(of: Membership, source: CapacitySource, hasSets: boolean, s
       kind: labelKindSql('s.', 'job_id'),
       owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
     };
-    const wanted = [...keyNames(of, scope), 'kind', ...(hasSets ? ['owner_set'] : [])];
+    const keys = [...keyNames(question), ...(traits.hasSets ? ['owner_set'] : [])];
+    // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
     return (
-      `SELECT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
+      `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
       ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${SCOPES_SQL[scope]}`
     );
   });
 }
 
-/** The rows with those of owner sets once per member, and once for what no member has. */
-function dividedSql(of: Membership, rows: string, scope: Scope): string {
+/** Of how a part was found, in the order of `sharing` in `ownerSetsSql`: Σ dt of each is a sum of the answer. */
+const WAYS = ['stated', 'measured', 'equal'] as const;
+const WAY_SUMS = WAYS.map((way) => `${way}_us`);
+
+/** The sums of some sources, those of owner sets once per member, and once for what no member has: then with `SET_SUMS`. */
+function rowsSql(question: Question, sources: readonly CapacitySource[]): string {
+  const { traits, scope } = question;
+  const rows = sources.flatMap((source) => labelledSql(question, source)).join(' UNION ALL ');
+  if (!traits.hasSets) return rows;
   const isShared = 'u.owner_set IS NOT NULL AND w.w_set IS NOT NULL';
+  const part = `CASE WHEN ${isShared} THEN w.w_part ELSE 1.0 END`;
+  const counts = `CASE WHEN ${isShared} THEN w.w_counts ELSE 1 END`;
   const picks: Record<string, string> = {
     x_job: 'CASE WHEN u.owner_set IS NULL THEN u.x_job ELSE w.w_member END',
     x_number: 'CASE WHEN u.owner_set IS NULL THEN u.x_number ELSE w.w_number END',
+    kind:
+      `CASE WHEN u.owner_set IS NULL THEN u.kind WHEN w.w_set IS NULL THEN ${kindSql('undivided')} WHEN w.w_member IS NULL THEN ${kindSql('unattributed')}` +
+      ` WHEN w.w_member = ${quoteText(UNRESOLVED_JOB_ID)} THEN ${kindSql('unresolved')} ELSE ${kindSql('sole')} END`,
+    samples: `u.samples * ${counts}`,
+    seen_us: `u.dt_us * ${counts}`,
+    scaled: 'w.w_scaled',
   };
-  const kind =
-    `CASE WHEN u.owner_set IS NULL THEN u.kind WHEN w.w_set IS NULL THEN ${kindSql('undivided')} WHEN w.w_member IS NULL THEN ${kindSql('unattributed')}` +
-    ` WHEN w.w_member = ${quoteText(UNRESOLVED_JOB_ID)} THEN ${kindSql('unresolved')} ELSE ${kindSql('sole')} END`;
+  for (const name of sumNames(scope).slice(1)) picks[name] = `u.${name} * ${part}`;
+  for (const [index, name] of WAY_SUMS.entries())
+    picks[name] = `CASE WHEN w.w_sharing = ${index + 1} THEN u.dt_us * ${part} END`;
+  const columns = [...keyNames(question), ...sumNames(scope), ...SET_SUMS, 'scaled'];
   return (
-    `SELECT ${keyNames(of, scope)
-      .map((key) => `${picks[key] ?? `u.${key}`} AS ${key}`)
-      .join(', ')}, ${kind} AS kind, CASE WHEN ${isShared} THEN w.w_part ELSE 1.0 END AS part,` +
-    ` CASE WHEN ${isShared} THEN w.w_counts ELSE 1 END AS counts, w.w_sharing AS sharing, w.w_scaled AS scaled,` +
-    ` ${sumNames(scope)
-      .map((name) => `u.${name} AS ${name}`)
-      .join(', ')} FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
+    `SELECT ${columns.map((column) => `${picks[column] ?? `u.${column}`} AS ${column}`).join(', ')}` +
+    ` FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
   );
 }
 
-/** Sums of the answer beside `SUMS`: Σ dt with each device once, and of the divided part by how it was divided. */
-const WAYS = ['stated', 'measured', 'equal'] as const;
+/** Where there are owner sets: Σ dt with each device once, and by how parts were found. */
+const SET_SUMS = ['seen_us', ...WAY_SUMS] as const;
 
 /**
- * Time, activity and energy of the window, a row per group and kind (an index of `ROW_KINDS`). Energy is chosen per job and device:
- * `bestOfDevice` says the same.
- * @param hasSets whether any row bears an owner set: without, nothing is joined
+ * Time, activity and energy of the window, a row per group and kind (an index of `ROW_KINDS`). Energy is chosen per job and device
+ * over the whole window: `bestOfDevice` says the same.
  */
-export function groupSumsSql(
-  of: Membership,
-  sources: readonly CapacitySource[],
-  hasSets: boolean,
-  scope: Scope,
-): string {
-  const parts = sources.flatMap((source) => labelledSql(of, source, hasSets, scope)).join(' UNION ALL ');
-  const keys = [...keyNames(of, scope), 'kind'].join(', ');
-  const names = sumNames(scope).slice(1);
-  const hourKeys = scope === 'instances' ? ['cut_gpu', 'bucket_us'] : [];
-  const by = (factor: string): string => (hasSets ? ` * ${factor}` : '');
-  const sums = [
-    `sum(samples${by('counts')}) AS samples`,
-    `sum(dt_us${by('counts')}) AS seen_us`,
-    ...names.map((name) => `sum(${name}${by('part')}) AS ${name}`),
-    ...(hasSets
-      ? WAYS.map((way, index) => `sum(CASE WHEN sharing = ${index + 1} THEN dt_us * part END) AS ${way}_us`)
-      : []),
-    ...(hasSets ? ['max(scaled) AS scaled'] : []),
+export function groupSumsSql(question: Question): string {
+  const { of, sources, traits, scope } = question;
+  const { hasSets, hasDoubtfulCounters } = traits;
+  const keys = keyNames(question);
+  const [telling, others] = [sources.filter(tellsEnergy), sources.filter((source) => !tellsEnergy(source))];
+  const isApart = hasDoubtfulCounters && others.length > 0;
+  const chosen = keys.filter((key) => key !== 'x_period');
+  const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
+  const [joules, us] = [
+    'CASE WHEN power_us > 0 THEN power_sum * 1e-6 END',
+    'CASE WHEN power_us > 0 THEN power_us END',
   ];
-  const groups = ['name', 'cluster', ...periodKeys(of), 'kind', ...hourKeys].join(', ');
-  const added = [
-    ...['samples', 'seen_us', ...names, 'best_joules', 'best_us'],
-    ...(hasSets ? WAYS.map((way) => `${way}_us`) : []),
+  const sums = [...sumNames(scope), ...(hasSets ? SET_SUMS : [])];
+  const best = [
+    `CASE WHEN q.q_kind IS NULL THEN r.counter_joules ELSE ${joules} END AS best_joules`,
+    `CASE WHEN q.q_kind IS NULL THEN r.counter_us ELSE ${us} END AS best_us`,
   ];
-  const rows = hasSets ? dividedSql(of, parts, scope) : parts;
+  const passed = [...keys, ...sums, ...(hasSets ? ['scaled'] : [])].map(
+    (column) => `r.${column} AS ${column}`,
+  );
   const head = groupedSql(of, {
-    head: hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
-    rows: bestSql(
-      keyNames(of, scope),
-      periodOf(of) !== undefined,
-      `SELECT ${keys}, ${sums.join(', ')} FROM (${rows}) GROUP BY ${keys}`,
-    ),
-    columns: ['kind', ...hourKeys, ...added, ...(hasSets ? ['scaled'] : [])],
+    head:
+      (hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ') +
+      (isApart
+        ? `t AS (${rowsSql(question, telling)}), n AS (${rowsSql(question, others)}), r AS (SELECT * FROM t UNION ALL SELECT * FROM n), `
+        : `r AS (${rowsSql(question, sources)}), `) +
+      (hasDoubtfulCounters
+        ? `q AS (${byPowerSql(chosen, isApart ? 't' : 'r', telling.length === 1)}), `
+        : ''),
+    rows: hasDoubtfulCounters
+      ? `SELECT ${[...passed, ...best].join(', ')} FROM r LEFT JOIN q ON ${chosen.map((key) => `q.${chosenName(key)} = r.${key}`).join(' AND ')}`
+      : `SELECT ${passed.join(', ')} FROM r`,
+    columns: [
+      ...['kind', ...hourKeys(scope), ...sums],
+      ...(hasDoubtfulCounters ? ['best_joules', 'best_us'] : []),
+      ...(hasSets ? ['scaled'] : []),
+    ],
   });
+  const groups = [...groupKeys(of), 'kind', ...hourKeys(scope)].join(', ');
+  const added = [...sums, ...(hasDoubtfulCounters ? ['best_joules', 'best_us'] : [])].map(
+    (sum) => `sum(${sum}) AS ${sum}`,
+  );
+  const whole = [
+    ...(hasSets ? [] : ['dt_us AS seen_us']),
+    ...(hasDoubtfulCounters
+      ? []
+      : hasCounter
+        ? ['counter_joules AS best_joules', 'counter_us AS best_us']
+        : [`${joules} AS best_joules`, `${us} AS best_us`]),
+  ];
   return (
-    `${head} SELECT ${groups}, ${added.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}${hasSets ? ', max(scaled) AS scaled' : ''}` +
-    ` FROM z GROUP BY ${groups}`
+    `${head} SELECT ${['*', ...whole].join(', ')} FROM` +
+    ` (SELECT ${[groups, ...added, ...(hasSets ? ['max(scaled) AS scaled'] : [])].join(', ')} FROM z GROUP BY ${groups})`
   );
 }
 
-/** `rows` with the energy that can be believed. A period has that by which the whole window's would be told. */
-function bestSql(keys: readonly string[], isByPeriod: boolean, rows: string): string {
-  const whole = keys.filter((key) => key !== 'x_period');
-  const told = ['counter_joules', 'counter_us', 'power_sum', 'power_us'];
-  const [joules, us, power] = told.map((sum) => (isByPeriod ? `whole_${sum}` : sum));
-  const from = isByPeriod
-    ? `(SELECT *, ${told.map((sum) => `sum(${sum}) OVER (PARTITION BY ${whole.join(', ')}, kind) AS whole_${sum}`).join(', ')} FROM (${rows}))`
-    : `(${rows})`;
-  // A counter that stood still while power was drawn says nothing.
-  const isCounted = `${us} > 0 AND (${joules} > 0 OR (${joules} = 0 AND NOT ${power} > 0))`;
+function tellsEnergy({ hasEnergy, power }: CapacitySource): boolean {
+  return hasEnergy || power !== undefined;
+}
+
+/** `q_job` for `x_job`. */
+function chosenName(key: string): string {
+  return `q_${key.replace(/^x_/, '')}`;
+}
+
+/**
+ * Of which jobs and devices the energy is the integral of power: a counter that stood still while power was drawn says nothing.
+ * @param rows that tell of energy @param isOneTable each of them tells of both: one with a counter that ran is enough
+ */
+function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean): string {
+  const named = keys.map((key) => `${key} AS ${chosenName(key)}`).join(', ');
+  const doubtful = ` JOIN (SELECT DISTINCT ${named} FROM ${rows} WHERE NOT (counter_us > 0 AND counter_joules > 0)) e ON ${keys.map((key) => `e.${chosenName(key)} = i.${key}`).join(' AND ')}`;
+  const told = ['counter_joules', 'counter_us', 'power_sum'].map((sum) => `sum(i.${sum}) AS ${sum}`);
   return (
-    `SELECT *, CASE WHEN ${isCounted} THEN counter_joules WHEN power_us > 0 THEN power_sum * 1e-6 END AS best_joules,` +
-    ` CASE WHEN ${isCounted} THEN counter_us WHEN power_us > 0 THEN power_us END AS best_us FROM ${from}`
+    `SELECT ${named} FROM (SELECT ${[...keys.map((key) => `i.${key} AS ${key}`), ...told].join(', ')} FROM ${rows} i${isOneTable ? doubtful : ''}` +
+    ` GROUP BY ${keys.map((key) => `i.${key}`).join(', ')})` +
+    ' WHERE NOT (counter_us > 0 AND (counter_joules > 0 OR (counter_joules = 0 AND NOT power_sum > 0)))'
   );
 }
 
-/** Whether any row of these segments bears an owner set: `found` 1. */
-export function hasSetsSql(sources: readonly CapacitySource[]): string | undefined {
-  const parts = sources
-    .flatMap(({ segments }) => segments)
-    .filter(({ columns }) => columns.has('owner_set'))
-    .map(
-      (segment) =>
-        `SELECT 1 AS found FROM (SELECT s.ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.owner_set IS NOT NULL LIMIT 1)`,
-    );
-  return parts.length === 0 ? undefined : `SELECT found FROM (${parts.join(' UNION ALL ')}) LIMIT 1`;
+/** What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters; undefined where they can have none. */
+export function traitsSql(sources: readonly CapacitySource[]): string | undefined {
+  const first = (trait: number, segment: Segment, condition: string): string =>
+    `SELECT ${trait} AS trait FROM (SELECT s.ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND ${condition} LIMIT 1)`;
+  const parts = sources.flatMap((source) => {
+    const summands = summandsOf(source);
+    const [joules, us] = [summands.get('counter_joules'), summands.get('counter_us')];
+    return source.segments.flatMap((segment) => [
+      ...(segment.columns.has('owner_set') ? [first(1, segment, 's.owner_set IS NOT NULL')] : []),
+      ...(joules === undefined || us === undefined
+        ? []
+        : [first(2, segment, `NOT (${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0)`)]),
+    ]);
+  });
+  return parts.length === 0 ? undefined : `SELECT DISTINCT trait FROM (${parts.join(' UNION ALL ')})`;
+}
+
+/** @param answer of `traitsSql` */
+export function traitsOf(sources: readonly CapacitySource[], answer: readonly Cells[]): Traits {
+  const found = new Set(answer.map((row) => row.number('trait')));
+  const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
+  // Of what has power in one table and no row in that of the counter, no row tells.
+  const isApart = sources.filter(tellsEnergy).length > 1;
+  return { hasSets: found.has(1), hasDoubtfulCounters: hasCounter && (isApart || found.has(2)) };
 }
 
 /** How many periods later than its first one a stay may reach, within the window: `later`, of the longest. */
@@ -275,29 +347,34 @@ export function jobCountsSql(of: Membership, later: number): string {
     x_node: 'o.node',
     x_cluster: 'cast(o.cluster AS STRING)',
     x_number: jobNumberSql(of, 'o.owner', 'o.cluster', 'o.begin_ts'),
-    x_period: period === undefined ? '' : laterPeriodSql(period, 'o.start_ts', 'k.n - 1'),
+    x_period: period === undefined ? '' : periodSql(period, 'o.start_ts'),
   };
-  const keys = rowKeys(of);
-  // A device says nothing of a job's user: one row per job.
-  const isApart = !isOfJobs(of) && !isPeriod(of.by);
-  const wanted = isApart ? keys : keys.filter((key) => key !== 'x_gpu' || !of.isOneCluster);
+  const keys = rowKeys(of, false);
+  const job = jobKeys(of);
+  const isById = job.length === 1;
+  const known = ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`;
+  const select = (more: Record<string, string> = {}): string =>
+    `SELECT ${isById ? '' : 'DISTINCT '}${keys.map((key) => `${more[key] ?? picks[key]!} AS ${key}`).join(', ')} FROM o`;
+  const laterSql =
+    period === undefined || later === 0
+      ? ''
+      : ` UNION ALL ${select({ x_period: laterPeriodSql(period, 'o.start_ts', 'k.n') })} CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k${known}` +
+        ` AND ${laterPeriodSql(period, 'o.start_ts', '1')} <= o.stop_us AND ${laterPeriodSql(period, 'o.start_ts', 'k.n')} <= o.stop_us`;
   const head = groupedSql(of, {
     head: `WITH ${ownersSql(of.window)}, `,
-    rows:
-      `SELECT DISTINCT ${wanted.map((key) => `${picks[key]!} AS ${key}`).join(', ')} FROM o` +
-      (period === undefined ? '' : ` CROSS JOIN (SELECT x AS n FROM long_sequence(${later + 1})) k`) +
-      ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}${period === undefined ? '' : ` AND ${picks['x_period']!} <= o.stop_us`}`,
+    rows: `${select()}${known}${laterSql}`,
     columns: [],
   });
-  const groups = ['name', 'cluster', ...periodKeys(of)].join(', ');
-  // One row per job already: all of them are the sum of the groups'.
-  if (isOfJobs(of) && of.isOneCluster && period === undefined)
-    return `${head} SELECT ${groups}, 0 AS is_all, count() AS jobs FROM z GROUP BY ${groups}`;
-  const job = jobKeys(of).join(', ');
-  const none = ["'' AS name, '' AS cluster", ...periodKeys(of).map((key) => `cast(null AS LONG) AS ${key}`)];
+  const groups = groupKeys(of).join(', ');
+  const apart = isById ? 'z' : `(SELECT DISTINCT ${[groups, ...job].join(', ')} FROM z)`;
+  const count = isById ? 'count_distinct(x_job)' : 'count()';
+  const byGroup = `SELECT ${groups}, 0 AS is_all, ${count} AS jobs FROM ${apart} GROUP BY ${groups}`;
+  // Each job is in one of the groups: all of them are the sum of the groups'.
+  if (isOfJobs(of) && of.isOneCluster && period === undefined) return `${head} ${byGroup}`;
+  const none = groupKeys(of).map((key) => `${key === 'x_period' ? 'cast(null AS LONG)' : "''"} AS ${key}`);
+  const all = isById ? (isOfJobs(of) ? 'x' : 'z') : `(SELECT DISTINCT ${job.join(', ')} FROM z)`;
   return (
-    `${head} SELECT ${groups}, is_all, jobs FROM (` +
-    `SELECT ${groups}, 0 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${groups}, ${job} FROM z) GROUP BY ${groups}` +
-    ` UNION ALL SELECT ${none.join(', ')}, 1 AS is_all, count() AS jobs FROM (SELECT DISTINCT ${job} FROM z))`
+    `${head} SELECT ${groups}, is_all, jobs FROM (${byGroup}` +
+    ` UNION ALL SELECT ${none.join(', ')}, 1 AS is_all, ${count} AS jobs FROM ${all})`
   );
 }
