@@ -178,8 +178,8 @@ export interface NumberedRun<T extends RunTold> extends Run<T> {
  * @returns ascending by the start of their newest run
  */
 export function jobsOf<T extends RunTold>(tellings: readonly T[]): Job<T>[] {
-  const byId = Map.groupBy([...tellings].sort(byKnowledge), ({ jobId }) => jobId);
-  return [...byId.values()].flatMap((told) => chainsOf(runsOf(told))).sort(byNewestRun);
+  const byId = Map.groupBy(tellings, ({ jobId }) => jobId);
+  return [...byId.values()].flatMap((told) => chainsOf(runsOf(told.toSorted(byKnowledge)))).sort(byNewestRun);
 }
 
 /** The best informed first, so that the others find the run which they are of; a whole order, so that all gives the same. */
@@ -262,7 +262,10 @@ function chainsOf<T extends RunTold>(runs: readonly Run<T>[]): Job<T>[] {
 
 function byNewestRun(a: Job<RunTold>, b: Job<RunTold>): number {
   const [one, other] = [a.runs.at(-1)!.told, b.runs.at(-1)!.told];
-  return one.startUs - other.startUs || compare(wordsOf(one), wordsOf(other));
+  // Tasks of an array begin together.
+  return (
+    one.startUs - other.startUs || compare(one.jobId, other.jobId) || compare(wordsOf(one), wordsOf(other))
+  );
 }
 
 function countOf({ run }: RunTold): number | undefined {

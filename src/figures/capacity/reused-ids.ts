@@ -33,7 +33,7 @@ export function closeStartsUs(ids: readonly ReusedId[]): number[] {
 export async function reusedIds(db: Asked, window: CapacityWindow, isById: boolean): Promise<ReusedId[]> {
   const rows = await ask(db, candidatesSql(window, isById));
   const ids = rows.map((row) => row.text('job_id') ?? '').filter((id) => id !== UNRESOLVED_JOB_ID);
-  const jobs = jobsOf(await readTold(db, ids));
+  const jobs = jobsOf(await readTold(db, { ids, apart: [], sql: undefined }));
   return [...Map.groupBy(jobs, jobIdOf)].flatMap(([jobId, own]) => {
     const clusters = new Set(own.map(clusterOf));
     // An id of one cluster alone: rows that do not know theirs are of it, too.

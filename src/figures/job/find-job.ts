@@ -16,6 +16,7 @@ import { bearersOf, clusterOf, jobIdOf, selected, selectorOf, type Bearer } from
 import type { OtherJob } from './figures.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { readTold, type Told } from './told-runs.ts';
+import type { AskedIds } from './asked-ids.ts';
 
 /** Characters. Slurm's ids have at most 20, free text of a map file is a line: longer is a mistake. */
 const JOB_ID_LENGTH_MAX = 256;
@@ -27,7 +28,9 @@ export interface Found {
   readonly otherJobs: readonly OtherJob[];
   /** As it was typed. */
   readonly typed: TypedJobId;
-  /** Every job under the raw ids that were looked at, also those that are not meant. */
+  /** The raw ids that were looked at. */
+  readonly asked: AskedIds;
+  /** Every job under them, also those that are not meant. */
   readonly jobs: readonly Job<Told>[];
 }
 
@@ -39,7 +42,8 @@ export async function findJob(db: Asked, jobId: string, selector: JobSelector): 
   checkJobId(jobId.trim());
   const typed = readJobId(jobId);
   for (const reading of typed.readings) {
-    const jobs = jobsOf(await readTold(db, await rawIds(db, reading)));
+    const asked = await rawIds(db, reading);
+    const jobs = jobsOf(await readTold(db, asked));
     const meant = jobs.filter((job) => isMeant(job, reading));
     if (meant.length === 0) continue;
     const bearers = bearersOf(meant, reading);
@@ -50,6 +54,7 @@ export async function findJob(db: Asked, jobId: string, selector: JobSelector): 
       bearer,
       otherJobs: others.map((other) => otherJobOf(other, jobCommand(jobId, selectorOf(other, bearers)))),
       typed,
+      asked,
       jobs,
     };
   }
@@ -75,17 +80,20 @@ function checkJobId(jobId: string): void {
     refuse(`${JSON.stringify(jobId)} (character ${control.index + 1} is a control character)`);
 }
 
-async function rawIds(db: Asked, reading: JobIdReading): Promise<string[]> {
-  const ids = (await ask(db, rawIdsSql(reading))).map((row) => row.text('job_id') ?? '');
-  return [...new Set(reading.how === 'id' ? [reading.jobId, ...ids] : ids)];
+async function rawIds(db: Asked, reading: JobIdReading): Promise<AskedIds> {
+  const sql = rawIdsSql(reading);
+  const ids = (await ask(db, sql)).map((row) => row.text('job_id') ?? '');
+  const apart = reading.how === 'id' ? [reading.jobId] : [];
+  return { ids: [...apart, ...ids], apart, sql };
 }
 
+/** Each id once; those of other jobs, where it is one. */
 function rawIdsSql(reading: JobIdReading): string {
   const inJobs = (condition: string): string => `SELECT DISTINCT job_id FROM jobs WHERE ${condition}`;
   switch (reading.how) {
     case 'id': {
       const id = quoteText(reading.jobId);
-      return inJobs(`array_job_id = ${id} OR het_job_id = ${id}`);
+      return inJobs(`(array_job_id = ${id} OR het_job_id = ${id}) AND job_id != ${id}`);
     }
     case 'sluid':
       return inJobs(`sluid = ${quoteText(reading.sluid)}`);

@@ -1,10 +1,10 @@
 import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
+import { fromIdsSql, type AskedIds } from './asked-ids.ts';
 import type { JobWindow } from './facts.ts';
 import { addSums, emptySums, type JobSums, type SampleSums } from './rows/scan.ts';
 import { bestOfDevice } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-import { quotedLists } from '../sql-text.ts';
 
 /** A row of `job_figures`: what is kept of a run and a device. */
 export interface KeptFigures {
@@ -16,15 +16,14 @@ export interface KeptFigures {
 }
 
 /** All that is kept under these job ids, ascending by the time of writing. */
-export async function readKept(db: Asked, jobIds: readonly string[]): Promise<KeptFigures[]> {
+export async function readKept(db: Asked, asked: AskedIds): Promise<KeptFigures[]> {
   // Tables of an older version have none; that is no reason to refuse the rest of the report.
   const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'job_figures'");
   const kept: KeptFigures[] = [];
-  for (const some of tables.length === 0 ? [] : quotedLists(jobIds)) {
+  for (const from of tables.length === 0 ? [] : fromIdsSql('job_figures', asked)) {
     const rows = await ask(
       db,
-      'SELECT *, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, cast(last_active_ts AS LONG) AS last_active_us' +
-        ` FROM job_figures WHERE job_id IN (${some}) ORDER BY written_ts`,
+      `SELECT t.*, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us, cast(t.last_active_ts AS LONG) AS last_active_us ${from} ORDER BY t.written_ts`,
     );
     kept.push(...rows.map(keptOf));
   }

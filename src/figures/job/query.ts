@@ -76,7 +76,11 @@ export async function memberFigures(
   const mayBeKept = oldestUs === undefined || oldestUs > window.startUs + intervalUsOf(sources[0]);
   const kept = !mayBeKept
     ? undefined
-    : withKept(window, summed.sums.devices, keptSums(await readKept(db, [run.jobId]), run.jobId, window));
+    : withKept(
+        window,
+        summed.sums.devices,
+        keptSums(await readKept(db, { ids: [run.jobId], apart: [], sql: undefined }), run.jobId, window),
+      );
   const cut = await cutInventoryOf(db, inventory, asked.intervals);
   const sliceRatios = sliceRatiosOf(cut, asked);
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window });

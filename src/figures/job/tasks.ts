@@ -24,6 +24,7 @@ import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
 import { jobLanes, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
 import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
+import { sumTasks, type DeviceSums } from './rows/sum-tasks.ts';
 import { jobSources, sumToNewest } from './rows/summed-job.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from './tasks-figures.ts';
 
@@ -59,11 +60,17 @@ interface TaskRun {
   readonly window: JobWindow;
 }
 
-interface SeenTaskRun extends TaskRun {
-  readonly sums: SampleSums;
+/** With what is known of it without its samples. */
+interface KnownTaskRun extends TaskRun {
   readonly sliceRatios: SliceRatios;
-  /** What is kept of it was not enough. */
-  readonly isSummed: boolean;
+  /** What is kept of its devices. */
+  readonly kept: ReadonlyMap<string, SampleSums>;
+  /** Which is all. */
+  readonly isAllKept: boolean;
+}
+
+interface SeenTaskRun extends KnownTaskRun {
+  readonly sums: SampleSums;
 }
 
 async function tasksFigures(
@@ -90,17 +97,17 @@ async function tasksFigures(
   );
   const sources = await jobSources(db, wanted);
   const kept = Map.groupBy(
-    await readKept(db, [...new Set(runs.map(({ run: { jobId } }) => jobId))]),
+    await readKept(db, { ...found.asked, ids: [...new Set(runs.map(({ run: { jobId } }) => jobId))] }),
     ({ jobId }) => jobId,
   );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
   const stays = runs.flatMap(({ window }) => window.intervals);
   const inventory = await inventoryOf(db, spanOf(runs));
   const cut = await cutInventoryOf(db, inventory, stays);
+  const known = runs.map((one) => knownRun(one, kept.get(one.run.jobId) ?? [], cut));
+  const together = await sumTasks(db, sources, known.filter(canBeSummedWithOthers));
   const seen = await queue.addAll(
-    runs.map(
-      (one) => async () => await seenRun(db, sources, one, { kept: kept.get(one.run.jobId) ?? [], cut }),
-    ),
+    known.map((one) => async () => await seenRun(db, sources, one, { cut, devices: together.get(one) })),
   );
   const [{ record }] = members as [Member];
   const intervals = seen.flatMap(({ window }) => window.intervals);
@@ -130,7 +137,7 @@ async function tasksFigures(
       ownedGpuUs: tasks.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
     },
     otherJobs: found.otherJobs,
-    invalidRollups: seen.some(({ isSummed }) => isSummed)
+    invalidRollups: seen.some(({ isAllKept }) => !isAllKept)
       ? await invalidRollups(db, sources.flatMap(rollupsOf))
       : [],
   };
@@ -158,35 +165,52 @@ function taskRuns(member: Member, jobs: Found['jobs'], nowUs: number): TaskRun[]
   });
 }
 
-/** From what is kept of it where that is all, since it costs no query; else from what samples there are. */
-async function seenRun(
-  db: Asked,
-  sources: readonly JobSource[],
-  one: TaskRun,
-  { kept, cut }: { readonly kept: readonly KeptFigures[]; readonly cut: CutInventory | undefined },
-): Promise<SeenTaskRun> {
+function knownRun(one: TaskRun, kept: readonly KeptFigures[], cut: CutInventory | undefined): KnownTaskRun {
   const { run, window } = one;
   const sliceRatios = sliceRatiosOf(cut, window);
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
   // What is kept of an instance has no part of the energy of its GPU.
-  const isWhole = [...devices].every((gpu) => sliceRatios.get(gpu) === 1);
-  const isAllKept = isWhole && devices.size > 0 && devices.size === own.size;
-  const summed = isAllKept ? undefined : await sumToNewest(db, sources, run, window);
-  const seen = summed?.window ?? window;
-  const energies =
-    summed === undefined
-      ? new Map<string, never>()
-      : await instanceEnergies(db, sources, summed.job, { cut, window: seen });
-  const found = withKept(seen, summed?.sums.devices ?? new Map(), own) ?? summed?.sums;
-  const best = found === undefined ? undefined : withInstances(found, sliceRatios, energies);
-  return {
-    ...one,
-    window: seen,
-    sums: best?.all ?? emptySums(),
-    sliceRatios,
-    isSummed: summed !== undefined,
-  };
+  const isAllKept = areWhole(sliceRatios) && devices.size > 0 && devices.size === own.size;
+  return { ...one, sliceRatios, kept: own, isAllKept };
+}
+
+function areWhole(sliceRatios: SliceRatios): boolean {
+  return [...sliceRatios.values()].every((ratio) => ratio === 1);
+}
+
+/**
+ * Its rows can be told by its label alone. A running one has time that is not looked at, an instance a part of its GPU's energy, and
+ * of another run of its id on a device not every bucket tells which it is of.
+ */
+function canBeSummedWithOthers({ run, window, sliceRatios, isAllKept }: KnownTaskRun): boolean {
+  return !isAllKept && window.intervals.length > 0 && run.foreign.length === 0 && areWhole(sliceRatios);
+}
+
+/**
+ * From what is kept of it where that is all, since it costs no query; else from what samples there are.
+ * @param devices where these have been summed with those of others
+ */
+async function seenRun(
+  db: Asked,
+  sources: readonly JobSource[],
+  one: KnownTaskRun,
+  { cut, devices }: { readonly cut: CutInventory | undefined; readonly devices: DeviceSums | undefined },
+): Promise<SeenTaskRun> {
+  const { run, window, sliceRatios, kept, isAllKept } = one;
+  if (isAllKept || devices !== undefined)
+    return { ...one, sums: addedUp(withKept(window, devices ?? new Map(), kept)?.devices ?? devices) };
+  const summed = await sumToNewest(db, sources, run, window);
+  const seen = summed.window;
+  const energies = await instanceEnergies(db, sources, summed.job, { cut, window: seen });
+  const best = withKept(seen, summed.sums.devices, kept) ?? summed.sums;
+  return { ...one, window: seen, sums: withInstances(best, sliceRatios, energies).all };
+}
+
+function addedUp(devices: DeviceSums = new Map()): SampleSums {
+  const all = emptySums();
+  for (const device of devices.values()) addSums(all, device);
+  return all;
 }
 
 function taskFigures({ member, run, window, sums, sliceRatios }: SeenTaskRun, found: Found): TaskFigures {

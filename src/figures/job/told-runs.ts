@@ -1,6 +1,7 @@
 import type { RunTold } from '../../core/jobs/job-runs.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quotedLists } from '../sql-text.ts';
+import { fromIdsSql, type AskedIds } from './asked-ids.ts';
 
 /** A row of `jobs` or of `gpu_ownership`; of `job_figures` where neither has the id. */
 export interface Told extends RunTold {
@@ -33,27 +34,27 @@ interface StayCells {
  * All that the store holds under these job ids. An interval of no length only overwrites a start that was corrected: it is
  * left out where there is anything else.
  */
-export async function readTold(db: Asked, jobIds: readonly string[]): Promise<Told[]> {
+export async function readTold(db: Asked, asked: AskedIds): Promise<Told[]> {
   const records: Told[] = [];
   const stays: Told[] = [];
-  for (const some of quotedLists(jobIds)) {
-    records.push(...(await readRecords(db, some)));
-    stays.push(...(await readStays(db, 'gpu_ownership', some)));
-  }
+  for (const from of fromIdsSql('jobs', asked)) records.push(...(await readRecords(db, from)));
+  for (const from of fromIdsSql('gpu_ownership', asked)) stays.push(...(await readStays(db, from)));
   if (records.length === 0 && stays.length === 0)
-    for (const some of quotedLists(jobIds)) stays.push(...(await readStays(db, 'job_figures', some)));
+    for (const from of fromIdsSql('job_figures', asked)) stays.push(...(await readStays(db, from)));
   const placed = await withDeviceClusters(db, stays);
   const owning = placed.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
   const known = new Set([...records, ...owning].map(({ jobId }) => jobId));
   return [...records, ...owning, ...placed.filter(({ jobId }) => !known.has(jobId))];
 }
 
-async function readRecords(db: Asked, ids: string): Promise<Told[]> {
+/** @param from of `fromIdsSql` */
+async function readRecords(db: Asked, from: string): Promise<Told[]> {
   const rows = await ask(
     db,
-    'SELECT cluster, job_id, run, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us, cast(submit_ts AS LONG) AS submit_us,' +
-      ' sluid, name, "user", account, "partition", qos, state, exit_code, array_job_id, array_task_id, het_job_id' +
-      ` FROM jobs WHERE job_id IN (${ids}) ORDER BY ts`,
+    'SELECT t.cluster AS cluster, t.job_id AS job_id, t.run AS run, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us,' +
+      ' cast(t.submit_ts AS LONG) AS submit_us, t.sluid AS sluid, t.name AS name, t."user" AS "user", t.account AS account,' +
+      ' t."partition" AS "partition", t.qos AS qos, t.state AS state, t.exit_code AS exit_code,' +
+      ` t.array_job_id AS array_job_id, t.array_task_id AS array_task_id, t.het_job_id AS het_job_id ${from} ORDER BY t.ts`,
   );
   return rows.map((row): Told => {
     const record = recordOf(row);
@@ -68,11 +69,11 @@ async function readRecords(db: Asked, ids: string): Promise<Told[]> {
   });
 }
 
-async function readStays(db: Asked, table: 'gpu_ownership' | 'job_figures', ids: string): Promise<Told[]> {
+async function readStays(db: Asked, from: string): Promise<Told[]> {
   const rows = await ask(
     db,
-    'SELECT cluster, job_id, run, node, gpu, cast(ts AS LONG) AS start_us, cast(end_ts AS LONG) AS end_us' +
-      ` FROM ${table} WHERE job_id IN (${ids}) ORDER BY ts`,
+    'SELECT t.cluster AS cluster, t.job_id AS job_id, t.run AS run, t.node AS node, t.gpu AS gpu, cast(t.ts AS LONG) AS start_us,' +
+      ` cast(t.end_ts AS LONG) AS end_us ${from} ORDER BY t.ts`,
   );
   return rows.map((row) => ({
     ...runOf(row),
@@ -137,8 +138,8 @@ export function recordTogether(members: readonly Told[]): Partial<JobCells> {
   const records = members
     .filter(({ record }) => record !== undefined)
     .sort((a, b) => Number(a.endUs !== undefined) - Number(b.endUs !== undefined) || a.startUs - b.startUs);
-  const cells = records.flatMap(({ record }) =>
-    Object.entries(record!).filter(([, cell]) => cell !== undefined),
-  );
-  return Object.fromEntries(cells);
+  const cells: Record<string, JobCells[keyof JobCells]> = {};
+  for (const { record } of records)
+    for (const [name, cell] of Object.entries(record!)) if (cell !== undefined) cells[name] = cell;
+  return cells;
 }

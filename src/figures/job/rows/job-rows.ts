@@ -35,11 +35,8 @@ export async function readLabel(
   jobId: string,
   { startUs, endUs, intervals }: RunTime,
 ): Promise<JobLabel> {
-  const sets = new Map<string, SetPart>();
-  const unknownParts = new Set<string>();
-  // Tables of an older version have none: then nothing is labelled with a set.
-  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'gpu_owner_sets'");
-  if (tables.length === 0) return { jobId, sets, unknownParts };
+  const label = emptyLabel(jobId);
+  if (!(await hasOwnerSets(db))) return label;
   for (const some of quotedLists(new Set(intervals.map(({ gpu }) => gpu)))) {
     // A set begins with the newest of its members' stays, so within one of the job's own.
     const rows = await ask(
@@ -47,18 +44,57 @@ export async function readLabel(
       `SELECT owner_set, part, sharing, scaled FROM gpu_owner_sets WHERE job_id = ${quoteText(jobId)} AND gpu IN (${some})` +
         ` AND ts >= ${quoteTime(startUs)} AND ts < ${quoteTime(endUs)}`,
     );
-    for (const row of rows) {
-      const [set, part] = [row.text('owner_set') ?? '', row.number('part')];
-      if (part === undefined) unknownParts.add(set);
-      else
-        sets.set(set, {
-          part,
-          sharing: row.text('sharing') as Sharing,
-          isScaled: row.number('scaled') === 1,
-        });
-    }
+    for (const row of rows) addPart(label, row);
   }
-  return { jobId, sets, unknownParts };
+  return label;
+}
+
+/** Tables of an older version have none: then nothing is labelled with a set. */
+async function hasOwnerSets(db: Asked): Promise<boolean> {
+  return (await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'gpu_owner_sets'")).length > 0;
+}
+
+/** A label that is being read. */
+interface ReadLabel extends JobLabel {
+  readonly sets: Map<string, SetPart>;
+  readonly unknownParts: Set<string>;
+}
+
+function emptyLabel(jobId: string): ReadLabel {
+  return { jobId, sets: new Map(), unknownParts: new Set() };
+}
+
+/** @param row of `gpu_owner_sets` */
+function addPart({ sets, unknownParts }: ReadLabel, row: Cells): void {
+  const [set, part] = [row.text('owner_set') ?? '', row.number('part')];
+  if (part === undefined) unknownParts.add(set);
+  else sets.set(set, { part, sharing: row.text('sharing') as Sharing, isScaled: row.number('scaled') === 1 });
+}
+
+/** The labels of many runs, as `readLabel` reads one. @throws what `ask` throws */
+export async function readLabels<
+  Run extends { readonly run: { readonly jobId: string }; readonly window: RunTime },
+>(db: Asked, runs: readonly Run[]): Promise<ReadonlyMap<Run, JobLabel>> {
+  const labels = new Map(runs.map((one) => [one, emptyLabel(one.run.jobId)]));
+  if (!(await hasOwnerSets(db))) return labels;
+  const startUs = runs.reduce((us, { window }) => Math.min(us, window.startUs), Infinity);
+  const endUs = runs.reduce((us, { window }) => Math.max(us, window.endUs), -Infinity);
+  const within = `FROM gpu_owner_sets WHERE ts >= ${quoteTime(startUs)} AND ts < ${quoteTime(endUs)}`;
+  if ((await ask(db, `SELECT owner_set ${within} LIMIT 1`)).length === 0) return labels;
+  const runsOf = Map.groupBy(runs, ({ run }) => run.jobId);
+  for (const some of quotedLists(runsOf.keys())) {
+    const rows = await ask(
+      db,
+      `SELECT job_id, gpu, cast(ts AS LONG) AS start_us, owner_set, part, sharing, scaled ${within} AND job_id IN (${some})`,
+    );
+    for (const row of rows)
+      for (const one of runsOf.get(row.text('job_id') ?? '') ?? []) {
+        const [{ window }, setUs] = [one, row.number('start_us')!];
+        const isOwn = window.intervals.some(({ gpu }) => gpu === row.text('gpu'));
+        if (isOwn && setUs >= window.startUs && setUs < window.endUs) addPart(labels.get(one)!, row);
+      }
+  }
+  return labels;
 }
 
 /** Condition of a row `s` that may be the job's. @param columns of the table: a histogram has only one of the two */
@@ -74,9 +110,14 @@ function ownSql({ jobId }: JobLabel): string {
 
 /** What tells apart in an answer whose rows are whose, and by which part. @param columns of the table */
 export function labelKeysSql(label: JobLabel, columns: ReadonlySet<string>): string {
+  return `${setKeysSql(columns)}, CASE WHEN ${ownSql(label)} THEN 1 ELSE 0 END AS is_own`;
+}
+
+/** Those of them that are not of one label. */
+export function setKeysSql(columns: ReadonlySet<string>): string {
   const set = columns.has('owner_set') ? `s.${quoteName('owner_set')}` : 'cast(null AS LONG)';
   const isShared = columns.has('owners') ? 'CASE WHEN s.owners > 1 THEN 1 ELSE 0 END' : '0';
-  return `${set} AS owner_set, ${isShared} AS is_shared, CASE WHEN ${ownSql(label)} THEN 1 ELSE 0 END AS is_own`;
+  return `${set} AS owner_set, ${isShared} AS is_shared`;
 }
 
 /**

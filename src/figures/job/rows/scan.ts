@@ -176,15 +176,16 @@ async function labelledRows(
   { groups }: JobSegments,
   cut: Parts | undefined,
 ): Promise<Cells[]> {
-  const summands = jobSummands(source);
   const pipes = pipeColumnsOf(source);
   return await askLabelled(db, job, groups, (segment) => ({
     keys: cut === undefined ? [] : [`${cut.numberSql(segment)} AS part_number`],
-    picks: [
-      ...summands.map((summand) => pickSql(summand, summandSql(summand, segment))),
-      ...(pipes === undefined ? [] : pipeSumsSql(pipes, segment)),
-    ],
+    picks: [...jobPicks(source, segment), ...(pipes === undefined ? [] : pipeSumsSql(pipes, segment))],
   }));
+}
+
+/** What is added up of the rows `s` of a segment: `addRow` reads it. */
+export function jobPicks(source: LaneGauges, segment: Segment): string[] {
+  return jobSummands(source).map((summand) => pickSql(summand, summandSql(summand, segment)));
 }
 
 function sumsOf(devices: Map<string, SampleSums>, row: Cells): SampleSums {
@@ -237,7 +238,7 @@ function jobSummands({ gauges, hasEnergy }: LaneGauges): readonly JobSummand[] {
 }
 
 /** Adds a row of the answers. @param of the job's part of the device, and whether the lane decides samples and coverage */
-function addRow(
+export function addRow(
   sums: SampleSums,
   row: Cells,
   { gauges, hasEnergy }: LaneGauges,

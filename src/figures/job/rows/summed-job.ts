@@ -1,13 +1,13 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import { GAUGES_WITH_PERCENTILES, type LaneGauges } from '../../gauges.ts';
-import { keptRollups } from '../../levels.ts';
+import { keptRollups, type Segment } from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { equalParts } from './parts.ts';
 import type { JobRun, JobWindow } from '../facts.ts';
 import { readLabel } from './job-rows.ts';
-import { jobSamples, jobSegments, type JobSegments } from './job-segments.ts';
+import { jobSamples, jobSegments, type JobSegments, type Stay } from './job-segments.ts';
 import { sumJob, type JobSource, type LabelledJob, type LabelledSums } from './scan.ts';
 
 /** Up to so many samples of all devices in the job's time it is read from the samples, which tells as much as quickly. */
@@ -99,10 +99,30 @@ export async function sumToNewest(
   };
 }
 
+/**
+ * Where the rows of many runs are read, of all devices together: of samples of all their time where those are few, as of one job.
+ * @throws what `ask` throws
+ */
+export async function placesOfAll(
+  db: Asked,
+  sources: readonly JobSource[],
+  stays: readonly Stay[],
+): Promise<(source: JobSource) => readonly Segment[]> {
+  const startUs = stays.reduce((us, stay) => Math.min(us, stay.startUs), Infinity);
+  const endUs = stays.reduce((us, stay) => Math.max(us, stay.endUs), -Infinity);
+  const isAllLeft = sources.every((source) => isComplete(source, startUs));
+  const isFew = isAllLeft && (await samplesIn(db, sources, { startUs, endUs })) <= SAMPLES_MAX;
+  const all = { stays: [{ gpu: '', startUs, endUs }], foreign: [] };
+  return ({ kept }) => {
+    const { groups } = isFew ? jobSamples(kept, all, { startUs, endUs }) : jobSegments(kept, all);
+    return groups.flatMap(({ segments }) => segments);
+  };
+}
+
 async function samplesIn(
   db: Asked,
   sources: readonly JobSource[],
-  { startUs, endUs }: JobWindow,
+  { startUs, endUs }: Pick<JobWindow, 'startUs' | 'endUs'>,
 ): Promise<number> {
   if (sources.length === 0) return 0;
   const counts = sources.map(
