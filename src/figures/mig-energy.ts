@@ -10,6 +10,7 @@ import { instanceSlicesOf, ratioOfSlices, wholeSlicesOf } from '../core/devices/
 import { quoteName } from '../../schemas/tables.ts';
 import type { GaugeKey } from './gauges.ts';
 import { withinSql, type Level, type Segment } from './levels.ts';
+import { inPortions } from './portions.ts';
 import { bestOfDevice, type EnergySums } from './quantity.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quotedLists } from './sql-text.ts';
@@ -209,20 +210,22 @@ export async function readCutHours(
   for (const reading of readings)
     for (const list of lists) {
       const only = list === undefined ? '' : ` AND s.gpu IN (${list})`;
-      const parts = reading.segments.map(
+      const segments = await inPortions(db, reading.segments);
+      const parts = segments.map(
         (segment) =>
           `SELECT ${bucket} AS bucket_us, s.gpu AS gpu, ${bucketSumsSql(reading, segment).join(', ')}` +
           ` FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.owners IS NULL${only}`,
       );
-      if (parts.length === 0) continue;
-      for (const row of await ask(db, parts.join(' UNION ALL '))) {
-        const [gpu, bucketUs] = [row.text('gpu')!, row.number('bucket_us')!];
-        const own = hours.get(gpu) ?? new Map<number, BucketSums>();
-        hours.set(gpu, own);
-        const sums = own.get(bucketUs) ?? emptyBucket();
-        own.set(bucketUs, sums);
-        addToBucket(sums, row, reading);
-      }
+      const questions = segments.length === reading.segments.length ? [parts.join(' UNION ALL ')] : parts;
+      for (const question of questions.filter((sql) => sql !== ''))
+        for (const row of await ask(db, question)) {
+          const [gpu, bucketUs] = [row.text('gpu')!, row.number('bucket_us')!];
+          const own = hours.get(gpu) ?? new Map<number, BucketSums>();
+          hours.set(gpu, own);
+          const sums = own.get(bucketUs) ?? emptyBucket();
+          own.set(bucketUs, sums);
+          addToBucket(sums, row, reading);
+        }
     }
   return hours;
 }

@@ -23,13 +23,15 @@ export async function inPortions(db: Asked, segments: readonly Segment[]): Promi
 }
 
 async function portionsOf(db: Asked, segment: Segment): Promise<readonly Segment[]> {
+  const { samplesMax = SAMPLES_MAX } = db;
+  const briefUsMax = BRIEF_US_MAX * (samplesMax / SAMPLES_MAX);
   const lengthUs = segment.spans.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
-  if (segment.level !== 'raw' || lengthUs <= BRIEF_US_MAX) return [segment];
+  if (segment.level !== 'raw' || lengthUs <= briefUsMax) return [segment];
   const rows = await ask(
     db,
     `SELECT count() AS samples FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}`,
   );
-  const count = Math.ceil((rows[0]?.number('samples') ?? 0) / SAMPLES_MAX);
+  const count = Math.ceil((rows[0]?.number('samples') ?? 0) / samplesMax);
   if (count <= 1) return [segment];
   return cutSpans(segment.spans, Math.ceil(lengthUs / count)).map((spans) => ({ ...segment, spans }));
 }

@@ -11,7 +11,10 @@ export interface Cells {
 }
 
 /** What the reports need of a QuestDB: to ask it, and to say which one was asked. */
-export type Asked = Pick<QuestDb, 'exec' | 'where'>;
+export interface Asked extends Pick<QuestDb, 'exec' | 'where'> {
+  /** How many samples one question may read: see `inPortions`, which has a number of its own. */
+  readonly samplesMax?: number;
+}
 
 /** Asks and reads by name. @throws OperatingError when the server is gone or refuses the query. */
 export async function ask(db: Asked, sql: string): Promise<Cells[]> {

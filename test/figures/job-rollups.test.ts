@@ -8,6 +8,7 @@ import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { JobFigures } from '../../src/figures/job/figures.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
+import type { Asked } from '../../src/figures/query-cells.ts';
 import { quoteTime } from '../../src/figures/sql-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -167,6 +168,21 @@ test('the figures from the rollups are those of the samples, and each run has it
   expect(before.gaps).toEqual([{ gpu: 'R1', fromUs: at(5000), toUs: at(5031) }]);
   const next = await report(1);
   expect([next.all.samples, next.all.sampledUs]).toEqual([360, 360 * SECOND]);
+});
+
+test('in questions about a few samples each the figures are the same', async () => {
+  let raw = 0;
+  const exec: Asked['exec'] = async (sql) => {
+    if (/ FROM "gpu_jobroll" s .*GROUP BY|SELECT s\.gpu .* FROM "gpu_jobroll" s /.test(sql)) raw += 1;
+    return await db.exec(sql);
+  };
+  const asked = async (samplesMax: number): Promise<JobFigures> =>
+    await jobFigures({ where: db.where, exec, samplesMax }, [lane], 'roll', { run: 0, nowUs: at(TICKS) });
+  await asked(1e7);
+  const whole = raw;
+  raw = 0;
+  await expectWhole(await asked(50));
+  expect(raw).toBeGreaterThan(whole + 3);
 });
 
 test('the little plot has the means of equal parts, to the sample', async () => {

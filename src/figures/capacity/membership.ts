@@ -89,7 +89,11 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
     return `${start}, z AS (SELECT ${named.name('x')} AS name, ${passed('x')} FROM x${named.join('x')})`;
   // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
   const known = 'coalesce(x.x_cluster, d.device_cluster)';
-  const keys = ['x_gpu', ...(of.by === 'node' ? ['x_node'] : []), ...(isPeriod(of.by) ? ['x_period'] : [])];
+  const keys = [
+    'x_gpu',
+    ...(of.by === 'node' ? ['x_node'] : []),
+    ...(isPeriod(of.by) ? ['x_period'] : []),
+  ].filter((key) => !kept.includes(key));
   const where = of.cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(of.cluster)}`;
   return (
     `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +

@@ -1,6 +1,7 @@
 import type { CapacityKind } from './figures.ts';
 import type { Membership } from './membership.ts';
-import { groupSumsSql, ROW_KINDS, type CapacitySource, type RowKind, type Traits } from './samples.ts';
+import { askGroups } from './ask-groups.ts';
+import { ROW_KINDS, type CapacitySource, type RowKind, type Traits } from './samples.ts';
 import { emptySums, sumsOf, type Sums } from './sums.ts';
 import { segmentsOf, STEP_US, type KeptLane, type Span } from '../levels.ts';
 import {
@@ -16,7 +17,7 @@ import {
   type CutReading,
   type CutRow,
 } from '../mig-energy.ts';
-import { ask, type Asked, type Cells } from '../query-cells.ts';
+import type { Asked, Cells } from '../query-cells.ts';
 
 /** Hours of devices that are asked for at a time. */
 const CUT_ROWS_MAX = 50_000;
@@ -123,7 +124,7 @@ async function instanceRows(
     ...source,
     segments: segmentsOf(source.kept, span, CUT_LEVELS),
   }));
-  const answer = await ask(db, groupSumsSql({ of, sources: within, traits, scope: 'instances' }));
+  const answer = await askGroups(db, { of, sources: within, traits, scope: 'instances' });
   const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
     sum: cells.number(`${prefix}_sum`) ?? 0,
     knownUs: cells.number(`${prefix}_us`) ?? 0,

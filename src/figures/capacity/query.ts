@@ -8,6 +8,7 @@ import {
   type CapacityPeriod,
   type CapacityRow,
 } from './figures.ts';
+import { askGroups } from './ask-groups.ts';
 import { devicesIn } from './devices.ts';
 import { addCutGpus, type CutSource } from './mig.ts';
 import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
@@ -15,7 +16,6 @@ import { periodOf, type Membership } from './membership.ts';
 import { periodName, periodStartUs } from './periods.ts';
 import { asManyAsFit, closeStartsUs, reusedIds } from './reused-ids.ts';
 import {
-  groupSumsSql,
   jobCountsSql,
   ROW_KINDS,
   type RowKind,
@@ -190,7 +190,7 @@ async function tallyOf(
   const traits = traitsOf(sources, question === undefined ? [] : await ask(db, question));
   const { hasSets } = traits;
   const isCut = inventory.instances.size > 0;
-  for (const row of await ask(db, groupSumsSql({ of, sources, traits, scope: isCut ? 'whole' : 'all' }))) {
+  for (const row of await askGroups(db, { of, sources, traits, scope: isCut ? 'whole' : 'all' })) {
     const rowKind = ROW_KINDS[row.number('kind')!]!;
     const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
     addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });

@@ -85,7 +85,7 @@ export interface Traits {
 }
 
 /** Which rows are asked about, and what is known of them. */
-interface Question {
+export interface Question {
   readonly of: Membership;
   readonly sources: readonly CapacitySource[];
   readonly traits: Traits;
@@ -278,6 +278,31 @@ export function groupSumsSql(question: Question): string {
     `${head} SELECT ${['*', ...whole].join(', ')} FROM` +
     ` (SELECT ${[groups, ...added, ...(hasSets ? ['max(scaled) AS scaled'] : [])].join(', ')} FROM z GROUP BY ${groups})`
   );
+}
+
+/** A question about each job and device of the groups: its keys, of those what tells jobs and devices apart, and its sums. */
+export interface DeviceSums {
+  readonly sql: string;
+  readonly keys: readonly string[];
+  readonly jobs: readonly string[];
+  readonly sums: readonly string[];
+}
+
+/** The same sums, not yet of whole groups and without the energy that can be believed: answers of parts of the time can be added up. */
+export function deviceSumsSql({ of, sources, traits, scope }: Question): DeviceSums {
+  // Devices are told apart, as where a counter is in doubt.
+  const question = { of, sources, scope, traits: { ...traits, hasDoubtfulCounters: true } };
+  const sums = [...sumNames(scope), ...(traits.hasSets ? [...SET_SUMS, 'scaled'] : [])];
+  const jobs = [...jobKeys(of), 'x_gpu', ...hourKeys(scope)];
+  const keys = [...groupKeys(of), ...jobs, 'kind'];
+  const head = groupedSql(of, {
+    head: traits.hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
+    rows: rowsSql(question, sources),
+    columns: ['x_gpu', ...hourKeys(scope), 'kind', ...sums],
+  });
+  const added = sums.map((sum) => `${sum === 'scaled' ? 'max' : 'sum'}(${sum}) AS ${sum}`);
+  const sql = `${head} SELECT ${[...keys, ...added].join(', ')} FROM z GROUP BY ${keys.join(', ')}`;
+  return { sql, keys, jobs, sums };
 }
 
 function tellsEnergy({ hasEnergy, power }: CapacitySource): boolean {

@@ -1,0 +1,93 @@
+import { inPortions } from '../portions.ts';
+import { bestOfDevice } from '../quantity.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { isPeriod } from './figures.ts';
+import {
+  deviceSumsSql,
+  groupSumsSql,
+  type CapacitySource,
+  type DeviceSums,
+  type Question,
+} from './samples.ts';
+
+/**
+ * Asks for the sums of the groups, with the columns of `groupSumsSql`: in one question, or where that would read too many samples
+ * in several, of which each is about a part of the time.
+ * @throws what `ask` throws
+ */
+export async function askGroups(db: Asked, question: Question): Promise<Cells[]> {
+  const parts = await partsOf(db, question.sources);
+  if (parts.length === 1) return await ask(db, groupSumsSql(question));
+  const sums = new Map<string, Summed>();
+  for (const sources of parts) {
+    const asked = deviceSumsSql({ ...question, sources });
+    for (const row of await ask(db, asked.sql)) addRow(sums, row, asked);
+  }
+  return withBest([...sums.values()], question);
+}
+
+/** The sources of each question: first all that is read at once, then a part of the samples each. */
+async function partsOf(db: Asked, sources: readonly CapacitySource[]): Promise<CapacitySource[][]> {
+  const whole: CapacitySource[] = [];
+  const cut: CapacitySource[][] = [];
+  for (const [index, source] of sources.entries()) {
+    const segments = await inPortions(db, source.segments);
+    const portions =
+      segments.length === source.segments.length ? [] : segments.filter(({ level }) => level === 'raw');
+    whole.push({ ...source, segments: segments.filter((segment) => !portions.includes(segment)) });
+    for (const portion of portions)
+      cut.push(sources.map((other, at) => ({ ...other, segments: at === index ? [portion] : [] })));
+  }
+  return whole.some(({ segments }) => segments.length > 0) ? [whole, ...cut] : cut;
+}
+
+/** What has been added up of one job and device in one group. */
+interface Summed {
+  /** Tells of which row it is. */
+  readonly row: Cells;
+  readonly sums: Map<string, number>;
+}
+
+function addRow(all: Map<string, Summed>, row: Cells, { keys, sums }: DeviceSums): void {
+  const key = JSON.stringify(keys.map((name) => row.text(name)));
+  const known: Summed = all.get(key) ?? { row, sums: new Map() };
+  all.set(key, known);
+  for (const name of sums) {
+    const more = row.number(name);
+    if (more === undefined) continue;
+    const sum = known.sums.get(name) ?? 0;
+    known.sums.set(name, name === 'scaled' ? Math.max(sum, more) : sum + more);
+  }
+}
+
+/** With the energy that can be believed: decided per job and device over the whole window, as `byPowerSql` does. */
+function withBest(all: readonly Summed[], question: Question): Cells[] {
+  const { jobs, sums } = deviceSumsSql(question);
+  const chosen = [...jobs, 'kind', ...(isPeriod(question.of.by) ? [] : ['name'])];
+  const byJob = Map.groupBy(all, ({ row }) => JSON.stringify(chosen.map((name) => row.text(name))));
+  return [...byJob.values()].flatMap((own) => {
+    const total = (name: string): number | undefined => {
+      const known = own.flatMap((one) => one.sums.get(name) ?? []);
+      return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
+    };
+    const counterUs = total('counter_us') ?? 0;
+    const counterJoules = total('counter_joules');
+    const powerJoules = total('power_sum');
+    const best = bestOfDevice({ counterJoules, counterUs, powerJoules, powerUs: total('power_us') ?? 0 });
+    const isCounted = counterUs > 0 && best.bestUs === counterUs && best.bestJoules === counterJoules;
+    return own.map(({ row, sums: known }): Cells => {
+      const powerUs = known.get('power_us') ?? 0;
+      const power = powerUs > 0 ? (known.get('power_sum') ?? 0) * 1e-6 : undefined;
+      const made: Readonly<Record<string, number | undefined>> = {
+        seen_us: known.get(sums.includes('seen_us') ? 'seen_us' : 'dt_us'),
+        best_joules: isCounted ? known.get('counter_joules') : power,
+        best_us: isCounted ? known.get('counter_us') : powerUs > 0 ? powerUs : undefined,
+      };
+      return {
+        text: (name) => row.text(name),
+        number: (name) =>
+          name in made ? made[name] : sums.includes(name) ? known.get(name) : row.number(name),
+      };
+    });
+  });
+}
