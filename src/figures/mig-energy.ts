@@ -367,11 +367,12 @@ function divideHour(
   ] as const;
   if (whole === undefined || ratios.includes(undefined))
     return { ratios, energies: undefined, rest: { counter: energies[0], power: energies[1] }, restUs };
+  const [smActive, engineActive] = [activities(rows, 'smActive'), activities(rows, 'engineActive')];
   const instanceRows = rows.map(({ sums }, index): InstanceRow => ({
     slices: slices[index]!,
     dtUs: sums.dtUs,
-    smActive: knownOrNone(sums.smActive),
-    engineActive: knownOrNone(sums.engineActive),
+    smActive: smActive[index],
+    engineActive: engineActive[index],
   }));
   const [counter, power] = energies.map((energy) =>
     divideCutHour({ ...energy, powerMinWatts, sampledUs: dtUs, slices: whole }, instanceRows),
@@ -384,8 +385,25 @@ function divideHour(
   };
 }
 
-function knownOrNone(known: KnownSum): KnownSum | undefined {
-  return known.knownUs > 0 ? known : undefined;
+/**
+ * An activity of each row. Where it is not known the mean of the instance in that hour stands for it, whoever had it: so rows that
+ * are put together have what they had apart.
+ */
+function activities(
+  rows: readonly CutRow[],
+  key: 'smActive' | 'engineActive',
+): readonly (KnownSum | undefined)[] {
+  const means = new Map(
+    [...Map.groupBy(rows, ({ gpu }) => gpu)].map(([gpu, own]) => {
+      const sum = own.reduce((all, { sums }) => all + sums[key].sum, 0);
+      const knownUs = own.reduce((all, { sums }) => all + sums[key].knownUs, 0);
+      return [gpu, knownUs > 0 ? sum / knownUs : undefined];
+    }),
+  );
+  return rows.map(({ gpu, sums: { dtUs, [key]: known } }) => {
+    const mean = means.get(gpu);
+    return mean === undefined ? undefined : { sum: known.sum + mean * (dtUs - known.knownUs), knownUs: dtUs };
+  });
 }
 
 function withBest({ counter, power }: PartlyEnergy, usesPower: boolean): CutEnergy {

@@ -65,6 +65,28 @@ test('rows and rest of a cut GPU add up to its energy and its time', () => {
   expect(divided[0]!.energy!.best.joules).toBeCloseTo(448_000 + 3 * 36_000, 6);
 });
 
+test('what two owners had of an instance is the same together as apart, also where activity was not known of all of it', () => {
+  const half = (activity: number, knownUs: number): BucketSums => ({
+    ...emptyBucket(),
+    dtUs: HOUR_US / 2,
+    smActive: { sum: activity * knownUs, knownUs },
+  });
+  const [a, b] = [half(0.8, HOUR_US / 2), half(0.2, HOUR_US / 8)];
+  const both = {
+    ...a,
+    dtUs: HOUR_US,
+    smActive: { sum: a.smActive.sum + b.smActive.sum, knownUs: (5 / 8) * HOUR_US },
+  };
+  const beside = rowOf('a2', 0, 0.5);
+  const joulesOf = (...rows: BucketSums[]): number => {
+    const hours = new Map([['A', new Map([[0, gpuHour()]])]]);
+    const all = [...rows.map((sums) => ({ gpu: 'a3', bucketUs: 0, sums })), beside];
+    const { rows: divided } = divideCut(inventory, hours, all, powerUsers(hours));
+    return divided.slice(0, -1).reduce((sum, { energy }) => sum + energy!.best.joules, 0);
+  };
+  expect(joulesOf(a, b)).toBeCloseTo(joulesOf(both), 6);
+});
+
 test('an instance whose slices are not known leaves its GPU undivided, in that hour', () => {
   const hours = new Map([['B', new Map(HOURS.map((us) => [us, gpuHour()]))]]);
   const rows = [rowOf('b1', 0, 0.5), rowOf('b?', 0, 0.5), rowOf('b1', HOUR_US, 0.5)];
