@@ -147,7 +147,7 @@ function originTexts(figures: JobFigures): string[] {
 /** `SM active ± 0.5 %`. */
 function barText({ key, p50 }: JobGauge): string {
   const half = p50!.barWidth! / 2;
-  return `${GAUGE_LABELS[key]} ± ${GAUGES[key].unit === 'ratio' ? `${half * 100} %` : formatQuantity({ ...p50!, value: half })}`;
+  return `${GAUGE_LABELS[key]} ± ${GAUGES[key].unit === 'ratio' ? `${half * 100} %` : `${half} W`}`;
 }
 
 function coverageText(figures: JobFigures): string {

@@ -232,6 +232,8 @@ describe('what stands out', () => {
     expect(
       rulesOf(job([device(0), device(1)], { ...tail, gaps: [{ ...gap, fromUs: 0, toUs: HOUR / 2 }] })),
     ).toEqual(['idle-tail']);
+    const unplaced = { ...job([device(0)], tail), unplacedGaps: { count: 1, us: 100 * SECOND } };
+    expect(rulesOf(unplaced)).toEqual([]);
     const blank = knownFor(0.9, gauge(0.8, 0.95));
     expect(rulesOf(job([device(0), device(1, { sm: blank })], tail))).toEqual([]);
   });

@@ -121,6 +121,7 @@ function idleTail({
   all: { lastActiveUs },
   devices,
   gaps,
+  unplacedGaps,
   startUs,
   endUs,
   isOpen,
@@ -141,7 +142,8 @@ function idleTail({
     const within = sumOf(own, (gap) =>
       Math.max(0, Math.min(gap.toUs, untilUs) - Math.max(gap.fromUs, lastActiveUs)),
     );
-    return within + sampledUs - knownUs;
+    // Of what is missing somewhere any may be of the tail.
+    return within + unplacedGaps.us + sampledUs - knownUs;
   };
   if (held.some((device) => unseenUs(device) > UNSEEN_TAIL_RATIO_MAX * lengthUs)) return [];
   return [{ rule: 'idle-tail', fromUs: lastActiveUs, lengthUs, isCutOff: untilUs < endUs, isOpen }];
