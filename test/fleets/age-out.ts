@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { quoteName } from '../../schemas/tables.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
+import { HOUR, MIN } from './fleet.ts';
 import type { Left } from './truth-left.ts';
 
 /** Lets rows age out as the server itself does it: by a TTL, looked at when something is written. */
@@ -39,9 +40,17 @@ async function touch(db: QuestDb, table: string): Promise<void> {
   await waitForVisible(db, table);
 }
 
-/** Where samples and minutes of a table begin now, epoch µs. */
+/** What is left of a table now. */
 export async function leftOf(db: QuestDb, table: string): Promise<Left> {
   const firstUs = async (name: string): Promise<number> =>
     Number((await db.exec(`SELECT cast(min(ts) AS LONG) FROM ${quoteName(name)}`)).rows[0]?.[0]);
-  return { samplesFromUs: await firstUs(table), minutesFromUs: await firstUs(`${table}_1m`) };
+  const oldestUs = await firstUs(table);
+  const minuteUs = await firstUs(`${table}_1m`);
+  const haveMinutesAged = minuteUs >= (await firstUs(`${table}_1h`)) + HOUR;
+  return {
+    oldestUs,
+    // The first minute may be there with all of its samples.
+    samplesFromUs: oldestUs < minuteUs + MIN ? minuteUs : oldestUs,
+    minutesFromUs: haveMinutesAged ? minuteUs : -Infinity,
+  };
 }

@@ -5,8 +5,8 @@ interface Model {
   readonly gib: number;
   readonly watts: readonly [idle: number, full: number];
   readonly hasCounter: boolean;
-  /** Compute slices of the whole GPU, and ways to cut it; the profiles of some leave slices over. */
-  readonly slices: number;
+  /** Compute slices of the whole GPU, where anybody knows, and ways to cut it; the profiles of some leave slices over. */
+  readonly slices: number | undefined;
   readonly layouts: readonly (readonly string[])[];
 }
 
@@ -37,20 +37,30 @@ const MODELS: readonly Model[] = [
       ['1g.6gb', '1g.6gb'],
     ],
   },
-  { name: 'NVIDIA L4', gib: 22, watts: [16, 72], hasCounter: true, slices: 0, layouts: [] },
-  { name: 'Tesla K80', gib: 11, watts: [25, 149], hasCounter: false, slices: 0, layouts: [] },
+  {
+    name: 'NVIDIA X1000',
+    gib: 96,
+    watts: [80, 900],
+    hasCounter: true,
+    slices: undefined,
+    layouts: [['1g.24gb', '1g.24gb']],
+  },
+  { name: 'NVIDIA L4', gib: 22, watts: [16, 72], hasCounter: true, slices: undefined, layouts: [] },
+  { name: 'Tesla K80', gib: 11, watts: [25, 149], hasCounter: false, slices: undefined, layouts: [] },
 ];
 
-const CUT_RATIO = 0.3;
+/** Those of which the slices are known come twice as often as the others. */
+const DRAWN = [...MODELS, ...MODELS.filter(({ slices }) => slices !== undefined)];
+
+const CUT_RATIO = 0.4;
 const GPUS_MAX = 6;
 const DEVICES_MAX = 8;
 
-/** @param clusters of which the nodes are; undefined: nobody told @param cutRatio of the GPUs that are cut else, so many are */
+/** @param clusters of which the nodes are; undefined: nobody told */
 export function drawDevices(
   seed: number,
   clusters: readonly (string | undefined)[],
   random: Random,
-  cutRatio: number,
 ): FleetDevice[] {
   const devices: FleetDevice[] = [];
   const nodeCount = between(random, 1, 4);
@@ -59,14 +69,14 @@ export function drawDevices(
     cluster: clusters[at % clusters.length],
     // Nodes of two clusters may have one name.
     node: `n${clusters.length > 1 ? Math.floor(at / clusters.length) + 1 : at + 1}`,
-    model: oneOf(random, MODELS),
+    model: oneOf(random, DRAWN),
   }));
   for (let gpu = 0; gpu < gpuCount && devices.length < DEVICES_MAX; gpu += 1) {
     const { cluster, node, model } = nodes[gpu % nodeCount]!;
     const index = Math.floor(gpu / nodeCount);
     const uuid = `GPU-${hex(seed, 4)}${hex(gpu, 4)}-${hex(Math.floor(random() * 2 ** 32), 8)}`;
     const layouts = model.layouts.filter(({ length }) => devices.length + 1 + length <= DEVICES_MAX);
-    const layout = layouts.length > 0 && random() < CUT_RATIO * cutRatio ? oneOf(random, layouts) : [];
+    const layout = layouts.length > 0 && random() < CUT_RATIO ? oneOf(random, layouts) : [];
     const whole = {
       cluster,
       node,

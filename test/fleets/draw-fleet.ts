@@ -53,16 +53,14 @@ export interface FleetLimits {
   readonly lateUsMax: number;
   /** One lane has everything all the time. */
   readonly isOneLane: boolean;
-  /** No GPU is cut into MIG instances. */
-  readonly isUncut: boolean;
 }
 
-export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity, isOneLane: false, isUncut: false };
+export const WITHOUT_LIMITS: FleetLimits = { lateUsMax: Infinity, isOneLane: false };
 
 /** @returns the same fleet for the same seed, naming and limits */
 export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fleet {
   const random = seededRandom(seed * 7919 + (naming === 'one' ? 1 : 2));
-  const devices = drawDevices(seed, oneOf(random, CLUSTERS[naming]), random, limits.isUncut ? 0 : 1);
+  const devices = drawDevices(seed, oneOf(random, CLUSTERS[naming]), random);
   const lengthUs = Math.floor(6 * HOUR + 66 * HOUR * random() ** 2);
   const intervalUs = [10, 15, 20, 30]
     .map((s) => s * S)
@@ -77,11 +75,13 @@ export function drawFleet(seed: number, naming: Naming, limits: FleetLimits): Fl
     runs,
     random,
   });
-  const sightings = devices.flatMap((device): FleetSighting[] => [
-    { device, tsUs: fromUs - 5 * S },
-    // The collector was started anew in mid-time.
-    ...(random() < 0.3 ? [{ device, tsUs: between(random, fromUs, span.toUs) }] : []),
-  ]);
+  // Some collectors were started anew in mid-time: each tells all devices of its node.
+  const sightings = [...Map.groupBy(devices, ({ cluster, node }) => `${cluster} ${node}`).values()].flatMap(
+    (own) =>
+      [fromUs - 5 * S, ...(random() < 0.3 ? [between(random, fromUs, span.toUs)] : [])].flatMap((tsUs) =>
+        own.map((device): FleetSighting => ({ device, tsUs })),
+      ),
+  );
   return { seed, ...span, devices, sightings, runs, facts: drawFacts(runs, limits.lateUsMax, random), lanes };
 }
 

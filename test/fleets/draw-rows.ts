@@ -108,20 +108,41 @@ function loadOf(device: FleetDevice, { runs, random }: Ground): Load {
   };
 }
 
-function phasesOf(
-  fromUs: number,
-  toUs: number,
-  random: Random,
-): Stretch & { at: { untilUs: number; level: number }[] } {
-  const how = oneOf(random, ['busy', 'idle', 'mixed', 'tail', 'edge'] as const);
+interface Phase {
+  readonly untilUs: number;
+  readonly level: number;
+}
+
+function phasesOf(fromUs: number, toUs: number, random: Random): Stretch & { readonly at: readonly Phase[] } {
+  const how = oneOf(random, ['busy', 'idle', 'mixed', 'tail', 'edge', 'dips'] as const);
   const busy = 0.2 + 0.75 * random();
-  const levels = { busy: [busy], idle: [0.001], mixed: [busy, 0.01], tail: [busy, 0], edge: [0.05, busy] };
-  const at: { untilUs: number; level: number }[] = [];
+  const levels = {
+    busy: [busy],
+    idle: [0.001],
+    mixed: [busy, 0.01],
+    tail: [busy, 0],
+    edge: [0.05, busy],
+    dips: [busy, 0.01],
+  };
   const own = levels[how];
-  const step = how === 'mixed' ? between(random, 3 * MIN, 3 * HOUR) : (toUs - fromUs) / own.length;
-  for (let us = fromUs, number = 0; us < toUs; us += step, number += 1)
-    at.push({ untilUs: us + step, level: own[number % own.length]! });
+  const lengthUs = toUs - fromUs;
+  const steps = {
+    ...{ busy: [lengthUs], idle: [lengthUs], tail: [lengthUs / 2], edge: [lengthUs / 2] },
+    mixed: [between(random, 3 * MIN, 3 * HOUR)],
+    // A regular fall, as that of a job which writes checkpoints.
+    dips: dipsOf(lengthUs / between(random, 4, 12)),
+  }[how];
+  const at: Phase[] = [];
+  for (let us = fromUs, number = 0; us < toUs; number += 1) {
+    us += steps[number % steps.length]!;
+    at.push({ untilUs: us, level: own[number % own.length]! });
+  }
   return { fromUs, toUs, at };
+}
+
+/** Busy, and a little of the period not. */
+function dipsOf(periodUs: number): number[] {
+  return [0.9 * periodUs, 0.1 * periodUs];
 }
 
 /** A GPU is lost for good, or does not answer for a while. */

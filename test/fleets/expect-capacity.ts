@@ -1,22 +1,25 @@
 import { near, type Expected, type Json } from './differences.ts';
 import type { CapacityQuestion, CapacityTruth, RowTruth, SumsTruth } from './truth-capacity.ts';
 import type { EnergyTruth } from './truth-sums.ts';
+import type { SummedWindow, Window } from './truth-window.ts';
 
-/** What `report capacity --json` must say, field by field. @param asked what was asked for; the window of the truth is what was summed */
+/** What `report capacity --json` must say, field by field. */
 export function expectedCapacity(
   truth: CapacityTruth,
-  { by, cluster, fromUs, toUs }: CapacityQuestion,
-  asked: { readonly fromUs: number; readonly toUs: number; readonly roundedTo: string },
+  { by, every, cluster }: CapacityQuestion,
+  asked: Window,
+  { fromUs, toUs, roundedTo, isAged }: SummedWindow,
 ): Expected {
   return {
     by,
+    every,
     cluster,
     askedFromUs: asked.fromUs,
     askedToUs: asked.toUs,
     fromUs,
     toUs,
-    roundedTo: asked.roundedTo,
-    isAged: isCoarser(asked) || undefined,
+    roundedTo,
+    isAged: isAged || undefined,
     devices: truth.devices,
     migInstances: truth.migInstances,
     nodes: truth.nodes,
@@ -29,22 +32,11 @@ export function expectedCapacity(
     all: { ...sumsOf(truth.all), jobs: truth.allJobs },
     sharedUs: { stated: near(truth.sharedUs.stated), measured: 0, equal: near(truth.sharedUs.equal) },
     areSharesScaled: truth.areSharesScaled || undefined,
+    unknownSlicesUs: truth.unknownSlicesUs === 0 ? undefined : near(truth.unknownSlicesUs),
+    reusedIdsLeft: truth.mixedIds === 0 ? undefined : truth.mixedIds,
     invalidRollups: [],
     hasActivity: true,
   };
-}
-
-/** Rounded to longer steps than its length asks for, since shorter ones have aged out. */
-function isCoarser({
-  fromUs,
-  toUs,
-  roundedTo,
-}: {
-  fromUs: number;
-  toUs: number;
-  roundedTo: string;
-}): boolean {
-  return roundedTo !== (toUs - fromUs > 48 * 3600e6 ? 'hour' : 'minute');
 }
 
 /** The same with rows by what they are of, whose order is looked at apart. */
@@ -53,18 +45,26 @@ export function keyedCapacity(json: Json): Json {
   return { ...rest, rows: Object.fromEntries(rows.map((row) => [keyOf(row), row])) };
 }
 
-function keyOf({ kind, name, cluster }: { kind?: unknown; name?: unknown; cluster?: unknown }): string {
-  return JSON.stringify([kind, name, cluster]);
+function keyOf(row: Readonly<Partial<Record<'kind' | 'name' | 'cluster' | 'period', unknown>>>): string {
+  return JSON.stringify([row.kind, row.name, row.cluster, row.period]);
 }
 
-function rowOf({ kind, name, cluster, sums, unownedUs, jobs }: RowTruth): Expected {
-  return { kind, name, cluster, ...sumsOf(sums), unownedUs, jobs };
+function rowOf({ kind, name, cluster, period, sums, unownedUs, jobs }: RowTruth): Expected {
+  return { kind, name, cluster, period, ...sumsOf(sums), unownedUs: near(unownedUs), jobs };
 }
 
-function sumsOf({ dtUs, smKnownUs, smActive, idleUs, energy }: SumsTruth): Record<string, Expected> {
+function sumsOf({
+  dtUs,
+  instanceUs,
+  smKnownUs,
+  smActive,
+  idleUs,
+  energy,
+}: SumsTruth): Record<string, Expected> {
   const isKnown = smKnownUs > 0;
   return {
     attributedUs: near(dtUs),
+    instanceUs: instanceUs > 0 ? near(instanceUs) : undefined,
     idleUs: isKnown ? near(idleUs, smKnownUs) : undefined,
     wastedUs: isKnown ? near(smKnownUs - smActive, smKnownUs) : undefined,
     smActiveMean: isKnown ? near(smActive / smKnownUs) : undefined,
@@ -81,5 +81,7 @@ export function energyFields(energy: EnergyTruth): Record<string, Expected> {
     powerUs: near(energy.powerUs),
     bestJoules: near(energy.bestJoules),
     bestUs: near(energy.bestUs),
+    dividedJoules: near(energy.dividedJoules),
+    dividedUs: energy.dividedJoules === undefined ? undefined : near(energy.dividedUs),
   };
 }

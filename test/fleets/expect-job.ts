@@ -1,25 +1,13 @@
-import {
-  anyOf,
-  near,
-  NOT_COMPARED,
-  type Check,
-  type Difference,
-  type Expected,
-  type Json,
-} from './differences.ts';
+import { expectedFindings } from './expect-findings.ts';
+import { near, NOT_COMPARED, type Check, type Expected } from './differences.ts';
 import { energyFields } from './expect-capacity.ts';
 import type { FleetRun } from './fleet.ts';
-import {
-  rankOf,
-  type DeviceTruth,
-  type GapTruth,
-  type GaugeTruth,
-  type JobTruth,
-  type OwnedTruth,
-} from './truth-job.ts';
+import type { DipsTruth } from './truth-dips.ts';
+import type { GapTruth } from './truth-gaps.ts';
+import { rankOf, type DeviceTruth, type GaugeTruth, type JobTruth, type OwnedTruth } from './truth-job.ts';
 import type { StretchTruth } from './truth-idle.ts';
-import { findingsTruth } from './truth-findings.ts';
 import type { Way } from './truth-ledger.ts';
+import { ratioOf } from './truth-mig.ts';
 
 /** Gauges in the order of the report, with their columns; and those of which it tells ranks. */
 const GAUGES = [
@@ -51,7 +39,8 @@ export function expectedJob(
   oldestUs: number,
   isAged: boolean,
 ): Expected {
-  const { all, gaps, startUs, endUs, boundaryUs } = truth;
+  const { all, dips, startUs, endUs, boundaryUs } = truth;
+  const oldestSampleUs = oldestUs > startUs + boundaryUs ? oldestUs : undefined;
   return {
     ...identityOf(truth, runs),
     isSynthetic: false,
@@ -63,10 +52,10 @@ export function expectedJob(
     areSharesScaled: truth.areSharesScaled || undefined,
     ...amountsOf(all),
     coverageRatio: all.samples > 0 ? near(all.sampledUs / all.ownedUs) : undefined,
-    oldestSampleUs: oldestUs > startUs + boundaryUs ? oldestUs : undefined,
+    oldestSampleUs,
     isFromRollups: isAged || undefined,
     mixedUs: truth.mixedUs === 0 ? undefined : truth.mixedUs,
-    ...(isAged && all.samples > 0 ? AGED_GAPS : gapFields(all.samples > 0 ? gaps : [])),
+    ...gapFields(truth),
     devices: truth.devices.map((device) => deviceOf(device, isAged)),
     gauges: GAUGES.flatMap(([key, column]) => {
       const gauge = all.gauges.get(column);
@@ -78,59 +67,26 @@ export function expectedJob(
     longestIdle: longestOf(truth),
     lastActiveUs: all.lastActiveUs,
     nodeEvents: [],
-    dips: NOT_COMPARED,
+    dips: all.samples > 0 ? dipsOf(dips) : undefined,
     throttleEffects: [],
     notMeasured: all.samples > 0 ? notMeasuredOf(all) : [],
-    findings: findingsOf(truth, isAged),
+    findings: expectedFindings(truth, oldestSampleUs),
   };
 }
 
-/** Which rules speak; their texts are compared with those of the text report. */
-function findingsOf(truth: JobTruth, isAged: boolean): Check {
-  const { certain, possible } = findingsTruth(truth, isAged);
-  return (got) => {
-    const told = new Set((got as unknown as readonly { rule: string }[]).map(({ rule }) => rule));
-    const isRight =
-      [...certain].every((rule) => told.has(rule)) && [...told].every((rule) => possible.has(rule));
-    return isRight ? undefined : `${[...certain].join()}, perhaps ${[...possible].join()}`;
+function gapFields({ all, gaps, unplacedGaps }: JobTruth): Record<string, Expected> {
+  if (all.samples === 0) return { gapCount: 0, gapUs: 0, gaps: [] };
+  return {
+    gapCount: gaps.length,
+    gapUs: gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
+    gaps: gapsOf(gaps),
+    unplacedGaps: unplacedGaps.count === 0 ? undefined : { ...unplacedGaps },
   };
 }
 
-function gapFields(gaps: readonly GapTruth[]): Record<string, Expected> {
-  return { gapCount: gaps.length, gapUs: lengthOf(gaps), gaps: gapsOf(gaps) };
-}
-
-/** Compared as a whole (`agedGapDifferences`). */
-const AGED_GAPS: Record<string, Expected> = {
-  gapCount: NOT_COMPARED,
-  gapUs: NOT_COMPARED,
-  gaps: NOT_COMPARED,
-  unplacedGaps: NOT_COMPARED,
-};
-
-function lengthOf(gaps: readonly GapTruth[]): number {
-  return gaps.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
-}
-
-/** When samples have aged out, gaps are all told by their length, and those that are told by their time are there. */
-export function agedGapDifferences({ gaps, all }: JobTruth, json: Json): Difference[] {
-  const report = json as unknown as {
-    gapUs: number;
-    gapCount: number;
-    gaps: readonly GapTruth[];
-    unplacedGaps?: { us: number };
-  };
-  if (all.samples === 0) return [];
-  const toldUs = report.gapUs + (report.unplacedGaps?.us ?? 0);
-  const isThere = (one: GapTruth): boolean =>
-    gaps.some((gap) => gap.gpu === one.gpu && gap.fromUs === one.fromUs && gap.toUs === one.toUs);
-  const stray = report.gaps.filter((one) => !isThere(one));
-  return [
-    ...(toldUs === lengthOf(gaps)
-      ? []
-      : [{ path: 'aged gaps', expected: `${lengthOf(gaps)} µs`, got: `${toldUs} µs` }]),
-    ...stray.map((one) => ({ path: 'aged gaps', expected: 'none', got: JSON.stringify(one) })),
-  ];
+function dipsOf(dips: DipsTruth | undefined): Expected {
+  if (dips === undefined) return undefined;
+  return { ...dips, floorRatio: near(dips.floorRatio), timeRatio: near(dips.timeRatio) };
 }
 
 /** The first ones in order of time; which of those that begin at one moment comes first, nobody says. */
@@ -217,15 +173,20 @@ function secondOf(us: number): number {
   return Math.floor(us / 1e6);
 }
 
-/** The least certain way; one in which nothing was sampled may count or not. */
-function sharingOf({ ways }: JobTruth): Check {
-  const least = (some: ReadonlySet<Way>): Way =>
-    (['equal', 'stated', 'whole'] as const).find((way) => some.has(way)) ?? 'whole';
-  return anyOf(least(ways.all), least(ways.sampled));
+/** The least certain way. */
+function sharingOf({ ways }: JobTruth): Way {
+  return (['equal', 'stated', 'whole'] as const).find((way) => ways.has(way)) ?? 'whole';
 }
 
-function amountsOf({ ownedUs, sampledUs, attributedUs, samples }: OwnedTruth): Record<string, Expected> {
-  return { ownedUs, sampledUs, attributedUs: near(attributedUs), samples };
+function amountsOf(truth: OwnedTruth): Record<string, Expected> {
+  const { ownedUs, ownedGpuUs, sampledUs, attributedUs, samples } = truth;
+  return {
+    ownedUs,
+    ownedGpuUs: ownedGpuUs === ownedUs ? undefined : near(ownedGpuUs),
+    sampledUs,
+    attributedUs: near(attributedUs),
+    samples,
+  };
 }
 
 function deviceOf(truth: DeviceTruth, isAged: boolean): Expected {
@@ -241,6 +202,7 @@ function deviceOf(truth: DeviceTruth, isAged: boolean): Expected {
     model,
     memoryBytes,
     migProfile: instance?.profile,
+    sliceRatio: instance === undefined ? undefined : ratioOf(truth.ledger),
     ...amountsOf(truth),
     gauges: Object.fromEntries(gauges) as Expected,
     energy: energyFields(truth.energy),

@@ -16,9 +16,20 @@ import { coverageWrong, energyWrong, hoursWrong, isPrinted, ratioWrong, spanWron
 import { capacityTruth, type CapacityTruth, type Grouping } from './truth-capacity.ts';
 import { jobTruth, rankOf } from './truth-job.ts';
 import { divided, ledgersOf } from './truth-ledger.ts';
+import { ALL_LEFT } from './truth-left.ts';
 
 const FLEETS = Array.from({ length: 40 }, (_, seed) => drawFleet(seed, 'many', WITHOUT_LIMITS));
-const GROUPINGS: readonly Grouping[] = ['account', 'node', 'user', 'cluster', 'partition', 'model'];
+const GROUPINGS: readonly Grouping[] = [
+  'account',
+  'node',
+  'user',
+  'cluster',
+  'partition',
+  'model',
+  'qos',
+  'week',
+  'month',
+];
 const LANE = { table: 'gpu_main', intervalUs: 10 * S, gauges: ['sm_active_ratio', 'power_watts'] };
 
 describe('what is drawn', () => {
@@ -46,6 +57,10 @@ describe('what is drawn', () => {
         'energy_joules',
       ),
       'reset counter': someRow((joules) => joules.some((x, at) => x < joules[at - 1]!), 'energy_joules'),
+      dips: (fleet) => {
+        const ledgers = ledgersOf(fleet);
+        return fleet.runs.some((run) => jobTruth(ledgers, run, LANE).dips !== undefined);
+      },
       lost: ({ lanes: [lane], toUs }) => lane!.rows.some(({ tsUs }) => tsUs.at(-1)! < toUs - HOUR),
       gaps: ({ lanes: [lane] }) =>
         lane!.rows.some(({ tsUs }) => tsUs.some((us, at) => us - tsUs[at - 1]! > 4 * lane!.intervalUs)),
@@ -89,15 +104,18 @@ describe('the truth', () => {
     for (const fleet of FLEETS.slice(0, 5)) {
       const ledgers = ledgersOf(fleet);
       const truths = GROUPINGS.map((by): CapacityTruth => {
-        const window = { fromUs: fleet.fromUs, toUs: fleet.toUs + S, cluster: undefined, table: 'gpu_main' };
-        return capacityTruth(ledgers, { ...window, by });
+        const window = { fromUs: fleet.fromUs, toUs: fleet.toUs + S, cluster: undefined };
+        return capacityTruth(ledgers, { ...window, by, every: undefined, table: 'gpu_main', left: ALL_LEFT });
       });
-      const dtUs = ledgers
-        .filter(({ device }) => !device.isCut)
-        .reduce((sum, { lanes }) => sum + lanes.get('gpu_main')!.dtUs.reduce((a, b) => a + b, 0), 0);
+      const isCut = fleet.devices.some((device) => device.isCut);
+      const dtUs = ledgers.reduce(
+        (sum, { lanes }) => sum + lanes.get('gpu_main')!.dtUs.reduce((a, b) => a + b, 0),
+        0,
+      );
+      expect(new Set(truths.map(({ all }) => all.dtUs)).size).toBe(1);
       for (const { rows, all } of truths) {
-        expect(Math.abs(rows.reduce((sum, { sums }) => sum + sums.dtUs, 0) - dtUs)).toBeLessThan(0.01);
-        expect(Math.abs(all.dtUs - dtUs)).toBeLessThan(0.01);
+        expect(Math.abs(rows.reduce((sum, { sums }) => sum + sums.dtUs, 0) - all.dtUs)).toBeLessThan(0.5);
+        if (!isCut) expect(Math.abs(all.dtUs - dtUs)).toBeLessThan(0.01);
         const joules = rows.reduce((sum, { sums }) => sum + (sums.energy.bestJoules ?? 0), 0);
         expect(Math.abs(joules / (all.energy.bestJoules ?? 1) - 1)).toBeLessThan(1e-9);
       }

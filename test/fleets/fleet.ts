@@ -22,9 +22,9 @@ export interface FleetDevice {
 interface FleetInstance {
   readonly parent: string;
   readonly profile: string;
-  /** Compute slices of its own, and of its whole GPU. */
+  /** Compute slices of its own, and of its whole GPU: undefined of a model of which nobody knows them. */
   readonly slices: number;
-  readonly totalSlices: number;
+  readonly totalSlices: number | undefined;
   readonly id: number;
 }
 

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import type { TestQuestdb } from '../helpers/questdb.ts';
 import { ageMinutes, ageSamples, leftOf } from './age-out.ts';
-import { checkCapacity, checkJobs, summaryOf, worldOf, type Found, type World } from './check-fleets.ts';
+import {
+  checkCapacity,
+  checkJobs,
+  leftTexts,
+  summaryOf,
+  worldOf,
+  type Found,
+  type World,
+} from './check-fleets.ts';
 import { checkStore } from './check-store.ts';
 import { drawFleet, type FleetLimits, type Naming } from './draw-fleet.ts';
 import { loadFleets } from './load-fleets.ts';
@@ -12,30 +20,13 @@ import { loadFleets } from './load-fleets.ts';
  * into a real QuestDB (ring, ownership session, labels, encoder, re-labels of late facts, rollups), and each report is held
  * against a truth that is worked out by straight loops over samples and stays, and shares no code with the product.
  *
- * Not yet drawn, or not yet compared, and nothing else:
+ * Not yet drawn, and nothing else (what is not compared in a report is counted, and said why, in the output of the test):
  */
 const LIMITS: FleetLimits = {
   lateUsMax: Infinity,
   // Activity in another lane since some day, or in two.
   isOneLane: true,
-  // MIG instances by their slices, and their part of the energy of their GPUs.
-  isUncut: true,
 };
-const NOT_YET: readonly { readonly why: string; readonly is: (found: Found) => boolean }[] = [
-  {
-    why: 'half a bar of 5 W, in words',
-    is: ({ path }) => path === 'text: bars',
-  },
-  // Besides, in `expect-job.ts`: `dips`; a tail of which a part was not seen may be told of or not; gaps of an aged job of which buckets
-  // are left out.
-];
-
-/** The little plot of a job of which only a part of the samples is left: the truth and the product cut its borders differently. */
-const NOT_YET_AGED = [
-  ...NOT_YET,
-  { why: 'borders of the parts of a plot', is: ({ path }: Found) => /\.series\.\d+$/.test(path) },
-];
-
 const TABLE = 'gpu_main';
 
 /** Tests of these seeds, in a store in which so many clusters are known. */
@@ -62,36 +53,48 @@ export function describeFleets(
       await server.stop();
     });
 
-    test('samples, minutes, hours, days and histograms say whose every microsecond was', async () => {
-      expectNone(await checkStore(db, world));
+    test('samples, minutes, hours, days and histograms say whose every microsecond was', async ({
+      annotate,
+    }) => {
+      await expectNone(await checkStore(db, world), annotate);
     });
 
-    test('every field of every job report is the true one, in JSON, CSV and text', async () => {
+    test('every field of every job report is the true one, in JSON, CSV and text', async ({ annotate }) => {
       const { found, reports } = await checkJobs(db, world);
       expect(reports).toBeGreaterThan(4 * seeds.count);
-      expectNone(found);
+      await expectNone(found, annotate);
     });
 
-    test('every field of every capacity report is the true one, in JSON, CSV and text', async () => {
+    test('every field of every capacity report is the true one, in JSON, CSV and text', async ({
+      annotate,
+    }) => {
       const { found, reports } = await checkCapacity(db, world);
       expect(reports).toBe(4 * seeds.count);
-      expectNone(found);
+      await expectNone(found, annotate);
     });
 
-    test('reports stay true when samples have aged out', async () => {
+    test('reports stay true when samples have aged out', async ({ annotate }) => {
       await ageSamples(db, [TABLE]);
-      expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found, NOT_YET_AGED);
-      expectNone((await checkCapacity(db, world)).found);
+      await expectNone(await checkAged(), annotate);
     });
 
-    test('reports stay true when minutes have aged out, too', async () => {
+    test('reports stay true when minutes have aged out, too', async ({ annotate }) => {
       await ageMinutes(db, [TABLE]);
-      expectNone((await checkJobs(db, world, await leftOf(db, TABLE))).found, NOT_YET_AGED);
-      expectNone((await checkCapacity(db, world)).found);
+      await expectNone(await checkAged(), annotate);
     });
+
+    async function checkAged(): Promise<Found[]> {
+      const left = await leftOf(db, TABLE);
+      const jobs = await checkJobs(db, world, left);
+      return [...jobs.found, ...(await checkCapacity(db, world, left)).found];
+    }
   });
 }
 
-function expectNone(found: readonly Found[], notYet = NOT_YET): void {
-  expect(summaryOf(found.filter((one) => !notYet.some(({ is }) => is(one))))).toEqual([]);
+type Annotate = (message: string) => Promise<unknown>;
+
+/** Differences there are none; what could not be compared is told. */
+async function expectNone(found: readonly Found[], annotate: Annotate): Promise<void> {
+  for (const text of leftTexts(found)) await annotate(text);
+  expect(summaryOf(found)).toEqual([]);
 }

@@ -48,10 +48,10 @@ export function energyWrong(text: string, joules: number | undefined, digits = 0
   return size !== undefined && isPrinted(number, joules / size, digits) ? undefined : `${joules} J`;
 }
 
-/** `55.9 GPU-hours`, with three digits. */
-export function hoursWrong(text: string, us: number): Wrong {
-  const [, number = ''] = /^([\d.,]+)\sGPU-hours$/.exec(text) ?? [];
-  return isPrinted(number, us / 3.6e9, 3) ? undefined : `${us / 3.6e9} GPU-hours`;
+/** `55.9 GPU-hours`, with three digits. @param what hours are of */
+export function hoursWrong(text: string, us: number, what: 'GPU' | 'device' | 'instance' = 'GPU'): Wrong {
+  const [, number = '', unit] = /^([\d.,]+)\s(\w+)-hours$/.exec(text) ?? [];
+  return unit === what && isPrinted(number, us / 3.6e9, 3) ? undefined : `${us / 3.6e9} ${what}-hours`;
 }
 
 const SPAN_UNITS: Readonly<Record<string, number>> = { d: 86_400e6, h: 3600e6, min: 60e6, s: 1e6, ms: 1e3 };

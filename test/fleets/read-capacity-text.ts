@@ -1,5 +1,6 @@
 import type { Difference, Json } from './differences.ts';
-import { coverageWrong, energyWrong, hoursWrong, isPrinted, ratioWrong, type Wrong } from './printed.ts';
+import { coverageWrong, hoursWrong, isPrinted, ratioWrong, type Wrong } from './printed.ts';
+import { markedEnergyWrong } from './read-mig-text.ts';
 
 /** The text of a capacity report against its JSON: every line is read, and one that cannot be read is a difference. */
 
@@ -7,6 +8,7 @@ interface Row {
   readonly kind: string;
   readonly name?: string;
   readonly cluster?: string;
+  readonly period?: string;
   readonly attributedUs: number;
   readonly idleUs?: number;
   readonly wastedUs?: number;
@@ -16,18 +18,22 @@ interface Row {
   readonly powerJoules?: number;
   readonly bestJoules?: number;
   readonly bestUs: number;
+  readonly dividedJoules?: number;
+  readonly instanceUs?: number;
   readonly unownedUs?: number;
   readonly jobs: number;
 }
 
 interface Report {
   readonly by: string;
+  readonly every?: string;
   readonly cluster?: string;
   readonly askedFromUs: number;
   readonly askedToUs: number;
   readonly fromUs: number;
   readonly toUs: number;
   readonly roundedTo: string;
+  readonly isAged?: boolean;
   readonly devices: number;
   readonly migInstances: number;
   readonly nodes: number;
@@ -38,11 +44,14 @@ interface Report {
   readonly all: Row;
   readonly sharedUs: Readonly<Record<string, number>>;
   readonly areSharesScaled?: boolean;
+  readonly unknownSlicesUs?: number;
+  readonly reusedIdsLeft?: number;
   readonly lastSigns?: readonly { readonly gpu: string; readonly node: string; readonly lastUs: number }[];
 }
 
 const NAMES: Readonly<Record<string, string>> = {
   unattributed: 'free shares',
+  unallocated: 'unallocated slices',
   cut: 'cut GPUs',
   all: 'all',
   unresolved: 'unresolved',
@@ -77,7 +86,7 @@ const COLUMNS: Readonly<Record<string, Column>> = {
     row.smActiveMean === undefined || !isOwned(row) ? dash(cell) : ratioWrong(cell, row.smActiveMean),
   wasted: (cell, row) =>
     row.wastedUs === undefined || !isOwned(row) ? dash(cell) : hours(cell, row.wastedUs),
-  energy: (cell, { bestJoules }) => energyWrong(cell, bestJoules),
+  energy: (cell, row) => markedEnergyWrong(cell, row),
   jobs: (cell, { kind, jobs }) =>
     kind === 'group' || kind === 'all'
       ? cell === jobs.toLocaleString('en-US')
@@ -98,7 +107,7 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
   const wrong = (path: string, expected: Wrong, got: string): void => {
     if (expected !== undefined) differences.push({ path: `text: ${path}`, expected, got });
   };
-  const noDataAt = lines.findIndex((line) => line.startsWith('  no data: '));
+  const noDataAt = lines.indexOf('  no data: nothing was sampled in this window. Was a collector running?');
   const title = lines
     .slice(0, headAt === -1 ? noDataAt : headAt)
     .map((line) => line.trim())
@@ -109,6 +118,14 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
     return differences;
   }
   const titles = lines[headAt]!.trim().split(/\s{2,}/);
+  if (report.every !== undefined) {
+    const title = titles.shift() ?? '';
+    wrong('period', title === report.every ? undefined : report.every, title);
+  }
+  const columns = ['GPU-hours', 'unowned', 'share', 'allocated-idle', 'SM active', 'wasted', 'energy', 'jobs']
+    .filter((title) => title !== 'unowned' || report.rows.some(({ unownedUs }) => unownedUs !== undefined))
+    .join();
+  wrong('columns', titles.join() === columns ? undefined : columns, titles.join());
   const all: Row & { idleUs?: number; wastedUs?: number } = { ...report.all, kind: 'all' };
   delete all.idleUs;
   delete all.wastedUs;
@@ -117,7 +134,9 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
   for (const [index, row] of rows.entries()) {
     const line = lines[headAt + 1 + index] ?? '';
     const [name = '', ...cells] = line.trim().split(/\s{2,}/);
-    wrong(`row ${index}`, nameWrong(name, row), name);
+    wrong(`row ${index}`, nameWrong(name, row, report), name);
+    const period = row.period === undefined ? undefined : cells.shift();
+    wrong(`row ${index}`, period === row.period ? undefined : row.period, period ?? '');
     wrong(`row ${index}`, cells.length === titles.length ? undefined : `${titles.length} cells`, line);
     for (const [column, of] of titles.entries()) {
       const read = COLUMNS[of];
@@ -146,9 +165,13 @@ function allIdle({ rows }: Report): Pick<Row, 'idleUs' | 'wastedUs' | 'smKnownUs
   return { idleUs: sum(({ idleUs }) => idleUs!), wastedUs: sum(({ wastedUs }) => wastedUs!), smKnownUs };
 }
 
-function nameWrong(got: string, { kind, name, cluster }: Row): Wrong {
+/** A node is named with its cluster where another cluster has one of that name. */
+function nameWrong(got: string, { kind, name, cluster }: Row, { rows }: Report): Wrong {
   const plain = kind === 'group' ? (name ?? '(not told)') : NAMES[kind]!;
-  return got === plain || (cluster !== undefined && got === `${cluster}/${plain}`) ? undefined : plain;
+  const others = rows.filter((row) => row.kind === 'group' && row.name === name && row.cluster !== cluster);
+  const isOfCluster = kind === 'group' && cluster !== undefined && others.length > 0;
+  const wanted = isOfCluster ? `${cluster}/${plain}` : plain;
+  return got === wanted ? undefined : wanted;
 }
 
 function titleWrong(title: string, report: Report): Wrong {
@@ -163,7 +186,11 @@ function titleWrong(title: string, report: Report): Wrong {
   if (gpus !== devices - migInstances || instances !== migInstances)
     return `${devices - migInstances} GPUs and ${migInstances} MIG instances`;
   const seenWrong =
-    sampledUs === 0 ? undefined : coverageWrong(seen.replace('seen ', ''), sampledUs / knownUs);
+    sampledUs === 0
+      ? seen === 'nothing seen'
+        ? undefined
+        : 'nothing seen'
+      : coverageWrong(seen.replace('seen ', ''), sampledUs / knownUs);
   return windowWrong(window, report) ?? hoursWrong(gpuHours, knownUs) ?? seenWrong;
 }
 
@@ -177,72 +204,168 @@ function windowWrong(window: string, { fromUs, toUs }: Report): Wrong {
   return isFrom && isTo ? undefined : `${fullFrom} to ${fullTo}`;
 }
 
-const PARTLY = 'is known of part of the time: .+?\\.(?=\\s|$)';
-
-/** Less than this is told. */
-function isPartly({ attributedUs }: Row, knownUs: number): boolean {
-  return attributedUs > 0 && knownUs < 0.99 * attributedUs;
+/** A sentence that may stand below the table. */
+interface Sentence {
+  readonly isDue: boolean;
+  readonly pattern: string;
+  /** Says what is wrong with what stands in its groups. */
+  readonly check?: (groups: readonly string[]) => Wrong;
 }
 
 /** Each sentence that may stand below the table: whether it must, and whether what it says is so. */
 function noteDifferences(notes: string, report: Report): Difference[] {
-  const { fromUs, toUs, askedFromUs, askedToUs, roundedTo, rows, sharedUs, all } = report;
-  const has = (kind: string): boolean => rows.some((row) => row.kind === kind);
-  const isNotTold = rows.some(({ kind, name }) => kind === 'group' && name === undefined);
-  const what = ['model', 'cluster'].includes(report.by) ? 'GPUs' : 'jobs';
-  const divided = (['stated', 'measured', 'equal'] as const).filter((way) => sharedUs[way]! > 0);
-  const ways = { stated: 'by stated shares', measured: 'by measured use', equal: 'in equal parts' };
-  const sharing = divided.map((way) => `(\\S+ GPU-hours) ${ways[way]}`).join(', ');
-  const sentences: readonly (readonly [boolean, string])[] = [
-    [
-      fromUs !== askedFromUs || toUs !== askedToUs,
-      `The window is rounded outward to whole ${roundedTo}s(?:, since shorter buckets of that time have aged out)?\\.`,
-    ],
-    [
-      report.sampledUs < report.knownUs,
-      'seen: the sampled part of the time from the first to the last sign of life of each GPU\\.',
-    ],
-    [isNotTold, `\\(not told\\): nobody has told the ${report.by} of these ${what}\\.`],
-    [has('unresolved'), 'unresolved: a job owned the GPU, but not beyond doubt which\\.'],
-    [has('unattributed'), 'free shares: what is left of GPUs whose jobs own only parts of them\\.'],
-    [
-      rows.some(({ kind, bestJoules }) => kind === 'unowned' && bestJoules !== undefined),
-      'Energy of unowned is what the GPUs drew while no job owned them\\.',
-    ],
-    [
-      rows.some(({ idleUs }) => idleUs !== undefined),
-      'wasted: owned GPU-hours less SM activity\\. In all, allocated-idle and wasted are of owned time only\\.',
-    ],
-    [rows.some((row) => isPartly(row, isOwned(row) ? row.smKnownUs : Infinity)), `SM activity ${PARTLY}`],
-    [rows.some((row) => isPartly(row, row.bestUs)), `Energy ${PARTLY}`],
-    [has('cut'), 'cut GPUs: those of the MIG instances, whose energy is known of the whole GPU only\\.'],
-    [divided.length > 0, `Shared GPUs are divided: ${sharing}\\.`],
-    [
-      report.areSharesScaled === true,
-      'The stated shares of some GPUs add up to more than the GPU: made smaller in proportion\\.',
-    ],
-    [
-      (report.lastSigns?.length ?? 0) > 0,
-      "Last seen before the window's end, and counted until then: .+?\\.(?=\\s|$)",
-    ],
-    [
-      all.counterJoules === undefined && all.powerJoules !== undefined,
-      'Energy is the integral of power: no energy counter was sampled\\.',
-    ],
-  ];
   let left = notes;
   const differences: Difference[] = [];
-  for (const [isDue, pattern] of sentences) {
-    const found = new RegExp(`^${pattern}\\s*`).exec(left);
-    if (isDue && found === null) differences.push({ path: 'text: note', expected: pattern, got: left });
-    if (!isDue || found === null) continue;
-    left = left.slice(found[0].length);
-    for (const [index, way] of pattern.startsWith('Shared') ? divided.entries() : []) {
-      const expected = hoursWrong(found[index + 1]!, sharedUs[way]!);
-      if (expected !== undefined)
-        differences.push({ path: `text: note ${way}`, expected, got: found[index + 1]! });
+  for (const { isDue, pattern, check } of sentencesOf(report)) {
+    if (!isDue) continue;
+    const found = new RegExp(`^${pattern}(?:\\s+|$)`).exec(left);
+    if (found === null) {
+      differences.push({ path: 'text: note', expected: pattern, got: left });
+      continue;
     }
+    left = left.slice(found[0].length);
+    const wrong = check?.(found.slice(1));
+    if (wrong !== undefined) differences.push({ path: 'text: note', expected: wrong, got: found[0] });
   }
   if (left !== '') differences.push({ path: 'text: note', expected: 'nothing more', got: left });
   return differences;
+}
+
+function sentencesOf(report: Report): readonly Sentence[] {
+  const { fromUs, toUs, askedFromUs, askedToUs, roundedTo, isAged = false, rows, all } = report;
+  const { lastSigns = [], unknownSlicesUs = 0, reusedIdsLeft = 0 } = report;
+  const has = (kind: string): boolean => rows.some((row) => row.kind === kind);
+  const isNotTold = rows.some(({ kind, name }) => kind === 'group' && name === undefined);
+  const what = ['model', 'cluster'].includes(report.by) ? 'GPUs' : 'jobs';
+  const instances =
+    (us: number) =>
+    ([text = '']: readonly string[]) =>
+      hoursWrong(text, us, 'instance');
+  return [
+    {
+      isDue: fromUs !== askedFromUs || toUs !== askedToUs,
+      pattern: `The window is rounded outward to whole ${roundedTo}s${isAged ? ', since shorter buckets of that time have aged out' : ''}\\.`,
+    },
+    {
+      isDue: report.sampledUs < report.knownUs,
+      pattern: 'seen: the sampled part of the time from the first to the last sign of life of each GPU\\.',
+    },
+    {
+      isDue: isNotTold,
+      pattern: `\\(not told\\): nobody has told the ${report.by === 'qos' ? 'QOS' : report.by} of these ${what}\\.`,
+    },
+    {
+      isDue: reusedIdsLeft > 0,
+      pattern: `${reusedIdsLeft} more ids? had several jobs in this window: their time is with one of them each\\.`,
+    },
+    { isDue: has('unresolved'), pattern: 'unresolved: a job owned the GPU, but not beyond doubt which\\.' },
+    {
+      isDue: has('unattributed'),
+      pattern: 'free shares: what is left of GPUs whose jobs own only parts of them\\.',
+    },
+    {
+      isDue: rows.some(({ kind, bestJoules }) => kind === 'unowned' && bestJoules !== undefined),
+      pattern: 'Energy of unowned is what the GPUs drew while no job owned them\\.',
+    },
+    {
+      isDue: rows.some(({ idleUs }) => idleUs !== undefined),
+      pattern:
+        'wasted: owned GPU-hours less SM activity\\. In all, allocated-idle and wasted are of owned time only\\.',
+    },
+    partlySentence(report, 'SM activity', (row) => (isOwned(row) ? row.smKnownUs : undefined)),
+    partlySentence(report, 'Energy', ({ bestUs }) => bestUs),
+    {
+      isDue: has('cut'),
+      pattern:
+        'cut GPUs: cut into MIG instances of which the slices are not known, so not divided among them\\.',
+    },
+    { isDue: has('unallocated'), pattern: 'unallocated slices: what MIG instances leave of their GPUs\\.' },
+    {
+      isDue: (all.instanceUs ?? 0) > 0,
+      pattern: 'MIG instances count by their slices: (\\S+ instance-hours) of them\\.',
+      check: instances(all.instanceUs ?? 0),
+    },
+    {
+      isDue: all.dividedJoules !== undefined,
+      pattern:
+        '÷: in part the energy of GPUs that are cut into MIG instances, divided by slices and activity\\.',
+    },
+    {
+      isDue: unknownSlicesUs > 0,
+      pattern:
+        '(\\S+ instance-hours) of MIG instances are in no group: it is not known how many slices they have\\.',
+      check: instances(unknownSlicesUs),
+    },
+    sharingSentence(report),
+    {
+      isDue: report.areSharesScaled === true,
+      pattern: 'The stated shares of some GPUs add up to more than the GPU: made smaller in proportion\\.',
+    },
+    {
+      isDue: lastSigns.length > 0,
+      pattern: "Last seen before the window's end, and counted until then: (.+? UTC(?:, and \\d+ more)?)\\.",
+      check: ([list = '']) => listWrong(list, lastSigns.map(lastSignText), 'and'),
+    },
+    {
+      isDue: all.counterJoules === undefined && all.powerJoules !== undefined,
+      pattern: 'Energy is the integral of power: no energy counter was sampled\\.',
+    },
+  ];
+}
+
+const LISTED_MAX = 4;
+
+/** The first ones of a list, and how many more there are. */
+function listWrong(list: string, items: readonly string[], more: 'and' | 'and of'): Wrong {
+  const left = items.length - LISTED_MAX;
+  const wanted = [...items.slice(0, LISTED_MAX), ...(left > 0 ? [`${more} ${left} more`] : [])].join(', ');
+  return list === wanted ? undefined : wanted;
+}
+
+function lastSignText({ gpu, node, lastUs }: { gpu: string; node: string; lastUs: number }): string {
+  const at = new Date(Math.floor(lastUs / 1000)).toISOString();
+  return `${node} ${gpu.length > 12 ? `…${gpu.slice(-8)}` : gpu} at ${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
+}
+
+/** Of less than 99 % of a row's time is told of how much. */
+function partlySentence(report: Report, what: string, knownUsOf: (row: Row) => number | undefined): Sentence {
+  const { rows } = report;
+  const partly = rows.flatMap((row) => {
+    const knownUs = knownUsOf(row);
+    const isPartly = row.attributedUs > 0 && knownUs !== undefined && knownUs < 0.99 * row.attributedUs;
+    return isPartly ? [{ row, ratio: knownUs / row.attributedUs }] : [];
+  });
+  return {
+    isDue: partly.length > 0,
+    pattern: `${what} is known of part of the time: ((?:.+? %, )*?.+? %(?:, and of \\d+ more)?)\\.`,
+    check: ([list = '']) => {
+      const left = partly.length - LISTED_MAX;
+      const more = left > 0 ? `, and of ${left} more` : '';
+      if (!list.endsWith(more)) return more;
+      const items = list.slice(0, list.length - more.length).split(', ');
+      if (items.length !== Math.min(partly.length, LISTED_MAX)) return `${partly.length} rows`;
+      return items
+        .map((item, at): Wrong => {
+          const { row, ratio } = partly[at]!;
+          const [, label = '', percent = ''] = /^(.+?) ((?:< ?)?[\d.]+ %)$/.exec(item) ?? [];
+          const when = row.period === undefined ? '' : ` ${row.period}`;
+          if (!label.endsWith(when)) return when;
+          return (
+            nameWrong(label.slice(0, label.length - when.length), row, report) ?? ratioWrong(percent, ratio)
+          );
+        })
+        .find((wrong) => wrong !== undefined);
+    },
+  };
+}
+
+function sharingSentence({ sharedUs }: Report): Sentence {
+  const divided = (['stated', 'measured', 'equal'] as const).filter((way) => sharedUs[way]! > 0);
+  const ways = { stated: 'by stated shares', measured: 'by measured use', equal: 'in equal parts' };
+  return {
+    isDue: divided.length > 0,
+    pattern: `Shared GPUs are divided: ${divided.map((way) => `(\\S+ GPU-hours) ${ways[way]}`).join(', ')}\\.`,
+    check: (groups) =>
+      divided.map((way, at) => hoursWrong(groups[at]!, sharedUs[way]!)).find((wrong) => wrong !== undefined),
+  };
 }

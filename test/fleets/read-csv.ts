@@ -110,9 +110,9 @@ export function jobCsvDifferences(csv: string, json: Json): Difference[] {
       energy_best_known_us: energy.bestUs,
       idle_known_us: device.idleKnownUs,
       used_us: device.usedUs,
-      owned_gpu_us: device.ownedUs,
-      slice_ratio: 1,
-      energy_divided_joules: undefined,
+      owned_gpu_us: device.ownedGpuUs ?? device.ownedUs,
+      slice_ratio: device.migProfile === undefined ? 1 : device.sliceRatio,
+      energy_divided_joules: energy.dividedJoules,
       ...useCells(device),
       ...cellsOf(
         GAUGE_NAMES.flatMap(([key, name]): [string, Json | undefined][] => [

@@ -1,5 +1,7 @@
-import { HOUR, MIN, S } from './fleet.ts';
+import { MIN, type FleetRun, type FleetStay } from './fleet.ts';
 import type { DeviceTruth, JobTruth } from './truth-job.ts';
+import type { DeviceLedger } from './truth-ledger.ts';
+import type { EnergyTruth } from './truth-sums.ts';
 
 /** Which rules speak of a job, by the table of docs/reports.md: surely, or surely not; of those that are neither it is too close. */
 export interface FindingsTruth {
@@ -9,15 +11,15 @@ export interface FindingsTruth {
 
 const SEEN = 0.95;
 
-/** @param isAged whether gaps are not all told by their time */
-export function findingsTruth(truth: JobTruth, isAged: boolean): FindingsTruth {
+export function findingsTruth(truth: JobTruth): FindingsTruth {
   const { run, all, devices, startUs, endUs } = truth;
-  const [certain, possible] = [new Set<string>(), new Set<string>(['dips'])];
+  const [certain, possible] = [new Set<string>(), new Set<string>()];
   const speaks = (rule: string, is: boolean, isClose = false): void => {
     if (is && !isClose) certain.add(rule);
     if (is || isClose) possible.add(rule);
   };
   if (all.samples === 0) speaks('no-data', true);
+  speaks('dips', all.samples > 0 && truth.dips !== undefined);
   const state = run.isRecorded ? run.state : '';
   const memory = devices.flatMap(({ gauges, ledger }) => {
     const gauge = gauges.get('fb_used_bytes');
@@ -26,11 +28,12 @@ export function findingsTruth(truth: JobTruth, isAged: boolean): FindingsTruth {
   const fullest = Math.max(...memory);
   const hasFailed = run.isRecorded && (state === 'FAILED' || run.exitCode !== 0);
   speaks('out-of-memory', state === 'OUT_OF_MEMORY' || (hasFailed && fullest >= SEEN));
-  const unused = devices.filter((one) => isKnown(one, 'sm_active_ratio') && maxOf(one) < 0.05);
+  const unused = unusedOf(truth);
   speaks('unused', unused.length > 0);
-  idleness(truth, unused, speaks);
-  const lengthUs = endUs - startUs;
-  if (all.lastActiveUs !== undefined) tail(truth, all.lastActiveUs, isAged, speaks);
+  const { idleUs, knownUs, allUs } = idlenessOf(usedDevices(truth));
+  const ratio = idleUs / Math.max(knownUs, allUs);
+  speaks('idle', knownUs > 0 && ratio >= 0.5, Math.abs(ratio - 0.5) < 1e-6);
+  tail(truth, speaks);
   const means = devices
     .filter((one) => isKnown(one, 'sm_active_ratio'))
     .map(({ gauges }) => gauges.get('sm_active_ratio')!.mean!);
@@ -38,22 +41,36 @@ export function findingsTruth(truth: JobTruth, isAged: boolean): FindingsTruth {
   speaks('imbalance', unused.length === 0 && most >= 0.1 && (most - least) / most >= 0.3);
   speaks(
     'memory-half',
-    lengthUs >= 10 * MIN &&
+    endUs - startUs >= 10 * MIN &&
       state !== 'OUT_OF_MEMORY' &&
       unused.length < devices.length &&
-      devices.every((one) => isKnown(one, 'fb_used_bytes')) &&
+      isMemoryKnown(devices) &&
       fullest <= 0.5,
   );
   speaks('coverage', all.samples > 0 && all.sampledUs < SEEN * all.ownedUs);
-  const { counterJoules, counterUs, powerJoules, powerUs } = all.energy;
-  if (counterJoules !== undefined && powerJoules !== undefined) {
-    const joules = counterJoules * (powerUs / counterUs);
-    const isOfOneTime =
-      Math.abs(counterUs - powerUs) <= 0.02 * powerUs && Math.min(counterUs, powerUs) >= MIN;
-    const stray = Math.abs(joules - powerJoules) / Math.max(joules, powerJoules, 1);
-    speaks('energy-check', isOfOneTime && stray > 0.1);
-  }
+  speaks('energy-check', (strayOf(all.energy) ?? 0) > 0.1);
   return { certain, possible };
+}
+
+export function unusedOf({ devices }: JobTruth): DeviceTruth[] {
+  return devices.filter((one) => isKnown(one, 'sm_active_ratio') && maxOf(one) < 0.05);
+}
+
+export function usedDevices(truth: JobTruth): DeviceTruth[] {
+  const unused = unusedOf(truth);
+  return truth.devices.filter((one) => !unused.includes(one));
+}
+
+export function isMemoryKnown(devices: readonly DeviceTruth[]): boolean {
+  return devices.every((one) => isKnown(one, 'fb_used_bytes'));
+}
+
+/** By which part of the larger one counter and power differ; undefined where they are of different times, or of less than a minute. */
+export function strayOf({ counterJoules, counterUs, powerJoules, powerUs }: EnergyTruth): number | undefined {
+  if (counterJoules === undefined || powerJoules === undefined) return undefined;
+  if (Math.abs(counterUs - powerUs) > 0.02 * powerUs || Math.min(counterUs, powerUs) < MIN) return undefined;
+  const joules = counterJoules * (powerUs / counterUs);
+  return Math.abs(joules - powerJoules) / Math.max(joules, powerJoules, 1);
 }
 
 /** Whether a level was known for nearly all of the device's time. */
@@ -67,37 +84,84 @@ function maxOf({ gauges }: DeviceTruth): number {
 
 type Speaks = (rule: string, is: boolean, isClose?: boolean) => void;
 
-/** Idle for half of the time, whatever was done while nobody saw it. */
-function idleness({ devices }: JobTruth, unused: readonly DeviceTruth[], speaks: Speaks): void {
-  const used = devices.filter((one) => !unused.includes(one));
+/** How long devices were idle, over how much known time, and how long all of it is, whatever was done while nobody saw it. */
+export function idlenessOf(used: readonly DeviceTruth[]): {
+  readonly idleUs: number;
+  readonly knownUs: number;
+  readonly allUs: number;
+} {
   const sum = (of: (one: DeviceTruth) => number): number => used.reduce((us, one) => us + of(one), 0);
-  const idleUs = sum(({ idleUs: us }) => us ?? 0);
-  const knownUs = sum(({ ownKnownUs }) => ownKnownUs);
-  // Their part of what was not seen is not known to the sample.
-  const allUs = sum((one) => one.ownedUs * (one.sampledUs > 0 ? one.attributedUs / one.sampledUs : 1));
-  const ratio = idleUs / Math.max(knownUs, allUs);
-  speaks('idle', knownUs > 0 && ratio >= 0.5, Math.abs(ratio - 0.5) < 1e-6);
+  return {
+    idleUs: sum(({ idleUs }) => idleUs ?? 0),
+    knownUs: sum(({ ownKnownUs }) => ownKnownUs),
+    // Their part of what was not seen is not known to the sample.
+    allUs: sum((one) => one.ownedUs * (one.sampledUs > 0 ? one.attributedUs / one.sampledUs : 1)),
+  };
+}
+
+/** From when on all devices were idle, up to where they were seen; undefined where none was ever active. */
+export function tailOf({
+  devices,
+  all,
+  endUs,
+  boundaryUs,
+}: JobTruth): { readonly fromUs: number; readonly untilUs: number } | undefined {
+  const fromUs = all.lastActiveUs;
+  if (fromUs === undefined) return undefined;
+  const untilUs = heldAfter(devices, fromUs).reduce((us, one) => {
+    const stay = stayOf(one.run, one.ledger);
+    const lastUs = one.ledger.lanes
+      .get('gpu_main')!
+      .tsUs.findLast((ts) => stay.startUs < ts && ts <= stay.endUs);
+    return lastUs === undefined || lastUs >= stay.endUs - boundaryUs ? us : Math.min(us, lastUs);
+  }, endUs);
+  return { fromUs, untilUs };
+}
+
+function heldAfter(devices: readonly DeviceTruth[], us: number): DeviceTruth[] {
+  return devices.filter(({ run, ledger }) => stayOf(run, ledger).endUs > us);
 }
 
 /** All devices idle at the end for ten minutes and a tenth of the job, as far as they were seen. */
-function tail(
-  { devices, all, startUs, endUs, boundaryUs }: JobTruth,
-  fromUs: number,
-  isAged: boolean,
-  speaks: Speaks,
-): void {
-  const held = devices.flatMap((one) => {
-    const stay = one.ledger.stays.find(({ run, gpu }) => run === one.run && gpu === one.ledger.device.uuid)!;
-    return stay.endUs > fromUs ? [{ stay, rows: one.ledger.lanes }] : [];
+function tail(truth: JobTruth, speaks: Speaks): void {
+  const { devices, gaps, unplacedGaps, startUs, endUs, boundaryUs } = truth;
+  const found = tailOf(truth);
+  if (found === undefined) return;
+  const { fromUs, untilUs } = found;
+  const held = heldAfter(devices, fromUs);
+  const lengthUs = untilUs - fromUs;
+  if (lengthUs < 10 * MIN || lengthUs < 0.1 * (endUs - startUs)) return;
+  const unseenMaxUs = UNSEEN_TAIL_MAX * lengthUs;
+  const mayBe = held.every((one) => unseenUs(one, fromUs, untilUs) <= unseenMaxUs + 2 * boundaryUs);
+  // What was blank before the tail counts as if it had been in it; so do gaps of which only the length is left.
+  const isSure = held.every((one) => {
+    const own = gaps.filter(({ gpu }) => gpu === one.ledger.device.uuid);
+    const gapUs = own.reduce(
+      (us, gap) => us + Math.max(0, Math.min(gap.toUs, untilUs) - Math.max(gap.fromUs, fromUs)),
+      0,
+    );
+    const blankUs = one.sampledUs - (one.gauges.get('sm_active_ratio')?.knownUs ?? 0);
+    return gapUs + unplacedGaps.us + blankUs <= unseenMaxUs;
   });
-  const seenUntilUs = held.map(({ stay, rows }) => {
-    const times = [...rows.get('gpu_main')!.tsUs].filter((us) => stay.startUs < us && us <= stay.endUs);
-    const lastUs = times.at(-1);
-    return lastUs === undefined || lastUs >= stay.endUs - boundaryUs ? endUs : lastUs;
-  });
-  const lengthUs = Math.min(endUs, ...seenUntilUs) - fromUs;
-  const isLong = lengthUs >= 10 * MIN && lengthUs >= 0.1 * (endUs - startUs);
-  const isAllSeen = all.idleKnownUs >= all.ownedUs - 60 * S * devices.length;
-  // Where some of it was not seen, how much of that lies in the tail is the product's own estimate.
-  speaks('idle-tail', isLong && isAllSeen, isLong && (!isAllSeen || isAged || lengthUs < HOUR / 60));
+  speaks('idle-tail', mayBe && isSure, mayBe && !isSure);
+}
+
+/** A tail of which more than this part was not seen says nothing. */
+const UNSEEN_TAIL_MAX = 0.05;
+
+function stayOf(run: FleetRun, { device }: DeviceLedger): FleetStay {
+  return run.stays.find(({ gpu }) => gpu === device.uuid)!;
+}
+
+/** Time of a device within which its activity is not known, while the job had it. */
+function unseenUs({ run, ledger }: DeviceTruth, fromUs: number, untilUs: number): number {
+  const endUs = Math.min(untilUs, stayOf(run, ledger).endUs);
+  let unseen = endUs - fromUs;
+  for (const { tsUs, dtUs, values } of ledger.lanes.values()) {
+    const sm = values.get('sm_active_ratio');
+    for (const [row, us] of tsUs.entries())
+      if (!Number.isNaN(sm?.[row] ?? NaN))
+        unseen -= Math.max(0, Math.min(us, endUs) - Math.max(us - dtUs[row]!, fromUs));
+  }
+  return unseen;
 }

@@ -1,6 +1,11 @@
 import type { FleetRun, FleetStay } from './fleet.ts';
+import { dipsTruth, type DipsTruth } from './truth-dips.ts';
+import { gapsTruth, type GapsTruth, type GapTruth } from './truth-gaps.ts';
 import { longestIdleTruth, type StretchTruth } from './truth-idle.ts';
-import { divided, isWithin, Sum, type DeviceLedger, type LedgerRows, type Way } from './truth-ledger.ts';
+import { instanceEnergies } from './truth-job-mig.ts';
+import { isWithin, Sum, type DeviceLedger, type LedgerRows, type Way } from './truth-ledger.ts';
+import { ALL_LEFT, bucketAt, isMixed, mixedUsOf, type Left } from './truth-left.ts';
+import { emptyCutEnergy, mergeCutEnergy, ratioOf, type CutEnergy } from './truth-mig.ts';
 import {
   addEnergy,
   energyOf,
@@ -9,8 +14,6 @@ import {
   type EnergyTruth,
   emptyAmounts,
 } from './truth-sums.ts';
-
-import { ALL_LEFT, bucketAt, isMixed, mixedUsOf, type Left } from './truth-left.ts';
 
 /** One gauge over some rows. */
 export interface GaugeTruth {
@@ -31,6 +34,8 @@ export interface ShareTruth {
 
 export interface OwnedTruth {
   readonly ownedUs: number;
+  /** MIG instances by their slices; those of which they are not known count as a GPU. */
+  readonly ownedGpuUs: number;
   readonly samples: number;
   readonly steps: number;
   readonly sampledUs: number;
@@ -54,12 +59,6 @@ export interface DeviceTruth extends OwnedTruth {
   readonly ledger: DeviceLedger;
 }
 
-export interface GapTruth {
-  readonly gpu: string;
-  readonly fromUs: number;
-  readonly toUs: number;
-}
-
 export interface JobTruth {
   readonly run: FleetRun;
   /** Of its time, as much as the buckets hold in which another run of the id had the device, too. */
@@ -70,10 +69,12 @@ export interface JobTruth {
   readonly devices: readonly DeviceTruth[];
   readonly boundaryUs: number;
   readonly gaps: readonly GapTruth[];
+  readonly unplacedGaps: GapsTruth['unplaced'];
+  readonly dips: DipsTruth | undefined;
   /** By column the means of equal parts of the job's time; null where nothing was known. */
   readonly series: ReadonlyMap<string, readonly (number | null)[]>;
-  /** In all of its stays, and in those in which something was sampled. */
-  readonly ways: { readonly all: ReadonlySet<Way>; readonly sampled: ReadonlySet<Way> };
+  /** How its part of the rows that count was found. */
+  readonly ways: ReadonlySet<Way>;
   readonly areSharesScaled: boolean;
 }
 
@@ -85,11 +86,9 @@ export interface LaneFacts {
 }
 
 const SERIES_PARTS_MAX = 20;
-/** Stamps that were set apart by so much are no hole. */
-const HOLE_US_MIN = 10;
 
 /** The rows of a stay in one lane. */
-interface Picked {
+export interface Picked {
   readonly ledger: DeviceLedger;
   readonly stay: FleetStay;
   /** Whether the lane decides samples and time. */
@@ -120,16 +119,18 @@ export function jobTruth(
   const primary = all.filter(({ isPrimary }) => isPrimary);
   const startUs = Math.min(...run.stays.map((stay) => stay.startUs));
   const endUs = Math.max(...run.stays.map((stay) => stay.endUs));
+  const cut = instanceEnergies(ledgers, all, run, { startUs, endUs, table: lane.table });
   const devices = [...Map.groupBy(all, ({ ledger }) => ledger)]
     .map(([ledger, picked]): DeviceTruth => ({
       run,
       ledger,
       longestIdle: longestIdleTruth(picked, left, startUs),
-      ...ownedTruth(picked, run, lane),
+      ...ownedTruth(picked, run, lane, cut),
     }))
     .sort((a, b) => byPlace(a.ledger, b.ledger));
-  const whole = ownedTruth(all, run, lane);
+  const whole = ownedTruth(all, run, lane, cut);
   const boundaryUs = intervalSeen(whole, lane.intervalUs);
+  const { gaps, unplaced } = gapsTruth(primary, boundaryUs, left);
   return {
     run,
     mixedUs: primary.reduce((sum, { stay, ledger }) => sum + mixedUsOf(stay, ledger, left), 0),
@@ -138,9 +139,11 @@ export function jobTruth(
     all: whole,
     devices,
     boundaryUs,
-    gaps: primary.flatMap((picked) => gapsOf(picked, boundaryUs)).sort((a, b) => a.fromUs - b.fromUs),
+    gaps,
+    unplacedGaps: unplaced,
+    dips: dipsTruth(all, { startUs, endUs, intervalUs: boundaryUs, isAged: left !== ALL_LEFT }, left),
     series: seriesOf(all, { startUs, endUs }, lane, left),
-    ...divisionOf(primary, run),
+    ...divisionOf(all, run),
   };
 }
 
@@ -149,12 +152,18 @@ function byPlace({ device: a }: DeviceLedger, { device: b }: DeviceLedger): numb
   return natural(a.node, b.node) || a.index - b.index || natural(a.uuid, b.uuid);
 }
 
-function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): OwnedTruth {
+function ownedTruth(
+  picked: readonly Picked[],
+  run: FleetRun,
+  lane: LaneFacts,
+  cut: ReadonlyMap<DeviceLedger, CutEnergy>,
+): OwnedTruth {
   let [samples, steps, sampledUs, idleKnownUs] = [0, 0, 0, 0];
   let lastActiveUs: number | undefined;
   const [attributed, idle, ownKnown, used] = [new Sum(), new Sum(), new Sum(), new Sum()];
   const amounts: Amounts = emptyAmounts();
   for (const { ledger, isPrimary, rows, at } of picked) {
+    const ratio = ratioOf(ledger) ?? 1;
     const sm = rows.values.get('sm_active_ratio');
     for (const row of at) {
       const part = rows.owners[row]!.parts.find((one) => one.run === run)!.part;
@@ -163,15 +172,15 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
         samples += 1;
         if (dtUs > 0) steps += 1;
         sampledUs += dtUs;
-        attributed.add(dtUs * part);
+        attributed.add(dtUs * part * ratio);
       }
       addEnergy(amounts, rows, row, part, ledger.device.uuid);
       const x = sm?.[row] ?? NaN;
       if (Number.isNaN(x)) continue;
       idleKnownUs += dtUs;
-      ownKnown.add(dtUs * part);
-      used.add(x * dtUs * part);
-      if (x < IDLE_BELOW) idle.add(dtUs * part);
+      ownKnown.add(dtUs * part * ratio);
+      used.add(x * dtUs * part * ratio);
+      if (x < IDLE_BELOW) idle.add(dtUs * part * ratio);
       else lastActiveUs = Math.max(lastActiveUs ?? 0, rows.tsUs[row]!);
     }
   }
@@ -179,16 +188,18 @@ function ownedTruth(picked: readonly Picked[], run: FleetRun, lane: LaneFacts): 
     const gauge = gaugeOf(picked, column);
     return gauge === undefined ? [] : [[column, gauge]];
   });
+  const own = picked.filter(({ isPrimary }) => isPrimary);
+  const lengthOf = ({ stay }: Picked): number => stay.endUs - stay.startUs;
+  for (const ledger of new Set(picked.map((one) => one.ledger)))
+    mergeCutEnergy(amounts.cut, cut.get(ledger) ?? emptyCutEnergy());
   return {
-    ownedUs: picked.reduce(
-      (sum, { stay, isPrimary }) => sum + (isPrimary ? stay.endUs - stay.startUs : 0),
-      0,
-    ),
+    ownedUs: own.reduce((sum, one) => sum + lengthOf(one), 0),
+    ownedGpuUs: own.reduce((sum, one) => sum + lengthOf(one) * (ratioOf(one.ledger) ?? 1), 0),
     samples,
     steps,
     sampledUs,
     attributedUs: attributed.value,
-    energy: energyOf(amounts.energies.values()),
+    energy: energyOf(amounts, amounts.energies),
     idleUs: idleKnownUs > 0 ? idle.value : undefined,
     idleKnownUs,
     ownKnownUs: ownKnown.value,
@@ -263,22 +274,6 @@ function intervalSeen({ sampledUs, steps }: OwnedTruth, configuredUs: number): n
     : Math.round(meanUs / 1000) * 1000;
 }
 
-/** Owned time for which no sample speaks; at each end of a stay up to one interval is none. */
-function gapsOf({ stay, rows, at }: Picked, boundaryUs: number): GapTruth[] {
-  const gaps: GapTruth[] = [];
-  const add = (fromUs: number, toUs: number, longerThanUs: number): void => {
-    if (toUs - fromUs > longerThanUs) gaps.push({ gpu: stay.gpu, fromUs, toUs });
-  };
-  let reachedUs = stay.startUs;
-  for (const [index, row] of at.entries()) {
-    const tsUs = rows.tsUs[row]!;
-    add(reachedUs, tsUs - rows.dtUs[row]!, index === 0 ? boundaryUs : HOLE_US_MIN);
-    reachedUs = tsUs;
-  }
-  add(reachedUs, stay.endUs, boundaryUs);
-  return gaps;
-}
-
 /** Each part ends at its own end: a sample there is still of it. What is left of a bucket is of the part in which it begins. */
 function seriesOf(
   picked: readonly Picked[],
@@ -311,19 +306,13 @@ function seriesOf(
   );
 }
 
-/** How its parts of its devices were found, stretch by stretch between the starts and ends of everybody's stays there. */
+/** How its parts of the rows that count were found: of time in which nothing was sampled nothing is said. */
 function divisionOf(picked: readonly Picked[], run: FleetRun): Pick<JobTruth, 'ways' | 'areSharesScaled'> {
-  const [all, sampled] = [new Set<Way>(), new Set<Way>()];
-  let areSharesScaled = false;
-  for (const { stay, ledger, rows, at } of picked) {
-    const edges = ledger.stays.flatMap(({ startUs, endUs }) => [startUs, endUs]);
-    for (const us of edges.filter((one) => stay.startUs < one && one <= stay.endUs)) {
-      const live = ledger.stays.filter((one) => isWithin(one, us));
-      const part = divided(live).parts.find((one) => one.run === run)!;
-      all.add(part.way);
-      areSharesScaled ||= part.isScaled;
-    }
-    for (const row of at) sampled.add(rows.owners[row]!.parts.find((one) => one.run === run)!.way);
-  }
-  return { ways: { all, sampled }, areSharesScaled };
+  const parts = picked.flatMap(({ rows, at }) =>
+    at.map((row) => rows.owners[row]!.parts.find((one) => one.run === run)!),
+  );
+  return {
+    ways: new Set(parts.map(({ way }) => way)),
+    areSharesScaled: parts.some(({ isScaled }) => isScaled),
+  };
 }

@@ -183,3 +183,18 @@ export class Sum {
     return this.#sum + this.#lost;
   }
 }
+
+/** Positions of the rows with from ≤ ts < to. */
+export function rowsBetween({ tsUs }: LedgerRows, fromUs: number, toUs: number): [number, number] {
+  return [firstAtOrAfter(tsUs, fromUs), firstAtOrAfter(tsUs, toUs)];
+}
+
+function firstAtOrAfter(tsUs: Float64Array, us: number): number {
+  let [low, high] = [0, tsUs.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (tsUs[middle]! < us) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,13 +1,15 @@
 import { HOUR, MIN, type FleetStay } from './fleet.ts';
 import type { DeviceLedger } from './truth-ledger.ts';
 
-/** What is left of a lane's samples, and of its minutes: those from then on, epoch µs. Hours and days are all left. */
+/** What is left of a lane's samples, and of its minutes: those from then on, epoch µs; all of them from −∞. Hours and days are all left. */
 export interface Left {
+  /** The oldest sample. */
+  readonly oldestUs: number;
   readonly samplesFromUs: number;
   readonly minutesFromUs: number;
 }
 
-export const ALL_LEFT: Left = { samplesFromUs: -Infinity, minutesFromUs: -Infinity };
+export const ALL_LEFT: Left = { oldestUs: -Infinity, samplesFromUs: -Infinity, minutesFromUs: -Infinity };
 
 /** The bucket in which two stays cannot be told apart at a moment; undefined where its samples are there. */
 export interface Bucket {
@@ -15,13 +17,14 @@ export interface Bucket {
   readonly toUs: number;
 }
 
-/** The finest bucket that is left of a moment: of sums, or of histograms, which have no minutes. */
+/**
+ * The bucket of which only a whole is left at a moment: of sums, or of histograms, which have no minutes. An hour is told by its
+ * minutes only where all of them are left, a minute by its samples.
+ */
 export function bucketAt(us: number, left: Left, of: 'sums' | 'histograms'): Bucket | undefined {
   const [hour, minute] = [Math.floor(us / HOUR) * HOUR, Math.floor(us / MIN) * MIN];
-  const finest = of === 'sums' ? minute : hour;
-  if (finest >= left.samplesFromUs) return undefined;
-  if (of === 'sums' && hour >= left.minutesFromUs) return { fromUs: minute, toUs: minute + MIN };
-  return { fromUs: hour, toUs: hour + HOUR };
+  if (hour < (of === 'sums' ? left.minutesFromUs : left.oldestUs)) return { fromUs: hour, toUs: hour + HOUR };
+  return of === 'sums' && minute < left.samplesFromUs ? { fromUs: minute, toUs: minute + MIN } : undefined;
 }
 
 /** Whether another run under the same id had the device within the bucket: then it is nobody's. */

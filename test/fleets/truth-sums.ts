@@ -1,4 +1,5 @@
 import { Sum, type DeviceLedger, type LedgerRows } from './truth-ledger.ts';
+import { emptyCutEnergy, type CutEnergy } from './truth-mig.ts';
 
 /** Below this part of the SMs a device is idle. */
 export const IDLE_BELOW = 0.05;
@@ -11,6 +12,10 @@ export interface Amounts {
   readonly smActive: Sum;
   readonly idle: Sum;
   readonly energies: Map<string, EnergyAmounts>;
+  /** Parts of the energy of GPUs that are cut. */
+  readonly cut: CutEnergy;
+  /** Σ dt of MIG instances, not by their slices. */
+  readonly instance: Sum;
 }
 
 /** Of one device and owner: before it is known by what energy is told. */
@@ -22,7 +27,11 @@ export interface EnergyAmounts {
 }
 
 export function emptyAmounts(): Amounts {
-  return { dt: new Sum(), smKnown: new Sum(), smActive: new Sum(), idle: new Sum(), energies: new Map() };
+  return {
+    ...{ dt: new Sum(), smKnown: new Sum(), smActive: new Sum(), idle: new Sum(), instance: new Sum() },
+    energies: new Map(),
+    cut: emptyCutEnergy(),
+  };
 }
 
 /** Which rows are added, and how much of each. */
@@ -31,13 +40,18 @@ export interface Adding {
   /** Whether the lane decides time. */
   readonly isPrimary: boolean;
   readonly part: number;
+  /** Of a MIG instance, the part of its GPU that it is. */
+  readonly ratio: number;
+  readonly isInstance: boolean;
   /** Of the device and the owner: energy falls back from the counter to power for each of them by itself. */
   readonly key: string;
 }
 
-export function addRow(to: Amounts, row: number, { rows, isPrimary, part, key }: Adding): void {
-  const partUs = rows.dtUs[row]! * part;
+export function addRow(to: Amounts, row: number, adding: Adding): void {
+  const { rows, isPrimary, part, ratio, isInstance, key } = adding;
+  const partUs = rows.dtUs[row]! * part * ratio;
   if (isPrimary) to.dt.add(partUs);
+  if (isPrimary && isInstance) to.instance.add(rows.dtUs[row]! * part);
   const sm = rows.values.get(SM)?.[row] ?? NaN;
   if (!Number.isNaN(sm)) {
     to.smKnown.add(partUs);
@@ -47,7 +61,6 @@ export function addRow(to: Amounts, row: number, { rows, isPrimary, part, key }:
   addEnergy(to, rows, row, part, key);
 }
 
-/** Of a GPU beside its instances only the energy is its own. */
 export function addEnergy(to: Amounts, rows: LedgerRows, row: number, part: number, key: string): void {
   let energy = to.energies.get(key);
   if (energy === undefined) {
@@ -79,18 +92,30 @@ export interface EnergyTruth {
   /** The counter where it knows any time and does not stand still while power flows, else power: device by device. */
   readonly bestJoules: number | undefined;
   readonly bestUs: number;
+  /** What of it was divided among MIG instances. */
+  readonly dividedJoules: number | undefined;
+  readonly dividedUs: number;
 }
 
-export function energyOf(energies: Iterable<EnergyAmounts>): EnergyTruth {
-  const [counter, counterUs, power, powerUs, best, bestUs] = Array.from({ length: 6 }, () => new Sum());
-  for (const one of energies) {
+/** @param decidedBy by what the counter of each device and owner is believed or not */
+export function energyOf(
+  { energies, cut }: Pick<Amounts, 'energies' | 'cut'>,
+  decidedBy: ReadonlyMap<string, EnergyAmounts>,
+): EnergyTruth {
+  const [counter, counterUs, power, powerUs, best, bestUs] = [
+    ...[cut.counter, cut.counterUs, cut.power, cut.powerUs, cut.best, cut.bestUs],
+  ].map(({ value }) => {
+    const sum = new Sum();
+    sum.add(value);
+    return sum;
+  });
+  for (const [key, one] of energies) {
     const [riseUs, wattsUs] = [one.riseUs.value, one.powerUs.value];
     counter!.add(one.joules.value);
     counterUs!.add(riseUs);
     power!.add(one.watts.value);
     powerUs!.add(wattsUs);
-    const isStuck = one.joules.value === 0 && one.watts.value > 0;
-    const isCounter = riseUs > 0 && !isStuck;
+    const isCounter = isBelieved(decidedBy.get(key) ?? one);
     best!.add(isCounter ? one.joules.value : one.watts.value);
     bestUs!.add(isCounter ? riseUs : wattsUs);
   }
@@ -102,22 +127,15 @@ export function energyOf(energies: Iterable<EnergyAmounts>): EnergyTruth {
     powerUs: powerUs!.value,
     bestJoules: known(best!, bestUs!),
     bestUs: bestUs!.value,
+    dividedJoules: known(cut.divided, cut.dividedUs),
+    dividedUs: cut.dividedUs.value,
   };
 }
 
-/** Positions of the rows with from ≤ ts < to. */
-export function rowsBetween({ tsUs }: LedgerRows, fromUs: number, toUs: number): [number, number] {
-  return [firstAtOrAfter(tsUs, fromUs), firstAtOrAfter(tsUs, toUs)];
-}
-
-function firstAtOrAfter(tsUs: Float64Array, us: number): number {
-  let [low, high] = [0, tsUs.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (tsUs[middle]! < us) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+/** A counter that knows no time, or stands still while power flows, says nothing. */
+function isBelieved({ joules, watts, riseUs }: EnergyAmounts): boolean {
+  const isStuck = joules.value === 0 && watts.value > 0;
+  return riseUs.value > 0 && !isStuck;
 }
 
 /** Whether the device was known between two moments, and for how long. */

@@ -1,0 +1,170 @@
+/**
+ * Goal: nothing is printed that the oracle does not read. Method: all that `src/report` can print is taken from its source (keys of
+ * JSON, columns of CSV, pieces of text), and must be named in the source of the truth's expectations and readers, or below with
+ * the reason. What a drawn fleet prints beyond that is a difference anyhow; this finds what no drawn fleet prints.
+ */
+import { globSync, readFileSync } from 'node:fs';
+import ts from 'typescript';
+import { expect, test } from 'vitest';
+
+const FIGURES = ['src/figures/job/figures.ts', 'src/figures/capacity/figures.ts'];
+/** Interfaces that go into the JSON as they are. */
+const PASSED = ['JobIdentity', 'OtherJob', 'Gap', 'UnplacedGaps', 'LastSign'];
+
+const OUTSIDE = {
+  events: 'no events are drawn (XIDs, throttles, pauses): test/figures/truth.test.ts has them',
+  arrays: 'no arrays and steps are drawn: test/report/golden.test.ts has them',
+  open: 'all drawn jobs have ended: test/report/golden.test.ts has running ones',
+  kept: 'no figures are kept of drawn jobs: test/report/golden.test.ts has them',
+  old: 'no rollups of before owner sets are drawn, and none that the server does not update any more',
+  lanes: 'every drawn lane records activity, and none records links',
+  inventory: 'all drawn devices are in the inventory, and all drawn jobs have devices',
+  long: 'no drawn list is so long that it is cut',
+} as const;
+
+type Why = keyof typeof OUTSIDE;
+
+/** Keys of JSON that no truth covers. */
+const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
+  events: ['event', 'othersSmRatio', 'smRatio'],
+  arrays: ['askedStep', 'runCount', 'sluid', 'task', 'taskCount', 'tasks'],
+  kept: ['isFromKeptFigures'],
+  old: ['undividedUs'],
+};
+/** Columns of CSV. */
+const LEFT_COLUMNS: Readonly<Partial<Record<Why, readonly string[]>>> = {
+  arrays: ['exit_code', 'of', 'state', 'task'],
+};
+/** Pieces of text. */
+const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
+  events: [
+    'ECC error',
+    'row remapped',
+    'no values of',
+    'values again of',
+    'ran at',
+    "of the others' SM activity while throttled",
+    'the job waits for its slowest GPU',
+    'more events of its nodes (--json',
+  ],
+  arrays: [
+    'steps are not kept apart, this is the whole job',
+    'of array',
+    'of heterogeneous job',
+    'Heterogeneous job',
+    'raw id',
+    'more (--all',
+  ],
+  open: ['all GPUs have been idle since', 'still running', 'so far'],
+  kept: [
+    'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
+  ],
+  old: [
+    "are in no figure: nobody recorded which part of the GPU was the job's",
+    'while samples are left: gpuledger schema apply',
+    'in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets',
+    'The server has stopped updating',
+    'later changes are missing. Mend it: gpuledger schema apply',
+    'no reason told',
+  ],
+  lanes: [
+    'mean of a GPU, both ways',
+    'SM activity is in no lane of the configuration: no idle time, no mean',
+  ],
+  inventory: ['GPU of unknown model', 'it had no GPUs, or nobody recorded which'],
+  long: ['more (--json', 'more GPUs like these (--all'],
+};
+
+function parse(path: string): ts.SourceFile {
+  return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true);
+}
+
+function visit(node: ts.Node, see: (node: ts.Node) => void): void {
+  see(node);
+  ts.forEachChild(node, (child) => {
+    visit(child, see);
+  });
+}
+
+/** Names of the properties of all objects that a file makes. */
+function keysIn(path: string): Set<string> {
+  const keys = new Set<string>();
+  visit(parse(path), (node) => {
+    if (ts.isPropertyAssignment(node) || ts.isShorthandPropertyAssignment(node))
+      if (ts.isIdentifier(node.name) || ts.isStringLiteral(node.name)) keys.add(node.name.text);
+  });
+  return keys;
+}
+
+function propertiesOf(path: string, interfaces: readonly string[]): string[] {
+  const names: string[] = [];
+  visit(parse(path), (node) => {
+    if (!ts.isInterfaceDeclaration(node) || !interfaces.includes(node.name.text)) return;
+    for (const member of node.members)
+      if (ts.isPropertySignature(member) && ts.isIdentifier(member.name)) names.push(member.name.text);
+  });
+  return names;
+}
+
+/** Pieces of text between what is filled in, as far as they hold words. */
+function piecesIn(path: string): Set<string> {
+  const pieces = new Set<string>();
+  visit(parse(path), (node) => {
+    const isText =
+      ts.isStringLiteral(node) ||
+      ts.isNoSubstitutionTemplateLiteral(node) ||
+      ts.isTemplateHead(node) ||
+      ts.isTemplateMiddle(node) ||
+      ts.isTemplateTail(node);
+    if (!isText || ts.isImportDeclaration(node.parent) || ts.isLiteralTypeNode(node.parent)) return;
+    // Readers put numbers and names beside it in their own way.
+    const piece = node.text.replaceAll(/^\W+|\W+$/g, '');
+    // Single words are codes, sides and units; those of columns are known to the readers, or the column is a difference.
+    if (/[a-z]{2}.* .*[a-z]{2}/i.test(piece)) pieces.add(piece);
+  });
+  return pieces;
+}
+
+/** The source of the oracle without its comments, with what stands in patterns as it is printed. */
+function oracleSource(names: string): string {
+  return globSync(`test/fleets/**/${names}.ts`)
+    .map((path) => readFileSync(path, 'utf8'))
+    .join('\n')
+    .replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '')
+    .replaceAll('(?:', '')
+    .replaceAll(/\\+([^a-z\\])/g, '$1');
+}
+
+/** @param isCovered what the oracle knows @param left what it does not, with the reason */
+function expectCovered(
+  all: Iterable<string>,
+  isCovered: (one: string) => boolean,
+  left: Readonly<Partial<Record<Why, readonly string[]>>>,
+): void {
+  const unknown = [...all].filter((one) => !isCovered(one)).sort();
+  expect(unknown).toEqual(Object.values(left).flat().sort());
+}
+
+test('keys of JSON', () => {
+  const source = oracleSource('{expect,truth}-*');
+  const passed = FIGURES.flatMap((path) => propertiesOf(path, PASSED));
+  const keys = new Set([...keysIn('src/report/json.ts'), ...passed]);
+  expectCovered(keys, (key) => new RegExp(`\\b${key}\\b`).test(source), LEFT_KEYS);
+});
+
+test('columns of CSV', () => {
+  const source = oracleSource('read-csv');
+  const columns = [...keysIn('src/report/csv.ts')].filter((name) => name !== 'columns' && name !== 'header');
+  expectCovered(columns, (name) => new RegExp(`\\b${name}\\b`).test(source), LEFT_COLUMNS);
+});
+
+test('pieces of text', () => {
+  const source = oracleSource('{read,expect}-*');
+  const pieces = new Set(globSync('src/report/**/*.ts').flatMap((path) => [...piecesIn(path)]));
+  expectCovered(pieces, (piece) => source.includes(piece), LEFT_TEXTS);
+});
+
+test('reasons are of something', () => {
+  const used = [LEFT_KEYS, LEFT_COLUMNS, LEFT_TEXTS].flatMap((left) => Object.keys(left));
+  expect(Object.keys(OUTSIDE).filter((why) => !used.includes(why))).toEqual([]);
+});
