@@ -1,10 +1,7 @@
 import { startTestQuestdb } from '../helpers/questdb.ts';
 import { describeFleets } from './fleets.ts';
 
-/**
- * All 200 take a quarter of an hour: `GPULEDGER_FLEETS=200 npx vitest run --project soak test/fleets`. Not all of them are
- * equal yet: of seed 117 (many clusters) one job is not said to have had its shares made smaller, where the truth has it so.
- */
+/** All 200 take a quarter of an hour: `GPULEDGER_FLEETS=200 npx vitest run --project soak test/fleets`. */
 const HALF = Math.ceil(Number(process.env['GPULEDGER_FLEETS'] ?? 12) / 2);
 
 describeFleets('one', { from: 10, count: HALF }, startTestQuestdb);
