@@ -117,14 +117,12 @@ function groupsSql(of: Membership): string {
     case 'qos': {
       // A VARCHAR as STRING: QuestDB 9.3.4 returns rubbish for one that went through an aggregate, a join and a GROUP BY.
       const text = by === 'user' ? `cast(${quoteName(by)} AS STRING)` : quoteName(by);
-      const rows = `FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})`;
+      // Straight from the table: what was selected before it is grouped is grouped by one worker alone.
       const told = (keys: Readonly<Record<string, string>>, condition = ''): string =>
-        `SELECT ${['member', ...Object.keys(keys)].join(', ')}, last_not_null(told) AS group_name FROM (SELECT job_id AS member,` +
-        ` ${Object.entries(keys)
+        `SELECT job_id AS member, ${Object.entries(keys)
           .map(([name, key]) => `${key} AS ${name}, `)
-          .join(
-            '',
-          )}${text} AS told ${rows}${condition}) GROUP BY ${['member', ...Object.keys(keys)].join(', ')}`;
+          .join('')}last_not_null(${text}) AS group_name` +
+        ` FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})${condition}`;
       const keys = {
         ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
         ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
