@@ -72,7 +72,8 @@ function useCells(device: Fields): Record<string, Json | undefined> {
     ),
     longest_idle_us: longest?.lengthUs,
     longest_idle_from: longest?.fromUs === undefined ? undefined : iso(longest.fromUs),
-    longest_idle_is_at_least: longest === undefined ? undefined : String(longest.isAtLeast ?? false),
+    longest_idle_is_at_least:
+      longest === undefined ? undefined : longest.isAtLeast === true ? 'true' : 'false',
   };
 }
 
