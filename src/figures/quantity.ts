@@ -68,6 +68,16 @@ export function bestOfDevice({
   return hasPower ? { bestJoules: powerJoules, bestUs: powerUs } : { bestJoules: undefined, bestUs: 0 };
 }
 
+/** Whether `bestOfDevice` believes the counter, in SQL. @param sums columns: joules, NULL where nothing was known; power in any unit */
+export function isCountedSql(sums: {
+  readonly joules: string;
+  readonly us: string;
+  readonly power: string;
+}): string {
+  const { joules, us, power } = sums;
+  return `(${joules} IS NOT NULL AND ${us} > 0 AND NOT (${joules} = 0 AND ${power} > 0))`;
+}
+
 /** What the sums are as figures: over no known time nothing is known. */
 export function energyOf(sums: EnergySums): Energy {
   const known = (joules: number | undefined, knownUs: number): Quantity<'joules'> | undefined =>

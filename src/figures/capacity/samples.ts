@@ -16,6 +16,7 @@ import type { CapacityPeriod } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
+import { isCountedSql } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
@@ -325,7 +326,7 @@ function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean):
   return (
     `SELECT ${named} FROM (SELECT ${[...keys.map((key) => `i.${key} AS ${key}`), ...told].join(', ')} FROM ${rows} i${isOneTable ? doubtful : ''}` +
     ` GROUP BY ${keys.map((key) => `i.${key}`).join(', ')})` +
-    ' WHERE NOT (counter_us > 0 AND (counter_joules > 0 OR (counter_joules = 0 AND NOT power_sum > 0)))'
+    ` WHERE NOT ${isCountedSql({ joules: 'counter_joules', us: 'counter_us', power: 'power_sum' })}`
   );
 }
 
