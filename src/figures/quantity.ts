@@ -75,7 +75,9 @@ export function isCountedSql(sums: {
   readonly power: string;
 }): string {
   const { joules, us, power } = sums;
-  return `(${joules} IS NOT NULL AND ${us} > 0 AND NOT (${joules} = 0 AND ${power} > 0))`;
+  // Without NOT: of what is NULL neither a comparison nor its opposite is true.
+  const isStuck = `CASE WHEN ${joules} = 0 AND ${power} > 0 THEN 1 ELSE 0 END`;
+  return `(CASE WHEN ${joules} IS NOT NULL AND ${us} > 0 AND ${isStuck} = 0 THEN 1 ELSE 0 END = 1)`;
 }
 
 /** What the sums are as figures: over no known time nothing is known. */

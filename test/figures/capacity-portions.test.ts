@@ -1,6 +1,6 @@
 /**
  * Goal: a capacity report that is asked for in many questions about a few samples each is the one of a single question, in every
- * grouping, where counters are in doubt, devices shared and months change. Method: four hours of four devices without rollups in a
+ * grouping, where counters are in doubt, devices shared and months change. Method: four hours of six devices without rollups in a
  * real QuestDB, and a loop over what was written.
  */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
@@ -36,20 +36,22 @@ let db: QuestDb;
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
   for (const table of allTables([lane], FOR_EVER)) await db.exec(createTableSql(table));
-  // The counter of P1 stands still, that of P2 is not known in March.
+  // The counters of P1 and P5 stand still, of which P5 has no power; that of P2 is not known in March, that of P4 never.
   await db.exec(
     'INSERT INTO gpu_capcut (ts, node, gpu, job_id, owners, owner_set, dt_us, sm_active_ratio, power_watts, energy_rise_joules, energy_rise_dt_us)' +
       ` SELECT cast(${T0} + k * 10000000 AS TIMESTAMP), 'n1', concat('P', g),` +
-      " CASE WHEN g = 0 OR (g = 1 AND k <= 720) THEN 'cp1' WHEN g = 2 THEN 'cp2' WHEN g = 3 AND k > 720 THEN 'cp3' END," +
+      " CASE WHEN g = 0 OR (g = 1 AND k <= 720) THEN 'cp1' WHEN g = 2 THEN 'cp2' WHEN g = 3 AND k > 720 THEN 'cp3' WHEN g = 4 THEN 'cp4' WHEN g = 5 THEN 'cp5' END," +
       ` CASE WHEN g = 1 AND k > 720 THEN 0 WHEN g = 3 AND k <= 720 THEN 2 ELSE 1 END, CASE WHEN g = 3 AND k <= 720 THEN ${SET} END,` +
-      ' 10000000, (k % 8) / 8.0, 100, CASE WHEN g = 1 THEN 0 WHEN g = 2 AND k < 720 THEN null ELSE 512 END, CASE WHEN g = 2 AND k < 720 THEN 0 ELSE 10000000 END' +
-      ` FROM (SELECT (x - 1) / 4 + 1 AS k, (x - 1) % 4 AS g FROM long_sequence(${4 * TICKS}))`,
+      ' 10000000, (k % 8) / 8.0, CASE WHEN g = 5 THEN null ELSE 100 END, CASE WHEN g = 1 OR g = 5 THEN 0 WHEN g = 4 THEN null WHEN g = 2 AND k < 720 THEN null ELSE 512 END, CASE WHEN g = 2 AND k < 720 THEN 0 WHEN g = 4 THEN null ELSE 10000000 END' +
+      ` FROM (SELECT (x - 1) / 6 + 1 AS k, (x - 1) % 6 AS g FROM long_sequence(${6 * TICKS}))`,
   );
   const own = { node: 'n1', run: 0, source: 'test' };
   await insertRows(db, 'gpu_ownership', [
     { ...own, ts: at(0), end_ts: at(TICKS), gpu: 'P0', job_id: 'cp1' },
     { ...own, ts: at(0), end_ts: at(720), gpu: 'P1', job_id: 'cp1' },
     { ...own, ts: at(0), end_ts: at(TICKS), gpu: 'P2', job_id: 'cp2' },
+    { ...own, ts: at(0), end_ts: at(TICKS), gpu: 'P4', job_id: 'cp4' },
+    { ...own, ts: at(0), end_ts: at(TICKS), gpu: 'P5', job_id: 'cp5' },
     { ...own, ts: at(0), end_ts: at(720), gpu: 'P3', job_id: 'cp2', share: 0.25 },
     { ...own, ts: at(0), end_ts: at(TICKS), gpu: 'P3', job_id: 'cp3', share: 0.5 },
   ]);
@@ -57,6 +59,8 @@ beforeAll(async () => {
     { ts: at(0), end_ts: at(TICKS), job_id: 'cp1', run: 0, account: 'cut-a' },
     { ts: at(0), end_ts: at(TICKS), job_id: 'cp2', run: 0, account: 'cut-b' },
     { ts: at(0), end_ts: at(TICKS), job_id: 'cp3', run: 0, account: 'cut-c' },
+    { ts: at(0), end_ts: at(TICKS), job_id: 'cp4', run: 0, account: 'cut-d' },
+    { ts: at(0), end_ts: at(TICKS), job_id: 'cp5', run: 0, account: 'cut-e' },
   ]);
   const set = { ts: at(0), gpu: 'P3', owner_set: SET, sharing: 'stated', scaled: 0 };
   await insertRows(db, 'gpu_owner_sets', [
@@ -114,6 +118,10 @@ test('and the true ones: a counter that stood still gives way to power, and one 
       ['cut-a', '2023-04', 7210 + 10, 721 * 512 + 1 * 1000],
       ['cut-b', '2023-03', 7190 + 0.25 * 7190, 0.25 * 719 * 512],
       ['cut-b', '2023-04', 7210 + 0.25 * 10, 721 * 512 + 0.25 * 512],
+      ['cut-d', '2023-03', 7190, 719 * 1000],
+      ['cut-d', '2023-04', 7210, 721 * 1000],
+      ['cut-e', '2023-03', 7190, 0],
+      ['cut-e', '2023-04', 7210, 0],
       ['cut-c', '2023-03', 0.5 * 7190, 0.5 * 719 * 512],
       ['cut-c', '2023-04', 7200 + 0.5 * 10, 720 * 512 + 0.5 * 512],
       ['unattributed', '2023-03', 0.25 * 7190, 0.25 * 719 * 512],

@@ -321,7 +321,7 @@ function chosenName(key: string): string {
  */
 function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean): string {
   const named = keys.map((key) => `${key} AS ${chosenName(key)}`).join(', ');
-  const doubtful = ` JOIN (SELECT DISTINCT ${named} FROM ${rows} WHERE NOT (counter_us > 0 AND counter_joules > 0)) e ON ${keys.map((key) => `e.${chosenName(key)} = i.${key}`).join(' AND ')}`;
+  const doubtful = ` JOIN (SELECT DISTINCT ${named} FROM ${rows} WHERE CASE WHEN counter_us > 0 AND counter_joules > 0 THEN 0 ELSE 1 END = 1) e ON ${keys.map((key) => `e.${chosenName(key)} = i.${key}`).join(' AND ')}`;
   const told = ['counter_joules', 'counter_us', 'power_sum'].map((sum) => `sum(i.${sum}) AS ${sum}`);
   return (
     `SELECT ${named} FROM (SELECT ${[...keys.map((key) => `i.${key} AS ${key}`), ...told].join(', ')} FROM ${rows} i${isOneTable ? doubtful : ''}` +
@@ -341,7 +341,13 @@ export function traitsSql(sources: readonly CapacitySource[]): string | undefine
       ...(segment.columns.has('owner_set') ? [first(1, segment, 's.owner_set IS NOT NULL')] : []),
       ...(joules === undefined || us === undefined
         ? []
-        : [first(2, segment, `NOT (${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0)`)]),
+        : [
+            first(
+              2,
+              segment,
+              `CASE WHEN ${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0 THEN 0 ELSE 1 END = 1`,
+            ),
+          ]),
     ]);
   });
   return parts.length === 0 ? undefined : `SELECT DISTINCT trait FROM (${parts.join(' UNION ALL ')})`;
