@@ -1,5 +1,6 @@
 import type { Lane } from '../core/fields/lane.ts';
-import { ENERGY_FIELD_ID, GAUGE_FIELD_IDS } from '../core/fields/well-known.ts';
+import { GAUGE_FIELD_IDS } from '../core/fields/well-known.ts';
+import type { DeviceTimes } from './levels.ts';
 import type { Unit } from './quantity.ts';
 
 /** The levels that reports show. The numeric DCGM field is the key; the column comes from the catalogue. */
@@ -35,28 +36,8 @@ export interface LaneGauges {
   readonly lane: Lane;
   /** Gauge and its column, in the order of `GAUGES`. */
   readonly gauges: readonly (readonly [GaugeKey, string])[];
-  /** True where the table has `energy_rise_joules`, and this lane's is the one to sum. */
+  /** True where the table has `energy_rise_joules`, and this lane's is to be summed. */
   readonly hasEnergy: boolean;
-}
-
-/**
- * Which gauge is read from which lane: of the lanes that hold it, the one with the shortest interval. The first lane of
- * the answer is the one whose samples decide coverage: it holds most gauges.
- */
-export function gaugesByLane(lanes: readonly Lane[]): LaneGauges[] {
-  const byInterval = [...lanes].sort((a, b) => a.intervalMs - b.intervalMs);
-  const energyLane = byInterval.find((lane) => lane.fields.some((field) => field.id === ENERGY_FIELD_ID));
-  const taken = new Map<Lane, [GaugeKey, string][]>();
-  for (const key of GAUGE_KEYS) {
-    for (const lane of byInterval) {
-      const field = lane.fields.find((candidate) => candidate.id === GAUGES[key].fieldId);
-      if (field === undefined) continue;
-      taken.set(lane, [...(taken.get(lane) ?? []), [key, field.column]]);
-      break;
-    }
-  }
-  if (energyLane !== undefined && !taken.has(energyLane)) taken.set(energyLane, []);
-  return [...taken]
-    .map(([lane, gauges]) => ({ lane, gauges, hasEnergy: lane === energyLane }))
-    .sort((a, b) => b.gauges.length - a.gauges.length);
+  /** Of which devices and when; of all and always where it is undefined. */
+  readonly times?: DeviceTimes;
 }

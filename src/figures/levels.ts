@@ -1,6 +1,7 @@
 import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { agedTableOf } from '../../schemas/views.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
+import { common } from './spans.ts';
 import { isoMicroseconds, quoteTime } from './sql-text.ts';
 
 /** What a lane's time is kept as, coarsest first: buckets of a day, an hour, a minute, and the samples themselves. */
@@ -43,6 +44,9 @@ interface KeptLevel {
   readonly endUs: number;
 }
 
+/** By device the times in which it is read from a table; other devices are not read there. */
+export type DeviceTimes = ReadonlyMap<string, readonly Span[]>;
+
 /** All that is kept of a lane's samples. */
 export interface KeptLane {
   readonly table: string;
@@ -50,6 +54,8 @@ export interface KeptLane {
   readonly levels: readonly KeptLevel[];
   /** Columns of the samples. */
   readonly columns: ReadonlySet<string>;
+  /** Where it is not all to be read: see `placesOf`. */
+  readonly times?: DeviceTimes;
 }
 
 /** Samples, and rollups of one kind over them: `PREFIX_1m`, `PREFIX_1h`, `PREFIX_1d`. */
@@ -187,6 +193,23 @@ function finestAt({ levels }: KeptLane, us: number, finest: Level): number {
   return start;
 }
 
+/** Devices that are read from the same tables at the same times. */
+interface DeviceSegments {
+  /** All that there are, where it is undefined. */
+  readonly gpus: readonly string[] | undefined;
+  readonly segments: readonly Segment[];
+}
+
+/** Where a lane is read in a span: all devices together, unless each has times of its own. */
+export function placesOf(lane: KeptLane, span: Span, accepted?: readonly Level[]): DeviceSegments[] {
+  if (lane.times === undefined) return [{ gpus: undefined, segments: segmentsOf(lane, span, accepted) }];
+  const within = [...lane.times].map(([gpu, times]) => ({ gpu, times: common(times, [span]) }));
+  return [...Map.groupBy(within, ({ times }) => JSON.stringify(times)).values()].map((alike) => ({
+    gpus: alike.map(({ gpu }) => gpu),
+    segments: segmentsIn(lane, alike[0]!.times, accepted),
+  }));
+}
+
 /**
  * Cuts a span into what each accepted level holds in whole buckets, the coarsest first, and the rest, which is so young, or so
  * short, that only a finer one holds it: a view computes its periods in order, some seconds after each has ended. Time that has aged
@@ -197,16 +220,26 @@ function finestAt({ levels }: KeptLane, us: number, finest: Level): number {
 export function segmentsOf(
   lane: KeptLane,
   span: Span,
+  accepted?: readonly Level[],
+  finerAtUs?: readonly number[],
+): Segment[] {
+  return segmentsIn(lane, [span], accepted, finerAtUs);
+}
+
+/** The same of several spans, ascending and without overlaps. */
+export function segmentsIn(
+  lane: KeptLane,
+  spans: readonly Span[],
   accepted: readonly Level[] = LEVELS,
   finerAtUs: readonly number[] = [],
 ): Segment[] {
   const rollups = lane.levels.filter(({ level }) => level !== 'raw');
   const preferred = rollups.filter(({ level }) => accepted.includes(level));
   const others = rollups.filter(({ level }) => !accepted.includes(level)).reverse();
-  const pieces = cover([...preferred, ...others], span);
+  const pieces = spans.flatMap((span) => cover([...preferred, ...others], span));
   return [...Map.groupBy(pieces, ({ table }) => table).values()].map((own) => ({
     ...own[0]!,
-    spans: own.flatMap(({ spans }) => spans).sort((a, b) => a.fromUs - b.fromUs),
+    spans: own.flatMap((piece) => piece.spans).sort((a, b) => a.fromUs - b.fromUs),
   }));
 
   function cover(levels: readonly KeptLevel[], { fromUs, toUs }: Span): Segment[] {

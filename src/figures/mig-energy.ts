@@ -23,6 +23,8 @@ export const CUT_LEVELS: readonly Level[] = ['1h', '1m', 'raw'];
 export interface CutReading {
   /** Of `CUT_LEVELS`. */
   readonly segments: readonly Segment[];
+  /** Only these; all where it is undefined. */
+  readonly gpus: readonly string[] | undefined;
   readonly columns: ReadonlyMap<GaugeKey, string>;
   readonly hasEnergy: boolean;
   /** Whether this table decides time. */
@@ -151,7 +153,7 @@ function summandsOf({ columns, hasEnergy, isPrimary }: CutReading): Summand[] {
 export function addToBucket(
   sums: BucketSums,
   row: Cells,
-  { columns, hasEnergy, isPrimary }: Omit<CutReading, 'segments'>,
+  { columns, hasEnergy, isPrimary }: Omit<CutReading, 'segments' | 'gpus'>,
 ): void {
   const plus = (known: number | undefined, more: number | undefined): number | undefined =>
     more === undefined ? known : (known ?? 0) + more;
@@ -206,9 +208,8 @@ export async function readCutHours(
 ): Promise<Map<string, Map<number, BucketSums>>> {
   const hours = new Map<string, Map<number, BucketSums>>();
   const bucket = isWhole ? '0' : BUCKET_SQL;
-  const lists = gpus === undefined ? [undefined] : quotedLists(gpus);
   for (const reading of readings)
-    for (const list of lists) {
+    for (const list of listsOf(reading, gpus)) {
       const only = list === undefined ? '' : ` AND s.gpu IN (${list})`;
       const segments = await inPortions(db, reading.segments);
       const parts = segments.map(
@@ -228,6 +229,16 @@ export async function readCutHours(
         }
     }
   return hours;
+}
+
+/** Lists for `IN (…)` of those of these devices that are read; undefined stands for all. @param gpus all when undefined */
+export function listsOf(
+  { gpus: read }: Pick<CutReading, 'gpus'>,
+  gpus: readonly string[] | undefined,
+): readonly (string | undefined)[] {
+  if (read === undefined) return gpus === undefined ? [undefined] : quotedLists(gpus);
+  const wanted = new Set(gpus ?? read);
+  return quotedLists(read.filter((gpu) => wanted.has(gpu)));
 }
 
 /** What an instance had in one hour for one owner. */

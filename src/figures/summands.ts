@@ -11,6 +11,8 @@ export interface Summand {
   readonly rollup: string;
   /** Over a sample `s`. */
   readonly raw: string;
+  /** Columns of the samples that it is made of, where a table of an older version may lack them. */
+  readonly of?: readonly string[];
 }
 
 /** Σ dt. */
@@ -34,14 +36,16 @@ export function idleSummand(column: string): Summand {
 /** `counter_joules`, Σ of the rises of seen time, and `counter_us`, that time. */
 export function counterSummands(): readonly Summand[] {
   const { rise, riseDtUs } = seenRiseSql('s.');
+  const of = [ENERGY_RISE_COLUMN, ENERGY_RISE_DT_COLUMN];
   return [
-    { name: 'counter_joules', rollup: ENERGY_RISE_COLUMN, raw: rise },
-    { name: 'counter_us', rollup: ENERGY_RISE_DT_COLUMN, raw: riseDtUs },
+    { name: 'counter_joules', rollup: ENERGY_RISE_COLUMN, raw: rise, of },
+    { name: 'counter_us', rollup: ENERGY_RISE_DT_COLUMN, raw: riseDtUs, of },
   ];
 }
 
 /** The summand over one row `s` of a segment: NULL where its table has no such column. */
-export function summandSql({ rollup, raw }: Summand, { level, columns }: Segment): string {
-  if (level === 'raw') return raw;
-  return columns.has(rollup) ? `s.${quoteName(rollup)}` : 'cast(null AS DOUBLE)';
+export function summandSql({ rollup, raw, of = [] }: Summand, { level, columns }: Segment): string {
+  const isThere = level === 'raw' ? of.every((column) => columns.has(column)) : columns.has(rollup);
+  if (!isThere) return 'cast(null AS DOUBLE)';
+  return level === 'raw' ? raw : `s.${quoteName(rollup)}`;
 }

@@ -4,7 +4,8 @@ import type { Tell } from '../core/base/notice.ts';
 import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { useQuestionOf } from '../core/jobs/device-parts.ts';
 import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
-import { gaugesByLane, type GaugeKey, type LaneGauges } from '../figures/gauges.ts';
+import { gaugeReadings, storedLanes } from '../figures/gauge-lanes.ts';
+import type { GaugeKey, LaneGauges } from '../figures/gauges.ts';
 import { readLabel } from '../figures/job/rows/job-rows.ts';
 import { jobSamples } from '../figures/job/rows/job-segments.ts';
 import { emptySums, sumJob, type SampleSums } from '../figures/job/rows/scan.ts';
@@ -64,14 +65,23 @@ interface Piece extends RelabelWindow {
 
 export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFiguresWriter {
   const { db, lanes, nowUs, tell } = options;
-  const sources = gaugesByLane(lanes);
   /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
 
   let pieces: Piece[] = [];
 
+  /** Where what was sampled of these devices is read, also from lanes of former configurations. */
+  async function readingsIn(
+    { startUs, endUs }: { readonly startUs: number; readonly endUs: number },
+    devices: readonly { readonly gpu: string }[],
+  ): Promise<LaneGauges[]> {
+    const span = { fromUs: startUs + 1, toUs: endUs + 1 };
+    const gpus = [...new Set(devices.map(({ gpu }) => gpu))];
+    return await gaugeReadings(db, await storedLanes(db, lanes, span), span, { gpus });
+  }
+
   async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {
-    const sums = await sumsOf(db, sources, runs);
+    const sums = await sumsOf(db, await readingsIn(timeOf(runs), runs), runs);
     const buffer = createRowBuffer('job_figures');
     for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu) ?? emptySums(), nowUs());
     const batch = { table: 'job_figures', body: buffer.bytes(), rows: runs.length };
@@ -87,7 +97,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 
   /** Acknowledged rows are seen by queries a moment later only. */
   async function waitForAll(): Promise<void> {
-    const samples = sources.map(({ lane }) => lane.table);
+    const samples = lanes.map(({ table }) => table);
     for (const table of ['gpu_ownership', 'gpu_shared_use', 'job_figures', ...samples])
       await waitForVisible(db, table);
   }
@@ -133,10 +143,10 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 
   /** Runs of a piece of old time whose figures have to be written again, and can be. */
   async function runsToRenew(piece: Piece): Promise<readonly (readonly DeviceRun[])[]> {
-    const [primary] = sources;
-    if (primary === undefined) return [];
     await waitForAll();
     const { gpu, fromUs } = piece;
+    const [primary] = await readingsIn({ startUs: fromUs, endUs: piece.toUs }, [piece]);
+    if (primary === undefined) return [];
     const intervals = await readOwnedIntervals(db, [gpu], fromUs, await lastEndUs(db, piece));
     const question = useQuestionOf(intervals);
     const uses = question === undefined ? [] : await readSharedUse(db, question);
@@ -205,14 +215,19 @@ async function sumsOf(
   runs: readonly DeviceRun[],
 ): Promise<ReadonlyMap<string, SampleSums>> {
   const stays = runs.flatMap(({ spans }) => spans);
-  const time = {
-    startUs: Math.min(...runs.map(({ startUs }) => startUs)),
-    endUs: Math.max(...runs.map(({ endUs }) => endUs)),
-  };
+  const time = timeOf(runs);
   const label = await readLabel(db, runs[0]!.jobId, { ...time, intervals: runs });
   const job = { label, stays, foreign: [] };
   const sources = await jobSources(db, lanes);
   return (await sumJob(db, sources, job, ({ kept }) => jobSamples(kept, job, time))).devices;
+}
+
+/** From the first start to the last end. */
+function timeOf(runs: readonly DeviceRun[]): { startUs: number; endUs: number } {
+  return {
+    startUs: Math.min(...runs.map(({ startUs }) => startUs)),
+    endUs: Math.max(...runs.map(({ endUs }) => endUs)),
+  };
 }
 
 /** When the last stay ended that touches a piece; its end, where none did later. */

@@ -208,6 +208,57 @@ function lastSignTexts({ lastSigns }: CapacityFigures): string[] {
   return [`Last seen before the window's end, and counted until then: ${texts.join(', ')}${more}.`];
 }
 
+/** What the GPUs drew for nobody, and which part of all that is. */
+function unownedEnergyTexts({ rows, all }: CapacityFigures): string[] {
+  const known = rows.flatMap(({ kind, energy }) => (kind === 'unowned' ? (energy.best ?? []) : []));
+  if (known.length === 0 || all.energy.best === undefined) return [];
+  const joules = known.reduce((sum, { value }) => sum + value, 0);
+  const part =
+    all.energy.best.value > 0 ? `, ${formatRatio(joules / all.energy.best.value)} of all energy` : '';
+  return [
+    `Energy of unowned is what the GPUs drew while no job owned them: ${formatQuantity({ value: joules, unit: 'joules', knownUs: 0 })}${part}.`,
+  ];
+}
+
+/** What the scheduler counted, where that is not what was owned. */
+function billingTexts({ billing }: CapacityFigures): string[] {
+  if (billing === undefined)
+    return [
+      'Owned time was not compared with what the scheduler counted: the window is longer than 100 days.',
+    ];
+  const { compared, unbilled, unrecorded, differences, isCut } = billing;
+  const untold = [
+    ...(unbilled > 0 ? [`of ${formatCount(unbilled, 'job id')} nobody told what it counted`] : []),
+    ...(unrecorded > 0
+      ? [`of ${formatCount(unrecorded, 'job id')} that it gave GPUs none was recorded here`]
+      : []),
+  ].join(', ');
+  const notCompared = untold === '' ? '' : `; ${untold}`;
+  // Nobody told of any: there is nothing to compare with.
+  if (compared + unrecorded === 0) return [];
+  if (compared === 0) return [`Owned time and the scheduler's GPUs × time: ${untold}.`];
+  if (differences.length === 0)
+    return [
+      `Owned time of ${formatCount(compared, 'job id')} is the scheduler's GPUs × time, within a minute a GPU${notCompared}.`,
+    ];
+  const listed = differences
+    .slice(0, LISTED_MAX)
+    .map(
+      ({ jobId, ownedUs, billedUs }) => `job ${jobId} ${formatHours(ownedUs)} of ${formatGpuHours(billedUs)}`,
+    );
+  const more =
+    differences.length > LISTED_MAX
+      ? `, and ${isCut ? 'more than ' : ''}${differences.length - LISTED_MAX} more`
+      : '';
+  return [
+    `Of ${formatCount(compared, 'job id')} owned time is not the scheduler's GPUs × time in ${formatCount(differences.length, 'run')}: ${listed.join(', ')}${more}${notCompared}.`,
+  ];
+}
+
+function formatHours(us: number): string {
+  return formatGpuHours(us).replace(/\s*GPU-hours$/, '');
+}
+
 /** `0.5 GPU-hours by stated shares`, … */
 function sharingTexts({ sharedUs }: CapacityFigures): string[] {
   return (['stated', 'measured', 'equal'] as const)
@@ -232,12 +283,15 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push(
       `${formatCount(figures.reusedIdsLeft, 'more id')} had several jobs in this window: their time is with one of them each.`,
     );
+  if (figures.closeIdsLeft > 0)
+    notes.push(
+      `${formatCount(figures.closeIdsLeft, 'id')} had a job soon after another: the day, hour or minute in which the later one began is with that one.`,
+    );
   if (rows.some(({ kind }) => kind === 'unresolved'))
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
-  if (rows.some(({ kind, energy }) => kind === 'unowned' && energy.best !== undefined))
-    notes.push('Energy of unowned is what the GPUs drew while no job owned them.');
+  notes.push(...unownedEnergyTexts(figures));
   if (rows.some(({ idle }) => idle !== undefined))
     notes.push(
       'wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.',
@@ -269,7 +323,7 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push(
       `Of ${formatGpuHours(figures.undividedUs)} in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets.`,
     );
-  notes.push(...lastSignTexts(figures));
+  notes.push(...billingTexts(figures), ...lastSignTexts(figures));
   notes.push(...invalidRollupTexts(figures.invalidRollups));
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');

@@ -127,6 +127,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     wasted_us: row.wasted?.value,
     instance_us: row.instanceUs,
     energy_divided_joules: row.energy.divided?.value,
+    unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
     period: 'period' in row ? row.period : undefined,
   }));
   return stringify(rows, { header: true });

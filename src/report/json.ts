@@ -221,14 +221,20 @@ export function capacityJson(figures: CapacityFigures): string {
     unknownSlicesUs: figures.unknownSlicesUs === 0 ? undefined : figures.unknownSlicesUs,
     lastSigns: figures.lastSigns.length === 0 ? undefined : figures.lastSigns,
     reusedIdsLeft: figures.reusedIdsLeft === 0 ? undefined : figures.reusedIdsLeft,
+    billing: figures.billing,
+    closeIdsLeft: figures.closeIdsLeft === 0 ? undefined : figures.closeIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
     hasActivity: figures.hasActivity,
   });
 }
 
 function rowOf(row: CapacityRow): object {
-  const { kind, name, cluster, period, unownedUs, jobs } = row;
-  return { kind, name, cluster, period, ...sumsOf(row), unownedUs, jobs };
+  const { kind, name, cluster, period, unownedUs, unownedEnergy, jobs } = row;
+  const nobodys =
+    unownedUs === undefined
+      ? {}
+      : { unownedUs, unownedJoules: unownedEnergy?.value, unownedEnergyUs: unownedEnergy?.knownUs ?? 0 };
+  return { kind, name, cluster, period, ...sumsOf(row), ...nobodys, jobs };
 }
 
 function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: CapacitySums): object {

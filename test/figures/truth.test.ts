@@ -12,7 +12,8 @@ import { truthOf } from '../oracle/truth-of.ts';
 import { playScenario } from '../../src/collector/play.ts';
 import { type CapacityFigures, type CapacitySums } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
-import { GAUGES, gaugesByLane, type GaugeKey } from '../../src/figures/gauges.ts';
+import { keptColumns } from '../../schemas/tables.ts';
+import { GAUGE_KEYS, GAUGES, type GaugeKey } from '../../src/figures/gauges.ts';
 import type {
   GaugeFigures,
   JobDevice,
@@ -97,7 +98,7 @@ function expectRanked({ value, barWidth }: Ranked, expected: number, what: strin
   else expect(Math.abs(value - expected), what).toBeLessThanOrEqual(barWidth / 2 + 1e-9);
 }
 
-const columnOf = new Map(gaugesByLane([lane]).flatMap(({ gauges }) => gauges));
+const columnOf = new Map(GAUGE_KEYS.map((key) => [key, keptColumns(key).column]));
 
 function expectGauges(
   gauges: ReadonlyMap<GaugeKey, GaugeFigures & Partial<JobGauge>>,

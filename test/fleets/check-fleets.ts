@@ -13,6 +13,7 @@ import { FLEET_LANES } from './load-fleets.ts';
 import { capacityTextDifferences } from './read-capacity-text.ts';
 import { capacityCsvDifferences, jobCsvDifferences } from './read-csv.ts';
 import { jobTextDifferences } from './read-job-text.ts';
+import { billingTruth } from './truth-billing.ts';
 import { capacityTruth, type Grouping } from './truth-capacity.ts';
 import { findingsTruth } from './truth-findings.ts';
 import { jobTruth, type JobTruth } from './truth-job.ts';
@@ -47,7 +48,7 @@ const PLAIN = { width: Infinity, isColored: false, isWhole: true };
 const REPORTS_AT_ONCE = 4;
 
 export function worldOf(fleets: readonly Fleet[]): World {
-  const ledgers = fleets.flatMap(ledgersOf);
+  const ledgers = fleets.flatMap((fleet) => ledgersOf(fleet));
   const firsts = ledgers.flatMap(({ lanes }) => [...lanes.get(TABLE)!.tsUs.slice(0, 1)]);
   return { fleets, ledgers, runs: fleets.flatMap(({ runs }) => runs), oldestUs: Math.min(...firsts) };
 }
@@ -169,10 +170,14 @@ export async function checkCapacity(
     const question = { ...summed, by, every, cluster, table: TABLE, left };
     const truth = capacityTruth(world.ledgers, question);
     const differences = [
-      ...differencesOf(expectedCapacity(truth, question, window, summed), keyedCapacity(json)).map((one) =>
-        one.path === 'reusedIdsLeft' ? { ...one, left: 'not told yet' } : one,
+      ...differencesOf(
+        expectedCapacity(truth, question, window, summed, billingTruth(world.runs, question)),
+        keyedCapacity(json),
+      ).map((one) =>
+        one.path === 'reusedIdsLeft' || one.path === 'closeIdsLeft' ? { ...one, left: 'not told yet' } : one,
       ),
       ...rowsDifferences(json, by),
+      ...unownedDifferences(json),
       ...capacityCsvDifferences(capacityCsv(figures), json),
       ...capacityTextDifferences(renderCapacityReport(figures, PLAIN), json),
     ];
@@ -200,6 +205,25 @@ interface OrderedRow {
 }
 
 const KINDS = ['group', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut'];
+
+/** What nobody's time of groups of devices drew adds up to the rows of nobody. */
+function unownedDifferences(json: Json): Difference[] {
+  const { rows } = json as unknown as {
+    rows: readonly {
+      readonly kind: string;
+      readonly bestJoules?: number;
+      readonly unownedUs?: number;
+      readonly unownedJoules?: number;
+    }[];
+  };
+  if (rows.every(({ unownedUs }) => unownedUs === undefined)) return [];
+  const expected = rows
+    .filter(({ kind }) => kind === 'unowned')
+    .reduce((sum, { bestJoules = 0 }) => sum + bestJoules, 0);
+  const got = rows.reduce((sum, { unownedJoules = 0 }) => sum + unownedJoules, 0);
+  const isRight = Math.abs(got - expected) <= 1e-9 * expected + 1e-9;
+  return isRight ? [] : [{ path: 'rows.unownedJoules', expected: `${expected}`, got: `${got}` }];
+}
 
 /** Rows add up to all, to the microsecond; of each kind the largest group comes first, of periods the first one. */
 function rowsDifferences(json: Json, by: Grouping): Difference[] {

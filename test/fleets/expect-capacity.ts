@@ -1,4 +1,5 @@
-import { near, type Expected, type Json } from './differences.ts';
+import { near, NOT_COMPARED, type Expected, type Json } from './differences.ts';
+import type { BillingTruth } from './truth-billing.ts';
 import type { CapacityQuestion, CapacityTruth, RowTruth, SumsTruth } from './truth-capacity.ts';
 import type { EnergyTruth } from './truth-sums.ts';
 import type { SummedWindow, Window } from './truth-window.ts';
@@ -9,6 +10,7 @@ export function expectedCapacity(
   { by, every, cluster }: CapacityQuestion,
   asked: Window,
   { fromUs, toUs, roundedTo, isAged }: SummedWindow,
+  billing: BillingTruth,
 ): Expected {
   return {
     by,
@@ -34,6 +36,11 @@ export function expectedCapacity(
     areSharesScaled: truth.areSharesScaled || undefined,
     unknownSlicesUs: truth.unknownSlicesUs === 0 ? undefined : near(truth.unknownSlicesUs),
     reusedIdsLeft: truth.mixedIds === 0 ? undefined : truth.mixedIds,
+    billing: {
+      ...billing,
+      differences: billing.differences.map((one) => ({ ...one })),
+      isCut: false,
+    },
     invalidRollups: [],
     hasActivity: true,
   };
@@ -50,7 +57,10 @@ function keyOf(row: Readonly<Partial<Record<'kind' | 'name' | 'cluster' | 'perio
 }
 
 function rowOf({ kind, name, cluster, period, sums, unownedUs, jobs }: RowTruth): Expected {
-  return { kind, name, cluster, period, ...sumsOf(sums), unownedUs: near(unownedUs), jobs };
+  // Added up over the groups it is compared with the rows of nobody.
+  const energy =
+    unownedUs === undefined ? {} : { unownedJoules: NOT_COMPARED, unownedEnergyUs: NOT_COMPARED };
+  return { kind, name, cluster, period, ...sumsOf(sums), unownedUs: near(unownedUs), ...energy, jobs };
 }
 
 function sumsOf({

@@ -1,5 +1,5 @@
 import type { Difference, Json } from './differences.ts';
-import { coverageWrong, hoursWrong, isPrinted, ratioWrong, type Wrong } from './printed.ts';
+import { coverageWrong, hoursWrong, isPrinted, ratioWrong, type Wrong, energyWrong } from './printed.ts';
 import { markedEnergyWrong } from './read-mig-text.ts';
 
 /** The text of a capacity report against its JSON: every line is read, and one that cannot be read is a difference. */
@@ -46,7 +46,19 @@ interface Report {
   readonly areSharesScaled?: boolean;
   readonly unknownSlicesUs?: number;
   readonly reusedIdsLeft?: number;
+  readonly billing: Billing;
   readonly lastSigns?: readonly { readonly gpu: string; readonly node: string; readonly lastUs: number }[];
+}
+
+interface Billing {
+  readonly compared: number;
+  readonly unbilled: number;
+  readonly unrecorded: number;
+  readonly differences: readonly {
+    readonly jobId: string;
+    readonly ownedUs: number;
+    readonly billedUs: number;
+  }[];
 }
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -265,7 +277,18 @@ function sentencesOf(report: Report): readonly Sentence[] {
     },
     {
       isDue: rows.some(({ kind, bestJoules }) => kind === 'unowned' && bestJoules !== undefined),
-      pattern: 'Energy of unowned is what the GPUs drew while no job owned them\\.',
+      pattern:
+        'Energy of unowned is what the GPUs drew while no job owned them: (.+?Wh)(?:, (.+?%) of all energy)?\\.',
+      check: ([energy = '', ratio = '']) => {
+        const joules = rows
+          .filter(({ kind }) => kind === 'unowned')
+          .reduce((sum, { bestJoules = 0 }) => sum + bestJoules, 0);
+        const allJoules = all.bestJoules ?? 0;
+        return (
+          energyWrong(energy, joules, 3) ??
+          (allJoules > 0 ? ratioWrong(ratio, joules / allJoules) : undefined)
+        );
+      },
     },
     {
       isDue: rows.some(({ idleUs }) => idleUs !== undefined),
@@ -301,6 +324,7 @@ function sentencesOf(report: Report): readonly Sentence[] {
       isDue: report.areSharesScaled === true,
       pattern: 'The stated shares of some GPUs add up to more than the GPU: made smaller in proportion\\.',
     },
+    billingSentence(report.billing),
     {
       isDue: lastSigns.length > 0,
       pattern: "Last seen before the window's end, and counted until then: (.+? UTC(?:, and \\d+ more)?)\\.",
@@ -328,6 +352,40 @@ function lastSignText({ gpu, node, lastUs }: { gpu: string; node: string; lastUs
 }
 
 /** Of less than 99 % of a row's time is told of how much. */
+const count = (number: number, what: string): string =>
+  `${number.toLocaleString('en-US')} ${what}${number === 1 ? '' : 's'}`;
+
+/** Where owned time is not what the scheduler counted. */
+function billingSentence({ compared, unbilled, unrecorded, differences }: Billing): Sentence {
+  const isDue = compared + unrecorded > 0;
+  const untold = [
+    ...(unbilled > 0 ? [`of ${count(unbilled, 'job id')} nobody told what it counted`] : []),
+    ...(unrecorded > 0 ? [`of ${count(unrecorded, 'job id')} that it gave GPUs none was recorded here`] : []),
+  ].join(', ');
+  const end = untold === '' ? '\\.' : `; ${untold}\\.`;
+  if (compared === 0) return { isDue, pattern: `Owned time and the scheduler's GPUs × time: ${untold}\\.` };
+  const ids = count(compared, 'job id');
+  if (differences.length === 0)
+    return {
+      isDue,
+      pattern: `Owned time of ${ids} is the scheduler's GPUs × time, within a minute a GPU${end}`,
+    };
+  const listed = differences.slice(0, 4);
+  const hours = listed.map(({ jobId }) => `job ${jobId} (\\S+) of (\\S+\\sGPU-hours)`).join(', ');
+  const more = differences.length > 4 ? `, and ${differences.length - 4} more` : '';
+  return {
+    isDue,
+    pattern: `Of ${ids} owned time is not the scheduler's GPUs × time in ${count(differences.length, 'run')}: ${hours}${more}${end}`,
+    check: (groups) =>
+      listed
+        .map(({ ownedUs, billedUs }, index) => {
+          const [owned = '', billed = ''] = groups.slice(2 * index);
+          return hoursWrong(`${owned} GPU-hours`, ownedUs) ?? hoursWrong(billed, billedUs);
+        })
+        .find((wrong) => wrong !== undefined),
+  };
+}
+
 function partlySentence(report: Report, what: string, knownUsOf: (row: Row) => number | undefined): Sentence {
   const { rows } = report;
   const partly = rows.flatMap((row) => {

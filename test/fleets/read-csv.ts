@@ -31,6 +31,7 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     wasted_us: row.wastedUs,
     instance_us: row.instanceUs ?? 0,
     energy_divided_joules: row.dividedJoules,
+    unowned_energy_joules: row.unownedJoules,
     period: row.period,
   }));
 }

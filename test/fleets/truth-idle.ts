@@ -29,20 +29,19 @@ const HOLE_US_MIN = 10;
  * @param picked rows of each lane, by their positions @param startUs of the job: buckets are minutes where all of its minutes are left
  */
 export function longestIdleTruth(
-  picked: readonly { readonly rows: LedgerRows; readonly at: readonly number[] }[],
+  picked: readonly {
+    readonly rows: LedgerRows;
+    readonly at: readonly number[];
+    readonly isPrimary: boolean;
+  }[],
   left: Left,
   startUs: number,
 ): StretchTruth | undefined {
-  const all = picked
-    .flatMap(({ rows, at }) =>
-      at.map((row): IdleRow => ({
-        fromUs: rows.tsUs[row]! - rows.dtUs[row]!,
-        toUs: rows.tsUs[row]!,
-        sm: rows.values.get('sm_active_ratio')?.[row] ?? NaN,
-        label: labelOf(rows.owners[row]!),
-      })),
-    )
-    .toSorted((a, b) => a.toUs - b.toUs);
+  const lanes = [...Map.groupBy(picked, ({ isPrimary, rows }) => (isPrimary ? 0 : rows))].map(([, own]) => ({
+    isPrimary: own[0]!.isPrimary,
+    own: own.flatMap(idleRows).toSorted((a, b) => a.toUs - b.toUs),
+  }));
+  const all = lanes.flatMap(({ own }) => own);
   const known = all.filter(({ sm, fromUs, toUs }) => !Number.isNaN(sm) && toUs > fromUs);
   if (known.length === 0) return undefined;
   const idle = all.filter(({ sm }) => sm < IDLE_BELOW);
@@ -50,10 +49,28 @@ export function longestIdleTruth(
   const pieces =
     left === ALL_LEFT
       ? idle
-      : wholeBuckets(all, Math.floor((startUs + 1) / HOUR) * HOUR >= left.minutesFromUs ? MIN : HOUR);
+      : lanes.flatMap(({ own, isPrimary }) =>
+          // Only of the lane that decides time has anything aged out.
+          wholeBuckets(
+            own,
+            !isPrimary || Math.floor((startUs + 1) / HOUR) * HOUR >= left.minutesFromUs ? MIN : HOUR,
+          ),
+        );
   const longest = longestOf(pieces);
   if (longest === undefined) return isAtLeast ? undefined : { lengthUs: 0, fromUs: undefined, isAtLeast };
   return { fromUs: longest.fromUs, lengthUs: longest.toUs - longest.fromUs, isAtLeast };
+}
+
+/** Where another lane tells the activity, this one is not looked at. */
+function idleRows({ rows, at }: { readonly rows: LedgerRows; readonly at: readonly number[] }): IdleRow[] {
+  return at
+    .filter((row) => !rows.isSmTaken(row))
+    .map((row) => ({
+      fromUs: rows.tsUs[row]! - rows.dtUs[row]!,
+      toUs: rows.tsUs[row]!,
+      sm: rows.values.get('sm_active_ratio')?.[row] ?? NaN,
+      label: labelOf(rows.owners[row]!),
+    }));
 }
 
 /** Rows of a rollup are kept apart by whose they are. */

@@ -36,6 +36,8 @@ export interface LedgerRows {
   readonly riseDtUs: Float64Array;
   readonly values: ReadonlyMap<string, Float64Array>;
   readonly owners: readonly Owners[];
+  /** Whether SM activity is read in a faster lane at the time of a row. */
+  readonly isSmTaken: (row: number) => boolean;
 }
 
 export interface DeviceLedger {
@@ -54,11 +56,20 @@ const GAP_INTERVALS = 2.5;
 /** What thirds of a device may add up to beyond 1. */
 const ROUNDING_MAX = 1e-9;
 
-export function ledgersOf(fleet: Fleet): DeviceLedger[] {
+/** The bucket that is left of a moment; undefined where samples are. */
+type BucketAt = (table: string, us: number) => { readonly fromUs: number; readonly toUs: number } | undefined;
+
+/** @param bucketAt of samples that have aged out only the bucket is known in which a lane began, or ended, to know a column */
+export function ledgersOf(fleet: Fleet, bucketAt: BucketAt = () => undefined): DeviceLedger[] {
   return fleet.devices.map((device, place) => {
     const stays = fleet.runs.flatMap((run) => run.stays).filter(({ gpu }) => gpu === device.uuid);
     const byInterval = fleet.lanes.toSorted((a, b) => a.intervalUs - b.intervalUs);
-    const lanes = new Map(oncePerMoment(byInterval.map((lane) => [lane.table, rowsOf(lane, place, stays)])));
+    const lanes = new Map(
+      oncePerMoment(
+        byInterval.map((lane) => [lane.table, rowsOf(lane, place, stays)]),
+        bucketAt,
+      ),
+    );
     const signs = [
       ...fleet.sightings.filter((one) => one.device === device).map(({ tsUs }) => tsUs),
       ...[...lanes.values()].flatMap(({ tsUs }) => (tsUs.length === 0 ? [] : [tsUs[0]!, tsUs.at(-1)!])),
@@ -94,12 +105,13 @@ function rowsOf({ rows, intervalUs }: FleetLane, place: number, stays: readonly 
     }
     readingAt = row;
   }
-  return { tsUs, dtUs, rise, riseDtUs, values, owners: ownersOf(tsUs, stays) };
+  return { tsUs, dtUs, rise, riseDtUs, values, owners: ownersOf(tsUs, stays), isSmTaken: () => false };
 }
 
 /** @param lanes the fastest first */
 function oncePerMoment(
   lanes: readonly (readonly [table: string, rows: LedgerRows])[],
+  bucketAt: BucketAt,
 ): (readonly [string, LedgerRows])[] {
   /** By column, of the faster lanes: from the first to the last time at which they know it. */
   const taken = new Map<string, (readonly [number, number])[]>();
@@ -107,6 +119,8 @@ function oncePerMoment(
     const { tsUs } = rows;
     const isTaken = (column: string, row: number): boolean =>
       (taken.get(column) ?? []).some(([first, last]) => first <= tsUs[row]! && tsUs[row]! <= last);
+    const smRows = new Set([...tsUs.keys()].filter((row) => isTaken('sm_active_ratio', row)));
+    const isSmTaken = (row: number): boolean => smRows.has(row);
     const values = new Map(
       [...rows.values].map(([column, cells]) => [
         column,
@@ -118,10 +132,14 @@ function oncePerMoment(
     for (const [column, cells] of rows.values) {
       const known = [...cells.keys()].filter((row) => !Number.isNaN(cells[row]!));
       if (known.length === 0) continue;
-      const span = [tsUs[known[0]!]!, tsUs[known.at(-1)!]!] as const;
+      const [first, last] = [tsUs[known[0]!]!, tsUs[known.at(-1)!]!];
+      const span = [
+        bucketAt(table, first)?.fromUs ?? first,
+        (bucketAt(table, last)?.toUs ?? last + 1) - 1,
+      ] as const;
       taken.set(column, [...(taken.get(column) ?? []), span]);
     }
-    return [table, { ...rows, values, rise, riseDtUs }];
+    return [table, { ...rows, values, rise, riseDtUs, isSmTaken }];
   });
 }
 

@@ -176,6 +176,8 @@ const capacity: CapacityFigures = {
   every: undefined,
   cluster: undefined,
   reusedIdsLeft: 0,
+  closeIdsLeft: 0,
+  billing: { compared: 0, unbilled: 2, unrecorded: 0, differences: [], isCut: false },
   askedFromUs: Date.UTC(2026, 10, 14) * 1000,
   askedToUs: Date.UTC(2026, 10, 21) * 1000,
   fromUs: Date.UTC(2026, 10, 14) * 1000,
@@ -197,6 +199,7 @@ const capacity: CapacityFigures = {
       period: undefined,
       ...sums(1204.25, 61, 0.68, 641),
       unownedUs: undefined,
+      unownedEnergy: undefined,
       jobs: 212,
     },
     {
@@ -206,6 +209,7 @@ const capacity: CapacityFigures = {
       period: undefined,
       ...sums(801, 302.5, 0.24, 230),
       unownedUs: undefined,
+      unownedEnergy: undefined,
       jobs: 1048,
     },
     {
@@ -215,6 +219,7 @@ const capacity: CapacityFigures = {
       period: undefined,
       ...sums(671.75, 671, undefined, 71),
       unownedUs: undefined,
+      unownedEnergy: undefined,
       jobs: 0,
     },
   ],
@@ -241,7 +246,7 @@ describe('a capacity report', () => {
         '  unowned          671.8   25 %               –          –        –   71.0 kWh      –',
         '  all            2,677.0  100 %    363.5 (18 %)       51 %  1,203.2  942.0 kWh  1,260',
         '  seen: the sampled part of the time from the first to the last sign of life of each GPU.',
-        '  Energy of unowned is what the GPUs drew while no job owned them.',
+        '  Energy of unowned is what the GPUs drew while no job owned them: 71 kWh, 8 % of all energy.',
         '  wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time',
         '  only.',
         '',
@@ -272,6 +277,35 @@ describe('a capacity report', () => {
       'Energy is known of part of the time: physics 50 %, =cmd(), "x" 50 %, unowned 50 %.',
     );
     expect(text).toContain('stopped updating v_1m (drop partition)');
+  });
+
+  test('says where owned time is not what the scheduler counted', () => {
+    const none = { compared: 0, unbilled: 0, unrecorded: 0, differences: [], isCut: false };
+    const textOf = (billing: CapacityFigures['billing']): string =>
+      renderCapacityReport({ ...capacity, billing }, { width: Infinity, isColored: false }).replaceAll(
+        /\s+/g,
+        ' ',
+      );
+    expect(textOf(undefined)).toContain(
+      'was not compared with what the scheduler counted: the window is longer',
+    );
+    expect(textOf(none)).not.toContain('scheduler');
+    expect(textOf({ ...none, compared: 1, unbilled: 3 })).toContain(
+      "Owned time of 1 job id is the scheduler's GPUs × time, within a minute a GPU; of 3 job ids nobody told what it counted.",
+    );
+    expect(textOf({ ...none, unrecorded: 2 })).toContain(
+      "Owned time and the scheduler's GPUs × time: of 2 job ids that it gave GPUs none was recorded here.",
+    );
+    const runs = ['5', '6', '7', '8', '9'].map((jobId) => ({
+      ...{ jobId, run: 0, cluster: undefined, gpus: 8, devices: 4 },
+      ...{ ownedUs: 4 * HOUR, billedUs: 8 * HOUR },
+    }));
+    expect(textOf({ ...none, compared: 12, differences: runs.slice(0, 1) })).toContain(
+      "Of 12 job ids owned time is not the scheduler's GPUs × time in 1 run: job 5 4 of 8 GPU-hours.",
+    );
+    expect(textOf({ ...none, compared: 12, differences: runs, isCut: true })).toMatch(
+      /in 5 runs: job 5 .*job 8 4 of 8 GPU-hours, and more than 1 more\./,
+    );
   });
 
   test('is bold on a terminal only', () => {

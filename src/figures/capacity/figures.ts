@@ -55,6 +55,8 @@ export interface CapacityRow extends CapacitySums {
   readonly period: string | undefined;
   /** By node, model, cluster, week and month: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
   readonly unownedUs: number | undefined;
+  /** What these devices drew in that time; part of the row `unowned`, too. */
+  readonly unownedEnergy: Quantity<'joules'> | undefined;
   /** Jobs that owned a device of the group in the window: an id that was given again counts again, a requeue does not. */
   readonly jobs: number;
 }
@@ -64,6 +66,33 @@ export interface LastSign {
   readonly gpu: string;
   readonly node: string;
   readonly lastUs: number;
+}
+
+/** A run of which the scheduler counted another time than that for which it owned GPUs here. */
+export interface BillingDifference {
+  readonly jobId: string;
+  readonly run: number;
+  readonly cluster: string | undefined;
+  /** Σ over its devices of the time for which it owned them, whatever its part. */
+  readonly ownedUs: number;
+  /** The scheduler's GPUs × elapsed time. */
+  readonly billedUs: number;
+  readonly gpus: number;
+  readonly devices: number;
+}
+
+/** Owned time against what the scheduler counted, of job ids of which all that was told lies in the window. */
+export interface BillingCheck {
+  /** Ids of which both are known. */
+  readonly compared: number;
+  /** Ids that owned GPUs, of which nobody told how many the scheduler counted. */
+  readonly unbilled: number;
+  /** Ids that the scheduler says had GPUs, of which nobody here recorded any: their nodes may have no collector. */
+  readonly unrecorded: number;
+  /** By more than a minute a GPU, largest first. */
+  readonly differences: readonly BillingDifference[];
+  /** There are more than are looked at. */
+  readonly isCut: boolean;
 }
 
 /** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */
@@ -114,6 +143,10 @@ export interface CapacityFigures {
   readonly areSharesScaled: boolean;
   /** Ids that were given again and are more than a query holds: the time of all that had such an id is with one of them. */
   readonly reusedIdsLeft: number;
+  /** Ids of which a bucket that holds the end of one job and the beginning of the next is with the later one. */
+  readonly closeIdsLeft: number;
+  /** Undefined of a window of more than 100 days. */
+  readonly billing: BillingCheck | undefined;
   /** Rollups that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */

@@ -1,9 +1,10 @@
 import type { CapacityKind } from './figures.ts';
 import type { Membership } from './membership.ts';
 import { askGroups } from './ask-groups.ts';
-import { ROW_KINDS, type CapacitySource, type RowKind, type Traits } from './samples.ts';
+import { sourcesOf, type CapacityPart } from './parts.ts';
+import { ROW_KINDS, type RowKind, type Traits } from './samples.ts';
 import { emptySums, sumsOf, type Sums } from './sums.ts';
-import { segmentsOf, STEP_US, type KeptLane, type Span } from '../levels.ts';
+import { placesOf, STEP_US, type Span } from '../levels.ts';
 import {
   CUT_LEVELS,
   divideCut,
@@ -21,11 +22,6 @@ import type { Asked, Cells } from '../query-cells.ts';
 
 /** Hours of devices that are asked for at a time. */
 const CUT_ROWS_MAX = 50_000;
-
-/** A table with what is kept of it. */
-export interface CutSource extends CapacitySource {
-  readonly kept: KeptLane;
-}
 
 /** What a group had of MIG instances in one answer of the hours. */
 interface GroupRow extends CutRow {
@@ -48,21 +44,21 @@ export interface CutTally {
 
 /**
  * Adds up the hours of MIG instances by their slices, and divides the energy of their GPUs among them.
- * @param sources of the whole window; the first decides time
+ * @param parts of the whole window
  * @throws what `ask` throws
  */
 export async function addCutGpus(
   db: Asked,
   of: Membership,
-  sources: readonly CutSource[],
+  parts: readonly CapacityPart[],
   inventory: CutInventory,
   { traits, tally }: { readonly traits: Traits; readonly tally: CutTally },
 ): Promise<void> {
-  const whole = await readCutHours(db, readingsOf(sources, of.window), { isWhole: true });
+  const whole = await readCutHours(db, readingsOf(parts, of.window), { isWhole: true });
   const usesPower = powerUsers(whole);
   for (const span of portionsOf(of.window, inventory.instances.size)) {
-    const hours = await readCutHours(db, readingsOf(sources, span), {});
-    const rows = await instanceRows(db, of, sources, { span, traits });
+    const hours = await readCutHours(db, readingsOf(parts, span), {});
+    const rows = await instanceRows(db, of, parts, { span, traits });
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
     for (const gpu of hours.keys()) if (!isMeant(of, inventory, gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
@@ -88,17 +84,19 @@ function isMeant({ cluster }: Membership, { clusters }: CutInventory, gpu: strin
 }
 
 /** What tells how energy is divided, hour by hour within a part of the window. */
-function readingsOf(sources: readonly CutSource[], span: Span): CutReading[] {
-  return sources.map(({ kept, sm, engine, power, hasEnergy, isTime }) => ({
-    segments: segmentsOf(kept, span, CUT_LEVELS),
-    columns: new Map([
+function readingsOf(parts: readonly CapacityPart[], span: Span): CutReading[] {
+  // Tables that are all read are in each part.
+  const [first, ...others] = parts.map(({ tables }) => tables);
+  const partly = others.flat().filter(({ kept }) => kept.times !== undefined);
+  return [...first!, ...partly].flatMap(({ kept, sm, engine, power, hasEnergy, isTime }) => {
+    const columns = new Map([
       ...(sm === undefined ? [] : [['smActive', sm] as const]),
       ...(engine === undefined ? [] : [['engineActive', engine] as const]),
       ...(power === undefined ? [] : [['power', power] as const]),
-    ]),
-    hasEnergy,
-    isPrimary: isTime,
-  }));
+    ]);
+    const reading = { columns, hasEnergy, isPrimary: isTime };
+    return placesOf(kept, span, CUT_LEVELS).map((place) => ({ ...reading, ...place }));
+  });
 }
 
 /** In whole days, so that no hour is in two of them, and no answer is too large. */
@@ -117,14 +115,14 @@ function portionsOf({ fromUs, toUs }: Span, instances: number): Span[] {
 async function instanceRows(
   db: Asked,
   of: Membership,
-  sources: readonly CutSource[],
+  parts: readonly CapacityPart[],
   { span, traits }: { readonly span: Span; readonly traits: Traits },
 ): Promise<GroupRow[]> {
-  const within = sources.map((source) => ({
-    ...source,
-    segments: segmentsOf(source.kept, span, CUT_LEVELS),
-  }));
-  const answer = await askGroups(db, { of, sources: within, traits, scope: 'instances' });
+  const answer: Cells[] = [];
+  for (const part of parts) {
+    const sources = sourcesOf(part, span, CUT_LEVELS);
+    answer.push(...(await askGroups(db, { of, sources, traits, scope: 'instances' })));
+  }
   const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
     sum: cells.number(`${prefix}_sum`) ?? 0,
     knownUs: cells.number(`${prefix}_us`) ?? 0,

@@ -1,4 +1,5 @@
 import type { Lane } from '../../core/fields/lane.ts';
+import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
 import {
   isOwned,
   isPeriod,
@@ -9,29 +10,23 @@ import {
   type CapacityRow,
 } from './figures.ts';
 import { askGroups } from './ask-groups.ts';
+import { checkBilling } from './billing.ts';
 import { devicesIn } from './devices.ts';
-import { addCutGpus, type CutSource } from './mig.ts';
+import { addCutGpus } from './mig.ts';
+import { partsOf, sourcesOf, type CapacityPart, type CapacityTable } from './parts.ts';
 import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
 import { periodOf, type Membership } from './membership.ts';
 import { periodName, periodStartUs } from './periods.ts';
-import { asManyAsFit, closeStartsUs, reusedIds } from './reused-ids.ts';
-import {
-  jobCountsSql,
-  ROW_KINDS,
-  type RowKind,
-  stayPeriodsSql,
-  traitsOf,
-  traitsSql,
-  type CapacitySource,
-} from './samples.ts';
+import { asManyAsFit, closeStarts, reusedIds } from './reused-ids.ts';
+import { jobCountsSql, ROW_KINDS, type RowKind, stayPeriodsSql, traitsOf, traitsSql } from './samples.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
-import { GAUGES, gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { gaugeReadings, storedLanes, type StoredLane } from '../gauge-lanes.ts';
+import { GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
-import { keptLanes, LEVELS, segmentsOf } from '../levels.ts';
+import { LEVELS, type KeptLane } from '../levels.ts';
 import { readCutInventory, type CutInventory } from '../mig-energy.ts';
-import type { Quantity } from '../quantity.ts';
+import { energyOf, type Quantity } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-import { recordedLanes } from '../recorded-lanes.ts';
 import { quoteTime } from '../sql-text.ts';
 
 export interface CapacityQueryOptions {
@@ -55,7 +50,7 @@ interface GroupKey {
 interface Group extends GroupKey {
   readonly sums: Sums;
   /** Of a group of devices or a period: its part of the row `unowned`. */
-  unownedUs: number | undefined;
+  unowned: Sums | undefined;
 }
 
 /** What is added up. */
@@ -84,32 +79,29 @@ export async function capacityFigures(
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
   const { by, every, cluster } = options;
-  const gauges = capacityGauges(await recordedLanes(db, lanes));
-  const kept = await keptLanes(
-    db,
-    gauges.map(({ lane }) => lane.table),
+  const stored = await storedLanes(db, lanes, options);
+  const window = capacityWindow(
+    stored.filter(isUseful).map(({ kept }) => kept),
+    options.fromUs,
+    options.toUs,
   );
-  const window = capacityWindow(kept, options.fromUs, options.toUs);
   const isOneCluster = await hasOneCluster(db, window);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
   const of: Membership = { by, every, window, cluster, isOneCluster, reused };
-  const finerAtUs = closeStartsUs(reused);
-  const sources = gauges.map((source, index): CutSource => ({
-    ...columnsOf(source),
-    kept: kept[index]!,
-    isTime: index === 0,
-    segments: segmentsOf(kept[index]!, window, LEVELS, finerAtUs),
-  }));
+  const { atUs: finerAtUs, left: closeIdsLeft } = closeStarts(reused);
+  const tables = await capacityTables(db, stored, window);
+  const parts = await partsOf(db, tables, window);
   const inventory = await readCutInventory(db);
   // The server answers them side by side.
-  const [tally, fleet, jobs] = await Promise.all([
-    tallyOf(db, of, sources, inventory),
-    devicesIn(db, window, kept, { cluster, inventory }),
+  const [tally, fleet, jobs, billing] = await Promise.all([
+    tallyOf(db, of, parts, { inventory, finerAtUs }),
+    devicesIn(db, window, keptOf(tables), { cluster, inventory }),
     jobCounts(db, of),
+    checkBilling(db, window, cluster),
   ]);
   const rows = rowsOf(tally, of, jobs);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
-  const hasActivity = sources.some(({ sm }) => sm !== undefined);
+  const hasActivity = tables.some(({ sm }) => sm !== undefined);
   return {
     by,
     every,
@@ -117,6 +109,8 @@ export async function capacityFigures(
     ...window,
     ...fleet,
     reusedIdsLeft,
+    closeIdsLeft,
+    billing,
     samples,
     sampledUs,
     rows,
@@ -129,36 +123,51 @@ export async function capacityFigures(
     areSharesScaled,
     invalidRollups: await invalidRollups(
       db,
-      sources.flatMap(({ segments }) => segments),
+      parts.flatMap((part) => sourcesOf(part, window)).flatMap(({ segments }) => segments),
     ),
     hasActivity,
   };
 }
 
-/** Only what a capacity report shows is read. The first decides time and samples. */
-function capacityGauges(lanes: readonly Lane[]): LaneGauges[] {
-  const sources = gaugesByLane(lanes)
-    .map((source) => ({
-      ...source,
-      gauges: source.gauges.filter(([key]) => key === 'smActive' || key === 'power'),
-    }))
-    .sort((a, b) => b.gauges.length - a.gauges.length);
-  const useful = sources.filter(
-    ({ gauges, hasEnergy }, index) => index === 0 || gauges.length > 0 || hasEnergy,
+/** Of gauges only what a capacity report shows, and what the energy of cut GPUs is divided by. */
+const READ_KEYS: readonly GaugeKey[] = ['smActive', 'power', 'engineActive'];
+
+/** Whether a table has anything that a capacity report shows. */
+function isUseful({ lane: { fields } }: StoredLane): boolean {
+  return fields.some(
+    ({ id }) => id === ENERGY_FIELD_ID || READ_KEYS.some((key) => GAUGES[key].fieldId === id),
   );
-  if (useful.length > 0) return useful;
+}
+
+/** The first decides time and samples. */
+async function capacityTables(
+  db: Asked,
+  stored: readonly StoredLane[],
+  window: CapacityWindow,
+): Promise<CapacityTable[]> {
+  const readings = await gaugeReadings(db, stored, window, { keys: READ_KEYS });
   // A lane without any of them still tells who owned what, and how much of it was seen.
-  return lanes.slice(0, 1).map((lane) => ({ lane, gauges: [], hasEnergy: false }));
+  const [first] = stored;
+  if (readings.length === 0 && first !== undefined)
+    readings.push({ lane: first.lane, gauges: [], hasEnergy: false });
+  const keptOfTable = new Map(stored.map(({ kept }) => [kept.table, kept]));
+  return readings.map((reading, index) => {
+    const { lane, times } = reading;
+    const kept = keptOfTable.get(lane.table)!;
+    return {
+      ...columnsOf(reading),
+      kept: times === undefined ? kept : { ...kept, times },
+      isTime: index === 0,
+    };
+  });
 }
 
 function columnsOf({
-  lane,
   gauges,
   hasEnergy,
-}: LaneGauges): Pick<CapacitySource, 'sm' | 'power' | 'engine' | 'hasEnergy'> {
+}: LaneGauges): Pick<CapacityTable, 'sm' | 'power' | 'engine' | 'hasEnergy'> {
   const columns = new Map(gauges);
-  const [sm, power] = [columns.get('smActive'), columns.get('power')];
-  const engine = lane.fields.find(({ id }) => id === GAUGES.engineActive.fieldId)?.column;
+  const [sm, power, engine] = READ_KEYS.map((key) => columns.get(key));
   return {
     ...(sm === undefined ? {} : { sm }),
     ...(power === undefined ? {} : { power }),
@@ -167,14 +176,19 @@ function columnsOf({
   };
 }
 
+/** All that is kept of these tables, each once. */
+function keptOf(tables: readonly CapacityTable[]): KeptLane[] {
+  return [...new Map(tables.map(({ kept: { times: _, ...kept } }) => [kept.table, kept])).values()];
+}
+
 /** What is shown as no group's: `undivided` is of free shares, until somebody tells who owned it. */
 const SHOWN_KINDS = { sole: 'group', undivided: 'unattributed' } as const;
 
 async function tallyOf(
   db: Asked,
   of: Membership,
-  sources: readonly CutSource[],
-  inventory: CutInventory,
+  parts: readonly CapacityPart[],
+  { inventory, finerAtUs }: { readonly inventory: CutInventory; readonly finerAtUs: readonly number[] },
 ): Promise<Tally> {
   const tally: Tally = {
     groups: new Map(),
@@ -186,17 +200,20 @@ async function tallyOf(
     areSharesScaled: false,
     unknownSlicesUs: 0,
   };
-  const question = traitsSql(sources);
-  const traits = traitsOf(sources, question === undefined ? [] : await ask(db, question));
+  const sources = parts.map((part) => sourcesOf(part, of.window, LEVELS, finerAtUs));
+  const question = traitsSql(sources.flat());
+  const traits = traitsOf(sources.flat(), question === undefined ? [] : await ask(db, question));
   const { hasSets } = traits;
   const isCut = inventory.instances.size > 0;
-  for (const row of await askGroups(db, { of, sources, traits, scope: isCut ? 'whole' : 'all' })) {
-    const rowKind = ROW_KINDS[row.number('kind')!]!;
-    const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
-    addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
-  }
+  const scope = isCut ? 'whole' : 'all';
+  for (const some of sources)
+    for (const row of await askGroups(db, { of, sources: some, traits, scope })) {
+      const rowKind = ROW_KINDS[row.number('kind')!]!;
+      const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
+      addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
+    }
   if (isCut)
-    await addCutGpus(db, of, sources, inventory, {
+    await addCutGpus(db, of, parts, inventory, {
       traits,
       tally: {
         addInstance(row, rowKind, sums, ratio) {
@@ -235,7 +252,7 @@ function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio
   // A node that nobody used all the time is a row too: the one that a planner looks for.
   if (kind === 'unowned' && hasUnowned(of.by)) {
     const own = groupOf(tally, group);
-    own.unownedUs = (own.unownedUs ?? 0) + sums.attributedUs;
+    addSums((own.unowned ??= emptySums()), sums);
   }
   if (!hasSets) return;
   tally.areSharesScaled ||= row.number('scaled') === 1;
@@ -252,7 +269,7 @@ const NO_GROUP = { name: undefined, cluster: undefined } as const;
 
 function groupOf({ groups }: Tally, key: GroupKey): Group {
   const text = textOf(key);
-  const group = groups.get(text) ?? { ...key, sums: emptySums(), unownedUs: undefined };
+  const group = groups.get(text) ?? { ...key, sums: emptySums(), unowned: undefined };
   groups.set(text, group);
   return group;
 }
@@ -293,13 +310,18 @@ function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): Capacit
   const byText = (a = '', b = ''): number => (a < b ? -1 : Number(a > b));
   return [...groups.values()]
     .filter(
-      ({ kind, sums, unownedUs }) =>
-        sums.attributedUs > ROUNDING_US_MAX || unownedUs !== undefined || kind === 'cut',
+      ({ kind, sums, unowned }) =>
+        // Energy of a GPU that the lane of time did not see is in `all`, too.
+        Math.max(sums.attributedUs, sums.bestUs) > ROUNDING_US_MAX || unowned !== undefined || kind === 'cut',
     )
     .map((group): CapacityRow => {
-      const { kind, name, cluster, period, sums, unownedUs } = group;
+      const { kind, name, cluster, period, sums, unowned } = group;
       const own = capacitySums(sums);
-      return { kind, name, cluster, period, ...own, unownedUs, jobs: jobs.byGroup.get(textOf(group)) ?? 0 };
+      const nobodys = {
+        unownedUs: unowned?.attributedUs,
+        unownedEnergy: unowned === undefined ? undefined : energyOf(unowned).best,
+      };
+      return { kind, name, cluster, period, ...own, ...nobodys, jobs: jobs.byGroup.get(textOf(group)) ?? 0 };
     })
     .sort(
       (a, b) =>

@@ -24,9 +24,18 @@ const CLOSE_US_MAX = STEP_US['1d'];
 /** Moments that are read from finer buckets: each costs the minutes of an hour and the hours of a day. */
 const CLOSE_COUNT_MAX = 12;
 
-/** Moments at which a bucket may hold time of two jobs of one id. */
-export function closeStartsUs(ids: readonly ReusedId[]): number[] {
-  return ids.flatMap(({ closeUs }) => closeUs).slice(0, CLOSE_COUNT_MAX);
+/** Moments at which a bucket may hold time of two jobs of one id, as many as are read finely, and the ids that had more. */
+export function closeStarts(ids: readonly ReusedId[]): {
+  readonly atUs: readonly number[];
+  readonly left: number;
+} {
+  const atUs = new Set<number>();
+  let left = 0;
+  for (const { closeUs } of ids) {
+    const isAll = closeUs.every((us) => atUs.has(us) || (atUs.size < CLOSE_COUNT_MAX && atUs.add(us)));
+    if (!isAll) left += 1;
+  }
+  return { atUs: [...atUs], left };
 }
 
 /** The ids that were given again within the window. @param isById clusters are not told apart: there is at most one */

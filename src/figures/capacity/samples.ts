@@ -14,12 +14,30 @@ import {
 import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
 import type { CapacityPeriod } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
-import { STEP_US, withinSql, type Segment } from '../levels.ts';
+import { STEP_US, withinSql, type DeviceTimes, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
 import { isCountedSql } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
+
+/** These devices, or all but these, or each at its own times. */
+export type DeviceFilter =
+  { readonly gpus: readonly string[]; readonly isWithout: boolean } | { readonly times: DeviceTimes };
+
+/** Condition of a row `s`: a bucket that does not lie wholly in the times of its device is none of theirs. */
+function onlySql({ only }: CapacitySource, { level }: Segment): string {
+  if (only === undefined) return '';
+  if ('gpus' in only)
+    return ` AND ${only.isWithout ? 'NOT ' : ''}s.gpu IN (${only.gpus.map(quoteText).join(', ')})`;
+  const devices = [...only.times].map(([gpu, spans]) => {
+    const times = spans.map(
+      ({ fromUs, toUs }) => `(s.ts >= ${quoteTime(fromUs)} AND s.ts <= ${quoteTime(toUs - STEP_US[level])})`,
+    );
+    return `(s.gpu = ${quoteText(gpu)} AND (${times.join(' OR ')}))`;
+  });
+  return ` AND (${devices.join(' OR ')})`;
+}
 
 /** One table that a report reads, and what it reads of it. */
 export interface CapacitySource {
@@ -32,6 +50,8 @@ export interface CapacitySource {
   readonly hasEnergy: boolean;
   /** Whether the table decides time and samples. */
   readonly isTime: boolean;
+  /** Only some devices, some of them at some times; all where it is undefined. */
+  readonly only?: DeviceFilter;
 }
 
 /** Rows of the table, which a rollup counts. */
@@ -181,7 +201,7 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
     // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
     return (
       `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
-      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${SCOPES_SQL[scope]}`
+      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}`
     );
   });
 }

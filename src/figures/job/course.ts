@@ -64,7 +64,7 @@ export async function courseOf(
     ),
     parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
     ...gaps,
-    longestIdle: activity === undefined ? new Map() : await longestIdle(db, [activity], summed),
+    longestIdle: activity === undefined ? new Map() : await longestIdle(db, activity.places, summed),
     dips:
       activity === undefined
         ? undefined
@@ -89,20 +89,27 @@ function rankedGauges(
   sources: readonly JobSource[],
   { job, isFromSamples, placesIn }: SummedJob,
 ): RankedGauge[] {
+  // A part of the samples has no ranks.
+  const untold = new Set(
+    sources.flatMap(({ gauges, histograms }) =>
+      gauges.flatMap(([key]) => (histograms.has(key) ? [] : [key])),
+    ),
+  );
   return sources.flatMap((source) =>
     source.gauges.flatMap(([key, column]): RankedGauge[] => {
       const kept = source.histograms.get(key);
-      if (kept === undefined) return [];
+      if (kept === undefined || untold.has(key)) return [];
       return [{ key, column, kept, places: isFromSamples ? placesIn(source) : jobSegments(kept, job) }];
     }),
   );
 }
 
 function activityOf(sources: readonly JobSource[], primaryIntervalUs: number): Activity | undefined {
-  for (const source of sources) {
+  const found = sources.flatMap((source) => {
     const column = new Map(source.gauges).get('smActive');
     const intervalUs = source === sources[0] ? primaryIntervalUs : source.lane.intervalMs * 1000;
-    if (column !== undefined) return { source, column, intervalUs };
-  }
-  return undefined;
+    return column === undefined ? [] : [{ source, column, intervalUs }];
+  });
+  if (found.length === 0) return undefined;
+  return { places: found, intervalUs: Math.max(...found.map(({ intervalUs }) => intervalUs)) };
 }

@@ -138,7 +138,7 @@ export interface ThrottleEffect {
 }
 
 /** Which run of which job, and what the scheduler told of it. */
-export interface JobIdentity extends Omit<JobCells, 'arrayTaskId'> {
+export interface JobIdentity extends Omit<JobCells, 'arrayTaskId' | 'gpus'> {
   /** The scheduler's raw id. */
   readonly jobId: string;
   /** As told, else counted from 0. */

@@ -1,6 +1,6 @@
 import type { EnergyPart } from '../../core/devices/mig-division.ts';
 import { quoteName } from '../../../schemas/tables.ts';
-import { floorTo, segmentsOf, STEP_US, withinSql } from '../levels.ts';
+import { floorTo, placesOf, STEP_US, withinSql } from '../levels.ts';
 import {
   addScaled,
   addToBucket,
@@ -10,6 +10,7 @@ import {
   divideCut,
   emptyBucket,
   energySumsOf,
+  listsOf,
   powerUsers,
   readCutHours,
   type BucketSums,
@@ -21,7 +22,6 @@ import {
 } from '../mig-energy.ts';
 import type { EnergySums } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-import { quotedLists } from '../sql-text.ts';
 import type { JobWindow, SliceRatios } from './facts.ts';
 import { askLabelled } from './rows/ask-labelled.ts';
 import { partIn } from './rows/job-rows.ts';
@@ -74,6 +74,14 @@ function energyOf(energy: CutEnergy | undefined): Partial<EnergySums> {
   return energy === undefined ? {} : energySumsOf(energy, true);
 }
 
+/** GPUs that instances among these are cut from, and all instances of those. @param cut undefined where there are none */
+export function besideInstances(cut: CutInventory | undefined, gpus: readonly string[]): string[] {
+  if (cut === undefined) return [];
+  const parents = new Set(gpus.flatMap((gpu) => cut.instances.get(gpu)?.parent ?? []));
+  const beside = [...cut.instances].filter(([, { parent }]) => parents.has(parent));
+  return [...parents, ...beside.map(([gpu]) => gpu)];
+}
+
 interface OwnedRow extends CutRow {
   readonly isOwn: boolean;
 }
@@ -98,10 +106,9 @@ export async function instanceEnergies(
   const parents = new Set([...own].flatMap((gpu) => inventory.instances.get(gpu)?.parent ?? []));
   const beside = [...inventory.instances].filter(([, { parent }]) => parents.has(parent));
   const span = { fromUs: floorTo(startUs + 1, '1h'), toUs: floorTo(endUs, '1h') + STEP_US['1h'] };
-  const readings = sources.map((source, index) => ({
-    ...readingOf(source, index === 0),
-    segments: segmentsOf(source.kept, span, CUT_LEVELS),
-  }));
+  const readings = sources.flatMap((source, index) =>
+    placesOf(source.kept, span, CUT_LEVELS).map((place) => ({ ...readingOf(source, index === 0), ...place })),
+  );
   const hours = await readCutHours(db, readings, { gpus: [...parents] });
   const owned = await ownedBuckets(db, sources, job);
   const all = await allBuckets(
@@ -142,7 +149,10 @@ function restOf(all: BucketSums, part: BucketSums): BucketSums {
 
 const ROUNDING_US_MAX = 0.5;
 
-function readingOf({ gauges, hasEnergy }: JobSource, isPrimary: boolean): Omit<CutReading, 'segments'> {
+function readingOf(
+  { gauges, hasEnergy }: JobSource,
+  isPrimary: boolean,
+): Omit<CutReading, 'segments' | 'gpus'> {
   return { columns: new Map(gauges), hasEnergy, isPrimary };
 }
 
@@ -176,7 +186,7 @@ async function ownedBuckets(db: Asked, sources: readonly JobSource[], job: Label
   const buckets: Buckets = new Map();
   for (const [index, source] of sources.entries()) {
     const { groups } = jobSegments(source.kept, job, CUT_LEVELS);
-    const reading = { ...readingOf(source, index === 0), segments: [] };
+    const reading = { ...readingOf(source, index === 0), segments: [], gpus: undefined };
     const rows = await askLabelled(db, job, groups, (segment) => ({
       keys: [`${BUCKET_SQL} AS bucket_us`],
       picks: bucketSumsSql(reading, segment),
@@ -201,7 +211,7 @@ async function allBuckets(
   const buckets: Buckets = new Map();
   for (const reading of readings)
     for (const segment of reading.segments)
-      for (const some of quotedLists(gpus)) {
+      for (const some of listsOf(reading, gpus)) {
         const rows = await ask(
           db,
           `SELECT ${BUCKET_SQL} AS bucket_us, s.gpu AS gpu, ${bucketSumsSql(reading, segment).join(', ')}` +

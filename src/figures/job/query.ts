@@ -1,10 +1,10 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { gaugesByLane, type LaneGauges } from '../gauges.ts';
+import { gaugeReadings, storedLanes } from '../gauge-lanes.ts';
+import type { LaneGauges } from '../gauges.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
-import { lanesOfGauges } from '../gauge-lanes.ts';
+import type { CutInventory } from '../mig-energy.ts';
 import type { Asked } from '../query-cells.ts';
-import { recordedLanes } from '../recorded-lanes.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { courseOf, NO_COURSE, segmentsOf } from './course.ts';
@@ -20,7 +20,7 @@ import {
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { findingsOf } from './findings.ts';
-import { instanceEnergies, withInstances } from './instances.ts';
+import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { keptSums, readKept, withKept } from './kept-figures.ts';
 import type { SampleSums } from './rows/scan.ts';
@@ -68,7 +68,8 @@ export async function memberFigures(
   const job = identityOf(run, options.member, found);
   const asked = windowOf(run);
   const inventory = await inventoryOf(db, asked);
-  const sources = await jobSources(db, gaugesByLane(await jobLanes(db, lanes, asked)));
+  const cut = await cutInventoryOf(db, inventory, asked.intervals);
+  const sources = await jobSources(db, await jobReadings(db, lanes, asked, cut));
   const summed = await sumToNewest(db, sources, run, asked);
   const { window } = summed;
   const isRawLeft = isComplete(sources[0], window.startUs);
@@ -81,7 +82,6 @@ export async function memberFigures(
         summed.sums.devices,
         keptSums(await readKept(db, { ids: [run.jobId], apart: [], sql: undefined }), run.jobId, window),
       );
-  const cut = await cutInventoryOf(db, inventory, asked.intervals);
   const sliceRatios = sliceRatiosOf(cut, asked);
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window });
   const sums = withInstances(kept ?? summed.sums, sliceRatios, energies);
@@ -122,19 +122,17 @@ export async function memberFigures(
   return { ...facts, findings: findingsOf(facts) };
 }
 
-/** The lanes in which the job's gauges are to be read. @throws what `recordedLanes` throws */
-export async function jobLanes(
+/** Where the job's gauges are to be read. @throws what `storedLanes` throws */
+export async function jobReadings(
   db: Asked,
   lanes: readonly Lane[],
   { startUs, endUs, intervals }: JobWindow,
-): Promise<Lane[]> {
-  const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
-  return await lanesOfGauges(
-    db,
-    await recordedLanes(db, lanes),
-    { fromUs: startUs + 1, toUs: endUs + 1 },
-    gpus,
-  );
+  cut: CutInventory | undefined,
+): Promise<LaneGauges[]> {
+  const span = { fromUs: startUs + 1, toUs: endUs + 1 };
+  const own = [...new Set(intervals.map(({ gpu }) => gpu))];
+  const gpus = [...new Set([...own, ...besideInstances(cut, own)])];
+  return await gaugeReadings(db, await storedLanes(db, lanes, span), span, { gpus });
 }
 
 function chosenRun(

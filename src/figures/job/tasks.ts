@@ -1,7 +1,6 @@
 import PQueue from 'p-queue';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { gaugesByLane } from '../gauges.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
 import type { Level } from '../levels.ts';
 import type { CutInventory } from '../mig-energy.ts';
@@ -22,7 +21,7 @@ import type { JobFigures } from './figures.ts';
 import { instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
-import { jobLanes, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
+import { jobReadings, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
 import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
 import { sumTasks, type DeviceSums } from './rows/sum-tasks.ts';
 import { jobSources, sumToNewest } from './rows/summed-job.ts';
@@ -91,7 +90,10 @@ async function tasksFigures(
       where: `${db.where}, tables gpu_ownership and jobs`,
       hints: [`all of their runs: ${jobCommand(found.typed.typed, {})}`],
     });
-  const wanted = gaugesByLane(await jobLanes(db, lanes, spanOf(runs))).filter(
+  const stays = runs.flatMap(({ window }) => window.intervals);
+  const inventory = await inventoryOf(db, spanOf(runs));
+  const cut = await cutInventoryOf(db, inventory, stays);
+  const wanted = (await jobReadings(db, lanes, spanOf(runs), cut)).filter(
     ({ gauges, hasEnergy }, index) =>
       index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
   );
@@ -101,9 +103,6 @@ async function tasksFigures(
     ({ jobId }) => jobId,
   );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
-  const stays = runs.flatMap(({ window }) => window.intervals);
-  const inventory = await inventoryOf(db, spanOf(runs));
-  const cut = await cutInventoryOf(db, inventory, stays);
   const known = runs.map((one) => knownRun(one, kept.get(one.run.jobId) ?? [], cut));
   const together = await sumTasks(db, sources, known.filter(canBeSummedWithOthers));
   const seen = await queue.addAll(

@@ -18,6 +18,8 @@ export interface JobCells {
   readonly account: string | undefined;
   readonly partition: string | undefined;
   readonly qos: string | undefined;
+  /** That it was given. */
+  readonly gpus: number | undefined;
   readonly state: string | undefined;
   readonly exitCode: number | undefined;
   readonly arrayJobId: string | undefined;
@@ -53,7 +55,7 @@ async function readRecords(db: Asked, from: string): Promise<Told[]> {
     db,
     'SELECT t.cluster AS cluster, t.job_id AS job_id, t.run AS run, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us,' +
       ' cast(t.submit_ts AS LONG) AS submit_us, t.sluid AS sluid, t.name AS name, t."user" AS "user", t.account AS account,' +
-      ' t."partition" AS "partition", t.qos AS qos, t.state AS state, t.exit_code AS exit_code,' +
+      ' t."partition" AS "partition", t.qos AS qos, t.gpus AS gpus, t.state AS state, t.exit_code AS exit_code,' +
       ` t.array_job_id AS array_job_id, t.array_task_id AS array_task_id, t.het_job_id AS het_job_id ${from} ORDER BY t.ts`,
   );
   return rows.map((row): Told => {
@@ -120,6 +122,7 @@ function recordOf(row: Cells): JobCells {
     account: knownText(row, 'account'),
     partition: knownText(row, 'partition'),
     qos: knownText(row, 'qos'),
+    gpus: row.number('gpus'),
     state: knownText(row, 'state'),
     exitCode: row.number('exit_code'),
     arrayJobId: knownText(row, 'array_job_id'),

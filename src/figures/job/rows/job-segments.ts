@@ -1,13 +1,14 @@
 import {
   floorTo,
   LEVELS,
-  segmentsOf,
+  segmentsIn,
   STEP_US,
   type KeptLane,
   type Level,
   type Segment,
   type Span,
 } from '../../levels.ts';
+import { common, joined, without } from '../../spans.ts';
 
 /** A stay on a device, (startUs, endUs] in epoch µs. */
 export interface Stay {
@@ -56,9 +57,7 @@ export function jobSegments(
   const firstUs = owning.reduce((us, { startUs }) => Math.min(us, startUs), Infinity) + 1;
   const lastUs = owning.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity);
   const outward = { fromUs: floorTo(firstUs, coarsest), toUs: floorTo(lastUs, coarsest) + STEP_US[coarsest] };
-  const plain = segmentsOf(lane, outward, accepted, finerAtUs).map((segment) =>
-    touchedBy(segment, [{ startUs: firstUs - 1, endUs: lastUs }]),
-  );
+  const plain = new Map<string, readonly Segment[]>();
   const foreignOf = Map.groupBy(
     foreign.filter(({ endUs, startUs }) => endUs >= outward.fromUs && startUs < outward.toUs),
     ({ gpu }) => gpu,
@@ -67,7 +66,8 @@ export function jobSegments(
   const mixed: MixedBucket[] = [];
   for (const [gpu, own] of Map.groupBy(owning, (stay) => stay.gpu)) {
     const others = foreignOf.get(gpu) ?? [];
-    const apart = others.length === 0 ? plain : apartFrom(own, others);
+    const times = timesOf(lane, gpu, outward);
+    const apart = others.length === 0 ? plainIn(times) : apartFrom(own, others, times);
     const segments = apart.filter(({ spans }) => spans.length > 0);
     const key = JSON.stringify(segments.map(({ table, spans }) => [table, spans]));
     const group = groups.get(key) ?? { gpus: [], segments };
@@ -76,7 +76,18 @@ export function jobSegments(
   }
   return { groups: [...groups.values()], mixed };
 
-  function apartFrom(own: readonly Stay[], others: readonly Stay[]): Segment[] {
+  function plainIn(times: readonly Span[]): readonly Segment[] {
+    const key = JSON.stringify(times);
+    const known = plain.get(key);
+    if (known !== undefined) return known;
+    const segments = segmentsIn(lane, times, accepted, finerAtUs).map((segment) =>
+      touchedBy(segment, [{ startUs: firstUs - 1, endUs: lastUs }]),
+    );
+    plain.set(key, segments);
+    return segments;
+  }
+
+  function apartFrom(own: readonly Stay[], others: readonly Stay[], times: readonly Span[]): Segment[] {
     const edgesUs = others.flatMap(({ startUs, endUs }) => [
       startUs + 1,
       endUs,
@@ -84,7 +95,7 @@ export function jobSegments(
       ...own.flatMap((stay) => [stay.startUs + 1, stay.endUs]).filter((us) => us > startUs && us <= endUs),
     ]);
     const edges = edgesUs.filter((us) => us >= outward.fromUs && us < outward.toUs);
-    return segmentsOf(lane, outward, accepted, [...edges, ...finerAtUs]).map((segment) => {
+    return segmentsIn(lane, times, accepted, [...edges, ...finerAtUs]).map((segment) => {
       const mine = touchedBy(segment, own);
       if (segment.level === 'raw') return mine;
       const theirs = touchedBy(segment, others);
@@ -94,18 +105,30 @@ export function jobSegments(
   }
 }
 
+/** In which part of a span a device is read from a lane. */
+function timesOf({ times }: KeptLane, gpu: string, span: Span): Span[] {
+  return times === undefined ? [span] : common(times.get(gpu) ?? [], [span]);
+}
+
 /** The samples of some devices, where all is to be read from them. */
-export function samplesOf(
-  { table, columns }: Pick<KeptLane, 'table' | 'columns'>,
-  gpus: readonly string[],
-  span: Span,
-): JobSegments {
-  return { groups: [{ gpus, segments: [{ table, level: 'raw', columns, spans: [span] }] }], mixed: [] };
+export function samplesOf(lane: KeptLane, gpus: readonly string[], span: Span): JobSegments {
+  const { table, columns } = lane;
+  const within = gpus
+    .map((gpu) => ({ gpu, spans: timesOf(lane, gpu, span) }))
+    .filter(({ spans }) => spans.length > 0);
+  const alike = [...Map.groupBy(within, ({ spans }) => JSON.stringify(spans)).values()];
+  return {
+    groups: alike.map((own) => ({
+      gpus: own.map(({ gpu }) => gpu),
+      segments: [{ table, level: 'raw', columns, spans: own[0]!.spans }],
+    })),
+    mixed: [],
+  };
 }
 
 /** The samples of a job from its first start to its last end. */
 export function jobSamples(
-  lane: Pick<KeptLane, 'table' | 'columns'>,
+  lane: KeptLane,
   { stays }: JobTime,
   { startUs, endUs }: Omit<Stay, 'gpu'>,
 ): JobSegments {
@@ -121,38 +144,6 @@ function touchedBy(segment: Segment, stays: readonly Omit<Stay, 'gpu'>[]): Segme
     toUs: endUs === Infinity ? Infinity : floorTo(endUs, segment.level) + stepUs,
   }));
   return { ...segment, spans: common(segment.spans, joined(buckets)) };
-}
-
-/** Ascending, without overlaps. */
-function joined(spans: readonly Span[]): Span[] {
-  const whole: Span[] = [];
-  for (const span of spans.toSorted((a, b) => a.fromUs - b.fromUs)) {
-    const last = whole.at(-1);
-    if (last === undefined || span.fromUs > last.toUs) whole.push(span);
-    else whole[whole.length - 1] = { ...last, toUs: Math.max(last.toUs, span.toUs) };
-  }
-  return whole;
-}
-
-/** @param a ascending, without overlaps. @param b the same */
-function common(a: readonly Span[], b: readonly Span[]): Span[] {
-  return a.flatMap(({ fromUs, toUs }) =>
-    b
-      .filter((other) => other.fromUs < toUs && other.toUs > fromUs)
-      .map((other) => ({ fromUs: Math.max(fromUs, other.fromUs), toUs: Math.min(toUs, other.toUs) })),
-  );
-}
-
-function without(a: readonly Span[], b: readonly Span[]): Span[] {
-  return a.flatMap(({ fromUs, toUs }) => {
-    const left: Span[] = [];
-    let atUs = fromUs;
-    for (const other of common([{ fromUs, toUs }], b)) {
-      if (other.fromUs > atUs) left.push({ fromUs: atUs, toUs: other.fromUs });
-      atUs = other.toUs;
-    }
-    return atUs < toUs ? [...left, { fromUs: atUs, toUs }] : left;
-  });
 }
 
 /** The samples of these devices in the stays and in the segment, as spans (startUs, endUs]. */

@@ -7,15 +7,9 @@ import type { IdleStretch } from '../figures.ts';
 import { askLabelled, type Question } from './ask-labelled.ts';
 import { partIn } from './job-rows.ts';
 import { jobSegments, type DeviceSegments } from './job-segments.ts';
+import type { ActivityPlace } from './rhythm.ts';
 import { HOLE_US_MAX, type Spoken } from './spoken.ts';
-import type { JobSource } from './scan.ts';
 import type { SummedJob } from './summed-job.ts';
-
-/** A lane in which SM activity is read, and its column. */
-interface ActivityPlace {
-  readonly source: JobSource;
-  readonly column: string;
-}
 
 /** Minutes are read of jobs that can have so many idle ones, and of which none have aged out; hours of others. */
 const IDLE_MINUTES_MAX = 20_000;

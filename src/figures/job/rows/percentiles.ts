@@ -25,7 +25,7 @@ export interface JobPercentiles {
 
 export const NO_PERCENTILES: JobPercentiles = { all: new Map(), devices: new Map() };
 
-/** A gauge of which percentiles are told, and where its histograms are. */
+/** A gauge of which percentiles are told, and where its histograms are; of several tables it is pooled. */
 export interface RankedGauge {
   readonly key: GaugeKey;
   readonly column: string;
@@ -49,19 +49,18 @@ export async function percentilesOf(
 ): Promise<JobPercentiles> {
   const all = new Map<GaugeKey, Percentiles>();
   const devices = new Map<string, Map<GaugeKey, Percentiles>>();
-  for (const gauge of gauges) {
-    const { key, kept, column } = gauge;
+  for (const [key, places] of Map.groupBy(gauges, (gauge) => gauge.key)) {
     const known = sums.all.gauges.get(key);
     if (known === undefined || known.knownUs === 0) continue;
-    const bars = await barsOf(db, job, gauge);
+    const bars = await barsOf(db, job, places);
     for (const [gpu, own] of bars) {
       const ranked = rankedInBars(own, sums.devices.get(gpu)?.gauges.get(key), barWidthOf(key));
       if (ranked !== undefined)
         devices.set(gpu, (devices.get(gpu) ?? new Map<GaugeKey, Percentiles>()).set(key, ranked));
     }
     if (samplesIn !== undefined) {
-      const { min, max } = known;
-      const ranked = await rankedValues(db, job, { places: samplesIn(kept), column, min, max }, [0.5, 0.95]);
+      const samples = places.map(({ kept, column }) => ({ places: samplesIn(kept), column }));
+      const ranked = await rankedValues(db, job, samples, known, [0.5, 0.95]);
       if (ranked !== undefined) all.set(key, { p50: ranked[0]!, p95: ranked[1]!, barWidth: undefined });
       continue;
     }
@@ -82,8 +81,19 @@ type Bars = ReadonlyMap<number, number>;
 async function barsOf(
   db: Asked,
   job: LabelledJob,
-  { key, column, places }: RankedGauge,
+  gauges: readonly RankedGauge[],
 ): Promise<Map<string, Map<number, number>>> {
+  const bars = new Map<string, Map<number, number>>();
+  for (const gauge of gauges) await addBars(db, job, gauge, bars);
+  return bars;
+}
+
+async function addBars(
+  db: Asked,
+  job: LabelledJob,
+  { key, column, places }: RankedGauge,
+  bars: Map<string, Map<number, number>>,
+): Promise<void> {
   const x = `s.${quoteName(column)}`;
   const width = barWidthOf(key);
   // As the views make it, or the bars of young samples were others.
@@ -93,7 +103,6 @@ async function barsOf(
     picks: ['sum(s.dt_us) AS dt_us'],
     ...(level === 'raw' ? { where: `${x} IS NOT NULL` } : {}),
   }));
-  const bars = new Map<string, Map<number, number>>();
   for (const row of rows) {
     if (partIn(job.label, row) === undefined) continue;
     const gpu = row.text('gpu') ?? '';
@@ -102,7 +111,6 @@ async function barsOf(
     const bar = row.number('bar') ?? 0;
     own.set(bar, (own.get(bar) ?? 0) + (row.number('dt_us') ?? 0));
   }
-  return bars;
 }
 
 function pooled(devices: readonly Bars[]): Bars {

@@ -8,46 +8,49 @@ import type { LabelledJob } from './scan.ts';
 /** Parts into which the values are sorted before the exact rank is looked for in one of them. */
 const RANK_PARTS = 4096;
 
-/** Where the values are, and the smallest and largest of them, between which a histogram is made. */
-interface RankedColumn {
-  /** Samples. */
+/** Samples of which a column is ranked. */
+interface RankedSamples {
   readonly places: JobSegments;
   readonly column: string;
-  readonly min: number;
-  readonly max: number;
 }
 
 /**
  * Exact dt-weighted nearest ranks over the samples that bear the job's label: for each q the smallest x with Σ dt of the samples ≤ x
  * at least q of all. Two passes, neither sorting more than a small part: a histogram of the values' range, then the one bar that holds
  * the rank.
+ * @param range the smallest and the largest value, between which the histogram is made
  * @param ranks each in (0, 1]. @returns a value for each; undefined when no sample speaks for any time.
  */
 export async function rankedValues(
   db: Asked,
   job: LabelledJob,
-  { places, column, min, max }: RankedColumn,
+  samples: readonly RankedSamples[],
+  { min, max }: { readonly min: number; readonly max: number },
   ranks: readonly number[],
 ): Promise<number[] | undefined> {
   if (max === min) return ranks.map(() => min);
-  const x = `s.${quoteName(column)}`;
-  const bar = `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
-  const weigh = async (key: string, condition: string): Promise<Weighed[]> => {
-    const rows = await askLabelled(db, job, places.groups, () => ({
-      keys: [`${key} AS x`],
-      picks: ['sum(s.dt_us) AS dt_us'],
-      isPooled: true,
-      where: `${x} IS NOT NULL${condition}`,
-    }));
+  const barOf = (x: string): string => `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
+  const weigh = async (keyOf: (x: string) => string, bar?: number): Promise<Weighed[]> => {
+    const rows: Cells[] = [];
+    for (const { places, column } of samples) {
+      const x = `s.${quoteName(column)}`;
+      const asked = await askLabelled(db, job, places.groups, () => ({
+        keys: [`${keyOf(x)} AS x`],
+        picks: ['sum(s.dt_us) AS dt_us'],
+        isPooled: true,
+        where: `${x} IS NOT NULL${bar === undefined ? '' : ` AND ${barOf(x)} = ${bar}`}`,
+      }));
+      rows.push(...asked);
+    }
     return weighedOf(rows.filter((row) => partIn(job.label, row) !== undefined));
   };
-  const bars = await weigh(bar, '');
+  const bars = await weigh(barOf);
   const total = bars.reduce((sum, { dtUs }) => sum + dtUs, 0);
   if (total === 0) return undefined;
   const found: number[] = [];
   for (const rank of ranks) {
     const place = placeOfRank(bars, rank * total);
-    const values = await weigh(x, ` AND ${bar} = ${bars[place.at]!.x}`);
+    const values = await weigh((x) => x, bars[place.at]!.x);
     found.push(values[placeOfRank(values, rank * total, place.beforeUs).at]!.x);
   }
   return found;

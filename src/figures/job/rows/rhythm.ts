@@ -1,4 +1,4 @@
-import { segmentsOf, STEP_US } from '../../levels.ts';
+import { placesOf, STEP_US } from '../../levels.ts';
 import type { Quantity } from '../../quantity.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
@@ -19,11 +19,15 @@ const ROLLUP_US_MIN = 600e6;
 /** Throttled spans that are compared with the other devices, longest first: each costs a query. */
 const THROTTLES_MAX = 3;
 
-/** Where the SM activity is read. */
+/** Where the SM activity is read, and the longest interval there. */
 export interface Activity {
+  readonly places: readonly ActivityPlace[];
+  readonly intervalUs: number;
+}
+
+export interface ActivityPlace {
   readonly source: JobSource;
   readonly column: string;
-  readonly intervalUs: number;
 }
 
 /**
@@ -63,8 +67,8 @@ async function sampleSteps(
 ): Promise<Cells[]> {
   const start = `cast(${quoteTime(startUs)} AS TIMESTAMP)`;
   const step = `cast((s.ts - ${start} - 1) / ${stepUs} AS INT) AS step`;
-  const places = jobSamples(activity.source.kept, job, { startUs, endUs });
-  return await meansBy(db, activity, job, places, { keys: [step], isPooled: true });
+  const samplesIn = ({ kept }: JobSource): JobSegments => jobSamples(kept, job, { startUs, endUs });
+  return await meansBy(db, activity, job, samplesIn, { keys: [step], isPooled: true });
 }
 
 /** @param stepUs whole minutes. @returns nothing where minutes have aged out: what is left is too coarse */
@@ -74,25 +78,29 @@ async function minuteSteps(
   job: LabelledJob,
   stepUs: number,
 ): Promise<Cells[]> {
-  const places = jobSegments(activity.source.kept, job, ['1m']);
-  if (coarsestStepUs(places) > stepUs) return [];
+  const segmentsIn = ({ kept }: JobSource): JobSegments => jobSegments(kept, job, ['1m']);
+  if (activity.places.some(({ source }) => coarsestStepUs(segmentsIn(source)) > stepUs)) return [];
   const step = `cast(cast(s.ts AS LONG) / ${stepUs} AS INT) AS step`;
-  return await meansBy(db, activity, job, places, { keys: [step], isPooled: true });
+  return await meansBy(db, activity, job, segmentsIn, { keys: [step], isPooled: true });
 }
 
 /** Σ SM activity·dt as `sum_x`, and the Σ dt over which it was known as `known_us`, of the job's own rows. */
 async function meansBy(
   db: Asked,
-  { column }: Activity,
+  { places }: Activity,
   job: LabelledJob,
-  { groups }: JobSegments,
+  segmentsIn: (source: JobSource) => JobSegments,
   by: Pick<Question, 'keys' | 'isPooled'>,
 ): Promise<Cells[]> {
-  const [sum, known] = gaugeSummands('x', column) as [Summand, Summand];
-  const rows = await askLabelled(db, job, groups, (segment) => ({
-    ...by,
-    picks: [`sum(${summandSql(sum, segment)}) AS sum_x`, `sum(${summandSql(known, segment)}) AS known_us`],
-  }));
+  const rows: Cells[] = [];
+  for (const { source, column } of places) {
+    const [sum, known] = gaugeSummands('x', column) as [Summand, Summand];
+    const asked = await askLabelled(db, job, segmentsIn(source).groups, (segment) => ({
+      ...by,
+      picks: [`sum(${summandSql(sum, segment)}) AS sum_x`, `sum(${summandSql(known, segment)}) AS known_us`],
+    }));
+    rows.push(...asked);
+  }
   return rows.filter((row) => partIn(job.label, row) !== undefined);
 }
 
@@ -120,7 +128,8 @@ export async function throttleEffects(
   const effects: ThrottleEffect[] = [];
   for (const event of throttles) {
     const gpu = event.gpu!;
-    const rows = await meansBy(db, activity, job, throttledTime(activity, job, span(event)), { keys: [] });
+    const during = (source: JobSource): JobSegments => throttledTime(source, job, span(event));
+    const rows = await meansBy(db, activity, job, during, { keys: [] });
     const mean = (own: readonly Cells[]): Quantity<'ratio'> | undefined => {
       const knownUs = sumOf(own, 'known_us');
       return knownUs === 0 ? undefined : { value: sumOf(own, 'sum_x') / knownUs, unit: 'ratio', knownUs };
@@ -134,12 +143,13 @@ export async function throttleEffects(
 
 /** Whole hours and minutes of it from the rollups, its ends from the samples. */
 function throttledTime(
-  { source: { kept } }: Activity,
+  { kept }: JobSource,
   { stays }: LabelledJob,
   [fromUs, toUs]: readonly [number, number],
 ): JobSegments {
   const span = { fromUs: fromUs + 1, toUs: toUs + 1 };
   const gpus = [...new Set(stays.map(({ gpu }) => gpu))];
   if (toUs - fromUs < ROLLUP_US_MIN) return samplesOf(kept, gpus, span);
-  return { groups: [{ gpus, segments: segmentsOf(kept, span, ['1h', '1m']) }], mixed: [] };
+  const places = placesOf(kept, span, ['1h', '1m']);
+  return { groups: places.map((place) => ({ ...place, gpus: place.gpus ?? gpus })), mixed: [] };
 }

@@ -38,15 +38,16 @@ export async function jobSources(db: Asked, sources: readonly LaneGauges[]): Pro
   ]);
   const kept = await keptRollups(db, wanted);
   return sources.flatMap((source) => {
-    const { table } = source.lane;
-    const own = kept.get(table);
+    const { lane, times } = source;
+    const own = kept.get(lane.table);
+    const within = times === undefined ? {} : { times };
     const histograms = new Map(
       source.gauges.flatMap(([key, column]) => {
-        const histogram = kept.get(histogramOf(table, column));
-        return histogram === undefined ? [] : [[key, histogram] as const];
+        const histogram = kept.get(histogramOf(lane.table, column));
+        return histogram === undefined ? [] : [[key, { ...histogram, ...within }] as const];
       }),
     );
-    return own === undefined ? [] : [{ ...source, kept: own, histograms }];
+    return own === undefined ? [] : [{ ...source, kept: { ...own, ...within }, histograms }];
   });
 }
 
