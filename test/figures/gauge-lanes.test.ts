@@ -9,6 +9,7 @@ import type { Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import type { JobFigures } from '../../src/figures/job/figures.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
+import { accountOf } from '../../src/figures/job/tasks.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
@@ -72,6 +73,11 @@ beforeAll(async () => {
   ]);
   const own = { node: 'n1', gpu: 'G-lanes', run: 0, source: 'test' };
   const whole = { ...own, ts: at(10), end_ts: at(110) };
+  const task = { ts: at(10), end_ts: at(110), run: 0, array_job_id: 'lanes array' };
+  await insertRows(db, 'jobs', [
+    { ...task, job_id: 'lanes across', array_task_id: '1' },
+    { ...task, job_id: 'lanes both', array_task_id: '2' },
+  ]);
   await insertRows(db, 'gpu_ownership', [
     { ...own, ts: at(0), end_ts: at(60), job_id: 'lanes before' },
     { ...own, ts: at(60), end_ts: at(120), job_id: 'lanes after' },
@@ -141,6 +147,19 @@ test.each(CONFIGURATIONS)(
     ]);
   },
 );
+
+test('tasks of an array have the activity of all lanes, too', async () => {
+  const account = await accountOf(db, [steady, fast], 'lanes array', { nowUs: at(600) });
+  const means =
+    account.of === 'tasks'
+      ? account.figures.tasks.map(({ smActive }) => [smActive?.value, smActive?.knownUs])
+      : [];
+  const of = (...parts: (readonly [number, number])[]): unknown[] => {
+    const { mean, knownUs } = sumOf(...parts);
+    return [expect.closeTo(mean, 12), knownUs];
+  };
+  expect(means).toEqual([of([47, 0.2], [53, 0.8]), of([57, 0.4], [43, 0.6])]);
+});
 
 test.each(CONFIGURATIONS)(
   'with %s configured, all devices have the same in the capacity report',

@@ -104,7 +104,9 @@ async function tasksFigures(
   );
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
   const known = runs.map((one) => knownRun(one, kept.get(one.run.jobId) ?? [], cut));
-  const together = await sumTasks(db, sources, known.filter(canBeSummedWithOthers));
+  // Where a gauge is in several tables each device has times of its own.
+  const isEach = sources.some(({ times }) => times !== undefined);
+  const together = await sumTasks(db, sources, isEach ? [] : known.filter(canBeSummedWithOthers));
   const seen = await queue.addAll(
     known.map((one) => async () => await seenRun(db, sources, one, { cut, devices: together.get(one) })),
   );
