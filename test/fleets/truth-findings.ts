@@ -109,11 +109,10 @@ export function tailOf({
   const fromUs = all.lastActiveUs;
   if (fromUs === undefined) return undefined;
   const untilUs = heldAfter(devices, fromUs).reduce((us, one) => {
-    const stay = stayOf(one.run, one.ledger);
-    const lastUs = one.ledger.lanes
-      .get('gpu_main')!
-      .tsUs.findLast((ts) => stay.startUs < ts && ts <= stay.endUs);
-    return lastUs === undefined || lastUs >= stay.endUs - boundaryUs ? us : Math.min(us, lastUs);
+    const { lastSampleUs } = one;
+    const isSeenToTheEnd =
+      lastSampleUs === undefined || lastSampleUs >= stayOf(one.run, one.ledger).endUs - boundaryUs;
+    return isSeenToTheEnd ? us : Math.min(us, lastSampleUs);
   }, endUs);
   return { fromUs, untilUs };
 }

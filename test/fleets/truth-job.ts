@@ -47,6 +47,8 @@ export interface OwnedTruth {
   readonly ownKnownUs: number;
   readonly usedUs: number;
   readonly lastActiveUs: number | undefined;
+  /** Time of the last row that counts. */
+  readonly lastSampleUs: number | undefined;
   /** By column of a pipe: what part of the SM activity it was, over the rows in which both were known. */
   readonly smShares: ReadonlyMap<string, ShareTruth>;
   /** By column. */
@@ -160,6 +162,7 @@ function ownedTruth(
 ): OwnedTruth {
   let [samples, steps, sampledUs, idleKnownUs] = [0, 0, 0, 0];
   let lastActiveUs: number | undefined;
+  let lastSampleUs: number | undefined;
   const [attributed, idle, ownKnown, used] = [new Sum(), new Sum(), new Sum(), new Sum()];
   const amounts: Amounts = emptyAmounts();
   for (const { ledger, isPrimary, rows, at } of picked) {
@@ -170,6 +173,7 @@ function ownedTruth(
       const dtUs = rows.dtUs[row]!;
       if (isPrimary) {
         samples += 1;
+        lastSampleUs = Math.max(lastSampleUs ?? 0, rows.tsUs[row]!);
         if (dtUs > 0) steps += 1;
         sampledUs += dtUs;
         attributed.add(dtUs * part * ratio);
@@ -205,6 +209,7 @@ function ownedTruth(
     ownKnownUs: ownKnown.value,
     usedUs: used.value,
     lastActiveUs,
+    lastSampleUs,
     smShares: smSharesOf(picked),
     gauges: new Map(gauges),
   };

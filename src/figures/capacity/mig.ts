@@ -1,5 +1,6 @@
 import type { CapacityKind } from './figures.ts';
 import type { Membership } from './membership.ts';
+import { closeStarts } from './reused-ids.ts';
 import { askGroups } from './ask-groups.ts';
 import { sourcesOf, type CapacityPart } from './parts.ts';
 import { ROW_KINDS, type RowKind, type Traits } from './samples.ts';
@@ -118,9 +119,11 @@ async function instanceRows(
   parts: readonly CapacityPart[],
   { span, traits }: { readonly span: Span; readonly traits: Traits },
 ): Promise<GroupRow[]> {
+  // Where an id was given again within an hour, its jobs are told apart by minutes.
+  const finerAtUs = closeStarts(of.reused).atUs;
   const answer: Cells[] = [];
   for (const part of parts) {
-    const sources = sourcesOf(part, span, CUT_LEVELS);
+    const sources = sourcesOf(part, span, CUT_LEVELS, finerAtUs);
     answer.push(...(await askGroups(db, { of, sources, traits, scope: 'instances' })));
   }
   const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
