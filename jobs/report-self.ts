@@ -5,7 +5,7 @@ import type { Job } from './schedule.ts';
 export function reportSelfJob(collector: Collector): Job {
   return {
     name: 'report self',
-    schedule: '*/10 * * * * *',
+    schedule: { everyMs: 10_000 },
     run: () => {
       collector.noteStats();
     },

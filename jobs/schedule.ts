@@ -1,29 +1,24 @@
-import cron, { type Logger } from 'node-cron';
 import { messageOf } from '../src/core/base/errors.ts';
 import type { Schedule } from '../src/collector/collection.ts';
 import type { Tell } from '../src/core/base/notice.ts';
+import { startCronClock } from './cron-clock.ts';
 
 /** One thing that is done again and again while the collector is resident. */
 export interface Job {
   readonly name: string;
-  /** Six cron fields, seconds first; or so often by the monotonic clock, for what is measured between two runs. */
-  readonly schedule: string | { readonly everyMs: number };
-  /** Spreads a fleet that shares one clock: each run starts up to this much later. */
+  /**
+   * So often by the monotonic clock, which nobody sets; or at the moments of the wall clock that six cron fields name,
+   * seconds first.
+   */
+  readonly schedule: { readonly everyMs: number } | string;
+  /** Spreads a fleet that starts at once, or shares one clock: each run is this much later at most. */
   readonly randomDelayMsMax?: number;
   run(): void | Promise<void>;
 }
 
-/** A run that found the one before it at work is no news while a store is slow; node-cron would print it. */
-function cronLogger(job: string, tell: Tell): Logger {
-  const tellAs = (level: 'debug' | 'error') => (message: string | Error) => {
-    tell({ level, code: 'job.schedule', sentence: `${job}: ${messageOf(message)}`, data: { job } });
-  };
-  return { debug: tellAs('debug'), info: tellAs('debug'), warn: tellAs('debug'), error: tellAs('error') };
-}
-
 /** Runs the jobs, never two runs of one job at a time. A run that fails is logged; the next one comes. */
 export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
-  const running = new Set<Promise<void>>();
+  const running = new Map<Job, Promise<void>>();
   const runJob = async (job: Job): Promise<void> => {
     try {
       await job.run();
@@ -31,48 +26,40 @@ export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
       const sentence = `${job.name}: ${messageOf(thrown)}`;
       tell({ level: 'error', code: 'job.failed', sentence, data: { job: job.name } });
     }
+    running.delete(job);
   };
-  const clocks = jobs.map((job) =>
-    startClock(job, tell, async () => {
-      const run = runJob(job);
-      running.add(run);
-      await run;
-      running.delete(run);
+  // A run that finds the one before it at work is left out: it is no news while a store is slow.
+  const stops = jobs.map((job) =>
+    startClock(job, () => {
+      if (!running.has(job)) running.set(job, runJob(job));
     }),
   );
   return {
-    async stop() {
-      for (const stopClock of clocks) await stopClock();
+    stop() {
+      for (const stopClock of stops) stopClock();
+      return Promise.resolve();
     },
     async idle() {
-      await Promise.all(running);
+      await Promise.all(running.values());
     },
   };
 }
 
 /** @returns what stops it */
-function startClock(job: Job, tell: Tell, run: () => Promise<void>): () => void | Promise<void> {
-  const { name, schedule, randomDelayMsMax } = job;
-  if (typeof schedule !== 'string') return startTimer(schedule.everyMs, run);
-  const task = cron.schedule(schedule, run, {
-    name,
-    noOverlap: true,
-    logger: cronLogger(name, tell),
-    ...(randomDelayMsMax === undefined ? {} : { maxRandomDelay: randomDelayMsMax }),
-  });
-  return () => task.destroy();
+function startClock({ schedule, randomDelayMsMax = 0 }: Job, onDue: () => void): () => void {
+  return typeof schedule === 'string'
+    ? startCronClock(schedule, randomDelayMsMax, onDue)
+    : startTimer(schedule.everyMs, randomDelayMsMax, onDue);
 }
 
-function startTimer(everyMs: number, run: () => Promise<void>): () => void {
-  let isRunning = false;
-  const timer = setInterval(() => {
-    if (isRunning) return;
-    isRunning = true;
-    void run().finally(() => {
-      isRunning = false;
-    });
-  }, everyMs);
+/** The delay is that of the first run: the others keep their distance from it. */
+function startTimer(everyMs: number, randomDelayMsMax: number, onDue: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const begin = setTimeout(() => {
+    timer = setInterval(onDue, everyMs);
+  }, Math.random() * randomDelayMsMax);
   return () => {
+    clearTimeout(begin);
     clearInterval(timer);
   };
 }

@@ -5,7 +5,7 @@ import type { Job } from './schedule.ts';
 export function watchJobMapJob(collector: Collector): Job {
   return {
     name: 'watch job map',
-    schedule: '* * * * * *',
+    schedule: { everyMs: 1_000 },
     run: () => {
       collector.refreshJobs();
     },

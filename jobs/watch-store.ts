@@ -5,7 +5,7 @@ import type { Job } from './schedule.ts';
 export function watchStoreJob(collector: Collector): Job {
   return {
     name: 'watch store',
-    schedule: '*/30 * * * * *',
+    schedule: { everyMs: 30_000 },
     randomDelayMsMax: 15_000,
     run: () => collector.watchStore(),
   };

@@ -1,12 +1,22 @@
 import { leave } from './leave.ts';
 
-/** Resolves at the first SIGINT or SIGTERM. A second one ends the process at once, as people expect of Ctrl-C. */
+/** `timeout` and shells signal a process and then its whole group: it hears one wish twice. */
+const SAME_WITHIN_MS = 500;
+
+/** Resolves at the first SIGINT or SIGTERM. A second wish ends the process at once, as people expect of Ctrl-C. */
 export function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
+    let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => void leave(signal === 'SIGINT' ? 130 : 143));
-        resolve(signal);
+      process.on(signal, () => {
+        const atMs = performance.now();
+        if (first === undefined) {
+          first = { signal, atMs };
+          resolve(signal);
+          return;
+        }
+        if (signal === first.signal && atMs - first.atMs < SAME_WITHIN_MS) return;
+        void leave(signal === 'SIGINT' ? 130 : 143);
       });
     }
   });

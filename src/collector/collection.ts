@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { allTables } from '../../schemas/tables.ts';
 import type { Config } from '../config/config.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';
@@ -114,6 +115,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       jobInputs,
       db,
       prepareStore,
+      storeTables: allTables(config.lanes, config.retention),
       // A window of its own begins anew, unless an engine kept what came before.
       ...(isResident(clock) || isOfEngine(source)
         ? { storedRows: (lane) => readNodeWatermarks(db, lane, config.node, Date.now() * 1000) }
@@ -147,7 +149,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         if (isRetired) return true;
         await cronTicks.stop();
         await schedule.stop();
-        const isAllWritten = await shutDown(collector, tell);
+        const isAllWritten = await shutDown(collector, () => schedule.idle(), tell);
         if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
         collector.close();
         disk?.release();
@@ -179,9 +181,14 @@ function nextIntake(config: Config, source: SourceSpec): NextIntake {
     lanes: config.lanes,
     source,
     disk: { directory: deliveryDirectory(config), hasJournal: config.delivery.hasJournal },
-    nowMs: Date.now(),
+    nowMs: steadyNowMs(),
     patienceMs: SAMPLER_PATIENCE_MS,
   };
+}
+
+/** Of the wall clock as it was when this process began: a clock that is set must not make what is kept look old. */
+function steadyNowMs(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 function tickByCron({ lanes, sampler }: Intake, scheduling: Scheduling, tell: Tell): Schedule {
@@ -216,7 +223,7 @@ async function openDisk(config: Config, isShort: boolean, tell: Tell): Promise<C
       disk: realDisk,
       directory,
       ...config.delivery,
-      nowMs: Date.now,
+      nowMs: steadyNowMs,
     };
     return {
       options: {

@@ -1,3 +1,4 @@
+import PQueue from 'p-queue';
 import { OperatingError } from '../core/base/errors.ts';
 import { toEach, type Tell } from '../core/base/notice.ts';
 import type { Device } from '../core/devices/device.ts';
@@ -55,7 +56,7 @@ export interface Collector {
   flush(): Promise<boolean>;
   /** Puts a row per lane for `collector_stats` on its way. */
   noteStats(): void;
-  /** Looks whether the store keeps rows back: it takes them for a suspended table, but shows none. */
+  /** Looks whether the store keeps rows back (a suspended table), and whether its tables are still the same. */
   watchStore(): Promise<void>;
   /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
   settleJobFigures(): Promise<void>;
@@ -147,6 +148,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     onRecords: (records) => sharedUse?.noteRecords(records),
     tell,
   });
+  /** A flush that finds another one labelling again is not over before that is. */
+  const relabelling = new PQueue({ concurrency: 1 });
   /** Until when the job inputs have told everything; and until when the small tables have it, or keep it for later. */
   let factsUs = 0;
   let toldUs = 0;
@@ -182,14 +185,14 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       // A flush that is under way makes this one's first batch.
       toldUs = untilUs;
       if (!(await laneSet.deliver({ untilUs, byNowUs: () => toldUs, isCertain }))) return false;
-      const isStored = (await jobMap.relabel()) && smallTaken;
+      const isStored = (await relabelling.add(() => jobMap.relabel())) && smallTaken;
       if (isStored) storedFactsUs = untilUs;
       if (isStored) await measuredSets?.settle();
       if (isStored && isCertain) laneSet.trustLabels();
       return isStored;
     },
     noteStats: createSelfReport({ sampling, account, outbox, ...options }),
-    watchStore: () => store.suspension.look(),
+    watchStore: () => store.watch(),
     settleJobFigures: () => jobFigures.settle(storedFactsUs),
     measureSharedUse: async () => sharedUse?.look(),
     callMs: sampling.callMs,

@@ -71,10 +71,7 @@ export async function startSampling(
     lookForSilence: () => {
       silence.look();
     },
-    callMs() {
-      const { callSinceMs } = sampler.control;
-      return callSinceMs === 0 ? 0 : Math.max(0, Date.now() - callSinceMs);
-    },
+    callMs: () => sampler.control.callMs,
     async stop(deadlineMs) {
       await stopSampler(sampler, deadlineMs);
       silence.stopped(nowUs());

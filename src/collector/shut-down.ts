@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tell } from '../core/base/notice.ts';
 import type { LaneAccount } from '../delivery/lane-accounts.ts';
 import type { Collector } from './collector.ts';
@@ -9,12 +10,22 @@ const STORE_PATIENCE_MS = 3_000;
 /** A tick that is under way has this long to end; a native call can hang for a minute. */
 export const SAMPLER_PATIENCE_MS = 2_000;
 
+/** A question that the store leaves unanswered keeps nobody from going. */
+const UNANSWERED_MS_MAX = 3_000;
+
 /**
- * Flushes until the store has everything; until the deadline while it takes rows or some are in memory only; a little
+ * Flushes until the store has everything, and waits for what is under way; until the deadline while it takes rows or some are in memory only; a little
  * while otherwise. Then what is left is on the disk.
+ * @param whenIdle resolves when nothing that the clock has begun is under way any more
  */
-export async function shutDown(collector: Collector, tell: Tell): Promise<boolean> {
+export async function shutDown(
+  collector: Collector,
+  whenIdle: () => Promise<void>,
+  tell: Tell,
+): Promise<boolean> {
   const endMs = performance.now() + SHUTDOWN_DEADLINE_MS;
+  const leaveMs = SHUTDOWN_DEADLINE_MS + UNANSWERED_MS_MAX;
+  const left = sleep(leaveMs, false, { ref: false });
   const giveUp = setTimeout(collector.stopSending, SHUTDOWN_DEADLINE_MS);
   const sum = (amount: (lane: LaneAccount) => number): number =>
     collector.account().reduce((total, lane) => total + amount(lane), 0);
@@ -25,18 +36,21 @@ export async function shutDown(collector: Collector, tell: Tell): Promise<boolea
     tell({ level: 'warn', code: 'source.silent', sentence, data: { callMs } });
   }
   collector.noteStats();
-  let isAllWritten = await collector.flush();
+  const flush = (): Promise<boolean> => Promise.race([collector.flush(), left]);
+  let isAllWritten = await flush();
   let acknowledgedRows = sum((lane) => lane.acknowledgedRows);
   let lastMoveMs = performance.now();
   while (!isAllWritten && performance.now() < endMs) {
     const isIdle = performance.now() - lastMoveMs > STORE_PATIENCE_MS;
     if (isIdle && sum((lane) => lane.heldRows) === 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    isAllWritten = await collector.flush();
+    await sleep(500);
+    isAllWritten = await flush();
     const rows = sum((lane) => lane.acknowledgedRows);
     if (rows > acknowledgedRows) lastMoveMs = performance.now();
     acknowledgedRows = rows;
   }
+  // A re-label that is cut off here would be left to the next run; a store that is away keeps nobody waiting.
+  await Promise.race([whenIdle(), isAllWritten ? left : sleep(STORE_PATIENCE_MS, false, { ref: false })]);
   clearTimeout(giveUp);
   if (isAllWritten) return true;
   const spooledRows = sum((lane) => lane.spooledRows);

@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import type { Table } from '../../schemas/tables.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { Sink } from '../core/wire/sink.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
@@ -13,12 +14,15 @@ import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withPlacedEvents } from '../questdb/rows/placed-events.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
+import { watchTables } from '../questdb/table-watch.ts';
 import { watchSuspension, type SuspensionWatch } from '../questdb/suspension.ts';
 
 export interface StoreSideOptions {
   readonly db: QuestDb;
   /** Makes the store ready (tables, rollups). Tried before each flush until it has succeeded once. */
   readonly prepareStore: () => Promise<void>;
+  /** What that makes: nothing is sent while one of them is another one. Absent: it is not looked at. */
+  readonly storeTables?: readonly Table[];
   /** See `StoreGateOptions`. */
   readonly confirm?: 'acknowledged' | 'visible';
   /** Where what the store does not take is kept; in memory only without it. */
@@ -35,7 +39,9 @@ export interface StoreSide {
   /** For labelled samples. */
   readonly samples: Sink;
   readonly outbox: Outbox;
-  readonly suspension: SuspensionWatch;
+  readonly suspension: Pick<SuspensionWatch, 'reasonOf'>;
+  /** Looks whether the store keeps rows back, and whether its tables are still those that rows are made for. */
+  watch(): Promise<void>;
   /** Makes the store ready unless it is. @returns whether rows may be sent */
   open(): Promise<boolean>;
   /** Writes what waits in the outbox; what does not go is kept on disk now and then. @returns whether all went */
@@ -52,6 +58,7 @@ export function openStoreSide(options: StoreSideOptions, tables: readonly string
   const gate = createStoreGate({
     db,
     prepare: options.prepareStore,
+    ...(options.storeTables === undefined ? {} : { tables: watchTables(db, options.storeTables) }),
     ...(confirm === undefined ? {} : { confirm }),
     tell,
   });
@@ -60,11 +67,16 @@ export function openStoreSide(options: StoreSideOptions, tables: readonly string
   const outbox = createOutbox(withPlacedEvents(db, merged, tell), tell);
   const keeper = keepOutbox(outbox, disk, tell);
   const queue = new PQueue({ concurrency: 1 });
+  const suspension = watchSuspension(db, tables, tell);
   const samples = withBisect(gate.patient, deadLetters, tell);
   return {
     samples: furtherSinks.length === 0 ? samples : fanOut(samples, furtherSinks),
     outbox,
-    suspension: watchSuspension(db, tables, tell),
+    suspension,
+    async watch() {
+      await suspension.look();
+      await gate.look();
+    },
     open: gate.open,
     async flushOutbox(isReady) {
       const isTaken = isReady && (await queue.add(() => outbox.flush()));

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { readConfig, type Config } from './config.ts';
 import type { ReadCounters } from './lanes.ts';
@@ -6,6 +6,7 @@ import { valueAt, type ConfigPath } from './problem.ts';
 import { ALL_SETTINGS, CONFIG_FILE_VARIABLE, DEFAULT_CONFIG_FILE, SETTINGS } from './settings.ts';
 import type { ConfigYaml } from './yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
+import type { ClientConf } from '../../schemas/client-conf.ts';
 import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/base/assert.ts';
@@ -64,8 +65,8 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   const layers = await layersOf(request);
   const reading = readConfig(layers.raw, await countersReader(layers.raw));
   if (!reading.ok) {
-    for (const { path, message, hints } of reading.problems) {
-      layers.problems.push({ message, hints, where: whereOf(layers, path) });
+    for (const { path, message, hints, isForeign } of reading.problems) {
+      layers.problems.push({ message, hints, where: whereOf(layers, path, isForeign !== true) });
     }
   }
   const clientConf = await readClientConf(layers);
@@ -117,11 +118,7 @@ async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Lay
   const yaml = file === undefined ? undefined : await parseYamlFile(file);
   if (file !== undefined && yaml !== undefined && yaml.problems.length > 0) {
     throw configError(
-      yaml.problems.map(({ message, line, text }) => ({
-        message,
-        where: `${file}, line ${line}: ${text}`,
-        hints: [],
-      })),
+      yaml.problems.map(({ message, line }) => ({ message, where: `${file}, line ${line}`, hints: [] })),
       file,
     );
   }
@@ -171,22 +168,49 @@ function strangeVariables(env: ConfigRequest['env']): string[] {
   });
 }
 
+/** A configuration has a few KiB, a counters file of dcgm-exporter some ten. */
+const FILE_BYTES_MAX = 1024 * 1024;
+
 const PREFIX = 'GPULEDGER_';
 
 function withoutPrefix(name: string): string {
   return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
 }
 
+/** Whole, as far as it is text of a sensible size: /dev/zero has no end. */
 function readNamedFile(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (thrown) {
-    throw new OperatingError(`${what} cannot be read: ${systemReason(thrown)}`, {
+  const fault = (reason: string, cause?: unknown): OperatingError =>
+    new OperatingError(`${what} cannot be read: ${reason}`, {
       code: 'config.unreadable',
       exit: 'config',
       where: path,
-      cause: thrown,
+      cause,
     });
+  let bytes: Buffer | undefined;
+  try {
+    bytes = readUpTo(path, FILE_BYTES_MAX);
+  } catch (thrown) {
+    throw fault(systemReason(thrown), thrown);
+  }
+  if (bytes === undefined) throw fault(`expected at most ${FILE_BYTES_MAX / 1024} KiB, found more`);
+  if (bytes.includes(0)) throw fault('expected text, found bytes that are none');
+  return bytes.toString('utf8');
+}
+
+/** @returns undefined when there is more */
+function readUpTo(path: string, bytesMax: number): Buffer | undefined {
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(bytesMax + 1);
+    let length = 0;
+    for (;;) {
+      const count = readSync(file, bytes, length, bytes.length - length, null);
+      length += count;
+      if (length > bytesMax) return undefined;
+      if (count === 0) return bytes.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -211,7 +235,9 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
   try {
     const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
     if (typeof text !== 'string') return undefined;
-    const { password, token } = await readConf(text);
+    const conf = await readConf(text);
+    const { password, token } = conf;
+    layers.warnings.push(...unsafeWays(conf));
     if ((password ?? token) !== undefined && layers.yaml?.has(path) === true && typeof file !== 'string') {
       warnIfPublic(layers.file ?? '', layers.warnings);
     }
@@ -227,6 +253,18 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
   }
 }
 
+/** Ways on which somebody between could read the secret, or be the server. */
+function unsafeWays({ protocol, host, password, token, tlsVerify }: ClientConf): string[] {
+  const isSecret = (password ?? token) !== undefined;
+  const isHere = host === 'localhost' || host === '::1' || host.startsWith('127.');
+  return [
+    ...(isSecret && protocol === 'http' && !isHere
+      ? [`the secret of QuestDB goes to ${host} unencrypted: use https::, to a TLS proxy before the server`]
+      : []),
+    ...(tlsVerify ? [] : [`tls_verify=unsafe_off: whoever answers as ${host} is believed to be QuestDB`]),
+  ];
+}
+
 function readSecret(file: string, warnings: string[]): string {
   const text = readNamedFile(file, 'the file with the QuestDB configuration string').trim();
   warnIfPublic(file, warnings);
@@ -238,7 +276,11 @@ function warnIfPublic(file: string, warnings: string[]): void {
     warnings.push(`${file} holds a secret and everybody can read it: chmod o-r ${file}`);
 }
 
-function whereOf({ file, yaml, overrides }: Layers, path: ConfigPath): string | undefined {
+function whereOf(
+  { file, yaml, overrides }: Layers,
+  path: ConfigPath,
+  isTextShown = true,
+): string | undefined {
   const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
   if (override !== undefined) {
     const setting = SETTINGS.find(({ key }) => key === override.key);
@@ -247,7 +289,8 @@ function whereOf({ file, yaml, overrides }: Layers, path: ConfigPath): string | 
   }
   const found = yaml?.locate(path);
   if (file === undefined) return undefined;
-  return found === undefined ? file : `${file}, line ${found.line}: ${found.text}`;
+  if (found === undefined) return file;
+  return `${file}, line ${found.line}${isTextShown ? `: ${found.text}` : ''}`;
 }
 
 function originAt(layers: Layers, path: ConfigPath): string | undefined {

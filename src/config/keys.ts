@@ -168,13 +168,13 @@ export const KEYS = {
       interval: {
         type: (is) =>
           is
-            .cronIntervalMs({
+            .durationMs({
               minMs: FLUSH_INTERVAL_MS_MIN,
               maxMs: FLUSH_INTERVAL_MS_MAX,
               whyMin: 'more requests than that are of no use to anybody',
             })
             .prefault('5s'),
-        doc: 'time between two writes: seconds that divide a minute or minutes that divide an hour',
+        doc: 'time between two writes',
         as: 'intervalMs',
       },
       batch_rows: {

@@ -10,6 +10,8 @@ export interface ConfigProblem {
   /** Begins with the thing it is about: `flush.interval: expected …, came …`. */
   readonly message: string;
   readonly hints: readonly string[];
+  /** What stands there is nobody's that we know: it may be a secret that came to the wrong place, and is not shown. */
+  readonly isForeign?: true;
 }
 
 /** How a leaf schema hands its hints on: `ctx.addIssue({ code: 'custom', message, params: { hints } })`. */
@@ -43,7 +45,16 @@ export function shownValue(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map of keys';
+  if (typeof value === 'string' && SECRET_WORDS.test(value)) return sizeOf(value);
   return JSON.stringify(value);
+}
+
+/** A configuration string of QuestDB that came to the wrong place. */
+const SECRET_WORDS = /(password|token\w*)\s*=/i;
+const PLAIN_KEY = /^[A-Za-z][\w.-]{0,39}$/;
+
+function sizeOf(text: string): string {
+  return `text of ${text.length} characters`;
 }
 
 /**
@@ -62,7 +73,9 @@ export function problemsOf(
       return issue.keys.map((key) => unknownKeyProblem([...path, key], raw, knownKeys(path)));
     }
     const hints = issue.code === 'custom' ? ((issue.params as CustomParams | undefined)?.hints ?? []) : [];
-    const sentence = sentenceOf(issue, valueAt(raw, path));
+    // A file that is no map at all is something else, and may be a secret.
+    const value = valueAt(raw, path);
+    const sentence = sentenceOf(issue, value, path.length === 0 && typeof value === 'string');
     const subject = subjectOf(raw, path);
     return [{ path, message: subject === '' ? sentence : `${subject}: ${sentence}`, hints }];
   });
@@ -75,15 +88,17 @@ function unknownKeyProblem(path: ConfigPath, raw: unknown, known: readonly strin
   const place = parent === '' ? 'at the top' : `in ${parent}`;
   return {
     path,
-    message: `unknown key "${key}" ${place}`,
+    message: `unknown key ${PLAIN_KEY.test(key) ? `"${key}"` : `(${sizeOf(key)})`} ${place}`,
     hints: [nearest === undefined ? `known ${place}: ${known.join(', ')}` : `did you mean: ${nearest}`],
+    isForeign: true,
   };
 }
 
-function sentenceOf(issue: z.core.$ZodIssue, value: unknown): string {
-  const came = Array.isArray(value) ? `came ${value.length}` : `came ${shownValue(value)}`;
+function sentenceOf(issue: z.core.$ZodIssue, value: unknown, isHidden: boolean): string {
+  const shown = isHidden ? sizeOf(String(value)) : shownValue(value);
+  const came = Array.isArray(value) ? `came ${value.length}` : `came ${shown}`;
   if (issue.code === 'invalid_type')
-    return `expected ${TYPE_WORDS[issue.expected] ?? issue.expected}, came ${shownValue(value)}`;
+    return `expected ${TYPE_WORDS[issue.expected] ?? issue.expected}, came ${shown}`;
   if (issue.code === 'invalid_value') return `expected ${oneOf(issue.values.map(String))}, ${came}`;
   if (issue.code === 'too_small') return `expected at least ${issue.minimum}, ${came}`;
   if (issue.code === 'too_big') return `expected at most ${issue.maximum}, ${came}`;

@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import { cronOfInterval } from '../core/fields/cron-interval.ts';
 import { shownValue } from './problem.ts';
 import { readCronLine } from '../../schemas/cron-line.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/duration.ts';
@@ -65,13 +64,6 @@ export function durationMs({ minMs, maxMs, whyMin }: DurationBounds) {
     encode: formatDuration,
   });
   return type.register(ranges, { least: formatDuration(minMs), most: formatDuration(maxMs) });
-}
-
-/** A duration that cron can repeat. */
-export function cronIntervalMs(bounds: DurationBounds) {
-  return durationMs(bounds).refine((ms) => cronOfInterval(ms) !== undefined, {
-    error: 'expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)',
-  });
 }
 
 /** A size with its unit → bytes. */

@@ -28,12 +28,21 @@ export function parseConfigYaml(text: string): ConfigYaml {
     const { line } = counter.linePos(offset);
     return { line, text: shownLine(lines[line - 1] ?? '') };
   };
+  const problems = document.errors.map((error) => ({
+    ...lineAt(error.pos[0]),
+    message: yamlSentence(error, lineAt(error.pos[0]).text),
+  }));
+  let raw: unknown = {};
+  try {
+    if (problems.length === 0) raw = (document.toJS() as unknown) ?? {};
+  } catch (thrown) {
+    // Aliases of aliases grow without end; an alias may name nothing.
+    if (!(thrown instanceof ReferenceError)) throw thrown;
+    problems.push({ line: 1, text: '', message: `not a configuration: ${thrown.message}` });
+  }
   return {
-    raw: document.errors.length > 0 ? {} : ((document.toJS() as unknown) ?? {}),
-    problems: document.errors.map((error) => ({
-      ...lineAt(error.pos[0]),
-      message: yamlSentence(error, lineAt(error.pos[0]).text),
-    })),
+    raw,
+    problems,
     locate(path) {
       const offset = findOffset(document, path).offset;
       return offset === undefined ? undefined : lineAt(offset);
@@ -43,7 +52,8 @@ export function parseConfigYaml(text: string): ConfigYaml {
 }
 
 function yamlSentence(error: { readonly code: string; readonly message: string }, line: string): string {
-  if (error.code !== 'DUPLICATE_KEY') return `not YAML: ${error.message}`;
+  // What stands there is not quoted: whatever is no YAML may be a secret that came to the wrong place.
+  if (error.code !== 'DUPLICATE_KEY') return `not YAML: ${error.message.replace(/["'`].*/, '…')}`;
   return `key "${line.split(':')[0] ?? ''}" comes twice`;
 }
 

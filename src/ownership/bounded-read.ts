@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, readSync, statSync, type BigIntStats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  statSync,
+  type BigIntStats,
+} from 'node:fs';
 
 /** What was found at a path, read whole and at rest, or why not. */
 type BoundedRead =
@@ -8,7 +17,7 @@ type BoundedRead =
   /** It changed under our hands each time: worth another look later. */
   | { readonly kind: 'busy' }
   | { readonly kind: 'too-large'; readonly stat: BigIntStats }
-  /** A pipe, a directory, a device: opened without waiting, and not read. */
+  /** A pipe, a directory, a device: not read, and not waited for. */
   | { readonly kind: 'not-a-file'; readonly stat: BigIntStats }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -23,22 +32,34 @@ const TRIES_MAX = 3;
 
 /**
  * Reads a small file that somebody else may be writing, renaming over, or removing. Never waits (a FIFO without a writer
- * does not hold us) and never reads more than `bytesMax`.
+ * does not hold us) and never reads more than `bytesMax`. A link is not followed: whoever may write into a directory could
+ * make us read a file that only we may read.
  */
 export function readBounded(path: string, bytesMax: number): BoundedRead {
+  return readPatiently(path, bytesMax, constants.O_NOFOLLOW);
+}
+
+/** The same, also through a link: for the files of those who rule the machine. */
+export function readBoundedThroughLink(path: string, bytesMax: number): BoundedRead {
+  return readPatiently(path, bytesMax, 0);
+}
+
+function readPatiently(path: string, bytesMax: number, linkFlag: number): BoundedRead {
   for (let attempt = 0; attempt < TRIES_MAX; attempt += 1) {
-    const found = readOnce(path, bytesMax);
+    const found = readOnce(path, bytesMax, linkFlag);
     if (found.kind !== 'busy') return found;
   }
   return { kind: 'busy' };
 }
 
-function readOnce(path: string, bytesMax: number): BoundedRead {
+function readOnce(path: string, bytesMax: number, linkFlag: number): BoundedRead {
   let fd: number;
   try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | linkFlag);
   } catch (error) {
-    return failed(error);
+    return codeOf(error) === 'ELOOP' && linkFlag !== 0
+      ? { kind: 'refused', reason: 'a link' }
+      : failed(error);
   }
   try {
     const before = fstatSync(fd, { bigint: true });
@@ -99,8 +120,17 @@ export function mtimeUs(stat: BigIntStats): number {
 
 /** Of a path that nobody can follow, or that we may not look at: undefined. Whoever reads it learns why. */
 export function statOf(path: string): BigIntStats | undefined {
+  return statBy(statSync, path);
+}
+
+/** The same of a link itself. */
+export function linkStatOf(path: string): BigIntStats | undefined {
+  return statBy(lstatSync, path);
+}
+
+function statBy(stat: typeof statSync | typeof lstatSync, path: string): BigIntStats | undefined {
   try {
-    return statSync(path, { bigint: true });
+    return stat(path, { bigint: true });
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     return undefined;

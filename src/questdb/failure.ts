@@ -47,6 +47,14 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
   }
   if (code.startsWith('HPE_') || code === 'HTTPParserError')
     return foreignServer(where, `no HTTP answer (${messageOf(thrown)})`, thrown);
+  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
+    return new OperatingError('gpuledger is stopping: the question was not asked, or not waited for', {
+      code: 'questdb.closed',
+      exit: 'temporary',
+      where,
+      cause: thrown,
+    });
+  }
   const reason = REASONS[code] ?? messageOf(thrown);
   return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
     code: 'questdb.unreachable',

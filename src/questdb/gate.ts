@@ -3,6 +3,7 @@ import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
+import type { TableWatch } from './table-watch.ts';
 import { waitForVisible } from './visible.ts';
 import { withRetries } from './with-retries.ts';
 
@@ -14,6 +15,8 @@ export interface StoreGate {
   readonly once: Sink;
   /** Sends rows again and again while that may help. */
   readonly patient: Sink;
+  /** Looks whether the tables are still those that rows were made for; where they are not, nothing is sent until they fit. */
+  readonly look: () => Promise<void>;
   /** Sends nothing more, and gives up what is under way. */
   readonly close: () => void;
 }
@@ -22,6 +25,8 @@ export interface StoreGateOptions {
   readonly db: QuestDb;
   /** Makes tables and rollups; tried until it has succeeded once. */
   readonly prepare: () => Promise<void>;
+  /** Knows whether the tables are still the same; absent: they are taken for that. */
+  readonly tables?: TableWatch;
   /** With `visible` rows are acknowledged only when queries see them. Default: when they are in the server's log. */
   readonly confirm?: 'acknowledged' | 'visible';
   readonly tell: Tell;
@@ -30,11 +35,13 @@ export interface StoreGateOptions {
 /** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
 const ATTEMPTS_MAX = 4;
 const AGE_MS_MAX = 10_000;
+/** A refused batch is searched by many requests, and one look at the tables is enough for them. */
+const LOOKED_MS_MAX = 1_000;
 /** How long rows may take from the server's log into its tables before they count as not taken. */
 const VISIBLE_TIMEOUT_MS = 30_000;
 
 export function createStoreGate(options: StoreGateOptions): StoreGate {
-  const { db, tell } = options;
+  const { db, tables, tell } = options;
   const closing = new AbortController();
   const { signal } = closing;
   const closed = new Promise<never>((_, reject) => {
@@ -48,8 +55,49 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   let obstacle = new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' });
   const isOpen = (): boolean => isReady && !signal.aborted;
 
+  /** The store was away: another server may have come back, and its tables are looked at before anything is sent. */
+  let isDoubtful = false;
+  let lookedMs = -Infinity;
+
+  const shut = (change: string): void => {
+    if (!isReady) return;
+    isReady = false;
+    const error = new OperatingError(`${change}: rows wait until the tables fit them again`, {
+      code: 'store.tables_changed',
+      exit: 'config',
+      where: db.where,
+    });
+    obstacle = error;
+    tell({ level: 'error', code: error.code, sentence: error.message, data: { where: db.where } });
+  };
+  /** @returns why nothing may be sent; undefined when the tables are as they were */
+  const look = async (): Promise<OperatingError | undefined> => {
+    if (tables === undefined || !isReady) return undefined;
+    try {
+      const change = await tables.look();
+      lookedMs = performance.now();
+      isDoubtful = false;
+      if (change !== undefined) shut(change);
+      return change === undefined ? undefined : obstacle;
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      return thrown;
+    }
+  };
+
   const once: Sink = {
-    send: (batch) => (isOpen() ? db.send(batch, signal) : Promise.resolve(untaken(batch, shutBy(obstacle)))),
+    async send(batch) {
+      const doubt = isDoubtful ? await look() : undefined;
+      if (doubt !== undefined) return untaken(batch, shutBy(doubt));
+      if (!isOpen()) return untaken(batch, shutBy(obstacle));
+      const fate = await db.send(batch, signal);
+      if (fate.unsent?.cause === 'store') isDoubtful = true;
+      if (fate.unsent?.cause !== 'rows') return fate;
+      // Rows are to blame only while the tables are those that they were made for.
+      const isSeen = performance.now() - lookedMs < LOOKED_MS_MAX;
+      const change = isSeen ? undefined : await look();
+      return change === undefined ? fate : { ...fate, unsent: { ...fate.unsent, ...shutBy(change) } };
+    },
   };
   const retried = withRetries(once, {
     attemptsMax: ATTEMPTS_MAX,
@@ -62,9 +110,18 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   return {
     async open() {
       if (isReady || signal.aborted) return isOpen();
+      const wasReady = obstacle.code === 'store.tables_changed';
       try {
         await Promise.race([options.prepare(), closed]);
+        await tables?.note();
         isReady = true;
+        lookedMs = performance.now();
+        if (wasReady)
+          tell({
+            level: 'info',
+            code: 'store.tables_fit',
+            sentence: 'the tables fit again: rows are written',
+          });
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
         const isTold = thrown.code === obstacle.code;
@@ -73,6 +130,10 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
         tell({ level: 'warn', code: thrown.code, sentence: `the store is not ready: ${thrown.message}` });
       }
       return isOpen();
+    },
+    async look() {
+      // A store that does not answer is told by whoever sends next.
+      await look();
     },
     once,
     patient: options.confirm === 'visible' ? withVisibility(retried, db, signal) : retried,
@@ -84,7 +145,8 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
 
 /** Nothing is sent through a closed gate; what is in the way may be a table that does not fit. */
 function shutBy(error: OperatingError): { cause: 'store' | 'table'; reason: string; error: OperatingError } {
-  const cause = error.code.startsWith('schema.') ? 'table' : 'store';
+  const isOfTables = error.code.startsWith('schema.') || error.code === 'store.tables_changed';
+  const cause = isOfTables ? 'table' : 'store';
   return { cause, reason: error.message, error };
 }
 

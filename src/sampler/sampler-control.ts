@@ -8,9 +8,16 @@ const REQUESTS = 2;
 const EXCHANGE = 3;
 const BEGIN = 4;
 const WORDS = 6;
-const TIMES_BYTES = 2 * 8;
+const TIMES = 3;
+const TIMES_BYTES = TIMES * 8;
 const VIRTUAL_NOW_US = 0;
-const CALL_SINCE_MS = 1;
+const CALL_BEGAN_MS = 1;
+const CALL_TICK_US = 2;
+
+/** The monotonic clock that all threads share, which `performance.now` is not. */
+function machineMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
 
 export class SamplerControl {
   readonly memory: SharedArrayBuffer;
@@ -19,7 +26,7 @@ export class SamplerControl {
 
   constructor(memory = new SharedArrayBuffer(TIMES_BYTES + WORDS * 4)) {
     this.memory = memory;
-    this.#times = new Float64Array(memory, 0, 2);
+    this.#times = new Float64Array(memory, 0, TIMES);
     this.#words = new Int32Array(memory, TIMES_BYTES, WORDS);
   }
 
@@ -53,9 +60,15 @@ export class SamplerControl {
     return this.#times[VIRTUAL_NOW_US]!;
   }
 
-  /** Epoch ms since which the worker is inside one call of the source; 0 when it is not. */
-  get callSinceMs(): number {
-    return this.#times[CALL_SINCE_MS]!;
+  /** How long the worker has been inside one call of the source, ms, whatever the wall clock is set to; 0 when it is in none. */
+  get callMs(): number {
+    const beganMs = this.#times[CALL_BEGAN_MS]!;
+    return beganMs === 0 ? 0 : machineMs() - beganMs;
+  }
+
+  /** Stamp of the tick that this call is for, epoch µs; it names the call. 0 when the worker is in none. */
+  get callTickUs(): number {
+    return this.#times[CALL_TICK_US]!;
   }
 
   // ── worker ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,8 +98,14 @@ export class SamplerControl {
     this.#times[VIRTUAL_NOW_US] = us;
   }
 
-  set callSinceMs(ms: number) {
-    this.#times[CALL_SINCE_MS] = ms;
+  beginCall(tickUs: number): void {
+    this.#times[CALL_TICK_US] = tickUs;
+    this.#times[CALL_BEGAN_MS] = machineMs();
+  }
+
+  endCall(): void {
+    this.#times[CALL_BEGAN_MS] = 0;
+    this.#times[CALL_TICK_US] = 0;
   }
 
   /** Sleeps until the time is over or the main thread wants something. */

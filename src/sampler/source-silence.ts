@@ -21,33 +21,35 @@ export function watchSilence(options: {
   readonly tell: Tell;
 }): SilenceWatch {
   const { sampler, lanes, source, tell } = options;
-  let toldSinceMs = 0;
+  /** The call that was told, by the stamp of its tick; 0 for none. */
+  let toldTickUs = 0;
+  let silentMs = 0;
   return {
     look() {
-      const { callSinceMs } = sampler.control;
-      if (toldSinceMs !== 0 && callSinceMs !== toldSinceMs) {
-        const sentence = `the source answers again after ${secondsSince(toldSinceMs)} s`;
+      const { callMs, callTickUs } = sampler.control;
+      if (toldTickUs !== 0 && callTickUs !== toldTickUs) {
+        const sentence = `the source answers again after ${seconds(silentMs)} s`;
         tell({ level: 'info', code: 'source.back', sentence });
-        toldSinceMs = 0;
+        toldTickUs = 0;
       }
-      if (callSinceMs === 0 || toldSinceMs !== 0 || Date.now() - callSinceMs < TELL_AFTER_MS) return;
-      toldSinceMs = callSinceMs;
-      const sentence = `the source has not answered for ${secondsSince(callSinceMs)} s: nothing is sampled meanwhile`;
+      silentMs = callMs;
+      if (toldTickUs !== 0 || callMs < TELL_AFTER_MS) return;
+      toldTickUs = callTickUs;
+      const sentence = `the source has not answered for ${seconds(callMs)} s: nothing is sampled meanwhile`;
       tell({
         level: 'warn',
         code: 'source.silent',
         sentence,
-        events: lostEngine(source, sampler, callSinceMs),
+        events: lostEngine(source, sampler, callTickUs),
       });
     },
     stopped(nowUs) {
-      const { callSinceMs } = sampler.control;
-      if (callSinceMs === 0 || Date.now() - callSinceMs < STUCK_MS || hostEngineOf(source) !== undefined)
-        return;
+      const { callMs, callTickUs } = sampler.control;
+      if (callMs < STUCK_MS || hostEngineOf(source) !== undefined) return;
       for (const { name } of lanes) {
         const sentence = `lane ${name}: the source did not answer until the collector was stopped`;
         const row = {
-          tsUs: callSinceMs * 1000,
+          tsUs: callTickUs,
           endUs: nowUs,
           kind: 'gap',
           subject: name,
@@ -64,12 +66,14 @@ export function watchSilence(options: {
 function lostEngine(
   source: SourceSpec,
   { devices }: Pick<Sampler, 'devices'>,
-  sinceMs: number,
+  tickUs: number,
 ): readonly NoticeEvent[] {
   const subject = hostEngineOf(source);
   if (subject === undefined) return [];
   const text = `engine ${subject} lost: it does not answer`;
-  return [{ tsUs: sinceMs * 1000, node: devices[0]!.node, kind: 'engine_lost', subject, text }];
+  // Whole milliseconds, as the source has it.
+  const tsUs = Math.floor(tickUs / 1000) * 1000;
+  return [{ tsUs, node: devices[0]!.node, kind: 'engine_lost', subject, text }];
 }
 
 /** A host engine samples on; what it sampled meanwhile is fetched by the next life, which tells what is missing then. */
@@ -77,6 +81,6 @@ function hostEngineOf(source: SourceSpec): string | undefined {
   return source.name === 'dcgm' && source.engine !== 'embedded' ? source.engine : undefined;
 }
 
-function secondsSince(ms: number): string {
-  return ((Date.now() - ms) / 1000).toFixed(1);
+function seconds(ms: number): string {
+  return (ms / 1000).toFixed(1);
 }

@@ -52,8 +52,7 @@ export function runRealClock(
       for (const { ring } of lanes) ring.breakTime();
       listener.onClockStep(stepUs, nowUs);
     }
-    // Of the tick, so that what is told from outside of a call that hangs is the row that the source tells later.
-    sampleOnce(source, ticked, control, nowUs, Math.floor(nowUs / 1000));
+    sampleOnce(source, ticked, control, nowUs);
   };
   while (!control.shouldStop) {
     if (control.takeExchange()) listener.onExchange?.();
@@ -94,7 +93,7 @@ export function runVirtualClock(
     for (const [index, ticked] of lanes.entries()) {
       if (nextUs[index]! > nowUs) continue;
       while (!ticked.ring.waitForSpace(SPACE_PATIENCE_MS)) if (control.shouldStop) return;
-      sampleOnce(source, ticked, control, nowUs, Date.now());
+      sampleOnce(source, ticked, control, nowUs);
       nextUs[index]! += ticked.lane.intervalMs * 1000;
     }
     control.virtualNowUs = nowUs;
@@ -103,22 +102,16 @@ export function runVirtualClock(
   control.virtualNowUs = endUs;
 }
 
-function sampleOnce(
-  source: Source,
-  ticked: TickedLane,
-  control: SamplerControl,
-  nowUs: number,
-  callSinceMs: number,
-): void {
+function sampleOnce(source: Source, ticked: TickedLane, control: SamplerControl, nowUs: number): void {
   const { ring, lane } = ticked;
   if (!ring.reserve()) {
     ring.refuseTick(source.devices.length, nowUs);
     return;
   }
-  control.callSinceMs = callSinceMs;
+  control.beginCall(nowUs);
   const startMs = performance.now();
   source.sample(lane, ring, nowUs);
-  control.callSinceMs = 0;
+  control.endCall();
   if (ring.isReserved) ring.commit();
   ring.tally.spend(performance.now() - startMs);
 }

@@ -44,6 +44,11 @@ async function refusalOf(yaml: string, more: Partial<ConfigRequest> = {}): Promi
   return 'accepted';
 }
 
+/** Each is ten of the one before. */
+const ALIASES = [...'bcdefghi']
+  .map((name, at) => `${name}: &${name} [${Array(10).fill(`*${'abcdefgh'[at]!}`).join(', ')}]\n`)
+  .join('');
+
 const PROFILING = 'lanes: [{name: profiling, interval: 1s, fields: [sm_active_ratio, power_watts]}]\n';
 
 describe('defaults', () => {
@@ -213,20 +218,16 @@ ILP over TCP is never acknowledged, so nobody could tell what was written: use h
 
 /** One mistake each: the YAML, and all that a person reads. */
 const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
-  [
-    'an unknown key',
-    'flsh: {}\n',
-    'unknown key "flsh" at the top\nFILE, line 1: flsh: {}\ndid you mean: flush',
-  ],
+  ['an unknown key', 'flsh: {}\n', 'unknown key "flsh" at the top\nFILE, line 1\ndid you mean: flush'],
   [
     'an unknown key in a section',
     'flush:\n  # often\n  intervall: 5s\n',
-    'unknown key "intervall" in flush\nFILE, line 3: intervall: 5s\ndid you mean: interval',
+    'unknown key "intervall" in flush\nFILE, line 3\ndid you mean: interval',
   ],
   [
     'a key that is near to nothing',
     'log: {colour: true}\n',
-    'unknown key "colour" in log\nFILE, line 1: log: {colour: true}\nknown in log: format, level',
+    'unknown key "colour" in log\nFILE, line 1\nknown in log: format, level',
   ],
   [
     'no unit',
@@ -234,9 +235,14 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
     'flush.interval: expected a duration with its unit (ms, s, m, h, d, w), came 5 without a unit\nFILE, line 2: interval: 5\nwrite it like 100ms, 1s, 10m, 1h, 14d',
   ],
   [
-    'an interval that cron cannot repeat',
-    'flush:\n  interval: 7s\n',
-    'flush.interval: expected seconds that divide a minute (1s, 5s, 30s) or minutes that divide an hour (1m, 5m)\nFILE, line 2: interval: 7s',
+    'a configuration string where the file should be',
+    'http::addr=db:9000;token=s3cret;',
+    'expected a map of keys, came text of 32 characters\nFILE',
+  ],
+  [
+    'a configuration string as a value of another key',
+    'source: http::addr=db:9000;token=s3cret;\n',
+    'source: expected dcgm, nvml, synthetic or recording, came text of 32 characters\nFILE, line 1: source: http::addr=db:9000;token=***;',
   ],
   [
     'a wrong unit',
@@ -345,7 +351,7 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
     'retention: {raw: 12h}\n',
     'retention.raw: expected a time in whole days, weeks, months or years (14d, 8w, 6M, 3y) or forever, came "12h"\nFILE, line 1: retention: {raw: 12h}',
   ],
-  ['a key twice', 'source: dcgm\nsource: nvml\n', 'key "source" comes twice\nFILE, line 2: source: nvml'],
+  ['a key twice', 'source: dcgm\nsource: nvml\n', 'key "source" comes twice\nFILE, line 2'],
   ['a list at the top', '- a\n', 'expected a map of keys, came a list\nFILE'],
   [
     'both ways to name QuestDB',
@@ -357,6 +363,27 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
 describe('what is refused, word for word', () => {
   test.each(GOLDEN)('%s', async (_name, yaml, refusal) => {
     expect(await refusalOf(yaml)).toBe(refusal);
+  });
+
+  test('a secret as a key', async () => {
+    const text = await refusalOf('"token=s3cret": 1\n');
+    expect(text).toMatch(
+      /^unknown key \(text of 12 characters\) at the top\nFILE, line 1\nknown at the top: /,
+    );
+    expect(text).not.toContain('s3cret');
+  });
+
+  test.each([
+    ['an alias of aliases', `a: &a [x, x, x, x, x, x, x, x, x, x]\n${ALIASES}`, 'not a configuration: '],
+    ['bytes that are no text', 'source: dcgm\0\n', 'the configuration cannot be read: expected text, found'],
+    ['a file that is too large', `# ${'x'.repeat(1024 * 1024)}\n`, 'expected at most 1024 KiB, found more'],
+  ])('%s', async (_, yaml, beginning) => {
+    expect(await refusalOf(yaml)).toContain(beginning);
+  });
+
+  test('a file without end', async () => {
+    const loading = loadConfig({ file: '/dev/zero', env: {}, flags: [] });
+    await expect(loading).rejects.toThrow('expected at most 1024 KiB, found more');
   });
 
   test('everything at once, in the order of the file', async () => {

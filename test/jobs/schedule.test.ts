@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { scheduleJobs } from '../../jobs/schedule.ts';
+import type { Schedule } from '../../src/collector/collection.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 
 beforeEach(() => {
@@ -42,4 +43,74 @@ test('a run that fails is told, and the next one comes', async () => {
     { level: 'error', code: 'job.failed', sentence: 'measure: broken' },
     { level: 'error', code: 'job.failed' },
   ]);
+});
+
+test('a clock that is set moves no job that goes by an interval', async () => {
+  let runs = 0;
+  const run = (): void => {
+    runs += 1;
+  };
+  const schedule = scheduleJobs([{ name: 'measure', schedule: { everyMs: 1000 }, run }], () => undefined);
+  for (const stepMs of [-3_600_000, 86_400_000, 0]) {
+    vi.setSystemTime(Date.now() + stepMs);
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  expect(runs).toBe(3);
+  await schedule.stop();
+});
+
+describe('a job by a cron line', () => {
+  const START_MS = Date.parse('2026-11-28T12:00:00.500Z');
+  const at: string[] = [];
+  const scheduled = (line: string, run = (): void => undefined): Schedule => {
+    at.length = 0;
+    const note = (): void => {
+      at.push(new Date().toISOString().slice(0, 19));
+      run();
+    };
+    return scheduleJobs([{ name: 'lane', schedule: line, run: note }], () => undefined);
+  };
+
+  test.each([
+    ['as it is', 0, ['12:00:10', '12:00:20', '12:00:30']],
+    ['an hour back', -3_600_000, ['11:00:10', '11:00:20', '11:00:30']],
+    ['an hour ahead', 3_600_000, ['13:00:10', '13:00:20', '13:00:30']],
+    ['five seconds ahead', 5_000, ['12:00:10', '12:00:20', '12:00:30']],
+  ])('runs at its moments of the clock: %s', async (_, stepMs, moments) => {
+    vi.setSystemTime(START_MS);
+    const schedule = scheduled('*/10 * * * * *');
+    await vi.advanceTimersByTimeAsync(200);
+    vi.setSystemTime(START_MS + stepMs);
+    await vi.advanceTimersByTimeAsync(30_000);
+    await schedule.stop();
+    expect(at).toEqual(moments.map((time) => `2026-11-28T${time}`));
+  });
+
+  test('leaves out what was jumped over, by days or a year, and costs no time by it', async () => {
+    vi.setSystemTime(START_MS);
+    const schedule = scheduled('* * * * * *');
+    await vi.advanceTimersByTimeAsync(2_000);
+    vi.setSystemTime(START_MS + 366 * 86_400_000);
+    await vi.advanceTimersByTimeAsync(2_000);
+    await schedule.stop();
+    expect(at.map((time) => time.slice(0, 10))).toEqual([...['2026-11-28', '2026-11-28', '2027-11-29']]);
+  });
+
+  test('is delayed by up to its bound, and runs once a moment', async () => {
+    vi.setSystemTime(START_MS);
+    at.length = 0;
+    const run = (): void => {
+      at.push(new Date().toISOString());
+    };
+    const schedule = scheduleJobs(
+      [{ name: 'settle', schedule: '0 * * * * *', randomDelayMsMax: 30_000, run }],
+      () => undefined,
+    );
+    await vi.advanceTimersByTimeAsync(180_000);
+    await schedule.stop();
+    expect(at.map((time) => time.slice(0, 16))).toEqual([
+      ...['2026-11-28T12:01', '2026-11-28T12:02', '2026-11-28T12:03'].slice(0, at.length),
+    ]);
+    expect(at.length).toBeGreaterThanOrEqual(2);
+  });
 });

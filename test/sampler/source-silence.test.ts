@@ -14,7 +14,9 @@ let events: NoticeEvent[];
 let logged: Notice[];
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['Date'] });
+  vi.useFakeTimers({ toFake: ['Date', 'hrtime'] });
+  // The faked clock begins at 0, as no machine does.
+  vi.advanceTimersByTime(1);
   control = new SamplerControl();
   events = [];
   logged = [];
@@ -36,15 +38,23 @@ function watch(source: SourceSpec): SilenceWatch {
   });
 }
 
+/** A call that began so long ago. @returns the stamp of its tick, epoch µs */
+function callFor(ms: number): number {
+  const tickUs = Date.now() * 1000;
+  control.beginCall(tickUs);
+  vi.advanceTimersByTime(ms);
+  return tickUs;
+}
+
 it('tells a call that lasts, once, and its end, once', () => {
   const silence = watch(EMBEDDED);
-  control.callSinceMs = Date.now() - 1_000;
+  callFor(1_000);
   silence.look();
   expect(logged).toEqual([]);
-  control.callSinceMs = Date.now() - 6_000;
+  vi.advanceTimersByTime(5_000);
   silence.look();
   silence.look();
-  control.callSinceMs = 0;
+  control.endCall();
   silence.look();
   silence.look();
   expect(logged.map(({ level, code }) => [level, code])).toEqual([
@@ -53,30 +63,43 @@ it('tells a call that lasts, once, and its end, once', () => {
   ]);
 });
 
+it.each([-3_600_000, 3_600_000])('measures a call while the clock is set by %d ms', (stepMs) => {
+  const silence = watch(EMBEDDED);
+  callFor(4_000);
+  vi.setSystemTime(Date.now() + stepMs);
+  silence.look();
+  expect(logged).toEqual([]);
+  vi.advanceTimersByTime(2_000);
+  silence.look();
+  expect(logged.map(({ sentence }) => sentence)).toEqual([
+    'the source has not answered for 6.0 s: nothing is sampled meanwhile',
+  ]);
+});
+
 it('tells that a host engine is lost while it hangs, by the row that the source tells later', () => {
   const silence = watch(HOST);
-  control.callSinceMs = Date.now() - 6_000;
+  const tsUs = callFor(6_000);
   silence.look();
   silence.look();
-  const lost = { kind: 'engine_lost', node: 'n1', subject: 'localhost', tsUs: control.callSinceMs * 1000 };
+  const lost = { kind: 'engine_lost', node: 'n1', subject: 'localhost', tsUs };
   expect(events).toEqual([expect.objectContaining(lost)]);
 });
 
 it('makes a gap of a call that lasts when sampling is stopped', () => {
-  control.callSinceMs = Date.now() - 4_000;
+  const tsUs = callFor(4_000);
   const nowUs = Date.now() * 1000;
   watch(EMBEDDED).stopped(nowUs);
   expect(events).toEqual([
     expect.objectContaining({ kind: 'gap', gpu: 'GPU-a', subject: 'fast', endUs: nowUs }),
   ]);
-  expect(events[0]!.tsUs).toBe(control.callSinceMs * 1000);
+  expect(events[0]!.tsUs).toBe(tsUs);
 });
 
 it.each([
   ['that just began', EMBEDDED, 500],
   ['whose host engine keeps what it samples', HOST, 4_000],
 ])('makes no gap of a call %s', (_, source, ms) => {
-  control.callSinceMs = Date.now() - ms;
+  callFor(ms);
   watch(source).stopped(Date.now() * 1000);
   expect(events).toEqual([]);
 });

@@ -33,12 +33,15 @@ export const ERROR_CODES = {
   'java.not_found': 'There is no Java that the QuestDB server can run on.',
   'jobs.journal': 'The journal directory that was named on the command line cannot be listed.',
   'jobs.refused': 'Rows of a scheduler cannot be understood, or QuestDB refuses them: they are left out.',
+  'jobs.strangers_file':
+    'A directory of the job map can be written by everybody, and a file in it is neither of root nor of the own user: it counts for nothing.',
   'jobs.unsent': 'QuestDB did not take everything that a command on jobs had to write.',
   'journal.bad_record': 'A record of the job journal is not as expected.',
   'journal.cannot_remove': 'Closed records of the job journal may not be removed.',
   'journal.clock_set_back': 'The clock was set back while a job ran: its start moves along.',
   'journal.end_without_start':
     'The job journal has the end of a job without its start: its time is not owned.',
+  'journal.forbidden': 'Whoever tells of a job may not write into the job journal.',
   'journal.missing': 'The directory of the job journal does not exist.',
   'journal.no_cluster':
     'A journal is of a node whose name several clusters have, and nothing tells which one: its records are refused.',
@@ -67,6 +70,7 @@ export const ERROR_CODES = {
   'questdb.ca_file': 'The CA file of the QuestDB connection cannot be read.',
   'questdb.certificate': 'The certificate of the QuestDB server is not accepted.',
   'questdb.checksum': 'The fetched QuestDB jar is not the pinned one.',
+  'questdb.closed': 'The connection to QuestDB was closed since gpuledger is stopping.',
   'questdb.data_dir': 'The data directory of the QuestDB server cannot be written.',
   'questdb.data_in_use': 'A QuestDB server already serves this data directory.',
   'questdb.fetch_failed': 'Maven could not fetch QuestDB.',
@@ -130,6 +134,7 @@ export const ERROR_CODES = {
   'status.none': 'No collector has ever run with this state directory.',
   'store.not_ready': 'Nothing could be sent to the store yet.',
   'store.not_visible': 'The store took rows but did not show them in time.',
+  'store.tables_changed': 'A table of the store is another one, or has changed: rows wait until the tables fit.',
   'usage.count': 'A count on the command line is not as expected.',
   'usage.delay': 'A delay on the command line is not as expected.',
   'usage.duration': 'A duration on the command line is not as expected.',

@@ -18,6 +18,8 @@ export const EXIT_CODES = {
   software: 70,
   /** Worth trying again later: a store or an engine is down. */
   temporary: 75,
+  /** Whoever runs the command may not do that. */
+  permission: 77,
   /** The configuration can never work as it stands. */
   config: 78,
 } as const;

@@ -10,7 +10,6 @@ export const NOTICE_CODES = {
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
   'job.failed': 'A job of the schedule failed; its next run comes as ever.',
-  'job.schedule': 'What the scheduler of jobs has to say.',
   'job_figures.held': 'The figures of ended jobs wait for the store.',
   'jobs.open_stays': 'Jobs that have ended still own GPUs: no epilog has told their end.',
   'jobs.refused': 'A row of a scheduler cannot be understood, and is left out.',
@@ -48,6 +47,7 @@ export const NOTICE_CODES = {
   'spool.unknown_rows': 'The spool holds rows that the account does not know: they are counted as sampled.',
   'store.resumed': 'A table is no longer suspended.',
   'store.suspended': 'QuestDB has suspended a table: it takes rows but shows none.',
+  'store.tables_fit': 'The tables of the store fit again: rows are written.',
 } as const;
 
 export type NoticeCode = keyof typeof NOTICE_CODES;

@@ -7,8 +7,9 @@ import {
   parseJournalRecord,
   type JournalRecord,
 } from '../../../schemas/journal-record.ts';
-import { codeOf, mtimeUs, readBounded, RESTLESS_US_MAX, statOf } from '../bounded-read.ts';
+import { codeOf, linkStatOf, mtimeUs, readBounded, RESTLESS_US_MAX, statOf } from '../bounded-read.ts';
 import type { ProblemLog } from '../problem-log.ts';
+import { createStrangerCheck } from '../strangers.ts';
 
 /** A record as it lies in the directory. */
 export interface JournalFile {
@@ -35,6 +36,7 @@ const LEFTOVER_SUFFIX = '.tmp';
 /** Reads each record of a journal directory once. Problems go to `problems`, once per episode. */
 export function openJournalDir(directory: string, problems: ProblemLog): JournalDir {
   const seen = new Set<string>();
+  const strangers = createStrangerCheck(directory, problems);
   let isReadOnly = false;
   /** Change time of the directory when it was listed and all in it was read; names can have come since only if it moved. */
   let settledNs: bigint | undefined;
@@ -67,6 +69,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
         problems.record(name, badRecord(path, 'expected a regular file, found something else'));
         return undefined;
       case 'content': {
+        if (strangers.isStranger(found.stat)) return undefined;
         const reading = parseJournalRecord(found.content);
         if ('record' in reading) return { name, writtenUs: mtimeUs(found.stat), record: reading.record };
         problems.record(name, badRecord(path, reading.fault));
@@ -122,7 +125,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
       if (names instanceof OperatingError) return;
       for (const name of names) {
         if (!name.startsWith('.') || !name.endsWith(LEFTOVER_SUFFIX)) continue;
-        const stat = statOf(join(directory, name));
+        const stat = linkStatOf(join(directory, name));
         if (stat?.isFile() === true && mtimeUs(stat) < beforeUs) removeFile(name);
       }
     },

@@ -29,7 +29,7 @@ export interface JobNotice {
 /**
  * Leaves one record in the journal, in the way of the Slurm hooks: under a temporary name first, then renamed.
  * @returns the path of the record.
- * @throws OperatingError `journal.unwritable` (exit 75); `journal.not_of_this_boot` (exit 64)
+ * @throws OperatingError `journal.forbidden` (exit 77), `journal.unwritable` (exit 75), `journal.not_of_this_boot` (exit 64)
  */
 export function writeJournalRecord(directory: string, notice: JobNotice): string {
   const now = readFileSync('/proc/uptime', 'utf8').split(' ')[0] ?? '';
@@ -58,13 +58,15 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
   const path = join(directory, `${base}${JOURNAL_SUFFIX}`);
   try {
     makeDirectory(dirname(directory), 0o755);
-    makeDirectory(directory, 0o2770);
+    makeDirectory(directory, 0o3770);
     replaceFile(atUs === undefined ? realDisk : dated(atUs), path, Buffer.from(text), 0o640);
   } catch (error) {
-    if (codeOf(error) === undefined) throw error;
+    const reason = codeOf(error);
+    if (reason === undefined) throw error;
+    const isForbidden = reason === 'EACCES' || reason === 'EPERM';
     throw new OperatingError(`expected to write into the job journal, but: ${messageOf(error)}`, {
-      code: 'journal.unwritable',
-      exit: 'temporary',
+      code: isForbidden ? 'journal.forbidden' : 'journal.unwritable',
+      exit: isForbidden ? 'permission' : 'temporary',
       where: directory,
       hints: [
         'run it as root, as a prolog does, or as a user who may write there',

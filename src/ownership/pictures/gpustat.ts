@@ -9,6 +9,7 @@ import { AHEAD_US_MAX, codeOf, mtimeUs, readBounded, statOf } from '../bounded-r
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
+import { createStrangerCheck } from '../strangers.ts';
 
 /** The directory of jobstats. */
 export const scheduler: Scheduler = {
@@ -39,6 +40,7 @@ const GPUSTAT_BYTES_MAX = 4096;
 export function createGpustatInput(options: GpustatOptions): JobInput {
   const owners = new OwnerSets('gpustat');
   const problems = new ProblemLog();
+  const strangers = createStrangerCheck(options.directory, problems);
   const byName = new Map<string, Device>();
   for (const device of options.devices) {
     // A GPU that is cut is handed out in its instances.
@@ -52,6 +54,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     const path = join(options.directory, name);
     const found = readBounded(path, GPUSTAT_BYTES_MAX);
     if (found.kind === 'gone' || found.kind === 'busy') return found.kind;
+    if (found.kind !== 'refused' && strangers.isStranger(found.stat)) return 'gone';
     const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US_MAX);
     const jobId =
       found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };

@@ -17,6 +17,7 @@ import {
 import { OwnerSets } from './owner-sets.ts';
 import { ProblemLog } from '../problem-log.ts';
 import type { Scheduler } from '../scheduler.ts';
+import { createStrangerCheck } from '../strangers.ts';
 
 /** The directory of dcgm-exporter's `--hpc-job-mapping-dir`, whoever writes it. */
 export const scheduler: Scheduler = {
@@ -50,6 +51,7 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
   let known: readonly string[] = [];
   const owners = new OwnerSets('map-dir');
   const problems = new ProblemLog();
+  const strangers = createStrangerCheck(options.directory, problems);
 
   function readFile(name: string, nowUs: number): void {
     const path = join(options.directory, name);
@@ -70,6 +72,10 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
       problems.record(name, unreadable(path, `cannot be read (${found.reason})`));
       owners.set(owned, [UNRESOLVED_JOB_ID], nowUs);
       seen.delete(name);
+      return;
+    }
+    if (strangers.isStranger(found.stat)) {
+      forget(name, nowUs);
       return;
     }
     const changedUs = plausible(mtimeUs(found.stat), nowUs, path, name);

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { OperatingError } from '../../core/base/errors.ts';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
-import { isSameState, readBounded, statOf } from '../bounded-read.ts';
+import { isSameState, readBoundedThroughLink, statOf } from '../bounded-read.ts';
 import { ProblemLog } from '../problem-log.ts';
 import { parseConf, type ConfStatement, type ConfWord } from './conf-lines.ts';
 
@@ -95,7 +95,7 @@ class Reading {
       return undefined;
     }
     this.#readings += 1;
-    const found = readBounded(path, CONF_BYTES_MAX - this.#bytes);
+    const found = readBoundedThroughLink(path, CONF_BYTES_MAX - this.#bytes);
     this.#stats.set(path, 'stat' in found ? found.stat : statOf(path));
     this.#isRestless ||= found.kind === 'busy';
     if (found.kind !== 'content') {

@@ -21,7 +21,7 @@ import type { GpmReader } from './gpm.ts';
 /** Lanes at least this slow gain by what the driver has buffered (about seven samples a second). */
 const BUFFERED_FROM_MS = 500;
 /** A device whose calls take this long is stuck in the driver: it is left alone, or it would hold up all others. */
-const STUCK_US = 2_000_000;
+const STUCK_MS = 2_000;
 const SUCCESS: number = nvmlReturn.NVML_SUCCESS;
 
 /** Samples the fields of one lane. */
@@ -83,14 +83,14 @@ export function createLaneSampler(
     states[column] = state === sampleState.value && !isValue ? sampleState.blank : state;
   };
 
-  const read = (index: number, device: NvmlDevice, nowUs: () => number, isPaused: boolean): void => {
-    const stuckUs = nowUs() + STUCK_US;
+  const read = (index: number, device: NvmlDevice, isPaused: boolean): void => {
+    const stuckMs = clockMs() + STUCK_MS;
     const { hasGpm, reader: gpm } = gpmOf(index, device);
     // Not sampled at all while paused: that is what whoever asked wants.
     if (isPaused) gpm?.reseed();
     else gpm?.read(device, put);
     for (const getter of device.device.parentUuid === undefined ? ofGpus : ofInstances) {
-      if (awayCode === SUCCESS && nowUs() > stuckUs) awayCode = nvmlReturn.TIMEOUT;
+      if (awayCode === SUCCESS && clockMs() > stuckMs) awayCode = nvmlReturn.TIMEOUT;
       if (awayCode !== SUCCESS) return;
       getter.read(device.handle, put);
     }
@@ -112,7 +112,7 @@ export function createLaneSampler(
       values.fill(NaN);
       states.fill(sampleState.notSupported);
       const tsUs = nowUs();
-      read(index, device, nowUs, isPaused);
+      read(index, device, isPaused);
       if (awayCode !== SUCCESS) return awayCode;
       // A row in which everything is blank is none, but for what a pause blanks.
       hasRow = (isPaused && isAllProfiling) || values.some((value) => !Number.isNaN(value));

@@ -149,7 +149,9 @@ export function createPresence(options: {
     at: (index) => places[index]!.now,
     lose,
     recover(nowUs) {
-      if (nowUs < againAtUs) return false;
+      // A search that is further away than any is planned was planned before the clock was set back.
+      const isSetBack = againAtUs < Infinity && againAtUs - nowUs > AGAIN_US_MAX;
+      if (nowUs < againAtUs && !isSetBack) return false;
       againAtUs = nowUs + againStepUs;
       againStepUs = Math.min(2 * againStepUs, AGAIN_US_MAX);
       // A worker that is stuck in the library keeps it from starting anew.

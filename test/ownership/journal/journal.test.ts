@@ -1,9 +1,11 @@
 import type { GivenDevices } from '../../../schemas/slurm/scontrol.ts';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -165,6 +167,32 @@ describe('the directory', () => {
     expect(codes(bench.open().read(at(1)))).toEqual(['journal.unreadable']);
     rmSync(bench.directory);
   });
+
+  test('a record that is a link is not followed', () => {
+    const elsewhere = join(bench.directory, 'elsewhere');
+    mkdirSync(elsewhere);
+    const name = bench.put('start', '7', 1);
+    renameSync(join(bench.directory, name), join(elsewhere, name));
+    symlinkSync(join(elsewhere, name), join(bench.directory, name));
+    const news = bench.open().read(at(2));
+    expect(describeOwnership(news)).toEqual([]);
+    expect(news.problems?.map(({ message }) => message)).toEqual([
+      'expected a readable record, found a link',
+    ]);
+  });
+
+  test.runIf(process.getuid?.() === 0)(
+    'where everybody may write, records of a user count for nothing',
+    () => {
+      chmodSync(bench.directory, 0o1777);
+      const name = bench.put('start', '7', 1);
+      chownSync(join(bench.directory, name), 4711, 4711);
+      bench.put('start', '8', 1, { gpus: '1' });
+      const news = bench.open().read(at(2));
+      expect(describeOwnership(news)).toEqual(['8 on GPU-1 (1, open']);
+      expect(codes(news)).toEqual(['jobs.strangers_file']);
+    },
+  );
 
   test('records go when they are closed, acknowledged, and a day old; open ones stay', () => {
     const day = 24 * 3600;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -227,10 +228,33 @@ describe('what cannot be read', () => {
     expect(codes(news)).toEqual(['map_dir.unreadable_file']);
   });
 
-  test('a dangling link is a file that has gone', () => {
-    symlinkSync('/nowhere/at/all', join(directory, '0'));
-    expect(input.read(at(1))).toEqual({ facts: [], records: [], problems: [] });
+  test.each(['/nowhere/at/all', '/etc/passwd'])('a link to %s is not followed', (target) => {
+    symlinkSync(target, join(directory, '0'));
+    const news = input.read(at(1));
+    expect(told(news)).toEqual(['start unresolved on GPU-0 at 1']);
+    expect(news.problems?.map(({ message }) => message)).toEqual([
+      'expected a map file of at most 1048576 bytes, but it cannot be read (a link)',
+    ]);
   });
+
+  test.runIf(process.getuid?.() === 0)(
+    'where everybody may write, a file of a user counts for nothing, told once; root and our own files do',
+    () => {
+      chmodSync(directory, 0o1777);
+      put('0', '7\n', at(1));
+      chownSync(join(directory, '0'), 4711, 4711);
+      put('1', '8\n', at(1));
+      const news = input.read(at(2));
+      expect(told(news)).toEqual(['start 8 on GPU-1 at 1']);
+      expect(codes(news)).toEqual(['jobs.strangers_file']);
+      put('2.3', '9\n', at(3));
+      chownSync(join(directory, '2'), 4711, 4711);
+      expect(input.read(at(4))).toEqual({ facts: [], records: [], problems: [] });
+      chmodSync(directory, 0o0755);
+      utimesSync(join(directory, '0'), at(5) / 1e6, at(5) / 1e6);
+      expect(told(input.read(at(6)))).toContain('start 7 on GPU-0 at 5');
+    },
+  );
 
   test('a directory that goes away changes nothing, is told once, and counts again when it is back', () => {
     put('0', '7\n', at(1));

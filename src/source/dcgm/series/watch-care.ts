@@ -118,7 +118,9 @@ export class WatchCare {
     let isAnyPlaced = false;
     for (const watch of watches) {
       const count = this.#anewCount.get(watch) ?? 0;
-      if (nowUs - (this.#placedAtUs.get(watch) ?? -Infinity) < PLACE_EVERY_US) continue;
+      const sincePlacedUs = nowUs - (this.#placedAtUs.get(watch) ?? -Infinity);
+      // Less than none: the clock was set back.
+      if (sincePlacedUs >= 0 && sincePlacedUs < PLACE_EVERY_US) continue;
       if (why === 'blank' && count >= ANEW_MAX) {
         if (count === ANEW_MAX) this.#tell(placed, 'stays', nowUs);
         this.#anewCount.set(watch, ANEW_MAX + 1);
