@@ -3,6 +3,7 @@ import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
+import { createTableGuard, whyOf, type RowSpan } from './table-guard.ts';
 import type { TableWatch } from './table-watch.ts';
 import { waitForVisible } from './visible.ts';
 import { withRetries } from './with-retries.ts';
@@ -27,6 +28,8 @@ export interface StoreGateOptions {
   readonly prepare: () => Promise<void>;
   /** Knows whether the tables are still the same; absent: they are taken for that. */
   readonly tables?: TableWatch;
+  /** Rows of this time were sent once more, with the labels of then. */
+  readonly onSentAgain?: (span: RowSpan) => void;
   /** With `visible` rows are acknowledged only when queries see them. Default: when they are in the server's log. */
   readonly confirm?: 'acknowledged' | 'visible';
   readonly tell: Tell;
@@ -35,13 +38,11 @@ export interface StoreGateOptions {
 /** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
 const ATTEMPTS_MAX = 4;
 const AGE_MS_MAX = 10_000;
-/** A refused batch is searched by many requests, and one look at the tables is enough for them. */
-const LOOKED_MS_MAX = 1_000;
 /** How long rows may take from the server's log into its tables before they count as not taken. */
 const VISIBLE_TIMEOUT_MS = 30_000;
 
 export function createStoreGate(options: StoreGateOptions): StoreGate {
-  const { db, tables, tell } = options;
+  const { db, tell } = options;
   const closing = new AbortController();
   const { signal } = closing;
   const closed = new Promise<never>((_, reject) => {
@@ -55,49 +56,33 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   let obstacle = new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' });
   const isOpen = (): boolean => isReady && !signal.aborted;
 
-  /** The store was away: another server may have come back, and its tables are looked at before anything is sent. */
-  let isDoubtful = false;
-  let lookedMs = -Infinity;
-
-  const shut = (change: string): void => {
-    if (!isReady) return;
-    isReady = false;
-    const error = new OperatingError(`${change}: rows wait until the tables fit them again`, {
-      code: 'store.tables_changed',
-      exit: 'config',
-      where: db.where,
+  let isChanged = false;
+  const guard =
+    options.tables &&
+    createTableGuard({
+      db,
+      tables: options.tables,
+      signal,
+      onChanged(error) {
+        isReady = false;
+        isChanged = true;
+        obstacle = error;
+        tell({ level: 'error', code: error.code, sentence: error.message, data: { where: db.where } });
+      },
+      tell,
     });
-    obstacle = error;
-    tell({ level: 'error', code: error.code, sentence: error.message, data: { where: db.where } });
-  };
-  /** @returns why nothing may be sent; undefined when the tables are as they were */
-  const look = async (): Promise<OperatingError | undefined> => {
-    if (tables === undefined || !isReady) return undefined;
-    try {
-      const change = await tables.look();
-      lookedMs = performance.now();
-      isDoubtful = false;
-      if (change !== undefined) shut(change);
-      return change === undefined ? undefined : obstacle;
-    } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      return thrown;
-    }
-  };
 
   const once: Sink = {
     async send(batch) {
-      const doubt = isDoubtful ? await look() : undefined;
-      if (doubt !== undefined) return untaken(batch, shutBy(doubt));
-      if (!isOpen()) return untaken(batch, shutBy(obstacle));
-      const fate = await db.send(batch, signal);
-      if (fate.unsent?.cause === 'store') isDoubtful = true;
-      if (fate.unsent?.cause !== 'rows') return fate;
-      // Rows are to blame only while the tables are those that they were made for.
-      const isSeen = performance.now() - lookedMs < LOOKED_MS_MAX;
-      const change = isSeen ? undefined : await look();
-      return change === undefined ? fate : { ...fate, unsent: { ...fate.unsent, ...shutBy(change) } };
+      if (!isOpen()) return untaken(batch, whyOf(obstacle));
+      return await (guard === undefined ? db.send(batch, signal) : guard.send(batch));
     },
+  };
+  const prepare = async (): Promise<void> => {
+    await options.prepare();
+    await options.tables?.note();
+    const span = await guard?.sendAgain(signal);
+    if (span !== undefined) options.onSentAgain?.(span);
   };
   const retried = withRetries(once, {
     attemptsMax: ATTEMPTS_MAX,
@@ -110,18 +95,14 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   return {
     async open() {
       if (isReady || signal.aborted) return isOpen();
-      const wasReady = obstacle.code === 'store.tables_changed';
       try {
-        await Promise.race([options.prepare(), closed]);
-        await tables?.note();
+        await Promise.race([prepare(), closed]);
         isReady = true;
-        lookedMs = performance.now();
-        if (wasReady)
-          tell({
-            level: 'info',
-            code: 'store.tables_fit',
-            sentence: 'the tables fit again: rows are written',
-          });
+        if (isChanged) {
+          const sentence = 'the tables fit again: rows are written';
+          tell({ level: 'info', code: 'store.tables_fit', sentence });
+        }
+        isChanged = false;
       } catch (thrown) {
         if (!(thrown instanceof OperatingError)) throw thrown;
         const isTold = thrown.code === obstacle.code;
@@ -133,7 +114,7 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
     },
     async look() {
       // A store that does not answer is told by whoever sends next.
-      await look();
+      if (isReady) await guard?.look();
     },
     once,
     patient: options.confirm === 'visible' ? withVisibility(retried, db, signal) : retried,
@@ -141,13 +122,6 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
       closing.abort();
     },
   };
-}
-
-/** Nothing is sent through a closed gate; what is in the way may be a table that does not fit. */
-function shutBy(error: OperatingError): { cause: 'store' | 'table'; reason: string; error: OperatingError } {
-  const isOfTables = error.code.startsWith('schema.') || error.code === 'store.tables_changed';
-  const cause = isOfTables ? 'table' : 'store';
-  return { cause, reason: error.message, error };
 }
 
 /** Resolves after `ms`, or at once when the signal fires. */

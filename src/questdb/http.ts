@@ -34,6 +34,11 @@ export interface QuestDb extends Sink {
   /** `http://host:port`, without credentials: for messages. */
   readonly where: string;
   /**
+   * Goes on by new connections. A server that makes tables of its own accord takes rows of a dropped table on the old ones, and
+   * they are nowhere.
+   */
+  readonly renewConnections: () => void;
+  /**
    * Runs one statement. LONG cells are numbers, TIMESTAMP cells ISO text (`timestampUs` of `questdb-reply.ts`).
    * At its deadline the connection is closed, which ends a query in the server, too; then the server is asked for a sign
    * of life, for `LIFE_SIGN_MS_MAX` more.
@@ -207,6 +212,7 @@ function createClient(
 
   return {
     where,
+    renewConnections: dropConnections,
     exec: (sql, execOptions) => exec(sql, execOptions?.timeoutMs),
     send,
     checkServer: () => checkServer((sql) => question(sql, requestTimeoutMs), where),

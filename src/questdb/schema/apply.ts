@@ -13,6 +13,7 @@ import { normalTtl, normalTtlText } from '../../../schemas/ttl.ts';
 import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
 import { addColumn } from './add-column.ts';
+import { MISPLACED_TIMESTAMP, misplacedTableOf, replaceMisplaced, takeOverMisplaced } from './misplaced.ts';
 import type { SchemaChange } from './change.ts';
 import { fillCluster } from './fill-cluster.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
@@ -20,6 +21,8 @@ import { applyViews, type ViewOptions } from './view-apply.ts';
 const FIRST_VERSION_WITH_CLUSTER = 2;
 
 interface ExistingTable {
+  /** A rollup or another view, in the place of a table. */
+  readonly isView: boolean;
   readonly timestamp: string | null;
   readonly isWal: boolean;
   readonly hasDedup: boolean;
@@ -52,13 +55,18 @@ export async function applySchema(
   const changes: SchemaChange[] = [];
   for (const table of allTables(lanes, retention)) {
     const found = existing.get(table.name);
-    if (found === undefined) {
+    const isMisplaced = found?.timestamp === MISPLACED_TIMESTAMP && options.movesAged === true;
+    if (found?.isView === true) throw isView(db.where, table.name);
+    if (isMisplaced) changes.push(...(await replaceMisplaced(db, table)));
+    else if (found === undefined) {
       await db.exec(createTableSql(table));
       changes.push({ action: 'created', object: table.name, detail: 'table' });
     } else {
       const cluster = version < FIRST_VERSION_WITH_CLUSTER ? options.cluster : undefined;
       changes.push(...(await upgradeTable(db, table, found, cluster)));
     }
+    const isAside = isMisplaced || existing.has(misplacedTableOf(table));
+    if (isAside && options.movesAged === true) changes.push(await takeOverMisplaced(db, table));
   }
   changes.push(...(await applyViews(db, lanes, retention, options)));
   if (version < SCHEMA_VERSION) {
@@ -70,12 +78,13 @@ export async function applySchema(
 
 async function readTables(db: QuestDb): Promise<Map<string, ExistingTable>> {
   const { rows } = await db.exec(
-    'SELECT table_name, designatedTimestamp, walEnabled, dedup, ttlValue, ttlUnit FROM tables() WHERE NOT matView',
+    'SELECT table_name, matView, designatedTimestamp, walEnabled, dedup, ttlValue, ttlUnit FROM tables()',
   );
   return new Map(
-    rows.map(([name, timestamp, isWal, hasDedup, ttlValue, ttlUnit]) => [
+    rows.map(([name, isView, timestamp, isWal, hasDedup, ttlValue, ttlUnit]) => [
       String(name),
       {
+        isView: isView === true,
         timestamp: timestamp as string | null,
         isWal: isWal === true,
         hasDedup: hasDedup === true,
@@ -163,7 +172,23 @@ function notWal(where: string, table: string, found: ExistingTable): OperatingEr
       code: 'schema.not_wal',
       exit: 'config',
       where: `${where}, table ${table}`,
-      hints: ['rename that table, and gpuledger makes its own'],
+      hints: [
+        found.timestamp === MISPLACED_TIMESTAMP
+          ? 'the server has made it of its own accord: gpuledger schema apply makes the right one, with its rows'
+          : 'rename that table, and gpuledger makes its own',
+      ],
+    },
+  );
+}
+
+function isView(where: string, table: string): OperatingError {
+  return new OperatingError(
+    `${table} should be a table with samples, but a materialized view has that name`,
+    {
+      code: 'schema.not_wal',
+      exit: 'config',
+      where: `${where}, table ${table}`,
+      hints: ['drop or rename that view, and gpuledger makes its own table'],
     },
   );
 }

@@ -248,7 +248,7 @@ describe('what cannot be read', () => {
       expect(told(news)).toEqual(['start 8 on GPU-1 at 1']);
       expect(codes(news)).toEqual(['jobs.strangers_file']);
       put('2.3', '9\n', at(3));
-      chownSync(join(directory, '2'), 4711, 4711);
+      chownSync(join(directory, '2.3'), 4711, 4711);
       expect(input.read(at(4))).toEqual({ facts: [], records: [], problems: [] });
       chmodSync(directory, 0o0755);
       utimesSync(join(directory, '0'), at(5) / 1e6, at(5) / 1e6);
