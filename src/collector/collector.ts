@@ -86,7 +86,16 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   });
   const tell = toEach([options.tell, events.hear]);
   const telling = { ...options, tell };
-  const store = openStoreSide(telling, tables);
+  const store = openStoreSide(
+    {
+      ...telling,
+      // They bear the labels of then, over what late facts have made of them.
+      onSentAgain: (span) => {
+        jobMap.doubt(span);
+      },
+    },
+    tables,
+  );
   const { outbox } = store;
   const laneSet = await LaneSet.open({
     lanes,

@@ -14,6 +14,7 @@ import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withPlacedEvents } from '../questdb/rows/placed-events.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
+import type { RowSpan } from '../questdb/table-guard.ts';
 import { watchTables } from '../questdb/table-watch.ts';
 import { watchSuspension, type SuspensionWatch } from '../questdb/suspension.ts';
 
@@ -29,6 +30,8 @@ export interface StoreSideOptions {
   readonly disk?: LaneDisk;
   /** Receives the rows that the server refuses; default: they are only told. */
   readonly deadLetters?: DeadLetters;
+  /** See `StoreGateOptions`. */
+  readonly onSentAgain?: (span: RowSpan) => void;
   /** Get every batch of samples as well; see `fanOut`. */
   readonly furtherSinks?: readonly Sink[];
   readonly tell: Tell;
@@ -54,12 +57,13 @@ export interface StoreSide {
 
 /** @param tables of the samples */
 export function openStoreSide(options: StoreSideOptions, tables: readonly string[]): StoreSide {
-  const { db, tell, disk, confirm, deadLetters = toldOnly(tell), furtherSinks = [] } = options;
+  const { db, tell, disk, confirm, deadLetters = toldOnly(tell), furtherSinks = [], onSentAgain } = options;
   const gate = createStoreGate({
     db,
     prepare: options.prepareStore,
     ...(options.storeTables === undefined ? {} : { tables: watchTables(db, options.storeTables) }),
     ...(confirm === undefined ? {} : { confirm }),
+    ...(onSentAgain === undefined ? {} : { onSentAgain }),
     tell,
   });
   const smallTables = createSmallTables(withBisect(gate.once, deadLetters, tell), tell);

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { extentOf } from '../core/wire/ilp-rows.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
 import { createTableGuard, whyOf, type RowSpan } from './table-guard.ts';
@@ -40,6 +42,8 @@ const ATTEMPTS_MAX = 4;
 const AGE_MS_MAX = 10_000;
 /** How long rows may take from the server's log into its tables before they count as not taken. */
 const VISIBLE_TIMEOUT_MS = 30_000;
+/** With `visible`: how often rows are sent that nobody sees afterwards. */
+const SENDS_MAX = 3;
 
 export function createStoreGate(options: StoreGateOptions): StoreGate {
   const { db, tell } = options;
@@ -133,26 +137,57 @@ export async function sleepUntil(ms: number, signal?: AbortSignal): Promise<void
   }
 }
 
-/** A suspended table still acknowledges rows: only what queries see is there. */
+/**
+ * A suspended table still acknowledges rows, and something between us and the server may answer for it: only what queries
+ * see is there. Rows that are not are sent again.
+ */
 function withVisibility(sink: Sink, db: QuestDb, signal: AbortSignal): Sink {
   return {
     async send(batch: Batch): Promise<Fate> {
-      const fate = await sink.send(batch);
-      if (fate.unsent !== undefined) return fate;
-      try {
-        await waitForVisible(db, batch.table, { timeoutMs: VISIBLE_TIMEOUT_MS, signal });
-        return fate;
-      } catch (thrown) {
-        const error =
-          thrown instanceof OperatingError
-            ? thrown
-            : new OperatingError(messageOf(thrown), {
-                code: 'store.not_visible',
-                exit: 'temporary',
-                cause: thrown,
-              });
-        return untaken(batch, { cause: 'store', reason: error.message, error });
+      for (let sends = 1; ; sends += 1) {
+        const fate = await sink.send(batch);
+        if (fate.unsent !== undefined) return fate;
+        try {
+          await waitForVisible(db, batch.table, { timeoutMs: VISIBLE_TIMEOUT_MS, signal });
+          const rows = await countOf(db, batch);
+          if (rows >= batch.rows) return fate;
+          if (sends === SENDS_MAX) throw swallowed(batch, rows, db.where);
+        } catch (thrown) {
+          const error = notVisible(thrown);
+          return untaken(batch, { cause: 'store', reason: error.message, error });
+        }
       }
     },
   };
+}
+
+/** So many rows the store has of the node and the time of the batch: at least its own, and those of earlier sends. */
+async function countOf(db: QuestDb, { table, body }: Batch): Promise<number> {
+  const { node, fromUs, toUs } = extentOf(body);
+  const ofNode = node === undefined ? '' : ` AND node = ${quoteText(node)}`;
+  const { rows } = await db.exec(
+    `SELECT count() FROM ${quoteName(table)} WHERE ts >= cast(${fromUs} AS timestamp) AND ts <= cast(${toUs} AS timestamp)${ofNode}`,
+  );
+  return Number(rows[0]?.[0]);
+}
+
+function swallowed({ table, rows }: Batch, found: number, where: string): OperatingError {
+  return new OperatingError(
+    `${rows} rows for ${table} were acknowledged ${SENDS_MAX} times, and queries find ${found} of that time and node`,
+    {
+      code: 'store.not_visible',
+      exit: 'temporary',
+      where,
+      hints: ['look what stands between: a proxy that answers for the server'],
+    },
+  );
+}
+
+function notVisible(thrown: unknown): OperatingError {
+  if (thrown instanceof OperatingError) return thrown;
+  return new OperatingError(messageOf(thrown), {
+    code: 'store.not_visible',
+    exit: 'temporary',
+    cause: thrown,
+  });
 }

@@ -1,6 +1,6 @@
 import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
-import { rowEnds } from '../core/wire/ilp-rows.ts';
+import { extentOf } from '../core/wire/ilp-rows.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
 import type { TableWatch } from './table-watch.ts';
@@ -126,17 +126,10 @@ function bytesOf(batches: readonly Batch[]): number {
   return batches.reduce((sum, { body }) => sum + body.byteLength, 0);
 }
 
-/** A row ends with its time, in whole nano- or microseconds, and a letter for which. */
 function spanOf(batches: readonly Batch[]): RowSpan {
-  let [fromUs, toUs] = [Infinity, -Infinity];
-  for (const { body } of batches) {
-    for (const end of rowEnds(body)) {
-      const [, digits, unit] =
-        /(\d+)([nt])\n$/.exec(Buffer.from(body.subarray(end - 24, end)).toString('latin1')) ?? [];
-      const us = Number(digits) / (unit === 'n' ? 1000 : 1);
-      fromUs = Math.min(fromUs, us);
-      toUs = Math.max(toUs, us);
-    }
-  }
-  return { fromUs, toUs };
+  const extents = batches.map(({ body }) => extentOf(body));
+  return {
+    fromUs: Math.min(...extents.map(({ fromUs }) => fromUs)),
+    toUs: Math.max(...extents.map(({ toUs }) => toUs)),
+  };
 }

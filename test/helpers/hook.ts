@@ -22,6 +22,8 @@ export interface HookBench {
   settle(settings: string): void;
   /** Runs the hook as slurmd does: nothing in the environment but Slurm's own variables, no PATH. */
   run(variables: Readonly<Record<string, string>>): Promise<HookExit>;
+  /** Runs it as other schedulers do: with words, and a bare environment. */
+  tell(...words: readonly string[]): Promise<HookExit>;
   /** What lies in the journal now. */
   readings(): JournalReading[];
   close(): void;
@@ -58,6 +60,7 @@ export function openHookBench(limit: 'shipped' | 'patient' = 'patient'): HookBen
     journalDir,
     settle,
     run: (variables) => runHook(hook, variables),
+    tell: (...words) => runHook(hook, {}, undefined, words),
     readings: () =>
       readdirSync(journalDir)
         .filter((name) => name.endsWith('.job'))
@@ -73,9 +76,10 @@ export async function runHook(
   hook: string,
   variables: Readonly<Record<string, string>>,
   onStart?: (pid: number) => void,
+  words: readonly string[] = [],
 ): Promise<HookExit> {
   const startMs = performance.now();
-  const child = spawn(hook, [], {
+  const child = spawn(hook, words, {
     cwd: '/',
     env: variables,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseJournalRecord } from '../../schemas/journal-record.ts';
 import { makeDirectory, openHookBench, runHook, slurmVariables, type HookBench } from '../helpers/hook.ts';
 
 let bench: HookBench;
@@ -107,6 +109,49 @@ describe('a record', () => {
     expect(readings.filter((reading) => 'fault' in reading)).toEqual([]);
     expect(new Set(jobs).size).toBe(200);
   });
+});
+
+describe('told by its words', () => {
+  test('a start and an end of any scheduler', async () => {
+    const job = "12[3].srv 'x'$(touch /tmp/x)";
+    const words = [`job=${job}`, 'manager=pbs', 'user=ada', 'share=0.5', 'name=a b=c\n%s'];
+    expect(await bench.tell('start', 'devices=0,1', ...words)).toMatchObject(FINE);
+    expect(await bench.tell('end', `job=${job}`, 'manager=pbs', 'node=n7', 'exit_code=3:0')).toMatchObject(
+      FINE,
+    );
+    const records = bench.readings().map((reading) => ('record' in reading ? reading.record : reading.fault));
+    const start = {
+      event: 'start',
+      manager: 'pbs',
+      job,
+      user: 'ada',
+      share: 0.5,
+      devices: '0,1',
+      name: 'a b=c⏎%s',
+    };
+    expect(records).toContainEqual(expect.objectContaining(start));
+    const end = { event: 'end', manager: 'pbs', job, node: 'n7', exit_code: '3:0' };
+    expect(records).toContainEqual(expect.objectContaining(end));
+    for (const name of readdirSync(bench.journalDir))
+      expect(name).toMatch(/^12_3__srv__x___touch__tmp_x_\.(start|end)\.[0-9.]+\.\d+\.job$/);
+  });
+
+  test('the node is this one unless it is named; another journal may be', async () => {
+    const aside = makeDirectory(join(bench.directory, 'aside'));
+    await bench.tell('start', 'job=7', 'devices=0', `journal_dir=${aside}`);
+    expect(existsSync(bench.journalDir)).toBe(false);
+    const [name] = readdirSync(aside);
+    const reading = parseJournalRecord(readFileSync(join(aside, name!)));
+    expect(reading).toMatchObject({ record: { node: hostname(), manager: 'shell' } });
+  });
+
+  test.each([[[]], [['start']], [['end', 'devices=0']], [['stop', 'job=7']]])(
+    'without a job, or with another word, nothing is written: %j',
+    async (words) => {
+      expect(await bench.tell(...words)).toMatchObject(FINE);
+      expect(existsSync(bench.journalDir)).toBe(false);
+    },
+  );
 });
 
 describe('harmless', () => {

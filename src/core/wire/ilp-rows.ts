@@ -25,6 +25,42 @@ export function rowEnds(body: Uint8Array): number[] {
   return ends;
 }
 
+/** Whose rows these are, and of which time. */
+export interface RowsExtent {
+  /** The symbol `node` of the first row; undefined when it has none. */
+  readonly node: string | undefined;
+  /** Epoch µs of the earliest and of the latest row. */
+  readonly fromUs: number;
+  readonly toUs: number;
+}
+
+/** The longest stamp: 19 digits of nanoseconds, a unit, a newline, and the space before them. */
+const STAMP_BYTES_MAX = 22;
+
+/** @param body at least one whole row; each ends with its time in whole nano- or microseconds (`n`, `t`) */
+export function extentOf(body: Uint8Array): RowsExtent {
+  let [fromUs, toUs] = [Infinity, -Infinity];
+  for (const end of rowEnds(body)) {
+    const tail = textOf(body, Math.max(0, end - STAMP_BYTES_MAX), end);
+    const [, digits, unit] = / (\d+)([nt])\n$/.exec(tail) ?? [];
+    const us = Number(digits) / (unit === 'n' ? 1000 : 1);
+    fromUs = Math.min(fromUs, us);
+    toUs = Math.max(toUs, us);
+  }
+  return { node: symbolOf(body, 'node'), fromUs: Math.floor(fromUs), toUs: Math.ceil(toUs) };
+}
+
+/** Of the first row. */
+function symbolOf(body: Uint8Array, name: string): string | undefined {
+  const symbols = Buffer.from(body.subarray(0, endOfSymbols(body, 0))).toString('utf8');
+  const found = new RegExp(`,${name}=((?:\\\\.|[^,])*)`, 's').exec(symbols)?.[1];
+  return found?.replace(/\\(.)/gs, '$1');
+}
+
+function textOf(body: Uint8Array, from: number, to: number): string {
+  return Buffer.from(body.subarray(from, to)).toString('latin1');
+}
+
 function endOfRow(body: Uint8Array, from: number): number {
   let at = endOfSymbols(body, from);
   while (at < body.length) {
