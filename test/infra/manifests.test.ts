@@ -50,6 +50,7 @@ describe('systemd units', () => {
   test.each([
     ['gpuledger.service', 2],
     ['gpuledger-drain.service', 2],
+    ['gpuledger-jobs-push.service', 2],
   ])('%s is exposed less than %d of 10', async (unit, most) => {
     const args = ['security', '--offline=true', '--no-pager', join(directory, unit)];
     const { stdout } = await runToEnd('systemd-analyze', args);
@@ -71,11 +72,12 @@ describe('systemd units', () => {
       for (const line of [
         'StateDirectory=gpuledger',
         'LogsDirectory=gpuledger',
-        'RuntimeDirectory=gpuledger gpuledger/jobs',
-        'RuntimeDirectoryPreserve=yes',
+        'ReadWritePaths=-/run/gpuledger',
       ]) {
         expect(text.split('\n')).toContain(line);
       }
+      // systemd would take over what root and SlurmUser wrote.
+      expect(text).not.toMatch(/^RuntimeDirectory/m);
       expect(text).toMatch(/^After=.*nvidia-dcgm\.service/m);
       expect(text).not.toMatch(/^(Requires|BindsTo)=/m);
     },

@@ -150,7 +150,7 @@ function listNames(directory: string): string[] | OperatingError {
         hints: [
           isMissing
             ? 'see infra/slurm/README.md for the hooks'
-            : "let the collector's group read it: chgrp gpuledger, chmod 2770",
+            : 'let the collector own it: chown gpuledger:gpuledger, chmod 3770',
         ],
         cause: error,
       },
@@ -174,7 +174,10 @@ function cannotRemove(directory: string, reason: string): OperatingError {
       code: 'journal.cannot_remove',
       exit: 'config',
       where: directory,
-      hints: ["let the collector's group write there: chmod 2770", 'or remove them by systemd-tmpfiles'],
+      hints: [
+        'let the collector own it: chown gpuledger:gpuledger, chmod 3770',
+        'or remove them by systemd-tmpfiles',
+      ],
     },
   );
 }
