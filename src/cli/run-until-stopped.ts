@@ -4,7 +4,7 @@ import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import { cronScheduling } from '../../jobs/scheduling.ts';
-import { startCollection, type Collection } from '../collector/collection.ts';
+import { startCollection, type Collection, type CollectionOptions } from '../collector/collection.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
 import { configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
@@ -28,7 +28,8 @@ export async function runUntilStopped(
   { stopped, reloads }: RunSignals,
 ): Promise<void> {
   let tell = logOf(config, warnings);
-  let collection = await openedBefore(stopped, startCollection({ ...RESIDENT, config, tell }));
+  const resident = { ...RESIDENT, isForced: options['force'] === true };
+  let collection = await openedBefore(stopped, startCollection({ ...resident, config, tell }));
   if (collection === undefined) {
     tell({ level: 'info', code: 'run.stopping', sentence: 'stopping: the source had not opened yet' });
     return;
@@ -47,7 +48,7 @@ export async function runUntilStopped(
     ({ config, warnings } = reason);
     tell({ level: 'info', code: 'run.reloading', sentence: 'SIGHUP: going on with the new configuration' });
     tell = logOf(config, warnings);
-    collection = await collectionAfter(collection, config, tell);
+    collection = await collectionAfter(collection, { ...resident, config, tell });
   }
 }
 
@@ -58,15 +59,19 @@ function logOf({ log: { format, level } }: Config, warnings: readonly string[]):
 }
 
 /** The collection by the new configuration; the former one when that cannot be begun. */
-async function collectionAfter(former: Collection, config: Config, tell: Tell): Promise<Collection> {
+async function collectionAfter(former: Collection, options: CollectionOptions): Promise<Collection> {
   try {
-    return await startCollection({ ...RESIDENT, config, former, tell });
+    return await startCollection({ ...options, former });
   } catch (thrown) {
     if (!(thrown instanceof OperatingError) || !former.isAtWork) {
       await former.close();
       throw thrown;
     }
-    tell({ level: 'error', code: thrown.code, sentence: `SIGHUP: nothing has changed: ${thrown.message}` });
+    options.tell({
+      level: 'error',
+      code: thrown.code,
+      sentence: `SIGHUP: nothing has changed: ${thrown.message}`,
+    });
     return former;
   }
 }
@@ -87,7 +92,7 @@ function tellStart({ collector, db }: Collection, tell: Tell): void {
   tell({
     level: 'info',
     code: 'run.started',
-    sentence: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where}`,
+    sentence: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where} (${collector.lanes.map(({ table }) => table).join(', ')})`,
     data: { source: collector.source, devices: collector.devices.length },
   });
 }

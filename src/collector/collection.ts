@@ -17,6 +17,7 @@ import type { ClockOrder } from '../sampler/sampler-protocol.ts';
 import { openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
 import { realDisk } from '../disk/disk.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
+import { refuseBesideRealRows } from '../questdb/reads/real-devices.ts';
 import { readNodeWatermarks } from '../questdb/reads/watermark.ts';
 import { applySchema } from '../questdb/schema/apply.ts';
 import { lockDirectory } from '../disk/state-lock.ts';
@@ -49,6 +50,8 @@ export interface CollectionOptions {
   readonly scheduling: Scheduling;
   /** True: a store that does not answer is an error now; false: sampling begins, the store may come. */
   readonly isStoreNeeded: boolean;
+  /** Whether made-up samples may go into a store that has real ones. */
+  readonly isForced?: boolean;
   /**
    * The new one takes its place, sampling all the while. When that fails while `former.isAtWork`, the former one goes on as
    * if nothing had been.
@@ -91,6 +94,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       const changes = await applySchema(db, config.lanes, config.retention);
       for (const { object, detail } of changes.filter(({ action }) => action === 'kept'))
         tell({ level: 'warn', code: 'schema.kept', sentence: `${object}: ${detail}` });
+      if (config.source === 'synthetic' && options.isForced !== true) await refuseBesideRealRows(db);
     };
     if (isStoreNeeded) await prepareStore();
     // The former one's own directory is free once that has retired.

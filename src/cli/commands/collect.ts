@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
+import type { Collection } from '../../collector/collection.ts';
 import type { LaneAccount } from '../../delivery/lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
@@ -29,6 +30,7 @@ export function command(): Command {
     .description('Sample for a while, write everything, exit.')
     .option('--for <duration>', 'how long to sample: 30s, 10m, 1h', durationArgument)
     .addOption(new Option('--once', 'one tick of every lane; it speaks for no time (dt 0)').conflicts('for'))
+    .option('--force', 'write samples of the source synthetic also to a store that has real ones')
     .option('--json', 'print the account as JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
@@ -52,6 +54,7 @@ export function command(): Command {
       const collection = await startCollection({
         ...{ config, tell, scheduling: cronScheduling, isStoreNeeded: true },
         clock: { kind: 'real', forMs },
+        isForced: options['force'] === true,
       });
       const { collector } = collection;
       const refusedBefore = refusedRowsOf(collector.account());
@@ -60,8 +63,8 @@ export function command(): Command {
       const lanes = collector.account();
       process.stdout.write(
         options['json'] === true
-          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, lanes })}\n`
-          : accountText(lanes),
+          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, store: collection.db.where, lanes })}\n`
+          : `${accountText(lanes)}${placeText(collection)}\n`,
       );
       const callMs = collector.callMs();
       if (callMs >= SAMPLER_PATIENCE_MS) {
@@ -92,6 +95,11 @@ export function command(): Command {
       }
     });
   return addConfigFlags(collect, 'collect');
+}
+
+/** Where that went: another server may answer on the port than the one that people think of. */
+function placeText({ collector, db }: Collection): string {
+  return `written to ${db.where}: ${collector.lanes.map(({ table }) => table).join(', ')}`;
 }
 
 /** Over all lives of the state directory. */

@@ -18,6 +18,7 @@ Exit codes: 0 stopped and all written; 69 no source; 75 stopped with unwritten r
 export function command(): Command {
   const run = new Command('run')
     .description('Collect on this node until told to stop.')
+    .option('--force', 'write samples of the source synthetic also to a store that has real ones')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
       // Before anything else, since a signal without a listener ends the process.
