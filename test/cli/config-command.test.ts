@@ -83,7 +83,7 @@ describe('gpuledger config print', () => {
   test('shows every value and where it came from, secrets masked', async () => {
     const file = written('print.yaml', 'node: n7\nretention: {raw: forever}\n');
     const env = {
-      QDB_CLIENT_CONF: 'http::addr=db:9000;username=u;password=hunter2;',
+      QDB_CLIENT_CONF: 'https::addr=db:9000;username=u;password=hunter2;',
       GPULEDGER_FLUSH_INTERVAL: '2s',
     };
     const args = [
@@ -108,7 +108,7 @@ describe('gpuledger config print', () => {
       node: ['n7', `${file}, line 1`],
       source: ['synthetic', '--source'],
       'synthetic.gpus': [4, '--gpus'],
-      'questdb.client_conf': ['http::addr=db:9000;username=u;password=***;', 'QDB_CLIENT_CONF'],
+      'questdb.client_conf': ['https::addr=db:9000;username=u;password=***;', 'QDB_CLIENT_CONF'],
       'flush.interval': ['2s', 'GPULEDGER_FLUSH_INTERVAL'],
       'retention.raw': ['forever', `${file}, line 2`],
       'retention.rollup_1m': ['90d', 'default'],

@@ -200,6 +200,22 @@ describe('the QuestDB string', () => {
     expect(loaded.warnings).toHaveLength(1);
   });
 
+  test.each([
+    [
+      'http::addr=db:9000;token=x;',
+      ['the secret of QuestDB goes to db unencrypted: use https::, to a TLS proxy before the server'],
+    ],
+    ['http::addr=127.0.0.1:9000;token=x;', []],
+    ['http::addr=db:9000;', []],
+    ['https::addr=db:9000;token=x;', []],
+    [
+      'https::addr=db:9000;token=x;tls_verify=unsafe_off;',
+      ['tls_verify=unsafe_off: whoever answers as db is believed to be QuestDB'],
+    ],
+  ])('on its way is told of: %s', async (conf, warnings) => {
+    expect((await load('', { env: { QDB_CLIENT_CONF: conf } })).warnings).toEqual(warnings);
+  });
+
   test('is never shown in an error', async () => {
     const bad = await refusalOf('questdb: {client_conf: "http::addr=h;pasword=hunter2;"}\n');
     expect(bad)
