@@ -115,7 +115,18 @@ export function answerFailure(status: number, text: string, where: string): Oper
       exit: 'temporary',
     });
   }
+  if (status === 421) return readOnly(where, `HTTP ${status}: ${firstWords(text)}`, 'temporary');
   return foreignServer(where, `HTTP ${status}: ${firstWords(text)}`);
+}
+
+/** A replica, or a server that somebody has set so: it answers questions. */
+function readOnly(where: string, got: string, exit: 'temporary' | 'permission'): OperatingError {
+  return new OperatingError(`QuestDB at ${where} takes no rows and no tables: it is read-only (${got})`, {
+    code: 'questdb.read_only',
+    exit,
+    where,
+    hints: ['name the server that takes rows', 'or allow it: readonly=false in its server.conf'],
+  });
 }
 
 export function foreignServer(where: string, got: string, cause?: unknown): OperatingError {
@@ -131,7 +142,12 @@ export function foreignServer(where: string, got: string, cause?: unknown): Oper
 }
 
 /** The error for SQL that the server refuses; `position` counts characters of the SQL from 0. */
-export function queryFailure(message: string, sql: string, position: number | undefined): OperatingError {
+export function queryFailure(
+  message: string,
+  sql: string,
+  position: number | undefined,
+  server: string,
+): OperatingError {
   const from = Math.max(0, (position ?? 0) - 30);
   const fragment = sql.slice(from, from + 100).replace(/\s+/g, ' ');
   if (/^timeout, query aborted/.test(message)) {
@@ -141,6 +157,7 @@ export function queryFailure(message: string, sql: string, position: number | un
       hints: [LONGER_HINT, 'or query.timeout in the server.conf of the server'],
     });
   }
+  if (/permission denied/i.test(message)) return readOnly(server, message, 'permission');
   const isTableMissing = /table (and view )?does not exist|materialized view does not exist/.test(message);
   return new OperatingError(`QuestDB refuses a query: ${message}`, {
     code: isTableMissing ? 'questdb.no_table' : 'questdb.query',

@@ -150,7 +150,8 @@ function createClient(
       throw deadline.aborted ? noTimelyAnswer(where, timeoutMs, thrown) : connectionFailure(thrown, where);
     }
     const reply = parseExecReply(answer.text);
-    if (reply.kind === 'error' && answer.status < 500) throw queryFailure(reply.message, sql, reply.position);
+    if (reply.kind === 'error' && answer.status < 500)
+      throw queryFailure(reply.message, sql, reply.position, where);
     if (answer.status !== 200 || reply.kind === 'foreign')
       throw answerFailure(answer.status, answer.text, where);
     return reply.kind === 'rows' ? reply.result : { columns: [], rows: [] };

@@ -9,10 +9,23 @@ import { isoMicroseconds } from '../figures/sql-text.ts';
 /** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
 type CsvRow = Readonly<Record<string, string | number | undefined>>;
 
+/**
+ * With a header. Text that a spreadsheet would take for a formula (a job called `=1+1`) gets a quote in front; a number is
+ * one, also below zero.
+ */
+function csvOf(rows: readonly CsvRow[], columns?: readonly string[]): string {
+  return stringify([...rows], {
+    header: true,
+    escape_formulas: true,
+    cast: { number: (value) => ({ value: String(value), escape_formulas: false }) },
+    ...(columns === undefined ? {} : { columns: [...columns] }),
+  });
+}
+
 /** The account of a job as CSV: a header, then one row per device; of a job without devices the header alone. */
 export function jobCsv(figures: JobFigures): string {
   const rows = figures.devices.map((device) => deviceRow(figures, device));
-  return stringify(rows, { header: true, columns: Object.keys(deviceRow(figures, undefined)) });
+  return csvOf(rows, Object.keys(deviceRow(figures, undefined)));
 }
 
 /** @param device undefined for the names of the columns */
@@ -102,7 +115,7 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     owned_gpu_us: amounts.ownedGpuUs,
     energy_divided_joules: amounts.energy.divided?.value,
   });
-  return stringify([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})], { header: true });
+  return csvOf([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})]);
 }
 
 /** The account of the fleet as CSV: a header, then one row per group, and `all` last. */
@@ -130,7 +143,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
     period: 'period' in row ? row.period : undefined,
   }));
-  return stringify(rows, { header: true });
+  return csvOf(rows);
 }
 
 function snake(key: string): string {

@@ -84,6 +84,7 @@ export const ERROR_CODES = {
   'questdb.port_lost': 'Another process took the port before the QuestDB server did.',
   'questdb.port_taken': 'The asked port is taken by another process.',
   'questdb.query': 'QuestDB refuses a query.',
+  'questdb.read_only': 'The QuestDB server takes no rows and no tables: it is read-only.',
   'questdb.refused': 'QuestDB refuses rows for what is in them.',
   'questdb.rollups_late': 'QuestDB does not show yet what it has taken.',
   'questdb.start_failed': 'The QuestDB server did not start.',
