@@ -13,6 +13,7 @@ import { createJobFiguresWriter } from '../job-map/job-figures.ts';
 import { createJobMap } from '../job-map/job-map.ts';
 import { createMeasuredSets } from '../job-map/measured-sets.ts';
 import { createSharedUse } from '../job-map/shared-use.ts';
+import type { RowSpan } from '../questdb/table-guard.ts';
 import { gapEvent } from '../sampler/gap-event.ts';
 import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
 import { createEventRows } from './event-rows.ts';
@@ -86,16 +87,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   });
   const tell = toEach([options.tell, events.hear]);
   const telling = { ...options, tell };
-  const store = openStoreSide(
-    {
-      ...telling,
-      // They bear the labels of then, over what late facts have made of them.
-      onSentAgain: (span) => {
-        jobMap.doubt(span);
-      },
-    },
-    tables,
-  );
+  const store = openStoreSide({ ...telling, onSentAgain: doubtLabels }, tables);
   const { outbox } = store;
   const laneSet = await LaneSet.open({
     lanes,
@@ -163,6 +155,11 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   let factsUs = 0;
   let toldUs = 0;
   let storedFactsUs = -Infinity;
+
+  /** Rows that were sent once more bear the labels of then, over what late facts have made of them. */
+  function doubtLabels(span: RowSpan): void {
+    jobMap.doubt(span);
+  }
 
   function refreshJobs(): void {
     sampling.lookForSilence();

@@ -128,7 +128,7 @@ export function linkStatOf(path: string): BigIntStats | undefined {
   return statBy(lstatSync, path);
 }
 
-function statBy(stat: typeof statSync | typeof lstatSync, path: string): BigIntStats | undefined {
+function statBy(stat: typeof statSync, path: string): BigIntStats | undefined {
   try {
     return stat(path, { bigint: true });
   } catch (error) {

@@ -45,7 +45,8 @@ async function refusalOf(yaml: string, more: Partial<ConfigRequest> = {}): Promi
 }
 
 /** Each is ten of the one before. */
-const ALIASES = [...'bcdefghi']
+const ALIASES = 'bcdefghi'
+  .split('')
   .map((name, at) => `${name}: &${name} [${Array(10).fill(`*${'abcdefgh'[at]!}`).join(', ')}]\n`)
   .join('');
 
