@@ -139,7 +139,9 @@ describe.each<[Kind, () => Promise<TestQuestdb>]>([
     const lane = laneOf(table);
     const notices: Notice[] = [];
     const tell = (notice: Notice): void => void notices.push(notice);
-    const prepare = async (): Promise<void> => void (await applySchema(db, [lane], RETENTION));
+    const prepare = async (): Promise<void> => {
+      await applySchema(db, [lane], RETENTION);
+    };
     const gate = createStoreGate({
       db,
       prepare,
