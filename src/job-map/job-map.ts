@@ -65,7 +65,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
     session,
     areRowsLast: false,
     onRead: ({ firstTold, corrected }) => {
-      const unread = new Set(firstTold.filter(session.isUnread).map(keyOf));
+      const unread = new Set(firstTold.filter((interval) => session.isUnread(interval)).map(keyOf));
       const isUnread = (interval: Interval): boolean => unread.has(keyOf(interval));
       learn(firstTold.filter(isUnread), corrected.filter(isUnread));
     },

@@ -4,7 +4,7 @@ import type { UseDevice, UseReport } from './read-job-use.ts';
 
 /** What the readers of a job's text have in common: what they know of its JSON, and how they take lines. */
 
-export interface Energy {
+interface Energy {
   readonly counterJoules?: number;
   readonly counterUs: number;
   readonly powerJoules?: number;
@@ -15,7 +15,7 @@ export interface Energy {
   readonly dividedUs?: number;
 }
 
-export interface Gauge {
+interface Gauge {
   readonly mean: number | null;
   readonly min?: number;
   readonly max: number;

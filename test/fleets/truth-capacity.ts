@@ -203,7 +203,8 @@ function addDevice(tally: Tally, ledger: DeviceLedger): void {
 
 function useIn({ uses, question }: Tally, ledger: DeviceLedger, tsUs: number, group: Group): Use {
   const { parent } = ledger.device.instance!;
-  const own: Uses = uses.get(parent) ?? new Map();
+  const own: Uses =
+    uses.get(parent) ?? new Map<number, Map<string, { readonly group: Group; readonly use: Use }>>();
   uses.set(parent, own);
   const hourUs = Math.max(question.fromUs, Math.floor(tsUs / HOUR) * HOUR);
   const hour = own.get(hourUs) ?? new Map<string, { group: Group; use: Use }>();

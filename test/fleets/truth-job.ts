@@ -25,7 +25,7 @@ export interface GaugeTruth {
   readonly weighed: readonly (readonly [x: number, dtUs: number])[];
 }
 
-export interface ShareTruth {
+interface ShareTruth {
   readonly ratio: number;
   readonly knownUs: number;
   /** In no row only one of the two was known. */

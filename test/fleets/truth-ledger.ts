@@ -8,7 +8,7 @@ import type { Fleet, FleetDevice, FleetLane, FleetRun, FleetStay } from './fleet
 /** How a part of a device was found. */
 export type Way = 'whole' | 'stated' | 'equal';
 
-export interface Part {
+interface Part {
   readonly stay: FleetStay;
   readonly run: FleetRun;
   /** In [0, 1]. */

@@ -135,8 +135,10 @@ export const ERROR_CODES = {
   'status.none': 'No collector has ever run with this state directory.',
   'store.not_ready': 'Nothing could be sent to the store yet.',
   'store.not_visible': 'The store took rows but did not show them in time.',
-  'store.real_rows': 'The store has samples of real GPUs, and those of the source synthetic would be counted with them.',
-  'store.tables_changed': 'A table of the store is another one, or has changed: rows wait until the tables fit.',
+  'store.real_rows':
+    'The store has samples of real GPUs, and those of the source synthetic would be counted with them.',
+  'store.tables_changed':
+    'A table of the store is another one, or has changed: rows wait until the tables fit.',
   'usage.count': 'A count on the command line is not as expected.',
   'usage.delay': 'A delay on the command line is not as expected.',
   'usage.duration': 'A duration on the command line is not as expected.',

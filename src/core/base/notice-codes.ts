@@ -46,7 +46,8 @@ export const NOTICE_CODES = {
   'spool.lost': 'Rows could not be spooled and are lost.',
   'spool.unknown_rows': 'The spool holds rows that the account does not know: they are counted as sampled.',
   'store.resumed': 'A table is no longer suspended.',
-  'store.sent_again': 'Rows were sent once more, since the tables that had taken them are not there any more.',
+  'store.sent_again':
+    'Rows were sent once more, since the tables that had taken them are not there any more.',
   'store.suspended': 'QuestDB has suspended a table: it takes rows but shows none.',
   'store.tables_fit': 'The tables of the store fit again: rows are written.',
 } as const;

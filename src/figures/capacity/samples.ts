@@ -74,7 +74,7 @@ const SUMS = [
 const ENGINE_SUMS = ['engine_sum', 'engine_us'] as const;
 
 /** Which devices are asked about. Of MIG instances each device and hour has rows of its own: `cut_gpu`, `bucket_us`. */
-export type Scope = 'all' | 'whole' | 'instances';
+type Scope = 'all' | 'whole' | 'instances';
 
 const INSTANCE_SQL = `s.gpu LIKE '${INSTANCE_PREFIX}%'`;
 const SCOPES_SQL: Readonly<Record<Scope, string>> = {

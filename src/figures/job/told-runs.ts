@@ -143,6 +143,7 @@ export function recordTogether(members: readonly Told[]): Partial<JobCells> {
     .sort((a, b) => Number(a.endUs !== undefined) - Number(b.endUs !== undefined) || a.startUs - b.startUs);
   const cells: Record<string, JobCells[keyof JobCells]> = {};
   for (const { record } of records)
-    for (const [name, cell] of Object.entries(record!)) if (cell !== undefined) cells[name] = cell;
+    for (const name of Object.keys(record!) as (keyof JobCells)[])
+      if (record![name] !== undefined) cells[name] = record![name];
   return cells;
 }
