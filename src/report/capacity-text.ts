@@ -101,7 +101,7 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
     ...(rows.some(({ unownedUs }) => unownedUs !== undefined)
       ? [column('unowned', (row) => unownedText(row, hours))]
       : []),
-    column('share', (row) => formatRatio(row.attributedUs / figures.sampledUs)),
+    column('share', (row) => partText(row.attributedUs, figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
     { title: 'energy', cells: energyTexts(rows.map(({ energy }) => energy)) },
     column('jobs', ({ kind, jobs }) =>
@@ -113,7 +113,12 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
 /** Of a node or model: what nobody owned, and which part of all its time that is. */
 function unownedText({ unownedUs, attributedUs }: Shown, hours: (us: number) => string): string {
   if (unownedUs === undefined) return NOT_KNOWN;
-  return `${hours(unownedUs)} (${formatRatio(unownedUs / (unownedUs + attributedUs))})`;
+  return `${hours(unownedUs)} (${partText(unownedUs, unownedUs + attributedUs)})`;
+}
+
+/** Samples that speak for no time are no part of anything. */
+function partText(us: number, ofUs: number): string {
+  return ofUs === 0 ? NOT_KNOWN : formatRatio(us / ofUs);
 }
 
 /** Idleness of owned time, in hours and as a part of the time in which activity was known; activity pooled over the devices' time. */

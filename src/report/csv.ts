@@ -1,26 +1,10 @@
-import { stringify } from 'csv-stringify/sync';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
-
-/** Base units, names with the unit last; an empty cell is a figure that was not measured. Columns: docs/reports.md. */
-type CsvRow = Readonly<Record<string, string | number | undefined>>;
-
-/**
- * With a header. Text that a spreadsheet would take for a formula (a job called `=1+1`) gets a quote in front; a number is
- * one, also below zero.
- */
-function csvOf(rows: readonly CsvRow[], columns?: readonly string[]): string {
-  return stringify([...rows], {
-    header: true,
-    escape_formulas: true,
-    cast: { number: (value) => ({ value: String(value), escape_formulas: false }) },
-    ...(columns === undefined ? {} : { columns: [...columns] }),
-  });
-}
+import { csvOf, type CsvRow } from './text/csv-lines.ts';
 
 /** The account of a job as CSV: a header, then one row per device; of a job without devices the header alone. */
 export function jobCsv(figures: JobFigures): string {

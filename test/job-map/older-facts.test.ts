@@ -10,6 +10,7 @@ import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import type { JobFact } from '../../src/core/jobs/job-fact.ts';
+import { ownerSetsOf } from '../../src/core/jobs/device-parts.ts';
 import { Ownership } from '../../src/core/jobs/ownership.ts';
 import type { RelabelWindow } from '../../src/core/jobs/relabel.ts';
 import { createJobMap } from '../../src/job-map/job-map.ts';
@@ -19,6 +20,7 @@ import { readOlderStays } from '../../src/job-map/older-stays.ts';
 import { openOwnership } from '../../src/job-map/session.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import type { OwnerSetRow } from '../../src/questdb/rows/owner-set-rows.ts';
+import { relabelSamples } from '../../src/questdb/rows/relabel-samples.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
@@ -359,8 +361,16 @@ test('figures of runs of that time are written again, and those of runs whose sa
     ...{ db, lanes: [lane], gpus: [], nowUs: () => NOW_US },
     tell: (notice) => notices.push(notice),
   });
+  const ownership = new Ownership();
+  /** As late work does it: stays and sets are stored, samples bear them, and then figures are renewed. */
   const told = async (stays: readonly Stay[], windows: readonly RelabelWindow[]): Promise<unknown> => {
     const small = createSmallTables(db);
+    for (const stay of stays)
+      for (const fact of tellings(gpu, { ...stay, share: NaN })) ownership.apply(fact);
+    expect(await small.writeOwnerSets(ownerSetsOf(ownership.intervalsOn(gpu)))).toBe(true);
+    const stretches = ownership.labelsBetween(gpu, FIRST_US - 1, NOW_US);
+    await relabelSamples(db, lane.table, [{ gpu, stretches }]);
+    await waitForRollups(db, [lane], NOW_US);
     const intervals = stays.map((stay) => ({ ...tellings(gpu, stay)[0]!, ...stay, share: NaN }));
     expect(await small.writeOwnership(intervals)).toBe(true);
     writer.renew(windows, 5);

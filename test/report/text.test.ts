@@ -337,6 +337,20 @@ describe('a capacity report', () => {
     );
   });
 
+  test('samples that speak for no time are no part of anything', () => {
+    const none = { attributedUs: 0, unownedUs: 0 };
+    const text = renderCapacityReport(
+      {
+        ...capacity,
+        sampledUs: 0,
+        rows: capacity.rows.map((row) => ({ ...row, ...none })),
+        all: { ...capacity.all, attributedUs: 0 },
+      },
+      { width: 100, isColored: false },
+    );
+    expect(text).not.toContain('NaN');
+  });
+
   test('as CSV has base units and one row per group, quoted where it must be', () => {
     const rows: Record<string, string>[] = parse(capacityCsv(capacity), { columns: true });
     expect(rows.map(({ kind, name }) => [kind, name])).toEqual([
