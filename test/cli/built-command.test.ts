@@ -41,6 +41,8 @@ describe('the built command', () => {
     const args = [
       'collect',
       '--once',
+      // Other tests have put samples of what they call real GPUs into this server.
+      '--force',
       '--source',
       'synthetic',
       '--gpus',

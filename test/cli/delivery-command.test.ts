@@ -59,7 +59,7 @@ interface Running {
 }
 
 function startRun(conf: string): Running {
-  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run'], {
+  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run', '--force'], {
     env: { ...process.env, ...environment(conf), GPULEDGER_WITNESS_FILE: join(directory, 'witness') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -261,9 +261,9 @@ test('collect says 65 when QuestDB refuses rows, which are dead letters', async 
   });
   servers.push(server);
   const conf = `http::addr=${server.addr};`;
-  expect((await command(['collect', '--for', '1s'], conf)).exitCode).toBe(0);
+  expect((await command(['collect', '--force', '--for', '1s'], conf)).exitCode).toBe(0);
   const before = (await status()).lanes[0]!.sampledRows;
-  const child = spawn(process.execPath, [`${ROOT}bin/gpuledger.js`, 'collect', '--for', '1h'], {
+  const child = spawn(process.execPath, [`${ROOT}bin/gpuledger.js`, 'collect', '--force', '--for', '1h'], {
     env: { ...process.env, ...environment(conf) },
   });
   children.push(child);

@@ -66,7 +66,7 @@ function environment(conf: string): NodeJS.ProcessEnv {
 }
 
 async function start(conf: string): Promise<void> {
-  child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run'], {
+  child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run', '--force'], {
     env: { ...process.env, ...environment(conf) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
