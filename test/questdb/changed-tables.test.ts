@@ -234,36 +234,36 @@ describe.each<[Kind, () => Promise<TestQuestdb>]>([
     expect(bench.notices.map(({ code }) => code)).not.toContain('store.tables_changed');
   });
 
-  test.runIf(kind === 'as it comes')(
-    'a table that the server has made is put right by schema apply, each row once, also when that is cut off',
-    async () => {
-      const bench = openBench();
-      const { table, gate } = bench;
-      const lane = laneOf(table);
-      expect(await bench.send()).toBe(true);
-      await db.exec(`DROP TABLE ${table}`);
-      // Nobody looks: the server takes the rows into a table of its own, twice. (On the connection of before it would lose them.)
-      db.renewConnections();
-      const lines = Array.from(
-        { length: ROWS },
-        (_, n) => `${table},node=n1,gpu=g1 dt_us=1000000i,${COLUMN}=1 ${T0_US + n}t\n`,
-      ).join('');
-      for (let round = 0; round < 2; round += 1)
-        await gate.patient.send({ table, body: new Uint8Array(Buffer.from(lines)), rows: ROWS });
-      await waitForVisible(db, table);
-      expect((await db.exec(`SELECT count() FROM ${table}`)).rows).toEqual([[2 * ROWS]]);
-      await gate.look();
-      expect(await bench.send()).toBe(false);
-      expect(bench.notices.map(({ code }) => code)).toContain('schema.not_wal');
-      // As one that was killed after its first step.
-      await db.exec(`RENAME TABLE ${table} TO ${table}_misplaced`);
-      const changes = await applySchema(db, [lane], RETENTION, { movesAged: true });
-      expect(changes.map(({ action, object }) => [action, object])).toContainEqual(['moved', table]);
-      expect(await bench.send()).toBe(true);
-      expect(await rowsOf(table)).toMatchObject({ all: 4 * ROWS, distinct: 4 * ROWS });
-      const { rows } = await db.exec(`SELECT count() FROM tables() WHERE table_name LIKE '%_misplaced'`);
-      expect(rows).toEqual([[0]]);
-      expect(bench.deadRows()).toBe(0);
-    },
-  );
+  // A server of ours takes no such rows.
+  if (kind !== 'as it comes') return;
+
+  test('a table that the server has made is put right by schema apply, each row once, also when that is cut off', async () => {
+    const bench = openBench();
+    const { table, gate } = bench;
+    const lane = laneOf(table);
+    expect(await bench.send()).toBe(true);
+    await db.exec(`DROP TABLE ${table}`);
+    // Nobody looks: the server takes the rows into a table of its own, twice. (On the connection of before it would lose them.)
+    db.renewConnections();
+    const lines = Array.from(
+      { length: ROWS },
+      (_, n) => `${table},node=n1,gpu=g1 dt_us=1000000i,${COLUMN}=1 ${T0_US + n}t\n`,
+    ).join('');
+    for (let round = 0; round < 2; round += 1)
+      await gate.patient.send({ table, body: new Uint8Array(Buffer.from(lines)), rows: ROWS });
+    await waitForVisible(db, table);
+    expect((await db.exec(`SELECT count() FROM ${table}`)).rows).toEqual([[2 * ROWS]]);
+    await gate.look();
+    expect(await bench.send()).toBe(false);
+    expect(bench.notices.map(({ code }) => code)).toContain('schema.not_wal');
+    // As one that was killed after its first step.
+    await db.exec(`RENAME TABLE ${table} TO ${table}_misplaced`);
+    const changes = await applySchema(db, [lane], RETENTION, { movesAged: true });
+    expect(changes.map(({ action, object }) => [action, object])).toContainEqual(['moved', table]);
+    expect(await bench.send()).toBe(true);
+    expect(await rowsOf(table)).toMatchObject({ all: 4 * ROWS, distinct: 4 * ROWS });
+    const { rows } = await db.exec(`SELECT count() FROM tables() WHERE table_name LIKE '%_misplaced'`);
+    expect(rows).toEqual([[0]]);
+    expect(bench.deadRows()).toBe(0);
+  });
 });

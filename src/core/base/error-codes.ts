@@ -46,10 +46,10 @@ export const ERROR_CODES = {
   'journal.no_cluster':
     'A journal is of a node whose name several clusters have, and nothing tells which one: its records are refused.',
   'journal.no_scheduler': 'The scheduler does not tell the GPUs of a job.',
-  'journal.not_of_this_boot':
-    'A record of the job journal was to be of a time before the boot, or still to come.',
   'journal.no_shares':
     'The scheduler does not tell which parts of its GPUs a job was given: equal parts until it does.',
+  'journal.not_of_this_boot':
+    'A record of the job journal was to be of a time before the boot, or still to come.',
   'journal.unreadable': 'The directory of the job journal cannot be listed.',
   'journal.unresolved_device': 'The job journal names devices that cannot be told apart.',
   'journal.unwritable': 'The job journal cannot be written.',
