@@ -131,7 +131,8 @@ it('has every sample that an engine kept exactly once, and a gap where it was re
       for (const [life, own] of lives.entries()) {
         const sinceUs = life === 0 ? firstUs : secondUs;
         expect(own).toEqual(own.map((_, k) => stampAt(sinceUs, k)));
-        expect(own.length).toBeGreaterThan(lives.length === 1 ? 110 : 30);
+        // How long a life is depends on how busy the machine is; that there are some is all that is meant.
+        expect(own.length).toBeGreaterThan(lives.length === 1 ? 60 : 5);
       }
       const gaps = await db.exec(
         `SELECT cast(ts AS long), cast(end_ts AS long) FROM gpu_events WHERE kind = 'gap' AND gpu = '${uuid}' AND subject = 'profiling'`,
