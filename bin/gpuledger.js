@@ -1,5 +1,8 @@
-#!/usr/bin/env node
+#!/bin/sh
+//bin/sh -c :; me=$(readlink -f -- "$0"); root=${me%/*/*}; command -v node >/dev/null && exec node "$me" "$@"; for node in "$root"/node_modules/node-linux-*/bin/node "$root"/../node-linux-*/bin/node; do [ -x "$node" ] && exec "$node" "$me" "$@"; done; echo 'error: gpuledger needs Node 22.12 or newer, and there is none here: neither on the PATH nor among its packages (npm ci)' >&2; exit 69
 /**
+ * The line above is a comment of JavaScript, and of a shell the way to a Node: the system's, else the one that comes along.
+ *
  * The entry of the `gpuledger` command: plain JavaScript that an old Node can read too, so that it gets as far as saying
  * what is wrong. Checks the Node version, answers --version, and only then loads the command line.
  */
@@ -76,8 +79,10 @@ function main() {
     return;
   }
   if (!isNewEnough(process.versions.node)) {
-    const bundled = pathOf(`node_modules/node-${process.platform}-${process.arch}/bin/node`);
-    if (existsSync(bundled)) runUnder(bundled);
+    const name = `node-${process.platform}-${process.arch}/bin/node`;
+    // Among its own packages, or beside it among those of whoever depends on it.
+    const bundled = [pathOf(`node_modules/${name}`), pathOf(`../${name}`)].find((path) => existsSync(path));
+    if (bundled !== undefined) runUnder(bundled);
     else
       fail([
         `gpuledger needs Node ${NODE_VERSION_MIN.join('.')} or newer, and this is Node ${process.versions.node}`,

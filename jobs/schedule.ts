@@ -26,12 +26,14 @@ export function scheduleJobs(jobs: readonly Job[], tell: Tell): Schedule {
       const sentence = `${job.name}: ${messageOf(thrown)}`;
       tell({ level: 'error', code: 'job.failed', sentence, data: { job: job.name } });
     }
-    running.delete(job);
   };
   // A run that finds the one before it at work is left out: it is no news while a store is slow.
   const stops = jobs.map((job) =>
     startClock(job, () => {
-      if (!running.has(job)) running.set(job, runJob(job));
+      if (running.has(job)) return;
+      // It may be over at once: it is forgotten after it was noted.
+      const run = runJob(job).finally(() => running.delete(job));
+      running.set(job, run);
     }),
   );
   return {

@@ -7,6 +7,8 @@ export function watchStoreJob(collector: Collector): Job {
     name: 'watch store',
     schedule: { everyMs: 30_000 },
     randomDelayMsMax: 15_000,
-    run: () => collector.watchStore(),
+    run: async () => {
+      await collector.watchStore();
+    },
   };
 }

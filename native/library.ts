@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
@@ -57,6 +57,11 @@ export function loadLibrary(wanted: LibraryWanted): Library {
 }
 
 function tryLoad(path: string, wanted: LibraryWanted, failures: string[]): Library | undefined {
+  // The loader would wait for somebody to write into it.
+  if (statSync(path, { throwIfNoEntry: false })?.isFIFO() === true) {
+    failures.push(`${path}: a pipe, and no library`);
+    return undefined;
+  }
   try {
     const handle = koffi.load(path, { lazy: true, global: wanted.isGlobal ?? false });
     return wrap(handle, path, wanted.name);

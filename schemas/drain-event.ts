@@ -23,8 +23,15 @@ const duration = z.string().transform((text, context) => {
   }
 });
 
+/** An address has some tens of characters, a fleet some thousands of engines. */
+const ENGINE_LENGTH_MAX = 512;
+const ENGINES_MAX = 10_000;
+/** The first ones say what is wrong; a list of thousands says it a thousand times. */
+const PROBLEMS_MAX = 5;
+const PROBLEM_LENGTH_MAX = 200;
+
 const eventSchema = z.strictObject({
-  engines: z.array(z.string().min(1)).min(1).optional(),
+  engines: z.array(z.string().min(1).max(ENGINE_LENGTH_MAX)).min(1).max(ENGINES_MAX).optional(),
   keep: duration.optional(),
   since: duration.optional(),
   window: duration.optional(),
@@ -42,9 +49,12 @@ const eventSchema = z.strictObject({
 export function parseDrainEvent(event: unknown): DrainEvent {
   const parsed = eventSchema.safeParse(bodyOf(event));
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) =>
-      path.length === 0 ? message : `${path.join('.')}: ${message}`,
-    );
+    const { issues } = parsed.error;
+    const problems = issues.slice(0, PROBLEMS_MAX).map(({ path, message }) => {
+      const text = path.length === 0 ? message : `${path.join('.')}: ${message}`;
+      return text.length > PROBLEM_LENGTH_MAX ? `${text.slice(0, PROBLEM_LENGTH_MAX)}…` : text;
+    });
+    if (issues.length > PROBLEMS_MAX) problems.push(`and ${issues.length - PROBLEMS_MAX} more`);
     throw new OperatingError(`the event is not as expected: ${problems.join('; ')}`, {
       code: 'drain.event',
       exit: 'usage',
@@ -64,9 +74,9 @@ export function parseDrainEvent(event: unknown): DrainEvent {
   };
 }
 
+/** A schedule wraps once: what is wrapped again, or holds itself, is none. */
 function bodyOf(event: unknown): unknown {
-  if (event === undefined || event === null) return {};
-  if (typeof event === 'object' && 'detail-type' in event)
-    return bodyOf('detail' in event ? event.detail : {});
-  return event;
+  const isWrapped = typeof event === 'object' && event !== null && 'detail-type' in event;
+  const body = isWrapped && 'detail' in event ? event.detail : isWrapped ? {} : event;
+  return body ?? {};
 }

@@ -1,12 +1,14 @@
 import { assert } from '../src/core/base/assert.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findField } from '../src/core/fields/find-field.ts';
+import { IDLE_LIMITS } from '../src/core/fields/idle-limits.ts';
 import {
   ENERGY_FIELD_ID,
   ENERGY_RISE_COLUMN,
   ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
 } from '../src/core/fields/well-known.ts';
+import { idleColumnsOf } from './idle-columns.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
 
@@ -211,8 +213,15 @@ const JOB_FIGURES: Table = {
         { name: max, type: 'DOUBLE' },
       ];
     }),
-    ...columnsOf(`energy_rise_joules DOUBLE, energy_rise_dt_us LONG, power_joules DOUBLE, idle_dt_us DOUBLE,
-    last_active_ts TIMESTAMP, written_ts TIMESTAMP`),
+    ...columnsOf('energy_rise_joules DOUBLE, energy_rise_dt_us LONG, power_joules DOUBLE'),
+    ...IDLE_LIMITS.flatMap((limit): TableColumn[] => {
+      const { idleDt, lastActive } = idleColumnsOf(limit);
+      return [
+        { name: idleDt, type: 'DOUBLE' },
+        { name: lastActive, type: 'TIMESTAMP' },
+      ];
+    }),
+    ...columnsOf('written_ts TIMESTAMP'),
   ],
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'cluster', 'job_id', 'gpu'],

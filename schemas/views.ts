@@ -1,14 +1,15 @@
 import { assert } from '../src/core/base/assert.ts';
 import { HOUR_US } from '../src/core/base/hour.ts';
 import type { Field } from '../src/core/fields/field.ts';
+import { IDLE_LIMITS } from '../src/core/fields/idle-limits.ts';
 import {
   ENERGY_FIELD_ID,
   ENERGY_RISE_COLUMN,
   ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
   HISTOGRAM_BAR_WIDTHS,
-  IDLE_SM_RATIO,
 } from '../src/core/fields/well-known.ts';
+import { idleColumnsOf } from './idle-columns.ts';
 import { quoteName, type LaneTable, type Retention } from './tables.ts';
 
 /**
@@ -43,9 +44,6 @@ export interface ViewColumn {
   /** Over the base. */
   readonly expression: string;
 }
-
-/** Σ dt of the samples that count as idle; NULL where there were none. */
-export const IDLE_DT_COLUMN = 'idle_dt_us';
 
 const KEYS = keysOf(['ts', 'cluster', 'node', 'gpu', 'job_id', 'owners', 'owner_set']);
 const HISTOGRAM_KEYS = keysOf(['ts', 'gpu', 'job_id', 'owner_set']);
@@ -209,15 +207,22 @@ export function seenRiseSql(prefix: string): { readonly rise: string; readonly r
   };
 }
 
-/** Time in which the device was idle, and when it last was not: a mean cannot tell half the time at full load from all the time at half. */
+/**
+ * By each limit the time in which the device was idle, and when it last was not: a mean cannot tell half the time at full load from
+ * all the time at half.
+ */
 function idleColumns(fields: readonly Field[]): readonly ViewColumn[] {
   const activity = fields.find((field) => field.id === GAUGE_FIELD_IDS.smActive);
   if (activity === undefined) return [];
   const x = quoteName(activity.column);
-  return [
-    { name: IDLE_DT_COLUMN, expression: `sum(CASE WHEN ${x} < ${IDLE_SM_RATIO} THEN "dt_us" END)` },
-    { name: 'last_active_ts', expression: `max(CASE WHEN ${x} >= ${IDLE_SM_RATIO} THEN "ts" END)` },
-  ];
+  return IDLE_LIMITS.flatMap((limit): ViewColumn[] => {
+    const { idleDt, lastActive, isOfAllVersions } = idleColumnsOf(limit);
+    const none = isOfAllVersions ? '' : ` WHEN ${x} IS NOT NULL THEN 0`;
+    return [
+      { name: idleDt, expression: `sum(CASE WHEN ${x} < ${limit} THEN "dt_us"${none} END)` },
+      { name: lastActive, expression: `max(CASE WHEN ${x} >= ${limit} THEN "ts" END)` },
+    ];
+  });
 }
 
 /**
@@ -247,7 +252,7 @@ export function sumExpression(name: string): string {
 const AGGREGATES = [
   ['first_ts', 'min'],
   ['last_ts', 'max'],
-  ['last_active_ts', 'max'],
+  ...IDLE_LIMITS.map((limit) => [idleColumnsOf(limit).lastActive, 'max'] as const),
   ['first_dt_us', 'first'],
   ['_min', 'min'],
   ['_max', 'max'],

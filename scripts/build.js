@@ -9,9 +9,14 @@ import { join } from 'path';
 import { fileURLToPath } from 'url';
 
 import { announce, ROOT } from './step.js';
+import { thirdPartyNotices } from './third-party.js';
 
-const SOURCES = ['src', 'schemas', 'native', 'jobs', 'package.json', 'package-lock.json', 'scripts/build.js'];
+const SOURCES = [
+  ...['src', 'schemas', 'native', 'jobs', 'package.json', 'package-lock.json', 'LICENSE'],
+  ...['scripts/build.js', 'scripts/third-party.js'],
+];
 const STAMP = 'dist/.sources-sha256';
+const NOTICES = 'THIRD-PARTY-NOTICES.txt';
 
 /** What is loaded by its name: the command line, threads and processes of our own, the package's export, the benchmark. */
 const ENTRIES = [
@@ -38,7 +43,7 @@ export async function buildIfStale() {
   // by `npm run check`; here only the code is wanted.
   const fresh = join(ROOT, `build/dist-${process.pid}`);
   const { build } = await import('esbuild');
-  await build({
+  const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: ENTRIES,
     outdir: fresh,
@@ -52,7 +57,9 @@ export async function buildIfStale() {
     external: ['koffi'],
     banner: { js: REQUIRE },
     logLevel: 'error',
+    metafile: true,
   });
+  writeFileSync(join(fresh, NOTICES), thirdPartyNotices(metafile));
   writeFileSync(join(fresh, '.sources-sha256'), wanted);
   rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
   renameSync(fresh, join(ROOT, 'dist'));

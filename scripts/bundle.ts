@@ -3,11 +3,16 @@
  * koffi (native) stays outside and must lie beside it in node_modules. Prints the size. Run it with `npm run bundle`; an
  * argument names another directory.
  */
-import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
+
+// Plain JavaScript, since an older Node builds with it, too.
+const { thirdPartyNotices } = (await import(new URL('./third-party.js', import.meta.url).href)) as {
+  thirdPartyNotices: (metafile: Metafile) => string;
+};
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const directory = process.argv[2] ?? join(ROOT, 'build/bundle');
@@ -25,7 +30,7 @@ const ENTRY = `
 `;
 
 mkdirSync(directory, { recursive: true });
-await build({
+const { metafile } = await build({
   stdin: { contents: ENTRY, resolveDir: ROOT, sourcefile: 'bundle-entry.js' },
   outfile,
   bundle: true,
@@ -39,7 +44,10 @@ await build({
   banner: {
     js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
   },
+  absWorkingDir: ROOT,
+  metafile: true,
 });
+writeFileSync(join(directory, 'THIRD-PARTY-NOTICES.txt'), thirdPartyNotices(metafile));
 const bytes = readFileSync(outfile);
 const kilobytes = (count: number): string => `${(count / 1000).toFixed(0)} kB`;
 console.log(`${outfile}: ${kilobytes(statSync(outfile).size)}, ${kilobytes(gzipSync(bytes).length)} gzipped`);

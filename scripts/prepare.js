@@ -8,12 +8,14 @@ import { buildIfStale } from './build.js';
 import { installIfStale } from './node-modules.js';
 import { installPythonToolsIfStale } from './python-tools.js';
 import { Failure } from './step.js';
+import { requireHome } from './home.js';
 import { requirePrograms } from './system-programs.js';
 
 const purpose = process.argv[2];
 
 try {
   if (purpose !== 'run' && purpose !== 'test') throw new Failure('expected the argument run or test', 64);
+  if (purpose === 'run') requireHome();
   requirePrograms(purpose);
   installIfStale();
   await buildIfStale();

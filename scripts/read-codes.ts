@@ -50,8 +50,18 @@ function noteObject(object: ts.ObjectLiteralExpression, codes: Map<string, Uses>
     const uses = codes.get(code) ?? { levels: new Set(), exits: new Set() };
     codes.set(code, uses);
     for (const level of literalsOf(object, 'level')) uses.levels.add(level);
-    for (const exit of literalsOf(object, 'exit')) if (exit in EXIT_CODES) uses.exits.add(exit as ExitName);
+    const exits = literalsOf(object, 'exit');
+    if (isOfFileError(object) && !exits.includes('config'))
+      for (const exit of FILE_EXITS) uses.exits.add(exit);
+    for (const exit of exits) if (exit in EXIT_CODES) uses.exits.add(exit as ExitName);
   }
+}
+
+/** What `fileError` makes of an error depends on what the system says. */
+const FILE_EXITS: readonly ExitName[] = ['temporary', 'permission', 'config'];
+
+function isOfFileError({ parent }: ts.ObjectLiteralExpression): boolean {
+  return ts.isCallExpression(parent) && parent.expression.getText() === 'fileError';
 }
 
 /** The string literals that the member may be: of `a ? 'x.y' : 'x.z'` both. */

@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readdirSync } from 'fs';
 import { delimiter, join } from 'path';
 import { homedir } from 'os';
 
+import { requireFreeDisk } from './free-disk.js';
 import { announce, Failure, run } from './step.js';
 
 const JAVA_MAJOR_MIN = 17;
@@ -28,7 +29,11 @@ export function requirePrograms(purpose) {
   if (process.getuid() !== 0) {
     throw new Failure(`${names} not found\n  install with: sudo apt-get update && sudo ${command}`, 69);
   }
-  announce(`${names} not found; installing: ${command}`);
+  announce(`${names} not found; installing: ${command} (with what they depend on some 700 MB on disk)`);
+  requireFreeDisk('/usr', 1000, names, {
+    unwritable: 'install them by another way, or run it where the system may be changed',
+    full: 'free some space there',
+  });
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   run('apt-get', ['update', '-qq'], { env });
   const chosen = missing.flatMap((program) => program.packages());

@@ -50,6 +50,8 @@ interface Warmth {
 /** For the answer itself, and for ending the processes that still wait for an engine. */
 const ANSWER_MS = 1_500;
 const LOG_ENTRIES_MAX = 100;
+/** Of a request's body: ten thousand engines have half of it. */
+const EVENT_BYTES_MAX = 1 << 20;
 
 let warmth: Promise<Warmth> | undefined;
 
@@ -64,9 +66,12 @@ export async function handler(event?: unknown, context: InvocationContext = {}):
     return await invoke(event, context);
   } catch (thrown) {
     if (!(thrown instanceof OperatingError) || thrown.exit === 'temporary') throw thrown;
-    const { code, message, where, hints } = thrown;
-    return { ok: false, error: { code, message, where: where ?? null, hints } };
+    return refusal(thrown);
   }
+}
+
+function refusal({ code, message, where, hints }: OperatingError): Refused {
+  return { ok: false, error: { code, message, where: where ?? null, hints } };
 }
 
 /**
@@ -82,11 +87,13 @@ export async function fetchHandler(request: Request): Promise<Response> {
     );
   }
   try {
-    const text = request.method === 'POST' ? await request.text() : '';
+    const text = request.method === 'POST' ? await bodyText(request) : '';
     const result = await handler(text === '' ? undefined : parseJson(text));
     if (!result.ok) return Response.json(result, { status: 400 });
     return Response.json(result, { status: result.exit === 'ok' ? 200 : 207 });
   } catch (thrown) {
+    if (thrown instanceof OperatingError && thrown.exit !== 'temporary')
+      return Response.json(refusal(thrown), { status: 400 });
     const isTemporary = thrown instanceof OperatingError;
     const error = { code: isTemporary ? thrown.code : 'defect', message: messageOf(thrown) };
     return Response.json({ ok: false, error }, { status: isTemporary ? 503 : 500 });
@@ -151,6 +158,24 @@ async function open(): Promise<Warmth> {
     warm: createWarmSlots(defaultConcurrency()),
     version: VERSION,
   };
+}
+
+/** As much as an event may have. @throws OperatingError `drain.event` */
+async function bodyText(request: Request): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const body: AsyncIterable<Uint8Array> | null = request.body;
+  if (body === null) return '';
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    if (bytes > EVENT_BYTES_MAX)
+      throw new OperatingError(`the event is not as expected: it has more than ${EVENT_BYTES_MAX} bytes`, {
+        code: 'drain.event',
+        exit: 'usage',
+      });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function parseJson(text: string): unknown {

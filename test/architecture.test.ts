@@ -25,6 +25,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'src/collector/': 3,
   'src/drain/': 3,
   'src/figures/': 3,
+  'src/queries/': 3,
   'src/report/': 3,
   'jobs/': 4,
   'src/cli/': 5,

@@ -24,3 +24,50 @@ test('the version is the same wherever it stands', () => {
   expect(tags.length).toBeGreaterThan(3);
   expect(new Set(tags)).toEqual(new Set([version]));
 });
+
+test('the licences of all packages that dist holds go with it', () => {
+  const notices = readFileSync('dist/THIRD-PARTY-NOTICES.txt', 'utf8');
+  const { dependencies, files } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    dependencies: Record<string, string>;
+    files: string[];
+  };
+  // Native: it stays a package of its own.
+  const bundled = Object.entries(dependencies).filter(([name]) => name !== 'koffi');
+  expect(bundled.length).toBeGreaterThan(8);
+  for (const [name, version] of bundled)
+    expect(notices).toMatch(
+      new RegExp(`^${name} ${version} \\([A-Z][\\w.-]+\\)\\n\\n.*(license|copyright|permission)`, 'ims'),
+    );
+  expect(files).toContain('dist');
+});
+
+test.each([
+  ['/proc', 1, 77, /^\/proc cannot be written \(ENOENT\), where the store go/],
+  ['/dev/shm/../shm', 1e9, 75, /has \d+ MB free, and the store take 1000000000 MB\n {2}free some space/],
+])(
+  'a disk that will not do, %s, is told before anything is fetched',
+  async (directory, megabytes, exitCode, said) => {
+    const { requireFreeDisk } = (await import(new URL('../scripts/free-disk.js', import.meta.url).href)) as {
+      requireFreeDisk: (directory: string, megabytes: number, what: string) => void;
+    };
+    let failure: unknown;
+    try {
+      requireFreeDisk(directory, megabytes, 'the store');
+    } catch (thrown) {
+      failure = thrown;
+    }
+    expect(failure).toMatchObject({ exitCode, message: expect.stringMatching(said) as string });
+  },
+);
+
+test('a home that cannot be written: one line, and nothing else is done', () => {
+  const env = { ...process.env, HOME: '/proc', XDG_STATE_HOME: '', XDG_CACHE_HOME: '', QDB_CLIENT_CONF: '' };
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/prepare.js', 'run'], {
+    encoding: 'utf8',
+    env,
+  });
+  expect([status, stdout]).toEqual([77, '']);
+  expect(stderr).toMatch(
+    /^error: \/proc cannot be written \(ENOENT\), where the demo and its store go\n {2}choose a place that is yours: XDG_STATE_HOME=DIR npm start\n$/,
+  );
+});

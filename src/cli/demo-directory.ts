@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
+import { makeDirectories } from '../disk/make-directories.ts';
 
 const MARK = '.gpuledger-demo';
 const MARK_TEXT = 'Data of `gpuledger demo`. The next demo wipes this directory.\n';
@@ -11,7 +12,7 @@ const MARK_TEXT = 'Data of `gpuledger demo`. The next demo wipes this directory.
  * @throws OperatingError `demo.foreign_directory`
  */
 export async function emptyDemoDirectory(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  makeDirectories(directory);
   const names = await readdir(directory);
   if (names.length > 0 && !names.includes(MARK)) {
     throw new OperatingError(

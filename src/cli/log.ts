@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Notice, Tell } from '../core/base/notice.ts';
+import { said } from './said.ts';
 
 const RANK = { debug: 0, info: 1, warn: 2, error: 3 } as const;
 const COLOUR = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red' } as const;
@@ -17,6 +18,6 @@ export function createLog(format: 'human' | 'json', level: Notice['level']): Tel
       return;
     }
     const word = styleText(COLOUR[notice.level], notice.level.padEnd(5), { stream: process.stderr });
-    process.stderr.write(`${time.slice(11, 19)} ${word} ${notice.sentence}\n`);
+    process.stderr.write(`${time.slice(11, 19)} ${word} ${said(notice.sentence.replaceAll('\n', ' '))}\n`);
   };
 }

@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { CommanderError } from 'commander';
 import { EXIT_CODES } from '../core/base/errors.ts';
 import { reportFailure } from './failure.ts';
-import { leave, leaveStuckCalls } from './leave.ts';
+import { leaveStuckCalls } from './leave.ts';
+import { watchOutput } from './output.ts';
+import { said } from './said.ts';
+import { showFormats } from './terminal.ts';
 
 interface Entry {
   readonly summary: string;
@@ -24,6 +27,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { summary: 'what the collector of this node is doing', load: () => import('./commands/status.ts') },
   spool: { summary: 'what waits on disk for QuestDB', load: () => import('./commands/spool.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./commands/report.ts') },
+  query: {
+    summary: 'list, show and run named queries',
+    load: () => import('./commands/query.ts'),
+  },
   job: {
     summary: 'tell that a job begins or ends on this node',
     load: () => import('./commands/job.ts'),
@@ -60,17 +67,15 @@ ${Object.entries(COMMANDS)
   gpuledger --version
 
 Exit codes: 0 fine, 64 usage, 65 malformed data, 69 a needed service or library is missing,
-            70 a defect of gpuledger, 75 try again later, 78 configuration
+            70 a defect of gpuledger, 75 try again later, 77 not permitted, 78 configuration
 `;
 
 /** Runs one command line. @returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // A reader may stop reading (`gpuledger fields | head`). That is no defect.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    void leave(EXIT_CODES.ok);
-  });
-  const exitCode = await runCommand(argv);
+  const output = watchOutput(argv[0]);
+  showFormats(process.stdout);
+  showFormats(process.stderr);
+  const exitCode = await output.settle(await runCommand(argv));
   leaveStuckCalls(exitCode);
   return exitCode;
 }
@@ -96,15 +101,50 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? EXIT_CODES.ok);
   } catch (thrown) {
     // Commander has already said what was wrong with the arguments, or printed the help that was asked for.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
+    if (thrown instanceof CommanderError) {
+      if (thrown.exitCode === 0) return EXIT_CODES.ok;
+      if (thrown.code === 'commander.help')
+        process.stderr.write(`error: expected one of these commands after "gpuledger ${name}", came none\n`);
+      return EXIT_CODES.usage;
+    }
     return reportFailure(thrown);
   }
 }
 
-/** Makes a command and its subcommands throw instead of exit, and name themselves as the user called them. */
+/** Makes a command and its subcommands throw instead of exit, name themselves as the user called them, and show what harms. */
 function prepare(command: Command, name: string): void {
-  command.name(name).exitOverride().showHelpAfterError('(see --help)');
-  for (const sub of command.commands) sub.exitOverride().showHelpAfterError('(see --help)');
+  command.name(name);
+  for (const each of [command, ...command.commands]) {
+    const path = each === command ? name : `${name} ${each.name()}`;
+    const names = each.commands.map((one) => one.name()).filter((one) => one !== 'help');
+    const required = each.options.filter(({ mandatory }) => mandatory).map(({ flags }) => flags);
+    const form = names.length > 0 ? [path, names.join('|')] : [path, ...required, each.usage()];
+    const output = { ...each.configureOutput() };
+    each
+      .exitOverride()
+      .showHelpAfterError(`  expected: ${form.join(' ')}\n  all options: ${path} --help`)
+      .configureOutput({
+        writeErr: (text) => process.stderr.write(said(text)),
+        outputError: (text, write) => {
+          let told = '';
+          output.outputError?.(text, (more) => (told += more));
+          // A flag of the configuration is explained already.
+          write(told === text ? (ofSibling(text, each, command, name) ?? text) : told);
+        },
+      });
+  }
+}
+
+/** An option that another command of the group has: that one may be meant, and no option whose name looks alike. */
+function ofSibling(text: string, each: Command, group: Command, name: string): string | undefined {
+  const option = /^error: unknown option '(--?[\w-]+)/.exec(text)?.[1];
+  if (option === undefined) return undefined;
+  const owners = group.commands.filter(
+    (one) => one !== each && one.options.some(({ long, short }) => long === option || short === option),
+  );
+  if (owners.length === 0) return undefined;
+  const paths = owners.map((one) => `${name} ${one.name()}`);
+  return `error: unknown option '${option}'\n  it is one of ${paths.join(', ')}\n`;
 }
 
 async function unknownCommand(name: string): Promise<string> {
@@ -112,5 +152,5 @@ async function unknownCommand(name: string): Promise<string> {
   const nearest = nearestWords(name, Object.keys(COMMANDS), 1).map(
     (word) => `  did you mean: gpuledger ${word}\n`,
   );
-  return `error: no command "${name}"\n${nearest.join('')}  all commands: gpuledger --help\n`;
+  return said(`error: no command "${name}"\n${nearest.join('')}  all commands: gpuledger --help\n`);
 }

@@ -18,8 +18,8 @@ export function startStep(text: string, startMs = performance.now()): Step {
   const spinner = ora({ text, stream: process.stderr, discardStdin: false, hideCursor: true });
   if (process.stderr.isTTY) spinner.start();
   const line = (words: string, note: string): string => {
-    const seconds = `${((performance.now() - startMs) / 1000).toFixed(1)} s`.padStart(7);
-    return `${words.padEnd(TEXT_WIDTH)}${seconds}${note === '' ? '' : `   ${note}`}`;
+    const seconds = `${((performance.now() - startMs) / 1000).toFixed(1)} s`.padStart(6);
+    return `${words.padEnd(TEXT_WIDTH)} ${seconds}${note === '' ? '' : `   ${note}`}`;
   };
   return {
     update(words) {

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../../schemas/duration.ts';
+import { isoTimeUs } from '../../schemas/iso-time.ts';
 import { OperatingError } from '../core/base/errors.ts';
 
 /** The flags that say which time a report is about. */
@@ -14,7 +15,6 @@ export interface ReportWindow {
 }
 
 const SINCE_DEFAULT = '7d';
-const DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$/;
 
 /**
  * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself. What is not over yet ends now.
@@ -28,8 +28,18 @@ export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): R
       hints: ['--since looks back from --to, or from now'],
     });
   const toUs = to === undefined ? nowUs : Math.min(nowUs, parseTimeUs('--to', to));
-  if (from !== undefined) return { fromUs: parseTimeUs('--from', from), toUs };
-  return { fromUs: toUs - parseSinceMs(since ?? SINCE_DEFAULT) * 1000, toUs };
+  const fromUs =
+    from === undefined ? toUs - parseSinceMs(since ?? SINCE_DEFAULT) * 1000 : parseTimeUs('--from', from);
+  if (fromUs < toUs) return { fromUs, toUs };
+  const end = to === undefined ? 'now' : to;
+  throw new OperatingError(
+    `expected a window that begins before it ends, came ${from === undefined ? `--since ${since ?? ''}` : `--from ${from}`} to ${end}`,
+    {
+      code: 'report.window',
+      exit: 'usage',
+      hints: ['what is not over yet ends now, and times are UTC', 'the last week: --since 7d'],
+    },
+  );
 }
 
 function parseSinceMs(text: string): number {
@@ -51,22 +61,12 @@ function parseSinceMs(text: string): number {
  * @throws OperatingError `report.window` (exit `usage`)
  */
 export function parseTimeUs(flag: string, text: string): number {
-  const [fraction = '', digits = ''] = /\.(\d+)/.exec(text) ?? [];
-  const whole = text.replace(fraction, '');
-  const ms = DATE.test(text)
-    ? Date.parse(text.length === 10 || text.endsWith('Z') ? whole : `${whole}Z`)
-    : NaN;
-  if (!isThere(ms, text))
+  const us = isoTimeUs(text);
+  if (us === undefined)
     throw new OperatingError(`${flag}: expected an ISO date or time in UTC that there is, came "${text}"`, {
       code: 'report.window',
       exit: 'usage',
       hints: [`write it like ${flag} 2026-11-21 or ${flag} 2026-11-21T09:00:00Z`],
     });
-  return ms * 1000 + Number(digits.padEnd(6, '0'));
-}
-
-/** Of 30 February, and of 24:00, `Date` makes another day. */
-function isThere(ms: number, text: string): boolean {
-  const [moment] = /^[\dT:-]+/.exec(text) ?? [''];
-  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(moment);
+  return us;
 }

@@ -14,10 +14,13 @@ const PARTS: readonly (readonly [Exclude<keyof SyncCounts, 'readRows'>, string])
 
 /** A line for each command that was asked: the rows that it said, and what became of them. */
 export function syncText(outcomes: readonly SyncOutcome[]): string {
+  // The error says it.
+  if (outcomes.every(({ failure, readRows }) => failure !== undefined && readRows === 0)) return '';
   return outcomes
     .map((outcome) => {
       const { from, readRows, failure } = outcome;
       if (failure?.exit === 'unavailable') return `${from}: passed over: ${failure.message}\n`;
+      if (failure !== undefined && readRows === 0) return `${from}: no row read: ${failure.message}\n`;
       const told = PARTS.filter(([count]) => count !== 'unsentRows' || outcome[count] > 0);
       const parts = told.map(([count, words]) => `${outcome[count].toLocaleString('en-US')} ${words}`);
       return `${from}: ${readRows.toLocaleString('en-US')} rows read = ${parts.join(' + ')}\n`;
@@ -38,9 +41,12 @@ export function syncJson(outcomes: readonly SyncOutcome[]): string {
  * What may go better next time comes first.
  */
 export function syncFailure(outcomes: readonly SyncOutcome[], tell: Tell): OperatingError | undefined {
-  const missing = outcomes.filter(({ failure }) => failure?.exit === 'unavailable');
-  if (missing.length === outcomes.length)
-    return missing.find(({ failure }) => failure !== undefined)?.failure;
+  const missing = outcomes.flatMap(({ failure }) => (failure?.exit === 'unavailable' ? [failure] : []));
+  if (missing.length === outcomes.length) {
+    const [first, ...others] = missing;
+    for (const { code, message } of others) tell({ level: 'error', code, sentence: message });
+    return first;
+  }
   const failures = outcomes.flatMap(({ failure }) =>
     failure === undefined || failure.exit === 'unavailable' ? [] : [failure],
   );

@@ -14,8 +14,9 @@ import { isAnyInputNamed, readCluster, type InputPaths } from '../ownership/sche
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
-import { openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
+import { deadLetterDirectory, openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
 import { realDisk } from '../disk/disk.ts';
+import { tellAutoCreationOnce } from '../questdb/auto-creation.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { refuseBesideRealRows } from '../questdb/reads/real-devices.ts';
 import { readNodeWatermarks } from '../questdb/reads/watermark.ts';
@@ -25,7 +26,7 @@ import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
 import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
-import { SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
+import { lookOnceMore, SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
 import { createStatusKeeper } from './status-keeper.ts';
 
 /** Jobs that go on by the clock until they are stopped. */
@@ -89,8 +90,10 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
   let disk: CollectionDisk | undefined;
   let intake: Intake | undefined;
   try {
+    const tellAutoCreation = tellAutoCreationOnce(db, tell);
     const prepareStore = async (): Promise<void> => {
       await db.checkServer();
+      await tellAutoCreation();
       const changes = await applySchema(db, config.lanes, config.retention);
       for (const { object, detail } of changes.filter(({ action }) => action === 'kept'))
         tell({ level: 'warn', code: 'schema.kept', sentence: `${object}: ${detail}` });
@@ -164,6 +167,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         isRetired = true;
         await cronTicks.stop();
         await schedule.stop();
+        await lookOnceMore(collector);
         collector.stopSending();
         await collector.flush();
         await schedule.idle();
@@ -232,7 +236,7 @@ async function openDisk(config: Config, isShort: boolean, tell: Tell): Promise<C
     return {
       options: {
         disk,
-        deadLetters: openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now),
+        deadLetters: openDeadLetters(realDisk, deadLetterDirectory(config.stateDir), tell, Date.now),
       },
       release,
     };

@@ -13,6 +13,8 @@ import { createJobFiguresWriter } from '../job-map/job-figures.ts';
 import { createJobMap } from '../job-map/job-map.ts';
 import { createMeasuredSets } from '../job-map/measured-sets.ts';
 import { createSharedUse } from '../job-map/shared-use.ts';
+import { readBoot } from '../ownership/boot.ts';
+import { createOutage } from '../questdb/outage.ts';
 import type { RowSpan } from '../questdb/table-guard.ts';
 import { gapEvent } from '../sampler/gap-event.ts';
 import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
@@ -57,8 +59,8 @@ export interface Collector {
   flush(): Promise<boolean>;
   /** Puts a row per lane for `collector_stats` on its way. */
   noteStats(): void;
-  /** Looks whether the store keeps rows back (a suspended table), and whether its tables are still the same. */
-  watchStore(): Promise<void>;
+  /** Looks whether the store keeps rows back (a suspended table). @returns whether its tables are still the same */
+  watchStore(): Promise<boolean>;
   /** Writes the figures of ended jobs, as far as a flush that took everything has brought their facts and samples. */
   settleJobFigures(): Promise<void>;
   /** Looks what the owners of shared devices do with them. */
@@ -68,6 +70,8 @@ export interface Collector {
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
   stopSampling(deadlineMs: number): Promise<void>;
   account(): readonly LaneAccount[];
+  /** Of each lane: how many of the sampled rows of its account former lives of the state directory sampled. */
+  readonly sampledBefore: readonly number[];
   /** Sends nothing more: what is not written goes to the disk with the next `flush`. */
   readonly stopSending: () => void;
   /** Closes what is on disk; rows that the store has not taken stay there for the next life. */
@@ -85,8 +89,9 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const events = createEventRows(ownership, (rows) => {
     store.outbox.events(rows);
   });
-  const tell = toEach([options.tell, events.hear]);
-  const telling = { ...options, tell };
+  const outage = createOutage(toEach([options.tell, events.hear]), () => performance.now());
+  const { tell } = outage;
+  const telling = { ...options, tell, outage };
   const store = openStoreSide({ ...telling, onSentAgain: doubtLabels }, tables);
   const { outbox } = store;
   const laneSet = await LaneSet.open({
@@ -108,6 +113,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const sampling = await startSampling({ ...telling, source, onJournalFailed }, laneSet.journals, before);
   const { sampler, startUs, nowUs } = sampling;
   const { devices } = sampler;
+  const { sampledBefore } = laneSet;
   laneSet.attach(sampler.rings, devices, (gpu, tsUs) => ownership.labelAt(gpu, tsUs), options.batchRows);
   outbox.inventory(devices.map((device) => ({ tsUs: startUs, device, source: sampler.source })));
   const account = (): LaneAccount[] => laneSet.account(store.suspension.reasonOf);
@@ -133,8 +139,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     ownership,
     devices,
     tables,
-    nowUs,
-    startUs,
+    ...{ nowUs, startUs, bootUs: readBoot().timeUs },
     hasFormerLife: options.clock.kind === 'real',
     db,
     outbox,
@@ -207,6 +212,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       return sampling.stop(deadlineMs);
     },
     account,
+    sampledBefore,
     stopSending: store.stop,
     close: () => {
       sharedUse?.finish();

@@ -23,6 +23,8 @@ export function createEventRows(ownership: Pick<Ownership, 'labelAt'>, write: Ou
     write(
       events.map((event) => ({
         ...event,
+        // The end is by a clock that was set back since.
+        ...(event.endUs !== undefined && event.endUs < event.tsUs ? { endUs: event.tsUs } : {}),
         ...(cluster === undefined ? {} : { cluster }),
         node: event.node ?? node,
         jobId: event.gpu === undefined ? null : ownership.labelAt(event.gpu, event.tsUs).jobId,

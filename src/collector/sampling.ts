@@ -120,6 +120,8 @@ export function noticeOfEvent(event: GpuEvent): Notice {
 }
 
 const LEVEL_OF_EVENT: Partial<Record<GpuEvent['kind'], Notice['level']>> = {
+  // A device that somebody named, and that is not there.
+  unresolved: 'warn',
   pause_refused: 'warn',
   route_changed: 'info',
 };

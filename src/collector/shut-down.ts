@@ -13,6 +13,11 @@ export const SAMPLER_PATIENCE_MS = 2_000;
 /** A question that the store leaves unanswered keeps nobody from going. */
 const UNANSWERED_MS_MAX = 3_000;
 
+/** Looks whether the store has put away what it took; one that does not answer keeps nobody from going. */
+export async function lookOnceMore(collector: Pick<Collector, 'watchStore'>): Promise<void> {
+  await Promise.race([collector.watchStore(), sleep(UNANSWERED_MS_MAX, undefined, { ref: false })]);
+}
+
 /**
  * Flushes until the store has everything, and waits for what is under way; until the deadline while it takes rows or some are in memory only; a little
  * while otherwise. Then what is left is on the disk.
@@ -36,7 +41,9 @@ export async function shutDown(
     tell({ level: 'warn', code: 'source.silent', sentence, data: { callMs } });
   }
   collector.noteStats();
-  const flush = (): Promise<boolean> => Promise.race([collector.flush(), left]);
+  // A server may have taken rows into tables that are not ours any more: the next flush sends them once more.
+  const write = async (): Promise<boolean> => (await collector.flush()) && (await collector.watchStore());
+  const flush = (): Promise<boolean> => Promise.race([write(), left]);
   let isAllWritten = await flush();
   let acknowledgedRows = sum((lane) => lane.acknowledgedRows);
   let lastMoveMs = performance.now();

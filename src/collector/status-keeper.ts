@@ -1,5 +1,6 @@
 import type { Status } from '../../schemas/status.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { createFaultEpisode } from '../core/base/fault-episode.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { statusPath, writeStatus } from '../disk/status-file.ts';
 import type { Collector } from './collector.ts';
@@ -11,7 +12,7 @@ type OwnUse = Pick<Status, 'cpuRatio' | 'rssBytes'>;
 export interface StatusKeeper {
   /** Hears whether the source refused a pause; whoever asked for it wants to know at once. */
   readonly hear: Tell;
-  /** One that cannot be written is told, and is no reason to stop. */
+  /** One that cannot be written is told once, and is no reason to stop. */
   write(collector: Collector, own: OwnUse): void;
 }
 
@@ -22,6 +23,7 @@ export function createStatusKeeper(
   tell: Tell,
 ): StatusKeeper {
   let pauseRefusal: Status['pauseRefusal'];
+  const fault = createFaultEpisode(tell, 'warn');
   let last: { readonly collector: Collector; readonly own: OwnUse } | undefined;
 
   const write = (collector: Collector, own: OwnUse): void => {
@@ -39,9 +41,10 @@ export function createStatusKeeper(
         lanes: [...collector.account()],
         ...(pauseRefusal === undefined ? {} : { pauseRefusal }),
       });
+      fault.end();
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      tell({ level: 'warn', code: thrown.code, sentence: thrown.message });
+      fault.fail(thrown, thrown.message);
     }
   };
 

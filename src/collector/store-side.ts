@@ -14,6 +14,7 @@ import { withKnownSets } from '../questdb/rows/known-sets.ts';
 import { withMergedJobs } from '../questdb/rows/merged-jobs.ts';
 import { withPlacedEvents } from '../questdb/rows/placed-events.ts';
 import { createSmallTables } from '../questdb/rows/small-tables.ts';
+import type { Outage } from '../questdb/outage.ts';
 import type { RowSpan } from '../questdb/table-guard.ts';
 import { watchTables } from '../questdb/table-watch.ts';
 import { watchSuspension, type SuspensionWatch } from '../questdb/suspension.ts';
@@ -34,6 +35,8 @@ export interface StoreSideOptions {
   readonly onSentAgain?: (span: RowSpan) => void;
   /** Get every batch of samples as well; see `fanOut`. */
   readonly furtherSinks?: readonly Sink[];
+  /** See `StoreGateOptions`. */
+  readonly outage?: Outage;
   readonly tell: Tell;
 }
 
@@ -43,27 +46,37 @@ export interface StoreSide {
   readonly samples: Sink;
   readonly outbox: Outbox;
   readonly suspension: Pick<SuspensionWatch, 'reasonOf'>;
-  /** Looks whether the store keeps rows back, and whether its tables are still those that rows are made for. */
-  watch(): Promise<void>;
+  /** Looks whether the store keeps rows back. @returns whether its tables are still those that rows are made for */
+  watch(): Promise<boolean>;
   /** Makes the store ready unless it is. @returns whether rows may be sent */
   open(): Promise<boolean>;
   /** Writes what waits in the outbox; what does not go is kept on disk now and then. @returns whether all went */
   flushOutbox(isReady: boolean): Promise<boolean>;
   /** Sends nothing more. */
   readonly stop: () => void;
-  /** Keeps on disk what waits in the outbox. */
+  /** Keeps on disk what waits in the outbox, and, for a person, what the store has taken into tables that are not there. */
   finish(): void;
 }
 
 /** @param tables of the samples */
 export function openStoreSide(options: StoreSideOptions, tables: readonly string[]): StoreSide {
-  const { db, tell, disk, confirm, deadLetters = toldOnly(tell), furtherSinks = [], onSentAgain } = options;
+  const {
+    tell,
+    disk,
+    confirm,
+    deadLetters = toldOnly(tell),
+    furtherSinks = [],
+    onSentAgain,
+    outage,
+  } = options;
+  const db = outage?.watched(options.db) ?? options.db;
   const gate = createStoreGate({
     db,
     prepare: options.prepareStore,
     ...(options.storeTables === undefined ? {} : { tables: watchTables(db, options.storeTables) }),
     ...(confirm === undefined ? {} : { confirm }),
     ...(onSentAgain === undefined ? {} : { onSentAgain }),
+    ...(outage === undefined ? {} : { outage }),
     tell,
   });
   const smallTables = createSmallTables(withBisect(gate.once, deadLetters, tell), tell);
@@ -79,7 +92,7 @@ export function openStoreSide(options: StoreSideOptions, tables: readonly string
     suspension,
     async watch() {
       await suspension.look();
-      await gate.look();
+      return await gate.look();
     },
     open: gate.open,
     async flushOutbox(isReady) {
@@ -90,6 +103,8 @@ export function openStoreSide(options: StoreSideOptions, tables: readonly string
     stop: gate.close,
     finish: () => {
       keeper.finish();
+      const reason = 'it had taken them into a table that is not there any more';
+      for (const { table, rows, body } of gate.astray()) deadLetters.add(table, rows, body, reason);
     },
   };
 }

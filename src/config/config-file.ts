@@ -1,8 +1,8 @@
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { readConfig, type Config } from './config.ts';
 import type { ReadCounters } from './lanes.ts';
-import { valueAt, type ConfigPath } from './problem.ts';
+import { isLikelySecret, valueAt, type ConfigPath } from './problem.ts';
 import { ALL_SETTINGS, CONFIG_FILE_VARIABLE, DEFAULT_CONFIG_FILE, SETTINGS } from './settings.ts';
 import type { ConfigYaml } from './yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
@@ -10,7 +10,8 @@ import type { ClientConf } from '../../schemas/client-conf.ts';
 import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/base/assert.ts';
-import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 import { defaultLanes } from '../core/fields/lane.ts';
 import {
   applyOverride,
@@ -22,6 +23,7 @@ import {
 } from './config-layers.ts';
 import { shownConfig, type ShownRow } from './shown-config.ts';
 import { defaultStateDir } from '../disk/state-dir.ts';
+import { readNamedFile } from '../disk/named-file.ts';
 
 export interface ConfigRequest {
   /** `--config`; without it the environment's `GPULEDGER_CONFIG`, then `/etc/gpuledger/gpuledger.yaml` if it exists. */
@@ -88,7 +90,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
 
 async function parseYamlFile(file: string): Promise<ConfigYaml> {
   const { parseConfigYaml } = await import('./yaml.ts');
-  return parseConfigYaml(readNamedFile(file, 'the configuration'));
+  return parseConfigYaml(readText(file, 'the configuration'));
 }
 
 async function countersReader(raw: unknown): Promise<ReadCounters> {
@@ -101,7 +103,7 @@ async function countersReader(raw: unknown): Promise<ReadCounters> {
     };
   }
   const { parseCounters } = await import('../../schemas/counters-csv.ts');
-  return (path) => parseCounters(readNamedFile(path, 'the counters file'), path);
+  return (path) => parseCounters(readText(path, 'the counters file'), path);
 }
 
 /** Flags that do nothing because the source is another one. */
@@ -178,50 +180,19 @@ function withoutPrefix(name: string): string {
 }
 
 /** Whole, as far as it is text of a sensible size: /dev/zero has no end. */
-function readNamedFile(path: string, what: string): string {
-  const fault = (reason: string, cause?: unknown): OperatingError =>
-    new OperatingError(`${what} cannot be read: ${reason}`, {
-      code: 'config.unreadable',
-      exit: 'config',
-      where: path,
-      cause,
-    });
+function readText(path: string, what: string): string {
+  const detail = { code: 'config.unreadable', exit: 'config', where: path } as const;
+  const fault = (reason: string): OperatingError =>
+    new OperatingError(`${what} cannot be read: ${reason}`, detail);
   let bytes: Buffer | undefined;
   try {
-    bytes = readUpTo(path, FILE_BYTES_MAX);
+    bytes = readNamedFile(path, FILE_BYTES_MAX);
   } catch (thrown) {
-    throw fault(systemReason(thrown), thrown);
+    throw fileError(`${what} cannot be read`, thrown, detail);
   }
   if (bytes === undefined) throw fault(`expected at most ${FILE_BYTES_MAX / 1024} KiB, found more`);
   if (bytes.includes(0)) throw fault('expected text, found bytes that are none');
   return bytes.toString('utf8');
-}
-
-/** @returns undefined when there is more */
-function readUpTo(path: string, bytesMax: number): Buffer | undefined {
-  const file = openSync(path, 'r');
-  try {
-    const bytes = Buffer.alloc(bytesMax + 1);
-    let length = 0;
-    for (;;) {
-      const count = readSync(file, bytes, length, bytes.length - length, null);
-      length += count;
-      if (length > bytesMax) return undefined;
-      if (count === 0) return bytes.subarray(0, length);
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-function systemReason(thrown: unknown): string {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file',
-    EACCES: 'no permission',
-    EISDIR: 'it is a directory',
-  };
-  const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : '';
-  return reasons[code] ?? messageOf(thrown);
 }
 
 /**
@@ -266,7 +237,7 @@ function unsafeWays({ protocol, host, password, token, tlsVerify }: ClientConf):
 }
 
 function readSecret(file: string, warnings: string[]): string {
-  const text = readNamedFile(file, 'the file with the QuestDB configuration string').trim();
+  const text = readText(file, 'the file with the QuestDB configuration string').trim();
   warnIfPublic(file, warnings);
   return text;
 }
@@ -284,7 +255,7 @@ function whereOf(
   const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
   if (override !== undefined) {
     const setting = SETTINGS.find(({ key }) => key === override.key);
-    const value = setting?.isSecret === true ? '***' : override.value;
+    const value = setting?.isSecret === true || isLikelySecret(override.value) ? '***' : override.value;
     return override.origin.startsWith('--') ? `${override.origin} ${value}` : `${override.origin}=${value}`;
   }
   const found = yaml?.locate(path);

@@ -91,7 +91,8 @@ function mapBelow(held: RawMap, key: string | number): RawMap {
 /** Text from outside as the file would hold it; what cannot be read as such stays text, and the schema refuses it. */
 function shapedValue(key: string, text: string): unknown {
   const kind = kindOfSetting(key);
-  if (kind === 'path') return resolve(text);
+  // Nothing is no path, and not the directory that somebody happens to be in.
+  if (kind === 'path') return text.trim() === '' ? text : resolve(text);
   if (kind === 'whole' && /^-?\d{1,15}$/.test(text)) return Number(text);
   if (kind === 'truth' && (text === 'true' || text === 'false')) return text === 'true';
   return text;

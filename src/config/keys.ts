@@ -15,6 +15,8 @@ import {
   SYNTHETIC_GPUS_MAX,
   SYNTHETIC_NODES_MAX,
 } from '../core/fields/limits.ts';
+import { IDLE_LIMITS } from '../core/fields/idle-limits.ts';
+import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import type * as values from './values.ts';
 
 /**
@@ -104,7 +106,7 @@ export const KEYS = {
         flag: '--dcgm-library <path>',
       },
       engine: {
-        type: (is) => is.text.default('embedded'),
+        type: (is) => is.engine.default('embedded'),
         doc: 'host engine to share: `host[:port]` or `unix:///path`; `embedded` is one of our own',
         flag: '-r, --remote-engine <address>',
       },
@@ -245,6 +247,20 @@ export const KEYS = {
       rollup_1m: { type: (is) => is.ttl.prefault('90d'), doc: 'how long one-minute rollups are kept' },
       rollup_1h: { type: (is) => is.ttl.prefault('3y'), doc: 'how long one-hour rollups are kept' },
       rollup_1d: { type: (is) => is.ttl.prefault('forever'), doc: 'how long one-day rollups are kept' },
+    },
+  },
+  idle: {
+    about: 'which GPUs reports call idle',
+    keys: {
+      sm_ratio: {
+        type: (is) => is.idleLimit.prefault(IDLE_SM_RATIO),
+        doc: `a GPU is idle while its SM activity is below this: ${IDLE_LIMITS.join(', ')}`,
+      },
+      models: {
+        type: (is) => is.modelIdleLimits.exactOptional(),
+        doc: 'other limits of some models, by the beginning of their names, the longest counts: text of pairs (no map), as `NVIDIA A100=0.1, NVIDIA A30=0.02`',
+        example: 'NVIDIA A100=0.1, NVIDIA A30=0.02',
+      },
     },
   },
   state_dir: {

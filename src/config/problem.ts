@@ -45,12 +45,15 @@ export function shownValue(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map of keys';
-  if (typeof value === 'string' && SECRET_WORDS.test(value)) return sizeOf(value);
+  if (typeof value === 'string' && isLikelySecret(value)) return sizeOf(value);
   return JSON.stringify(value);
 }
 
 /** A configuration string of QuestDB that came to the wrong place. */
-const SECRET_WORDS = /(password|token\w*)\s*=/i;
+export function isLikelySecret(text: string): boolean {
+  return /(password|token\w*)\s*=/i.test(text);
+}
+
 const PLAIN_KEY = /^[A-Za-z][\w.-]{0,39}$/;
 
 function sizeOf(text: string): string {

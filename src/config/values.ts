@@ -2,6 +2,8 @@ import * as z from 'zod';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { IDLE_LIMITS, type IdleLimit } from '../core/fields/idle-limits.ts';
+import { parseEngineAddress } from '../source/dcgm/engine-address.ts';
 import { shownValue } from './problem.ts';
 import { readCronLine } from '../../schemas/cron-line.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/duration.ts';
@@ -28,7 +30,9 @@ export const text = z
 export const clusterName = text.overwrite(asClusterName);
 
 /** A path; one that is relative starts at the file that holds it. */
-export const path = text.clone();
+export const path = text.refine((written) => !written.includes('\0'), {
+  error: 'expected a path, came one with a zero byte in it',
+});
 
 export function oneOf<const Words extends readonly string[]>(words: Words) {
   return z.enum(words);
@@ -164,6 +168,17 @@ export const deviceSelector = text.superRefine((selector, ctx) => {
   }
 });
 
+/** `embedded`, or where a host engine listens; kept as it was written. */
+export const engine = text.superRefine((address, ctx) => {
+  if (address === 'embedded') return;
+  try {
+    parseEngineAddress(address);
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    ctx.addIssue({ code: 'custom', message: thrown.message, params: { hints: thrown.hints } });
+  }
+});
+
 /** `0=GPU-…, 1=MIG-…` → position in the scheduler's list of GPUs → device UUID. */
 export const deviceMap = z.codec(anything, z.custom<ReadonlyMap<number, string>>(), {
   decode(value, payload) {
@@ -185,4 +200,40 @@ export const deviceMap = z.codec(anything, z.custom<ReadonlyMap<number, string>>
     );
   },
   encode: (map) => [...map].map(([position, uuid]) => `${position}=${uuid}`).join(', '),
+});
+
+/** A limit of idleness, one of `IDLE_LIMITS`. */
+export const idleLimit = z.codec(anything, z.custom<IdleLimit>(), {
+  decode: (value, payload) =>
+    idleLimitIn(value) ??
+    refuse(payload, `expected one of ${IDLE_LIMITS.join(', ')}, came ${shownValue(value)}`, [
+      'rollups hold the idle time by each of these, and by no other',
+    ]),
+  encode: (limit) => limit,
+});
+
+function idleLimitIn(value: unknown): IdleLimit | undefined {
+  const written = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return IDLE_LIMITS.find((limit) => limit === written);
+}
+
+/** `NVIDIA A100=0.1, NVIDIA A30=0.02` → beginning of a model's name → limit of idleness. */
+export const modelIdleLimits = z.codec(anything, z.custom<ReadonlyMap<string, IdleLimit>>(), {
+  decode(value, payload) {
+    const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];
+    const map = new Map(
+      entries.flatMap((entry): [string, IdleLimit][] => {
+        const [, model, written] = /^([^=]*[^=\s])\s*=\s*([^=]+)$/.exec(entry) ?? [];
+        const limit = idleLimitIn(written);
+        return model === undefined || limit === undefined ? [] : [[model, limit]];
+      }),
+    );
+    if (map.size > 0 && map.size === entries.length) return map;
+    return refuse(
+      payload,
+      `expected models and limits such as "NVIDIA A100=0.1, NVIDIA A30=0.02", came ${shownValue(value)}`,
+      [`each model once, limits of ${IDLE_LIMITS.join(', ')}; gpuledger devices shows the models`],
+    );
+  },
+  encode: (map) => [...map].map(([model, limit]) => `${model}=${limit}`).join(', '),
 });

@@ -19,6 +19,8 @@ export interface ConfigYaml {
 }
 
 const LINE_LENGTH_MAX = 80;
+/** No key lies deeper than a few. */
+const DEPTH_MAX = 16;
 
 export function parseConfigYaml(text: string): ConfigYaml {
   const counter = new LineCounter();
@@ -33,12 +35,20 @@ export function parseConfigYaml(text: string): ConfigYaml {
     message: yamlSentence(error, lineAt(error.pos[0]).text),
   }));
   let raw: unknown = {};
+  const refuse = (reason: string): void => {
+    problems.push({ line: 1, text: '', message: `not a configuration: ${reason}` });
+  };
   try {
     if (problems.length === 0) raw = (document.toJS() as unknown) ?? {};
   } catch (thrown) {
     // Aliases of aliases grow without end; an alias may name nothing.
     if (!(thrown instanceof ReferenceError)) throw thrown;
-    problems.push({ line: 1, text: '', message: `not a configuration: ${thrown.message}` });
+    refuse(thrown.message);
+  }
+  if (isDeeper(raw, DEPTH_MAX)) {
+    // An anchor that holds itself has no end.
+    refuse(`expected at most ${DEPTH_MAX} maps and lists within each other, found more`);
+    raw = {};
   }
   return {
     raw,
@@ -51,7 +61,13 @@ export function parseConfigYaml(text: string): ConfigYaml {
   };
 }
 
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
 function yamlSentence(error: { readonly code: string; readonly message: string }, line: string): string {
+  if (error.message.includes('call stack')) return 'not YAML: nested too deeply';
   // What stands there is not quoted: whatever is no YAML may be a secret that came to the wrong place.
   if (error.code !== 'DUPLICATE_KEY') return `not YAML: ${error.message.replace(/["'`].*/, '…')}`;
   return `key "${line.split(':')[0] ?? ''}" comes twice`;

@@ -21,7 +21,10 @@ export interface LaneDisk {
 
 /** Rows that are lost, and why. Times in epoch µs. */
 export interface Loss {
+  /** As far as an account knows them. */
   readonly rows: number;
+  /** Nobody can tell how many more there were. */
+  readonly isLeast?: true;
   readonly firstUs: number;
   readonly lastUs: number;
   readonly reason: string;
@@ -58,8 +61,14 @@ export function openPlace(
   life?: number,
 ): Place {
   const directory = join(lane.directory, table);
+  const left =
+    disk.size(join(directory, 'account')) === undefined ? leftIn(disk, directory, life) : undefined;
   const file = openLedgerFile(disk, join(directory, 'account'));
   if (file.damage !== undefined) tell({ level: 'error', code: 'account.damaged', sentence: file.damage });
+  if (left !== undefined) {
+    const sentence = `${table}: the account of what was delivered is not there, beside ${left}: its counts begin anew`;
+    tell({ level: 'warn', code: 'account.missing', sentence, data: { table } });
+  }
   const spool = openSpool(join(directory, 'spool'), {
     disk,
     settledSequence: file.kept.spoolSettled,
@@ -67,11 +76,11 @@ export function openPlace(
     ageMsMax: lane.spoolAgeMsMax,
     nowMs,
     tell,
-    onDropped: ({ rows, firstMs, lastMs, reason }) => {
+    onDropped: ({ rows, firstUs, lastUs, reason }) => {
       ledger.dropSpooled(rows, spool.settledSequence);
       const sentence = `${table}: ${rows} rows are given up: ${reason}`;
       tell({ level: 'warn', code: 'spool.dropped', sentence, data: { table, rows } });
-      onLost({ rows, firstUs: firstMs * 1000, lastUs: lastMs * 1000, reason });
+      onLost({ rows, firstUs, lastUs, reason });
     },
   });
   const lastPath = join(directory, LAST_ROWS_FILE);
@@ -86,6 +95,7 @@ export function openPlace(
     kept: file.kept,
     found: spool.found,
     living: life,
+    hasJournal: lane.hasJournal,
     last: saved,
     tell,
   });
@@ -98,6 +108,15 @@ export function openPlace(
     onLost({ rows, firstUs: nowMs() * 1000, lastUs: nowMs() * 1000, reason });
   });
   return { disk, directory, ledger, spool, last, gaps };
+}
+
+/** What a former life has left in the directory of a lane; undefined where none has been. */
+function leftIn(disk: Disk, directory: string, living: number | undefined): string | undefined {
+  const isLeft = (name: string): boolean =>
+    name === LAST_ROWS_FILE || (name.endsWith('.journal') && name !== `${living}.journal`);
+  const name = disk.list(directory).find(isLeft);
+  if (name !== undefined) return name;
+  return disk.list(join(directory, 'spool')).length > 0 ? 'spool' : undefined;
 }
 
 /** Files of the spool may have been removed, damaged or put there while nobody ran; or the ledger was. */

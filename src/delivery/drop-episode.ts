@@ -22,15 +22,19 @@ export function tellDropEpisode(ring: Ring, lane: Lane, devices: readonly Device
 }
 
 /** Why rows of a lane are nowhere. Its event is the whole node's, since nobody knows whose rows they were. */
-export function noticeOfLoss(lane: Lane, { rows, firstUs, lastUs, reason }: Loss): Notice {
-  const sentence = `lane ${lane.name}: ${rows} rows are lost: ${reason}`;
+export function noticeOfLoss(lane: Lane, { rows, isLeast, firstUs, lastUs, reason }: Loss): Notice {
+  const isUnknown = isLeast === true && rows === 0;
+  const lost = isUnknown
+    ? 'nobody can tell how many rows are lost'
+    : `${isLeast ? 'at least ' : ''}${rows} rows are lost`;
+  const sentence = `lane ${lane.name}: ${lost}: ${reason}`;
   const span = { tsUs: Math.round(firstUs), endUs: Math.round(lastUs) };
   return {
     level: 'debug',
     code: 'lane.lost',
     sentence,
     lane: lane.name,
-    data: { rows },
+    data: { rows: isUnknown ? null : rows },
     events: [{ ...span, kind: 'drop', subject: lane.name, text: sentence }],
   };
 }

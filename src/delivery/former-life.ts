@@ -14,6 +14,8 @@ export interface FormerLife {
   /** Of its ring journal. */
   readonly path: string;
   entry: LedgerLife;
+  /** Why rows that no account knows may be lost; undefined where its journal has all that had not left its ring. */
+  readonly damage: string | undefined;
 }
 
 export type LabelOfGpu = (gpu: string, tsUs: number) => Label;
@@ -73,6 +75,8 @@ export interface FormerLivesOptions {
   readonly found: Spool['found'];
   /** One that is no former life: its journal is being written. */
   readonly living: number | undefined;
+  /** Whether lives of this configuration write journals. */
+  readonly hasJournal: boolean;
   /** Where the rows ended, as far as a life could write it down. */
   readonly last: LastRows;
   readonly tell: Tell;
@@ -105,7 +109,7 @@ export function readFormerLives(options: FormerLivesOptions): FormerLives {
     .sort((a, b) => a.journal - b.journal)
     .map((saved) => {
       const path = join(directory, `${saved.journal}.journal`);
-      const { entry, content } = broughtUp(saved, path, options);
+      const { entry, content, damage } = broughtUp(saved, path, options);
       if (entry.journal > last.life) {
         // What left its ring was sampled after the last tick of its journal: nobody knows where its rows ended.
         const followed =
@@ -113,7 +117,7 @@ export function readFormerLives(options: FormerLivesOptions): FormerLives {
         if (followed !== undefined) last = { life: entry.journal, rows: followed.rows };
         gaps.push(...(followed?.gaps ?? []));
       }
-      return { path, entry };
+      return { path, entry, damage };
     });
   return { lives, last, gaps };
 }
@@ -122,18 +126,22 @@ export function readFormerLives(options: FormerLivesOptions): FormerLives {
 function broughtUp(
   saved: LedgerLife,
   path: string,
-  { disk, found, tell }: FormerLivesOptions,
-): { readonly entry: LedgerLife; readonly content: JournalContent | undefined } {
+  { disk, found, hasJournal, tell }: FormerLivesOptions,
+): Pick<FormerLife, 'entry' | 'damage'> & { readonly content: JournalContent | undefined } {
   const unnoted = found.filter(
     ({ journal, toTick }) => journal === saved.journal && toTick > saved.releasedTick,
   );
   const releasedTick = Math.max(saved.releasedTick, ...unnoted.map(({ toTick }) => toTick));
   const leftRows = unnoted.reduce((total, { rows }) => total + rows, saved.leftRows);
-  const content = readIfSound(disk, path, releasedTick, (sentence) => {
+  let damage = hasJournal && disk.size(path) === undefined ? 'is not there' : undefined;
+  const content = readIfSound(disk, path, releasedTick, (how) => (damage = how));
+  damage ??= content?.loss;
+  if (damage !== undefined) {
+    const sentence = `the ring journal ${path} ${damage}: what it should hold of a life that was cut short is lost`;
     tell({ level: 'error', code: 'journal.damaged', sentence });
-  });
+  }
   const sampledRows = Math.max(saved.sampledRows, content?.sampledRows ?? 0, leftRows + (content?.rows ?? 0));
-  return { entry: { journal: saved.journal, releasedTick, leftRows, sampledRows }, content };
+  return { entry: { journal: saved.journal, releasedTick, leftRows, sampledRows }, content, damage };
 }
 
 /** Undefined when there is no journal, or none that can be read. */
@@ -141,15 +149,15 @@ function readIfSound(
   disk: Disk,
   path: string,
   fromTick: number,
-  onDamaged: (sentence: string) => void,
+  onDamaged: (how: string) => void,
 ): JournalContent | undefined {
   if (disk.size(path) === undefined) return undefined;
   try {
     const content = readRingJournal(disk, path, fromTick);
-    if (content === undefined) onDamaged(`${path} holds no sound header`);
+    if (content === undefined) onDamaged('holds no sound header');
     return content;
   } catch (thrown) {
-    onDamaged(`${path} cannot be read: ${messageOf(thrown)}`);
+    onDamaged(`cannot be read: ${messageOf(thrown)}`);
     return undefined;
   }
 }

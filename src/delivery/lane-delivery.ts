@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { OperatingError } from '../core/base/errors.ts';
+import { OperatingError, sentenceOf } from '../core/base/errors.ts';
+import { createFaultEpisode, type FaultEpisode } from '../core/base/fault-episode.ts';
 import type { Ledger } from '../core/base/ledger.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { soleLabel, UNRESOLVED_JOB_ID } from '../core/jobs/label.ts';
@@ -93,6 +94,8 @@ export class LaneDelivery {
   #devices: readonly Pick<Device, 'uuid'>[] = [];
   /** Why rows are held or spooled; undefined while the store takes them. */
   #problem: string | undefined;
+  /** What the disk does not take. Apart, since a large batch of a former life may fail where small ones do not. */
+  readonly #faults: Readonly<Record<'ring' | 'former' | 'lastRows', FaultEpisode>>;
   /** What is left of the batch that was sent last, when it stays the caller's. */
   #rest: Pick<LaneBatch, 'body' | 'rows' | 'toTick'> | undefined;
 
@@ -101,6 +104,11 @@ export class LaneDelivery {
     this.#sink = sink;
     this.#tell = tell;
     this.#onLost = onLost;
+    this.#faults = {
+      ring: createFaultEpisode(tell, 'error'),
+      former: createFaultEpisode(tell, 'error'),
+      lastRows: createFaultEpisode(tell, 'error'),
+    };
     this.#place = place;
     this.#ledger = place?.ledger ?? new LaneLedger(0);
     const id = this.#ledger.life;
@@ -173,6 +181,8 @@ export class LaneDelivery {
       spool.settle(sequence);
       if (spool.rows > 0 && performance.now() > endMs) return false;
     }
+    // A slow lane may have no row of its own for a while that would tell.
+    this.#tellResumed();
     return true;
   }
 
@@ -266,10 +276,11 @@ export class LaneDelivery {
   #writeLastRows({ disk, directory }: Place, last: LastRows): boolean {
     try {
       writeLastRows(disk, join(directory, LAST_ROWS_FILE), last);
+      this.#faults.lastRows.end();
       return true;
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      this.#tell({ level: 'error', code: thrown.code, sentence: `${this.#table}: ${thrown.message}` });
+      this.#faults.lastRows.fail(thrown, `${this.#table}: ${thrown.message}`);
       return false;
     }
   }
@@ -295,11 +306,15 @@ export class LaneDelivery {
     if (this.#place === undefined) return false;
     try {
       await this.#place.spool.append({ body, rows, journal, toTick });
+      if (journal === this.life) this.#faults.ring.end();
       return true;
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      const sentence = `${this.#table}: ${rows} rows stay in memory: ${thrown.message}`;
-      this.#tell({ level: 'error', code: thrown.code, sentence });
+      const [fault, stay] =
+        journal === this.life
+          ? [this.#faults.ring, 'stay in memory']
+          : [this.#faults.former, 'of a life that was cut short stay in its ring journal'];
+      fault.fail(thrown, `${this.#table}: ${rows} rows ${stay}: ${sentenceOf(thrown)}`);
       return false;
     }
   }
@@ -318,16 +333,18 @@ export class LaneDelivery {
       const sentence = `${this.#table}: ${rows} rows of a life that was cut short are recovered`;
       this.#tell({ level: 'info', code: 'delivery.recovered', sentence, data: { table: this.#table, rows } });
     }
+    this.#faults.former.end();
     return true;
   }
 
   /** @returns the path of its journal, which is of no use any more. */
   #endOldestLife(): string {
-    const { path, entry } = this.#ledger.former[0]!;
+    const { path, entry, damage } = this.#ledger.former[0]!;
     const rows = this.#ledger.endFormer();
-    if (rows > 0) {
-      const reason = 'the collector was killed, and its ring journal does not hold them';
-      this.#onLost({ rows, firstUs: entry.journal * 1000, lastUs: this.life * 1000, reason });
+    if (rows > 0 || damage !== undefined) {
+      const reason = `the collector was killed, and its ring journal ${damage ?? 'does not hold them'}`;
+      const span = { firstUs: entry.journal * 1000, lastUs: this.life * 1000 };
+      this.#onLost({ rows, ...span, reason, ...(damage === undefined ? {} : { isLeast: true }) });
     }
     return path;
   }

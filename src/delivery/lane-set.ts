@@ -67,6 +67,11 @@ export class LaneSet {
     return this.#deliveries.map(({ rowsBefore }) => rowsBefore);
   }
 
+  /** Of each lane: rows that former lives sampled. Ask before a ring is attached. */
+  get sampledBefore(): readonly number[] {
+    return this.#deliveries.map((delivery) => delivery.totals().sampledRows);
+  }
+
   /** Of each lane: gaps of lives that were cut short, which they may not have told. */
   get gapsBefore(): readonly (readonly JournalGap[])[] {
     return this.#deliveries.map(({ gapsBefore }) => gapsBefore);

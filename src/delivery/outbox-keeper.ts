@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
+import { createFaultEpisode } from '../core/base/fault-episode.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { loadWaitingRows, saveWaitingRows, type WaitingRows } from '../disk/outbox-file.ts';
 import type { LaneDisk } from './delivery-place.ts';
@@ -25,6 +26,7 @@ export function keepOutbox(
   if (place === undefined) return { afterFlush: () => undefined, finish: () => undefined };
   const { disk } = place;
   const path = join(place.directory, 'waiting-rows');
+  const fault = createFaultEpisode(tell, 'error');
   const left = loadWaitingRows(disk, path);
   if (left !== undefined) outbox.restore(left);
   let isKept = left !== undefined;
@@ -35,9 +37,10 @@ export function keepOutbox(
     try {
       saveWaitingRows(disk, path, rows);
       isKept = Object.keys(rows).length > 0;
+      fault.end();
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      tell({ level: 'error', code: thrown.code, sentence: thrown.message });
+      fault.fail(thrown, thrown.message);
     }
   }
 

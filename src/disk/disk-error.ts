@@ -1,4 +1,5 @@
-import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 
 /** `ENOENT` and the like; undefined for what is no error of the file system. */
 export function systemCodeOf(thrown: unknown): unknown {
@@ -12,12 +13,11 @@ export function isDiskFull(thrown: unknown): boolean {
 
 /** The error for a file or directory under the state directory that cannot be made, read or written. */
 export function diskError(what: string, path: string, thrown: unknown): OperatingError {
-  return new OperatingError(`${what} cannot be used: ${messageOf(thrown)}`, {
+  return fileError(`${what} cannot be used`, thrown, {
     code: 'state.disk',
     exit: 'temporary',
     where: path,
-    hints: ['free some space there, or name another directory: state_dir, --state-dir'],
-    cause: thrown,
+    hints: ['the state directory may be another one: state_dir, --state-dir'],
   });
 }
 

@@ -1,12 +1,13 @@
 import {
   appendFileSync,
   closeSync,
+  existsSync,
+  fchmodSync,
   fdatasync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,6 +20,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCodeOf } from './disk-error.ts';
+import { makeDirectories } from './make-directories.ts';
 
 /**
  * What the state directory is kept on: the real one below, and in the tests one that fails at every call. Positions and lengths are bytes. Every call throws what the file system says (`onDisk` puts it into words).
@@ -27,7 +29,10 @@ import { systemCodeOf } from './disk-error.ts';
  * power failure loses, in any order, what was not synced: the content of a file by `sync`, its name by `syncDirectory`.
  */
 export interface Disk {
-  /** @param flags as node's: `w+` makes or empties, `wx` makes and refuses one that is there. @param mode of a new file */
+  /**
+   * @param flags as node's: `w+` makes or empties, `wx` makes and refuses one that is there
+   * @param mode of a file that is made, whatever the umask; default 0o640
+   */
   open(path: string, flags: 'r' | 'r+' | 'w+' | 'wx', mode?: number): DiskFile;
   /** Undefined when there is no such file. */
   read(path: string): Buffer | undefined;
@@ -49,6 +54,8 @@ export interface Disk {
 
 export interface DiskFile {
   readonly size: number;
+  /** Names that it has; 0 once it was removed. */
+  readonly links: number;
   /** Fewer bytes than asked for where the file ends. The buffer begins an ArrayBuffer of its own: doubles are aligned. */
   read(at: number, length: number): Buffer;
   /** Writes all of the bytes. */
@@ -64,7 +71,7 @@ export interface DiskFile {
 /**
  * Puts `bytes` in the place of what a file holds: after a kill or a power failure it has the old content or the new one,
  * and once this returns the new one. The directory must be there.
- * @param mode of the file, default 0o666 less the umask
+ * @param mode of the file, whatever the umask; default 0o640
  */
 export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, mode?: number): void {
   const directory = dirname(path);
@@ -89,12 +96,28 @@ export function replaceFile(disk: Disk, path: string, bytes: Uint8Array, mode?: 
 
 const fdatasyncSoon = promisify(fdatasync);
 
+/** Of a file of our own: its group may read it (spool and journal hold samples and job ids), and nobody else. */
+const FILE_MODE = 0o640;
+
 export const realDisk: Disk = {
-  open: (path, flags, mode) => realFile(openSync(path, flags, mode)),
+  open(path, flags, mode = FILE_MODE) {
+    const doesMake = flags.startsWith('w') && (flags === 'wx' || !existsSync(path));
+    const fd = openSync(path, flags, mode);
+    // A umask takes rights away, and is somebody else's.
+    if (doesMake) fchmodSync(fd, mode);
+    return realFile(fd);
+  },
   read: (path) => unlessMissing(() => readFileSync(path)),
   size: (path) => statSync(path, { throwIfNoEntry: false })?.size,
-  append: (path, bytes) => {
-    appendFileSync(path, bytes);
+  append(path, bytes) {
+    const doesMake = !existsSync(path);
+    const fd = openSync(path, 'a', FILE_MODE);
+    try {
+      if (doesMake) fchmodSync(fd, FILE_MODE);
+      appendFileSync(fd, bytes);
+    } finally {
+      closeSync(fd);
+    }
   },
   rename: renameSync,
   remove: (path) => {
@@ -103,7 +126,7 @@ export const realDisk: Disk = {
   list: (directory) => (unlessMissing(() => readdirSync(directory)) ?? []).sort(),
   makeDirectory(path) {
     const whole = resolve(path);
-    const first = mkdirSync(whole, { recursive: true });
+    const first = makeDirectories(whole);
     if (first === undefined) return;
     for (let made = whole; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made));
   },
@@ -114,6 +137,9 @@ function realFile(fd: number): DiskFile {
   return {
     get size() {
       return fstatSync(fd).size;
+    },
+    get links() {
+      return fstatSync(fd).nlink;
     },
     read(at, length) {
       const bytes = Buffer.from(new ArrayBuffer(length));

@@ -6,7 +6,14 @@ import type { RowBefore } from '../core/ring/row-carry.ts';
 import type { SampleColumns } from '../core/wire/encode.ts';
 import { onDisk } from './disk-error.ts';
 import type { Disk, DiskFile } from './disk.ts';
-import { HEADER_BYTES, MAGIC, SLOT_HEADER_BYTES, slotBytes, type JournalHeader } from './ring-journal.ts';
+import {
+  HEADER_BYTES,
+  journalBytes,
+  MAGIC,
+  SLOT_HEADER_BYTES,
+  slotBytes,
+  type JournalHeader,
+} from './ring-journal.ts';
 
 /** Apart from the writer, so that the sampling worker, which writes, is spared the megabytes of zod. */
 const header: z.ZodType<JournalHeader> = z.strictObject({
@@ -42,6 +49,8 @@ export interface JournalContent {
   /** For each row the position after its tick. */
   readonly tickEnds: Float64Array;
   readonly rows: number;
+  /** Why ticks are not in it that had not left the ring, as the end of a sentence; undefined where it has all of them. */
+  readonly loss: string | undefined;
   /** What its rows make of those before them, of all its ticks, those that have left the ring too. */
   follow(before: ReadonlyMap<string, RowBefore>): Followed;
 }
@@ -117,6 +126,7 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
     if (tick >= fromTick) slots.push({ tick, values });
   }
   slots.sort((a, b) => a.tick - b.tick);
+  const loss = lossOf(file, start, head, { ticks: slots.length, fromTick, toTick });
   const columnCount = head.columns.length;
   const hasRiseTime = head.hasRiseTime === true;
   const firstColumn = hasRiseTime ? 4 : 3;
@@ -147,7 +157,20 @@ function readSlots(file: DiskFile, head: JournalHeader, start: number, fromTick:
   }
   const samples = { ...content, columns };
   const follow = (before: ReadonlyMap<string, RowBefore>): Followed => followedBy(head, ends, before);
-  return { header: head, sampledRows, toTick, samples, devices, tickEnds, rows, follow };
+  return { header: head, sampledRows, toTick, samples, devices, tickEnds, rows, loss, follow };
+}
+
+/** A kill tears the newest slot at most, and that tick was never sampled for anybody else. */
+function lossOf(
+  file: DiskFile,
+  start: number,
+  head: JournalHeader,
+  { ticks, fromTick, toTick }: { readonly ticks: number; readonly fromTick: number; readonly toTick: number },
+): string | undefined {
+  if (file.size < journalBytes(start, head)) return 'is shorter than it was made';
+  // The ring gives up its oldest ticks where it is full, and the journal writes over them.
+  const missing = toTick - Math.max(fromTick, toTick - head.capacityTicks) - ticks;
+  return missing > 0 ? `lacks ${missing} of its ticks` : undefined;
 }
 
 /** Of one tick what the next one goes on from, per device. */

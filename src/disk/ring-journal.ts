@@ -1,5 +1,6 @@
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { OperatingError } from '../core/base/errors.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Ring } from '../core/ring/ring.ts';
 import { onDisk } from './disk-error.ts';
@@ -28,7 +29,11 @@ export interface JournalHeader {
 }
 
 export interface RingJournal {
-  /** Writes the tick whose rows begin at `base`. @throws Error of the file system; the tick is in the ring all the same. */
+  /**
+   * Writes the tick whose rows begin at `base`.
+   * @throws Error of the file system, OperatingError `journal.gone` where the file was removed or cut; the tick is in the ring
+   * all the same
+   */
   write(ring: Ring, tick: number, base: number, sampledRows: number): void;
   close(): void;
 }
@@ -48,6 +53,19 @@ function headerBytes(text: string): number {
   return text.length + 16 <= HEADER_BYTES
     ? HEADER_BYTES
     : Math.ceil((text.length + 16) / HEADER_BLOCK) * HEADER_BLOCK;
+}
+
+/** Length of the whole file. @param start of its first slot */
+export function journalBytes(start: number, header: JournalHeader): number {
+  return start + slotBytes(header) * header.capacityTicks;
+}
+
+function gone(path: string): OperatingError {
+  return new OperatingError('its file was removed or cut by somebody else', {
+    code: 'journal.gone',
+    exit: 'temporary',
+    where: path,
+  });
 }
 
 /** Makes a journal with room for all its ticks. @throws OperatingError `state.disk` */
@@ -71,18 +89,20 @@ export function createRingJournal(
     opened.write(head, 0);
     // Written out now, so that a full disk is found at the start and not in the middle of the night.
     const zeros = Buffer.alloc(Math.min(bytes * content.capacityTicks, 1 << 20));
-    const end = start + bytes * content.capacityTicks;
+    const end = journalBytes(start, content);
     for (let at = start; at < end; at += zeros.length) {
       opened.write(zeros.subarray(0, end - at), at);
     }
     return opened;
   });
+  const fileBytes = journalBytes(start, content);
   const slot = Buffer.from(new ArrayBuffer(bytes));
   const values = new Float64Array(slot.buffer, SLOT_HEADER_BYTES);
   const deviceCount = content.devices.length;
   slot.writeUInt32LE(MAGIC, 0);
   return {
     write(ring, tick, base, sampledRows) {
+      if (file.links === 0 || file.size < fileBytes) throw gone(path);
       const end = base + deviceCount;
       slot.writeDoubleLE(tick, 8);
       slot.writeDoubleLE(sampledRows, 16);

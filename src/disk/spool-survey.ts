@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { deadLetterDirectory } from './dead-letter.ts';
 import { onDisk } from './disk-error.ts';
 import { realDisk } from './disk.ts';
 import { readLedger } from './ledger-file.ts';
@@ -50,7 +51,7 @@ export function surveySpool(stateDir: string, table: string): SpoolSurvey {
         oldestMs = Math.min(oldestMs, record.writtenMs);
       }
     }
-    const letters = join(stateDir, 'dead-letter');
+    const letters = deadLetterDirectory(stateDir);
     const deadLetterBytes = namesIn(letters, '')
       .filter((name) => name.startsWith(`${table}.jsonl`))
       .reduce((sum, name) => sum + (statSync(join(letters, name), { throwIfNoEntry: false })?.size ?? 0), 0);

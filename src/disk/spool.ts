@@ -1,5 +1,6 @@
 import { assert } from '../core/base/assert.ts';
 import type { Tell } from '../core/base/notice.ts';
+import { extentOf } from '../core/wire/ilp-rows.ts';
 import { diskError, isDiskFull, onDisk } from './disk-error.ts';
 import type { Disk } from './disk.ts';
 import { encodeRecord, RECORD_HEADER_BYTES, type FoundRecord } from './spool-record.ts';
@@ -64,8 +65,8 @@ export interface SpoolOptions {
   readonly segmentBytes?: number;
   /** Epoch ms. */
   readonly nowMs: () => number;
-  /** Rows that are lost: given up by the bounds, or damaged. Times in epoch ms. */
-  readonly onDropped: (loss: { rows: number; firstMs: number; lastMs: number; reason: string }) => void;
+  /** Rows that are lost: given up by the bounds, or damaged. Times of the rows, of what cannot be read those of spooling; epoch µs. */
+  readonly onDropped: (loss: { rows: number; firstUs: number; lastUs: number; reason: string }) => void;
   readonly tell: Tell;
 }
 
@@ -101,16 +102,24 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
   function dropOldest(reason: string): void {
     const segment = segments.shift();
     assert(segment !== undefined, 'no segment to give up');
-    noteLoss(segment.records, reason);
+    noteLoss(segment, segment.records, reason);
     settledSequence = Math.max(settledSequence, segment.records.at(-1)?.sequence ?? 0);
     finish(segment);
   }
 
-  function noteLoss(records: readonly WaitingRecord[], reason: string): void {
-    const [first] = records;
-    if (first === undefined) return;
-    const rows = rowsOf(records);
-    options.onDropped({ rows, firstMs: first.writtenMs, lastMs: records.at(-1)!.writtenMs, reason });
+  function noteLoss(segment: Segment, records: readonly WaitingRecord[], reason: string): void {
+    const [first, last] = [records[0], records.at(-1)];
+    if (first === undefined || last === undefined) return;
+    const [begin, end] = [first, last].map((record) => timesOf(segment, record));
+    options.onDropped({ rows: rowsOf(records), firstUs: begin!.fromUs, lastUs: end!.toUs, reason });
+  }
+
+  function timesOf(
+    segment: Segment,
+    record: WaitingRecord,
+  ): { readonly fromUs: number; readonly toUs: number } {
+    const body = files.readBody(segment, record);
+    return (body && timesIn(body)) ?? { fromUs: record.writtenMs * 1000, toUs: record.writtenMs * 1000 };
   }
 
   /** The segment to append to: the last one while it is small and still there, else a new one. */
@@ -131,6 +140,11 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
     segment.records = [...segment.records, { ...header, at: segment.bytes }];
     segment.bytes += bytes.length;
     nextSequence += 1;
+  }
+
+  /** A segment that was begun for a record that the disk did not take holds nothing that could be given up. */
+  function endEmpty(): void {
+    if (segments.at(-1)?.records.length === 0) finish(segments.pop()!);
   }
 
   function keepBounds(incomingBytes: number): void {
@@ -163,7 +177,7 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
         return { sequence: record.sequence, rows: record.rows, writtenMs: record.writtenMs, body };
       }
       segment.damage ??= files.isThere(segment) ? `damaged at byte ${record.at}` : 'gone';
-      noteLoss([record], `${segment.path} is ${segment.damage}`);
+      noteLoss(segment, [record], `${segment.path} is ${segment.damage}`);
       settle(record.sequence);
     }
   }
@@ -175,6 +189,7 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
         await appendOnce(batch);
         return;
       } catch (thrown) {
+        endEmpty();
         if (!isDiskFull(thrown) || segments.length < 2) throw diskError('the spool', directory, thrown);
         dropOldest('the disk is full');
       }
@@ -207,6 +222,17 @@ export function openSpool(directory: string, options: SpoolOptions): Spool {
       files.close();
     },
   };
+}
+
+/** Undefined where these are no rows that we know. */
+function timesIn(body: Uint8Array): { readonly fromUs: number; readonly toUs: number } | undefined {
+  try {
+    const { fromUs, toUs } = extentOf(body);
+    return Number.isFinite(fromUs) && Number.isFinite(toUs) ? { fromUs, toUs } : undefined;
+  } catch (thrown) {
+    if (thrown instanceof RangeError) return undefined;
+    throw thrown;
+  }
 }
 
 function rowsOf(records: readonly WaitingRecord[]): number {

@@ -2,8 +2,8 @@ import {
   closeSync,
   constants,
   existsSync,
+  fchmodSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readFileSync,
   writeSync,
@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { loadFileLocks } from '../../native/file-lock.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { onDisk } from './disk-error.ts';
+import { makeDirectories } from './make-directories.ts';
 
 /**
  * Claims a directory for this process, since two that write the same spool would each undo the other's account. The
@@ -24,9 +25,12 @@ export async function lockDirectory(directory: string): Promise<() => void> {
   const locks = await loadFileLocks();
   const path = lockPath(directory);
   return onDisk('the state directory', directory, () => {
-    mkdirSync(directory, { recursive: true });
-    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    makeDirectories(directory);
+    const doesMake = !existsSync(path);
+    const file = openSync(path, constants.O_RDWR | constants.O_CREAT, LOCK_MODE);
     try {
+      // A umask takes rights away, and is somebody else's.
+      if (doesMake) fchmodSync(file, LOCK_MODE);
       if (!locks.take(file)) throw locked(directory, readOwner(path));
       const text = `${process.pid}\n`;
       writeSync(file, text, 0);
@@ -45,7 +49,7 @@ export async function lockDirectory(directory: string): Promise<() => void> {
 }
 
 /**
- * The pid, as it is to itself, of the process that has claimed the directory; undefined when none has. Asks only: a
+ * The pid, as it is to itself, of the process that has claimed the directory, 0 where its file does not tell; undefined when none has. Asks only: a
  * process that starts meanwhile gets its claim.
  * @throws OperatingError `state.lock`, `state.disk`
  */
@@ -56,12 +60,15 @@ export async function lockOwner(directory: string): Promise<number | undefined> 
   return onDisk('the state directory', directory, () => {
     const file = openSync(path, 'r');
     try {
-      return locks.isTaken(file) ? readOwner(path) : undefined;
+      return locks.isTaken(file) ? (readOwner(path) ?? 0) : undefined;
     } finally {
       closeSync(file);
     }
   });
 }
+
+/** Whoever may look at the state directory may ask whether it is claimed. */
+const LOCK_MODE = 0o640;
 
 function lockPath(directory: string): string {
   return join(directory, 'lock');

@@ -1,9 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { OperatingError } from '../core/base/errors.ts';
 import { realDisk } from '../disk/disk.ts';
-import { openDeadLetters } from '../disk/dead-letter.ts';
+import { deadLetterDirectory, openDeadLetters } from '../disk/dead-letter.ts';
+import { requireDeadline } from './check-request.ts';
 import { drain, type DrainSummary } from './drain.ts';
 import { parseEngineTask, withoutRepeats, type EngineTask } from './engines.ts';
 import type { WarmSlots } from './slot.ts';
@@ -27,8 +26,6 @@ export interface DrainRequest {
 
 const DRAIN_KEEP_MS = 600_000;
 export const DRAIN_DEADLINE_MS = 50_000;
-/** Below this not even an engine at hand can be asked and its rows be stored. */
-const DEADLINE_MS_MIN = 1_000;
 const CONCURRENCY_MAX = 64;
 
 /** Engines asked at once: their answers cost this machine CPU, so more than there are cores would only cost memory. */
@@ -50,13 +47,7 @@ export async function drainAsAsked(
 ): Promise<DrainSummary> {
   const { version, ...rest } = means;
   const deadlineMs = request.deadlineMs ?? DRAIN_DEADLINE_MS;
-  if (deadlineMs < DEADLINE_MS_MIN) {
-    throw new OperatingError(`a deadline of ${deadlineMs} ms is shorter than one round trip may take`, {
-      code: 'drain.deadline',
-      exit: 'config',
-      hints: ['give it at least 1s; what is not reached by then is fetched by the next drain'],
-    });
-  }
+  requireDeadline(deadlineMs);
   const { windowMs, sinceMs, journals } = request;
   const { cluster } = config;
   const { library } = config.dcgm;
@@ -82,7 +73,7 @@ export async function drainAsAsked(
       ...(library === undefined ? {} : { library }),
     },
     ...rest,
-    deadLetters: openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), means.tell, Date.now),
+    deadLetters: openDeadLetters(realDisk, deadLetterDirectory(config.stateDir), means.tell, Date.now),
     retention: config.retention,
     deadlineMs,
     concurrency: Math.min(CONCURRENCY_MAX, request.concurrency ?? defaultConcurrency()),

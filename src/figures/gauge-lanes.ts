@@ -153,7 +153,7 @@ async function meanIntervalMs(
       }
     }
   }
-  return dtUs > 0 && steps > 0 ? dtUs / steps / 1000 : undefined;
+  return dtUs > 0 && steps > 0 ? Math.max(1, Math.round(dtUs / steps / 1000)) : undefined;
 }
 
 /** By table what it knows of the readings that another one has too. */

@@ -11,7 +11,7 @@ import { quoteName } from '../../schemas/tables.ts';
 import type { GaugeKey } from './gauges.ts';
 import { withinSql, type Level, type Segment } from './levels.ts';
 import { inPortions } from './portions.ts';
-import { bestOfDevice, type EnergySums } from './quantity.ts';
+import { isCounted, type EnergySums } from './quantity.ts';
 import { ask, type Asked, type Cells } from './query-cells.ts';
 import { quotedLists } from './sql-text.ts';
 import { counterSummands, gaugeSummands, summandSql, TIME, type Summand } from './summands.ts';
@@ -282,8 +282,7 @@ export function powerUsers(hours: CutHours): Set<string> {
     }
     const { counterJoules, counterUs, powerSum, powerUs } = all;
     const powerJoules = powerSum === undefined ? undefined : powerSum / 1e6;
-    const { bestUs, bestJoules } = bestOfDevice({ counterJoules, counterUs, powerJoules, powerUs });
-    if (bestUs !== counterUs || bestJoules !== counterJoules) users.add(gpu);
+    if (!isCounted({ counterJoules, counterUs, powerJoules, powerUs })) users.add(gpu);
   }
   return users;
 }

@@ -48,27 +48,28 @@ export interface EnergySums {
   readonly dividedUs?: number;
 }
 
+/** What a counter and the integral of power say of one job on one device. */
+export type TwoEnergies = Pick<EnergySums, 'counterJoules' | 'counterUs' | 'powerJoules' | 'powerUs'>;
+
 /**
- * The energy of one job on one device. A counter that knew no time, or stood still while power was drawn, says nothing:
- * then it is the integral of power. So it has to be decided before anything is added up.
+ * The energy of one job on one device: the counter's where that counts, else the integral of power. So it has to be decided before
+ * anything is added up.
  */
-export function bestOfDevice({
-  counterJoules,
-  counterUs,
-  powerJoules,
-  powerUs,
-}: Omit<EnergySums, 'bestJoules' | 'bestUs' | 'dividedJoules' | 'dividedUs'>): Pick<
-  EnergySums,
-  'bestJoules' | 'bestUs'
-> {
-  const hasPower = powerJoules !== undefined && powerUs > 0;
-  const isStuck = counterJoules === 0 && hasPower && powerJoules > 0;
-  if (counterJoules !== undefined && counterUs > 0 && !isStuck)
-    return { bestJoules: counterJoules, bestUs: counterUs };
-  return hasPower ? { bestJoules: powerJoules, bestUs: powerUs } : { bestJoules: undefined, bestUs: 0 };
+export function bestOfDevice(sums: TwoEnergies): Pick<EnergySums, 'bestJoules' | 'bestUs'> {
+  const { counterJoules, counterUs, powerJoules, powerUs } = sums;
+  if (isCounted(sums)) return { bestJoules: counterJoules, bestUs: counterUs };
+  return powerJoules !== undefined && powerUs > 0
+    ? { bestJoules: powerJoules, bestUs: powerUs }
+    : { bestJoules: undefined, bestUs: 0 };
 }
 
-/** Whether `bestOfDevice` believes the counter, in SQL. @param sums columns: joules, NULL where nothing was known; power in any unit */
+/** A counter that knew no time, or stood still while power was drawn, says nothing. */
+export function isCounted({ counterJoules, counterUs, powerJoules = 0, powerUs }: TwoEnergies): boolean {
+  const isStuck = counterJoules === 0 && powerUs > 0 && powerJoules > 0;
+  return counterJoules !== undefined && counterUs > 0 && !isStuck;
+}
+
+/** `isCounted` in SQL. @param sums columns: joules, NULL where nothing was known; power in any unit */
 export function isCountedSql(sums: {
   readonly joules: string;
   readonly us: string;

@@ -33,7 +33,8 @@ export async function ask(db: Asked, sql: string): Promise<Cells[]> {
   });
 }
 
-async function execute(db: Asked, sql: string): ReturnType<Asked['exec']> {
+/** Asks, and says of what goes wrong what a report can say. @throws what `ask` throws */
+export async function execute(db: Asked, sql: string): ReturnType<Asked['exec']> {
   try {
     return await db.exec(sql);
   } catch (thrown) {

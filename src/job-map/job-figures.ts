@@ -5,6 +5,7 @@ import type { OwnershipChange } from '../core/jobs/interval.ts';
 import { useQuestionOf } from '../core/jobs/device-parts.ts';
 import { REMEMBERED_US, type RelabelWindow } from '../core/jobs/relabel.ts';
 import { gaugeReadings, storedLanes } from '../figures/gauge-lanes.ts';
+import { EVERY_IDLE_LIMIT } from '../figures/idle-limits.ts';
 import type { GaugeKey, LaneGauges } from '../figures/gauges.ts';
 import { readLabel } from '../figures/job/rows/job-rows.ts';
 import { jobSamples } from '../figures/job/rows/job-segments.ts';
@@ -23,6 +24,7 @@ import { readSharedUse } from '../questdb/reads/shared-use.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { waitForVisible } from '../questdb/visible.ts';
 import { createRowBuffer, type RowBuffer } from '../questdb/rows/row-buffer.ts';
+import { idleColumnsOf } from '../../schemas/idle-columns.ts';
 import { keptColumns, quoteText } from '../../schemas/tables.ts';
 
 /** The rows of `job_figures`: what the samples say of each job run and device, written when it can be taken as settled. */
@@ -218,7 +220,7 @@ async function sumsOf(
   const time = timeOf(runs);
   const label = await readLabel(db, runs[0]!.jobId, { ...time, intervals: runs });
   const job = { label, stays, foreign: [] };
-  const sources = await jobSources(db, lanes);
+  const sources = await jobSources(db, lanes, EVERY_IDLE_LIMIT);
   return (await sumJob(db, sources, job, ({ kept }) => jobSamples(kept, job, time))).devices;
 }
 
@@ -261,10 +263,12 @@ function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenU
     .double('energy_rise_joules', sums.counterJoules)
     .long('energy_rise_dt_us', sums.counterDtUs)
     .double('power_joules', sums.powerJoules)
-    .double('idle_dt_us', sums.idleUs)
-    .time('last_active_ts', sums.lastActiveUs)
-    .time('written_ts', writtenUs)
-    .at(run.startUs);
+    .time('written_ts', writtenUs);
+  for (const [limit, idle] of sums.idleBy) {
+    const columns = idleColumnsOf(limit);
+    buffer.double(columns.idleDt, idle.us).time(columns.lastActive, idle.lastActiveUs);
+  }
+  buffer.at(run.startUs);
 }
 
 function encodeGauge(

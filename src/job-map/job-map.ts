@@ -7,7 +7,6 @@ import type { Ownership } from '../core/jobs/ownership.ts';
 import type { RelabelWindow } from '../core/jobs/relabel.ts';
 import { createLateWork } from './late-work.ts';
 import { relabelStored } from './late-facts.ts';
-import { readBoot } from '../ownership/boot.ts';
 import type { Outbox } from '../delivery/outbox.ts';
 import { recoverOwnership } from './recover-ownership.ts';
 import type { QuestDb } from '../questdb/http.ts';
@@ -37,6 +36,8 @@ interface JobMapOptions {
   /** Sample tables. */
   readonly tables: readonly string[];
   readonly nowUs: () => number;
+  /** Epoch µs of this boot of the node: no job outlives one. -Infinity where it is not known. */
+  readonly bootUs: number;
   /** Beginning of this life, epoch µs. */
   readonly startUs: number;
   /** False on a virtual clock: nothing has a former life there. */
@@ -53,7 +54,7 @@ interface JobMapOptions {
 }
 
 export function createJobMap(options: JobMapOptions): JobMap {
-  const { inputs, ownership, devices, tables, startUs, db, outbox, tell } = options;
+  const { inputs, ownership, devices, tables, bootUs, startUs, db, outbox, tell } = options;
   // Without a former life there is no sample before this one whose label could be wrong.
   const labelledUntilUs = options.hasFormerLife ? startUs : -Infinity;
   const session = openOwnership({ inputs, ownership, labelledUntilUs, cluster: devices[0]?.cluster });
@@ -127,7 +128,7 @@ export function createJobMap(options: JobMapOptions): JobMap {
     async recover() {
       if (isRecovered) return;
       try {
-        const times = { bootUs: readBoot().timeUs, lifeStartUs: startUs, arePicturesRead: true };
+        const times = { bootUs, lifeStartUs: startUs, arePicturesRead: true };
         passOn(await recoverOwnership(db, session, { devices, tables, ...times }), options.nowUs());
         isRecovered = true;
       } catch (thrown) {

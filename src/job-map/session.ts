@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UNRESOLVED_PREFIX } from '../core/devices/identity.ts';
 import type { OperatingError } from '../core/base/errors.ts';
 import type { Interval, OwnershipChange } from '../core/jobs/interval.ts';
 import type { JobFact, JobInput, JobRecord, KnownOwners } from '../core/jobs/job-fact.ts';
@@ -257,7 +258,7 @@ function toldEndUs(
 
 /** An unresolved device of versions that did not name its cluster: `unresolved:NODE:NAME`. */
 function isFormerStandIn({ gpu, node, startUs, endUs }: Interval): boolean {
-  return endUs > startUs && gpu.startsWith(`unresolved:${node}:`);
+  return endUs > startUs && gpu.startsWith(`${UNRESOLVED_PREFIX}${node}:`);
 }
 
 /** Whether the same stay is told of `unresolved:CLUSTER/NODE:NAME`. */

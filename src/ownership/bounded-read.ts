@@ -19,7 +19,8 @@ type BoundedRead =
   | { readonly kind: 'too-large'; readonly stat: BigIntStats }
   /** A pipe, a directory, a device: not read, and not waited for. */
   | { readonly kind: 'not-a-file'; readonly stat: BigIntStats }
-  | { readonly kind: 'refused'; readonly reason: string };
+  /** Of a link with its own stat. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly stat?: BigIntStats | undefined };
 
 /**
  * What changed this recently may change again unseen: change times tick in milliseconds, so that two changes, of a file or
@@ -58,7 +59,7 @@ function readOnce(path: string, bytesMax: number, linkFlag: number): BoundedRead
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY | linkFlag);
   } catch (error) {
     return codeOf(error) === 'ELOOP' && linkFlag !== 0
-      ? { kind: 'refused', reason: 'a link' }
+      ? { kind: 'refused', reason: 'a link', stat: linkStatOf(path) }
       : failed(error);
   }
   try {

@@ -15,6 +15,7 @@ export function createStrangerCheck(directory: string, problems: ProblemLog): St
   const ownUid = BigInt(process.geteuid?.() ?? 0);
   return {
     isStranger(stat) {
+      if (stat === undefined) return false;
       if (stat.uid === ROOT_UID || stat.uid === ownUid) return false;
       const mode = statOf(directory)?.mode ?? 0n;
       if ((mode & WRITABLE_BY_ALL) === 0n) return false;
@@ -26,7 +27,7 @@ export function createStrangerCheck(directory: string, problems: ProblemLog): St
 
 interface StrangerCheck {
   /** Whether this file does not count; told once. */
-  readonly isStranger: (stat: BigIntStats) => boolean;
+  readonly isStranger: (stat: BigIntStats | undefined) => boolean;
 }
 
 function strangersFile(directory: string, uid: bigint): OperatingError {

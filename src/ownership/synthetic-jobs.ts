@@ -12,6 +12,9 @@ interface SyntheticJobsOptions {
 /** A flush labels samples that are some seconds old: the first read must know who owned the devices then. */
 const LOOK_BACK_US = 60_000_000;
 
+/** A clock that is further ahead than this was set: the jobs of a year would take an hour to tell. */
+const TOLD_AT_ONCE_US_MAX = 86_400_000_000;
+
 /** Tells the jobs of a scenario as the clock passes their begin and end, the way a scheduler's hooks would. */
 export function createSyntheticJobs(scenario: Scenario, options: SyntheticJobsOptions = {}): JobInput {
   let toldUs = options.sinceUs ?? (scenario.options.kind === 'demo' ? scenario.startUs - 1 : NaN);
@@ -22,8 +25,17 @@ export function createSyntheticJobs(scenario: Scenario, options: SyntheticJobsOp
     read(nowUs: number): JobNews {
       if (Number.isNaN(toldUs)) toldUs = nowUs - LOOK_BACK_US;
       if (nowUs <= toldUs && !isFirst) return { facts: [], records: [] };
-      const fromUs = toldUs;
+      const isSkipped = scenario.options.kind !== 'demo' && nowUs - toldUs > TOLD_AT_ONCE_US_MAX;
       const news: Dated[] = [];
+      if (isSkipped) {
+        // Those that were told are ended, and what runs now is told as at the beginning.
+        for (const job of scenario.jobsBetween(toldUs, toldUs + 1))
+          if (job.startUs <= toldUs && job.endUs > toldUs && job.endUs <= nowUs - LOOK_BACK_US)
+            news.push(endOf(scenario, job));
+        toldUs = nowUs - LOOK_BACK_US;
+        isFirst = true;
+      }
+      const fromUs = toldUs;
       // One more microsecond, since a job that starts at the very time is due as well.
       for (const job of scenario.jobsBetween(fromUs, nowUs + 1)) {
         const isNew = job.startUs > fromUs || isFirst;

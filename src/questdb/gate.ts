@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { quoteName, quoteText } from '../../schemas/tables.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
-import { extentOf } from '../core/wire/ilp-rows.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
 import { createTableGuard, whyOf, type RowSpan } from './table-guard.ts';
 import type { TableWatch } from './table-watch.ts';
-import { waitForVisible } from './visible.ts';
+import { countSeen } from './seen-rows.ts';
+import type { Outage } from './outage.ts';
 import { withRetries } from './with-retries.ts';
 
 /** The way to the store: closed until its tables are there, since rows would make wrong ones, and at the very end. */
@@ -18,8 +17,13 @@ export interface StoreGate {
   readonly once: Sink;
   /** Sends rows again and again while that may help. */
   readonly patient: Sink;
-  /** Looks whether the tables are still those that rows were made for; where they are not, nothing is sent until they fit. */
-  readonly look: () => Promise<void>;
+  /**
+   * Looks whether the tables are still those that rows were made for; where they are not, nothing is sent until they fit.
+   * @returns whether they are, as far as the store answers
+   */
+  readonly look: () => Promise<boolean>;
+  /** What the store has acknowledged, and what is nowhere, since the tables were others. */
+  readonly astray: () => readonly Batch[];
   /** Sends nothing more, and gives up what is under way. */
   readonly close: () => void;
 }
@@ -34,19 +38,19 @@ export interface StoreGateOptions {
   readonly onSentAgain?: (span: RowSpan) => void;
   /** With `visible` rows are acknowledged only when queries see them. Default: when they are in the server's log. */
   readonly confirm?: 'acknowledged' | 'visible';
+  /** Tells that the store is away, and that it is back; absent: those tell who wait for it. */
+  readonly outage?: Outage;
   readonly tell: Tell;
 }
 
 /** A store that is restarting is back within seconds; one that is not is tried again by the next flush, with the same bytes. */
 const ATTEMPTS_MAX = 4;
 const AGE_MS_MAX = 10_000;
-/** How long rows may take from the server's log into its tables before they count as not taken. */
-const VISIBLE_TIMEOUT_MS = 30_000;
 /** With `visible`: how often rows are sent that nobody sees afterwards. */
 const SENDS_MAX = 3;
 
 export function createStoreGate(options: StoreGateOptions): StoreGate {
-  const { db, tell } = options;
+  const { db, tell, outage } = options;
   const closing = new AbortController();
   const { signal } = closing;
   const closed = new Promise<never>((_, reject) => {
@@ -58,7 +62,14 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   closed.catch(() => undefined);
   let isReady = false;
   let obstacle = new OperatingError('nothing was sent yet', { code: 'store.not_ready', exit: 'temporary' });
+  const isStopping = (): boolean => signal.aborted;
   const isOpen = (): boolean => isReady && !signal.aborted;
+  /** What waits since nothing was tried yet, or is to be tried any more, says nothing of the store. */
+  let isTried = false;
+  const noted = (sink: Sink): Sink => {
+    const heard = outage?.noted(sink) ?? sink;
+    return { send: async (batch) => await (isTried && !signal.aborted ? heard : sink).send(batch) };
+  };
 
   let isChanged = false;
   const guard =
@@ -99,6 +110,7 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
   return {
     async open() {
       if (isReady || signal.aborted) return isOpen();
+      isTried = true;
       try {
         await Promise.race([prepare(), closed]);
         isReady = true;
@@ -111,17 +123,24 @@ export function createStoreGate(options: StoreGateOptions): StoreGate {
         if (!(thrown instanceof OperatingError)) throw thrown;
         const isTold = thrown.code === obstacle.code;
         obstacle = thrown;
-        if (isTold) return false;
-        tell({ level: 'warn', code: thrown.code, sentence: `the store is not ready: ${thrown.message}` });
+        if (outage !== undefined && thrown.exit === 'temporary' && !isStopping()) {
+          outage.away(thrown.message);
+          return false;
+        }
+        if (!isTold)
+          tell({ level: 'warn', code: thrown.code, sentence: `the store is not ready: ${thrown.message}` });
+        outage?.away(thrown.message, true);
       }
       return isOpen();
     },
     async look() {
       // A store that does not answer is told by whoever sends next.
       if (isReady) await guard?.look();
+      return !isChanged;
     },
-    once,
-    patient: options.confirm === 'visible' ? withVisibility(retried, db, signal) : retried,
+    astray: () => guard?.astray() ?? [],
+    once: noted(once),
+    patient: noted(options.confirm === 'visible' ? withVisibility(retried, db, signal) : retried),
     close: () => {
       closing.abort();
     },
@@ -148,8 +167,7 @@ function withVisibility(sink: Sink, db: QuestDb, signal: AbortSignal): Sink {
         const fate = await sink.send(batch);
         if (fate.unsent !== undefined) return fate;
         try {
-          await waitForVisible(db, batch.table, { timeoutMs: VISIBLE_TIMEOUT_MS, signal });
-          const rows = await countOf(db, batch);
+          const rows = await countSeen(db, batch, signal);
           if (rows >= batch.rows) return fate;
           if (sends === SENDS_MAX) throw swallowed(batch, rows, db.where);
         } catch (thrown) {
@@ -159,16 +177,6 @@ function withVisibility(sink: Sink, db: QuestDb, signal: AbortSignal): Sink {
       }
     },
   };
-}
-
-/** So many rows the store has of the node and the time of the batch: at least its own, and those of earlier sends. */
-async function countOf(db: QuestDb, { table, body }: Batch): Promise<number> {
-  const { node, fromUs, toUs } = extentOf(body);
-  const ofNode = node === undefined ? '' : ` AND node = ${quoteText(node)}`;
-  const { rows } = await db.exec(
-    `SELECT count() FROM ${quoteName(table)} WHERE ts >= cast(${fromUs} AS timestamp) AND ts <= cast(${toUs} AS timestamp)${ofNode}`,
-  );
-  return Number(rows[0]?.[0]);
 }
 
 function swallowed({ table, rows }: Batch, found: number, where: string): OperatingError {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 // Not undici's index: that loads proxies, caches, fetch and more, which takes three times as long.
@@ -13,8 +12,10 @@ import {
   parseWriteError,
   type QueryResult,
 } from '../../schemas/questdb-reply.ts';
-import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 import { acknowledged, untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
+import { readNamedFile } from '../disk/named-file.ts';
 import {
   answerFailure,
   connectionFailure,
@@ -99,7 +100,7 @@ export async function openQuestDb(clientConf: string, options: QuestDbOptions): 
     connect: {
       timeout: options.requestTimeoutMs,
       rejectUnauthorized: conf.tlsVerify,
-      ...(await certificates(conf)),
+      ...certificates(conf),
     },
   };
   return createClient(() => new Pool(where, settings), where, authorization(conf), options);
@@ -285,17 +286,21 @@ function authorization(conf: ClientConf): Record<string, string> {
   return { Authorization: `Basic ${credentials}` };
 }
 
-async function certificates(conf: ClientConf): Promise<{ ca?: Buffer }> {
+/** All that a system trusts is some 300 KiB. */
+const CERTIFICATES_BYTES_MAX = 4 * 1024 * 1024;
+
+function certificates(conf: ClientConf): { ca?: Buffer } {
   if (conf.tlsCa === undefined) return {};
   try {
-    return { ca: await readFile(conf.tlsCa) };
+    const ca = readNamedFile(conf.tlsCa, CERTIFICATES_BYTES_MAX);
+    if (ca !== undefined) return { ca };
+    throw new Error(`expected at most ${CERTIFICATES_BYTES_MAX / 1024} KiB, found more`);
   } catch (thrown) {
-    throw new OperatingError(`the CA file of the QuestDB connection cannot be read: ${messageOf(thrown)}`, {
+    throw fileError('the CA file of the QuestDB connection cannot be read', thrown, {
       code: 'questdb.ca_file',
       exit: 'config',
       where: conf.tlsCa,
       hints: ['name a readable PEM file: tls_ca=/path/ca.pem; in the configuration string'],
-      cause: thrown,
     });
   }
 }

@@ -3,7 +3,8 @@ import type { Tell } from '../core/base/notice.ts';
 import { extentOf } from '../core/wire/ilp-rows.ts';
 import { untaken, type Batch, type Fate, type Sink } from '../core/wire/sink.ts';
 import type { QuestDb } from './http.ts';
-import type { TableWatch } from './table-watch.ts';
+import { countSeen } from './seen-rows.ts';
+import type { TableChange, TableWatch } from './table-watch.ts';
 
 /** Time of rows, epoch µs. */
 export interface RowSpan {
@@ -25,6 +26,8 @@ export interface TableGuard extends Sink {
    * @throws OperatingError when the store does not take them; they are kept
    */
   sendAgain(signal: AbortSignal): Promise<RowSpan | undefined>;
+  /** What the store has taken, and what is nowhere, since its table has become another one. */
+  astray(): readonly Batch[];
 }
 
 export interface TableGuardOptions {
@@ -45,25 +48,25 @@ export function createTableGuard({ db, tables, signal, onChanged, tell }: TableG
   let keptBytes = 0;
   /** The store was away: another server may have come back. */
   let isDoubtful = false;
+  let changed: TableChange | undefined;
 
   const look = async (): Promise<OperatingError | undefined> => {
     const before = kept.length;
-    let change: string | undefined;
     try {
-      change = await tables.look();
+      changed = await tables.look();
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
       return thrown;
     }
     isDoubtful = false;
-    if (change === undefined) {
+    if (changed === undefined) {
       // What was taken while the question was on its way may have come after the answer.
       kept = kept.slice(before);
       keptBytes = bytesOf(kept);
       return undefined;
     }
     db.renewConnections();
-    const error = changed(change, db.where);
+    const error = changedTables(changed, db.where);
     onChanged(error);
     return error;
   };
@@ -75,6 +78,7 @@ export function createTableGuard({ db, tables, signal, onChanged, tell }: TableG
 
   return {
     look,
+    astray: () => kept.filter(({ table }) => changed?.tables.has(table)),
     async send(batch): Promise<Fate> {
       const doubt = isDoubtful || keptBytes > KEPT_BYTES_MAX ? await look() : undefined;
       if (doubt !== undefined) return untaken(batch, whyOf(doubt));
@@ -87,7 +91,10 @@ export function createTableGuard({ db, tables, signal, onChanged, tell }: TableG
       return change === undefined ? fate : { ...fate, unsent: { ...fate.unsent, ...whyOf(change) } };
     },
     async sendAgain() {
-      if (kept.length === 0) return undefined;
+      if (kept.length === 0) {
+        changed = undefined;
+        return undefined;
+      }
       const span = spanOf(kept);
       const rows = kept.reduce((sum, batch) => sum + batch.rows, 0);
       for (const batch of kept) {
@@ -95,8 +102,14 @@ export function createTableGuard({ db, tables, signal, onChanged, tell }: TableG
         // Rows of another shape than the table has now will not fit later either.
         if (unsent !== undefined && unsent.cause !== 'rows') throw unsent.error;
       }
+      // A proxy may have gone on by a connection of before.
+      for (const batch of kept) {
+        const seen = await countSeen(db, batch, signal);
+        if (seen === 0) throw stillNowhere(batch, db.where);
+      }
       kept = [];
       keptBytes = 0;
+      changed = undefined;
       const sentence = `${rows} rows were sent once more: the store had taken them into tables that are not there any more`;
       tell({ level: 'info', code: 'store.sent_again', sentence, data: { rows } });
       return span;
@@ -114,12 +127,24 @@ export function whyOf(error: OperatingError): {
   return { cause: isOfTables ? 'table' : 'store', reason: error.message, error };
 }
 
-function changed(change: string, where: string): OperatingError {
-  return new OperatingError(`${change}: rows wait until the tables fit them again`, {
+function changedTables({ sentence }: TableChange, where: string): OperatingError {
+  return new OperatingError(`${sentence}: rows wait until the tables fit them again`, {
     code: 'store.tables_changed',
     exit: 'config',
     where,
   });
+}
+
+function stillNowhere({ table, rows }: Batch, where: string): OperatingError {
+  return new OperatingError(
+    `${rows} rows for ${table} were acknowledged once more, and queries find none of them`,
+    {
+      code: 'store.not_visible',
+      exit: 'temporary',
+      where,
+      hints: ['a proxy that keeps its connections to the server has to make new ones: restart it'],
+    },
+  );
 }
 
 function bytesOf(batches: readonly Batch[]): number {

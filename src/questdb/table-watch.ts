@@ -10,10 +10,17 @@ export interface TableWatch {
   /** The tables as they are now are those that rows fit. @throws OperatingError when the store does not answer */
   note(): Promise<void>;
   /**
-   * @returns what is no longer as it was noted, in words for people; undefined when nothing is, or nothing was noted
+   * @returns undefined when all is as it was noted, or nothing was noted
    * @throws OperatingError when the store does not answer
    */
-  look(): Promise<string | undefined>;
+  look(): Promise<TableChange | undefined>;
+}
+
+/** What is no longer as it was noted. */
+export interface TableChange {
+  /** Of the first of the tables, for people. */
+  readonly sentence: string;
+  readonly tables: ReadonlySet<string>;
 }
 
 /** Of one table: a word for each thing that must not change. */
@@ -28,11 +35,13 @@ export function watchTables(db: Pick<QuestDb, 'exec'>, tables: readonly Table[])
     async look() {
       if (noted === undefined) return undefined;
       const now = await readPrints(db, tables);
-      for (const { name } of tables) {
-        const change = changeOf(name, noted.get(name), now.get(name));
-        if (change !== undefined) return change;
-      }
-      return undefined;
+      const before = noted;
+      const changes = tables.flatMap(({ name }) => {
+        const sentence = changeOf(name, before.get(name), now.get(name));
+        return sentence === undefined ? [] : [{ name, sentence }];
+      });
+      const [first] = changes;
+      return first && { sentence: first.sentence, tables: new Set(changes.map(({ name }) => name)) };
     },
   };
 }

@@ -13,15 +13,16 @@ import {
   energyTexts,
   formatGpuHours,
   formatGrouped,
+  formatHours,
   formatMoment,
   formatQuantity,
   formatRatio,
   hourDecimals,
   NOT_KNOWN,
 } from './text/format-quantity.ts';
-import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
-import { pack, tableText, wrap } from './text/table-text.ts';
-import { invalidRollupTexts, WAYS_TO_SHARE } from './text/wording.ts';
+import { cellText, finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { foldedTables, pack, stacked, wrap, type Side } from './text/table-text.ts';
+import { idleText, invalidRollupTexts, WAYS_TO_SHARE } from './text/wording.ts';
 
 /** The account of the fleet for people. */
 export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {
@@ -32,8 +33,7 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
     return finishLines(lines, options, bold);
   }
-  const owned = { idle: figures.allocatedIdle, wasted: figures.allocatedWaste };
-  const all = { ...figures.all, ...owned, unownedUs: undefined, kind: 'all' } as const;
+  const all = { ...figures.all, unownedUs: undefined, kind: 'all' } as const;
   const shown: Shown[] = [...figures.rows, all];
   const columns = columnsOf(figures, shown);
   const names = namesOf(shown);
@@ -44,7 +44,8 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
     ...(every === undefined ? [] : [row.period ?? '']),
     ...columns.map(({ cells }) => cells[index]!),
   ]);
-  lines.push(...tableText([header, ...rows], every === undefined ? ['left'] : ['left', 'left']));
+  const sides: readonly Side[] = every === undefined ? ['left'] : ['left', 'left'];
+  lines.push(...stacked(foldedTables([header, ...rows], sides, sides.length, lineWidth(options))));
   lines.push(...noteLines(figures, width));
   return finishLines(lines, options, bold);
 }
@@ -94,7 +95,7 @@ interface Column {
 
 function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly Column[] {
   const decimals = hourDecimals(figures.sampledUs / HOUR_US);
-  const hours = (us: number): string => formatGrouped(us / HOUR_US, decimals);
+  const hours = (us: number): string => formatHours(us, decimals);
   const column = (title: string, show: (row: Shown) => string): Column => ({ title, cells: rows.map(show) });
   return [
     column('GPU-hours', (row) => hours(row.attributedUs)),
@@ -196,6 +197,12 @@ function partlyKnownTexts({ rows, hasActivity }: CapacityFigures): string[] {
     ...(hasActivity
       ? partly('SM activity', ({ kind, smActive }) => (isOwned(kind) ? (smActive?.knownUs ?? 0) : undefined))
       : []),
+    // Rollups of before there were several limits tell of the usual one alone.
+    ...partly('Idleness by this limit', ({ kind, idle, smActive }) =>
+      isOwned(kind) && smActive !== undefined && (idle?.knownUs ?? 0) < KNOWN_RATIO_MIN * smActive.knownUs
+        ? (idle?.knownUs ?? 0)
+        : undefined,
+    ),
     ...partly('Energy', ({ energy }) => energy.best?.knownUs ?? 0),
   ];
 }
@@ -249,7 +256,8 @@ function billingTexts({ billing }: CapacityFigures): string[] {
   const listed = differences
     .slice(0, LISTED_MAX)
     .map(
-      ({ jobId, ownedUs, billedUs }) => `job ${jobId} ${formatHours(ownedUs)} of ${formatGpuHours(billedUs)}`,
+      ({ jobId, ownedUs, billedUs }) =>
+        `job ${jobId} ${bareGpuHours(ownedUs)} of ${formatGpuHours(billedUs)}`,
     );
   const more =
     differences.length > LISTED_MAX
@@ -260,7 +268,7 @@ function billingTexts({ billing }: CapacityFigures): string[] {
   ];
 }
 
-function formatHours(us: number): string {
+function bareGpuHours(us: number): string {
   return formatGpuHours(us).replace(/\s*GPU-hours$/, '');
 }
 
@@ -299,7 +307,7 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
   notes.push(...unownedEnergyTexts(figures));
   if (rows.some(({ idle }) => idle !== undefined))
     notes.push(
-      'wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.',
+      `allocated-idle: ${idleText(figures.idleLimits)}. wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.`,
     );
   notes.push(...partlyKnownTexts(figures));
   if (rows.some(({ kind }) => kind === 'cut'))

@@ -1,6 +1,7 @@
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
+import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
@@ -59,6 +60,7 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     longest_idle_from: timeOf(device?.longestIdle?.fromUs),
     longest_idle_is_at_least:
       device?.longestIdle === undefined ? undefined : String(device.longestIdle.isAtLeast),
+    idle_sm_ratio: device?.idleSmRatio,
   };
 }
 
@@ -83,23 +85,60 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     exit_code: row.exitCode,
     start: row.startUs === undefined ? undefined : isoMicroseconds(row.startUs),
     end: row.endUs === undefined || row.isOpen ? undefined : isoMicroseconds(row.endUs),
-    devices: amounts.devices,
-    owned_us: amounts.ownedUs,
-    sampled_us: amounts.sampledUs,
-    attributed_us: amounts.attributedUs,
-    samples: amounts.samples,
-    idle_us: amounts.idle?.value,
-    sm_active_ratio_mean: amounts.smActive?.value,
-    energy_counter_joules: amounts.energy.counter?.value,
-    energy_power_joules: amounts.energy.power?.value,
-    energy_best_joules: amounts.energy.best?.value,
-    energy_best_known_us: amounts.energy.best?.knownUs ?? 0,
-    idle_known_us: amounts.idle?.knownUs ?? 0,
-    used_us: amounts.used?.value,
-    owned_gpu_us: amounts.ownedGpuUs,
-    energy_divided_joules: amounts.energy.divided?.value,
+    ...amountCells(amounts),
   });
   return csvOf([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})]);
+}
+
+/** @param amounts undefined for the names of the columns */
+function amountCells(amounts: TaskAmounts | undefined): CsvRow {
+  return {
+    devices: amounts?.devices,
+    owned_us: amounts?.ownedUs,
+    sampled_us: amounts?.sampledUs,
+    attributed_us: amounts?.attributedUs,
+    samples: amounts?.samples,
+    idle_us: amounts?.idle?.value,
+    sm_active_ratio_mean: amounts?.smActive?.value,
+    energy_counter_joules: amounts?.energy.counter?.value,
+    energy_power_joules: amounts?.energy.power?.value,
+    energy_best_joules: amounts?.energy.best?.value,
+    energy_best_known_us: amounts === undefined ? undefined : (amounts.energy.best?.knownUs ?? 0),
+    idle_known_us: amounts === undefined ? undefined : (amounts.idle?.knownUs ?? 0),
+    used_us: amounts?.used?.value,
+    owned_gpu_us: amounts?.ownedGpuUs,
+    energy_divided_joules: amounts?.energy.divided?.value,
+  };
+}
+
+/** The account of many jobs as CSV: a header, then one row per run, and `all` last; of no job the header alone. */
+export function jobsCsv({ rows, all, fromUs, toUs }: JobsFigures): string {
+  const window = { from: isoMicroseconds(fromUs), to: isoMicroseconds(toUs) };
+  const cells = (kind: 'job' | 'all', row: Partial<JobsRow>, amounts: TaskAmounts | undefined): CsvRow => ({
+    ...window,
+    kind,
+    job: row.typedId,
+    job_id: row.jobId,
+    run: row.run,
+    cluster: row.cluster,
+    name: row.name,
+    user: row.user,
+    account: row.account,
+    partition: row.partition,
+    qos: row.qos,
+    state: row.state,
+    exit_code: row.exitCode,
+    start: timeOf(row.startUs),
+    end: row.isOpen === true ? undefined : timeOf(row.endUs),
+    nodes: row.nodes,
+    ...amountCells(amounts),
+    wasted_us: amounts?.used === undefined ? undefined : amounts.used.knownUs - amounts.used.value,
+  });
+  const told = [
+    ...rows.map((row) => cells('job', row, row)),
+    ...(all === undefined ? [] : [cells('all', {}, all)]),
+  ];
+  return csvOf(told, Object.keys(cells('all', {}, undefined)));
 }
 
 /** The account of the fleet as CSV: a header, then one row per group, and `all` last. */
@@ -126,6 +165,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     energy_divided_joules: row.energy.divided?.value,
     unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
     period: 'period' in row ? row.period : undefined,
+    idle_known_us: row.idle?.knownUs ?? 0,
   }));
   return csvOf(rows);
 }

@@ -1,15 +1,20 @@
+import { UNRESOLVED_PREFIX } from '../core/devices/identity.ts';
 import type { Finding } from '../figures/job/figures.ts';
+import { slowestText } from './analysis-text.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
   calendarDate,
   clockTime,
   formatCoverage,
   formatGpuHours,
+  formatInterval,
   formatMemory,
   formatRatio,
   formatSpan,
 } from './text/format-quantity.ts';
+import { belowText } from './text/wording.ts';
 
+const NAMES_MAX = 4;
 /** From here on what was seen passes for all of the time. */
 const SEEN_RATIO_MIN = 0.99;
 
@@ -17,9 +22,7 @@ const SEEN_RATIO_MIN = 0.99;
 export function findingText(finding: Finding): string {
   switch (finding.rule) {
     case 'no-data':
-      return finding.oldestSampleUs === undefined
-        ? 'no data: nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?'
-        : `no data: ${agedOut(finding.oldestSampleUs)}.`;
+      return `no data: ${noDataText(finding)}`;
     case 'xid': {
       const { device, event } = finding;
       const what = event.text.replace(/^XID \d+: /, '');
@@ -32,11 +35,16 @@ export function findingText(finding: Finding): string {
         `${deviceName(finding.device)} ran at ${formatRatio(finding.ratio)} of the others' SM activity while throttled;` +
         ' the job waits for its slowest GPU.'
       );
+    case 'computes-longest':
+    case 'fed-late':
+      return slowestText(finding);
     case 'unused':
       return unusedText(finding);
     case 'idle': {
-      const { idle, knownRatio, areOthersUnused } = finding;
-      const which = areOthersUnused ? 'the GPUs that were used were idle' : 'SM activity was below 5 %';
+      const { idle, knownRatio, areOthersUnused, limits } = finding;
+      const which = areOthersUnused
+        ? 'the GPUs that were used were idle'
+        : `SM activity was ${belowText(limits)}`;
       const of = knownRatio < SEEN_RATIO_MIN ? 'the time that was seen' : 'the time';
       return `${which} for ${formatRatio(idle.value / idle.knownUs)} of ${of}: ${formatGpuHours(idle.value)} idle.`;
     }
@@ -76,6 +84,25 @@ export function findingText(finding: Finding): string {
   }
 }
 
+function noDataText({
+  oldestSampleUs,
+  why,
+  devices,
+  intervalUs,
+}: Extract<Finding, { rule: 'no-data' }>): string {
+  if (why === 'unresolved') {
+    const names = devices.map(({ gpu }) => gpu.slice(UNRESOLVED_PREFIX.length));
+    const more = names.length > NAMES_MAX ? `, and ${names.length - NAMES_MAX} more` : '';
+    return `which GPUs it had is not known: none goes by the name that was told (${names.slice(0, NAMES_MAX).join(', ')}${more}). gpuledger devices lists those of a node.`;
+  }
+  if (oldestSampleUs !== undefined) return `${agedOut(oldestSampleUs)}.`;
+  if (why === 'short') {
+    const ownedUs = Math.max(...devices.map((device) => device.ownedUs));
+    return `it had its GPUs for ${formatSpan(ownedUs)}, less than the time between two samples (${formatInterval(intervalUs)}).`;
+  }
+  return 'nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?';
+}
+
 function agedOut(oldestUs: number): string {
   return `the oldest sample is of ${calendarDate(oldestUs)} ${clockTime(oldestUs)} UTC, older ones have aged out or were never taken`;
 }
@@ -93,14 +120,19 @@ function outOfMemoryText({
   return isFull ? `${how}; ${where}.` : `${how}; ${where}, so it was the host's memory.`;
 }
 
-function unusedText({ devices, deviceCount, attributedUs }: Extract<Finding, { rule: 'unused' }>): string {
+function unusedText({
+  devices,
+  deviceCount,
+  attributedUs,
+  limits,
+}: Extract<Finding, { rule: 'unused' }>): string {
   const hours = formatGpuHours(attributedUs);
   if (devices.length === deviceCount) {
     const all = deviceCount === 1 ? 'its GPU' : `any of its ${deviceCount} GPUs`;
-    return `the job never used ${all} (SM activity below 5 % all the time): ${hours} allocated and idle.`;
+    return `the job never used ${all} (SM activity ${belowText(limits)} all the time): ${hours} allocated and idle.`;
   }
   return (
-    `${devices.length} of ${deviceCount} GPUs were never used (${deviceNames(devices)}; SM activity below 5 % all the time):` +
+    `${devices.length} of ${deviceCount} GPUs were never used (${deviceNames(devices)}; SM activity ${belowText(limits)} all the time):` +
     ` ${hours}. Ask for ${deviceCount - devices.length}.`
   );
 }

@@ -15,18 +15,21 @@ import {
   formatSpan,
   ownedText,
 } from './text/format-quantity.ts';
-import { GAUGES, type GaugeKey } from '../figures/gauges.ts';
+import { GAUGES, GAUGES_WITH_PERCENTILES, type GaugeKey } from '../figures/gauges.ts';
 import { longestIdleOf } from '../figures/job/assemble.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
+import { analysisLines, boundsLines } from './analysis-text.ts';
+import { CAUSES_HEADING, causesLines, noCausesLines } from './causes-text.ts';
 import { findingText } from './finding-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
-import { finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
 import {
   dividedText,
   GAUGE_LABELS,
+  idleText,
   invalidRollupTexts,
   NO_DEVICES,
   NOT_MEASURED_REASONS,
@@ -42,17 +45,21 @@ const FINDINGS_HEADING = '  What stands out';
 /** The account of one job for people. */
 export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
   const width = reportWidth(options);
+  const isWhole = options.isWhole ?? false;
   const lines = [titleOf(figures), ...headLines(figures, width)];
   if (figures.all.samples > 0) {
-    lines.push('', ...gaugeLines(figures), ...factLines(figures, width), '');
-    lines.push(...deviceLines(figures, options.isWhole ?? false), ...nodeEventLines(figures));
-    lines.push(...spreadLines(figures, options.isWhole ?? false));
+    const told = [...gaugeLines(figures), ...factLines(figures, width)];
+    lines.push(...(told.length === 0 ? [] : ['', ...told]), '');
+    lines.push(...causesLines(figures, width));
+    lines.push(...deviceLines(figures, isWhole, lineWidth(options)), ...nodeEventLines(figures));
+    lines.push(...spreadLines(figures, isWhole, lineWidth(options)));
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
+    lines.push(...noCausesLines(figures, width));
   }
   if (figures.findings.length > 0) lines.push('', FINDINGS_HEADING);
   for (const finding of figures.findings)
     lines.push(...wrap(harmless(findingText(finding)), width, '  · ', '    '));
-  const bold = new Set([lines[0]!, FINDINGS_HEADING]);
+  const bold = new Set([lines[0]!, CAUSES_HEADING, FINDINGS_HEADING]);
   return finishLines(lines, options, options.isColored ? bold : new Set());
 }
 
@@ -130,6 +137,13 @@ function originTexts(figures: JobFigures): string[] {
       `its samples${since} have aged out: sums are from the rollups, dips of less than a minute are not seen`,
     );
   }
+  const unranked = gauges.filter(
+    ({ key, p50, max }) => GAUGES_WITH_PERCENTILES.includes(key) && p50 === undefined && max.knownUs > 0,
+  );
+  if (origin === 'rollups' && unranked.length > 0)
+    texts.push(
+      `no p50 and p95 of ${unranked.map(({ key }) => GAUGE_LABELS[key]).join(', ')}: no hour of the histograms is of this run alone`,
+    );
   const barred = gauges.filter(({ p50 }) => p50?.barWidth !== undefined);
   if (barred.length > 0) texts.push(`p50 and p95 are the middles of bars: ${barred.map(barText).join(', ')}`);
   if (undividedUs > 0)
@@ -180,6 +194,7 @@ function gaugeLines(figures: JobFigures): string[] {
     const top = GAUGES[key].unit === 'ratio' ? 1 : max.value;
     return [GAUGE_LABELS[key], ...[mean, min, p50, p95, max].map(formatQuantity), '', sparkline(series, top)];
   });
+  if (rows.length === 0) return [];
   return tableText(
     [['', 'mean', 'min', 'p50', 'p95', 'max', '', ''], ...rows],
     ['left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
@@ -203,6 +218,7 @@ function factLines(figures: JobFigures, width: number): string[] {
     linkText('NVLink', byKey.get('nvlinkSent'), byKey.get('nvlinkReceived')),
   ].filter((text) => text !== undefined);
   if (links.length > 0) lines.push(`  ${links.join(' · ')} (mean of a GPU, both ways)`);
+  lines.push(...boundsLines(figures.bounds, width), ...analysisLines(figures.analysis, width));
   return lines;
 }
 
@@ -229,6 +245,7 @@ function useLines(figures: JobFigures, width: number): string[] {
     const { device, stretch } = longest;
     const length = `${stretch.isAtLeast ? 'at least ' : ''}${formatSpan(stretch.lengthUs)}`;
     texts.push(`longest idle ${length} from ${formatMoment(stretch.fromUs!)} (${deviceName(device)})`);
+    texts.push(`idle: ${idleText(figures.idleLimits)}`);
   }
   return texts.flatMap((text) => wrap(text, width, '  ', '    '));
 }

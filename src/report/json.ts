@@ -1,4 +1,5 @@
 import { keptColumns } from '../../schemas/tables.ts';
+import type { IdleLimits } from '../core/fields/idle-limits.ts';
 import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
 import type { GaugeKey } from '../figures/gauges.ts';
 import type {
@@ -11,9 +12,12 @@ import type {
   OwnedFigures,
   ThrottleEffect,
 } from '../figures/job/figures.ts';
+import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import type { Energy } from '../figures/quantity.ts';
 import { longestIdleOf } from '../figures/job/assemble.ts';
+import { analysisJson, boundsJson } from './analysis-json.ts';
+import { causesJson, deviceCausesJson } from './causes-json.ts';
 import { findingText } from './finding-text.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
 
@@ -44,16 +48,23 @@ export function jobJson(figures: JobFigures): string {
     gapUs: gaps?.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps?.slice(0, GAPS_LISTED_MAX),
     unplacedGaps: figures.unplacedGaps.count === 0 ? undefined : figures.unplacedGaps,
-    devices: figures.devices.map(deviceOf),
+    causes: causesJson(figures.causes),
+    devices: figures.devices.map((device) => ({
+      ...deviceOf(device),
+      causes: deviceCausesJson(figures.causes, device.gpu),
+    })),
     gauges: figures.gauges.map(jobGaugeOf),
     energy: energyOf(all.energy),
     ...useOf(all),
+    idleLimits: idleLimitsOf(figures.idleLimits),
     smShares: sharesOf(all),
     longestIdle: longestOf(figures),
     lastActiveUs: all.lastActiveUs,
     nodeEvents,
     dips: figures.dips === undefined ? undefined : dipsOf(figures.dips),
     throttleEffects: figures.throttleEffects.map(throttleOf),
+    ...analysisJson(figures.analysis),
+    bounds: figures.bounds === undefined ? undefined : boundsJson(figures.bounds),
     notMeasured: figures.notMeasured.map(({ keys, why }) => ({ keys, reason: NOT_MEASURED_REASONS[why] })),
     findings: figures.findings.map((finding) => ({ rule: finding.rule, text: findingText(finding) })),
   });
@@ -86,13 +97,14 @@ function deviceOf(device: JobDevice): object {
     energy: energyOf(device.energy),
     lastActiveUs: device.lastActiveUs,
     ...useOf(device),
+    idleSmRatio: device.idleSmRatio,
     smShares: sharesOf(device),
     longestIdle: device.longestIdle === undefined ? undefined : stretchOf(device.longestIdle),
     events,
   };
 }
 
-/** What was made of the time: parts of `idleKnownUs`, of which what is not `usedUs` was allocated and not used. */
+/** What was made of the time in which SM activity was known: what is not used was allocated and not used. */
 function useOf({ idle, used }: OwnedFigures): object {
   return {
     idleUs: idle?.value,
@@ -100,6 +112,11 @@ function useOf({ idle, used }: OwnedFigures): object {
     usedUs: used?.value,
     wastedUs: used === undefined ? undefined : used.knownUs - used.value,
   };
+}
+
+/** Below which SM activity devices count as idle: of all, and of models whose names begin so. */
+function idleLimitsOf({ smRatio, models }: IdleLimits): object {
+  return { smRatio, models: models === undefined ? undefined : (Object.fromEntries(models) as object) };
 }
 
 /** Left out where nothing is known. */
@@ -167,10 +184,11 @@ function throttleOf({ event, gpu, sm, othersSm }: ThrottleEffect): object {
 
 /** The account of an array or a heterogeneous job as JSON, by the same rules. */
 export function tasksJson(figures: TasksFigures): string {
-  const { tasks, all, invalidRollups, ...rest } = figures;
+  const { tasks, all, invalidRollups, idleLimits, ...rest } = figures;
   return textOf({
     ...rest,
     invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
+    idleLimits: idleLimitsOf(idleLimits),
     ...taskAmountsOf(all),
     tasks: tasks.map(taskOf),
   });
@@ -192,6 +210,39 @@ function taskAmountsOf(amounts: TaskAmounts): object {
     smActiveMean: amounts.smActive?.value,
     smKnownUs: amounts.smActive?.knownUs ?? 0,
   };
+}
+
+/** The account of many jobs as JSON, by the same rules, in the order that was asked for. */
+export function jobsJson(figures: JobsFigures): string {
+  const { rows, all, invalidRollups, idleLimits, ...rest } = figures;
+  return textOf({
+    ...rest,
+    invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
+    idleLimits: idleLimitsOf(idleLimits),
+    all: all === undefined ? undefined : taskAmountsOf(all),
+    rows: rows.map(jobsRowOf),
+  });
+}
+
+function jobsRowOf(row: JobsRow): object {
+  const { typedId, jobId, run, runCount, cluster, name, user, account, partition, qos, state, exitCode } =
+    row;
+  const who = {
+    typedId,
+    jobId,
+    run,
+    runCount,
+    cluster,
+    name,
+    user,
+    account,
+    partition,
+    qos,
+    state,
+    exitCode,
+  };
+  const { startUs, endUs, isOpen, nodes, command } = row;
+  return { ...who, startUs, endUs, isOpen, nodes, ...taskAmountsOf(row), command };
 }
 
 /** The account of the fleet as JSON, by the same rules. */
@@ -224,6 +275,7 @@ export function capacityJson(figures: CapacityFigures): string {
     billing: figures.billing,
     closeIdsLeft: figures.closeIdsLeft === 0 ? undefined : figures.closeIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
+    idleLimits: idleLimitsOf(figures.idleLimits),
     hasActivity: figures.hasActivity,
   });
 }
@@ -242,6 +294,7 @@ function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: Ca
     attributedUs,
     instanceUs: instanceUs > 0 ? instanceUs : undefined,
     idleUs: idle?.value,
+    idleKnownUs: idle?.knownUs ?? 0,
     wastedUs: wasted?.value,
     smActiveMean: smActive?.value,
     smKnownUs: smActive?.knownUs ?? 0,

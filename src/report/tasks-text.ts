@@ -1,10 +1,10 @@
 import { HOUR_US } from '../core/base/hour.ts';
-import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
+import type { TaskAmounts, TasksFigures } from '../figures/job/tasks-figures.ts';
 import {
   formatCount,
   formatCoverage,
   energyTexts,
-  formatGrouped,
+  formatHours,
   formatPeriod,
   formatQuantity,
   formatSpan,
@@ -12,9 +12,9 @@ import {
   ownedText,
 } from './text/format-quantity.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
-import { cellText, finishLines, reportWidth, type RenderOptions } from './text/report-text.ts';
-import { harmless, tableText, wrap, type Side } from './text/table-text.ts';
-import { invalidRollupTexts } from './text/wording.ts';
+import { cellText, finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { foldedTables, harmless, stacked, wrap } from './text/table-text.ts';
+import { invalidRollupTexts, stateText } from './text/wording.ts';
 
 /** More tasks than this are cut to the first and the last ones. */
 const TASK_ROWS_MAX = 40;
@@ -63,7 +63,7 @@ function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions)
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const amounts = (of: TaskAmounts, index: number): string[] => [
     String(of.devices),
-    formatGrouped(of.ownedGpuUs / HOUR_US, decimals),
+    formatHours(of.ownedGpuUs, decimals),
     energies[index]!,
     formatQuantity(of.smActive),
   ];
@@ -76,19 +76,18 @@ function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions)
   ]);
   const title = family === 'array' ? 'task' : 'component';
   const header = [title, 'raw id', 'state', 'time', 'GPUs', 'GPU-hours', 'energy', 'SM active'];
-  const sides: Side[] = ['right', 'left', 'left'];
-  const table = tableText([header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]], sides);
-  if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return table;
+  const cells = [header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]];
+  const tables = foldedTables(cells, ['right', 'left', 'left'], 2, lineWidth(options));
+  if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return stacked(tables);
+  return stacked(tables.map((table) => shortened(table, tasks.length)));
+}
+
+/** The first and the last tasks, with what is above and below them. */
+function shortened(table: readonly string[], taskCount: number): string[] {
   const half = TASK_ROWS_MAX / 2;
   return [
     ...table.slice(0, half + 1),
-    `  … and ${tasks.length - TASK_ROWS_MAX} more (--all)`,
+    `  … and ${taskCount - TASK_ROWS_MAX} more (--all)`,
     ...table.slice(-half - 1),
   ];
-}
-
-function stateText({ state, exitCode, isOpen, run, runCount }: TaskFigures): string {
-  const told = state ?? (isOpen ? 'running' : 'ended');
-  const exit = exitCode === undefined || exitCode === 0 || isOpen ? '' : ` (exit ${exitCode})`;
-  return `${told}${exit}${runCount === 1 ? '' : `, run ${run}`}`;
 }

@@ -5,7 +5,8 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { assert } from '../core/base/assert.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { carried } from '../core/base/carried-error.ts';
-import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { fileReasonOf } from '../core/base/file-fault.ts';
 import { inCluster, type Device } from '../core/devices/device.ts';
 import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
@@ -15,7 +16,7 @@ import { checkValues } from '../core/sampling/checked-source.ts';
 import type { GpuEvent } from '../core/sampling/event.ts';
 import type { SampledLane } from '../core/sampling/source.ts';
 import { realDisk } from '../disk/disk.ts';
-import { createRingJournal } from '../disk/ring-journal.ts';
+import { createRingJournal, type RingJournal } from '../disk/ring-journal.ts';
 import { openSource } from '../source/open-source.ts';
 import { gapEvent } from './gap-event.ts';
 import { SamplerControl } from './sampler-control.ts';
@@ -98,10 +99,10 @@ function keepJournal(
 ): void {
   const fail = (thrown: unknown): void => {
     ring.beforeCommit = undefined;
-    tell({ type: 'journal_failed', lane: order.name, message: messageOf(thrown) });
+    tell({ type: 'journal_failed', lane: order.name, message: fileReasonOf(thrown) });
   };
-  try {
-    const journal = createRingJournal(realDisk, path, {
+  const create = (): RingJournal =>
+    createRingJournal(realDisk, path, {
       journal: id,
       table,
       devices: devices.map(({ cluster, node, uuid, isCut }) => ({
@@ -114,16 +115,28 @@ function keepJournal(
       hasEnergyRise: order.fieldIds.includes(ENERGY_FIELD_ID),
       capacityTicks: order.capacityTicks,
     });
-    ring.beforeCommit = (tick, base, sampledRows) => {
-      try {
-        journal.write(ring, tick, base, sampledRows);
-      } catch (thrown) {
-        fail(thrown);
-      }
-    };
-  } catch (thrown) {
-    fail(thrown);
-  }
+  let isSecond = false;
+  const begin = (): void => {
+    try {
+      const journal = create();
+      ring.beforeCommit = (tick, base, sampledRows) => {
+        try {
+          journal.write(ring, tick, base, sampledRows);
+        } catch (thrown) {
+          fail(thrown);
+          if (!(thrown instanceof OperatingError && thrown.code === 'journal.gone') || isSecond) return;
+          // Whoever removes files once may have cleaned up; whoever does it again would be told at every tick.
+          isSecond = true;
+          journal.close();
+          begin();
+          ring.beforeCommit?.(tick, base, sampledRows);
+        }
+      };
+    } catch (thrown) {
+      fail(thrown);
+    }
+  };
+  begin();
 }
 
 function sharedRings(lanes: readonly TickedLane[]): SharedRing[] {

@@ -2,13 +2,14 @@
 import { execFile, type ExecFileException } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { fileURLToPath } from 'node:url';
 
 import { OperatingError } from '../core/base/errors.ts';
+import { installedPath } from '../disk/installed-path.ts';
+import { makeDirectories } from '../disk/make-directories.ts';
 import { requireFreeSpace } from './free-space.ts';
 
 export const QUESTDB_VERSION = '9.3.4';
@@ -56,11 +57,13 @@ export async function ensureJar(request: JarRequest = {}): Promise<string> {
     if ((await sha256Of(jarPath)) === expected) return jarPath;
     request.onProgress?.(`${jarPath} has a wrong checksum and is fetched again`);
   }
-  await mkdir(cacheDir, { recursive: true });
+  makeDirectories(cacheDir);
   await requireFreeSpace(cacheDir, FETCH_FREE_BYTES_MIN, 'to fetch QuestDB');
   const fetchDir = await mkdtemp(join(cacheDir, 'fetch-'));
   try {
-    request.onProgress?.(`fetching QuestDB ${QUESTDB_VERSION} (30 MB) with Maven into ${cacheDir}`);
+    request.onProgress?.(
+      `fetching QuestDB ${QUESTDB_VERSION} (30 MB, and 20 MB of Maven's own) with Maven into ${cacheDir}`,
+    );
     await runMaven(fetchDir, jarPath, request);
     const fetched = join(fetchDir, jarName);
     const actual = await sha256Of(fetched);
@@ -88,21 +91,14 @@ function checksumError(actual: string, expected: string, jarPath: string): Opera
   );
 }
 
-/** The pom lies at the package's root, which is two levels up from the source and three from the build. */
 function pomPath(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'infra/questdb/pom.xml'))) {
-    const parent = dirname(directory);
-    if (parent === directory) {
-      throw new OperatingError('infra/questdb/pom.xml of this installation is missing', {
-        code: 'questdb.pom_missing',
-        exit: 'unavailable',
-        hints: ['install gpuledger again'],
-      });
-    }
-    directory = parent;
-  }
-  return join(directory, 'infra/questdb/pom.xml');
+  const path = installedPath('infra/questdb/pom.xml');
+  if (path !== undefined) return path;
+  throw new OperatingError('infra/questdb/pom.xml of this installation is missing', {
+    code: 'questdb.pom_missing',
+    exit: 'unavailable',
+    hints: ['install gpuledger again'],
+  });
 }
 
 async function runMaven(outputDirectory: string, jarPath: string, request: JarRequest): Promise<void> {

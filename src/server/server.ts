@@ -8,9 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { QuestdbPorts, QuestdbState } from '../../schemas/questdb-state.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 import { requireFreeSpace } from './free-space.ts';
 import { findJava, type Java } from './java.ts';
 import { choosePorts } from './loopback-ports.ts';
+import { makeDirectories } from '../disk/make-directories.ts';
 import { processStartTicks } from '../disk/process-identity.ts';
 import { ensureJar, QUESTDB_VERSION } from './jar.ts';
 import { clientConfOf, httpUrlOf, pingIdentity } from './ping.ts';
@@ -96,15 +98,14 @@ function inUseError(dataDir: string, live: QuestdbState): OperatingError {
 
 async function prepareDataDir(dataDir: string): Promise<void> {
   try {
-    for (const name of ['conf', 'log', 'run']) await mkdir(join(dataDir, name), { recursive: true });
+    for (const name of ['conf', 'log', 'run']) makeDirectories(join(dataDir, name));
     await writeSettings(dataDir);
   } catch (error) {
-    throw new OperatingError(`cannot write in the data directory: ${messageOf(error)}`, {
+    throw fileError('cannot write in the data directory', error, {
       code: 'questdb.data_dir',
       exit: 'unavailable',
       where: dataDir,
       hints: ['choose a directory that you may write in: --data DIR'],
-      cause: error,
     });
   }
   await requireFreeSpace(dataDir, DATA_FREE_BYTES_MIN, 'for a QuestDB server');

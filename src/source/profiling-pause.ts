@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 import type { EventSink } from '../core/sampling/source.ts';
 import { realDisk, replaceFile } from '../disk/disk.ts';
 
@@ -60,14 +61,17 @@ export function requestPause(directory: string, request: PauseRequest): void {
   const path = join(directory, `${request.name}.json`);
   const untilUs = Number.isFinite(request.untilUs) ? request.untilUs : null;
   try {
+    // Whoever asks is seldom the collector's user, who must be able to look and to read.
+    const doesMake = !existsSync(directory);
     realDisk.makeDirectory(directory);
-    replaceFile(realDisk, path, Buffer.from(`${JSON.stringify({ untilUs, by: request.by })}\n`));
+    if (doesMake) chmodSync(directory, 0o755);
+    replaceFile(realDisk, path, Buffer.from(`${JSON.stringify({ untilUs, by: request.by })}\n`), 0o644);
   } catch (cause) {
-    throw new OperatingError(`cannot write a pause request into ${directory}`, {
+    throw fileError('a pause request cannot be written', cause, {
       code: 'profiling.pause_write',
       exit: 'unavailable',
-      hints: ['it must be writable for whoever may ask: an operator, or (mode 1777) every job'],
-      cause,
+      where: directory,
+      hints: ['the directory must be writable for whoever may ask: an operator, or (mode 1777) every job'],
     });
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { openNamedFile, type NamedFile } from '../disk/named-file.ts';
 import * as z from 'zod';
 import {
   recordingHeaderSchema,
@@ -7,6 +7,7 @@ import {
   type RecordingLine,
 } from '../../schemas/recording.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
+import { fileError } from '../core/base/file-fault.ts';
 
 /** Reads a recording from its beginning to its end, a line at a time, however large it is. */
 export interface RecordingLines {
@@ -75,23 +76,34 @@ function malformed(file: string, lineNumber: number, message: string, cause?: un
   });
 }
 
+function unreadable(file: string, cause: unknown): OperatingError {
+  return fileError('the recording cannot be read', cause, {
+    code: 'recording.unreadable',
+    exit: 'config',
+    where: file,
+    hints: ['name the file: recording.file in the configuration'],
+  });
+}
+
 function openLines(file: string): { next(): string | undefined; close(): void } {
-  let descriptor: number;
+  let named: NamedFile;
   try {
-    descriptor = openSync(file, 'r');
+    named = openNamedFile(file);
   } catch (cause) {
-    throw new OperatingError(`cannot read the recording: ${messageOf(cause)}`, {
-      code: 'recording.unreadable',
-      exit: 'config',
-      where: file,
-      hints: ['name the file: recording.file in the configuration'],
-      cause,
-    });
+    throw unreadable(file, cause);
   }
   let isOpen = true;
   let pending = Buffer.alloc(0);
   let scanned = 0;
   const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  const read = (): number => {
+    try {
+      return named.read(chunk, 0);
+    } catch (cause) {
+      // A directory can be opened and not read.
+      throw unreadable(file, cause);
+    }
+  };
   return {
     next() {
       for (;;) {
@@ -103,13 +115,13 @@ function openLines(file: string): { next(): string | undefined; close(): void } 
           return line;
         }
         scanned = pending.length;
-        const count = isOpen && pending.length < LINE_BYTES_MAX ? readSync(descriptor, chunk) : 0;
+        const count = isOpen && pending.length < LINE_BYTES_MAX ? read() : 0;
         if (count === 0) return undefined;
         pending = Buffer.concat([pending, chunk.subarray(0, count)]);
       }
     },
     close() {
-      if (isOpen) closeSync(descriptor);
+      if (isOpen) named.close();
       isOpen = false;
     },
   };

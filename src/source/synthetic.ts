@@ -1,3 +1,4 @@
+import { dtOf } from '../core/sampling/dt-rule.ts';
 import type { EventSink, SampledLane, Source } from '../core/sampling/source.ts';
 import type { Field } from '../core/fields/field.ts';
 import { isOfInstances } from '../core/fields/lane.ts';
@@ -6,13 +7,17 @@ import type { FieldReader, Scenario } from '../core/synthetic/scenario.ts';
 
 /** As long as nothing happens, the scenario is asked for events once in this time. */
 const LOOK_AHEAD_US = 60_000_000;
+/** A clock that is further ahead than this was set: what was jumped over did not happen. */
+const JUMPED_US_MIN = 86_400_000_000;
 
 interface LaneRow {
   readonly reader: FieldReader;
   readonly values: Float64Array;
+  /** By device, the time of its last row; NaN: none. */
+  readonly lastUs: Float64Array;
 }
 
-/** A source without hardware: it answers with what the scenario says of the tick's own time. */
+/** A source without hardware: it answers with what the scenario says of the time from one tick to the next. */
 export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
   const { devices } = scenario;
   const seenLanes = new Set<number>();
@@ -23,7 +28,8 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
 
   const tellEvents = (nowUs: number): void => {
     // An open-ended scenario has no beginning, so its events are told from the first tick on.
-    if (Number.isNaN(toldUs)) toldUs = nowUs;
+    const isJumped = scenario.options.kind !== 'demo' && nowUs - toldUs > JUMPED_US_MIN;
+    if (Number.isNaN(toldUs) || isJumped) toldUs = nowUs;
     if (nowUs > Math.max(toldUs, quietUntilUs)) tellEventsUntil(nowUs);
   };
   const tellEventsUntil = (nowUs: number): void => {
@@ -38,7 +44,8 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
     let row = rows.get(lane);
     if (row === undefined) {
       const reader = scenario.readerOf(lane.fields.map((field) => field.id));
-      row = { reader, values: new Float64Array(lane.fields.length) };
+      const lastUs = new Float64Array(devices.length).fill(NaN);
+      row = { reader, values: new Float64Array(lane.fields.length), lastUs };
       rows.set(lane, row);
     }
     return row;
@@ -67,11 +74,14 @@ export function openSynthetic(scenario: Scenario, onEvent: EventSink): Source {
         seenLanes.add(lane.index);
         tellMissing(lane.fields, nowUs);
       }
-      const { reader, values } = rowOf(lane);
+      const { reader, values, lastUs } = rowOf(lane);
+      const intervalUs = lane.intervalMs * 1000;
       for (let device = 0; device < devices.length; device += 1) {
         if (!scenario.answers(device, nowUs)) continue;
         tick.setRow(device, nowUs);
-        reader.read(device, nowUs, values);
+        // The first row and one after a gap speak for the lane's interval.
+        reader.read(device, nowUs, dtOf(nowUs - lastUs[device]!, intervalUs) || intervalUs, values);
+        lastUs[device] = nowUs;
         for (let column = 0; column < values.length; column += 1) tick.set(device, column, values[column]!);
       }
     },

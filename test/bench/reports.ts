@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { findField } from '../../src/core/fields/find-field.ts';
 import { defaultLanes, type Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
+import { jobsFigures } from '../../src/figures/job/jobs.ts';
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import type { Asked } from '../../src/figures/query-cells.ts';
 import { isoMicroseconds, quoteTime } from '../../src/figures/sql-text.ts';
@@ -42,6 +43,7 @@ const JOB_EVERY_HOURS = 26;
 const FIRST_YEAR_ID = 1_000_000;
 const ACCOUNTS = 100;
 const USERS = 10_000;
+const GPUS_OF_JOB = 8;
 const ARRAY_TASKS = 10_000;
 /** Of one array the figures of its tasks were kept, as a resident collector keeps them; of the other they are in the rollups only. */
 const KEPT_ARRAY_ID = '500000';
@@ -220,7 +222,7 @@ async function measureJob(
   }
 }
 
-/** A year of a fleet, one sample an hour, which is what is left of any lane in its rollup by hour. */
+/** A year of a fleet of which each device has jobs of its own, one sample an hour, which is what is left of any lane in its rollup by hour. */
 async function measureYear(): Promise<Measurement[]> {
   const lane = laneEvery(3600e3, YEAR_FIELDS);
   const days = Math.max(YEAR_DAYS_MIN, Math.round(365 * PART));
@@ -257,6 +259,17 @@ async function measureYear(): Promise<Measurement[]> {
     await capacityFigures(asked, [lane], { fromUs: startUs, toUs: END_US, ...rows });
   const array = (id: string) => async (asked: Asked) =>
     await accountOf(asked, [lane], id, { nowUs: Date.now() * 1000 });
+  // The time in which the tasks run whose figures were kept: as many jobs, and those that reach into it.
+  const turnsFrom = Math.ceil(tasksFrom / YEAR_GPUS);
+  const turnUs = (n: number): number => startUs + n * JOB_EVERY_HOURS * HOUR_US;
+  const tasksTime = { fromUs: turnUs(turnsFrom), toUs: turnUs(turnsFrom + ARRAY_TASKS / YEAR_GPUS) };
+  const jobsTable = async (asked: Asked): Promise<unknown> =>
+    await jobsFigures(asked, [lane], {
+      ...tasksTime,
+      filters: {},
+      order: 'wasted',
+      nowUs: Date.now() * 1000,
+    });
   try {
     const firstKept = FIRST_YEAR_ID + tasksFrom;
     await keepFigures(db, firstKept, firstKept + ARRAY_TASKS - 1, JOB_HOURS * HOUR_US);
@@ -271,7 +284,56 @@ async function measureYear(): Promise<Measurement[]> {
       await measured('year_by_user', capacity({ by: 'user' })),
       await measured('array_kept', array(KEPT_ARRAY_ID)),
       await measured('array', array(ARRAY_ID)),
+      await measured('jobs', jobsTable),
       rollupCost('reports_year_rollups', store),
+    ];
+  } finally {
+    await store.close();
+  }
+}
+
+/** The same year of jobs that own eight devices each, as on most fleets: an eighth as many jobs. */
+async function measureYearOfNodes(): Promise<Measurement[]> {
+  const lane = laneEvery(3600e3, YEAR_FIELDS);
+  const days = Math.max(YEAR_DAYS_MIN, Math.round(365 * PART));
+  const startUs = END_US - days * DAY_US;
+  const turns = Math.floor((days * 24) / JOB_EVERY_HOURS);
+  const perTurn = YEAR_GPUS / GPUS_OF_JOB;
+  const count = turns * perTurn;
+  const startUsSql = `${startUs} + i % ${count} / ${perTurn} * ${JOB_EVERY_HOURS * HOUR_US}`;
+  const jobs: Jobs = {
+    ...noArray,
+    stays: count * GPUS_OF_JOB,
+    jobs: count,
+    gpuNumberSql: `(i % ${count} % ${perTurn} * ${GPUS_OF_JOB} + i / ${count})`,
+    jobIdSql: `${FIRST_YEAR_ID} + i % ${count}`,
+    startUsSql,
+    endUsSql: `${startUsSql} + ${JOB_HOURS * HOUR_US}`,
+    submitUsSql: String(startUs),
+    accountSql: `concat('account', i % ${ACCOUNTS})`,
+    userSql: `concat('user', i % ${USERS})`,
+  };
+  const jobIdSql = `CASE WHEN k % ${JOB_EVERY_HOURS} < ${JOB_HOURS} AND k / ${JOB_EVERY_HOURS} < ${turns} THEN ${FIRST_YEAR_ID} + k / ${JOB_EVERY_HOURS} * ${perTurn} + n / ${GPUS_OF_JOB} END`;
+  say(`reports_year_of_nodes: ${YEAR_GPUS} GPUs, ${days} days, ${jobs.jobs} jobs`);
+  const store = await fillStore({ lane, gpus: YEAR_GPUS, startUs, ticks: days * 24, jobIdSql }, [jobs], say);
+  const { db } = store.server;
+  const measured = async (
+    what: string,
+    rows: Pick<CapacityQueryOptions, 'by' | 'every'>,
+  ): Promise<Measurement> =>
+    await measureFigures(`reports_year_of_nodes_${what}_seconds`, YEAR_SECONDS_MAX, db, {
+      figures: async (asked) =>
+        await capacityFigures(asked, [lane], { fromUs: startUs, toUs: END_US, ...rows }),
+      plain: async () =>
+        await db.exec(
+          `SELECT gpu, sum(dt_us) FROM ${lane.table} WHERE ts > ${quoteTime(startUs)} AND ts <= ${quoteTime(END_US)} GROUP BY gpu`,
+        ),
+    });
+  try {
+    return [
+      await measured('by_account', { by: 'account' }),
+      await measured('by_account_month', { by: 'account', every: 'month' }),
+      await measured('by_user', { by: 'user' }),
     ];
   } finally {
     await store.close();
@@ -293,6 +355,7 @@ async function measure(): Promise<Measurement[]> {
       LONG_GPUS,
     )),
     ...(await measureYear()),
+    ...(await measureYearOfNodes()),
   ];
 }
 

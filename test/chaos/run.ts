@@ -89,19 +89,6 @@ function startCollector(): CollectorProcess {
   return { child, ended };
 }
 
-/** Its port may be in use for a moment, by a connection that happens to have the same number. */
-async function restartServer(): Promise<void> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await server.restart();
-      return;
-    } catch (thrown) {
-      if (attempt === 20) throw thrown;
-      await sleep(500);
-    }
-  }
-}
-
 /** Three seconds of 8 GPUs at 10 Hz. */
 const ROWS_BEHIND = 240;
 const CATCH_UP_MS = 60_000;
@@ -164,7 +151,7 @@ for (const { atMs, what } of kills) {
   if (what === 'questdb') {
     await server.kill9();
     await sleep(random() * 3_000);
-    await restartServer();
+    await server.restart();
   } else {
     collector.child.kill('SIGKILL');
     await collector.ended;

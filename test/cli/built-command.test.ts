@@ -61,6 +61,15 @@ describe('the built command', () => {
       ['device', 2],
       ['slow', 2],
     ]);
+    // A second one in the same state directory says which rows are its own.
+    const again = await runCommand(
+      args.filter((word) => word !== '--json'),
+      { env: { QDB_CLIENT_CONF: inject('questdbConf') } },
+    );
+    expect(again.stdout).toMatch(/^profiling +4 +4 /m);
+    expect(again.stdout).toContain(
+      `counted over the whole life of ${state}; this run sampled profiling 2, device 2, slow 2\n`,
+    );
   });
 
   test.each([
@@ -86,8 +95,8 @@ describe('the built command', () => {
   });
 
   test.each([
-    [['--engines', ''], 'error: the list of engines cannot be read: ENOENT', '--engines ""'],
-    [['-r', 'a b:x'], 'error: engine "a b:x" is neither host', 'nv-hostengine listens on'],
+    [['--engines', ''], 'error: the list of engines cannot be read: there is no such file', '--engines ""'],
+    [['-r', 'a b:x'], 'error: engine "a b:x" is neither host', 'a port is 1 to 65535; nv-hostengine'],
   ])('drain %j looks at its arguments before the library', async (args, message, line) => {
     const { exitCode, stdout, stderr } = await runCommand(['drain', ...args], {
       env: { GPULEDGER_DCGM_LIBRARY: '/nowhere', QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' },

@@ -31,7 +31,8 @@ describe('flags of the configuration', () => {
       stdout: '',
       stderr: `error: unknown option '--seed'
   --seed is a flag of run, collect, devices, dmon, config check, config print
-(see --help)
+  expected: gpuledger status [options]
+  all options: gpuledger status --help
 `,
     });
     const short = await runCommand(['profiling', 'status', '-r', 'localhost']);
@@ -41,7 +42,9 @@ describe('flags of the configuration', () => {
 
   test('one that nobody knows has no such line', async () => {
     const { stderr } = await runCommand(['status', '--sed', '3']);
-    expect(stderr).toBe("error: unknown option '--sed'\n(see --help)\n");
+    expect(stderr).toBe(
+      "error: unknown option '--sed'\n  expected: gpuledger status [options]\n  all options: gpuledger status --help\n",
+    );
   });
 
   test('the key that it sets may be in the environment of every command', async () => {

@@ -68,6 +68,8 @@ beforeEach(() => {
 const ARGUMENTS: Readonly<Partial<Record<ConfiguredCommand, readonly string[]>>> = {
   'spool drop': ['--yes'],
   'report job': ['4217'],
+  'query show': ['gaps'],
+  'query run': ['gaps'],
   devices: ['--devices', 'g:0'],
 };
 /** They take the whole configuration. */

@@ -55,11 +55,13 @@ interface Running {
   readonly child: ChildProcess;
   /** Resolves when a line of the log has this event. */
   readonly logged: (event: string) => Promise<void>;
+  /** Events of the store that people are shown, who do not debug. */
+  readonly shown: () => string[];
   readonly ended: Promise<number | null>;
 }
 
 function startRun(conf: string): Running {
-  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run', '--force'], {
+  const child = spawn(process.execPath, [...WITNESSED_COLLECTOR, 'run', '--force', '--log-level', 'debug'], {
     env: { ...process.env, ...environment(conf), GPULEDGER_WITNESS_FILE: join(directory, 'witness') },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -69,7 +71,11 @@ function startRun(conf: string): Running {
   const logged = async (event: string): Promise<void> => {
     await expect.poll(() => text).toContain(`"event":"${event}"`);
   };
-  return { child, logged, ended: once(child, 'close').then(([code]) => code as number | null) };
+  const shown = (): string[] =>
+    [...text.matchAll(/"level":"(?:info|warn|error)","event":"([\w.]+)"/g)]
+      .map(([, event]) => event!)
+      .filter((event) => /^(store|delivery|small_table|relabel|job_figures|questdb)\./.test(event));
+  return { child, logged, shown, ended: once(child, 'close').then(([code]) => code as number | null) };
 }
 
 interface StatusText {
@@ -86,6 +92,23 @@ interface StatusText {
 async function status(): Promise<StatusText> {
   return JSON.parse((await command(['status', '--json'], AWAY)).stdout) as StatusText;
 }
+
+test('collect says what of its account this run alone sampled', async () => {
+  const conf = inject('questdbConf');
+  const first = await command(['collect', '--once', '--force'], conf);
+  expect([first.exitCode, first.stdout]).toEqual([0, expect.not.stringContaining('this run')]);
+  const sampledRows = (await status()).lanes[0]!.sampledRows;
+  expect(sampledRows).toBeGreaterThan(0);
+  const second = await command(['collect', '--once', '--force'], conf);
+  const ofSecond = (await status()).lanes[0]!.sampledRows - sampledRows;
+  expect(second.stdout).toContain(
+    `counted over the whole life of ${stateDir}; this run sampled ${table.slice(4)} ${ofSecond}\n`,
+  );
+  const third = JSON.parse((await command(['collect', '--once', '--force', '--json'], conf)).stdout) as {
+    lanes: readonly { sampledBeforeRows: number }[];
+  };
+  expect(third.lanes[0]!.sampledBeforeRows).toBe(sampledRows + ofSecond);
+});
 
 /** Rows that the source has handed over, by its own witness. */
 function witnessedRows(): number {
@@ -116,6 +139,8 @@ describe('a store that is away', () => {
 
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(75);
+    // One line of the outage, however many lanes and tables wait at however many flushes.
+    expect(run.shown()).toEqual(['store.away']);
     const stopped = await status();
     expect(stopped).toMatchObject({ running: false, addsUp: true });
     const rows = witnessedRows();
@@ -221,6 +246,7 @@ describe('a store that is wrong', () => {
     await run.logged('delivery.held');
     password('changed');
     await run.logged('delivery.resumed');
+    expect(run.shown()).toEqual(['questdb.unauthorized', 'store.back']);
     run.child.kill('SIGTERM');
     expect(await run.ended).toBe(0);
     const { lanes, addsUp } = await status();

@@ -41,7 +41,7 @@ describe('gpuledger dmon', () => {
   it.each([
     [['-e', '1002,powr'], 'did you mean: power_watts'],
     [['-e', '1'], 'field "1": it is a string'],
-    [['-d', '1'], '-d "1": expected a duration of at least 10ms'],
+    [['-d', '1'], '-d "1": expected a duration of 10ms to 1h'],
     [['-c', '0'], '-c "0": expected a whole number above 0'],
   ])('refuses %j', async (args, text) => {
     const { exitCode, stderr } = await runCommand(['dmon', ...args], { env });

@@ -2,10 +2,10 @@
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { kill9 } from '../helpers/questdb.ts';
-import { ROOT, runToEnd, startProcess, waitUntilGone } from '../helpers/run-process.ts';
+import { ROOT, runToEnd, startProcess, waitUntilGone, type Ended } from '../helpers/run-process.ts';
 
 /** Makes Node say that it is an old one, before anything else runs. */
 const AS_NODE_20 = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.19.2' } })`;
@@ -87,6 +87,45 @@ const STAYS = `export const main = () => new Promise((resolve) => {
   process.on('SIGTERM', () => { clearInterval(staying); resolve(3); });
   console.log(process.pid);
 });`;
+
+describe('where no Node is on the PATH', () => {
+  /** A PATH on which a shell finds what it needs, and no Node. */
+  async function withoutNode(program: string, ...args: string[]): Promise<Ended> {
+    const path = join(directory, 'path');
+    await mkdir(path, { recursive: true });
+    for (const name of ['readlink'])
+      await symlink(`/usr/bin/${name}`, join(path, name)).catch(() => undefined);
+    return await runToEnd(program, args, { env: { PATH: path } });
+  }
+
+  test('it runs by the one that comes along, also through a link', async () => {
+    await writeCommandLine(
+      'export const main = async (argv) => { console.log(argv.join("|")); return 75; };',
+    );
+    await bundleNode();
+    const expected = { exitCode: 75, stdout: 'fields|a b\n', stderr: '' };
+    expect(await withoutNode(entry, 'fields', 'a b')).toEqual(expected);
+    await symlink(entry, join(directory, 'gpuledger'));
+    expect(await withoutNode(join(directory, 'gpuledger'), 'fields', 'a b')).toEqual(expected);
+  });
+
+  test('it runs by the one beside it, as a package of another', async () => {
+    const own = join(directory, 'node_modules/gpuledger');
+    await cp(join(directory, 'bin'), join(own, 'bin'), { recursive: true });
+    await cp(join(directory, 'package.json'), join(own, 'package.json'));
+    await bundleNode();
+    expect(await withoutNode(join(own, 'bin/gpuledger.js'), '--version')).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+    });
+  });
+
+  test('and none comes along: one line, and 69', async () => {
+    const { exitCode, stdout, stderr } = await withoutNode(entry, 'fields');
+    expect([exitCode, stdout]).toEqual([69, '']);
+    expect(stderr).toMatch(/^error: gpuledger needs Node 22\.12 or newer, and there is none here: .*\n$/);
+  });
+});
 
 test('SIGTERM to the old Node ends the command in its own way', async () => {
   await writeCommandLine(STAYS);

@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parseJournalRecord } from '../../schemas/journal-record.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -37,6 +38,19 @@ describe('gpuledger job', () => {
     expect(readdirSync(join(directory, 'new'))).toEqual([
       expect.stringMatching(/^odd__id___4_\.start\..*\.job$/),
     ]);
+  });
+
+  test('goes where the collector of this node looks for it, and names the node as it does', async () => {
+    const config = join(directory, 'gpuledger.yaml');
+    const journal = join(directory, 'of-config');
+    mkdirSync(journal);
+    writeFileSync(config, `node: n17\njobs:\n  journal_dir: ${journal}\n`);
+    const words = ['job', 'start', '--job', '7', '--devices', '0'];
+    expect(await runCommand([...words, '--config', config])).toMatchObject({ exitCode: 0, stderr: '' });
+    const variables = { GPULEDGER_JOBS_JOURNAL_DIR: journal, GPULEDGER_NODE: 'n18' };
+    expect(await runCommand(words, { env: variables })).toMatchObject({ exitCode: 0, stderr: '' });
+    const told = readdirSync(journal).map((name) => parseJournalRecord(readFileSync(join(journal, name))));
+    expect(told).toMatchObject(['n17', 'n18'].map((node) => ({ record: { node } })));
   });
 
   test.each([
@@ -90,6 +104,25 @@ describe('gpuledger job', () => {
     expect(told.exitCode).toBe(75);
     expect(told.stderr).toContain('/proc/gpuledger');
     expect(told.stderr).toContain('--journal DIR');
+  });
+
+  test('says whom to be where one may not write, with an exit code of its own', async () => {
+    // Nobody makes files there, root neither.
+    const told = await runCommand([
+      'job',
+      'start',
+      '--job',
+      '7',
+      '--devices',
+      '0',
+      '--journal',
+      '/sys/kernel',
+    ]);
+    expect(told.exitCode).toBe(77);
+    expect(told.stderr).toMatch(
+      /^error: expected to write into the job journal, but: no permission \(EACCES\)/,
+    );
+    expect(told.stderr).toContain('run it as root');
   });
 });
 
@@ -233,8 +266,21 @@ describe('gpuledger jobs push', () => {
     });
     expect(told.exitCode).toBe(64);
     expect(told.stderr).toMatch(
-      /^error: --journal: expected a directory that can be listed, but: ENOENT\n {2}\/proc\/nosuch\n/,
+      /^error: --journal: expected a directory that can be listed, but: there is no such file or directory \(ENOENT\)\n {2}\/proc\/nosuch\n/,
     );
+  });
+
+  test('push of a journal without a record says so', async () => {
+    const journal = join(directory, 'empty-journal');
+    mkdirSync(journal);
+    const told = await runCommand(['jobs', 'push', '--journal', journal], {
+      env: { QDB_CLIENT_CONF: server.conf },
+    });
+    expect(told).toMatchObject({
+      exitCode: 0,
+      stdout: `nothing to write: ${journal} holds no record\n`,
+      stderr: '',
+    });
   });
 
   test.each(['push', 'sync'])('%s has no flags that mean nothing to it', async (name) => {
@@ -244,7 +290,7 @@ describe('gpuledger jobs push', () => {
     const told = await runCommand(['jobs', name, '--interval', '1s']);
     expect(told.exitCode).toBe(64);
     expect(told.stderr).toMatch(/unknown option '--interval'[\s\S]*--interval is a flag of run, collect, /);
-    expect(told.stderr).not.toContain('jobs push');
+    expect(told.stderr).not.toMatch(/is a flag of .*jobs (?:push|sync)/);
   });
 
   test('without a QuestDB it is worth another try', async () => {

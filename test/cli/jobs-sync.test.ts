@@ -193,6 +193,29 @@ describe('gpuledger jobs sync', () => {
     expect(await storedStates(running, ended)).toHaveLength(2);
   });
 
+  test('where no command answers, the error alone says it', async () => {
+    slurm.put('squeue', 'echo "Unable to contact slurm controller" >&2; exit 1');
+    slurm.put('sacct', 'echo "Slurm accounting storage is disabled" >&2; exit 1');
+    const { exitCode, stdout, stderr } = await sync();
+    expect([exitCode, stdout]).toEqual([75, '']);
+    expect(stderr).toContain('an answer of squeue, but: Unable to contact slurm controller');
+    slurm.sacct('');
+    expect((await sync()).stdout).toBe(
+      'squeue: no row read: expected an answer of squeue, but: Unable to contact slurm controller\n' +
+        'sacct: 0 rows read = 0 written + 0 without GPUs + 0 unknown here + 0 not begun + 0 refused\n',
+    );
+  });
+
+  test('without Slurm names both commands, and where they would be', async () => {
+    const env = { QDB_CLIENT_CONF: inject('questdbConf'), PATH: slurm.directory };
+    const { exitCode, stdout, stderr } = await runCommand(['jobs', 'sync'], { env });
+    expect([exitCode, stdout]).toEqual([69, '']);
+    expect(stderr).toContain('expected an answer of sacct, but: there is no such command\n');
+    expect(stderr).toContain(
+      "error: expected an answer of squeue, but: there is no such command\n  run it where Slurm's commands are, with its slurm.conf\n",
+    );
+  });
+
   test('passes over a command that the site does not have', async () => {
     const running = nextId();
     slurm.squeue(squeueReply(squeueJob(running)));

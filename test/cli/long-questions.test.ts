@@ -45,6 +45,14 @@ test('a report says that its question took too long, and ends it in the server',
   await expect.poll(async () => await queriesUnderWay(db, 'deadline')).toBe(0);
 });
 
+test('a named query, too', async () => {
+  const env = { ...(await slowStore('named')), GPULEDGER_QUESTDB_REQUEST_TIMEOUT: '1s' };
+  const { exitCode, stdout, stderr } = await runCommand(['query', 'run', 'gaps'], { env });
+  expect([exitCode, stdout]).toEqual([75, '']);
+  expect(stderr).toContain('error: the question took longer than 1 s (questdb.request_timeout)');
+  await expect.poll(async () => await queriesUnderWay(db, 'named')).toBe(0);
+});
+
 test('Ctrl-C ends the question in the server, too', async () => {
   const env = { ...process.env, ...(await slowStore('interrupted')) };
   const child = spawn(process.execPath, [`${ROOT}bin/gpuledger.js`, 'report', 'job', '1'], {

@@ -31,7 +31,7 @@ test('of two collectors in two PID namespaces the second is refused, and told by
     first.kill('SIGKILL');
     await ended;
   });
-  await expect.poll(() => text).toContain('rows go to the spool');
+  await expect.poll(() => text).toContain('the store takes nothing');
   const pid = readFileSync(join(stateDir, 'delivery/lock'), 'latin1').trim();
 
   const second = await runToEnd(UNSHARE, [...NAMESPACE, ...run], { env });

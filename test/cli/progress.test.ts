@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { startMaybeBriefStep, startPassingStep } from '../../src/cli/progress.ts';
+import { startMaybeBriefStep, startPassingStep, startStep } from '../../src/cli/progress.ts';
 
 const { isTTY } = process.stderr;
 let said: string;
@@ -34,6 +34,17 @@ test('a longer one tells its end, with the seconds since its beginning', () => {
   step.update('squeue: 3 rows read');
   step.done('squeue read');
   expect(said).toMatch(/✓ squeue read +61\.5 s\n/);
+});
+
+test('words of any length and seconds of any number do not touch', () => {
+  for (const length of [10, 75, 76, 77, 200]) {
+    for (const seconds of [3, 99, 1234, 123_456]) {
+      said = '';
+      const step = startStep('x', performance.now() - seconds * 1000);
+      step.done('w'.repeat(length), '12 k/s');
+      expect(said).toMatch(/w +[\d.]+ s {3}12 k\/s\n$/);
+    }
+  }
 });
 
 test('a step that passes is shown on a terminal from the third second on, and gone at its end', () => {

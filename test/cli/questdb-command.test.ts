@@ -126,7 +126,7 @@ test.each([
   { args: ['start', '--java', '/no/such/java'], exitCode: 69, says: 'looked for: --java /no/such/java' },
   {
     args: ['start', '--data', '/dev/null/data'],
-    exitCode: 69,
+    exitCode: 78,
     says: 'choose a directory that you may write in',
   },
   { args: ['restart'], exitCode: 64, says: "unknown command 'restart'" },

@@ -1,5 +1,5 @@
 /** Goal: whoever asks for a pause that the collector's engine cannot make finds out by `gpuledger profiling status`. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -73,4 +73,29 @@ test('the status has the newest refusal at once, until a pause begins', () => {
   expect(refusal()).toEqual({ atMs: 2, text: 'never' });
   hear('paused', 'profiling paused');
   expect(refusal()).toBeUndefined();
+});
+
+test('a status that cannot be written is told once, until it can', () => {
+  const told: string[] = [];
+  const keeper = createStatusKeeper(
+    stateDir,
+    { startMs: 1, store: 'http://n1:9000' },
+    ({ level, code }) => level !== 'debug' && told.push(code),
+  );
+  const collector = { description: '', devices: [{ node: 'n1' }], source: 'dcgm', account: () => [] };
+  const write = (): void => {
+    keeper.write(collector as unknown as Collector, { rssBytes: 1 });
+  };
+  const path = statusPath(stateDir);
+  mkdirSync(path);
+  write();
+  write();
+  expect(told).toEqual(['state.disk']);
+  rmdirSync(path);
+  write();
+  expect(told).toHaveLength(1);
+  rmSync(path);
+  mkdirSync(path);
+  write();
+  expect(told).toHaveLength(2);
 });

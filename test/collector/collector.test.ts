@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { allTables } from '../../schemas/tables.ts';
+import { shutDown } from '../../src/collector/shut-down.ts';
 import { openCollector, type Collector } from '../../src/collector/collector.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Device } from '../../src/core/devices/device.ts';
@@ -125,6 +127,92 @@ describe('a collector', () => {
     const sampledRows = collector.account()[0]!.sampledRows;
     expect(await countsOf('gpu_unheard')).toEqual([sampledRows, 8, sampledRows]);
   });
+
+  it.each([
+    ['directly', true],
+    ['through a proxy that keeps its connections', false],
+  ])('sends once more what the store took into a table that was dropped: %s', async (_, isDirect) => {
+    const lane = laneOf(isDirect ? 'dropped' : 'dropped_behind', 600);
+    const notices: Notice[] = [];
+    await applySchema(db, [lane], RETENTION);
+    const collector = await openCollector({
+      lanes: [lane],
+      source: { name: 'synthetic', scenario: SCENARIO },
+      clock: { kind: 'real', forMs: 500 },
+      jobInputs: () => [],
+      db: isDirect ? db : proxied,
+      prepareStore: async () => {
+        await applySchema(db, [lane], RETENTION);
+      },
+      storeTables: allTables([lane], RETENTION),
+      batchRows: 10_000,
+      tell: (notice) => notices.push(notice),
+    });
+    await collector.ended;
+    expect(await collector.flush()).toBe(true);
+    await db.exec(`DROP TABLE ${lane.table}`);
+    await applySchema(db, [lane], RETENTION);
+    await collector.watchStore();
+    const isWritten = await collector.flush();
+    const rows = collector.account()[0]!.sampledRows;
+    const codes = notices.map(({ code }) => code).filter((code) => code.startsWith('store.'));
+    // What the proxy's connection has swallowed is not said to be there.
+    expect({ isWritten, codes }).toEqual({
+      isWritten: isDirect,
+      codes: isDirect
+        ? ['store.tables_changed', 'store.sent_again', 'store.tables_fit']
+        : ['store.tables_changed', 'store.away'],
+    });
+    if (isDirect) expect(await countsOf(lane.table)).toEqual([rows, 8, rows]);
+  });
+
+  it.each([
+    ['the right one', undefined, true],
+    ['one of another type', 'DOUBLE', false],
+  ])(
+    'looks once more when it stops: after its table was dropped and made again as %s, no row is nowhere',
+    async (_, type, isRight) => {
+      const lane = laneOf(isRight ? 'last_look' : 'last_look_wrong', 600);
+      const notices: Notice[] = [];
+      const letters: number[] = [];
+      const prepareStore = async (): Promise<void> => {
+        await applySchema(db, [lane], RETENTION);
+      };
+      await prepareStore();
+      const collector = await openCollector({
+        lanes: [lane],
+        source: { name: 'synthetic', scenario: SCENARIO },
+        clock: { kind: 'real', forMs: 500 },
+        jobInputs: () => [],
+        db,
+        prepareStore,
+        storeTables: allTables([lane], RETENTION),
+        deadLetters: { add: (_table, rows) => letters.push(rows) },
+        batchRows: 10_000,
+        tell: (notice) => notices.push(notice),
+      });
+      await collector.ended;
+      expect(await collector.flush()).toBe(true);
+      await db.exec(`DROP TABLE ${lane.table}`);
+      if (type === undefined) await prepareStore();
+      else
+        await db.exec(
+          `CREATE TABLE ${lane.table} (ts TIMESTAMP, dt_us ${type}) TIMESTAMP(ts) PARTITION BY DAY WAL`,
+        );
+      expect(
+        await shutDown(
+          collector,
+          () => Promise.resolve(),
+          (notice) => notices.push(notice),
+        ),
+      ).toBe(isRight);
+      collector.close();
+      const rows = collector.account()[0]!.sampledRows;
+      expect(letters.reduce((sum, more) => sum + more, 0)).toBe(isRight ? 0 : rows);
+      expect(notices.map(({ code }) => code)).toContain('store.tables_changed');
+      if (isRight) expect(await countsOf(lane.table)).toEqual([rows, 8, rows]);
+    },
+  );
 
   it('puts the cluster of its node into the rows of every table', async () => {
     // Its ring overflows, which is an event of each device.

@@ -64,6 +64,19 @@ it('gives what a former life lost to the node, which is known only once the sour
   ]);
 });
 
+it('calls a loss of which nothing is known unknown, and not none', () => {
+  const lane = { ...defaultLanes[0]!, name: 'fast' };
+  const loss = { firstUs: 1, lastUs: 2, reason: 'its ring journal is not there', isLeast: true } as const;
+  expect(noticeOfLoss(lane, { ...loss, rows: 0 })).toMatchObject({
+    sentence: 'lane fast: nobody can tell how many rows are lost: its ring journal is not there',
+    data: { rows: null },
+  });
+  expect(noticeOfLoss(lane, { ...loss, rows: 3 })).toMatchObject({
+    sentence: 'lane fast: at least 3 rows are lost: its ring journal is not there',
+    data: { rows: 3 },
+  });
+});
+
 it('puts every row into the cluster of the node, where that is known', () => {
   tell(xid(10));
   events.open({ cluster: 'alpha', node: 'n1' });
@@ -74,4 +87,10 @@ it('takes no row of a notice that is none', () => {
   events.open({ node: 'n1' });
   events.hear({ level: 'warn', code: 'delivery.held', sentence: '' });
   expect(rows).toEqual([]);
+});
+
+it('ends nothing before it began: the clock was set back meanwhile', () => {
+  events.open({ node: 'n1' });
+  tell({ ...xid(30), endUs: 10 }, { ...xid(30), endUs: 40 }, xid(30));
+  expect(rows.map(({ endUs }) => endUs)).toEqual([30, 40, undefined]);
 });

@@ -346,7 +346,7 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
   [
     'a counters file that is not there',
     'lanes:\n  - {name: a, interval: 1s, fields_file: nope.csv}\n',
-    'lane "a": the counters file cannot be read: there is no such file\nFILE, line 2: {name: a, interval: 1s, fields_file: nope.csv}\nDIR/nope.csv',
+    'lane "a": the counters file cannot be read: there is no such file or directory (ENOENT)\nFILE, line 2: {name: a, interval: 1s, fields_file: nope.csv}\nDIR/nope.csv\nlook at the path, or name another one',
   ],
   [
     'a number that is none',
@@ -373,7 +373,7 @@ const GOLDEN: readonly [name: string, yaml: string, refusal: string][] = [
   [
     'both ways to name QuestDB',
     'questdb: {client_conf: "http::addr=h;", client_conf_file: f}\n',
-    '2 problems in FILE\n· questdb: expected client_conf or client_conf_file, came both\n    FILE, line 1: client_conf: ***\n    keep the file: it is for secrets\n· questdb.client_conf_file: the file with the QuestDB configuration string cannot be read: there is no such file\n    FILE, line 1: client_conf: ***\n    DIR/f',
+    '2 problems in FILE\n· questdb: expected client_conf or client_conf_file, came both\n    FILE, line 1: client_conf: ***\n    keep the file: it is for secrets\n· questdb.client_conf_file: the file with the QuestDB configuration string cannot be read: there is no such file or directory (ENOENT)\n    FILE, line 1: client_conf: ***\n    DIR/f\n    look at the path, or name another one',
   ],
 ];
 
@@ -443,7 +443,7 @@ log: {level: loud}
 
   test('a file that is not there', async () => {
     await expect(loadConfig({ file: '/nonexistent/x.yaml', env: {}, flags: [] })).rejects.toMatchObject({
-      message: 'the configuration cannot be read: there is no such file',
+      message: 'the configuration cannot be read: there is no such file or directory (ENOENT)',
       where: '/nonexistent/x.yaml',
       exit: 'config',
     });
@@ -487,4 +487,40 @@ describe('jobs.device_map', () => {
       /expected positions and UUIDs such as "0=GPU-/,
     );
   });
+});
+
+describe('idle', () => {
+  test('is below 5 % where nothing is written', async () => {
+    const { config } = await load('node: n\n');
+    expect(config.idle).toEqual({ smRatio: 0.05 });
+  });
+
+  test('has a limit, and others by model', async () => {
+    const { config } = await load(
+      'node: n\nidle: {sm_ratio: 0.02, models: "NVIDIA A100=0.1, NVIDIA A30 = 0.20"}\n',
+    );
+    expect(config.idle.smRatio).toBe(0.02);
+    expect([...(config.idle.models ?? [])]).toEqual([
+      ['NVIDIA A100', 0.1],
+      ['NVIDIA A30', 0.2],
+    ]);
+  });
+
+  test.each(['0', '0.03', '1', '-0.05', 'five', '""', '5 %', '[0.05]'])(
+    'refuses the limit %s and names those that there are',
+    async (text) => {
+      expect(await refusalOf(`node: n\nidle: {sm_ratio: ${text}}\n`)).toMatch(
+        /expected one of 0\.01, 0\.02, 0\.05, 0\.1, 0\.2, came/,
+      );
+    },
+  );
+
+  test.each(['NVIDIA A100', '=0.1', 'a=0.1, a=0.2', 'a=0.05, b=0.055', 'a=0.1,', 'a='])(
+    'refuses the models %s',
+    async (text) => {
+      expect(await refusalOf(`node: n\nidle: {models: '${text}'}\n`)).toMatch(
+        /expected models and limits such as/,
+      );
+    },
+  );
 });

@@ -5,6 +5,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -42,6 +43,7 @@ let nowMs: number;
 let stored: Set<string>;
 let mood: Mood;
 let losses: Loss[];
+let told: string[];
 let bodies: string[];
 
 beforeEach(() => {
@@ -50,6 +52,7 @@ beforeEach(() => {
   stored = new Set();
   mood = 'up';
   losses = [];
+  told = [];
   bodies = [];
 });
 afterEach(() => {
@@ -73,15 +76,16 @@ interface Life {
   readonly delivery: LaneDelivery;
 }
 
-async function begin(spoolBytesMax = 1e6): Promise<Life> {
+async function begin(spoolBytesMax = 1e6, disk = realDisk, living?: number): Promise<Life> {
   nowMs += 1;
   const delivery = await openLaneDelivery({
     table: 'gpu_t',
     sink: { send },
-    tell: () => undefined,
+    tell: ({ level, code, sentence }) => level !== 'debug' && told.push(`${code}: ${sentence}`),
     onLost: (loss) => losses.push(loss),
+    ...(living === undefined ? {} : { life: living }),
     disk: {
-      disk: realDisk,
+      disk,
       directory,
       spoolBytesMax,
       spoolAgeMsMax: 1e9,
@@ -458,6 +462,180 @@ describe('a ring journal that fails', () => {
     life.ring.beforeCommit = undefined;
     tick(life);
     expect(knownUs(await begin())).toEqual([lastUs, lastUs]);
+  });
+});
+
+test('a lane that has no row of its own for a while says that the store is back once its spool is empty', async () => {
+  const life = await begin();
+  mood = 'away';
+  tick(life);
+  await deliver(life);
+  expect(told.filter((line) => line.startsWith('delivery.'))).toHaveLength(1);
+  mood = 'up';
+  expect(await life.delivery.replay(1e9)).toBe(true);
+  expect(told.at(-1)).toMatch(/^delivery\.resumed/);
+});
+
+test('a disk that takes nothing is told once, until it takes something', async () => {
+  let isFull = true;
+  const life = await begin(1e6, {
+    ...realDisk,
+    open(path, flags, mode) {
+      if (isFull && path.endsWith('.seg'))
+        throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+      return realDisk.open(path, flags, mode);
+    },
+  });
+  const lines = (): string[] => told.filter((line) => line.includes('stay in memory'));
+  mood = 'away';
+  for (const each of [1, 2, 3]) {
+    tick(life);
+    await deliver(life);
+    expect(lines(), String(each)).toHaveLength(1);
+  }
+  expect(lines()[0]).toMatch(/^state\.disk: gpu_t: 2 rows stay in memory: .*the disk is full \(ENOSPC\)/);
+  isFull = false;
+  await deliver(life);
+  expect(life.delivery.totals().spooledRows).toBe(6);
+  expect(lines()).toHaveLength(1);
+});
+
+test('what a full disk does not take of a former life is told once, beside batches that it takes', async () => {
+  const killed = await begin();
+  for (let count = 0; count < 3; count += 1) tick(killed);
+  mood = 'away';
+  let isFull = true;
+  const life = await begin(1e6, {
+    ...realDisk,
+    open(path, flags, mode) {
+      const file = realDisk.open(path, flags, mode);
+      const write = (bytes: Uint8Array, at: number): void => {
+        if (isFull && path.endsWith('.seg') && bytes.length > 400)
+          throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+        file.write(bytes, at);
+      };
+      return Object.assign(Object.create(file) as typeof file, { write });
+    },
+  });
+  for (let count = 0; count < 3; count += 1) {
+    tick(life);
+    await deliver(life);
+  }
+  expect(life.delivery.totals()).toMatchObject({ heldRows: 6, spooledRows: 6 });
+  expect(told.filter((line) => line.startsWith('state.disk'))).toEqual([
+    expect.stringContaining('gpu_t: 6 rows of a life that was cut short stay in its ring journal: the spool'),
+  ]);
+  isFull = false;
+  await deliver(life);
+  expect(life.delivery.totals().spooledRows).toBe(12);
+});
+
+describe('an account that is not there', () => {
+  const warnings = (): string[] => told.filter((line) => line.startsWith('account.missing'));
+  async function warningsBeside(isKept: (name: string) => boolean): Promise<string[]> {
+    const place = join(directory, 'gpu_t');
+    for (const name of readdirSync(place)) if (!isKept(name)) rmSync(join(place, name), { recursive: true });
+    await begin();
+    return warnings();
+  }
+
+  test.each(['last-rows', '.journal', 'spool'])('is told once, beside %s', async (left) => {
+    const first = await begin();
+    tick(first);
+    first.delivery.close();
+    const life = await begin();
+    mood = 'away';
+    tick(life);
+    await deliver(life);
+    expect(warnings()).toEqual([]);
+    const told = await warningsBeside((name) => name.endsWith(left));
+    expect(told).toEqual([
+      expect.stringMatching(`: gpu_t: .* not there, beside .*${left}: its counts begin anew`),
+    ]);
+    await begin();
+    expect(warnings()).toHaveLength(1);
+  });
+
+  test('is no wonder where nothing was delivered', async () => {
+    await begin();
+    expect(await warningsBeside(() => false)).toEqual([]);
+    // Sampling begins before the delivery does where the collector is configured anew.
+    rmSync(join(directory, 'gpu_t'), { recursive: true });
+    mkdirSync(join(directory, 'gpu_t'));
+    writeFileSync(join(directory, 'gpu_t', '5000.journal'), '');
+    await begin(1e6, realDisk, 5_000);
+    expect(warnings()).toEqual([]);
+  });
+});
+
+describe('a ring journal that somebody touches', () => {
+  /** Six ticks of two rows that no store took, then a kill. @returns the journal */
+  async function killed(flushed: number): Promise<string> {
+    const life = await begin();
+    for (let count = 0; count < 6; count += 1) {
+      tick(life);
+      if (count < flushed) await deliver(life);
+    }
+    told = [];
+    losses = [];
+    return life.delivery.journal!.path;
+  }
+  async function nextLife(): Promise<Loss[]> {
+    const { delivery } = await begin();
+    await delivery.recover(() => UNOWNED, true);
+    const { sampledRows, acknowledgedRows, heldRows, spooledRows, refusedRows, droppedRows } =
+      delivery.totals();
+    expect(acknowledgedRows + heldRows + spooledRows + refusedRows + droppedRows).toBe(sampledRows);
+    expect([heldRows, droppedRows]).toEqual([0, losses.reduce((sum, { rows }) => sum + rows, 0)]);
+    // Told once: the life after it has nothing to say.
+    const sentences = told.filter((line) => line.startsWith('journal.damaged'));
+    await begin();
+    expect(told.filter((line) => line.startsWith('journal.damaged'))).toEqual(sentences);
+    return losses;
+  }
+
+  test('is told when it is not there, with the rows that the account knows', async () => {
+    rmSync(await killed(2));
+    expect(await nextLife()).toMatchObject([
+      { isLeast: true, reason: expect.stringContaining('is not there') as string },
+    ]);
+    expect(told).toContainEqual(expect.stringMatching(/^journal.damaged: the ring journal .* is not there/));
+  });
+
+  test('is told when it was cut, and gives what is left', async () => {
+    const path = await killed(0);
+    truncateSync(path, statSync(path).size - 1);
+    expect(await nextLife()).toMatchObject([
+      { isLeast: true, reason: expect.stringContaining('is shorter than it was made') as string },
+    ]);
+    expect(told).toContainEqual(expect.stringContaining('is shorter than it was made'));
+  });
+
+  test('is told when ticks in it were wiped', async () => {
+    const path = await killed(0);
+    const bytes = readFileSync(path);
+    bytes.fill(0, 4096, 4096 + 100);
+    writeFileSync(path, bytes);
+    expect(await nextLife()).toMatchObject([
+      { rows: 2, reason: expect.stringContaining('lacks 1 of its ticks') as string },
+    ]);
+  });
+
+  test('has nothing to tell of a kill that left it whole', async () => {
+    await killed(2);
+    expect(await nextLife()).toEqual([]);
+    expect(told).not.toContainEqual(expect.stringContaining('journal.damaged'));
+  });
+
+  test.each(['removed', 'cut'] as const)('stops being written when it is %s meanwhile', async (how) => {
+    const life = await begin();
+    tick(life);
+    const { path } = life.delivery.journal!;
+    if (how === 'removed') rmSync(path);
+    else truncateSync(path, statSync(path).size - 1);
+    expect(() => {
+      tick(life);
+    }).toThrow('its file was removed or cut by somebody else');
   });
 });
 

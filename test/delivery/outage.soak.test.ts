@@ -96,7 +96,7 @@ test(`${HOURS} h without a store: memory stays flat, the spool in its bound, and
   const endUs = Math.floor(Date.now() / 1000) * 1e6;
   const startUs = endUs - HOURS * 3_600e6;
   const collector = await open({ kind: 'virtual', startUs, endUs }, startUs);
-  let halfwayBytes = 0;
+  const usedBytesByHour: number[] = [];
   const sampling = { isEnded: false };
   void collector.ended.then(() => {
     sampling.isEnded = true;
@@ -105,7 +105,7 @@ test(`${HOURS} h without a store: memory stays flat, the spool in its bound, and
     await collector.flush();
     await sleep(2);
     const { spooledRows } = collector.account()[0]!;
-    if (halfwayBytes === 0 && spooledRows > (HOURS / 2) * 3_600 * GPUS) halfwayBytes = usedBytes();
+    if (spooledRows > usedBytesByHour.length * 3_600 * GPUS) usedBytesByHour.push(usedBytes());
   }
   expect(await collector.flush()).toBe(false);
   const away = collector.account()[0]!;
@@ -114,9 +114,11 @@ test(`${HOURS} h without a store: memory stays flat, the spool in its bound, and
   expect(away.sampledRows).toBeGreaterThan(HOURS * 3_600 * GPUS * 0.99);
   expect(away.spoolBytes).toBeLessThanOrEqual(SPOOL_BYTES_MAX);
   collector.close();
-  // In the second half 40 MB go to the spool, and none of them stay in memory.
-  const growth = usedBytes() - halfwayBytes;
-  expect(halfwayBytes).toBeGreaterThan(0);
+  // In the second half 47 MB go to the spool, and none of them stay in memory. One look also sees what is on its way
+  // to the disk (7 to 15 MB in all that day), so the least of each half is compared.
+  expect(usedBytesByHour.length).toBe(HOURS);
+  const growth =
+    Math.min(...usedBytesByHour.slice(HOURS / 2)) - Math.min(...usedBytesByHour.slice(1, HOURS / 2));
   expect(growth).toBeLessThan(away.spoolBytes / 10);
 
   isAway = false;

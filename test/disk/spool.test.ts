@@ -15,10 +15,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Notice } from '../../src/core/base/notice.ts';
-import { realDisk } from '../../src/disk/disk.ts';
+import { realDisk, type Disk, type DiskFile } from '../../src/disk/disk.ts';
 import { openSpool, type Spool, type SpoolOptions } from '../../src/disk/spool.ts';
 import { RECORD_HEADER_BYTES } from '../../src/disk/spool-record.ts';
 import { runToEnd } from '../helpers/run-process.ts';
+import { smallDisk } from '../helpers/small-disk.ts';
 import type { SmallDiskOutcome } from '../helpers/spool-on-small-disk.ts';
 
 let directory: string;
@@ -136,8 +137,23 @@ describe('bounds', () => {
     const lost = losses.reduce((sum, { rows }) => sum + rows, 0);
     expect(lost).toBeGreaterThan(0);
     expect(lost + spool.rows).toBe(1_000);
-    expect(losses[0]).toMatchObject({ firstMs: 1_000_001, reason: 'the spool has reached 1000 bytes' });
+    expect(losses[0]).toMatchObject({ firstUs: 1_000_001_000, reason: 'the spool has reached 1000 bytes' });
     expect(drain(spool).at(-1)).toBe('batch 99');
+  });
+
+  test('says of which time the rows are that it gives up, and not when they were spooled', async () => {
+    const spool = open({ segmentBytes: 150, bytesMax: 300 });
+    for (let second = 1; second <= 20; second += 1)
+      await add(
+        spool,
+        `gpu_t,node=n,gpu=a v=1 ${second * 2}000000t\ngpu_t,node=n,gpu=b v=1 ${second * 2 + 1}000000t\n`,
+        2,
+      );
+    expect(losses.length).toBeGreaterThan(1);
+    expect(losses[0]!.firstUs).toBe(2e6);
+    // From segment to segment nothing is left out, and nothing is told twice.
+    for (const [index, { firstUs }] of losses.slice(1).entries())
+      expect(firstUs).toBe(losses[index]!.lastUs + 1e6);
   });
 
   test('gives up what is older than it keeps', async () => {
@@ -230,10 +246,41 @@ describe('damage', () => {
 });
 
 describe('a full disk', () => {
+  test.each([
+    [
+      'that takes no byte of it',
+      (disk: Disk): Disk => ({ ...disk, open: (...args) => full(disk.open(...args)) }),
+    ],
+    [
+      'that takes no new file',
+      (disk: Disk): Disk => ({
+        ...disk,
+        open(path, flags, mode) {
+          if (flags === 'w+') throw diskFull();
+          return disk.open(path, flags, mode);
+        },
+      }),
+    ],
+  ])('keeps the only segment that holds rows, of the life before, for a batch %s', async (_, filled) => {
+    const before = open();
+    await add(before, 'one');
+    await add(before, 'two');
+    before.close();
+    const spool = open({ disk: filled(realDisk) });
+    await expect(add(spool, 'three')).rejects.toMatchObject({ code: 'state.disk' });
+    await expect(add(spool, 'three')).rejects.toMatchObject({ code: 'state.disk' });
+    spool.close();
+    expect(losses).toEqual([]);
+    const after = open();
+    await add(after, 'three');
+    expect(drain(after)).toEqual(['one', 'two', 'three']);
+    expect(segmentsIn()).toEqual([]);
+  });
+
   test('gives the oldest up for the newest; a batch that fits in no way is an error, and the spool stays sound', async () => {
     const small = join(directory, 'small');
     mkdirSync(small);
-    expectSoundOnSmallDisk(await outcomeIn(small, smallDisk(small)));
+    expectSoundOnSmallDisk(await outcomeIn(small, smallDisk(directory, small, SMALL_DISK_BYTES)));
     // A real file system as well, where one may be mounted.
     const mounted = join(directory, 'mounted');
     mkdirSync(mounted);
@@ -247,26 +294,21 @@ describe('a full disk', () => {
   });
 });
 
-const SMALL_DISK_BYTES = 256 * 1024;
-
-/** What makes a process see `path` as a small disk: whoever may mount nothing needs no real one. */
-function smallDisk(path: string): Record<string, string> {
-  const library = join(directory, 'small-disk.so');
-  const source = join(import.meta.dirname, '../fakes/small-disk.c');
-  execFileSync('cc', [
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-Werror',
-    '-shared',
-    '-fPIC',
-    '-o',
-    library,
-    source,
-    '-ldl',
-  ]);
-  return { LD_PRELOAD: library, SMALL_DISK: path, SMALL_DISK_BYTES: String(SMALL_DISK_BYTES) };
+function diskFull(): Error {
+  return Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
 }
+
+function full(file: DiskFile): DiskFile {
+  return Object.create(file, {
+    write: {
+      value: () => {
+        throw diskFull();
+      },
+    },
+  }) as DiskFile;
+}
+
+const SMALL_DISK_BYTES = 256 * 1024;
 
 async function outcomeIn(path: string, env: Record<string, string>): Promise<SmallDiskOutcome> {
   const program = join(import.meta.dirname, '../helpers/spool-on-small-disk.ts');

@@ -59,6 +59,8 @@ beforeAll(async () => {
     record('before', -10, 100, 8),
     record('open', 50, undefined, 8),
     record('other', 0, 100, 8, 'bill2'),
+    // One id of three jobs: of the second one nobody told what was counted, and the third one owned less.
+    ...[record('again', 300, 310, 1), record('again', 400, 420, 4)],
   ] as never);
   await insertRows(db, 'gpu_ownership', [
     // A minute a GPU is no difference: hooks and scheduler have clocks of their own.
@@ -71,6 +73,7 @@ beforeAll(async () => {
     stay('unheard', '7', 0, 100),
     ...[stay('before', '0', -10, 0), stay('open', '0', 110, undefined)],
     stay('other', '9', 0, 100, 'bill2'),
+    ...[stay('again', '0', 300, 310), stay('again', '1', 320, 340), stay('again', '0', 400, 420)],
   ] as never);
 });
 afterAll(async () => {
@@ -96,6 +99,17 @@ test('runs that owned less or more than the scheduler counted are listed, the la
     ...{ compared: 5, unbilled: 2, unrecorded: 1, isCut: false },
     differences: [OTHER, LESS, LATE],
   });
+});
+
+test('of an id that was given again only what it was in the window is listed', async () => {
+  // In the first window the sums differ, since nobody told what was counted for one of the jobs there.
+  expect(await billing(295, 350)).toEqual({
+    ...{ compared: 1, unbilled: 0, unrecorded: 0, isCut: false, differences: [] },
+  });
+  const sums = { ownedUs: 20 * MINUTE, billedUs: 80 * MINUTE, gpus: 4, devices: 1 };
+  expect((await billing(395, 450))?.differences).toEqual([
+    { jobId: 'b again', run: 0, cluster: 'bill', ...sums },
+  ]);
 });
 
 test('of a window that cuts a run nothing is compared', async () => {

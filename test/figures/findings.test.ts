@@ -1,5 +1,8 @@
 /** Goal: the rules of "what stands out" speak exactly when they should. Method: figures made by hand around each limit. */
+import { NO_ANALYSIS } from '../../src/figures/job/analysis/analyse.ts';
 import { describe, expect, test } from 'vitest';
+import type { Slowest } from '../../src/figures/job/analysis/figures.ts';
+import type { IdleLimit } from '../../src/core/fields/idle-limits.ts';
 import { findDips, type ActivityStep } from '../../src/figures/job/dips.ts';
 import type {
   GaugeFigures,
@@ -46,6 +49,7 @@ const energy = (counter: number, power: number): Energy => ({
 interface DeviceChanges {
   readonly sm?: GaugeFigures;
   readonly idleUs?: number;
+  readonly idleSmRatio?: IdleLimit;
   readonly memoryPeakBytes?: number;
   readonly events?: readonly JobEvent[];
 }
@@ -79,6 +83,7 @@ function device(index: number, changes: DeviceChanges = {}): JobDevice {
     energy: energy(1e6, 1e6),
     smShares: {},
     longestIdle: undefined,
+    idleSmRatio: changes.idleSmRatio ?? 0.05,
     lastActiveUs: HOUR,
     lastSampleUs: HOUR,
     idle: level(changes.idleUs ?? 0, 'microseconds'),
@@ -146,15 +151,19 @@ function job(devices: readonly JobDevice[], { state, exitCode, of, ...changes }:
       ...of,
     },
     undividedUs: 0,
+    idleLimits: { smRatio: 0.05 },
     invalidRollups: [],
     mixedUs: 0,
     gaps: [],
     unplacedGaps: { count: 0, us: 0 },
+    tailUnseenUs: undefined,
     devices,
     gauges: [],
     nodeEvents: [],
     dips: undefined,
     throttleEffects: [],
+    analysis: NO_ANALYSIS,
+    causes: undefined,
     notMeasured: [],
     ...changes,
   };
@@ -186,6 +195,25 @@ describe('what stands out', () => {
     expect(findingsOf(job([device(0), device(1)]))).toEqual([]);
   });
 
+  test('no data says why there could be none, and else asks for the collector', () => {
+    const unseen = (change: Partial<JobDevice> = {}): JobDevice => ({ ...device(0), samples: 0, ...change });
+    const without = (...devices: JobDevice[]): string =>
+      textOf(job(devices, { of: { samples: 0, coverage: undefined } }));
+    expect(without(unseen())).toBe(
+      'no data: nothing was sampled while the job owned its GPUs. Was a collector running on its nodes?',
+    );
+    expect(without(unseen({ ownedUs: 0.4 * SECOND }), unseen({ ownedUs: 0.2 * SECOND }))).toBe(
+      'no data: it had its GPUs for 0.4 s, less than the time between two samples (1 s).',
+    );
+    expect(without(unseen({ ownedUs: 0.4 * SECOND }), unseen())).toContain('Was a collector running');
+    const unresolved = unseen({ gpu: 'unresolved:a/n1:9', index: undefined });
+    expect(without(unresolved)).toBe(
+      'no data: which GPUs it had is not known: none goes by the name that was told (a/n1:9). gpuledger devices lists those of a node.',
+    );
+    expect(without(...Array<JobDevice>(6).fill(unresolved))).toContain('a/n1:9, and 2 more)');
+    expect(without(unresolved, unseen())).toContain('Was a collector running');
+  });
+
   test('GPUs that were never used, with their number and what to ask for', () => {
     const never = { sm: gauge(0.001, 0.049), idleUs: HOUR };
     const figures = job([device(0), device(1), device(2, never), device(3, never)]);
@@ -208,6 +236,22 @@ describe('what stands out', () => {
     expect(textOf(figures)).toContain('below 5 % for 50 % of the time: 0.5 GPU-hours idle');
   });
 
+  test('each GPU is idle below the limit of its own model', () => {
+    const [strict, loose] = [{ idleSmRatio: 0.02 }, { idleSmRatio: 0.2 }] as const;
+    const sm = gauge(0.05, 0.1);
+    const unused = job([device(0, { ...strict, sm }), device(1, { ...loose, sm, idleUs: HOUR })]);
+    expect(rulesOf(unused)).toEqual(['unused']);
+    expect(textOf(unused)).toContain('(n1 gpu 1; SM activity below 20 % all the time)');
+    const idleUs = HOUR / 2;
+    const idle = job([device(0, { ...strict, idleUs }), device(1, { ...loose, idleUs })]);
+    expect(textOf(idle)).toContain('SM activity was below 2 % or 20 % for 50 % of the time');
+    // From twice the limit of the fastest on a load can be uneven.
+    const uneven = (idleSmRatio: IdleLimit): JobFacts =>
+      job([0.1, 0.3].map((mean, at) => device(at, { idleSmRatio, sm: gauge(mean, 0.5) })));
+    expect(rulesOf(uneven(0.2))).toEqual([]);
+    expect(rulesOf(uneven(0.1))).toEqual(['imbalance']);
+  });
+
   test('an idle end from ten minutes and a tenth of the job on', () => {
     const idleFor = (seconds: number): JobFacts =>
       job([device(0)], { of: { lastActiveUs: HOUR - seconds * SECOND } });
@@ -224,18 +268,22 @@ describe('what stands out', () => {
     expect(rulesOf(until(HOUR - 700 * SECOND))).toEqual([]);
   });
 
-  test('nobody is idle in a gap, nor where the activity had no value', () => {
+  test('nobody is idle where it is not known what a device did', () => {
     const tail = { of: { lastActiveUs: HOUR - 1200 * SECOND } };
-    const gap = { gpu: 'GPU-1', fromUs: HOUR - 600 * SECOND, toUs: HOUR - 500 * SECOND };
-    expect(rulesOf(job([device(0), device(1)], tail))).toEqual(['idle-tail']);
-    expect(rulesOf(job([device(0), device(1)], { ...tail, gaps: [gap] }))).toEqual([]);
-    expect(
-      rulesOf(job([device(0), device(1)], { ...tail, gaps: [{ ...gap, fromUs: 0, toUs: HOUR / 2 }] })),
-    ).toEqual(['idle-tail']);
-    const unplaced = { ...job([device(0)], tail), unplacedGaps: { count: 1, us: 100 * SECOND } };
-    expect(rulesOf(unplaced)).toEqual([]);
-    const blank = knownFor(0.9, gauge(0.8, 0.95));
-    expect(rulesOf(job([device(0), device(1, { sm: blank })], tail))).toEqual([]);
+    const devices = [device(0), device(1)];
+    const unseen = (seconds: number): JobFacts =>
+      job(devices, { ...tail, tailUnseenUs: new Map([['GPU-1', seconds * SECOND]]) });
+    expect(rulesOf(unseen(60))).toEqual(['idle-tail']);
+    expect(rulesOf(unseen(61))).toEqual([]);
+    // Blanks and gaps of before do not matter, where it is known what of the tail was seen.
+    const gap = { gpu: 'GPU-1', fromUs: 0, toUs: HOUR / 2 };
+    const unplacedGaps = { count: 1, us: 100 * SECOND };
+    const blank = device(1, { sm: knownFor(0.9, gauge(0.8, 0.95)) });
+    const before = { ...unseen(0), devices: [device(0), blank], gaps: [gap], unplacedGaps };
+    expect(rulesOf(before)).toEqual(['idle-tail']);
+    // Kept figures do not tell when.
+    expect(rulesOf(job([device(0), blank], { ...tail, gaps: undefined }))).toEqual([]);
+    expect(rulesOf(job(devices, { of: { ...tail.of, samples: 0 } }))).toEqual(['no-data']);
   });
 
   test('what was not seen is no idleness, no unevenness and no small memory', () => {
@@ -268,6 +316,36 @@ describe('what stands out', () => {
       "n1 gpu 1 ran at 58 % of the others' SM activity while throttled",
     );
     expect(rulesOf(job(devices, { throttleEffects: [effectOf(0.79, 0.8)] }))).toEqual([]);
+  });
+
+  test('the GPU that the others wait for, once: neither its throttle nor what the others do less is told beside', () => {
+    const slowest: Slowest = {
+      gpu: 'GPU-1',
+      kind: 'computes_longest',
+      deviceCount: 4,
+      ratio: 0.9,
+      othersRatio: 0.6,
+      leads: 1,
+      why: 'device',
+      lostUsMax: HOUR,
+      linkErrors: 0,
+      pcieLanes: undefined,
+    };
+    const devices = [
+      device(0, { sm: gauge(0.5, 0.9) }),
+      device(1, { sm: gauge(0.9, 0.9), events: [throttle] }),
+    ];
+    const effects = { throttleEffects: [effectOf(0.4, 0.8)] };
+    const told = (changes: Partial<Slowest> | undefined, more: JobChanges = {}): string[] => {
+      const found = changes === undefined ? undefined : { ...slowest, ...changes };
+      return rulesOf(job(devices, { ...more, analysis: { ...NO_ANALYSIS, slowest: found } }));
+    };
+    expect(told(undefined)).toEqual(['imbalance']);
+    expect(told({})).toEqual(['computes-longest']);
+    expect(told({ kind: 'fed_late' })).toEqual(['fed-late']);
+    expect(told({}, effects)).toEqual(['computes-longest']);
+    // Another one's throttle is another story.
+    expect(told({ gpu: 'GPU-0' }, effects)).toEqual(['throttle', 'computes-longest']);
   });
 
   test('an uneven load, unless a throttle explains it', () => {

@@ -37,6 +37,8 @@ const [START, END] = [10.5, 4 * 3600 + 130.25];
 const NEXT = { from: 4 * 3600 + 140, to: 4 * 3600 + 500 };
 const SHARED = { from: 3600, to: 7200, set: '7000000000000000001' };
 const HOLE = { from: 5000.5, to: 5030.5 };
+/** On one more device another job is between the two stays of a run, and later minutes are missing. */
+const APART = { gpu: 'A0', away: { from: 20, to: 40 }, hole: { from: 1200, to: 1500 }, end: 3000 };
 
 let db: QuestDb;
 
@@ -55,6 +57,12 @@ async function writeSamples(): Promise<void> {
       ` FROM (SELECT x, ${second} AS s, concat('R', cast((x - 1) % 4 AS STRING)) AS g FROM long_sequence(${4 * TICKS}))` +
       ` WHERE NOT (g = 'R1' AND s > ${HOLE.from} AND s < ${HOLE.to})`,
   );
+  const { gpu, away, hole, end } = APART;
+  await db.exec(
+    'INSERT INTO gpu_jobroll (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio)' +
+      ` SELECT cast(${T0} + x * 1000000 AS TIMESTAMP), 'n1', '${gpu}', CASE WHEN x > ${away.from} AND x <= ${away.to} THEN 'between' ELSE 'apart' END,` +
+      ` 1, 1000000, 0.5 FROM long_sequence(${end}) WHERE NOT (x > ${hole.from} AND x <= ${hole.to})`,
+  );
   await waitForVisible(db, lane.table);
 }
 
@@ -67,6 +75,9 @@ beforeAll(async () => {
     ...GPUS.map((gpu) => ({ ...own, ts: at(START), end_ts: at(END), gpu, run: 0 })),
     { ...own, ts: at(NEXT.from), end_ts: at(NEXT.to), gpu: 'R0', run: 1 },
     { ...own, ts: at(SHARED.from), end_ts: at(SHARED.to), gpu: 'R3', job_id: 'guest', run: 0 },
+    { ...own, ts: at(0), end_ts: at(APART.away.from), gpu: APART.gpu, job_id: 'apart', run: 0 },
+    { ...own, ts: at(APART.away.from), end_ts: at(APART.away.to), gpu: APART.gpu, job_id: 'between', run: 0 },
+    { ...own, ts: at(APART.away.to), end_ts: at(APART.end), gpu: APART.gpu, job_id: 'apart', run: 0 },
   ]);
   const set = { ts: at(SHARED.from), gpu: 'R3', owner_set: SHARED.set, sharing: 'stated', scaled: 0 };
   await insertRows(db, 'gpu_owner_sets', [
@@ -187,7 +198,7 @@ test('in questions about a few samples each the figures are the same', async () 
 
 test('the little plot has the means of equal parts, to the sample', async () => {
   const { rows } = await db.exec(
-    `SELECT cast(ts AS LONG), dt_us, sm_active_ratio FROM gpu_jobroll WHERE ts > ${quoteTime(at(START))} AND ts <= ${quoteTime(at(END))}`,
+    `SELECT cast(ts AS LONG), dt_us, sm_active_ratio FROM gpu_jobroll WHERE gpu != '${APART.gpu}' AND ts > ${quoteTime(at(START))} AND ts <= ${quoteTime(at(END))}`,
   );
   const parts = Array.from({ length: 20 }, () => [0, 0] as [number, number]);
   for (const [tsUs, dtUs, sm] of rows as unknown as [number, number, number | null][]) {
@@ -224,7 +235,19 @@ test('without samples nothing is lost but what needs them, and the report says s
   expect(text).toContain('SM active ± 0.5 %');
   expect(text).toContain('missing here and there');
   expect(text).toContain('left out: another run had the GPU');
+  expect(text).not.toContain('no p50 and p95');
   expect(JSON.parse(jobJson(after))).toMatchObject({ isFromRollups: true, mixedUs: 60 * SECOND });
+  // The histograms have hours, and both runs had the device in the same one.
+  expect(renderJobReport(await report(1), { width: Infinity, isColored: false })).toContain(
+    'no p50 and p95 of SM active, power: no hour of the histograms is of this run alone',
+  );
+});
+
+test('time between two stays of a run on a device is no gap, and whole minutes that are missing keep their place', async () => {
+  const { gaps, unplacedGaps, all } = await jobFigures(db, [lane], 'apart', { nowUs: at(TICKS) });
+  expect(all.sampledUs).toBe((3000 - 300 - 20) * SECOND);
+  expect(gaps).toEqual([{ gpu: APART.gpu, fromUs: at(APART.hole.from), toUs: at(APART.hole.to) }]);
+  expect(unplacedGaps).toEqual({ count: 0, us: 0 });
 });
 
 test('rollups that the server has stopped updating are named', async () => {

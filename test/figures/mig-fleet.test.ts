@@ -25,7 +25,7 @@ const startUs = Date.UTC(2025, 2, 3, 10) * 1000;
 const endUs = startUs + 30 * 60e6;
 const scenario: ScenarioOptions = {
   kind: 'steady',
-  seed: 14,
+  seed: 15,
   nodes: 1,
   gpusPerNode: 2,
   mig: true,

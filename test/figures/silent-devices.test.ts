@@ -19,10 +19,16 @@ const lane: Lane = {
   ...{ fields: [findField(155)!], capacityTicks: 1 },
 };
 
+/** It records nothing that reports show. */
+const temperature: Lane = {
+  ...{ ...lane, name: 'silenttemp', table: 'gpu_silenttemp' },
+  fields: [findField(150)!],
+};
+
 let db: QuestDb;
 beforeAll(async () => {
   db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
-  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
+  await applySchema(db, [lane, temperature], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   const gpus = ['S-stays', 'S-goes'];
   await insertRows(
     db,
@@ -42,7 +48,10 @@ beforeAll(async () => {
     })),
   );
   await insertRows(db, lane.table, rows);
-  await waitForRollups(db, [lane], at(6 * HOUR));
+  await insertRows(db, temperature.table, [
+    { ...place, gpu: 'S-goes', ts: at(2 * HOUR), owners: 0, dt_us: 0, gpu_temp_celsius: 40 },
+  ]);
+  await waitForRollups(db, [lane, temperature], at(6 * HOUR));
 });
 afterAll(async () => {
   await db.close();
@@ -60,4 +69,12 @@ test('a GPU that was taken out after an hour of six is known for that hour', asy
   expect(text).toMatch(
     /Last seen before the window's end, and counted until then: silent-1 S-goes at 2019-03-04 08:59:00 UTC\./,
   );
+});
+
+test('a sample of any lane is a sign of life, whatever a report reads of it', async () => {
+  const figures = await capacityFigures(db, [lane, temperature], {
+    ...{ fromUs: at(0), toUs: at(6 * HOUR), by: 'node', cluster: 'silent' },
+  });
+  expect(figures.knownUs).toBe((359 + 120) * 60 * SECOND);
+  expect(figures.lastSigns).toMatchObject([{ gpu: 'S-goes', lastUs: at(2 * HOUR) }]);
 });

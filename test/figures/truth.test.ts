@@ -28,12 +28,15 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { wrongCauses } from './wrong-causes.ts';
 
 const HOUR_US = 3_600_000_000;
 const lane = defaultLanes[0]!;
 const endUs = Math.floor((Date.now() * 1000 - 120e6) / HOUR_US) * HOUR_US;
 const startUs = endUs - 6 * HOUR_US;
 const options: ScenarioOptions = { kind: 'demo', seed: 1, nodes: 2, gpusPerNode: 8, startUs };
+const scenario = createScenario(options);
+const LONG_US = 1200e6;
 
 /** Those that the truth knows. */
 const GROUPINGS: Readonly<Record<Grouping, true>> = {
@@ -65,7 +68,7 @@ beforeAll(async () => {
   });
   await waitForRollups(db, [lane], endUs);
   const gaugeIds = new Set<number>(Object.values(GAUGES).map(({ fieldId }) => fieldId));
-  truth = truthOf(createScenario(options), {
+  truth = truthOf(scenario, {
     fields: lane.fields.filter(({ id }) => gaugeIds.has(id) || id === 156),
     intervalMs: lane.intervalMs,
     ticks: { firstUs: startUs, count: 6 * 3600 },
@@ -141,7 +144,7 @@ function expectJob(
   const what = `job ${job.jobId} run ${job.run}`;
   expect([actual.startUs, actual.endUs], what).toEqual([job.startUs, job.endUs]);
   expect(actual.all.ownedUs, what).toBe(ownedUs);
-  expectNear(actual.all.coverage?.value, coverage, `${what} coverage`);
+  expectNear(actual.all.coverage?.value, Math.min(1, coverage), `${what} coverage`);
   expectAmounts(actual.all, figures, attributed, what);
   expectGauges(new Map(actual.gauges.map((gauge) => [gauge.key, gauge])), figures, what);
   expect(actual.devices.map(({ gpu }) => gpu).sort()).toEqual(devices.map(({ gpu }) => gpu).sort());
@@ -175,9 +178,25 @@ function expectSums(actual: CapacitySums, expected: Attributed, what: string): v
 describe('a job report', () => {
   test('states the true figures of every run of every job', async () => {
     expect(truth.jobs).toHaveLength(42);
+    const jobs = scenario.jobsBetween(startUs, endUs);
     for (const job of truth.jobs) {
       const { jobId, run } = job.job;
-      expectJob(await jobFigures(db, [lane], jobId, { run, nowUs: endUs }), job);
+      const figures = await jobFigures(db, [lane], jobId, { run, nowUs: endUs });
+      expectJob(figures, job);
+      const played = jobs.find((one) => one.jobId === jobId && one.run === run)!;
+      expect(wrongCauses(figures, scenario, played, false)).toEqual([]);
+    }
+  });
+
+  test('says the same of where the time went from minutes, and samples where these tell more', async () => {
+    const asked = { where: db.where, exec: db.exec.bind(db), samplesMax: 2000 };
+    const long = scenario
+      .jobsBetween(startUs, endUs)
+      .filter((job) => job.endUs - job.startUs > LONG_US && job.devices.every(({ share }) => share === 1));
+    for (const [, [job]] of Map.groupBy(long, ({ shape }) => shape)) {
+      const figures = await jobFigures(asked, [lane], job!.jobId, { run: job!.run, nowUs: endUs });
+      expect(figures.causes).toMatchObject({ origin: 'minutes' });
+      expect(wrongCauses(figures, scenario, job!, true)).toEqual([]);
     }
   });
 
@@ -204,7 +223,9 @@ describe('a capacity report', () => {
     expect(figures.samples).toBe(truth.all.samples);
     expect(figures.sampledUs).toBe(truth.all.dtUs);
     expectNear(figures.all.energy.counter?.value, truth.all.energyJoules, 'all energy');
-    expectNear(figures.all.idle?.value, truth.all.idleDtUs, 'all idle');
+    // Of owned time only: nobody can be told to do something about the rest.
+    const ownedIdleUs = truth.groups[by].reduce((sum, { idleDtUs }) => sum + idleDtUs, 0);
+    expectNear(figures.all.idle?.value, ownedIdleUs, 'idle of owned time');
     expect(figures.all.jobs).toBe(41);
     const total = figures.rows.reduce((sum, row) => sum + row.attributedUs, 0);
     expect(total).toBe(truth.all.dtUs);

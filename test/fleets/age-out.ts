@@ -2,8 +2,8 @@ import { expect } from 'vitest';
 import { quoteName } from '../../schemas/tables.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
-import { HOUR, MIN } from './fleet.ts';
-import type { Left } from './truth-left.ts';
+import { HOUR, MIN } from './draw/fleet.ts';
+import type { Left } from './truth/left.ts';
 
 /** Lets rows age out as the server itself does it: by a TTL, looked at when something is written. */
 

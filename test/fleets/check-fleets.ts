@@ -1,3 +1,4 @@
+import type { IdleLimits } from '../../src/core/fields/idle-limits.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
@@ -6,21 +7,22 @@ import { capacityCsv, jobCsv } from '../../src/report/csv.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { capacityJson, jobJson } from '../../src/report/json.ts';
 import { differencesOf, type Difference, type Json } from './differences.ts';
-import { expectedCapacity, keyedCapacity } from './expect-capacity.ts';
-import { expectedJob } from './expect-job.ts';
-import { DAY, HOUR, MIN, UNRESOLVED, type Fleet, type FleetRun } from './fleet.ts';
+import { expectedCapacity, keyedCapacity } from './truth/expect-capacity.ts';
+import { expectedJob } from './truth/expect-job.ts';
+import { DAY, HOUR, MIN, UNRESOLVED, type Fleet, type FleetRun } from './draw/fleet.ts';
 import { FLEET_LANES } from './load-fleets.ts';
-import { capacityTextDifferences } from './read-capacity-text.ts';
-import { capacityCsvDifferences, jobCsvDifferences } from './read-csv.ts';
-import { jobTextDifferences } from './read-job-text.ts';
-import { billingTruth } from './truth-billing.ts';
-import { capacityTruth, type Grouping } from './truth-capacity.ts';
-import { findingsTruth } from './truth-findings.ts';
-import { jobTruth, type JobTruth } from './truth-job.ts';
-import { ALL_LEFT, type Left } from './truth-left.ts';
-import type { Period } from './truth-periods.ts';
-import { windowTruth, type Window } from './truth-window.ts';
-import { ledgersOf, type DeviceLedger } from './truth-ledger.ts';
+import { capacityTextDifferences } from './read/capacity-text.ts';
+import { capacityCsvDifferences, jobCsvDifferences } from './read/csv.ts';
+import { jobTextDifferences } from './read/job-text.ts';
+import { billingTruth } from './truth/billing.ts';
+import { capacityTruth, type Grouping } from './truth/capacity.ts';
+import { findingsTruth } from './truth/findings.ts';
+import { toldLimits } from './truth/idle-limits.ts';
+import { jobTruth, type JobTruth } from './truth/job.ts';
+import { ALL_LEFT, bucketAt, type Left } from './truth/left.ts';
+import type { Period } from './truth/periods.ts';
+import { windowTruth, type Window } from './truth/window.ts';
+import { ledgersOf, type DeviceLedger } from './truth/ledger.ts';
 
 /** Every report of the fleets of one store, field by field against the truth: JSON first, then CSV and text against JSON. */
 
@@ -42,13 +44,19 @@ const LANE_FACTS = {
   table: TABLE,
   intervalUs: LANE.intervalMs * 1000,
   gauges: LANE.fields.filter(({ kind }) => kind === 'gauge').map(({ column }) => column),
+  othersUs: new Map(
+    FLEET_LANES.filter((lane) => lane !== LANE).map((lane) => [lane.table, lane.intervalMs * 1000]),
+  ),
 };
 /** A pipe: nothing is cut. */
 const PLAIN = { width: Infinity, isColored: false, isWhole: true };
 const REPORTS_AT_ONCE = 4;
 
-export function worldOf(fleets: readonly Fleet[]): World {
-  const ledgers = fleets.flatMap((fleet) => ledgersOf(fleet));
+/** @param left what has not aged out */
+export function worldOf(fleets: readonly Fleet[], left: Left = ALL_LEFT): World {
+  const ledgers = fleets.flatMap((fleet) =>
+    ledgersOf(fleet, (table, us) => (table === TABLE ? bucketAt(us, left, 'sums') : undefined)),
+  );
   const firsts = ledgers.flatMap(({ lanes }) => [...lanes.get(TABLE)!.tsUs.slice(0, 1)]);
   return { fleets, ledgers, runs: fleets.flatMap(({ runs }) => runs), oldestUs: Math.min(...firsts) };
 }
@@ -76,6 +84,7 @@ export async function checkJobs(
       ...(run.cluster === undefined ? {} : { cluster: run.cluster }),
       submittedUs: run.isRecorded ? run.submitUs : truth.startUs,
       nowUs: fleet.toUs + 100 * DAY,
+      idleLimits: fleet.idleLimits as IdleLimits,
     });
     const json = JSON.parse(jobJson(figures)) as Json;
     const differences = [
@@ -101,7 +110,7 @@ function leftOut(truth: JobTruth, isAged: boolean): Difference[] {
   return [
     ...rules.map((rule) => ({
       ...{ path: `findings ${rule}`, ...perhaps },
-      left: LEFT_RULES[rule] ?? 'a limit is met within rounding',
+      left: 'a limit is met within rounding',
     })),
     ...(isAged ? shares.filter(({ isAlike }) => !isAlike) : []).map(() => ({
       ...{ path: 'smShares', ...perhaps },
@@ -109,11 +118,6 @@ function leftOut(truth: JobTruth, isAged: boolean): Difference[] {
     })),
   ];
 }
-
-const LEFT_RULES: Readonly<Record<string, string>> = {
-  'idle-tail':
-    'blanks, and gaps of which only the length is left, count as if they were of the tail: it may be told of or not',
-};
 
 const GROUPINGS: readonly Grouping[] = [
   'account',
@@ -164,17 +168,28 @@ export async function checkCapacity(
       by,
       ...(every === undefined ? {} : { every }),
       ...(cluster === undefined ? {} : { cluster }),
+      idleLimits: fleet.idleLimits as IdleLimits,
     });
     const json = JSON.parse(capacityJson(figures)) as Json;
     const summed = windowTruth(window, world.oldestUs, left);
-    const question = { ...summed, by, every, cluster, table: TABLE, left };
+    const { idleLimits } = fleet;
+    const question = { ...summed, by, every, cluster, table: TABLE, idleLimits, left };
     const truth = capacityTruth(world.ledgers, question);
     const differences = [
       ...differencesOf(
-        expectedCapacity(truth, question, window, summed, billingTruth(world.runs, question)),
+        expectedCapacity(
+          truth,
+          question,
+          window,
+          summed,
+          billingTruth(world.runs, question),
+          // Of all devices that the store knows.
+          toldLimits(
+            world.ledgers.map(({ device }) => device),
+            idleLimits,
+          ),
+        ),
         keyedCapacity(json),
-      ).map((one) =>
-        one.path === 'reusedIdsLeft' || one.path === 'closeIdsLeft' ? { ...one, left: 'not told yet' } : one,
       ),
       ...rowsDifferences(json, by),
       ...unownedDifferences(json),
@@ -202,6 +217,7 @@ interface OrderedRow {
   readonly cluster?: string;
   readonly period?: string;
   readonly attributedUs: number;
+  readonly jobs: number;
 }
 
 const KINDS = ['group', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut'];
@@ -225,9 +241,17 @@ function unownedDifferences(json: Json): Difference[] {
   return isRight ? [] : [{ path: 'rows.unownedJoules', expected: `${expected}`, got: `${got}` }];
 }
 
-/** Rows add up to all, to the microsecond; of each kind the largest group comes first, of periods the first one. */
+/** Rows add up to all, to the microsecond and the job; of each kind the largest group comes first, of periods the first one. */
 function rowsDifferences(json: Json, by: Grouping): Difference[] {
-  const { rows, sampledUs } = json as unknown as { rows: readonly OrderedRow[]; sampledUs: number };
+  const { rows, sampledUs, every, all } = json as unknown as {
+    readonly rows: readonly OrderedRow[];
+    readonly sampledUs: number;
+    readonly every?: string;
+    readonly all: { readonly jobs: number };
+  };
+  // Of devices and periods a job may have several.
+  const isOfJobs = every === undefined && ['user', 'account', 'partition', 'qos'].includes(by);
+  const jobs = isOfJobs ? rows.reduce((sum, row) => sum + row.jobs, 0) : all.jobs;
   const sumUs = rows.reduce((sum, { attributedUs }) => sum + attributedUs, 0);
   const groupOf = ({ kind, name, cluster }: OrderedRow): string => JSON.stringify([kind, name, cluster]);
   const groupUs = (row: OrderedRow): number =>
@@ -247,6 +271,7 @@ function rowsDifferences(json: Json, by: Grouping): Difference[] {
     ...(Math.abs(sumUs - sampledUs) < 1
       ? []
       : [{ path: 'rows', expected: `rows of ${sampledUs} µs`, got: String(sumUs) }]),
+    ...(jobs === all.jobs ? [] : [{ path: 'rows', expected: `rows of ${all.jobs} jobs`, got: String(jobs) }]),
     ...(isInOrder ? [] : [{ path: 'rows', expected: 'in order', got: JSON.stringify(rows).slice(0, 200) }]),
   ];
 }

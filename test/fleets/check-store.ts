@@ -1,6 +1,6 @@
 import type { QuestDb } from '../../src/questdb/http.ts';
 import type { Found, World } from './check-fleets.ts';
-import { Sum, type DeviceLedger } from './truth-ledger.ts';
+import { Sum, type DeviceLedger } from './truth/ledger.ts';
 
 /** What the tables themselves say, level by level, against the truth: labels, owner sets, rollups and histograms. */
 

@@ -1,7 +1,7 @@
 /** The oracle itself: what is drawn, how its truth is worked out, and how reports are read. */
 import { describe, expect, test } from 'vitest';
 import { differencesOf, near, type Json } from './differences.ts';
-import { drawFleet, WITHOUT_LIMITS } from './draw-fleet.ts';
+import { drawFleet } from './draw/draw-fleet.ts';
 import {
   DAY,
   HOUR,
@@ -11,14 +11,15 @@ import {
   type FleetDevice,
   type FleetRun,
   type FleetStay,
-} from './fleet.ts';
-import { coverageWrong, energyWrong, hoursWrong, isPrinted, ratioWrong, spanWrong } from './printed.ts';
-import { capacityTruth, type CapacityTruth, type Grouping } from './truth-capacity.ts';
-import { jobTruth, rankOf } from './truth-job.ts';
-import { divided, ledgersOf } from './truth-ledger.ts';
-import { ALL_LEFT } from './truth-left.ts';
+} from './draw/fleet.ts';
+import { coverageWrong, energyWrong, hoursWrong, isPrinted, ratioWrong, spanWrong } from './read/printed.ts';
+import { capacityTruth, type CapacityTruth, type Grouping } from './truth/capacity.ts';
+import { idleBelow } from './truth/idle-limits.ts';
+import { jobTruth, rankOf } from './truth/job.ts';
+import { divided, ledgersOf } from './truth/ledger.ts';
+import { ALL_LEFT } from './truth/left.ts';
 
-const FLEETS = Array.from({ length: 40 }, (_, seed) => drawFleet(seed, 'many', WITHOUT_LIMITS));
+const FLEETS = Array.from({ length: 40 }, (_, seed) => drawFleet(seed, 'many'));
 const GROUPINGS: readonly Grouping[] = [
   'account',
   'node',
@@ -30,11 +31,14 @@ const GROUPINGS: readonly Grouping[] = [
   'week',
   'month',
 ];
-const LANE = { table: 'gpu_main', intervalUs: 10 * S, gauges: ['sm_active_ratio', 'power_watts'] };
+const LANE = {
+  ...{ table: 'gpu_main', intervalUs: 10 * S, gauges: ['sm_active_ratio', 'power_watts'] },
+  othersUs: new Map([['gpu_slow', 30 * S]]),
+};
 
 describe('what is drawn', () => {
   test('is the same for the same seed', () => {
-    expect(drawFleet(3, 'many', WITHOUT_LIMITS)).toEqual(FLEETS[3]);
+    expect(drawFleet(3, 'many')).toEqual(FLEETS[3]);
   });
 
   test('holds everything that fleets are', () => {
@@ -84,6 +88,9 @@ describe('what is drawn', () => {
       'hours late': ({ facts }) =>
         facts.some(({ toldUs, atUs }) => toldUs - atUs > HOUR && toldUs - atUs < DAY),
       'weeks late': ({ facts }) => facts.some(({ toldUs, atUs }) => toldUs - atUs > 7 * DAY),
+      'another limit of idleness': ({ idleLimits }) => idleLimits.smRatio !== 0.05,
+      'several limits of idleness': ({ devices, idleLimits }) =>
+        new Set(devices.map((device) => idleBelow(device, idleLimits))).size > 1,
       'share told later': ({ facts }) => facts.some(({ share, stay }) => !Object.is(share, stay.share)),
     };
     const rare = Object.entries(kinds).filter(([, of]) => count(of) < 2);
@@ -105,7 +112,9 @@ describe('the truth', () => {
       const ledgers = ledgersOf(fleet);
       const truths = GROUPINGS.map((by): CapacityTruth => {
         const window = { fromUs: fleet.fromUs, toUs: fleet.toUs + S, cluster: undefined };
-        return capacityTruth(ledgers, { ...window, by, every: undefined, table: 'gpu_main', left: ALL_LEFT });
+        const { idleLimits } = fleet;
+        const question = { ...window, by, every: undefined, table: 'gpu_main', idleLimits, left: ALL_LEFT };
+        return capacityTruth(ledgers, question);
       });
       const isCut = fleet.devices.some((device) => device.isCut);
       const dtUs = ledgers.reduce(
@@ -154,6 +163,7 @@ describe('the truth', () => {
       .filter((x) => !Number.isNaN(x));
     // The faster one knows it from 0 to 90 s.
     expect([...known]).toEqual([110, 120]);
+    expect(lanes.get('gpu_slow')!.smTimes).toEqual([{ fromUs: 90 * S + 1, toUs: 120 * S + 1 }]);
     expect(lanes.get('gpu_main')!.values.get('sm_active_ratio')).not.toContain(NaN);
   });
 
@@ -220,6 +230,7 @@ function paperFleet(): Fleet {
   for (const { uuid: gpu } of devices) run.stays.push({ run, gpu, startUs: 15 * S, endUs: 95 * S, share: 1 });
   return {
     ...{ seed: 0, fromUs: 0, toUs: 100 * S, devices, runs: [run], facts: [] },
+    idleLimits: { smRatio: 0.05, models: new Map() },
     sightings: devices.map((one) => ({ device: one, tsUs: 0 })),
     lanes: [
       {
@@ -256,6 +267,12 @@ describe('reading', () => {
     expect(energyWrong('0.534 Wh', 0.534 * 3.6e6)).toBeDefined();
     expect([hoursWrong('55.9 GPU-hours', 55.94 * 3.6e9), spanWrong('1 min 4 s', 64.3e6)]).toEqual(
       Array(2).fill(undefined),
+    );
+    expect([isPrinted('<0.001', 0.0004), isPrinted('<0.1', 0.04), isPrinted('0.0', 0)]).toEqual(
+      Array(3).fill(true),
+    );
+    expect([isPrinted('0.000', 0.0004), isPrinted('<0.1', 0.06), isPrinted('<0.1', 0)]).toEqual(
+      Array(3).fill(false),
     );
     expect([hoursWrong('55.9 GPU-hours', 55.96 * 3.6e9), spanWrong('1 min 4 s', 65e6)]).not.toContain(
       undefined,

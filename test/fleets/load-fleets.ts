@@ -17,7 +17,7 @@ import { createSmallTables, type SmallTables } from '../../src/questdb/rows/smal
 import { allTables, createTableSql } from '../../schemas/tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
-import { DAY, HOUR, type Fleet, type FleetDevice, type FleetLane } from './fleet.ts';
+import { DAY, HOUR, type Fleet, type FleetDevice, type FleetLane } from './draw/fleet.ts';
 
 /** The way of a fleet into a store: ring, ownership session, labels, encoder, and the re-label of what was told late. */
 

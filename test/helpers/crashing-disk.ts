@@ -144,6 +144,9 @@ function diskOn(state: State, crash: CrashPoint | undefined): CrashingDisk {
       });
     };
     return {
+      get links() {
+        return [...names.values()].filter((each) => each === inode).length;
+      },
       get size() {
         live();
         return inode.bytes.length;
@@ -229,10 +232,9 @@ function diskOn(state: State, crash: CrashPoint | undefined): CrashingDisk {
       if (!directories.has(path)) throw systemError('ENOENT', path);
       changeWhole(() => {
         const { unsyncedNames, syncedNames } = state;
-        const [synced = [], others = []] = [true, false].map((isHere) =>
-          unsyncedNames.filter((each) => isIn(path, each) === isHere),
-        );
+        const synced = syncedWith(path, unsyncedNames);
         for (const each of synced) applyTo(syncedNames, each);
+        const others = unsyncedNames.filter((each) => !synced.includes(each));
         unsyncedNames.splice(0, unsyncedNames.length, ...others);
       });
     },
@@ -242,6 +244,19 @@ function diskOn(state: State, crash: CrashPoint | undefined): CrashingDisk {
 function applyTo(names: Names, { inode, from, to }: NameChange): void {
   if (from !== undefined && names.get(from) === inode) names.delete(from);
   if (to !== undefined) names.set(to, inode);
+}
+
+/** The changes in a directory, and those before them of the same files and names, in other directories too: a rename is not done by halves. */
+function syncedWith(directory: string, changes: readonly NameChange[]): NameChange[] {
+  const touched = new Set<unknown>();
+  const synced: NameChange[] = [];
+  for (const change of changes.toReversed()) {
+    const parts = [change.inode, change.from, change.to].filter((part) => part !== undefined);
+    if (!isIn(directory, change) && !parts.some((part) => touched.has(part))) continue;
+    for (const part of parts) touched.add(part);
+    synced.unshift(change);
+  }
+  return synced;
 }
 
 function isIn(directory: string, { from, to }: NameChange): boolean {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { OperatingError } from '../../src/core/base/errors.ts';
 import { processStartTicks } from '../../src/disk/process-identity.ts';
 import { startServer, type RunningServer } from '../../src/server/server.ts';
 
@@ -59,9 +60,24 @@ export async function startTestQuestdb(options: { javaPath?: string } = {}): Pro
     },
     restart: async (javaPath) => {
       await server.stop();
-      server = await start(javaPath ?? options.javaPath, server.ports.http);
+      server = await whenPortIsFree(() => start(javaPath ?? options.javaPath, server.ports.http));
     },
   };
+}
+
+const PORT_TRIES_MAX = 40;
+
+/** The port may be in use for a moment, by a connection that happens to have the same number. */
+async function whenPortIsFree<T>(start: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await start();
+    } catch (thrown) {
+      const isTaken = thrown instanceof OperatingError && thrown.code === 'questdb.port_taken';
+      if (!isTaken || tries === PORT_TRIES_MAX) throw thrown;
+      await sleep(500);
+    }
+  }
 }
 
 /** Kills a process that the test has started and returns when it is gone. */

@@ -3,8 +3,22 @@ import type { TestProject } from 'vitest/node';
 
 import { startTestQuestdb } from './questdb.ts';
 
+/**
+ * Hundreds of tables of as many tests, each with its rollups: kept open for as long as in operation, they are more files than a
+ * process may have where busy cores keep the server from closing them. Milliseconds.
+ */
+const LET_GO = {
+  QDB_CAIRO_INACTIVE_READER_TTL: '2000',
+  QDB_CAIRO_INACTIVE_WRITER_TTL: '2000',
+  QDB_CAIRO_WAL_INACTIVE_WRITER_TTL: '2000',
+  QDB_CAIRO_IDLE_CHECK_INTERVAL: '1000',
+};
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  Object.assign(process.env, LET_GO);
   const server = await startTestQuestdb();
+  // Servers that a test starts for itself are as in operation.
+  for (const name of Object.keys(LET_GO)) Reflect.deleteProperty(process.env, name);
   project.provide('questdbConf', server.conf);
   project.provide('questdbUrl', server.httpUrl);
   return server.stop;

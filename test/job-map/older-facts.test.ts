@@ -189,7 +189,7 @@ function begin(gpu: string, store = db): Life {
       },
     ],
     ...{ ownership, devices: [device], tables: [lane.table], hasFormerLife: true },
-    ...{ nowUs: () => NOW_US, startUs: NOW_US, db: store },
+    ...{ nowUs: () => NOW_US, bootUs: -Infinity, startUs: NOW_US, db: store },
     outbox: {
       ownership: (some) => rows.push(...some),
       ownerSets: (some) => sets.push(...some),

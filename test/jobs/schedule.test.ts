@@ -45,6 +45,18 @@ test('a run that fails is told, and the next one comes', async () => {
   ]);
 });
 
+test('also one that fails before it waits for anything', async () => {
+  let runs = 0;
+  const run = (): void => {
+    runs += 1;
+    throw new Error('broken');
+  };
+  const schedule = scheduleJobs([{ name: 'measure', schedule: { everyMs: 1000 }, run }], () => undefined);
+  await vi.advanceTimersByTimeAsync(3000);
+  await schedule.stop();
+  expect(runs).toBe(3);
+});
+
 test('a clock that is set moves no job that goes by an interval', async () => {
   let runs = 0;
   const run = (): void => {

@@ -43,20 +43,24 @@ export function deviceRows(
   intervalMs: number,
 ): DeviceRows {
   const answered = ticks.filter((ts) => scenario.answers(device, ts));
+  const dtUs = new Float64Array(answered.length);
+  for (let row = 1; row < answered.length; row += 1) {
+    const stepUs = answered[row]! - answered[row - 1]!;
+    if (stepUs > 0 && stepUs <= GAP_INTERVALS * intervalMs * 1000) dtUs[row] = stepUs;
+  }
+  // Where nothing was seen before it, a row speaks for no time, and what it reads is that of an interval.
   const columns = fields.map((field) =>
-    Float64Array.from(answered, (ts) => scenario.value(device, field.id, ts)),
+    Float64Array.from(answered, (ts, row) =>
+      scenario.value(device, field.id, ts, dtUs[row]! > 0 ? dtUs[row]! : intervalMs * 1000),
+    ),
   );
   const energy = columns[fields.findIndex((field) => field.id === 156)];
-  const dtUs = new Float64Array(answered.length);
   const rise = new Float64Array(answered.length).fill(NaN);
   const riseDtUs = new Float64Array(answered.length);
   /** Of the last reading, unless nobody saw a part of the time since. */
   let readingAt = energy !== undefined && energy[0]! >= 0 ? 0 : -1;
   for (let row = 1; row < answered.length; row += 1) {
-    const stepUs = answered[row]! - answered[row - 1]!;
-    const isSeen = stepUs > 0 && stepUs <= GAP_INTERVALS * intervalMs * 1000;
-    if (isSeen) dtUs[row] = stepUs;
-    else readingAt = -1;
+    if (dtUs[row] === 0) readingAt = -1;
     if (energy === undefined || Number.isNaN(energy[row]!)) continue;
     if (readingAt >= 0 && energy[row]! >= energy[readingAt]!) {
       rise[row] = energy[row]! - energy[readingAt]!;

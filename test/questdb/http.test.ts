@@ -234,6 +234,7 @@ describe('a server that is down or misbehaves', () => {
       cause: 'store questdb.unavailable',
     },
     { status: 503, text: '', cause: 'store questdb.unavailable' },
+    { status: 421, text: '{"code":"not accepting writes"}', cause: 'store questdb.read_only' },
     { status: 403, text: 'no', cause: 'credentials questdb.unauthorized' },
     { status: 413, text: '{"code":"invalid","message":"too large"}', cause: 'rows questdb.refused' },
   ])('HTTP $status $text: $cause', async ({ status, text, cause }) => {

@@ -201,6 +201,8 @@ describe('boundaries', () => {
     expect(figures.all.sampledUs).toBe(3 * SECOND);
     expect(figures.all.ownedUs).toBe(2.3 * SECOND);
     expect(figures.boundaryUs).toBe(SECOND);
+    // No more than all of its time was seen.
+    expect([figures.all, ...figures.devices].map(({ coverage }) => coverage?.value)).toEqual([1, 1]);
     expect(render(figures)).toContain('seen 100 % of');
     expect(render(figures)).toContain('boundaries ± 1 s');
   });
@@ -222,6 +224,35 @@ test('each device of a job has boundaries of its own', async () => {
     ['G-later', 3],
   ]);
   expect([all.samples, all.ownedUs]).toEqual([13, 13 * SECOND]);
+});
+
+test('a table of levels of which none is known has no head either', async () => {
+  await insertSamples([
+    ...seconds(3001, 3005).map((second): Sample => ({
+      gpu: 'G-blind',
+      second,
+      bytes: 2 ** 30,
+      jobId: 'blind',
+    })),
+    ...seconds(3001, 3005).map((second): Sample => ({ gpu: 'G-blank', second, jobId: 'blank' })),
+  ]);
+  await insertOwner('G-blind', 'blind', 3000, 3005, { share: 1 });
+  await insertOwner('G-blank', 'blank', 3000, 3005, { share: 1 });
+  expect(
+    render(await figuresOf('blind'))
+      .split('\n')
+      .slice(4, 8),
+  ).toEqual([
+    '',
+    expect.stringMatching(/^ {2}memory peak 1 GiB/),
+    '',
+    expect.stringMatching(/^ {2}node +gpu +mem peak$/),
+  ]);
+  expect(
+    render(await figuresOf('blank'))
+      .split('\n')
+      .slice(4, 6),
+  ).toEqual(['', expect.stringMatching(/^ {2}node +gpu$/)]);
 });
 
 test('a percentile weighs by dt, and a blank dilutes nothing', async () => {
@@ -445,6 +476,7 @@ test('a job with everything reads like this', async () => {
   n1    1    0.017 h  0.011 h    40 %  41 %  80 %      500 W  500 W  500 W
   not measured: tensor active, DRAM active, PCIe sent, PCIe received, NVLink sent, NVLink received
     (no lane records it)
+  where the time went is not told: the activity of the engine (DCGM's field 1001) was not recorded
 
   What stands out
   · n1 gpu 1 ran at 50 % of the others' SM activity while throttled; the job waits for its slowest
@@ -514,7 +546,7 @@ describe('nothing to say', () => {
     await insertOwner('G-name', 'named', 500, 510, { share: 1 });
     await insertJob('named', 500, 'physics', 'evil\u001B[2J\nname');
     expect(render(await figuresOf('named')).split('\n')[0]).toBe(
-      'Job named · evil�[2J�name · COMPLETED (exit 0)',
+      'Job named · evil␛[2J␊name · COMPLETED (exit 0)',
     );
   });
 });
@@ -549,6 +581,25 @@ describe('the fleet', () => {
       expect.objectContaining({ kind: 'unresolved', attributedUs: 10 * SECOND, jobs: 0 }),
     ]);
     expect(figures.all.jobs).toBe(0);
+  });
+
+  test('a job of which nothing was seen counts in the row of its group, too', async () => {
+    await insertOwner('G-unseen', 'unseen', 1800, 1850, { share: 1 });
+    await insertJob('unseen', 1800, 'geology');
+    const window = { fromUs: at(1800), toUs: at(1920) };
+    for (const asked of [{ by: 'account' }, { by: 'account', every: 'month' }] as const) {
+      const { rows, all } = await capacityFigures(db, [lane], { ...window, ...asked });
+      const row = rows.find(({ name }) => name === 'geology');
+      expect(row).toMatchObject({ kind: 'group', attributedUs: 0, idle: undefined, jobs: 1 });
+      expect(rows.reduce((sum, { jobs }) => sum + jobs, 0)).toBe(all.jobs);
+    }
+  });
+
+  test('what was seen was known: the first sample of a window speaks for time of before it, too', async () => {
+    await insertSamples(seconds(7170, 7230).map((second): Sample => ({ gpu: 'G-astride', second, sm: 0.5 })));
+    await waitForRollups(db, [lane], at(7260));
+    const figures = await capacityFigures(db, [lane], { fromUs: at(7200), toUs: at(7260), by: 'user' });
+    expect([figures.sampledUs, figures.knownUs]).toEqual([31 * SECOND, 31 * SECOND]);
   });
 
   test('a window is rounded outward and says so; an empty one is refused', async () => {
@@ -589,6 +640,26 @@ describe('the command', () => {
     const capacity = await run('capacity', '--since', '8h', '--by', 'node', '--json');
     expect(capacity.stderr).toBe('');
     expect(JSON.parse(capacity.stdout)).toMatchObject({ by: 'node', nodes: 1 });
+  });
+
+  test('tells idleness by the limits of the configuration', async () => {
+    const env = {
+      ...{ QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined },
+      ...{ GPULEDGER_IDLE_SM_RATIO: '0.2', GPULEDGER_IDLE_MODELS: 'NVIDIA H=0.01' },
+    };
+    const told = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await runCommand(['report', ...args, '--json'], { env })).stdout);
+    expect(await told('job', 'first')).toMatchObject({
+      idleLimits: { smRatio: 0.2 },
+      devices: [{ idleSmRatio: 0.2 }],
+    });
+    expect(await told('job', 'story')).toMatchObject({
+      idleLimits: { smRatio: 0.2, models: { 'NVIDIA H': 0.01 } },
+      devices: [{ idleSmRatio: 0.01 }, { idleSmRatio: 0.01 }],
+    });
+    expect(await told('capacity', '--since', '8h')).toMatchObject({
+      idleLimits: { smRatio: 0.2, models: { 'NVIDIA H': 0.01 } },
+    });
   });
 
   test.each([

@@ -12,17 +12,31 @@ import {
   formatEnergies,
   formatEnergy,
   formatGpuHours,
+  formatHours,
   formatInterval,
   formatMemory,
   formatPeriod,
   formatRate,
   formatRatio,
   formatSpan,
+  formatWatts,
 } from '../../src/report/text/format-quantity.ts';
+import type { IdleLimits } from '../../src/core/fields/idle-limits.ts';
 import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityJson } from '../../src/report/json.ts';
 import { sparkline } from '../../src/report/text/sparkline.ts';
 import { isoMicroseconds } from '../../src/figures/sql-text.ts';
-import { clip, harmless, tableText, widthOf, wrap } from '../../src/report/text/table-text.ts';
+import {
+  clip,
+  foldedTables,
+  harmless,
+  harmlessLines,
+  shownFormats,
+  stacked,
+  tableText,
+  widthOf,
+  wrap,
+} from '../../src/report/text/table-text.ts';
 
 const HOUR = 3.6e9;
 
@@ -51,6 +65,23 @@ describe('quantities', () => {
     [formatRate(0), '0 B/s'],
     [formatGpuHours(1204.3 * HOUR), '1,204.3 GPU-hours'],
     [formatGpuHours(55.9 * HOUR), '55.9 GPU-hours'],
+    [formatGpuHours(0.0006 * HOUR), '0.001 GPU-hours'],
+    [formatGpuHours(0.0004 * HOUR), '<0.001 GPU-hours'],
+    [formatGpuHours(1), '<0.001 GPU-hours'],
+    [formatGpuHours(0), '0 GPU-hours'],
+    // What rounding leaves of parts that add up to all.
+    [formatGpuHours(1e-7), '0 GPU-hours'],
+    [formatHours(0.04 * HOUR, 1), '<0.1'],
+    [formatHours(0.06 * HOUR, 1), '0.1'],
+    [formatHours(0.004 * HOUR, 2), '<0.01'],
+    [formatHours(1e-7, 3), '0.000'],
+    [formatHours(1204.31 * HOUR, 1), '1,204.3'],
+    [formatEnergy(0.001 * 3.6e3), '0.001 Wh'],
+    [formatEnergy(0.0001 * 3.6e3), '<0.001 Wh'],
+    [formatMemory(1000), '<0.001 GiB'],
+    [formatWatts(0.3), '<1 W'],
+    [formatWatts(0), '0 W'],
+    [formatRate(0.2), '<1 B/s'],
     [
       formatPeriod(Date.UTC(2026, 10, 21, 9, 2, 11) * 1000, Date.UTC(2026, 10, 21, 12, 31, 48) * 1000),
       '2026-11-21 09:02:11 → 12:31:48 UTC',
@@ -69,6 +100,7 @@ describe('quantities', () => {
       formatEnergies(joules.map((value) => quantity(value, 'joules', HOUR)));
     expect(texts(641.2 * 3.6e6, 0.36 * 3.6e6, undefined)).toEqual(['641.2 kWh', '0.4 kWh', '–']);
     expect(texts(1500, 90_000)).toEqual(['0.4 Wh', '25.0 Wh']);
+    expect(texts(641.2 * 3.6e6, 100, 0)).toEqual(['641.2 kWh', '<0.1 kWh', '0.0 kWh']);
   });
 });
 
@@ -99,7 +131,7 @@ describe('tables and lines', () => {
       'nai\u0308ve  1',
       '作业   1',
       '👩‍🚀     1',
-      '�[2J   1',
+      '␛[2J   1',
     ]);
     expect([clip('作业作业', 8), clip('作业作业', 7), clip('nai\u0308ve', 4)]).toEqual([
       '作业作业',
@@ -148,8 +180,64 @@ describe('tables and lines', () => {
     );
   });
 
+  test('at any width every column is in one of the tables, none is wider than that, and each says whose row it is', () => {
+    const cell = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom('a', 'b', 'c', 'd') });
+    const table = fc
+      .integer({ min: 3, max: 9 })
+      .chain((columns) =>
+        fc.array(fc.array(cell, { minLength: columns, maxLength: columns }), { minLength: 1, maxLength: 4 }),
+      );
+    fc.assert(
+      fc.property(table, fc.integer({ min: 42, max: 130 }), (rows, width) => {
+        const tables = foldedTables(rows, ['left', 'left'], 2, width);
+        const shown = tables.map((lines) => lines.map((line) => line.trim().split(/ +/)));
+        for (const lines of tables)
+          for (const line of lines) expect(widthOf(line)).toBeLessThanOrEqual(width);
+        for (const [index, row] of rows.entries()) {
+          expect(shown.flatMap((lines) => lines[index]!.slice(2))).toEqual(row.slice(2));
+          for (const lines of shown) expect(lines[index]!.slice(0, 2)).toEqual(row.slice(0, 2));
+        }
+        expect(stacked(tables)).toHaveLength(tables.length * (rows.length + 1) - 1);
+      }),
+    );
+  });
+
+  test('a last column of free text is cut, and does not make a table of its own', () => {
+    const rows = [
+      ['node', 'gpu', 'SM', 'events'],
+      ['n1', '0', '12 %', 'a long tale of what came to pass'],
+      ['n1', '1', '13 %', ''],
+    ];
+    expect(foldedTables(rows, ['left', 'left', 'right', 'left'], 2, 40)).toHaveLength(1);
+  });
+
   test('control characters do not reach a terminal', () => {
-    expect(harmless('a\u001B[31mb\r\nc')).toBe('a�[31mb��c');
+    expect(harmless('a\u001B[31mb\r\nc\u007f')).toBe('a␛[31mb␍␊c␡');
+  });
+
+  test.each(
+    '061C 200B 200C 200D 200E 200F 202A 202B 202C 202D 202E 2066 2067 2068 2069 FEFF 0085 009B 2028 2029 00AD E0041'.split(
+      ' ',
+    ),
+  )('a character that nobody sees, U+%s, is shown', (code) => {
+    const shown = `<U+${code}>`;
+    const text = `a${String.fromCodePoint(parseInt(code, 16))}b`;
+    expect([harmless(text), shownFormats(text)]).toEqual([`a${shown}b`, `a${shown}b`]);
+    expect(
+      tableText(
+        [
+          [text, '1'],
+          ['c', '2'],
+        ],
+        'left',
+        '',
+      ),
+    ).toEqual([`a${shown}b  1`, expect.stringMatching(/^c +2$/)]);
+  });
+
+  test('what joins an emoji is part of it, and lines stay lines', () => {
+    expect(harmless('👩‍🚀 👩🏽‍🚀 é')).toBe('👩‍🚀 👩🏽‍🚀 é');
+    expect(harmlessLines('a\u202e\nb\u001b')).toBe('a<U+202E>\nb␛');
   });
 
   test('a plot has one mark per value, nothing where nothing is known', () => {
@@ -223,14 +311,18 @@ const capacity: CapacityFigures = {
       jobs: 0,
     },
   ],
-  all: { ...sums(2677, 1034.5, 0.51, 942), jobs: 1260 },
-  allocatedIdle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
-  allocatedWaste: { value: 1203.15 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+  all: {
+    ...sums(2677, 1034.5, 0.51, 942),
+    idle: { value: 363.5 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+    wasted: { value: 1203.15 * HOUR, unit: 'microseconds', knownUs: 2005.25 * HOUR },
+    jobs: 1260,
+  },
   sharedUs: { stated: 0, measured: 0, equal: 0 },
   areSharesScaled: false,
   undividedUs: 0,
   unknownSlicesUs: 0,
   lastSigns: [],
+  idleLimits: { smRatio: 0.05 },
   invalidRollups: [],
   hasActivity: true,
 };
@@ -247,8 +339,8 @@ describe('a capacity report', () => {
         '  all            2,677.0  100 %    363.5 (18 %)       51 %  1,203.2  942.0 kWh  1,260',
         '  seen: the sampled part of the time from the first to the last sign of life of each GPU.',
         '  Energy of unowned is what the GPUs drew while no job owned them: 71 kWh, 8 % of all energy.',
-        '  wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time',
-        '  only.',
+        '  allocated-idle: SM activity below 5 %. wasted: owned GPU-hours less SM activity. In all,',
+        '  allocated-idle and wasted are of owned time only.',
         '',
       ].join('\n'),
     );
@@ -277,6 +369,29 @@ describe('a capacity report', () => {
       'Energy is known of part of the time: physics 50 %, =cmd(), "x" 50 %, unowned 50 %.',
     );
     expect(text).toContain('stopped updating v_1m (drop partition)');
+  });
+
+  test('says by which limits GPUs are idle, and of which time rollups do not tell', () => {
+    const rows = capacity.rows.map((row) => ({
+      ...row,
+      ...(row.name === 'physics' ? { idle: { ...row.idle!, knownUs: row.attributedUs / 4 } } : {}),
+    }));
+    const idleLimits: IdleLimits = {
+      smRatio: 0.02,
+      models: new Map([
+        ['NVIDIA A30', 0.1],
+        ['GRID', 0.2],
+      ]),
+    };
+    const text = renderCapacityReport(
+      { ...capacity, rows, idleLimits },
+      { width: Infinity, isColored: false },
+    );
+    expect(text).toContain('allocated-idle: SM activity below 2 % (NVIDIA A30: 10 %, GRID: 20 %). wasted');
+    expect(text).toContain('Idleness by this limit is known of part of the time: physics 25 %.');
+    expect(JSON.parse(capacityJson({ ...capacity, idleLimits }))).toMatchObject({
+      idleLimits: { smRatio: 0.02, models: { 'NVIDIA A30': 0.1, GRID: 0.2 } },
+    });
   });
 
   test('says where owned time is not what the scheduler counted', () => {

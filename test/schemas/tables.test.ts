@@ -122,6 +122,27 @@ SELECT "ts", "gpu", "job_id", "owner_set", "bar", sum("row_count") AS "row_count
     expect(createViewSql(hours)).toContain('sum("energy_rise_joules") AS "energy_rise_joules"');
   });
 
+  test('idle time and the last active moment are kept by each limit, and coarser rollups have the latest moment', () => {
+    const [minutes, hours, days] = viewsOf(oneFieldLane(1002), RETENTION).map(createViewSql);
+    const idle = [...minutes!.matchAll(/, ([^,]+) AS "((?:idle|last_active)\w+)"/g)];
+    const x = '"sm_active_ratio"';
+    expect(idle.map(([, of, name]) => [name, of])).toEqual([
+      ['idle_1pct_dt_us', `sum(CASE WHEN ${x} < 0.01 THEN "dt_us" WHEN ${x} IS NOT NULL THEN 0 END)`],
+      ['last_active_1pct_ts', `max(CASE WHEN ${x} >= 0.01 THEN "ts" END)`],
+      ['idle_2pct_dt_us', `sum(CASE WHEN ${x} < 0.02 THEN "dt_us" WHEN ${x} IS NOT NULL THEN 0 END)`],
+      ['last_active_2pct_ts', `max(CASE WHEN ${x} >= 0.02 THEN "ts" END)`],
+      ['idle_dt_us', `sum(CASE WHEN ${x} < 0.05 THEN "dt_us" END)`],
+      ['last_active_ts', `max(CASE WHEN ${x} >= 0.05 THEN "ts" END)`],
+      ['idle_10pct_dt_us', `sum(CASE WHEN ${x} < 0.1 THEN "dt_us" WHEN ${x} IS NOT NULL THEN 0 END)`],
+      ['last_active_10pct_ts', `max(CASE WHEN ${x} >= 0.1 THEN "ts" END)`],
+      ['idle_20pct_dt_us', `sum(CASE WHEN ${x} < 0.2 THEN "dt_us" WHEN ${x} IS NOT NULL THEN 0 END)`],
+      ['last_active_20pct_ts', `max(CASE WHEN ${x} >= 0.2 THEN "ts" END)`],
+    ]);
+    for (const coarser of [hours, days])
+      for (const [, , name = ''] of idle)
+        expect(coarser).toContain(`${name.startsWith('idle') ? 'sum' : 'max'}("${name}") AS "${name}"`);
+  });
+
   test.each([
     ['90 DAYS', 'DAY'],
     ['2 YEARS', 'MONTH'],

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { expandHostlist } from '../../src/core/devices/hostlist.ts';
 import type { Device } from '../../src/core/devices/device.ts';
@@ -140,6 +141,21 @@ async function found(bench: Bench): Promise<string[]> {
   return faults;
 }
 
+const KNOWN_TRIES_MAX = 100;
+
+/** The controller refuses jobs until the node has told of its new GPUs, which on busy cores takes a while. */
+async function whenNodeIsKnown<T>(run: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await run();
+    } catch (thrown) {
+      const isUnknown = String(thrown).includes('Requested node configuration is not available');
+      if (!isUnknown || tries === KNOWN_TRIES_MAX) throw thrown;
+      await sleep(300);
+    }
+  }
+}
+
 /** Each GPU has a type of its own, so that a job that asks for it is known to have that device. */
 async function jobs(bench: Bench, nodeLine: string): Promise<string[]> {
   const { cluster, node, slurmConf, devices } = bench;
@@ -165,12 +181,8 @@ async function jobs(bench: Bench, nodeLine: string): Promise<string[]> {
   const read = openSlurmFiles();
   const faults: string[] = [];
   for (const type of types) {
-    const position = await cluster.slurm(
-      'srun',
-      '-Q',
-      `--gres=gpu:t${type}:1`,
-      'printenv',
-      'SLURM_STEP_GPUS',
+    const position = await whenNodeIsKnown(() =>
+      cluster.slurm('srun', '-Q', `--gres=gpu:t${type}:1`, 'printenv', 'SLURM_STEP_GPUS'),
     );
     const ours = read.gresOf(slurmConf, node)?.gpus[Number(position)]?.file;
     if (ours !== `${devices}/nvidia${type}`)

@@ -154,7 +154,7 @@ describe('bad recordings', () => {
   });
 
   test.each([
-    ['no file', () => join(directory, 'none.jsonl'), /cannot read the recording/],
+    ['no file', () => join(directory, 'none.jsonl'), /recording cannot be read/],
     ['an empty file', () => fileOf('empty.jsonl', ''), /expected the first line of a recording, came none/],
     [
       'another file',

@@ -38,7 +38,7 @@ describe('the synthetic source', () => {
     expect(ring.rowCountOf(0)).toBe(16);
     expect([...ring.tsUs.subarray(0, 16)]).toEqual(Array<number>(16).fill(at(5000.25)));
     for (const [column, field] of profiling.fields.entries()) {
-      expect(ring.columns[column]![9]).toBe(demo.value(9, field.id, at(5000.25)));
+      expect(ring.columns[column]![9]).toBe(demo.value(9, field.id, at(5000.25), 1e6));
     }
   });
 
@@ -103,13 +103,11 @@ describe('the synthetic source', () => {
 
   test('blanks are blank from the very begin of their event to its end', () => {
     const place = 6;
-    const isBlank = (seconds: number): boolean => Number.isNaN(demo.value(place, 1004, at(seconds)));
+    const isBlank = (seconds: number): boolean => Number.isNaN(demo.value(place, 1004, at(seconds), 1e6));
     expect([18_700, 18_700.000001, 19_300.5, 19_300.500001].map(isBlank)).toEqual([false, true, true, false]);
-    expect([19_000, 19_001, 21_599].map((second) => Number.isNaN(demo.value(7, 156, at(second))))).toEqual([
-      false,
-      true,
-      true,
-    ]);
+    expect(
+      [19_000, 19_001, 21_599].map((second) => Number.isNaN(demo.value(7, 156, at(second), 1e6))),
+    ).toEqual([false, true, true]);
   });
 
   test('an open-ended source tells nothing of the time before its first tick', () => {
@@ -193,5 +191,25 @@ describe('the jobs of a scenario as job facts', () => {
     expect(input.read(nowUs)).toEqual({ facts: [], records: [] });
     const later = input.read(at(7200)).facts.filter(({ kind }) => kind === 'start');
     expect(later.every(({ atUs }) => atUs > nowUs)).toBe(true);
+  });
+
+  test('a clock that is set a year ahead tells the end of what ran, and what runs now', () => {
+    const steady = createScenario(STEADY);
+    const input = createSyntheticJobs(steady);
+    const [job] = steady.jobsBetween(at(1800), at(7200));
+    const nowUs = job!.startUs + 1;
+    input.read(nowUs);
+    const ran = steady.jobsBetween(nowUs, nowUs + 1).map(({ jobId }) => jobId);
+    const [later] = steady.jobsBetween(nowUs + 366 * 86_400e6, nowUs + 367 * 86_400e6);
+    const laterUs = later!.startUs + 1;
+    const { facts } = input.read(laterUs);
+    const ended = facts.filter(({ kind }) => kind === 'end').map(({ jobId }) => jobId);
+    expect(ended).toEqual(expect.arrayContaining(ran));
+    const started = facts.filter(({ kind }) => kind === 'start').map(({ jobId }) => jobId);
+    const running = steady.jobsBetween(laterUs, laterUs + 1).map(({ jobId }) => jobId);
+    expect(started).toEqual(expect.arrayContaining(running));
+    expect(running).toContain(later!.jobId);
+    expect(ran).toContain(job!.jobId);
+    expect(facts.length).toBeLessThan(100);
   });
 });

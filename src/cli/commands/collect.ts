@@ -4,11 +4,12 @@ import type { Collection } from '../../collector/collection.ts';
 import type { LaneAccount } from '../../delivery/lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { tableText } from '../../report/text/table-text.ts';
+import { requireAllDevices } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
 import { requireLibrary } from '../require-library.ts';
 import { stopSignal } from '../stop-signal.ts';
+import { fittingTable, terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -42,6 +43,7 @@ export function command(): Command {
       const isOnce = options['once'] === true;
       const { config: given, warnings } = await configFrom(options);
       const config = isOnce ? { ...given, lanes: given.lanes.map(tickedAtStart) } : given;
+      requireAllDevices(config);
       await requireLibrary(config);
       const [{ cronScheduling }, { startCollection }, { SAMPLER_PATIENCE_MS }] = await Promise.all([
         import('../../../jobs/scheduling.ts'),
@@ -63,8 +65,8 @@ export function command(): Command {
       const lanes = collector.account();
       process.stdout.write(
         options['json'] === true
-          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, store: collection.db.where, lanes })}\n`
-          : `${accountText(lanes)}${placeText(collection)}\n`,
+          ? `${JSON.stringify({ source: collector.source, devices: collector.devices.length, store: collection.db.where, lanes: withBefore(lanes, collector.sampledBefore) })}\n`
+          : `${accountText(lanes)}${formerText(collection, lanes)}${placeText(collection)}\n`,
       );
       const callMs = collector.callMs();
       if (callMs >= SAMPLER_PATIENCE_MS) {
@@ -125,10 +127,26 @@ function onceMs(lanes: readonly Lane[]): number {
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */
 function durationArgument(text: string): number {
   try {
-    return parseDurationMs(text);
+    const ms = parseDurationMs(text);
+    if (ms > 0) return ms;
   } catch (thrown) {
     throw new InvalidArgumentError(messageOf(thrown));
   }
+  throw new InvalidArgumentError(`expected a duration above 0, came ${text}; one tick: --once`);
+}
+
+/** The counts are of the whole life of the state directory: how much of them was there before this run. */
+function withBefore(lanes: readonly LaneAccount[], sampledBefore: readonly number[]): object[] {
+  return lanes.map((lane, index) => ({ ...lane, sampledBeforeRows: sampledBefore[index]! }));
+}
+
+function formerText({ collector, stateDir }: Collection, lanes: readonly LaneAccount[]): string {
+  if (collector.sampledBefore.every((rows) => rows === 0)) return '';
+  const own = lanes.map(
+    ({ lane, sampledRows }, index) =>
+      `${lane} ${(sampledRows - collector.sampledBefore[index]!).toLocaleString('en-US')}`,
+  );
+  return `counted over the whole life of ${stateDir}; this run sampled ${own.join(', ')}\n`;
 }
 
 /** One line a lane: sampled = acknowledged + held + spooled + refused + dropped. */
@@ -145,5 +163,5 @@ function accountText(lanes: readonly LaneAccount[]): string {
       lane.droppedRows,
     ].map((cell) => (typeof cell === 'number' ? cell.toLocaleString('en-US') : cell)),
   );
-  return `${tableText([header, ...rows], ['left'], '').join('\n')}\n`;
+  return `${fittingTable([header, ...rows], ['left'], terminalStyle().width).join('\n')}\n`;
 }

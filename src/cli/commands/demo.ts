@@ -18,6 +18,7 @@ import { defaultStateDir } from '../../disk/state-dir.ts';
 import { createJobFiguresWriter } from '../../job-map/job-figures.ts';
 import { emptyDemoDirectory } from '../demo-directory.ts';
 import { demoReports } from '../demo-reports.ts';
+import { directoryArgument } from '../directory-argument.ts';
 import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
 import { terminalStyle } from '../terminal.ts';
@@ -48,7 +49,7 @@ export function command(): Command {
     .description('Play six hours of a synthetic cluster into a real QuestDB and report them.')
     .option('--keep', 'leave the QuestDB server running')
     .option('--seed <n>', 'which synthetic cluster', parseSeed, 1)
-    .option('--data <dir>', 'where the demo keeps its database; it is wiped first')
+    .option('--data <dir>', 'where the demo keeps its database; it is wiped first', directoryArgument)
     .addHelpText('after', EXAMPLES)
     .action(async (options: DemoOptions) => {
       await demo(options);

@@ -8,6 +8,7 @@ import { laneFieldProblem, recordableFields } from '../../core/fields/lane.ts';
 import type { SourceSpec } from '../../source/open-source.ts';
 import { startSampler } from '../../sampler/sampler.ts';
 import type { Sampler } from '../../sampler/sampler.ts';
+import { harmless } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLiveTable, createPlainLines } from '../dmon-view.ts';
 import type { DmonRow, DmonView } from '../dmon-view.ts';
@@ -33,6 +34,8 @@ const DEFAULT_FIELDS = '1002,1004,1005,155,252,150';
 const LOOK_EVERY_MS = 100;
 const CAPACITY_TICKS = 256;
 const STOP_PATIENCE_MS = 1_000;
+/** Nobody watches a table that changes less often. */
+const DELAY_MS_MAX = 3_600_000;
 
 interface DmonOptions {
   readonly e: string;
@@ -62,8 +65,10 @@ export function command(): Command {
         [laneOf(fields, intervalMs)],
         { kind: 'real' },
         {
-          // This table shows no events.
-          onEvent: () => undefined,
+          // This table shows no events but devices that somebody named, and that are not there.
+          onEvent: ({ kind, text }) => {
+            if (kind === 'unresolved') process.stderr.write(`gpuledger: ${harmless(text)}\n`);
+          },
           onMissed: () => undefined,
           onJournalFailed: () => undefined,
         },
@@ -164,11 +169,11 @@ function fieldsOf(text: string): readonly Field[] {
 function delayOf(text: string): number {
   try {
     const ms = /^\d+$/.test(text) ? Number(text) : parseDurationMs(text);
-    if (ms >= 10) return ms;
+    if (ms >= 10 && ms <= DELAY_MS_MAX) return ms;
   } catch (cause) {
     if (!(cause instanceof OperatingError)) throw cause;
   }
-  throw new OperatingError(`-d "${text}": expected a duration of at least 10ms, like 100ms or 1s`, {
+  throw new OperatingError(`-d "${text}": expected a duration of 10ms to 1h, like 100ms or 1s`, {
     code: 'usage.delay',
     exit: 'usage',
   });

@@ -1,14 +1,17 @@
-import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
-import { parseEngineList, parseEngineTask, type EngineTask } from '../../drain/engines.ts';
+import { fileError } from '../../core/base/file-fault.ts';
+import { requireDeadline } from '../../drain/check-request.ts';
+import { parseEngineList, parseEngineTask, withoutRepeats, type EngineTask } from '../../drain/engines.ts';
 import { createWarmSlots, startSlot, type WarmSlots } from '../../drain/slot.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { drainText } from '../drain-text.ts';
 import { createLog } from '../log.ts';
+import { requireDirectory } from '../require-directory.ts';
 import { requireLibrary } from '../require-library.ts';
 import { VERSION } from '../../config/package-version.ts';
+import { readNamedFile } from '../../disk/named-file.ts';
 
 const EXAMPLES = `
 Examples:
@@ -66,7 +69,12 @@ async function drainAndPrint(options: Record<string, unknown>): Promise<void> {
 async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Promise<void> {
   const { config, warnings } = await configFrom(options);
   // First what the person at the keyboard can mend.
-  const engines = await enginesOf(options, config.node);
+  const engines = withoutRepeats(enginesOf(options, config.node));
+  if (typeof options['deadline'] === 'number') requireDeadline(options['deadline']);
+  if (typeof options['journal'] === 'string')
+    requireDirectory(options['journal'], [
+      'it holds one folder per node, each with the journal of its hooks',
+    ]);
   await requireLibrary({ source: 'dcgm', dcgm: config.dcgm, nvml: config.nvml });
   const [{ openQuestDb }, { drainAsAsked }] = await Promise.all([
     import('../../questdb/http.ts'),
@@ -103,26 +111,33 @@ async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Pro
 }
 
 /** @throws OperatingError (exit 78) */
-async function enginesOf(options: Record<string, unknown>, localNode: string): Promise<EngineTask[]> {
+function enginesOf(options: Record<string, unknown>, localNode: string): EngineTask[] {
   const named = Array.isArray(options['remoteEngine']) ? (options['remoteEngine'] as string[]) : [];
   const tasks = named.map((text) => parseEngineTask(text, localNode));
   const file = options['engines'];
-  return typeof file === 'string'
-    ? [...tasks, ...parseEngineList(await readList(file), file, localNode)]
-    : tasks;
+  return typeof file === 'string' ? [...tasks, ...parseEngineList(readList(file), file, localNode)] : tasks;
 }
 
-async function readList(file: string): Promise<string> {
+/** A line for each engine: some ten thousand. */
+const LIST_BYTES_MAX = 1024 * 1024;
+
+function readList(file: string): string {
+  const detail = {
+    code: 'drain.engines_unreadable',
+    exit: 'config',
+    where: `--engines ${JSON.stringify(file)}`,
+  } as const;
+  let bytes: Buffer | undefined;
   try {
-    return await readFile(file, 'utf8');
+    bytes = readNamedFile(file, LIST_BYTES_MAX);
   } catch (thrown) {
-    throw new OperatingError(`the list of engines cannot be read: ${messageOf(thrown)}`, {
-      code: 'drain.engines_unreadable',
-      exit: 'config',
-      where: `--engines ${JSON.stringify(file)}`,
-      cause: thrown,
-    });
+    throw fileError('the list of engines cannot be read', thrown, detail);
   }
+  if (bytes !== undefined) return bytes.toString('utf8');
+  throw new OperatingError(
+    `the list of engines cannot be read: expected at most ${LIST_BYTES_MAX / 1024} KiB, found more`,
+    { ...detail, hints: ['expected one engine a line: is this another file?'] },
+  );
 }
 
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */

@@ -26,6 +26,7 @@ export function command(): Command {
     .option('--json', 'print JSON with every name of a field')
     .addHelpText('after', EXAMPLES)
     .action((pattern: string | undefined, options: { all?: true; json?: true }) => {
+      if (pattern?.trim() === '') throw nothingFound(pattern);
       const found = pattern === undefined ? listed(options.all === true) : matching(pattern);
       if (pattern !== undefined && found.length === 0) throw nothingFound(pattern);
       if (options.json === true) {

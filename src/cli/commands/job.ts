@@ -1,9 +1,10 @@
-import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { faultOfJobId } from '../../../schemas/map-file.ts';
 import { messageOf } from '../../core/base/errors.ts';
 import { writeJournalRecord, type JobNotice } from '../../ownership/journal/write.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
+import { configFrom } from '../config-flags.ts';
+import { directoryArgument } from '../directory-argument.ts';
 import { parseTimeUs } from '../report-window.ts';
 
 const EXAMPLES = `
@@ -17,13 +18,18 @@ Examples:
 One record is left in the journal directory of this node, with the time of this call or of --at; the collector reads it within a
 second. A device in CUDA_VISIBLE_DEVICES of a job is often renumbered: give UUIDs, or the node's own indices.
 Hooks for Slurm need no gpuledger on the node: infra/slurm. Examples for PBS, LSF and Flux: infra/schedulers.
-Exit codes: 0 fine; 64 usage; 75 the journal cannot be written
+Exit codes: 0 fine; 64 usage; 75 the journal cannot be written; 77 you may not write there;
+78 configuration
 `;
 
 export function command(): Command {
   const start = shared(new Command('start'), 'start')
     .description('Tell that a job begins to own devices of this node.')
-    .requiredOption('--devices <list>', 'UUIDs, NVML indices, or index.instance of MIG, comma-separated')
+    .addOption(
+      new Option('--devices <list>', 'UUIDs, NVML indices, or index.instance of MIG, comma-separated')
+        .makeOptionMandatory()
+        .argParser(parseDevices),
+    )
     .addOption(new Option('--share <part>', 'part of each device, above 0 up to 1').argParser(parseShare))
     .option('--user <name>')
     .option('--account <name>')
@@ -47,7 +53,10 @@ export function command(): Command {
 /** What the flags say beside the notice itself. */
 interface Place {
   readonly job: string;
-  readonly journal: string;
+  readonly journal?: string;
+  readonly node?: string;
+  /** Only read where one of the two is not given. */
+  readonly config?: string;
   /** Epoch µs. */
   readonly at?: number;
 }
@@ -59,17 +68,56 @@ function shared(command: Command, event: JobNotice['event']): Command {
     .addOption(
       new Option('--manager <name>', 'slurm, pbs, lsf, flux, …').default('shell').argParser(parseManager),
     )
-    .option('--node <name>', 'node that the devices belong to', hostname())
-    .option('--journal <dir>', 'journal directory', JOURNAL_DIRECTORY)
-    .action((options: Omit<JobNotice, 'event' | 'jobId' | 'atUs'> & Place) => {
-      const { job, journal, at: atUs, ...rest } = options;
-      writeJournalRecord(journal, { ...rest, event, jobId: job, ...(atUs === undefined ? {} : { atUs }) });
+    .addOption(
+      new Option('--node <name>', 'node that the devices belong to (default: node, this host)').argParser(
+        parseNode,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--journal <dir>',
+        `journal directory (default: jobs.journal_dir, else ${JOURNAL_DIRECTORY})`,
+      ).argParser(directoryArgument),
+    )
+    .option(
+      '--config <file>',
+      'configuration, for these two (default: GPULEDGER_CONFIG, /etc/gpuledger/gpuledger.yaml)',
+    )
+    .action(async ({ config, ...options }: Omit<JobNotice, 'event' | 'jobId' | 'atUs' | 'node'> & Place) => {
+      const { job, at: atUs, ...rest } = { ...options, ...(await placeOf(options, config)) };
+      const { journal, ...notice } = rest;
+      writeJournalRecord(journal, { ...notice, event, jobId: job, ...(atUs === undefined ? {} : { atUs }) });
     });
+}
+
+/** Where the collector of this node looks for it, unless the flags say otherwise. */
+async function placeOf(
+  { journal, node }: Pick<Place, 'journal' | 'node'>,
+  file: string | undefined,
+): Promise<{ readonly journal: string; readonly node: string }> {
+  if (journal !== undefined && node !== undefined) return { journal, node };
+  const { config } = await configFrom(file === undefined ? {} : { config: file });
+  return { journal: journal ?? config.jobs.journalDir ?? JOURNAL_DIRECTORY, node: node ?? config.node };
 }
 
 function parseJobId(text: string): string {
   const fault = text.trim() === '' ? 'expected a job id, found nothing' : faultOfJobId(text);
   if (fault !== undefined) throw new InvalidArgumentError(fault);
+  return text;
+}
+
+const DEVICE = /^(\d{1,5}(\.\d{1,5})?|(GPU|MIG)-[^\s,]+)$/;
+
+function parseDevices(text: string): string {
+  const wrong = text.split(',').find((device) => !DEVICE.test(device));
+  if (wrong === undefined) return text;
+  throw new InvalidArgumentError(
+    `expected indices and UUIDs as gpuledger devices shows them, as 0,1 or GPU-8c2d…, came ${JSON.stringify(wrong)}`,
+  );
+}
+
+function parseNode(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('expected the name of a node, came nothing');
   return text;
 }
 

@@ -1,10 +1,8 @@
-import { readdirSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Config } from '../../config/config.ts';
 import { messageOf, OperatingError, sentenceOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
-import { codeOf } from '../../ownership/bounded-read.ts';
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { readLateJobs } from '../../ownership/schedulers.ts';
 import { isRefusal, pushJournal, type PushOptions, type PushOutcome } from '../../job-map/push-journal.ts';
@@ -15,6 +13,7 @@ import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
 import type { LateReply } from '../../ownership/scheduler.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
+import { requireDirectory } from '../require-directory.ts';
 import { startMaybeBriefStep } from '../progress.ts';
 import { syncFailure, syncJson, syncText } from '../sync-text.ts';
 
@@ -58,7 +57,7 @@ export function command(): Command {
         const failure = outcome.isAllWritten ? outcome.problems.find(isRefusal) : unsent(db);
         for (const problem of outcome.problems.filter((one) => one !== failure))
           tell({ level: 'warn', code: problem.code, sentence: sentenceOf(problem) });
-        process.stdout.write(pushText(outcome, options['json'] === true));
+        process.stdout.write(pushText(outcome, directory, options['json'] === true));
         if (failure !== undefined) throw failure;
       });
     });
@@ -109,13 +108,15 @@ async function withStore(
   }
 }
 
-function pushText(outcome: PushOutcome, isJson: boolean): string {
+function pushText(outcome: PushOutcome, directory: string, isJson: boolean): string {
   const { intervals, openIntervals, jobRows, relabelledRows, refusedRecords, problems } = outcome;
   if (isJson) {
     const told = problems.map(({ code, message, where, hints }) => ({ code, message, where, hints }));
     const counts = { intervals, openIntervals, jobRows, relabelledRows, refusedRecords };
     return `${JSON.stringify({ ...counts, problems: told })}\n`;
   }
+  if (intervals + jobRows + refusedRecords + problems.length === 0)
+    return `nothing to write: ${directory} holds no record\n`;
   const still = openIntervals === 0 ? '' : ` (${openIntervals} still open)`;
   const refused =
     refusedRecords === 0 ? '' : `; ${refusedRecords} ${refusedRecords === 1 ? 'record' : 'records'} refused`;
@@ -124,19 +125,7 @@ function pushText(outcome: PushOutcome, isJson: boolean): string {
 
 /** What somebody names must be there: only where the hooks leave their records may they not have begun yet. */
 function requireJournal(directory: string): void {
-  try {
-    readdirSync(directory);
-  } catch (error) {
-    const reason = codeOf(error);
-    if (reason === undefined) throw error;
-    throw new OperatingError(`--journal: expected a directory that can be listed, but: ${reason}`, {
-      code: 'jobs.journal',
-      exit: 'usage',
-      where: directory,
-      hints: [`where the hooks of this node leave their records: ${JOURNAL_DIRECTORY}`],
-      cause: error,
-    });
-  }
+  requireDirectory(directory, [`where the hooks of this node leave their records: ${JOURNAL_DIRECTORY}`]);
 }
 
 function unsent(db: QuestDb): OperatingError {

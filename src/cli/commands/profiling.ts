@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Status } from '../../../schemas/status.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import {
   pauseDirectoryOf,
@@ -21,6 +23,7 @@ Examples:
   gpuledger profiling resume -r localhost        give a host engine its counters back, whoever paused it
 
 A job may ask if the directory <state-dir>/profiling-pause is writable for it (mode 1777). The time is recorded as paused.
+Exit codes: 0 done; 64 usage; 69 no collector hears it, or the engine refuses; 75 the engine does not answer; 77 you may not ask; 78 configuration
 `;
 
 export function command(): Command {
@@ -49,8 +52,23 @@ function pauseCommand(): Command {
       const until = options.for === undefined ? 'until resumed' : `for ${options.for}`;
       const what = config.dcgm.engine === 'embedded' ? 'pause of profiling requested' : 'profiling paused';
       process.stdout.write(`${what} ${until}, by "${options.name}"\n`);
+      if (config.dcgm.engine === 'embedded') await requireHearer(config.stateDir);
     });
   return addConfigFlags(pause, 'profiling pause');
+}
+
+/** @throws OperatingError `profiling.unheard` where no collector of this state directory runs; the request stands */
+async function requireHearer(stateDir: string): Promise<void> {
+  if ((await lockOwner(join(stateDir, 'delivery'))) !== undefined) return;
+  throw new OperatingError('no collector runs with this state directory: nobody hears the request', {
+    code: 'profiling.unheard',
+    exit: 'unavailable',
+    where: stateDir,
+    hints: [
+      'the request stands: a collector that starts before its end heeds it',
+      'name the state directory of the collector: --state-dir, GPULEDGER_STATE_DIR',
+    ],
+  });
 }
 
 function resumeCommand(): Command {

@@ -10,6 +10,7 @@ import { endProcess } from '../../server/process.ts';
 import { startServer } from '../../server/server.ts';
 import { readLiveState, removeRun } from '../../server/state.ts';
 import { defaultStateDir } from '../../disk/state-dir.ts';
+import { directoryArgument } from '../directory-argument.ts';
 import { startStep } from '../progress.ts';
 
 const EXAMPLES = `
@@ -44,10 +45,9 @@ function parsePort(text: string): number {
 }
 
 function dataOption(): Option {
-  return new Option('--data <dir>', "the server's directory").default(
-    defaultDataDir(),
-    '$XDG_STATE_HOME/gpuledger/questdb',
-  );
+  return new Option('--data <dir>', "the server's directory")
+    .default(defaultDataDir(), '$XDG_STATE_HOME/gpuledger/questdb')
+    .argParser(directoryArgument);
 }
 
 /** What `--json` prints of a server. */

@@ -1,6 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
-import type { Lane } from '../../core/fields/lane.ts';
 import {
   CAPACITY_GROUPINGS,
   CAPACITY_PERIODS,
@@ -10,23 +9,26 @@ import {
 } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
+import { checkJobId } from '../../figures/job/find-job.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
+import { jobsFigures } from '../../figures/job/jobs.ts';
+import { JOB_FILTERS, JOB_ORDERS, type JobFilter, type JobOrder } from '../../figures/job/jobs-figures.ts';
+import { renderJobsReport } from '../../report/jobs-text.ts';
 import { renderJobReport } from '../../report/job-text.ts';
 import { NO_DEVICES } from '../../report/text/wording.ts';
 import { renderTasksReport } from '../../report/tasks-text.ts';
 import type { RenderOptions } from '../../report/text/report-text.ts';
-import type { Asked } from '../../figures/query-cells.ts';
-import { capacityCsv, jobCsv, tasksCsv } from '../../report/csv.ts';
-import { capacityJson, jobJson, tasksJson } from '../../report/json.ts';
-import { openQuestDb } from '../../questdb/http.ts';
-import { addConfigFlags, configFrom } from '../config-flags.ts';
-import { startPassingStep } from '../progress.ts';
+import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
+import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
+import { addConfigFlags } from '../config-flags.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 import { terminalStyle } from '../terminal.ts';
+import { withStore } from '../with-store.ts';
 
 const EXAMPLES = `
 Examples:
   gpuledger report job 4217
+  gpuledger report jobs --user ada --since 7d
   gpuledger report capacity --since 7d --by account
 `;
 
@@ -40,6 +42,16 @@ Examples:
   gpuledger report job 4217 --submitted 2026-11-20T10:00:00Z
   gpuledger report job 4217 --run 0      its first run, before it was requeued
   gpuledger report job 4217 --json       every figure in base units (docs/reports.md)
+`;
+
+const JOBS_EXAMPLES = `
+Examples:
+  gpuledger report jobs                                the last seven days, those first that wasted most
+  gpuledger report jobs --user ada --since 30d --sort energy
+  gpuledger report jobs --account physics --state failed
+  gpuledger report jobs --name llm --partition gpu --json
+
+Jobs that were there at some time of the window, each told whole. Times are UTC.
 `;
 
 const CAPACITY_EXAMPLES = `
@@ -65,6 +77,10 @@ interface JobFlags extends FormatFlags {
   readonly all?: true;
 }
 
+type JobsFlags = FormatFlags &
+  WindowFlags &
+  Readonly<Partial<Record<JobFilter, string>>> & { readonly sort: JobOrder; readonly all?: true };
+
 interface CapacityFlags extends FormatFlags, WindowFlags {
   readonly by: Rows;
   readonly cluster?: string;
@@ -86,7 +102,7 @@ export function command(): Command {
       .command('job')
       .description('The account of one job.')
       .argument('<id>', 'a job, a task or an array, as the scheduler prints its id')
-      .option('--cluster <name>', 'of several jobs with this id, that of this cluster', asClusterName)
+      .option('--cluster <name>', 'of several jobs with this id, that of this cluster', clusterArgument)
       .option(
         '--submitted <time>',
         'of several jobs with this id, the one submitted then, or begun (ISO, UTC)',
@@ -98,15 +114,18 @@ export function command(): Command {
     .action(async (jobId: string, flags: JobFlags) => {
       await reportJob(jobId, flags);
     });
+  addCommonFlags('report jobs', addFilters(addWindowFlags(report.command('jobs'))))
+    .description('A table of many jobs: what they had, what they did with it.')
+    .option('--all', 'every job in the table, however many there are')
+    .addHelpText('after', JOBS_EXAMPLES)
+    .action(async (flags: JobsFlags) => {
+      await reportJobs(flags);
+    });
   addCommonFlags(
     'report capacity',
-    report
-      .command('capacity')
+    addWindowFlags(report.command('capacity'))
       .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
-      .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
-      .option('--from <time>', 'ISO date or time, UTC')
-      .option('--to <time>', 'ISO date or time, UTC (default: now)')
-      .option('--cluster <name>', 'only the GPUs of this cluster', asClusterName)
+      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
       .addOption(
         new Option(
           '--by <group>',
@@ -123,15 +142,49 @@ export function command(): Command {
   return report;
 }
 
-function addCommonFlags(name: 'report job' | 'report capacity', command: Command): Command {
+function addWindowFlags(command: Command): Command {
+  return command
+    .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
+    .option('--from <time>', 'ISO date or time, UTC')
+    .option('--to <time>', 'ISO date or time, UTC (default: now)');
+}
+
+function addFilters(command: Command): Command {
+  return command
+    .option('--user <name>', 'only those of this user', wordArgument)
+    .option('--account <name>', 'only those of this account', wordArgument)
+    .option('--partition <name>', 'only those of this partition', wordArgument)
+    .option('--qos <name>', 'only those of this QOS', wordArgument)
+    .option('--cluster <name>', 'only those of this cluster', clusterArgument)
+    .option('--state <state>', 'only those in this state: COMPLETED, FAILED, RUNNING, …', wordArgument)
+    .option('--name <text>', 'only those with this in their name', wordArgument)
+    .addOption(
+      new Option('--sort <by>', 'which come first')
+        .choices([...JOB_ORDERS])
+        .default('wasted' satisfies JobOrder),
+    );
+}
+
+function addCommonFlags(name: 'report job' | 'report jobs' | 'report capacity', command: Command): Command {
   return addConfigFlags(
     command
       .addOption(
         new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
       )
-      .option('--csv', 'one row per GPU, task or group, base units'),
+      .option('--csv', 'one row per GPU, task, job or group, base units'),
     name,
   );
+}
+
+/** Whatever somebody may be called. */
+function wordArgument(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('expected a name, came nothing');
+  return text;
+}
+
+function clusterArgument(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('expected the name of a cluster, came nothing');
+  return asClusterName(text);
 }
 
 function parseRun(text: string): number {
@@ -153,6 +206,7 @@ function parseRows(text: string): Rows {
 }
 
 async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
+  checkJobId(jobId.trim());
   const { run, cluster, submitted } = flags;
   const options = {
     nowUs: Date.now() * 1000,
@@ -160,7 +214,10 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
     ...(cluster === undefined ? {} : { cluster }),
     ...(submitted === undefined ? {} : { submittedUs: parseTimeUs('--submitted', submitted) }),
   };
-  const account = await withStore(flags, async (db, lanes) => await accountOf(db, lanes, jobId, options));
+  const account = await withStore(
+    flags,
+    async (db, { lanes, idle }) => await accountOf(db, lanes, jobId, { ...options, idleLimits: idle }),
+  );
   const style = { ...terminalStyle(), isWhole: flags.all === true };
   process.stdout.write(
     account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
@@ -187,6 +244,21 @@ function tasksText(
   return flags.csv ? tasksCsv(figures) : renderTasksReport(figures, style);
 }
 
+async function reportJobs(flags: JobsFlags): Promise<void> {
+  const nowUs = Date.now() * 1000;
+  const filters = Object.fromEntries(
+    JOB_FILTERS.flatMap((key) => (flags[key] === undefined ? [] : [[key, flags[key]]])),
+  );
+  const options = { ...reportWindow(flags, nowUs), filters, order: flags.sort, nowUs };
+  const figures = await withStore(
+    flags,
+    async (db, { lanes, idle }) => await jobsFigures(db, lanes, { ...options, idleLimits: idle }),
+  );
+  if (flags.json) process.stdout.write(jobsJson(figures));
+  else if (flags.csv) process.stdout.write(jobsCsv(figures));
+  else process.stdout.write(renderJobsReport(figures, { ...terminalStyle(), isWhole: flags.all === true }));
+}
+
 async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const window = reportWindow(flags, Date.now() * 1000);
   const options = {
@@ -194,36 +266,11 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
     ...flags.by,
   };
-  const figures = await withStore(flags, async (db, lanes) => await capacityFigures(db, lanes, options));
+  const figures = await withStore(
+    flags,
+    async (db, { lanes, idle }) => await capacityFigures(db, lanes, { ...options, idleLimits: idle }),
+  );
   if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
-}
-
-/** Shows on stderr how far it is where that takes longer than two seconds. */
-async function withStore<T>(
-  flags: object,
-  work: (db: Asked, lanes: readonly Lane[]) => Promise<T>,
-): Promise<T> {
-  const { config } = await configFrom({ ...flags });
-  const db = await openQuestDb(config.questdb.clientConf, {
-    requestTimeoutMs: config.questdb.requestTimeoutMs,
-  });
-  const step = startPassingStep('asking QuestDB');
-  let answers = 0;
-  const counting: Asked = {
-    where: db.where,
-    exec: async (sql) => {
-      const answer = await db.exec(sql);
-      answers += 1;
-      step.update(`asking QuestDB, ${answers} ${answers === 1 ? 'answer' : 'answers'} so far`);
-      return answer;
-    },
-  };
-  try {
-    return await work(counting, config.lanes);
-  } finally {
-    step.end();
-    await db.close();
-  }
 }

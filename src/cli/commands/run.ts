@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { requireAllDevices } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
 import { reloadSignals, stopSignal } from '../stop-signal.ts';
@@ -24,6 +25,7 @@ export function command(): Command {
       // Before anything else, since a signal without a listener ends the process.
       const signals = { stopped: stopSignal(), reloads: reloadSignals() };
       const loaded = await configFrom(options);
+      requireAllDevices(loaded.config);
       await requireLibrary(loaded.config);
       const { runUntilStopped } = await import('../run-until-stopped.ts');
       await runUntilStopped(options, loaded, signals);

@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
 import { labelShared } from '../../job-map/label-shared.ts';
+import { tellAutoCreationOnce } from '../../questdb/auto-creation.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import type { SchemaChange } from '../../questdb/schema/change.ts';
@@ -100,6 +101,7 @@ async function applyConfigured(config: Config, isJson: boolean): Promise<void> {
     });
     step?.done('old buckets of rollups are kept');
     step = undefined;
+    await tellAutoCreationOnce(db, createLog(config.log.format, config.log.level))();
     const labelled = await labelWithProgress(db, config);
     if (labelled > 0)
       changes.push({ action: 'labelled', object: 'samples', detail: `${labelled} of shared GPUs` });

@@ -6,15 +6,15 @@ import { withBisect } from '../../delivery/with-bisect.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { openLaneDelivery, type LaneDelivery } from '../../delivery/lane-delivery.ts';
 import { realDisk } from '../../disk/disk.ts';
-import { openDeadLetters } from '../../disk/dead-letter.ts';
+import { deadLetterDirectory, openDeadLetters } from '../../disk/dead-letter.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { createStoreGate, type StoreGate } from '../../questdb/gate.ts';
-import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
+import { fittingTable, terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -122,7 +122,7 @@ async function withDeliveries(
   });
   const opened = new Map<string, LaneDelivery>();
   try {
-    const letters = openDeadLetters(realDisk, join(config.stateDir, 'dead-letter'), tell, Date.now);
+    const letters = openDeadLetters(realDisk, deadLetterDirectory(config.stateDir), tell, Date.now);
     const sink = withBisect(gate.patient, letters, tell);
     const disk = { ...config.delivery, disk: realDisk, directory, hasJournal: false, nowMs: Date.now };
     // What is lost is logged by the spool itself.
@@ -151,7 +151,8 @@ function surveyText(surveys: readonly SpoolSurvey[], nowMs: number): string {
     count(survey.deadLetterBytes),
   ]);
   const header = ['table', 'rows', 'batches', 'bytes', 'oldest', 'damaged', 'dead-letter bytes'];
-  return `${tableText([header, ...rows], 'left', '').join('\n')}\n`;
+  const sides = header.map((): 'left' => 'left');
+  return `${fittingTable([header, ...rows], sides, terminalStyle().width).join('\n')}\n`;
 }
 
 function count(amount: number): string {

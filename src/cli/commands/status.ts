@@ -3,10 +3,14 @@ import { Command } from 'commander';
 import type { Status } from '../../../schemas/status.ts';
 import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
 import { addsUp } from '../../core/base/ledger.ts';
+import { deadLetterDirectory, droppedDeadLetters } from '../../disk/dead-letter.ts';
+import { realDisk } from '../../disk/disk.ts';
+import { onDisk } from '../../disk/disk-error.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
-import { tableText, type Side } from '../../report/text/table-text.ts';
+import { harmless, wrap, type Side } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { fittingTable, TERMINAL_WIDTH_MIN, terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -17,7 +21,8 @@ Every row that was sampled is in exactly one place:
   sampled = acknowledged + held + spooled + refused + dropped
 counted over the whole life of the state directory. What the words promise: docs/delivery.md
 
-Exit codes: 0 a collector runs and its account adds up; 69 none runs; 70 the account does not add up; 78 configuration
+Exit codes: 0 a collector runs and its account adds up; 69 none runs; 70 the account does not add up;
+75 one runs that has written no status yet; 78 configuration
 `;
 
 export function command(): Command {
@@ -28,23 +33,57 @@ export function command(): Command {
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options);
       const found = readStatus(statusPath(config.stateDir));
-      const isRunning =
-        found !== undefined && (await lockOwner(join(config.stateDir, 'delivery'))) === found.pid;
-      if (found === undefined) throw notRunning(config.stateDir);
+      const owner = await lockOwner(join(config.stateDir, 'delivery'));
+      if (found === undefined)
+        throw owner === undefined ? notRunning(config.stateDir) : unwritten(config.stateDir, owner);
+      const nowMs = Date.now();
+      const state = {
+        running: owner !== undefined,
+        ageMs: nowMs - found.atMs,
+        ofFormerLife: isOfFormerLife(found, owner),
+      };
       const isSound = found.lanes.every(addsUp);
+      const lost = lostDeadLetters(config.stateDir);
       process.stdout.write(
         options['json'] === true
-          ? `${JSON.stringify({ running: isRunning, addsUp: isSound, ...found }, undefined, 2)}\n`
-          : statusText(found, isRunning, Date.now()),
+          ? `${JSON.stringify({ ...state, addsUp: isSound, ...found, deadLettersDropped: Object.fromEntries(lost) }, undefined, 2)}\n`
+          : statusText(found, owner, nowMs, { lost, width: terminalStyle().width }),
       );
       if (!isSound) process.exitCode = EXIT_CODES.software;
-      else if (!isRunning) process.exitCode = EXIT_CODES.unavailable;
+      else if (!state.running) process.exitCode = EXIT_CODES.unavailable;
     });
   return addConfigFlags(status, 'status');
 }
 
-export function statusText(status: Status, isRunning: boolean, nowMs: number): string {
-  const { lanes, deviceCount, description, node } = status;
+/** @throws OperatingError `state.disk` */
+function lostDeadLetters(stateDir: string): ReadonlyMap<string, number> {
+  const directory = deadLetterDirectory(stateDir);
+  return onDisk('the dead letters', directory, () => droppedDeadLetters(realDisk, directory));
+}
+
+/** A collector that runs writes its status every ten seconds. */
+const STATUS_AGE_MS_MAX = 30_000;
+
+/** A new collector has the place, or `gpuledger spool` has; what is written is of a collector before it. */
+function isOfFormerLife({ pid }: Status, owner: number | undefined): boolean {
+  return owner !== undefined && owner !== 0 && owner !== pid;
+}
+
+/**
+ * @param owner pid of the collector that runs, 0 where nobody knows it; undefined when none runs
+ * @param lost by table, rows of dead letters that made way for newer ones
+ * @param width columns of the terminal
+ */
+export function statusText(
+  status: Status,
+  owner: number | undefined,
+  nowMs: number,
+  {
+    lost = new Map(),
+    width = Infinity,
+  }: { readonly lost?: ReadonlyMap<string, number>; readonly width?: number } = {},
+): string {
+  const { lanes } = status;
   const rows = lanes.map((lane) => [
     lane.lane,
     lane.intervalMs < 1000 ? `${lane.intervalMs} ms` : `${lane.intervalMs / 1000} s`,
@@ -72,20 +111,41 @@ export function statusText(status: Status, isRunning: boolean, nowMs: number): s
   const wrong = lanes.filter((lane) => !addsUp(lane)).map(({ lane }) => lane);
   const sum = wrong.length === 0 ? '✓' : `does not hold for ${wrong.join(', ')}: please report it`;
   const problems = [...new Set(lanes.flatMap(({ problem }) => problem ?? []))];
-  const sendMs = Math.round(Math.max(...lanes.map(({ lastSendMs }) => lastSendMs)));
-  const store =
-    problems.length === 0 ? ` ${status.store} ok, ${sendMs} ms a flush` : `: ${problems.join('; ')}`;
+  const sendMs = Math.max(0, ...lanes.map(({ lastSendMs }) => lastSendMs));
+  const answer = sendMs === 0 ? 'not asked yet' : `ok, ${Math.round(sendMs)} ms a flush`;
+  const store = problems.length === 0 ? ` ${status.store} ${answer}` : `: ${problems.join('; ')}`;
   const cpu = status.cpuRatio === undefined ? '' : `${(status.cpuRatio * 100).toFixed(1)} % of a core, `;
+  const sentences = (texts: readonly string[]): string[] =>
+    texts.flatMap((text) => wrap(harmless(text), Math.max(TERMINAL_WIDTH_MIN, width), '', '  '));
   return [
-    isRunning
-      ? `collecting since ${clockText(status.startMs)} (${ageText(nowMs - status.startMs)}) · ${description} · ${deviceCount} GPUs · node ${node}`
-      : `not running; it last said something at ${clockText(status.atMs)} (${ageText(nowMs - status.atMs)} ago) · node ${node}`,
-    ...tableText([header, ...rows], ['left', ...NUMBERS, 'left']),
-    `  sampled = acknowledged + held + spooled + refused + dropped ${sum}`,
-    `QuestDB${store}`,
-    `this process ${cpu}${Math.round(status.rssBytes / 1e6)} MB`,
+    ...sentences(headText(status, owner, nowMs)),
+    ...fittingTable([header, ...rows], ['left', ...NUMBERS, 'left'], width, '  '),
+    ...sentences([
+      `  sampled = acknowledged + held + spooled + refused + dropped ${sum}`,
+      `QuestDB${store}`,
+      ...[...lost].map(
+        ([table, rows]) =>
+          `${table}: dead letters of ${rows.toLocaleString('en-US')} refused rows made way for newer ones, and are lost`,
+      ),
+      `this process ${cpu}${Math.round(status.rssBytes / 1e6)} MB`,
+    ]),
     '',
   ].join('\n');
+}
+
+/** Whether a collector runs, and as of when the figures are that follow. */
+function headText(status: Status, owner: number | undefined, nowMs: number): string[] {
+  const { atMs, startMs, description, deviceCount, node } = status;
+  const said = `${clockText(atMs)} (${ageText(nowMs - atMs)} ago)`;
+  if (owner === undefined) return [`not running; it last said something at ${said} · node ${node}`];
+  if (isOfFormerLife(status, owner))
+    return [
+      `process ${owner} runs and has written no status yet (a collector, or gpuledger spool) · node ${node}`,
+      `what follows is of a collector before it, which last said something at ${said}`,
+    ];
+  const running = `collecting since ${clockText(startMs)} (${ageText(nowMs - startMs)}) · ${description} · ${deviceCount} GPUs · node ${node}`;
+  if (nowMs - atMs <= STATUS_AGE_MS_MAX) return [running];
+  return [running, `as of ${said}: it could not write its status since, or it hangs`];
 }
 
 /** From `every` to `dropped`. */
@@ -112,5 +172,18 @@ function notRunning(stateDir: string): OperatingError {
     exit: 'unavailable',
     where: stateDir,
     hints: ['start one: gpuledger run', 'or name its directory: --state-dir'],
+  });
+}
+
+function unwritten(stateDir: string, owner: number): OperatingError {
+  const who = owner === 0 ? '' : ` (process ${owner})`;
+  return new OperatingError(`a collector runs${who} and has written no status yet`, {
+    code: 'status.unwritten',
+    exit: 'temporary',
+    where: stateDir,
+    hints: [
+      'it writes the first within ten seconds of its start, unless the disk is full: its log tells',
+      'or it is no collector, but gpuledger spool',
+    ],
   });
 }

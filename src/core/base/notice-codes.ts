@@ -1,9 +1,12 @@
 /** Every code of a notice and what it means, for `docs/codes.md`. A program imports the type alone, which loads nothing. */
 export const NOTICE_CODES = {
   'account.damaged': 'The account of what was delivered cannot be read; its counts begin anew.',
+  'account.missing':
+    'The account of what was delivered is not there beside what was delivered by it; its counts begin anew.',
   'column.wrong_type':
     'A column of the store has another type than the values: its rows are refused until it is altered.',
   'config.warning': 'The configuration holds something that works but is hardly meant.',
+  'dead_letters.dropped': 'Dead letters made way for newer ones: their rows are lost, and counted.',
   'delivery.held': 'The store takes no rows of a table: they are kept.',
   'delivery.recovered': 'Rows of a life that was cut short were found in its ring journal.',
   'delivery.resumed': 'The store takes rows of a table again.',
@@ -13,7 +16,8 @@ export const NOTICE_CODES = {
   'job_figures.held': 'The figures of ended jobs wait for the store.',
   'jobs.open_stays': 'Jobs that have ended still own GPUs: no epilog has told their end.',
   'jobs.refused': 'A row of a scheduler cannot be understood, and is left out.',
-  'journal.damaged': 'The ring journal of a former life cannot be read: what it held is lost.',
+  'journal.damaged':
+    'The ring journal of a former life is not there, was cut or cannot be read: what it held is lost.',
   'journal.failed': 'The ring journal of a lane cannot be written: a kill would cost what is in memory.',
   'lane.late': 'A lane missed ticks.',
   'lane.lost': 'Rows of a lane are nowhere: a row of `gpu_events` says why.',
@@ -45,6 +49,10 @@ export const NOTICE_CODES = {
   'spool.dropped': 'Spooled rows were given up, for their age or for room.',
   'spool.lost': 'Rows could not be spooled and are lost.',
   'spool.unknown_rows': 'The spool holds rows that the account does not know: they are counted as sampled.',
+  'store.auto_creation':
+    'The server makes tables and columns of its own accord, which are wrong ones: it should be told not to.',
+  'store.away': 'The store, or the way to it, takes nothing: rows wait. Told once an outage.',
+  'store.back': 'The store takes rows again: how long it did not, and how many tries failed.',
   'store.resumed': 'A table is no longer suspended.',
   'store.sent_again':
     'Rows were sent once more, since the tables that had taken them are not there any more.',

@@ -37,6 +37,9 @@ export interface Resolution {
   readonly unresolved: readonly string[];
 }
 
+/** What a device is called of which only the name is known that a hook gave it; node and name stand behind it. */
+export const UNRESOLVED_PREFIX = 'unresolved:';
+
 /**
  * Turns the names of a hook into devices of this node, and guesses nothing. In this order: names that gpuledger itself
  * knows; UUIDs in CUDA_VISIBLE_DEVICES; the site's own map; the manager's own order, by minor number or PCI bus.

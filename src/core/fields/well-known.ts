@@ -32,8 +32,8 @@ export const PIPE_FIELD_IDS = { tensor: 1004, fp64: 1006, fp32: 1007, fp16: 1008
 export type PipeKey = keyof typeof PIPE_FIELD_IDS;
 
 /**
- * Below this part of the SMs a device counts as idle, wherever idleness is summed: in the rollups, the reports and the
- * synthetic truth. The 5 % are those of KempnerPulse's class `idle`; a device at rest shows 0 to 1 %.
+ * Below this part of the SMs a device counts as idle where nobody says otherwise. The 5 % are those of KempnerPulse's class
+ * `idle`; a device at rest shows 0 to 1 %.
  */
 export const IDLE_SM_RATIO = 0.05;
 

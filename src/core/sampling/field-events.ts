@@ -34,15 +34,12 @@ export const EVENT_FIELDS: readonly ExtraField[] = [
 /** Turns readings of the event fields into XIDs, throttle edges, ECC and remap steps. */
 export class FieldEvents {
   readonly #onEvent: EventSink;
-  /** Older XIDs are not told: the engine shows the last one for as long as it runs, and an earlier collector told it. */
-  readonly #sinceUs: number;
   readonly #last = new Map<string, number>();
   /** By device and code: an XID of an instance and one of its compute instance may have one time. */
   readonly #lastXidUs = new Map<string, number>();
   readonly #throttledSinceUs = new Map<string, number>();
 
-  constructor(sinceUs: number, onEvent: EventSink) {
-    this.#sinceUs = sinceUs;
+  constructor(onEvent: EventSink) {
     this.#onEvent = onEvent;
   }
 
@@ -58,7 +55,8 @@ export class FieldEvents {
 
   xid(device: Device, tsUs: number, code: number): void {
     const key = `${device.uuid} ${code}`;
-    if (code === 0 || tsUs < this.#sinceUs || tsUs <= (this.#lastXidUs.get(key) ?? -Infinity)) return;
+    // Of the same stamp it is the same one. An older stamp is of a clock that was set back.
+    if (code === 0 || tsUs === this.#lastXidUs.get(key)) return;
     this.#lastXidUs.set(key, tsUs);
     const instance = device.gpuInstanceId === undefined ? '' : `, instance ${device.gpuInstanceId}`;
     this.#onEvent({

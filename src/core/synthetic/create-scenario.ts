@@ -4,6 +4,7 @@ import type { GpuEvent } from '../sampling/event.ts';
 import { findField } from '../fields/find-field.ts';
 import type { JobRecord } from '../jobs/job-fact.ts';
 import { ENERGY_FIELD_ID } from '../fields/well-known.ts';
+import { castJobs, makeChips, type Part } from './cast.ts';
 import { DEMO_DURATION_US, planDemo } from './demo-plan.ts';
 import { eventsOf, faultsByDevice, faultyValue, isAbsent, lastResetUs, mayTouch } from './fault.ts';
 import type { DeviceFaults, PlannedEvent } from './fault.ts';
@@ -13,6 +14,7 @@ import { foldSeed } from './random.ts';
 import { createReadings, type Readings } from './reading.ts';
 import type { FieldReader, Scenario, ScenarioJob, ScenarioOptions } from './scenario.ts';
 import { planSteady } from './steady-plan.ts';
+import { tellStory, type JobStory } from './story.ts';
 import { buildTimelines, withinCycle } from './timeline.ts';
 
 /** Makes a whole scenario. Every thread makes its own from the same options. */
@@ -24,27 +26,35 @@ export function createScenario(options: ScenarioOptions): Scenario {
   const seed = foldSeed(options.seed);
   const devices = makeFleet({ ...options, seed });
   const plan = kind === 'demo' ? planDemo(options) : planSteady(devices, seed);
-  const readings = createReadings(devices, buildTimelines(plan, devices, seed), seed);
+  return scenarioOf(plan, devices, options);
+}
+
+/** The scenario in which this plan comes true on these devices. */
+export function scenarioOf(plan: Plan, devices: readonly Device[], options: ScenarioOptions): Scenario {
+  const seed = foldSeed(options.seed);
+  const chips = makeChips(devices, seed);
+  const cast = castJobs(plan, chips, seed);
+  const readings = createReadings(devices, buildTimelines(plan, cast, devices, chips), seed);
   const faults = faultsByDevice(plan, devices.length);
   const events = eventsOf(plan.faults, (id) => findField(id)?.column ?? String(id));
 
   const readerOf = (fieldIds: readonly number[]): FieldReader =>
     withFaults(fieldIds, readings, faults, plan.originUs, plan.cycleUs);
   const single = { into: new Float64Array(1), readers: new Map<number, FieldReader>() };
-  const value = (device: number, fieldId: number, tsUs: number): number => {
+  const value = (device: number, fieldId: number, tsUs: number, overUs: number): number => {
     let reader = single.readers.get(fieldId);
     if (reader === undefined) {
       reader = readerOf([fieldId]);
       single.readers.set(fieldId, reader);
     }
-    reader.read(device, tsUs, single.into);
+    reader.read(device, tsUs, overUs, single.into);
     return single.into[0]!;
   };
   return {
     options,
     devices,
     startUs: options.startUs,
-    endUs: kind === 'demo' ? options.startUs + DEMO_DURATION_US : Infinity,
+    endUs: options.kind === 'demo' ? options.startUs + DEMO_DURATION_US : Infinity,
     jobsBetween: (fromUs, toUs) => jobsBetween(plan, fromUs, toUs),
     eventsBetween: (fromUs, toUs) => eventsBetween(plan, events, devices, fromUs, toUs),
     answers: (device, tsUs) => {
@@ -53,12 +63,30 @@ export function createScenario(options: ScenarioOptions): Scenario {
     },
     // Only a fault makes a field blank that the device has, and readings know no faults.
     lacks: (device, fieldId) => {
-      readings.readerOf([fieldId]).read(device, 0, plan.originUs, single.into);
+      readings.readerOf([fieldId]).read(device, -1, 0, plan.originUs, single.into);
       return Number.isNaN(single.into[0]!);
     },
     readerOf,
     value,
+    storyOf: (job, fromUs, toUs) => storyOf(plan, cast, job, fromUs, toUs),
   };
+}
+
+function storyOf(
+  plan: Plan,
+  cast: readonly (readonly Part[])[],
+  { jobId, run, startUs }: ScenarioJob,
+  fromUs: number,
+  toUs: number,
+): JobStory {
+  for (const { number, shiftUs } of cyclesBetween(plan, startUs, startUs + 1)) {
+    const id = Number(jobId) - plan.idsPerCycle * number;
+    const index = plan.jobs.findIndex((job) => job.id === id && job.run === run);
+    if (index < 0) continue;
+    const throttles = plan.faults.filter((fault) => fault.kind === 'throttle');
+    return tellStory(plan.jobs[index]!, cast[index]!, throttles, fromUs - shiftUs, toUs - shiftUs);
+  }
+  assert(false, `job ${jobId} is not of this scenario`);
 }
 
 /** Sound readings, and upon them what is wrong with the devices. */
@@ -76,9 +104,9 @@ function withFaults(
     own === undefined ? [] : [...fieldIds.keys()].filter((at) => mayTouch(own, fieldIds[at]!)),
   );
   return {
-    read(device, tsUs, into) {
+    read(device, tsUs, overUs, into) {
       const atUs = tsUs - originUs;
-      sound.read(device, atUs, tsUs, into);
+      sound.read(device, atUs - overUs, atUs, tsUs, into);
       const own = faults[device];
       if (own !== undefined) {
         const withinUs = withinCycle(cycleUs, atUs);

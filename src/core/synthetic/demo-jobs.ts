@@ -17,6 +17,8 @@ export interface DemoJob {
   readonly array?: readonly [id: number, task: number];
   /** Devices of the job, by position, that do something else. */
   readonly others?: Readonly<Record<number, ShapeName>>;
+  /** Devices of the job, by position, that compute longer than sound ones, by which part. */
+  readonly slow?: Readonly<Record<number, number>>;
   readonly hangsAt?: number;
 }
 
@@ -74,7 +76,7 @@ export const LATER_JOBS: readonly DemoJob[] = [
   { id: 4227, name: 'llm-serve', user: 'emmy', from: 17040, to: 21000, on: 'n1:0-1', shape: 'inference', partition: 'serve' },
   { id: 4228, name: 'graph-walk', user: 'bohr', from: 17100, to: 21540, on: 'n1:3', shape: 'memory-bound' },
   { id: 4229, name: 'md-after-reset', user: 'franklin', from: 18900, to: 21300, on: 'n1:2', shape: 'fp64' },
-  { id: 4230, name: 'cfd-wing', user: 'bohr', from: 12500, to: 18000.75, on: 'n1:4-7', shape: 'fp64', qos: 'high' },
+  { id: 4230, name: 'cfd-wing', user: 'bohr', from: 12500, to: 18000.75, on: 'n1:4-7', shape: 'fp64', slow: { 2: 0.15 }, qos: 'high' },
   { id: 4231, name: 'vision', user: 'emmy', from: 18060, to: 21598, on: 'n1:4-5', shape: 'training' },
   { id: 4232, name: 'profiled', user: 'emmy', from: 18100, to: 21000, on: 'n1:6', shape: 'training' },
   { id: 4233, name: 'old-sensor', user: 'franklin', from: 18100.5, to: 21200, on: 'n1:7', shape: 'memory-bound' },
@@ -83,7 +85,7 @@ export const LATER_JOBS: readonly DemoJob[] = [
   { id: 4236, name: 'mps d', user: 'darwin', from: 13000, to: 18000, on: 'n2:6@0.25', shape: 'inference', partition: 'shared' },
   { id: 4237, name: 'mps e', user: 'emmy', from: 13500, to: 19000.5, on: 'n2:6@0.25', shape: 'memory-bound', partition: 'shared' },
   { id: 4238, name: 'long-context', user: 'emmy', from: 12700, to: 13900.5, on: 'n2:7', shape: 'out-of-memory', state: 'FAILED', exit: 1 },
-  { id: 4239, name: 'short-context', user: 'emmy', from: 14000, to: 20500, on: 'n2:7', shape: 'training' },
+  { id: 4239, name: 'short-context', user: 'emmy', from: 14000, to: 20500, on: 'n2:7', shape: 'idle-ends' },
   { id: 4240, name: 'video-tags', user: 'darwin', from: 17060, to: 21500.25, on: 'n2:4-5', shape: 'data-starved' },
-  { id: 4241, name: 'debug', user: 'ada', from: 20100, to: 21590.5, on: 'n2:6', shape: 'inference', partition: 'interactive' },
+  { id: 4241, name: 'debug', user: 'ada', from: 20100, to: 21590.5, on: 'n2:6', shape: 'small-kernels', partition: 'interactive' },
 ];

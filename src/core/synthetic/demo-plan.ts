@@ -2,13 +2,15 @@ import { assert } from '../base/assert.ts';
 import type { Fault, Plan, PlannedJob, PlannedShare } from './plan.ts';
 import type { ScenarioOptions } from './scenario.ts';
 import { ACCOUNT_OF, LATER_JOBS, MORNING_JOBS, type DemoJob } from './demo-jobs.ts';
-import { SECOND_US } from './shape.ts';
+import { SECOND_US } from './level.ts';
 
 export const DEMO_DURATION_US = 6 * 3600 * SECOND_US;
 
 /** The jobs that the demo reports on: one that does well, one that holds GPUs and wastes them. */
 export const GOOD_JOB_ID = '4217';
 export const WASTEFUL_JOB_ID = '4225';
+/** One of its four GPUs computes longer than the others, which wait for it. */
+export const STRAGGLER_JOB_ID = '4230';
 
 const device = (node: number, gpu: number): number => (node - 1) * 8 + gpu;
 const seconds = (value: number): number => Math.round(value * SECOND_US);
@@ -93,7 +95,12 @@ function plannedJob(line: DemoJob): PlannedJob {
     shape: line.shape,
     devices: shares.map((share, rank) => {
       const shape = line.others?.[rank];
-      return shape === undefined ? share : { ...share, shape };
+      const slowness = line.slow?.[rank];
+      return {
+        ...share,
+        ...(shape === undefined ? {} : { shape }),
+        ...(slowness === undefined ? {} : { slowness }),
+      };
     }),
     details: {
       name: line.name,

@@ -1,5 +1,5 @@
 import type { JobRecord } from '../jobs/job-fact.ts';
-import type { ShapeName } from './shape-catalogue.ts';
+import type { Pace, ShapeName } from './shape-catalogue.ts';
 
 /**
  * What is to happen, in microseconds since the plan's origin: whole in itself, without any clock. A plan with a finite
@@ -29,6 +29,8 @@ export interface PlannedJob {
   readonly arrayId?: number;
   /** From this time on (since the origin) the job only waits, because one of its ranks is lost. */
   readonly hangsAtUs?: number;
+  /** Default: that of the shape. */
+  readonly pace?: Pace;
 }
 
 export interface PlannedShare {
@@ -37,6 +39,8 @@ export interface PlannedShare {
   readonly share: number;
   /** Where this device does something else than the job's `shape`. */
   readonly shape?: ShapeName;
+  /** By how much longer this device computes than a sound one: 0.1 is a tenth. Default 0. */
+  readonly slowness?: number;
 }
 
 /** Faults last over (fromUs, toUs]; Infinity: until the end of the plan. */

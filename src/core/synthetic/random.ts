@@ -1,7 +1,7 @@
 /**
- * Seeded randomness of the synthetic fleet. Two kinds: a stream (`createRandom`) for things that are drawn once, and
- * `fillNoise`, a hash of (seed, device, field, time), for values that must come out the same however often and in whatever
- * order they are asked for. Neither is fit for anything that has to be secret.
+ * Seeded randomness of the synthetic fleet. Two kinds: a stream (`createRandom`) for things that are drawn once, and hashes
+ * (`fillNoise`, `hashUnit`) for values that must come out the same however often and in whatever order they are asked for.
+ * Neither is fit for anything that has to be secret.
  */
 
 /** Finalizer of murmur3: spreads 32 bits over 32 bits. */
@@ -62,6 +62,11 @@ export function fillNoise(
     const h = scramble(row ^ (field << 16) ^ field);
     noise[at] = ((h & 0xffff) - (h >>> 16)) / 0x10000;
   }
+}
+
+/** In [0, 1): a hash of three integers. */
+export function hashUnit(seed: number, stream: number, index: number): number {
+  return scramble(scramble(index ^ seed) ^ Math.imul(stream, 0x9e3779b1)) / 0x100000000;
 }
 
 /** A UUID (version 4 in form) from a stream. */

@@ -1,8 +1,8 @@
 import type { Device } from '../devices/device.ts';
 import { findField } from '../fields/find-field.ts';
 import { isOfInstances } from '../fields/lane.ts';
-import { createActivity, createEnergyMeter, LEVEL, loadActivity, type Activity } from './activity.ts';
-import { IDLE_BYTES, RESERVED_BYTES } from './activity.ts';
+import { createActivity, createEnergyMeter, createMeansReader, loadState } from './activity.ts';
+import { IDLE_BYTES, LEVEL, RESERVED_BYTES, type Activity } from './activity.ts';
 import { CONSTANTS, HERTZ, POWER_LIMIT_WATTS } from './board-constants.ts';
 import { createRandom, fillNoise } from './random.ts';
 import type { Timeline } from './timeline.ts';
@@ -17,19 +17,14 @@ function isInstanceField(fieldId: number): boolean {
   return field !== undefined && isOfInstances(field);
 }
 
-/** Fields that must agree with each other scatter together: the engine is never less active than its SMs. */
-function scatterFieldOf(fieldId: number): number {
-  if (fieldId === 1001 || fieldId === 1003) return 1002;
-  return fieldId === 1014 ? 1004 : fieldId;
-}
-
 /** Some fields, prepared for being read row by row. */
 interface RowReader {
   /**
    * Fills `into` with the fields of `device` in their order: base units, NaN for what a synthetic device does not have.
-   * `atUs`: since the plan's origin; `tsUs`: epoch. Allocates nothing.
+   * Ratios and rates are means over (fromUs, atUs], µs since the plan's origin; all else is as it is at `atUs`, which is
+   * `tsUs` of the epoch. Allocates nothing.
    */
-  read(device: number, atUs: number, tsUs: number, into: Float64Array): void;
+  read(device: number, fromUs: number, atUs: number, tsUs: number, into: Float64Array): void;
 }
 
 export interface Readings {
@@ -48,6 +43,7 @@ export function createReadings(
   const ambientCelsius = devices.map((device) => 27 + (device.index % 4) * 1.5 + random.between(0, 1.5));
   const joulesAt = createEnergyMeter(timelines);
   const activity = createActivity();
+  const readMeans = createMeansReader(seed);
   const state: BoardState = { watts: NaN, warmthWatts: NaN, ambientCelsius: NaN, jitter: NaN };
   /** Of the device that is being read, at the times of `LOOK_BACKS_US`. */
   const joules = new Float64Array(LOOK_BACKS_US.length);
@@ -66,19 +62,21 @@ export function createReadings(
     const instance = planOf(fieldIds, true);
     const jitters = new Float64Array(fieldIds.length);
     return {
-      read(device, atUs, tsUs, into) {
+      read(device, fromUs, atUs, tsUs, into) {
         const { memoryBytes, parentUuid } = devices[device]!;
         const plan = parentUuid === undefined ? whole : instance;
-        loadActivity(activity, timelines[device]!, memoryBytes, atUs);
+        loadState(activity, timelines[device]!, memoryBytes, atUs);
+        if (plan.hasMeans) readMeans(activity.levels, timelines[device]!, device, fromUs, atUs);
         loadBoard(device, atUs, plan);
         fillNoise(seed, device, tsUs, plan.scatters, jitters);
-        fillRates(plan, activity.levels, jitters, into);
-        for (const at of plan.others) {
+        fillRates(plan, activity.levels, into);
+        for (let other = 0; other < plan.others.length; other += 1) {
+          const at = plan.others[other]!;
           const kind = plan.kinds[at];
           if (kind === KIND.energy) into[at] = energyBaseJoules[device]! + joules[2]!;
           else if (kind === KIND.memory) into[at] = memory(fieldIds[at]!, activity, memoryBytes);
           else {
-            state.jitter = jitters[at]!;
+            state.jitter = jitters[other]!;
             into[at] = board(fieldIds[at]!, activity, state);
           }
         }
@@ -92,14 +90,13 @@ export function createReadings(
 }
 
 /** The part of a row that goes by the pattern: most of it. */
-function fillRates(plan: FieldPlan, levels: Float64Array, jitters: Float64Array, into: Float64Array): void {
+function fillRates(plan: FieldPlan, levels: Float64Array, into: Float64Array): void {
   const { kinds, sources, numbers } = plan;
   for (let at = 0; at < kinds.length; at += 1) {
     const kind = kinds[at];
-    // What is nothing stays nothing, what is something scatters by some per cent.
-    if (kind === KIND.ratio)
-      into[at] = Math.min(1, levels[sources[at]!]! * numbers[at]! * (1 + 0.05 * jitters[at]!));
-    else if (kind === KIND.rate) into[at] = Math.round(levels[sources[at]!]! * (1 + 0.1 * jitters[at]!));
+    // A busy engine's pieces may add up to a hair more than all of the time.
+    if (kind === KIND.ratio) into[at] = Math.min(1, levels[sources[at]!]! * numbers[at]!);
+    else if (kind === KIND.rate) into[at] = Math.round(levels[sources[at]!]!);
     else if (kind === KIND.constant) into[at] = numbers[at]!;
   }
 }
@@ -114,10 +111,12 @@ interface FieldPlan {
   readonly sources: Uint8Array;
   /** Of a constant its value, of a ratio the factor before its level. */
   readonly numbers: Float64Array;
-  /** The field whose noise it is. */
-  readonly scatters: Int32Array;
   /** Positions of what is neither constant nor ratio nor rate. */
   readonly others: readonly number[];
+  /** Of `others`, the field whose noise it is. */
+  readonly scatters: Int32Array;
+  /** A field goes by what the device did over the interval. */
+  readonly hasMeans: boolean;
   /** The first of `LOOK_BACKS_US` that is needed. */
   readonly firstLookBack: number;
 }
@@ -125,12 +124,16 @@ interface FieldPlan {
 function planOf(fieldIds: readonly number[], isInstance: boolean): FieldPlan {
   const recipes = fieldIds.map((id) => (isInstance && !isInstanceField(id) ? constant(NaN) : recipeOf(id)));
   const isShown = (at: number): boolean => recipes[at]!.kind !== KIND.constant;
+  const others = [...recipes.keys()].filter((at) => recipes[at]!.kind >= KIND.energy);
   return {
     kinds: Uint8Array.from(recipes, ({ kind }) => kind),
     sources: Uint8Array.from(recipes, ({ source }) => source),
     numbers: Float64Array.from(recipes, ({ number }) => number),
-    scatters: Int32Array.from(fieldIds, scatterFieldOf),
-    others: [...recipes.keys()].filter((at) => recipes[at]!.kind >= KIND.energy),
+    others,
+    scatters: Int32Array.from(others, (at) => fieldIds[at]!),
+    hasMeans: recipes.some(
+      ({ kind }, at) => kind === KIND.ratio || kind === KIND.rate || isMeanOfBoard(fieldIds[at]!),
+    ),
     firstLookBack: Math.min(LOOK_BACKS_US.length, ...fieldIds.filter((_, at) => isShown(at)).map(lookBackOf)),
   };
 }
@@ -182,6 +185,11 @@ const RECIPES: ReadonlyMap<number, Recipe> = new Map([
 
 function recipeOf(fieldId: number): Recipe {
   return RECIPES.get(fieldId) ?? constant(CONSTANTS.get(fieldId) ?? NaN);
+}
+
+/** Utilization and throughput that the board tells beside the profiling fields. */
+function isMeanOfBoard(fieldId: number): boolean {
+  return [203, 204, 200, 201, 449, 843, 897].includes(fieldId);
 }
 
 function memory(fieldId: number, a: Activity, deviceBytes: number): number {
@@ -251,7 +259,7 @@ function board(fieldId: number, a: Activity, state: BoardState): number {
     case 153:
       return 87 - temperature(a, state, 0, 0.062);
     case 203:
-      return Math.round(100 * Math.min(1, levels[LEVEL.sm]! * 1.1)) / 100;
+      return Math.round(100 * levels[LEVEL.engine]!) / 100;
     case 204:
       return Math.round(100 * levels[LEVEL.dram]!) / 100;
     case 200:

@@ -1,6 +1,7 @@
 import type { Device } from '../devices/device.ts';
 import type { GpuEvent } from '../sampling/event.ts';
 import type { JobRecord } from '../jobs/job-fact.ts';
+import type { JobStory } from './story.ts';
 
 /** What makes a scenario; two with the same options are the same scenario, in whatever process or thread. */
 export interface ScenarioOptions {
@@ -23,7 +24,7 @@ export interface ScenarioJob {
   readonly jobId: string;
   /** Restart count: 0 for the first run. */
   readonly run: number;
-  /** What the job does to its GPUs, in the words of `shape.ts`. */
+  /** What the job does to its GPUs, in the words of `shape-catalogue.ts`. */
   readonly shape: string;
   /** The row of `jobs` as it stands after the end: with `endUs`, final state and exit code. */
   readonly record: JobRecord & { readonly endUs: number };
@@ -42,7 +43,7 @@ interface ScenarioShare {
 
 /** Reads the fields it was made for, in their order, into the beginning of `into`; see `Scenario.value`. */
 export interface FieldReader {
-  read(device: number, tsUs: number, into: Float64Array): void;
+  read(device: number, tsUs: number, overUs: number, into: Float64Array): void;
 }
 
 /** A fleet, its jobs and every value of every field at every time. */
@@ -63,6 +64,11 @@ export interface Scenario {
   lacks(device: number, fieldId: number): boolean;
   /** Prepares some fields for being read together, a row at a time: the fast way to the same numbers as `value`. */
   readerOf(fieldIds: readonly number[]): FieldReader;
-  /** Base units; NaN is a blank. Same arguments, same number; nothing is allocated. */
-  value(device: number, fieldId: number, tsUs: number): number;
+  /**
+   * What a reading at `tsUs` gives, in base units; NaN is a blank. Ratios and rates are means over the last `overUs`, as on
+   * hardware: the time since the reading before. Same arguments, same number; nothing is allocated.
+   */
+  value(device: number, fieldId: number, tsUs: number, overUs: number): number;
+  /** What a job of this scenario did in truth in (fromUs, toUs], epoch µs, as far as it ran. No sample is asked for. */
+  storyOf(job: ScenarioJob, fromUs: number, toUs: number): JobStory;
 }

@@ -1,7 +1,7 @@
 import type { Device } from '../devices/device.ts';
 import type { Fault, Plan, PlannedJob } from './plan.ts';
 import { createRandom, type Random } from './random.ts';
-import { MINUTE_US, SECOND_US } from './shape.ts';
+import { MINUTE_US, SECOND_US } from './level.ts';
 import { SHAPE_NAMES } from './shape-catalogue.ts';
 
 /** 2025-01-01T00:00:00Z: a steady scenario counts its cycles, and with them its job ids and joules, from here. */
@@ -31,7 +31,9 @@ export function planSteady(devices: readonly Device[], seed: number): Plan {
     const planned = packNode(own, random);
     for (const job of planned) {
       jobs.push({ ...job, id: FIRST_ID + jobs.length });
-      if (random.below(24) === 0) faults.push(throttleIn(job, random));
+      // Heat is of a whole GPU: one that is cut would slow down all the jobs of its instances.
+      const isWhole = job.devices.every(({ device }) => devices[device]!.parentUuid === undefined);
+      if (random.below(24) === 0 && isWhole) faults.push(throttleIn(job, random));
     }
   }
   return { jobs, faults, originUs: ORIGIN_US, cycleUs: CYCLE_US, idsPerCycle: jobs.length };
@@ -77,13 +79,17 @@ function makeJob(
   const shape = random.pick(SHAPE_NAMES);
   const [user, account] = random.pick(USERS);
   const hasFailed = shape === 'out-of-memory';
+  const slow = devices.length >= 4 && random.below(4) === 0 ? random.below(devices.length) : NaN;
+  const slowness = random.between(0.1, 0.25);
+  const isHanging = shape === 'training' && random.below(6) === 0;
   return {
     id: 0,
     run: 0,
     startUs,
     endUs,
     shape,
-    devices: devices.map((device) => ({ device, share })),
+    devices: devices.map((device, rank) => ({ device, share, ...(rank === slow ? { slowness } : {}) })),
+    ...(isHanging ? { hangsAtUs: Math.round(startUs + 0.6 * (endUs - startUs)) } : {}),
     details: {
       name: `${shape}-${random.below(1000)}`,
       user,
@@ -92,7 +98,7 @@ function makeJob(
       qos: random.pick(['normal', 'normal', 'high']),
       nodes: 1,
       gpus: devices.length,
-      state: hasFailed ? 'OUT_OF_MEMORY' : 'COMPLETED',
+      state: hasFailed ? 'OUT_OF_MEMORY' : isHanging ? 'CANCELLED' : 'COMPLETED',
       exitCode: hasFailed ? 125 : 0,
     },
   };

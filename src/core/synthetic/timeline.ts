@@ -1,17 +1,20 @@
 import type { Device } from '../devices/device.ts';
 import { sliceRatioOf } from '../devices/mig-slices.ts';
+import type { Chip, Part } from './cast.ts';
+import { joulesUntil, prepareEnergy, type RankEnergy } from './energy.ts';
 import { activityPart, type Fault, type Plan } from './plan.ts';
-import { joulesUntil, prepareShape, type PreparedShape } from './shape.ts';
-import { makeShape } from './shape-catalogue.ts';
-import { createRandom } from './random.ts';
 
 /** What one job does to one device during a segment. */
-interface Load {
-  readonly shape: PreparedShape;
+export interface Load {
+  readonly energy: RankEnergy;
   /** Start of the job, µs since the plan's origin. */
   readonly jobStartUs: number;
-  /** Part of the shape's activity that reaches the device: share × speed of this very chip, less while it is throttled. */
+  /** Part of the device's time that is the job's. */
+  readonly part: number;
+  /** Part of the shape's activity that reaches the device: less while it is throttled. */
   readonly activity: number;
+  /** Part of the shape's power that this very chip draws. */
+  readonly wattsPart: number;
   /** Part of the job's memory that lies here (throttling does not move memory). */
   readonly memoryPart: number;
   /** Joules of the shape from the job's start until the segment's. */
@@ -19,7 +22,7 @@ interface Load {
 }
 
 /** A stretch of one device's time, (startUs, start of the next], in which the same jobs run in the same conditions. */
-export interface Segment {
+interface Segment {
   readonly startUs: number;
   readonly joulesAtStart: number;
   readonly loads: readonly Load[];
@@ -34,18 +37,10 @@ export interface Timeline {
   readonly cycleJoules: number;
 }
 
-/** What is left of a device's speed while it is too hot. */
+/** What is left of a device's activity while it is too hot. */
 const THROTTLED_SPEED = 0.58;
 
-type Throttle = Extract<Fault, { kind: 'throttle' }>;
-
-/** In what one device differs from the next. */
-interface Chip {
-  readonly idleWatts: number;
-  readonly speed: number;
-  /** The ranks of a job do not need quite the same memory. */
-  readonly memoryPart: number;
-}
+export type Throttle = Extract<Fault, { kind: 'throttle' }>;
 
 interface Stay {
   /** Where it is: on a GPU that is cut, which of its instances. */
@@ -55,52 +50,44 @@ interface Stay {
   readonly startUs: number;
   readonly endUs: number;
   readonly share: number;
-  readonly shape: PreparedShape;
+  readonly energy: RankEnergy;
 }
 
-/** A GPU that is cut does what its instances do, each by its slices. */
-export function buildTimelines(plan: Plan, devices: readonly Device[], seed: number): readonly Timeline[] {
+/**
+ * A GPU that is cut does what its instances do, each by its slices.
+ * @param cast the parts of `plan.jobs`, in their order
+ */
+export function buildTimelines(
+  plan: Plan,
+  cast: readonly (readonly Part[])[],
+  devices: readonly Device[],
+  chips: readonly Chip[],
+): readonly Timeline[] {
   const stays: Stay[][] = Array.from(devices, () => []);
   const indexOf = new Map(devices.map(({ uuid }, index) => [uuid, index]));
-  for (const job of plan.jobs) {
-    for (const { device, share, shape } of job.devices) {
-      const random = createRandom(
-        seed,
-        `shape ${job.id}.${job.run}${shape === undefined ? '' : `.${shape}`}`,
-      );
-      const setting = {
-        jobDurationUs: job.endUs - job.startUs,
-        isParallel: job.devices.length > 1,
-        ...(job.hangsAtUs === undefined ? {} : { hangsAfterUs: job.hangsAtUs - job.startUs }),
-      };
-      const prepared = prepareShape(makeShape(shape ?? job.shape, setting, random));
-      const stay = { device, ratio: 1, startUs: job.startUs, endUs: job.endUs, share, shape: prepared };
+  for (const [index, { startUs, endUs }] of plan.jobs.entries()) {
+    for (const { share: own, rhythm, rank } of cast[index]!) {
+      const { device, share } = own;
+      const stay = { device, ratio: 1, startUs, endUs, share, energy: prepareEnergy(rhythm, rank) };
       stays[device]!.push(stay);
       const { parentUuid, migProfile, model } = devices[device]!;
       const parent = parentUuid === undefined ? undefined : indexOf.get(parentUuid);
       if (parent !== undefined) stays[parent]!.push({ ...stay, ratio: sliceRatioOf(migProfile, model)! });
     }
   }
-  const random = createRandom(seed, 'chips');
   const hot = plan.faults.filter((fault): fault is Throttle => fault.kind === 'throttle');
   const throttles = Map.groupBy(hot, (fault) => fault.device);
-  return stays.map((own, device) => {
-    const chip = {
-      idleWatts: random.between(72, 79),
-      speed: random.between(0.965, 1),
-      memoryPart: random.between(0.985, 1),
-    };
-    return buildTimeline(own, throttles.get(device) ?? [], chip, plan.cycleUs);
-  });
+  return stays.map((own, device) =>
+    buildTimeline(own, throttles.get(device) ?? [], chips[device]!, plan.cycleUs),
+  );
 }
 
 function buildTimeline(
   stays: readonly Stay[],
   throttles: readonly Throttle[],
-  chip: Chip,
+  { idleWatts, wattsFactor, memoryPart }: Chip,
   cycleUs: number,
 ): Timeline {
-  const { idleWatts, speed, memoryPart } = chip;
   const edges = new Set<number>([0]);
   for (const stay of stays) edges.add(stay.startUs).add(stay.endUs);
   for (const throttle of throttles) edges.add(throttle.fromUs).add(throttle.toUs);
@@ -114,12 +101,15 @@ function buildTimeline(
     const loads = here.map((stay) => {
       const partners = here.filter(({ device }) => device === stay.device).length;
       const part = stay.ratio * activityPart(stay.share, partners);
+      const activity = part * (isThrottled ? THROTTLED_SPEED : 1);
       return {
-        shape: stay.shape,
+        energy: stay.energy,
         jobStartUs: stay.startUs,
-        activity: part * speed * (isThrottled ? THROTTLED_SPEED : 1),
+        part,
+        activity,
+        wattsPart: activity * wattsFactor,
         memoryPart: part * memoryPart,
-        joulesBefore: joulesUntil(stay.shape, startUs - stay.startUs),
+        joulesBefore: joulesUntil(stay.energy, startUs - stay.startUs),
       };
     });
     segments.push({ startUs, joulesAtStart: joules, loads, isThrottled });
@@ -131,9 +121,8 @@ function buildTimeline(
 
 function joulesWithin(segment: Segment, idleWatts: number, atUs: number): number {
   let joules = segment.joulesAtStart + idleWatts * (atUs - segment.startUs) * 1e-6;
-  for (const load of segment.loads) {
-    joules += load.activity * (joulesUntil(load.shape, atUs - load.jobStartUs) - load.joulesBefore);
-  }
+  for (const load of segment.loads)
+    joules += load.wattsPart * (joulesUntil(load.energy, atUs - load.jobStartUs) - load.joulesBefore);
   return joules;
 }
 
@@ -143,9 +132,8 @@ export function withinCycle(cycleUs: number, atUs: number): number {
   return atUs - cycleUs * (Math.ceil(atUs / cycleUs) - 1);
 }
 
-/** The segment that a time within the cycle lies in. Before the first one: the first. */
-export function segmentAt(timeline: Timeline, withinUs: number): Segment {
-  const { segments } = timeline;
+/** Position of the segment that a time within the cycle lies in. Before the first one: the first. */
+export function segmentIndexAt({ segments }: Timeline, withinUs: number): number {
   let low = 0;
   let high = segments.length - 1;
   while (low < high) {
@@ -153,13 +141,14 @@ export function segmentAt(timeline: Timeline, withinUs: number): Segment {
     if (segments[middle]!.startUs < withinUs) low = middle;
     else high = middle - 1;
   }
-  return segments[low]!;
+  return low;
 }
 
 /** Joules since the origin (negative before it): strictly rising in `atUs`, for it holds the idle power at least. */
 export function joulesAt(timeline: Timeline, atUs: number): number {
   const withinUs = withinCycle(timeline.cycleUs, atUs);
-  const joules = joulesWithin(segmentAt(timeline, withinUs), timeline.idleWatts, withinUs);
+  const segment = timeline.segments[segmentIndexAt(timeline, withinUs)]!;
+  const joules = joulesWithin(segment, timeline.idleWatts, withinUs);
   if (!Number.isFinite(timeline.cycleUs)) return joules;
   return joules + timeline.cycleJoules * Math.round((atUs - withinUs) / timeline.cycleUs);
 }

@@ -1,7 +1,6 @@
 import { inPortions } from '../portions.ts';
-import { bestOfDevice } from '../quantity.ts';
+import { isCounted, type TwoEnergies } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-import { isPeriod } from './figures.ts';
 import {
   deviceSumsSql,
   groupSumsSql,
@@ -60,28 +59,21 @@ function addRow(all: Map<string, Summed>, row: Cells, { keys, sums }: DeviceSums
   }
 }
 
-/** With the energy that can be believed: decided per job and device over the whole window, as `byPowerSql` does. */
+/** With the energy that counts, decided per job and device over the whole window. */
 function withBest(all: readonly Summed[], question: Question): Cells[] {
-  const { jobs, sums } = deviceSumsSql(question);
-  const chosen = [...jobs, 'kind', ...(isPeriod(question.of.by) ? [] : ['name'])];
+  const { chosen, sums } = deviceSumsSql(question);
   const byJob = Map.groupBy(all, ({ row }) => JSON.stringify(chosen.map((name) => row.text(name))));
   return [...byJob.values()].flatMap((own) => {
-    const total = (name: string): number | undefined => {
-      const known = own.flatMap((one) => one.sums.get(name) ?? []);
-      return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
-    };
-    const counterUs = total('counter_us') ?? 0;
-    const counterJoules = total('counter_joules');
-    const powerJoules = total('power_sum');
-    const best = bestOfDevice({ counterJoules, counterUs, powerJoules, powerUs: total('power_us') ?? 0 });
-    const isCounted = counterUs > 0 && best.bestUs === counterUs && best.bestJoules === counterJoules;
-    return own.map(({ row, sums: known }): Cells => {
-      const powerUs = known.get('power_us') ?? 0;
-      const power = powerUs > 0 ? (known.get('power_sum') ?? 0) * 1e-6 : undefined;
+    const isByCounter = isCounted(energiesOf(own));
+    return own.map((one): Cells => {
+      const { row, sums: known } = one;
+      const { counterJoules, counterUs, powerJoules, powerUs } = energiesOf([one]);
+      const isKnown = powerUs > 0;
       const made: Readonly<Record<string, number | undefined>> = {
         seen_us: known.get(sums.includes('seen_us') ? 'seen_us' : 'dt_us'),
-        best_joules: isCounted ? known.get('counter_joules') : power,
-        best_us: isCounted ? known.get('counter_us') : powerUs > 0 ? powerUs : undefined,
+        idle_known_us: known.get(sums.includes('idle_known_us') ? 'idle_known_us' : 'sm_us'),
+        best_joules: isByCounter ? counterJoules : isKnown ? powerJoules : undefined,
+        best_us: isByCounter ? counterUs : isKnown ? powerUs : undefined,
       };
       return {
         text: (name) => row.text(name),
@@ -90,4 +82,18 @@ function withBest(all: readonly Summed[], question: Question): Cells[] {
       };
     });
   });
+}
+
+function energiesOf(some: readonly Summed[]): TwoEnergies {
+  const total = (name: string): number | undefined => {
+    const known = some.flatMap((one) => one.sums.get(name) ?? []);
+    return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
+  };
+  const wattMicroseconds = total('power_sum');
+  return {
+    counterJoules: total('counter_joules'),
+    counterUs: total('counter_us') ?? 0,
+    powerJoules: wattMicroseconds === undefined ? undefined : wattMicroseconds * 1e-6,
+    powerUs: total('power_us') ?? 0,
+  };
 }

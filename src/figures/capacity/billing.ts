@@ -41,7 +41,11 @@ export async function checkBilling(
   const ids = differing.slice(0, LOOKED_AT_MAX).flatMap((row) => row.text('job') ?? []);
   const runs = jobsOf(await readTold(db, { ids, apart: [], sql: undefined }))
     .filter((job) => cluster === undefined || clusterOf(job) === cluster)
-    .flatMap((job) => job.runs.map((run) => differenceOf(clusterOf(job), run)))
+    .flatMap((job) => {
+      // Another run of the id, of long before or after, was not looked at.
+      const within = job.runs.filter(({ members }) => members.some((member) => reaches(member, window)));
+      return within.map((run) => differenceOf(clusterOf(job), run));
+    })
     .filter((one) => one !== undefined);
   return {
     compared: counts?.number('compared') ?? 0,
@@ -75,6 +79,11 @@ function sumsSql({ fromUs, toUs }: CapacityWindow, cluster: string | undefined):
     `WITH i AS (SELECT i_job, ${sums.map((name) => `sum(${name}) AS ${name}`).join(', ')}` +
     ` FROM (${records} UNION ALL ${stays}) GROUP BY i_job)`
   );
+}
+
+/** The same as in `sumsSql`. */
+function reaches({ startUs, endUs = Infinity }: Told, { fromUs, toUs }: CapacityWindow): boolean {
+  return startUs < toUs && endUs >= fromUs;
 }
 
 /** Undefined where the run agrees, or one of the two is not known of it. */

@@ -24,6 +24,7 @@ interface Life {
 /**
  * How many devices there were, and for how long each was known: from its first to its last sign of life, which are samples and
  * rows of the inventory, also of before and after the window.
+ * @param lanes all that there are, whatever is read of them
  * @throws OperatingError `report.unknown_cluster`, and what `ask` throws
  */
 export async function devicesIn(

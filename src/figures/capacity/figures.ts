@@ -1,3 +1,4 @@
+import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 
@@ -34,7 +35,7 @@ export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' |
 export interface CapacitySums {
   /** Σ dt·share, of MIG instances by their slices. Over all rows this adds up to the Σ dt of all GPUs. */
   readonly attributedUs: number;
-  /** Part of the time in which SM activity was known in which the device was idle; undefined where it never was. */
+  /** Part of the time in which SM activity was known in which the device was idle; undefined where it never was known. */
   readonly idle: Quantity<'microseconds'> | undefined;
   /** Pooled: Σ SM activity·dt·share / Σ dt·share over the samples that had a value. */
   readonly smActive: Quantity<'ratio'> | undefined;
@@ -119,7 +120,10 @@ export interface CapacityFigures {
   readonly samples: number;
   /** Σ dt over all samples, each device counted once, MIG instances and what they leave of their GPUs by slices. */
   readonly sampledUs: number;
-  /** Σ over devices of the part of the window from its first to its last sign of life: coverage is `sampledUs / knownUs`. */
+  /**
+   * Σ over devices of the part of the window from its first to its last sign of life, and never less than `sampledUs`: coverage is
+   * `sampledUs / knownUs`.
+   */
   readonly knownUs: number;
   /** Σ dt of MIG instances of which it is not known how many slices they have: in no row, but for `cut`. */
   readonly unknownSlicesUs: number;
@@ -127,11 +131,8 @@ export interface CapacityFigures {
   readonly lastSigns: readonly LastSign[];
   /** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
   readonly rows: readonly CapacityRow[];
+  /** `idle` and `wasted` are of the owned time alone: nobody left the rest unused. */
   readonly all: CapacitySums & { readonly jobs: number };
-  /** Of the owned time in which SM activity was known: how much was idle; undefined where it never was. */
-  readonly allocatedIdle: Quantity<'microseconds'> | undefined;
-  /** Of the owned time alone, too. */
-  readonly allocatedWaste: Quantity<'microseconds'> | undefined;
   /** Part of the sampled time in which several jobs owned a device, and no owner set tells which: it is in no group. */
   readonly undividedUs: number;
   /**
@@ -149,6 +150,8 @@ export interface CapacityFigures {
   readonly billing: BillingCheck | undefined;
   /** Rollups that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
+  /** Below which SM activity devices count as idle; other limits are of models that there are. */
+  readonly idleLimits: IdleLimits;
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
   readonly hasActivity: boolean;
 }

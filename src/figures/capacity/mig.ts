@@ -5,6 +5,7 @@ import { askGroups } from './ask-groups.ts';
 import { sourcesOf, type CapacityPart } from './parts.ts';
 import { ROW_KINDS, type RowKind, type Traits } from './samples.ts';
 import { emptySums, sumsOf, type Sums } from './sums.ts';
+import { alikeDevices, type DeviceIdleLimits } from '../idle-limits.ts';
 import { placesOf, STEP_US, type Span } from '../levels.ts';
 import {
   CUT_LEVELS,
@@ -53,13 +54,17 @@ export async function addCutGpus(
   of: Membership,
   parts: readonly CapacityPart[],
   inventory: CutInventory,
-  { traits, tally }: { readonly traits: Traits; readonly tally: CutTally },
+  {
+    traits,
+    tally,
+    idle,
+  }: { readonly traits: Traits; readonly tally: CutTally; readonly idle: DeviceIdleLimits },
 ): Promise<void> {
   const whole = await readCutHours(db, readingsOf(parts, of.window), { isWhole: true });
   const usesPower = powerUsers(whole);
   for (const span of portionsOf(of.window, inventory.instances.size)) {
     const hours = await readCutHours(db, readingsOf(parts, span), {});
-    const rows = await instanceRows(db, of, parts, { span, traits });
+    const rows = await instanceRows(db, of, parts, { span, traits, idle });
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
     for (const gpu of hours.keys()) if (!isMeant(of, inventory, gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
@@ -117,14 +122,15 @@ async function instanceRows(
   db: Asked,
   of: Membership,
   parts: readonly CapacityPart[],
-  { span, traits }: { readonly span: Span; readonly traits: Traits },
+  { span, traits, idle }: { readonly span: Span; readonly traits: Traits; readonly idle: DeviceIdleLimits },
 ): Promise<GroupRow[]> {
   // Where an id was given again within an hour, its jobs are told apart by minutes.
-  const finerAtUs = closeStarts(of.reused).atUs;
+  const finerAtUs = closeStarts(of.reused);
   const answer: Cells[] = [];
   for (const part of parts) {
     const sources = sourcesOf(part, span, CUT_LEVELS, finerAtUs);
-    answer.push(...(await askGroups(db, { of, sources, traits, scope: 'instances' })));
+    for (const devices of alikeDevices(idle))
+      answer.push(...(await askGroups(db, { of, sources, traits, scope: 'instances', devices })));
   }
   const known = (cells: Cells, prefix: 'sm' | 'engine'): BucketSums['smActive'] => ({
     sum: cells.number(`${prefix}_sum`) ?? 0,
@@ -151,6 +157,7 @@ function sumsBySlices(row: Cells, ratio: number, energy: CutEnergy | undefined):
     attributedUs: sums.attributedUs * ratio,
     instanceUs: sums.attributedUs,
     idleUs: sums.idleUs === undefined ? undefined : sums.idleUs * ratio,
+    idleKnownUs: sums.idleKnownUs * ratio,
     smSum: sums.smSum === undefined ? undefined : sums.smSum * ratio,
     smKnownUs: sums.smKnownUs * ratio,
     counterUs: sums.counterUs * ratio,

@@ -19,9 +19,9 @@ export function laterPeriodSql(period: CapacityPeriod, ts: string, n: string): s
   return `cast(dateadd('${UNITS[period]}', cast(${n} AS INT), date_trunc('${period}', ${ts})) AS LONG)`;
 }
 
-/** How many periods later than its first one a stay may reach: of the longest of `o`, or more. */
-export function laterPeriodsSql(period: CapacityPeriod): string {
-  return `max((o.stop_us - ${periodSql(period, 'o.start_ts')}) / ${SHORTEST_US[period]})`;
+/** How many periods later than its first one a stay may reach: of the longest, or more. @param stopUs epoch µs */
+export function laterPeriodsSql(period: CapacityPeriod, startTs: string, stopUs: string): string {
+  return `max((${stopUs} - ${periodSql(period, startTs)}) / ${SHORTEST_US[period]})`;
 }
 
 /** The same as `periodSql`. */

@@ -1,3 +1,4 @@
+import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
 import {
@@ -17,13 +18,15 @@ import { partsOf, sourcesOf, type CapacityPart, type CapacityTable } from './par
 import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
 import { periodOf, type Membership } from './membership.ts';
 import { periodName, periodStartUs } from './periods.ts';
-import { asManyAsFit, closeStarts, reusedIds } from './reused-ids.ts';
-import { jobCountsSql, ROW_KINDS, type RowKind, stayPeriodsSql, traitsOf, traitsSql } from './samples.ts';
+import { asManyAsFit, closeStarts, mixedIds, reusedIds } from './reused-ids.ts';
+import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
+import { ROW_KINDS, type CapacitySource, type RowKind, traitsOf, traitsSql } from './samples.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
 import { gaugeReadings, storedLanes, type StoredLane } from '../gauge-lanes.ts';
 import { GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
+import { alikeDevices, readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
-import { LEVELS, type KeptLane } from '../levels.ts';
+import { LEVELS, type Segment } from '../levels.ts';
 import { readCutInventory, type CutInventory } from '../mig-energy.ts';
 import { energyOf, type Quantity } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
@@ -37,6 +40,8 @@ export interface CapacityQueryOptions {
   readonly every?: CapacityPeriod;
   /** Only the devices of this cluster; of all when absent. */
   readonly cluster?: string;
+  /** Below which SM activity devices count as idle; the usual 5 % when absent. */
+  readonly idleLimits?: IdleLimits;
 }
 
 /** Which row it is. */
@@ -78,27 +83,29 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, every, cluster } = options;
+  const { by, every, cluster, idleLimits = USUAL_IDLE_LIMITS } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
     stored.filter(isUseful).map(({ kept }) => kept),
     options.fromUs,
     options.toUs,
   );
-  const isOneCluster = await hasOneCluster(db, window);
-  const { ids: reused, left: reusedIdsLeft } = asManyAsFit(await reusedIds(db, window, isOneCluster));
-  const of: Membership = { by, every, window, cluster, isOneCluster, reused };
-  const { atUs: finerAtUs, left: closeIdsLeft } = closeStarts(reused);
-  const tables = await capacityTables(db, stored, window);
-  const parts = await partsOf(db, tables, window);
-  const inventory = await readCutInventory(db);
-  // The server answers them side by side.
-  const [tally, fleet, jobs, billing] = await Promise.all([
-    tallyOf(db, of, parts, { inventory, finerAtUs }),
-    devicesIn(db, window, keptOf(tables), { cluster, inventory }),
-    jobCounts(db, of),
+  // The server answers side by side what does not need each other's answers.
+  const [isOneCluster, tables, inventory, idle] = await Promise.all([
+    hasOneCluster(db, window),
+    capacityTables(db, stored, window),
+    readCutInventory(db),
+    readIdleLimits(db, idleLimits),
+  ]);
+  const known = { by, every, window, cluster, isOneCluster };
+  const kept = stored.map((one) => one.kept);
+  const [{ of, reusedIdsLeft, segments, tally, jobs }, fleet, billing] = await Promise.all([
+    askOfJobs(db, known, { tables, inventory, idle }),
+    devicesIn(db, window, kept, { cluster, inventory }),
     checkBilling(db, window, cluster),
   ]);
+  // A job of which nothing was seen counts in its row, too: rows add up to `all`.
+  for (const { key } of jobs.byGroup.values()) groupOf(tally, key);
   const rows = rowsOf(tally, of, jobs);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = tables.some(({ sm }) => sm !== undefined);
@@ -108,25 +115,55 @@ export async function capacityFigures(
     cluster,
     ...window,
     ...fleet,
+    // The first samples of the window speak for time of before it, too: what was seen was known.
+    knownUs: Math.max(fleet.knownUs, sampledUs),
     reusedIdsLeft,
-    closeIdsLeft,
+    closeIdsLeft: mixedIds(of.reused, segments),
     billing,
     samples,
     sampledUs,
     rows,
-    all: { ...capacitySums({ ...all, attributedUs: sampledUs }), jobs: jobs.all },
-    allocatedIdle: ofOwned(rows, ({ idle }) => idle),
-    allocatedWaste: ofOwned(rows, ({ wasted }) => wasted),
+    all: {
+      ...capacitySums({ ...all, attributedUs: sampledUs }),
+      idle: ofOwned(rows, ({ idle }) => idle),
+      wasted: ofOwned(rows, ({ wasted }) => wasted),
+      jobs: jobs.all,
+    },
     undividedUs,
     unknownSlicesUs,
     sharedUs,
     areSharesScaled,
-    invalidRollups: await invalidRollups(
-      db,
-      parts.flatMap((part) => sourcesOf(part, window)).flatMap(({ segments }) => segments),
-    ),
+    idleLimits: idle.told,
+    invalidRollups: await invalidRollups(db, segments),
     hasActivity,
   };
+}
+
+interface OfJobs {
+  readonly of: Membership;
+  readonly reusedIdsLeft: number;
+  /** All that is read. */
+  readonly segments: readonly Segment[];
+  readonly tally: Tally;
+  readonly jobs: JobCounts;
+}
+
+/** The sums and the jobs of the groups. It takes knowing which ids were given again. */
+async function askOfJobs(
+  db: Asked,
+  known: Omit<Membership, 'reused'>,
+  { tables, ...asked }: Omit<AskedTally, 'parts'> & { readonly tables: readonly CapacityTable[] },
+): Promise<OfJobs> {
+  const { window, isOneCluster, cluster } = known;
+  const [parts, ids] = await Promise.all([
+    partsOf(db, tables, window),
+    reusedIds(db, window, isOneCluster, cluster),
+  ]);
+  const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
+  const of = { ...known, reused };
+  const sources = parts.map((part) => sourcesOf(part, window, LEVELS, closeStarts(reused)));
+  const [tally, jobs] = await Promise.all([tallyOf(db, of, sources, { parts, ...asked }), jobCounts(db, of)]);
+  return { of, reusedIdsLeft, segments: sources.flat().flatMap((source) => source.segments), tally, jobs };
 }
 
 /** Of gauges only what a capacity report shows, and what the energy of cut GPUs is divided by. */
@@ -176,19 +213,20 @@ function columnsOf({
   };
 }
 
-/** All that is kept of these tables, each once. */
-function keptOf(tables: readonly CapacityTable[]): KeptLane[] {
-  return [...new Map(tables.map(({ kept: { times: _, ...kept } }) => [kept.table, kept])).values()];
-}
-
 /** What is shown as no group's: `undivided` is of free shares, until somebody tells who owned it. */
 const SHOWN_KINDS = { sole: 'group', undivided: 'unattributed' } as const;
+
+interface AskedTally {
+  readonly parts: readonly CapacityPart[];
+  readonly inventory: CutInventory;
+  readonly idle: DeviceIdleLimits;
+}
 
 async function tallyOf(
   db: Asked,
   of: Membership,
-  parts: readonly CapacityPart[],
-  { inventory, finerAtUs }: { readonly inventory: CutInventory; readonly finerAtUs: readonly number[] },
+  sources: readonly (readonly CapacitySource[])[],
+  { parts, inventory, idle }: AskedTally,
 ): Promise<Tally> {
   const tally: Tally = {
     groups: new Map(),
@@ -200,21 +238,22 @@ async function tallyOf(
     areSharesScaled: false,
     unknownSlicesUs: 0,
   };
-  const sources = parts.map((part) => sourcesOf(part, of.window, LEVELS, finerAtUs));
-  const question = traitsSql(sources.flat());
+  const question = traitsSql(sources.flat(), of.window);
   const traits = traitsOf(sources.flat(), question === undefined ? [] : await ask(db, question));
   const { hasSets } = traits;
   const isCut = inventory.instances.size > 0;
   const scope = isCut ? 'whole' : 'all';
   for (const some of sources)
-    for (const row of await askGroups(db, { of, sources: some, traits, scope })) {
-      const rowKind = ROW_KINDS[row.number('kind')!]!;
-      const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
-      addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
-    }
+    for (const devices of alikeDevices(idle))
+      for (const row of await askGroups(db, { of, sources: some, traits, scope, devices })) {
+        const rowKind = ROW_KINDS[row.number('kind')!]!;
+        const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
+        addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
+      }
   if (isCut)
     await addCutGpus(db, of, parts, inventory, {
       traits,
+      idle,
       tally: {
         addInstance(row, rowKind, sums, ratio) {
           addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
@@ -310,9 +349,12 @@ function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): Capacit
   const byText = (a = '', b = ''): number => (a < b ? -1 : Number(a > b));
   return [...groups.values()]
     .filter(
-      ({ kind, sums, unowned }) =>
+      ({ sums, unowned, ...key }) =>
         // Energy of a GPU that the lane of time did not see is in `all`, too.
-        Math.max(sums.attributedUs, sums.bestUs) > ROUNDING_US_MAX || unowned !== undefined || kind === 'cut',
+        Math.max(sums.attributedUs, sums.bestUs) > ROUNDING_US_MAX ||
+        unowned !== undefined ||
+        key.kind === 'cut' ||
+        jobs.byGroup.has(textOf(key)),
     )
     .map((group): CapacityRow => {
       const { kind, name, cluster, period, sums, unowned } = group;
@@ -321,7 +363,15 @@ function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): Capacit
         unownedUs: unowned?.attributedUs,
         unownedEnergy: unowned === undefined ? undefined : energyOf(unowned).best,
       };
-      return { kind, name, cluster, period, ...own, ...nobodys, jobs: jobs.byGroup.get(textOf(group)) ?? 0 };
+      return {
+        kind,
+        name,
+        cluster,
+        period,
+        ...own,
+        ...nobodys,
+        jobs: jobs.byGroup.get(textOf(group))?.jobs ?? 0,
+      };
     })
     .sort(
       (a, b) =>
@@ -348,33 +398,38 @@ function ofOwned(
 
 /** Jobs by their group, and in all. */
 interface JobCounts {
-  readonly byGroup: ReadonlyMap<string, number>;
+  readonly byGroup: ReadonlyMap<string, { readonly key: GroupKey; readonly jobs: number }>;
   readonly all: number;
 }
 
 async function jobCounts(db: Asked, of: Membership): Promise<JobCounts> {
-  const byGroup = new Map<string, number>();
+  const byGroup = new Map<string, { key: GroupKey; jobs: number }>();
   let told: number | undefined;
   const period = periodOf(of);
   const longest = period === undefined ? [] : await ask(db, stayPeriodsSql(of, period));
   for (const row of await ask(db, jobCountsSql(of, Math.floor(longest[0]?.number('later') ?? 0)))) {
     const jobs = row.number('jobs') ?? 0;
     if (row.number('is_all') === 1) told = jobs;
-    else byGroup.set(textOf(keyOfRow(of, row)), jobs);
+    else {
+      const key = keyOfRow(of, row);
+      byGroup.set(textOf(key), { key, jobs });
+    }
   }
-  const all = told ?? [...byGroup.values()].reduce((sum, jobs) => sum + jobs, 0);
+  const all = told ?? [...byGroup.values()].reduce((sum, { jobs }) => sum + jobs, 0);
   return { byGroup, all };
 }
 
 /** Whether there is one cluster at most, as far as anybody told. */
 async function hasOneCluster(db: Asked, { fromUs, toUs }: CapacityWindow): Promise<boolean> {
   const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
-  const parts = ['jobs', 'gpu_ownership'].map(
-    (table) => `SELECT cluster FROM ${table} WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from})`,
+  const told = ['jobs', 'gpu_ownership'].map(
+    (table) =>
+      `SELECT cluster FROM ${table} WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) GROUP BY cluster`,
   );
+  // Of each table by itself: of several together one worker alone would group the rows.
   const rows = await ask(
     db,
-    `SELECT DISTINCT cluster FROM (SELECT cluster FROM gpu_inventory UNION ALL ${parts.join(' UNION ALL ')})`,
+    `SELECT DISTINCT cluster FROM (SELECT cluster FROM gpu_inventory GROUP BY cluster UNION ALL ${told.join(' UNION ALL ')})`,
   );
   return rows.filter((row) => row.text('cluster') !== undefined).length <= 1;
 }

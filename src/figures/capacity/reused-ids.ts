@@ -1,9 +1,9 @@
 import { quoteText } from '../../../schemas/tables.ts';
-import { CLOCK_SKEW_US_MAX, jobsOf, type Job } from '../../core/jobs/job-runs.ts';
+import { CLOCK_SKEW_US_MAX, differ, jobsOf, type Job } from '../../core/jobs/job-runs.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { clusterOf, jobIdOf } from '../job/bearers.ts';
 import { readTold, type Told } from '../job/told-runs.ts';
-import { STEP_US } from '../levels.ts';
+import { floorTo, STEP_US, type Segment } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import type { CapacityWindow } from './window.ts';
@@ -13,10 +13,15 @@ export interface ReusedId {
   readonly jobId: string;
   /** Undefined where all of them are of one, or nobody told of any. */
   readonly cluster: string | undefined;
-  /** Where each of them but the first begins, epoch µs, ascending. */
-  readonly startsUs: readonly number[];
-  /** Those of them before which the one before had not ended for long. */
-  readonly closeUs: readonly number[];
+  /** Each of them but the first, ascending. */
+  readonly later: readonly LaterJob[];
+}
+
+interface LaterJob {
+  /** Where it begins, epoch µs. */
+  readonly startUs: number;
+  /** The last end that was told of the one before; Infinity where nobody told. */
+  readonly beforeUs: number;
 }
 
 /** A later job may begin in the same bucket of any rollup. */
@@ -24,25 +29,44 @@ const CLOSE_US_MAX = STEP_US['1d'];
 /** Moments that are read from finer buckets: each costs the minutes of an hour and the hours of a day. */
 const CLOSE_COUNT_MAX = 12;
 
-/** Moments at which a bucket may hold time of two jobs of one id, as many as are read finely, and the ids that had more. */
-export function closeStarts(ids: readonly ReusedId[]): {
-  readonly atUs: readonly number[];
-  readonly left: number;
-} {
-  const atUs = new Set<number>();
-  let left = 0;
-  for (const { closeUs } of ids) {
-    const isAll = closeUs.every((us) => atUs.has(us) || (atUs.size < CLOSE_COUNT_MAX && atUs.add(us)));
-    if (!isAll) left += 1;
-  }
-  return { atUs: [...atUs], left };
+/** Moments at which a bucket may hold time of two jobs of one id, as many as are read from finer ones. */
+export function closeStarts(ids: readonly ReusedId[]): readonly number[] {
+  const close = ids.flatMap(({ later }) =>
+    later.filter(({ startUs, beforeUs }) => startUs - beforeUs < CLOSE_US_MAX),
+  );
+  return [...new Set(close.map(({ startUs }) => startUs))].slice(0, CLOSE_COUNT_MAX);
 }
 
-/** The ids that were given again within the window. @param isById clusters are not told apart: there is at most one */
-export async function reusedIds(db: Asked, window: CapacityWindow, isById: boolean): Promise<ReusedId[]> {
+/**
+ * How many of the ids were given again within a bucket that is read, which is then all taken for the later job's: finer ones have
+ * aged out, or such moments were too many.
+ */
+export function mixedIds(ids: readonly ReusedId[], segments: readonly Segment[]): number {
+  const rollups = segments.filter(({ level }) => level !== 'raw');
+  const isMixed = ({ startUs, beforeUs }: LaterJob): boolean =>
+    rollups.some(
+      ({ level, spans }) =>
+        floorTo(startUs, level) <= beforeUs &&
+        spans.some(({ fromUs, toUs }) => fromUs <= startUs && startUs < toUs),
+    );
+  return ids.filter(({ later }) => later.some(isMixed)).length;
+}
+
+/**
+ * The ids that were given again within the window.
+ * @param isById clusters are not told apart: there is at most one
+ * @param only the cluster that is asked about; all when undefined
+ */
+export async function reusedIds(
+  db: Asked,
+  window: CapacityWindow,
+  isById: boolean,
+  only: string | undefined,
+): Promise<ReusedId[]> {
   const rows = await ask(db, candidatesSql(window, isById));
   const ids = rows.map((row) => row.text('job_id') ?? '').filter((id) => id !== UNRESOLVED_JOB_ID);
-  const jobs = jobsOf(await readTold(db, { ids, apart: [], sql: undefined }));
+  const told = jobsOf(await readTold(db, { ids, apart: [], sql: undefined }));
+  const jobs = told.filter((job) => !differ(clusterOf(job), only));
   return [...Map.groupBy(jobs, jobIdOf)].flatMap(([jobId, own]) => {
     const clusters = new Set(own.map(clusterOf));
     // An id of one cluster alone: rows that do not know theirs are of it, too.
@@ -53,11 +77,7 @@ export async function reusedIds(db: Asked, window: CapacityWindow, isById: boole
         .map(({ startUs }, index) => ({ startUs, beforeUs: spans[index - 1]?.endUs ?? -Infinity }))
         .slice(1)
         .filter(({ startUs }) => startUs > window.fromUs && startUs < window.toUs);
-      const closeUs = later.filter(({ startUs, beforeUs }) => startUs - beforeUs < CLOSE_US_MAX);
-      const startsOf = (some: typeof later): number[] => some.map(({ startUs }) => startUs);
-      return later.length === 0
-        ? []
-        : [{ jobId, cluster, startsUs: startsOf(later), closeUs: startsOf(closeUs) }];
+      return later.length === 0 ? [] : [{ jobId, cluster, later }];
     });
   });
 }
@@ -120,15 +140,16 @@ export function numberSql(
 }
 
 function whenSql(
-  { jobId, cluster: of, startsUs }: ReusedId,
+  { jobId, cluster: of, later }: ReusedId,
   job: string,
   cluster: string,
   ts: string,
   stepUs: number,
 ): string {
   const here = of === undefined ? '' : ` AND ${cluster} = ${quoteText(of)}`;
-  const later = startsUs.map(
-    (us) => `CASE WHEN ${ts} >= ${quoteTime(Math.floor(us / stepUs) * stepUs)} THEN 1 ELSE 0 END`,
+  const begun = later.map(
+    ({ startUs }) =>
+      `CASE WHEN ${ts} >= ${quoteTime(Math.floor(startUs / stepUs) * stepUs)} THEN 1 ELSE 0 END`,
   );
-  return `WHEN ${job} = ${quoteText(jobId)}${here} THEN ${later.join(' + ')}`;
+  return `WHEN ${job} = ${quoteText(jobId)}${here} THEN ${begun.join(' + ')}`;
 }

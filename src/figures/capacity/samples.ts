@@ -1,25 +1,27 @@
+import { idleColumnsOf } from '../../../schemas/idle-columns.ts';
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { INSTANCE_PREFIX } from '../../core/devices/mig-slices.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import {
   groupedSql,
   groupKeys,
-  isOfJobs,
   jobKeys,
   jobNumberSql,
   periodOf,
   rowKeys,
   type Membership,
 } from './membership.ts';
-import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
-import type { CapacityPeriod } from './figures.ts';
+import { periodSql } from './periods.ts';
+import { isPeriod } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type DeviceTimes, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
 import { isCountedSql } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
-import { counterSummands, gaugeSummands, idleSummand, summandSql, TIME, type Summand } from '../summands.ts';
+import { counterSummands, gaugeSummands, idleSummands, summandSql, TIME, type Summand } from '../summands.ts';
+import type { AlikeDevices } from '../idle-limits.ts';
+import type { IdleLimit } from '../../core/fields/idle-limits.ts';
 
 /** These devices, or all but these, or each at its own times. */
 export type DeviceFilter =
@@ -70,6 +72,8 @@ const SUMS = [
   'counter_us',
 ] as const;
 
+/** Beside them, where idleness may be known for less time than activity. */
+const IDLE_KNOWN_SUM = 'idle_known_us';
 /** Beside them, where hours of instances are asked for. */
 const ENGINE_SUMS = ['engine_sum', 'engine_us'] as const;
 
@@ -83,8 +87,17 @@ const SCOPES_SQL: Readonly<Record<Scope, string>> = {
   instances: ` AND ${INSTANCE_SQL}`,
 };
 
-function sumNames(scope: Scope): readonly string[] {
-  return scope === 'instances' ? [...SUMS, ...ENGINE_SUMS] : SUMS;
+function sumNames({ scope, devices }: Question): readonly string[] {
+  return [
+    ...SUMS,
+    ...(isIdleAlwaysKnown(devices) ? [] : [IDLE_KNOWN_SUM]),
+    ...(scope === 'instances' ? ENGINE_SUMS : []),
+  ];
+}
+
+/** Whether every rollup tells of idleness by this limit. */
+function isIdleAlwaysKnown({ limit }: AlikeDevices): boolean {
+  return idleColumnsOf(limit).isOfAllVersions;
 }
 
 /** By these rows are kept apart until they are in their groups. */
@@ -103,7 +116,12 @@ export interface Traits {
   readonly hasSets: boolean;
   /** Some row's counter told nothing, or that it stood still. */
   readonly hasDoubtfulCounters: boolean;
+  /** A job has several buckets of days: it pays to add them up before it is looked up whose they are. */
+  readonly hasManyBuckets: boolean;
 }
+
+/** From so many buckets of days a job on, measured: summed first the sums of 17 a job take a third of the time, those of 2 as long. */
+const MANY_BUCKETS_MIN = 4;
 
 /** Which rows are asked about, and what is known of them. */
 export interface Question {
@@ -111,12 +129,16 @@ export interface Question {
   readonly sources: readonly CapacitySource[];
   readonly traits: Traits;
   readonly scope: Scope;
+  readonly devices: AlikeDevices;
 }
 
-function summandsOf({ sm, power, engine, hasEnergy, isTime }: CapacitySource): ReadonlyMap<string, Summand> {
+function summandsOf(
+  { sm, power, engine, hasEnergy, isTime }: CapacitySource,
+  limit: IdleLimit,
+): ReadonlyMap<string, Summand> {
   const summands = [
     ...(isTime ? [SAMPLES, TIME] : []),
-    ...(sm === undefined ? [] : [...gaugeSummands('sm', sm), idleSummand(sm)]),
+    ...(sm === undefined ? [] : [...gaugeSummands('sm', sm), ...idleSums(sm, limit)]),
     ...(power === undefined ? [] : gaugeSummands('power', power)),
     ...(engine === undefined ? [] : gaugeSummands('engine', engine)),
     ...(hasEnergy ? counterSummands() : []),
@@ -124,15 +146,12 @@ function summandsOf({ sm, power, engine, hasEnergy, isTime }: CapacitySource): R
   return new Map(summands.map((summand) => [summand.name, summand]));
 }
 
-/** `o`: the ownership intervals that reach into the window, cut to it. */
-function ownersSql({ fromUs, toUs }: CapacityWindow): string {
-  const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
-  return (
-    'o AS (SELECT cluster, node, gpu AS owned_gpu, job_id AS owner, ts AS begin_ts,' +
-    ` CASE WHEN ts < ${from} THEN cast(${from} AS TIMESTAMP) ELSE ts END AS start_ts,` +
-    ` CASE WHEN end_ts IS NULL OR end_ts >= ${to} THEN ${toUs - 1} ELSE cast(end_ts AS LONG) END AS stop_us` +
-    ` FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts)))`
-  );
+function idleSums(sm: string, limit: IdleLimit): Summand[] {
+  const { idle, known = gaugeSummands('sm', sm)[1]! } = idleSummands(sm, limit);
+  return [
+    { ...idle, name: 'idle_us' },
+    { ...known, name: IDLE_KNOWN_SUM },
+  ];
 }
 
 /** Floating sums of parts may miss the whole by so much of a device. */
@@ -171,15 +190,20 @@ function labelKindSql(prefix: string, job: string): string {
   );
 }
 
-/** The sums of each segment of a source: by the keys, and `owner_set` where there are any. */
+/**
+ * The sums of each segment of a source: by the keys, and `owner_set` where there are any. Where a job has few buckets of days they
+ * are left to the sums of the groups.
+ */
 function labelledSql(question: Question, source: CapacitySource): string[] {
-  const { of, traits, scope } = question;
-  const summands = summandsOf(source);
+  const { of, traits, scope, devices } = question;
+  const summands = summandsOf(source, devices.limit);
   return source.segments.map((segment) => {
     const { table, level, columns } = segment;
-    const sums = sumNames(scope).map((name) => {
+    const isSummed = level !== '1d' || traits.hasDoubtfulCounters || traits.hasManyBuckets;
+    const sums = sumNames(question).map((name) => {
       const summand = summands.get(name);
-      return `sum(${summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment)}) AS ${name}`;
+      const value = summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment);
+      return `${isSummed ? `sum(${value})` : value} AS ${name}`;
     });
     const hasCluster = columns.has('cluster');
     // A sample at the moment at which a job begins is of the time before.
@@ -201,7 +225,7 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
     // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
     return (
       `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
-      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}`
+      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}`
     );
   });
 }
@@ -212,7 +236,7 @@ const WAY_SUMS = WAYS.map((way) => `${way}_us`);
 
 /** The sums of some sources, those of owner sets once per member, and once for what no member has: then with `SET_SUMS`. */
 function rowsSql(question: Question, sources: readonly CapacitySource[]): string {
-  const { traits, scope } = question;
+  const { traits } = question;
   const rows = sources.flatMap((source) => labelledSql(question, source)).join(' UNION ALL ');
   if (!traits.hasSets) return rows;
   const isShared = 'u.owner_set IS NOT NULL AND w.w_set IS NOT NULL';
@@ -228,10 +252,10 @@ function rowsSql(question: Question, sources: readonly CapacitySource[]): string
     seen_us: `u.dt_us * ${counts}`,
     scaled: 'w.w_scaled',
   };
-  for (const name of sumNames(scope).slice(1)) picks[name] = `u.${name} * ${part}`;
+  for (const name of sumNames(question).slice(1)) picks[name] = `u.${name} * ${part}`;
   for (const [index, name] of WAY_SUMS.entries())
     picks[name] = `CASE WHEN w.w_sharing = ${index + 1} THEN u.dt_us * ${part} END`;
-  const columns = [...keyNames(question), ...sumNames(scope), ...SET_SUMS, 'scaled'];
+  const columns = [...keyNames(question), ...sumNames(question), ...SET_SUMS, 'scaled'];
   return (
     `SELECT ${columns.map((column) => `${picks[column] ?? `u.${column}`} AS ${column}`).join(', ')}` +
     ` FROM (${rows}) u LEFT JOIN w ON w.w_set = u.owner_set`
@@ -243,7 +267,7 @@ const SET_SUMS = ['seen_us', ...WAY_SUMS] as const;
 
 /**
  * Time, activity and energy of the window, a row per group and kind (an index of `ROW_KINDS`). Energy is chosen per job and device
- * over the whole window: `bestOfDevice` says the same.
+ * over the whole window: `isCounted` says the same.
  */
 export function groupSumsSql(question: Question): string {
   const { of, sources, traits, scope } = question;
@@ -257,7 +281,7 @@ export function groupSumsSql(question: Question): string {
     'CASE WHEN power_us > 0 THEN power_sum * 1e-6 END',
     'CASE WHEN power_us > 0 THEN power_us END',
   ];
-  const sums = [...sumNames(scope), ...(hasSets ? SET_SUMS : [])];
+  const sums = [...sumNames(question), ...(hasSets ? SET_SUMS : [])];
   const best = [
     `CASE WHEN q.q_kind IS NULL THEN r.counter_joules ELSE ${joules} END AS best_joules`,
     `CASE WHEN q.q_kind IS NULL THEN r.counter_us ELSE ${us} END AS best_us`,
@@ -289,6 +313,7 @@ export function groupSumsSql(question: Question): string {
   );
   const whole = [
     ...(hasSets ? [] : ['dt_us AS seen_us']),
+    ...(isIdleAlwaysKnown(question.devices) ? [`sm_us AS ${IDLE_KNOWN_SUM}`] : []),
     ...(hasDoubtfulCounters
       ? []
       : hasCounter
@@ -301,29 +326,31 @@ export function groupSumsSql(question: Question): string {
   );
 }
 
-/** A question about each job and device of the groups: its keys, of those what tells jobs and devices apart, and its sums. */
+/** A question about each job and device of the groups: its keys, those of them by which energy is chosen, and its sums. */
 export interface DeviceSums {
   readonly sql: string;
   readonly keys: readonly string[];
-  readonly jobs: readonly string[];
+  readonly chosen: readonly string[];
   readonly sums: readonly string[];
 }
 
 /** The same sums, not yet of whole groups and without the energy that can be believed: answers of parts of the time can be added up. */
-export function deviceSumsSql({ of, sources, traits, scope }: Question): DeviceSums {
+export function deviceSumsSql(asked: Question): DeviceSums {
+  const { of, traits, scope } = asked;
   // Devices are told apart, as where a counter is in doubt.
-  const question = { of, sources, scope, traits: { ...traits, hasDoubtfulCounters: true } };
-  const sums = [...sumNames(scope), ...(traits.hasSets ? [...SET_SUMS, 'scaled'] : [])];
-  const jobs = [...jobKeys(of), 'x_gpu', ...hourKeys(scope)];
-  const keys = [...groupKeys(of), ...jobs, 'kind'];
+  const question = { ...asked, traits: { ...traits, hasDoubtfulCounters: true } };
+  const sums = [...sumNames(question), ...(traits.hasSets ? [...SET_SUMS, 'scaled'] : [])];
+  const keys = [...groupKeys(of), ...jobKeys(of), 'x_gpu', ...hourKeys(scope), 'kind'];
+  const ofPeriod = ['x_period', ...(isPeriod(of.by) ? ['name'] : [])];
+  const chosen = keys.filter((key) => !ofPeriod.includes(key));
   const head = groupedSql(of, {
     head: traits.hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
-    rows: rowsSql(question, sources),
+    rows: rowsSql(question, question.sources),
     columns: ['x_gpu', ...hourKeys(scope), 'kind', ...sums],
   });
   const added = sums.map((sum) => `${sum === 'scaled' ? 'max' : 'sum'}(${sum}) AS ${sum}`);
   const sql = `${head} SELECT ${[...keys, ...added].join(', ')} FROM z GROUP BY ${keys.join(', ')}`;
-  return { sql, keys, jobs, sums };
+  return { sql, keys, chosen, sums };
 }
 
 function tellsEnergy({ hasEnergy, power }: CapacitySource): boolean {
@@ -350,14 +377,25 @@ function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean):
   );
 }
 
-/** What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters; undefined where they can have none. */
-export function traitsSql(sources: readonly CapacitySource[]): string | undefined {
+/**
+ * What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters, 3 for buckets; undefined where they can have
+ * none.
+ */
+export function traitsSql(
+  sources: readonly CapacitySource[],
+  { fromUs, toUs }: CapacityWindow,
+): string | undefined {
   const first = (trait: number, segment: Segment, condition: string): string =>
     `SELECT ${trait} AS trait FROM (SELECT s.ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND ${condition} LIMIT 1)`;
+  const jobs = `FROM jobs WHERE ts < ${quoteTime(toUs)} AND (end_ts IS NULL OR end_ts >= ${quoteTime(fromUs)})`;
+  const manyBuckets = (segment: Segment): string =>
+    `SELECT 3 AS trait FROM (SELECT count() AS buckets FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}) b` +
+    ` CROSS JOIN (SELECT count() AS jobs ${jobs}) j WHERE b.buckets >= ${MANY_BUCKETS_MIN} * j.jobs`;
   const parts = sources.flatMap((source) => {
-    const summands = summandsOf(source);
+    const summands = new Map(source.hasEnergy ? counterSummands().map((one) => [one.name, one]) : []);
     const [joules, us] = [summands.get('counter_joules'), summands.get('counter_us')];
     return source.segments.flatMap((segment) => [
+      ...(segment.level === '1d' && source.isTime ? [manyBuckets(segment)] : []),
       ...(segment.columns.has('owner_set') ? [first(1, segment, 's.owner_set IS NOT NULL')] : []),
       ...(joules === undefined || us === undefined
         ? []
@@ -379,54 +417,9 @@ export function traitsOf(sources: readonly CapacitySource[], answer: readonly Ce
   const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
   // Of what has power in one table and no row in that of the counter, no row tells.
   const isApart = sources.filter(tellsEnergy).length > 1;
-  return { hasSets: found.has(1), hasDoubtfulCounters: hasCounter && (isApart || found.has(2)) };
-}
-
-/** How many periods later than its first one a stay may reach, within the window: `later`, of the longest. */
-export function stayPeriodsSql(of: Membership, period: CapacityPeriod): string {
-  return `WITH ${ownersSql(of.window)} SELECT ${laterPeriodsSql(period)} AS later FROM o`;
-}
-
-/**
- * Jobs that owned a device in the window, a row per group, and one for all (`is_all`) where a job may be of several groups.
- * @param later of `stayPeriodsSql`, where it is by periods: as many more of a stay's periods are looked at
- */
-export function jobCountsSql(of: Membership, later: number): string {
-  const period = periodOf(of);
-  const picks: Record<string, string> = {
-    x_job: 'o.owner',
-    x_gpu: 'o.owned_gpu',
-    x_node: 'o.node',
-    x_cluster: 'cast(o.cluster AS STRING)',
-    x_number: jobNumberSql(of, 'o.owner', 'o.cluster', 'o.begin_ts'),
-    x_period: period === undefined ? '' : periodSql(period, 'o.start_ts'),
+  return {
+    hasSets: found.has(1),
+    hasDoubtfulCounters: hasCounter && (isApart || found.has(2)),
+    hasManyBuckets: found.has(3),
   };
-  const keys = rowKeys(of, false);
-  const job = jobKeys(of);
-  const isById = job.length === 1;
-  const known = ` WHERE o.owner != ${quoteText(UNRESOLVED_JOB_ID)}`;
-  const select = (more: Record<string, string> = {}): string =>
-    `SELECT ${isById ? '' : 'DISTINCT '}${keys.map((key) => `${more[key] ?? picks[key]!} AS ${key}`).join(', ')} FROM o`;
-  const laterSql =
-    period === undefined || later === 0
-      ? ''
-      : ` UNION ALL ${select({ x_period: laterPeriodSql(period, 'o.start_ts', 'k.n') })} CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k${known}` +
-        ` AND ${laterPeriodSql(period, 'o.start_ts', '1')} <= o.stop_us AND ${laterPeriodSql(period, 'o.start_ts', 'k.n')} <= o.stop_us`;
-  const head = groupedSql(of, {
-    head: `WITH ${ownersSql(of.window)}, `,
-    rows: `${select()}${known}${laterSql}`,
-    columns: [],
-  });
-  const groups = groupKeys(of).join(', ');
-  const apart = isById ? 'z' : `(SELECT DISTINCT ${[groups, ...job].join(', ')} FROM z)`;
-  const count = isById ? 'count_distinct(x_job)' : 'count()';
-  const byGroup = `SELECT ${groups}, 0 AS is_all, ${count} AS jobs FROM ${apart} GROUP BY ${groups}`;
-  // Each job is in one of the groups: all of them are the sum of the groups'.
-  if (isOfJobs(of) && of.isOneCluster && period === undefined) return `${head} ${byGroup}`;
-  const none = groupKeys(of).map((key) => `${key === 'x_period' ? 'cast(null AS LONG)' : "''"} AS ${key}`);
-  const all = isById ? (isOfJobs(of) ? 'x' : 'z') : `(SELECT DISTINCT ${job.join(', ')} FROM z)`;
-  return (
-    `${head} SELECT ${groups}, is_all, jobs FROM (${byGroup}` +
-    ` UNION ALL SELECT ${none.join(', ')}, 1 AS is_all, ${count} AS jobs FROM ${all})`
-  );
 }

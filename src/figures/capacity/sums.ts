@@ -8,6 +8,8 @@ export interface Sums {
   /** Of MIG instances, not by their slices. */
   instanceUs: number;
   idleUs: number | undefined;
+  /** Time over which it is known whether devices were idle. */
+  idleKnownUs: number;
   smSum: number | undefined;
   smKnownUs: number;
   counterJoules: number | undefined;
@@ -27,6 +29,7 @@ export function emptySums(): Sums {
     attributedUs: 0,
     instanceUs: 0,
     idleUs: undefined,
+    idleKnownUs: 0,
     smSum: undefined,
     smKnownUs: 0,
     counterJoules: undefined,
@@ -45,6 +48,7 @@ export function sumsOf(row: Cells): Sums {
     attributedUs: row.number('dt_us') ?? 0,
     instanceUs: 0,
     idleUs: row.number('idle_us'),
+    idleKnownUs: row.number('idle_known_us') ?? 0,
     smSum: row.number('sm_sum'),
     smKnownUs: row.number('sm_us') ?? 0,
     counterJoules: row.number('counter_joules'),
@@ -58,7 +62,7 @@ export function sumsOf(row: Cells): Sums {
 
 /** Of a GPU that is cut into MIG instances: time and activity are those of the instances. */
 export function energyOnly(sums: Sums): Sums {
-  return { ...sums, attributedUs: 0, idleUs: undefined, smSum: undefined, smKnownUs: 0 };
+  return { ...sums, attributedUs: 0, idleUs: undefined, idleKnownUs: 0, smSum: undefined, smKnownUs: 0 };
 }
 
 export function addSums(to: Sums, more: Sums): void {
@@ -66,6 +70,7 @@ export function addSums(to: Sums, more: Sums): void {
     b === undefined ? a : (a ?? 0) + b;
   to.attributedUs += more.attributedUs;
   to.instanceUs += more.instanceUs;
+  to.idleKnownUs += more.idleKnownUs;
   to.smKnownUs += more.smKnownUs;
   to.counterUs += more.counterUs;
   to.powerUs += more.powerUs;
@@ -83,12 +88,12 @@ export function addSums(to: Sums, more: Sums): void {
 
 /** The sums as figures: means divided, and over no known time nothing is known, where over some of it no idle time is 0. */
 export function capacitySums(sums: Sums): CapacitySums {
-  const { attributedUs, idleUs = 0, smSum = 0, smKnownUs } = sums;
+  const { attributedUs, idleUs = 0, idleKnownUs, smSum = 0, smKnownUs } = sums;
   const isKnown = smKnownUs > 0;
   return {
     attributedUs,
     instanceUs: sums.instanceUs,
-    idle: quantity(isKnown ? idleUs : undefined, 'microseconds', smKnownUs),
+    idle: quantity(idleKnownUs > 0 ? idleUs : undefined, 'microseconds', idleKnownUs),
     smActive: quantity(isKnown ? smSum / smKnownUs : undefined, 'ratio', smKnownUs),
     wasted: quantity(isKnown ? smKnownUs - smSum : undefined, 'microseconds', smKnownUs),
     energy: energyOf(sums),

@@ -1,6 +1,7 @@
 import { GAUGE_KEYS, GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import type { GaugeSums, JobSums, SampleSums } from './rows/scan.ts';
 import { emptySums } from './rows/scan.ts';
+import type { DeviceIdleLimits } from '../idle-limits.ts';
 import { energyOf, quantity, type Quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
 import type { Course } from './course.ts';
@@ -26,7 +27,8 @@ export function ownedFigures(
   sums: SampleSums,
 ): OwnedFigures {
   const ownedUs = ownedUsOf(intervals);
-  const { sampledUs, attributedUs, samples, idleUs, idleKnownUs, usedUs, lastActiveUs, lastUs } = sums;
+  const { sampledUs, attributedUs, samples, idleUs, idleKnownUs, usedUs, usedKnownUs } = sums;
+  const { lastActiveUs, lastUs } = sums;
   return {
     ownedUs,
     ownedGpuUs: intervals.reduce(
@@ -36,10 +38,11 @@ export function ownedFigures(
     sampledUs,
     attributedUs,
     samples,
-    coverage: quantity(samples > 0 ? sampledUs / ownedUs : undefined, 'ratio', sampledUs),
+    // A sample at its begin speaks for time of before it, too: no more than all of its own was seen.
+    coverage: quantity(samples > 0 ? Math.min(1, sampledUs / ownedUs) : undefined, 'ratio', sampledUs),
     energy: energyOf(sums),
     idle: quantity(idleKnownUs > 0 ? idleUs : undefined, 'microseconds', idleKnownUs),
-    used: quantity(idleKnownUs > 0 ? usedUs : undefined, 'microseconds', idleKnownUs),
+    used: quantity(usedKnownUs > 0 ? usedUs : undefined, 'microseconds', usedKnownUs),
     smShares: smSharesOf(sums),
     lastActiveUs,
     lastSampleUs: Number.isFinite(lastUs) ? lastUs : undefined,
@@ -104,13 +107,20 @@ function meanOf(known: GaugeSums | undefined): number | null {
   return known === undefined || known.knownUs === 0 ? null : known.sum / known.knownUs;
 }
 
-/** By node and position. @param inventory what it last said of each device, by UUID. */
+/** What is known of the devices beside their samples. */
+interface DeviceFacts {
+  /** What it last said of each device, by UUID. */
+  readonly inventory: ReadonlyMap<string, Cells>;
+  readonly sliceRatios: SliceRatios;
+  readonly events: readonly JobEvent[];
+  readonly idle: DeviceIdleLimits;
+}
+
+/** By node and position. */
 export function jobDevices(
   intervals: readonly JobInterval[],
   sums: JobSums,
-  inventory: ReadonlyMap<string, Cells>,
-  sliceRatios: SliceRatios,
-  events: readonly JobEvent[],
+  { inventory, sliceRatios, events, idle }: DeviceFacts,
   { percentiles, longestIdle }: Pick<Course, 'percentiles' | 'longestIdle'>,
 ): JobDevice[] {
   const devices = [...Map.groupBy(intervals, ({ gpu }) => gpu)].map(([gpu, own]): JobDevice => {
@@ -128,6 +138,7 @@ export function jobDevices(
       sliceRatio: sliceRatios.get(gpu),
       ...ownedFigures(own, sliceRatios, device),
       longestIdle: longestIdle.get(gpu),
+      idleSmRatio: idle.of(gpu),
       gauges: Object.fromEntries(
         [...device.gauges].map(([key, gauge]) => [
           key,

@@ -27,14 +27,26 @@ interface Gathered {
   submitUs: number | undefined;
 }
 
+/** The id as people type it: `6_1` of an array, `2+1` of a heterogeneous job. */
+export function typedId({ task, record: { arrayJobId, hetJobId } }: Member, jobId: string): string {
+  if (task !== undefined && arrayJobId !== undefined) return `${arrayJobId}_${task}`;
+  return task !== undefined && hetJobId !== undefined ? `${hetJobId}+${task}` : jobId;
+}
+
+/** A job by itself. */
+export function memberOf(job: Job<Told>): Member {
+  const record = recordTogether(job.runs.flatMap(({ members }) => members));
+  return { job, record, task: taskOf(job, record) };
+}
+
 /** Ascending by the start of their newest run. @param jobs those that the reading fits */
 export function bearersOf(jobs: readonly Job<Told>[], reading: JobIdReading): Bearer[] {
   const bearers: Gathered[] = [];
   const byStart = [...jobs].sort((a, b) => a.runs[0]!.told.startUs - b.runs[0]!.told.startUs);
   for (const job of byStart) {
-    const record = recordTogether(job.runs.flatMap(({ members }) => members));
-    const family = familyOf(job, record, reading);
-    const one = gathered(family, { job, record, task: taskOf(job, record) });
+    const member = memberOf(job);
+    const family = familyOf(job, member.record, reading);
+    const one = gathered(family, member);
     const same =
       family === undefined
         ? undefined

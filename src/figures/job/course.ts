@@ -1,11 +1,13 @@
 import type { Segment } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
 import type { IdleStretch, JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
+import { possibleTail } from './idle-tail.ts';
 import { gapsOf } from './rows/gaps.ts';
 import { jobSamples, jobSegments } from './rows/job-segments.ts';
 import { longestIdle } from './rows/longest-idle.ts';
 import { partSegments, sumParts } from './rows/parts.ts';
 import { NO_PERCENTILES, percentilesOf, type JobPercentiles, type RankedGauge } from './rows/percentiles.ts';
+import { unseenTail } from './rows/unseen-tail.ts';
 import { rhythmOf, throttleEffects, type Activity } from './rows/rhythm.ts';
 import type { JobSource, SampleSums } from './rows/scan.ts';
 import type { SummedJob } from './rows/summed-job.ts';
@@ -15,7 +17,7 @@ const EXACT_SAMPLES_MAX = 500_000;
 /** Up to so many its rhythm is looked for in the samples: one pass over a few columns. */
 const RHYTHM_SAMPLES_MAX = 5_000_000;
 /** How a job went, beside what it adds up to. */
-export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects'> {
+export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects' | 'tailUnseenUs'> {
   readonly percentiles: JobPercentiles;
   /** By device. */
   readonly longestIdle: ReadonlyMap<string, IdleStretch>;
@@ -31,6 +33,7 @@ export const NO_COURSE: Course = {
   parts: [],
   gaps: undefined,
   unplaced: { count: 0, us: 0 },
+  tailUnseenUs: undefined,
   dips: undefined,
   throttleEffects: [],
 };
@@ -65,12 +68,33 @@ export async function courseOf(
     parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
     ...gaps,
     longestIdle: activity === undefined ? new Map() : await longestIdle(db, activity.places, summed),
+    tailUnseenUs: await tailUnseen(db, activity, summed),
     dips:
       activity === undefined
         ? undefined
         : await rhythmOf(db, activity, job, window, sampleCount <= RHYTHM_SAMPLES_MAX),
     throttleEffects: activity === undefined ? [] : await throttleEffects(db, activity, job, window, events),
   };
+}
+
+/** Asked only where there may be a tail. */
+async function tailUnseen(
+  db: Asked,
+  activity: Activity | undefined,
+  summed: SampledJob,
+): Promise<Course['tailUnseenUs']> {
+  const { window, sums, boundaryUs } = summed;
+  const devices = [...Map.groupBy(window.intervals, ({ gpu }) => gpu)].map(([gpu, own]) => {
+    const lastUs = sums.devices.get(gpu)?.lastUs ?? -Infinity;
+    return {
+      endUs: own.reduce((us, { endUs }) => Math.max(us, endUs), -Infinity),
+      lastSampleUs: Number.isFinite(lastUs) ? lastUs : undefined,
+    };
+  });
+  const tail = possibleTail({ all: sums.all, devices, ...window, boundaryUs });
+  return activity === undefined || tail === undefined
+    ? undefined
+    : await unseenTail(db, activity.places, summed, tail);
 }
 
 /** All that a job is read from, but what a hole or a throttle asks for more finely. */
@@ -104,7 +128,8 @@ function rankedGauges(
   );
 }
 
-function activityOf(sources: readonly JobSource[], primaryIntervalUs: number): Activity | undefined {
+/** Where SM activity is read; undefined where no lane holds it. @param primaryIntervalUs as it was observed */
+export function activityOf(sources: readonly JobSource[], primaryIntervalUs: number): Activity | undefined {
   const found = sources.flatMap((source) => {
     const column = new Map(source.gauges).get('smActive');
     const intervalUs = source === sources[0] ? primaryIntervalUs : source.lane.intervalMs * 1000;

@@ -1,8 +1,12 @@
 import type { Sharing } from '../../core/jobs/device-parts.ts';
+import type { IdleLimit, IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { PipeKey } from '../../core/fields/well-known.ts';
 import type { GaugeKey } from '../gauges.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
+import type { Bounds } from './analysis/bounds.ts';
+import type { JobAnalysis, Slowest } from './analysis/figures.ts';
+import type { JobCauses, NoCauses } from './causes/figures.ts';
 import type { JobCells } from './told-runs.ts';
 
 /**
@@ -79,7 +83,7 @@ export interface OwnedFigures {
   readonly energy: Energy;
   /** Σ dt·share of the samples whose SM activity lay below the limit of idleness; `knownUs` is Σ dt·share of those that tell. */
   readonly idle: Quantity<'microseconds'> | undefined;
-  /** Σ SM activity·dt·share, over the same time as `idle`: what is left of `knownUs` was allocated and not used. */
+  /** Σ SM activity·dt·share, over the time in which that was known: what is left of `knownUs` was allocated and not used. */
   readonly used: Quantity<'microseconds'> | undefined;
   /** What part of the SM activity each pipe's activity was, over the time in which both were known. Not of kept figures. */
   readonly smShares: Readonly<Partial<Record<PipeKey, Quantity<'ratio'>>>>;
@@ -111,6 +115,8 @@ export interface JobDevice extends OwnedFigures {
   readonly sliceRatio: number | undefined;
   /** When the job last had it, or up to when it was looked at. */
   readonly endUs: number;
+  /** Below it the device counts as idle. */
+  readonly idleSmRatio: IdleLimit;
   /** The longest one; undefined where the SM activity was never known, or where rollups cannot tell. */
   readonly longestIdle: IdleStretch | undefined;
   readonly gauges: Readonly<Partial<Record<GaugeKey, GaugeFigures>>>;
@@ -205,6 +211,8 @@ export interface JobFacts {
   readonly undividedUs: number;
   /** Rollups that it was read from and that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
+  /** Below which SM activity its devices count as idle. */
+  readonly idleLimits: IdleLimits;
   /** Time of devices that is left out: another run of the id had them within the same bucket, and no samples are left. */
   readonly mixedUs: number;
   readonly all: OwnedFigures;
@@ -213,12 +221,20 @@ export interface JobFacts {
   /** By time; undefined where kept figures do not tell. */
   readonly gaps: readonly Gap[] | undefined;
   readonly unplacedGaps: UnplacedGaps;
+  /**
+   * By device, of how much of the time that it had in a possible idle tail nobody knows what it did; of a device that is missing
+   * there is no such time. Undefined where no tail is possible, or kept figures do not tell.
+   */
+  readonly tailUnseenUs: ReadonlyMap<string, number> | undefined;
   /** By node and position. */
   readonly devices: readonly JobDevice[];
   /** Events of the nodes that concern no single device. */
   readonly nodeEvents: readonly JobEvent[];
   readonly dips: Dips | undefined;
   readonly throttleEffects: readonly ThrottleEffect[];
+  readonly analysis: JobAnalysis;
+  /** Where its time went, or why that is not told; undefined without samples, and of kept figures. */
+  readonly causes: JobCauses | NoCauses | undefined;
   /** Gauges that are left out, with the reason. */
   readonly notMeasured: readonly NotMeasured[];
 }
@@ -237,7 +253,15 @@ export interface FullDevice {
 
 /** Something that a person should know, before anybody puts it into words. What each rule means: docs/reports.md. */
 export type Finding =
-  | { readonly rule: 'no-data'; readonly oldestSampleUs: number | undefined }
+  | {
+      readonly rule: 'no-data';
+      readonly oldestSampleUs: number | undefined;
+      /** There could be no samples: nobody knows its devices, or no tick need fall into its time. Undefined: there should be some. */
+      readonly why: 'unresolved' | 'short' | undefined;
+      /** What it owned. */
+      readonly devices: readonly JobDevice[];
+      readonly intervalUs: number;
+    }
   | { readonly rule: 'xid'; readonly device: JobDevice; readonly event: JobEvent }
   | {
       readonly rule: 'out-of-memory';
@@ -263,6 +287,8 @@ export type Finding =
       readonly deviceCount: number;
       /** Σ dt·share of the unused ones. */
       readonly attributedUs: number;
+      /** Of the unused ones, ascending. */
+      readonly limits: readonly IdleLimit[];
     }
   | {
       readonly rule: 'idle';
@@ -271,6 +297,8 @@ export type Finding =
       /** How much of their time that is. */
       readonly knownRatio: number;
       readonly areOthersUnused: boolean;
+      /** Of these devices, ascending. */
+      readonly limits: readonly IdleLimit[];
     }
   | {
       readonly rule: 'idle-tail';
@@ -280,6 +308,7 @@ export type Finding =
       readonly isCutOff: boolean;
       readonly isOpen: boolean;
     }
+  | { readonly rule: 'computes-longest' | 'fed-late'; readonly device: JobDevice; readonly slowest: Slowest }
   | { readonly rule: 'imbalance'; readonly slowest: DeviceMean; readonly fastest: DeviceMean }
   | { readonly rule: 'dips'; readonly dips: Dips }
   | { readonly rule: 'memory-half'; readonly fullest: FullDevice }
@@ -300,4 +329,6 @@ export type Finding =
 export interface JobFigures extends JobFacts {
   /** Gravest first. */
   readonly findings: readonly Finding[];
+  /** What it can have computed and moved at most; undefined where its activities are not known. */
+  readonly bounds: Bounds | undefined;
 }

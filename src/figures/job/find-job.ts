@@ -61,8 +61,15 @@ export async function findJob(db: Asked, jobId: string, selector: JobSelector): 
   throw await unknownJob(db, typed);
 }
 
-/** Refuses what cannot be a job id before anything is asked. @throws OperatingError `report.job_id` (exit `usage`) */
-function checkJobId(jobId: string): void {
+/** Of an array's tasks, as a shell that saw no quotes may leave it. */
+const OPEN_BRACKET = /^\d+_?\[[^\]]*$/;
+
+/**
+ * Refuses what cannot be a job id before anything is asked.
+ * @param jobId without blanks around it
+ * @throws OperatingError `report.job_id` (exit `usage`)
+ */
+export function checkJobId(jobId: string): void {
   const refuse = (came: string): never => {
     throw new OperatingError(
       `expected a job id of 1 to ${JOB_ID_LENGTH_MAX} characters without control characters, came ${came}`,
@@ -78,6 +85,12 @@ function checkJobId(jobId: string): void {
   const control = /\p{Cc}/u.exec(jobId);
   if (control !== null)
     refuse(`${JSON.stringify(jobId)} (character ${control.index + 1} is a control character)`);
+  if (OPEN_BRACKET.test(jobId))
+    throw new OperatingError(`expected a closing bracket after the tasks, came "${jobId}"`, {
+      code: 'report.job_id',
+      exit: 'usage',
+      hints: ["tasks of an array: gpuledger report job '4217_[1-4]'", JOB_ID_FORMS],
+    });
 }
 
 async function rawIds(db: Asked, reading: JobIdReading): Promise<AskedIds> {

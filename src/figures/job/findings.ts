@@ -1,14 +1,14 @@
 import { assert } from '../../core/base/assert.ts';
-import { IDLE_SM_RATIO } from '../../core/fields/well-known.ts';
+import { UNRESOLVED_PREFIX } from '../../core/devices/identity.ts';
+import type { IdleLimit } from '../../core/fields/idle-limits.ts';
 import type { Quantity } from '../quantity.ts';
 import type { DeviceMean, Finding, FullDevice, JobDevice, JobFacts } from './figures.ts';
+import { possibleTail } from './idle-tail.ts';
 
 /** A throttled device that keeps up with the others is no news. */
 const THROTTLED_RATIO_MAX = 0.9;
 /** More than half of the GPU time without work is a waste whatever the rest does. */
 const IDLE_TIME_RATIO_MIN = 0.5;
-const IDLE_TAIL_US_MIN = 600e6;
-const IDLE_TAIL_RATIO_MIN = 0.1;
 /** A tail of which more than this was not seen on one of the devices says nothing. */
 const UNSEEN_TAIL_RATIO_MAX = 0.05;
 /** NERSC: a high-water mark of at most half the memory means that a smaller device would do. */
@@ -33,6 +33,7 @@ const RULES: readonly ((facts: JobFacts) => readonly Finding[])[] = [
   xids,
   outOfMemory,
   throttled,
+  slowest,
   unused,
   idle,
   idleTail,
@@ -48,8 +49,12 @@ export function findingsOf(facts: JobFacts): Finding[] {
   return RULES.flatMap((find) => find(facts));
 }
 
-function noData({ all, devices, oldestSampleUs }: JobFacts): readonly Finding[] {
-  return all.samples > 0 || devices.length === 0 ? [] : [{ rule: 'no-data', oldestSampleUs }];
+function noData({ all, devices, oldestSampleUs, boundaryUs }: JobFacts): readonly Finding[] {
+  if (all.samples > 0 || devices.length === 0) return [];
+  const isUnresolved = devices.every(({ gpu }) => gpu.startsWith(UNRESOLVED_PREFIX));
+  const isShort = devices.every(({ ownedUs }) => ownedUs < boundaryUs);
+  const why = isUnresolved ? 'unresolved' : isShort ? 'short' : undefined;
+  return [{ rule: 'no-data', oldestSampleUs, why, devices, intervalUs: boundaryUs }];
 }
 
 function xids({ devices }: JobFacts): readonly Finding[] {
@@ -60,8 +65,10 @@ function xids({ devices }: JobFacts): readonly Finding[] {
   );
 }
 
-function throttled({ throttleEffects, devices }: JobFacts): readonly Finding[] {
+/** Of one that all the job long is slow its own rule speaks, and names the throttle. */
+function throttled({ throttleEffects, devices, analysis }: JobFacts): readonly Finding[] {
   return throttleEffects
+    .filter(({ gpu }) => gpu !== analysis.slowest?.gpu)
     .filter(({ sm, othersSm }) => sm.value < THROTTLED_RATIO_MAX * othersSm.value)
     .map(({ gpu, sm, othersSm }): Finding => {
       const device = devices.find((candidate) => candidate.gpu === gpu);
@@ -70,11 +77,19 @@ function throttled({ throttleEffects, devices }: JobFacts): readonly Finding[] {
     });
 }
 
-/** Below the limit all the time, of which nearly all was seen: what nobody saw is no idleness. */
+/** The device that the others wait for. */
+function slowest({ analysis, devices }: JobFacts): readonly Finding[] {
+  const device = devices.find(({ gpu }) => gpu === analysis.slowest?.gpu);
+  if (analysis.slowest === undefined || device === undefined) return [];
+  const rule = analysis.slowest.kind === 'fed_late' ? 'fed-late' : 'computes-longest';
+  return [{ rule, device, slowest: analysis.slowest }];
+}
+
+/** Below its limit all the time, of which nearly all was seen: what nobody saw is no idleness. */
 function unusedOf(devices: readonly JobDevice[]): readonly JobDevice[] {
   return devices.filter((device) => {
     const sm = device.gauges.smActive;
-    return sm !== undefined && sm.max.value < IDLE_SM_RATIO && isSeen(device, sm.max);
+    return sm !== undefined && sm.max.value < device.idleSmRatio && isSeen(device, sm.max);
   });
 }
 
@@ -87,7 +102,15 @@ function unused({ devices }: JobFacts): readonly Finding[] {
   const attributedUs = sumOf(never, (device) => device.attributedUs);
   return never.length === 0
     ? []
-    : [{ rule: 'unused', devices: never, deviceCount: devices.length, attributedUs }];
+    : [
+        {
+          rule: 'unused',
+          devices: never,
+          deviceCount: devices.length,
+          attributedUs,
+          limits: limitsOf(never),
+        },
+      ];
 }
 
 /**
@@ -107,8 +130,13 @@ function idle({ devices }: JobFacts): readonly Finding[] {
       idle: { value: idleUs, unit: 'microseconds', knownUs },
       knownRatio: knownUs / Math.max(knownUs, allUs),
       areOthersUnused: never.size > 0,
+      limits: limitsOf(used),
     },
   ];
+}
+
+function limitsOf(devices: readonly JobDevice[]): IdleLimit[] {
+  return [...new Set(devices.map(({ idleSmRatio }) => idleSmRatio))].sort((a, b) => a - b);
 }
 
 /** Its mean share. */
@@ -116,40 +144,23 @@ function partOf({ attributedUs, sampledUs }: JobDevice): number {
   return sampledUs > 0 ? attributedUs / sampledUs : 1;
 }
 
-/** Up to where the devices were seen: a tail of which samples or values are missing is nobody's idleness. */
-function idleTail({
-  all: { lastActiveUs },
-  devices,
-  gaps,
-  unplacedGaps,
-  startUs,
-  endUs,
-  isOpen,
-  boundaryUs,
-}: JobFacts): readonly Finding[] {
-  if (lastActiveUs === undefined) return [];
-  const held = devices.filter((device) => device.endUs > lastActiveUs);
-  const seenUntilUs = held.map(({ lastSampleUs, endUs: heldUntilUs }) =>
-    lastSampleUs === undefined || lastSampleUs >= heldUntilUs - boundaryUs ? endUs : lastSampleUs,
-  );
-  const untilUs = Math.min(endUs, ...seenUntilUs);
-  const lengthUs = untilUs - lastActiveUs;
-  if (lengthUs < IDLE_TAIL_US_MIN || lengthUs < IDLE_TAIL_RATIO_MIN * (endUs - startUs)) return [];
-  const unseenUs = ({ gpu, ownedUs, sampledUs, gauges }: JobDevice): number => {
-    const knownUs = gauges.smActive?.max.knownUs ?? 0;
-    if (gaps === undefined) return ownedUs - knownUs;
-    const own = gaps.filter((gap) => gap.gpu === gpu);
-    const within = sumOf(own, (gap) =>
-      Math.max(0, Math.min(gap.toUs, untilUs) - Math.max(gap.fromUs, lastActiveUs)),
-    );
-    // Of what is missing somewhere any may be of the tail.
-    return within + unplacedGaps.us + sampledUs - knownUs;
-  };
+function idleTail(facts: JobFacts): readonly Finding[] {
+  const tail = possibleTail(facts);
+  // Of a job without samples in it nothing is told of its course.
+  if (tail === undefined || facts.all.samples === 0) return [];
+  const { devices, tailUnseenUs, endUs, isOpen } = facts;
+  const lengthUs = tail.untilUs - tail.fromUs;
+  // Of kept figures any of the time of which nothing is known may be of the tail.
+  const unseenUs = ({ gpu, ownedUs, gauges }: JobDevice): number =>
+    tailUnseenUs === undefined ? ownedUs - (gauges.smActive?.max.knownUs ?? 0) : (tailUnseenUs.get(gpu) ?? 0);
+  const held = devices.filter((device) => device.endUs > tail.fromUs);
   if (held.some((device) => unseenUs(device) > UNSEEN_TAIL_RATIO_MAX * lengthUs)) return [];
-  return [{ rule: 'idle-tail', fromUs: lastActiveUs, lengthUs, isCutOff: untilUs < endUs, isOpen }];
+  return [{ rule: 'idle-tail', fromUs: tail.fromUs, lengthUs, isCutOff: tail.untilUs < endUs, isOpen }];
 }
 
-function imbalance({ devices, throttleEffects }: JobFacts): readonly Finding[] {
+function imbalance({ devices, throttleEffects, analysis }: JobFacts): readonly Finding[] {
+  // That the others do less is since they wait for it.
+  if (analysis.slowest !== undefined) return [];
   const means = devices
     .flatMap((device): DeviceMean[] => {
       const mean = device.gauges.smActive?.mean;
@@ -161,7 +172,7 @@ function imbalance({ devices, throttleEffects }: JobFacts): readonly Finding[] {
   if (slowest === undefined || fastest === undefined) return [];
   if (unusedOf(devices).length > 0 || throttleEffects.length > 0) return [];
   const [least, most] = [slowest.mean.value, fastest.mean.value];
-  if (most < 2 * IDLE_SM_RATIO || (most - least) / most < IMBALANCE_RATIO_MIN) return [];
+  if (most < 2 * fastest.device.idleSmRatio || (most - least) / most < IMBALANCE_RATIO_MIN) return [];
   return [{ rule: 'imbalance', slowest, fastest }];
 }
 

@@ -63,6 +63,7 @@ function bySlices(sums: SampleSums, ratio: number): Partial<SampleSums> {
     idleUs: sums.idleUs === undefined ? undefined : sums.idleUs * ratio,
     idleKnownUs: sums.idleKnownUs * ratio,
     usedUs: sums.usedUs * ratio,
+    usedKnownUs: sums.usedKnownUs * ratio,
     counterUs: sums.counterUs * ratio,
     powerUs: sums.powerUs * ratio,
     bestUs: sums.bestUs * ratio,

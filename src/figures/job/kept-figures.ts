@@ -1,8 +1,18 @@
+import { idleColumnsOf } from '../../../schemas/idle-columns.ts';
 import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
 import { fromIdsSql, type AskedIds } from './asked-ids.ts';
 import type { JobWindow } from './facts.ts';
-import { addSums, emptySums, type JobSums, type SampleSums } from './rows/scan.ts';
+import {
+  addSums,
+  emptySums,
+  idleOfDevice,
+  type IdleSums,
+  type JobSums,
+  type SampleSums,
+} from './rows/scan.ts';
+import type { IdleLimit } from '../../core/fields/idle-limits.ts';
+import type { DeviceIdleLimits } from '../idle-limits.ts';
 import { bestOfDevice } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 
@@ -16,33 +26,60 @@ export interface KeptFigures {
 }
 
 /** All that is kept under these job ids, ascending by the time of writing. */
-export async function readKept(db: Asked, asked: AskedIds): Promise<KeptFigures[]> {
-  // Tables of an older version have none; that is no reason to refuse the rest of the report.
-  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'job_figures'");
+export async function readKept(
+  db: Asked,
+  asked: AskedIds,
+  { inUse, of }: DeviceIdleLimits,
+): Promise<KeptFigures[]> {
+  // Of an older version there is no table, or not every column; that is no reason to refuse the rest of the report.
+  const found = await ask(
+    db,
+    "SELECT column_name FROM information_schema.columns() WHERE table_name = 'job_figures'",
+  );
+  const columns = new Set(found.map((row) => row.text('column_name')));
+  const limits = inUse.filter((limit) => columns.has(idleColumnsOf(limit).lastActive));
+  const moments = limits.map(
+    (limit, index) => `, cast(t.${idleColumnsOf(limit).lastActive} AS LONG) AS last_active_${index}_us`,
+  );
   const kept: KeptFigures[] = [];
-  for (const from of tables.length === 0 ? [] : fromIdsSql('job_figures', asked)) {
+  for (const from of columns.size === 0 ? [] : fromIdsSql('job_figures', asked)) {
     const rows = await ask(
       db,
-      `SELECT t.*, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us, cast(t.last_active_ts AS LONG) AS last_active_us ${from} ORDER BY t.written_ts`,
+      `SELECT t.*, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us${moments.join('')} ${from} ORDER BY t.written_ts`,
     );
-    kept.push(...rows.map(keptOf));
+    kept.push(...rows.map((row) => keptOf(row, limits, of)));
   }
   return kept;
 }
 
-function keptOf(row: Cells): KeptFigures {
+function keptOf(row: Cells, limits: readonly IdleLimit[], limitOf: DeviceIdleLimits['of']): KeptFigures {
+  const gpu = row.text('gpu') ?? '';
+  const sums = sumsOfRow(row);
+  const idleBy = new Map(
+    limits.map((limit, index) => [limit, idleOfRow(row, limit, index, sums.usedKnownUs)]),
+  );
   return {
     jobId: row.text('job_id') ?? '',
-    gpu: row.text('gpu') ?? '',
+    gpu,
     startUs: row.number('start_us')!,
     endUs: row.number('end_us') ?? Infinity,
-    sums: sumsOfRow(row),
+    sums: { ...sums, idleBy, ...idleOfDevice({ idleBy }, limitOf(gpu)) },
+  };
+}
+
+function idleOfRow(row: Cells, limit: IdleLimit, index: number, smKnownUs: number): IdleSums {
+  const us = row.number(idleColumnsOf(limit).idleDt);
+  return {
+    us: us ?? 0,
+    // A row of an older version does not tell of every limit.
+    knownUs: us === undefined ? 0 : smKnownUs,
+    lastActiveUs: row.number(`last_active_${index}_us`),
   };
 }
 
 /**
- * What is kept of one run, by device; of several rows of a device the one written last. Another run or job that bears the
- * id has other devices, or has them at another time.
+ * What is kept of one run, by device. Another run or job that bears the id has other devices, or has them at another time. A
+ * run that had a device twice, and another job between, has a row of each stay; of rows about one time the one written last counts.
  */
 export function keptSums(
   kept: readonly KeptFigures[],
@@ -53,7 +90,18 @@ export function keptSums(
   const of = kept.filter(
     (one) => one.jobId === jobId && own.has(one.gpu) && one.startUs >= startUs && one.endUs <= endUs,
   );
-  return new Map(of.map(({ gpu, sums }) => [gpu, sums]));
+  const byDevice = Map.groupBy(of, ({ gpu }) => gpu);
+  return new Map([...byDevice].map(([gpu, rows]) => [gpu, sumsOfStays(rows)]));
+}
+
+/** @param rows of one device, ascending by the time of writing */
+function sumsOfStays(rows: readonly KeptFigures[]): SampleSums {
+  const isApart = (a: KeptFigures, b: KeptFigures): boolean => a.endUs <= b.startUs || a.startUs >= b.endUs;
+  const stays = rows.filter((row, index) => rows.slice(index + 1).every((later) => isApart(row, later)));
+  if (stays.length === 1) return stays[0]!.sums;
+  const sums = emptySums();
+  for (const stay of stays) addSums(sums, stay.sums);
+  return { ...sums, ...bestOfDevice(sums) };
 }
 
 /**
@@ -113,10 +161,8 @@ function sumsOfRow(row: Cells): SampleSums {
     ...energy,
     counterDtUs,
     ...bestOfDevice(energy),
-    idleUs: row.number('idle_dt_us'),
-    idleKnownUs: (sm?.knownUs ?? 0) * part,
     usedUs: (sm?.sum ?? 0) * part,
-    lastActiveUs: row.number('last_active_us'),
+    usedKnownUs: (sm?.knownUs ?? 0) * part,
     gauges,
   };
 }

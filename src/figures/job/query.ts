@@ -1,13 +1,19 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
+import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import { gaugeReadings, storedLanes } from '../gauge-lanes.ts';
 import type { LaneGauges } from '../gauges.ts';
+import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
+import { floorTo, STEP_US } from '../levels.ts';
 import type { CutInventory } from '../mig-energy.ts';
 import type { Asked } from '../query-cells.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
-import { courseOf, NO_COURSE, segmentsOf } from './course.ts';
+import { analyseJob, NO_ANALYSIS } from './analysis/analyse.ts';
+import { boundsOf } from './analysis/bounds.ts';
+import { activityOf, courseOf, NO_COURSE, segmentsOf } from './course.ts';
+import { causesFigures } from './causes/job-causes.ts';
 import {
   cutInventoryOf,
   eventsOf,
@@ -35,6 +41,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly run?: number;
   /** Epoch µs up to which a running job is looked at. */
   readonly nowUs: number;
+  /** Below which SM activity devices count as idle; the usual 5 % when absent. */
+  readonly idleLimits?: IdleLimits;
 }
 
 /**
@@ -69,7 +77,8 @@ export async function memberFigures(
   const asked = windowOf(run);
   const inventory = await inventoryOf(db, asked);
   const cut = await cutInventoryOf(db, inventory, asked.intervals);
-  const sources = await jobSources(db, await jobReadings(db, lanes, asked, cut));
+  const idle = await jobIdleLimits(db, asked, options);
+  const sources = await jobSources(db, await jobReadings(db, lanes, asked, cut), idle);
   const summed = await sumToNewest(db, sources, run, asked);
   const { window } = summed;
   const isRawLeft = isComplete(sources[0], window.startUs);
@@ -80,7 +89,11 @@ export async function memberFigures(
     : withKept(
         window,
         summed.sums.devices,
-        keptSums(await readKept(db, { ids: [run.jobId], apart: [], sql: undefined }), run.jobId, window),
+        keptSums(
+          await readKept(db, { ids: [run.jobId], apart: [], sql: undefined }, idle),
+          run.jobId,
+          window,
+        ),
       );
   const sliceRatios = sliceRatiosOf(cut, asked);
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window });
@@ -89,10 +102,12 @@ export async function memberFigures(
   const { startUs, endUs, intervals } = window;
   const events = intervals.length === 0 ? [] : await eventsOf(db, job.cluster, window);
   const isSampled = sums.all.samples > 0;
-  const course =
-    isSampled && kept === undefined
-      ? await courseOf(db, sources, { ...summed, boundaryUs, events })
-      : NO_COURSE;
+  const isRead = isSampled && kept === undefined;
+  const sampled = { ...summed, boundaryUs, events };
+  const course = isRead ? await courseOf(db, sources, sampled) : NO_COURSE;
+  const activity = activityOf(sources, boundaryUs);
+  const analysis = isRead ? await analyseJob(db, sources, activity, { summed, inventory }) : NO_ANALYSIS;
+  const causes = isRead ? await causesFigures(db, sources, sampled, { sliceRatios, sums }) : undefined;
   const facts: JobFacts = {
     job,
     isSynthetic: [...inventory.values()].some((device) => device.text('source') === 'synthetic'),
@@ -109,17 +124,21 @@ export async function memberFigures(
     undividedUs: await undividedUs(db, summed),
     invalidRollups: kept === undefined ? await invalidRollups(db, segmentsOf(sources, summed)) : [],
     mixedUs: summed.sums.mixed.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
+    idleLimits: idle.told,
     all: ownedFigures(intervals, sliceRatios, sums.all),
     gauges: jobGauges({ ...sums, parts: course.parts }, course.percentiles),
     gaps: course.gaps ?? (isSampled ? undefined : []),
     unplacedGaps: course.unplaced,
-    devices: jobDevices(intervals, sums, inventory, sliceRatios, events, course),
+    tailUnseenUs: course.tailUnseenUs,
+    devices: jobDevices(intervals, sums, { inventory, sliceRatios, events, idle }, course),
     nodeEvents: events.filter((event) => event.gpu === undefined),
     dips: course.dips,
     throttleEffects: course.throttleEffects,
+    analysis,
+    causes,
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
-  return { ...facts, findings: findingsOf(facts) };
+  return { ...facts, findings: findingsOf(facts), bounds: boundsOf(facts) };
 }
 
 /** Where the job's gauges are to be read. @throws what `storedLanes` throws */
@@ -129,10 +148,23 @@ export async function jobReadings(
   { startUs, endUs, intervals }: JobWindow,
   cut: CutInventory | undefined,
 ): Promise<LaneGauges[]> {
-  const span = { fromUs: startUs + 1, toUs: endUs + 1 };
+  const span =
+    cut === undefined
+      ? { fromUs: startUs + 1, toUs: endUs + 1 }
+      : // The energy of MIG instances is divided by what all of them did in whole hours.
+        { fromUs: floorTo(startUs + 1, '1h'), toUs: floorTo(endUs, '1h') + STEP_US['1h'] };
   const own = [...new Set(intervals.map(({ gpu }) => gpu))];
   const gpus = [...new Set([...own, ...besideInstances(cut, own)])];
   return await gaugeReadings(db, await storedLanes(db, lanes, span), span, { gpus });
+}
+
+/** By which limits the job's devices are told to be idle. @throws what `ask` throws */
+export async function jobIdleLimits(
+  db: Asked,
+  { intervals }: Pick<JobWindow, 'intervals'>,
+  { idleLimits = USUAL_IDLE_LIMITS }: Pick<JobQueryOptions, 'idleLimits'>,
+): Promise<DeviceIdleLimits> {
+  return await readIdleLimits(db, idleLimits, [...new Set(intervals.map(({ gpu }) => gpu))]);
 }
 
 function chosenRun(

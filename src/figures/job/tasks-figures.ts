@@ -1,3 +1,4 @@
+import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Quantity } from '../quantity.ts';
 import type { OtherJob, OwnedFigures } from './figures.ts';
@@ -44,6 +45,8 @@ export interface TasksFigures {
   readonly startUs: number;
   readonly endUs: number;
   readonly isOpen: boolean;
+  /** Below which SM activity their devices count as idle. */
+  readonly idleLimits: IdleLimits;
   readonly nodes: number;
   /** Ascending by task and run. */
   readonly tasks: readonly TaskFigures[];

@@ -46,6 +46,7 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
   function readOne(name: string): JournalFile | undefined {
     const path = join(directory, name);
     const found = readBounded(path, JOURNAL_RECORD_BYTES_MAX);
+    if ('stat' in found && strangers.isStranger(found.stat)) return undefined;
     switch (found.kind) {
       case 'gone':
         return undefined;
@@ -69,7 +70,6 @@ export function openJournalDir(directory: string, problems: ProblemLog): Journal
         problems.record(name, badRecord(path, 'expected a regular file, found something else'));
         return undefined;
       case 'content': {
-        if (strangers.isStranger(found.stat)) return undefined;
         const reading = parseJournalRecord(found.content);
         if ('record' in reading) return { name, writtenUs: mtimeUs(found.stat), record: reading.record };
         problems.record(name, badRecord(path, reading.fault));

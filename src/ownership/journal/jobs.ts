@@ -1,6 +1,7 @@
 import type { OperatingError } from '../../core/base/errors.ts';
 import type { JobFact, JobNews } from '../../core/jobs/job-fact.ts';
 import { expandHostlist } from '../../core/devices/hostlist.ts';
+import { UNRESOLVED_PREFIX } from '../../core/devices/identity.ts';
 import { differ } from '../../core/jobs/job-runs.ts';
 import type { Boot } from '../boot.ts';
 import { JobRows } from './job-rows.ts';
@@ -411,7 +412,7 @@ function ownsDevices({ resolution }: JournalEntry): boolean {
 function unresolvedDevice(entry: JournalEntry, node: string, name: string): string {
   const cluster = clusterOf(entry);
   // Two clusters may each have a node of one name.
-  return `unresolved:${cluster === undefined ? node : `${cluster}/${node}`}:${name}`;
+  return `${UNRESOLVED_PREFIX}${cluster === undefined ? node : `${cluster}/${node}`}:${name}`;
 }
 
 /** By the uptime where both lie in one boot, since the clock may have been set between them. */

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, utimesSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, utimesSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { messageOf, OperatingError } from '../../core/base/errors.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import { fileFaultOf, fileReasonOf } from '../../core/base/file-fault.ts';
 import { formatJournalRecord, JOURNAL_SUFFIX } from '../../../schemas/journal-record.ts';
 import { realDisk, replaceFile, type Disk } from '../../disk/disk.ts';
 import { readBoot } from '../boot.ts';
@@ -64,12 +65,14 @@ export function writeJournalRecord(directory: string, notice: JobNotice): string
     const reason = codeOf(error);
     if (reason === undefined) throw error;
     const isForbidden = reason === 'EACCES' || reason === 'EPERM';
-    throw new OperatingError(`expected to write into the job journal, but: ${messageOf(error)}`, {
+    throw new OperatingError(`expected to write into the job journal, but: ${fileReasonOf(error)}`, {
       code: isForbidden ? 'journal.forbidden' : 'journal.unwritable',
       exit: isForbidden ? 'permission' : 'temporary',
       where: directory,
       hints: [
-        'run it as root, as a prolog does, or as a user who may write there',
+        ...(isForbidden
+          ? ['run it as root, as a prolog does, or as a user who may write there']
+          : (fileFaultOf(error)?.hints ?? [])),
         'or name another one: --journal DIR',
       ],
       cause: error,
@@ -104,6 +107,8 @@ function dated(atUs: number): Disk {
 function makeDirectory(path: string, mode: number): void {
   try {
     mkdirSync(path, { mode });
+    // A umask takes rights away, and is somebody else's.
+    chmodSync(path, mode);
   } catch (error) {
     // Whatever is there already is told by the file that cannot be opened in it.
     if (codeOf(error) !== 'EEXIST') throw error;

@@ -54,7 +54,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     const path = join(options.directory, name);
     const found = readBounded(path, GPUSTAT_BYTES_MAX);
     if (found.kind === 'gone' || found.kind === 'busy') return found.kind;
-    if (found.kind !== 'refused' && strangers.isStranger(found.stat)) return 'gone';
+    if (strangers.isStranger(found.stat)) return 'gone';
     const changedUs = found.kind === 'refused' ? nowUs : Math.min(mtimeUs(found.stat), nowUs + AHEAD_US_MAX);
     const jobId =
       found.kind === 'content' ? jobIdOf(found.content) : { fault: `expected a readable small file` };

@@ -68,14 +68,14 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
       forget(name, nowUs);
       return;
     }
+    if (strangers.isStranger(found.stat)) {
+      forget(name, nowUs);
+      return;
+    }
     if (found.kind === 'refused') {
       problems.record(name, unreadable(path, `cannot be read (${found.reason})`));
       owners.set(owned, [UNRESOLVED_JOB_ID], nowUs);
       seen.delete(name);
-      return;
-    }
-    if (strangers.isStranger(found.stat)) {
-      forget(name, nowUs);
       return;
     }
     const changedUs = plausible(mtimeUs(found.stat), nowUs, path, name);

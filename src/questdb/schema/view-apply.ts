@@ -42,8 +42,8 @@ interface ExistingView {
 
 /**
  * Brings the rollups into being, or up to date. A view cannot take on a key or a column: it is built again from the samples,
- * with the columns of both versions (another collector may have the other lanes). A view that is gone while it is looked at is
- * being built again by somebody else: what there is then is looked at again.
+ * with the columns of both versions (another collector may have the other lanes). A view that is gone while it is looked at, or not
+ * there for its rollup yet, is being built by somebody else: what there is then is looked at again.
  * @throws OperatingError `schema.busy`, and those of `applySchema`
  */
 export async function applyViews(
@@ -58,11 +58,19 @@ export async function applyViews(
       await bringUpToDate(db, lanes, retention, options, changes);
       return changes;
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.no_table') throw thrown;
+      if (!(thrown instanceof OperatingError) || !isInTheMaking(thrown)) throw thrown;
       if (looks === LOOKS_MAX) throw busy(db.where, thrown);
       await sleep(LOOK_AGAIN_MS);
     }
   }
+}
+
+/** What 9.3.4 says of a rollup over one that somebody else makes at that moment, seen with two at once. */
+const BASE_UNREADY = 'base table is not referenced in materialized view query';
+
+/** Whether somebody else is at work on what was looked at. */
+function isInTheMaking({ code, message }: OperatingError): boolean {
+  return code === 'questdb.no_table' || (code === 'questdb.query' && message.includes(BASE_UNREADY));
 }
 
 function busy(where: string, cause: OperatingError): OperatingError {
@@ -249,6 +257,7 @@ async function createView(db: QuestDb, view: View): Promise<SchemaChange> {
     await db.exec(createViewSql(view));
   } catch (thrown) {
     if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
+    if (isInTheMaking(thrown)) throw thrown;
     throw new OperatingError(`this QuestDB refuses the rollup ${view.name}: ${thrown.message}`, {
       code: 'schema.view_refused',
       exit: 'unavailable',

@@ -1,18 +1,18 @@
+import { HOUR_US } from '../../core/base/hour.ts';
 import { deviceNumber } from './device-name.ts';
 import { eventsText } from './event-text.ts';
 import {
   energyTexts,
   formatCoverage,
-  formatGrouped,
+  formatHours,
   formatQuantity,
   hourDecimals,
   NOT_KNOWN,
 } from './format-quantity.ts';
 import type { GaugeKey } from '../../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../../figures/job/figures.ts';
-import { tableText, type Side } from './table-text.ts';
+import { foldedTables, stacked, type Side } from './table-text.ts';
 
-const HOUR_US = 3600e6;
 /** More devices than this are cut to the first and the most telling ones. */
 const DEVICE_ROWS_MAX = 8;
 /** Below this, how much was seen of each device is worth a column. */
@@ -33,28 +33,33 @@ const MEANS: readonly (readonly [GaugeKey, string])[] = [
 ];
 
 /** The table of the job's devices: all of them, or the first and the most telling ones. */
-export function deviceLines({ devices }: JobFigures, isWhole: boolean): string[] {
+export function deviceLines({ devices }: JobFigures, isWhole: boolean, width: number): string[] {
   const rows = shownDevices(devices, isWhole);
   const left = devices.length - rows.length;
   return [
-    ...tableLines(columnsOf(devices), rows),
+    ...tableLines(columnsOf(devices), rows, width),
     ...(left === 0 ? [] : [`  … and ${left} more GPUs like these (--all)`]),
   ];
 }
 
 /** The tables of their use and the spread of their levels, of the same devices. */
-export function spreadLines({ devices }: JobFigures, isWhole: boolean): string[] {
+export function spreadLines({ devices }: JobFigures, isWhole: boolean, width: number): string[] {
   const rows = shownDevices(devices, isWhole);
-  return spreadColumns(devices).flatMap((columns) => ['', ...tableLines(columns, rows)]);
+  return spreadColumns(devices).flatMap((columns) => ['', ...tableLines(columns, rows, width)]);
 }
 
+/** Node and number. */
+const KEY_COLUMNS = 2;
+
 /** A column in which nobody has anything to say is left out. */
-function tableLines(columns: readonly Column[], rows: readonly number[]): string[] {
+function tableLines(columns: readonly Column[], rows: readonly number[], width: number): string[] {
   const telling = columns.filter(({ cells }) => cells.some((cell) => cell !== NOT_KNOWN && cell !== ''));
-  return tableText(
-    [telling.map(({ title }) => title), ...rows.map((index) => telling.map(({ cells }) => cells[index]!))],
-    telling.map(({ side }) => side),
-  );
+  const cells = [
+    telling.map(({ title }) => title),
+    ...rows.map((index) => telling.map((column) => column.cells[index]!)),
+  ];
+  const sides = telling.map(({ side }) => side);
+  return stacked(foldedTables(cells, sides, KEY_COLUMNS, width));
 }
 
 function columnOf(
@@ -78,7 +83,7 @@ function spreadColumns(devices: readonly JobDevice[]): readonly (readonly Column
   ];
   const largestUs = Math.max(...devices.map(({ used }) => used?.knownUs ?? 0));
   const hours = (us: number | undefined): string =>
-    us === undefined ? NOT_KNOWN : `${formatGrouped(us / HOUR_US, hourDecimals(largestUs / HOUR_US))} h`;
+    us === undefined ? NOT_KNOWN : `${formatHours(us, hourDecimals(largestUs / HOUR_US))} h`;
   const spread = ([key, title]: readonly [GaugeKey, string]): Column[] => [
     columnOf(devices, `${title} min`, 'right', ({ gauges }) => formatQuantity(gauges[key]?.min)),
     columnOf(devices, 'p50', 'right', ({ gauges }) => formatQuantity(gauges[key]?.p50)),

@@ -1,4 +1,5 @@
 /** Numbers as people read them, each with its unit; base units in, text out. */
+import { HOUR_US } from '../../core/base/hour.ts';
 import type { Energy, Quantity } from '../../figures/quantity.ts';
 
 const THIN = ' ';
@@ -31,12 +32,23 @@ export function formatCount(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Three significant digits at most, no exponent: 28.6, 118, 2.1, 0.04. */
+/** Three significant digits at most, no exponent: 28.6, 118, 2.1, 0.04; a little is not nothing: `<0.001`. */
 export function formatNumber(value: number, digits = 3): string {
   if (value === 0) return '0';
   const whole = Math.floor(Math.log10(Math.abs(value))) + 1;
-  const text = value.toFixed(Math.max(0, Math.min(3, digits - Math.max(whole, 0))));
+  const decimals = Math.max(0, Math.min(3, digits - Math.max(whole, 0)));
+  const text = value.toFixed(decimals);
+  if (isTooSmall(value, decimals)) return leastText(decimals);
   return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+}
+
+/** Whether these decimals would show nothing of it. */
+function isTooSmall(value: number, decimals: number): boolean {
+  return value > 0 && Number(value.toFixed(decimals)) === 0;
+}
+
+function leastText(decimals: number): string {
+  return `<${(10 ** -decimals).toFixed(decimals)}`;
 }
 
 /** `1,204.3`. */
@@ -59,7 +71,7 @@ export function formatCoverage(ratio: number): string {
 }
 
 export function formatWatts(watts: number): string {
-  return `${watts.toFixed(0)}${THIN}W`;
+  return `${isTooSmall(watts, 0) ? leastText(0) : watts.toFixed(0)}${THIN}W`;
 }
 
 /** `28.6 kWh`; less than a tenth in Wh. */
@@ -79,7 +91,7 @@ export function formatEnergies(energies: readonly (Quantity<'joules'> | undefine
   const top = (largest * 3.6e6) / size;
   const decimals = top >= 1000 ? 0 : top >= 10 ? 1 : top >= 1 ? 2 : 3;
   return energies.map((energy) =>
-    energy === undefined ? NOT_KNOWN : `${formatGrouped(energy.value / size, decimals)}${THIN}${unit}`,
+    energy === undefined ? NOT_KNOWN : `${formatLittle(energy.value / size, decimals)}${THIN}${unit}`,
   );
 }
 
@@ -88,6 +100,19 @@ export function energyTexts(energies: readonly Energy[]): string[] {
   const texts = formatEnergies(energies.map(({ best }) => best));
   if (energies.every(({ divided }) => divided === undefined)) return texts;
   return texts.map((text, index) => `${text} ${energies[index]!.divided === undefined ? ' ' : '÷'}`);
+}
+
+/** What rounding leaves of a sum of microseconds is no time. */
+const TIME_US_MIN = 0.5;
+
+/** `1,204.3`; less than what the decimals can show is `<0.1`. */
+function formatLittle(value: number, decimals: number): string {
+  return isTooSmall(value, decimals) ? leastText(decimals) : formatGrouped(value, decimals);
+}
+
+/** A cell of a column of hours. */
+export function formatHours(us: number, decimals: number): string {
+  return us < TIME_US_MIN ? formatGrouped(0, decimals) : formatLittle(us / HOUR_US, decimals);
 }
 
 /** Decimals that hours are shown with, all of a column alike. */
@@ -109,12 +134,12 @@ export function formatRate(bytesPerSecond: number): string {
   ] as const) {
     if (bytesPerSecond >= size) return `${formatNumber(bytesPerSecond / size, 2)}${THIN}${unit}`;
   }
-  return `${bytesPerSecond.toFixed(0)}${THIN}B/s`;
+  return `${isTooSmall(bytesPerSecond, 0) ? leastText(0) : bytesPerSecond.toFixed(0)}${THIN}B/s`;
 }
 
 /** `55.9 GPU-hours`; short ones with more digits. */
 export function formatGpuHours(us: number): string {
-  const hours = us / 3.6e9;
+  const hours = us < TIME_US_MIN ? 0 : us / HOUR_US;
   return `${hours >= 100 ? formatGrouped(hours, 1) : formatNumber(hours)}${THIN}GPU-hours`;
 }
 
@@ -143,6 +168,12 @@ export function formatSpan(us: number): string {
   ];
   const shown = parts.slice(0, seconds >= 86_400 ? 3 : 4).filter(([count]) => count > 0);
   return shown.length === 0 ? `0${THIN}s` : shown.map(([count, unit]) => `${count}${THIN}${unit}`).join(THIN);
+}
+
+/** `512 ms`, `6.71 s`, `2 min 3 s`: a length that is known to three digits. @param us at least 1 */
+export function formatStep(us: number): string {
+  if (us < 1e6) return `${formatNumber(us / 1e3)}${THIN}ms`;
+  return us < 100e6 ? `${formatNumber(us / 1e6)}${THIN}s` : formatSpan(us);
 }
 
 /** `± 1 s`, `± 100 ms`. */

@@ -19,6 +19,11 @@ export function reportWidth({ width }: RenderOptions): number {
   return Math.max(WIDTH_MIN, Math.min(width, SENTENCE_WIDTH_MAX));
 }
 
+/** Columns that a line may take. */
+export function lineWidth({ width }: RenderOptions): number {
+  return Math.max(WIDTH_MIN, width);
+}
+
 /** A cell's text, cut where a terminal has only so much room for it. */
 export function cellText(text: string, { width }: RenderOptions, columns: number): string {
   return clip(harmless(text), width === Infinity ? Infinity : columns);
@@ -27,11 +32,11 @@ export function cellText(text: string, { width }: RenderOptions, columns: number
 /** Whatever the lines hold: no control characters, no line wider than the terminal, a newline after each. */
 export function finishLines(
   lines: readonly string[],
-  { width }: RenderOptions,
+  options: RenderOptions,
   bold: ReadonlySet<string>,
 ): string {
   const finished = lines.map((line) => {
-    const text = clip(harmless(line), Math.max(WIDTH_MIN, width));
+    const text = clip(harmless(line), lineWidth(options));
     return bold.has(line) ? styleText('bold', text, { validateStream: false }) : text;
   });
   return `${finished.join('\n')}\n`;

@@ -13,11 +13,57 @@ export function tableText(
   indent = '  ',
 ): string[] {
   const shown = rows.map((row) => row.map(harmless));
-  const columnCount = Math.max(0, ...shown.map((row) => row.length));
-  const widths = Array.from({ length: columnCount }, (_, column) =>
-    Math.max(0, ...shown.map((row) => widthOf(row[column] ?? ''))),
-  );
+  const widths = widthsOf(shown);
   return shown.map((row) => rowText(row, widths, sides, indent));
+}
+
+function widthsOf(rows: readonly (readonly string[])[]): number[] {
+  const columnCount = Math.max(0, ...rows.map((row) => row.length));
+  return Array.from({ length: columnCount }, (_, column) =>
+    Math.max(0, ...rows.map((row) => widthOf(row[column] ?? ''))),
+  );
+}
+
+/** A column of free text at the end may be cut down to this, which shows that there is more. */
+const ELASTIC_WIDTH_MIN = 16;
+
+/**
+ * The same in as many tables below each other as it takes, so that no column falls off the terminal: each begins with the first
+ * `keyCount` columns, which tell whose row it is.
+ * @param sides one per column; a last one that is flush left is free text, which may be cut
+ */
+export function foldedTables(
+  rows: readonly (readonly string[])[],
+  sides: readonly Side[],
+  keyCount: number,
+  width: number,
+  indent = '  ',
+): string[][] {
+  const widths = widthsOf(rows.map((row) => row.map(harmless)));
+  const last = widths.length - 1;
+  if (sides[last] === 'left' && last >= keyCount)
+    widths[last] = Math.min(widths[last]!, Math.max(ELASTIC_WIDTH_MIN, widthOf(rows[0]?.[last] ?? '')));
+  const keys = widths.map((_, column) => column).slice(0, keyCount);
+  const spanOf = (columns: readonly number[]): number =>
+    widthOf(indent) + columns.reduce((sum, column) => sum + widths[column]! + 2, -2);
+  const tables = [[...keys]];
+  for (let column = keyCount; column <= last; column += 1) {
+    const current = tables.at(-1)!;
+    if (current.length > keyCount && spanOf([...current, column]) > width) tables.push([...keys, column]);
+    else current.push(column);
+  }
+  return tables.map((columns) =>
+    tableText(
+      rows.map((row) => columns.map((column) => row[column] ?? '')),
+      columns.map((column) => sides[column] ?? 'right'),
+      indent,
+    ),
+  );
+}
+
+/** Tables below each other, a blank line between. */
+export function stacked(tables: readonly (readonly string[])[]): string[] {
+  return tables.flatMap((lines, index) => (index === 0 ? lines : ['', ...lines]));
 }
 
 /** One line of a table whose columns have these widths. */
@@ -112,7 +158,34 @@ function wordsOf(text: string): string[] {
   return words;
 }
 
-/** Free text (a job's name) could hold newlines or a terminal's control sequences: those are shown, not obeyed. */
+/**
+ * Free text (a job's name) could hold newlines, a terminal's control sequences, or characters that nobody sees and that turn
+ * around what stands beside them: those are shown, not obeyed.
+ */
 export function harmless(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '�');
+  return MAY_HARM.test(text) ? shownFormats(text).replaceAll(/\p{Cc}/gu, pictureOf) : text;
+}
+
+/** The same of text of several lines. */
+export function harmlessLines(text: string): string {
+  return text.split('\n').map(harmless).join('\n');
+}
+
+/** Format characters alone, as `<U+202E>`: bidirectional ones, joiners, marks of byte order, line ends of Unicode, tags. */
+export function shownFormats(text: string): string {
+  return text.replaceAll(FORMATS, codePointOf);
+}
+
+/** One that joins parts of an emoji is seen as that. */
+const FORMATS =
+  /(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}]\ufe0f?)\u200d|(?!\u200d)[\p{Cf}\u0080-\u009f\u2028\u2029]/gu;
+const MAY_HARM = /[\p{Cc}\p{Cf}\u2028\u2029]/u;
+
+function codePointOf(character: string): string {
+  return `<U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}>`;
+}
+
+/** Unicode has a picture of each: `␛`. */
+function pictureOf(control: string): string {
+  return control === '\x7f' ? '␡' : String.fromCharCode(0x2400 + control.charCodeAt(0));
 }

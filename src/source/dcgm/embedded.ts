@@ -33,16 +33,19 @@ export function startEmbeddedEngine(dcgm: Dcgm): DcgmHandle {
   return handle;
 }
 
+/** What the clock is adjusted by all the time is less. */
+const SET_BACK_US_MIN = 50_000;
+
 export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
   const { dcgm, devices, lanes, onEvent } = setup;
-  const session = openSession(dcgm, handle, {
-    devices,
-    lanes,
-    keepS: KEEP_S,
-    isTicked: true,
-    name: 'gpuledger',
-    where: WHERE,
-  });
+  const plan = { devices, lanes, keepS: KEEP_S, isTicked: true, name: 'gpuledger', where: WHERE };
+  let session = openSession(dcgm, handle, plan);
+  let sampledUs = -Infinity;
+  /** A series is due again when the clock comes to a time: after it was set back by an hour, that would be in an hour. */
+  const watchAnew = (): void => {
+    for (const { group, fieldGroup } of session.watches) dcgm.call.unwatchFields(handle, group, fieldGroup);
+    session = openSession(dcgm, handle, plan);
+  };
   const blanks = new BlankWatch(
     devices.map(({ device }) => device),
     onEvent,
@@ -66,6 +69,8 @@ export function openEmbedded(setup: DcgmSetup, handle: DcgmHandle): Source {
         ...describeRefusals(session.refused),
       ].join('; '),
     sample(lane, tick, nowUs) {
+      if (nowUs < sampledUs - SET_BACK_US_MIN) watchAnew();
+      sampledUs = nowUs;
       const isPaused = pause.follow(nowUs);
       check(dcgm.call.updateAllFields(handle, 1), 'dcgmUpdateAllFields');
       const reader = readers[lane.index]!;

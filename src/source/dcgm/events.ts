@@ -12,6 +12,7 @@ import type { Dcgm } from '../../../native/dcgm.ts';
 import type { Device } from '../../core/devices/device.ts';
 import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import { EVENT_FIELDS, FieldEvents } from '../../core/sampling/field-events.ts';
+import { SeenStamps } from '../../core/sampling/seen-stamps.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { EventSink } from '../../core/sampling/source.ts';
 import type { DcgmDevice } from './devices.ts';
@@ -41,14 +42,14 @@ export function createDcgmEventReader(options: {
   readonly onEvent: EventSink;
 }): DcgmEventReader {
   const { dcgm, gpus } = options;
-  const events = new FieldEvents(options.sinceUs, options.onEvent);
+  const events = new FieldEvents(options.onEvent);
   const history = createHistoryReader(dcgm, options.isTcp);
   const recordsMax = options.isTcp ? TCP_RECORDS_MAX : Infinity;
   const instanceXids = createInstanceXidReader({ ...options, recordsMax, events });
   const health = createHealthReader(dcgm, gpus, options.node, options.onEvent);
   let reader: { readonly fields: string; readonly latest: ReturnType<typeof createLatestReader> } | undefined;
   let readAtUs = -Infinity;
-  const xidSeenUs = new Map<number, number>();
+  const seenXids = new SeenStamps<number>(options.sinceUs);
 
   const readerFor = (session: Session): ReturnType<typeof createLatestReader> => {
     const fieldIds = EVENT_FIELDS.map(({ fieldId }) => fieldId).filter((id) => !session.refused.has(id));
@@ -66,19 +67,19 @@ export function createDcgmEventReader(options: {
     read(session, nowUs) {
       if (nowUs - readAtUs < READ_EVERY_US && nowUs >= readAtUs) return dcgmStatus.OK;
       readAtUs = nowUs;
-      const withNewXid: DcgmDevice[] = [];
+      const newXids: { readonly gpu: DcgmDevice; readonly fromUs: number }[] = [];
       const status = readerFor(session).read(session.handle, (entity, _field, record) => {
-        if (record.state !== sampleState.value) return;
         const gpu = gpus[entity]!;
-        if (record.fieldId !== XID_FIELD_ID)
-          events.observe(gpu.device, record.fieldId, record.tsUs, record.value);
-        else if (record.tsUs > (xidSeenUs.get(gpu.gpuId) ?? options.sinceUs)) withNewXid.push(gpu);
+        const isValue = record.state === sampleState.value;
+        if (record.fieldId === XID_FIELD_ID) {
+          const fromUs = seenXids.look(gpu.gpuId, isValue ? record.tsUs : undefined);
+          if (fromUs !== undefined) newXids.push({ gpu, fromUs });
+        } else if (isValue) events.observe(gpu.device, record.fieldId, record.tsUs, record.value);
       });
       // XIDs come in bursts and the newest value shows the last of them only.
-      for (const gpu of withNewXid) {
-        const fromUs = (xidSeenUs.get(gpu.gpuId) ?? options.sinceUs) + 1;
+      for (const { gpu, fromUs } of newXids) {
         history.read(session.handle, gpu.gpuId, XID_FIELD_ID, fromUs, (record) => {
-          xidSeenUs.set(gpu.gpuId, record.tsUs);
+          seenXids.note(gpu.gpuId, record.tsUs);
           if (record.state === sampleState.value) events.xid(gpu.device, record.tsUs, record.value);
         });
       }

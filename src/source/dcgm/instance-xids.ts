@@ -5,6 +5,7 @@ import type { Dcgm } from '../../../native/dcgm.ts';
 import type { Device } from '../../core/devices/device.ts';
 import { XID_FIELD_ID } from '../../core/fields/well-known.ts';
 import type { FieldEvents } from '../../core/sampling/field-events.ts';
+import { SeenStamps } from '../../core/sampling/seen-stamps.ts';
 import { sampleState } from '../../core/sampling/sample-state.ts';
 import type { DcgmDevice } from './devices.ts';
 import type { EntityPair } from './groups.ts';
@@ -42,16 +43,17 @@ export function createInstanceXidReader(options: {
   const places = xidPlacesOf(options.devices);
   const entities = places.map(({ entity }) => entity);
   const latest = createLatestReader(dcgm, entities, [XID_FIELD_ID], options.recordsMax);
-  const seenUs = new Float64Array(places.length).fill(options.sinceUs);
+  const seen = new SeenStamps<number>(options.sinceUs);
   const indexOf = new Map(entities.map(({ group, id }, index) => [`${group} ${id}`, index]));
 
-  /** All since then: XIDs come in bursts and the newest value shows the last of them only. */
-  const readKept = (session: Session, fromUs: number): void => {
+  /** All of these places since then: XIDs come in bursts and the newest value shows the last of them only. */
+  const readKept = (session: Session, sinceUs: ReadonlyMap<number, number>): void => {
+    const fromUs = Math.min(...sinceUs.values());
     const found: { index: number; tsUs: number; code: number }[] = [];
     const add = (record: DcgmRecord): void => {
       if (record.fieldId !== XID_FIELD_ID || record.state !== sampleState.value) return;
       const index = indexOf.get(`${record.entityGroup} ${record.entityId}`);
-      if (index !== undefined && record.tsUs > seenUs[index]!)
+      if (index !== undefined && record.tsUs >= (sinceUs.get(index) ?? Infinity))
         found.push({ index, tsUs: record.tsUs, code: record.value });
     };
     for (const { entities: watched, fieldIds, group, fieldGroup } of session.watches) {
@@ -60,7 +62,7 @@ export function createInstanceXidReader(options: {
         dcgm.since.read(session.handle, group, fieldGroup, fromUs, add);
     }
     for (const { index, tsUs, code } of found.sort((a, b) => a.tsUs - b.tsUs)) {
-      seenUs[index] = tsUs;
+      seen.note(index, tsUs);
       events.xid(places[index]!.device, tsUs, code);
     }
   };
@@ -68,12 +70,12 @@ export function createInstanceXidReader(options: {
   return {
     read(session) {
       if (places.length === 0 || session.refused.has(XID_FIELD_ID)) return dcgmStatus.OK;
-      let fromUs = Infinity;
+      const sinceUs = new Map<number, number>();
       const status = latest.read(session.handle, (index, _field, { state, tsUs }) => {
-        if (state === sampleState.value && tsUs > seenUs[index]!)
-          fromUs = Math.min(fromUs, seenUs[index]! + 1);
+        const fromUs = seen.look(index, state === sampleState.value ? tsUs : undefined);
+        if (fromUs !== undefined) sinceUs.set(index, fromUs);
       });
-      if (status === dcgmStatus.OK && fromUs !== Infinity) readKept(session, fromUs);
+      if (status === dcgmStatus.OK && sinceUs.size > 0) readKept(session, sinceUs);
       return status;
     },
   };

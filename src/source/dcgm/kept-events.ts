@@ -72,7 +72,7 @@ export function gatherKeptEvents(
     },
     events() {
       const events: GpuEvent[] = [];
-      const fieldEvents = new FieldEvents(sinceUs, (event) => events.push(event));
+      const fieldEvents = new FieldEvents((event) => events.push(event));
       for (const { gpu, tsUs, value } of throttleReadings(throttled, gpus)) {
         fieldEvents.observe(gpus[gpu]!.device, THROTTLE_FIELD_ID, tsUs, value);
       }

@@ -51,11 +51,10 @@ export function createDeviceEvents(options: {
   readonly node: string;
   readonly devices: readonly Device[];
   readonly watch: NvmlEventWatch | undefined;
-  readonly openedUs: number;
   readonly onEvent: EventSink;
 }): NvmlDeviceEvents {
   const { node, devices, watch, onEvent } = options;
-  const events = new FieldEvents(options.openedUs, onEvent);
+  const events = new FieldEvents(onEvent);
   const readers = createReaders(options.nvml);
   const xids = new Map<string, number>();
   let isWatching = watch !== undefined;

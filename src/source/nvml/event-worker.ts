@@ -31,15 +31,17 @@ const WANTED_TYPES =
 /** A GPU that falls off the bus or whose firmware hangs can tell NVML nothing any more: these stand in the kernel's log. */
 const KERNEL_ONLY_XIDS: ReadonlySet<number> = new Set([79, 119, 120]);
 /** Should a driver deliver one of them after all, it is the same one. */
-const SAME_WITHIN_US = 10_000_000;
+const SAME_WITHIN_MS = 10_000;
+/** A stamp that is further back than this is of a clock that was set back. */
+const STAMP_AHEAD_US_MAX = 1_000_000;
 
 const orders = workerData as NvmlEventOrders;
 const control = new Int32Array(orders.control);
 let lastUs = 0;
 /** By PCI address: UUIDs of the GPUs, also of those that are lost by now. */
 const gpuAt = new Map<string, string>();
-/** By UUID and number: when one of `KERNEL_ONLY_XIDS` was told last. */
-const toldUs = new Map<string, number>();
+/** By UUID and number: when one of `KERNEL_ONLY_XIDS` was told last, by the monotonic clock. */
+const toldMs = new Map<string, number>();
 
 const order = (): number => Atomics.load(control, WANTED_WORD);
 const setState = (state: number): void => {
@@ -51,7 +53,8 @@ const tell = (news: NvmlEventNews): void => {
 };
 /** Two events of one microsecond are two events. */
 const nowUs = (): number => {
-  lastUs = Math.max(Date.now() * 1000, lastUs + 1);
+  const wallUs = Date.now() * 1000;
+  lastUs = lastUs - wallUs > STAMP_AHEAD_US_MAX ? wallUs : Math.max(wallUs, lastUs + 1);
   return lastUs;
 };
 
@@ -104,14 +107,14 @@ function readLog(log: KernelLog | undefined): void {
 }
 
 function tellXid(xid: { gpu: string; data: number; gpuInstanceId?: number }): void {
-  const tsUs = nowUs();
   if (KERNEL_ONLY_XIDS.has(xid.data)) {
     const key = `${xid.gpu} ${xid.data}`;
-    const isSame = tsUs - (toldUs.get(key) ?? -Infinity) < SAME_WITHIN_US;
-    toldUs.set(key, tsUs);
+    const nowMs = performance.now();
+    const isSame = nowMs - (toldMs.get(key) ?? -Infinity) < SAME_WITHIN_MS;
+    toldMs.set(key, nowMs);
     if (isSame) return;
   }
-  tell({ type: 'event', tsUs, eventType: nvmlEventType.TypeXidCriticalError, ...xid });
+  tell({ type: 'event', tsUs: nowUs(), eventType: nvmlEventType.TypeXidCriticalError, ...xid });
 }
 
 interface EventSet {

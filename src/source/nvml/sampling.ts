@@ -70,7 +70,7 @@ export class NvmlSampling implements Source {
     const known = options.inventory.devices
       .map(({ device }) => device)
       .filter(({ uuid }) => concerned.has(uuid));
-    this.#events = createDeviceEvents({ nvml, node, devices: known, watch: this.#watch, openedUs, onEvent });
+    this.#events = createDeviceEvents({ nvml, node, devices: known, watch: this.#watch, onEvent });
     this.#lanes = lanes.map((lane) =>
       createLaneSampler(
         nvml,

@@ -4,9 +4,11 @@ import { defaultLanes } from '../../../src/core/fields/lane.ts';
 import { createScenario } from '../../../src/core/synthetic/create-scenario.ts';
 import { GOOD_JOB_ID, WASTEFUL_JOB_ID } from '../../../src/core/synthetic/demo-plan.ts';
 import type { Scenario, ScenarioOptions } from '../../../src/core/synthetic/scenario.ts';
-import { createRandom } from '../../../src/core/synthetic/random.ts';
-import { makeShape, SHAPE_NAMES } from '../../../src/core/synthetic/shape-catalogue.ts';
-import { joulesUntil, levelAt, prepareShape, wattsOf } from '../../../src/core/synthetic/shape.ts';
+import { joulesUntil, prepareEnergy } from '../../../src/core/synthetic/energy.ts';
+import { wattsOf } from '../../../src/core/synthetic/level.ts';
+import { walkPieces } from '../../../src/core/synthetic/pieces.ts';
+import { SHAPE_NAMES } from '../../../src/core/synthetic/shape-catalogue.ts';
+import { oneJob } from './one-job.ts';
 
 const START_US = Date.UTC(2026, 10, 21, 8) * 1000;
 const SECOND_US = 1_000_000;
@@ -21,7 +23,8 @@ const device = (node: number, gpu: number): number => (node - 1) * 8 + gpu;
 
 function mean(scenario: Scenario, place: number, fieldId: number, from: number, to: number): number {
   let sum = 0;
-  for (let second = from + 1; second <= to; second += 1) sum += scenario.value(place, fieldId, at(second));
+  for (let second = from + 1; second <= to; second += 1)
+    sum += scenario.value(place, fieldId, at(second), SECOND_US);
   return sum / (to - from);
 }
 
@@ -30,7 +33,7 @@ describe('a scenario is a function of its options', () => {
     const other = createScenario(DEMO);
     const asked = [];
     for (let second = 0; second < 21_600; second += 977) {
-      for (const id of FIELD_IDS) asked.push([second % 16, id, at(second)] as const);
+      for (const id of FIELD_IDS) asked.push([second % 16, id, at(second), SECOND_US] as const);
     }
     const forward = asked.map((key) => demo.value(...key));
     const backward = asked.toReversed().map((key) => other.value(...key));
@@ -45,8 +48,8 @@ describe('a scenario is a function of its options', () => {
       const row = new Float64Array(FIELD_IDS.length);
       for (let second = 0; second < 21_600; second += 331) {
         for (const place of scenario.devices.keys()) {
-          reader.read(place, at(second), row);
-          const single = FIELD_IDS.map((id) => scenario.value(place, id, at(second)));
+          reader.read(place, at(second), SECOND_US, row);
+          const single = FIELD_IDS.map((id) => scenario.value(place, id, at(second), SECOND_US));
           expect([...row]).toEqual(single);
         }
       }
@@ -56,7 +59,9 @@ describe('a scenario is a function of its options', () => {
   test('another seed gives other devices and other values', () => {
     const other = createScenario({ ...DEMO, seed: 2 });
     expect(new Set([...demo.devices, ...other.devices].map(({ uuid }) => uuid)).size).toBe(32);
-    const differing = FIELD_IDS.filter((id) => demo.value(0, id, at(5000)) !== other.value(0, id, at(5000)));
+    const differing = FIELD_IDS.filter(
+      (id) => demo.value(0, id, at(5000), SECOND_US) !== other.value(0, id, at(5000), SECOND_US),
+    );
     expect(differing).toEqual(expect.arrayContaining([1002, 1004, 1005, 155, 156, 252]));
   });
 
@@ -65,7 +70,9 @@ describe('a scenario is a function of its options', () => {
     const late = createScenario({ ...STEADY, startUs: START_US + 123_456_789 });
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 86_400_000 }), fc.constantFrom(...FIELD_IDS), (ms, id) => {
-        expect(late.value(3, id, START_US + ms * 1000)).toBe(early.value(3, id, START_US + ms * 1000));
+        expect(late.value(3, id, START_US + ms * 1000, SECOND_US)).toBe(
+          early.value(3, id, START_US + ms * 1000, SECOND_US),
+        );
       }),
     );
     const window = [START_US, START_US + 3600 * SECOND_US] as const;
@@ -75,7 +82,7 @@ describe('a scenario is a function of its options', () => {
   test('seeds that differ in their high bits only are different seeds', () => {
     const [low, high] = [5, 5 + 2 ** 40].map((seed) => createScenario({ ...DEMO, seed }));
     expect(high!.devices[0]!.uuid).not.toBe(low!.devices[0]!.uuid);
-    expect(high!.value(0, 1002, at(5000))).not.toBe(low!.value(0, 1002, at(5000)));
+    expect(high!.value(0, 1002, at(5000), SECOND_US)).not.toBe(low!.value(0, 1002, at(5000), SECOND_US));
   });
 
   test('nodes of other names with the same seed have devices of their own', () => {
@@ -122,7 +129,7 @@ describe('the demo', () => {
     const [from, to] = [good.startUs, good.endUs].map((us) => Math.ceil((us - START_US) / SECOND_US));
     for (const own of good.devices) expect(mean(demo, own.device, 1002, from!, to!)).toBeGreaterThan(0.6);
     for (const own of wasteful.devices) expect(mean(demo, own.device, 1002, 15_000, 21_000)).toBe(0);
-    expect(demo.value(wasteful.devices[0]!.device, 252, at(20_000))).toBeGreaterThan(1e10);
+    expect(demo.value(wasteful.devices[0]!.device, 252, at(20_000), SECOND_US)).toBeGreaterThan(1e10);
   });
 
   test('refuses another fleet than the one it is written for', () => {
@@ -162,7 +169,7 @@ describe('values are plausible', () => {
     for (let second = 0; second < 21_600; second += step * 7) {
       for (let place = 0; place < 16; place += step) {
         for (const id of FIELD_IDS) {
-          const value = scenario.value(place, id, at(second));
+          const value = scenario.value(place, id, at(second), SECOND_US);
           const [low, high] = RANGES[id] ?? [0, Number.MAX_SAFE_INTEGER];
           if (!Number.isNaN(value) && !(value >= low && value <= high)) {
             expect.fail(`field ${id} of device ${place} at ${second} s is ${value}`);
@@ -175,49 +182,62 @@ describe('values are plausible', () => {
   test('every field of the default lanes has values, but those that an H200 does not have', () => {
     const lacking = FIELD_IDS.filter((id) => demo.lacks(0, id));
     expect(lacking).toEqual([390, 391, 392]);
-    expect(lacking.every((id) => Number.isNaN(demo.value(0, id, at(5000))))).toBe(true);
+    expect(lacking.every((id) => Number.isNaN(demo.value(0, id, at(5000), SECOND_US)))).toBe(true);
   });
 
   test('used, free and reserved memory make up all of it', () => {
     for (const second of [0, 100, 1800, 5000, 20_000]) {
-      const [total, free, used, reserved] = [250, 251, 252, 253].map((id) => demo.value(12, id, at(second)));
+      const [total, free, used, reserved] = [250, 251, 252, 253].map((id) =>
+        demo.value(12, id, at(second), SECOND_US),
+      );
       expect(free! + used! + reserved!).toBe(total);
     }
   });
 
   test('a device is the job’s from just after its start until its very end', () => {
-    const used = [30, 31, 4200, 4200.000001].map((second) => demo.value(0, 252, at(second)));
+    const used = [30, 31, 4200, 4200.000001].map((second) => demo.value(0, 252, at(second), SECOND_US));
     expect(used.map((bytes) => bytes > 100e6)).toEqual([false, true, true, false]);
   });
 
   test('a job that runs out of memory fills it at its end', () => {
-    const [early, late] = [300, 1837].map((second) => demo.value(device(2, 4), 252, at(second)));
+    const [early, late] = [300, 1837].map((second) => demo.value(device(2, 4), 252, at(second), SECOND_US));
     expect(early).toBeLessThan(0.65 * demo.devices[0]!.memoryBytes);
     expect(late).toBeGreaterThan(0.97 * demo.devices[0]!.memoryBytes);
   });
 
   test('a throttled GPU is slower, hotter and says why', () => {
     const [hot, sound] = [device(2, 3), device(2, 4)];
-    expect(demo.value(hot, 112, at(9000))).toBe(0x20);
-    expect(demo.value(sound, 112, at(9000)) & 0x20).toBe(0);
+    expect(demo.value(hot, 112, at(9000), SECOND_US)).toBe(0x20);
+    expect(demo.value(sound, 112, at(9000), SECOND_US) & 0x20).toBe(0);
     const part = mean(demo, hot, 1002, 8800, 9500) / mean(demo, sound, 1002, 8800, 9500);
     expect(part).toBeGreaterThan(0.5);
     expect(part).toBeLessThan(0.66);
-    expect(demo.value(hot, 100, at(9000))).toBeLessThan(1.3e9);
-    expect(demo.value(hot, 150, at(9000))).toBeGreaterThan(demo.value(sound, 150, at(9000)));
-    expect(demo.value(hot, 241, at(9700)) - demo.value(hot, 241, at(8000))).toBeCloseTo(840, 9);
+    expect(demo.value(hot, 100, at(9000), SECOND_US)).toBeLessThan(1.3e9);
+    expect(demo.value(hot, 150, at(9000), SECOND_US)).toBeGreaterThan(
+      demo.value(sound, 150, at(9000), SECOND_US),
+    );
+    expect(demo.value(hot, 241, at(9700), SECOND_US) - demo.value(hot, 241, at(8000), SECOND_US)).toBeCloseTo(
+      840,
+      9,
+    );
   });
 });
 
 describe('energy', () => {
-  test.each(SHAPE_NAMES)('of shape %s is the integral of the power of its phases', (name) => {
-    const setting = { jobDurationUs: 7200 * SECOND_US, isParallel: true, hangsAfterUs: 6000 * SECOND_US };
-    const shape = prepareShape(makeShape(name, setting, createRandom(7, name)));
-    let joules = 0;
-    for (let tenth = 0; tenth < 72_000; tenth += 1) {
-      joules += wattsOf(levelAt(shape, tenth * 1e5 + 5e4)) / 10;
-      if (tenth % 7200 === 7199)
-        expect(Math.abs(joulesUntil(shape, (tenth + 1) * 1e5) / joules - 1)).toBeLessThan(1e-3);
+  test.each(SHAPE_NAMES)('of shape %s is the integral of the power of its pieces', (shape) => {
+    const { parts } = oneJob({ shape, gpus: 3, seconds: 7200, seed: 7, hangsAfter: 6000 });
+    for (const { rhythm, rank } of parts) {
+      const energy = prepareEnergy(rhythm, rank);
+      let joules = 0;
+      for (let second = 0; second < 7200; second += 7.3) {
+        const [fromUs, toUs] = [second, second + 7.3].map((time) => Math.round(time * SECOND_US));
+        walkPieces(rhythm, rank, fromUs!, toUs!, {
+          add: (level, _, pieceFromUs, pieceToUs) => {
+            joules += wattsOf(level) * (pieceToUs - pieceFromUs) * 1e-6;
+          },
+        });
+        expect(Math.abs(joulesUntil(energy, toUs!) / joules - 1)).toBeLessThan(1e-9);
+      }
     }
   });
 
@@ -229,13 +249,13 @@ describe('energy', () => {
     for (let place = 0; place < scenario.devices.length; place += 1) {
       let last = -Infinity;
       for (let second = -10; second < 21_600; second += 1) {
-        const joules = scenario.value(place, 156, at(second));
+        const joules = scenario.value(place, 156, at(second), SECOND_US);
         if (joules < last) falls += 1;
         if (!Number.isNaN(joules)) last = joules;
       }
     }
     expect(falls).toBe(scenario === demo ? 1 : 0);
-    expect(demo.value(device(1, 2), 156, at(18_600 + 100))).toBeLessThan(75_000);
+    expect(demo.value(device(1, 2), 156, at(18_600 + 100), SECOND_US)).toBeLessThan(75_000);
   });
 
   test('agrees with the power to a per mille, whatever the job does', () => {
@@ -244,7 +264,8 @@ describe('energy', () => {
         fc.constantFrom(0, 1, 3, 4, 8, 11, 12, 15),
         fc.integer({ min: 0, max: 18_000 }),
         (place, from) => {
-          const joules = demo.value(place, 156, at(from + 1800)) - demo.value(place, 156, at(from));
+          const joules =
+            demo.value(place, 156, at(from + 1800), SECOND_US) - demo.value(place, 156, at(from), SECOND_US);
           const watts = mean(demo, place, 155, from, from + 1800);
           expect(Math.abs(joules / 1800 / watts - 1)).toBeLessThan(1e-3);
         },
@@ -257,7 +278,9 @@ describe('energy', () => {
     const scenario = createScenario(STEADY);
     const cycleUs = 4 * 3600 * SECOND_US;
     const edgeUs = 1_735_689_600_000_000 + cycleUs * 4000;
-    const joules = [-2, -1, 0, 1, 2].map((second) => scenario.value(0, 156, edgeUs + second * SECOND_US));
+    const joules = [-2, -1, 0, 1, 2].map((second) =>
+      scenario.value(0, 156, edgeUs + second * SECOND_US, SECOND_US),
+    );
     for (let i = 1; i < joules.length; i += 1) {
       expect(joules[i]! - joules[i - 1]!).toBeGreaterThan(60);
       expect(joules[i]! - joules[i - 1]!).toBeLessThan(700);
@@ -337,9 +360,10 @@ test('a GPU that is cut is nobody’s, and does what its instances do, each by i
       const parts = [...scenario.devices.entries()]
         .filter(([, { parentUuid }]) => parentUuid === uuid)
         .map(
-          ([place, { migProfile }]) => (Number(migProfile![0]) / 7) * scenario.value(place, 1002, at(second)),
+          ([place, { migProfile }]) =>
+            (Number(migProfile![0]) / 7) * scenario.value(place, 1002, at(second), SECOND_US),
         );
-      const whole = scenario.value(gpu, 1002, at(second));
+      const whole = scenario.value(gpu, 1002, at(second), SECOND_US);
       // Each reading scatters by some percent, and chips differ.
       expect(Math.abs(whole - parts.reduce((sum, part) => sum + part, 0))).toBeLessThanOrEqual(0.15 * whole);
       if (whole > 0.1) active += 1;

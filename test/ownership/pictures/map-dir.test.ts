@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  lchownSync,
   mkdirSync,
   mkdtempSync,
   renameSync,
@@ -249,6 +250,10 @@ describe('what cannot be read', () => {
       expect(codes(news)).toEqual(['jobs.strangers_file']);
       put('2.3', '9\n', at(3));
       chownSync(join(directory, '2.3'), 4711, 4711);
+      expect(input.read(at(4))).toEqual({ facts: [], records: [], problems: [] });
+      rmSync(join(directory, '2.3'));
+      symlinkSync('/etc/hostname', join(directory, '2.3'));
+      lchownSync(join(directory, '2.3'), 4711, 4711);
       expect(input.read(at(4))).toEqual({ facts: [], records: [], problems: [] });
       chmodSync(directory, 0o0755);
       utimesSync(join(directory, '0'), at(5) / 1e6, at(5) / 1e6);

@@ -97,6 +97,28 @@ describe('applySchema', () => {
     expect(await applySchema(db, [lane], RETENTION)).toEqual([]);
   });
 
+  test('looks again when somebody else makes the base of a rollup meanwhile', async () => {
+    let refusals = 0;
+    const beside: QuestDb = {
+      ...db,
+      exec: async (sql, options) => {
+        // As the server said it to one of two that began together; whose statement it meets cannot be arranged.
+        if (refusals === 0 && sql.startsWith('CREATE') && sql.includes(`"${lane.table}_1d"`)) {
+          refusals += 1;
+          throw new OperatingError(
+            `QuestDB refuses a query: base table is not referenced in materialized view query: ${lane.table}_1h`,
+            { code: 'questdb.query', exit: 'software' },
+          );
+        }
+        return await db.exec(sql, options);
+      },
+    };
+    const changes = await applySchema(beside, [lane], RETENTION);
+    expect(refusals).toBe(1);
+    expect(changes.map(({ action, object }) => `${action} ${object}`)).toContain(`created ${lane.table}_1d`);
+    expect(await applySchema(db, [lane], RETENTION)).toEqual([]);
+  });
+
   test('looks again when somebody else builds a rollup again meanwhile', async () => {
     await applySchema(db, [laneWith([155])], RETENTION);
     let isDropped = false;

@@ -226,11 +226,11 @@ describe('a store of version 1', () => {
       ['GPU-4', '30', 1, 180, 1],
     ]);
     await waitForVisible(db, 'gpu_owner_sets');
+    await waitForRollups(db, [lane], KEPT_US + DAY_US);
     const sets = await db.exec(
       'SELECT o.gpu, o.job_id, o.part, o.sharing, sum(r.dt_us) FROM (SELECT owner_set, dt_us FROM gpu_profiling_1h WHERE owner_set IS NOT NULL) r' +
         ' JOIN gpu_owner_sets o ON o.owner_set = r.owner_set ORDER BY gpu, job_id',
     );
-    await waitForRollups(db, [lane], KEPT_US + DAY_US);
     expect(sets.rows).toEqual([
       ['GPU-3', '20', 0.75, 'equal', 180 * 60e6],
       ['GPU-3', '21', 0.25, 'stated', 180 * 60e6],

@@ -400,6 +400,22 @@ describe('DCGM events', () => {
     ]);
   });
 
+  it.each([
+    ['there was none before', []],
+    ['there was one before', [43]],
+  ])('goes on after the clock was set back by an hour, and tells XIDs once: %s', (_, before) => {
+    const opened = open();
+    play(opened, 1);
+    for (const code of before) fake.set('xid', 2000 + code);
+    play(opened, 25);
+    fake.set('clock_us', fake.get('clock_us') - 3_600_000_000);
+    // Nothing waits until the clock has come to where it was.
+    expect(play(opened, 12).rows).toHaveLength(12 * 8);
+    for (const code of [31, 45]) fake.set('xid', 2000 + code);
+    play(opened, 25);
+    expect(of('xid').map(({ code }) => code)).toEqual([...before, 31, 45]);
+  });
+
   it('tells throttle edges: open at the rise, the same row with its end at the fall', () => {
     const opened = open();
     play(opened, 12);

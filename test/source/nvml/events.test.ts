@@ -86,6 +86,14 @@ describe('NVML events', () => {
     expect(rows.map((row) => cell(lane, row, XID))).toEqual([0, 0, 45, 0, 0, 79, 0, 0]);
   });
 
+  it('tell XIDs after the clock was set back, by the clock as it is', async () => {
+    const openedUs = Date.now() * 1000 + 3_600_000_000;
+    open([lane], { ...watching, openedUs });
+    fake.set('xid', 2031);
+    await until(() => of('xid').length === 1);
+    expect(of('xid')[0]!.tsUs).toBeLessThan(openedUs);
+  });
+
   it('tell memory errors by their kind', async () => {
     open([lane], watching);
     fake.set('event_type', 2);

@@ -1,5 +1,6 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import {
+  floorTo,
   LEVELS,
   segmentsOf,
   STEP_US,
@@ -48,10 +49,30 @@ export async function gapsOf(
   places: JobSegments,
   { intervals, intervalUs }: { readonly intervals: readonly JobInterval[]; readonly intervalUs: number },
 ): Promise<{ gaps: Gap[]; unplaced: UnplacedGaps }> {
-  const unplaced = { count: 0, us: 0 };
   const spoken = await spokenInSpans(db, job, places.groups);
-  spoken.push(...(await spokenInBuckets(db, source, job, places.groups, unplaced)));
+  const left: Bucket[] = [];
+  spoken.push(...(await spokenInBuckets(db, source, job, places.groups, left)));
+  const unplaced = { count: 0, us: 0 };
+  const intervalsOf = Map.groupBy(intervals, ({ gpu }) => gpu);
+  for (const bucket of left) {
+    const awayUs = awaysIn(bucket, intervalsOf.get(bucket.gpu) ?? []);
+    const missingUs = awayUs.reduce((us, away) => us - away, holeUs(bucket));
+    // At both ends of the time away up to one interval is no gap, as in `gapsBetween`.
+    if (missingUs <= Math.max(HOLE_US_MAX, 2 * awayUs.length * intervalUs)) continue;
+    unplaced.count += 1;
+    unplaced.us += missingUs;
+  }
   return { gaps: gapsBetween(spoken, intervals, intervalUs), unplaced };
+}
+
+/** How long each time was, between a bucket's samples, in which the run did not have the device: that is no hole. */
+function awaysIn({ firstUs, firstDtUs, lastUs }: Bucket, own: readonly JobInterval[]): number[] {
+  const ascending = own.toSorted((a, b) => a.startUs - b.startUs);
+  return ascending.slice(1).flatMap(({ startUs }, index) => {
+    const fromUs = Math.max(ascending[index]!.endUs, firstUs - firstDtUs);
+    const toUs = Math.min(startUs, lastUs);
+    return toUs > fromUs ? [toUs - fromUs] : [];
+  });
 }
 
 async function spokenInBuckets(
@@ -59,7 +80,7 @@ async function spokenInBuckets(
   source: JobSource,
   job: LabelledJob,
   groups: readonly DeviceSegments[],
-  unplaced: { count: number; us: number },
+  unplaced: Bucket[],
 ): Promise<Spoken[]> {
   const spoken: Spoken[] = [];
   const buckets = await bucketsOf(db, job, groups);
@@ -70,11 +91,8 @@ async function spokenInBuckets(
   }
   for (const [level, own] of Map.groupBy(holed, (bucket) => bucket.level)) {
     const { finer, left } = finerOf(source, level, own);
-    for (const bucket of left) {
-      unplaced.count += 1;
-      unplaced.us += holeUs(bucket);
-      spoken.push(spokenOf(bucket));
-    }
+    unplaced.push(...left);
+    spoken.push(...left.map(spokenOf));
     // Devices are asked about together; of a bucket that had no hole of its own the answer is the same again.
     for (const some of finer) {
       spoken.push(...(await spokenInMinutes(db, some)));
@@ -105,7 +123,8 @@ function finerOf(
   const left: Bucket[] = [];
   for (const [index, [atUs, own]] of byTime.entries()) {
     const span = { fromUs: atUs, toUs: atUs + STEP_US[level] };
-    const segments = level === '1m' ? samplesIn(kept, span) : segmentsOf(kept, span, finerLevels);
+    const segments =
+      level === '1m' ? samplesIn(kept, span) : segmentsOf(kept, seenIn(own, finerLevels[0]!), finerLevels);
     const isThere = segments.every((segment) => isFiner(segment, level, kept));
     if (index >= LOOKED_AT_MAX || !isThere) {
       left.push(...own);
@@ -118,6 +137,13 @@ function finerOf(
     for (const segment of segments) addSegment(last.segments, segment);
   }
   return { finer: finer.map(({ gpus, segments }) => ({ gpus: [...gpus], segments })), left };
+}
+
+/** From the first to the last sample of buckets: of the rest of their time nothing finer may be there. */
+function seenIn(own: readonly Bucket[], finer: Level): Span {
+  const firstUs = own.reduce((us, bucket) => Math.min(us, bucket.firstUs), Infinity);
+  const lastUs = own.reduce((us, bucket) => Math.max(us, bucket.lastUs), -Infinity);
+  return { fromUs: floorTo(firstUs, finer), toUs: floorTo(lastUs, finer) + STEP_US[finer] };
 }
 
 function samplesIn({ table, columns }: KeptLane, span: Span): Segment[] {

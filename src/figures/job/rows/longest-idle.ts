@@ -1,5 +1,5 @@
 import { quoteName } from '../../../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../../../core/fields/well-known.ts';
+import type { DeviceIdleLimits } from '../../idle-limits.ts';
 import { floorTo, STEP_US, type Segment } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { gaugeSummands, summandSql, TIME } from '../../summands.ts';
@@ -37,7 +37,8 @@ export async function longestIdle(
       groups,
       isFromSamples ? () => idleSamples(place) : idleBuckets(place),
     );
-    idle.push(...rows.filter((row) => partIn(job.label, row) !== undefined).flatMap(wholeIdle));
+    const own = rows.filter((row) => partIn(job.label, row) !== undefined);
+    idle.push(...own.flatMap((row) => wholeIdle(row, place.source.idle)));
   }
   const byDevice = Map.groupBy(idle, ({ gpu }) => gpu);
   const longest = new Map<string, IdleStretch>();
@@ -67,8 +68,14 @@ function bucketsIn(
   }));
 }
 
+/** Below it any of the devices may be idle. */
+function highestLimit({ source: { idle } }: ActivityPlace): number {
+  return Math.max(...idle.inUse);
+}
+
 /** Each by itself: what it speaks for is one stretch. */
-function idleSamples({ column }: ActivityPlace): Question {
+function idleSamples(place: ActivityPlace): Question {
+  const { column } = place;
   return {
     keys: [
       'cast(s.ts AS LONG) AS first_us',
@@ -79,12 +86,13 @@ function idleSamples({ column }: ActivityPlace): Question {
       `s.${quoteName(column)} AS most`,
     ],
     picks: [],
-    where: `s.${quoteName(column)} < ${IDLE_SM_RATIO}`,
+    where: `s.${quoteName(column)} < ${highestLimit(place)}`,
   };
 }
 
 /** Samples that are too young for a rollup by the minute, too. */
-function idleBuckets({ column }: ActivityPlace): (segment: Segment) => Question {
+function idleBuckets(place: ActivityPlace): (segment: Segment) => Question {
+  const { column } = place;
   const x = `s.${quoteName(column)}`;
   const known = gaugeSummands('x', column)[1]!;
   return (segment) => {
@@ -110,18 +118,19 @@ function idleBuckets({ column }: ActivityPlace): (segment: Segment) => Question 
         ...sums,
         `max(${most}) AS most`,
       ],
-      where: `${most} < ${IDLE_SM_RATIO}`,
+      where: `${most} < ${highestLimit(place)}`,
     };
   };
 }
 
 /** The time of a sample or bucket, where it was idle as a whole and has no hole. */
-function wholeIdle(row: Cells): Spoken[] {
+function wholeIdle(row: Cells, idle: DeviceIdleLimits): Spoken[] {
+  const gpu = row.text('gpu') ?? '';
   const [firstUs, lastUs] = [row.number('first_us')!, row.number('last_us')!];
   const [firstDtUs, dtUs] = [row.number('first_dt_us') ?? 0, row.number('dt_us') ?? 0];
-  const isKnown = row.number('known_us') === dtUs && (row.number('most') ?? Infinity) < IDLE_SM_RATIO;
+  const isKnown = row.number('known_us') === dtUs && (row.number('most') ?? Infinity) < idle.of(gpu);
   if (!isKnown || lastUs - firstUs + firstDtUs - dtUs > HOLE_US_MAX) return [];
-  return [{ gpu: row.text('gpu') ?? '', fromUs: firstUs - firstDtUs, toUs: lastUs }];
+  return [{ gpu, fromUs: firstUs - firstDtUs, toUs: lastUs }];
 }
 
 /** What follows at once is one stretch. Of several that are as long, the first. */

@@ -14,6 +14,8 @@ import type { JobSource, LabelledJob } from './scan.ts';
 
 /** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
 const STEPS_MAX = 4096;
+/** Samples that are so much more than whole minutes apart came late: a step in many has none. */
+const LATE_US_MAX = 3e6;
 /** Shorter throttles are read from the samples alone. */
 const ROLLUP_US_MIN = 600e6;
 /** Throttled spans that are compared with the other devices, longest first: each costs a query. */
@@ -28,6 +30,7 @@ export interface Activity {
 export interface ActivityPlace {
   readonly source: JobSource;
   readonly column: string;
+  readonly intervalUs: number;
 }
 
 /**
@@ -45,8 +48,9 @@ export async function rhythmOf(
     Math.max(baseUs, Math.ceil((endUs - startUs) / STEPS_MAX / baseUs) * baseUs);
   const sampleStepUs = stepOf(activity.intervalUs);
   const isByMinutes = !isFromSamples || sampleStepUs >= STEP_US['1m'];
+  const minuteStepUs = stepOf(wholeMinutes(activity.intervalUs));
   const rows = isByMinutes
-    ? await minuteSteps(db, activity, job, stepOf(STEP_US['1m']))
+    ? await minuteSteps(db, activity, job, minuteStepUs)
     : await sampleSteps(db, activity, job, { startUs, endUs, stepUs: sampleStepUs });
   const steps: ActivityStep[] = [];
   for (const [step, own] of Map.groupBy(rows, (row) => row.number('step')!)) {
@@ -55,8 +59,13 @@ export async function rhythmOf(
   }
   return findDips(
     steps.sort((a, b) => a.step - b.step),
-    isByMinutes ? stepOf(STEP_US['1m']) : sampleStepUs,
+    isByMinutes ? minuteStepUs : sampleStepUs,
   );
+}
+
+/** In a shorter step than the interval there need be no sample. */
+function wholeMinutes(intervalUs: number): number {
+  return Math.max(1, Math.ceil((intervalUs - LATE_US_MAX) / STEP_US['1m'])) * STEP_US['1m'];
 }
 
 async function sampleSteps(

@@ -1,13 +1,14 @@
 import { quoteName } from '../../../../schemas/tables.ts';
-import { IDLE_SM_RATIO } from '../../../core/fields/well-known.ts';
+import type { IdleLimit } from '../../../core/fields/idle-limits.ts';
 import type { GaugeKey, LaneGauges } from '../../gauges.ts';
+import type { DeviceIdleLimits } from '../../idle-limits.ts';
 import type { KeptLane, Segment } from '../../levels.ts';
 import { bestOfDevice } from '../../quantity.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import {
   counterSummands,
   gaugeSummands,
-  idleSummand,
+  idleSummands,
   summandSql,
   TIME,
   type Summand,
@@ -24,6 +25,15 @@ export interface GaugeSums {
   /** NaN where what is kept does not tell. */
   readonly min: number;
   readonly max: number;
+}
+
+/** What is known of idleness by one limit. */
+export interface IdleSums {
+  /** Σ dt·part in which the device was idle. */
+  readonly us: number;
+  /** Σ dt·part over which it is known whether it was. */
+  readonly knownUs: number;
+  readonly lastActiveUs: number | undefined;
 }
 
 /** Sums over any set of a job's samples; additive, so that parts and devices can be added up. */
@@ -47,12 +57,17 @@ export interface SampleSums {
   /** What of it is a part of the energy of GPUs that are cut. */
   dividedJoules: number | undefined;
   dividedUs: number;
+  /** Of a device by each limit that was asked for. */
+  readonly idleBy: Map<IdleLimit, IdleSums>;
+  /** Of each device by its own limit, then Σ: see `idleOfDevice`. */
   idleUs: number | undefined;
   /** Σ dt·part over which it was known whether the device was idle. */
   idleKnownUs: number;
+  lastActiveUs: number | undefined;
   /** Σ SM activity·dt·part. */
   usedUs: number;
-  lastActiveUs: number | undefined;
+  /** Σ dt·part over which the SM activity was known. */
+  usedKnownUs: number;
   readonly gauges: Map<GaugeKey, GaugeSums>;
   readonly pipes: PipesSums;
 }
@@ -73,10 +88,12 @@ export function emptySums(): SampleSums {
     bestUs: 0,
     dividedJoules: undefined,
     dividedUs: 0,
+    idleBy: new Map(),
     idleUs: undefined,
     idleKnownUs: 0,
-    usedUs: 0,
     lastActiveUs: undefined,
+    usedUs: 0,
+    usedKnownUs: 0,
     gauges: new Map(),
     pipes: new Map(),
   };
@@ -92,6 +109,7 @@ export interface JobSums {
 /** A lane's gauges, and where its rows are. */
 export interface JobSource extends LaneGauges {
   readonly kept: KeptLane;
+  readonly idle: DeviceIdleLimits;
   /** The same samples and the histograms of a gauge; of those gauges that have any. */
   readonly histograms: ReadonlyMap<GaugeKey, KeptLane>;
 }
@@ -109,7 +127,7 @@ export interface Parts {
 
 /** What came out of the rows that bear a job's label. */
 export interface LabelledSums extends JobSums {
-  /** The owner sets that had rows. */
+  /** The owner sets that had rows of the first lane, or values in another. */
   readonly sets: ReadonlySet<string>;
   /** Σ dt of rows of several owners from before samples were labelled with owner sets: nobody's. */
   readonly undividedUs: number;
@@ -149,7 +167,7 @@ export async function sumJob(
         continue;
       }
       const ownerSet = row.text('owner_set');
-      if (ownerSet !== undefined) sets.add(ownerSet);
+      if (ownerSet !== undefined && (isPrimary || tells(row, source))) sets.add(ownerSet);
       const device = sumsOf(devices, row);
       addRow(device, row, source, { part: whose.part, isPrimary });
       if (pipes !== undefined) addPipes(device.pipes, row, pipes);
@@ -162,8 +180,8 @@ export async function sumJob(
     }
   }
   const all = emptySums();
-  for (const device of devices.values()) {
-    Object.assign(device, bestOfDevice(device));
+  for (const [gpu, device] of devices) {
+    Object.assign(device, bestOfDevice(device), idleOfDevice(device, sources[0]!.idle.of(gpu)));
     addSums(all, device);
   }
   return { all, devices, parts, sets, undividedUs: left.undivided, unpartedUs: left.unparted, mixed };
@@ -183,9 +201,27 @@ async function labelledRows(
   }));
 }
 
+/** Which of the idle times that were added up is a device's. */
+export function idleOfDevice(
+  { idleBy }: Pick<SampleSums, 'idleBy'>,
+  limit: IdleLimit,
+): Pick<SampleSums, 'idleUs' | 'idleKnownUs' | 'lastActiveUs'> {
+  const own = idleBy.get(limit);
+  return { idleUs: own?.us, idleKnownUs: own?.knownUs ?? 0, lastActiveUs: own?.lastActiveUs };
+}
+
+/** What a lane's rows tell, without where they are. */
+type ReadLane = Pick<JobSource, 'gauges' | 'hasEnergy' | 'idle'>;
+
 /** What is added up of the rows `s` of a segment: `addRow` reads it. */
-export function jobPicks(source: LaneGauges, segment: Segment): string[] {
+export function jobPicks(source: ReadLane, segment: Segment): string[] {
   return jobSummands(source).map((summand) => pickSql(summand, summandSql(summand, segment)));
+}
+
+/** Whether anything was known in the rows that were brought together. */
+function tells(row: Cells, { gauges, hasEnergy }: LaneGauges): boolean {
+  const isRise = hasEnergy && row.number('counter_joules') !== undefined;
+  return isRise || gauges.some((_, index) => row.number(`x${index}_max`) !== undefined);
 }
 
 function sumsOf(devices: Map<string, SampleSums>, row: Cells): SampleSums {
@@ -206,7 +242,7 @@ function pickSql({ name, by = 'sum', isTime = false }: JobSummand, expression: s
 }
 
 /** All that a lane's rows tell of a job. Names are the columns of the answer; those of a gauge have its number. */
-function jobSummands({ gauges, hasEnergy }: LaneGauges): readonly JobSummand[] {
+function jobSummands({ gauges, hasEnergy, idle }: ReadLane): readonly JobSummand[] {
   const sm = new Map(gauges).get('smActive');
   return [
     { name: 'samples', rollup: 'row_count', raw: '1' },
@@ -222,18 +258,10 @@ function jobSummands({ gauges, hasEnergy }: LaneGauges): readonly JobSummand[] {
       ];
     }),
     ...(hasEnergy ? counterSummands() : []),
-    ...(sm === undefined
-      ? []
-      : [
-          idleSummand(sm),
-          {
-            name: 'last_active_us',
-            rollup: 'last_active_ts',
-            raw: `CASE WHEN s.${quoteName(sm)} >= ${IDLE_SM_RATIO} THEN s.ts END`,
-            by: 'max',
-            isTime: true,
-          } as const,
-        ]),
+    ...(sm === undefined ? [] : idle.inUse).flatMap((limit): JobSummand[] => {
+      const { idle: idleDt, known, lastActive } = idleSummands(sm!, limit);
+      return [idleDt, ...(known === undefined ? [] : [known]), { ...lastActive, by: 'max', isTime: true }];
+    }),
   ];
 }
 
@@ -241,7 +269,7 @@ function jobSummands({ gauges, hasEnergy }: LaneGauges): readonly JobSummand[] {
 export function addRow(
   sums: SampleSums,
   row: Cells,
-  { gauges, hasEnergy }: LaneGauges,
+  { gauges, hasEnergy, idle }: ReadLane,
   { part, isPrimary }: { readonly part: number; readonly isPrimary: boolean },
 ): void {
   if (isPrimary) {
@@ -252,7 +280,7 @@ export function addRow(
     sums.attributedUs += (row.number('dt_us') ?? 0) * part;
     sums.lastUs = Math.max(sums.lastUs, row.number('last_us') ?? -Infinity);
   }
-  gauges.forEach(([key], index) => {
+  gauges.forEach(([key, column], index) => {
     const max = row.number(`x${index}_max`);
     if (max === undefined) return;
     const sum = row.number(`x${index}_sum`) ?? 0;
@@ -269,11 +297,19 @@ export function addRow(
       sums.powerUs += knownUs * part;
     }
     if (key !== 'smActive') return;
-    // A device without any idle sample has been idle for no time, which is known and not missing.
-    sums.idleUs = (sums.idleUs ?? 0) + (row.number('idle_us') ?? 0) * part;
-    sums.idleKnownUs += knownUs * part;
     sums.usedUs += sum * part;
-    sums.lastActiveUs = later(sums.lastActiveUs, row.number('last_active_us'));
+    sums.usedKnownUs += knownUs * part;
+    for (const limit of idle.inUse) {
+      const names = idleSummands(column, limit);
+      const idleKnownUs = names.known === undefined ? knownUs : (row.number(names.known.name) ?? 0);
+      const own = sums.idleBy.get(limit);
+      sums.idleBy.set(limit, {
+        // A device without any idle sample has been idle for no time, which is known and not missing.
+        us: (own?.us ?? 0) + (row.number(names.idle.name) ?? 0) * part,
+        knownUs: (own?.knownUs ?? 0) + idleKnownUs * part,
+        lastActiveUs: later(own?.lastActiveUs, row.number(names.lastActive.name)),
+      });
+    }
   });
   if (!hasEnergy) return;
   const joules = row.number('counter_joules');
@@ -302,8 +338,9 @@ export function addSums(into: SampleSums, from: SampleSums): void {
   into.dividedUs += from.dividedUs;
   into.idleUs = plus(into.idleUs, from.idleUs);
   into.idleKnownUs += from.idleKnownUs;
-  into.usedUs += from.usedUs;
   into.lastActiveUs = later(into.lastActiveUs, from.lastActiveUs);
+  into.usedUs += from.usedUs;
+  into.usedKnownUs += from.usedKnownUs;
   for (const [key, gauge] of from.gauges) {
     const known = into.gauges.get(key) ?? NO_GAUGE;
     into.gauges.set(key, {

@@ -6,7 +6,7 @@ import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
 import type { JobRun, JobWindow } from '../facts.ts';
 import { partIn, readLabels, setKeysSql, type JobLabel } from './job-rows.ts';
-import { addRow, emptySums, jobPicks, type JobSource, type SampleSums } from './scan.ts';
+import { addRow, emptySums, idleOfDevice, jobPicks, type JobSource, type SampleSums } from './scan.ts';
 import { placesOfAll } from './summed-job.ts';
 
 /** A run that had its devices alone under its id: whatever bears its label there is its. */
@@ -65,7 +65,8 @@ export async function sumTasks<Run extends OneRun>(
       }
   }
   for (const { devices } of tallied.values())
-    for (const device of devices.values()) Object.assign(device, bestOfDevice(device));
+    for (const [gpu, device] of devices)
+      Object.assign(device, bestOfDevice(device), idleOfDevice(device, sources[0]!.idle.of(gpu)));
   return new Map([...tallied].map(([one, { devices }]) => [one, devices]));
 }
 

@@ -1,5 +1,6 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import { GAUGES_WITH_PERCENTILES, type LaneGauges } from '../../gauges.ts';
+import type { DeviceIdleLimits } from '../../idle-limits.ts';
 import { keptRollups, type Segment } from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
 import { ask, type Asked } from '../../query-cells.ts';
@@ -29,7 +30,11 @@ export interface SummedJob {
 }
 
 /** The lanes with what is kept of their samples, and of the histograms of their gauges. @throws what `ask` throws */
-export async function jobSources(db: Asked, sources: readonly LaneGauges[]): Promise<JobSource[]> {
+export async function jobSources(
+  db: Asked,
+  sources: readonly LaneGauges[],
+  idle: DeviceIdleLimits,
+): Promise<JobSource[]> {
   const wanted = sources.flatMap(({ lane: { table }, gauges }) => [
     { table, prefix: table },
     ...gauges
@@ -47,7 +52,7 @@ export async function jobSources(db: Asked, sources: readonly LaneGauges[]): Pro
         return histogram === undefined ? [] : [[key, { ...histogram, ...within }] as const];
       }),
     );
-    return own === undefined ? [] : [{ ...source, kept: { ...own, ...within }, histograms }];
+    return own === undefined ? [] : [{ ...source, kept: { ...own, ...within }, histograms, idle }];
   });
 }
 

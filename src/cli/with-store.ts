@@ -1,0 +1,36 @@
+import type { Config } from '../config/config.ts';
+import type { Asked } from '../figures/query-cells.ts';
+import { openQuestDb } from '../questdb/http.ts';
+import { configFrom } from './config-flags.ts';
+import { startPassingStep } from './progress.ts';
+
+/**
+ * Asks the store of the configuration that these flags make. Shows on stderr how far it is where that takes longer than two seconds.
+ * @param flags as commander has parsed them
+ */
+export async function withStore<T>(
+  flags: object,
+  work: (db: Asked, config: Pick<Config, 'lanes' | 'idle'>) => Promise<T>,
+): Promise<T> {
+  const { config } = await configFrom({ ...flags });
+  const db = await openQuestDb(config.questdb.clientConf, {
+    requestTimeoutMs: config.questdb.requestTimeoutMs,
+  });
+  const step = startPassingStep('asking QuestDB');
+  let answers = 0;
+  const counting: Asked = {
+    where: db.where,
+    exec: async (sql) => {
+      const answer = await db.exec(sql);
+      answers += 1;
+      step.update(`asking QuestDB, ${answers} ${answers === 1 ? 'answer' : 'answers'} so far`);
+      return answer;
+    },
+  };
+  try {
+    return await work(counting, config);
+  } finally {
+    step.end();
+    await db.close();
+  }
+}

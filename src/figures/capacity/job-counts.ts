@@ -1,0 +1,95 @@
+import { quoteText } from '../../../schemas/tables.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+import type { CapacityPeriod } from './figures.ts';
+import {
+  groupedSql,
+  groupKeys,
+  isOfJobs,
+  jobKeys,
+  jobNumberSql,
+  periodOf,
+  rowKeys,
+  type Membership,
+} from './membership.ts';
+import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
+import type { CapacityWindow } from './window.ts';
+import { quoteTime } from '../sql-text.ts';
+
+/** The ownership intervals of jobs that reach into the window, and where in it each begins and ends. */
+function staysSql({ fromUs, toUs }: CapacityWindow): Record<'fromSql' | 'startTs' | 'stopUs', string> {
+  const [from, to] = [quoteTime(fromUs), quoteTime(toUs)];
+  return {
+    fromSql:
+      `FROM gpu_ownership WHERE ts < ${to} AND (end_ts IS NULL OR (end_ts >= ${from} AND end_ts > ts))` +
+      ` AND job_id != ${quoteText(UNRESOLVED_JOB_ID)}`,
+    startTs: `CASE WHEN ts < ${from} THEN cast(${from} AS TIMESTAMP) ELSE ts END`,
+    stopUs: `CASE WHEN end_ts IS NULL OR end_ts >= ${to} THEN ${toUs - 1} ELSE cast(end_ts AS LONG) END`,
+  };
+}
+
+/** How many periods later than its first one a stay may reach, within the window: `later`, of the longest. */
+export function stayPeriodsSql(of: Membership, period: CapacityPeriod): string {
+  const { fromSql, startTs, stopUs } = staysSql(of.window);
+  return `SELECT ${laterPeriodsSql(period, startTs, stopUs)} AS later ${fromSql}`;
+}
+
+/** Columns that tell of which job, device and period a row of the table is. */
+function picksOf(of: Membership, startTs: string): Readonly<Record<string, string>> {
+  const period = periodOf(of);
+  return {
+    x_job: 'job_id',
+    x_gpu: 'gpu',
+    x_node: 'node',
+    x_cluster: 'cast(cluster AS STRING)',
+    x_number: jobNumberSql(of, 'job_id', 'cluster', 'ts'),
+    ...(period === undefined ? {} : { x_period: periodSql(period, startTs) }),
+  };
+}
+
+/**
+ * The keys of the stays, each once, but for those of the later periods that a stay reaches into: they may be another's, too. Grouped
+ * straight from the table: what was selected before it is grouped is grouped by one worker alone.
+ */
+function keysSql(of: Membership, keys: readonly string[], later: number): string {
+  const period = periodOf(of);
+  const { fromSql, startTs, stopUs } = staysSql(of.window);
+  const picks = picksOf(of, startTs);
+  const select = (some: readonly string[]): string =>
+    some.map((key) => `${picks[key]!} AS ${key}, `).join('');
+  const first = `SELECT ${select(keys)}count() AS stays ${fromSql}`;
+  if (period === undefined || later === 0) return first;
+  const nth = (n: string): string => laterPeriodSql(period, 'o.start_ts', n);
+  const longer =
+    `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +
+    ` AND ${laterPeriodSql(period, startTs, '1')} <= ${stopUs}`;
+  return (
+    `${first} UNION ALL SELECT ${keys.map((key) => `${key === 'x_period' ? nth('k.n') : `o.${key}`} AS ${key}, `).join('')}1 AS stays` +
+    ` FROM (${longer}) o CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k WHERE ${nth('k.n')} <= o.stop_us`
+  );
+}
+
+/**
+ * Jobs that owned a device in the window, a row per group, and one for all (`is_all`) where a job may be of several groups.
+ * @param later of `stayPeriodsSql`, where it is by periods: as many more of a stay's periods are looked at
+ */
+export function jobCountsSql(of: Membership, later: number): string {
+  const job = jobKeys(of);
+  const isById = job.length === 1;
+  const head = groupedSql(of, { head: 'WITH ', rows: keysSql(of, rowKeys(of, false), later), columns: [] });
+  const groups = groupKeys(of).join(', ');
+  const isOnce = isOfJobs(of) && of.isOneCluster && later === 0;
+  const apart = isOnce || isById ? 'z' : `(SELECT DISTINCT ${[groups, ...job].join(', ')} FROM z)`;
+  const count = isById && !isOnce ? 'count_distinct(x_job)' : 'count()';
+  const byGroup = `SELECT ${groups}, 0 AS is_all, ${count} AS jobs FROM ${apart} GROUP BY ${groups}`;
+  // Each job is in one of the groups: all of them are the sum of the groups'.
+  if (isOfJobs(of) && of.isOneCluster && periodOf(of) === undefined) return `${head} ${byGroup}`;
+  const none = groupKeys(of).map((key) => `${key === 'x_period' ? 'cast(null AS LONG)' : "''"} AS ${key}`);
+  const all =
+    of.isOneCluster && of.cluster === undefined
+      ? keysSql({ ...of, every: undefined, by: 'user' }, job, 0)
+      : `SELECT DISTINCT ${job.join(', ')} FROM z`;
+  return (
+    `${head} SELECT ${groups}, is_all, jobs FROM (${byGroup}` +
+    ` UNION ALL SELECT ${none.join(', ')}, 1 AS is_all, count() AS jobs FROM (${all}))`
+  );
+}

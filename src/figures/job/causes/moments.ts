@@ -1,0 +1,169 @@
+import { quoteName } from '../../../../schemas/tables.ts';
+import type { Moment } from '../../../core/analysis/contexts.ts';
+import { STEP_US, withinSql, type Segment } from '../../levels.ts';
+import { ask, type Asked, type Cells } from '../../query-cells.ts';
+import { quotedLists } from '../../sql-text.ts';
+import type { JobSegments } from '../rows/job-segments.ts';
+import type { LabelledJob } from '../rows/scan.ts';
+import { columnsIn, jobRowSql, linksSql, type EngineLane } from './engine-lane.ts';
+
+/** A query names the spans that it reads. */
+const SPANS_PER_QUERY_MAX = 100;
+
+/** What was said of a time by one or more tables and lists of devices. */
+interface Gathered {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly isMinute: boolean;
+  samples: number;
+  engineMin: number;
+  engineMax: number;
+  engineTop: number;
+  engineSum: number;
+  engineUs: number;
+  smMax: number;
+  smTop: number;
+  smSum: number;
+  smUs: number;
+  tensorMax: number;
+  dramMax: number;
+  linksMax: number;
+}
+
+/** A moment, and how much there is to read of it. */
+export interface ReadMoment extends Moment {
+  /** It is of a rollup: more can be read of its time, where the samples are left. */
+  readonly isMinute: boolean;
+  /** Samples of all devices. */
+  readonly samples: number;
+}
+
+/**
+ * What all devices of a job did, step by step: of samples in steps of `stepUs`, of rollups by the minute.
+ * @param places where the rows are read: samples and minutes
+ * @returns ascending; time without a sample is left out
+ * @throws what `ask` throws
+ */
+export async function momentsIn(
+  db: Asked,
+  places: readonly (readonly [EngineLane, JobSegments])[],
+  job: LabelledJob,
+  stepUs: number,
+): Promise<ReadMoment[]> {
+  const gathered = new Map<number, Gathered>();
+  for (const [lane, { groups }] of places)
+    for (const { gpus, segments } of groups)
+      for (const segment of segments.flatMap(inQueries))
+        for (const some of quotedLists(gpus)) {
+          const rows = await ask(db, momentsSql(lane, job, segment, some, stepUs));
+          const lengthUs = segment.level === 'raw' ? stepUs : STEP_US[segment.level];
+          for (const row of rows) gather(gathered, row, lengthUs, segment.level !== 'raw');
+        }
+  return [...gathered.values()].sort((a, b) => a.fromUs - b.fromUs).map(momentOf);
+}
+
+function inQueries(segment: Segment): Segment[] {
+  const some: Segment[] = [];
+  for (let from = 0; from < segment.spans.length; from += SPANS_PER_QUERY_MAX)
+    some.push({ ...segment, spans: segment.spans.slice(from, from + SPANS_PER_QUERY_MAX) });
+  return some;
+}
+
+/** First by device, so that the one with the highest mean can be told, where a step has several samples of it. */
+function momentsSql(
+  lane: EngineLane,
+  job: LabelledJob,
+  segment: Segment,
+  gpus: string,
+  stepUs: number,
+): string {
+  const isRaw = segment.level === 'raw';
+  const at = isRaw ? `cast(s.ts AS LONG) / ${stepUs} * ${stepUs}` : 'cast(s.ts AS LONG)';
+  const where = `${withinSql(segment)} AND s.gpu IN (${gpus}) AND ${jobRowSql(job.label, segment.columns)}`;
+  const byDevice = `SELECT s.gpu AS gpu, ${at} AS at_us, ${devicePicks(lane, segment).join(', ')} FROM ${quoteName(segment.table)} s WHERE ${where}`;
+  return (
+    'SELECT at_us, sum(samples) AS samples, min(engine_min) AS engine_min, max(engine_max) AS engine_max,' +
+    ' max(engine_sum / engine_us) AS engine_top, sum(engine_sum) AS engine_sum, sum(engine_us) AS engine_us,' +
+    ' max(sm_max) AS sm_max, max(sm_sum / sm_us) AS sm_top, sum(sm_sum) AS sm_sum, sum(sm_us) AS sm_us,' +
+    ` max(tensor_max) AS tensor_max, max(dram_max) AS dram_max, max(links_max) AS links_max FROM (${byDevice})`
+  );
+}
+
+const NOTHING = 'cast(null AS DOUBLE)';
+
+function devicePicks(lane: EngineLane, segment: Segment): string[] {
+  const { level, columns: there } = segment;
+  const columns = columnsIn(lane.columns, segment);
+  const isRaw = level === 'raw';
+  const end = (column: string, which: 'min' | 'max'): string =>
+    `s.${quoteName(isRaw ? column : `${column}_${which}`)}`;
+  const mostOf = (column: string | undefined): string =>
+    column === undefined ? NOTHING : `max(${end(column, 'max')})`;
+  const sumOf = (column: string | undefined): string => {
+    if (column === undefined) return NOTHING;
+    return isRaw ? `sum(s.${quoteName(column)} * s.dt_us)` : `sum(s.${quoteName(`${column}_dtsum`)})`;
+  };
+  const usOf = (column: string | undefined): string => {
+    if (column === undefined) return NOTHING;
+    const us = isRaw
+      ? `CASE WHEN s.${quoteName(column)} IS NOT NULL THEN s.dt_us END`
+      : `s.${quoteName(`${column}_dt`)}`;
+    // Of no time there is no mean.
+    return `nullif(cast(sum(${us}) AS DOUBLE), 0)`;
+  };
+  const { engine, sm, tensor, dram } = columns;
+  const links = linksSql(columns, (column) => end(column, 'max'));
+  // Rollups of before there was a smallest value.
+  const leastOf = isRaw || there.has(`${engine}_min`) ? `min(${end(engine, 'min')})` : NOTHING;
+  return [
+    `${isRaw ? 'count()' : 'sum(s.row_count)'} AS samples`,
+    `${leastOf} AS engine_min`,
+    `${mostOf(engine)} AS engine_max`,
+    `${sumOf(engine)} AS engine_sum`,
+    `${usOf(engine)} AS engine_us`,
+    `${mostOf(sm)} AS sm_max`,
+    `${sumOf(sm)} AS sm_sum`,
+    `${usOf(sm)} AS sm_us`,
+    `${mostOf(tensor)} AS tensor_max`,
+    `${mostOf(dram)} AS dram_max`,
+    `${links === undefined ? NOTHING : `max(${links})`} AS links_max`,
+  ];
+}
+
+function gather(gathered: Map<number, Gathered>, row: Cells, lengthUs: number, isMinute: boolean): void {
+  const fromUs = row.number('at_us')!;
+  const told = (name: string): number => row.number(name) ?? NaN;
+  const known = (name: string): number => row.number(name) ?? 0;
+  const before = gathered.get(fromUs);
+  gathered.set(fromUs, {
+    fromUs,
+    toUs: Math.max(before?.toUs ?? 0, fromUs + lengthUs),
+    isMinute: isMinute && (before?.isMinute ?? true),
+    samples: known('samples') + (before?.samples ?? 0),
+    engineMin: least(told('engine_min'), before?.engineMin),
+    engineMax: most(told('engine_max'), before?.engineMax),
+    engineTop: most(told('engine_top'), before?.engineTop),
+    engineSum: known('engine_sum') + (before?.engineSum ?? 0),
+    engineUs: known('engine_us') + (before?.engineUs ?? 0),
+    smMax: most(told('sm_max'), before?.smMax),
+    smTop: most(told('sm_top'), before?.smTop),
+    smSum: known('sm_sum') + (before?.smSum ?? 0),
+    smUs: known('sm_us') + (before?.smUs ?? 0),
+    tensorMax: most(told('tensor_max'), before?.tensorMax),
+    dramMax: most(told('dram_max'), before?.dramMax),
+    linksMax: most(told('links_max'), before?.linksMax),
+  });
+}
+
+/** Of what is not known of one of them the other speaks. */
+function most(a: number, b = NaN): number {
+  return Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.max(a, b);
+}
+
+function least(a: number, b = NaN): number {
+  return Number.isNaN(a) ? b : Number.isNaN(b) ? a : Math.min(a, b);
+}
+
+function momentOf({ engineSum, engineUs, smSum, smUs, ...known }: Gathered): ReadMoment {
+  return { ...known, engineMean: engineSum / engineUs, smMean: smSum / smUs };
+}

@@ -1,0 +1,53 @@
+import type { IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { InvalidRollup } from '../invalid-rollups.ts';
+import type { TaskAmounts } from './tasks-figures.ts';
+
+/** By which a list of jobs is narrowed: what the scheduler told of them. */
+export const JOB_FILTERS = ['user', 'account', 'partition', 'qos', 'cluster', 'state', 'name'] as const;
+export type JobFilter = (typeof JOB_FILTERS)[number];
+
+/** By which it is sorted, the largest first; what is not known comes last. */
+export const JOB_ORDERS = ['wasted', 'idle', 'energy', 'gpu-hours', 'start'] as const;
+export type JobOrder = (typeof JOB_ORDERS)[number];
+
+/** One run of one job, all of it. Times are epoch µs. */
+export interface JobsRow extends TaskAmounts {
+  /** As people type it: `6_1`, `2+1`, `4217`. */
+  readonly typedId: string;
+  /** The scheduler's raw id. */
+  readonly jobId: string;
+  readonly run: number;
+  readonly runCount: number;
+  readonly cluster: string | undefined;
+  readonly name: string | undefined;
+  readonly user: string | undefined;
+  readonly account: string | undefined;
+  readonly partition: string | undefined;
+  readonly qos: string | undefined;
+  readonly state: string | undefined;
+  readonly exitCode: number | undefined;
+  readonly startUs: number;
+  /** For a running one the time up to which it was looked at. */
+  readonly endUs: number;
+  readonly isOpen: boolean;
+  readonly nodes: number;
+  /** The command that shows all of it. */
+  readonly command: string;
+}
+
+/** The account of many jobs: of each run that was there in the window, whole. */
+export interface JobsFigures {
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly filters: Readonly<Partial<Record<JobFilter, string>>>;
+  readonly order: JobOrder;
+  readonly isSynthetic: boolean;
+  /** Below which SM activity their devices count as idle. */
+  readonly idleLimits: IdleLimits;
+  /** Distinct jobs. */
+  readonly jobs: number;
+  readonly rows: readonly JobsRow[];
+  /** Undefined where there are none. */
+  readonly all: TaskAmounts | undefined;
+  readonly invalidRollups: readonly InvalidRollup[];
+}

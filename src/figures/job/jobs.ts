@@ -1,0 +1,183 @@
+import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import { jobsOf } from '../../core/jobs/job-runs.ts';
+import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
+import { ask, type Asked } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
+import type { AskedIds } from './asked-ids.ts';
+import { clusterOf, jobIdOf, memberOf, typedId } from './bearers.ts';
+import { jobCommand } from './job-command.ts';
+import {
+  JOB_FILTERS,
+  type JobFilter,
+  type JobOrder,
+  type JobsFigures,
+  type JobsRow,
+} from './jobs-figures.ts';
+import { amountsOf, memberRuns, seeRuns, type MemberRun, type SeenRun } from './seen-runs.ts';
+import { readTold, type JobCells } from './told-runs.ts';
+
+export interface JobsQueryOptions {
+  /** Runs that were there at some time in [fromUs, toUs), epoch µs. */
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** Exactly so, but `name` anywhere in the name, and `state` in capitals or not. */
+  readonly filters: Readonly<Partial<Record<JobFilter, string>>>;
+  readonly order: JobOrder;
+  /** Epoch µs up to which a running job is looked at. */
+  readonly nowUs: number;
+  /** Below which SM activity devices count as idle; the usual 5 % when absent. */
+  readonly idleLimits?: IdleLimits;
+}
+
+/**
+ * Every run of every job that was there in the window and is as the filters say, each whole, also where it began before the window.
+ * @throws what `QuestDb.exec` throws
+ */
+export async function jobsFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  options: JobsQueryOptions,
+): Promise<JobsFigures> {
+  const { fromUs, toUs, filters, order, idleLimits } = options;
+  const sql = idsSql(options);
+  const asked: AskedIds = {
+    ids: (await ask(db, sql)).map((row) => row.text('job_id') ?? ''),
+    apart: [],
+    sql,
+  };
+  const runs = asked.ids.length === 0 ? [] : await runsOf(db, asked, options);
+  const told = { fromUs, toUs, filters, order };
+  if (runs.length === 0)
+    return {
+      ...told,
+      isSynthetic: false,
+      idleLimits: idleLimits ?? USUAL_IDLE_LIMITS,
+      jobs: 0,
+      rows: [],
+      all: undefined,
+      invalidRollups: [],
+    };
+  const { seen, idle, isSynthetic, invalidRollups } = await seeRuns(db, lanes, runs, { asked, idleLimits });
+  const jobsOfId = Map.groupBy(new Set(runs.map(({ member }) => member.job)), jobIdOf);
+  const rows = seen.map((one) => rowOf(one, (jobsOfId.get(one.run.jobId)?.length ?? 0) > 1));
+  return {
+    ...told,
+    isSynthetic,
+    idleLimits: idle.told,
+    jobs: new Set(runs.map(({ member }) => member.job)).size,
+    rows: rows.sort((a, b) => weightOf(b, order) - weightOf(a, order) || b.startUs - a.startUs),
+    all: {
+      ...amountsOf(
+        seen.flatMap(({ window }) => window.intervals),
+        new Map(),
+        seen.map(({ sums }) => sums),
+      ),
+      // An instance may have been of another size for another job.
+      ownedGpuUs: rows.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
+    },
+    invalidRollups,
+  };
+}
+
+/** Columns of `jobs` that name somebody or something: the others are looked at when all is known of a run. */
+const TOLD_COLUMNS = ['user', 'account', 'partition', 'qos'] as const;
+
+/** Ids of jobs of which somebody told that they were there; more of them where one row does not tell all. */
+function idsSql({ fromUs, toUs, filters }: JobsQueryOptions): string {
+  const during = `ts < ${quoteTime(toUs)} AND (end_ts IS NULL OR end_ts > ${quoteTime(fromUs)})`;
+  const like = TOLD_COLUMNS.flatMap((column) => {
+    const wanted = filters[column];
+    const name = quoteName(column);
+    return wanted === undefined ? [] : [` AND (${name} = ${quoteText(wanted)} OR ${name} IS NULL)`];
+  });
+  const inJobs = `SELECT job_id FROM jobs WHERE ${during}${like.join('')}`;
+  // Of a job that only its ownership tells of nothing is known by which it could be wanted.
+  if (JOB_FILTERS.some((key) => key !== 'cluster' && filters[key] !== undefined))
+    return `SELECT DISTINCT job_id FROM (${inJobs})`;
+  return (
+    `SELECT DISTINCT job_id FROM (${inJobs} UNION ALL SELECT job_id FROM gpu_ownership WHERE ${during}` +
+    ` AND job_id != ${quoteText(UNRESOLVED_JOB_ID)})`
+  );
+}
+
+async function runsOf(
+  db: Asked,
+  asked: AskedIds,
+  { fromUs, toUs, filters, nowUs }: JobsQueryOptions,
+): Promise<MemberRun[]> {
+  const jobs = jobsOf(await readTold(db, asked));
+  const jobsOfId = Map.groupBy(jobs, jobIdOf);
+  return jobs
+    .filter((job) => filters.cluster === undefined || clusterOf(job) === filters.cluster)
+    .flatMap((job) => memberRuns(memberOf(job), jobsOfId.get(jobIdOf(job))!, nowUs))
+    .filter(({ window }) => window.startUs < toUs && window.endUs > fromUs)
+    .filter((run) => isWanted(run, filters));
+}
+
+function isWanted(run: MemberRun, filters: JobsQueryOptions['filters']): boolean {
+  const record = recordOf(run);
+  const { name, state } = filters;
+  return (
+    TOLD_COLUMNS.every((column) => filters[column] === undefined || record[column] === filters[column]) &&
+    (name === undefined || record.name?.includes(name) === true) &&
+    (state === undefined || stateOf(run)?.toUpperCase() === state.toUpperCase())
+  );
+}
+
+/** What was told of the run; who runs it where, also what was told of its other runs. */
+function recordOf({ member, run }: MemberRun): Partial<JobCells> {
+  const { name, user, account, partition, qos } = member.record;
+  return { name, user, account, partition, qos, ...run.record };
+}
+
+function stateOf({ run, window }: MemberRun): string | undefined {
+  return run.record.state ?? (window.intervals.some(({ isOpen }) => isOpen) ? 'RUNNING' : undefined);
+}
+
+/** @param isIdAgain another job has the id, so that it takes more to name this one */
+function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
+  const { member, run, window, sums, sliceRatios } = seen;
+  const { name, user, account, partition, qos, exitCode } = recordOf(seen);
+  const cluster = clusterOf(member.job);
+  const typed = typedId(member, run.jobId);
+  return {
+    typedId: typed,
+    jobId: run.jobId,
+    run: run.run,
+    runCount: run.otherRuns.length + 1,
+    cluster,
+    name,
+    user,
+    account,
+    partition,
+    qos,
+    state: stateOf(seen),
+    exitCode,
+    startUs: window.startUs,
+    endUs: window.endUs,
+    isOpen: window.intervals.some(({ isOpen }) => isOpen),
+    nodes: new Set(window.intervals.map(({ node }) => node)).size,
+    ...amountsOf(window.intervals, sliceRatios, [sums]),
+    command: jobCommand(
+      typed,
+      isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {},
+    ),
+  };
+}
+
+function weightOf({ used, idle, energy, ownedGpuUs, startUs }: JobsRow, order: JobOrder): number {
+  switch (order) {
+    case 'wasted':
+      return used === undefined ? -1 : used.knownUs - used.value;
+    case 'idle':
+      return idle?.value ?? -1;
+    case 'energy':
+      return energy.best?.value ?? -1;
+    case 'gpu-hours':
+      return ownedGpuUs;
+    case 'start':
+      return startUs;
+  }
+}

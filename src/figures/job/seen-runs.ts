@@ -1,0 +1,192 @@
+import PQueue from 'p-queue';
+import type { IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { Job } from '../../core/jobs/job-runs.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import type { DeviceIdleLimits } from '../idle-limits.ts';
+import { invalidRollups, type InvalidRollup } from '../invalid-rollups.ts';
+import type { Level } from '../levels.ts';
+import type { CutInventory } from '../mig-energy.ts';
+import type { Asked } from '../query-cells.ts';
+import { ownedFigures } from './assemble.ts';
+import type { AskedIds } from './asked-ids.ts';
+import type { Member } from './bearers.ts';
+import {
+  cutInventoryOf,
+  inventoryOf,
+  runOf,
+  sliceRatiosOf,
+  type JobRun,
+  type JobWindow,
+  type SliceRatios,
+} from './facts.ts';
+import { instanceEnergies, withInstances } from './instances.ts';
+import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
+import { jobIdleLimits, jobReadings, windowOf } from './query.ts';
+import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
+import { sumTasks, type DeviceSums } from './rows/sum-tasks.ts';
+import { jobSources, sumToNewest } from './rows/summed-job.ts';
+import type { TaskAmounts } from './tasks-figures.ts';
+import type { Told } from './told-runs.ts';
+
+/** Runs whose samples are asked for at a time. */
+const QUERIES_AT_ONCE = 4;
+
+/** One run of a job with what belongs to it. */
+export interface MemberRun {
+  readonly member: Member;
+  readonly run: JobRun;
+  readonly window: JobWindow;
+}
+
+/** With what is known of it without its samples. */
+interface KnownRun extends MemberRun {
+  readonly sliceRatios: SliceRatios;
+  /** What is kept of its devices. */
+  readonly kept: ReadonlyMap<string, SampleSums>;
+  /** Which is all. */
+  readonly isAllKept: boolean;
+}
+
+export interface SeenRun extends KnownRun {
+  readonly sums: SampleSums;
+}
+
+/** All runs of a job. @param jobs all that bear its id: an array has ten thousand tasks, and nobody else's stays are the task's */
+export function memberRuns(member: Member, jobs: readonly Job<Told>[], nowUs: number): MemberRun[] {
+  const { job } = member;
+  return job.runs.map((chosen) => {
+    const run = runOf(job, chosen, jobs, nowUs);
+    return { member, run, window: windowOf(run) };
+  });
+}
+
+/** Many runs, and what is known of all of them. */
+export interface SeenRuns {
+  /** In the order of the runs that were asked about. */
+  readonly seen: readonly SeenRun[];
+  readonly idle: DeviceIdleLimits;
+  readonly isSynthetic: boolean;
+  readonly invalidRollups: readonly InvalidRollup[];
+}
+
+/**
+ * What was measured of many runs, by as few questions as will do: what was kept of them costs one.
+ * @param runs one at least @param asked gives their ids
+ * @throws what `ask` throws
+ */
+export async function seeRuns(
+  db: Asked,
+  lanes: readonly Lane[],
+  runs: readonly MemberRun[],
+  { asked, idleLimits }: { readonly asked: AskedIds; readonly idleLimits?: IdleLimits | undefined },
+): Promise<SeenRuns> {
+  const stays = runs.flatMap(({ window }) => window.intervals);
+  const inventory = await inventoryOf(db, spanOf(runs));
+  const cut = await cutInventoryOf(db, inventory, stays);
+  const wanted = (await jobReadings(db, lanes, spanOf(runs), cut)).filter(
+    ({ gauges, hasEnergy }, index) =>
+      index === 0 || hasEnergy || gauges.some(([key]) => key === 'smActive' || key === 'power'),
+  );
+  const idle = await jobIdleLimits(db, { intervals: stays }, idleLimits === undefined ? {} : { idleLimits });
+  const sources = await jobSources(db, wanted, idle);
+  const kept = Map.groupBy(
+    await readKept(db, { ...asked, ids: [...new Set(runs.map(({ run: { jobId } }) => jobId))] }, idle),
+    ({ jobId }) => jobId,
+  );
+  const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
+  const known = runs.map((one) => knownRun(one, kept.get(one.run.jobId) ?? [], cut));
+  // Where a gauge is in several tables each device has times of its own.
+  const isEach = sources.some(({ times }) => times !== undefined);
+  const together = await sumTasks(db, sources, isEach ? [] : known.filter(canBeSummedWithOthers));
+  const seen = await queue.addAll(
+    known.map((one) => async () => await seenRun(db, sources, one, { cut, devices: together.get(one) })),
+  );
+  return {
+    seen,
+    idle,
+    isSynthetic: [...inventory.values()].some((device) => device.text('source') === 'synthetic'),
+    invalidRollups: seen.some(({ isAllKept }) => !isAllKept)
+      ? await invalidRollups(db, sources.flatMap(rollupsOf))
+      : [],
+  };
+}
+
+function rollupsOf({ kept }: JobSource): { readonly level: Level; readonly table: string }[] {
+  return kept.levels.flatMap(({ level, tables }) => tables.map(({ name }) => ({ level, table: name })));
+}
+
+/** From the first start to the last end of all of them. */
+function spanOf(runs: readonly MemberRun[]): JobWindow {
+  return {
+    startUs: Math.min(...runs.map(({ window }) => window.startUs)),
+    endUs: Math.max(...runs.map(({ window }) => window.endUs)),
+    intervals: runs.flatMap(({ window }) => window.intervals),
+  };
+}
+
+function knownRun(one: MemberRun, kept: readonly KeptFigures[], cut: CutInventory | undefined): KnownRun {
+  const { run, window } = one;
+  const sliceRatios = sliceRatiosOf(cut, window);
+  const own = keptSums(kept, run.jobId, window);
+  const devices = new Set(window.intervals.map(({ gpu }) => gpu));
+  // What is kept of an instance has no part of the energy of its GPU.
+  const isAllKept = areWhole(sliceRatios) && devices.size > 0 && devices.size === own.size;
+  return { ...one, sliceRatios, kept: own, isAllKept };
+}
+
+function areWhole(sliceRatios: SliceRatios): boolean {
+  return [...sliceRatios.values()].every((ratio) => ratio === 1);
+}
+
+/**
+ * Its rows can be told by its label alone. A running one has time that is not looked at, an instance a part of its GPU's energy, and
+ * of another run of its id on a device not every bucket tells which it is of.
+ */
+function canBeSummedWithOthers({ run, window, sliceRatios, isAllKept }: KnownRun): boolean {
+  return !isAllKept && window.intervals.length > 0 && run.foreign.length === 0 && areWhole(sliceRatios);
+}
+
+/**
+ * From what is kept of it where that is all, since it costs no query; else from what samples there are.
+ * @param devices where these have been summed with those of others
+ */
+async function seenRun(
+  db: Asked,
+  sources: readonly JobSource[],
+  one: KnownRun,
+  { cut, devices }: { readonly cut: CutInventory | undefined; readonly devices: DeviceSums | undefined },
+): Promise<SeenRun> {
+  const { run, window, sliceRatios, kept, isAllKept } = one;
+  if (isAllKept || devices !== undefined)
+    return { ...one, sums: addedUp(withKept(window, devices ?? new Map(), kept)?.devices ?? devices) };
+  const summed = await sumToNewest(db, sources, run, window);
+  const seen = summed.window;
+  const energies = await instanceEnergies(db, sources, summed.job, { cut, window: seen });
+  const best = withKept(seen, summed.sums.devices, kept) ?? summed.sums;
+  return { ...one, window: seen, sums: withInstances(best, sliceRatios, energies).all };
+}
+
+function addedUp(devices: DeviceSums = new Map()): SampleSums {
+  const all = emptySums();
+  for (const device of devices.values()) addSums(all, device);
+  return all;
+}
+
+/** What was measured of these intervals. @param parts whose sums are added up */
+export function amountsOf(
+  intervals: JobWindow['intervals'],
+  sliceRatios: SliceRatios,
+  parts: readonly SampleSums[],
+): TaskAmounts {
+  const sums = emptySums();
+  for (const part of parts) addSums(sums, part);
+  const sm = sums.gauges.get('smActive');
+  return {
+    ...ownedFigures(intervals, sliceRatios, sums),
+    smActive:
+      sm === undefined || sm.knownUs === 0
+        ? undefined
+        : { value: sm.sum / sm.knownUs, unit: 'ratio', knownUs: sm.knownUs },
+    devices: new Set(intervals.map(({ gpu }) => gpu)).size,
+  };
+}

@@ -1,0 +1,111 @@
+import { HOUR_US } from '../core/base/hour.ts';
+import { JOB_FILTERS, type JobsFigures, type JobsRow } from '../figures/job/jobs-figures.ts';
+import type { TaskAmounts } from '../figures/job/tasks-figures.ts';
+import {
+  calendarDate,
+  clockTime,
+  energyTexts,
+  formatCount,
+  formatHours,
+  formatPeriod,
+  formatQuantity,
+  formatSpan,
+  hourDecimals,
+  NOT_KNOWN,
+  ownedText,
+} from './text/format-quantity.ts';
+import { cellText, finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { foldedTables, harmless, stacked, wrap } from './text/table-text.ts';
+import { idleText, invalidRollupTexts, stateText } from './text/wording.ts';
+
+/** Jobs that are shown, of more than that. */
+const JOB_ROWS_MAX = 40;
+
+/** The account of many jobs for people, those first that the order asks for. */
+export function renderJobsReport(figures: JobsFigures, options: RenderOptions): string {
+  const width = reportWidth(options);
+  const title = titleOf(figures);
+  const lines = wrap(title, width, '', '  ');
+  const { rows, all } = figures;
+  if (all === undefined) lines.push('  no job was there then that is like that');
+  else {
+    const notes = [
+      'Each job is told whole, also what it did before and after that time.',
+      `idle: ${idleText(figures.idleLimits)}. wasted: GPU-hours less SM activity.`,
+      ...(rows.some(isShared)
+        ? [
+            'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.',
+          ]
+        : []),
+      ...invalidRollupTexts(figures.invalidRollups),
+    ];
+    lines.push(
+      '',
+      ...jobLines(figures, all, options),
+      ...notes.flatMap((note) => wrap(note, width, '  ', '  ')),
+      ...wrap(`one of them: ${rows[0]!.command}`, width, '  ', '    '),
+    );
+  }
+  return finishLines(lines, options, new Set(options.isColored ? [lines[0]!] : []));
+}
+
+/** Whether a part of some device was somebody else's; an instance is one by its slices. */
+function isShared({ attributedUs, sampledUs, ownedGpuUs, ownedUs }: JobsRow): boolean {
+  return attributedUs < sampledUs * (ownedGpuUs / ownedUs) - 1;
+}
+
+function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFigures): string {
+  const asked = JOB_FILTERS.flatMap((key) => (filters[key] === undefined ? [] : [`${key} ${filters[key]}`]));
+  const parts = [
+    'Jobs',
+    formatPeriod(fromUs, toUs),
+    ...(asked.length === 0 ? [] : [asked.join(', ')]),
+    rows.length === jobs ? formatCount(jobs, 'job') : `${formatCount(jobs, 'job')} in ${rows.length} runs`,
+    ...(all === undefined ? [] : [ownedText(all)]),
+    ...(isSynthetic ? ['synthetic'] : []),
+  ];
+  return harmless(parts.join(' · '));
+}
+
+function jobLines({ rows }: JobsFigures, all: TaskAmounts, options: RenderOptions): string[] {
+  const shown = options.isWhole === true ? rows : rows.slice(0, JOB_ROWS_MAX);
+  const energies = energyTexts([...shown, all].map(({ energy }) => energy));
+  const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
+  const hours = (us: number | undefined): string =>
+    us === undefined ? NOT_KNOWN : formatHours(us, decimals);
+  const amounts = (of: TaskAmounts, index: number): string[] => [
+    String(of.devices),
+    hours(of.ownedGpuUs),
+    hours(of.idle?.value),
+    hours(of.used === undefined ? undefined : of.used.knownUs - of.used.value),
+    energies[index]!,
+    formatQuantity(of.smActive),
+  ];
+  const header = [
+    ...['job', 'name', 'user', 'account', 'state', 'began (UTC)', 'time', 'GPUs', 'GPU-hours'],
+    ...['idle', 'wasted', 'energy', 'SM active'],
+  ];
+  const cells = [
+    header,
+    ...shown.map((row, index) => [...whoCells(row, options), ...amounts(row, index)]),
+    ['all', '', '', '', '', '', '', ...amounts(all, shown.length)],
+  ];
+  const sides = ['left', 'left', 'left', 'left', 'left', 'left'] as const;
+  const tables = foldedTables(cells, sides, 2, lineWidth(options));
+  const left = rows.length - shown.length;
+  if (left === 0) return stacked(tables);
+  const more = `  … and ${left.toLocaleString('en-US')} more (--all)`;
+  return stacked(tables.map((table) => [...table.slice(0, -1), more, table.at(-1)!]));
+}
+
+function whoCells(row: JobsRow, options: RenderOptions): string[] {
+  return [
+    cellText(row.typedId, options, 24),
+    cellText(row.name ?? '', options, 20),
+    cellText(row.user ?? '', options, 12),
+    cellText(row.account ?? '', options, 12),
+    stateText(row),
+    `${calendarDate(row.startUs)} ${clockTime(row.startUs).slice(0, 5)}`,
+    formatSpan(row.endUs - row.startUs),
+  ];
+}

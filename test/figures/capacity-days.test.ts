@@ -1,0 +1,109 @@
+/**
+ * Goal: a capacity report of days is the same whether its buckets are added up by job before it is looked up whose they are, which
+ * pays where a job has several, or after. Method: thirty days of two devices in a real QuestDB, asked about before and after there
+ * are so many jobs in that time that a job has few buckets.
+ */
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
+import type { Asked } from '../../src/figures/query-cells.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
+import { capacityJson } from '../../src/report/json.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
+
+const HOUR_US = 3600e6;
+const DAY_US = 24 * HOUR_US;
+const DAYS = 30;
+/** Earlier than any other test: they share a server, and a job that never ended is in all time after it. */
+const T0 = Date.UTC(2012, 7, 20) * 1000;
+const lane: Lane = {
+  name: 'capdays',
+  table: 'gpu_capdays',
+  schedule: 'continuous',
+  intervalMs: 3600e3,
+  fields: [1002, 155, 156].map((id) => findField(id)!),
+  capacityTicks: 100,
+};
+
+let db: QuestDb;
+
+beforeAll(async () => {
+  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
+  await db.exec(
+    'INSERT INTO gpu_capdays (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_rise_joules, energy_rise_dt_us)' +
+      ` SELECT cast(${T0} + h * ${HOUR_US} AS TIMESTAMP), 'n1', concat('D', g), concat('day', g), 1, ${HOUR_US}, (h % 8) / 8.0, 100, 360000, ${HOUR_US}` +
+      ` FROM (SELECT (x - 1) / 2 AS h, (x - 1) % 2 AS g FROM long_sequence(${2 * 24 * DAYS}))`,
+  );
+  const time = { ts: T0 - HOUR_US, end_ts: T0 + DAYS * DAY_US };
+  const own = { ...time, node: 'n1', run: 0, source: 'test' };
+  await insertRows(db, 'gpu_ownership', [
+    { ...own, gpu: 'D0', job_id: 'day0' },
+    { ...own, gpu: 'D1', job_id: 'day1' },
+  ]);
+  await insertRows(db, 'jobs', [
+    { ...time, job_id: 'day0', run: 0, account: 'days-a' },
+    { ...time, job_id: 'day1', run: 0, account: 'days-b' },
+  ]);
+  await waitForVisible(db, lane.table);
+  await waitForRollups(db, [lane], T0 + (DAYS + 2) * DAY_US, { timeoutMs: 300_000 });
+});
+afterAll(async () => {
+  await db.close();
+});
+
+async function report(
+  rows: Pick<CapacityQueryOptions, 'by' | 'every'>,
+): Promise<{ told: unknown; sums: string }> {
+  let sums = '';
+  const exec: Asked['exec'] = async (sql) => {
+    if (sql.startsWith('WITH r AS') && sql.includes('FROM "gpu_capdays_1d" s')) sums = sql;
+    return await db.exec(sql);
+  };
+  const figures = await capacityFigures({ where: db.where, exec }, [lane], {
+    fromUs: T0,
+    toUs: T0 + DAYS * DAY_US,
+    ...rows,
+  });
+  return { told: JSON.parse(capacityJson(figures)), sums };
+}
+
+const ROWS = [
+  { by: 'account' },
+  { by: 'account', every: 'month' },
+  { by: 'node', every: 'week' },
+  { by: 'month' },
+] as const;
+
+test('the figures of few jobs with many buckets are those of many with few', async () => {
+  const many = [];
+  for (const rows of ROWS) many.push(await report(rows));
+  for (const { sums } of many) expect(sums).toContain('sum(s."dt_us") AS dt_us');
+  await insertRows(
+    db,
+    'jobs',
+    Array.from({ length: 30 }, (_, n) => ({
+      ts: T0 + n * DAY_US,
+      end_ts: T0 + n * DAY_US + HOUR_US,
+      job_id: `elsewhere${n}`,
+      run: 0,
+      account: 'days-c',
+    })),
+  );
+  await waitForVisible(db, 'jobs');
+  for (const [index, rows] of ROWS.entries()) {
+    const few = await report(rows);
+    expect(few.sums).not.toContain('sum(s."dt_us")');
+    expect(few.told).toEqual(many[index]!.told);
+  }
+  const { told } = await report({ by: 'account' });
+  expect(told).toMatchObject({ rows: [{ name: 'days-a' }, { name: 'days-b' }] });
+});
+
+test('no more was seen than is known of: the first sample speaks for an hour before there was any sign of life', async () => {
+  const seenUs = 2 * DAYS * DAY_US;
+  expect((await report({ by: 'account' })).told).toMatchObject({ sampledUs: seenUs, knownUs: seenUs });
+});

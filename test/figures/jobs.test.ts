@@ -1,0 +1,220 @@
+/**
+ * Goal: a table of many jobs holds those that were there in its window and are as was asked for, each with the figures of its own
+ * report; its last row is their sum; and what people wrote into names is only text. Method: an hour of five devices in a real QuestDB.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import type { OwnedFigures } from '../../src/figures/job/figures.ts';
+import { jobsFigures, type JobsQueryOptions } from '../../src/figures/job/jobs.ts';
+import type { JobsFigures } from '../../src/figures/job/jobs-figures.ts';
+import { jobFigures } from '../../src/figures/job/query.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { jobsCsv } from '../../src/report/csv.ts';
+import { jobsJson } from '../../src/report/json.ts';
+import { renderJobsReport } from '../../src/report/jobs-text.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+
+const SECOND = 1e6;
+const T0 = Date.UTC(2026, 3, 7, 8) * 1000;
+const at = (second: number): number => T0 + second * SECOND;
+const HOSTILE = "x'; DROP TABLE jobs; --\u202e";
+const SET = '7300000000000000001';
+const lane: Lane = {
+  name: 'manyjobs',
+  table: 'gpu_manyjobs',
+  schedule: 'continuous',
+  intervalMs: 1000,
+  fields: [1002, 155, 156].map((id) => findField(id)!),
+  capacityTicks: 100,
+};
+
+interface Stay {
+  readonly job: string;
+  readonly gpu: string;
+  readonly from: number;
+  readonly to: number | undefined;
+  readonly run?: number;
+  readonly share?: number;
+}
+
+const STAYS: readonly Stay[] = [
+  { job: '88001', gpu: 'M0', from: 0, to: 3600 },
+  { job: '88001', gpu: 'M1', from: 0, to: 3600 },
+  { job: '88002', gpu: 'M2', from: 0, to: 1000, run: 0 },
+  { job: '88002', gpu: 'M2', from: 1010, to: 2000, run: 1 },
+  { job: '88003', gpu: 'M3', from: 0, to: 3000, share: 0.25 },
+  { job: '88004', gpu: 'M3', from: 0, to: 3000, share: 0.75 },
+  { job: '88005', gpu: 'M4', from: 600, to: undefined },
+  { job: '88006', gpu: 'M2', from: 2400, to: 3600 },
+];
+
+const TOLD: readonly Readonly<Record<string, unknown>>[] = [
+  { job_id: '88001', ts: at(0), end_ts: at(3600), user: 'ada', account: 'physics', name: 'train-llm' },
+  { job_id: '88002', ts: at(0), end_ts: at(1000), run: 0, user: 'ada', state: 'REQUEUED', qos: 'low' },
+  // The second run's account is known of the job alone.
+  { job_id: '88002', ts: at(1010), end_ts: at(2000), run: 1, state: 'FAILED', exit_code: 1, user: 'ada' },
+  { job_id: '88003', ts: at(0), end_ts: at(3000), user: 'bob', array_job_id: '88000', array_task_id: '3' },
+  { job_id: '88004', ts: at(0), end_ts: at(3000), user: HOSTILE, account: HOSTILE, name: HOSTILE },
+  // Two told of it, each a part.
+  { job_id: '88005', ts: at(600), user: 'bob', account: 'chemistry' },
+  { job_id: '88005', ts: at(601), partition: 'gpu', name: 'serve' },
+];
+
+/** Of its own: jobs of other tests that never end would be in the table, too. */
+let server: TestQuestdb;
+let db: QuestDb;
+
+async function writeSamples(): Promise<void> {
+  const owner = STAYS.filter(({ share }) => share === undefined)
+    .map(({ job, gpu, from, to = 1e9 }) => `WHEN g = '${gpu}' AND k > ${from} AND k <= ${to} THEN '${job}'`)
+    .join(' ');
+  const isShared = "g = 'M3' AND k <= 3000";
+  await db.exec(
+    'INSERT INTO gpu_manyjobs (ts, node, gpu, job_id, owners, owner_set, dt_us, sm_active_ratio, power_watts, energy_rise_joules, energy_rise_dt_us)' +
+      ` SELECT cast(${T0} + k * 1000000 AS TIMESTAMP), 'n1', g, j, CASE WHEN ${isShared} THEN 2 WHEN j IS NULL THEN 0 ELSE 1 END,` +
+      ` CASE WHEN ${isShared} THEN ${SET} END, 1000000, CASE WHEN g = 'M1' THEN 0.0 ELSE (k % 64) / 64.0 END, 100, 128, 1000000` +
+      ` FROM (SELECT k, g, CASE ${owner} END AS j FROM (SELECT (x - 1) / 5 + 1 AS k, concat('M', (x - 1) % 5) AS g FROM long_sequence(18000)))`,
+  );
+}
+
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
+  await writeSamples();
+  await insertRows(
+    db,
+    'gpu_ownership',
+    STAYS.map(({ job, gpu, from, to, run = 0, share }) => ({
+      ...{ ts: at(from), end_ts: to === undefined ? undefined : at(to), job_id: job, gpu, run, share },
+      ...{ node: 'n1', source: 'test', cluster: 'atlas' },
+    })),
+  );
+  await insertRows(
+    db,
+    'jobs',
+    TOLD.map((row) => ({ run: 0, state: 'COMPLETED', cluster: 'atlas', ...row })),
+  );
+  const set = { ts: at(0), gpu: 'M3', owner_set: SET, sharing: 'stated', scaled: 0 };
+  await insertRows(db, 'gpu_owner_sets', [
+    { ...set, job_id: '88003', part: 0.25 },
+    { ...set, job_id: '88004', part: 0.75 },
+  ]);
+  for (const table of [lane.table, 'jobs', 'gpu_ownership', 'gpu_owner_sets'])
+    await waitForVisible(db, table);
+});
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+async function jobs(options: Partial<JobsQueryOptions> = {}): Promise<JobsFigures> {
+  const all = { fromUs: T0, toUs: at(3600), filters: {}, order: 'start', nowUs: at(3600) } as const;
+  return await jobsFigures(db, [lane], { ...all, ...options });
+}
+
+const idsOf = ({ rows }: JobsFigures): string[] => rows.map(({ jobId, run }) => `${jobId}/${run}`).sort();
+
+const amounts = ({
+  samples,
+  sampledUs,
+  attributedUs,
+  ownedUs,
+  idle,
+  used,
+  energy,
+}: OwnedFigures): unknown => [
+  ...[samples, sampledUs, attributedUs, ownedUs, idle?.value, idle?.knownUs, used?.value],
+  ...[energy.counter?.value, energy.power?.value, energy.best?.value, energy.best?.knownUs],
+];
+
+test('each job has the figures of its own report, and all of them are the sum', async () => {
+  const figures = await jobs();
+  expect(idsOf(figures)).toEqual([
+    ...['88001/0', '88002/0', '88002/1', '88003/0', '88004/0', '88005/0', '88006/0'],
+  ]);
+  expect(figures.jobs).toBe(6);
+  for (const row of figures.rows) {
+    const own = await jobFigures(db, [lane], row.jobId, { run: row.run, nowUs: at(3600) });
+    expect(amounts(row), row.jobId).toEqual(amounts(own.all));
+  }
+  const sum = (of: (row: OwnedFigures) => number): number =>
+    figures.rows.reduce((total, row) => total + of(row), 0);
+  expect(figures.all!.attributedUs).toBe(sum(({ attributedUs }) => attributedUs));
+  expect(figures.all!.ownedUs).toBe(sum(({ ownedUs }) => ownedUs));
+  expect(figures.all!.energy.best!.value).toBe(sum(({ energy }) => energy.best!.value));
+  expect(figures.all!.devices).toBe(5);
+  const array = figures.rows.find(({ jobId }) => jobId === '88003')!;
+  expect([array.typedId, array.command]).toEqual(['88000_3', 'gpuledger report job 88000_3']);
+});
+
+describe('which jobs', () => {
+  test.each([
+    { filters: { user: 'ada' }, are: ['88001/0', '88002/0', '88002/1'] },
+    { filters: { user: 'ada', state: 'failed' }, are: ['88002/1'] },
+    { filters: { qos: 'low' }, are: ['88002/0', '88002/1'] },
+    { filters: { account: 'chemistry', partition: 'gpu' }, are: ['88005/0'] },
+    { filters: { name: 'llm' }, are: ['88001/0'] },
+    { filters: { user: HOSTILE, account: HOSTILE, name: HOSTILE }, are: ['88004/0'] },
+    { filters: { user: 'ADA' }, are: [] },
+    { filters: { user: 'ada', account: 'chemistry' }, are: [] },
+    { filters: { cluster: 'atlas', user: 'bob' }, are: ['88003/0', '88005/0'] },
+    { filters: { cluster: 'elsewhere' }, are: [] },
+    { filters: { state: 'RUNNING' }, are: [] },
+  ])('$filters', async ({ filters, are }) => {
+    expect(idsOf(await jobs({ filters }))).toEqual(are);
+  });
+
+  test.each([
+    { fromUs: at(2000), toUs: at(2400), are: ['88001/0', '88003/0', '88004/0', '88005/0'] },
+    { fromUs: at(3600), toUs: at(3700), are: ['88005/0'] },
+    // A job's other run is none of the window.
+    { fromUs: at(1500), toUs: at(2400), are: ['88001/0', '88002/1', '88003/0', '88004/0', '88005/0'] },
+    { fromUs: at(0), toUs: at(500), are: ['88001/0', '88002/0', '88003/0', '88004/0'] },
+    { fromUs: at(-100), toUs: at(0), are: [] },
+    { fromUs: at(1000), toUs: at(1010), are: ['88001/0', '88003/0', '88004/0', '88005/0'] },
+  ])('from $fromUs to $toUs, whole', async ({ fromUs, toUs, are }) => {
+    const figures = await jobs({ fromUs, toUs, nowUs: at(3700) });
+    expect(idsOf(figures)).toEqual(are);
+    const whole = figures.rows.find(({ jobId }) => jobId === '88001');
+    if (whole !== undefined) expect(whole.ownedUs).toBe(7200 * SECOND);
+  });
+});
+
+test.each([
+  { order: 'wasted', first: '88001' },
+  { order: 'idle', first: '88001' },
+  { order: 'energy', first: '88001' },
+  { order: 'gpu-hours', first: '88001' },
+  { order: 'start', first: '88006' },
+] as const)('by $order the first is $first', async ({ order, first }) => {
+  const { rows } = await jobs({ order });
+  expect(rows[0]!.jobId).toBe(first);
+});
+
+test('as text, JSON and CSV', async () => {
+  const figures = await jobs({ order: 'wasted' });
+  const text = renderJobsReport(figures, { width: 160, isColored: false });
+  expect(text.split('\n')[0]).toBe(
+    'Jobs · 2026-04-07 08:00:00 → 09:00:00 UTC · 6 jobs in 7 runs · 5.39 GPU-hours',
+  );
+  expect(text).toContain('88000_3');
+  expect(text).not.toContain('\u202e');
+  for (const line of renderJobsReport(figures, { width: 80, isColored: false }).split('\n'))
+    expect(line.length).toBeLessThanOrEqual(80);
+  const json = JSON.parse(jobsJson(figures)) as { rows: object[]; all: object };
+  expect(json.rows).toHaveLength(7);
+  expect(json.rows[0]).toMatchObject({ jobId: '88001', user: 'ada', ownedUs: 7200 * SECOND });
+  const csv = jobsCsv(figures).trimEnd().split('\n');
+  expect(csv).toHaveLength(9);
+  expect(csv.at(-1)).toMatch(/^2026-04-07T08:00:00\.000000Z,[^,]+,all,/);
+  const none = await jobs({ filters: { user: 'nobody' } });
+  expect(renderJobsReport(none, { width: 100, isColored: false })).toBe(
+    'Jobs · 2026-04-07 08:00:00 → 09:00:00 UTC · user nobody · 0 jobs\n  no job was there then that is like that\n',
+  );
+  expect(jobsCsv(none)).toBe(`${csv[0]!}\n`);
+});
