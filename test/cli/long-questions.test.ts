@@ -11,7 +11,7 @@ let db: QuestDb;
 const servers: BadServer[] = [];
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 30_000 });
 });
 afterAll(async () => {
   for (const server of servers) await server.close();
@@ -26,7 +26,7 @@ async function slowStore(name: string): Promise<Record<string, string>> {
       searchParams.set('query', heavyQuery(name));
       request.url = `/exec?${searchParams.toString()}`;
     }
-    forward(inject('questdbUrl'), request, response);
+    forward(inject('reportsUrl'), request, response);
   });
   servers.push(server);
   return { QDB_CLIENT_CONF: `http::addr=${server.addr};` };

@@ -40,7 +40,7 @@ const TASKS: Readonly<Record<string, string>> = { '77001': '1', '77002': '2', '7
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   // The counter of T0 stands still.
   await db.exec(

@@ -31,7 +31,7 @@ const lane: Lane = {
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await db.exec(
     'INSERT INTO gpu_capdays (ts, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts, energy_rise_joules, energy_rise_dt_us)' +

@@ -34,7 +34,7 @@ const lane: Lane = {
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   for (const table of allTables([lane], FOR_EVER)) await db.exec(createTableSql(table));
   // The counters of P1 and P5 stand still, of which P5 has no power; that of P2 is not known in March, that of P4 never.
   await db.exec(

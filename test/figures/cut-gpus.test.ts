@@ -149,7 +149,7 @@ const fleet: CutFleet = {
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await loadCutFleet(db, fleet);
   const told = { ts: START_US, end_ts: tickUs(fleet, TICKS), cluster: undefined, run: 0 };
   await insertRows(db, 'jobs', [

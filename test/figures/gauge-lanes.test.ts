@@ -42,7 +42,7 @@ const CONFIGURATIONS = [
 
 let db: QuestDb;
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [steady, fast, power], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   const rows = (
     from: number,

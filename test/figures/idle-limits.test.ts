@@ -87,7 +87,7 @@ async function writeSamples(): Promise<void> {
 }
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '9000 DAYS', rollup1h: '', rollup1d: '' });
   await writeSamples();
   const { rows } = await db.exec('SELECT gpu, cast(ts AS LONG), sm_active_ratio FROM gpu_idlelim');

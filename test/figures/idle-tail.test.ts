@@ -38,7 +38,7 @@ const SLOW_BLANK = [7200, 7500] as const;
 
 let db: QuestDb;
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, LANES, { raw: '', rollup1m: '9000 DAYS', rollup1h: '', rollup1d: '' });
   const rows = (step: number, from: number, to: number, job_id: string): Record<string, string | number>[] =>
     Array.from({ length: Math.floor((to - from) / step) }, (_, tick) => {

@@ -156,9 +156,9 @@ function samplesOf({ id, lane, change = (value) => value, ...wish }: Case): Samp
 }
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, lanes, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
-  for (const one of CASES) await writeLines(inject('questdbUrl'), one.lane.table, samplesOf(one));
+  for (const one of CASES) await writeLines(inject('reportsUrl'), one.lane.table, samplesOf(one));
   const ranks = CASES.flatMap(({ id, gpus, seconds }) =>
     Array.from({ length: gpus }, (_, rank) => ({ id, rank, seconds })),
   );

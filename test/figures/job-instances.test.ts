@@ -88,7 +88,7 @@ const devices: FleetDevice[] = [
 ];
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   const sets = [
     ['b', B_PART],
     ['x', 1 - B_PART],

@@ -67,7 +67,7 @@ async function writeSamples(): Promise<void> {
 }
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await writeSamples();
   const own = { node: 'n1', job_id: 'roll', source: 'test' };

@@ -35,7 +35,7 @@ const scenario: ScenarioOptions = {
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await playScenario({ scenario, endUs, lanes: [lane], batchRows: 10_000, db, tell: () => undefined });
   await waitForRollups(db, [lane], endUs);

@@ -50,7 +50,7 @@ let day = Date.UTC(2025, 0, 6) * 1000;
 const at = (second: number): number => day + Math.round(second * SECOND);
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 

@@ -27,7 +27,7 @@ const temperature: Lane = {
 
 let db: QuestDb;
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
   await applySchema(db, [lane, temperature], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   const gpus = ['S-stays', 'S-goes'];
   await insertRows(

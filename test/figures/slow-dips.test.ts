@@ -21,7 +21,7 @@ const laneOf = (seconds: number): Lane => ({
 
 let db: QuestDb;
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 60_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 60_000 });
 });
 afterAll(async () => {
   await db.close();

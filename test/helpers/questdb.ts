@@ -14,6 +14,9 @@ declare module 'vitest' {
     questdbConf: string;
     /** Its address, `http://127.0.0.1:PORT`. */
     questdbUrl: string;
+    /** The same of the server that all tests of reports share. A report reads every lane of it. */
+    reportsConf: string;
+    reportsUrl: string;
   }
 }
 

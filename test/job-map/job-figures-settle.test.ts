@@ -32,7 +32,7 @@ const LANE: Lane = {
 let db: QuestDb;
 
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 30_000 });
   await applySchema(db, [LANE], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {

@@ -27,7 +27,7 @@ const at = (s: number): number => BOOT_US + 1000e6 + s * 1e6;
 let db: QuestDb;
 let directory: string;
 beforeAll(async () => {
-  db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+  db = await openQuestDb(inject('reportsConf'), { requestTimeoutMs: 30_000 });
   await applySchema(db, LANES, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
 });
 afterAll(async () => {
