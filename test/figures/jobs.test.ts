@@ -13,6 +13,7 @@ import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { jobsCsv } from '../../src/report/csv.ts';
+import { jobsReport } from '../../schemas/reports/jobs-report.ts';
 import { jobsJson } from '../../src/report/json.ts';
 import { renderJobsReport } from '../../src/report/jobs-text.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
@@ -206,7 +207,7 @@ test('as text, JSON and CSV', async () => {
   expect(text).not.toContain('\u202e');
   for (const line of renderJobsReport(figures, { width: 80, isColored: false }).split('\n'))
     expect(line.length).toBeLessThanOrEqual(80);
-  const json = JSON.parse(jobsJson(figures)) as { rows: object[]; all: object };
+  const json = jobsReport.parse(JSON.parse(jobsJson(figures)));
   expect(json.rows).toHaveLength(7);
   expect(json.rows[0]).toMatchObject({ jobId: '88001', user: 'ada', ownedUs: 7200 * SECOND });
   const csv = jobsCsv(figures).trimEnd().split('\n');

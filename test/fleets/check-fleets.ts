@@ -5,6 +5,8 @@ import type { QuestDb } from '../../src/questdb/http.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import { capacityCsv, jobCsv } from '../../src/report/csv.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
+import { capacityReport } from '../../schemas/reports/capacity-report.ts';
+import { jobReport } from '../../schemas/reports/job-report.ts';
 import { capacityJson, jobJson } from '../../src/report/json.ts';
 import { differencesOf, type Difference, type Json } from './differences.ts';
 import { expectedCapacity, keyedCapacity } from './truth/expect-capacity.ts';
@@ -86,7 +88,7 @@ export async function checkJobs(
       nowUs: fleet.toUs + 100 * DAY,
       idleLimits: fleet.idleLimits as IdleLimits,
     });
-    const json = JSON.parse(jobJson(figures)) as Json;
+    const json = jobReport.parse(JSON.parse(jobJson(figures))) as Json;
     const differences = [
       ...differencesOf(expectedJob(truth, world.runs, oldestUs, isAged), json),
       ...leftOut(truth, isAged),
@@ -170,7 +172,7 @@ export async function checkCapacity(
       ...(cluster === undefined ? {} : { cluster }),
       idleLimits: fleet.idleLimits as IdleLimits,
     });
-    const json = JSON.parse(capacityJson(figures)) as Json;
+    const json = capacityReport.parse(JSON.parse(capacityJson(figures))) as Json;
     const summed = windowTruth(window, world.oldestUs, left);
     const { idleLimits } = fleet;
     const question = { ...summed, by, every, cluster, table: TABLE, idleLimits, left };

@@ -7,6 +7,7 @@ import { basename } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { timestampUs } from '../../schemas/questdb-reply.ts';
+import { queryAnswer } from '../../schemas/reports/query-answer.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { findNamedQuery, readNamedQueries } from '../../src/queries/query-files.ts';
 import { valueOf } from '../../src/queries/parameter-values.ts';
@@ -103,20 +104,14 @@ describe('through the built command', () => {
     expect(lines[1]).toMatch(
       /^2024-09-02 10:00:00  2024-09-02 10:08:00  n2 +4217 +0  ada +physics +name of 4217 +–$/,
     );
-    const {
-      query: name,
-      parameters,
-      sql,
-      columns,
-      rows,
-    } = JSON.parse(json.stdout) as Record<string, unknown>;
-    expect({ name, parameters, columns: (columns as unknown[])[0] }).toEqual({
+    const { query: name, parameters, sql, columns, rows } = queryAnswer.parse(JSON.parse(json.stdout));
+    expect({ name, parameters, columns: columns[0] }).toEqual({
       name: 'device-owners',
       parameters: { device: DEVICES[3]!.gpu, from: '2024-09-01', to: '2024-09-05', limit: '200' },
       columns: { name: 'begin_ts', type: 'TIMESTAMP' },
     });
     expect(sql).toContain('DECLARE');
-    expect((rows as Expected[])[1]).toMatchObject({ begin_ts: at(500), job_id: HOSTILE, share: null });
+    expect(rows[1]).toMatchObject({ begin_ts: at(500), job_id: HOSTILE, share: null });
     const [head, first, second] = csv.stdout.trimEnd().split('\n');
     expect(head).toBe('begin_ts,end_ts,node,job_id,run,user,account,name,share');
     expect(first).toBe(

@@ -1,0 +1,79 @@
+/** `gpuledger report capacity --json`: of the fleet. */
+import { z } from 'zod';
+import { count, energyKeys, idleLimits, invalidRollups, joules, momentUs, ratio, us } from './parts.ts';
+
+const sums = {
+  attributedUs: us.describe('GPU time by shares; over all rows that of all GPUs'),
+  instanceUs: us.optional().describe('What of it is of MIG instances, not by slices'),
+  idleUs: us.optional(),
+  idleKnownUs: us,
+  wastedUs: us.optional(),
+  smActiveMean: ratio.optional(),
+  smKnownUs: us,
+  ...energyKeys,
+} as const;
+
+const row = z.strictObject({
+  kind: z.enum(['group', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut']),
+  name: z.string().optional(),
+  cluster: z.string().optional(),
+  period: z.string().optional(),
+  ...sums,
+  unownedUs: us.optional().describe("The group's devices while no job owned them: part of the row unowned"),
+  unownedJoules: joules.optional(),
+  unownedEnergyUs: us.optional(),
+  jobs: count,
+});
+
+const billing = z.strictObject({
+  compared: count,
+  unbilled: count,
+  unrecorded: count,
+  differences: z.array(
+    z.strictObject({
+      jobId: z.string(),
+      run: count,
+      cluster: z.string().optional(),
+      ownedUs: us,
+      billedUs: us,
+      gpus: count,
+      devices: count,
+    }),
+  ),
+  isCut: z.boolean(),
+});
+
+const period = z.enum(['week', 'month']);
+
+/** The account of the fleet. */
+export const capacityReport = z.strictObject({
+  by: z.enum(['user', 'account', 'partition', 'qos', 'node', 'model', 'cluster', 'week', 'month']),
+  every: period.optional(),
+  cluster: z.string().optional(),
+  askedFromUs: momentUs,
+  askedToUs: momentUs,
+  fromUs: momentUs,
+  toUs: momentUs,
+  roundedTo: z.enum(['minute', 'hour', 'day']),
+  isAged: z.literal(true).optional(),
+  devices: count,
+  migInstances: count,
+  nodes: count,
+  knownUs: us,
+  isSynthetic: z.boolean(),
+  samples: count,
+  sampledUs: us,
+  rows: z.array(row),
+  all: z.strictObject({ ...sums, jobs: count }),
+  sharedUs: z.strictObject({ stated: us, measured: us, equal: us }),
+  areSharesScaled: z.literal(true).optional(),
+  undividedUs: us.optional(),
+  unknownSlicesUs: us.optional(),
+  lastSigns: z.array(z.strictObject({ gpu: z.string(), node: z.string(), lastUs: momentUs })).optional(),
+  reusedIdsLeft: count.optional(),
+  billing: billing.optional(),
+  closeIdsLeft: count.optional(),
+  invalidRollups,
+  idleLimits,
+  hasActivity: z.boolean(),
+});

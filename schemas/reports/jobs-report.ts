@@ -1,0 +1,69 @@
+/** `gpuledger report job ARRAY --json` and `gpuledger report jobs --json`: a row for each run. */
+import { z } from 'zod';
+import { count, idleLimits, invalidRollups, momentUs, otherJobs, taskAmounts } from './parts.ts';
+
+const text = z.string().optional();
+
+const run = {
+  jobId: z.string().describe("The scheduler's raw id"),
+  run: count,
+  runCount: count,
+  state: text,
+  exitCode: z.number().int().optional(),
+  startUs: momentUs,
+  endUs: momentUs,
+  isOpen: z.boolean(),
+} as const;
+
+/** The account of an array or a heterogeneous job. */
+export const tasksReport = z.strictObject({
+  family: z.enum(['array', 'het']),
+  jobId: z.string().describe('As it was typed'),
+  askedStep: text,
+  cluster: text,
+  name: text,
+  user: text,
+  account: text,
+  partition: text,
+  isSynthetic: z.boolean(),
+  startUs: momentUs,
+  endUs: momentUs,
+  isOpen: z.boolean(),
+  idleLimits,
+  nodes: count,
+  otherJobs,
+  invalidRollups: invalidRollups.optional(),
+  ...taskAmounts,
+  tasks: z.array(z.strictObject({ task: text, ...run, ...taskAmounts, command: z.string() })),
+});
+
+/** The account of many jobs, each run whole. */
+export const jobsReport = z.strictObject({
+  fromUs: momentUs,
+  toUs: momentUs,
+  filters: z.partialRecord(
+    z.enum(['user', 'account', 'partition', 'qos', 'cluster', 'state', 'name']),
+    z.string(),
+  ),
+  order: z.enum(['wasted', 'idle', 'energy', 'gpu-hours', 'start']),
+  isSynthetic: z.boolean(),
+  idleLimits,
+  jobs: count.describe('Distinct jobs'),
+  invalidRollups: invalidRollups.optional(),
+  all: z.strictObject(taskAmounts).optional(),
+  rows: z.array(
+    z.strictObject({
+      typedId: z.string().describe('As people type it: 6_1, 2+1, 4217'),
+      ...run,
+      cluster: text,
+      name: text,
+      user: text,
+      account: text,
+      partition: text,
+      qos: text,
+      nodes: count,
+      ...taskAmounts,
+      command: z.string(),
+    }),
+  ),
+});

@@ -1,0 +1,33 @@
+/**
+ * Generates infra/schemas/*.schema.json: what the JSON of reports and queries looks like, as JSON Schema. With `--check` it writes
+ * nothing and fails when a file is not what it would write.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { format } from 'prettier';
+import { z } from 'zod';
+import { capacityReport } from '../schemas/reports/capacity-report.ts';
+import { jobReport } from '../schemas/reports/job-report.ts';
+import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
+import { queryAnswer } from '../schemas/reports/query-answer.ts';
+
+const SCHEMAS = {
+  'report-job': [jobReport, 'gpuledger report job ID --json, of one job'],
+  'report-tasks': [tasksReport, 'gpuledger report job ID --json, of an array or a heterogeneous job'],
+  'report-jobs': [jobsReport, 'gpuledger report jobs --json'],
+  'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
+  query: [queryAnswer, 'gpuledger query run NAME --json'],
+} as const;
+
+const directory = new URL('../infra/schemas/', import.meta.url);
+if (!existsSync(directory)) mkdirSync(directory);
+for (const [name, [schema, title]] of Object.entries(SCHEMAS)) {
+  const output = new URL(`${name}.schema.json`, directory);
+  const text = await format(JSON.stringify({ title, ...z.toJSONSchema(schema) }), { parser: 'json' });
+  if (!process.argv.includes('--check')) writeFileSync(output, text);
+  else if (!existsSync(output) || readFileSync(output, 'utf8') !== text) {
+    console.error(
+      `infra/schemas/${name}.schema.json is not what schemas/reports say: run node scripts/generate-report-schemas.ts`,
+    );
+    process.exitCode = 1;
+  }
+}
