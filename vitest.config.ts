@@ -12,9 +12,9 @@ const byStage = Object.groupBy(files, (path) =>
   asksForStore(readFileSync(path, 'utf8')) ? 'store' : 'unit',
 );
 
-/** A file asks for the shared server by `inject('questdb…')`, or starts one of its own in one of the other ways. */
+/** A file asks for the shared server by `inject('questdb…')` or `inject('reports…')`, or starts one of its own in one of the other ways. */
 function asksForStore(text: string): boolean {
-  return ["inject('questdb", 'startTestQuestdb', "runCommand(['questdb'"].some((words) =>
+  return ["inject('questdb", "inject('reports", 'startTestQuestdb', "runCommand(['questdb'"].some((words) =>
     text.includes(words),
   );
 }

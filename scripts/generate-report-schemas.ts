@@ -22,7 +22,10 @@ const directory = new URL('../infra/schemas/', import.meta.url);
 if (!existsSync(directory)) mkdirSync(directory);
 for (const [name, [schema, title]] of Object.entries(SCHEMAS)) {
   const output = new URL(`${name}.schema.json`, directory);
-  const text = await format(JSON.stringify({ title, ...z.toJSONSchema(schema) }), { parser: 'json', printWidth: 110 });
+  const text = await format(JSON.stringify({ title, ...z.toJSONSchema(schema) }), {
+    parser: 'json',
+    printWidth: 110,
+  });
   if (!process.argv.includes('--check')) writeFileSync(output, text);
   else if (!existsSync(output) || readFileSync(output, 'utf8') !== text) {
     console.error(
