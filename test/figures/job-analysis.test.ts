@@ -208,17 +208,20 @@ afterAll(async () => {
   await db.close();
 });
 
+/** A counter that rises by four, is blank, begins anew, and rises by four again. */
+const LINK_ERRORS = [100, 104, undefined, 2, 6];
+
 /** Link errors and a narrow link on the slow device of one job. */
 function links(): Row[] {
   return [0, 1, 2, 3].flatMap((rank) =>
-    [1, 2, 3].map((minute): Row => ({
-      ts: T0 + minute * MINUTE,
+    LINK_ERRORS.map((errors, minute): Row => ({
+      ts: T0 + (minute + 1) * MINUTE,
       node: 'n1',
       gpu: gpuOf('clocked', rank),
       job_id: 'clocked',
       owners: 1,
       dt_us: MINUTE,
-      nvlink_crc_flit_errors_total: rank === 0 ? 4 * minute : 7,
+      nvlink_crc_flit_errors_total: rank === 0 ? errors : 7,
       pcie_link_width_lanes: rank === 0 ? 8 : 16,
     })),
   );

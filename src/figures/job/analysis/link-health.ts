@@ -31,13 +31,7 @@ export async function linkHealth(
     if (!names.has('dt_us')) continue;
     const errors = ERROR_COLUMNS.filter((name) => names.has(name));
     if (errors.length > 0) {
-      const rises = errors.map(
-        (name, at) => `max(s.${quoteName(name)}) - min(s.${quoteName(name)}) AS e${at}`,
-      );
-      const [row] = await ask(
-        db,
-        `SELECT ${rises.join(', ')} FROM ${quoteName(table)} s WHERE ${within} AND s.gpu = ${quoteText(gpu)}`,
-      );
+      const [row] = await ask(db, risesSql(table, errors, `${within} AND s.gpu = ${quoteText(gpu)}`));
       linkErrors += errors.reduce((sum, _, at) => sum + (row?.number(`e${at}`) ?? 0), 0);
     }
     if (!names.has(WIDTH_COLUMN)) continue;
@@ -52,6 +46,16 @@ export async function linkHealth(
   const lanes = widths.get(gpu);
   const isNarrow = lanes !== undefined && [...widths.values()].some((other) => other > lanes);
   return { linkErrors, pcieLanes: isNarrow ? lanes : undefined };
+}
+
+/** Each counter's rises from one known reading to the next. One that falls began anew: what it rose between the two nobody knows. */
+function risesSql(table: string, counters: readonly string[], where: string): string {
+  const changes = counters.map((name, at) => {
+    const counter = `s.${quoteName(name)}`;
+    return `${counter} - lag(${counter}) IGNORE NULLS OVER (ORDER BY ts) AS c${at}`;
+  });
+  const rises = counters.map((_, at) => `sum(CASE WHEN c${at} > 0 THEN c${at} END) AS e${at}`);
+  return `SELECT ${rises.join(', ')} FROM (SELECT s.ts AS ts, ${changes.join(', ')} FROM ${quoteName(table)} s WHERE ${where})`;
 }
 
 function addWidth(widths: Map<string, number>, row: Cells): void {
