@@ -22,6 +22,7 @@ const KEYS_OF_COMMANDS = {
   'report job': ['questdb'],
   'report jobs': ['questdb'],
   'report capacity': ['questdb'],
+  'watch-idle': ['questdb'],
   'query show': [],
   'query run': ['questdb'],
   'jobs push': ['questdb', 'log'],

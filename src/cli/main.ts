@@ -27,6 +27,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { summary: 'what the collector of this node is doing', load: () => import('./commands/status.ts') },
   spool: { summary: 'what waits on disk for QuestDB', load: () => import('./commands/spool.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./commands/report.ts') },
+  'watch-idle': {
+    summary: 'running jobs whose GPUs idle',
+    load: () => import('./commands/watch-idle.ts'),
+  },
   query: {
     summary: 'list, show and run named queries',
     load: () => import('./commands/query.ts'),
@@ -60,7 +64,7 @@ Records what every GPU did, at the resolution of the hardware, and whose job it 
 
 Commands:
 ${Object.entries(COMMANDS)
-  .map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
   .join('\n')}
 
   gpuledger <command> --help   options and examples of one command

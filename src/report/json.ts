@@ -115,7 +115,7 @@ function useOf({ idle, used }: OwnedFigures): object {
 }
 
 /** Below which SM activity devices count as idle: of all, and of models whose names begin so. */
-function idleLimitsOf({ smRatio, models }: IdleLimits): object {
+export function idleLimitsOf({ smRatio, models }: IdleLimits): object {
   return { smRatio, models: models === undefined ? undefined : (Object.fromEntries(models) as object) };
 }
 

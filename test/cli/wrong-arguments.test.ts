@@ -101,6 +101,13 @@ const COMMANDS: readonly Row[] = [
   [['report', 'capacity', '--json', '--csv'], 64, 'cannot be used with'],
   [['report', 'capacity'], 75, '127.0.0.1:1'],
 
+  [['watch-idle', '--after', '5'], 64, '--after', '5 without a unit'],
+  [['watch-idle', '--after', '30s'], 64, '--after', 'expected 1m to 12h, came 30s'],
+  [['watch-idle', '--after', '13h'], 64, '--after', 'expected 1m to 12h, came 13h'],
+  [['watch-idle', '--user', ' '], 64, '--user', 'expected a name, came nothing'],
+  [['watch-idle', '4217'], 64, 'too many arguments'],
+  [['watch-idle'], 75, '127.0.0.1:1'],
+
   [['query', 'nope'], 64, 'there is no query "nope"', 'gpuledger query list'],
   [['query', 'idle-nwo'], 64, 'there is no query "idle-nwo"', 'did you mean: idle-now'],
   [['query', 'idle-now', 'below=0.1'], 64, 'too many arguments'],

@@ -108,6 +108,8 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
 const LEFT_FILES = [
   'src/report/analysis-text.ts',
   'src/report/jobs-text.ts',
+  // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.
+  'src/report/idle-watch-text.ts',
   // No report: test/queries has what is said of named queries.
   'src/report/query-text.ts',
 ];

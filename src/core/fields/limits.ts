@@ -53,6 +53,15 @@ export const PLAY_BATCH_ROWS = 20_000;
 export const REQUEST_TIMEOUT_MS_MIN = 100;
 export const REQUEST_TIMEOUT_MS_MAX = 600_000;
 
+/**
+ * Milliseconds for which a device must have been idle to be told of. Minutes of the beginning of a job and pauses for an evaluation are
+ * shorter; 24 hours are looked at, and what is idle for so long must lie within.
+ */
+export const IDLE_AFTER_MS_MIN = 60_000;
+export const IDLE_AFTER_MS_MAX = 12 * 3600_000;
+/** As the watchers of other sites warn (15 min), long before they cancel. */
+export const IDLE_AFTER_MS_DEFAULT = 900_000;
+
 /** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
 export const SYNTHETIC_NODES_MAX = 1_000;
 export const SYNTHETIC_GPUS_MAX = 64;
