@@ -10,7 +10,7 @@ import { startPassingStep } from './progress.ts';
  */
 export async function withStore<T>(
   flags: object,
-  work: (db: Asked, config: Pick<Config, 'lanes' | 'idle'>) => Promise<T>,
+  work: (db: Asked, config: Pick<Config, 'lanes' | 'idle' | 'costs'>) => Promise<T>,
 ): Promise<T> {
   const { config } = await configFrom({ ...flags });
   const db = await openQuestDb(config.questdb.clientConf, {

@@ -80,6 +80,25 @@ function crossProblems(raw: unknown): ConfigProblem[] {
       hints: [],
     });
   }
+  return [...problems, ...costProblems(raw)];
+}
+
+function costProblems(raw: unknown): ConfigProblem[] {
+  const has = (key: string): boolean => valueAt(raw, ['costs', key]) !== undefined;
+  const problems: ConfigProblem[] = [];
+  const priced = ['gpu_hour', 'kwh'].find(has);
+  if (priced !== undefined && !has('currency'))
+    problems.push({
+      path: ['costs', priced],
+      message: `costs.${priced}: expected costs.currency beside a price, came nothing`,
+      hints: ['say in what it is, such as currency: EUR'],
+    });
+  if (has('grams_per_kwh') && has('grams_file'))
+    problems.push({
+      path: ['costs', 'grams_file'],
+      message: 'costs: expected grams_per_kwh or grams_file, came both',
+      hints: ['keep the file where the grid is known by the hour'],
+    });
   return problems;
 }
 

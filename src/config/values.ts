@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import type { ModelRates } from '../core/costs/model-rates.ts';
 import { IDLE_LIMITS, type IdleLimit } from '../core/fields/idle-limits.ts';
 import { parseEngineAddress } from '../source/dcgm/engine-address.ts';
 import { shownValue } from './problem.ts';
@@ -236,4 +237,66 @@ export const modelIdleLimits = z.codec(anything, z.custom<ReadonlyMap<string, Id
     );
   },
   encode: (map) => [...map].map(([model, limit]) => `${model}=${limit}`).join(', '),
+});
+
+/** A price, a factor or a rate: digits, and a point where it is no whole number. */
+export function decimal({ min, max }: { readonly min: number; readonly max: number }) {
+  const type = z.codec(anything, number, {
+    decode(value, payload) {
+      const written = decimalIn(value);
+      if (written === undefined)
+        return refuse(payload, `expected a number such as 0.25, came ${shownValue(value)}`);
+      return written >= min && written <= max
+        ? written
+        : refuse(payload, `expected ${min} to ${max}, came ${shownValue(value)}`);
+    },
+    encode: (value) => value,
+  });
+  return type.register(ranges, { least: min, most: max });
+}
+
+/** Undefined where it is none: `NaN`, `-1`, `0x10`, `1,5`, `1e3`. */
+function decimalIn(value: unknown): number | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
+  return typeof value === 'string' && /^\d{1,12}(\.\d{1,12})?$/.test(value.trim())
+    ? Number(value)
+    : undefined;
+}
+
+/** With this name in a table of models all others are meant. */
+const OTHER_MODELS = 'other';
+
+/** `NVIDIA H200=3.20, other=0.5` → beginning of a model's name → number. @param max of each */
+export function modelRates({ max }: { readonly max: number }) {
+  return z.codec(anything, z.custom<ModelRates>(), {
+    decode(value, payload) {
+      const entries = typeof value === 'string' ? value.split(',').map((entry) => entry.trim()) : [];
+      const rates = new Map(
+        entries.flatMap((entry): [string, number][] => {
+          const [, model, written] = /^([^=]*[^=\s])\s*=\s*([^=]+)$/.exec(entry) ?? [];
+          const rate = decimalIn(written);
+          return model === undefined || rate === undefined || rate > max ? [] : [[model, rate]];
+        }),
+      );
+      if (rates.size === 0 || rates.size < entries.length)
+        return refuse(
+          payload,
+          `expected models and numbers such as "NVIDIA H200=3.20, other=0.5", came ${shownValue(value)}`,
+          [
+            `each model once, numbers from 0 to ${max}, other is every other model; gpuledger devices shows the models`,
+          ],
+        );
+      const models = new Map([...rates].filter(([model]) => model !== OTHER_MODELS));
+      return { models, others: rates.get(OTHER_MODELS) };
+    },
+    encode: ({ models, others }) =>
+      [...models, ...(others === undefined ? [] : [[OTHER_MODELS, others] as const])]
+        .map(([model, rate]) => `${model}=${rate}`)
+        .join(', '),
+  });
+}
+
+/** As it is printed behind each price: `EUR`, `CHF`, `€`. */
+export const currency = text.regex(/^[\p{L}\p{Sc}]{1,8}$/u, {
+  error: 'expected a currency of 1 to 8 letters, such as EUR',
 });

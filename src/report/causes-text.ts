@@ -2,6 +2,7 @@ import type { Cause } from '../core/analysis/causes.ts';
 import { HOUR_US } from '../core/base/hour.ts';
 import type { JobCauses } from '../figures/job/causes/figures.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
+import { costColumns } from './costs-text.ts';
 import { formatEnergies, formatHours, formatRatio, hourDecimals, NOT_KNOWN } from './text/format-quantity.ts';
 import { tableText, wrap } from './text/table-text.ts';
 
@@ -37,6 +38,8 @@ const SHOWN: readonly Cause[] = [
 ];
 
 const BAR_WIDTH = 20;
+/** Beside what causes cost, so that a line fits a terminal. */
+const SHORT_BAR_WIDTH = 10;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 export const CAUSES_HEADING = '  Where the time went';
@@ -48,7 +51,10 @@ export function noCausesLines({ causes }: Pick<JobFigures, 'causes'>, width: num
 }
 
 /** The table of causes, with a blank line behind it. */
-export function causesLines({ causes }: Pick<JobFigures, 'causes'>, width: number): string[] {
+export function causesLines(
+  { causes, costs }: Pick<JobFigures, 'causes' | 'costs'>,
+  width: number,
+): string[] {
   if (causes === undefined || 'why' in causes) return [];
   const shown = SHOWN.flatMap((cause) => {
     const amount = causes.causes.get(cause);
@@ -63,21 +69,35 @@ export function causesLines({ causes }: Pick<JobFigures, 'causes'>, width: numbe
     ),
   );
   const hasEnergy = shown.some(({ joules }) => joules !== undefined);
+  const money =
+    costs === undefined
+      ? []
+      : costColumns(
+          costs.rates,
+          shown.map(({ cause }) => costs.causes.get(cause)),
+        );
   const rows = shown.map(({ cause, us, joules }, at) => [
     CAUSE_LABELS[cause],
     formatRatio(us / allUs),
     `${formatHours(us, decimals)} h`,
     ...(hasEnergy ? [joules === undefined ? NOT_KNOWN : energies[at]!] : []),
-    barText(us / allUs),
+    ...money.map(({ cells }) => cells[at]!),
+    barText(us / allUs, money.length > 0 ? SHORT_BAR_WIDTH : BAR_WIDTH),
   ]);
-  const head = ['', 'of the time', 'GPU-hours', ...(hasEnergy ? ['energy'] : []), ''];
-  const sides = ['left', 'right', 'right', ...(hasEnergy ? ['right' as const] : []), 'left'] as const;
+  const titles = [
+    'of the time',
+    'GPU-hours',
+    ...(hasEnergy ? ['energy'] : []),
+    ...money.map(({ title }) => title),
+  ];
+  const head = ['', ...titles, ''];
+  const sides = ['left', ...titles.map(() => 'right' as const), 'left'] as const;
   const notes = noteTexts(causes, allUs).flatMap((text) => wrap(text, width, '  ', '    '));
   return [CAUSES_HEADING, ...tableText([head, ...rows], sides), ...notes, ''];
 }
 
-function barText(ratio: number): string {
-  const eighths = Math.round(ratio * BAR_WIDTH * 8);
+function barText(ratio: number, width: number): string {
+  const eighths = Math.round(ratio * width * 8);
   return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;
 }
 

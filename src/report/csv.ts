@@ -5,6 +5,7 @@ import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
+import { costCells } from './costs-csv.ts';
 import { csvOf, type CsvRow } from './text/csv-lines.ts';
 
 /** The account of a job as CSV: a header, then one row per device; of a job without devices the header alone. */
@@ -61,6 +62,7 @@ function deviceRow(figures: JobFigures, device: JobDevice | undefined): CsvRow {
     longest_idle_is_at_least:
       device?.longestIdle === undefined ? undefined : String(device.longestIdle.isAtLeast),
     idle_sm_ratio: device?.idleSmRatio,
+    ...costCells(figures.costs?.rates, device && figures.costs?.devices.get(device.gpu)),
   };
 }
 

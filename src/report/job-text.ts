@@ -21,6 +21,7 @@ import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts';
 import { analysisLines, boundsLines } from './analysis-text.ts';
 import { CAUSES_HEADING, causesLines, noCausesLines } from './causes-text.ts';
+import { jobCostLines } from './costs-text.ts';
 import { findingText } from './finding-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
@@ -207,7 +208,7 @@ function factLines(figures: JobFigures, width: number): string[] {
   lines.push(...useLines(figures, width));
   const energy = energyText(figures);
   if (energy !== undefined) lines.push(`  energy ${energy}`);
-  lines.push(...dividedLines(figures, width));
+  lines.push(...dividedLines(figures, width), ...jobCostLines(figures, width));
   const peak = peakOf(figures.devices);
   if (peak !== undefined) {
     const of = peak.memoryBytes === undefined ? '' : ` of ${formatMemory(peak.memoryBytes)}`;

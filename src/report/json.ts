@@ -18,6 +18,7 @@ import type { Energy } from '../figures/quantity.ts';
 import { longestIdleOf } from '../figures/job/assemble.ts';
 import { analysisJson, boundsJson } from './analysis-json.ts';
 import { causesJson, deviceCausesJson } from './causes-json.ts';
+import { costRatesJson, costsJson } from './costs-json.ts';
 import { findingText } from './finding-text.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
 
@@ -48,13 +49,16 @@ export function jobJson(figures: JobFigures): string {
     gapUs: gaps?.reduce((sum, gap) => sum + gap.toUs - gap.fromUs, 0),
     gaps: gaps?.slice(0, GAPS_LISTED_MAX),
     unplacedGaps: figures.unplacedGaps.count === 0 ? undefined : figures.unplacedGaps,
-    causes: causesJson(figures.causes),
+    causes: causesJson(figures),
     devices: figures.devices.map((device) => ({
       ...deviceOf(device),
       causes: deviceCausesJson(figures.causes, device.gpu),
+      costs: costsJson(figures.costs?.devices.get(device.gpu)),
     })),
     gauges: figures.gauges.map(jobGaugeOf),
     energy: energyOf(all.energy),
+    costs: costsJson(figures.costs?.all),
+    costRates: costRatesJson(figures.costs),
     ...useOf(all),
     idleLimits: idleLimitsOf(figures.idleLimits),
     smShares: sharesOf(all),

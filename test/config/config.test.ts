@@ -524,3 +524,95 @@ describe('idle', () => {
     },
   );
 });
+
+describe('costs', () => {
+  const YAML =
+    'node: n\ncosts:\n  currency: EUR\n  gpu_hour: NVIDIA H200=3.20, NVIDIA A100 = 1, other=0.5\n  kwh: 0.19\n  pue: 1.3\n  grams_per_kwh: "120"\n  rgu: __proto__=2\n';
+
+  test('are nothing where nothing is written', async () => {
+    expect((await load('node: n\n')).config.costs).toEqual({});
+  });
+
+  test('are read, and printed as they can be read again', async () => {
+    const { config, shown } = await load(YAML);
+    const models = new Map([
+      ['NVIDIA H200', 3.2],
+      ['NVIDIA A100', 1],
+    ]);
+    expect(config.costs).toEqual({
+      currency: 'EUR',
+      gpuHour: { models, others: 0.5 },
+      kwhPrice: 0.19,
+      pue: 1.3,
+      gramsPerKwh: 120,
+      rgu: { models: new Map([['__proto__', 2]]), others: undefined },
+    });
+    const rows = shown().filter(({ key }) => key.startsWith('costs.'));
+    const again = rows.flatMap(({ key, value }) =>
+      value === null ? [] : [`${key.slice('costs.'.length)}: ${JSON.stringify(value)}`],
+    );
+    expect((await load(`costs: {${again.join(', ')}}\n`)).config.costs).toEqual(config.costs);
+  });
+
+  test('are taken from the environment, where a number of all time is in place of a file', async () => {
+    const { config } = await load('costs: {grams_file: g.csv}\n', {
+      env: { GPULEDGER_COSTS_GRAMS_PER_KWH: '80.5' },
+    });
+    expect(config.costs).toEqual({ gramsPerKwh: 80.5 });
+    const { config: other } = await load('costs: {grams_file: g.csv}\n');
+    expect(other.costs.gramsFile).toBe(join(directory, 'g.csv'));
+  });
+
+  test.each([
+    ['kwh: -0.1', /costs\.kwh: expected 0 to 1000000000, came -0\.1/],
+    ['kwh: .nan', /costs\.kwh: expected a number such as 0\.25, came/],
+    ['kwh: .inf', /costs\.kwh: expected a number such as 0\.25, came/],
+    ['kwh: 1e12', /costs\.kwh: expected 0 to 1000000000, came 1000000000000/],
+    ['kwh: "0,25"', /costs\.kwh: expected a number such as 0\.25, came "0,25"/],
+    ['kwh: cheap', /costs\.kwh: expected a number such as 0\.25, came "cheap"/],
+    ['kwh: [0.25]', /costs\.kwh: expected a number such as 0\.25, came a list/],
+    ['pue: 0.9', /costs\.pue: expected 1 to 10, came 0\.9/],
+    ['pue: 130', /costs\.pue: expected 1 to 10, came 130/],
+    ['grams_per_kwh: 5001', /costs\.grams_per_kwh: expected 0 to 5000, came 5001/],
+    ['grams_per_kwh: grams.csv', /costs\.grams_per_kwh: expected a number/],
+    ['currency: "E U R"', /costs\.currency: expected a currency of 1 to 8 letters/],
+    ['currency: "\\e[31m"', /costs\.currency: expected a currency of 1 to 8 letters/],
+    ['cost_per_hour: 1', /unknown key "cost_per_hour" in costs/],
+  ])('refuses %s', async (line, message) => {
+    expect(await refusalOf(`node: n\ncosts:\n  ${line}\n`)).toMatch(message);
+  });
+
+  test.each([
+    'NVIDIA H200',
+    'NVIDIA H200=',
+    '=1',
+    'a=1, a=2',
+    'a=1, b=-1',
+    'a=NaN',
+    'a=1e9',
+    'a=1000000001',
+    'a=1,',
+    'a=1, b=two',
+    'other=1, other=2',
+  ])('refuses the prices %s', async (text) => {
+    expect(await refusalOf(`node: n\ncosts: {currency: EUR, gpu_hour: '${text}'}\n`)).toMatch(
+      /costs\.gpu_hour: expected models and numbers such as "NVIDIA H200=3\.20, other=0\.5", came "/,
+    );
+  });
+
+  test.each(['2.5', '{NVIDIA H200: 3}', '[1]'])('refuses the prices %s, which are no text', async (text) => {
+    expect(await refusalOf(`node: n\ncosts: {currency: EUR, gpu_hour: ${text}}\n`)).toMatch(
+      /costs\.gpu_hour: expected models and numbers/,
+    );
+  });
+
+  test('refuses a price of nobody knows what, and two ways to tell of CO2e', async () => {
+    for (const price of ['kwh: 1', 'gpu_hour: a=1'])
+      expect(await refusalOf(`costs: {${price}}\n`)).toMatch(
+        /expected costs\.currency beside a price, came nothing[^]*currency: EUR/,
+      );
+    expect(await refusalOf('costs: {grams_per_kwh: 1, grams_file: g.csv}\n')).toMatch(
+      /costs: expected grams_per_kwh or grams_file, came both/,
+    );
+  });
+});

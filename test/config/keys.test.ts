@@ -54,11 +54,11 @@ describe('what is generated of it', () => {
   test('the example shows every key behind a #, each with its default or a value that is right', async () => {
     const example = readFileSync('infra/gpuledger.example.yaml', 'utf8');
     const [settings = '', lanes = ''] = example.split('#lanes:');
-    // The two ways to name QuestDB cannot stand together.
-    const written = settings.replace(/^ *#client_conf_file: .*$/m, '').replace(/^( *)#(?=\w)/gm, '$1');
+    // The two ways to name QuestDB cannot stand together, nor the two ways to tell of CO2e.
+    const written = settings.replace(/^ *#(client_conf|grams)_file: .*$/gm, '').replace(/^( *)#(?=\w)/gm, '$1');
     const { config, shown } = await loaded('whole.yaml', written);
     const absent = shown().filter(({ key, origin }) => origin === 'default' && !key.startsWith('lanes.'));
-    expect(absent.map(({ key }) => key)).toEqual(['questdb.client_conf_file']);
+    expect(absent.map(({ key }) => key)).toEqual(['questdb.client_conf_file', 'costs.grams_file']);
     const { config: defaults } = await loaded('empty.yaml', '');
     const held = SETTINGS.filter(({ type }) => {
       const made = type(values);

@@ -21,6 +21,7 @@ import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
 import { addConfigFlags } from '../config-flags.ts';
+import { reportCosts } from '../report-costs.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
@@ -216,7 +217,12 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
   };
   const account = await withStore(
     flags,
-    async (db, { lanes, idle }) => await accountOf(db, lanes, jobId, { ...options, idleLimits: idle }),
+    async (db, { lanes, idle, costs }) =>
+      await accountOf(db, lanes, jobId, {
+        ...options,
+        idleLimits: idle,
+        costs: reportCosts({ costs }),
+      }),
   );
   const style = { ...terminalStyle(), isWhole: flags.all === true };
   process.stdout.write(

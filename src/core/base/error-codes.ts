@@ -9,6 +9,7 @@ export const ERROR_CODES = {
   'config.invalid': 'The configuration has mistakes; all of them are named.',
   'config.profiling_floor': 'A lane with profiling fields is faster than the profiling hardware.',
   'config.unreadable': 'A file of the configuration cannot be read.',
+  'costs.grams_file': 'The file of hourly grams of CO2e (costs.grams_file) cannot be used.',
   'counters.invalid': 'A counters file of dcgm-exporter has a mistake.',
   'dcgm.other_major': 'The engine and the library here are of different major versions of DCGM.',
   'dcgm.renumbered': 'The engine came back with other numbers for its GPUs.',

@@ -1,3 +1,5 @@
+import { beginsModel } from './model-beginning.ts';
+
 /**
  * What devices can do at most, as NVIDIA's data sheets say: the tensor pipe with dense matrices of 16 bits (BF16; FP16 on Volta), and
  * the memory. Where a sheet tells of sparse ones only, it is half of that.
@@ -41,12 +43,7 @@ const MODEL_PEAKS: readonly ModelPeaks[] = [
 /** Undefined of a model whose data sheet is not here. @param model as it was told */
 export function peaksOf(model: string): ModelPeaks | undefined {
   const name = model.replace(/^(NVIDIA|Tesla) /, '').replace(/^Tesla /, '');
-  return MODEL_PEAKS.filter((one) => isModel(name, one.model)).sort(
+  return MODEL_PEAKS.filter((one) => beginsModel(one.model, name)).sort(
     (a, b) => b.model.length - a.model.length,
   )[0];
-}
-
-/** Whole words: an `L4` is no `L40`, and an `A30` none that ends otherwise. */
-function isModel(name: string, model: string): boolean {
-  return name.startsWith(model) && !/^\w/.test(name.slice(model.length));
 }

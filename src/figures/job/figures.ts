@@ -7,6 +7,7 @@ import type { Energy, Quantity } from '../quantity.ts';
 import type { Bounds } from './analysis/bounds.ts';
 import type { JobAnalysis, Slowest } from './analysis/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
+import type { JobCosts } from './job-costs.ts';
 import type { JobCells } from './told-runs.ts';
 
 /**
@@ -331,4 +332,6 @@ export interface JobFigures extends JobFacts {
   readonly findings: readonly Finding[];
   /** What it can have computed and moved at most; undefined where its activities are not known. */
   readonly bounds: Bounds | undefined;
+  /** Undefined where nothing of costs is configured. */
+  readonly costs: JobCosts | undefined;
 }

@@ -1,3 +1,4 @@
+import type { HourEnergy } from '../../core/costs/hourly-grams.ts';
 import type { EnergyPart } from '../../core/devices/mig-division.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import { floorTo, placesOf, STEP_US, withinSql } from '../levels.ts';
@@ -83,6 +84,12 @@ export function besideInstances(cut: CutInventory | undefined, gpus: readonly st
   return [...parents, ...beside.map(([gpu]) => gpu)];
 }
 
+/** The job's part of the energy of the GPU that an instance is cut from. */
+export interface InstanceEnergy extends CutEnergy {
+  /** When it was drawn. */
+  readonly hours: readonly HourEnergy[];
+}
+
 interface OwnedRow extends CutRow {
   readonly isOwn: boolean;
 }
@@ -101,7 +108,7 @@ export async function instanceEnergies(
     cut: inventory,
     window: { startUs, endUs, intervals },
   }: { readonly cut: CutInventory | undefined; readonly window: JobWindow },
-): Promise<Map<string, CutEnergy>> {
+): Promise<Map<string, InstanceEnergy>> {
   if (inventory === undefined) return new Map();
   const own = new Set(intervals.map(({ gpu }) => gpu));
   const parents = new Set([...own].flatMap((gpu) => inventory.instances.get(gpu)?.parent ?? []));
@@ -128,7 +135,10 @@ export async function instanceEnergies(
     ({ row, energy }) => row.isOwn && row.sums.dtUs > 0 && energy !== undefined,
   );
   return new Map(
-    [...Map.groupBy(divided, ({ row }) => row.gpu)].map(([gpu, shares]) => [gpu, energyOfAll(shares)]),
+    [...Map.groupBy(divided, ({ row }) => row.gpu)].map(([gpu, shares]) => [
+      gpu,
+      energyOfAll(shares, readings),
+    ]),
   );
 }
 
@@ -157,12 +167,29 @@ function readingOf(
   return { columns: new Map(gauges), hasEnergy, isPrimary };
 }
 
-function energyOfAll(shares: readonly DividedRow<OwnedRow>[]): CutEnergy {
+function energyOfAll(
+  shares: readonly DividedRow<OwnedRow>[],
+  readings: readonly CutReading[],
+): InstanceEnergy {
   const sumOf = (key: keyof CutEnergy): EnergyPart => ({
     joules: shares.reduce((sum, { energy }) => sum + energy![key].joules, 0),
     knownUs: shares.reduce((sum, { energy }) => sum + energy![key].knownUs, 0),
   });
-  return { counter: sumOf('counter'), power: sumOf('power'), best: sumOf('best') };
+  const hours = shares.map(({ row: { bucketUs }, energy }) => ({
+    fromUs: bucketUs,
+    lengthUs: STEP_US[isDayIn(readings, bucketUs) ? '1d' : '1h'],
+    joules: energy!.best.joules,
+  }));
+  return { counter: sumOf('counter'), power: sumOf('power'), best: sumOf('best'), hours };
+}
+
+/** Whether only days are left of this time. */
+function isDayIn(readings: readonly CutReading[], us: number): boolean {
+  return readings.some(({ segments }) =>
+    segments.some(
+      ({ level, spans }) => level === '1d' && spans.some(({ fromUs, toUs }) => us >= fromUs && us < toUs),
+    ),
+  );
 }
 
 interface Bucket {

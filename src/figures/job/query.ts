@@ -1,6 +1,8 @@
 import { OperatingError } from '../../core/base/errors.ts';
+import type { CostRates } from '../../core/costs/costs.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
+import { needsHours } from '../cost-basis.ts';
 import { gaugeReadings, storedLanes } from '../gauge-lanes.ts';
 import type { LaneGauges } from '../gauges.ts';
 import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
@@ -25,6 +27,8 @@ import {
 } from './facts.ts';
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
+import { energyHours } from './energy-hours.ts';
+import { jobCosts } from './job-costs.ts';
 import { findingsOf } from './findings.ts';
 import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
@@ -43,6 +47,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly nowUs: number;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */
   readonly idleLimits?: IdleLimits;
+  /** What GPU time and energy cost; nothing is told of it when absent. */
+  readonly costs?: CostRates | undefined;
 }
 
 /**
@@ -138,7 +144,10 @@ export async function memberFigures(
     causes,
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
-  return { ...facts, findings: findingsOf(facts), bounds: boundsOf(facts) };
+  const { costs: rates } = options;
+  const hours = isRead && needsHours(rates) ? await energyHours(db, sources, summed, energies) : new Map();
+  const costs = rates === undefined ? undefined : jobCosts(facts, rates, hours);
+  return { ...facts, findings: findingsOf(facts), bounds: boundsOf(facts), costs };
 }
 
 /** Where the job's gauges are to be read. @throws what `storedLanes` throws */

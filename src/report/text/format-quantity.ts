@@ -202,3 +202,14 @@ export function formatPeriod(fromUs: number, toUs: number): string {
   const end = from === to ? clockTime(toUs) : `${to} ${clockTime(toUs)}`;
   return `${from} ${clockTime(fromUs)} → ${end} UTC`;
 }
+
+/** `1,204.30 EUR`: rounded here and nowhere else. */
+export function formatMoney(value: number, currency = ''): string {
+  return `${formatLittle(value, 2)}${THIN}${currency}`;
+}
+
+/** `8.7 kg`; little in g, much in t. */
+export function formatGrams(grams: number): string {
+  if (grams >= 1e6) return `${formatNumber(grams / 1e6)}${THIN}t`;
+  return grams >= 100 ? `${formatNumber(grams / 1e3)}${THIN}kg` : `${formatNumber(grams)}${THIN}g`;
+}

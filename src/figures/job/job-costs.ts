@@ -1,0 +1,68 @@
+import type { Cause } from '../../core/analysis/causes.ts';
+import { addCosts, costsOf, type Costs, type CostRates, type ModelTime } from '../../core/costs/costs.ts';
+import type { HourEnergy } from '../../core/costs/hourly-grams.ts';
+import { costBasis, type CostBasis } from '../cost-basis.ts';
+import type { DeviceCauses } from './causes/figures.ts';
+import type { JobDevice, JobFacts } from './figures.ts';
+
+/** By device, what it drew for the job and in which hour. Of a device that is missing that is not known. */
+export type EnergyHours = ReadonlyMap<string, readonly HourEnergy[]>;
+
+/** What a job cost: its owned time by part, of MIG instances by slices, and the energy of it that is known. */
+export interface JobCosts extends CostBasis {
+  /** Σ over its devices. */
+  readonly all: Costs;
+  readonly devices: ReadonlyMap<string, Costs>;
+  /** Those of GPU time and of energy; they add up to those of the owned time, and of the energy that causes have. Empty without causes. */
+  readonly causes: ReadonlyMap<Cause, Costs>;
+}
+
+/** @param hours needed where grams are by the hour */
+export function jobCosts(
+  { devices, causes }: Pick<JobFacts, 'devices' | 'causes'>,
+  rates: CostRates,
+  hours: EnergyHours,
+): JobCosts {
+  const own = new Map(devices.map((device) => [device.gpu, deviceCosts(device, rates, hours)]));
+  const byDevice = causes === undefined || 'why' in causes ? [] : causes.devices;
+  return {
+    ...costBasis(rates, [...hours.values()].flat()),
+    all: addCosts([...own.values()]),
+    devices: own,
+    causes: causeCosts(byDevice, devices, rates),
+  };
+}
+
+function deviceCosts(device: JobDevice, rates: CostRates, hours: EnergyHours): Costs {
+  const { best } = device.energy;
+  return costsOf(rates, [billedTime(device)], {
+    joules: best?.value,
+    knownUs: best?.knownUs ?? 0,
+    hours: hours.get(device.gpu),
+  });
+}
+
+/** What is paid for: all of the time for which the job owned the device, by its part of it and by slices, as causes have it. */
+function billedTime({ model, ownedUs, sampledUs, attributedUs, sliceRatio }: JobDevice): ModelTime {
+  const part = sampledUs > 0 ? attributedUs / sampledUs : (sliceRatio ?? 1);
+  return { model, us: Math.round(ownedUs * part), isSizeKnown: sliceRatio !== undefined };
+}
+
+function causeCosts(
+  byDevice: readonly DeviceCauses[],
+  devices: readonly JobDevice[],
+  rates: CostRates,
+): JobCosts['causes'] {
+  // In which hours a cause drew what is not looked up.
+  const ofCauses = { ...rates, gramsPerKwh: undefined, rgu: undefined };
+  const costs = new Map<Cause, Costs[]>();
+  for (const { gpu, causes } of byDevice) {
+    const { model, sliceRatio } = devices.find((device) => device.gpu === gpu)!;
+    for (const [cause, { us, joules }] of causes) {
+      const time = { model, us, isSizeKnown: sliceRatio !== undefined };
+      const energy = { joules, knownUs: joules === undefined ? 0 : us, hours: undefined };
+      costs.set(cause, [...(costs.get(cause) ?? []), costsOf(ofCauses, [time], energy)]);
+    }
+  }
+  return new Map([...costs].map(([cause, some]) => [cause, addCosts(some)]));
+}
