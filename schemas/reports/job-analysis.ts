@@ -1,5 +1,6 @@
 /** What the report of a job concludes from its samples: causes, steps, the slowest device, bounds. */
 import { z } from 'zod';
+import { costs } from './costs.ts';
 import { count, joules, ratio, us } from './parts.ts';
 
 const CAUSES = [
@@ -20,7 +21,7 @@ const CAUSES = [
 const causeAmounts = {
   ownedUs: us.describe('What the parts add up to'),
   parts: z
-    .partialRecord(z.enum(CAUSES), z.strictObject({ us, joules: joules.optional() }))
+    .partialRecord(z.enum(CAUSES), z.strictObject({ us, joules: joules.optional(), costs }))
     .describe('GPU time and energy by cause; causes of no time are left out'),
   waitingLeastUs: us.optional(),
   waitingMostUs: us.optional(),

@@ -1,6 +1,7 @@
 /** `gpuledger report job ID --json`: of one run of one job. */
 import { z } from 'zod';
 import { bounds, causes, deviceCauses, gauge30, slowest, steps } from './job-analysis.ts';
+import { costRates, costs } from './costs.ts';
 import {
   amounts,
   count,
@@ -91,6 +92,7 @@ const device = z.strictObject({
   longestIdle: z.strictObject(stretch).optional(),
   events: z.array(event),
   causes: deviceCauses.optional(),
+  costs,
 });
 
 const gap = z.strictObject({ gpu: z.string(), fromUs: momentUs, toUs: momentUs });
@@ -131,6 +133,8 @@ export const jobReport = z.strictObject({
     }),
   ),
   energy,
+  costs,
+  costRates,
   ...use,
   idleLimits,
   smShares,

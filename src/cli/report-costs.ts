@@ -1,6 +1,6 @@
-import type { CostRates } from '../core/costs/costs.ts';
 import type { Config } from '../config/config.ts';
 import { configuredCosts } from '../config/cost-rates.ts';
+import type { CostRates } from '../core/costs/costs.ts';
 
 /** Refused rows that are told one by one. */
 const TOLD_MAX = 3;

@@ -1,4 +1,4 @@
-import { parseGrams, type GramsFile } from '../../schemas/grams-csv.ts';
+import { parseGrams, type GramsFile } from '../../schemas/costs/grams-csv.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { fileError } from '../core/base/file-fault.ts';
 import type { CostRates } from '../core/costs/costs.ts';

@@ -9,8 +9,8 @@ export interface CostBasis {
 }
 
 /** Whether it takes knowing in which hour energy was drawn. */
-export function needsHours(rates: CostRates | undefined): boolean {
-  return typeof rates?.gramsPerKwh === 'object';
+export function needsHours(rates: CostRates): boolean {
+  return typeof rates.gramsPerKwh === 'object';
 }
 
 /** @param hours in which energy was drawn, in any order */

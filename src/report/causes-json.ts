@@ -1,6 +1,5 @@
 import type { CauseAmounts, JobCauses, NoCauses, WaitingRange } from '../figures/job/causes/figures.ts';
-import type { JobFigures } from '../figures/job/figures.ts';
-import type { JobCosts } from '../figures/job/job-costs.ts';
+import type { JobCosts, JobFigures } from '../figures/job/figures.ts';
 import { costsJson } from './costs-json.ts';
 
 /** Where the time of all devices went: µs that add up to `ownedUs`, causes of no time left out; or why that is not told. */

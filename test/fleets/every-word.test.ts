@@ -30,6 +30,7 @@ const OUTSIDE = {
   inventory: 'all drawn devices are in the inventory, and all drawn jobs have devices',
   long: 'no drawn list is so long that it is cut',
   jobs: 'no table of many jobs is asked for: test/figures/jobs.test.ts has them',
+  costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
 type Why = keyof typeof OUTSIDE;
@@ -42,6 +43,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   old: ['undividedUs'],
   long: ['reusedIdsLeft'],
   jobs: ['typedId'],
+  costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
 const LEFT_COLUMNS: Readonly<Partial<Record<Why, readonly string[]>>> = {
@@ -103,10 +105,11 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
 
 /**
  * What windows of a job tell, of which no truth is drawn (test/report/analysis-text.test.ts, test/figures/job-analysis.test.ts), and
- * the table of many jobs (test/figures/jobs.test.ts).
+ * the table of many jobs (test/figures/jobs.test.ts), and what is told where costs are configured.
  */
 const LEFT_FILES = [
   'src/report/analysis-text.ts',
+  'src/report/costs-text.ts',
   'src/report/jobs-text.ts',
   // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.
   'src/report/idle-watch-text.ts',

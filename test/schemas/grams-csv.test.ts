@@ -1,6 +1,6 @@
 /** Goal: a file of hourly grams is read as it says, row by row, and what is none is refused with a sentence. Method: texts made by hand. */
 import { describe, expect, test } from 'vitest';
-import { parseGrams } from '../../schemas/grams-csv.ts';
+import { parseGrams } from '../../schemas/costs/grams-csv.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
 
 const T0 = Date.UTC(2026, 10, 20, 9) * 1000;

@@ -1,16 +1,38 @@
+import { needsHours } from '../cost-basis.ts';
 import { STEP_US, type Segment } from '../levels.ts';
 import { CUT_LEVELS } from '../mig-energy.ts';
 import { isCounted } from '../quantity.ts';
 import type { Asked, Cells } from '../query-cells.ts';
 import { counterSummands, gaugeSummands, summandSql, type Summand } from '../summands.ts';
+import type { CostRates } from '../../core/costs/costs.ts';
 import type { HourEnergy } from '../../core/costs/hourly-grams.ts';
 import type { InstanceEnergy } from './instances.ts';
-import type { EnergyHours } from './job-costs.ts';
+import type { JobCosts, JobFacts } from './figures.ts';
+import { jobCosts, type EnergyHours } from './job-costs.ts';
 import { askLabelled } from './rows/ask-labelled.ts';
 import { partIn } from './rows/job-rows.ts';
 import { jobSegments } from './rows/job-segments.ts';
 import type { JobSource } from './rows/scan.ts';
 import type { SummedJob } from './rows/summed-job.ts';
+
+interface AskedCosts {
+  readonly options: { readonly costs?: CostRates | undefined };
+  readonly summed: Pick<SummedJob, 'job' | 'sums'>;
+  readonly energies: ReadonlyMap<string, InstanceEnergy>;
+}
+
+/** What a job cost; undefined where nothing is configured. @throws what `ask` throws */
+export async function costsOfJob(
+  db: Asked,
+  sources: readonly JobSource[],
+  facts: JobFacts,
+  { options: { costs }, summed, energies }: AskedCosts,
+): Promise<JobCosts | undefined> {
+  if (costs === undefined) return undefined;
+  // Kept figures do not tell when energy was drawn.
+  if (facts.origin === 'kept' || !needsHours(costs)) return jobCosts(facts, costs, new Map());
+  return jobCosts(facts, costs, await energyHours(db, sources, summed, energies));
+}
 
 /**
  * In which hours the job's devices drew the energy that is told of them; where only days are left of a time, in which days.
@@ -18,7 +40,7 @@ import type { SummedJob } from './rows/summed-job.ts';
  * @param instances those of MIG instances, which were found hour by hour
  * @throws what `ask` throws
  */
-export async function energyHours(
+async function energyHours(
   db: Asked,
   sources: readonly JobSource[],
   { job, sums: { devices } }: Pick<SummedJob, 'job' | 'sums'>,

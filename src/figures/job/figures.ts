@@ -1,13 +1,15 @@
+import type { Cause } from '../../core/analysis/causes.ts';
+import type { Costs } from '../../core/costs/costs.ts';
 import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { IdleLimit, IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { PipeKey } from '../../core/fields/well-known.ts';
+import type { CostBasis } from '../cost-basis.ts';
 import type { GaugeKey } from '../gauges.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 import type { Bounds } from './analysis/bounds.ts';
 import type { JobAnalysis, Slowest } from './analysis/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
-import type { JobCosts } from './job-costs.ts';
 import type { JobCells } from './told-runs.ts';
 
 /**
@@ -325,6 +327,15 @@ export type Finding =
       /** Difference of counter and power integral in relation to the larger one. */
       readonly strayRatio: number;
     };
+
+/** What a job cost: its owned time by part, of MIG instances by slices, and the energy of it that is known. */
+export interface JobCosts extends CostBasis {
+  /** Σ over its devices. */
+  readonly all: Costs;
+  readonly devices: ReadonlyMap<string, Costs>;
+  /** Those of GPU time and of energy; they add up to those of the owned time, and of the energy that causes have. Empty without causes. */
+  readonly causes: ReadonlyMap<Cause, Costs>;
+}
 
 /** All that `gpuledger report job` shows, as a tree without any text of its own. */
 export interface JobFigures extends JobFacts {

@@ -1,21 +1,12 @@
 import type { Cause } from '../../core/analysis/causes.ts';
 import { addCosts, costsOf, type Costs, type CostRates, type ModelTime } from '../../core/costs/costs.ts';
 import type { HourEnergy } from '../../core/costs/hourly-grams.ts';
-import { costBasis, type CostBasis } from '../cost-basis.ts';
+import { costBasis } from '../cost-basis.ts';
 import type { DeviceCauses } from './causes/figures.ts';
-import type { JobDevice, JobFacts } from './figures.ts';
+import type { JobCosts, JobDevice, JobFacts } from './figures.ts';
 
 /** By device, what it drew for the job and in which hour. Of a device that is missing that is not known. */
 export type EnergyHours = ReadonlyMap<string, readonly HourEnergy[]>;
-
-/** What a job cost: its owned time by part, of MIG instances by slices, and the energy of it that is known. */
-export interface JobCosts extends CostBasis {
-  /** Σ over its devices. */
-  readonly all: Costs;
-  readonly devices: ReadonlyMap<string, Costs>;
-  /** Those of GPU time and of energy; they add up to those of the owned time, and of the energy that causes have. Empty without causes. */
-  readonly causes: ReadonlyMap<Cause, Costs>;
-}
 
 /** @param hours needed where grams are by the hour */
 export function jobCosts(

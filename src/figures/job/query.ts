@@ -2,7 +2,6 @@ import { OperatingError } from '../../core/base/errors.ts';
 import type { CostRates } from '../../core/costs/costs.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
-import { needsHours } from '../cost-basis.ts';
 import { gaugeReadings, storedLanes } from '../gauge-lanes.ts';
 import type { LaneGauges } from '../gauges.ts';
 import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
@@ -27,14 +26,13 @@ import {
 } from './facts.ts';
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
-import { energyHours } from './energy-hours.ts';
-import { jobCosts } from './job-costs.ts';
+import { costsOfJob } from './energy-hours.ts';
 import { findingsOf } from './findings.ts';
 import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { keptSums, readKept, withKept } from './kept-figures.ts';
-import type { SampleSums } from './rows/scan.ts';
-import { isComplete, jobSources, oldestSampleUs, sumToNewest } from './rows/summed-job.ts';
+import type { JobSums, SampleSums } from './rows/scan.ts';
+import { isComplete, jobSources, oldestSampleUs, sumToNewest, type SummedJob } from './rows/summed-job.ts';
 import { undividedUs } from './rows/undivided.ts';
 
 /** Ticks that wait for a busy machine lengthen the mean step by less than this. */
@@ -90,17 +88,7 @@ export async function memberFigures(
   const isRawLeft = isComplete(sources[0], window.startUs);
   const oldestUs = oldestSampleUs(sources[0]);
   const mayBeKept = oldestUs === undefined || oldestUs > window.startUs + intervalUsOf(sources[0]);
-  const kept = !mayBeKept
-    ? undefined
-    : withKept(
-        window,
-        summed.sums.devices,
-        keptSums(
-          await readKept(db, { ids: [run.jobId], apart: [], sql: undefined }, idle),
-          run.jobId,
-          window,
-        ),
-      );
+  const kept = mayBeKept ? await keptOf(db, run, summed, idle) : undefined;
   const sliceRatios = sliceRatiosOf(cut, asked);
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window });
   const sums = withInstances(kept ?? summed.sums, sliceRatios, energies);
@@ -144,10 +132,19 @@ export async function memberFigures(
     causes,
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
-  const { costs: rates } = options;
-  const hours = isRead && needsHours(rates) ? await energyHours(db, sources, summed, energies) : new Map();
-  const costs = rates === undefined ? undefined : jobCosts(facts, rates, hours);
+  const costs = await costsOfJob(db, sources, facts, { options, summed, energies });
   return { ...facts, findings: findingsOf(facts), bounds: boundsOf(facts), costs };
+}
+
+/** What is kept of a run, where that is more than the samples that are left tell. */
+async function keptOf(
+  db: Asked,
+  { jobId }: JobRun,
+  { window, sums }: SummedJob,
+  idle: DeviceIdleLimits,
+): Promise<JobSums | undefined> {
+  const kept = await readKept(db, { ids: [jobId], apart: [], sql: undefined }, idle);
+  return withKept(window, sums.devices, keptSums(kept, jobId, window));
 }
 
 /** Where the job's gauges are to be read. @throws what `storedLanes` throws */

@@ -1,8 +1,8 @@
 import { CsvError, parse } from 'csv-parse/sync';
-import { HOUR_US } from '../src/core/base/hour.ts';
-import { messageOf, OperatingError } from '../src/core/base/errors.ts';
-import { GRAMS_PER_KWH_MAX, type HourlyGrams } from '../src/core/costs/hourly-grams.ts';
-import { isoTimeUs } from './iso-time.ts';
+import { HOUR_US } from '../../src/core/base/hour.ts';
+import { messageOf, OperatingError } from '../../src/core/base/errors.ts';
+import { GRAMS_PER_KWH_MAX, type HourlyGrams } from '../../src/core/costs/hourly-grams.ts';
+import { isoTimeUs } from '../iso-time.ts';
 
 /** What a file of hourly grams tells. */
 export interface GramsFile {
