@@ -159,8 +159,12 @@ const sum = (values: readonly number[]): number => values.reduce((all, value) =>
 test('a job of two models pays for the one that has a price, and is told of the other', async () => {
   const figures = await report('paid');
   const { gpuHours, rguHours, energy, carbon } = figures.costs!.all;
-  expect(gpuHours).toEqual({ value: expect.closeTo(2 * 3.2, 9), covered: 2 * HOUR, of: 4 * HOUR });
-  expect(rguHours).toEqual({ value: expect.closeTo(2 * 14 + 2 * 2, 9), covered: 4 * HOUR, of: 4 * HOUR });
+  expect(gpuHours).toEqual({ value: expect.closeTo(2 * 3.2, 9) as number, covered: 2 * HOUR, of: 4 * HOUR });
+  expect(rguHours).toEqual({
+    value: expect.closeTo(2 * 14 + 2 * 2, 9) as number,
+    covered: 4 * HOUR,
+    of: 4 * HOUR,
+  });
   const kwh = 2 * sum(kwhByHour());
   expect(energy!.value! / (kwh * 1.5 * 0.25)).toBeCloseTo(1, 9);
   expect(energy!.covered).toBe(4 * HOUR);
