@@ -39,8 +39,7 @@ interface Wanted {
  * @throws what `recordedLanes` throws
  */
 export async function storedLanes(db: Asked, lanes: readonly Lane[], span: Span): Promise<StoredLane[]> {
-  const recorded = await recordedLanes(db, lanes);
-  const others = await otherLanes(db, lanes);
+  const [recorded, others] = await Promise.all([recordedLanes(db, lanes), otherLanes(db, lanes)]);
   const all = [...recorded, ...others];
   const kept = new Map<string, KeptLane>();
   for (let from = 0; from < all.length; from += LANES_PER_QUERY_MAX) {

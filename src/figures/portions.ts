@@ -13,17 +13,23 @@ const BRIEF_US_MAX = 600e6;
 /**
  * Cuts what is read from samples by time, so that no question takes long: whoever waits sees how far it is, and none comes near the
  * deadline of a request. Rollups are read whole.
+ * @param samples there are in all of the segments at most; absent: it is asked
  * @returns segments whose answers are to be added up, in the order of time
  * @throws what `ask` throws
  */
-export async function inPortions(db: Asked, segments: readonly Segment[]): Promise<Segment[]> {
+export async function inPortions(
+  db: Asked,
+  segments: readonly Segment[],
+  samples = Infinity,
+): Promise<readonly Segment[]> {
+  const { samplesMax = SAMPLES_MAX } = db;
+  if (samples <= samplesMax) return segments;
   const portions: Segment[] = [];
-  for (const segment of segments) portions.push(...(await portionsOf(db, segment)));
+  for (const segment of segments) portions.push(...(await portionsOf(db, segment, samplesMax)));
   return portions;
 }
 
-async function portionsOf(db: Asked, segment: Segment): Promise<readonly Segment[]> {
-  const { samplesMax = SAMPLES_MAX } = db;
+async function portionsOf(db: Asked, segment: Segment, samplesMax: number): Promise<readonly Segment[]> {
   const briefUsMax = BRIEF_US_MAX * (samplesMax / SAMPLES_MAX);
   const lengthUs = segment.spans.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0);
   if (segment.level !== 'raw' || lengthUs <= briefUsMax) return [segment];

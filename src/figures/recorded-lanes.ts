@@ -10,18 +10,17 @@ import { ask, type Asked } from './query-cells.ts';
  */
 export async function recordedLanes(db: Asked, lanes: readonly Lane[]): Promise<Lane[]> {
   const tables = lanes.map(({ table }) => quoteText(table)).join(', ');
-  const existing = new Set(
-    (await ask(db, `SELECT table_name FROM tables() WHERE table_name IN (${tables})`)).map((row) =>
-      row.text('table_name'),
-    ),
+  const rows = await ask(
+    db,
+    `SELECT table_name, column_name FROM information_schema.columns() WHERE table_name IN (${tables})`,
   );
-  const recorded: Lane[] = [];
-  for (const lane of lanes) {
-    if (!existing.has(lane.table)) continue;
-    const columns = await ask(db, `SELECT "column" AS name FROM table_columns(${quoteText(lane.table)})`);
-    const names = new Set(columns.map((row) => row.text('name')));
-    recorded.push({ ...lane, fields: lane.fields.filter(({ column }) => names.has(column)) });
-  }
+  const columnsOf = Map.groupBy(rows, (row) => row.text('table_name'));
+  const recorded = lanes.flatMap((lane): Lane[] => {
+    const names = new Set(columnsOf.get(lane.table)?.map((row) => row.text('column_name')));
+    return names.size === 0
+      ? []
+      : [{ ...lane, fields: lane.fields.filter(({ column }) => names.has(column)) }];
+  });
   if (recorded.length > 0) return recorded;
   throw new OperatingError(
     `expected sample tables (${lanes.map(({ table }) => table).join(', ')}), found none of them`,

@@ -219,7 +219,7 @@ async function sumsOf(
   const stays = runs.flatMap(({ spans }) => spans);
   const time = timeOf(runs);
   const label = await readLabel(db, runs[0]!.jobId, { ...time, intervals: runs });
-  const job = { label, stays, foreign: [] };
+  const job = { label, stays, foreign: [], sampleCount: Infinity };
   const sources = await jobSources(db, lanes, EVERY_IDLE_LIMIT);
   return (await sumJob(db, sources, job, ({ kept }) => jobSamples(kept, job, time))).devices;
 }

@@ -50,30 +50,32 @@ export async function courseOf(
   sources: readonly JobSource[],
   summed: SampledJob,
 ): Promise<Course> {
-  const { job, window, sums, sampleCount, isFromSamples, placesIn, boundaryUs, events } = summed;
+  const { job, window, sums, isFromSamples, placesIn, boundaryUs, events } = summed;
   const activity = activityOf(sources, boundaryUs);
   const [primary] = sources as [JobSource];
-  const gaps = await gapsOf(db, primary, job, placesIn(primary), {
-    intervals: window.intervals,
-    intervalUs: boundaryUs,
-  });
-  return {
-    percentiles: await percentilesOf(
+  const [parts, dips, percentiles, gaps, idle, tailUnseenUs, effects] = await Promise.all([
+    isFromSamples ? sums.parts : sumParts(db, sources, job, window),
+    activity && rhythmOf(db, activity, job, window, job.sampleCount <= RHYTHM_SAMPLES_MAX),
+    percentilesOf(
       db,
       job,
       sums,
       rankedGauges(sources, summed),
-      sampleCount <= EXACT_SAMPLES_MAX ? (kept) => jobSamples(kept, job, window) : undefined,
+      job.sampleCount <= EXACT_SAMPLES_MAX ? (kept) => jobSamples(kept, job, window) : undefined,
     ),
-    parts: isFromSamples ? sums.parts : await sumParts(db, sources, job, window),
+    gapsOf(db, primary, job, placesIn(primary), { intervals: window.intervals, intervalUs: boundaryUs }),
+    activity && longestIdle(db, activity.places, summed),
+    tailUnseen(db, activity, summed),
+    activity && throttleEffects(db, activity, job, window, events),
+  ]);
+  return {
+    percentiles,
+    parts,
     ...gaps,
-    longestIdle: activity === undefined ? new Map() : await longestIdle(db, activity.places, summed),
-    tailUnseenUs: await tailUnseen(db, activity, summed),
-    dips:
-      activity === undefined
-        ? undefined
-        : await rhythmOf(db, activity, job, window, sampleCount <= RHYTHM_SAMPLES_MAX),
-    throttleEffects: activity === undefined ? [] : await throttleEffects(db, activity, job, window, events),
+    longestIdle: idle ?? new Map(),
+    tailUnseenUs,
+    dips,
+    throttleEffects: effects ?? [],
   };
 }
 

@@ -24,8 +24,7 @@ import {
 import type { EnergySums } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import type { JobWindow, SliceRatios } from './facts.ts';
-import { askLabelled } from './rows/ask-labelled.ts';
-import { partIn } from './rows/job-rows.ts';
+import { askParted } from './rows/ask-labelled.ts';
 import { jobSegments } from './rows/job-segments.ts';
 import {
   addSums,
@@ -215,13 +214,11 @@ async function ownedBuckets(db: Asked, sources: readonly JobSource[], job: Label
   for (const [index, source] of sources.entries()) {
     const { groups } = jobSegments(source.kept, job, CUT_LEVELS);
     const reading = { ...readingOf(source, index === 0), segments: [], gpus: undefined };
-    const rows = await askLabelled(db, job, groups, (segment) => ({
+    const rows = await askParted(db, job, groups, (segment) => ({
       keys: [`${BUCKET_SQL} AS bucket_us`],
       picks: bucketSumsSql(reading, segment),
     }));
-    for (const row of rows) {
-      const part = partIn(job.label, row);
-      if (part === undefined) continue;
+    for (const { row, part } of rows) {
       const sums = emptyBucket();
       addToBucket(sums, row, reading);
       addScaled(bucketOf(buckets, row), sums, part);

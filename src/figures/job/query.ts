@@ -9,6 +9,7 @@ import { invalidRollups } from '../invalid-rollups.ts';
 import { floorTo, STEP_US } from '../levels.ts';
 import type { CutInventory } from '../mig-energy.ts';
 import type { Asked } from '../query-cells.ts';
+import { sideBySide } from '../side-by-side.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { analyseJob, NO_ANALYSIS } from './analysis/analyse.ts';
@@ -71,17 +72,17 @@ export async function jobFigures(
  * @throws OperatingError `report.unknown_run`, and what `QuestDb.exec` throws
  */
 export async function memberFigures(
-  db: Asked,
+  store: Asked,
   lanes: readonly Lane[],
   found: Found,
   options: JobQueryOptions & { readonly member: Member },
 ): Promise<JobFigures> {
+  const db = sideBySide(store);
   const run = chosenRun(db, found, options);
   const job = identityOf(run, options.member, found);
   const asked = windowOf(run);
-  const inventory = await inventoryOf(db, asked);
+  const [inventory, idle] = await Promise.all([inventoryOf(db, asked), jobIdleLimits(db, asked, options)]);
   const cut = await cutInventoryOf(db, inventory, asked.intervals);
-  const idle = await jobIdleLimits(db, asked, options);
   const sources = await jobSources(db, await jobReadings(db, lanes, asked, cut), idle);
   const summed = await sumToNewest(db, sources, run, asked);
   const { window } = summed;
@@ -90,18 +91,25 @@ export async function memberFigures(
   const mayBeKept = oldestUs === undefined || oldestUs > window.startUs + intervalUsOf(sources[0]);
   const kept = mayBeKept ? await keptOf(db, run, summed, idle) : undefined;
   const sliceRatios = sliceRatiosOf(cut, asked);
-  const energies = await instanceEnergies(db, sources, summed.job, { cut, window });
+  const { startUs, endUs, intervals } = window;
+  const [energies, events] = await Promise.all([
+    instanceEnergies(db, sources, summed.job, { cut, window }),
+    intervals.length === 0 ? [] : eventsOf(db, job.cluster, window),
+  ]);
   const sums = withInstances(kept ?? summed.sums, sliceRatios, energies);
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
-  const { startUs, endUs, intervals } = window;
-  const events = intervals.length === 0 ? [] : await eventsOf(db, job.cluster, window);
   const isSampled = sums.all.samples > 0;
   const isRead = isSampled && kept === undefined;
   const sampled = { ...summed, boundaryUs, events };
-  const course = isRead ? await courseOf(db, sources, sampled) : NO_COURSE;
   const activity = activityOf(sources, boundaryUs);
-  const analysis = isRead ? await analyseJob(db, sources, activity, { summed, inventory }) : NO_ANALYSIS;
-  const causes = isRead ? await causesFigures(db, sources, sampled, { sliceRatios, sums }) : undefined;
+  // Those first whose answers lead to more questions.
+  const [causes, analysis, course, undivided, invalid] = await Promise.all([
+    isRead ? causesFigures(db, sources, sampled, { sliceRatios, sums }) : undefined,
+    isRead ? analyseJob(db, sources, activity, { summed, inventory }) : NO_ANALYSIS,
+    isRead ? courseOf(db, sources, sampled) : NO_COURSE,
+    undividedUs(db, summed),
+    kept === undefined ? invalidRollups(db, segmentsOf(sources, summed)) : [],
+  ]);
   const facts: JobFacts = {
     job,
     isSynthetic: [...inventory.values()].some((device) => device.text('source') === 'synthetic'),
@@ -115,8 +123,8 @@ export async function memberFigures(
     ),
     origin: kept !== undefined ? 'kept' : isRawLeft ? 'samples' : 'rollups',
     oldestSampleUs: oldestUs !== undefined && oldestUs > startUs + boundaryUs ? oldestUs : undefined,
-    undividedUs: await undividedUs(db, summed),
-    invalidRollups: kept === undefined ? await invalidRollups(db, segmentsOf(sources, summed)) : [],
+    undividedUs: undivided,
+    invalidRollups: invalid,
     mixedUs: summed.sums.mixed.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
     idleLimits: idle.told,
     all: ownedFigures(intervals, sliceRatios, sums.all),

@@ -37,13 +37,11 @@ interface StayCells {
  * left out where there is anything else.
  */
 export async function readTold(db: Asked, asked: AskedIds): Promise<Told[]> {
-  const records: Told[] = [];
-  const stays: Told[] = [];
-  for (const from of fromIdsSql('jobs', asked)) records.push(...(await readRecords(db, from)));
-  for (const from of fromIdsSql('gpu_ownership', asked)) stays.push(...(await readStays(db, from)));
-  if (records.length === 0 && stays.length === 0)
-    for (const from of fromIdsSql('job_figures', asked)) stays.push(...(await readStays(db, from)));
-  const placed = await withDeviceClusters(db, stays);
+  const read = async (table: string, rowsOf: typeof readStays): Promise<Told[]> =>
+    (await Promise.all(fromIdsSql(table, asked).map(async (from) => await rowsOf(db, from)))).flat();
+  const [records, owned] = await Promise.all([read('jobs', readRecords), read('gpu_ownership', readStays)]);
+  const isUntold = records.length === 0 && owned.length === 0;
+  const placed = await withDeviceClusters(db, isUntold ? await read('job_figures', readStays) : owned);
   const owning = placed.filter(({ startUs, endUs = Infinity }) => endUs > startUs);
   const known = new Set([...records, ...owning].map(({ jobId }) => jobId));
   return [...records, ...owning, ...placed.filter(({ jobId }) => !known.has(jobId))];

@@ -1,8 +1,7 @@
 import { activeSteps, chooseWindows, USUAL_WINDOWS } from '../../../core/analysis/active-windows.ts';
 import { quoteName } from '../../../../schemas/tables.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
-import { askLabelled } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import { samplesOf } from '../rows/job-segments.ts';
 import type { Activity, ActivityPlace } from '../rows/rhythm.ts';
 import type { JobSource } from '../rows/scan.ts';
@@ -52,31 +51,25 @@ export async function analyseJob(
   const windows = chooseWindows(active, course.stepUs, USUAL_WINDOWS);
   const rawFromUs = place.source.kept.levels.at(-1)!.completeFromUs;
   const sampled = windows.filter(({ fromUs }) => fromUs >= rawFromUs);
-  const firstLightUs = await firstLight(db, place, summed, course);
   const isAged = windows.length > 0 && sampled.length === 0;
   const { stepUs } = course;
-  const found =
-    windows.length === 0
-      ? { none: 'inactive' as const }
-      : isAged
-        ? { none: 'aged_out' as const }
-        : await findSteps(db, {
-            job: summed.job,
-            place,
-            active,
-            stepUs,
-            windows: sampled,
-            rawFromUs,
-            gpus: workingGpus(summed),
-          });
   const kindOf = (gpu: string): string =>
     `${inventory.get(gpu)?.text('model') ?? ''} ${inventory.get(gpu)?.text('mig_profile') ?? ''}`;
   const activeUs = active.length * stepUs;
-  return {
-    steps: told(found, firstLightUs),
-    slowest: await findSlowest(db, sources, summed, { windows, activeUs, kindOf }),
-    gauge30: await readGauge30(db, place, summed, { active, stepUs, windows: sampled, rawFromUs }),
+  const found = async (): Promise<FoundSteps | { none: NoSteps }> => {
+    if (windows.length === 0) return { none: 'inactive' };
+    if (isAged) return { none: 'aged_out' };
+    const { job } = summed;
+    const gpus = workingGpus(summed);
+    return await findSteps(db, { job, place, active, stepUs, windows: sampled, rawFromUs, gpus });
   };
+  const [steps, firstLightUs, slowest, gauge30] = await Promise.all([
+    found(),
+    firstLight(db, place, summed, course),
+    findSlowest(db, sources, summed, { windows, activeUs, kindOf }),
+    readGauge30(db, place, summed, { active, stepUs, windows: sampled, rawFromUs }),
+  ]);
+  return { steps: told(steps, firstLightUs), slowest, gauge30 };
 }
 
 /** Those that do a part of what the busiest one does. */
@@ -103,13 +96,13 @@ async function firstLight(
     fromUs: Math.max(window.startUs + 1, lit.fromUs),
     toUs: Math.min(window.endUs + 1, lit.fromUs + stepUs),
   };
-  const rows = await askLabelled(db, job, samplesOf(source.kept, gpus, span).groups, () => ({
+  const rows = await askOwn(db, job, samplesOf(source.kept, gpus, span).groups, () => ({
     isPooled: true,
     keys: [],
-    picks: ['cast(min(s.ts) AS LONG) AS first_us'],
+    // Without a key QuestDB 9.3.4 takes no min(s.ts) of a table with another name.
+    picks: ['min(cast(s.ts AS LONG)) AS first_us'],
     where: `s.${quoteName(column)} >= ${LIGHT_SM_RATIO}`,
   }));
-  const own = rows.filter((row) => partIn(job.label, row) !== undefined);
-  const firstUs = Math.min(...own.map((row) => row.number('first_us') ?? Infinity));
+  const firstUs = Math.min(...rows.map((row) => row.number('first_us') ?? Infinity));
   return Number.isFinite(firstUs) ? firstUs - window.startUs : undefined;
 }

@@ -3,8 +3,7 @@ import type { CourseStep } from '../../../core/analysis/active-windows.ts';
 import { STEP_US } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { counterSummands, gaugeSummands, summandSql, type Summand } from '../../summands.ts';
-import { askLabelled } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import { jobSegments } from '../rows/job-segments.ts';
 import { coarsestStepUs } from '../rows/parts.ts';
 import type { ActivityPlace } from '../rows/rhythm.ts';
@@ -45,7 +44,7 @@ export async function timedCourse(
     ...(source.hasEnergy ? counterSummands() : []),
     ...(power === undefined ? [] : gaugeSummands('power', power)),
   ];
-  const rows = await askLabelled(db, job, places.groups, (segment) => ({
+  const rows = await askOwn(db, job, places.groups, (segment) => ({
     isPooled: true,
     keys: [`cast(cast(s.ts AS LONG) / ${stepUs} AS INT) AS step`],
     picks: [
@@ -53,8 +52,7 @@ export async function timedCourse(
       `max(${summandSql(most, segment)}) AS most`,
     ],
   }));
-  const own = rows.filter((row) => partIn(job.label, row) !== undefined);
-  const steps = [...Map.groupBy(own, (row) => row.number('step')!)].map(([step, some]) =>
+  const steps = [...Map.groupBy(rows, (row) => row.number('step')!)].map(([step, some]) =>
     timedStep(step * stepUs, some, { hasCounter: source.hasEnergy, hasPower: power !== undefined }),
   );
   return { stepUs, steps: steps.sort((a, b) => a.fromUs - b.fromUs) };

@@ -3,8 +3,7 @@ import type { Window } from '../../../core/analysis/active-windows.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { common } from '../../spans.ts';
 import { gaugeSummands } from '../../summands.ts';
-import { askLabelled } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import { samplesOf } from '../rows/job-segments.ts';
 import type { ActivityPlace } from '../rows/rhythm.ts';
 import type { SummedJob } from '../rows/summed-job.ts';
@@ -37,7 +36,7 @@ interface ActiveSamples {
 export async function readGauge30(
   db: Asked,
   { source, column, intervalUs }: ActivityPlace,
-  { job, sampleCount }: SummedJob,
+  { job }: SummedJob,
   { active, stepUs, windows, rawFromUs }: ActiveSamples,
 ): Promise<Gauge30 | undefined> {
   const shownUs = Math.max(SHOWN_US, intervalUs);
@@ -45,7 +44,7 @@ export async function readGauge30(
   const [first, last] = [active[0], active.at(-1)];
   if (first === undefined || last === undefined || windows.length === 0 || phases < PHASES_MIN)
     return undefined;
-  const isAll = sampleCount <= SAMPLES_MAX && first.fromUs >= rawFromUs;
+  const isAll = job.sampleCount <= SAMPLES_MAX && first.fromUs >= rawFromUs;
   const spans = isAll ? [{ fromUs: first.fromUs, toUs: last.fromUs + stepUs }] : windows;
   const windowUs = spans.reduce((us, { fromUs, toUs }) => us + toUs - fromUs, 0);
   if (windowUs < READINGS_MIN * GAUGE_US) return undefined;
@@ -59,7 +58,7 @@ export async function readGauge30(
   const [sum, known] = gaugeSummands('x', column);
   // What a sample is the mean of lies before it.
   const second = `(cast(s.ts AS LONG) - ${Math.floor(intervalUs / 2)}) / ${shownUs}`;
-  const rows = await askLabelled(db, job, groups, () => ({
+  const rows = await askOwn(db, job, groups, () => ({
     isPooled: true,
     keys: [`cast((${second}) % ${phases} AS INT) AS phase`],
     picks: [
@@ -69,8 +68,7 @@ export async function readGauge30(
       ...(power === undefined ? [] : [`max(s.${quoteName(power)}) AS peak`]),
     ],
   }));
-  const own = rows.filter((row) => partIn(job.label, row) !== undefined);
-  return gaugeOf(own, { windowUs, phases, hasPower: power !== undefined });
+  return gaugeOf(rows, { windowUs, phases, hasPower: power !== undefined });
 }
 
 function gaugeOf(

@@ -4,8 +4,7 @@ import type { Asked } from '../../query-cells.ts';
 import { common } from '../../spans.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands, summandSql } from '../../summands.ts';
-import { askLabelled } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import { jobSamples, jobSegments } from '../rows/job-segments.ts';
 import type { JobSource } from '../rows/scan.ts';
 import type { SummedJob } from '../rows/summed-job.ts';
@@ -40,14 +39,13 @@ export async function sliceMeans(
         .map((segment) => ({ ...segment, spans: common(segment.spans, slices) }))
         .filter(({ spans }) => spans.length > 0),
     }));
-    const rows = await askLabelled(db, job, groups, (segment) => ({
+    const rows = await askOwn(db, job, groups, (segment) => ({
       keys: [`${sliceSql(slices)} AS slice`],
       picks: wanted.flatMap(([key, column]) =>
         gaugeSummands(key, column).map((one) => `sum(${summandSql(one, segment)}) AS ${one.name}`),
       ),
     }));
     for (const row of rows) {
-      if (partIn(job.label, row) === undefined) continue;
       const gpu = row.text('gpu') ?? '';
       const device = devices.get(gpu) ?? new Map<MeanKey, SliceSums[]>();
       devices.set(gpu, device);

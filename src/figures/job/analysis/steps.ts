@@ -5,8 +5,7 @@ import { findStepPeriod, type ActivitySeries } from '../../../core/analysis/step
 import type { Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands } from '../../summands.ts';
-import { askLabelled } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import { samplesOf } from '../rows/job-segments.ts';
 import type { ActivityPlace } from '../rows/rhythm.ts';
 import type { LabelledJob } from '../rows/scan.ts';
@@ -66,15 +65,20 @@ async function stepsIn(
   windows: readonly Window[],
   tickUs: number,
 ): Promise<FoundSteps | { readonly none: NoSteps }> {
-  const series: ActivitySeries[] = [];
-  for (const window of windows) series.push(await readSeries(db, place, job, { window, tickUs, gpus }));
-  const combined = combineWindows(series.map(findStepPeriod));
+  const read = await Promise.all(
+    windows.map(async (window) => {
+      const series = await readSeries(db, place, job, { window, tickUs, gpus });
+      // While others are read.
+      return { series, period: findStepPeriod(series) };
+    }),
+  );
+  const combined = combineWindows(read.map(({ period }) => period));
   if ('none' in combined) return combined;
   return {
     ...combined,
     activeUs: active.length * stepUs,
     joulesPerStep: joulesPerStep(active, new Set(job.stays.map(({ gpu }) => gpu)).size, combined.periodUs),
-    single: singleOf(series.flatMap((one) => singleSteps(one, combined.periodUs))),
+    single: singleOf(read.flatMap(({ series }) => singleSteps(series, combined.periodUs))),
   };
 }
 
@@ -110,7 +114,7 @@ async function readSeries(
   const start = `cast(${quoteTime(window.fromUs)} AS TIMESTAMP)`;
   const [sum, known] = gaugeSummands('x', column);
   const { groups } = samplesOf(source.kept, gpus, window);
-  const rows = await askLabelled(db, job, groups, () => ({
+  const rows = await askOwn(db, job, groups, () => ({
     isPooled: true,
     keys: [`cast((s.ts - ${start} + ${Math.floor(intervalUs / 2)}) / ${tickUs} AS INT) AS tick`],
     picks: [`sum(${sum!.raw}) AS x_sum`, `sum(${known!.raw}) AS x_us`],
@@ -119,7 +123,7 @@ async function readSeries(
   const [sums, knownUs] = [new Float64Array(ticks), new Float64Array(ticks)];
   for (const row of rows) {
     const tick = row.number('tick')!;
-    if (partIn(job.label, row) === undefined || tick >= ticks) continue;
+    if (tick >= ticks) continue;
     sums[tick]! += row.number('x_sum') ?? 0;
     knownUs[tick]! += row.number('x_us') ?? 0;
   }

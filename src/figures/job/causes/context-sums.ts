@@ -6,12 +6,11 @@ import { ENERGY_RISE_COLUMN } from '../../../core/fields/well-known.ts';
 import type { Segment } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { common } from '../../spans.ts';
-import { summandSql, TIME, type Summand } from '../../summands.ts';
-import { askLabelled, type Question } from '../rows/ask-labelled.ts';
-import { partIn } from '../rows/job-rows.ts';
+import { summandSql, type Summand } from '../../summands.ts';
+import { askParted, type Question } from '../rows/ask-labelled.ts';
 import type { DeviceSegments, JobSegments } from '../rows/job-segments.ts';
 import type { LabelledJob } from '../rows/scan.ts';
-import { columnsIn, littleSql, type EngineLane } from './engine-lane.ts';
+import { columnsIn, littleSql, type EngineLane, type LaneColumns } from './engine-lane.ts';
 
 /** In which context the samples of each device lie. */
 export type ContextsOf = ReadonlyMap<string, ReadonlyMap<DeviceContext, readonly Span[]>>;
@@ -41,22 +40,24 @@ export async function contextSums(
   job: LabelledJob,
   wanted: Wanted,
 ): Promise<SumsOf> {
+  const read = places.flatMap(([lane, { groups }]) =>
+    groups
+      .flatMap((one) => alike(one, wanted))
+      .flatMap((group) =>
+        [...group.contexts].map(async ([context, spans]) => ({
+          context,
+          rows: await askParted(
+            db,
+            job,
+            [{ gpus: group.gpus, segments: group.segments.flatMap((segment) => inSpans(segment, spans)) }],
+            questionOf(lane, group.isCounted, wanted.topLinks),
+          ),
+        })),
+      ),
+  );
   const sums = new Map<string, Map<DeviceContext, ContextSums>>();
-  for (const [lane, { groups }] of places)
-    for (const group of groups.flatMap((one) => alike(one, wanted)))
-      for (const [context, spans] of group.contexts) {
-        const within = group.segments.flatMap((segment) => inSpans(segment, spans));
-        const rows = await askLabelled(
-          db,
-          job,
-          [{ gpus: group.gpus, segments: within }],
-          questionOf(lane, group.isCounted, wanted.topLinks),
-        );
-        for (const row of rows) {
-          const part = partIn(job.label, row);
-          if (part !== undefined) addRow(sums, row, context, part);
-        }
-      }
+  for (const { context, rows } of await Promise.all(read))
+    for (const { row, part } of rows) addRow(sums, row, context, part);
   return sums;
 }
 
@@ -90,47 +91,43 @@ function inSpans(segment: Segment, spans: readonly Span[]): Segment[] {
   return some;
 }
 
-/** What is added up: time, or energy, of each part of the samples. */
+/**
+ * What is added up: time, and energy, of each part of the samples, by whether few SMs are busy and whether nothing moves. Two keys,
+ * since by a CASE of several conditions QuestDB 9.3.4 groups the rows by one thread alone.
+ */
 function questionOf(lane: EngineLane, isCounted: boolean, topLinks: number): (segment: Segment) => Question {
-  return (segment) => ({
-    keys: [],
-    picks: summandsOf(lane, segment, isCounted, topLinks).map(
-      (one) => `sum(${summandSql(one, segment)}) AS ${one.name}`,
-    ),
-  });
+  return (segment) => {
+    const columns = columnsIn(lane.columns, segment);
+    const little = littleSql(columns, segment.level, topLinks) ?? { low: '1 = 0', still: '1 = 0' };
+    const keyOf = (condition: string): string => `CASE WHEN ${condition} THEN 1 ELSE 0 END`;
+    return {
+      keys: [`${keyOf(little.low)} AS is_low`, `${keyOf(little.still)} AS is_still`],
+      picks: summandsOf(columns, segment, isCounted).map(
+        (one) => `sum(${summandSql(one, segment)}) AS ${one.name}`,
+      ),
+    };
+  };
 }
 
 /** Of a bucket the energy is divided as its time is. */
-function summandsOf(lane: EngineLane, segment: Segment, isCounted: boolean, topLinks: number): Summand[] {
-  const columns = columnsIn(lane.columns, segment);
-  const { level } = segment;
+function summandsOf(columns: LaneColumns, segment: Segment, isCounted: boolean): Summand[] {
   const { engine, sm } = columns;
-  const isRaw = level === 'raw';
+  const isRaw = segment.level === 'raw';
   const of = (column: string): string => `s.${quoteName(column)}`;
   const busy = isRaw ? `${of(engine)} * s.dt_us` : of(`${engine}_dtsum`);
   const knownUs = isRaw ? `CASE WHEN ${of(engine)} IS NOT NULL THEN s.dt_us END` : of(`${engine}_dt`);
-  const little = littleSql(columns, level, topLinks);
-  const [low, spin] = [little?.low, little?.spin].map(
-    (is) =>
-      (part: string): string =>
-        is === undefined ? NOTHING : `CASE WHEN ${is} THEN ${part} END`,
-  ) as [(part: string) => string, (part: string) => string];
   const plain = (name: string, sql: string): Summand => ({ name, rollup: 'dt_us', rollupSql: sql, raw: sql });
   const joules = joulesSql(columns, segment, isCounted);
   const share = (part: string): string =>
     joules === undefined ? NOTHING : `CASE WHEN s.dt_us > 0 THEN (${joules}) * (${part}) / s.dt_us END`;
   return [
-    TIME,
+    plain('all_us', 's.dt_us'),
     plain('known_us', knownUs),
     plain('busy_us', busy),
-    plain('low_us', low(busy)),
-    plain('spin_us', spin(busy)),
     plain('sm_sum', sm === undefined ? NOTHING : isRaw ? `${of(sm)} * s.dt_us` : of(`${sm}_dtsum`)),
-    plain('joules', joules ?? NOTHING),
+    plain('all_joules', joules ?? NOTHING),
     plain('known_joules', share(knownUs)),
     plain('busy_joules', share(busy)),
-    plain('low_joules', low(share(busy))),
-    plain('spin_joules', spin(share(busy))),
   ];
 }
 
@@ -162,16 +159,18 @@ function addRow(
   sums.set(gpu, own);
   const before = own.get(context);
   const told = (name: string): number => (row.number(name) ?? 0) * part;
-  const amount = (key: keyof Omit<ContextSums, 'smUs'>, us: string, joules: string): ContextSums['all'] => ({
-    us: told(us) + (before?.[key].us ?? 0),
-    joules: told(joules) + (before?.[key].joules ?? 0),
-  });
+  const isLow = row.number('is_low') === 1;
+  const isSpin = isLow && row.number('is_still') === 1;
+  const amount = (key: keyof Omit<ContextSums, 'smUs'>, of: string, isOne = true): ContextSums['all'] => {
+    const { us, joules } = before?.[key] ?? { us: 0, joules: 0 };
+    return isOne ? { us: us + told(`${of}_us`), joules: joules + told(`${of}_joules`) } : { us, joules };
+  };
   own.set(context, {
-    all: amount('all', 'dt_us', 'joules'),
-    known: amount('known', 'known_us', 'known_joules'),
-    busy: amount('busy', 'busy_us', 'busy_joules'),
-    low: amount('low', 'low_us', 'low_joules'),
-    spin: amount('spin', 'spin_us', 'spin_joules'),
+    all: amount('all', 'all'),
+    known: amount('known', 'known'),
+    busy: amount('busy', 'busy'),
+    low: amount('low', 'busy', isLow),
+    spin: amount('spin', 'busy', isSpin),
     smUs: told('sm_sum') + (before?.smUs ?? 0),
   });
 }

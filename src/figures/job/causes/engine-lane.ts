@@ -94,19 +94,19 @@ export function linksSql({ links }: LaneColumns, read: (column: string) => strin
   return links.map((column) => `coalesce(${read(column)}, 0)`).join(' + ');
 }
 
-/** Conditions of a sample or bucket `s` in which few SMs are busy, and in which nothing moves beside. @param topLinks largest rate of the job's links */
+/** Conditions of a sample or bucket `s` in which few SMs are busy, and in which nothing moves. @param topLinks largest rate of the job's links */
 export function littleSql(
   columns: LaneColumns,
   level: Level,
   topLinks: number,
-): { readonly low: string; readonly spin: string } | undefined {
+): { readonly low: string; readonly still: string } | undefined {
   const { engine, sm, tensor, dram } = columns;
   if (sm === undefined) return undefined;
   const of = (column: string): string => `(${levelSql(column, level)})`;
   const low = `${of(sm)} < ${LOW_SM_RATIO} * ${of(engine)}`;
-  if (tensor === undefined || dram === undefined) return { low, spin: '1 = 0' };
+  if (tensor === undefined || dram === undefined) return { low, still: '1 = 0' };
   const links = linksSql(columns, of);
-  const still = `${of(tensor)} < ${SPIN.tensorMax} AND ${of(dram)} < ${SPIN.dramMax}`;
-  const moved = links === undefined ? '' : ` AND ${links} <= ${SPIN.linksMax * topLinks}`;
-  return { low, spin: `${low} AND ${still}${moved}` };
+  const still = [`${of(tensor)} < ${SPIN.tensorMax}`, `${of(dram)} < ${SPIN.dramMax}`];
+  if (links !== undefined) still.push(`${links} <= ${SPIN.linksMax * topLinks}`);
+  return { low, still: still.join(' AND ') };
 }

@@ -72,7 +72,7 @@ async function betweenSamples(
     add(row.text('gpu') ?? '', { fromUs: row.number('from_us')! + 1, toUs: row.number('to_us')! });
   const edges = await ask(
     db,
-    `SELECT s.gpu AS gpu, cast(min(s.ts) AS LONG) AS first_us, cast(max(s.ts) AS LONG) AS last_us ${ran}`,
+    `SELECT s.gpu AS gpu, min(cast(s.ts AS LONG)) AS first_us, max(cast(s.ts AS LONG)) AS last_us ${ran}`,
   );
   const [fromUs, toUs] = [
     Math.max(window.fromUs, spans[0]?.fromUs ?? 0),

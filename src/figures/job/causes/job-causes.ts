@@ -55,14 +55,14 @@ export async function causesFigures(
   sampled: SampledJob,
   options: CausesOptions,
 ): Promise<JobCauses | NoCauses> {
-  const { job, window, sums, sampleCount, boundaryUs } = sampled;
+  const { job, window, sums, boundaryUs } = sampled;
   const lanes = engineLanes(sources, boundaryUs);
   if (lanes.length === 0 || !sums.all.gauges.has('engineActive')) return { why: 'no_engine' };
   const tickUs = Math.max(...lanes.map((lane) => lane.tickUs));
   const stepUs = Math.max(STEP_US_MIN, tickUs);
   const time: Span = { fromUs: window.startUs + 1, toUs: window.endUs + 1 };
   const { samplesMax = SAMPLES_MAX } = db;
-  const isWhole = sampleCount <= samplesMax && (time.toUs - time.fromUs) / stepUs <= STEPS_MAX;
+  const isWhole = job.sampleCount <= samplesMax && (time.toUs - time.fromUs) / stepUs <= STEPS_MAX;
   const plain = lanes.map((lane): [EngineLane, JobSegments] => [
     lane,
     isWhole ? jobSamples(lane.source.kept, job, window) : jobSegments(lane.source.kept, job, ['1m']),

@@ -50,15 +50,21 @@ export async function momentsIn(
   job: LabelledJob,
   stepUs: number,
 ): Promise<ReadMoment[]> {
+  const read = places.flatMap(([lane, { groups }]) =>
+    groups.flatMap(({ gpus, segments }) =>
+      segments.flatMap(inQueries).flatMap((segment) =>
+        quotedLists(gpus).map(async (some) => ({
+          level: segment.level,
+          rows: await ask(db, momentsSql(lane, job, segment, some, stepUs)),
+        })),
+      ),
+    ),
+  );
   const gathered = new Map<number, Gathered>();
-  for (const [lane, { groups }] of places)
-    for (const { gpus, segments } of groups)
-      for (const segment of segments.flatMap(inQueries))
-        for (const some of quotedLists(gpus)) {
-          const rows = await ask(db, momentsSql(lane, job, segment, some, stepUs));
-          const lengthUs = segment.level === 'raw' ? stepUs : STEP_US[segment.level];
-          for (const row of rows) gather(gathered, row, lengthUs, segment.level !== 'raw');
-        }
+  for (const { level, rows } of await Promise.all(read)) {
+    const lengthUs = level === 'raw' ? stepUs : STEP_US[level];
+    for (const row of rows) gather(gathered, row, lengthUs, level !== 'raw');
+  }
   return [...gathered.values()].sort((a, b) => a.fromUs - b.fromUs).map(momentOf);
 }
 
@@ -81,10 +87,12 @@ function momentsSql(
   const at = isRaw ? `cast(s.ts AS LONG) / ${stepUs} * ${stepUs}` : 'cast(s.ts AS LONG)';
   const where = `${withinSql(segment)} AND s.gpu IN (${gpus}) AND ${jobRowSql(job.label, segment.columns)}`;
   const byDevice = `SELECT s.gpu AS gpu, ${at} AS at_us, ${devicePicks(lane, segment).join(', ')} FROM ${quoteName(segment.table)} s WHERE ${where}`;
+  // Of no time there is no mean.
+  const mean = (of: string): string => `CASE WHEN ${of}_us > 0 THEN ${of}_sum / ${of}_us END`;
   return (
     'SELECT at_us, sum(samples) AS samples, min(engine_min) AS engine_min, max(engine_max) AS engine_max,' +
-    ' max(engine_sum / engine_us) AS engine_top, sum(engine_sum) AS engine_sum, sum(engine_us) AS engine_us,' +
-    ' max(sm_max) AS sm_max, max(sm_sum / sm_us) AS sm_top, sum(sm_sum) AS sm_sum, sum(sm_us) AS sm_us,' +
+    ` max(${mean('engine')}) AS engine_top, sum(engine_sum) AS engine_sum, sum(engine_us) AS engine_us,` +
+    ` max(sm_max) AS sm_max, max(${mean('sm')}) AS sm_top, sum(sm_sum) AS sm_sum, sum(sm_us) AS sm_us,` +
     ` max(tensor_max) AS tensor_max, max(dram_max) AS dram_max, max(links_max) AS links_max FROM (${byDevice})`
   );
 }
@@ -108,8 +116,8 @@ function devicePicks(lane: EngineLane, segment: Segment): string[] {
     const us = isRaw
       ? `CASE WHEN s.${quoteName(column)} IS NOT NULL THEN s.dt_us END`
       : `s.${quoteName(`${column}_dt`)}`;
-    // Of no time there is no mean.
-    return `nullif(cast(sum(${us}) AS DOUBLE), 0)`;
+    // As it is: where anything is made of an aggregate, QuestDB 9.3.4 groups the rows by one thread alone.
+    return `sum(${us})`;
   };
   const { engine, sm, tensor, dram } = columns;
   const links = linksSql(columns, (column) => end(column, 'max'));

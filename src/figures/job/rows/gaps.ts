@@ -173,9 +173,9 @@ async function bucketsOf(db: Asked, job: LabelledJob, groups: readonly DeviceSeg
     keys: ['cast(s.ts AS LONG) AS at_us', `'${level}' AS level`],
     picks: columns.has('first_ts')
       ? [
-          'cast(min(s.first_ts) AS LONG) AS first_us',
+          'min(cast(s.first_ts AS LONG)) AS first_us',
           'first(s.first_dt_us) AS first_dt_us',
-          'cast(max(s.last_ts) AS LONG) AS last_us',
+          'max(cast(s.last_ts AS LONG)) AS last_us',
           'sum(s.dt_us) AS dt_us',
         ]
       : NOT_TOLD,
@@ -230,7 +230,7 @@ async function spokenInSpans(
 ): Promise<Spoken[]> {
   const spoken: Spoken[] = [];
   for (const { gpus, segments } of groups)
-    for (const segment of await inPortions(db, segments))
+    for (const segment of await inPortions(db, segments, job.sampleCount))
       if (segment.level === 'raw')
         spoken.push(...(await spokenOfSpans(db, segment.table, sampledSpans(segment, gpus, job.stays))));
   return spoken;
@@ -299,8 +299,8 @@ function minuteSql(ts: string): string {
 /** One row per span for its first and last sample. */
 function edgesSql(spanKey: string, rows: string): string {
   return (
-    `SELECT s.gpu AS gpu, ${spanKey} AS span, cast(min(s.ts) AS LONG) AS first_us,` +
-    ` cast(max(s.ts) AS LONG) AS last_us, arg_min(s.dt_us, s.ts) AS first_dt_us ${rows}`
+    `SELECT s.gpu AS gpu, ${spanKey} AS span, min(cast(s.ts AS LONG)) AS first_us,` +
+    ` max(cast(s.ts AS LONG)) AS last_us, arg_min(s.dt_us, s.ts) AS first_dt_us ${rows}`
   );
 }
 

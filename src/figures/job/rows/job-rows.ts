@@ -104,6 +104,16 @@ export function labelledSql(label: JobLabel, columns: ReadonlySet<string>): stri
   return label.sets.size === 0 ? own : `(${own} OR s.owner_set IS NOT NULL)`;
 }
 
+/** Condition of a row `s` that is the job's and nobody else's. @param columns of the table */
+export function wholeSql(label: JobLabel, columns: ReadonlySet<string>): string {
+  const conditions = [
+    ownSql(label),
+    ...(columns.has('owner_set') ? ['s.owner_set IS NULL'] : []),
+    ...(columns.has('owners') ? ['(s.owners <= 1 OR s.owners IS NULL)'] : []),
+  ];
+  return conditions.join(' AND ');
+}
+
 function ownSql({ jobId }: JobLabel): string {
   return `s.job_id = ${quoteText(jobId)}`;
 }

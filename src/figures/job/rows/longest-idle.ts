@@ -4,8 +4,7 @@ import { floorTo, STEP_US, type Segment } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { gaugeSummands, summandSql, TIME } from '../../summands.ts';
 import type { IdleStretch } from '../figures.ts';
-import { askLabelled, type Question } from './ask-labelled.ts';
-import { partIn } from './job-rows.ts';
+import { askOwn, type Question } from './ask-labelled.ts';
 import { jobSegments, type DeviceSegments } from './job-segments.ts';
 import type { ActivityPlace } from './rhythm.ts';
 import { HOLE_US_MAX, type Spoken } from './spoken.ts';
@@ -31,14 +30,8 @@ export async function longestIdle(
     const groups = isFromSamples
       ? placesIn(place.source).groups
       : bucketsIn(place, job, { idleUs, ...window });
-    const rows = await askLabelled(
-      db,
-      job,
-      groups,
-      isFromSamples ? () => idleSamples(place) : idleBuckets(place),
-    );
-    const own = rows.filter((row) => partIn(job.label, row) !== undefined);
-    idle.push(...own.flatMap((row) => wholeIdle(row, place.source.idle)));
+    const rows = await askOwn(db, job, groups, isFromSamples ? () => idleSamples(place) : idleBuckets(place));
+    idle.push(...rows.flatMap((row) => wholeIdle(row, place.source.idle)));
   }
   const byDevice = Map.groupBy(idle, ({ gpu }) => gpu);
   const longest = new Map<string, IdleStretch>();
@@ -101,9 +94,9 @@ function idleBuckets(place: ActivityPlace): (segment: Segment) => Question {
       return {
         keys: ["cast(timestamp_floor('1m', s.ts) AS LONG) AS bucket_us"],
         picks: [
-          'cast(min(s.ts) AS LONG) AS first_us',
+          'min(cast(s.ts AS LONG)) AS first_us',
           'arg_min(s.dt_us, s.ts) AS first_dt_us',
-          'cast(max(s.ts) AS LONG) AS last_us',
+          'max(cast(s.ts AS LONG)) AS last_us',
           ...sums,
           `max(${x}) AS most`,
         ],
@@ -112,9 +105,9 @@ function idleBuckets(place: ActivityPlace): (segment: Segment) => Question {
     return {
       keys: ['cast(s.ts AS LONG) AS bucket_us'],
       picks: [
-        'cast(min(s.first_ts) AS LONG) AS first_us',
+        'min(cast(s.first_ts AS LONG)) AS first_us',
         'first(s.first_dt_us) AS first_dt_us',
-        'cast(max(s.last_ts) AS LONG) AS last_us',
+        'max(cast(s.last_ts AS LONG)) AS last_us',
         ...sums,
         `max(${most}) AS most`,
       ],

@@ -4,8 +4,7 @@ import { GAUGES, type GaugeKey } from '../../gauges.ts';
 import type { KeptLane } from '../../levels.ts';
 import { rankedValues } from './ranked-values.ts';
 import type { Asked } from '../../query-cells.ts';
-import { askLabelled } from './ask-labelled.ts';
-import { partIn } from './job-rows.ts';
+import { askOwn } from './ask-labelled.ts';
 import type { JobSegments } from './job-segments.ts';
 import type { GaugeSums, JobSums, LabelledJob } from './scan.ts';
 
@@ -49,24 +48,27 @@ export async function percentilesOf(
 ): Promise<JobPercentiles> {
   const all = new Map<GaugeKey, Percentiles>();
   const devices = new Map<string, Map<GaugeKey, Percentiles>>();
-  for (const [key, places] of Map.groupBy(gauges, (gauge) => gauge.key)) {
+  const ofGauge = async (key: GaugeKey, places: readonly RankedGauge[]): Promise<void> => {
     const known = sums.all.gauges.get(key);
-    if (known === undefined || known.knownUs === 0) continue;
-    const bars = await barsOf(db, job, places);
+    if (known === undefined || known.knownUs === 0) return;
+    const samples = samplesIn && places.map(({ kept, column }) => ({ places: samplesIn(kept), column }));
+    const [bars, exact] = await Promise.all([
+      barsOf(db, job, places),
+      samples && rankedValues(db, job, samples, known, [0.5, 0.95]),
+    ]);
     for (const [gpu, own] of bars) {
       const ranked = rankedInBars(own, sums.devices.get(gpu)?.gauges.get(key), barWidthOf(key));
       if (ranked !== undefined)
         devices.set(gpu, (devices.get(gpu) ?? new Map<GaugeKey, Percentiles>()).set(key, ranked));
     }
-    if (samplesIn !== undefined) {
-      const samples = places.map(({ kept, column }) => ({ places: samplesIn(kept), column }));
-      const ranked = await rankedValues(db, job, samples, known, [0.5, 0.95]);
-      if (ranked !== undefined) all.set(key, { p50: ranked[0]!, p95: ranked[1]!, barWidth: undefined });
-      continue;
-    }
-    const ranked = rankedInBars(pooled([...bars.values()]), known, barWidthOf(key));
+    const ranked =
+      samples === undefined
+        ? rankedInBars(pooled([...bars.values()]), known, barWidthOf(key))
+        : exact && { p50: exact[0]!, p95: exact[1]!, barWidth: undefined };
     if (ranked !== undefined) all.set(key, ranked);
-  }
+  };
+  const byKey = Map.groupBy(gauges, (gauge) => gauge.key);
+  await Promise.all([...byKey].map(([key, places]) => ofGauge(key, places)));
   return { all, devices };
 }
 
@@ -98,13 +100,12 @@ async function addBars(
   const width = barWidthOf(key);
   // As the views make it, or the bars of young samples were others.
   const ofSample = `cast(${width < 1 ? `${x} * ${Math.round(1 / width)}` : `${x} / ${width}`} AS LONG)`;
-  const rows = await askLabelled(db, job, places.groups, ({ level }) => ({
+  const rows = await askOwn(db, job, places.groups, ({ level }) => ({
     keys: [`${level === 'raw' ? ofSample : 's.bar'} AS bar`],
     picks: ['sum(s.dt_us) AS dt_us'],
     ...(level === 'raw' ? { where: `${x} IS NOT NULL` } : {}),
   }));
   for (const row of rows) {
-    if (partIn(job.label, row) === undefined) continue;
     const gpu = row.text('gpu') ?? '';
     const own = bars.get(gpu) ?? new Map<number, number>();
     bars.set(gpu, own);

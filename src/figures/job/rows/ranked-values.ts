@@ -1,7 +1,6 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
-import { askLabelled } from './ask-labelled.ts';
-import { partIn } from './job-rows.ts';
+import { askOwn } from './ask-labelled.ts';
 import type { JobSegments } from './job-segments.ts';
 import type { LabelledJob } from './scan.ts';
 
@@ -16,8 +15,8 @@ interface RankedSamples {
 
 /**
  * Exact dt-weighted nearest ranks over the samples that bear the job's label: for each q the smallest x with Σ dt of the samples ≤ x
- * at least q of all. Two passes, neither sorting more than a small part: a histogram of the values' range, then the one bar that holds
- * the rank.
+ * at least q of all. Two passes, neither sorting more than a small part: a histogram of the values' range, then the bars that hold
+ * the ranks.
  * @param range the smallest and the largest value, between which the histogram is made
  * @param ranks each in (0, 1]. @returns a value for each; undefined when no sample speaks for any time.
  */
@@ -30,30 +29,39 @@ export async function rankedValues(
 ): Promise<number[] | undefined> {
   if (max === min) return ranks.map(() => min);
   const barOf = (x: string): string => `cast((${x} - (${min})) * ${RANK_PARTS / (max - min)} AS INT)`;
-  const weigh = async (keyOf: (x: string) => string, bar?: number): Promise<Weighed[]> => {
+  const weigh = async (keysOf: (x: string) => string[], whereOf: (x: string) => string): Promise<Cells[]> => {
     const rows: Cells[] = [];
     for (const { places, column } of samples) {
       const x = `s.${quoteName(column)}`;
-      const asked = await askLabelled(db, job, places.groups, () => ({
-        keys: [`${keyOf(x)} AS x`],
+      const asked = await askOwn(db, job, places.groups, () => ({
+        keys: keysOf(x),
         picks: ['sum(s.dt_us) AS dt_us'],
         isPooled: true,
-        where: `${x} IS NOT NULL${bar === undefined ? '' : ` AND ${barOf(x)} = ${bar}`}`,
+        where: whereOf(x),
       }));
       rows.push(...asked);
     }
-    return weighedOf(rows.filter((row) => partIn(job.label, row) !== undefined));
+    return rows;
   };
-  const bars = await weigh(barOf);
+  const bars = weighedOf(
+    await weigh(
+      (x) => [`${barOf(x)} AS x`],
+      (x) => `${x} IS NOT NULL`,
+    ),
+  );
   const total = bars.reduce((sum, { dtUs }) => sum + dtUs, 0);
   if (total === 0) return undefined;
-  const found: number[] = [];
-  for (const rank of ranks) {
-    const place = placeOfRank(bars, rank * total);
-    const values = await weigh((x) => x, bars[place.at]!.x);
-    found.push(values[placeOfRank(values, rank * total, place.beforeUs).at]!.x);
-  }
-  return found;
+  const places = ranks.map((rank) => placeOfRank(bars, rank * total));
+  const wanted = new Set(places.map(({ at }) => bars[at]!.x));
+  const rows = await weigh(
+    (x) => [`${barOf(x)} AS bar`, `${x} AS x`],
+    (x) => `${x} IS NOT NULL AND ${barOf(x)} IN (${[...wanted].join(', ')})`,
+  );
+  const valuesIn = Map.groupBy(rows, (row) => row.number('bar')!);
+  return places.map(({ at, beforeUs }, index) => {
+    const values = weighedOf(valuesIn.get(bars[at]!.x) ?? []);
+    return values[placeOfRank(values, ranks[index]! * total, beforeUs).at]!.x;
+  });
 }
 
 interface Weighed {

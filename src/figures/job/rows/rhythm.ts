@@ -3,12 +3,11 @@ import type { Quantity } from '../../quantity.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands, summandSql, type Summand } from '../../summands.ts';
-import { askLabelled, type Question } from './ask-labelled.ts';
+import { askOwn, type Question } from './ask-labelled.ts';
 import { coarsestStepUs } from './parts.ts';
 import { findDips, type ActivityStep } from '../dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from '../figures.ts';
 import { lastsUntilUs, type JobWindow } from '../facts.ts';
-import { partIn } from './job-rows.ts';
 import { jobSamples, jobSegments, samplesOf, type JobSegments } from './job-segments.ts';
 import type { JobSource, LabelledJob } from './scan.ts';
 
@@ -104,13 +103,13 @@ async function meansBy(
   const rows: Cells[] = [];
   for (const { source, column } of places) {
     const [sum, known] = gaugeSummands('x', column) as [Summand, Summand];
-    const asked = await askLabelled(db, job, segmentsIn(source).groups, (segment) => ({
+    const asked = await askOwn(db, job, segmentsIn(source).groups, (segment) => ({
       ...by,
       picks: [`sum(${summandSql(sum, segment)}) AS sum_x`, `sum(${summandSql(known, segment)}) AS known_us`],
     }));
     rows.push(...asked);
   }
-  return rows.filter((row) => partIn(job.label, row) !== undefined);
+  return rows;
 }
 
 function sumOf(rows: readonly Cells[], column: string): number {

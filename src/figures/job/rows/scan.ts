@@ -117,6 +117,8 @@ export interface JobSource extends LaneGauges {
 /** Whose rows are looked for, and when and where it had devices. */
 export interface LabelledJob extends JobTime {
   readonly label: JobLabel;
+  /** Samples of all devices in its time, of the lane that has most; Infinity where some have aged out, or nobody has counted. */
+  readonly sampleCount: number;
 }
 
 /** How the job's time is cut into parts: the expression gives the number of the part for a row `s` of the segment. */
@@ -237,8 +239,9 @@ interface JobSummand extends Summand {
   readonly isTime?: boolean;
 }
 
+/** Nothing is made of an aggregate, or QuestDB 9.3.4 may group the rows by one thread alone. */
 function pickSql({ name, by = 'sum', isTime = false }: JobSummand, expression: string): string {
-  return isTime ? `cast(${by}(${expression}) AS LONG) AS ${name}` : `${by}(${expression}) AS ${name}`;
+  return `${by}(${isTime ? `cast(${expression} AS LONG)` : expression}) AS ${name}`;
 }
 
 /** All that a lane's rows tell of a job. Names are the columns of the answer; those of a gauge have its number. */

@@ -21,8 +21,6 @@ export interface SummedJob {
   readonly job: LabelledJob;
   /** Of a running job, up to its newest sample. */
   readonly window: JobWindow;
-  /** Samples of all devices in its time, of the lane that has most; Infinity where some have aged out. */
-  readonly sampleCount: number;
   /** All of it was read from the samples. */
   readonly isFromSamples: boolean;
   readonly placesIn: (source: JobSource) => JobSegments;
@@ -86,10 +84,13 @@ export async function sumToNewest(
   asked: JobWindow,
 ): Promise<SummedJob> {
   const window = await upToNewestSample(db, sources[0], asked);
-  const job: LabelledJob = { label: await readLabel(db, jobId, window), stays: window.intervals, foreign };
   const { startUs } = window;
   const isAllLeft = sources.every((source) => isComplete(source, startUs));
-  const sampleCount = isAllLeft ? await samplesIn(db, sources, window) : Infinity;
+  const [label, sampleCount] = await Promise.all([
+    readLabel(db, jobId, window),
+    isAllLeft ? samplesIn(db, sources, window) : Infinity,
+  ]);
+  const job: LabelledJob = { label, stays: window.intervals, foreign, sampleCount };
   const isFromSamples = sampleCount <= SAMPLES_MAX;
   const placesIn = ({ kept }: Pick<JobSource, 'kept'>): JobSegments =>
     isFromSamples ? jobSamples(kept, job, window) : jobSegments(kept, job);
@@ -98,7 +99,6 @@ export async function sumToNewest(
   return {
     job,
     window,
-    sampleCount,
     isFromSamples,
     placesIn,
     sums: await sumJob(db, sources, job, placesIn, cut),

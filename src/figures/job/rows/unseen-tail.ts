@@ -5,8 +5,7 @@ import { common } from '../../spans.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands, summandSql } from '../../summands.ts';
 import type { Tail } from '../idle-tail.ts';
-import { askLabelled, type Question } from './ask-labelled.ts';
-import { partIn } from './job-rows.ts';
+import { askOwn, type Question } from './ask-labelled.ts';
 import { jobSamples, jobSegments, type DeviceSegments, type Stay } from './job-segments.ts';
 import type { ActivityPlace } from './rhythm.ts';
 import type { LabelledJob } from './scan.ts';
@@ -41,10 +40,10 @@ export async function unseenTail(
   const known: KnownTime[] = [];
   for (const place of places) {
     const groups = groupsOf(place, within, tail, isFromSamples);
-    const rows = await askLabelled(db, within, groups, (segment) =>
+    const rows = await askOwn(db, within, groups, (segment) =>
       questionOf(place, segment, tail, isFromSamples),
     );
-    known.push(...knownTimes(rows.filter((row) => partIn(job.label, row) !== undefined)));
+    known.push(...knownTimes(rows));
   }
   const knownOf = Map.groupBy(known, ({ gpu }) => gpu);
   const unseen = new Map<string, number>();
