@@ -7,7 +7,7 @@ import type { Cells } from '../query-cells.ts';
 import type { Course } from './course.ts';
 import type { JobInterval, SliceRatios } from './facts.ts';
 import type { JobLabel } from './rows/job-rows.ts';
-import type { JobPercentiles, Percentiles } from './rows/percentiles.ts';
+import type { Percentiles } from './rows/percentiles.ts';
 import type {
   GaugeFigures,
   IdleStretch,
@@ -79,7 +79,10 @@ function gaugeFigures(
 }
 
 /** The gauges that have values. */
-export function jobGauges({ all, devices, parts }: JobSums, percentiles: JobPercentiles): JobGauge[] {
+export function jobGauges(
+  { all, devices }: JobSums,
+  { percentiles, series }: Pick<Course, 'percentiles' | 'series'>,
+): JobGauge[] {
   return GAUGE_KEYS.flatMap((key): JobGauge[] => {
     const sums = all.gauges.get(key);
     if (sums === undefined) return [];
@@ -88,7 +91,7 @@ export function jobGauges({ all, devices, parts }: JobSums, percentiles: JobPerc
         key,
         ...gaugeFigures(key, sums, percentiles.all.get(key)),
         spread: spreadOf(key, devices, sums.knownUs),
-        series: parts.map((part) => meanOf(part.gauges.get(key))),
+        series: series.get(key) ?? [],
       },
     ];
   });

@@ -5,11 +5,11 @@ import { possibleTail } from './idle-tail.ts';
 import { gapsOf } from './rows/gaps.ts';
 import { jobSamples, jobSegments } from './rows/job-segments.ts';
 import { longestIdle } from './rows/longest-idle.ts';
-import { partSegments, sumParts } from './rows/parts.ts';
+import { partSegments, seriesOf, type Series } from './rows/parts.ts';
 import { NO_PERCENTILES, percentilesOf, type JobPercentiles, type RankedGauge } from './rows/percentiles.ts';
 import { unseenTail } from './rows/unseen-tail.ts';
 import { rhythmOf, throttleEffects, type Activity } from './rows/rhythm.ts';
-import type { JobSource, SampleSums } from './rows/scan.ts';
+import type { JobSource } from './rows/scan.ts';
 import type { SummedJob } from './rows/summed-job.ts';
 
 /** Up to so many samples of all devices in the job's time its percentiles are exact. */
@@ -21,7 +21,7 @@ export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects' | 't
   readonly percentiles: JobPercentiles;
   /** By device. */
   readonly longestIdle: ReadonlyMap<string, IdleStretch>;
-  readonly parts: readonly SampleSums[];
+  readonly series: Series;
   /** Undefined where it is not known. */
   readonly gaps: JobFigures['gaps'];
   readonly unplaced: UnplacedGaps;
@@ -30,7 +30,7 @@ export interface Course extends Pick<JobFigures, 'dips' | 'throttleEffects' | 't
 export const NO_COURSE: Course = {
   percentiles: NO_PERCENTILES,
   longestIdle: new Map(),
-  parts: [],
+  series: new Map(),
   gaps: undefined,
   unplaced: { count: 0, us: 0 },
   tailUnseenUs: undefined,
@@ -50,11 +50,11 @@ export async function courseOf(
   sources: readonly JobSource[],
   summed: SampledJob,
 ): Promise<Course> {
-  const { job, window, sums, isFromSamples, placesIn, boundaryUs, events } = summed;
+  const { job, window, sums, placesIn, boundaryUs, events } = summed;
   const activity = activityOf(sources, boundaryUs);
   const [primary] = sources as [JobSource];
-  const [parts, dips, percentiles, gaps, idle, tailUnseenUs, effects] = await Promise.all([
-    isFromSamples ? sums.parts : sumParts(db, sources, job, window),
+  const [series, dips, percentiles, gaps, idle, tailUnseenUs, effects] = await Promise.all([
+    seriesOf(db, sources, summed),
     activity && rhythmOf(db, activity, job, window, job.sampleCount <= RHYTHM_SAMPLES_MAX),
     percentilesOf(
       db,
@@ -70,7 +70,7 @@ export async function courseOf(
   ]);
   return {
     percentiles,
-    parts,
+    series,
     ...gaps,
     longestIdle: idle ?? new Map(),
     tailUnseenUs,

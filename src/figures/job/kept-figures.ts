@@ -106,7 +106,7 @@ function sumsOfStays(rows: readonly KeptFigures[]): SampleSums {
 
 /**
  * The sums with those of `job_figures` in place of the samples' for each device of which more was seen than is left.
- * Undefined when there is none. Of parts of the job's time nothing is kept.
+ * Undefined when there is none.
  */
 export function withKept(
   window: JobWindow,
@@ -124,7 +124,7 @@ export function withKept(
   if (!isBetter) return undefined;
   const all = emptySums();
   for (const device of devices.values()) addSums(all, device);
-  return { all, devices, parts: [] };
+  return { all, devices };
 }
 
 function sumsOfRow(row: Cells): SampleSums {

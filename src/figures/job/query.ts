@@ -128,7 +128,7 @@ export async function memberFigures(
     mixedUs: summed.sums.mixed.reduce((sum, { fromUs, toUs }) => sum + toUs - fromUs, 0),
     idleLimits: idle.told,
     all: ownedFigures(intervals, sliceRatios, sums.all),
-    gauges: jobGauges({ ...sums, parts: course.parts }, course.percentiles),
+    gauges: jobGauges(sums, course),
     gaps: course.gaps ?? (isSampled ? undefined : []),
     unplacedGaps: course.unplaced,
     tailUnseenUs: course.tailUnseenUs,

@@ -99,11 +99,10 @@ export function emptySums(): SampleSums {
   };
 }
 
-/** Sums of a job as a whole, of each device that has samples, and of each equal part of the job's interval, in order. */
+/** Sums of a job as a whole, and of each device that has samples. */
 export interface JobSums {
   readonly all: SampleSums;
   readonly devices: ReadonlyMap<string, SampleSums>;
-  readonly parts: readonly SampleSums[];
 }
 
 /** A lane's gauges, and where its rows are. */
@@ -119,12 +118,6 @@ export interface LabelledJob extends JobTime {
   readonly label: JobLabel;
   /** Samples of all devices in its time, of the lane that has most; Infinity where some have aged out, or nobody has counted. */
   readonly sampleCount: number;
-}
-
-/** How the job's time is cut into parts: the expression gives the number of the part for a row `s` of the segment. */
-export interface Parts {
-  readonly count: number;
-  readonly numberSql: (segment: Segment) => string;
 }
 
 /** What came out of the rows that bear a job's label. */
@@ -149,10 +142,8 @@ export async function sumJob(
   sources: readonly JobSource[],
   job: LabelledJob,
   segmentsIn: (source: JobSource) => JobSegments,
-  cut?: Parts,
 ): Promise<LabelledSums> {
   const devices = new Map<string, SampleSums>();
-  const parts = Array.from({ length: cut?.count ?? 0 }, emptySums);
   const sets = new Set<string>();
   const mixed: MixedBucket[] = [];
   const left = { undivided: 0, unparted: 0 };
@@ -161,7 +152,7 @@ export async function sumJob(
     const places = segmentsIn(source);
     const pipes = pipeColumnsOf(source);
     if (isPrimary) mixed.push(...places.mixed);
-    for (const row of await labelledRows(db, source, job, places, cut)) {
+    for (const row of await labelledRows(db, source, job, places)) {
       const whose = whoseIs(job.label, row);
       if (whose === undefined) continue;
       if (typeof whose !== 'object') {
@@ -173,12 +164,6 @@ export async function sumJob(
       const device = sumsOf(devices, row);
       addRow(device, row, source, { part: whose.part, isPrimary });
       if (pipes !== undefined) addPipes(device.pipes, row, pipes);
-      const number = cut === undefined ? undefined : row.number('part_number');
-      if (number === undefined) continue;
-      addRow(parts[Math.max(0, Math.min(parts.length - 1, number))]!, row, source, {
-        part: whose.part,
-        isPrimary,
-      });
     }
   }
   const all = emptySums();
@@ -186,7 +171,7 @@ export async function sumJob(
     Object.assign(device, bestOfDevice(device), idleOfDevice(device, sources[0]!.idle.of(gpu)));
     addSums(all, device);
   }
-  return { all, devices, parts, sets, undividedUs: left.undivided, unpartedUs: left.unparted, mixed };
+  return { all, devices, sets, undividedUs: left.undivided, unpartedUs: left.unparted, mixed };
 }
 
 async function labelledRows(
@@ -194,11 +179,10 @@ async function labelledRows(
   source: JobSource,
   job: LabelledJob,
   { groups }: JobSegments,
-  cut: Parts | undefined,
 ): Promise<Cells[]> {
   const pipes = pipeColumnsOf(source);
   return await askLabelled(db, job, groups, (segment) => ({
-    keys: cut === undefined ? [] : [`${cut.numberSql(segment)} AS part_number`],
+    keys: [],
     picks: [...jobPicks(source, segment), ...(pipes === undefined ? [] : pipeSumsSql(pipes, segment))],
   }));
 }

@@ -5,7 +5,6 @@ import { keptRollups, type Segment } from '../../levels.ts';
 import { askOwned } from '../../owned-samples.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
-import { equalParts } from './parts.ts';
 import type { JobRun, JobWindow } from '../facts.ts';
 import { readLabel } from './job-rows.ts';
 import { jobSamples, jobSegments, type JobSegments, type Stay } from './job-segments.ts';
@@ -94,14 +93,12 @@ export async function sumToNewest(
   const isFromSamples = sampleCount <= SAMPLES_MAX;
   const placesIn = ({ kept }: Pick<JobSource, 'kept'>): JobSegments =>
     isFromSamples ? jobSamples(kept, job, window) : jobSegments(kept, job);
-  const intervalUs = (sources[0]?.lane.intervalMs ?? 0) * 1000;
-  const cut = isFromSamples ? equalParts(window, intervalUs) : undefined;
   return {
     job,
     window,
     isFromSamples,
     placesIn,
-    sums: await sumJob(db, sources, job, placesIn, cut),
+    sums: await sumJob(db, sources, job, placesIn),
   };
 }
 
