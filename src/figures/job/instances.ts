@@ -25,15 +25,8 @@ import type { EnergySums } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import type { JobWindow, SliceRatios } from './facts.ts';
 import { askParted } from './rows/ask-labelled.ts';
-import { jobSegments } from './rows/job-segments.ts';
-import {
-  addSums,
-  emptySums,
-  type JobSource,
-  type JobSums,
-  type LabelledJob,
-  type SampleSums,
-} from './rows/scan.ts';
+import { jobSegments, type LabelledJob } from './rows/job-segments.ts';
+import { addSums, emptySums, type JobSource, type JobSums, type SampleSums } from './rows/scan.ts';
 
 /** Sums of a job, of which those of MIG instances are by slices and have their part of the energy of their GPUs. */
 export function withInstances<Sums extends JobSums>(

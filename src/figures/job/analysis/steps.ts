@@ -6,9 +6,8 @@ import type { Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands } from '../../summands.ts';
 import { askOwn } from '../rows/ask-labelled.ts';
-import { samplesOf } from '../rows/job-segments.ts';
+import { samplesOf, type LabelledJob } from '../rows/job-segments.ts';
 import type { ActivityPlace } from '../rows/rhythm.ts';
-import type { LabelledJob } from '../rows/scan.ts';
 import type { FoundSteps, NoSteps, SingleSteps } from './figures.ts';
 import type { TimedStep } from './course.ts';
 

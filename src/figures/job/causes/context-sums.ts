@@ -8,8 +8,7 @@ import type { Asked, Cells } from '../../query-cells.ts';
 import { common } from '../../spans.ts';
 import { summandSql, type Summand } from '../../summands.ts';
 import { askParted, type Question } from '../rows/ask-labelled.ts';
-import type { DeviceSegments, JobSegments } from '../rows/job-segments.ts';
-import type { LabelledJob } from '../rows/scan.ts';
+import type { DeviceSegments, JobSegments, LabelledJob } from '../rows/job-segments.ts';
 import { columnsIn, littleSql, type EngineLane, type LaneColumns } from './engine-lane.ts';
 
 /** In which context the samples of each device lie. */

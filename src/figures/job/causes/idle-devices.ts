@@ -4,8 +4,7 @@ import { withinSql, type Segment } from '../../levels.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { joined } from '../../spans.ts';
 import { quotedLists } from '../../sql-text.ts';
-import type { JobSegments } from '../rows/job-segments.ts';
-import type { LabelledJob } from '../rows/scan.ts';
+import type { JobSegments, LabelledJob } from '../rows/job-segments.ts';
 import { DEVICE_IDLE_US_MIN } from './device-contexts.ts';
 import { jobRowSql, type EngineLane } from './engine-lane.ts';
 

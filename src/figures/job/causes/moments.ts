@@ -3,8 +3,7 @@ import type { Moment } from '../../../core/analysis/contexts.ts';
 import { STEP_US, withinSql, type Segment } from '../../levels.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
-import type { JobSegments } from '../rows/job-segments.ts';
-import type { LabelledJob } from '../rows/scan.ts';
+import type { JobSegments, LabelledJob } from '../rows/job-segments.ts';
 import { columnsIn, jobRowSql, linksSql, type EngineLane } from './engine-lane.ts';
 
 /** A query names the spans that it reads. */

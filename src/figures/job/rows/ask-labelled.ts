@@ -5,8 +5,7 @@ import { inPortions } from '../../portions.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quotedLists } from '../../sql-text.ts';
 import { labelKeysSql, labelledSql, partIn, wholeSql } from './job-rows.ts';
-import { sampledSpans, type DeviceSegments, type Stay } from './job-segments.ts';
-import type { LabelledJob } from './scan.ts';
+import { sampledSpans, type DeviceSegments, type Stay, type LabelledJob } from './job-segments.ts';
 
 /** Samples of more spans are told by their label alone: the server finds some short times of many, but not of a join. */
 const SPANS_BY_STAYS_MAX = 4;

@@ -18,8 +18,14 @@ import { askLabelled } from './ask-labelled.ts';
 import type { JobInterval } from '../facts.ts';
 import type { Gap, UnplacedGaps } from '../figures.ts';
 import { whoseIs } from './job-rows.ts';
-import { sampledSpans, type DeviceSegments, type JobSegments, type Stay } from './job-segments.ts';
-import type { JobSource, LabelledJob } from './scan.ts';
+import {
+  sampledSpans,
+  type DeviceSegments,
+  type JobSegments,
+  type Stay,
+  type LabelledJob,
+} from './job-segments.ts';
+import type { JobSource } from './scan.ts';
 import { gapsBetween, HOLE_US_MAX, type Spoken } from './spoken.ts';
 
 /** Buckets with holes that are looked at more finely, of each level: each costs time, and nobody reads a longer list. */

@@ -9,6 +9,7 @@ import {
   type Span,
 } from '../../levels.ts';
 import { common, joined, without } from '../../spans.ts';
+import type { JobLabel } from './job-rows.ts';
 
 /** A stay on a device, (startUs, endUs] in epoch µs. */
 export interface Stay {
@@ -21,6 +22,13 @@ export interface Stay {
 export interface JobTime {
   readonly stays: readonly Stay[];
   readonly foreign: readonly Stay[];
+}
+
+/** Whose rows are looked for, and when and where it had devices. */
+export interface LabelledJob extends JobTime {
+  readonly label: JobLabel;
+  /** Samples of all devices in its time, of the lane that has most; Infinity where some have aged out, or nobody has counted. */
+  readonly sampleCount: number;
 }
 
 /** Devices that are read from the same tables at the same times. Of samples those within the stays count. */

@@ -5,8 +5,8 @@ import type { KeptLane } from '../../levels.ts';
 import { rankedValues } from './ranked-values.ts';
 import type { Asked } from '../../query-cells.ts';
 import { askOwn } from './ask-labelled.ts';
-import type { JobSegments } from './job-segments.ts';
-import type { GaugeSums, JobSums, LabelledJob } from './scan.ts';
+import type { JobSegments, LabelledJob } from './job-segments.ts';
+import type { GaugeSums, JobSums } from './scan.ts';
 
 /** Median and 95th percentile of a gauge, in its unit. */
 export interface Percentiles {

@@ -1,8 +1,7 @@
 import { quoteName } from '../../../../schemas/tables.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { askOwn } from './ask-labelled.ts';
-import type { JobSegments } from './job-segments.ts';
-import type { LabelledJob } from './scan.ts';
+import type { JobSegments, LabelledJob } from './job-segments.ts';
 
 /** Parts into which the values are sorted before the exact rank is looked for in one of them. */
 const RANK_PARTS = 4096;

@@ -8,8 +8,8 @@ import { coarsestStepUs } from './parts.ts';
 import { findDips, type ActivityStep } from '../dips.ts';
 import type { Dips, JobEvent, ThrottleEffect } from '../figures.ts';
 import { lastsUntilUs, type JobWindow } from '../facts.ts';
-import { jobSamples, jobSegments, samplesOf, type JobSegments } from './job-segments.ts';
-import type { JobSource, LabelledJob } from './scan.ts';
+import { jobSamples, jobSegments, samplesOf, type JobSegments, type LabelledJob } from './job-segments.ts';
+import type { JobSource } from './scan.ts';
 
 /** Steps into which a job is cut in search of a rhythm: enough for a dip of a thousandth of the job. */
 const STEPS_MAX = 4096;

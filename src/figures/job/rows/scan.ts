@@ -14,8 +14,8 @@ import {
   type Summand,
 } from '../../summands.ts';
 import { askLabelled } from './ask-labelled.ts';
-import { whoseIs, type JobLabel } from './job-rows.ts';
-import type { JobSegments, JobTime, MixedBucket } from './job-segments.ts';
+import { whoseIs } from './job-rows.ts';
+import type { JobSegments, LabelledJob, MixedBucket } from './job-segments.ts';
 import { addPipe, addPipes, pipeColumnsOf, pipeSumsSql, type PipesSums } from './pipes.ts';
 
 /** Sums over the samples of one gauge: what its mean is divided from. Σ x·dt, Σ dt where x was known, µs. */
@@ -111,13 +111,6 @@ export interface JobSource extends LaneGauges {
   readonly idle: DeviceIdleLimits;
   /** The same samples and the histograms of a gauge; of those gauges that have any. */
   readonly histograms: ReadonlyMap<GaugeKey, KeptLane>;
-}
-
-/** Whose rows are looked for, and when and where it had devices. */
-export interface LabelledJob extends JobTime {
-  readonly label: JobLabel;
-  /** Samples of all devices in its time, of the lane that has most; Infinity where some have aged out, or nobody has counted. */
-  readonly sampleCount: number;
 }
 
 /** What came out of the rows that bear a job's label. */

@@ -7,8 +7,8 @@ import { ask, type Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import type { JobRun, JobWindow } from '../facts.ts';
 import { readLabel } from './job-rows.ts';
-import { jobSamples, jobSegments, type JobSegments, type Stay } from './job-segments.ts';
-import { sumJob, type JobSource, type LabelledJob, type LabelledSums } from './scan.ts';
+import { jobSamples, jobSegments, type JobSegments, type Stay, type LabelledJob } from './job-segments.ts';
+import { sumJob, type JobSource, type LabelledSums } from './scan.ts';
 
 /** Up to so many samples of all devices in the job's time it is read from the samples, which tells as much as quickly. */
 const SAMPLES_MAX = 50_000;

@@ -6,9 +6,8 @@ import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands, summandSql } from '../../summands.ts';
 import type { Tail } from '../idle-tail.ts';
 import { askOwn, type Question } from './ask-labelled.ts';
-import { jobSamples, jobSegments, type DeviceSegments, type Stay } from './job-segments.ts';
+import { jobSamples, jobSegments, type DeviceSegments, type Stay, type LabelledJob } from './job-segments.ts';
 import type { ActivityPlace } from './rhythm.ts';
-import type { LabelledJob } from './scan.ts';
 import type { SummedJob } from './summed-job.ts';
 
 /** A sample or bucket: between the two moments the SM activity was known for so long, nobody can tell when. */
