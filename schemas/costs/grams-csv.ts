@@ -11,7 +11,7 @@ export interface GramsFile {
   readonly refused: readonly RefusedRow[];
 }
 
-export interface RefusedRow {
+interface RefusedRow {
   /** Of the file, counted from 1. */
   readonly line: number;
   readonly why: string;

@@ -1,8 +1,11 @@
 /** `gpuledger report job ARRAY --json` and `gpuledger report jobs --json`: a row for each run. */
 import { z } from 'zod';
+import { costRates, costs } from './costs.ts';
 import { count, idleLimits, invalidRollups, momentUs, otherJobs, taskAmounts } from './parts.ts';
 
 const text = z.string().optional();
+
+const allAmounts = { ...taskAmounts, costs } as const;
 
 const run = {
   jobId: z.string().describe("The scheduler's raw id"),
@@ -30,11 +33,12 @@ export const tasksReport = z.strictObject({
   endUs: momentUs,
   isOpen: z.boolean(),
   idleLimits,
+  costRates,
   nodes: count,
   otherJobs,
   invalidRollups: invalidRollups.optional(),
-  ...taskAmounts,
-  tasks: z.array(z.strictObject({ task: text, ...run, ...taskAmounts, command: z.string() })),
+  ...allAmounts,
+  tasks: z.array(z.strictObject({ task: text, ...run, ...allAmounts, command: z.string() })),
 });
 
 /** The account of many jobs, each run whole. */
@@ -45,12 +49,13 @@ export const jobsReport = z.strictObject({
     z.enum(['user', 'account', 'partition', 'qos', 'cluster', 'state', 'name']),
     z.string(),
   ),
-  order: z.enum(['wasted', 'idle', 'energy', 'gpu-hours', 'start']),
+  order: z.enum(['wasted', 'idle', 'energy', 'gpu-hours', 'cost', 'start']),
   isSynthetic: z.boolean(),
   idleLimits,
+  costRates,
   jobs: count.describe('Distinct jobs'),
   invalidRollups: invalidRollups.optional(),
-  all: z.strictObject(taskAmounts).optional(),
+  all: z.strictObject(allAmounts).optional(),
   rows: z.array(
     z.strictObject({
       typedId: z.string().describe('As people type it: 6_1, 2+1, 4217'),
@@ -62,7 +67,7 @@ export const jobsReport = z.strictObject({
       partition: text,
       qos: text,
       nodes: count,
-      ...taskAmounts,
+      ...allAmounts,
       command: z.string(),
     }),
   ),

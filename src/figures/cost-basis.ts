@@ -23,3 +23,8 @@ export function costBasis(rates: CostRates, hours: Iterable<HourEnergy>): CostBa
         for (const hourUs of hoursOf(hour)) if (!gramsPerKwh.has(hourUs)) missing.add(hourUs);
   return { rates, missingHoursUs: [...missing].sort((a, b) => a - b) };
 }
+
+/** For reports that do not look up in which hours energy was drawn: of grams by the hour they tell nothing. */
+export function withoutHours(rates: CostRates): CostRates {
+  return needsHours(rates) ? { ...rates, gramsPerKwh: undefined } : rates;
+}

@@ -1,6 +1,7 @@
 import type { Amount, Costs, CostRates } from '../core/costs/costs.ts';
-import type { CostBasis } from '../figures/cost-basis.ts';
+import { needsHours, type CostBasis } from '../figures/cost-basis.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
+import type { TaskAmounts } from '../figures/job/tasks-figures.ts';
 import {
   formatCoverage,
   formatEnergy,
@@ -56,7 +57,11 @@ function rguText({ rguHours }: Costs, unrated: readonly string[]): string | unde
 /** `40.2 of 55.9 GPU-hours (not priced: NVIDIA L40S)`. */
 function partOfHours({ covered, of }: Amount, word: 'priced' | 'rated', left: readonly string[]): string {
   if (covered >= of) return formatGpuHours(of);
-  return `${formatGpuHours(covered).replace(/\s*GPU-hours$/, '')} of ${formatGpuHours(of)} (not ${word}: ${listed(left)})`;
+  return `${bareGpuHours(covered)} of ${formatGpuHours(of)} (not ${word}: ${listed(left)})`;
+}
+
+function bareGpuHours(us: number): string {
+  return formatGpuHours(us).replace(/\s*GPU-hours$/, '');
 }
 
 function listed(names: readonly string[]): string {
@@ -112,4 +117,46 @@ export function costColumns(rates: CostRates, rows: readonly (Costs | undefined)
     ...column('carbon', 'CO2e', formatGrams),
     ...column('rguHours', 'RGU-hours', (value) => formatGrouped(value, 1)),
   ];
+}
+
+/** What must be known to read those columns. @param all of all rows */
+export function costNotes({ rates }: CostBasis, all: Costs | undefined): string[] {
+  if (all === undefined) return [];
+  const { gpuHours, rguHours, energy, carbon } = all;
+  const ofPart = (what: string, amount: Amount | undefined, why: string): string[] =>
+    amount === undefined || amount.covered >= WHOLE_RATIO_MIN * amount.of
+      ? []
+      : [`${what} is of ${bareGpuHours(amount.covered)} of ${formatGpuHours(amount.of)}: ${why}.`];
+  const ofEnergy = [
+    ...(energy === undefined ? [] : ['energy cost']),
+    ...(carbon === undefined ? [] : ['CO2e']),
+  ];
+  const pue = rates.pue === undefined ? 'of the GPUs alone' : `with PUE ${rates.pue}`;
+  return [
+    ...ofPart('cost', gpuHours, 'the rest has no price (costs.gpu_hour)'),
+    ...ofPart('RGU-hours', rguHours, 'the rest has no normalised units (costs.rgu)'),
+    ...ofPart('energy cost', energy, 'of the rest no energy is known'),
+    ...(ofEnergy.length === 0 ? [] : [`${ofEnergy.join(' and ')}: ${pue}, of the energy that is known.`]),
+  ];
+}
+
+/** Columns of a table of jobs or tasks; none where nothing is configured. */
+export function amountColumns(
+  basis: CostBasis | undefined,
+  rows: readonly Pick<TaskAmounts, 'costs'>[],
+): CostColumn[] {
+  if (basis === undefined) return [];
+  return costColumns(
+    basis.rates,
+    rows.map(({ costs }) => costs),
+  );
+}
+
+/** The notes of such a table. */
+export function jobCostNotes(basis: CostBasis | undefined, all: Costs | undefined): string[] {
+  if (basis === undefined) return [];
+  const hourly = needsHours(basis.rates)
+    ? ['CO2e by the hour is told of a single job: gpuledger report job ID.']
+    : [];
+  return [...costNotes(basis, all), ...hourly];
 }

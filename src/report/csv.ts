@@ -1,9 +1,11 @@
+import type { CostRates } from '../core/costs/costs.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
+import { withoutHours, type CostBasis } from '../figures/cost-basis.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 import { costCells } from './costs-csv.ts';
 import { csvOf, type CsvRow } from './text/csv-lines.ts';
@@ -75,7 +77,7 @@ function timeOf(us: number | undefined): string | undefined {
 }
 
 /** The account of an array or a heterogeneous job as CSV: a header, then one row per run of a task, and `all` last. */
-export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
+export function tasksCsv({ jobId, cluster, tasks, all, costBasis }: TasksFigures): string {
   const cells = (kind: 'task' | 'all', amounts: TaskAmounts, row: Partial<TaskFigures>): CsvRow => ({
     kind,
     of: jobId,
@@ -88,6 +90,7 @@ export function tasksCsv({ jobId, cluster, tasks, all }: TasksFigures): string {
     start: row.startUs === undefined ? undefined : isoMicroseconds(row.startUs),
     end: row.endUs === undefined || row.isOpen ? undefined : isoMicroseconds(row.endUs),
     ...amountCells(amounts),
+    ...costCells(toldRates(costBasis), amounts.costs),
   });
   return csvOf([...tasks.map((row) => cells('task', row, row)), cells('all', all, {})]);
 }
@@ -114,7 +117,7 @@ function amountCells(amounts: TaskAmounts | undefined): CsvRow {
 }
 
 /** The account of many jobs as CSV: a header, then one row per run, and `all` last; of no job the header alone. */
-export function jobsCsv({ rows, all, fromUs, toUs }: JobsFigures): string {
+export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): string {
   const window = { from: isoMicroseconds(fromUs), to: isoMicroseconds(toUs) };
   const cells = (kind: 'job' | 'all', row: Partial<JobsRow>, amounts: TaskAmounts | undefined): CsvRow => ({
     ...window,
@@ -135,12 +138,18 @@ export function jobsCsv({ rows, all, fromUs, toUs }: JobsFigures): string {
     nodes: row.nodes,
     ...amountCells(amounts),
     wasted_us: amounts?.used === undefined ? undefined : amounts.used.knownUs - amounts.used.value,
+    ...costCells(toldRates(costBasis), amounts?.costs),
   });
   const told = [
     ...rows.map((row) => cells('job', row, row)),
     ...(all === undefined ? [] : [cells('all', {}, all)]),
   ];
   return csvOf(told, Object.keys(cells('all', {}, undefined)));
+}
+
+/** Of many jobs, of which nothing is told by the hour. */
+function toldRates(basis: CostBasis | undefined): CostRates | undefined {
+  return basis && withoutHours(basis.rates);
 }
 
 /** The account of the fleet as CSV: a header, then one row per group, and `all` last. */

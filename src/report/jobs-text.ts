@@ -1,6 +1,7 @@
 import { HOUR_US } from '../core/base/hour.ts';
 import { JOB_FILTERS, type JobsFigures, type JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts } from '../figures/job/tasks-figures.ts';
+import { amountColumns, jobCostNotes } from './costs-text.ts';
 import {
   calendarDate,
   clockTime,
@@ -37,6 +38,7 @@ export function renderJobsReport(figures: JobsFigures, options: RenderOptions): 
             'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.',
           ]
         : []),
+      ...jobCostNotes(figures.costBasis, all.costs),
       ...invalidRollupTexts(figures.invalidRollups),
     ];
     lines.push(
@@ -67,15 +69,17 @@ function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFi
   return harmless(parts.join(' · '));
 }
 
-function jobLines({ rows }: JobsFigures, all: TaskAmounts, options: RenderOptions): string[] {
+function jobLines({ rows, costBasis }: JobsFigures, all: TaskAmounts, options: RenderOptions): string[] {
   const shown = options.isWhole === true ? rows : rows.slice(0, JOB_ROWS_MAX);
   const energies = energyTexts([...shown, all].map(({ energy }) => energy));
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const hours = (us: number | undefined): string =>
     us === undefined ? NOT_KNOWN : formatHours(us, decimals);
+  const money = amountColumns(costBasis, [...shown, all]);
   const amounts = (of: TaskAmounts, index: number): string[] => [
     String(of.devices),
     hours(of.ownedGpuUs),
+    ...money.map(({ cells }) => cells[index]!),
     hours(of.idle?.value),
     hours(of.used === undefined ? undefined : of.used.knownUs - of.used.value),
     energies[index]!,
@@ -83,6 +87,7 @@ function jobLines({ rows }: JobsFigures, all: TaskAmounts, options: RenderOption
   ];
   const header = [
     ...['job', 'name', 'user', 'account', 'state', 'began (UTC)', 'time', 'GPUs', 'GPU-hours'],
+    ...money.map(({ title }) => title),
     ...['idle', 'wasted', 'energy', 'SM active'],
   ];
   const cells = [

@@ -188,11 +188,12 @@ function throttleOf({ event, gpu, sm, othersSm }: ThrottleEffect): object {
 
 /** The account of an array or a heterogeneous job as JSON, by the same rules. */
 export function tasksJson(figures: TasksFigures): string {
-  const { tasks, all, invalidRollups, idleLimits, ...rest } = figures;
+  const { tasks, all, invalidRollups, idleLimits, costBasis, ...rest } = figures;
   return textOf({
     ...rest,
     invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
     idleLimits: idleLimitsOf(idleLimits),
+    costRates: costRatesJson(costBasis),
     ...taskAmountsOf(all),
     tasks: tasks.map(taskOf),
   });
@@ -213,16 +214,18 @@ function taskAmountsOf(amounts: TaskAmounts): object {
     ...useOf(amounts),
     smActiveMean: amounts.smActive?.value,
     smKnownUs: amounts.smActive?.knownUs ?? 0,
+    costs: costsJson(amounts.costs),
   };
 }
 
 /** The account of many jobs as JSON, by the same rules, in the order that was asked for. */
 export function jobsJson(figures: JobsFigures): string {
-  const { rows, all, invalidRollups, idleLimits, ...rest } = figures;
+  const { rows, all, invalidRollups, idleLimits, costBasis, ...rest } = figures;
   return textOf({
     ...rest,
     invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
     idleLimits: idleLimitsOf(idleLimits),
+    costRates: costRatesJson(costBasis),
     all: all === undefined ? undefined : taskAmountsOf(all),
     rows: rows.map(jobsRowOf),
   });

@@ -1,5 +1,6 @@
 import { HOUR_US } from '../core/base/hour.ts';
 import type { TaskAmounts, TasksFigures } from '../figures/job/tasks-figures.ts';
+import { amountColumns, jobCostNotes } from './costs-text.ts';
 import {
   formatCount,
   formatCoverage,
@@ -42,6 +43,7 @@ export function renderTasksReport(figures: TasksFigures, options: RenderOptions)
     ...otherJobLines(figures.otherJobs),
     '',
     ...taskLines(figures, options),
+    ...jobCostNotes(figures.costBasis, all.costs).flatMap((note) => wrap(note, width, '  ', '    ')),
     `  one of them: ${figures.tasks[0]!.command}`,
   ];
   return finishLines(lines, options, new Set(options.isColored ? [title] : []));
@@ -58,12 +60,14 @@ function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): str
   return harmless(parts.join(' · '));
 }
 
-function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions): string[] {
+function taskLines({ family, tasks, all, costBasis }: TasksFigures, options: RenderOptions): string[] {
   const energies = energyTexts([...tasks, all].map(({ energy }) => energy));
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
+  const money = amountColumns(costBasis, [...tasks, all]);
   const amounts = (of: TaskAmounts, index: number): string[] => [
     String(of.devices),
     formatHours(of.ownedGpuUs, decimals),
+    ...money.map(({ cells }) => cells[index]!),
     energies[index]!,
     formatQuantity(of.smActive),
   ];
@@ -75,7 +79,8 @@ function taskLines({ family, tasks, all }: TasksFigures, options: RenderOptions)
     ...amounts(row, index),
   ]);
   const title = family === 'array' ? 'task' : 'component';
-  const header = [title, 'raw id', 'state', 'time', 'GPUs', 'GPU-hours', 'energy', 'SM active'];
+  const titles = ['raw id', 'state', 'time', 'GPUs', 'GPU-hours', ...money.map((one) => one.title)];
+  const header = [title, ...titles, 'energy', 'SM active'];
   const cells = [header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]];
   const tables = foldedTables(cells, ['right', 'left', 'left'], 2, lineWidth(options));
   if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return stacked(tables);

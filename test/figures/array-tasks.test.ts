@@ -3,6 +3,8 @@
  * device with another task, and requeued on the same device. Method: an hour of three devices in a real QuestDB.
  */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { tasksReport } from '../../schemas/reports/jobs-report.ts';
+import type { CostRates } from '../../src/core/costs/costs.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { OwnedFigures } from '../../src/figures/job/figures.ts';
@@ -12,6 +14,9 @@ import type { Asked } from '../../src/figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
+import { tasksCsv } from '../../src/report/csv.ts';
+import { tasksJson } from '../../src/report/json.ts';
+import { renderTasksReport } from '../../src/report/tasks-text.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 
 const SECOND = 1e6;
@@ -36,6 +41,16 @@ const STAYS = [
   { job_id: '77003', gpu: 'T2', from: 1010, to: 3000, run: 1, share: undefined },
 ];
 const TASKS: Readonly<Record<string, string>> = { '77001': '1', '77002': '2', '77003': '3', '77000': '4' };
+
+/** Nobody told the models. */
+const COSTS: CostRates = {
+  currency: 'EUR',
+  gpuHour: { models: new Map(), others: 2.5 },
+  rgu: undefined,
+  kwhPrice: undefined,
+  pue: undefined,
+  gramsPerKwh: undefined,
+};
 
 let db: QuestDb;
 
@@ -116,7 +131,10 @@ test.each([false, true])(
       if (sql.includes('s.job_id IN') || sql.includes('s.owner_set IN')) questions += 1;
       return await db.exec(sql);
     };
-    const account = await accountOf({ where: db.where, exec }, [lane], `${ARRAY}_[1-4]`, { nowUs: at(1e6) });
+    const account = await accountOf({ where: db.where, exec }, [lane], `${ARRAY}_[1-4]`, {
+      nowUs: at(1e6),
+      costs: COSTS,
+    });
     if (account.of !== 'tasks') throw new Error('not of tasks');
     const { tasks } = account.figures;
     expect(tasks.map(({ task, run }) => [task, run])).toEqual([
@@ -128,9 +146,19 @@ test.each([false, true])(
     ]);
     expect(questions).toBeGreaterThan(0);
     for (const row of tasks) {
-      const own = await jobFigures(db, [lane], row.jobId, { run: row.run, nowUs: at(1e6) });
+      const own = await jobFigures(db, [lane], row.jobId, { run: row.run, nowUs: at(1e6), costs: COSTS });
       expect(amounts(row), `task ${row.task!}`).toEqual(amounts(own.all));
+      expect(row.costs, `task ${row.task!}`).toEqual(own.costs!.all);
     }
+    const cost = tasks.reduce((sum, { costs }) => sum + costs!.gpuHours!.value!, 0);
+    expect(account.figures.all.costs!.gpuHours!.value).toBeCloseTo(cost, 9);
+    expect(renderTasksReport(account.figures, { width: 120, isColored: false })).toMatch(
+      /GPU-hours +cost +energy +SM active/,
+    );
+    expect(tasksCsv(account.figures)).toContain('gpu_cost,gpu_cost_us,currency');
+    expect(tasksReport.parse(JSON.parse(tasksJson(account.figures))).tasks[0]!.costs!.gpuCost).toBe(
+      tasks[0]!.costs!.gpuHours!.value,
+    );
     const [alone, quarter, , , rest] = tasks;
     expect(alone!.energy.best!.value).toBe(3600 * 101.5);
     expect([quarter!.attributedUs, rest!.attributedUs]).toEqual([750 * SECOND, 2250 * SECOND]);

@@ -3,6 +3,7 @@
  * report; its last row is their sum; and what people wrote into names is only text. Method: an hour of five devices in a real QuestDB.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CostRates } from '../../src/core/costs/costs.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import type { OwnedFigures } from '../../src/figures/job/figures.ts';
@@ -100,6 +101,10 @@ beforeAll(async () => {
     'jobs',
     TOLD.map((row) => ({ run: 0, state: 'COMPLETED', cluster: 'atlas', ...row })),
   );
+  await insertRows(db, 'gpu_inventory', [
+    ...['M0', 'M1', 'M3'].map((gpu) => ({ ts: T0, node: 'n1', gpu, model: 'NVIDIA H200', source: 'test' })),
+    { ts: T0, node: 'n1', gpu: 'M2', model: 'NVIDIA L40S', source: 'test' },
+  ]);
   const set = { ts: at(0), gpu: 'M3', owner_set: SET, sharing: 'stated', scaled: 0 };
   await insertRows(db, 'gpu_owner_sets', [
     { ...set, job_id: '88003', part: 0.25 },
@@ -218,4 +223,67 @@ test('as text, JSON and CSV', async () => {
     'Jobs · 2026-04-07 08:00:00 → 09:00:00 UTC · user nobody · 0 jobs\n  no job was there then that is like that\n',
   );
   expect(jobsCsv(none)).toBe(`${csv[0]!}\n`);
+});
+
+describe('costs', () => {
+  const costs: CostRates = {
+    currency: 'EUR',
+    gpuHour: { models: new Map([['NVIDIA H200', 3]]), others: undefined },
+    rgu: { models: new Map(), others: 2 },
+    kwhPrice: 0.5,
+    pue: 1.2,
+    gramsPerKwh: 90,
+  };
+
+  test('of each job are those of its own report, and all of them their sum', async () => {
+    const { rows, all } = await jobs({ costs });
+    for (const row of rows) {
+      const own = await jobFigures(db, [lane], row.jobId, { run: row.run, nowUs: at(3600), costs });
+      expect(row.costs, row.jobId).toEqual(own.costs!.all);
+    }
+    const valueOf = (id: string): number | undefined =>
+      rows.find(({ jobId }) => jobId === id)!.costs!.gpuHours!.value;
+    // Two GPUs for an hour; a quarter and three quarters of one for 50 minutes; models without a price, and that nobody told.
+    expect([valueOf('88001'), valueOf('88006'), valueOf('88005')]).toEqual([6, undefined, undefined]);
+    expect(valueOf('88003')).toBeCloseTo((3 * 50) / 60 / 4, 9);
+    expect(valueOf('88004')).toBeCloseTo((3 * 50 * 3) / 60 / 4, 9);
+    expect(all!.costs!.gpuHours!.value).toBeCloseTo(6 + (3 * 50) / 60, 9);
+    expect(all!.costs!.gpuHours!.covered).toBe(10_200 * SECOND);
+    expect(all!.costs!.gpuHours!.of).toBe((7200 + 1000 + 990 + 1200 + 3000 + 3000) * SECOND);
+    expect(all!.costs!.energy!.value).toBeCloseTo((all!.energy.best!.value / 3.6e6) * 1.2 * 0.5, 9);
+  });
+
+  test('are columns, keys and an order', async () => {
+    const figures = await jobs({ costs, order: 'cost' });
+    expect(figures.rows.slice(0, 3).map(({ jobId }) => jobId)).toEqual(['88001', '88004', '88003']);
+    const text = renderJobsReport(figures, { width: 200, isColored: false });
+    expect(text).toMatch(/GPU-hours +cost +energy cost +CO2e +RGU-hours +idle/);
+    expect(text).toMatch(/88001 .* 6\.00.EUR /);
+    expect(text).toMatch(/88006 .* – +0\.03.EUR /);
+    expect(text).toContain('cost is of 2.83 of 4.55 GPU-hours: the rest has no price (costs.gpu_hour).');
+    expect(text).toContain('energy cost and CO2e: with PUE 1.2, of the energy that is known.');
+    const json = jobsReport.parse(JSON.parse(jobsJson(figures)));
+    expect(json.rows[0]!.costs).toMatchObject({ gpuCost: 6, gpuCostUs: 7200 * SECOND });
+    expect(json.costRates).toMatchObject({ currency: 'EUR', gramsPerKwh: 90 });
+    expect(jobsCsv(figures).split('\n')[0]).toMatch(
+      /wasted_us,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams,co2e_joules,rgu_hours,rgu_us$/,
+    );
+  });
+
+  test('by the hour are told of a single job alone', async () => {
+    const hourly = await jobs({ costs: { ...costs, gramsPerKwh: new Map([[T0, 100]]) } });
+    expect(hourly.all!.costs).not.toHaveProperty('carbon');
+    const text = renderJobsReport(hourly, { width: 200, isColored: false });
+    expect(text).toContain('CO2e by the hour is told of a single job: gpuledger report job ID.');
+    expect(jobsCsv(hourly)).not.toContain('co2e');
+  });
+
+  test('are no order where nothing is configured', async () => {
+    for (const none of [undefined, { ...costs, gpuHour: undefined, kwhPrice: undefined }])
+      await expect(jobs({ order: 'cost', costs: none })).rejects.toMatchObject({
+        code: 'report.no_costs',
+        exit: 'usage',
+      });
+    expect(renderJobsReport(await jobs(), { width: 200, isColored: false })).not.toMatch(/cost|CO2e|RGU/);
+  });
 });

@@ -258,7 +258,8 @@ async function reportJobs(flags: JobsFlags): Promise<void> {
   const options = { ...reportWindow(flags, nowUs), filters, order: flags.sort, nowUs };
   const figures = await withStore(
     flags,
-    async (db, { lanes, idle }) => await jobsFigures(db, lanes, { ...options, idleLimits: idle }),
+    async (db, { lanes, idle, costs }) =>
+      await jobsFigures(db, lanes, { ...options, idleLimits: idle, costs: reportCosts({ costs }) }),
   );
   if (flags.json) process.stdout.write(jobsJson(figures));
   else if (flags.csv) process.stdout.write(jobsCsv(figures));

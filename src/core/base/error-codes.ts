@@ -112,6 +112,7 @@ export const ERROR_CODES = {
   'report.job_id': 'A job id cannot be one.',
   'report.no_tables': 'QuestDB has none of the sample tables.',
   'report.schema': 'The tables lack a column that reports need.',
+  'report.no_costs': 'Jobs are to be sorted by cost, and no prices are configured.',
   'report.unknown_cluster': 'No GPU is known to be of the cluster.',
   'report.unknown_job': 'No table knows the job.',
   'report.unknown_run': 'The job has no such run.',

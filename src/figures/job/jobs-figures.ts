@@ -1,4 +1,5 @@
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { CostBasis } from '../cost-basis.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { TaskAmounts } from './tasks-figures.ts';
 
@@ -7,7 +8,7 @@ export const JOB_FILTERS = ['user', 'account', 'partition', 'qos', 'cluster', 's
 export type JobFilter = (typeof JOB_FILTERS)[number];
 
 /** By which it is sorted, the largest first; what is not known comes last. */
-export const JOB_ORDERS = ['wasted', 'idle', 'energy', 'gpu-hours', 'start'] as const;
+export const JOB_ORDERS = ['wasted', 'idle', 'energy', 'gpu-hours', 'cost', 'start'] as const;
 export type JobOrder = (typeof JOB_ORDERS)[number];
 
 /** One run of one job, all of it. Times are epoch µs. */
@@ -44,6 +45,8 @@ export interface JobsFigures {
   readonly isSynthetic: boolean;
   /** Below which SM activity their devices count as idle. */
   readonly idleLimits: IdleLimits;
+  /** Undefined where nothing is configured. */
+  readonly costBasis: CostBasis | undefined;
   /** Distinct jobs. */
   readonly jobs: number;
   readonly rows: readonly JobsRow[];

@@ -1,4 +1,6 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import type { CostRates } from '../../core/costs/costs.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { jobsOf } from '../../core/jobs/job-runs.ts';
@@ -15,7 +17,7 @@ import {
   type JobsFigures,
   type JobsRow,
 } from './jobs-figures.ts';
-import { amountsOf, memberRuns, seeRuns, type MemberRun, type SeenRun } from './seen-runs.ts';
+import { amountsOf, costsOfAll, memberRuns, seeRuns, type MemberRun, type SeenRun } from './seen-runs.ts';
 import { readTold, type JobCells } from './told-runs.ts';
 
 export interface JobsQueryOptions {
@@ -29,18 +31,21 @@ export interface JobsQueryOptions {
   readonly nowUs: number;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */
   readonly idleLimits?: IdleLimits;
+  /** What GPU time and energy cost; nothing is told of it when absent. */
+  readonly costs?: CostRates | undefined;
 }
 
 /**
  * Every run of every job that was there in the window and is as the filters say, each whole, also where it began before the window.
- * @throws what `QuestDb.exec` throws
+ * @throws OperatingError `report.no_costs`, and what `QuestDb.exec` throws
  */
 export async function jobsFigures(
   db: Asked,
   lanes: readonly Lane[],
   options: JobsQueryOptions,
 ): Promise<JobsFigures> {
-  const { fromUs, toUs, filters, order, idleLimits } = options;
+  const { fromUs, toUs, filters, order, idleLimits, costs } = options;
+  if (order === 'cost' && costs?.gpuHour === undefined && costs?.kwhPrice === undefined) throw noPrices();
   const sql = idsSql(options);
   const asked: AskedIds = {
     ids: (await ask(db, sql)).map((row) => row.text('job_id') ?? ''),
@@ -48,7 +53,8 @@ export async function jobsFigures(
     sql,
   };
   const runs = asked.ids.length === 0 ? [] : await runsOf(db, asked, options);
-  const told = { fromUs, toUs, filters, order };
+  const costBasis = costs && { rates: costs, missingHoursUs: [] };
+  const told = { fromUs, toUs, filters, order, costBasis };
   if (runs.length === 0)
     return {
       ...told,
@@ -59,7 +65,11 @@ export async function jobsFigures(
       all: undefined,
       invalidRollups: [],
     };
-  const { seen, idle, isSynthetic, invalidRollups } = await seeRuns(db, lanes, runs, { asked, idleLimits });
+  const { seen, idle, isSynthetic, invalidRollups } = await seeRuns(db, lanes, runs, {
+    asked,
+    idleLimits,
+    costs,
+  });
   const jobsOfId = Map.groupBy(new Set(runs.map(({ member }) => member.job)), jobIdOf);
   const rows = seen.map((one) => rowOf(one, (jobsOfId.get(one.run.jobId)?.length ?? 0) > 1));
   return {
@@ -76,9 +86,18 @@ export async function jobsFigures(
       ),
       // An instance may have been of another size for another job.
       ownedGpuUs: rows.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
+      costs: costsOfAll(seen),
     },
     invalidRollups,
   };
+}
+
+function noPrices(): OperatingError {
+  return new OperatingError('--sort cost: expected prices in the configuration, came none', {
+    code: 'report.no_costs',
+    exit: 'usage',
+    hints: ['give costs.gpu_hour or costs.kwh: docs/configuration.md', 'or sort by gpu-hours or energy'],
+  });
 }
 
 /** Columns of `jobs` that name somebody or something: the others are looked at when all is known of a run. */
@@ -160,6 +179,7 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
     nodes: new Set(window.intervals.map(({ node }) => node)).size,
     ...amountsOf(window.intervals, sliceRatios, [sums]),
+    costs: seen.costs,
     command: jobCommand(
       typed,
       isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {},
@@ -167,7 +187,7 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
   };
 }
 
-function weightOf({ used, idle, energy, ownedGpuUs, startUs }: JobsRow, order: JobOrder): number {
+function weightOf({ used, idle, energy, ownedGpuUs, costs, startUs }: JobsRow, order: JobOrder): number {
   switch (order) {
     case 'wasted':
       return used === undefined ? -1 : used.knownUs - used.value;
@@ -177,6 +197,8 @@ function weightOf({ used, idle, energy, ownedGpuUs, startUs }: JobsRow, order: J
       return energy.best?.value ?? -1;
     case 'gpu-hours':
       return ownedGpuUs;
+    case 'cost':
+      return (costs?.gpuHours ?? costs?.energy)?.value ?? -1;
     case 'start':
       return startUs;
   }

@@ -1,7 +1,9 @@
 import PQueue from 'p-queue';
+import { addCosts, type Costs, type CostRates } from '../../core/costs/costs.ts';
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Job } from '../../core/jobs/job-runs.ts';
 import type { Lane } from '../../core/fields/lane.ts';
+import { withoutHours } from '../cost-basis.ts';
 import type { DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups, type InvalidRollup } from '../invalid-rollups.ts';
 import type { Level } from '../levels.ts';
@@ -20,6 +22,7 @@ import {
   type SliceRatios,
 } from './facts.ts';
 import { instanceEnergies, withInstances } from './instances.ts';
+import { runCosts } from './job-costs.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
 import { jobIdleLimits, jobReadings, windowOf } from './query.ts';
 import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
@@ -49,6 +52,8 @@ interface KnownRun extends MemberRun {
 
 export interface SeenRun extends KnownRun {
   readonly sums: SampleSums;
+  /** Undefined where nothing is configured. */
+  readonly costs: Costs | undefined;
 }
 
 /** All runs of a job. @param jobs all that bear its id: an array has ten thousand tasks, and nobody else's stays are the task's */
@@ -69,6 +74,12 @@ export interface SeenRuns {
   readonly invalidRollups: readonly InvalidRollup[];
 }
 
+interface AskedRuns {
+  readonly asked: AskedIds;
+  readonly idleLimits?: IdleLimits | undefined;
+  readonly costs?: CostRates | undefined;
+}
+
 /**
  * What was measured of many runs, by as few questions as will do: what was kept of them costs one.
  * @param runs one at least @param asked gives their ids
@@ -78,7 +89,7 @@ export async function seeRuns(
   db: Asked,
   lanes: readonly Lane[],
   runs: readonly MemberRun[],
-  { asked, idleLimits }: { readonly asked: AskedIds; readonly idleLimits?: IdleLimits | undefined },
+  { asked, idleLimits, costs: rates }: AskedRuns,
 ): Promise<SeenRuns> {
   const stays = runs.flatMap(({ window }) => window.intervals);
   const inventory = await inventoryOf(db, spanOf(runs));
@@ -99,7 +110,10 @@ export async function seeRuns(
   const isEach = sources.some(({ times }) => times !== undefined);
   const together = await sumTasks(db, sources, isEach ? [] : known.filter(canBeSummedWithOthers));
   const seen = await queue.addAll(
-    known.map((one) => async () => await seenRun(db, sources, one, { cut, devices: together.get(one) })),
+    known.map((one) => async () => {
+      const seen = await seenRun(db, sources, one, { cut, devices: together.get(one) });
+      return withCosts(seen, (gpu) => inventory.get(gpu)?.text('model'), rates);
+    }),
   );
   return {
     seen,
@@ -155,18 +169,37 @@ async function seenRun(
   sources: readonly JobSource[],
   one: KnownRun,
   { cut, devices }: { readonly cut: CutInventory | undefined; readonly devices: DeviceSums | undefined },
-): Promise<SeenRun> {
+): Promise<SummedRun> {
   const { run, window, sliceRatios, kept, isAllKept } = one;
-  if (isAllKept || devices !== undefined)
-    return { ...one, sums: addedUp(withKept(window, devices ?? new Map(), kept)?.devices ?? devices) };
+  if (isAllKept || devices !== undefined) {
+    const best = withKept(window, devices ?? new Map(), kept)?.devices ?? devices ?? new Map();
+    return { ...one, devices: best, sums: addedUp(best) };
+  }
   const summed = await sumToNewest(db, sources, run, window);
   const seen = summed.window;
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window: seen });
   const best = withKept(seen, summed.sums.devices, kept) ?? summed.sums;
-  return { ...one, window: seen, sums: withInstances(best, sliceRatios, energies).all };
+  const { all, devices: own } = withInstances(best, sliceRatios, energies);
+  return { ...one, window: seen, devices: own, sums: all };
 }
 
-function addedUp(devices: DeviceSums = new Map()): SampleSums {
+/** A run with the sums of its devices, which are many: they are let go of once what they cost is reckoned. */
+type SummedRun = Omit<SeenRun, 'costs'> & { readonly devices: DeviceSums };
+
+function withCosts(
+  { devices, ...seen }: SummedRun,
+  modelOf: (gpu: string) => string | undefined,
+  rates: CostRates | undefined,
+): SeenRun {
+  const { window, sliceRatios } = seen;
+  const costs =
+    rates === undefined
+      ? undefined
+      : runCosts(window.intervals, devices, { modelOf, sliceRatios }, withoutHours(rates));
+  return { ...seen, costs };
+}
+
+function addedUp(devices: DeviceSums): SampleSums {
   const all = emptySums();
   for (const device of devices.values()) addSums(all, device);
   return all;
@@ -177,7 +210,7 @@ export function amountsOf(
   intervals: JobWindow['intervals'],
   sliceRatios: SliceRatios,
   parts: readonly SampleSums[],
-): TaskAmounts {
+): Omit<TaskAmounts, 'costs'> {
   const sums = emptySums();
   for (const part of parts) addSums(sums, part);
   const sm = sums.gauges.get('smActive');
@@ -189,4 +222,10 @@ export function amountsOf(
         : { value: sm.sum / sm.knownUs, unit: 'ratio', knownUs: sm.knownUs },
     devices: new Set(intervals.map(({ gpu }) => gpu)).size,
   };
+}
+
+/** Of several runs together; undefined where nothing is configured. */
+export function costsOfAll(runs: readonly Pick<SeenRun, 'costs'>[]): Costs | undefined {
+  const costs = runs.flatMap((run) => run.costs ?? []);
+  return costs.length === 0 ? undefined : addCosts(costs);
 }

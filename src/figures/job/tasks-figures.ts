@@ -1,4 +1,6 @@
+import type { Costs } from '../../core/costs/costs.ts';
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { CostBasis } from '../cost-basis.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Quantity } from '../quantity.ts';
 import type { OtherJob, OwnedFigures } from './figures.ts';
@@ -9,6 +11,8 @@ export interface TaskAmounts extends OwnedFigures {
   readonly smActive: Quantity | undefined;
   /** Distinct devices. */
   readonly devices: number;
+  /** Undefined where nothing is configured; without CO2e where grams are by the hour. */
+  readonly costs: Costs | undefined;
 }
 
 /** One run of one task of an array, or of one component of a heterogeneous job. Times are epoch µs. */
@@ -47,6 +51,8 @@ export interface TasksFigures {
   readonly isOpen: boolean;
   /** Below which SM activity their devices count as idle. */
   readonly idleLimits: IdleLimits;
+  /** Undefined where nothing is configured. */
+  readonly costBasis: CostBasis | undefined;
   readonly nodes: number;
   /** Ascending by task and run. */
   readonly tasks: readonly TaskFigures[];

@@ -7,7 +7,7 @@ import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { jobCommand } from './job-command.ts';
 import { memberFigures, type JobQueryOptions } from './query.ts';
-import { amountsOf, memberRuns, seeRuns, type SeenRun } from './seen-runs.ts';
+import { amountsOf, costsOfAll, memberRuns, seeRuns, type SeenRun } from './seen-runs.ts';
 import type { TaskFigures, TasksFigures } from './tasks-figures.ts';
 
 /** What an id is answered with. */
@@ -36,7 +36,7 @@ async function tasksFigures(
   db: Asked,
   lanes: readonly Lane[],
   found: Found,
-  { run, nowUs, idleLimits }: JobQueryOptions,
+  { run, nowUs, idleLimits, costs }: JobQueryOptions,
 ): Promise<TasksFigures> {
   const { members, family } = found.bearer;
   const jobsOfId = Map.groupBy(found.jobs, jobIdOf);
@@ -53,6 +53,7 @@ async function tasksFigures(
   const { seen, idle, isSynthetic, invalidRollups } = await seeRuns(db, lanes, runs, {
     asked: found.asked,
     idleLimits,
+    costs,
   });
   const [{ record }] = members as [Member];
   const intervals = seen.flatMap(({ window }) => window.intervals);
@@ -71,6 +72,7 @@ async function tasksFigures(
     endUs: Math.max(...seen.map(({ window }) => window.endUs)),
     isOpen: intervals.some(({ isOpen }) => isOpen),
     idleLimits: idle.told,
+    costBasis: costs && { rates: costs, missingHoursUs: [] },
     nodes: new Set(intervals.map(({ node }) => node)).size,
     tasks,
     all: {
@@ -81,13 +83,14 @@ async function tasksFigures(
       ),
       // An instance may have been of another size for another task.
       ownedGpuUs: tasks.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
+      costs: costsOfAll(seen),
     },
     otherJobs: found.otherJobs,
     invalidRollups,
   };
 }
 
-function taskFigures({ member, run, window, sums, sliceRatios }: SeenRun, found: Found): TaskFigures {
+function taskFigures({ member, run, window, sums, sliceRatios, costs }: SeenRun, found: Found): TaskFigures {
   return {
     task: member.task,
     jobId: run.jobId,
@@ -99,6 +102,7 @@ function taskFigures({ member, run, window, sums, sliceRatios }: SeenRun, found:
     endUs: window.endUs,
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
     ...amountsOf(window.intervals, sliceRatios, [sums]),
+    costs,
     command: taskCommand(member, run, found),
   };
 }
