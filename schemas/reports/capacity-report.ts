@@ -1,5 +1,6 @@
 /** `gpuledger report capacity --json`: of the fleet. */
 import { z } from 'zod';
+import { costRates, costs } from './costs.ts';
 import { count, energyKeys, idleLimits, invalidRollups, joules, momentUs, ratio, us } from './parts.ts';
 
 const sums = {
@@ -11,6 +12,7 @@ const sums = {
   smActiveMean: ratio.optional(),
   smKnownUs: us,
   ...energyKeys,
+  costs,
 } as const;
 
 const row = z.strictObject({
@@ -75,5 +77,6 @@ export const capacityReport = z.strictObject({
   closeIdsLeft: count.optional(),
   invalidRollups,
   idleLimits,
+  costRates,
   hasActivity: z.boolean(),
 });

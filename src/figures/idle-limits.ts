@@ -32,7 +32,7 @@ function withoutModels({ smRatio }: IdleLimits): DeviceIdleLimits {
 }
 
 /** What the inventory last said is each device's model; one of unknown model has the limit of all. */
-const MODEL_OF_DEVICE_SQL = 'SELECT gpu, last_not_null(model) AS model FROM gpu_inventory';
+export const MODEL_OF_DEVICE_SQL = 'SELECT gpu, last_not_null(model) AS model FROM gpu_inventory';
 
 /**
  * The limits of these devices, or of all that the inventory knows.
@@ -67,10 +67,15 @@ export function alikeDevices({ inUse, told, others }: DeviceIdleLimits): AlikeDe
     if (inUse.length === 1) return { limit, andSql: '' };
     const isRest = limit === told.smRatio;
     const models = isRest ? [...others.values()].flat() : (others.get(limit) ?? []);
-    const devices = `SELECT gpu FROM (${MODEL_OF_DEVICE_SQL} GROUP BY gpu) WHERE model IN (${models.map(quoteText).join(', ')})`;
-    // Ten thousand names would be too long, and in a CASE of an aggregate QuestDB 9.3.4 takes no subquery.
-    return { limit, andSql: ` AND ${isRest ? 'NOT ' : ''}s.gpu IN (${devices})` };
+    return { limit, andSql: ofModelsSql(models, isRest) };
   });
+}
+
+/** Condition of a row `s` to be of a device of these models, or of none of them. @param models at least one */
+export function ofModelsSql(models: readonly string[], isWithout: boolean): string {
+  const devices = `SELECT gpu FROM (${MODEL_OF_DEVICE_SQL} GROUP BY gpu) WHERE model IN (${models.map(quoteText).join(', ')})`;
+  // Ten thousand names would be too long, and in a CASE of an aggregate QuestDB 9.3.4 takes no subquery.
+  return ` AND ${isWithout ? 'NOT ' : ''}s.gpu IN (${devices})`;
 }
 
 function limitsOfModels(

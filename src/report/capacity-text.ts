@@ -5,6 +5,7 @@ import {
   type CapacityRow,
   type CapacitySums,
 } from '../figures/capacity/figures.ts';
+import { amountColumns, capacityCostNotes } from './costs-text.ts';
 import {
   calendarDate,
   clockTime,
@@ -105,6 +106,7 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
     column('share', (row) => partText(row.attributedUs, figures.sampledUs)),
     ...(figures.hasActivity ? activityColumns(column, hours) : []),
     { title: 'energy', cells: energyTexts(rows.map(({ energy }) => energy)) },
+    ...amountColumns(figures.costBasis, rows),
     column('jobs', ({ kind, jobs }) =>
       kind === 'group' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
     ),
@@ -309,7 +311,7 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push(
       `allocated-idle: ${idleText(figures.idleLimits)}. wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.`,
     );
-  notes.push(...partlyKnownTexts(figures));
+  notes.push(...partlyKnownTexts(figures), ...capacityCostNotes(figures));
   if (rows.some(({ kind }) => kind === 'cut'))
     notes.push(
       'cut GPUs: cut into MIG instances of which the slices are not known, so not divided among them.',

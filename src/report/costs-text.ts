@@ -1,4 +1,5 @@
 import type { Amount, Costs, CostRates } from '../core/costs/costs.ts';
+import { isOwned, type CapacityFigures } from '../figures/capacity/figures.ts';
 import { needsHours, type CostBasis } from '../figures/cost-basis.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import type { TaskAmounts } from '../figures/job/tasks-figures.ts';
@@ -33,7 +34,7 @@ export function jobCostLines({ costs, devices }: JobFigures, width: number): str
     gpuCostText(all, rates, unrated('gpuHours')),
     rguText(all, unrated('rguHours')),
     energyCostText(all, rates),
-    ...missingHoursTexts(costs, all),
+    ...missingHoursTexts(costs, all, 'in which hours the rest was drawn has aged out'),
   ].filter((text) => text !== undefined);
   return texts.flatMap((text) => wrap(harmless(text), width, '  ', '    '));
 }
@@ -84,11 +85,11 @@ function energyCostText({ energy, carbon }: Costs, rates: CostRates): string | u
 }
 
 /** Energy of which the grams are not known, and which hours those are. */
-export function missingHoursTexts({ missingHoursUs }: CostBasis, { carbon }: Costs): string[] {
+function missingHoursTexts({ missingHoursUs }: CostBasis, { carbon }: Costs, otherwise: string): string[] {
   if (carbon === undefined || carbon.covered >= WHOLE_RATIO_MIN * carbon.of) return [];
   const known = `CO2e is of ${formatEnergy(carbon.covered)} of ${formatEnergy(carbon.of)}`;
   const [first] = missingHoursUs;
-  if (first === undefined) return [`${known}: in which hours the rest was drawn has aged out`];
+  if (first === undefined) return [`${known}: ${otherwise}`];
   return [
     `${known}: costs.grams_file has no value of ${formatCount(missingHoursUs.length, 'hour')}, the first ${formatMoment(first)}`,
   ];
@@ -120,7 +121,7 @@ export function costColumns(rates: CostRates, rows: readonly (Costs | undefined)
 }
 
 /** What must be known to read those columns. @param all of all rows */
-export function costNotes({ rates }: CostBasis, all: Costs | undefined): string[] {
+function costNotes({ rates }: CostBasis, all: Costs | undefined): string[] {
   if (all === undefined) return [];
   const { gpuHours, rguHours, energy, carbon } = all;
   const ofPart = (what: string, amount: Amount | undefined, why: string): string[] =>
@@ -133,8 +134,8 @@ export function costNotes({ rates }: CostBasis, all: Costs | undefined): string[
   ];
   const pue = rates.pue === undefined ? 'of the GPUs alone' : `with PUE ${rates.pue}`;
   return [
-    ...ofPart('cost', gpuHours, 'the rest has no price (costs.gpu_hour)'),
-    ...ofPart('RGU-hours', rguHours, 'the rest has no normalised units (costs.rgu)'),
+    ...ofPart('cost', gpuHours, 'the rest is not priced (costs.gpu_hour)'),
+    ...ofPart('RGU-hours', rguHours, 'the rest is not rated (costs.rgu)'),
     ...ofPart('energy cost', energy, 'of the rest no energy is known'),
     ...(ofEnergy.length === 0 ? [] : [`${ofEnergy.join(' and ')}: ${pue}, of the energy that is known.`]),
   ];
@@ -159,4 +160,21 @@ export function jobCostNotes(basis: CostBasis | undefined, all: Costs | undefine
     ? ['CO2e by the hour is told of a single job: gpuledger report job ID.']
     : [];
   return [...costNotes(basis, all), ...hourly];
+}
+
+/** The notes of the account of the fleet. */
+export function capacityCostNotes({ costBasis, all, rows }: CapacityFigures): string[] {
+  if (costBasis === undefined || all.costs === undefined) return [];
+  const isNobodys = rows.some(({ kind, costs }) => !isOwned(kind) && costs?.gpuHours?.value !== undefined);
+  return [
+    ...costNotes(costBasis, all.costs),
+    ...(isNobodys
+      ? ['cost of what no job owned is what those GPU-hours would cost; all is the sum of all rows.']
+      : []),
+    ...missingHoursTexts(
+      costBasis,
+      all.costs,
+      'energy is not told apart by the hour in windows of more than 100 days',
+    ).map((text) => `${text}.`),
+  ];
 }

@@ -177,6 +177,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
     period: 'period' in row ? row.period : undefined,
     idle_known_us: row.idle?.knownUs ?? 0,
+    ...costCells(figures.costBasis?.rates, row.costs),
   }));
   return csvOf(rows);
 }

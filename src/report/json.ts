@@ -283,6 +283,7 @@ export function capacityJson(figures: CapacityFigures): string {
     closeIdsLeft: figures.closeIdsLeft === 0 ? undefined : figures.closeIdsLeft,
     invalidRollups: figures.invalidRollups.map(rollupText),
     idleLimits: idleLimitsOf(figures.idleLimits),
+    costRates: costRatesJson(figures.costBasis),
     hasActivity: figures.hasActivity,
   });
 }
@@ -296,7 +297,7 @@ function rowOf(row: CapacityRow): object {
   return { kind, name, cluster, period, ...sumsOf(row), ...nobodys, jobs };
 }
 
-function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: CapacitySums): object {
+function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy, costs }: CapacitySums): object {
   return {
     attributedUs,
     instanceUs: instanceUs > 0 ? instanceUs : undefined,
@@ -306,6 +307,7 @@ function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy }: Ca
     smActiveMean: smActive?.value,
     smKnownUs: smActive?.knownUs ?? 0,
     ...energyOf(energy),
+    costs: costsJson(costs),
   };
 }
 

@@ -260,7 +260,7 @@ describe('costs', () => {
     expect(text).toMatch(/GPU-hours +cost +energy cost +CO2e +RGU-hours +idle/);
     expect(text).toMatch(/88001 .* 6\.00.EUR /);
     expect(text).toMatch(/88006 .* – +0\.03.EUR /);
-    expect(text).toContain('cost is of 2.83 of 4.55 GPU-hours: the rest has no price (costs.gpu_hour).');
+    expect(text).toContain('cost is of 2.83 of 4.55 GPU-hours: the rest is not priced (costs.gpu_hour).');
     expect(text).toContain('energy cost and CO2e: with PUE 1.2, of the energy that is known.');
     const json = jobsReport.parse(JSON.parse(jobsJson(figures)));
     expect(json.rows[0]!.costs).toMatchObject({ gpuCost: 6, gpuCostUs: 7200 * SECOND });

@@ -256,6 +256,7 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
     smActive: quantity(sm, 'ratio', knownUs),
     wasted: quantity(sm === undefined ? undefined : (1 - sm) * knownUs, 'microseconds', knownUs),
     energy: { counter: joules, power: undefined, best: joules },
+    costs: undefined,
   };
 }
 
@@ -263,6 +264,7 @@ const capacity: CapacityFigures = {
   by: 'account',
   every: undefined,
   cluster: undefined,
+  costBasis: undefined,
   reusedIdsLeft: 0,
   closeIdsLeft: 0,
   billing: { compared: 0, unbilled: 2, unrecorded: 0, differences: [], isCut: false },

@@ -275,7 +275,8 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
   };
   const figures = await withStore(
     flags,
-    async (db, { lanes, idle }) => await capacityFigures(db, lanes, { ...options, idleLimits: idle }),
+    async (db, { lanes, idle, costs }) =>
+      await capacityFigures(db, lanes, { ...options, idleLimits: idle, costs: reportCosts({ costs }) }),
   );
   if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));

@@ -116,7 +116,7 @@ function carbonOf(grams: number | HourlyGrams, pue: number, { joules = 0, hours 
   return { ...addAmounts(parts), of: joules };
 }
 
-export function addAmounts(amounts: readonly Amount[]): Amount {
+function addAmounts(amounts: readonly Amount[]): Amount {
   let sum: Amount = { value: undefined, covered: 0, of: 0 };
   for (const { value, covered, of } of amounts)
     sum = {

@@ -1,4 +1,6 @@
+import type { Costs } from '../../core/costs/costs.ts';
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
+import type { CostBasis } from '../cost-basis.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 
@@ -44,6 +46,8 @@ export interface CapacitySums {
   readonly energy: Energy;
   /** Σ dt·share of MIG instances alone, not by their slices. */
   readonly instanceUs: number;
+  /** Of this time and energy; undefined where nothing is configured. */
+  readonly costs: Costs | undefined;
 }
 
 export interface CapacityRow extends CapacitySums {
@@ -152,6 +156,8 @@ export interface CapacityFigures {
   readonly invalidRollups: readonly InvalidRollup[];
   /** Below which SM activity devices count as idle; other limits are of models that there are. */
   readonly idleLimits: IdleLimits;
+  /** Undefined where nothing of costs is configured. */
+  readonly costBasis: CostBasis | undefined;
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
   readonly hasActivity: boolean;
 }

@@ -38,7 +38,7 @@ export interface CutTally {
   readonly addRest: (
     kind: Extract<CapacityKind, 'unallocated' | 'cut'>,
     sums: Sums,
-    bucketUs: number,
+    of: { readonly gpu: string; readonly bucketUs: number },
   ) => void;
   /** An instance of which it is not known how many slices it has, and that no GPU stands for. */
   readonly addUnknown: (instanceUs: number) => void;
@@ -77,9 +77,9 @@ export async function addCutGpus(
         tally.addInstance(row.cells, kind, sumsBySlices(row.cells, sliceRatio, energy), sliceRatio);
       }
     }
-    for (const { bucketUs, dtUs, energy, isDivided } of rests) {
+    for (const { gpu, bucketUs, dtUs, energy, isDivided } of rests) {
       const sums = { ...emptySums(), ...energySumsOf(energy, isDivided), attributedUs: dtUs };
-      tally.addRest(isDivided ? 'unallocated' : 'cut', sums, bucketUs);
+      tally.addRest(isDivided ? 'unallocated' : 'cut', sums, { gpu, bucketUs });
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { CostRates } from '../../core/costs/costs.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
@@ -10,26 +11,25 @@ import {
   type CapacityPeriod,
   type CapacityRow,
 } from './figures.ts';
-import { askGroups } from './ask-groups.ts';
 import { checkBilling } from './billing.ts';
 import { devicesIn } from './devices.ts';
-import { addCutGpus } from './mig.ts';
-import { partsOf, sourcesOf, type CapacityPart, type CapacityTable } from './parts.ts';
-import { addSums, capacitySums, emptySums, energyOnly, sumsOf, type Sums } from './sums.ts';
+import { deviceClasses } from './device-classes.ts';
+import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
+import { capacitySums } from './sums.ts';
 import { periodOf, type Membership } from './membership.ts';
-import { periodName, periodStartUs } from './periods.ts';
+import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
 import { asManyAsFit, closeStarts, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
-import { ROW_KINDS, type CapacitySource, type RowKind, traitsOf, traitsSql } from './samples.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
+import { costBasis, needsHours } from '../cost-basis.ts';
 import { gaugeReadings, storedLanes, type StoredLane } from '../gauge-lanes.ts';
 import { GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
-import { alikeDevices, readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
+import { readIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
 import { LEVELS, type Segment } from '../levels.ts';
-import { readCutInventory, type CutInventory } from '../mig-energy.ts';
+import { CUT_LEVELS, readCutInventory } from '../mig-energy.ts';
 import { energyOf, type Quantity } from '../quantity.ts';
-import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 
 export interface CapacityQueryOptions {
@@ -42,36 +42,12 @@ export interface CapacityQueryOptions {
   readonly cluster?: string;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */
   readonly idleLimits?: IdleLimits;
+  /** What GPU time and energy cost; nothing is told of it when absent. */
+  readonly costs?: CostRates | undefined;
 }
 
-/** Which row it is. */
-interface GroupKey {
-  readonly kind: CapacityKind;
-  readonly name: string | undefined;
-  readonly cluster: string | undefined;
-  readonly period: string | undefined;
-}
-
-interface Group extends GroupKey {
-  readonly sums: Sums;
-  /** Of a group of devices or a period: its part of the row `unowned`. */
-  unowned: Sums | undefined;
-}
-
-/** What is added up. */
-interface Tally {
-  readonly groups: Map<string, Group>;
-  readonly all: Sums;
-  samples: number;
-  /** Σ dt with each device counted once. */
-  sampledUs: number;
-  /** Part of it of which no owner set tells who owned the device. */
-  undividedUs: number;
-  readonly sharedUs: { stated: number; measured: number; equal: number };
-  areSharesScaled: boolean;
-  /** Σ dt of MIG instances whose slices are not known. */
-  unknownSlicesUs: number;
-}
+/** Of longer windows energy is not told apart by the hour: of many groups those are too many rows. */
+const BY_HOUR_US_MAX = 100 * 86_400e6;
 
 /**
  * What all devices did in a window and for whom, from the rollups, and from the samples where those are too young; shared devices
@@ -83,7 +59,7 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, every, cluster, idleLimits = USUAL_IDLE_LIMITS } = options;
+  const { by, every, cluster, idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
     stored.filter(isUseful).map(({ kept }) => kept),
@@ -97,16 +73,18 @@ export async function capacityFigures(
     readCutInventory(db),
     readIdleLimits(db, idleLimits),
   ]);
+  const devices = await deviceClasses(db, idle, rates);
+  const isByHour = rates !== undefined && needsHours(rates) && window.toUs - window.fromUs <= BY_HOUR_US_MAX;
   const known = { by, every, window, cluster, isOneCluster };
   const kept = stored.map((one) => one.kept);
   const [{ of, reusedIdsLeft, segments, tally, jobs }, fleet, billing] = await Promise.all([
-    askOfJobs(db, known, { tables, inventory, idle }),
+    askOfJobs(db, known, { tables, inventory, idle, devices, rates, isByHour }),
     devicesIn(db, window, kept, { cluster, inventory }),
     checkBilling(db, window, cluster),
   ]);
   // A job of which nothing was seen counts in its row, too: rows add up to `all`.
   for (const { key } of jobs.byGroup.values()) groupOf(tally, key);
-  const rows = rowsOf(tally, of, jobs);
+  const rows = rowsOf(tally, of, jobs, rates);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = tables.some(({ sm }) => sm !== undefined);
   return {
@@ -124,7 +102,7 @@ export async function capacityFigures(
     sampledUs,
     rows,
     all: {
-      ...capacitySums({ ...all, attributedUs: sampledUs }),
+      ...capacitySums({ ...all, attributedUs: sampledUs }, rates),
       idle: ofOwned(rows, ({ idle }) => idle),
       wasted: ofOwned(rows, ({ wasted }) => wasted),
       jobs: jobs.all,
@@ -134,6 +112,7 @@ export async function capacityFigures(
     sharedUs,
     areSharesScaled,
     idleLimits: idle.told,
+    costBasis: rates && costBasis(rates, all.hours?.values() ?? []),
     invalidRollups: await invalidRollups(db, segments),
     hasActivity,
   };
@@ -160,8 +139,9 @@ async function askOfJobs(
     reusedIds(db, window, isOneCluster, cluster),
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
+  const levels = asked.isByHour ? CUT_LEVELS : LEVELS;
   const of = { ...known, reused };
-  const sources = parts.map((part) => sourcesOf(part, window, LEVELS, closeStarts(reused)));
+  const sources = parts.map((part) => sourcesOf(part, window, levels, closeStarts(reused)));
   const [tally, jobs] = await Promise.all([tallyOf(db, of, sources, { parts, ...asked }), jobCounts(db, of)]);
   return { of, reusedIdsLeft, segments: sources.flat().flatMap((source) => source.segments), tally, jobs };
 }
@@ -213,121 +193,6 @@ function columnsOf({
   };
 }
 
-/** What is shown as no group's: `undivided` is of free shares, until somebody tells who owned it. */
-const SHOWN_KINDS = { sole: 'group', undivided: 'unattributed' } as const;
-
-interface AskedTally {
-  readonly parts: readonly CapacityPart[];
-  readonly inventory: CutInventory;
-  readonly idle: DeviceIdleLimits;
-}
-
-async function tallyOf(
-  db: Asked,
-  of: Membership,
-  sources: readonly (readonly CapacitySource[])[],
-  { parts, inventory, idle }: AskedTally,
-): Promise<Tally> {
-  const tally: Tally = {
-    groups: new Map(),
-    all: emptySums(),
-    samples: 0,
-    sampledUs: 0,
-    undividedUs: 0,
-    sharedUs: { stated: 0, measured: 0, equal: 0 },
-    areSharesScaled: false,
-    unknownSlicesUs: 0,
-  };
-  const question = traitsSql(sources.flat(), of.window);
-  const traits = traitsOf(sources.flat(), question === undefined ? [] : await ask(db, question));
-  const { hasSets } = traits;
-  const isCut = inventory.instances.size > 0;
-  const scope = isCut ? 'whole' : 'all';
-  for (const some of sources)
-    for (const devices of alikeDevices(idle))
-      for (const row of await askGroups(db, { of, sources: some, traits, scope, devices })) {
-        const rowKind = ROW_KINDS[row.number('kind')!]!;
-        const sums = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
-        addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
-      }
-  if (isCut)
-    await addCutGpus(db, of, parts, inventory, {
-      traits,
-      idle,
-      tally: {
-        addInstance(row, rowKind, sums, ratio) {
-          addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
-        },
-        addRest(kind, sums, bucketUs) {
-          tally.sampledUs += sums.attributedUs;
-          addSums(tally.all, sums);
-          const period = of.every && periodName(of.every, periodStartUs(of.every, bucketUs));
-          addSums(groupOf(tally, { ...NO_GROUP, kind, period }).sums, sums);
-        },
-        addUnknown(us) {
-          tally.unknownSlicesUs += us;
-        },
-      },
-    });
-  return tally;
-}
-
-interface AddedRow {
-  readonly rowKind: RowKind;
-  readonly sums: Sums;
-  /** The part of a GPU that its device is: the sums are by it already. */
-  readonly ratio: number;
-  readonly hasSets: boolean;
-}
-
-function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio, hasSets }: AddedRow): void {
-  const kind = rowKind === 'sole' || rowKind === 'undivided' ? SHOWN_KINDS[rowKind] : rowKind;
-  tally.samples += row.number('samples') ?? 0;
-  addSums(tally.all, sums);
-  tally.sampledUs += (row.number('seen_us') ?? 0) * ratio;
-  if (rowKind === 'undivided') tally.undividedUs += sums.attributedUs;
-  const group = keyOfRow(of, row);
-  addSums(groupOf(tally, kind === 'group' ? group : { ...NO_GROUP, kind, period: group.period }).sums, sums);
-  // A node that nobody used all the time is a row too: the one that a planner looks for.
-  if (kind === 'unowned' && hasUnowned(of.by)) {
-    const own = groupOf(tally, group);
-    addSums((own.unowned ??= emptySums()), sums);
-  }
-  if (!hasSets) return;
-  tally.areSharesScaled ||= row.number('scaled') === 1;
-  for (const way of ['stated', 'measured', 'equal'] as const)
-    tally.sharedUs[way] += (row.number(`${way}_us`) ?? 0) * ratio;
-}
-
-/** Groups of devices and periods have unowned time of their own; groups of jobs cannot. */
-function hasUnowned(by: CapacityGrouping): boolean {
-  return by === 'node' || by === 'model' || by === 'cluster' || isPeriod(by);
-}
-
-const NO_GROUP = { name: undefined, cluster: undefined } as const;
-
-function groupOf({ groups }: Tally, key: GroupKey): Group {
-  const text = textOf(key);
-  const group = groups.get(text) ?? { ...key, sums: emptySums(), unowned: undefined };
-  groups.set(text, group);
-  return group;
-}
-
-function textOf({ kind, name, cluster, period }: GroupKey): string {
-  return JSON.stringify([kind, name, cluster, period]);
-}
-
-/** The group of a row of an answer. */
-function keyOfRow({ by, every }: Membership, row: Cells): GroupKey {
-  const name = row.text('name');
-  return {
-    kind: 'group',
-    name: isPeriod(by) && name !== undefined ? periodName(by, Number(name)) : name,
-    cluster: by === 'node' ? row.text('cluster') : undefined,
-    period: every && periodName(every, row.number('x_period')!),
-  };
-}
-
 /** What rounding of parts may leave over. */
 const ROUNDING_US_MAX = 0.5;
 
@@ -341,7 +206,12 @@ const KIND_ORDER: readonly CapacityKind[] = [
 ];
 
 /** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
-function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): CapacityRow[] {
+function rowsOf(
+  { groups }: Tally,
+  { by }: Membership,
+  jobs: JobCounts,
+  rates: CostRates | undefined,
+): CapacityRow[] {
   const wholeKey = (key: GroupKey): string => textOf({ ...key, period: undefined });
   const wholeUs = new Map<string, number>();
   for (const group of groups.values())
@@ -358,7 +228,7 @@ function rowsOf({ groups }: Tally, { by }: Membership, jobs: JobCounts): Capacit
     )
     .map((group): CapacityRow => {
       const { kind, name, cluster, period, sums, unowned } = group;
-      const own = capacitySums(sums);
+      const own = capacitySums(sums, rates);
       const nobodys = {
         unownedUs: unowned?.attributedUs,
         unownedEnergy: unowned === undefined ? undefined : energyOf(unowned).best,

@@ -101,13 +101,21 @@ function isIdleAlwaysKnown({ limit }: AlikeDevices): boolean {
 }
 
 /** By these rows are kept apart until they are in their groups. */
-function keyNames({ of, traits, scope }: Question): readonly string[] {
-  const keys = rowKeys(of, traits.hasDoubtfulCounters);
-  return [...keys, ...hourKeys(scope), 'kind'];
+function keyNames(question: Question): readonly string[] {
+  const { of, traits } = question;
+  return [...rowKeys(of, traits.hasDoubtfulCounters), ...hourKeys(question), 'kind'];
 }
 
-function hourKeys(scope: Scope): readonly string[] {
-  return scope === 'instances' ? ['cut_gpu', 'bucket_us'] : [];
+function hourKeys({ scope, isByHour = false }: Pick<Question, 'scope' | 'isByHour'>): readonly string[] {
+  if (scope === 'instances') return ['cut_gpu', 'bucket_us'];
+  return isByHour ? ['bucket_us'] : [];
+}
+
+/** By these keys energy is chosen: over the whole window, of instances hour by hour, as the energy of their GPU is divided. */
+function chosenKeys(keys: readonly string[], of: Membership, scope: Scope): readonly string[] {
+  const ofPeriod = ['x_period', ...(isPeriod(of.by) ? ['name'] : [])];
+  const ofTime = scope === 'instances' ? ofPeriod : [...ofPeriod, 'bucket_us'];
+  return keys.filter((key) => !ofTime.includes(key));
 }
 
 /** What the rows of a question have: what they have not is not asked for. */
@@ -130,6 +138,8 @@ export interface Question {
   readonly traits: Traits;
   readonly scope: Scope;
   readonly devices: AlikeDevices;
+  /** Rows of each hour by themselves: `bucket_us`. */
+  readonly isByHour?: boolean;
 }
 
 function summandsOf(
@@ -275,7 +285,7 @@ export function groupSumsSql(question: Question): string {
   const keys = keyNames(question);
   const [telling, others] = [sources.filter(tellsEnergy), sources.filter((source) => !tellsEnergy(source))];
   const isApart = hasDoubtfulCounters && others.length > 0;
-  const chosen = keys.filter((key) => key !== 'x_period');
+  const chosen = chosenKeys(keys, of, scope);
   const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
   const [joules, us] = [
     'CASE WHEN power_us > 0 THEN power_sum * 1e-6 END',
@@ -302,12 +312,12 @@ export function groupSumsSql(question: Question): string {
       ? `SELECT ${[...passed, ...best].join(', ')} FROM r LEFT JOIN q ON ${chosen.map((key) => `q.${chosenName(key)} = r.${key}`).join(' AND ')}`
       : `SELECT ${passed.join(', ')} FROM r`,
     columns: [
-      ...['kind', ...hourKeys(scope), ...sums],
+      ...['kind', ...hourKeys(question), ...sums],
       ...(hasDoubtfulCounters ? ['best_joules', 'best_us'] : []),
       ...(hasSets ? ['scaled'] : []),
     ],
   });
-  const groups = [...groupKeys(of), 'kind', ...hourKeys(scope)].join(', ');
+  const groups = [...groupKeys(of), 'kind', ...hourKeys(question)].join(', ');
   const added = [...sums, ...(hasDoubtfulCounters ? ['best_joules', 'best_us'] : [])].map(
     (sum) => `sum(${sum}) AS ${sum}`,
   );
@@ -340,13 +350,12 @@ export function deviceSumsSql(asked: Question): DeviceSums {
   // Devices are told apart, as where a counter is in doubt.
   const question = { ...asked, traits: { ...traits, hasDoubtfulCounters: true } };
   const sums = [...sumNames(question), ...(traits.hasSets ? [...SET_SUMS, 'scaled'] : [])];
-  const keys = [...groupKeys(of), ...jobKeys(of), 'x_gpu', ...hourKeys(scope), 'kind'];
-  const ofPeriod = ['x_period', ...(isPeriod(of.by) ? ['name'] : [])];
-  const chosen = keys.filter((key) => !ofPeriod.includes(key));
+  const keys = [...groupKeys(of), ...jobKeys(of), 'x_gpu', ...hourKeys(question), 'kind'];
+  const chosen = chosenKeys(keys, of, scope);
   const head = groupedSql(of, {
     head: traits.hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
     rows: rowsSql(question, question.sources),
-    columns: ['x_gpu', ...hourKeys(scope), 'kind', ...sums],
+    columns: ['x_gpu', ...hourKeys(question), 'kind', ...sums],
   });
   const added = sums.map((sum) => `${sum === 'scaled' ? 'max' : 'sum'}(${sum}) AS ${sum}`);
   const sql = `${head} SELECT ${[...keys, ...added].join(', ')} FROM z GROUP BY ${keys.join(', ')}`;

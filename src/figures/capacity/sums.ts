@@ -1,6 +1,10 @@
+import { addCosts, energyCosts, timeAmount, type Costs, type CostRates } from '../../core/costs/costs.ts';
+import type { HourEnergy } from '../../core/costs/hourly-grams.ts';
 import type { CapacitySums } from './figures.ts';
 import { energyOf, quantity } from '../quantity.ts';
 import type { Cells } from '../query-cells.ts';
+
+type TimeCosts = Pick<Costs, 'gpuHours' | 'rguHours'>;
 
 /** Sums that can be added up; undefined is "nothing known", which adds nothing. */
 export interface Sums {
@@ -22,6 +26,10 @@ export interface Sums {
   /** What of it is a part of the energy of GPUs that are cut. */
   dividedJoules?: number | undefined;
   dividedUs?: number;
+  /** What the time costs, where there are rates of models. */
+  timeCosts?: TimeCosts;
+  /** In which hours the energy was drawn, by their starts: where grams are by the hour. */
+  hours?: Map<number, HourEnergy>;
 }
 
 export function emptySums(): Sums {
@@ -79,6 +87,9 @@ export function addSums(to: Sums, more: Sums): void {
     to.dividedUs = (to.dividedUs ?? 0) + more.dividedUs;
     to.dividedJoules = plus(to.dividedJoules, more.dividedJoules);
   }
+  if (more.timeCosts !== undefined)
+    to.timeCosts = to.timeCosts === undefined ? more.timeCosts : addCosts([to.timeCosts, more.timeCosts]);
+  if (more.hours !== undefined) addHours((to.hours ??= new Map()), more.hours);
   to.idleUs = plus(to.idleUs, more.idleUs);
   to.smSum = plus(to.smSum, more.smSum);
   to.counterJoules = plus(to.counterJoules, more.counterJoules);
@@ -86,8 +97,34 @@ export function addSums(to: Sums, more: Sums): void {
   to.bestJoules = plus(to.bestJoules, more.bestJoules);
 }
 
+function addHours(to: Map<number, HourEnergy>, more: ReadonlyMap<number, HourEnergy>): void {
+  for (const [fromUs, hour] of more) {
+    const joules = (to.get(fromUs)?.joules ?? 0) + hour.joules;
+    to.set(fromUs, { ...hour, joules });
+  }
+}
+
+/** What the time of a row of devices of one class costs. @param us by parts and slices */
+export function timeCostsOf({ gpuHour, rgu }: CostRates, model: string | undefined, us: number): TimeCosts {
+  const times = [{ model, us, isSizeKnown: true }];
+  return {
+    ...(gpuHour === undefined ? {} : { gpuHours: timeAmount(gpuHour, times) }),
+    ...(rgu === undefined ? {} : { rguHours: timeAmount(rgu, times) }),
+  };
+}
+
+function costsOfSums(rates: CostRates, sums: Sums): Costs {
+  const { timeCosts, attributedUs, bestJoules, bestUs, hours } = sums;
+  const energy = {
+    joules: bestUs > 0 ? bestJoules : undefined,
+    knownUs: bestUs,
+    hours: hours && [...hours.values()],
+  };
+  return { ...timeCosts, ...energyCosts(rates, attributedUs, energy) };
+}
+
 /** The sums as figures: means divided, and over no known time nothing is known, where over some of it no idle time is 0. */
-export function capacitySums(sums: Sums): CapacitySums {
+export function capacitySums(sums: Sums, rates: CostRates | undefined): CapacitySums {
   const { attributedUs, idleUs = 0, idleKnownUs, smSum = 0, smKnownUs } = sums;
   const isKnown = smKnownUs > 0;
   return {
@@ -97,5 +134,6 @@ export function capacitySums(sums: Sums): CapacitySums {
     smActive: quantity(isKnown ? smSum / smKnownUs : undefined, 'ratio', smKnownUs),
     wasted: quantity(isKnown ? smKnownUs - smSum : undefined, 'microseconds', smKnownUs),
     energy: energyOf(sums),
+    costs: rates === undefined ? undefined : costsOfSums(rates, sums),
   };
 }
