@@ -11,7 +11,7 @@ import {
 import { ask, type Asked } from '../query-cells.ts';
 
 /** Devices that have one limit of idleness and one rate: each class is asked about by itself. */
-export interface DeviceClass extends AlikeDevices {
+interface DeviceClass extends AlikeDevices {
   /** One of their models, of which the rate is; undefined of those that have the rate of all others. */
   readonly model: string | undefined;
 }
