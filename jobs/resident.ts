@@ -1,14 +1,19 @@
+import type { Scheduling } from '../src/collector/collection.ts';
 import type { Collector } from '../src/collector/collector.ts';
 import { flushJob } from './flush.ts';
 import { measureSharedUseJob } from './measure-shared-use.ts';
 import { reportSelfJob } from './report-self.ts';
 import type { Job } from './schedule.ts';
 import { settleJobFiguresJob } from './settle-job-figures.ts';
+import { watchIdleJob } from './watch-idle.ts';
 import { watchJobMapJob } from './watch-job-map.ts';
 import { watchStoreJob } from './watch-store.ts';
 
 /** Everything that a collector does by the clock, beside sampling. */
-export function residentJobs(collector: Collector, flushIntervalMs: number): Job[] {
+export function residentJobs(
+  collector: Collector,
+  { flushIntervalMs, idleWatch }: Parameters<Scheduling['collecting']>[1],
+): Job[] {
   return [
     watchJobMapJob(collector),
     flushJob(collector, flushIntervalMs),
@@ -16,5 +21,6 @@ export function residentJobs(collector: Collector, flushIntervalMs: number): Job
     watchStoreJob(collector),
     settleJobFiguresJob(collector),
     measureSharedUseJob(collector),
+    ...(idleWatch === undefined ? [] : [watchIdleJob(idleWatch)]),
   ];
 }

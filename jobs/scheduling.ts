@@ -5,7 +5,6 @@ import { scheduleJobs } from './schedule.ts';
 
 /** The schedules of `run` and `collect`. */
 export const cronScheduling: Scheduling = {
-  collecting: (collector, flushIntervalMs, tell) =>
-    scheduleJobs(residentJobs(collector, flushIntervalMs), tell),
+  collecting: (collector, parts, tell) => scheduleJobs(residentJobs(collector, parts), tell),
   ticking: (lanes, requestTick, tell) => scheduleJobs(sampleLaneJobs(lanes, requestTick), tell),
 };

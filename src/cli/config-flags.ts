@@ -22,7 +22,7 @@ const KEYS_OF_COMMANDS = {
   'report job': ['questdb'],
   'report jobs': ['questdb'],
   'report capacity': ['questdb'],
-  'watch-idle': ['questdb'],
+  'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],
   'query run': ['questdb'],
   'jobs push': ['questdb', 'log'],

@@ -6,6 +6,7 @@ import { leave } from './leave.ts';
 /** Commands that do something beside printing: it is done to its end, whoever reads of it. */
 const WORKING: readonly string[] = [
   ...['demo', 'run', 'collect', 'drain', 'spool', 'job', 'jobs', 'profiling', 'schema', 'questdb'],
+  'watch-idle',
 ];
 
 /** What became of what was printed. */

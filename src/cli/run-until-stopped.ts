@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import { cronScheduling } from '../../jobs/scheduling.ts';
 import { startCollection, type Collection, type CollectionOptions } from '../collector/collection.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
+import { watchIdleBeside } from '../idle-watch/resident.ts';
 import { configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
 import type { ReloadSignals } from './stop-signal.ts';
@@ -16,7 +17,12 @@ export interface RunSignals {
   readonly reloads: ReloadSignals;
 }
 
-const RESIDENT = { clock: { kind: 'real' }, scheduling: cronScheduling, isStoreNeeded: false } as const;
+const RESIDENT = {
+  clock: { kind: 'real' },
+  scheduling: cronScheduling,
+  watchIdle: watchIdleBeside,
+  isStoreNeeded: false,
+} as const;
 
 /**
  * Collects until a signal to stop, and goes on by another configuration after a signal to reload. Sets the exit code.

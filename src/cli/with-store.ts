@@ -4,13 +4,16 @@ import { openQuestDb } from '../questdb/http.ts';
 import { configFrom } from './config-flags.ts';
 import { startPassingStep } from './progress.ts';
 
+/** What those need who ask it, beside it. */
+export type StoreConfig = Pick<Config, 'lanes' | 'idle' | 'costs' | 'idleWatch' | 'stateDir' | 'log'>;
+
 /**
  * Asks the store of the configuration that these flags make. Shows on stderr how far it is where that takes longer than two seconds.
  * @param flags as commander has parsed them
  */
 export async function withStore<T>(
   flags: object,
-  work: (db: Asked, config: Pick<Config, 'lanes' | 'idle' | 'costs'>) => Promise<T>,
+  work: (db: Asked, config: StoreConfig) => Promise<T>,
 ): Promise<T> {
   const { config } = await configFrom({ ...flags });
   const db = await openQuestDb(config.questdb.clientConf, {

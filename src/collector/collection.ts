@@ -37,10 +37,22 @@ export interface Schedule {
   idle(): Promise<void>;
 }
 
+/** Tells of jobs that idle, beside a collector, which it never holds up. */
+export interface IdleWatching {
+  /** What keeps it from looking is told once. */
+  look(): Promise<void>;
+  /** Ends what is under way. */
+  close(): Promise<void>;
+}
+
 /** What makes the schedules of a collection. */
 export interface Scheduling {
-  /** Everything that a collector does by the clock, beside sampling. */
-  collecting(collector: Collector, flushIntervalMs: number, tell: Tell): Schedule;
+  /** Everything that a collector does by the clock, beside sampling. @param idleWatch where somebody wants to be told */
+  collecting(
+    collector: Collector,
+    parts: { readonly flushIntervalMs: number; readonly idleWatch: IdleWatching | undefined },
+    tell: Tell,
+  ): Schedule;
   /** The ticks of lanes that a cron line drives. */
   ticking(lanes: readonly Lane[], requestTick: (laneIndex: number) => void, tell: Tell): Schedule;
 }
@@ -49,6 +61,13 @@ export interface CollectionOptions {
   readonly config: Config;
   readonly clock: ClockOrder;
   readonly scheduling: Scheduling;
+  /** Makes what tells of jobs that idle; none where nobody wants to be told. @param devices of this node */
+  readonly watchIdle?: (
+    db: QuestDb,
+    config: Config,
+    devices: readonly Device[],
+    tell: Tell,
+  ) => IdleWatching | undefined;
   /** True: a store that does not answer is an error now; false: sampling begins, the store may come. */
   readonly isStoreNeeded: boolean;
   /** Whether made-up samples may go into a store that has real ones. */
@@ -142,7 +161,9 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     });
     if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
     const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
-    const schedule = scheduling.collecting(collector, config.flush.intervalMs, tell);
+    const idleWatch = options.watchIdle?.(db, config, collector.devices, tell);
+    const parts = { flushIntervalMs: config.flush.intervalMs, idleWatch };
+    const schedule = scheduling.collecting(collector, parts, tell);
     let isRetired = false;
     return {
       collector,
@@ -156,6 +177,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         if (isRetired) return true;
         await cronTicks.stop();
         await schedule.stop();
+        await idleWatch?.close();
         const isAllWritten = await shutDown(collector, () => schedule.idle(), tell);
         if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
         collector.close();
@@ -167,6 +189,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         isRetired = true;
         await cronTicks.stop();
         await schedule.stop();
+        await idleWatch?.close();
         await lookOnceMore(collector);
         collector.stopSending();
         await collector.flush();

@@ -255,13 +255,14 @@ function whereOf(
   const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
   if (override !== undefined) {
     const setting = SETTINGS.find(({ key }) => key === override.key);
-    const value = setting?.isSecret === true || isLikelySecret(override.value) ? '***' : override.value;
+    const value = setting?.secretIn !== undefined || isLikelySecret(override.value) ? '***' : override.value;
     return override.origin.startsWith('--') ? `${override.origin} ${value}` : `${override.origin}=${value}`;
   }
   const found = yaml?.locate(path);
   if (file === undefined) return undefined;
   if (found === undefined) return file;
-  return `${file}, line ${found.line}${isTextShown ? `: ${found.text}` : ''}`;
+  const isUrl = SETTINGS.some(({ key, secretIn }) => secretIn === 'url' && key === path.join('.'));
+  return `${file}, line ${found.line}${isTextShown && !isUrl ? `: ${found.text}` : ''}`;
 }
 
 function originAt(layers: Layers, path: ConfigPath): string | undefined {

@@ -143,7 +143,7 @@ function typeAt(path: ConfigPath): z.core.$ZodType {
 function configOf(file: Readonly<Record<string, unknown>>, lanes: readonly Lane[]): Config {
   const held = ENTRIES.filter(([name]) => file[name] !== undefined).map(([name, entry]) =>
     'keys' in entry
-      ? [name, namedInCode(entry.keys, file[name] as object)]
+      ? [nameInCode(name, undefined), namedInCode(entry.keys, file[name] as object)]
       : [nameInCode(name, entry.as), file[name]],
   );
   return { ...(Object.fromEntries(held) as Values), lanes };
@@ -162,7 +162,8 @@ export type WrittenValue = string | number | boolean | null;
 export function writtenSettings(config: Config): [Setting, WrittenValue][] {
   return SETTINGS.map((setting) => {
     const path = setting.key.split('.');
-    const value = valueAt(config, [...path.slice(0, -1), nameInCode(path.at(-1)!, setting.as)]);
+    const sections = path.slice(0, -1).map((name) => nameInCode(name, undefined));
+    const value = valueAt(config, [...sections, nameInCode(path.at(-1)!, setting.as)]);
     return [setting, value === undefined ? null : (z.encode(typeAt(path), value) as WrittenValue)];
   });
 }

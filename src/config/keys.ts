@@ -1,9 +1,15 @@
 import type * as z from 'zod';
+import { formatDuration } from '../../schemas/duration.ts';
 import {
   BATCH_ROWS_MAX,
   BATCH_ROWS_MIN,
   FLUSH_INTERVAL_MS_MAX,
   FLUSH_INTERVAL_MS_MIN,
+  IDLE_AFTER_MS_DEFAULT,
+  IDLE_AFTER_MS_MAX,
+  IDLE_AFTER_MS_MIN,
+  IDLE_REMIND_MS_MAX,
+  IDLE_REMIND_MS_MIN,
   LANE_FIELDS_MAX,
   LANE_INTERVAL_MS_MAX,
   LANE_INTERVAL_MS_MIN,
@@ -47,8 +53,8 @@ export interface Key {
   readonly variable?: string;
   /** The key beside it that says the same in another way: the higher layer's way wins. */
   readonly replaces?: string;
-  /** The value may hold a password or a token. */
-  readonly isSecret?: true;
+  /** The value may hold a password or a token, and is shown without them. */
+  readonly secretIn?: 'client_conf' | 'url';
 }
 
 /** Keys below a common one. */
@@ -153,7 +159,7 @@ export const KEYS = {
         doc: 'configuration string of the official client',
         variable: 'QDB_CLIENT_CONF',
         replaces: 'client_conf_file',
-        isSecret: true,
+        secretIn: 'client_conf',
       },
       client_conf_file: {
         type: (is) => is.path.exactOptional(),
@@ -311,6 +317,42 @@ export const KEYS = {
         type: (is) => is.modelRates({ max: RGU_MAX }).exactOptional(),
         doc: 'normalised units (RGU) of a whole GPU, as `costs.gpu_hour`',
         example: 'NVIDIA H100=12.2, NVIDIA A100=4',
+      },
+    },
+  },
+  idle_watch: {
+    about: 'telling of running jobs whose GPUs idle: docs/idle-watch.md',
+    keys: {
+      warn_after: {
+        type: (is) => is.durationMs({ minMs: IDLE_AFTER_MS_MIN, maxMs: IDLE_AFTER_MS_MAX }).exactOptional(),
+        doc: 'tell of a job once all its GPUs have been idle for so long; `run` tells where this, a webhook or a command is written',
+        as: 'warnAfterMs',
+        unset: `\`${formatDuration(IDLE_AFTER_MS_DEFAULT)}\``,
+        example: formatDuration(IDLE_AFTER_MS_DEFAULT),
+      },
+      remind_every: {
+        type: (is) => is.durationMs({ minMs: IDLE_REMIND_MS_MIN, maxMs: IDLE_REMIND_MS_MAX }).prefault('1h'),
+        doc: 'tell of it again as often as it has idled for so long since',
+        as: 'remindEveryMs',
+      },
+      webhook: {
+        type: (is) => is.webhookUrl.exactOptional(),
+        doc: 'URL that gets each message as JSON (`docs/idle-watch.md`): `https`, or `http` to this machine; its path is shown to nobody',
+        unset: 'none',
+        example: 'https://chat.example.org/hooks/gpuledger',
+        secretIn: 'url',
+      },
+      webhook_token_file: {
+        type: (is) => is.path.exactOptional(),
+        doc: 'file that holds the token which the webhook asks for (`Authorization: Bearer …`), read at each message',
+        unset: 'none',
+        example: '/etc/gpuledger/webhook-token',
+      },
+      command: {
+        type: (is) => is.commandWords.exactOptional(),
+        doc: 'program and its arguments, run without a shell for each message, which is on its stdin: `["/usr/bin/mail", "-s", "idle GPUs", "root"]`',
+        unset: 'none',
+        example: '["/usr/local/bin/tell-idle"]',
       },
     },
   },

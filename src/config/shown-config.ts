@@ -1,4 +1,5 @@
 import { writtenSettings, type Config, type WrittenValue } from './config.ts';
+import type { Key } from './keys.ts';
 import type { ConfigPath } from './problem.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import { maskClientConf } from '../../schemas/mask-client-conf.ts';
@@ -17,11 +18,17 @@ export interface ShownRow {
 /** Where the value at a path came from; undefined for a default. */
 type OriginAt = (path: ConfigPath) => string | undefined;
 
+/** What holds a secret, without it. */
+const SHOWN: Readonly<Record<NonNullable<Key['secretIn']>, (written: string) => string>> = {
+  client_conf: maskClientConf,
+  url: (written) => `${URL.parse(written)?.origin ?? ''}/***`,
+};
+
 /** Every value and where it came from; the passwords and tokens in them are masked. */
 export function shownConfig(config: Config, originAt: OriginAt): ShownRow[] {
-  const settings = writtenSettings(config).map(([{ key, isSecret }, value]) => ({
+  const settings = writtenSettings(config).map(([{ key, secretIn }, value]) => ({
     key,
-    value: isSecret === true ? maskClientConf(String(value)) : value,
+    value: value === null || secretIn === undefined ? value : SHOWN[secretIn](String(value)),
     origin: originAt(key.split('.')) ?? 'default',
   }));
   // The string has the origin of the file that it came from.

@@ -300,3 +300,49 @@ export function modelRates({ max }: { readonly max: number }) {
 export const currency = text.regex(/^[\p{L}\p{Sc}]{1,8}$/u, {
   error: 'expected a currency of 1 to 8 letters, such as EUR',
 });
+/** `https`, or `http` where it leaves no machine. What came is not shown: the path of a webhook is its password. */
+export const webhookUrl = z.string().superRefine((written, ctx) => {
+  const [message, ...hints] = webhookProblem(URL.parse(written));
+  if (message !== undefined) ctx.addIssue({ code: 'custom', message, params: { hints } });
+});
+
+/** @returns a sentence and ways out; nothing where it may be one */
+function webhookProblem(url: URL | null): readonly string[] {
+  if (url === null) return ['expected a URL such as https://chat.example.org/hooks/…, came something else'];
+  const { hostname, protocol, username, password } = url;
+  const isHere = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  if (protocol !== 'https:' && !(protocol === 'http:' && isHere))
+    return [
+      'expected https, or http to this machine, came another way',
+      'names of users and jobs are in the messages',
+    ];
+  if (username !== '' || password !== '')
+    return ['expected no password in it, came one', 'put a token into a file: idle_watch.webhook_token_file'];
+  return [];
+}
+
+/** A program and its arguments: a list, or as text that list in JSON, or the program alone. */
+export const commandWords = z.codec(anything, z.custom<readonly [string, ...string[]]>(), {
+  decode(value, payload) {
+    const words = typeof value === 'string' ? wordsIn(value) : value;
+    const areWords =
+      Array.isArray(words) && words.every((word) => typeof word === 'string' && !word.includes('\0'));
+    if (areWords && (words[0] as string | undefined)?.trim()) return words as [string, ...string[]];
+    return refuse(
+      payload,
+      `expected a program and its arguments as a list of texts, came ${shownValue(value)}`,
+      ['as ["/usr/bin/mail", "-s", "idle GPUs", "root"]: no shell reads it'],
+    );
+  },
+  encode: (words) => JSON.stringify(words),
+});
+
+function wordsIn(text: string): unknown {
+  if (!text.trimStart().startsWith('[')) return [text];
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxError)) throw thrown;
+    return undefined; // told as what it is
+  }
+}

@@ -616,3 +616,70 @@ describe('costs', () => {
     );
   });
 });
+
+describe('telling of idle jobs', () => {
+  const written = (more: string): string => `idle_watch:\n${more}`;
+
+  test('is as it is written, and shown without the path of the webhook', async () => {
+    const loaded = await load(
+      written(
+        '  warn_after: 20m\n  webhook: https://chat.example.org/hooks/s3cr3t?k=1\n  webhook_token_file: token\n  command: [/usr/bin/mail, -s, "idle GPUs", root]\n',
+      ),
+    );
+    expect(loaded.config.idleWatch).toEqual({
+      warnAfterMs: 1_200_000,
+      remindEveryMs: 3_600_000,
+      webhook: 'https://chat.example.org/hooks/s3cr3t?k=1',
+      webhookTokenFile: join(directory, 'token'),
+      command: ['/usr/bin/mail', '-s', 'idle GPUs', 'root'],
+    });
+    const shown = new Map(loaded.shown().map(({ key, value }) => [key, value]));
+    expect([shown.get('idle_watch.webhook'), shown.get('idle_watch.warn_after')]).toEqual([
+      'https://chat.example.org/***',
+      '20m',
+    ]);
+    expect(shown.get('idle_watch.command')).toBe('["/usr/bin/mail","-s","idle GPUs","root"]');
+    expect(JSON.stringify([...shown])).not.toContain('s3cr3t');
+    expect((await load('')).config.idleWatch).toEqual({ remindEveryMs: 3_600_000 });
+  });
+
+  test('a command in the environment is a list in JSON, or a program alone', async () => {
+    const of = async (text: string): Promise<unknown> =>
+      (await load('', { env: { GPULEDGER_IDLE_WATCH_COMMAND: text } })).config.idleWatch.command;
+    expect(await of('["/bin/mail", "a b"]')).toEqual(['/bin/mail', 'a b']);
+    expect(await of('/usr/local/bin/tell idle')).toEqual(['/usr/local/bin/tell idle']);
+  });
+
+  test.each([
+    [
+      '  webhook: http://chat.example.org/s3cr3t\n',
+      'idle_watch.webhook: expected https, or http to this machine, came another way',
+    ],
+    [
+      '  webhook: ftp://127.0.0.1/s3cr3t\n',
+      'idle_watch.webhook: expected https, or http to this machine, came another way',
+    ],
+    [
+      '  webhook: https://u:s3cr3t@chat.example.org/\n',
+      'idle_watch.webhook: expected no password in it, came one',
+    ],
+    [
+      '  webhook: s3cr3t\n',
+      'idle_watch.webhook: expected a URL such as https://chat.example.org/hooks/…, came something else',
+    ],
+    [
+      '  command: []\n',
+      'idle_watch.command: expected a program and its arguments as a list of texts, came a list',
+    ],
+    ['  command: [""]\n', 'idle_watch.command: expected a program'],
+    ['  command: [mail, 5]\n', 'idle_watch.command: expected a program'],
+    ['  command: "[mail"\n', 'idle_watch.command: expected a program'],
+    ['  warn_after: 30s\n', 'idle_watch.warn_after: expected at least 1m, came 30s'],
+    ['  warn_after: 13h\n', 'idle_watch.warn_after: expected at most 12h, came 13h'],
+    ['  remind_every: 1m\n', 'idle_watch.remind_every: expected at least 5m, came 1m'],
+  ])('%j is refused, and no secret is shown', async (more, said) => {
+    const refusal = await refusalOf(written(more));
+    expect(refusal).toContain(said);
+    expect(refusal).not.toContain('s3cr3t');
+  });
+});

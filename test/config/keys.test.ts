@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { LANE_KEYS } from '../../src/config/keys.ts';
 import { ALL_SETTINGS, SETTINGS } from '../../src/config/settings.ts';
-import { unwrapped } from '../../src/config/shape.ts';
+import { nameInCode, unwrapped } from '../../src/config/shape.ts';
 import * as values from '../../src/config/values.ts';
 import { loadConfig } from '../../src/config/config-file.ts';
 
@@ -30,10 +30,13 @@ describe('the table of keys', () => {
     }
   });
 
-  test('gives no secret a flag, which everybody could read, nor an example', () => {
-    const secrets = SETTINGS.filter(({ isSecret }) => isSecret === true);
-    expect(secrets.map(({ key }) => key)).toEqual(['questdb.client_conf']);
-    for (const { flag, example } of secrets) expect([flag, example]).toEqual([undefined, undefined]);
+  test("gives no secret a flag, which everybody could read, nor an example that is somebody's", () => {
+    const secrets = SETTINGS.filter(({ secretIn }) => secretIn !== undefined);
+    expect(secrets.map(({ key }) => key)).toEqual(['questdb.client_conf', 'idle_watch.webhook']);
+    for (const { flag, example = 'example.org' } of secrets) {
+      expect(flag).toBeUndefined();
+      expect(example).toContain('example.org');
+    }
   });
 
   test('gives no two keys one flag or one variable', () => {
@@ -65,7 +68,7 @@ describe('what is generated of it', () => {
       return made instanceof z.ZodDefault || made instanceof z.ZodPrefault;
     });
     expect(held.length).toBeGreaterThan(20);
-    for (const section of new Set(held.map(({ key }) => key.split('.')[0]!)))
+    for (const section of new Set(held.map(({ key }) => nameInCode(key.split('.')[0]!, undefined))))
       expect(config).toMatchObject({ [section]: defaults[section as keyof typeof defaults] });
     for (const key of Object.keys(LANE_KEYS)) expect(lanes).toMatch(new RegExp(`^#[ -]+${key}: `, 'm'));
   });

@@ -32,6 +32,10 @@ export const ERROR_CODES = {
   'file.unusable': 'The system does not give a file or directory: it is full, forbidden, or something else.',
   'gpustat.bad_file': 'A file in the gpustat directory of jobstats is not as expected.',
   'gpustat.unreadable': 'The gpustat directory of jobstats cannot be listed.',
+  'idle_watch.command':
+    'The command that tells of idle jobs cannot be run, failed or did not end: it is tried again.',
+  'idle_watch.webhook':
+    'The webhook that tells of idle jobs does not answer, or not as expected: it is tried again.',
   'java.not_found': 'There is no Java that the QuestDB server can run on.',
   'jobs.journal': 'The journal directory that was named on the command line cannot be listed.',
   'jobs.refused': 'Rows of a scheduler cannot be understood, or QuestDB refuses them: they are left out.',

@@ -62,6 +62,10 @@ export const IDLE_AFTER_MS_MAX = 12 * 3600_000;
 /** As the watchers of other sites warn (15 min), long before they cancel. */
 export const IDLE_AFTER_MS_DEFAULT = 900_000;
 
+/** Milliseconds between two messages about one job that idles. */
+export const IDLE_REMIND_MS_MIN = 300_000;
+export const IDLE_REMIND_MS_MAX = 7 * 86_400_000;
+
 /** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
 export const SYNTHETIC_NODES_MAX = 1_000;
 export const SYNTHETIC_GPUS_MAX = 64;
