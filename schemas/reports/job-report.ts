@@ -97,6 +97,22 @@ const device = z.strictObject({
 
 const gap = z.strictObject({ gpu: z.string(), fromUs: momentUs, toUs: momentUs });
 
+const finding = z.strictObject({
+  rule: z.string(),
+  text: z.string(),
+  lostGpuUs: us.optional().describe('GPU time that it took; no time is in two findings'),
+  confidence: z.enum(['samples', 'minutes', 'kept', 'told']),
+  fromUs: momentUs,
+  toUs: momentUs,
+  gpus: z.array(z.string()),
+  limit: z
+    .strictObject({ value: z.number(), unit: z.enum(['ratio', 'microseconds']), source: z.string() })
+    .optional()
+    .describe('From where on the rule speaks'),
+  evidence: z.array(z.enum([...GAUGES, 'gpu_events', 'jobs', 'gpu_inventory'])),
+  command: z.string().optional().describe('What to type'),
+});
+
 /** The account of one run of one job. */
 export const jobReport = z.strictObject({
   ...identity,
@@ -148,5 +164,10 @@ export const jobReport = z.strictObject({
   gauge30: gauge30.optional(),
   bounds: bounds.optional(),
   notMeasured: z.array(z.strictObject({ keys: z.array(z.enum(GAUGES)), reason: z.string() })),
-  findings: z.array(z.strictObject({ rule: z.string(), text: z.string() })).describe('Gravest first'),
+  verdict: z.string().describe('What the job did, in one sentence'),
+  findings: z.array(finding).describe('What broke first, then what cost most'),
+  rulesNotTold: z
+    .array(z.strictObject({ rule: z.string(), lacks: z.array(z.enum([...GAUGES, 'fp32'])) }))
+    .optional()
+    .describe('Rules that may have had something to say, and what was not recorded'),
 });

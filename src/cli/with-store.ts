@@ -5,7 +5,10 @@ import { configFrom } from './config-flags.ts';
 import { startPassingStep } from './progress.ts';
 
 /** What those need who ask it, beside it. */
-export type StoreConfig = Pick<Config, 'lanes' | 'idle' | 'costs' | 'idleWatch' | 'stateDir' | 'log'>;
+export type StoreConfig = Pick<
+  Config,
+  'lanes' | 'idle' | 'costs' | 'findings' | 'idleWatch' | 'stateDir' | 'log'
+>;
 
 /**
  * Asks the store of the configuration that these flags make. Shows on stderr how far it is where that takes longer than two seconds.

@@ -203,6 +203,19 @@ export const deviceMap = z.codec(anything, z.custom<ReadonlyMap<number, string>>
   encode: (map) => [...map].map(([position, uuid]) => `${position}=${uuid}`).join(', '),
 });
 
+/** A part of a whole: above 0, up to 1. */
+export const part = z
+  .codec(anything, number, {
+    decode(value, payload) {
+      const written = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+      return typeof written === 'number' && written > 0 && written <= 1
+        ? written
+        : refuse(payload, `expected a part from 0 to 1 such as 0.25, came ${shownValue(value)}`);
+    },
+    encode: (ratio) => ratio,
+  })
+  .register(ranges, { least: 0, most: 1 });
+
 /** A limit of idleness, one of `IDLE_LIMITS`. */
 export const idleLimit = z.codec(anything, z.custom<IdleLimit>(), {
   decode: (value, payload) =>

@@ -6,7 +6,7 @@ import type {
   NoSteps,
   StepFigures,
 } from '../figures/job/analysis/figures.ts';
-import type { Finding } from '../figures/job/figures.ts';
+import type { Found } from '../figures/job/figures.ts';
 import { deviceName } from './text/device-name.ts';
 import { eventText } from './text/event-text.ts';
 import {
@@ -163,7 +163,7 @@ export function boundsLines(bounds: Bounds | undefined, width: number): string[]
 export function slowestText({
   device,
   slowest,
-}: Extract<Finding, { rule: 'computes-longest' | 'fed-late' }>): string {
+}: Extract<Found, { rule: 'computes-longest' | 'fed-late' }>): string {
   const { kind, deviceCount, ratio, othersRatio, lostUsMax, why, linkErrors, pcieLanes } = slowest;
   const cost = lostUsMax === undefined ? '' : ` (up to ${formatGpuHours(lostUsMax)})`;
   const name = deviceName(device);

@@ -6,7 +6,8 @@ import { costColumns } from './costs-text.ts';
 import { formatEnergies, formatHours, formatRatio, hourDecimals, NOT_KNOWN } from './text/format-quantity.ts';
 import { tableText, wrap } from './text/table-text.ts';
 
-const CAUSE_LABELS: Readonly<Record<Cause, string>> = {
+/** What people call a cause. */
+export const CAUSE_LABELS: Readonly<Record<Cause, string>> = {
   notSeen: 'not seen',
   untold: 'seen, engine not known',
   idleHead: 'idle at the beginning',

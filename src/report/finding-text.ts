@@ -1,6 +1,7 @@
 import { UNRESOLVED_PREFIX } from '../core/devices/identity.ts';
-import type { Finding } from '../figures/job/figures.ts';
+import type { Found } from '../figures/job/figures.ts';
 import { slowestText } from './analysis-text.ts';
+import { lostText } from './lost-text.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
   calendarDate,
@@ -19,7 +20,7 @@ const NAMES_MAX = 4;
 const SEEN_RATIO_MIN = 0.99;
 
 /** One or two sentences for people. */
-export function findingText(finding: Finding): string {
+export function findingText(finding: Found): string {
   switch (finding.rule) {
     case 'no-data':
       return `no data: ${noDataText(finding)}`;
@@ -48,13 +49,8 @@ export function findingText(finding: Finding): string {
       const of = knownRatio < SEEN_RATIO_MIN ? 'the time that was seen' : 'the time';
       return `${which} for ${formatRatio(idle.value / idle.knownUs)} of ${of}: ${formatGpuHours(idle.value)} idle.`;
     }
-    case 'idle-tail': {
-      const [from, length] = [clockTime(finding.fromUs), formatSpan(finding.lengthUs)];
-      if (finding.isCutOff) return `all GPUs were idle from ${from} until their samples end (${length}).`;
-      return finding.isOpen
-        ? `all GPUs have been idle since ${from} (${length}).`
-        : `all GPUs were idle for the last ${length} (from ${from}).`;
-    }
+    case 'idle-tail':
+      return tailText(finding);
     case 'imbalance': {
       const { slowest, fastest } = finding;
       return (
@@ -62,6 +58,14 @@ export function findingText(finding: Finding): string {
         ` ${deviceName(fastest.device)} ${formatRatio(fastest.mean.value)}.`
       );
     }
+    case 'idle-head':
+    case 'hang':
+    case 'pauses':
+    case 'kernel-gaps':
+    case 'low-occupancy':
+    case 'no-tensor':
+    case 'power-cap':
+      return lostText(finding);
     case 'dips': {
       const { floor, lengthUs, periodUs, timeRatio } = finding.dips;
       return (
@@ -84,12 +88,20 @@ export function findingText(finding: Finding): string {
   }
 }
 
+function tailText({ fromUs, lengthUs, isCutOff, isOpen }: Extract<Found, { rule: 'idle-tail' }>): string {
+  const [from, length] = [clockTime(fromUs), formatSpan(lengthUs)];
+  if (isCutOff) return `all GPUs were idle from ${from} until their samples end (${length}).`;
+  return isOpen
+    ? `all GPUs have been idle since ${from} (${length}).`
+    : `all GPUs were idle for the last ${length} (from ${from}).`;
+}
+
 function noDataText({
   oldestSampleUs,
   why,
   devices,
   intervalUs,
-}: Extract<Finding, { rule: 'no-data' }>): string {
+}: Extract<Found, { rule: 'no-data' }>): string {
   if (why === 'unresolved') {
     const names = devices.map(({ gpu }) => gpu.slice(UNRESOLVED_PREFIX.length));
     const more = names.length > NAMES_MAX ? `, and ${names.length - NAMES_MAX} more` : '';
@@ -112,7 +124,7 @@ function outOfMemoryText({
   fullest,
   isFull,
   isSeen,
-}: Extract<Finding, { rule: 'out-of-memory' }>): string {
+}: Extract<Found, { rule: 'out-of-memory' }>): string {
   const how = isTold ? 'the job ended out of memory' : 'the job failed with its GPU memory full';
   if (fullest === undefined) return `${how}.`;
   const where = `GPU memory reached ${formatRatio(fullest.ratio)} on ${deviceName(fullest.device)}`;
@@ -125,7 +137,7 @@ function unusedText({
   deviceCount,
   attributedUs,
   limits,
-}: Extract<Finding, { rule: 'unused' }>): string {
+}: Extract<Found, { rule: 'unused' }>): string {
   const hours = formatGpuHours(attributedUs);
   if (devices.length === deviceCount) {
     const all = deviceCount === 1 ? 'its GPU' : `any of its ${deviceCount} GPUs`;

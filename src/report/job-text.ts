@@ -22,7 +22,7 @@ import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts'
 import { analysisLines, boundsLines } from './analysis-text.ts';
 import { CAUSES_HEADING, causesLines, noCausesLines } from './causes-text.ts';
 import { jobCostLines } from './costs-text.ts';
-import { findingText } from './finding-text.ts';
+import { findingLines, FINDINGS_HEADING } from './finding-lines.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
@@ -36,18 +36,19 @@ import {
   NOT_MEASURED_REASONS,
   PIPE_LABELS,
 } from './text/wording.ts';
+import { verdictText } from './verdict-text.ts';
 
 /** A figure of a part of the time must not pass for one of all of it. */
 const KNOWN_RATIO_MIN = 0.99;
 /** A shorter stretch of idleness is no news. */
 const IDLE_STRETCH_US_MIN = 60e6;
-const FINDINGS_HEADING = '  What stands out';
 
 /** The account of one job for people. */
 export function renderJobReport(figures: JobFigures, options: RenderOptions): string {
   const width = reportWidth(options);
   const isWhole = options.isWhole ?? false;
-  const lines = [titleOf(figures), ...headLines(figures, width)];
+  const title = titleOf(figures);
+  const lines = [...verdictLines(figures, width), title, ...headLines(figures, width)];
   if (figures.all.samples > 0) {
     const told = [...gaugeLines(figures), ...factLines(figures, width)];
     lines.push(...(told.length === 0 ? [] : ['', ...told]), '');
@@ -57,11 +58,15 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
     lines.push(...noCausesLines(figures, width));
   }
-  if (figures.findings.length > 0) lines.push('', FINDINGS_HEADING);
-  for (const finding of figures.findings)
-    lines.push(...wrap(harmless(findingText(finding)), width, '  · ', '    '));
-  const bold = new Set([lines[0]!, CAUSES_HEADING, FINDINGS_HEADING]);
+  lines.push(...findingLines(figures, width));
+  const bold = new Set([title, CAUSES_HEADING, FINDINGS_HEADING]);
   return finishLines(lines, options, options.isColored ? bold : new Set());
+}
+
+/** First of all, what it comes to; where the data are made up, that too. */
+function verdictLines(figures: JobFigures, width: number): string[] {
+  const of = figures.isSynthetic ? ' (synthetic GPUs)' : '';
+  return wrap(harmless(`verdict${of}: ${verdictText(figures)}`), width, '', '    ');
 }
 
 function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {

@@ -19,8 +19,9 @@ import { longestIdleOf } from '../figures/job/assemble.ts';
 import { analysisJson, boundsJson } from './analysis-json.ts';
 import { causesJson, deviceCausesJson } from './causes-json.ts';
 import { costRatesJson, costsJson } from './costs-json.ts';
-import { findingText } from './finding-text.ts';
+import { findingJson } from './finding-json.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
+import { verdictText } from './verdict-text.ts';
 
 /** Gaps that are listed one by one; all are counted. */
 const GAPS_LISTED_MAX = 20;
@@ -70,7 +71,9 @@ export function jobJson(figures: JobFigures): string {
     ...analysisJson(figures.analysis),
     bounds: figures.bounds === undefined ? undefined : boundsJson(figures.bounds),
     notMeasured: figures.notMeasured.map(({ keys, why }) => ({ keys, reason: NOT_MEASURED_REASONS[why] })),
-    findings: figures.findings.map((finding) => ({ rule: finding.rule, text: findingText(finding) })),
+    verdict: verdictText(figures),
+    findings: figures.findings.map(findingJson),
+    rulesNotTold: figures.rulesNotTold.length === 0 ? undefined : figures.rulesNotTold,
   });
 }
 

@@ -47,6 +47,7 @@ const causes: JobCauses = {
   origin: 'samples',
   isCut: false,
   waiting: undefined,
+  contexts: [],
   causes: amounts([
     ['effective', 17, 7],
     ['idleTail', 2, 1],

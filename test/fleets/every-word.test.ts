@@ -8,7 +8,7 @@ import ts from 'typescript';
 import { expect, test } from 'vitest';
 
 const FIGURES = ['src/figures/job/figures.ts', 'src/figures/capacity/figures.ts'];
-const JSON_FILES = ['src/report/json.ts', 'src/report/causes-json.ts'];
+const JSON_FILES = ['src/report/json.ts', 'src/report/causes-json.ts', 'src/report/finding-json.ts'];
 /** Interfaces that go into the JSON as they are. */
 const PASSED = [
   'JobIdentity',
@@ -29,6 +29,7 @@ const OUTSIDE = {
   lanes: 'every drawn lane records activity, and none records links',
   inventory: 'all drawn devices are in the inventory, and all drawn jobs have devices',
   long: 'no drawn list is so long that it is cut',
+  synthetic: 'no drawn GPU is synthetic: test/figures/truth.test.ts has those',
   jobs: 'no table of many jobs is asked for: test/figures/jobs.test.ts has them',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
@@ -59,6 +60,8 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'values again of',
     'ran at',
     "of the others' SM activity while throttled",
+    'the power limit held down the clocks of',
+    'nothing that the job can change',
     'the job waits for its slowest GPU',
     'more events of its nodes (--json',
   ],
@@ -70,7 +73,19 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'raw id',
     'more (--all',
   ],
-  open: ['all GPUs have been idle since', 'still running', 'so far'],
+  open: [
+    'all GPUs have been idle since',
+    'still running',
+    'so far',
+    'no progress since',
+    'Processes that wait for each other',
+    'running, all GPUs idle since',
+    'running, at work',
+    'running, last active at',
+    'running, no progress since',
+    'running, not seen since',
+  ],
+  synthetic: ['synthetic GPUs'],
   kept: [
     'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
   ],

@@ -241,7 +241,7 @@ test('a table of levels of which none is known has no head either', async () => 
   expect(
     render(await figuresOf('blind'))
       .split('\n')
-      .slice(4, 8),
+      .slice(5, 9),
   ).toEqual([
     '',
     expect.stringMatching(/^ {2}memory peak 1 GiB/),
@@ -251,7 +251,7 @@ test('a table of levels of which none is known has no head either', async () => 
   expect(
     render(await figuresOf('blank'))
       .split('\n')
-      .slice(4, 6),
+      .slice(5, 7),
   ).toEqual(['', expect.stringMatching(/^ {2}node +gpu$/)]);
 });
 
@@ -454,7 +454,9 @@ test('a job with everything reads like this', async () => {
   const clock = (second: number): string => new Date(at(second) / 1000).toISOString().slice(11, 19);
   const date = new Date(at(700) / 1000).toISOString().slice(0, 10);
   expect(render(await figuresOf('story'))).toBe(
-    `Job story · train · COMPLETED (exit 0) · synthetic
+    `verdict (synthetic GPUs): SM activity made use of 70 % of 0.056 GPU-hours, and where the rest went
+    is not told
+Job story · train · COMPLETED (exit 0) · synthetic
   ada, account physics · 1 node, 2 x H200 140 GiB
   ${date} ${clock(700)} → ${clock(800)} UTC (1 min 40 s)
   seen 100 % of 0.056 GPU-hours · boundaries ± 1 s
@@ -481,6 +483,8 @@ test('a job with everything reads like this', async () => {
   What stands out
   · n1 gpu 1 ran at 50 % of the others' SM activity while throttled; the job waits for its slowest
     GPU.
+
+  not told: no-tensor (not recorded: tensor active, FP32 active)
 `,
   );
 });
@@ -545,7 +549,7 @@ describe('nothing to say', () => {
   test('control sequences in a name are shown, not obeyed', async () => {
     await insertOwner('G-name', 'named', 500, 510, { share: 1 });
     await insertJob('named', 500, 'physics', 'evil\u001B[2J\nname');
-    expect(render(await figuresOf('named')).split('\n')[0]).toBe(
+    expect(render(await figuresOf('named')).split('\n')[1]).toBe(
       'Job named · evil␛[2J␊name · COMPLETED (exit 0)',
     );
   });
@@ -620,7 +624,7 @@ describe('the command', () => {
   test('prints text without colours into a pipe', async () => {
     const { exitCode, stdout, stderr } = await run('job', 'first');
     expect([exitCode, stderr]).toEqual([0, '']);
-    expect(stdout).toMatch(/^Job first · ended\n/);
+    expect(stdout).toMatch(/^verdict: .*\nJob first · ended\n/);
     expect(stdout).not.toContain('\u001B');
   });
 

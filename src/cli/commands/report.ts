@@ -217,11 +217,12 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
   };
   const account = await withStore(
     flags,
-    async (db, { lanes, idle, costs }) =>
+    async (db, { lanes, idle, costs, findings }) =>
       await accountOf(db, lanes, jobId, {
         ...options,
         idleLimits: idle,
         costs: reportCosts({ costs }),
+        findingLimits: findings,
       }),
   );
   const style = { ...terminalStyle(), isWhole: flags.all === true };

@@ -47,3 +47,9 @@ export function peaksOf(model: string): ModelPeaks | undefined {
     (a, b) => b.model.length - a.model.length,
   )[0];
 }
+
+/** Whether its tensor cores take 32-bit numbers (TF32), as those from Ampere on do; false of a model that is not known here. */
+export function hasFastMatrices(model: string | undefined): boolean {
+  const peaks = model === undefined ? undefined : peaksOf(model);
+  return peaks !== undefined && !peaks.model.startsWith('V100');
+}

@@ -1,3 +1,4 @@
+import type { FindingLimits } from '../../core/analysis/finding-limits.ts';
 import type { Segment } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
 import type { IdleStretch, JobEvent, JobFigures, UnplacedGaps } from './figures.ts';
@@ -42,6 +43,7 @@ export interface SampledJob extends SummedJob {
   /** Interval of the first lane as it was observed, µs. */
   readonly boundaryUs: number;
   readonly events: readonly JobEvent[];
+  readonly limits: FindingLimits;
 }
 
 /** @throws what `ask` throws */
@@ -85,7 +87,7 @@ async function tailUnseen(
   activity: Activity | undefined,
   summed: SampledJob,
 ): Promise<Course['tailUnseenUs']> {
-  const { window, sums, boundaryUs } = summed;
+  const { window, sums, boundaryUs, limits } = summed;
   const devices = [...Map.groupBy(window.intervals, ({ gpu }) => gpu)].map(([gpu, own]) => {
     const lastUs = sums.devices.get(gpu)?.lastUs ?? -Infinity;
     return {
@@ -93,7 +95,7 @@ async function tailUnseen(
       lastSampleUs: Number.isFinite(lastUs) ? lastUs : undefined,
     };
   });
-  const tail = possibleTail({ all: sums.all, devices, ...window, boundaryUs });
+  const tail = possibleTail({ all: sums.all, devices, ...window, boundaryUs }, limits);
   return activity === undefined || tail === undefined
     ? undefined
     : await unseenTail(db, activity.places, summed, tail);

@@ -1,5 +1,6 @@
 import type { Cause } from '../../core/analysis/causes.ts';
 import type { Costs } from '../../core/costs/costs.ts';
+import type { FindingLimitName } from '../../core/analysis/finding-limits.ts';
 import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { IdleLimit, IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { PipeKey } from '../../core/fields/well-known.ts';
@@ -254,8 +255,8 @@ export interface FullDevice {
   readonly ratio: number;
 }
 
-/** Something that a person should know, before anybody puts it into words. What each rule means: docs/reports.md. */
-export type Finding =
+/** What a rule has found, before anybody puts it into words. What each rule means: docs/reports.md. */
+export type Found =
   | {
       readonly rule: 'no-data';
       readonly oldestSampleUs: number | undefined;
@@ -280,6 +281,7 @@ export type Finding =
   | {
       readonly rule: 'throttle';
       readonly device: JobDevice;
+      readonly event: JobEvent;
       /** Its SM activity in relation to that of the others in the same time. */
       readonly ratio: number;
     }
@@ -299,6 +301,7 @@ export type Finding =
       readonly idle: Quantity<'microseconds'>;
       /** How much of their time that is. */
       readonly knownRatio: number;
+      readonly devices: readonly JobDevice[];
       readonly areOthersUnused: boolean;
       /** Of these devices, ascending. */
       readonly limits: readonly IdleLimit[];
@@ -313,6 +316,37 @@ export type Finding =
     }
   | { readonly rule: 'computes-longest' | 'fed-late'; readonly device: JobDevice; readonly slowest: Slowest }
   | { readonly rule: 'imbalance'; readonly slowest: DeviceMean; readonly fastest: DeviceMean }
+  /** Nothing ran from the start on; a part of the job's time. */
+  | { readonly rule: 'idle-head'; readonly fromUs: number; readonly toUs: number; readonly ratio: number }
+  | {
+      readonly rule: 'hang';
+      /** The longest of them. */
+      readonly fromUs: number;
+      readonly toUs: number;
+      readonly count: number;
+      /** It is still so. */
+      readonly isOpen: boolean;
+    }
+  /** Parts of the time that was seen. */
+  | { readonly rule: 'pauses' | 'kernel-gaps'; readonly ratio: number }
+  | {
+      readonly rule: 'low-occupancy';
+      /** What nvidia-smi says: in which part of the time any kernel ran. */
+      readonly busy: Quantity;
+      readonly sm: Quantity;
+    }
+  | {
+      readonly rule: 'no-tensor';
+      readonly sm: Quantity;
+      readonly tensor: Quantity;
+      readonly fp32Ratio: number;
+    }
+  | {
+      readonly rule: 'power-cap';
+      readonly devices: readonly JobDevice[];
+      /** Part of their time. */
+      readonly ratio: number;
+    }
   | { readonly rule: 'dips'; readonly dips: Dips }
   | { readonly rule: 'memory-half'; readonly fullest: FullDevice }
   | {
@@ -337,10 +371,51 @@ export interface JobCosts extends CostBasis {
   readonly causes: ReadonlyMap<Cause, Costs>;
 }
 
+/**
+ * By what a finding is known: all samples of the time; minutes of rollups, with samples where those tell more; figures that were kept; or
+ * what the driver or the scheduler told.
+ */
+export type Confidence = 'samples' | 'minutes' | 'kept' | 'told';
+
+/** Where to look: a gauge, or a table of the store. */
+export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'gpu_inventory';
+
+/** What goes with every finding. */
+export interface Weight {
+  /**
+   * GPU time that it took, by parts and slices, µs, of the time that was seen; no time is in two findings. Undefined where it costs
+   * none, where that cannot be told, and where all of it is in other findings.
+   */
+  readonly lostGpuUs: number | undefined;
+  readonly confidence: Confidence;
+  /** When; of no particular time all of the job's. Epoch µs. */
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** UUIDs of the devices that it is about. */
+  readonly gpus: readonly string[];
+  /** From where on the rule speaks: none where any is one too many. */
+  readonly limit: { readonly name: FindingLimitName; readonly value: number } | undefined;
+  readonly evidence: readonly Evidence[];
+  /** What to type, for the scheduler that ran the job; undefined where there is nothing, or nobody knows which that is. */
+  readonly command: string | undefined;
+}
+
+/** Something that a person should know. */
+export type Finding = Found & Weight;
+
+export type FindingRule = Found['rule'];
+
+/** A rule that may have had something to say, and the gauges without which it could not. */
+export interface RuleNotTold {
+  readonly rule: FindingRule;
+  readonly lacks: readonly (GaugeKey | 'fp32')[];
+}
+
 /** All that `gpuledger report job` shows, as a tree without any text of its own. */
 export interface JobFigures extends JobFacts {
-  /** Gravest first. */
+  /** Faults of the job first, then those that cost most. */
   readonly findings: readonly Finding[];
+  readonly rulesNotTold: readonly RuleNotTold[];
   /** What it can have computed and moved at most; undefined where its activities are not known. */
   readonly bounds: Bounds | undefined;
   /** Undefined where nothing of costs is configured. */

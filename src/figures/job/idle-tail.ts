@@ -1,5 +1,4 @@
-const LENGTH_US_MIN = 600e6;
-const LENGTH_RATIO_MIN = 0.1;
+import type { FindingLimits } from '../../core/analysis/finding-limits.ts';
 
 /** Time at the end of a job, (fromUs, untilUs], in which no device was active as far as anybody knows. Epoch µs. */
 export interface Tail {
@@ -21,7 +20,10 @@ interface TailFacts {
 }
 
 /** Up to where the devices were seen. Undefined where it is too short to be told of: whether it was seen at all is another question. */
-export function possibleTail({ all, devices, startUs, endUs, boundaryUs }: TailFacts): Tail | undefined {
+export function possibleTail(
+  { all, devices, startUs, endUs, boundaryUs }: TailFacts,
+  { idleTailMs, idleTailRatio }: Pick<FindingLimits, 'idleTailMs' | 'idleTailRatio'>,
+): Tail | undefined {
   const fromUs = all.lastActiveUs;
   if (fromUs === undefined) return undefined;
   const untilUs = devices
@@ -31,6 +33,6 @@ export function possibleTail({ all, devices, startUs, endUs, boundaryUs }: TailF
       return isSeenToTheEnd ? us : Math.min(us, lastSampleUs);
     }, endUs);
   const lengthUs = untilUs - fromUs;
-  const isLong = lengthUs >= LENGTH_US_MIN && lengthUs >= LENGTH_RATIO_MIN * (endUs - startUs);
+  const isLong = lengthUs >= idleTailMs * 1000 && lengthUs >= idleTailRatio * (endUs - startUs);
   return isLong ? { fromUs, untilUs } : undefined;
 }

@@ -1,5 +1,6 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import type { CostRates } from '../../core/costs/costs.ts';
+import { USUAL_FINDING_LIMITS, type FindingLimits } from '../../core/analysis/finding-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import { gaugeReadings, storedLanes } from '../gauge-lanes.ts';
@@ -28,7 +29,7 @@ import {
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { costsOfJob } from './energy-hours.ts';
-import { findingsOf } from './findings.ts';
+import { conclusionsOf } from './findings/find.ts';
 import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { keptSums, readKept, withKept } from './kept-figures.ts';
@@ -48,6 +49,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly idleLimits?: IdleLimits;
   /** What GPU time and energy cost; nothing is told of it when absent. */
   readonly costs?: CostRates | undefined;
+  /** From where on rules speak; the usual ones when absent. */
+  readonly findingLimits?: FindingLimits;
 }
 
 /**
@@ -78,6 +81,7 @@ export async function memberFigures(
   options: JobQueryOptions & { readonly member: Member },
 ): Promise<JobFigures> {
   const db = sideBySide(store);
+  const { findingLimits: limits = USUAL_FINDING_LIMITS } = options;
   const run = chosenRun(db, found, options);
   const job = identityOf(run, options.member, found);
   const asked = windowOf(run);
@@ -100,7 +104,7 @@ export async function memberFigures(
   const boundaryUs = observedIntervalUs(sources[0], sums.all);
   const isSampled = sums.all.samples > 0;
   const isRead = isSampled && kept === undefined;
-  const sampled = { ...summed, boundaryUs, events };
+  const sampled = { ...summed, boundaryUs, events, limits };
   const activity = activityOf(sources, boundaryUs);
   // Those first whose answers lead to more questions.
   const [causes, analysis, course, undivided, invalid] = await Promise.all([
@@ -141,7 +145,7 @@ export async function memberFigures(
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
   const costs = await costsOfJob(db, sources, facts, { options, summed, energies });
-  return { ...facts, findings: findingsOf(facts), bounds: boundsOf(facts), costs };
+  return { ...facts, ...conclusionsOf(facts, limits), bounds: boundsOf(facts), costs };
 }
 
 /** What is kept of a run, where that is more than the samples that are left tell. */

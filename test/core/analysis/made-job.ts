@@ -5,6 +5,7 @@ import {
   LOW_SM_RATIO,
   SPIN,
   topLinks,
+  type ContextSpan,
   type Moment,
   type Span,
 } from '../../../src/core/analysis/contexts.ts';
@@ -16,7 +17,7 @@ const FIELDS = [1001, 1002, 1004, 1005, 1009, 1010, 1011, 1012];
 const LINKS_FROM = 4;
 
 /** What a lane would have recorded of a job, as columns: one row per tick and device, tick by tick. */
-interface MadeSamples {
+export interface MadeSamples {
   readonly tickUs: number;
   readonly gpus: number;
   /** Ends of ticks. */
@@ -131,13 +132,19 @@ function sumsOf(
   );
 }
 
+interface MadeAnalysis {
+  readonly devices: readonly DeviceCauses[];
+  readonly contexts: readonly ContextSpan[];
+  readonly samples: MadeSamples;
+}
+
 /** Where the time of a made job went, by the pure part of the analysis. */
 export function analyse(
   scenario: Scenario,
   job: ScenarioJob,
   tickUs: number,
   throttled: ReadonlyMap<number, readonly Span[]> = new Map(),
-): DeviceCauses[] {
+): MadeAnalysis {
   const samples = sampleJob(scenario, job, tickUs);
   const moments = momentsOf(samples);
   const window = { fromUs: job.startUs + 1, toUs: job.endUs + 1 };
@@ -162,5 +169,5 @@ export function analyse(
     seenUs: 0,
     contexts: one,
   }));
-  return jobCauses(devices, moments, contexts);
+  return { devices: jobCauses(devices, moments, contexts), contexts, samples };
 }

@@ -66,7 +66,7 @@ export function seededJob(seed: number, tickUs: number, secondsMax: number): Com
     fromUs: scenario.startUs + fromUs + 1,
     toUs: scenario.startUs + toUs + 1,
   }));
-  const devices = analyse(scenario, job, tickUs, new Map([[0, spans]]));
+  const { devices } = analyse(scenario, job, tickUs, new Map([[0, spans]]));
   const ownedUs = job.endUs - job.startUs;
   const [told, truth] = [emptyParts(), emptyParts()];
   for (const { causes } of devices)

@@ -2,7 +2,7 @@ import { note, takeExactly, takeMatch, type Reading } from './job-lines.ts';
 import { energyWrong, isPrinted, ratioWrong } from './printed.ts';
 
 /** Names in the order of the table. */
-const LABELS = {
+export const LABELS = {
   effective: 'effective',
   low: 'busy with few SMs',
   throttled: 'throttled',

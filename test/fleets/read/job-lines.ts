@@ -41,6 +41,8 @@ export interface Device extends UseDevice {
   readonly sliceRatio?: number;
   readonly ownedUs: number;
   readonly sampledUs: number;
+  readonly attributedUs: number;
+  readonly causes?: Causes;
   readonly samples: number;
   readonly gauges: Readonly<Record<string, Gauge | undefined>>;
   readonly energy: Energy;
@@ -85,7 +87,19 @@ export interface Report extends UseReport {
   readonly gauges: readonly JobGauge[];
   readonly energy: Energy;
   readonly notMeasured: readonly { readonly keys: readonly string[]; readonly reason: string }[];
-  readonly findings: readonly { readonly text: string }[];
+  readonly verdict: string;
+  readonly slowest?: { readonly gpu: string };
+  readonly dips?: object;
+  readonly findings: readonly {
+    readonly rule: string;
+    readonly text: string;
+    readonly fromUs: number;
+    readonly toUs: number;
+    readonly lostGpuUs?: number;
+    readonly gpus: readonly string[];
+    readonly command?: string;
+  }[];
+  readonly rulesNotTold?: readonly { readonly rule: string; readonly lacks: readonly string[] }[];
 }
 
 /** What people call a gauge. */

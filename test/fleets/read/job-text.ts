@@ -11,8 +11,10 @@ import {
   type Report,
 } from './job-lines.ts';
 import { coverageWrong, energyWrong, memoryWrong, ratioWrong, wattsWrong, type Wrong } from './printed.ts';
+import { readFindings } from './job-findings.ts';
 import { readHead } from './job-head.ts';
 import { spreadDifferences, useDifferences, type UseDevice } from './job-use.ts';
+import { readVerdict } from './job-verdict.ts';
 import { dividedLineWrong, markedEnergyWrong, unknownSlicesWrong } from './mig-text.ts';
 
 /** What windows of the job tell: test/figures/job-analysis.test.ts has its truth. */
@@ -32,6 +34,7 @@ export function jobTextDifferences(text: string, json: Json): Difference[] {
       .filter((line) => !ANALYSIS_LINE.test(line)),
     differences: [],
   };
+  readVerdict(reading);
   readHead(reading);
   if (reading.report.samples > 0) {
     takeExactly(reading, 'blank', '');
@@ -233,12 +236,4 @@ function readLeftOut(reading: Reading): void {
     const named = keys.filter((key) => key !== 'engineActive' && key !== 'gpuUtil').map((key) => LABELS[key]);
     if (named.length > 0) takeExactly(reading, 'left out', `  not measured: ${named.join(', ')} (${reason})`);
   }
-}
-
-function readFindings(reading: Reading): void {
-  const { findings } = reading.report;
-  if (findings.length === 0) return;
-  takeExactly(reading, 'blank', '');
-  takeExactly(reading, 'findings', '  What stands out');
-  for (const { text } of findings) takeExactly(reading, 'finding', `  · ${text}`);
 }

@@ -20,41 +20,93 @@ import { belowOf, type DeviceTruth, type JobTruth } from './job.ts';
 
 /** What the findings of a job must say: which rules speak, in which order, and each number in their sentences. */
 
-/** Gravest first. */
+/** In this order where they cost as much, or nothing. */
 const RULES = [
   'no-data',
   'out-of-memory',
   'unused',
-  'idle',
+  'hang',
   'idle-tail',
+  'idle-head',
+  'computes-longest',
+  'fed-late',
   'imbalance',
   'dips',
+  'pauses',
+  'kernel-gaps',
+  'low-occupancy',
+  'idle',
+  'no-tensor',
   'memory-half',
   'coverage',
   'energy-check',
 ];
+const FAULTS = 2;
 
 /** Concluded from windows: test/figures/job-analysis.test.ts has their truth. */
-const ANALYSED: ReadonlySet<string> = new Set(['computes-longest', 'fed-late']);
+const SLOWEST: ReadonlySet<string> = new Set(['computes-longest', 'fed-late']);
+/** By causes and gauges of the same report, which are held against the truth: test/fleets/read/job-findings.ts reads them. */
+const READ: ReadonlySet<string> = new Set([
+  ...['hang', 'idle-head', 'pauses', 'kernel-gaps', 'low-occupancy', 'no-tensor'],
+  ...SLOWEST,
+]);
+
+interface Told {
+  readonly rule: string;
+  readonly text: string;
+  readonly lostGpuUs?: number;
+  readonly confidence: string;
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly gpus: readonly string[];
+  readonly limit?: { readonly value: number; readonly unit: string; readonly source: string };
+  readonly evidence: readonly string[];
+  readonly command?: string;
+}
+
+/** What broke, then what cost most. */
+function inOrder(all: readonly Told[]): readonly Told[] {
+  const placeOf = ({ rule }: Told): number => RULES.indexOf(rule);
+  const costOf = (one: Told): number => (placeOf(one) < FAULTS ? Infinity : (one.lostGpuUs ?? 0));
+  return all.toSorted(
+    (a, b) => (costOf(a) === costOf(b) ? 0 : costOf(b) - costOf(a)) || placeOf(a) - placeOf(b),
+  );
+}
+
+/** What is said of every finding beside its sentence. */
+function wrongWeight(told: Told, { devices, startUs, endUs, run }: JobTruth): Wrong {
+  const { rule, lostGpuUs = 1, confidence, fromUs, toUs, gpus, limit, command } = told;
+  const isOther = rule === 'out-of-memory';
+  if (!(lostGpuUs > 0)) return 'some time, or none at all';
+  if (isOther ? confidence !== 'told' : !['samples', 'minutes'].includes(confidence)) return 'a confidence';
+  if (!(startUs <= fromUs && fromUs <= toUs && toUs <= endUs)) return `from ${startUs} to ${endUs}`;
+  const known = devices.map(({ ledger }) => ledger.device.uuid);
+  if (gpus.length === 0 || !gpus.every((gpu) => known.includes(gpu))) return known.join();
+  if (limit !== undefined && !(limit.value > 0 && limit.source !== 'the configuration'))
+    return 'a usual limit with its source';
+  if (command === undefined) return undefined;
+  return run.isRecorded && /^#SBATCH --(gres=gpu:|gpus=|exclude=)\S+$/.test(command)
+    ? undefined
+    : 'no command';
+}
 
 /** @param oldestSampleUs where it is told, since the job began before it */
 export function expectedFindings(truth: JobTruth, oldestSampleUs: number | undefined): Check {
   const { certain, possible } = findingsTruth(truth);
   return (got) => {
-    const all = got as unknown as readonly { rule: string; text: string }[];
-    const findings = all.filter(({ rule }) => !ANALYSED.has(rule));
+    const all = got as unknown as readonly Told[];
+    const findings = all.filter(({ rule }) => !READ.has(rule));
     // That the others do less is since they wait for it.
-    const hasSlowest = findings.length < all.length;
+    const hasSlowest = all.some(({ rule }) => SLOWEST.has(rule));
     const told = findings.map(({ rule }) => rule);
     const isRight =
       [...certain].every((rule) => told.includes(rule) || (hasSlowest && rule === 'imbalance')) &&
       told.every((rule) => possible.has(rule));
     if (!isRight) return `${[...certain].join()}, perhaps ${[...possible].join()}`;
-    if (told.join() !== RULES.filter((rule) => told.includes(rule)).join())
-      return `in the order ${RULES.join()}`;
-    return findings
-      .map(({ rule, text }) => wrongOf(rule, text, truth, oldestSampleUs))
-      .find((wrong) => wrong !== undefined);
+    const ordered = inOrder(all).map(({ rule }) => rule);
+    if (all.map(({ rule }) => rule).join() !== ordered.join()) return `in the order ${ordered.join()}`;
+    const sentences = findings.map(({ rule, text }) => wrongOf(rule, text, truth, oldestSampleUs));
+    return [...sentences, ...all.map((one) => wrongWeight(one, truth))].find((wrong) => wrong !== undefined);
   };
 }
 

@@ -79,9 +79,14 @@ export function expectedJob(
     gauge30: NOT_COMPARED,
     bounds: NOT_COMPARED,
     notMeasured: all.samples > 0 ? notMeasuredOf(all) : [],
+    // Against the causes and gauges of the same report: test/fleets/read has its reader.
+    verdict: textCheck,
     findings: expectedFindings(truth, oldestSampleUs),
+    rulesNotTold: NOT_COMPARED,
   };
 }
+
+const textCheck: Check = (got) => (typeof got === 'string' && got !== '' ? undefined : 'a sentence');
 
 function gapFields({ all, gaps, unplacedGaps }: JobTruth): Record<string, Expected> {
   if (all.samples === 0) return { gapCount: 0, gapUs: 0, gaps: [] };

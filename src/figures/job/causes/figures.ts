@@ -1,4 +1,5 @@
 import type { Cause } from '../../../core/analysis/causes.ts';
+import type { ContextSpan } from '../../../core/analysis/contexts.ts';
 
 /** Device time by the job's part, of MIG instances by slices, in whole µs. */
 interface CauseAmount {
@@ -30,6 +31,8 @@ export interface JobCauses {
   readonly waiting: WaitingRange | undefined;
   /** By node and position, as far as the inventory knows. */
   readonly devices: readonly DeviceCauses[];
+  /** What its devices did together, and when: ascending, without overlaps; all other time is work. */
+  readonly contexts: readonly ContextSpan[];
 }
 
 export interface DeviceCauses {

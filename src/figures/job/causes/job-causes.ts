@@ -98,6 +98,7 @@ export async function causesFigures(
             mostUs: waits.reduce((sum, { mostUs }) => sum + mostUs, 0),
           },
     devices,
+    contexts,
   };
 }
 

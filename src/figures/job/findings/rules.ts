@@ -1,55 +1,59 @@
-import { assert } from '../../core/base/assert.ts';
-import { UNRESOLVED_PREFIX } from '../../core/devices/identity.ts';
-import type { IdleLimit } from '../../core/fields/idle-limits.ts';
-import type { Quantity } from '../quantity.ts';
-import type { DeviceMean, Finding, FullDevice, JobDevice, JobFacts } from './figures.ts';
-import { possibleTail } from './idle-tail.ts';
+import { assert } from '../../../core/base/assert.ts';
+import type { FindingLimits } from '../../../core/analysis/finding-limits.ts';
+import { UNRESOLVED_PREFIX } from '../../../core/devices/identity.ts';
+import type { IdleLimit } from '../../../core/fields/idle-limits.ts';
+import type { Quantity } from '../../quantity.ts';
+import type { DeviceMean, Found, FullDevice, JobDevice, JobFacts } from '../figures.ts';
+import { possibleTail } from '../idle-tail.ts';
+import { hang, idleHead, kernelGaps, pauses } from './cause-rules.ts';
+import { lowOccupancy, noTensor } from './pipe-rules.ts';
+import { powerCap } from './power-cap.ts';
 
-/** A throttled device that keeps up with the others is no news. */
-const THROTTLED_RATIO_MAX = 0.9;
-/** More than half of the GPU time without work is a waste whatever the rest does. */
-const IDLE_TIME_RATIO_MIN = 0.5;
+/** What was seen for less of its time is not judged. */
+const SEEN_RATIO_MIN = 0.95;
 /** A tail of which more than this was not seen on one of the devices says nothing. */
 const UNSEEN_TAIL_RATIO_MAX = 0.05;
-/** NERSC: a high-water mark of at most half the memory means that a smaller device would do. */
-const MEMORY_HALF_RATIO_MAX = 0.5;
-/** Shorter jobs have not shown what they need. */
+/** Shorter jobs have not shown what memory they need. */
 const MEMORY_JOB_US_MIN = 600e6;
 /** From here on the memory counts as full. */
 const MEMORY_FULL_RATIO_MIN = 0.95;
-/** Largest share by which the slowest device may stay behind the fastest: (max − min) / max of the means. */
-const IMBALANCE_RATIO_MIN = 0.3;
-const COVERAGE_RATIO_MIN = 0.95;
-/** Counter and power integral of the same energy agree to a few percent on real boards. */
-const ENERGY_STRAY_RATIO_MAX = 0.1;
-/** Their known times differ by so much at most. */
+/** The known times of two energies differ by so much at most. */
 const ENERGY_TIME_STRAY_RATIO_MAX = 0.02;
 /** Boards average their power over up to a second and the counter steps: a short job says nothing about the sensors. */
 const ENERGY_CHECK_US_MIN = 60e6;
 
-/** Gravest first. The rules, their limits and where those come from: docs/reports.md. */
-const RULES: readonly ((facts: JobFacts) => readonly Finding[])[] = [
+type Rule = (facts: JobFacts, limits: FindingLimits) => readonly Found[];
+
+/** Faults first, then in the order in which they are believed of the same time. What they mean: docs/reports.md. */
+const RULES: readonly Rule[] = [
   noData,
   xids,
   outOfMemory,
+  unused,
+  hang,
+  idleTail,
+  idleHead,
   throttled,
   slowest,
-  unused,
-  idle,
-  idleTail,
   imbalance,
   ({ dips }) => (dips === undefined ? [] : [{ rule: 'dips', dips }]),
+  pauses,
+  kernelGaps,
+  lowOccupancy,
+  idle,
+  noTensor,
   memoryHalf,
+  powerCap,
   lowCoverage,
   energyCheck,
 ];
 
-/** What a person should know about a job, gravest first. */
-export function findingsOf(facts: JobFacts): Finding[] {
-  return RULES.flatMap((find) => find(facts));
+/** What the rules find in a job, in their order. */
+export function foundIn(facts: JobFacts, limits: FindingLimits): Found[] {
+  return RULES.flatMap((find) => find(facts, limits));
 }
 
-function noData({ all, devices, oldestSampleUs, boundaryUs }: JobFacts): readonly Finding[] {
+function noData({ all, devices, oldestSampleUs, boundaryUs }: JobFacts): readonly Found[] {
   if (all.samples > 0 || devices.length === 0) return [];
   const isUnresolved = devices.every(({ gpu }) => gpu.startsWith(UNRESOLVED_PREFIX));
   const isShort = devices.every(({ ownedUs }) => ownedUs < boundaryUs);
@@ -57,28 +61,31 @@ function noData({ all, devices, oldestSampleUs, boundaryUs }: JobFacts): readonl
   return [{ rule: 'no-data', oldestSampleUs, why, devices, intervalUs: boundaryUs }];
 }
 
-function xids({ devices }: JobFacts): readonly Finding[] {
+function xids({ devices }: JobFacts): readonly Found[] {
   return devices.flatMap((device) =>
     device.events
       .filter(({ kind }) => kind === 'xid')
-      .map((event): Finding => ({ rule: 'xid', device, event })),
+      .map((event): Found => ({ rule: 'xid', device, event })),
   );
 }
 
 /** Of one that all the job long is slow its own rule speaks, and names the throttle. */
-function throttled({ throttleEffects, devices, analysis }: JobFacts): readonly Finding[] {
+function throttled(
+  { throttleEffects, devices, analysis }: JobFacts,
+  { throttledRatio }: FindingLimits,
+): readonly Found[] {
   return throttleEffects
     .filter(({ gpu }) => gpu !== analysis.slowest?.gpu)
-    .filter(({ sm, othersSm }) => sm.value < THROTTLED_RATIO_MAX * othersSm.value)
-    .map(({ gpu, sm, othersSm }): Finding => {
+    .filter(({ sm, othersSm }) => sm.value < throttledRatio * othersSm.value)
+    .map(({ gpu, sm, othersSm, event }): Found => {
       const device = devices.find((candidate) => candidate.gpu === gpu);
       assert(device !== undefined, `a throttle of ${gpu}, which the job did not own`);
-      return { rule: 'throttle', device, ratio: sm.value / othersSm.value };
+      return { rule: 'throttle', device, event, ratio: sm.value / othersSm.value };
     });
 }
 
 /** The device that the others wait for. */
-function slowest({ analysis, devices }: JobFacts): readonly Finding[] {
+function slowest({ analysis, devices }: JobFacts): readonly Found[] {
   const device = devices.find(({ gpu }) => gpu === analysis.slowest?.gpu);
   if (analysis.slowest === undefined || device === undefined) return [];
   const rule = analysis.slowest.kind === 'fed_late' ? 'fed-late' : 'computes-longest';
@@ -94,10 +101,10 @@ function unusedOf(devices: readonly JobDevice[]): readonly JobDevice[] {
 }
 
 function isSeen({ ownedUs }: JobDevice, { knownUs }: Quantity): boolean {
-  return knownUs >= COVERAGE_RATIO_MIN * ownedUs;
+  return knownUs >= SEEN_RATIO_MIN * ownedUs;
 }
 
-function unused({ devices }: JobFacts): readonly Finding[] {
+function unused({ devices }: JobFacts): readonly Found[] {
   const never = unusedOf(devices);
   const attributedUs = sumOf(never, (device) => device.attributedUs);
   return never.length === 0
@@ -117,18 +124,19 @@ function unused({ devices }: JobFacts): readonly Finding[] {
  * Of the devices that were used at all: the others have been told of. The time that was idle is half of all their time, whatever
  * they did while nobody saw it; what is told is its part of the time that was seen.
  */
-function idle({ devices }: JobFacts): readonly Finding[] {
+function idle({ devices }: JobFacts, { idleRatio }: FindingLimits): readonly Found[] {
   const never = new Set(unusedOf(devices));
   const used = devices.filter((device) => !never.has(device));
   const idleUs = sumOf(used, (device) => device.idle?.value ?? 0);
   const knownUs = sumOf(used, (device) => device.idle?.knownUs ?? 0);
   const allUs = sumOf(used, (device) => device.ownedUs * partOf(device));
-  if (knownUs === 0 || idleUs < IDLE_TIME_RATIO_MIN * Math.max(knownUs, allUs)) return [];
+  if (knownUs === 0 || idleUs < idleRatio * Math.max(knownUs, allUs)) return [];
   return [
     {
       rule: 'idle',
       idle: { value: idleUs, unit: 'microseconds', knownUs },
       knownRatio: knownUs / Math.max(knownUs, allUs),
+      devices: used,
       areOthersUnused: never.size > 0,
       limits: limitsOf(used),
     },
@@ -144,8 +152,8 @@ function partOf({ attributedUs, sampledUs }: JobDevice): number {
   return sampledUs > 0 ? attributedUs / sampledUs : 1;
 }
 
-function idleTail(facts: JobFacts): readonly Finding[] {
-  const tail = possibleTail(facts);
+function idleTail(facts: JobFacts, limits: FindingLimits): readonly Found[] {
+  const tail = possibleTail(facts, limits);
   // Of a job without samples in it nothing is told of its course.
   if (tail === undefined || facts.all.samples === 0) return [];
   const { devices, tailUnseenUs, endUs, isOpen } = facts;
@@ -158,7 +166,10 @@ function idleTail(facts: JobFacts): readonly Finding[] {
   return [{ rule: 'idle-tail', fromUs: tail.fromUs, lengthUs, isCutOff: tail.untilUs < endUs, isOpen }];
 }
 
-function imbalance({ devices, throttleEffects, analysis }: JobFacts): readonly Finding[] {
+function imbalance(
+  { devices, throttleEffects, analysis }: JobFacts,
+  { imbalanceRatio }: FindingLimits,
+): readonly Found[] {
   // That the others do less is since they wait for it.
   if (analysis.slowest !== undefined) return [];
   const means = devices
@@ -172,7 +183,7 @@ function imbalance({ devices, throttleEffects, analysis }: JobFacts): readonly F
   if (slowest === undefined || fastest === undefined) return [];
   if (unusedOf(devices).length > 0 || throttleEffects.length > 0) return [];
   const [least, most] = [slowest.mean.value, fastest.mean.value];
-  if (most < 2 * fastest.device.idleSmRatio || (most - least) / most < IMBALANCE_RATIO_MIN) return [];
+  if (most < 2 * fastest.device.idleSmRatio || (most - least) / most < imbalanceRatio) return [];
   return [{ rule: 'imbalance', slowest, fastest }];
 }
 
@@ -196,7 +207,7 @@ function fullestOf(devices: readonly JobDevice[]): FullDevice | undefined {
   return best;
 }
 
-function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly Finding[] {
+function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly Found[] {
   const isTold = state === 'OUT_OF_MEMORY';
   const hasFailed = state === 'FAILED' || (exitCode !== undefined && exitCode !== 0);
   const fullest = fullestOf(devices);
@@ -206,25 +217,26 @@ function outOfMemory({ job: { state, exitCode }, devices }: JobFacts): readonly 
     : [];
 }
 
-function memoryHalf({ devices, startUs, endUs, job, all }: JobFacts): readonly Finding[] {
+function memoryHalf(
+  { devices, startUs, endUs, job, all }: JobFacts,
+  { memoryRatio }: FindingLimits,
+): readonly Found[] {
   const fullest = fullestOf(devices);
   if (fullest === undefined || all.samples === 0 || !isMemorySeen(devices)) return [];
   if (endUs - startUs < MEMORY_JOB_US_MIN || job.state === 'OUT_OF_MEMORY') return [];
-  if (unusedOf(devices).length === devices.length || fullest.ratio > MEMORY_HALF_RATIO_MAX) return [];
+  if (unusedOf(devices).length === devices.length || fullest.ratio > memoryRatio) return [];
   return [{ rule: 'memory-half', fullest }];
 }
 
-function lowCoverage({
-  all: { coverage },
-  oldestSampleUs,
-  undividedUs,
-  mixedUs,
-}: JobFacts): readonly Finding[] {
-  if (coverage === undefined || coverage.value >= COVERAGE_RATIO_MIN) return [];
+function lowCoverage(
+  { all: { coverage }, oldestSampleUs, undividedUs, mixedUs }: JobFacts,
+  { coverageRatio }: FindingLimits,
+): readonly Found[] {
+  if (coverage === undefined || coverage.value >= coverageRatio) return [];
   return [{ rule: 'coverage', coverage, oldestSampleUs, isUndivided: undividedUs + mixedUs > 0 }];
 }
 
-function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {
+function energyCheck({ all: { energy } }: JobFacts, { energyRatio }: FindingLimits): readonly Found[] {
   const { counter, power } = energy;
   if (counter === undefined || power === undefined) return [];
   if (Math.min(counter.knownUs, power.knownUs) < ENERGY_CHECK_US_MIN) return [];
@@ -232,7 +244,7 @@ function energyCheck({ all: { energy } }: JobFacts): readonly Finding[] {
   if (Math.abs(counter.knownUs - power.knownUs) > ENERGY_TIME_STRAY_RATIO_MAX * power.knownUs) return [];
   const counterJoules = counter.value * (power.knownUs / counter.knownUs);
   const strayRatio = Math.abs(counterJoules - power.value) / Math.max(counterJoules, power.value, 1);
-  return strayRatio > ENERGY_STRAY_RATIO_MAX ? [{ rule: 'energy-check', strayRatio }] : [];
+  return strayRatio > energyRatio ? [{ rule: 'energy-check', strayRatio }] : [];
 }
 
 function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
