@@ -20,17 +20,32 @@ export interface Asked extends Pick<QuestDb, 'exec' | 'where'> {
 export async function ask(db: Asked, sql: string): Promise<Cells[]> {
   const result = await execute(db, sql);
   const positions = new Map(result.columns.map((column, index) => [column.name, index]));
-  return result.rows.map((row) => {
-    const cell = (name: string): unknown => {
-      const position = positions.get(name);
-      assert(position !== undefined, `the query has no column "${name}"`);
-      return row[position];
-    };
-    return {
-      number: (name) => asNumber(cell(name)),
-      text: (name) => asText(cell(name)),
-    };
-  });
+  return result.rows.map((row) => new NamedCells(positions, row));
+}
+
+/** A class, since an answer may have a hundred thousand rows, and functions of each would be half a million things. */
+class NamedCells implements Cells {
+  readonly #positions: ReadonlyMap<string, number>;
+  readonly #row: readonly unknown[];
+
+  constructor(positions: ReadonlyMap<string, number>, row: readonly unknown[]) {
+    this.#positions = positions;
+    this.#row = row;
+  }
+
+  number(name: string): number | undefined {
+    return asNumber(this.#cell(name));
+  }
+
+  text(name: string): string | undefined {
+    return asText(this.#cell(name));
+  }
+
+  #cell(name: string): unknown {
+    const position = this.#positions.get(name);
+    assert(position !== undefined, `the query has no column "${name}"`);
+    return this.#row[position];
+  }
 }
 
 /** Asks, and says of what goes wrong what a report can say. @throws what `ask` throws */

@@ -23,6 +23,11 @@ const AGREED_PART_MIN = 2 / 3;
 const AGREE_WITHIN = 0.05;
 const DRIFT_WINDOWS_MIN = 6;
 
+/** So many of a job's windows have to agree. */
+export function agreedMin(windowCount: number): number {
+  return Math.max(WINDOWS_MIN, Math.ceil(AGREED_PART_MIN * windowCount));
+}
+
 /** @param windows of one job in the order of time; not empty */
 export function combineWindows(
   windows: readonly StepPeriod[],
@@ -31,7 +36,7 @@ export function combineWindows(
   if (found.length < WINDOWS_MIN) return { none: mostFrequent(windows) };
   const median = medianOf(found.map((window) => window.periodUs));
   const agreed = found.filter((window) => Math.abs(window.periodUs / median - 1) <= AGREE_WITHIN);
-  if (agreed.length < Math.max(WINDOWS_MIN, AGREED_PART_MIN * windows.length)) return { none: 'disagree' };
+  if (agreed.length < agreedMin(windows.length)) return { none: 'disagree' };
   const periods = agreed.map((window) => window.periodUs);
   return {
     periodUs: medianOf(periods),

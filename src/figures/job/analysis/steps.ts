@@ -1,7 +1,7 @@
 import { chooseWindows, LONG_WINDOWS, type Window } from '../../../core/analysis/active-windows.ts';
-import { combineWindows, WINDOWS_MIN } from '../../../core/analysis/job-steps.ts';
+import { agreedMin, combineWindows, WINDOWS_MIN } from '../../../core/analysis/job-steps.ts';
 import { singleSteps } from '../../../core/analysis/single-steps.ts';
-import { findStepPeriod, type ActivitySeries } from '../../../core/analysis/step-period.ts';
+import { findStepPeriod, type ActivitySeries, type StepPeriod } from '../../../core/analysis/step-period.ts';
 import type { Asked } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import { gaugeSummands } from '../../summands.ts';
@@ -45,12 +45,18 @@ export async function findSteps(
   const { place, active, stepUs, windows, rawFromUs } = stepped;
   if (place.intervalUs > INTERVAL_US_MAX) return { none: 'coarse' };
   if (windows.length < WINDOWS_MIN) return { none: 'too_short' };
-  const usual = await stepsIn(db, stepped, windows, place.intervalUs);
+  const usual = stepsOf(stepped, await readWindows(db, stepped, windows, place.intervalUs));
   if (!('none' in usual) || usual.none === 'steady' || usual.none === 'too_fine') return usual;
   const long = chooseWindows(active, stepUs, LONG_WINDOWS).filter(({ fromUs }) => fromUs >= rawFromUs);
   const tickUs = Math.ceil(LONG_TICK_US / place.intervalUs) * place.intervalUs;
   const isLonger = long.length >= WINDOWS_MIN && lengthOf(long[0]!) > lengthOf(windows[0]!);
-  const found = isLonger ? await stepsIn(db, stepped, long, tickUs) : usual;
+  if (!isLonger) return usual;
+  // Where none of so many has a period, the others are too few to agree.
+  const deciding = long.length - agreedMin(long.length) + 1;
+  const first = await readWindows(db, stepped, long.slice(0, deciding), tickUs);
+  if (first.every(({ period }) => 'none' in period)) return usual;
+  const others = await readWindows(db, stepped, long.slice(deciding), tickUs);
+  const found = stepsOf(stepped, [...first, ...others]);
   return 'none' in found || found.periodUs < LONG_STEP_US_MIN ? usual : found;
 }
 
@@ -58,19 +64,30 @@ function lengthOf({ fromUs, toUs }: Window): number {
   return toUs - fromUs;
 }
 
-async function stepsIn(
+interface ReadWindow {
+  readonly series: ActivitySeries;
+  readonly period: StepPeriod;
+}
+
+/** Each is looked at while the next are read. */
+async function readWindows(
   db: Asked,
-  { job, place, active, stepUs, gpus }: SteppedJob,
+  { job, place, gpus }: SteppedJob,
   windows: readonly Window[],
   tickUs: number,
-): Promise<FoundSteps | { readonly none: NoSteps }> {
-  const read = await Promise.all(
+): Promise<ReadWindow[]> {
+  return await Promise.all(
     windows.map(async (window) => {
       const series = await readSeries(db, place, job, { window, tickUs, gpus });
-      // While others are read.
       return { series, period: findStepPeriod(series) };
     }),
   );
+}
+
+function stepsOf(
+  { job, active, stepUs }: SteppedJob,
+  read: readonly ReadWindow[],
+): FoundSteps | { readonly none: NoSteps } {
   const combined = combineWindows(read.map(({ period }) => period));
   if ('none' in combined) return combined;
   return {

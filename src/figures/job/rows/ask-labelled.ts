@@ -43,33 +43,32 @@ export async function askLabelled(
 }
 
 /**
- * The same about rows that are the job's, with its part of them. Where it divides no device, they are asked for without the keys
- * that tell whose they are, by which the server would group them half as fast.
+ * The same about rows that are the job's, by whichever part. Where it divides no device, they are asked for without the keys that
+ * tell whose they are, by which the server would group them half as fast.
  * @throws what `ask` throws
  */
-export async function askParted(
+export async function askOwn(
   db: Asked,
   job: LabelledJob,
   groups: readonly DeviceSegments[],
   questionOf: (segment: Segment) => Question,
-): Promise<{ readonly row: Cells; readonly part: number }[]> {
+): Promise<Cells[]> {
   const { label } = job;
-  if (label.sets.size === 0) {
-    const rows = await askWhere(db, job, groups, (segment) => ({
-      ...questionOf(segment),
-      labelled: wholeSql(label, segment.columns),
-    }));
-    return rows.map((row) => ({ row, part: 1 }));
-  }
-  return (await askLabelled(db, job, groups, questionOf)).flatMap((row) => {
-    const part = partIn(label, row);
-    return part === undefined ? [] : [{ row, part }];
-  });
+  if (label.sets.size > 0)
+    return (await askLabelled(db, job, groups, questionOf)).filter((row) => partIn(label, row) !== undefined);
+  return await askWhere(db, job, groups, (segment) => ({
+    ...questionOf(segment),
+    labelled: wholeSql(label, segment.columns),
+  }));
 }
 
-/** The same where the part does not count. @throws what `ask` throws */
-export async function askOwn(...asked: Parameters<typeof askParted>): Promise<Cells[]> {
-  return (await askParted(...asked)).map(({ row }) => row);
+/** The same with the job's part of them. @throws what `ask` throws */
+export async function askParted(
+  ...asked: Parameters<typeof askOwn>
+): Promise<{ readonly row: Cells; readonly part: number }[]> {
+  const [, { label }] = asked;
+  const rows = await askOwn(...asked);
+  return rows.map((row) => ({ row, part: label.sets.size > 0 ? partIn(label, row)! : 1 }));
 }
 
 async function askWhere(
