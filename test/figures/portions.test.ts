@@ -65,3 +65,11 @@ test('rollups and short times are asked about at once, without a question before
     expect(await inPortions(store, [segment])).toEqual([segment]);
   expect(store.asked).toEqual([]);
 });
+
+test('of samples that were counted before, and are few, nothing is asked', async () => {
+  const store = storeWith(1e9);
+  const segment = segmentOf([{ fromUs: 0, toUs: 1000 * HOUR }]);
+  expect(await inPortions(store, [segment], SAMPLES_MAX)).toEqual([segment]);
+  expect(store.asked).toEqual([]);
+  expect(await inPortions(store, [segment], SAMPLES_MAX + 1)).toHaveLength(100);
+});
