@@ -12,8 +12,8 @@ export interface ConfiguredCosts {
   readonly refused: GramsFile['refused'];
 }
 
-/** A century of hours has a quarter of it. */
-const FILE_BYTES_MAX = 64 * 1024 * 1024;
+/** Thirty years of hours have less. */
+const FILE_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
  * What is configured of costs; undefined where nothing is that a report could tell. Reads the file of grams: only reports need it,
@@ -37,7 +37,7 @@ function readText(path: string): string {
   try {
     bytes = readNamedFile(path, FILE_BYTES_MAX);
   } catch (thrown) {
-    throw fileError('the file of grams cannot be read', thrown, detail);
+    throw fileError('costs.grams_file cannot be read', thrown, detail);
   }
   if (bytes === undefined)
     throw new OperatingError(

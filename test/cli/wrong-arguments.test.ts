@@ -69,6 +69,7 @@ const COMMANDS: readonly Row[] = [
   [['report', 'jobs', '--user', ''], 64, '--user', 'expected a name, came nothing'],
   [['report', 'jobs', '--user'], 64, '--user', 'argument missing'],
   [['report', 'jobs', '--sort', 'shoes'], 64, '--sort', 'wasted, idle, energy'],
+  [['report', 'jobs', '--sort', 'cost'], 64, '--sort cost: expected prices', 'costs.gpu_hour or costs.kwh'],
   [['report', 'jobs', '--since', '5'], 64, '--since', 'came 5 '],
   [['report', 'jobs', '--from', '2026-02-30'], 64, '--from', 'came "2026-02-30"'],
   [['report', 'jobs', '--since', '1d', '--from', '2026-02-01'], 64, '--since or --from'],

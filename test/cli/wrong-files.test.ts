@@ -167,6 +167,26 @@ describe('a place that is none', () => {
 });
 
 test.each([
+  ['/dev/zero', '8 MiB'],
+  ['@/missing', 'ENOENT'],
+  ['@/pipe', 'ENXIO'],
+  ['@/loop', 'ELOOP'],
+  ['@', 'EISDIR'],
+  ['@/empty', 'expected the columns ts and grams'],
+  ['@/binary', 'costs.grams_file'],
+  // What stands in it may be a secret that came to the wrong place.
+  ['@/conf', 'expected the columns ts and grams'],
+])('grams in %s: 78 from reports, and no word of what is in it', async (name, said) => {
+  const file = name.replace('@', directory);
+  for (const report of [['job', '1'], ['jobs'], ['capacity']]) {
+    const ended = await runLine(['report', ...report], { GPULEDGER_COSTS_GRAMS_FILE: file });
+    expectRefusal(ended);
+    expect(ended.exitCode, ended.stderr).toBe(78);
+    for (const words of [said, file, 'costs.grams_file']) expect(ended.stderr).toContain(words);
+  }
+});
+
+test.each([
   ['/dev/zero', '4096 KiB'],
   ['@/pipe', 'ENXIO'],
   ['@', 'EISDIR'],
