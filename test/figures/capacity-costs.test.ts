@@ -37,7 +37,14 @@ const WHOLE = [
   ['GPU-inv-1', 'NVIDIA A100-SXM4-80GB', 1.1],
   ['GPU-inv-2', "NVIDIA L40S'", undefined],
 ] as const;
-/** Of whole devices: the counter of the last stands still, so that its power counts. */
+/**
+ * Of whole devices the counter of the last stands still, so that its power counts; that of the second in one hour only, which is
+ * chosen over the whole window: so that hour has none.
+ */
+const isStuck = (gpu: number, tick: number): boolean =>
+  gpu === 2 || (gpu === 1 && Math.floor((tick * STEP_S) / 3600) === 3);
+const drawnAt = (gpu: number, tick: number): number =>
+  gpu !== 2 && isStuck(gpu, tick) ? 0 : joulesAt(gpu, tick);
 const wholeDevices = WHOLE.map(([uuid, model], gpu): FleetDevice => ({
   uuid,
   model,
@@ -46,7 +53,7 @@ const wholeDevices = WHOLE.map(([uuid, model], gpu): FleetDevice => ({
     const watts = joulesAt(gpu, tick) / STEP_S;
     return {
       ...(jobId === undefined ? { owners: 0 } : { owners: 1, jobId }),
-      ...{ sm: 0.5, watts, joules: gpu === 2 ? 0 : joulesAt(gpu, tick) },
+      ...{ sm: 0.5, watts, joules: isStuck(gpu, tick) ? 0 : joulesAt(gpu, tick) },
     };
   },
 }));
@@ -150,7 +157,7 @@ function truthOf(owner: string | undefined): { amount: number; priced: number; k
   };
   for (let tick = 1; tick <= TICKS; tick += 1) {
     for (const [gpu, [, , price]] of WHOLE.entries())
-      if (jobAt(gpu, tick) === owner) add(price, tick, joulesAt(gpu, tick), 1);
+      if (jobAt(gpu, tick) === owner) add(price, tick, drawnAt(gpu, tick), 1);
     if (owner === 'inv0') add(3.2, tick, joulesAt(3, tick), 0.25);
     if (owner === 'inv1') add(3.2, tick, joulesAt(3, tick), 0.75);
   }
