@@ -78,8 +78,12 @@ test('what idles again after nobody looked for hours is told of anew', () => {
 
 test('an id that was given again is another job; so is one of another cluster, and another run', () => {
   const episodes = kept(look([], { idle: [idleJob(15)] }, 15));
-  const next = idleJob(300, { startUs: T0 + 200 * MIN, sinceUs: T0 + 200 * MIN });
-  expect(look(episodes, { idle: [next] }, 300).told[0]!.episode.reminders).toBe(0);
+  const next = idleJob(300, { startUs: T0 + 200 * MIN, sinceUs: T0 + 220 * MIN, isAtLeast: true });
+  const given = look(episodes, { idle: [next] }, 300);
+  expect(given.over.map(({ why }) => why)).toEqual(['ended']);
+  expect(given.told.map(({ episode }) => [episode.sinceUs, episode.reminders])).toEqual([
+    [T0 + 220 * MIN, 0],
+  ]);
   for (const change of [{ cluster: 'b' }, { run: 1 }, { cluster: undefined }]) {
     const other = look(episodes, { idle: [idleJob(20), idleJob(20, change)] }, 20);
     expect(other.told.map(({ job }) => [job.cluster, job.run])).toEqual([
