@@ -7,12 +7,13 @@ import { isoMicroseconds } from '../figures/sql-text.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import type { QuestDb } from '../questdb/http.ts';
 
-/** The two jobs of the demo scenario that the demo shows: a good one on all sixteen GPUs, and a wasteful one. */
+/** The jobs of the demo scenario that the demo shows: a good one on all sixteen GPUs, a wasteful one, and one that waits for a slow GPU. */
 const GOOD_JOB_ID = '4217';
 const WASTEFUL_JOB_ID = '4225';
+const SLOW_JOB_ID = '4230';
 const RULE_WIDTH = 90;
 
-/** The account of a good job, of a wasteful one, of the six hours, and the SQL behind one figure. */
+/** The account of a good job, of a wasteful one, of one with a slow GPU, of the six hours, and the SQL behind one figure. */
 export async function demoReports(
   db: QuestDb,
   lanes: readonly Lane[],
@@ -21,12 +22,15 @@ export async function demoReports(
 ): Promise<string> {
   const good = await jobFigures(db, lanes, GOOD_JOB_ID, { nowUs: window.toUs });
   const wasteful = await jobFigures(db, lanes, WASTEFUL_JOB_ID, { nowUs: window.toUs });
+  const slow = await jobFigures(db, lanes, SLOW_JOB_ID, { nowUs: window.toUs });
   const capacity = await capacityFigures(db, lanes, { by: 'account', ...window });
   return [
     section('a good job'),
     renderJobReport(good, style),
     section('a wasteful job'),
     renderJobReport(wasteful, style),
+    section('a job that waits for a slow GPU'),
+    renderJobReport(slow, style),
     section('the six hours'),
     renderCapacityReport(capacity, style),
     energyQuery(good),

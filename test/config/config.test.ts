@@ -1,3 +1,4 @@
+import { USUAL_FINDING_LIMITS } from '../../src/core/analysis/finding-limits.ts';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -681,5 +682,30 @@ describe('telling of idle jobs', () => {
     const refusal = await refusalOf(written(more));
     expect(refusal).toContain(said);
     expect(refusal).not.toContain('s3cr3t');
+  });
+});
+
+describe('limits of findings', () => {
+  test('are the usual ones where nothing is written', async () => {
+    const { config } = await load('node: n\n');
+    expect(config.findings).toEqual(USUAL_FINDING_LIMITS);
+  });
+
+  test('are parts and durations', async () => {
+    const { config } = await load('node: n\nfindings: {kernel_gaps_ratio: 0.3, idle_tail: 30m}\n');
+    expect(config.findings).toEqual({
+      ...USUAL_FINDING_LIMITS,
+      ...{ kernelGapsRatio: 0.3, idleTailMs: 1_800_000 },
+    });
+  });
+
+  test.each(['0', '-0.1', '1.01', 'half', '""', '[0.5]', '.nan'])('refuses the part %s', async (text) => {
+    expect(await refusalOf(`node: n\nfindings: {pauses_ratio: ${text}}\n`)).toMatch(
+      /expected a part from 0 to 1 such as 0\.25, came/,
+    );
+  });
+
+  test('refuses a limit that there is not', async () => {
+    expect(await refusalOf('node: n\nfindings: {kernel_gap_ratio: 0.3}\n')).toMatch(/kernel_gaps_ratio/);
   });
 });
