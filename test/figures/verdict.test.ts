@@ -83,6 +83,8 @@ describe('the verdict', () => {
     expect(of({ effective: 1.96, notSeen: 0.04 })).toBe(
       'a healthy job: 100 % of the 1.96 GPU-hours that were seen were effective; 0.04 GPU-hours (2 %) were not seen',
     );
+    // Whatever the configuration calls low coverage.
+    expect(of({ effective: 1.8, notSeen: 0.2 })).toMatch(/^nothing stands out: 100 % of the 1.8 /);
     expect(of({ effective: 1.5, untold: 0.5 })).toBe(
       'nothing stands out: 75 % of 2 GPU-hours were effective; for 0.5 GPU-hours of it the activity of the engine is not known',
     );

@@ -381,7 +381,7 @@ export type Confidence = 'samples' | 'minutes' | 'kept' | 'told';
 export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'gpu_inventory';
 
 /** What goes with every finding. */
-export interface Weight {
+interface Weight {
   /**
    * GPU time that it took, by parts and slices, µs, of the time that was seen; no time is in two findings. Undefined where it costs
    * none, where that cannot be told, and where all of it is in other findings.

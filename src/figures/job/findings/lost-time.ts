@@ -10,7 +10,6 @@ export type TimeLeft = ReadonlyMap<string, Unblamed>;
 
 /** Time in which a device did nothing, with those names first that tell most. */
 const IDLE: readonly Cause[] = ['deviceIdle', 'idleTail', 'idleHead', 'pause', 'gaps', 'untold'];
-const SEEN: readonly Cause[] = CAUSES.filter((cause) => cause !== 'notSeen');
 
 /** Where the causes are not told it is known of each device how long it was seen, and not more. */
 export function timeOf({ devices, causes }: Pick<JobFacts, 'devices' | 'causes'>): TimeLeft {
@@ -39,7 +38,7 @@ function lostUs(found: Found, { devices, causes, analysis, all }: JobFacts, left
   const take = (cause: Cause, atMostUs = Infinity): number => takeAll(left, gpus, [cause], atMostUs);
   switch (found.rule) {
     case 'unused':
-      return takeAll(left, gpusOf(found.devices), SEEN);
+      return takeAll(left, gpusOf(found.devices), CAUSES);
     case 'hang':
       return take('hang');
     case 'idle-tail':
