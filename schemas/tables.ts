@@ -8,6 +8,7 @@ import {
   ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
 } from '../src/core/fields/well-known.ts';
+import { CONCLUSION_COLUMNS } from './kept/conclusion-columns.ts';
 import { idleColumnsOf } from './idle-columns.ts';
 
 /** The tables of gpuledger as data, and their DDL. The rollups over them: `views.ts`. For people: `docs/tables.md`. */
@@ -222,6 +223,7 @@ const JOB_FIGURES: Table = {
       ];
     }),
     ...columnsOf('written_ts TIMESTAMP'),
+    ...CONCLUSION_COLUMNS,
   ],
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'cluster', 'job_id', 'gpu'],

@@ -33,6 +33,7 @@ export const causes = z
     z.strictObject({
       ...causeAmounts,
       origin: z.enum(['samples', 'minutes', 'minutes_alone']).describe('What was read'),
+      isKept: z.literal(true).optional().describe('Told while the samples were there'),
       isCut: z.literal(true).optional().describe('Short pauses were not looked for everywhere'),
     }),
   ])

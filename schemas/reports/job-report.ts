@@ -170,4 +170,8 @@ export const jobReport = z.strictObject({
     .array(z.strictObject({ rule: z.string(), lacks: z.array(z.enum([...GAUGES, 'fp32'])) }))
     .optional()
     .describe('Rules that may have had something to say, and what was not recorded'),
+  rulesKept: z
+    .array(z.string())
+    .optional()
+    .describe('Rules that found something while the samples were there, and cannot look any more'),
 });

@@ -1,11 +1,16 @@
 /** `gpuledger report job ARRAY --json` and `gpuledger report jobs --json`: a row for each run. */
 import { z } from 'zod';
 import { costRates, costs } from './costs.ts';
-import { count, idleLimits, invalidRollups, momentUs, otherJobs, taskAmounts } from './parts.ts';
+import { count, idleLimits, invalidRollups, momentUs, otherJobs, taskAmounts, us } from './parts.ts';
 
 const text = z.string().optional();
 
 const allAmounts = { ...taskAmounts, costs } as const;
+const lostUs = us
+  .optional()
+  .describe(
+    'GPU time that was seen and not effective; of ended jobs of which that was kept, and of all where it is of each',
+  );
 
 const run = {
   jobId: z.string().describe("The scheduler's raw id"),
@@ -49,13 +54,13 @@ export const jobsReport = z.strictObject({
     z.enum(['user', 'account', 'partition', 'qos', 'cluster', 'state', 'name']),
     z.string(),
   ),
-  order: z.enum(['wasted', 'idle', 'energy', 'gpu-hours', 'cost', 'start']),
+  order: z.enum(['wasted', 'lost', 'idle', 'energy', 'gpu-hours', 'cost', 'start']),
   isSynthetic: z.boolean(),
   idleLimits,
   costRates,
   jobs: count.describe('Distinct jobs'),
   invalidRollups: invalidRollups.optional(),
-  all: z.strictObject(allAmounts).optional(),
+  all: z.strictObject({ ...allAmounts, lostUs }).optional(),
   rows: z.array(
     z.strictObject({
       typedId: z.string().describe('As people type it: 6_1, 2+1, 4217'),
@@ -68,6 +73,7 @@ export const jobsReport = z.strictObject({
       qos: text,
       nodes: count,
       ...allAmounts,
+      lostUs,
       command: z.string(),
     }),
   ),

@@ -24,6 +24,8 @@ import { readSharedUse } from '../questdb/reads/shared-use.ts';
 import type { QuestDb } from '../questdb/http.ts';
 import { waitForVisible } from '../questdb/visible.ts';
 import { createRowBuffer, type RowBuffer } from '../questdb/rows/row-buffer.ts';
+import { createRunConcluder } from './conclude-runs.ts';
+import { encodeConclusions, encodeOrigins, type Concluded } from './encode-conclusions.ts';
 import { idleColumnsOf } from '../../schemas/idle-columns.ts';
 import { keptColumns, quoteText } from '../../schemas/tables.ts';
 
@@ -70,6 +72,7 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
   /** Devices to look at, and when they were last told of. A former life may have ended before its jobs had settled. */
   const pending = new Map(options.gpus.map((gpu) => [gpu, 0]));
 
+  const concluder = createRunConcluder({ db, lanes, nowUs, tell });
   let pieces: Piece[] = [];
 
   /** Where what was sampled of these devices is read, also from lanes of former configurations. */
@@ -84,8 +87,10 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
 
   async function writeRun(runs: readonly DeviceRun[]): Promise<boolean> {
     const sums = await sumsOf(db, await readingsIn(timeOf(runs), runs), runs);
+    const concluded = await concluder.conclude(runs);
     const buffer = createRowBuffer('job_figures');
-    for (const run of runs) encodeRun(buffer, run, sums.get(run.gpu) ?? emptySums(), nowUs());
+    for (const run of runs)
+      encodeRun(buffer, run, { sums: sums.get(run.gpu) ?? emptySums(), concluded, writtenUs: nowUs() });
     const batch = { table: 'job_figures', body: buffer.bytes(), rows: runs.length };
     const { unsent } = await db.send(batch);
     if (unsent === undefined) return true;
@@ -124,7 +129,9 @@ export function createJobFiguresWriter(options: JobFiguresWriterOptions): JobFig
     const isDue = (run: DeviceRun): boolean => {
       const stamp = stamps.get(figuresKeyOf(run));
       // A start that was taken back before anything was written of it leaves nothing behind.
-      return stamp === undefined ? run.ownedUs > 0 : stamp !== stampOf(run);
+      if (stamp === undefined) return run.ownedUs > 0;
+      const isOpen = !stamp.isConcluded && run.ownedUs > 0 && !concluder.isRefused(run);
+      return stamp.text !== stampOf(run) || isOpen;
     };
     const due = ended
       .map((runs) => runs.filter((run) => isSettled(run) && isDue(run)))
@@ -242,12 +249,16 @@ async function lastEndUs(db: QuestDb, { gpu, fromUs, toUs, isLast }: Piece): Pro
   return Math.max(toUs, Number(rows[0]?.[0] ?? toUs));
 }
 
-function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenUs: number): void {
+interface RunFigures {
+  readonly sums: SampleSums;
+  readonly concluded: Concluded | undefined;
+  readonly writtenUs: number;
+}
+
+function encodeRun(buffer: RowBuffer, run: DeviceRun, { sums, concluded, writtenUs }: RunFigures): void {
+  buffer.row().symbol('cluster', run.cluster).symbol('node', run.node).symbol('gpu', run.gpu);
+  encodeOrigins(buffer, concluded);
   buffer
-    .row()
-    .symbol('cluster', run.cluster)
-    .symbol('node', run.node)
-    .symbol('gpu', run.gpu)
     .time('end_ts', run.endUs)
     .text('job_id', run.jobId)
     .long('run', run.run)
@@ -268,6 +279,7 @@ function encodeRun(buffer: RowBuffer, run: DeviceRun, sums: SampleSums, writtenU
     const columns = idleColumnsOf(limit);
     buffer.double(columns.idleDt, idle.us).time(columns.lastActive, idle.lastActiveUs);
   }
+  encodeConclusions(buffer, run.gpu, concluded);
   buffer.at(run.startUs);
 }
 

@@ -9,6 +9,7 @@ export function causesJson({ causes, costs }: Pick<JobFigures, 'causes' | 'costs
   return {
     ...amountsOf(causes, costs?.causes),
     origin: causes.origin,
+    isKept: causes.isKept ? true : undefined,
     isCut: causes.isCut ? true : undefined,
   };
 }

@@ -107,14 +107,15 @@ const NOT_TOLD = {
   aged_out: 'the samples and minutes of a part of its time have aged out',
 } as const;
 
-function noteTexts({ origin, isCut, waiting }: JobCauses, allUs: number): string[] {
+function noteTexts({ origin, isCut, isKept, waiting }: JobCauses, allUs: number): string[] {
   const texts: string[] = [];
   if (waiting !== undefined && waiting.mostUs > 0)
     texts.push(
       `waiting is estimated: ${formatRatio(waiting.leastUs / allUs)} to ${formatRatio(waiting.mostUs / allUs)}`,
     );
-  if (origin === 'minutes_alone')
+  if (origin === 'minutes_alone' && !isKept)
     texts.push('the samples have aged out: told by whole minutes, so that shorter pauses count as gaps');
+  if (isKept) texts.push('where the time went was told while the samples were there');
   if (isCut) texts.push('pauses of less than a minute were not looked for everywhere: some count as gaps');
   return texts;
 }

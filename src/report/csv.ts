@@ -1,14 +1,17 @@
+import { HOUR_US } from '../core/base/hour.ts';
 import type { CostRates } from '../core/costs/costs.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
-import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
+import type { JobAmounts, JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { withoutHours, type CostBasis } from '../figures/cost-basis.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 import { costCells } from './costs-csv.ts';
 import { csvOf, type CsvRow } from './text/csv-lines.ts';
+
+const KWH_JOULES = 3.6e6;
 
 /** The account of a job as CSV: a header, then one row per device; of a job without devices the header alone. */
 export function jobCsv(figures: JobFigures): string {
@@ -119,7 +122,7 @@ function amountCells(amounts: TaskAmounts | undefined): CsvRow {
 /** The account of many jobs as CSV: a header, then one row per run, and `all` last; of no job the header alone. */
 export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): string {
   const window = { from: isoMicroseconds(fromUs), to: isoMicroseconds(toUs) };
-  const cells = (kind: 'job' | 'all', row: Partial<JobsRow>, amounts: TaskAmounts | undefined): CsvRow => ({
+  const cells = (kind: 'job' | 'all', row: Partial<JobsRow>, amounts: JobAmounts | undefined): CsvRow => ({
     ...window,
     kind,
     job: row.typedId,
@@ -138,6 +141,9 @@ export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): st
     nodes: row.nodes,
     ...amountCells(amounts),
     wasted_us: amounts?.used === undefined ? undefined : amounts.used.knownUs - amounts.used.value,
+    lost_us: amounts?.lostUs,
+    gpu_hours: amounts === undefined ? undefined : amounts.ownedGpuUs / HOUR_US,
+    energy_kwh: amounts?.energy.best === undefined ? undefined : amounts.energy.best.value / KWH_JOULES,
     ...costCells(toldRates(costBasis), amounts?.costs),
   });
   const told = [

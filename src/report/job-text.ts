@@ -58,7 +58,7 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
     lines.push(...noCausesLines(figures, width));
   }
-  lines.push(...findingLines(figures, width));
+  lines.push(...findingLines(figures, width), ...keptRuleLines(figures, width));
   const bold = new Set([title, CAUSES_HEADING, FINDINGS_HEADING]);
   return finishLines(lines, options, options.isColored ? bold : new Set());
 }
@@ -67,6 +67,13 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
 function verdictLines(figures: JobFigures, width: number): string[] {
   const of = figures.isSynthetic ? ' (synthetic GPUs)' : '';
   return wrap(harmless(`verdict${of}: ${verdictText(figures)}`), width, '', '    ');
+}
+
+/** What stood out while there were samples to tell of it. */
+function keptRuleLines({ rulesKept }: JobFigures, width: number): string[] {
+  if (rulesKept.length === 0) return [];
+  const text = `stood out while its samples were there: ${rulesKept.join(', ')}`;
+  return ['', ...wrap(harmless(text), width, '  ', '    ')];
 }
 
 function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {

@@ -1,6 +1,5 @@
 import { HOUR_US } from '../core/base/hour.ts';
-import { JOB_FILTERS, type JobsFigures, type JobsRow } from '../figures/job/jobs-figures.ts';
-import type { TaskAmounts } from '../figures/job/tasks-figures.ts';
+import { JOB_FILTERS, type JobAmounts, type JobsFigures, type JobsRow } from '../figures/job/jobs-figures.ts';
 import { amountColumns, jobCostNotes } from './costs-text.ts';
 import {
   calendarDate,
@@ -33,6 +32,11 @@ export function renderJobsReport(figures: JobsFigures, options: RenderOptions): 
     const notes = [
       'Each job is told whole, also what it did before and after that time.',
       `idle: ${idleText(figures.idleLimits)}. wasted: GPU-hours less SM activity.`,
+      ...(rows.some(({ lostUs }) => lostUs !== undefined)
+        ? [
+            'lost: GPU-hours that were seen and not effective, as was told of ended jobs while their samples were there.',
+          ]
+        : []),
       ...(rows.some(isShared)
         ? [
             'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.',
@@ -69,26 +73,27 @@ function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFi
   return harmless(parts.join(' · '));
 }
 
-function jobLines({ rows, costBasis }: JobsFigures, all: TaskAmounts, options: RenderOptions): string[] {
+function jobLines({ rows, costBasis }: JobsFigures, all: JobAmounts, options: RenderOptions): string[] {
   const shown = options.isWhole === true ? rows : rows.slice(0, JOB_ROWS_MAX);
   const energies = energyTexts([...shown, all].map(({ energy }) => energy));
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const hours = (us: number | undefined): string =>
     us === undefined ? NOT_KNOWN : formatHours(us, decimals);
   const money = amountColumns(costBasis, [...shown, all]);
-  const amounts = (of: TaskAmounts, index: number): string[] => [
+  const amounts = (of: JobAmounts, index: number): string[] => [
     String(of.devices),
     hours(of.ownedGpuUs),
     ...money.map(({ cells }) => cells[index]!),
     hours(of.idle?.value),
     hours(of.used === undefined ? undefined : of.used.knownUs - of.used.value),
+    hours(of.lostUs),
     energies[index]!,
     formatQuantity(of.smActive),
   ];
   const header = [
     ...['job', 'name', 'user', 'account', 'state', 'began (UTC)', 'time', 'GPUs', 'GPU-hours'],
     ...money.map(({ title }) => title),
-    ...['idle', 'wasted', 'energy', 'SM active'],
+    ...['idle', 'wasted', 'lost', 'energy', 'SM active'],
   ];
   const cells = [
     header,

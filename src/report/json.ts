@@ -74,6 +74,7 @@ export function jobJson(figures: JobFigures): string {
     verdict: verdictText(figures),
     findings: figures.findings.map(findingJson),
     rulesNotTold: figures.rulesNotTold.length === 0 ? undefined : figures.rulesNotTold,
+    rulesKept: figures.rulesKept.length === 0 ? undefined : figures.rulesKept,
   });
 }
 
@@ -229,7 +230,7 @@ export function jobsJson(figures: JobsFigures): string {
     invalidRollups: invalidRollups.length === 0 ? undefined : invalidRollups.map(rollupText),
     idleLimits: idleLimitsOf(idleLimits),
     costRates: costRatesJson(costBasis),
-    all: all === undefined ? undefined : taskAmountsOf(all),
+    all: all === undefined ? undefined : { ...taskAmountsOf(all), lostUs: all.lostUs },
     rows: rows.map(jobsRowOf),
   });
 }
@@ -252,7 +253,7 @@ function jobsRowOf(row: JobsRow): object {
     exitCode,
   };
   const { startUs, endUs, isOpen, nodes, command } = row;
-  return { ...who, startUs, endUs, isOpen, nodes, ...taskAmountsOf(row), command };
+  return { ...who, startUs, endUs, isOpen, nodes, ...taskAmountsOf(row), lostUs: row.lostUs, command };
 }
 
 /** The account of the fleet as JSON, by the same rules. */

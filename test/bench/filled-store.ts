@@ -198,6 +198,7 @@ export async function keepFigures(
       power_joules: (watts * jobUs) / 1e6,
     },
     ...{ idle_dt_us: jobUs / 20, last_active_ts: 'end_ts', written_ts: 'end_ts' },
+    ...{ causes_origin: "'samples'", causes_cut: 0, cause_effective_us: jobUs / 2, cause_gaps_us: jobUs / 2 },
   };
   await db.exec(
     `INSERT INTO job_figures (${Object.keys(values).join(', ')}) SELECT ${Object.values(values).join(', ')}` +

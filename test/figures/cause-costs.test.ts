@@ -46,6 +46,7 @@ const own = [
 const causes: JobCauses = {
   origin: 'samples',
   isCut: false,
+  isKept: false,
   waiting: undefined,
   contexts: [],
   causes: amounts([

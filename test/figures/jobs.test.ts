@@ -17,7 +17,7 @@ import { jobsCsv } from '../../src/report/csv.ts';
 import { jobsReport } from '../../schemas/reports/jobs-report.ts';
 import { jobsJson } from '../../src/report/json.ts';
 import { renderJobsReport } from '../../src/report/jobs-text.ts';
-import { insertRows } from '../helpers/insert-rows.ts';
+import { insertRows, type Row } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
 
 const SECOND = 1e6;
@@ -266,7 +266,7 @@ describe('costs', () => {
     expect(json.rows[0]!.costs).toMatchObject({ gpuCost: 6, gpuCostUs: 7200 * SECOND });
     expect(json.costRates).toMatchObject({ currency: 'EUR', gramsPerKwh: 90 });
     expect(jobsCsv(figures).split('\n')[0]).toMatch(
-      /wasted_us,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams,co2e_joules,rgu_hours,rgu_us$/,
+      /energy_kwh,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams,co2e_joules,rgu_hours,rgu_us$/,
     );
   });
 
@@ -285,5 +285,59 @@ describe('costs', () => {
         exit: 'usage',
       });
     expect(renderJobsReport(await jobs(), { width: 200, isColored: false })).not.toMatch(/cost|CO2e|RGU/);
+  });
+});
+
+/** What its settled jobs lost, hours by hand: pauses and gaps of one of its devices, and waiting of the other. */
+describe('what jobs lost', () => {
+  const hours = (count: number): number => count * 3600 * SECOND;
+  const row = (job: string, gpu: string, to: number, causes: Readonly<Record<string, number>>): Row => ({
+    ...{ ts: at(0), end_ts: at(to), job_id: job, gpu, run: 0, node: 'n1', cluster: 'atlas' },
+    ...{ owned_us: to * SECOND, dt_us: to * SECOND, attributed_us: to * SECOND, samples: to, step_count: to },
+    ...{
+      written_ts: at(4000),
+      energy_rise_joules: to * 128,
+      energy_rise_dt_us: to * SECOND,
+      causes_origin: 'samples',
+      causes_cut: 0,
+    },
+    ...Object.fromEntries(Object.entries(causes).map(([cause, us]) => [`cause_${cause}_us`, us])),
+  });
+
+  beforeAll(async () => {
+    await insertRows(db, 'job_figures', [
+      row('88001', 'M0', 3600, { effective: hours(0.5), pause: hours(0.25), gaps: hours(0.25) }),
+      row('88001', 'M1', 3600, { effective: hours(0.25), waiting: hours(0.25), not_seen: hours(0.5) }),
+      row('88003', 'M3', 3000, { effective: 0, idle_tail: 700 * SECOND, untold: 50 * SECOND }),
+      // Its sums are kept, and nothing was concluded.
+      { ...row('88006', 'M2', 3600, {}), ts: at(2400), owned_us: 1200 * SECOND, causes_origin: undefined },
+    ]);
+  });
+
+  test('is an order, and unknown is last', async () => {
+    const figures = await jobs({ order: 'lost' });
+    expect(figures.rows.map(({ jobId, lostUs }) => [jobId, lostUs])).toEqual([
+      ['88001', hours(0.75)],
+      ['88003', 700 * SECOND],
+      ...['88006', '88002', '88005', '88004', '88002'].map((jobId) => [jobId, undefined]),
+    ]);
+    expect(figures.all!.lostUs).toBeUndefined();
+  });
+
+  test('is in text, JSON and CSV', async () => {
+    const figures = await jobs({ order: 'lost', filters: { name: 'llm' } });
+    const text = renderJobsReport(figures, { width: 200, isColored: false });
+    expect(text).toMatch(/wasted +lost +energy/);
+    expect(text).toMatch(/^ +88001 .* 0\.75 /m);
+    expect(text).toContain('lost: GPU-hours that were seen and not effective');
+    const json = jobsReport.parse(JSON.parse(jobsJson(figures)));
+    expect([json.rows[0]!.lostUs, json.all!.lostUs]).toEqual([hours(0.75), hours(0.75)]);
+    const [header, first] = jobsCsv(figures)
+      .split('\n')
+      .map((line) => line.split(','));
+    const cell = (name: string): string => first![header!.indexOf(name)]!;
+    expect([cell('lost_us'), cell('gpu_hours')]).toEqual([String(hours(0.75)), '2']);
+    // 7,200 rises of 128 J.
+    expect(Number(cell('energy_kwh'))).toBeCloseTo(0.256, 12);
   });
 });

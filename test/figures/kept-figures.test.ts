@@ -11,7 +11,8 @@ function rowOf(gpu: string, startUs: number, endUs: number, counterJoules?: numb
     powerJoules: us * 1e-4,
     powerUs: us,
   };
-  return { jobId: '7', gpu, startUs, endUs, sums: { ...emptySums(), samples: us, sampledUs: us, ...energy } };
+  const sums = { ...emptySums(), samples: us, sampledUs: us, ...energy };
+  return { jobId: '7', gpu, startUs, endUs, sums, conclusions: undefined };
 }
 
 /** @param rows ascending by the time of writing */

@@ -189,7 +189,7 @@ function causesOf(own: ReturnType<typeof analyse>['devices'], contexts: JobCause
     return [cause, { us, joules: undefined }] as const;
   });
   return {
-    ...{ origin: 'samples', isCut: false, waiting: undefined, devices, contexts },
+    ...{ origin: 'samples', isCut: false, isKept: false, waiting: undefined, devices, contexts },
     causes: new Map(total.filter(([, { us }]) => us > 0)),
   };
 }

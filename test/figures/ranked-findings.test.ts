@@ -48,6 +48,7 @@ function causesOf(
   return {
     origin: 'samples',
     isCut: false,
+    isKept: false,
     causes: new Map(total),
     waiting: undefined,
     devices: own,

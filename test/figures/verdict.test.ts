@@ -19,17 +19,18 @@ type Hours = Readonly<Partial<Record<Cause, number>>>;
 function causesOf(hours: Hours, changes: Partial<JobCauses> = {}): JobCauses {
   const all = Object.entries(hours) as [Cause, number][];
   return {
-    ...{ origin: 'samples', isCut: false, waiting: undefined, devices: [], contexts: [] },
+    ...{ origin: 'samples', isCut: false, isKept: false, waiting: undefined, devices: [], contexts: [] },
     causes: new Map(all.map(([cause, us]) => [cause, { us: us * HOUR, joules: undefined }])),
     ...changes,
   };
 }
 
-function verdictOf(facts: JobFacts): string {
+function verdictOf(facts: JobFacts, rulesKept: readonly string[] = []): string {
   const figures: JobFigures = {
     ...facts,
     findings: findingsOf(facts),
     rulesNotTold: [],
+    rulesKept,
     bounds: undefined,
     costs: undefined,
   };
@@ -54,6 +55,12 @@ describe('the verdict', () => {
     expect(of({ effective: 1.9, pause: 0.1 }, { dips })).toBe(
       'a healthy job: 95 % of 2 GPU-hours were effective',
     );
+  });
+
+  test('of one of which a rule that cannot look any more has found something', () => {
+    const kept = job(two, { causes: causesOf({ effective: 1.9, gaps: 0.1 }) });
+    expect(verdictOf(kept, ['dips'])).toMatch(/^a healthy job/);
+    expect(verdictOf(kept, ['dips', 'hang'])).not.toMatch(/healthy/);
   });
 
   test('of one in which no rule finds anything, and which is not healthy', () => {

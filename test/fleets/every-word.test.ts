@@ -40,16 +40,16 @@ type Why = keyof typeof OUTSIDE;
 const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   events: ['event', 'othersSmRatio'],
   arrays: ['askedStep', 'runCount', 'sluid', 'task', 'taskCount', 'tasks'],
-  kept: ['isFromKeptFigures'],
+  kept: ['isFromKeptFigures', 'isKept', 'rulesKept'],
   old: ['undividedUs'],
   long: ['reusedIdsLeft'],
-  jobs: ['typedId'],
+  jobs: ['typedId', 'lostUs'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
 const LEFT_COLUMNS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   arrays: ['exit_code', 'of', 'state', 'task'],
-  jobs: ['account', 'job', 'nodes', 'partition', 'qos', 'user'],
+  jobs: ['account', 'energy_kwh', 'gpu_hours', 'job', 'lost_us', 'nodes', 'partition', 'qos', 'user'],
 };
 /** Pieces of text. */
 const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
@@ -88,6 +88,8 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   synthetic: ['synthetic GPUs'],
   kept: [
     'its samples have aged out: from the figures kept of it, without percentiles, course, gaps and dips',
+    'stood out while its samples were there',
+    'where the time went was told while the samples were there',
   ],
   old: [
     'Idleness by this limit',

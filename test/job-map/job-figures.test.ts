@@ -8,6 +8,7 @@ import { defaultLanes } from '../../src/core/fields/lane.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 import type { Interval } from '../../src/core/jobs/interval.ts';
 import { playScenario } from '../../src/collector/play.ts';
+import type { JobCauses } from '../../src/figures/job/causes/figures.ts';
 import type { GaugeFigures, JobFigures, OwnedFigures } from '../../src/figures/job/figures.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import type { Quantity } from '../../src/figures/quantity.ts';
@@ -94,6 +95,35 @@ function sameFigures(actual: JobFigures, expected: JobFigures): void {
   expect([actual.sharing, actual.boundaryUs]).toEqual([expected.sharing, expected.boundaryUs]);
 }
 
+/** Where the time went, to the µs, and the steps. */
+function sameConclusions(actual: JobFigures, expected: JobFigures): void {
+  expect(actual.analysis.steps).toEqual(expected.analysis.steps);
+  const [own, told] = [causesOf(actual), causesOf(expected)];
+  expect(own.map(({ joules, ...rest }) => rest)).toEqual(told.map(({ joules, ...rest }) => rest));
+  for (const [index, { joules }] of told.entries()) near(own[index]!.joules, joules);
+  const ownedUs = own.filter(({ gpu }) => gpu === undefined).reduce((sum, { us }) => sum + us, 0);
+  if (actual.sharing === 'whole') expect(ownedUs).toBe(actual.all.ownedUs);
+  expect((actual.causes as JobCauses).isKept).toBe(true);
+  const { waiting, isCut, origin } = expected.causes as JobCauses;
+  expect(actual.causes).toMatchObject({ waiting, isCut, origin });
+}
+
+interface Told {
+  readonly gpu: string | undefined;
+  readonly cause: string;
+  readonly us: number;
+  readonly joules: number | undefined;
+  readonly waiting: unknown;
+}
+
+function causesOf({ causes }: JobFigures): Told[] {
+  if (causes === undefined || 'why' in causes) throw new Error('a job without causes');
+  const all = { gpu: undefined, causes: causes.causes, waiting: causes.waiting };
+  return [all, ...causes.devices].flatMap(({ gpu, causes: own, waiting }) =>
+    [...own].map(([cause, amount]) => ({ gpu, cause, ...amount, waiting })),
+  );
+}
+
 async function written(): Promise<{ jobId: string; writtenUs: number }[]> {
   await waitForVisible(db, 'job_figures');
   const { rows } = await db.exec('SELECT job_id, cast(written_ts AS LONG) FROM job_figures');
@@ -144,6 +174,19 @@ test('figures of ended jobs are those of the samples, follow a late fact, and ou
   const reports: JobFigures[] = [];
   for (const { jobId, run } of ended) reports.push(await jobFigures(db, [lane], jobId, { run, nowUs }));
   expect(reports.filter(({ origin }) => origin === 'kept')).toEqual([]);
+  const settled = reports.filter(
+    ({ job: { jobId }, all: { samples } }) => samples > 0 && !again.some((one) => one.jobId === jobId),
+  );
+  expect(settled.some(({ analysis }) => 'periodUs' in (analysis.steps?.found ?? {}))).toBe(true);
+  expect(settled.some(({ causes }) => (causes as JobCauses).waiting !== undefined)).toBe(true);
+  await db.exec(`TRUNCATE TABLE ${lane.table}`);
+  await waitForVisible(db, lane.table);
+  for (const report of settled) {
+    const { jobId, run } = report.job;
+    const left = await jobFigures(db, [lane], jobId, { run, nowUs });
+    expect(left.origin).not.toBe('samples');
+    sameConclusions(left, report);
+  }
   await ageOutAll(db, lane);
   for (const report of reports) {
     const { jobId, run } = report.job;
@@ -152,6 +195,7 @@ test('figures of ended jobs are those of the samples, follow a late fact, and ou
     expect(kept.origin === 'kept').toBe(report.all.samples > 0);
     // Nobody labels the samples of the late fact's devices again here, as a collector does.
     if (!again.some((one) => one.jobId === jobId)) sameFigures(kept, report);
+    if (settled.includes(report)) sameConclusions(kept, report);
     if (report.all.samples === 0) continue;
     const text = renderJobReport(kept, { isColored: false, width: 100 });
     expect(text).toContain('its samples have aged out: from the figures kept of it');

@@ -17,6 +17,9 @@ export const CAUSES = [
 ] as const;
 export type Cause = (typeof CAUSES)[number];
 
+/** What is no loss: work, and time of which nobody knows what it was. */
+export const NOT_LOST: ReadonlySet<Cause> = new Set(['notSeen', 'untold', 'effective']);
+
 /** Of one device: what its job did at a time, or what it did itself while the job worked. */
 export type DeviceContext = JobContext | 'deviceIdle' | 'throttled' | 'work';
 

@@ -20,6 +20,8 @@ export const NOTICE_CODES = {
   'idle_watch.state': 'Of which idle jobs was told cannot be read: they are told of once more.',
   'job.failed': 'A job of the schedule failed; its next run comes as ever.',
   'job_figures.held': 'The figures of ended jobs wait for the store.',
+  'job_figures.inconclusive':
+    'The sums of a job are kept, but not where its time went: the store refused a question. The next start of the collector asks again.',
   'jobs.open_stays': 'Jobs that have ended still own GPUs: no epilog has told their end.',
   'jobs.refused': 'A row of a scheduler cannot be understood, and is left out.',
   'journal.damaged':

@@ -416,6 +416,8 @@ export interface JobFigures extends JobFacts {
   /** Faults of the job first, then those that cost most. */
   readonly findings: readonly Finding[];
   readonly rulesNotTold: readonly RuleNotTold[];
+  /** Ids of rules that had something to say while the samples were there, and that what is left does not tell any more. */
+  readonly rulesKept: readonly string[];
   /** What it can have computed and moved at most; undefined where its activities are not known. */
   readonly bounds: Bounds | undefined;
   /** Undefined where nothing of costs is configured. */

@@ -8,11 +8,20 @@ export const JOB_FILTERS = ['user', 'account', 'partition', 'qos', 'cluster', 's
 export type JobFilter = (typeof JOB_FILTERS)[number];
 
 /** By which it is sorted, the largest first; what is not known comes last. */
-export const JOB_ORDERS = ['wasted', 'idle', 'energy', 'gpu-hours', 'cost', 'start'] as const;
+export const JOB_ORDERS = ['wasted', 'lost', 'idle', 'energy', 'gpu-hours', 'cost', 'start'] as const;
 export type JobOrder = (typeof JOB_ORDERS)[number];
 
+/** What a job had and did with it, and what it lost. */
+export interface JobAmounts extends TaskAmounts {
+  /**
+   * GPU time by parts and slices that was owned, less what was effective and less what is not known, µs; undefined where the causes
+   * of any of it are not kept.
+   */
+  readonly lostUs: number | undefined;
+}
+
 /** One run of one job, all of it. Times are epoch µs. */
-export interface JobsRow extends TaskAmounts {
+export interface JobsRow extends JobAmounts {
   /** As people type it: `6_1`, `2+1`, `4217`. */
   readonly typedId: string;
   /** The scheduler's raw id. */
@@ -51,6 +60,6 @@ export interface JobsFigures {
   readonly jobs: number;
   readonly rows: readonly JobsRow[];
   /** Undefined where there are none. */
-  readonly all: TaskAmounts | undefined;
+  readonly all: JobAmounts | undefined;
   readonly invalidRollups: readonly InvalidRollup[];
 }

@@ -2,6 +2,7 @@ import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { CostRates } from '../../core/costs/costs.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
+import { NOT_LOST } from '../../core/analysis/causes.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { jobsOf } from '../../core/jobs/job-runs.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
@@ -87,6 +88,10 @@ export async function jobsFigures(
       // An instance may have been of another size for another job.
       ownedGpuUs: rows.reduce((sum, { ownedGpuUs }) => sum + ownedGpuUs, 0),
       costs: costsOfAll(seen),
+      lostUs: rows.reduce<number | undefined>(
+        (sum, { lostUs }) => (sum === undefined || lostUs === undefined ? undefined : sum + lostUs),
+        0,
+      ),
     },
     invalidRollups,
   };
@@ -180,6 +185,7 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
     nodes: new Set(window.intervals.map(({ node }) => node)).size,
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs: seen.costs,
+    lostUs: lostUsOf(seen),
     command: jobCommand(
       typed,
       isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {},
@@ -187,10 +193,23 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
   };
 }
 
-function weightOf({ used, idle, energy, ownedGpuUs, costs, startUs }: JobsRow, order: JobOrder): number {
+function lostUsOf({ conclusions, window }: SeenRun): number | undefined {
+  const causes = conclusions?.causes;
+  // A running job is not concluded of.
+  if (causes === undefined || 'why' in causes || window.intervals.some(({ isOpen }) => isOpen))
+    return undefined;
+  return [...causes.causes].reduce((sum, [cause, { us }]) => (NOT_LOST.has(cause) ? sum : sum + us), 0);
+}
+
+function weightOf(
+  { used, lostUs, idle, energy, ownedGpuUs, costs, startUs }: JobsRow,
+  order: JobOrder,
+): number {
   switch (order) {
     case 'wasted':
       return used === undefined ? -1 : used.knownUs - used.value;
+    case 'lost':
+      return lostUs ?? -1;
     case 'idle':
       return idle?.value ?? -1;
     case 'energy':

@@ -1,3 +1,4 @@
+import { CONCLUSION_COLUMNS } from '../../../schemas/kept/conclusion-columns.ts';
 import { idleColumnsOf } from '../../../schemas/idle-columns.ts';
 import { keptColumns } from '../../../schemas/tables.ts';
 import { GAUGE_KEYS } from '../gauges.ts';
@@ -15,6 +16,8 @@ import type { IdleLimit } from '../../core/fields/idle-limits.ts';
 import type { DeviceIdleLimits } from '../idle-limits.ts';
 import { bestOfDevice } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
+import type { DeviceConclusions } from './kept/conclusions.ts';
+import { conclusionsOfRow } from './kept/row-conclusions.ts';
 
 /** A row of `job_figures`: what is kept of a run and a device. */
 export interface KeptFigures {
@@ -23,6 +26,8 @@ export interface KeptFigures {
   readonly startUs: number;
   readonly endUs: number;
   readonly sums: SampleSums;
+  /** Undefined where nothing was concluded from the samples. */
+  readonly conclusions: DeviceConclusions | undefined;
 }
 
 /** All that is kept under these job ids, ascending by the time of writing. */
@@ -41,18 +46,27 @@ export async function readKept(
   const moments = limits.map(
     (limit, index) => `, cast(t.${idleColumnsOf(limit).lastActive} AS LONG) AS last_active_${index}_us`,
   );
+  const isConcluded = CONCLUSION_COLUMNS.every(({ name }) => columns.has(name));
   const kept: KeptFigures[] = [];
   for (const from of columns.size === 0 ? [] : fromIdsSql('job_figures', asked)) {
     const rows = await ask(
       db,
       `SELECT t.*, cast(t.ts AS LONG) AS start_us, cast(t.end_ts AS LONG) AS end_us${moments.join('')} ${from} ORDER BY t.written_ts`,
     );
-    kept.push(...rows.map((row) => keptOf(row, limits, of)));
+    for (const row of rows)
+      kept.push({
+        ...keptOf(row, limits, of),
+        conclusions: isConcluded ? conclusionsOfRow(row) : undefined,
+      });
   }
   return kept;
 }
 
-function keptOf(row: Cells, limits: readonly IdleLimit[], limitOf: DeviceIdleLimits['of']): KeptFigures {
+function keptOf(
+  row: Cells,
+  limits: readonly IdleLimit[],
+  limitOf: DeviceIdleLimits['of'],
+): Omit<KeptFigures, 'conclusions'> {
   const gpu = row.text('gpu') ?? '';
   const sums = sumsOfRow(row);
   const idleBy = new Map(
@@ -77,27 +91,39 @@ function idleOfRow(row: Cells, limit: IdleLimit, index: number, smKnownUs: numbe
   };
 }
 
-/**
- * What is kept of one run, by device. Another run or job that bears the id has other devices, or has them at another time. A
- * run that had a device twice, and another job between, has a row of each stay; of rows about one time the one written last counts.
- */
+/** What is kept of one run, by device. */
 export function keptSums(
   kept: readonly KeptFigures[],
   jobId: string,
-  { startUs, endUs, intervals }: JobWindow,
+  window: JobWindow,
 ): Map<string, SampleSums> {
+  return new Map([...keptStays(kept, jobId, window)].map(([gpu, rows]) => [gpu, sumsOfStays(rows)]));
+}
+
+/**
+ * The rows of one run that count, by device. Another run or job that bears the id has other devices, or has them at another time. A
+ * run that had a device twice, and another job between, has a row of each stay; of rows about one time the one written last counts.
+ * @param kept ascending by the time of writing
+ */
+export function keptStays(
+  kept: readonly KeptFigures[],
+  jobId: string,
+  { startUs, endUs, intervals }: JobWindow,
+): Map<string, readonly KeptFigures[]> {
   const own = new Set(intervals.map(({ gpu }) => gpu));
   const of = kept.filter(
     (one) => one.jobId === jobId && own.has(one.gpu) && one.startUs >= startUs && one.endUs <= endUs,
   );
-  const byDevice = Map.groupBy(of, ({ gpu }) => gpu);
-  return new Map([...byDevice].map(([gpu, rows]) => [gpu, sumsOfStays(rows)]));
+  const isApart = (a: KeptFigures, b: KeptFigures): boolean => a.endUs <= b.startUs || a.startUs >= b.endUs;
+  return new Map(
+    [...Map.groupBy(of, ({ gpu }) => gpu)].map(([gpu, rows]) => [
+      gpu,
+      rows.filter((row, index) => rows.slice(index + 1).every((later) => isApart(row, later))),
+    ]),
+  );
 }
 
-/** @param rows of one device, ascending by the time of writing */
-function sumsOfStays(rows: readonly KeptFigures[]): SampleSums {
-  const isApart = (a: KeptFigures, b: KeptFigures): boolean => a.endUs <= b.startUs || a.startUs >= b.endUs;
-  const stays = rows.filter((row, index) => rows.slice(index + 1).every((later) => isApart(row, later)));
+function sumsOfStays(stays: readonly KeptFigures[]): SampleSums {
   if (stays.length === 1) return stays[0]!.sums;
   const sums = emptySums();
   for (const stay of stays) addSums(sums, stay.sums);

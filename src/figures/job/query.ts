@@ -9,13 +9,13 @@ import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
 import { floorTo, STEP_US } from '../levels.ts';
 import type { CutInventory } from '../mig-energy.ts';
-import type { Asked } from '../query-cells.ts';
+import type { Asked, Cells } from '../query-cells.ts';
 import { sideBySide } from '../side-by-side.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { analyseJob, NO_ANALYSIS } from './analysis/analyse.ts';
 import { boundsOf } from './analysis/bounds.ts';
-import { activityOf, courseOf, NO_COURSE, segmentsOf } from './course.ts';
+import { activityOf, courseOf, NO_COURSE, segmentsOf, type Course, type SampledJob } from './course.ts';
 import { causesFigures } from './causes/job-causes.ts';
 import {
   cutInventoryOf,
@@ -25,6 +25,7 @@ import {
   sliceRatiosOf,
   type JobRun,
   type JobWindow,
+  type SliceRatios,
 } from './facts.ts';
 import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
@@ -32,9 +33,11 @@ import { costsOfJob } from './energy-hours.ts';
 import { conclusionsOf } from './findings/find.ts';
 import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
-import { keptSums, readKept, withKept } from './kept-figures.ts';
-import type { JobSums, SampleSums } from './rows/scan.ts';
-import { isComplete, jobSources, oldestSampleUs, sumToNewest, type SummedJob } from './rows/summed-job.ts';
+import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
+import type { RunConclusions } from './kept/conclusions.ts';
+import { keptConclusions } from './kept/run-conclusions.ts';
+import type { JobSource, JobSums, SampleSums } from './rows/scan.ts';
+import { isComplete, jobSources, oldestSampleUs, sumToNewest } from './rows/summed-job.ts';
 import { undividedUs } from './rows/undivided.ts';
 
 /** Ticks that wait for a busy machine lengthen the mean step by less than this. */
@@ -51,6 +54,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly costs?: CostRates | undefined;
   /** From where on rules speak; the usual ones when absent. */
   readonly findingLimits?: FindingLimits;
+  /** Where its time went is told by minutes alone, and its course is not looked at: of a job that is too large, or too short. */
+  readonly isBrief?: boolean;
 }
 
 /**
@@ -69,6 +74,11 @@ export async function jobFigures(
   return await memberFigures(db, lanes, found, { ...options, member });
 }
 
+/** What of `Found` a run's figures are made of. */
+export type FoundJobs = Pick<Found, 'jobs' | 'otherJobs'> & {
+  readonly typed: { readonly step?: string | undefined };
+};
+
 /**
  * Every figure of one run of a job, computed by the server from the rows that bear its label.
  * @param lanes which tables and columns there are; a gauge that no lane holds is left out and named in `notMeasured`.
@@ -77,7 +87,7 @@ export async function jobFigures(
 export async function memberFigures(
   store: Asked,
   lanes: readonly Lane[],
-  found: Found,
+  found: FoundJobs,
   options: JobQueryOptions & { readonly member: Member },
 ): Promise<JobFigures> {
   const db = sideBySide(store);
@@ -93,7 +103,8 @@ export async function memberFigures(
   const isRawLeft = isComplete(sources[0], window.startUs);
   const oldestUs = oldestSampleUs(sources[0]);
   const mayBeKept = oldestUs === undefined || oldestUs > window.startUs + intervalUsOf(sources[0]);
-  const kept = mayBeKept ? await keptOf(db, run, summed, idle) : undefined;
+  const rows = mayBeKept ? await keptRows(db, run, idle) : [];
+  const kept = withKept(window, summed.sums.devices, keptSums(rows, run.jobId, window));
   const sliceRatios = sliceRatiosOf(cut, asked);
   const { startUs, endUs, intervals } = window;
   const [energies, events] = await Promise.all([
@@ -105,12 +116,11 @@ export async function memberFigures(
   const isSampled = sums.all.samples > 0;
   const isRead = isSampled && kept === undefined;
   const sampled = { ...summed, boundaryUs, events, limits };
-  const activity = activityOf(sources, boundaryUs);
-  // Those first whose answers lead to more questions.
-  const [causes, analysis, course, undivided, invalid] = await Promise.all([
-    isRead ? causesFigures(db, sources, sampled, { sliceRatios, sums }) : undefined,
-    isRead ? analyseJob(db, sources, activity, { summed, inventory }) : NO_ANALYSIS,
-    isRead ? courseOf(db, sources, sampled) : NO_COURSE,
+  // While the samples were there they told more than what is left of them.
+  const concluded = kept === undefined && isRawLeft ? undefined : keptConclusions(rows, run.jobId, window);
+  const how = { ...options, inventory, sliceRatios, sums, concluded, isRead };
+  const [{ causes, analysis, course }, undivided, invalid] = await Promise.all([
+    lookAt(db, sources, sampled, how),
     undividedUs(db, summed),
     kept === undefined ? invalidRollups(db, segmentsOf(sources, summed)) : [],
   ]);
@@ -145,18 +155,43 @@ export async function memberFigures(
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
   const costs = await costsOfJob(db, sources, facts, { options, summed, energies });
-  return { ...facts, ...conclusionsOf(facts, limits), bounds: boundsOf(facts), costs };
+  const told = conclusionsOf(facts, limits);
+  const rulesKept = (concluded?.rules ?? []).filter((id) => told.findings.every(({ rule }) => rule !== id));
+  return { ...facts, ...told, rulesKept, bounds: boundsOf(facts), costs };
 }
 
-/** What is kept of a run, where that is more than the samples that are left tell. */
-async function keptOf(
+interface Look extends Pick<JobQueryOptions, 'isBrief'> {
+  readonly inventory: ReadonlyMap<string, Cells>;
+  readonly sliceRatios: SliceRatios;
+  readonly sums: JobSums;
+  /** What was concluded while there were samples. */
+  readonly concluded: RunConclusions | undefined;
+  /** There is something to read. */
+  readonly isRead: boolean;
+}
+
+/** The course of a job, and what is concluded from it. */
+async function lookAt(
   db: Asked,
-  { jobId }: JobRun,
-  { window, sums }: SummedJob,
-  idle: DeviceIdleLimits,
-): Promise<JobSums | undefined> {
-  const kept = await readKept(db, { ids: [jobId], apart: [], sql: undefined }, idle);
-  return withKept(window, sums.devices, keptSums(kept, jobId, window));
+  sources: readonly JobSource[],
+  sampled: SampledJob,
+  { inventory, sliceRatios, sums, concluded, isRead, isBrief = false }: Look,
+): Promise<Pick<JobFacts, 'causes' | 'analysis'> & { readonly course: Course }> {
+  const isLooked = isRead && !isBrief;
+  const activity = activityOf(sources, sampled.boundaryUs);
+  const how = { sliceRatios, sums, isCoarse: isBrief };
+  // Those first whose answers lead to more questions.
+  const [causes, analysis, course] = await Promise.all([
+    concluded?.causes ?? (isRead ? causesFigures(db, sources, sampled, how) : undefined),
+    isLooked ? analyseJob(db, sources, activity, { summed: sampled, inventory }) : NO_ANALYSIS,
+    isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
+  ]);
+  return { causes, analysis: { ...analysis, steps: concluded?.steps ?? analysis.steps }, course };
+}
+
+/** What is kept under the id of a run. */
+async function keptRows(db: Asked, { jobId }: JobRun, idle: DeviceIdleLimits): Promise<KeptFigures[]> {
+  return await readKept(db, { ids: [jobId], apart: [], sql: undefined }, idle);
 }
 
 /** Where the job's gauges are to be read. @throws what `storedLanes` throws */
@@ -187,7 +222,7 @@ export async function jobIdleLimits(
 
 function chosenRun(
   db: Asked,
-  { jobs }: Found,
+  { jobs }: FoundJobs,
   { member: { job }, run, nowUs, cluster, submittedUs }: JobQueryOptions & { readonly member: Member },
 ): JobRun {
   const jobId = jobIdOf(job);
@@ -202,7 +237,7 @@ function chosenRun(
   });
 }
 
-function identityOf(run: JobRun, { job, task }: Member, { typed, otherJobs }: Found): JobIdentity {
+function identityOf(run: JobRun, { job, task }: Member, { typed, otherJobs }: FoundJobs): JobIdentity {
   const { record, told } = run;
   return {
     jobId: run.jobId,

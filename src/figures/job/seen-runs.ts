@@ -24,6 +24,8 @@ import {
 import { instanceEnergies, withInstances } from './instances.ts';
 import { runCosts } from './job-costs.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
+import type { RunConclusions } from './kept/conclusions.ts';
+import { keptConclusions } from './kept/run-conclusions.ts';
 import { jobIdleLimits, jobReadings, windowOf } from './query.ts';
 import { addSums, emptySums, type JobSource, type SampleSums } from './rows/scan.ts';
 import { sumTasks, type DeviceSums } from './rows/sum-tasks.ts';
@@ -46,7 +48,9 @@ interface KnownRun extends MemberRun {
   readonly sliceRatios: SliceRatios;
   /** What is kept of its devices. */
   readonly kept: ReadonlyMap<string, SampleSums>;
-  /** Which is all. */
+  /** What was concluded of it while its samples were there. */
+  readonly conclusions: RunConclusions | undefined;
+  /** What is kept is all. */
   readonly isAllKept: boolean;
 }
 
@@ -145,7 +149,13 @@ function knownRun(one: MemberRun, kept: readonly KeptFigures[], cut: CutInventor
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
   // What is kept of an instance has no part of the energy of its GPU.
   const isAllKept = areWhole(sliceRatios) && devices.size > 0 && devices.size === own.size;
-  return { ...one, sliceRatios, kept: own, isAllKept };
+  return {
+    ...one,
+    sliceRatios,
+    kept: own,
+    conclusions: keptConclusions(kept, run.jobId, window),
+    isAllKept,
+  };
 }
 
 function areWhole(sliceRatios: SliceRatios): boolean {

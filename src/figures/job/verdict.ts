@@ -1,4 +1,4 @@
-import type { Cause } from '../../core/analysis/causes.ts';
+import { NOT_LOST, type Cause } from '../../core/analysis/causes.ts';
 import type { WaitingRange } from './causes/figures.ts';
 import type { Finding, JobDevice, JobFigures } from './figures.ts';
 
@@ -39,17 +39,16 @@ const LOST_MAX = 2;
 const LOST_RATIO_MIN = 0.02;
 const HEALTHY_SEEN_RATIO_MIN = 0.95;
 const HEALTHY_EFFECTIVE_RATIO_MIN = 0.8;
-const NOT_LOST: ReadonlySet<Cause> = new Set(['notSeen', 'untold', 'effective']);
 /** Samples of a running job may be under way for so long. */
 const UNDER_WAY_US_MAX = 60e6;
 
 type Judged = Pick<
   JobFigures,
-  'all' | 'analysis' | 'causes' | 'devices' | 'endUs' | 'findings' | 'isOpen' | 'startUs'
+  'all' | 'analysis' | 'causes' | 'devices' | 'endUs' | 'findings' | 'isOpen' | 'rulesKept' | 'startUs'
 >;
 
 export function verdictOf(figures: Judged): Verdict {
-  const { all, causes, findings } = figures;
+  const { all, causes, findings, rulesKept } = figures;
   const told = causes === undefined || 'why' in causes ? undefined : causes.causes;
   const usOf = (cause: Cause): number => told?.get(cause)?.us ?? 0;
   // By parts and slices, as causes are.
@@ -65,7 +64,7 @@ export function verdictOf(figures: Judged): Verdict {
     lost: lostOf(figures, seenUs),
     isHealthy:
       // Checkpoints in a rhythm are how sound jobs work.
-      findings.every(({ rule }) => rule === 'dips') &&
+      [...findings.map(({ rule }) => rule), ...rulesKept].every((id) => id === 'dips') &&
       seenUs >= HEALTHY_SEEN_RATIO_MIN * ownedUs &&
       (effectiveUs ?? 0) >= HEALTHY_EFFECTIVE_RATIO_MIN * seenUs,
     faults: findings.filter(({ rule }) => rule === 'xid' || rule === 'out-of-memory'),

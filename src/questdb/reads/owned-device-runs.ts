@@ -139,17 +139,25 @@ export function figuresKeyOf({ startUs, cluster, jobId, gpu }: DeviceRun): strin
   return JSON.stringify([startUs, cluster ?? null, jobId, gpu]);
 }
 
+/** What is written of a run. */
+export interface FiguresStamp {
+  /** Of `stampOf`. */
+  readonly text: string;
+  /** It holds more than the sums. */
+  readonly isConcluded: boolean;
+}
+
 /** The stamps of the newest figures of these runs, by `figuresKeyOf`. */
-export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promise<Map<string, string>> {
-  const stamps = new Map<string, string>();
+export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promise<Map<string, FiguresStamp>> {
+  const stamps = new Map<string, FiguresStamp>();
   if (runs.length === 0) return stamps;
   const gpus = [...new Set(runs.map(({ gpu }) => quoteText(gpu)))].join(', ');
   const jobIds = [...new Set(runs.map(({ jobId }) => quoteText(jobId)))].join(', ');
   const { rows } = await db.exec(
-    'SELECT cluster, job_id, gpu, cast(ts AS LONG), cast(end_ts AS LONG), owned_us, shared_us, share FROM job_figures' +
+    'SELECT cluster, job_id, gpu, cast(ts AS LONG), cast(end_ts AS LONG), owned_us, shared_us, share, causes_origin FROM job_figures' +
       ` WHERE gpu IN (${gpus}) AND job_id IN (${jobIds}) ORDER BY written_ts`,
   );
-  for (const [cluster, jobId, gpu, startUs, endUs, ownedUs, sharedUs, share] of rows) {
+  for (const [cluster, jobId, gpu, startUs, endUs, ownedUs, sharedUs, share, origin] of rows) {
     const stamp = {
       startUs: Number(startUs),
       endUs: Number(endUs),
@@ -157,7 +165,8 @@ export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promi
       sharedUs: Number(sharedUs),
       share: share === null ? undefined : Number(share),
     };
-    stamps.set(JSON.stringify([stamp.startUs, cluster, jobId, gpu]), stampOf(stamp));
+    const key = JSON.stringify([stamp.startUs, cluster, jobId, gpu]);
+    stamps.set(key, { text: stampOf(stamp), isConcluded: origin !== null });
   }
   return stamps;
 }

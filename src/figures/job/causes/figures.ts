@@ -26,12 +26,14 @@ export interface JobCauses {
   readonly origin: 'samples' | 'minutes' | 'minutes_alone';
   /** Pauses of less than a minute were not looked for everywhere: too many minutes may hold one. */
   readonly isCut: boolean;
+  /** They were told while the samples were there, and kept. */
+  readonly isKept: boolean;
   readonly causes: CauseAmounts;
   /** Undefined of devices that work alone. */
   readonly waiting: WaitingRange | undefined;
   /** By node and position, as far as the inventory knows. */
   readonly devices: readonly DeviceCauses[];
-  /** What its devices did together, and when: ascending, without overlaps; all other time is work. */
+  /** What its devices did together, and when: ascending, without overlaps; all other time is work. That is not kept: none where `isKept`. */
   readonly contexts: readonly ContextSpan[];
 }
 

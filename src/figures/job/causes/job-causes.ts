@@ -1,4 +1,4 @@
-import { CAUSES, scaledSums, type Amount, type Cause } from '../../../core/analysis/causes.ts';
+import { scaledSums, type Amount, type Cause } from '../../../core/analysis/causes.ts';
 import {
   activeBy,
   findContexts,
@@ -20,10 +20,11 @@ import { coarsestStepUs } from '../rows/parts.ts';
 import type { JobSource, SampleSums } from '../rows/scan.ts';
 import type { SampledJob } from '../course.ts';
 import type { SummedJob } from '../rows/summed-job.ts';
+import { addCauses } from './add-causes.ts';
 import { contextSums, type ContextsOf, type SumsOf } from './context-sums.ts';
 import { DEVICE_IDLE_US_MIN, deviceContexts } from './device-contexts.ts';
 import { engineLanes, type EngineLane } from './engine-lane.ts';
-import type { CauseAmounts, DeviceCauses, JobCauses, NoCauses } from './figures.ts';
+import type { CauseAmounts, JobCauses, NoCauses } from './figures.ts';
 import { idleStretches } from './idle-devices.ts';
 import { momentsIn, type ReadMoment } from './moments.ts';
 
@@ -42,6 +43,8 @@ interface CausesOptions {
   readonly sliceRatios: SliceRatios;
   /** By parts and slices: causes add up to the energy that they tell. */
   readonly sums: { readonly devices: ReadonlyMap<string, DeviceEnergy> };
+  /** By minutes alone, whatever samples there are. */
+  readonly isCoarse?: boolean;
 }
 
 /**
@@ -62,13 +65,15 @@ export async function causesFigures(
   const stepUs = Math.max(STEP_US_MIN, tickUs);
   const time: Span = { fromUs: window.startUs + 1, toUs: window.endUs + 1 };
   const { samplesMax = SAMPLES_MAX } = db;
-  const isWhole = job.sampleCount <= samplesMax && (time.toUs - time.fromUs) / stepUs <= STEPS_MAX;
+  const { isCoarse = false } = options;
+  const isWhole =
+    !isCoarse && job.sampleCount <= samplesMax && (time.toUs - time.fromUs) / stepUs <= STEPS_MAX;
   const plain = lanes.map((lane): [EngineLane, JobSegments] => [
     lane,
     isWhole ? jobSamples(lane.source.kept, job, window) : jobSegments(lane.source.kept, job, ['1m']),
   ]);
   if (plain.some(([, places]) => coarsestStepUs(places) > STEP_US['1m'])) return { why: 'aged_out' };
-  const course = await courseOf(db, plain, sampled, stepUs);
+  const course = await courseOf(db, plain, sampled, { stepUs, isCoarse });
   const contexts = findContexts(course.moments, tickUs, time);
   const own = await contextsOf(db, plain, sampled, { contexts, moments: course.moments, time });
   const places = isWhole ? plain : withEdges(lanes, sampled, own);
@@ -85,18 +90,11 @@ export async function causesFigures(
       causes: withEnergy(causes, options.sums.devices.get(gpu)),
     }),
   );
-  const waits = devices.flatMap(({ waiting }) => (waiting === undefined ? [] : [waiting]));
   return {
     origin: isWhole ? 'samples' : course.hasSamples ? 'minutes' : 'minutes_alone',
     isCut: course.isCut,
-    causes: addCauses(devices),
-    waiting:
-      waits.length === 0
-        ? undefined
-        : {
-            leastUs: waits.reduce((sum, { leastUs }) => sum + leastUs, 0),
-            mostUs: waits.reduce((sum, { mostUs }) => sum + mostUs, 0),
-          },
+    isKept: false,
+    ...addCauses(devices),
     devices,
     contexts,
   };
@@ -111,9 +109,15 @@ interface JobCourse {
 }
 
 /** What all devices did together: of a long job by minutes, of which those that tell more are read from the samples. */
-async function courseOf(db: Asked, places: Places, { job }: SummedJob, stepUs: number): Promise<JobCourse> {
+async function courseOf(
+  db: Asked,
+  places: Places,
+  { job }: SummedJob,
+  { stepUs, isCoarse }: { readonly stepUs: number; readonly isCoarse: boolean },
+): Promise<JobCourse> {
   const coarse = await momentsIn(db, places, job, stepUs);
   const minutes = coarse.filter(({ isMinute, fromUs }) => isMinute && hasSamplesAt(places, fromUs));
+  if (isCoarse) return { moments: coarse, hasSamples: false, isCut: true };
   if (minutes.length === 0 || stepUs >= STEP_US['1m'])
     return { moments: coarse, hasSamples: coarse.some(({ isMinute }) => !isMinute), isCut: false };
   const worth = worthReading(
@@ -246,18 +250,5 @@ function withEnergy(causes: ReadonlyMap<Cause, Amount>, energy: DeviceEnergy | u
       cause,
       { us, joules: factor === undefined || cause === 'notSeen' ? undefined : joules * factor },
     ]),
-  );
-}
-
-/** Of several devices together. */
-function addCauses(devices: readonly DeviceCauses[]): CauseAmounts {
-  return new Map(
-    CAUSES.flatMap((cause) => {
-      const own = devices.flatMap(({ causes }) => causes.get(cause) ?? []);
-      const joules = own.flatMap((amount) => amount.joules ?? []);
-      const us = own.reduce((sum, amount) => sum + amount.us, 0);
-      const sum = joules.length === 0 ? undefined : joules.reduce((a, b) => a + b, 0);
-      return us === 0 ? [] : [[cause, { us, joules: sum }] as const];
-    }),
   );
 }
