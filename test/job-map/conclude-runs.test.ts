@@ -3,6 +3,8 @@
  * device of a real QuestDB, with a writer whose questions are counted, or refused.
  */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { causeColumnsOf } from '../../schemas/kept/conclusion-columns.ts';
+import { CAUSES } from '../../src/core/analysis/causes.ts';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
@@ -31,6 +33,9 @@ const lane: Lane = {
   fields: [1001, 1002, 1004, 1005, 155].map((id) => findField(id)!),
   capacityTicks: 100,
 };
+
+/** They add up to what was owned. */
+const ALL_CAUSES = CAUSES.map((cause) => causeColumnsOf(cause).us).join(' + ');
 
 let db: QuestDb;
 
@@ -62,17 +67,17 @@ interface Row {
   readonly samples: number;
   readonly origin: string | null;
   readonly effectiveUs: number | null;
-  readonly idleTailUs: number | null;
+  readonly allUs: number | null;
 }
 
 async function rows(): Promise<Row[]> {
   await waitForVisible(db, 'job_figures');
   const answer = await db.exec(
-    `SELECT job_id, samples, causes_origin, cause_effective_us, cause_idle_tail_us FROM job_figures WHERE gpu = '${GPU}' ORDER BY ts`,
+    `SELECT job_id, samples, causes_origin, cause_effective_us, ${ALL_CAUSES} FROM job_figures WHERE gpu = '${GPU}' ORDER BY ts`,
   );
-  return answer.rows.map(([jobId, samples, origin, effectiveUs, idleTailUs]) => ({
+  return answer.rows.map(([jobId, samples, origin, effectiveUs, allUs]) => ({
     ...{ jobId: String(jobId), samples: Number(samples), origin: origin as string | null },
-    ...{ effectiveUs: effectiveUs as number | null, idleTailUs: idleTailUs as number | null },
+    ...{ effectiveUs: effectiveUs as number | null, allUs: allUs as number | null },
   }));
 }
 
@@ -130,8 +135,8 @@ test('the next life concludes, so many runs a round by so many questions, and do
   await writer.settle(nowUs);
   const all = await rows();
   expect(all.map(({ jobId }) => jobId)).toEqual(Array.from({ length: TASKS }, (_, task) => `concl-${task}`));
-  for (const { effectiveUs, idleTailUs } of all)
-    expect([effectiveUs, idleTailUs]).toEqual([30 * SECOND, 10 * SECOND]);
+  for (const { effectiveUs, allUs } of all)
+    expect([effectiveUs, allUs]).toEqual([30 * SECOND, TASK_SECONDS * SECOND]);
   expect(notices).toEqual([]);
   questions = 0;
   await writer.settle(nowUs);
