@@ -36,7 +36,12 @@ const COMMANDS: readonly Row[] = [
 
   [['report'], 64, 'expected one of these commands after "gpuledger report"'],
   [['report', 'nope'], 64, "unknown command 'nope'", 'expected: gpuledger report job|jobs|capacity'],
-  [['report', 'job'], 64, "missing required argument 'id'", 'expected: gpuledger report job [options] <id>'],
+  [
+    ['report', 'job'],
+    64,
+    "missing required argument 'id'",
+    'expected: gpuledger report job [options] <id...>',
+  ],
   [['report', 'job', ''], 64, 'expected a job id', 'came nothing'],
   [['report', 'job', ' '], 64, 'expected a job id', 'came nothing'],
   [['report', 'job', '4217_['], 64, 'closing bracket', 'came "4217_["'],

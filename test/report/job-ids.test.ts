@@ -504,6 +504,28 @@ test('the command says which of several jobs is meant, and prints tasks in all f
   expect(await run('800', '--submitted', 'yesterday')).toMatchObject({ exitCode: 64 });
 });
 
+test('several ids are told one after the other, and one that is nowhere keeps none back', async () => {
+  const run = (...args: string[]): ReturnType<typeof runCommand> =>
+    runCommand(['report', 'job', ...args], {
+      env: { QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined },
+    });
+  const texts = await run('800', '6_[1-3]', '800', '--run', '0');
+  expect(texts.stdout.split('\n').filter((line) => /^(Job|Array) /.test(line))).toEqual([
+    'Job 800 · TIMEOUT (exit 1)',
+    'Array 6_[1-3] · sweep · 3 tasks',
+  ]);
+  const json = await run('map', 'nowhere', '6', '--json');
+  const reports = JSON.parse(json.stdout) as { jobId: string }[];
+  expect(reports.map(({ jobId }) => jobId)).toEqual(['map', '6']);
+  expect(json.exitCode).toBe(64);
+  expect(json.stderr).toContain('error: no job "nowhere"');
+  const csv = await run('700', '800', '--csv');
+  const lines = csv.stdout.trimEnd().split('\n');
+  expect(lines.map((line) => line.split(',')[0])).toEqual(['job_id', '700', '700', '800']);
+  expect(csv.exitCode).toBe(0);
+  expect(await run('800', '6', '--csv')).toMatchObject({ exitCode: 64, stdout: '' });
+});
+
 test('a task that runs is looked at up to its newest sample: what is not flushed yet is no gap', async () => {
   const { tasks, all, endUs } = await tasksOf('30');
   expect(tasks.map(({ task, isOpen, ownedUs, sampledUs }) => [task, isOpen, ownedUs, sampledUs])).toEqual([

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { OperatingError } from '../../core/base/errors.ts';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
 import {
   CAPACITY_GROUPINGS,
@@ -20,6 +21,7 @@ import { renderTasksReport } from '../../report/tasks-text.ts';
 import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
+import { reportFailure } from '../failure.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
@@ -36,6 +38,7 @@ Examples:
 const JOB_EXAMPLES = `
 Examples:
   gpuledger report job 4217              what job 4217 did with its GPUs; of an array, what each task did
+  gpuledger report job 4217 4218 4220    one after the other; --json gives an array
   gpuledger report job 4217_3            task 3 of array 4217; '4217_[1-4]': four of them, with the sum
   gpuledger report job 4217+1            component 1 of a heterogeneous job
   gpuledger report job '123[4]'          task 4 of a PBS or LSF array, with or without its server
@@ -101,8 +104,8 @@ export function command(): Command {
     'report job',
     report
       .command('job')
-      .description('The account of one job.')
-      .argument('<id>', 'a job, a task or an array, as the scheduler prints its id')
+      .description('The account of one job, or of several.')
+      .argument('<id...>', 'a job, a task or an array, as the scheduler prints its id')
       .option('--cluster <name>', 'of several jobs with this id, that of this cluster', clusterArgument)
       .option(
         '--submitted <time>',
@@ -112,8 +115,8 @@ export function command(): Command {
       .option('--all', 'every GPU or task in the table, however many there are'),
   )
     .addHelpText('after', JOB_EXAMPLES)
-    .action(async (jobId: string, flags: JobFlags) => {
-      await reportJob(jobId, flags);
+    .action(async (jobIds: string[], flags: JobFlags) => {
+      await reportJob(jobIds, flags);
     });
   addCommonFlags('report jobs', addFilters(addWindowFlags(report.command('jobs'))))
     .description('A table of many jobs: what they had, what they did with it.')
@@ -206,8 +209,8 @@ function parseRows(text: string): Rows {
   );
 }
 
-async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
-  checkJobId(jobId.trim());
+async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<void> {
+  for (const jobId of jobIds) checkJobId(jobId.trim());
   const { run, cluster, submitted } = flags;
   const options = {
     nowUs: Date.now() * 1000,
@@ -215,22 +218,48 @@ async function reportJob(jobId: string, flags: JobFlags): Promise<void> {
     ...(cluster === undefined ? {} : { cluster }),
     ...(submitted === undefined ? {} : { submittedUs: parseTimeUs('--submitted', submitted) }),
   };
-  const account = await withStore(
-    flags,
-    async (db, { lanes, idle, costs, findings }) =>
-      await accountOf(db, lanes, jobId, {
-        ...options,
-        idleLimits: idle,
-        costs: reportCosts({ costs }),
-        findingLimits: findings,
-      }),
-  );
+  const wanted = [...new Set(jobIds)];
+  const failures: OperatingError[] = [];
+  const accounts = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
+    const how = { ...options, idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings };
+    const found: Account[] = [];
+    for (const jobId of wanted)
+      try {
+        found.push(await accountOf(db, lanes, jobId, how));
+      } catch (thrown) {
+        // What is wrong with one of several ids is no reason to keep the others back.
+        if (wanted.length === 1 || !(thrown instanceof OperatingError) || thrown.exit !== 'usage')
+          throw thrown;
+        failures.push(thrown);
+      }
+    return found;
+  });
+  process.stdout.write(accountsText(accounts, { ...flags, isOne: wanted.length === 1 }));
+  for (const account of accounts)
+    if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
+      process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
+  for (const failure of failures) process.exitCode = reportFailure(failure);
+}
+
+/** One after the other; as JSON, of several ids, an array. */
+function accountsText(accounts: readonly Account[], flags: JobFlags & { readonly isOne: boolean }): string {
   const style = { ...terminalStyle(), isWhole: flags.all === true };
-  process.stdout.write(
+  const texts = accounts.map((account) =>
     account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
   );
-  if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
-    process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
+  if (flags.isOne) return texts.join('');
+  if (flags.json) return `[\n${texts.map((text) => text.trimEnd()).join(',\n')}\n]\n`;
+  if (!flags.csv) return texts.join('\n');
+  if (new Set(accounts.map((account) => account.of)).size > 1)
+    throw new OperatingError(
+      'expected ids of jobs, or of arrays and heterogeneous jobs, came both with --csv',
+      {
+        code: 'report.mixed_csv',
+        exit: 'usage',
+        hints: ['rows of tasks have other columns: ask for them by themselves'],
+      },
+    );
+  return texts.map((text, at) => (at === 0 ? text : text.slice(text.indexOf('\n') + 1))).join('');
 }
 
 function jobText(

@@ -114,6 +114,7 @@ export const ERROR_CODES = {
   'recording.malformed': 'A recording is not as expected.',
   'recording.unreadable': 'A recording cannot be read.',
   'report.job_id': 'A job id cannot be one.',
+  'report.mixed_csv': 'Jobs and arrays have other columns, and both were asked for as CSV.',
   'report.no_tables': 'QuestDB has none of the sample tables.',
   'report.schema': 'The tables lack a column that reports need.',
   'report.no_costs': 'Jobs are to be sorted by cost, and no prices are configured.',
