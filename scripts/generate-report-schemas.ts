@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import { z } from 'zod';
 import { capacityReport } from '../schemas/reports/capacity-report.ts';
+import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
 import { queryAnswer } from '../schemas/reports/query-answer.ts';
@@ -15,6 +16,7 @@ const SCHEMAS = {
   'report-tasks': [tasksReport, 'gpuledger report job ID --json, of an array or a heterogeneous job'],
   'report-jobs': [jobsReport, 'gpuledger report jobs --json'],
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
+  'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;
 

@@ -12,7 +12,7 @@ export const ratio = z
   .min(0)
   .max(1 + 1e-9);
 /** A length that rounding may have made a little less than nothing. */
-export const differenceUs = z.number();
+const differenceUs = z.number();
 export const joules = z.number();
 
 export const GAUGES = [

@@ -58,7 +58,9 @@ describe('what is generated of it', () => {
     const example = readFileSync('infra/gpuledger.example.yaml', 'utf8');
     const [settings = '', lanes = ''] = example.split('#lanes:');
     // The two ways to name QuestDB cannot stand together, nor the two ways to tell of CO2e.
-    const written = settings.replace(/^ *#(client_conf|grams)_file: .*$/gm, '').replace(/^( *)#(?=\w)/gm, '$1');
+    const written = settings
+      .replace(/^ *#(client_conf|grams)_file: .*$/gm, '')
+      .replace(/^( *)#(?=\w)/gm, '$1');
     const { config, shown } = await loaded('whole.yaml', written);
     const absent = shown().filter(({ key, origin }) => origin === 'default' && !key.startsWith('lanes.'));
     expect(absent.map(({ key }) => key)).toEqual(['questdb.client_conf_file', 'costs.grams_file']);

@@ -13,6 +13,7 @@ import type { Asked } from '../../src/figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
+import { idleWatch as idleWatchSchema } from '../../schemas/reports/idle-watch.ts';
 import { idleWatchJson } from '../../src/report/idle-watch-json.ts';
 import { renderIdleWatch } from '../../src/report/idle-watch-text.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
@@ -362,9 +363,9 @@ test('people read it, names obey nobody, and a program gets every figure', async
   expect(text).toContain('more of one: gpuledger report job whole --cluster atlas\n');
   expect(text).toContain('2 jobs not seen (');
   expect(text).toContain('3 jobs not looked at: on a shared GPU nobody sees which of its jobs idles.');
-  const json = JSON.parse(idleWatchJson(figures)) as Record<string, unknown>;
+  const json = idleWatchSchema.parse(JSON.parse(idleWatchJson(figures)));
   expect(json).toMatchObject({ running: 19, working: 4, afterUs: 900e6, idleLimits: { smRatio: 0.05 } });
-  expect((json['idle'] as unknown[])[0]).toMatchObject({ jobId: 'whole', idleUs: 174 * MIN * S, gpus: 4 });
+  expect(json.idle[0]).toMatchObject({ jobId: 'whole', idleUs: 174 * MIN * S, gpus: 4 });
 });
 
 test('two thousand jobs more are asked about by hardly a question more', async () => {
