@@ -12,8 +12,6 @@ export const NOTICE_CODES = {
   'delivery.resumed': 'The store takes rows of a table again.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
-  'idle_watch.held':
-    'Nobody can tell which jobs idle: the store does not answer, or the state directory is in use.',
   'idle_watch.idle':
     'All GPUs of a running job idle. Told once, and again as often as the configuration says.',
   'idle_watch.over': 'A job that was told to idle works again, or has ended.',
