@@ -192,7 +192,7 @@ describe('a store of version 1', () => {
     let [lives, reports] = [0, 0];
     const deaths: boolean[] = [];
     for (let isDone = false; !isDone; lives += 1) {
-      expect(lives).toBeLessThan(100);
+      expect(lives).toBeLessThan(400);
       try {
         await upgrade(dyingAfterOneChange());
         isDone = true;
