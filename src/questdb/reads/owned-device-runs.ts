@@ -148,7 +148,10 @@ export interface FiguresStamp {
 }
 
 /** The stamps of the newest figures of these runs, by `figuresKeyOf`. */
-export async function readStamps(db: QuestDb, runs: readonly DeviceRun[]): Promise<Map<string, FiguresStamp>> {
+export async function readStamps(
+  db: QuestDb,
+  runs: readonly DeviceRun[],
+): Promise<Map<string, FiguresStamp>> {
   const stamps = new Map<string, FiguresStamp>();
   if (runs.length === 0) return stamps;
   const gpus = [...new Set(runs.map(({ gpu }) => quoteText(gpu)))].join(', ');
