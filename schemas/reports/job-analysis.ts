@@ -1,22 +1,8 @@
 /** What the report of a job concludes from its samples: causes, steps, the slowest device, bounds. */
 import { z } from 'zod';
+import { CAUSES } from '../../src/core/analysis/causes.ts';
 import { costs } from './costs.ts';
 import { count, joules, ratio, us } from './parts.ts';
-
-const CAUSES = [
-  'notSeen',
-  'untold',
-  'idleHead',
-  'idleTail',
-  'pause',
-  'hang',
-  'deviceIdle',
-  'gaps',
-  'waiting',
-  'throttled',
-  'low',
-  'effective',
-] as const;
 
 const causeAmounts = {
   ownedUs: us.describe('What the parts add up to'),
