@@ -19,6 +19,8 @@ const PAUSE_US_MIN = 5e6;
 const PAUSE_RATIO = 0.5;
 /** Minutes of work that tell how long devices wait for each other. */
 const WORK_MINUTES_MAX = 24;
+/** However few samples they have: of a month at one sample in 10 s the store is asked about a minute more often than it answers of it. */
+const MINUTES_MAX = 1000;
 
 /**
  * Where contexts begin and end, where all engines rested for longer than they usually do, and some minutes of work spread over the job.
@@ -49,7 +51,7 @@ export function worthReading(minutes: readonly Minute[], samplesMax: number): Wo
   const chosen = new Set<number>();
   let left = samplesMax;
   for (const at of [...edges, ...spread, ...dips]) {
-    if (chosen.has(at) || minutes[at]!.samples > left) continue;
+    if (chosen.has(at) || minutes[at]!.samples > left || chosen.size === MINUTES_MAX) continue;
     left -= minutes[at]!.samples;
     chosen.add(at);
   }

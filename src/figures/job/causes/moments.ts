@@ -74,7 +74,10 @@ function inQueries(segment: Segment): Segment[] {
   return some;
 }
 
-/** First by device, so that the one with the highest mean can be told, where a step has several samples of it. */
+/**
+ * Of samples first by device, so that the one with the highest mean can be told, where a step has several samples of it. A bucket
+ * of a rollup is of one device as it is.
+ */
 function momentsSql(
   lane: EngineLane,
   job: LabelledJob,
@@ -84,56 +87,66 @@ function momentsSql(
 ): string {
   const isRaw = segment.level === 'raw';
   const at = isRaw ? `cast(s.ts AS LONG) / ${stepUs} * ${stepUs}` : 'cast(s.ts AS LONG)';
-  const where = `${withinSql(segment)} AND s.gpu IN (${gpus}) AND ${jobRowSql(job.label, segment.columns)}`;
-  const byDevice = `SELECT s.gpu AS gpu, ${at} AS at_us, ${devicePicks(lane, segment).join(', ')} FROM ${quoteName(segment.table)} s WHERE ${where}`;
+  const from = `FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.gpu IN (${gpus}) AND ${jobRowSql(job.label, segment.columns)}`;
+  const picks = picksOf(lane, segment);
   // Of no time there is no mean.
-  const mean = (of: string): string => `CASE WHEN ${of}_us > 0 THEN ${of}_sum / ${of}_us END`;
-  return (
-    'SELECT at_us, sum(samples) AS samples, min(engine_min) AS engine_min, max(engine_max) AS engine_max,' +
-    ` max(${mean('engine')}) AS engine_top, sum(engine_sum) AS engine_sum, sum(engine_us) AS engine_us,` +
-    ` max(sm_max) AS sm_max, max(${mean('sm')}) AS sm_top, sum(sm_sum) AS sm_sum, sum(sm_us) AS sm_us,` +
-    ` max(tensor_max) AS tensor_max, max(dram_max) AS dram_max, max(links_max) AS links_max FROM (${byDevice})`
-  );
+  const topOf = (sum: string, us: string): string => `max(CASE WHEN ${us} > 0 THEN ${sum} / ${us} END)`;
+  if (!isRaw) {
+    const told = picks.map(({ name, of, sql }) => `${of}(${sql}) AS ${name}`);
+    const tops = (['engine', 'sm'] as const).map((what) => {
+      const column = columnsIn(lane.columns, segment)[what];
+      const part = (end: string): string => `s.${quoteName(`${column}_${end}`)}`;
+      return `${column === undefined ? NOTHING : topOf(part('dtsum'), part('dt'))} AS ${what}_top`;
+    });
+    return `SELECT ${at} AS at_us, ${[...told, ...tops].join(', ')} ${from}`;
+  }
+  const byDevice = `SELECT s.gpu AS gpu, ${at} AS at_us, ${picks.map(({ name, of, sql }) => `${of}(${sql}) AS ${name}`).join(', ')} ${from}`;
+  const told = picks.map(({ name, of }) => `${of}(${name}) AS ${name}`);
+  const tops = ['engine', 'sm'].map((what) => `${topOf(`${what}_sum`, `${what}_us`)} AS ${what}_top`);
+  return `SELECT at_us, ${[...told, ...tops].join(', ')} FROM (${byDevice})`;
 }
 
 const NOTHING = 'cast(null AS DOUBLE)';
 
-function devicePicks(lane: EngineLane, segment: Segment): string[] {
+interface Pick {
+  readonly name: string;
+  readonly of: 'sum' | 'min' | 'max';
+  readonly sql: string;
+}
+
+/** What is taken of the rows of a device, and of all devices of what was taken of each. */
+function picksOf(lane: EngineLane, segment: Segment): Pick[] {
   const { level, columns: there } = segment;
   const columns = columnsIn(lane.columns, segment);
   const isRaw = level === 'raw';
-  const end = (column: string, which: 'min' | 'max'): string =>
-    `s.${quoteName(isRaw ? column : `${column}_${which}`)}`;
-  const mostOf = (column: string | undefined): string =>
-    column === undefined ? NOTHING : `max(${end(column, 'max')})`;
+  const end = (column: string | undefined, which: 'min' | 'max'): string =>
+    column === undefined ? NOTHING : `s.${quoteName(isRaw ? column : `${column}_${which}`)}`;
   const sumOf = (column: string | undefined): string => {
     if (column === undefined) return NOTHING;
-    return isRaw ? `sum(s.${quoteName(column)} * s.dt_us)` : `sum(s.${quoteName(`${column}_dtsum`)})`;
+    return isRaw ? `s.${quoteName(column)} * s.dt_us` : `s.${quoteName(`${column}_dtsum`)}`;
   };
   const usOf = (column: string | undefined): string => {
     if (column === undefined) return NOTHING;
-    const us = isRaw
+    return isRaw
       ? `CASE WHEN s.${quoteName(column)} IS NOT NULL THEN s.dt_us END`
       : `s.${quoteName(`${column}_dt`)}`;
-    // As it is: where anything is made of an aggregate, QuestDB 9.3.4 groups the rows by one thread alone.
-    return `sum(${us})`;
   };
   const { engine, sm, tensor, dram } = columns;
   const links = linksSql(columns, (column) => end(column, 'max'));
   // Rollups of before there was a smallest value.
-  const leastOf = isRaw || there.has(`${engine}_min`) ? `min(${end(engine, 'min')})` : NOTHING;
+  const least = isRaw || there.has(`${engine}_min`) ? end(engine, 'min') : NOTHING;
   return [
-    `${isRaw ? 'count()' : 'sum(s.row_count)'} AS samples`,
-    `${leastOf} AS engine_min`,
-    `${mostOf(engine)} AS engine_max`,
-    `${sumOf(engine)} AS engine_sum`,
-    `${usOf(engine)} AS engine_us`,
-    `${mostOf(sm)} AS sm_max`,
-    `${sumOf(sm)} AS sm_sum`,
-    `${usOf(sm)} AS sm_us`,
-    `${mostOf(tensor)} AS tensor_max`,
-    `${mostOf(dram)} AS dram_max`,
-    `${links === undefined ? NOTHING : `max(${links})`} AS links_max`,
+    { name: 'samples', of: 'sum', sql: isRaw ? '1' : 's.row_count' },
+    { name: 'engine_min', of: 'min', sql: least },
+    { name: 'engine_max', of: 'max', sql: end(engine, 'max') },
+    { name: 'engine_sum', of: 'sum', sql: sumOf(engine) },
+    { name: 'engine_us', of: 'sum', sql: usOf(engine) },
+    { name: 'sm_max', of: 'max', sql: end(sm, 'max') },
+    { name: 'sm_sum', of: 'sum', sql: sumOf(sm) },
+    { name: 'sm_us', of: 'sum', sql: usOf(sm) },
+    { name: 'tensor_max', of: 'max', sql: end(tensor, 'max') },
+    { name: 'dram_max', of: 'max', sql: end(dram, 'max') },
+    { name: 'links_max', of: 'max', sql: links ?? NOTHING },
   ];
 }
 
