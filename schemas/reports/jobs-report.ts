@@ -1,5 +1,6 @@
 /** `gpuledger report job ARRAY --json` and `gpuledger report jobs --json`: a row for each run. */
 import { z } from 'zod';
+import { CAUSES } from '../../src/core/analysis/causes.ts';
 import { costRates, costs } from './costs.ts';
 import { count, idleLimits, invalidRollups, momentUs, otherJobs, taskAmounts, us } from './parts.ts';
 
@@ -74,6 +75,14 @@ export const jobsReport = z.strictObject({
       nodes: count,
       ...allAmounts,
       lostUs,
+      causes: z
+        .partialRecord(z.enum(CAUSES), us)
+        .optional()
+        .describe('Where its GPU time went, as was kept of an ended run; causes of no time are left out'),
+      findings: z
+        .array(z.string())
+        .optional()
+        .describe('Ids of the rules that had something to say, as was kept of an ended run'),
       command: z.string(),
     }),
   ),

@@ -145,6 +145,7 @@ export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): st
     gpu_hours: amounts === undefined ? undefined : amounts.ownedGpuUs / HOUR_US,
     energy_kwh: amounts?.energy.best === undefined ? undefined : amounts.energy.best.value / KWH_JOULES,
     ...costCells(toldRates(costBasis), amounts?.costs),
+    findings: row.rules?.join(' '),
   });
   const told = [
     ...rows.map((row) => cells('job', row, row)),

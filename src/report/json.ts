@@ -2,6 +2,7 @@ import { keptColumns } from '../../schemas/tables.ts';
 import type { IdleLimits } from '../core/fields/idle-limits.ts';
 import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
 import type { GaugeKey } from '../figures/gauges.ts';
+import type { CauseAmounts } from '../figures/job/causes/figures.ts';
 import type {
   Dips,
   GaugeFigures,
@@ -252,8 +253,14 @@ function jobsRowOf(row: JobsRow): object {
     state,
     exitCode,
   };
-  const { startUs, endUs, isOpen, nodes, command } = row;
-  return { ...who, startUs, endUs, isOpen, nodes, ...taskAmountsOf(row), lostUs: row.lostUs, command };
+  const { startUs, endUs, isOpen, nodes, lostUs, causes, rules, command } = row;
+  const kept = { lostUs, causes: causes && causesUsOf(causes), findings: rules };
+  return { ...who, startUs, endUs, isOpen, nodes, ...taskAmountsOf(row), ...kept, command };
+}
+
+/** By the names that the report of one job has for them. */
+function causesUsOf(causes: CauseAmounts): object {
+  return Object.fromEntries([...causes].map(([cause, { us }]) => [cause, us]));
 }
 
 /** The account of the fleet as JSON, by the same rules. */

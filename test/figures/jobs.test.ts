@@ -266,7 +266,7 @@ describe('costs', () => {
     expect(json.rows[0]!.costs).toMatchObject({ gpuCost: 6, gpuCostUs: 7200 * SECOND });
     expect(json.costRates).toMatchObject({ currency: 'EUR', gramsPerKwh: 90 });
     expect(jobsCsv(figures).split('\n')[0]).toMatch(
-      /energy_kwh,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams,co2e_joules,rgu_hours,rgu_us$/,
+      /energy_kwh,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams,co2e_joules,rgu_hours,rgu_us,findings$/,
     );
   });
 
@@ -306,8 +306,14 @@ describe('what jobs lost', () => {
 
   beforeAll(async () => {
     await insertRows(db, 'job_figures', [
-      row('88001', 'M0', 3600, { effective: hours(0.5), pause: hours(0.25), gaps: hours(0.25) }),
-      row('88001', 'M1', 3600, { effective: hours(0.25), waiting: hours(0.25), not_seen: hours(0.5) }),
+      {
+        ...row('88001', 'M0', 3600, { effective: hours(0.5), pause: hours(0.25), gaps: hours(0.25) }),
+        findings: 'fed-late,pauses',
+      },
+      {
+        ...row('88001', 'M1', 3600, { effective: hours(0.25), waiting: hours(0.25), not_seen: hours(0.5) }),
+        findings: 'fed-late,pauses',
+      },
       row('88003', 'M3', 3000, { effective: 0, idle_tail: 700 * SECOND, untold: 50 * SECOND }),
       // Its sums are kept, and nothing was concluded.
       { ...row('88006', 'M2', 3600, {}), ts: at(2400), owned_us: 1200 * SECOND, causes_origin: undefined },
@@ -324,6 +330,14 @@ describe('what jobs lost', () => {
     expect(figures.all!.lostUs).toBeUndefined();
   });
 
+  test('nobody makes up causes and findings of which nothing was kept', async () => {
+    const { rows } = jobsReport.parse(JSON.parse(jobsJson(await jobs())));
+    const told = rows.filter(({ causes, findings }) => causes !== undefined || findings !== undefined);
+    expect(told.map(({ jobId }) => jobId).sort()).toEqual(['88001', '88003']);
+    // No rule had anything to say: that is told.
+    expect(told.find(({ jobId }) => jobId === '88003')!.findings).toEqual([]);
+  });
+
   test('is in text, JSON and CSV', async () => {
     const figures = await jobs({ order: 'lost', filters: { name: 'llm' } });
     const text = renderJobsReport(figures, { width: 200, isColored: false });
@@ -332,11 +346,17 @@ describe('what jobs lost', () => {
     expect(text).toContain('lost: GPU-hours that were seen and not effective');
     const json = jobsReport.parse(JSON.parse(jobsJson(figures)));
     expect([json.rows[0]!.lostUs, json.all!.lostUs]).toEqual([hours(0.75), hours(0.75)]);
+    expect(json.rows[0]!.causes).toEqual({
+      ...{ effective: hours(0.75), pause: hours(0.25), gaps: hours(0.25), waiting: hours(0.25) },
+      notSeen: hours(0.5),
+    });
+    expect(json.rows[0]!.findings).toEqual(['fed-late', 'pauses']);
     const [header, first] = jobsCsv(figures)
       .split('\n')
       .map((line) => line.split(','));
     const cell = (name: string): string => first![header!.indexOf(name)]!;
     expect([cell('lost_us'), cell('gpu_hours')]).toEqual([String(hours(0.75)), '2']);
+    expect(cell('findings')).toBe('fed-late pauses');
     // 7,200 rises of 128 J.
     expect(Number(cell('energy_kwh'))).toBeCloseTo(0.256, 12);
   });

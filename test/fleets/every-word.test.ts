@@ -49,7 +49,18 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
 /** Columns of CSV. */
 const LEFT_COLUMNS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   arrays: ['exit_code', 'of', 'state', 'task'],
-  jobs: ['account', 'energy_kwh', 'gpu_hours', 'job', 'lost_us', 'nodes', 'partition', 'qos', 'user'],
+  jobs: [
+    'account',
+    'energy_kwh',
+    'findings',
+    'gpu_hours',
+    'job',
+    'lost_us',
+    'nodes',
+    'partition',
+    'qos',
+    'user',
+  ],
 };
 /** Pieces of text. */
 const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {

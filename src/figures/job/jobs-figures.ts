@@ -1,6 +1,7 @@
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { CostBasis } from '../cost-basis.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
+import type { CauseAmounts } from './causes/figures.ts';
 import type { TaskAmounts } from './tasks-figures.ts';
 
 /** By which a list of jobs is narrowed: what the scheduler told of them. */
@@ -41,6 +42,10 @@ export interface JobsRow extends JobAmounts {
   readonly endUs: number;
   readonly isOpen: boolean;
   readonly nodes: number;
+  /** Where its time went, as was kept of an ended run; undefined where that was not told. */
+  readonly causes: CauseAmounts | undefined;
+  /** Ids of the rules that had something to say of an ended run; undefined where that was not kept. */
+  readonly rules: readonly string[] | undefined;
   /** The command that shows all of it. */
   readonly command: string;
 }

@@ -10,6 +10,7 @@ import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import type { AskedIds } from './asked-ids.ts';
 import { clusterOf, jobIdOf, memberOf, typedId } from './bearers.ts';
+import type { CauseAmounts } from './causes/figures.ts';
 import { jobCommand } from './job-command.ts';
 import {
   JOB_FILTERS,
@@ -185,7 +186,7 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
     nodes: new Set(window.intervals.map(({ node }) => node)).size,
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs: seen.costs,
-    lostUs: lostUsOf(seen),
+    ...conclusionsOf(seen),
     command: jobCommand(
       typed,
       isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {},
@@ -193,12 +194,16 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
   };
 }
 
-function lostUsOf({ conclusions, window }: SeenRun): number | undefined {
-  const causes = conclusions?.causes;
+function conclusionsOf({ conclusions, window }: SeenRun): Pick<JobsRow, 'lostUs' | 'causes' | 'rules'> {
   // A running job is not concluded of.
-  if (causes === undefined || 'why' in causes || window.intervals.some(({ isOpen }) => isOpen))
-    return undefined;
-  return [...causes.causes].reduce((sum, [cause, { us }]) => (NOT_LOST.has(cause) ? sum : sum + us), 0);
+  if (conclusions === undefined || window.intervals.some(({ isOpen }) => isOpen))
+    return { lostUs: undefined, causes: undefined, rules: undefined };
+  const causes = 'why' in conclusions.causes ? undefined : conclusions.causes.causes;
+  return { lostUs: causes && lostUsOf(causes), causes, rules: conclusions.rules };
+}
+
+function lostUsOf(causes: CauseAmounts): number {
+  return [...causes].reduce((sum, [cause, { us }]) => (NOT_LOST.has(cause) ? sum : sum + us), 0);
 }
 
 function weightOf(
