@@ -1,6 +1,7 @@
 import { UNRESOLVED_PREFIX } from '../core/devices/identity.ts';
 import type { Found } from '../figures/job/figures.ts';
 import { slowestText } from './analysis-text.ts';
+import { hardwareText } from './hardware-text.ts';
 import { lostText } from './lost-text.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
@@ -66,6 +67,9 @@ export function findingText(finding: Found): string {
     case 'no-tensor':
     case 'power-cap':
       return lostText(finding);
+    case 'fragmented':
+    case 'pcie-degraded':
+      return hardwareText(finding);
     case 'dips': {
       const { floor, lengthUs, periodUs, timeRatio } = finding.dips;
       return (

@@ -1,5 +1,6 @@
 /** Facts of a job made by hand: what a test does not speak of is that of a job that uses what it has. */
 import type { IdleLimit } from '../../src/core/fields/idle-limits.ts';
+import { NO_HARDWARE } from '../../src/figures/job/hardware/figures.ts';
 import { NO_ANALYSIS } from '../../src/figures/job/analysis/analyse.ts';
 import type {
   GaugeFigures,
@@ -160,6 +161,7 @@ export function job(
     dips: undefined,
     throttleEffects: [],
     analysis: NO_ANALYSIS,
+    hardware: NO_HARDWARE,
     causes: undefined,
     notMeasured: [],
     ...changes,

@@ -10,6 +10,7 @@ import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 import type { Bounds } from './analysis/bounds.ts';
 import type { JobAnalysis, Slowest } from './analysis/figures.ts';
+import type { JobHardware, NarrowLink } from './hardware/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
 import type { JobCells } from './told-runs.ts';
 
@@ -237,6 +238,7 @@ export interface JobFacts {
   readonly dips: Dips | undefined;
   readonly throttleEffects: readonly ThrottleEffect[];
   readonly analysis: JobAnalysis;
+  readonly hardware: JobHardware;
   /** Where its time went, or why that is not told; undefined without samples, and of kept figures. */
   readonly causes: JobCauses | NoCauses | undefined;
   /** Gauges that are left out, with the reason. */
@@ -348,6 +350,15 @@ export type Found =
       readonly ratio: number;
     }
   | { readonly rule: 'dips'; readonly dips: Dips }
+  | {
+      readonly rule: 'fragmented';
+      readonly deviceCount: number;
+      readonly nodeCount: number;
+      /** So many nodes, each as large as the smallest of them, hold as many GPUs. */
+      readonly nodesEnough: number;
+      readonly gpusOfNode: number;
+    }
+  | { readonly rule: 'pcie-degraded'; readonly device: JobDevice; readonly link: NarrowLink }
   | { readonly rule: 'memory-half'; readonly fullest: FullDevice }
   | {
       readonly rule: 'coverage';

@@ -31,6 +31,9 @@ import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { costsOfJob } from './energy-hours.ts';
 import { conclusionsOf } from './findings/find.ts';
+import { NO_HARDWARE, type JobHardware } from './hardware/figures.ts';
+import { narrowLinks } from './hardware/narrow-links.ts';
+import { gpusOfNodes } from './hardware/node-gpus.ts';
 import { besideInstances, instanceEnergies, withInstances } from './instances.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
@@ -119,10 +122,11 @@ export async function memberFigures(
   // While the samples were there they told more than what is left of them.
   const concluded = kept === undefined && isRawLeft ? undefined : keptConclusions(rows, run.jobId, window);
   const how = { ...options, inventory, sliceRatios, sums, concluded, isRead };
-  const [{ causes, analysis, course }, undivided, invalid] = await Promise.all([
+  const [{ causes, analysis, course }, undivided, invalid, hardware] = await Promise.all([
     lookAt(db, sources, sampled, how),
     undividedUs(db, summed),
     kept === undefined ? invalidRollups(db, segmentsOf(sources, summed)) : [],
+    hardwareOf(db, job, window, isRead),
   ]);
   const facts: JobFacts = {
     job,
@@ -151,6 +155,7 @@ export async function memberFigures(
     dips: course.dips,
     throttleEffects: course.throttleEffects,
     analysis,
+    hardware,
     causes,
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
@@ -187,6 +192,18 @@ async function lookAt(
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
   ]);
   return { causes, analysis: { ...analysis, steps: concluded?.steps ?? analysis.steps }, course };
+}
+
+/** What the samples and the inventory tell of nodes and links; of a job without samples nobody asks what held it back. */
+async function hardwareOf(
+  db: Asked,
+  { cluster }: JobIdentity,
+  window: JobWindow,
+  isRead: boolean,
+): Promise<JobHardware> {
+  if (!isRead) return NO_HARDWARE;
+  const [nodes, links] = await Promise.all([gpusOfNodes(db, cluster, window), narrowLinks(db, window)]);
+  return { gpusOfNodes: nodes, narrowLinks: links };
 }
 
 /** What is kept under the id of a run. */

@@ -11,6 +11,7 @@ import {
   findingsTruth,
   idlenessOf,
   isMemoryKnown,
+  spreadOf,
   strayOf,
   tailOf,
   unusedOf,
@@ -38,6 +39,7 @@ const RULES = [
   'idle',
   'no-tensor',
   'memory-half',
+  'fragmented',
   'coverage',
   'energy-check',
 ];
@@ -85,7 +87,7 @@ function wrongWeight(told: Told, { devices, startUs, endUs, run }: JobTruth): Wr
   if (limit !== undefined && !(limit.value > 0 && limit.source !== 'the configuration'))
     return 'a usual limit with its source';
   if (command === undefined) return undefined;
-  return run.isRecorded && /^#SBATCH --(gres=gpu:|gpus=|exclude=)\S+$/.test(command)
+  return run.isRecorded && /^#SBATCH --(gres=gpu:|gpus=|exclude=|nodes=)\S+$/.test(command)
     ? undefined
     : 'no command';
 }
@@ -218,6 +220,12 @@ const SENTENCES: Readonly<Record<string, SentenceOf>> = {
     return {
       pattern: `GPU memory peaked at (\\S+ GiB) \\(${PERCENT} of the device\\): a GPU or MIG slice of half the memory would do\\.`,
       check: ([peak = '', percent = '']) => memoryWrong(peak, peakBytes) ?? ratioWrong(percent, ratio),
+    };
+  },
+  fragmented: (truth) => {
+    const { nodes, enough, smallest } = spreadOf(truth)!;
+    return {
+      pattern: `its ${truth.devices.length} GPUs are on ${nodes} nodes; ${enough} nodes? of ${smallest} would hold them: what they send each other goes over the network\\.`,
     };
   },
   coverage: ({ all, mixedUs }, oldestUs) => {

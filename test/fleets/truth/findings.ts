@@ -50,9 +50,35 @@ export function findingsTruth(truth: JobTruth): FindingsTruth {
       isMemoryKnown(devices) &&
       fullest <= 0.5,
   );
+  speaks('fragmented', all.samples > 0 && spreadOf(truth) !== undefined, run.cluster === undefined);
   speaks('coverage', all.samples > 0 && all.sampledUs < SEEN * all.ownedUs);
   speaks('energy-check', (strayOf(all.energy) ?? 0) > 0.1);
   return { certain, possible };
+}
+
+/** On how many nodes a job's whole GPUs are, and how many of the smallest of them would hold as many; undefined where that is no fewer. */
+export function spreadOf({
+  run,
+  devices,
+  ways,
+  endUs,
+}: JobTruth): { readonly nodes: number; readonly enough: number; readonly smallest: number } | undefined {
+  const { fleet } = devices[0]!.ledger;
+  const nodes = new Set(devices.map(({ ledger }) => ledger.device.node));
+  const isTogether =
+    Math.max(...run.stays.map(({ startUs }) => startUs)) < Math.min(...run.stays.map((stay) => stay.endUs));
+  const isPlain = devices.every(({ ledger }) => ledger.device.instance === undefined);
+  if (!isTogether || !isPlain || [...ways].some((way) => way !== 'whole')) return undefined;
+  const sizes = [...nodes].map((node) => {
+    const seen = fleet.sightings.filter(
+      ({ device, tsUs }) => device.node === node && device.cluster === run.cluster && tsUs <= endUs,
+    );
+    const isCut = seen.some(({ device }) => device.instance !== undefined);
+    return isCut ? 0 : new Set(seen.map(({ device }) => device.uuid)).size;
+  });
+  const smallest = Math.min(...sizes);
+  const enough = smallest === 0 ? Infinity : Math.ceil(devices.length / smallest);
+  return enough < nodes.size ? { nodes: nodes.size, enough, smallest } : undefined;
 }
 
 export function unusedOf({ devices }: JobTruth): DeviceTruth[] {

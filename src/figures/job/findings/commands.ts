@@ -21,6 +21,7 @@ export function commandOf(found: Found, facts: JobFacts): string | undefined {
     if (used > 0) return gpusCommand(devices, used);
     return isOpen ? cancel(facts) : undefined;
   }
+  if (found.rule === 'fragmented') return `#SBATCH --nodes=${found.nodesEnough}`;
   // Each process writes its stack, where it is made to when it is aborted.
   if (found.rule === 'hang') return found.isOpen ? cancel(facts, '--signal=ABRT ') : undefined;
   if (found.rule === 'idle-tail') return isOpen && !found.isCutOff ? cancel(facts) : undefined;

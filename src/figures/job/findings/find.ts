@@ -51,6 +51,8 @@ const ABOUT: Readonly<Record<FindingRule, RuleFacts>> = {
   'no-tensor': { limit: 'tensorlessSmRatio', evidence: ['smActive', 'tensorActive'] },
   'memory-half': { limit: 'memoryRatio', evidence: ['memoryUsed', 'gpu_inventory'] },
   'power-cap': { limit: 'powerCapRatio', evidence: ['gpu_events'] },
+  'pcie-degraded': { evidence: [] },
+  fragmented: { evidence: ['gpu_inventory'] },
   coverage: { limit: 'coverageRatio', evidence: [] },
   'energy-check': { limit: 'energyRatio', evidence: ['power'] },
 };

@@ -68,6 +68,8 @@ function lostUs(found: Found, { devices, causes, analysis, all }: JobFacts, left
     case 'no-tensor':
     case 'memory-half':
     case 'power-cap':
+    case 'pcie-degraded':
+    case 'fragmented':
     case 'coverage':
     case 'energy-check':
       return 0;

@@ -5,6 +5,7 @@ import type { IdleLimit } from '../../../core/fields/idle-limits.ts';
 import type { Quantity } from '../../quantity.ts';
 import type { DeviceMean, Found, FullDevice, JobDevice, JobFacts } from '../figures.ts';
 import { possibleTail } from '../idle-tail.ts';
+import { fragmented, pcieDegraded } from './hardware-rules.ts';
 import { hang, idleHead, kernelGaps, pauses } from './cause-rules.ts';
 import { lowOccupancy, noTensor } from './pipe-rules.ts';
 import { powerCap } from './power-cap.ts';
@@ -44,6 +45,8 @@ const RULES: readonly Rule[] = [
   noTensor,
   memoryHalf,
   powerCap,
+  pcieDegraded,
+  fragmented,
   lowCoverage,
   energyCheck,
 ];
