@@ -112,6 +112,9 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'no reason told',
   ],
   lanes: [
+    'a card that is not well seated, or a bad riser',
+    'never did more than',
+    'the PCIe link of',
     'mean of a GPU, both ways',
     'SM activity is in no lane of the configuration: no idle time, no mean',
   ],

@@ -121,12 +121,11 @@ export async function memberFigures(
   const sampled = { ...summed, boundaryUs, events, limits };
   // While the samples were there they told more than what is left of them.
   const concluded = kept === undefined && isRawLeft ? undefined : keptConclusions(rows, run.jobId, window);
-  const how = { ...options, inventory, sliceRatios, sums, concluded, isRead };
-  const [{ causes, analysis, course }, undivided, invalid, hardware] = await Promise.all([
+  const how = { ...options, job, inventory, sliceRatios, sums, concluded, isRead };
+  const [{ course, ...looked }, undivided, invalid] = await Promise.all([
     lookAt(db, sources, sampled, how),
     undividedUs(db, summed),
     kept === undefined ? invalidRollups(db, segmentsOf(sources, summed)) : [],
-    hardwareOf(db, job, window, isRead),
   ]);
   const facts: JobFacts = {
     job,
@@ -154,9 +153,7 @@ export async function memberFigures(
     nodeEvents: events.filter((event) => event.gpu === undefined),
     dips: course.dips,
     throttleEffects: course.throttleEffects,
-    analysis,
-    hardware,
-    causes,
+    ...looked,
     notMeasured: isSampled ? notMeasuredOf(sources, sums.all, kept !== undefined) : [],
   };
   const costs = await costsOfJob(db, sources, facts, { options, summed, energies });
@@ -166,6 +163,7 @@ export async function memberFigures(
 }
 
 interface Look extends Pick<JobQueryOptions, 'isBrief'> {
+  readonly job: JobIdentity;
   readonly inventory: ReadonlyMap<string, Cells>;
   readonly sliceRatios: SliceRatios;
   readonly sums: JobSums;
@@ -180,28 +178,24 @@ async function lookAt(
   db: Asked,
   sources: readonly JobSource[],
   sampled: SampledJob,
-  { inventory, sliceRatios, sums, concluded, isRead, isBrief = false }: Look,
-): Promise<Pick<JobFacts, 'causes' | 'analysis'> & { readonly course: Course }> {
+  { job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false }: Look,
+): Promise<Pick<JobFacts, 'causes' | 'analysis' | 'hardware'> & { readonly course: Course }> {
   const isLooked = isRead && !isBrief;
   const activity = activityOf(sources, sampled.boundaryUs);
   const how = { sliceRatios, sums, isCoarse: isBrief };
   // Those first whose answers lead to more questions.
-  const [causes, analysis, course] = await Promise.all([
+  const [causes, analysis, course, hardware] = await Promise.all([
     concluded?.causes ?? (isRead ? causesFigures(db, sources, sampled, how) : undefined),
     isLooked ? analyseJob(db, sources, activity, { summed: sampled, inventory }) : NO_ANALYSIS,
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
+    isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
   ]);
-  return { causes, analysis: { ...analysis, steps: concluded?.steps ?? analysis.steps }, course };
+  const steps = concluded?.steps ?? analysis.steps;
+  return { causes, analysis: { ...analysis, steps }, hardware, course };
 }
 
-/** What the samples and the inventory tell of nodes and links; of a job without samples nobody asks what held it back. */
-async function hardwareOf(
-  db: Asked,
-  { cluster }: JobIdentity,
-  window: JobWindow,
-  isRead: boolean,
-): Promise<JobHardware> {
-  if (!isRead) return NO_HARDWARE;
+/** What the inventory tells of the job's nodes, and samples of its links. */
+async function hardwareOf(db: Asked, { cluster }: JobIdentity, window: JobWindow): Promise<JobHardware> {
   const [nodes, links] = await Promise.all([gpusOfNodes(db, cluster, window), narrowLinks(db, window)]);
   return { gpusOfNodes: nodes, narrowLinks: links };
 }
