@@ -1,4 +1,4 @@
-/** Brings build/python-tools level with scripts/python-tools.txt: the checkers that no npm package offers. */
+/** Brings build/python-tools level with scripts/python-tools.txt: checkers and readers that no npm package offers. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'fs';
 import { join } from 'path';
 
@@ -12,7 +12,7 @@ export function installPythonToolsIfStale() {
   const directory = join(ROOT, DIRECTORY);
   const stamp = join(directory, '.installed');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  announce('installing the checker of the Kubernetes manifests (pip: about 40 s, 150 MB)');
+  announce('installing the Python programs of the tests (pip: about 40 s, 150 MB)');
   rmSync(directory, { recursive: true, force: true });
   run('python3', ['-m', 'venv', directory]);
   const pip = join(directory, 'bin/pip');

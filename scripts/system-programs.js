@@ -77,7 +77,8 @@ function missingPrograms(purpose) {
       name: 'Python 3 with venv',
       isThere: canMakeEnvironment,
       packages: () => ['python3', 'python3-venv'],
-      elsewhere: 'Python 3 with its modules venv and ensurepip (the tests check the Kubernetes manifests)',
+      elsewhere:
+        'Python 3 with its modules venv and ensurepip (the tests run programs that are written in it)',
     });
     programs.push({
       name: 'systemd-analyze',

@@ -24,6 +24,7 @@ import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts
 import { reportFailure } from '../failure.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
+import { js1Of } from '../report/js1.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
@@ -45,6 +46,7 @@ Examples:
   gpuledger report job 4217 --cluster b  that of cluster b, where several bear the id
   gpuledger report job 4217 --submitted 2026-11-20T10:00:00Z
   gpuledger report job 4217 --run 0      its first run, before it was requeued
+  gpuledger report job 4217 --js1        one line for Slurm's AdminComment, as jobstats writes it
   gpuledger report job 4217 --json       every figure in base units (docs/reports.md)
 `;
 
@@ -75,10 +77,19 @@ interface FormatFlags {
 }
 
 interface JobFlags extends FormatFlags {
+  readonly js1?: true;
   readonly run?: number;
   readonly cluster?: string;
   readonly submitted?: string;
   readonly all?: true;
+}
+
+/** What an id is answered with. */
+interface Answer {
+  readonly typed: string;
+  readonly account: Account;
+  /** Where it was asked for. */
+  readonly js1?: string;
 }
 
 type JobsFlags = FormatFlags &
@@ -112,7 +123,13 @@ export function command(): Command {
         'of several jobs with this id, the one submitted then, or begun (ISO, UTC)',
       )
       .option('--run <n>', 'which run of a requeued job (default: the newest)', parseRun)
-      .option('--all', 'every GPU or task in the table, however many there are'),
+      .option('--all', 'every GPU or task in the table, however many there are')
+      .addOption(
+        new Option(
+          '--js1',
+          "one line for Slurm's AdminComment that jobstats and reportseff read; of several ids with the id before it",
+        ).conflicts(['json', 'csv']),
+      ),
   )
     .addHelpText('after', JOB_EXAMPLES)
     .action(async (jobIds: string[], flags: JobFlags) => {
@@ -220,25 +237,43 @@ async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<vo
   };
   const wanted = [...new Set(jobIds)];
   const failures: OperatingError[] = [];
-  const accounts = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
-    const how = { ...options, idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings };
-    const found: Account[] = [];
-    for (const jobId of wanted)
+  const answers = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
+    const how = {
+      ...options,
+      ...{ idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings },
+      // Nothing of what takes longer is in the line.
+      isBrief: flags.js1 === true,
+    };
+    const found: Answer[] = [];
+    for (const typed of wanted)
       try {
-        found.push(await accountOf(db, lanes, jobId, how));
+        const account = await accountOf(db, lanes, typed, how);
+        found.push({ typed, account, ...(flags.js1 ? { js1: js1Of(typed, account) } : {}) });
       } catch (thrown) {
-        // What is wrong with one of several ids is no reason to keep the others back.
-        if (wanted.length === 1 || !(thrown instanceof OperatingError) || thrown.exit !== 'usage')
-          throw thrown;
+        if (wanted.length === 1 || !isAboutOneId(thrown)) throw thrown;
         failures.push(thrown);
       }
     return found;
   });
-  process.stdout.write(accountsText(accounts, { ...flags, isOne: wanted.length === 1 }));
+  const accounts = answers.map(({ account }) => account);
+  const isOne = wanted.length === 1;
+  process.stdout.write(flags.js1 ? js1Lines(answers, isOne) : accountsText(accounts, { ...flags, isOne }));
   for (const account of accounts)
     if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
       process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
   for (const failure of failures) process.exitCode = reportFailure(failure);
+}
+
+/** What is wrong with one of several ids is no reason to keep the others back. */
+function isAboutOneId(thrown: unknown): thrown is OperatingError {
+  return (
+    thrown instanceof OperatingError && (thrown.exit === 'usage' || thrown.code === 'report.still_running')
+  );
+}
+
+/** Of several ids each has its own before it. */
+function js1Lines(answers: readonly Answer[], isOne: boolean): string {
+  return answers.map(({ typed, js1 = '' }) => (isOne ? `${js1}\n` : `${typed}\t${js1}\n`)).join('');
 }
 
 /** One after the other; as JSON, of several ids, an array. */

@@ -114,10 +114,13 @@ export const ERROR_CODES = {
   'recording.malformed': 'A recording is not as expected.',
   'recording.unreadable': 'A recording cannot be read.',
   'report.job_id': 'A job id cannot be one.',
+  'report.many_tasks':
+    'A summary of one job was asked for, and the id is that of an array or a heterogeneous job.',
   'report.mixed_csv': 'Jobs and arrays have other columns, and both were asked for as CSV.',
   'report.no_costs': 'Jobs are to be sorted by cost, and no prices are configured.',
   'report.no_tables': 'QuestDB has none of the sample tables.',
   'report.schema': 'The tables lack a column that reports need.',
+  'report.still_running': 'A summary that is written at the end of a job was asked for while it runs.',
   'report.unknown_cluster': 'No GPU is known to be of the cluster.',
   'report.unknown_job': 'No table knows the job.',
   'report.unknown_run': 'The job has no such run.',
