@@ -1,6 +1,7 @@
 import type { Scheduling } from '../src/collector/collection.ts';
 import type { Collector } from '../src/collector/collector.ts';
 import { flushJob } from './flush.ts';
+import { measureHostJobsJob } from './measure-host-jobs.ts';
 import { measureSharedUseJob } from './measure-shared-use.ts';
 import { reportSelfJob } from './report-self.ts';
 import type { Job } from './schedule.ts';
@@ -12,7 +13,7 @@ import { watchStoreJob } from './watch-store.ts';
 /** Everything that a collector does by the clock, beside sampling. */
 export function residentJobs(
   collector: Collector,
-  { flushIntervalMs, idleWatch }: Parameters<Scheduling['collecting']>[1],
+  { flushIntervalMs, hostIntervalMs, idleWatch }: Parameters<Scheduling['collecting']>[1],
 ): Job[] {
   return [
     watchJobMapJob(collector),
@@ -21,6 +22,7 @@ export function residentJobs(
     watchStoreJob(collector),
     settleJobFiguresJob(collector),
     measureSharedUseJob(collector),
+    ...(hostIntervalMs === undefined ? [] : [measureHostJobsJob(collector, hostIntervalMs)]),
     ...(idleWatch === undefined ? [] : [watchIdleJob(idleWatch)]),
   ];
 }

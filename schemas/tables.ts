@@ -94,6 +94,7 @@ export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[]
     JOB_FIGURES,
     INVENTORY,
     EVENTS,
+    { ...HOST_JOBS, ...ttlOf(retention.raw) },
     { ...COLLECTOR_STATS, ...ttlOf(retention.raw) },
     SCHEMA,
   ];
@@ -249,6 +250,17 @@ const EVENTS: Table = {
     subject SYMBOL, text VARCHAR, job_id VARCHAR`),
   partitionBy: 'MONTH',
   upsertKeys: ['ts', 'cluster', 'node', 'gpu', 'kind', 'subject'],
+};
+
+/** One row per job, node and reading: what the job's cgroup did in the `dt_us` before `ts`. */
+const HOST_JOBS: Table = {
+  name: 'host_jobs',
+  columns:
+    columnsOf(`ts TIMESTAMP, cluster SYMBOL, node SYMBOL, job_id VARCHAR, dt_us LONG, cpu_cores DOUBLE, cpu_wait_ratio DOUBLE,
+    io_wait_ratio DOUBLE, read_bytes_per_second DOUBLE, write_bytes_per_second DOUBLE, memory_bytes DOUBLE,
+    memory_peak_bytes DOUBLE`),
+  partitionBy: 'DAY',
+  upsertKeys: ['ts', 'cluster', 'node', 'job_id'],
 };
 
 /**

@@ -45,14 +45,19 @@ export interface IdleWatching {
   close(): Promise<void>;
 }
 
+/** What a collector does by the clock, as far as that is not always the same. */
+interface CollectingParts {
+  readonly flushIntervalMs: number;
+  /** How often the cgroups of jobs are read; undefined: never. */
+  readonly hostIntervalMs: number | undefined;
+  /** Where somebody wants to be told of jobs that idle. */
+  readonly idleWatch: IdleWatching | undefined;
+}
+
 /** What makes the schedules of a collection. */
 export interface Scheduling {
-  /** Everything that a collector does by the clock, beside sampling. @param idleWatch where somebody wants to be told */
-  collecting(
-    collector: Collector,
-    parts: { readonly flushIntervalMs: number; readonly idleWatch: IdleWatching | undefined },
-    tell: Tell,
-  ): Schedule;
+  /** Everything that a collector does by the clock, beside sampling. */
+  collecting(collector: Collector, parts: CollectingParts, tell: Tell): Schedule;
   /** The ticks of lanes that a cron line drives. */
   ticking(lanes: readonly Lane[], requestTick: (laneIndex: number) => void, tell: Tell): Schedule;
 }
@@ -151,6 +156,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
       ...(source.name === 'dcgm' || source.name === 'nvml'
         ? { processUse: openProcessUse(config.nvml.library) }
         : {}),
+      ...hostOf(config),
       version: VERSION,
       confirm: config.delivery.confirm,
       ...disk?.options,
@@ -162,7 +168,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
     const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
     const idleWatch = options.watchIdle?.(db, config, collector.devices, tell);
-    const parts = { flushIntervalMs: config.flush.intervalMs, idleWatch };
+    const parts = partsOf(config, idleWatch);
     const schedule = scheduling.collecting(collector, parts, tell);
     let isRetired = false;
     return {
@@ -205,6 +211,15 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     await db.close();
     throw thrown;
   }
+}
+
+function partsOf({ flush, host }: Config, idleWatch: IdleWatching | undefined): CollectingParts {
+  return { flushIntervalMs: flush.intervalMs, hostIntervalMs: host.intervalMs, idleWatch };
+}
+
+/** Absent where nobody wants to know what jobs do on the node. */
+function hostOf({ host }: Config): { readonly cgroupRoot?: string } {
+  return host.intervalMs === undefined ? {} : { cgroupRoot: host.cgroupRoot };
 }
 
 function nextIntake(config: Config, source: SourceSpec): NextIntake {

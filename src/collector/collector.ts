@@ -19,6 +19,7 @@ import type { RowSpan } from '../questdb/table-guard.ts';
 import { gapEvent } from '../sampler/gap-event.ts';
 import type { ProcessUseThread } from '../source/nvml/process-use-thread.ts';
 import { createEventRows } from './event-rows.ts';
+import { createHostJobs } from './host-jobs.ts';
 import { resumedAfter, type Intake } from './intake.ts';
 import {
   noticeOfEvent,
@@ -42,6 +43,8 @@ export interface CollectorOptions
   readonly storedRows?: (lane: Lane) => Promise<ReadonlyMap<string, RowBefore>>;
   /** What processes do on shared devices; absent: it is not measured. Closed by the collector. */
   readonly processUse?: ProcessUseThread;
+  /** Where the cgroups of jobs are; absent: they are not read. */
+  readonly cgroupRoot?: string;
 }
 
 export interface Collector {
@@ -65,6 +68,8 @@ export interface Collector {
   settleJobFigures(): Promise<void>;
   /** Looks what the owners of shared devices do with them. */
   measureSharedUse(): Promise<void>;
+  /** Looks what the jobs that own devices do on their nodes. */
+  measureHostJobs(): void;
   /** How long the source has been inside one call, ms; 0 when it is in none. A native call can hang for minutes. */
   callMs(): number;
   /** Stops ticking and waits for the worker, but not for longer than `deadlineMs`. Flush afterwards. */
@@ -83,7 +88,7 @@ export interface Collector {
  * @throws OperatingError when the source cannot be opened.
  */
 export async function openCollector(options: CollectorOptions): Promise<Collector> {
-  const { lanes, db, disk, intake } = options;
+  const { lanes, db, disk, intake, processUse } = options;
   const tables = lanes.map(({ table }) => table);
   const ownership = new Ownership();
   const events = createEventRows(ownership, (rows) => {
@@ -119,7 +124,6 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   const account = (): LaneAccount[] => laneSet.account(store.suspension.reasonOf);
   const gpus = devices.map(({ uuid }) => uuid);
   const jobFigures = createJobFiguresWriter({ db, lanes, gpus, nowUs, tell });
-  const { processUse } = options;
   const measuredSets = processUse && createMeasuredSets({ db, gpus, startUs, tell });
   const sharedUse =
     processUse &&
@@ -134,6 +138,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
         for (const { gpu, fromUs } of rows) measuredSets?.note(gpu, fromUs);
       },
     });
+  const hostJobs = createHostJobs({ ...options, ownership, devices, nowUs, onRows: outbox.hostJobs, tell });
   const jobMap = createJobMap({
     inputs: options.jobInputs(devices),
     ownership,
@@ -151,7 +156,10 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
       jobFigures.renew(windows, atUs);
       for (const { gpu, fromUs } of windows) measuredSets?.note(gpu, fromUs);
     },
-    onRecords: (records) => sharedUse?.noteRecords(records),
+    onRecords: (records) => {
+      sharedUse?.noteRecords(records);
+      hostJobs.noteRecords(records);
+    },
     tell,
   });
   /** A flush that finds another one labelling again is not over before that is. */
@@ -206,6 +214,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     watchStore: () => store.watch(),
     settleJobFigures: () => jobFigures.settle(storedFactsUs),
     measureSharedUse: async () => sharedUse?.look(),
+    measureHostJobs: hostJobs.look,
     callMs: sampling.callMs,
     stopSampling(deadlineMs) {
       sharedUse?.finish();

@@ -25,6 +25,7 @@ import { GRAMS_PER_KWH_MAX } from '../core/costs/hourly-grams.ts';
 import { IDLE_LIMITS } from '../core/fields/idle-limits.ts';
 import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import { FINDING_KEYS } from './finding-keys.ts';
+import { HOST_KEYS } from './host-keys.ts';
 import type * as values from './values.ts';
 
 /** Of an hour of a GPU or a kWh, in whatever currency. */
@@ -251,6 +252,7 @@ export const KEYS = {
       },
     },
   },
+  host: HOST_KEYS,
   retention: {
     about: 'how long rows are kept',
     keys: {

@@ -7,6 +7,7 @@ import type { OwnerSetRow } from '../questdb/rows/owner-set-rows.ts';
 import type {
   CollectorStat,
   EventRow,
+  HostJobRow,
   InventoryRow,
   SharedUseRow,
   SmallTables,
@@ -24,6 +25,7 @@ export interface Outbox {
   jobs(rows: readonly JobRecord[]): void;
   events(rows: readonly EventRow[]): void;
   stats(rows: readonly CollectorStat[]): void;
+  readonly hostJobs: (rows: readonly HostJobRow[]) => void;
   /** Writes what waits. @returns false when the store did not take all of it. */
   flush(): Promise<boolean>;
   readonly waitingRows: number;
@@ -55,7 +57,9 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
   const events = queue<EventRow>('gpu_events', (rows) => tables.writeEvents(rows));
   const stats = queue<CollectorStat>('collector_stats', (rows) => tables.writeCollectorStats(rows));
 
-  const queues = [inventory, ownerSets, ownership, sharedUse, jobs, events, stats];
+  const hostJobs = queue<HostJobRow>('host_jobs', (rows) => tables.writeHostJobs(rows));
+
+  const queues = [inventory, ownerSets, ownership, sharedUse, jobs, events, stats, hostJobs];
 
   function add<T extends object>(target: Queue<T>, rows: readonly T[]): void {
     target.waiting.push(...rows);
@@ -106,6 +110,9 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
     stats: (rows) => {
       add(stats, rows);
     },
+    hostJobs: (rows) => {
+      add(hostJobs, rows);
+    },
     async flush() {
       const taken = [
         await flushQueue(inventory),
@@ -116,6 +123,7 @@ export function createOutbox(tables: SmallTables, tell: Tell): Outbox {
         await flushQueue(jobs),
         await flushQueue(events),
         await flushQueue(stats),
+        await flushQueue(hostJobs),
       ];
       return taken.every(Boolean);
     },

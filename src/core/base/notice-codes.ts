@@ -12,6 +12,8 @@ export const NOTICE_CODES = {
   'delivery.resumed': 'The store takes rows of a table again.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
+  'host_jobs.unmeasured':
+    'No job that owns GPUs has a cgroup of Slurm: what they do on their node is not recorded.',
   'idle_watch.idle':
     'All GPUs of a running job idle. Told once, and again as often as the configuration says.',
   'idle_watch.over': 'A job that was told to idle works again, or has ended.',

@@ -66,6 +66,10 @@ export const IDLE_AFTER_MS_DEFAULT = 900_000;
 export const IDLE_REMIND_MS_MIN = 300_000;
 export const IDLE_REMIND_MS_MAX = 7 * 86_400_000;
 
+/** Milliseconds between two readings of the cgroups of jobs: faster, their files cost more than they tell. */
+export const HOST_INTERVAL_MS_MIN = 1_000;
+export const HOST_INTERVAL_MS_MAX = 60_000;
+
 /** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
 export const SYNTHETIC_NODES_MAX = 1_000;
 export const SYNTHETIC_GPUS_MAX = 64;

@@ -2,6 +2,7 @@ import type { Device } from '../../core/devices/device.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
 import type { Tell } from '../../core/base/notice.ts';
+import type { HostUse } from '../../core/jobs/host-use.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
 import type { MeasuredUse } from '../../core/jobs/measured-use.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
@@ -77,6 +78,16 @@ export interface CollectorStat {
   readonly engineOffsetUs?: number;
 }
 
+/** One row of `host_jobs`: what a job did on a node in the time before it. */
+export interface HostJobRow extends HostUse {
+  /** Epoch µs. */
+  readonly tsUs: number;
+  /** Absent where nobody told. */
+  readonly cluster?: string;
+  readonly node: string;
+  readonly jobId: string;
+}
+
 /**
  * The rows of the tables that are written rarely, encoded with the official client's buffer and sent by a sink, so that
  * the caller still has them when the store does not take them (the client's own flush would lose them).
@@ -93,6 +104,7 @@ export interface SmallTables {
   writeInventory(rows: readonly InventoryRow[]): Promise<boolean>;
   writeEvents(rows: readonly EventRow[]): Promise<boolean>;
   writeCollectorStats(rows: readonly CollectorStat[]): Promise<boolean>;
+  writeHostJobs(rows: readonly HostJobRow[]): Promise<boolean>;
 }
 
 /** Rows of one request. A row has some 300 bytes. */
@@ -142,6 +154,7 @@ export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
     writeInventory: (rows) => writeTable('gpu_inventory', encodeInventory, rows),
     writeEvents: (rows) => writeTable('gpu_events', encodeEvent, rows),
     writeCollectorStats: (rows) => writeTable('collector_stats', encodeStat, rows),
+    writeHostJobs: (rows) => writeTable('host_jobs', encodeHostJob, rows),
   };
 }
 
@@ -273,5 +286,22 @@ function encodeStat(buffer: RowBuffer, row: CollectorStat): void {
     .double('cpu_ratio', row.cpuRatio)
     .long('rss_bytes', row.rssBytes)
     .long('engine_offset_us', row.engineOffsetUs)
+    .at(row.tsUs);
+}
+
+function encodeHostJob(buffer: RowBuffer, row: HostJobRow): void {
+  buffer
+    .row()
+    .symbol('cluster', row.cluster)
+    .symbol('node', row.node)
+    .text('job_id', row.jobId)
+    .long('dt_us', row.dtUs)
+    .double('cpu_cores', row.cpuCores)
+    .double('cpu_wait_ratio', row.cpuWaitRatio)
+    .double('io_wait_ratio', row.ioWaitRatio)
+    .double('read_bytes_per_second', row.readBytesPerSecond)
+    .double('write_bytes_per_second', row.writeBytesPerSecond)
+    .double('memory_bytes', row.memoryBytes)
+    .double('memory_peak_bytes', row.memoryPeakBytes)
     .at(row.tsUs);
 }
