@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { bounds, causes, deviceCauses, gauge30, slowest, steps } from './job-analysis.ts';
 import { costRates, costs } from './costs.ts';
+import { jobHistory } from './job-history.ts';
 import {
   amounts,
   count,
@@ -109,7 +110,7 @@ const finding = z.strictObject({
     .strictObject({ value: z.number(), unit: z.enum(['ratio', 'microseconds']), source: z.string() })
     .optional()
     .describe('From where on the rule speaks'),
-  evidence: z.array(z.enum([...GAUGES, 'gpu_events', 'jobs', 'gpu_inventory'])),
+  evidence: z.array(z.enum([...GAUGES, 'gpu_events', 'jobs', 'job_figures', 'gpu_inventory'])),
   command: z.string().optional().describe('What to type'),
 });
 
@@ -164,6 +165,7 @@ export const jobReport = z.strictObject({
   gauge30: gauge30.optional(),
   bounds: bounds.optional(),
   notMeasured: z.array(z.strictObject({ keys: z.array(z.enum(GAUGES)), reason: z.string() })),
+  history: jobHistory.optional(),
   verdict: z.string().describe('What the job did, in one sentence'),
   findings: z.array(finding).describe('What broke first, then what cost most'),
   rulesNotTold: z

@@ -43,5 +43,6 @@ export const FINDING_KEYS = {
     memory_ratio: limitKey('memoryRatio', 'the memory peak is at most this part of the GPU'),
     coverage_ratio: limitKey('coverageRatio', 'less of the owned time was sampled'),
     energy_ratio: limitKey('energyRatio', 'counter and power integral differ by more'),
+    regression_ratio: limitKey('regressionRatio', 'a job takes this part more than its last runs, at least'),
   },
 } as const;

@@ -2,6 +2,7 @@ import { UNRESOLVED_PREFIX } from '../core/devices/identity.ts';
 import type { Found } from '../figures/job/figures.ts';
 import { slowestText } from './analysis-text.ts';
 import { hardwareText } from './hardware-text.ts';
+import { historyFindingText } from './history/history-text.ts';
 import { lostText } from './lost-text.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
@@ -87,6 +88,9 @@ export function findingText(finding: Found): string {
       const why = isUndivided ? 'of samples of the rest it cannot be told whose they are' : rest;
       return `the figures speak for ${formatCoverage(coverage.value)} of the owned time only; ${why}.`;
     }
+    case 'crash-loop':
+    case 'regressed':
+      return historyFindingText(finding);
     case 'energy-check':
       return `energy counter and power integral differ by ${formatRatio(finding.strayRatio)}: one of the two sensors is wrong.`;
   }

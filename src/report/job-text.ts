@@ -23,6 +23,7 @@ import { analysisLines, boundsLines } from './analysis-text.ts';
 import { CAUSES_HEADING, causesLines, noCausesLines } from './causes-text.ts';
 import { jobCostLines } from './costs-text.ts';
 import { findingLines, FINDINGS_HEADING } from './finding-lines.ts';
+import { HISTORY_HEADING, historyLines } from './history/history-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { sparkline } from './text/sparkline.ts';
@@ -58,8 +59,9 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));
     lines.push(...noCausesLines(figures, width));
   }
+  lines.push(...historyLines(figures.history, width));
   lines.push(...findingLines(figures, width), ...keptRuleLines(figures, width));
-  const bold = new Set([title, CAUSES_HEADING, FINDINGS_HEADING]);
+  const bold = new Set([title, CAUSES_HEADING, HISTORY_HEADING, FINDINGS_HEADING]);
   return finishLines(lines, options, options.isColored ? bold : new Set());
 }
 

@@ -21,6 +21,7 @@ import { analysisJson, boundsJson } from './analysis-json.ts';
 import { causesJson, deviceCausesJson } from './causes-json.ts';
 import { costRatesJson, costsJson } from './costs-json.ts';
 import { findingJson } from './finding-json.ts';
+import { historyJson } from './history/history-json.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
 import { verdictText } from './verdict-text.ts';
 
@@ -72,6 +73,7 @@ export function jobJson(figures: JobFigures): string {
     ...analysisJson(figures.analysis),
     bounds: figures.bounds === undefined ? undefined : boundsJson(figures.bounds),
     notMeasured: figures.notMeasured.map(({ keys, why }) => ({ keys, reason: NOT_MEASURED_REASONS[why] })),
+    history: figures.history === undefined ? undefined : historyJson(figures.history),
     verdict: verdictText(figures),
     findings: figures.findings.map(findingJson),
     rulesNotTold: figures.rulesNotTold.length === 0 ? undefined : figures.rulesNotTold,

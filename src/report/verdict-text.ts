@@ -48,6 +48,7 @@ function faultText({ faults: [first, ...more] }: Verdict): string | undefined {
   if (first === undefined) return undefined;
   const others = more.length === 0 ? '' : ` (and ${more.length} more)`;
   if (first.rule === 'xid') return `XID ${first.event.code ?? '?'} on ${deviceName(first.device)}${others}`;
+  if (first.rule === 'crash-loop') return `failed soon, ${first.count} runs one after the other${others}`;
   return `${first.rule === 'out-of-memory' && first.isTold ? 'ended out of memory' : 'failed with full GPU memory'}${others}`;
 }
 

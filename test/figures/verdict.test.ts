@@ -33,6 +33,7 @@ function verdictOf(facts: JobFacts, rulesKept: readonly string[] = []): string {
     rulesKept,
     bounds: undefined,
     costs: undefined,
+    history: undefined,
   };
   return verdictText(figures).replaceAll(/\s/g, ' ');
 }

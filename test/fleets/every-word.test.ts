@@ -31,6 +31,7 @@ const OUTSIDE = {
   long: 'no drawn list is so long that it is cut',
   synthetic: 'no drawn GPU is synthetic: test/figures/truth.test.ts has those',
   jobs: 'no table of many jobs is asked for: test/figures/jobs.test.ts has them',
+  history: 'no drawn job is asked for beside its earlier runs: test/figures/job-history.test.ts has them',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -44,6 +45,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   old: ['undividedUs'],
   long: ['reusedIdsLeft'],
   jobs: ['typedId', 'lostUs'],
+  history: ['history'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
@@ -118,6 +120,7 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'mean of a GPU, both ways',
     'SM activity is in no lane of the configuration: no idle time, no mean',
   ],
+  history: ['failed soon', 'runs one after the other'],
   inventory: [
     'GPU of unknown model',
     'it had no GPUs, or nobody recorded which',
@@ -136,11 +139,13 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
 
 /**
  * What windows of a job tell, of which no truth is drawn (test/report/analysis-text.test.ts, test/figures/job-analysis.test.ts), and
- * the table of many jobs (test/figures/jobs.test.ts), and what is told where costs are configured.
+ * the table of many jobs (test/figures/jobs.test.ts), what is told where costs are configured, and of earlier runs
+ * (test/figures/job-history.test.ts).
  */
 const LEFT_FILES = [
   'src/report/analysis-text.ts',
   'src/report/costs-text.ts',
+  'src/report/history/history-text.ts',
   'src/report/jobs-text.ts',
   // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.
   'src/report/idle-watch-text.ts',

@@ -33,6 +33,7 @@ export const FINDING_LIMITS = {
   memoryRatio: ratio(0.5, 'NERSC: half of the requests for 80 GB would fit 40 GB'),
   coverageRatio: ratio(0.95, 'what was not seen for longer may be anything'),
   energyRatio: ratio(0.1, 'counter and power of real boards agree to a few percent'),
+  regressionRatio: ratio(0.05, 'runs of one job differ by a few percent, whatever else changed'),
 } as const satisfies Readonly<Record<string, FindingLimit>>;
 
 export type FindingLimitName = keyof typeof FINDING_LIMITS;

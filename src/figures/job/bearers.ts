@@ -28,7 +28,10 @@ interface Gathered {
 }
 
 /** The id as people type it: `6_1` of an array, `2+1` of a heterogeneous job. */
-export function typedId({ task, record: { arrayJobId, hetJobId } }: Member, jobId: string): string {
+export function typedId(
+  { task, record: { arrayJobId, hetJobId } }: Pick<Member, 'task' | 'record'>,
+  jobId: string,
+): string {
   if (task !== undefined && arrayJobId !== undefined) return `${arrayJobId}_${task}`;
   return task !== undefined && hetJobId !== undefined ? `${hetJobId}+${task}` : jobId;
 }

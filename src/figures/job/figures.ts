@@ -12,6 +12,7 @@ import type { Bounds } from './analysis/bounds.ts';
 import type { JobAnalysis, Slowest } from './analysis/figures.ts';
 import type { JobHardware, NarrowLink } from './hardware/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
+import type { HistoryFound, JobHistory } from './history/figures.ts';
 import type { JobCells } from './told-runs.ts';
 
 /**
@@ -371,7 +372,8 @@ export type Found =
       readonly rule: 'energy-check';
       /** Difference of counter and power integral in relation to the larger one. */
       readonly strayRatio: number;
-    };
+    }
+  | HistoryFound;
 
 /** What a job cost: its owned time by part, of MIG instances by slices, and the energy of it that is known. */
 export interface JobCosts extends CostBasis {
@@ -389,7 +391,7 @@ export interface JobCosts extends CostBasis {
 export type Confidence = 'samples' | 'minutes' | 'kept' | 'told';
 
 /** Where to look: a gauge, or a table of the store. */
-export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'gpu_inventory';
+export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'job_figures' | 'gpu_inventory';
 
 /** What goes with every finding. */
 interface Weight {
@@ -433,4 +435,6 @@ export interface JobFigures extends JobFacts {
   readonly bounds: Bounds | undefined;
   /** Undefined where nothing of costs is configured. */
   readonly costs: JobCosts | undefined;
+  /** Undefined where it was not asked for, or no earlier run is known. */
+  readonly history: JobHistory | undefined;
 }

@@ -62,7 +62,7 @@ export interface JobQueryOptions extends JobSelector {
 }
 
 /**
- * Every figure of one run of a job. An id that is an array's too, as that of its last task is, means the task here.
+ * Every figure of one run of a job but its history. An id that is an array's too, as that of its last task is, means the task here.
  * @throws OperatingError `report.job_id`, `report.unknown_job`, `report.unknown_run`, and what `QuestDb.exec` throws
  */
 export async function jobFigures(
@@ -83,7 +83,7 @@ export type FoundJobs = Pick<Found, 'jobs' | 'otherJobs'> & {
 };
 
 /**
- * Every figure of one run of a job, computed by the server from the rows that bear its label.
+ * Every figure of one run of a job but its history, computed by the server from the rows that bear its label.
  * @param lanes which tables and columns there are; a gauge that no lane holds is left out and named in `notMeasured`.
  * @throws OperatingError `report.unknown_run`, and what `QuestDb.exec` throws
  */
@@ -159,7 +159,7 @@ export async function memberFigures(
   const costs = await costsOfJob(db, sources, facts, { options, summed, energies });
   const told = conclusionsOf(facts, limits);
   const rulesKept = (concluded?.rules ?? []).filter((id) => told.findings.every(({ rule }) => rule !== id));
-  return { ...facts, ...told, rulesKept, bounds: boundsOf(facts), costs };
+  return { ...facts, ...told, rulesKept, bounds: boundsOf(facts), costs, history: undefined };
 }
 
 interface Look extends Pick<JobQueryOptions, 'isBrief'> {
@@ -231,7 +231,8 @@ export async function jobIdleLimits(
   return await readIdleLimits(db, idleLimits, [...new Set(intervals.map(({ gpu }) => gpu))]);
 }
 
-function chosenRun(
+/** The run that is meant, the newest where none is named. @throws OperatingError `report.unknown_run` */
+export function chosenRun(
   db: Asked,
   { jobs }: FoundJobs,
   { member: { job }, run, nowUs, cluster, submittedUs }: JobQueryOptions & { readonly member: Member },

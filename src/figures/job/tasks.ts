@@ -1,12 +1,16 @@
+import { USUAL_FINDING_LIMITS } from '../../core/analysis/finding-limits.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import type { Asked } from '../query-cells.ts';
+import { sideBySide } from '../side-by-side.ts';
 import { clusterOf, jobIdOf, typedId, type Member } from './bearers.ts';
 import type { JobRun } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
+import { readPast } from './history/read-past.ts';
+import { withHistory } from './history/with-history.ts';
 import { jobCommand } from './job-command.ts';
-import { memberFigures, type JobQueryOptions } from './query.ts';
+import { chosenRun, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
 import { amountsOf, costsOfAll, memberRuns, seeRuns, type SeenRun } from './seen-runs.ts';
 import type { TaskFigures, TasksFigures } from './tasks-figures.ts';
 
@@ -29,7 +33,24 @@ export async function accountOf(
   const [member] = found.bearer.members;
   if (found.bearer.family !== undefined)
     return { of: 'tasks', figures: await tasksFigures(db, lanes, found, options) };
-  return { of: 'job', figures: await memberFigures(db, lanes, found, { ...options, member: member! }) };
+  return { of: 'job', figures: await figuresBesidePast(db, lanes, found, { ...options, member: member! }) };
+}
+
+/** One run of a job, and what its earlier runs say of it. */
+async function figuresBesidePast(
+  store: Asked,
+  lanes: readonly Lane[],
+  found: Found,
+  options: JobQueryOptions & { readonly member: Member },
+): Promise<JobFigures> {
+  const { member, findingLimits = USUAL_FINDING_LIMITS } = options;
+  const run = chosenRun(store, found, options);
+  const db = sideBySide(store);
+  const [figures, past] = await Promise.all([
+    memberFigures(db, lanes, found, options),
+    readPast(db, lanes, { member, run, window: windowOf(run) }, { ...options, jobs: found.jobs }),
+  ]);
+  return withHistory(figures, past, findingLimits);
 }
 
 async function tasksFigures(

@@ -1,6 +1,6 @@
 import { NOT_LOST, type Cause } from '../../core/analysis/causes.ts';
 import type { WaitingRange } from './causes/figures.ts';
-import type { Finding, JobDevice, JobFigures } from './figures.ts';
+import type { Finding, FindingRule, JobDevice, JobFigures } from './figures.ts';
 
 /** Time that was not effective, GPU µs. */
 interface Lost {
@@ -34,6 +34,7 @@ export interface Verdict {
   readonly now: Now | undefined;
 }
 
+const FAULTS: ReadonlySet<FindingRule> = new Set(['xid', 'out-of-memory', 'crash-loop']);
 const LOST_MAX = 2;
 /** Less of what was seen is not worth a word. */
 const LOST_RATIO_MIN = 0.02;
@@ -67,7 +68,7 @@ export function verdictOf(figures: Judged): Verdict {
       [...findings.map(({ rule }) => rule), ...rulesKept].every((id) => id === 'dips') &&
       seenUs >= HEALTHY_SEEN_RATIO_MIN * ownedUs &&
       (effectiveUs ?? 0) >= HEALTHY_EFFECTIVE_RATIO_MIN * seenUs,
-    faults: findings.filter(({ rule }) => rule === 'xid' || rule === 'out-of-memory'),
+    faults: findings.filter(({ rule }) => FAULTS.has(rule)),
     now: nowOf(figures),
   };
 }

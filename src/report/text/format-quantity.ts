@@ -170,7 +170,7 @@ export function formatSpan(us: number): string {
   return shown.length === 0 ? `0${THIN}s` : shown.map(([count, unit]) => `${count}${THIN}${unit}`).join(THIN);
 }
 
-/** `512 ms`, `6.71 s`, `2 min 3 s`: a length that is known to three digits. @param us at least 1 */
+/** `512 ms`, `6.71 s`, `2 min 3 s`: a length that is known to three digits. */
 export function formatStep(us: number): string {
   if (us < 1e6) return `${formatNumber(us / 1e3)}${THIN}ms`;
   return us < 100e6 ? `${formatNumber(us / 1e6)}${THIN}s` : formatSpan(us);

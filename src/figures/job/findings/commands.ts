@@ -15,6 +15,7 @@ function isOfSlurm({ job: { sluid, submitUs, state, hetJobId } }: JobFacts): boo
 /** What to type; undefined where there is nothing, or nobody knows for which scheduler. */
 export function commandOf(found: Found, facts: JobFacts): string | undefined {
   const { isOpen, devices } = facts;
+  if (found.rule === 'crash-loop' || found.rule === 'regressed') return besideCommand(found.typedIds);
   if (!isOfSlurm(facts)) return undefined;
   if (found.rule === 'unused') {
     const used = devices.length - found.devices.length;
@@ -27,6 +28,11 @@ export function commandOf(found: Found, facts: JobFacts): string | undefined {
   if (found.rule === 'idle-tail') return isOpen && !found.isCutOff ? cancel(facts) : undefined;
   const isSlow = found.rule === 'computes-longest' && found.slowest.why === 'device';
   return isSlow && NODE_NAME.test(found.device.node) ? `#SBATCH --exclude=${found.device.node}` : undefined;
+}
+
+/** Whoever ran them: their accounts one after the other. */
+function besideCommand(typedIds: readonly string[]): string | undefined {
+  return typedIds.length < 2 ? undefined : `gpuledger report job ${typedIds.join(' ')}`;
 }
 
 function cancel({ job: { jobId } }: JobFacts, how = ''): string | undefined {

@@ -15,7 +15,7 @@ import type {
   JobFigures,
 } from '../figures.ts';
 import { commandOf } from './commands.ts';
-import { takeLost, timeOf } from './lost-time.ts';
+import { takeLost, timeOf, type TimeLeft } from './lost-time.ts';
 import { rulesNotTold } from './not-told.ts';
 import { foundIn } from './rules.ts';
 
@@ -55,6 +55,8 @@ const ABOUT: Readonly<Record<FindingRule, RuleFacts>> = {
   fragmented: { evidence: ['gpu_inventory'] },
   coverage: { limit: 'coverageRatio', evidence: [] },
   'energy-check': { limit: 'energyRatio', evidence: ['power'] },
+  'crash-loop': { evidence: ['jobs'], isFault: true, isTold: true },
+  regressed: { limit: 'regressionRatio', evidence: ['jobs', 'job_figures'] },
 };
 
 /** What the rules conclude from a job, and which of them could not look. */
@@ -68,22 +70,37 @@ export function conclusionsOf(
 /** What a person should know about a job: what broke first, then what cost most, each time once. */
 export function findingsOf(facts: JobFacts, limits: FindingLimits = USUAL_FINDING_LIMITS): Finding[] {
   const left = timeOf(facts);
-  const findings = foundIn(facts, limits).map((found): Finding => {
-    const about = ABOUT[found.rule];
-    return {
-      ...found,
-      lostGpuUs: takeLost(found, facts, left),
-      confidence: confidenceOf(about, facts),
-      ...timeOfFound(found, facts),
-      gpus: (devicesOf(found) ?? facts.devices).map(({ gpu }) => gpu),
-      limit: about.limit === undefined ? undefined : { name: about.limit, value: limits[about.limit] },
-      evidence: about.evidence,
-      command: commandOf(found, facts),
-    };
-  });
+  return ranked(foundIn(facts, limits).map((found) => findingOf(found, facts, { limits, left })));
+}
+
+/** The findings of a job with what was found beside its facts: rules that cost no time. */
+export function withFound(figures: JobFigures, found: readonly Found[], limits: FindingLimits): Finding[] {
+  const left: TimeLeft = new Map();
+  return ranked([...figures.findings, ...found.map((one) => findingOf(one, figures, { limits, left }))]);
+}
+
+function findingOf(
+  found: Found,
+  facts: JobFacts,
+  { limits, left }: { readonly limits: FindingLimits; readonly left: TimeLeft },
+): Finding {
+  const about = ABOUT[found.rule];
+  return {
+    ...found,
+    lostGpuUs: takeLost(found, facts, left),
+    confidence: confidenceOf(about, facts),
+    ...timeOfFound(found, facts),
+    gpus: (devicesOf(found) ?? facts.devices).map(({ gpu }) => gpu),
+    limit: about.limit === undefined ? undefined : { name: about.limit, value: limits[about.limit] },
+    evidence: about.evidence,
+    command: commandOf(found, facts),
+  };
+}
+
+function ranked(findings: readonly Finding[]): Finding[] {
   const isFault = ({ rule }: Finding): boolean => ABOUT[rule].isFault === true;
   // The sort is stable: of those that cost as much, or nothing, the order of the rules holds.
-  return findings.sort(
+  return findings.toSorted(
     (a, b) =>
       Number(isFault(b)) - Number(isFault(a)) || (isFault(a) ? 0 : (b.lostGpuUs ?? 0) - (a.lostGpuUs ?? 0)),
   );

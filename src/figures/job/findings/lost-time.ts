@@ -72,6 +72,8 @@ function lostUs(found: Found, { devices, causes, analysis, all }: JobFacts, left
     case 'fragmented':
     case 'coverage':
     case 'energy-check':
+    case 'crash-loop':
+    case 'regressed':
       return 0;
   }
 }
