@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { jobReport } from '../../schemas/reports/job-report.ts';
+import { USUAL_FINDING_LIMITS } from '../../src/core/analysis/finding-limits.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
@@ -138,7 +139,9 @@ const RUNS: readonly Made[] = [
     ...times(6, () => ({ kept: steps(15 * S, 900) })),
     { from: 6000, to: 8400, watts: 128, beat: 20 },
   ]),
-  ...fails('looping', [100, 290, 100, 40]),
+  ...fails('looping', [100, 290, 100, 40]).map((one) => ({ ...one, watts: 128 })),
+  // Somebody asks for it again.
+  ...fails('looping-again', [100, 100, 100]).map((one, run) => ({ ...one, job: 'looping-again', run })),
   ...fails('looping-once', [100, 100]),
   ...fails('looping-long', [100, 301, 100, 100]),
   ...chain('looping-late', 'F-late', [
@@ -240,8 +243,9 @@ afterAll(async () => {
   await db.close();
 });
 
-async function reported(jobId: string, nowUs = at(1e5)): Promise<JobFigures> {
-  const account = await accountOf(db, [lane], jobId, { nowUs });
+async function reported(jobId: string, nowUs = at(1e5), regressionRatio = 0.05): Promise<JobFigures> {
+  const findingLimits = { ...USUAL_FINDING_LIMITS, regressionRatio };
+  const account = await accountOf(db, [lane], jobId, { nowUs, findingLimits });
   if (account.of !== 'job') throw new Error(`${jobId} is no job`);
   return account.figures;
 }
@@ -291,6 +295,12 @@ test('a run that takes longer than its last ones is told of', async () => {
     limit: { value: 0.05, unit: 'ratio' },
     evidence: ['jobs', 'job_figures'],
   });
+});
+
+test('as much as the configuration says is no news', async () => {
+  // 780 s are 29.8 % more than 601.
+  expect(rulesOf(await reported('slower-8', at(1e5), 0.29))).toEqual(['regressed']);
+  expect(rulesOf(await reported('slower-8', at(1e5), 0.3))).toEqual([]);
 });
 
 test('an earlier one knows nothing of those that came after it', async () => {
@@ -405,6 +415,7 @@ describe('runs that fail one after the other', () => {
   test.each([
     { job: 'looping-3', count: 4, since: 0, ids: 'looping-3 looping-2 looping-1' },
     // The one that failed late had hardly been active.
+    { job: 'looping-again', count: 3, since: 0, ids: undefined },
     { job: 'looping-late-2', count: 3, since: 0, ids: 'looping-late-2 looping-late-1 looping-late-0' },
   ])('$job', async ({ job, count, since, ids }) => {
     const figures = await reported(job);
@@ -412,12 +423,18 @@ describe('runs that fail one after the other', () => {
     const found = figures.findings.find(({ rule }) => rule === 'crash-loop')!;
     expect(found).toMatchObject({
       ...{ count, sinceUs: at(since), confidence: 'told', lostGpuUs: undefined, evidence: ['jobs'] },
-      command: `gpuledger report job ${ids}`,
+      // An id alone does not say which of its runs is meant.
+      command: ids === undefined ? undefined : `gpuledger report job ${ids}`,
     });
     expect(jobReport.parse(JSON.parse(jobJson(figures))).findings.map(({ text }) => text)).toContain(
       `${count} runs of this name failed one after the other, this one too, each within five minutes of its first activity` +
         ' (the first began 2026-05-11 08:00:00 UTC): what do they write before they end?',
     );
+  });
+
+  test('are the first that the report tells', async () => {
+    const text = renderJobReport(await reported('looping-3'), { width: 100, isColored: false });
+    expect(text).toMatch(/^verdict: failed soon, 4 runs one after the other; /);
   });
 
   test.each([
