@@ -43,14 +43,8 @@ export function findingText(finding: Found): string {
       return slowestText(finding);
     case 'unused':
       return unusedText(finding);
-    case 'idle': {
-      const { idle, knownRatio, areOthersUnused, limits } = finding;
-      const which = areOthersUnused
-        ? 'the GPUs that were used were idle'
-        : `SM activity was ${belowText(limits)}`;
-      const of = knownRatio < SEEN_RATIO_MIN ? 'the time that was seen' : 'the time';
-      return `${which} for ${formatRatio(idle.value / idle.knownUs)} of ${of}: ${formatGpuHours(idle.value)} idle.`;
-    }
+    case 'idle':
+      return idleText(finding);
     case 'idle-tail':
       return tailText(finding);
     case 'imbalance': {
@@ -94,6 +88,14 @@ export function findingText(finding: Found): string {
     case 'energy-check':
       return `energy counter and power integral differ by ${formatRatio(finding.strayRatio)}: one of the two sensors is wrong.`;
   }
+}
+
+function idleText({ idle, knownRatio, areOthersUnused, limits }: Extract<Found, { rule: 'idle' }>): string {
+  const which = areOthersUnused
+    ? 'the GPUs that were used were idle'
+    : `SM activity was ${belowText(limits)}`;
+  const of = knownRatio < SEEN_RATIO_MIN ? 'the time that was seen' : 'the time';
+  return `${which} for ${formatRatio(idle.value / idle.knownUs)} of ${of}: ${formatGpuHours(idle.value)} idle.`;
 }
 
 function tailText({ fromUs, lengthUs, isCutOff, isOpen }: Extract<Found, { rule: 'idle-tail' }>): string {
