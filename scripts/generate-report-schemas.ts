@@ -9,12 +9,14 @@ import { capacityReport } from '../schemas/reports/capacity-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
+import { userReport } from '../schemas/reports/user-report.ts';
 import { queryAnswer } from '../schemas/reports/query-answer.ts';
 
 const SCHEMAS = {
   'report-job': [jobReport, 'gpuledger report job ID --json, of one job'],
   'report-tasks': [tasksReport, 'gpuledger report job ID --json, of an array or a heterogeneous job'],
   'report-jobs': [jobsReport, 'gpuledger report jobs --json'],
+  'report-user': [userReport, 'gpuledger report user NAME --json'],
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],

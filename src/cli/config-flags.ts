@@ -21,6 +21,7 @@ const KEYS_OF_COMMANDS = {
   'spool drop': ['questdb', 'state_dir', 'log'],
   'report job': ['questdb'],
   'report jobs': ['questdb'],
+  'report user': ['questdb'],
   'report capacity': ['questdb'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

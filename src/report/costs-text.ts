@@ -96,6 +96,7 @@ function missingHoursTexts({ missingHoursUs }: CostBasis, { carbon }: Costs, oth
 }
 
 export interface CostColumn {
+  readonly key: keyof Costs;
   readonly title: string;
   /** One per row. */
   readonly cells: readonly string[];
@@ -109,7 +110,7 @@ export function costColumns(rates: CostRates, rows: readonly (Costs | undefined)
       const value = row?.[key]?.value;
       return value === undefined ? NOT_KNOWN : show(value);
     });
-    return [{ title, cells }];
+    return [{ key, title, cells }];
   };
   const money = (value: number): string => formatMoney(value, rates.currency);
   return [

@@ -147,6 +147,10 @@ const LEFT_FILES = [
   'src/report/costs-text.ts',
   'src/report/history/history-text.ts',
   'src/report/jobs-text.ts',
+  // No fleet is drawn of which a user is told: test/figures/user.test.ts has it.
+  'src/report/user/amount-lines.ts',
+  'src/report/user/rule-advice.ts',
+  'src/report/user/user-text.ts',
   // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.
   'src/report/idle-watch-text.ts',
   // No report: test/queries has what is said of named queries.

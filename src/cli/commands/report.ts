@@ -9,6 +9,7 @@ import {
   type CapacityPeriod,
 } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
+import { userFigures } from '../../figures/user/user.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { checkJobId } from '../../figures/job/find-job.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
@@ -18,6 +19,8 @@ import { renderJobsReport } from '../../report/jobs-text.ts';
 import { renderJobReport } from '../../report/job-text.ts';
 import { NO_DEVICES } from '../../report/text/wording.ts';
 import { renderTasksReport } from '../../report/tasks-text.ts';
+import { userJson } from '../../report/user/user-json.ts';
+import { renderUserReport } from '../../report/user/user-text.ts';
 import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
@@ -33,6 +36,7 @@ const EXAMPLES = `
 Examples:
   gpuledger report job 4217
   gpuledger report jobs --user ada --since 7d
+  gpuledger report user ada --since 7d
   gpuledger report capacity --since 7d --by account
 `;
 
@@ -58,6 +62,15 @@ Examples:
   gpuledger report jobs --name llm --partition gpu --json
 
 Jobs that were there at some time of the window, each told whole. Times are UTC.
+`;
+
+const USER_EXAMPLES = `
+Examples:
+  gpuledger report user ada                            the jobs that ended in the last seven days, beside the seven before
+  gpuledger report user ada --since 7d --to 2026-11-23
+  gpuledger report user ada --cluster b --json
+
+Short enough for a mail (docs/reports.md says how to send one every week). Times are UTC.
 `;
 
 const CAPACITY_EXAMPLES = `
@@ -95,6 +108,11 @@ interface Answer {
 type JobsFlags = FormatFlags &
   WindowFlags &
   Readonly<Partial<Record<JobFilter, string>>> & { readonly sort: JobOrder; readonly all?: true };
+
+interface UserFlags extends WindowFlags {
+  readonly json?: true;
+  readonly cluster?: string;
+}
 
 interface CapacityFlags extends FormatFlags, WindowFlags {
   readonly by: Rows;
@@ -142,6 +160,7 @@ export function command(): Command {
     .action(async (flags: JobsFlags) => {
       await reportJobs(flags);
     });
+  addUserCommand(report);
   addCommonFlags(
     'report capacity',
     addWindowFlags(report.command('capacity'))
@@ -161,6 +180,21 @@ export function command(): Command {
       await reportCapacity(flags);
     });
   return report;
+}
+
+function addUserCommand(report: Command): void {
+  addConfigFlags(
+    addWindowFlags(report.command('user'))
+      .description('What the jobs of a user did, in few words, beside the time before.')
+      .argument('<name>', 'as the scheduler has it', wordArgument)
+      .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
+      .option('--json', 'all figures in base units, times in epoch microseconds'),
+    'report user',
+  )
+    .addHelpText('after', USER_EXAMPLES)
+    .action(async (user: string, flags: UserFlags) => {
+      await reportUser(user, flags);
+    });
 }
 
 function addWindowFlags(command: Command): Command {
@@ -329,6 +363,18 @@ async function reportJobs(flags: JobsFlags): Promise<void> {
   if (flags.json) process.stdout.write(jobsJson(figures));
   else if (flags.csv) process.stdout.write(jobsCsv(figures));
   else process.stdout.write(renderJobsReport(figures, { ...terminalStyle(), isWhole: flags.all === true }));
+}
+
+async function reportUser(user: string, flags: UserFlags): Promise<void> {
+  const nowUs = Date.now() * 1000;
+  const { cluster } = flags;
+  const asked = { ...reportWindow(flags, nowUs), user, nowUs, ...(cluster === undefined ? {} : { cluster }) };
+  const figures = await withStore(
+    flags,
+    async (db, { lanes, idle, costs }) =>
+      await userFigures(db, lanes, { ...asked, idleLimits: idle, costs: reportCosts({ costs }) }),
+  );
+  process.stdout.write(flags.json ? userJson(figures) : renderUserReport(figures, terminalStyle()));
 }
 
 async function reportCapacity(flags: CapacityFlags): Promise<void> {
