@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { bounds, causes, deviceCauses, gauge30, slowest, steps } from './job-analysis.ts';
 import { costRates, costs } from './costs.ts';
+import { host, hostDoing } from './job-host.ts';
 import { jobHistory } from './job-history.ts';
 import {
   amounts,
@@ -110,7 +111,8 @@ const finding = z.strictObject({
     .strictObject({ value: z.number(), unit: z.enum(['ratio', 'microseconds']), source: z.string() })
     .optional()
     .describe('From where on the rule speaks'),
-  evidence: z.array(z.enum([...GAUGES, 'gpu_events', 'jobs', 'job_figures', 'gpu_inventory'])),
+  evidence: z.array(z.enum([...GAUGES, 'gpu_events', 'jobs', 'job_figures', 'gpu_inventory', 'host_jobs'])),
+  host: hostDoing.optional(),
   command: z.string().optional().describe('What to type'),
 });
 
@@ -160,6 +162,7 @@ export const jobReport = z.strictObject({
   nodeEvents: z.array(event),
   dips: z.strictObject({ count, floorRatio: ratio, lengthUs: us, periodUs: us, timeRatio: ratio }).optional(),
   throttleEffects: z.array(z.strictObject({ event, gpu: z.string(), smRatio: ratio, othersSmRatio: ratio })),
+  host: host.optional(),
   steps: steps.optional(),
   slowest: slowest.optional(),
   gauge30: gauge30.optional(),

@@ -1,5 +1,6 @@
 import { FINDING_LIMITS } from '../core/analysis/finding-limits.ts';
 import type { Finding } from '../figures/job/figures.ts';
+import { hostDoingJson } from './host/host-json.ts';
 import { findingText } from './finding-text.ts';
 
 /** A finding as JSON: what it costs, how it is known, when and where, from where on its rule speaks, and what to type. */
@@ -15,6 +16,7 @@ export function findingJson(finding: Finding): object {
     gpus,
     limit: limit === undefined ? undefined : limitJson(limit),
     evidence,
+    host: 'host' in finding ? hostDoingJson(finding.host) : undefined,
     command,
   };
 }

@@ -3,6 +3,7 @@ import type { Found } from '../figures/job/figures.ts';
 import { slowestText } from './analysis-text.ts';
 import { hardwareText } from './hardware-text.ts';
 import { historyFindingText } from './history/history-text.ts';
+import { hostDoingText } from './host/host-text.ts';
 import { lostText } from './lost-text.ts';
 import { deviceName, deviceNames } from './text/device-name.ts';
 import {
@@ -69,7 +70,7 @@ export function findingText(finding: Found): string {
       const { floor, lengthUs, periodUs, timeRatio } = finding.dips;
       return (
         `SM activity falls to ${formatRatio(floor.value)} for ${formatSpan(lengthUs)} every` +
-        ` ${formatSpan(periodUs)} on all GPUs (checkpoints?): ${formatRatio(timeRatio)} of the time.`
+        ` ${formatSpan(periodUs)} on all GPUs (checkpoints?): ${formatRatio(timeRatio)} of the time.${hostDoingText('Meanwhile', finding.host)}`
       );
     }
     case 'memory-half': {

@@ -22,6 +22,7 @@ import type { JobDevice, JobFigures, JobGauge } from '../figures/job/figures.ts'
 import { analysisLines, boundsLines } from './analysis-text.ts';
 import { CAUSES_HEADING, causesLines, noCausesLines } from './causes-text.ts';
 import { jobCostLines } from './costs-text.ts';
+import { hostLines } from './host/host-text.ts';
 import { findingLines, FINDINGS_HEADING } from './finding-lines.ts';
 import { HISTORY_HEADING, historyLines } from './history/history-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
@@ -233,6 +234,7 @@ function factLines(figures: JobFigures, width: number): string[] {
     linkText('NVLink', byKey.get('nvlinkSent'), byKey.get('nvlinkReceived')),
   ].filter((text) => text !== undefined);
   if (links.length > 0) lines.push(`  ${links.join(' · ')} (mean of a GPU, both ways)`);
+  lines.push(...hostLines(figures.host, width));
   lines.push(...boundsLines(figures.bounds, width), ...analysisLines(figures.analysis, width));
   return lines;
 }

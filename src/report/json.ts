@@ -21,6 +21,7 @@ import { analysisJson, boundsJson } from './analysis-json.ts';
 import { causesJson, deviceCausesJson } from './causes-json.ts';
 import { costRatesJson, costsJson } from './costs-json.ts';
 import { findingJson } from './finding-json.ts';
+import { hostJson } from './host/host-json.ts';
 import { historyJson } from './history/history-json.ts';
 import { NOT_MEASURED_REASONS, rollupText } from './text/wording.ts';
 import { verdictText } from './verdict-text.ts';
@@ -70,6 +71,7 @@ export function jobJson(figures: JobFigures): string {
     nodeEvents,
     dips: figures.dips === undefined ? undefined : dipsOf(figures.dips),
     throttleEffects: figures.throttleEffects.map(throttleOf),
+    host: hostJson(figures.host),
     ...analysisJson(figures.analysis),
     bounds: figures.bounds === undefined ? undefined : boundsJson(figures.bounds),
     notMeasured: figures.notMeasured.map(({ keys, why }) => ({ keys, reason: NOT_MEASURED_REASONS[why] })),

@@ -1,4 +1,5 @@
 import type { Found } from '../figures/job/figures.ts';
+import { hostDoingText } from './host/host-text.ts';
 import { deviceNames } from './text/device-name.ts';
 import { clockTime, formatRatio, formatSpan } from './text/format-quantity.ts';
 
@@ -19,9 +20,9 @@ export function lostText(finding: Costly): string {
     case 'hang':
       return hangText(finding);
     case 'pauses':
-      return `all GPUs rested together for ${formatRatio(finding.ratio)} of the time, in pauses of five seconds and more (checkpoints, evaluation, a change of data?).`;
+      return `all GPUs rested together for ${formatRatio(finding.ratio)} of the time, in pauses of five seconds and more (checkpoints, evaluation, a change of data?).${hostDoingText('Meanwhile', finding.host)}`;
     case 'kernel-gaps':
-      return `no kernel ran for ${formatRatio(finding.ratio)} of the time, between others: late input, code of the host, or launches.`;
+      return `no kernel ran for ${formatRatio(finding.ratio)} of the time, between others: late input, code of the host, or launches.${hostDoingText('While it worked,', finding.host)}`;
     case 'low-occupancy':
       return (
         `some kernel ran for ${formatRatio(finding.busy.value)} of the time, which nvidia-smi calls utilization, but on the mean` +

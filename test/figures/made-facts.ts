@@ -163,6 +163,7 @@ export function job(
     analysis: NO_ANALYSIS,
     hardware: NO_HARDWARE,
     causes: undefined,
+    host: undefined,
     notMeasured: [],
     ...changes,
   };

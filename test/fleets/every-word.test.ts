@@ -32,6 +32,7 @@ const OUTSIDE = {
   synthetic: 'no drawn GPU is synthetic: test/figures/truth.test.ts has those',
   jobs: 'no table of many jobs is asked for: test/figures/jobs.test.ts has them',
   history: 'no drawn job is asked for beside its earlier runs: test/figures/job-history.test.ts has them',
+  host: 'no cgroups are read of drawn jobs: test/figures/host-figures.test.ts has them',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -97,6 +98,16 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'running, last active at',
     'running, no progress since',
     'running, not seen since',
+  ],
+  host: [
+    'CPU cores busy',
+    'CPU cores of a node busy',
+    'While it worked',
+    'its processes',
+    'its processes hardly ran, and hardly waited for storage',
+    'of a node',
+    'waited for storage',
+    'waits for storage',
   ],
   synthetic: ['synthetic GPUs'],
   kept: [

@@ -1,5 +1,5 @@
 /** Directories and files in the layout of the kernel's cgroups with Slurm's jobs in them. They are made up: nobody counts in them. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface MadeUse {
@@ -45,5 +45,9 @@ export function writeV1(
 
 function writeAll(directory: string, files: Readonly<Record<string, string>>): void {
   mkdirSync(directory, { recursive: true });
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text);
+  // The kernel's files are never half there.
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(directory, '.new'), text);
+    renameSync(join(directory, '.new'), join(directory, name));
+  }
 }

@@ -1,5 +1,6 @@
 import type { Cause } from '../../core/analysis/causes.ts';
 import type { Costs } from '../../core/costs/costs.ts';
+import type { HostDoing } from '../../core/analysis/host-doing.ts';
 import type { FindingLimitName } from '../../core/analysis/finding-limits.ts';
 import type { Sharing } from '../../core/jobs/device-parts.ts';
 import type { IdleLimit, IdleLimits } from '../../core/fields/idle-limits.ts';
@@ -13,6 +14,7 @@ import type { JobAnalysis, Slowest } from './analysis/figures.ts';
 import type { JobHardware, NarrowLink } from './hardware/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
 import type { HistoryFound, JobHistory } from './history/figures.ts';
+import type { HostFigures } from './host/figures.ts';
 import type { JobCells } from './told-runs.ts';
 
 /**
@@ -242,6 +244,8 @@ export interface JobFacts {
   readonly hardware: JobHardware;
   /** Where its time went, or why that is not told; undefined without samples, and of kept figures. */
   readonly causes: JobCauses | NoCauses | undefined;
+  /** What it did on its nodes, where that was recorded. */
+  readonly host: HostFigures | undefined;
   /** Gauges that are left out, with the reason. */
   readonly notMeasured: readonly NotMeasured[];
 }
@@ -330,8 +334,8 @@ export type Found =
       /** It is still so. */
       readonly isOpen: boolean;
     }
-  /** Parts of the time that was seen. */
-  | { readonly rule: 'pauses' | 'kernel-gaps'; readonly ratio: number }
+  /** Parts of the time that was seen, and what the host did meanwhile. */
+  | { readonly rule: 'pauses' | 'kernel-gaps'; readonly ratio: number; readonly host?: HostDoing }
   | {
       readonly rule: 'low-occupancy';
       /** What nvidia-smi says: in which part of the time any kernel ran. */
@@ -350,7 +354,7 @@ export type Found =
       /** Part of their time. */
       readonly ratio: number;
     }
-  | { readonly rule: 'dips'; readonly dips: Dips }
+  | { readonly rule: 'dips'; readonly dips: Dips; readonly host?: HostDoing }
   | {
       readonly rule: 'fragmented';
       readonly deviceCount: number;
@@ -391,7 +395,7 @@ export interface JobCosts extends CostBasis {
 export type Confidence = 'samples' | 'minutes' | 'kept' | 'told';
 
 /** Where to look: a gauge, or a table of the store. */
-export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'job_figures' | 'gpu_inventory';
+export type Evidence = GaugeKey | 'gpu_events' | 'jobs' | 'job_figures' | 'gpu_inventory' | 'host_jobs';
 
 /** What goes with every finding. */
 interface Weight {

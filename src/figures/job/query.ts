@@ -31,6 +31,7 @@ import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { costsOfJob } from './energy-hours.ts';
 import { conclusionsOf } from './findings/find.ts';
+import { hostByContext, hostFigures } from './host/host-figures.ts';
 import { NO_HARDWARE, type JobHardware } from './hardware/figures.ts';
 import { narrowLinks } from './hardware/narrow-links.ts';
 import { gpusOfNodes } from './hardware/node-gpus.ts';
@@ -179,19 +180,25 @@ async function lookAt(
   sources: readonly JobSource[],
   sampled: SampledJob,
   { job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false }: Look,
-): Promise<Pick<JobFacts, 'causes' | 'analysis' | 'hardware'> & { readonly course: Course }> {
+): Promise<Pick<JobFacts, 'causes' | 'analysis' | 'hardware' | 'host'> & { readonly course: Course }> {
   const isLooked = isRead && !isBrief;
   const activity = activityOf(sources, sampled.boundaryUs);
   const how = { sliceRatios, sums, isCoarse: isBrief };
   // Those first whose answers lead to more questions.
-  const [causes, analysis, course, hardware] = await Promise.all([
+  const [causes, analysis, course, hardware, onNodes] = await Promise.all([
     concluded?.causes ?? (isRead ? causesFigures(db, sources, sampled, how) : undefined),
     isLooked ? analyseJob(db, sources, activity, { summed: sampled, inventory }) : NO_ANALYSIS,
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
     isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
+    isLooked ? hostFigures(db, job, sampled.window) : undefined,
   ]);
   const steps = concluded?.steps ?? analysis.steps;
-  return { causes, analysis: { ...analysis, steps }, hardware, course };
+  const contexts = causes === undefined || 'why' in causes || causes.isKept ? [] : causes.contexts;
+  const host = onNodes && {
+    ...onNodes,
+    ...(await hostByContext(db, job, sampled.window, { contexts, tickUs: sampled.boundaryUs })),
+  };
+  return { causes, analysis: { ...analysis, steps }, hardware, host, course };
 }
 
 /** What the inventory tells of the job's nodes, and samples of its links. */

@@ -1,3 +1,4 @@
+import { hostDoing, type HostDoing } from '../../../core/analysis/host-doing.ts';
 import type { FindingLimits } from '../../../core/analysis/finding-limits.ts';
 import type { Cause } from '../../../core/analysis/causes.ts';
 import type { ContextSpan, JobContext } from '../../../core/analysis/contexts.ts';
@@ -74,12 +75,24 @@ export function hang(facts: JobFacts): readonly Found[] {
   ];
 }
 
+/** What the host did in such times; nothing where that was not seen, or does not stand out. */
+function meanwhile({ host }: JobFacts, when: 'inPauses' | 'atWork'): { readonly host?: HostDoing } {
+  const doing = hostDoing(host?.[when]);
+  return doing === undefined ? {} : { host: doing };
+}
+
+export function dips(facts: JobFacts): readonly Found[] {
+  return facts.dips === undefined
+    ? []
+    : [{ rule: 'dips', dips: facts.dips, ...meanwhile(facts, 'inPauses') }];
+}
+
 /** Those that come in a rhythm are told of as dips. */
 export function pauses(facts: JobFacts, { pausesRatio }: FindingLimits): readonly Found[] {
   const causes = told(facts);
   if (causes === undefined || facts.dips !== undefined) return [];
   const ratio = seenRatio(causes, 'pause');
-  return ratio < pausesRatio ? [] : [{ rule: 'pauses', ratio }];
+  return ratio < pausesRatio ? [] : [{ rule: 'pauses', ratio, ...meanwhile(facts, 'inPauses') }];
 }
 
 /** Late input, host code and launches look alike. */
@@ -87,5 +100,5 @@ export function kernelGaps(facts: JobFacts, { kernelGapsRatio }: FindingLimits):
   const causes = told(facts);
   if (causes === undefined) return [];
   const ratio = seenRatio(causes, 'gaps');
-  return ratio < kernelGapsRatio ? [] : [{ rule: 'kernel-gaps', ratio }];
+  return ratio < kernelGapsRatio ? [] : [{ rule: 'kernel-gaps', ratio, ...meanwhile(facts, 'atWork') }];
 }

@@ -92,7 +92,7 @@ function findingOf(
     ...timeOfFound(found, facts),
     gpus: (devicesOf(found) ?? facts.devices).map(({ gpu }) => gpu),
     limit: about.limit === undefined ? undefined : { name: about.limit, value: limits[about.limit] },
-    evidence: about.evidence,
+    evidence: 'host' in found ? [...about.evidence, 'host_jobs'] : about.evidence,
     command: commandOf(found, facts),
   };
 }

@@ -6,7 +6,7 @@ import type { Quantity } from '../../quantity.ts';
 import type { DeviceMean, Found, FullDevice, JobDevice, JobFacts } from '../figures.ts';
 import { possibleTail } from '../idle-tail.ts';
 import { fragmented, pcieDegraded } from './hardware-rules.ts';
-import { hang, idleHead, kernelGaps, pauses } from './cause-rules.ts';
+import { dips, hang, idleHead, kernelGaps, pauses } from './cause-rules.ts';
 import { lowOccupancy, noTensor } from './pipe-rules.ts';
 import { powerCap } from './power-cap.ts';
 
@@ -37,7 +37,7 @@ const RULES: readonly Rule[] = [
   throttled,
   slowest,
   imbalance,
-  ({ dips }) => (dips === undefined ? [] : [{ rule: 'dips', dips }]),
+  dips,
   pauses,
   kernelGaps,
   lowOccupancy,
