@@ -104,7 +104,7 @@ export function expectedFindings(truth: JobTruth, oldestSampleUs: number | undef
     const isRight =
       [...certain].every((rule) => told.includes(rule) || (hasSlowest && rule === 'imbalance')) &&
       told.every((rule) => possible.has(rule));
-    if (!isRight) return `${[...certain].join()}, perhaps ${[...possible].join()}`;
+    if (!isRight) return `${[...certain].join()}, perhaps ${[...possible].join()}, not ${told.join()}`;
     const ordered = inOrder(all).map(({ rule }) => rule);
     if (all.map(({ rule }) => rule).join() !== ordered.join()) return `in the order ${ordered.join()}`;
     const sentences = findings.map(({ rule, text }) => wrongOf(rule, text, truth, oldestSampleUs));

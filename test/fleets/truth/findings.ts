@@ -50,7 +50,9 @@ export function findingsTruth(truth: JobTruth): FindingsTruth {
       isMemoryKnown(devices) &&
       fullest <= 0.5,
   );
-  speaks('fragmented', all.samples > 0 && spreadOf(truth) !== undefined, run.cluster === undefined);
+  // Of a job that began before anybody told of the fleet, or of nodes of no cluster, the inventory of other fleets speaks.
+  const isOfOthers = run.cluster === undefined || startUs < devices[0]!.ledger.fleet.fromUs;
+  speaks('fragmented', all.samples > 0 && spreadOf(truth) !== undefined, isOfOthers);
   speaks('coverage', all.samples > 0 && all.sampledUs < SEEN * all.ownedUs);
   speaks('energy-check', (strayOf(all.energy) ?? 0) > 0.1);
   return { certain, possible };
@@ -61,7 +63,7 @@ export function spreadOf({
   run,
   devices,
   ways,
-  endUs,
+  startUs,
 }: JobTruth): { readonly nodes: number; readonly enough: number; readonly smallest: number } | undefined {
   const { fleet } = devices[0]!.ledger;
   const nodes = new Set(devices.map(({ ledger }) => ledger.device.node));
@@ -71,7 +73,7 @@ export function spreadOf({
   if (!isTogether || !isPlain || [...ways].some((way) => way !== 'whole')) return undefined;
   const sizes = [...nodes].map((node) => {
     const seen = fleet.sightings.filter(
-      ({ device, tsUs }) => device.node === node && device.cluster === run.cluster && tsUs <= endUs,
+      ({ device, tsUs }) => device.node === node && device.cluster === run.cluster && tsUs <= startUs,
     );
     const isCut = seen.some(({ device }) => device.instance !== undefined);
     return isCut ? 0 : new Set(seen.map(({ device }) => device.uuid)).size;

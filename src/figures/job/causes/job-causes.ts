@@ -19,7 +19,7 @@ import { jobSamples, jobSegments, samplesOf, type JobSegments } from '../rows/jo
 import { coarsestStepUs } from '../rows/parts.ts';
 import type { JobSource, SampleSums } from '../rows/scan.ts';
 import type { SampledJob } from '../course.ts';
-import type { SummedJob } from '../rows/summed-job.ts';
+import { isComplete, type SummedJob } from '../rows/summed-job.ts';
 import { addCauses } from './add-causes.ts';
 import { contextSums, type ContextsOf, type SumsOf } from './context-sums.ts';
 import { DEVICE_IDLE_US_MIN, deviceContexts } from './device-contexts.ts';
@@ -72,7 +72,7 @@ export async function causesFigures(
     lane,
     isWhole ? jobSamples(lane.source.kept, job, window) : jobSegments(lane.source.kept, job, ['1m']),
   ]);
-  if (plain.some(([, places]) => coarsestStepUs(places) > STEP_US['1m'])) return { why: 'aged_out' };
+  if (plain.some(hasAged)) return { why: 'aged_out' };
   const course = await courseOf(db, plain, sampled, { stepUs, isCoarse });
   const contexts = findContexts(course.moments, tickUs, time);
   const own = await contextsOf(db, plain, sampled, { contexts, moments: course.moments, time });
@@ -98,6 +98,15 @@ export async function causesFigures(
     devices,
     contexts,
   };
+}
+
+/** Of a part of the time there are neither minutes nor samples any more: whole hours do not tell what it was like. */
+function hasAged([{ source }, places]: Places[number]): boolean {
+  const ofSamples = places.groups.flatMap(({ segments }) => segments.filter(({ level }) => level === 'raw'));
+  return (
+    coarsestStepUs(places) > STEP_US['1m'] ||
+    ofSamples.some(({ spans }) => spans.some(({ fromUs }) => !isComplete(source, fromUs)))
+  );
 }
 
 interface JobCourse {

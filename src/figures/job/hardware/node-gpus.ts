@@ -3,8 +3,7 @@ import { quotedLists, quoteTime } from '../../sql-text.ts';
 import type { JobWindow } from '../facts.ts';
 
 /**
- * How many whole GPUs each node of a job has, as its inventory tells up to the job's end; a GPU that took another's place counts once.
- * A node with a MIG instance is left out: of what is free there nobody knows how large it is.
+ * How many whole GPUs each node of a job has, as its collector told when it last started before the job. A node with a MIG instance is left out: of what is free there nobody knows how large it is.
  * @param cluster of the job; undefined where nobody knows
  * @returns nothing of a job on one node, or of one that did not have all of its devices at once
  * @throws what `ask` throws
@@ -12,7 +11,7 @@ import type { JobWindow } from '../facts.ts';
 export async function gpusOfNodes(
   db: Asked,
   cluster: string | undefined,
-  { endUs, intervals }: Pick<JobWindow, 'endUs' | 'intervals'>,
+  { startUs, intervals }: Pick<JobWindow, 'startUs' | 'intervals'>,
 ): Promise<ReadonlyMap<string, number>> {
   const nodes = new Set(intervals.map(({ node }) => node));
   if (nodes.size < 2 || !areTogether(intervals)) return new Map();
@@ -20,8 +19,9 @@ export async function gpusOfNodes(
   for (const some of quotedLists(nodes)) {
     const rows = await ask(
       db,
-      "SELECT cluster, node, count_distinct(gpu_index) AS gpus, count(nullif(mig_profile, '')) AS instances FROM gpu_inventory" +
-        ` WHERE node IN (${some}) AND ts <= ${quoteTime(endUs)}`,
+      'SELECT cluster, node, cast(ts AS LONG) AS life_us, count_distinct(gpu_index) AS gpus,' +
+        " count(nullif(mig_profile, '')) AS instances FROM gpu_inventory" +
+        ` WHERE node IN (${some}) AND ts <= ${quoteTime(startUs)} ORDER BY life_us DESC`,
     );
     for (const [node, own] of Map.groupBy(rows, (row) => row.text('node') ?? '')) {
       const row = rowOf(own, cluster);
@@ -32,10 +32,11 @@ export async function gpusOfNodes(
   return counts;
 }
 
-/** Nodes of several clusters may have one name: of those that nobody can tell apart nothing is known. */
+/** Nodes of several clusters may have one name: of those that nobody can tell apart nothing is known. @param rows newest first */
 function rowOf(rows: readonly Cells[], cluster: string | undefined): Cells | undefined {
-  const own = rows.filter((row) => (row.text('cluster') ?? '') === (cluster ?? ''));
-  return own[0] !== undefined && cluster !== undefined ? own[0] : rows.length === 1 ? rows[0] : undefined;
+  const clusters = Map.groupBy(rows, (row) => row.text('cluster') ?? '');
+  const own = cluster === undefined ? undefined : clusters.get(cluster);
+  return own?.[0] ?? (clusters.size === 1 ? rows[0] : undefined);
 }
 
 function areTogether(intervals: JobWindow['intervals']): boolean {

@@ -1,5 +1,5 @@
 import { quoteName } from '../../../../schemas/tables.ts';
-import { LEVELS, type Segment, type Span } from '../../levels.ts';
+import { floorTo, LEVELS, STEP_US, type Segment, type Span } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { common } from '../../spans.ts';
 import { quoteTime } from '../../sql-text.ts';
@@ -17,6 +17,9 @@ interface KnownTime {
   toUs: number;
   knownUs: number;
 }
+
+/** Minutes of devices that are read for that. */
+const MINUTES_MAX = 50_000;
 
 /**
  * For how long nobody knows what a device did in a tail while the job had it, by UUID. Of a bucket that reaches beyond the tail, or
@@ -37,8 +40,14 @@ export async function unseenTail(
   }));
   const within: LabelledJob = { ...job, stays };
   const known: KnownTime[] = [];
+  // Of two hours that overlap one tells nothing: where one table follows another minutes lose less.
+  const finerAtUs = [
+    tail.fromUs + 1,
+    tail.untilUs,
+    ...(places.length > 1 ? hoursOf(tail, stays.length) : []),
+  ];
   for (const place of places) {
-    const groups = groupsOf(place, within, tail, isFromSamples);
+    const groups = groupsOf(place, within, tail, isFromSamples ? undefined : finerAtUs);
     const rows = await askOwn(db, within, groups, (segment) =>
       questionOf(place, segment, tail, isFromSamples),
     );
@@ -61,18 +70,27 @@ function lengthOf(spans: readonly Span[]): number {
   return spans.reduce((us, { fromUs, toUs }) => us + Math.max(0, toUs - fromUs), 0);
 }
 
-/** Buckets at its ends are read more finely where that is left. Rollups of an older version do not tell where their samples lie. */
+/** Buckets in which one of these moments lies are read more finely where that is left. Rollups of an older version do not tell where their samples lie. */
 function groupsOf(
   { source: { kept } }: ActivityPlace,
   within: LabelledJob,
   { fromUs, untilUs }: Tail,
-  isFromSamples: boolean,
+  finerAtUs: readonly number[] | undefined,
 ): readonly DeviceSegments[] {
-  if (isFromSamples) return jobSamples(kept, within, { startUs: fromUs, endUs: untilUs }).groups;
-  return jobSegments(kept, within, LEVELS, [fromUs + 1, untilUs]).groups.map(({ gpus, segments }) => ({
+  if (finerAtUs === undefined) return jobSamples(kept, within, { startUs: fromUs, endUs: untilUs }).groups;
+  return jobSegments(kept, within, LEVELS, finerAtUs).groups.map(({ gpus, segments }) => ({
     gpus,
     segments: segments.filter(({ level, columns }) => level === 'raw' || columns.has('first_ts')),
   }));
+}
+
+/** All of its hours, where their minutes are not too many. */
+function hoursOf({ fromUs, untilUs }: Tail, devices: number): number[] {
+  const firstUs = floorTo(fromUs, '1h') + STEP_US['1h'];
+  const count = Math.max(0, Math.ceil((untilUs - firstUs) / STEP_US['1h']));
+  return count * (STEP_US['1h'] / STEP_US['1m']) * devices > MINUTES_MAX
+    ? []
+    : Array.from({ length: count }, (_, at) => firstUs + at * STEP_US['1h'] + 1);
 }
 
 /** Of a long job samples, which are there where no rollup is yet, come by the minute. */
