@@ -294,7 +294,7 @@ export function wholeSpan({ levels }: KeptLane): Span | undefined {
 }
 
 /** Condition of a row `s` of a segment to lie in its spans. Of several it is mostly one that QuestDB makes a scan of intervals of. */
-export function withinSql({ spans }: Segment): string {
+export function withinSql({ spans }: Pick<Segment, 'spans'>): string {
   const lengths = spans.map(({ fromUs, toUs }) => lengthText(toUs - fromUs));
   const isOfIntervals = spans.length > 1 && !lengths.includes(undefined);
   const times = spans.map(({ fromUs, toUs }, index) =>

@@ -55,6 +55,8 @@ const JOBS: Readonly<Record<string, Readonly<Record<string, Doing>>>> = {
   // Cgroups of v1 know of no waits.
   81604: { h5: () => ({ cpu_cores: 0.01, memory_bytes: 2 ** 30 }) },
   // It sleeps in pauses, and computes at work.
+  // Read once a minute: no reading lies in a pause, nor in what is between, for half of it.
+  81606: { h7: (second) => (second % 60 === 0 ? { ...PAUSING(second), dt_us: 60 * SECOND } : undefined) },
   81605: { h6: (second) => ({ cpu_cores: isPause(second) ? 0.01 : 4, io_wait_ratio: 0 }) },
 };
 
@@ -191,6 +193,20 @@ describe('what was not seen accuses nobody', () => {
     expect(lineOf(figures)).toMatch(/ · memory peak 8 GiB \(over 29\.\d+ % of the time\)$/);
     expect(Object.values(sentencesOf(figures)).join()).not.toMatch(/processes/);
     expect(figures.findings.flatMap(({ evidence }) => evidence)).not.toContain('host_jobs');
+  });
+
+  test('readings that are longer than a pause say nothing of it', async () => {
+    const figures = await figuresOf('81606');
+    expect(figures.host).toMatchObject({ seenUs: LENGTH * SECOND, inPauses: undefined });
+    expect(sentencesOf(figures)['pauses']).not.toMatch(/processes/);
+  });
+
+  test('where nobody knows what its GPUs did together nobody knows what the host did meanwhile', async () => {
+    const blind: Lane = { ...lane, fields: [findField(1002)!] };
+    const options = { nowUs: T0 + 86_400e6, cluster: CLUSTER };
+    const { host, causes } = await jobFigures(db, [blind], '81601', options);
+    expect(causes).toEqual({ why: 'no_engine' });
+    expect(host).toMatchObject({ cpuCoresMax: 3, inPauses: undefined, atWork: undefined });
   });
 
   test('of a job of which nothing was recorded nothing is told', async () => {

@@ -31,7 +31,7 @@ import type { JobFacts, JobFigures, JobIdentity } from './figures.ts';
 import { findJob, type Found } from './find-job.ts';
 import { costsOfJob } from './energy-hours.ts';
 import { conclusionsOf } from './findings/find.ts';
-import { hostByContext, hostFigures } from './host/host-figures.ts';
+import { hostFigures, hostTotals } from './host/host-figures.ts';
 import { NO_HARDWARE, type JobHardware } from './hardware/figures.ts';
 import { narrowLinks } from './hardware/narrow-links.ts';
 import { gpusOfNodes } from './hardware/node-gpus.ts';
@@ -190,14 +190,13 @@ async function lookAt(
     isLooked ? analyseJob(db, sources, activity, { summed: sampled, inventory }) : NO_ANALYSIS,
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
     isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
-    isLooked ? hostFigures(db, job, sampled.window) : undefined,
+    isLooked ? hostTotals(db, job, sampled.window) : undefined,
   ]);
   const steps = concluded?.steps ?? analysis.steps;
-  const contexts = causes === undefined || 'why' in causes || causes.isKept ? [] : causes.contexts;
-  const host = onNodes && {
-    ...onNodes,
-    ...(await hostByContext(db, job, sampled.window, { contexts, tickUs: sampled.boundaryUs })),
-  };
+  const contexts = causes === undefined || 'why' in causes || causes.isKept ? undefined : causes.contexts;
+  const host =
+    onNodes &&
+    (await hostFigures(db, job, sampled.window, onNodes, { contexts, tickUs: sampled.boundaryUs }));
   return { causes, analysis: { ...analysis, steps }, hardware, host, course };
 }
 

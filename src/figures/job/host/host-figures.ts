@@ -1,8 +1,9 @@
 import { quoteText } from '../../../../schemas/tables.ts';
 import type { ContextSpan, Span } from '../../../core/analysis/contexts.ts';
+import { withinSql } from '../../levels.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { common, without } from '../../spans.ts';
-import { quotedLists, quoteTime } from '../../sql-text.ts';
+import { quotedLists } from '../../sql-text.ts';
 import type { JobWindow } from '../facts.ts';
 import type { JobIdentity } from '../figures.ts';
 import type { HostFigures, HostMeans } from './figures.ts';
@@ -11,6 +12,9 @@ import type { HostFigures, HostMeans } from './figures.ts';
 const KNOWN_RATIO_MIN = 0.5;
 /** Contexts are found in steps of so long at least. */
 const MOMENT_US = 1e6;
+/** A reading that came later than that is of no short time. */
+const ROW_FACTOR_MAX = 1.5;
+const LONG_US = 1800e6;
 /** A query names the spans that it reads. */
 const SPANS_PER_QUERY_MAX = 100;
 
@@ -27,6 +31,7 @@ type Value = (typeof VALUES)[number];
 interface HostSums {
   readonly nodes: Set<string>;
   seenUs: number;
+  rows: number;
   readonly sums: Map<Value, { dtSum: number; knownUs: number }>;
   cpuCoresMax: number | undefined;
   memoryPeakBytes: number | undefined;
@@ -34,25 +39,28 @@ interface HostSums {
 
 type Job = Pick<JobIdentity, 'jobId' | 'cluster'>;
 
+/** Of all of a job's time. */
+interface HostTotals extends Omit<HostFigures, 'inPauses' | 'atWork'> {
+  /** The time between two readings, on the mean. */
+  readonly rowUs: number;
+}
+
 /**
  * What a job did on its nodes, from its first start to its last end.
  * @returns undefined where nobody recorded it
  * @throws what `ask` throws
  */
-export async function hostFigures(
-  db: Asked,
-  job: Job,
-  window: JobWindow,
-): Promise<Omit<HostFigures, 'inPauses' | 'atWork'> | undefined> {
+export async function hostTotals(db: Asked, job: Job, window: JobWindow): Promise<HostTotals | undefined> {
   // A store of an older version has no such table, and a report must not fail for the want of it.
   const tables = await ask(db, `SELECT table_name FROM tables() WHERE table_name = 'host_jobs'`);
   const stays = staysOf(window);
   if (tables.length === 0 || stays.size === 0) return undefined;
-  const told = await sumsWithin(db, job, stays, timeSql(window));
+  const told = await sumsWithin(db, job, stays, withinSql({ spans: [timeOf(window)] }));
   if (told.seenUs === 0) return undefined;
   const { cpuCoresMax, memoryPeakBytes, nodes } = told;
   return {
     ...meansOf(told, told.seenUs),
+    rowUs: told.seenUs / told.rows,
     nodeCount: nodes.size,
     ownedUs: lengthOf([...stays.values()]),
     cpuCoresMax,
@@ -60,34 +68,49 @@ export async function hostFigures(
   };
 }
 
+interface InContexts {
+  /** What its devices did together; undefined where that is not known. */
+  readonly contexts: readonly ContextSpan[] | undefined;
+  /** Interval of the samples by which that is known. */
+  readonly tickUs: number;
+}
+
 /**
- * The same while all its GPUs rested, and while they worked.
- * @param contexts what its devices did together
- * @param tickUs interval of the samples by which that is known
+ * The same while all its GPUs rested, and while they worked, beside the whole.
  * @throws what `ask` throws
  */
-export async function hostByContext(
+export async function hostFigures(
   db: Asked,
   job: Job,
   window: JobWindow,
-  { contexts, tickUs }: { readonly contexts: readonly ContextSpan[]; readonly tickUs: number },
-): Promise<Pick<HostFigures, 'inPauses' | 'atWork'>> {
+  { rowUs, ...totals }: HostTotals,
+  { contexts, tickUs }: InContexts,
+): Promise<HostFigures> {
+  if (contexts === undefined) return { ...totals, inPauses: undefined, atWork: undefined };
   const stays = staysOf(window);
-  const time = { fromUs: window.startUs + 1, toUs: window.endUs + 1 };
+  const rowUsMax = Math.ceil(ROW_FACTOR_MAX * rowUs);
   const means = async (spans: readonly Span[]): Promise<HostMeans | undefined> => {
-    const wholeUs = [...stays.values()].reduce((us, stay) => us + lengthOf(common(spans, [stay])), 0);
-    if (wholeUs === 0) return undefined;
+    const sure = surelyWithin(spans, tickUs);
+    const wholeUs = [...stays.values()].reduce((us, stay) => us + lengthOf(common(sure, [stay])), 0);
+    // Rows that are all within: a slow reading must not tell of a short pause what was before it.
+    const read = sure
+      .map(({ fromUs, toUs }) => readably({ fromUs: fromUs + rowUsMax, toUs }))
+      .filter(({ fromUs, toUs }) => fromUs < toUs);
     const told = await Promise.all(
-      inQueries(surelyWithin(spans, tickUs)).map((some) =>
-        sumsWithin(db, job, stays, `(${some.map(insideSql).join(' OR ')})`),
+      inQueries(read).map((some) =>
+        sumsWithin(db, job, stays, `${withinSql({ spans: some })} AND s.dt_us <= ${rowUsMax}`),
       ),
     );
     return knownMeans(told.reduce(addSums, emptySums()), wholeUs);
   };
   const pauses = contexts.filter(({ context }) => context === 'pause');
   const rest = contexts.filter(({ context }) => context !== 'low');
-  const [inPauses, atWork] = await Promise.all([means(pauses), means(without([time], rest))]);
-  return { inPauses, atWork };
+  const [inPauses, atWork] = await Promise.all([means(pauses), means(without([timeOf(window)], rest))]);
+  return { ...totals, inPauses, atWork };
+}
+
+function timeOf({ startUs, endUs }: JobWindow): Span {
+  return { fromUs: startUs + 1, toUs: endUs + 1 };
 }
 
 /** From the first to the last time of the job on each node. */
@@ -104,10 +127,6 @@ function lengthOf(spans: readonly Span[]): number {
   return spans.reduce((us, { fromUs, toUs }) => us + toUs - fromUs, 0);
 }
 
-function timeSql({ startUs, endUs }: JobWindow): string {
-  return `s.ts > ${quoteTime(startUs)} AND s.ts <= ${quoteTime(endUs)}`;
-}
-
 /** Spans are of stamps, and a sample speaks for the time before its own: what ends a step earlier is of the span, whenever samples come. */
 function surelyWithin(spans: readonly Span[], tickUs: number): Span[] {
   const stepUs = Math.max(MOMENT_US, tickUs);
@@ -116,9 +135,10 @@ function surelyWithin(spans: readonly Span[], tickUs: number): Span[] {
     .filter(({ fromUs, toUs }) => fromUs < toUs);
 }
 
-/** Rows that are all within: a slow reading must not tell of a short pause what was before it. */
-function insideSql({ fromUs, toUs }: Span): string {
-  return `(s.ts >= ${quoteTime(fromUs)} AND s.ts < ${quoteTime(toUs)} AND cast(s.ts AS LONG) - s.dt_us >= ${fromUs - 1})`;
+/** A long one of whole seconds, which the server finds without a look at all rows: see `withinSql`. */
+function readably({ fromUs, toUs }: Span): Span {
+  const lengthUs = toUs - fromUs;
+  return { fromUs, toUs: lengthUs < LONG_US ? toUs : fromUs + Math.floor(lengthUs / 1e6) * 1e6 };
 }
 
 function inQueries(spans: readonly Span[]): (readonly Span[])[] {
@@ -143,7 +163,7 @@ async function sumsWithin(
     quotedLists(stays.keys()).map((nodes) =>
       ask(
         db,
-        `SELECT s.node AS node, sum(s.dt_us) AS seen_us, ${values.join(', ')}, max(s.cpu_cores) AS cpu_max,` +
+        `SELECT s.node AS node, sum(s.dt_us) AS seen_us, count() AS row_count, ${values.join(', ')}, max(s.cpu_cores) AS cpu_max,` +
           ' max(s.memory_bytes) AS memory_max, max(s.memory_peak_bytes) AS peak FROM host_jobs s' +
           ` WHERE ${within} AND s.node IN (${nodes}) AND s.job_id = ${quoteText(jobId)}${ofCluster}`,
       ),
@@ -156,6 +176,7 @@ function emptySums(): HostSums {
   return {
     nodes: new Set(),
     seenUs: 0,
+    rows: 0,
     sums: new Map(),
     cpuCoresMax: undefined,
     memoryPeakBytes: undefined,
@@ -166,6 +187,7 @@ function sumsOf(row: Cells): HostSums {
   return {
     nodes: new Set([row.text('node') ?? '']),
     seenUs: row.number('seen_us') ?? 0,
+    rows: row.number('row_count') ?? 0,
     sums: new Map(
       VALUES.map((name) => [
         name,
@@ -180,6 +202,7 @@ function sumsOf(row: Cells): HostSums {
 function addSums(all: HostSums, more: HostSums): HostSums {
   for (const node of more.nodes) all.nodes.add(node);
   all.seenUs += more.seenUs;
+  all.rows += more.rows;
   for (const [name, { dtSum, knownUs }] of more.sums) {
     const sum = all.sums.get(name) ?? { dtSum: 0, knownUs: 0 };
     all.sums.set(name, { dtSum: sum.dtSum + dtSum, knownUs: sum.knownUs + knownUs });
@@ -193,9 +216,9 @@ function mostOf(a: number | undefined, b: number | undefined): number | undefine
   return a === undefined ? b : b === undefined ? a : Math.max(a, b);
 }
 
-/** @returns undefined where too little of the time was seen */
+/** @returns undefined where there is no such time, or too little of it was seen */
 function knownMeans(told: HostSums, wholeUs: number): HostMeans | undefined {
-  return told.seenUs < KNOWN_RATIO_MIN * wholeUs ? undefined : meansOf(told, wholeUs);
+  return wholeUs === 0 || told.seenUs < KNOWN_RATIO_MIN * wholeUs ? undefined : meansOf(told, wholeUs);
 }
 
 function meansOf({ seenUs, sums }: HostSums, wholeUs: number): HostMeans {
