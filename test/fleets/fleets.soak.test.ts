@@ -13,7 +13,3 @@ for (let done = 0; done < COUNT; done += FLEETS_MAX)
     { from: FROM + done, count: Math.min(FLEETS_MAX, COUNT - done) },
     startTestQuestdb,
   );
-
-/** Seeds that have found a fault: 69 a head that nobody saw, 73 a tail where one table follows another. */
-describeFleets('many', { from: 69, count: 1 }, startTestQuestdb);
-describeFleets('one', { from: 73, count: 1 }, startTestQuestdb);
