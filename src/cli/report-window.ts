@@ -17,7 +17,8 @@ export interface ReportWindow {
 const SINCE_DEFAULT = '7d';
 
 /**
- * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself. What is not over yet ends now.
+ * `--since D` looks D back from `--to` (default: now); `--from` gives the beginning itself. What is not over yet ends now. Nothing is of
+ * before 1970, and the store has no names for years that are long ago: from 1970 on at the earliest.
  * @throws OperatingError `report.window` (exit `usage`)
  */
 export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): ReportWindow {
@@ -28,8 +29,9 @@ export function reportWindow({ since, from, to }: WindowFlags, nowUs: number): R
       hints: ['--since looks back from --to, or from now'],
     });
   const toUs = to === undefined ? nowUs : Math.min(nowUs, parseTimeUs('--to', to));
-  const fromUs =
+  const askedUs =
     from === undefined ? toUs - parseSinceMs(since ?? SINCE_DEFAULT) * 1000 : parseTimeUs('--from', from);
+  const fromUs = Math.max(0, askedUs);
   if (fromUs < toUs) return { fromUs, toUs };
   const end = to === undefined ? 'now' : to;
   throw new OperatingError(

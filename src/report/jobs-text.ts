@@ -1,5 +1,11 @@
 import { HOUR_US } from '../core/base/hour.ts';
-import { JOB_FILTERS, type JobAmounts, type JobsFigures, type JobsRow } from '../figures/job/jobs-figures.ts';
+import {
+  isShared,
+  JOB_FILTERS,
+  type JobAmounts,
+  type JobsFigures,
+  type JobsRow,
+} from '../figures/job/jobs-figures.ts';
 import { amountColumns, jobCostNotes } from './costs-text.ts';
 import {
   calendarDate,
@@ -17,6 +23,10 @@ import {
 import { cellText, finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
 import { foldedTables, harmless, stacked, wrap } from './text/table-text.ts';
 import { idleText, invalidRollupTexts, stateText } from './text/wording.ts';
+
+/** Why the hours of shared devices are more than what was used and wasted of them. */
+export const SHARED_NOTE =
+  'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.';
 
 /** Jobs that are shown, of more than that. */
 const JOB_ROWS_MAX = 40;
@@ -37,11 +47,7 @@ export function renderJobsReport(figures: JobsFigures, options: RenderOptions): 
             'lost: GPU-hours that were seen and not effective, as was told of ended jobs while their samples were there.',
           ]
         : []),
-      ...(rows.some(isShared)
-        ? [
-            'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.',
-          ]
-        : []),
+      ...(rows.some(isShared) ? [SHARED_NOTE] : []),
       ...jobCostNotes(figures.costBasis, all.costs),
       ...invalidRollupTexts(figures.invalidRollups),
     ];
@@ -53,11 +59,6 @@ export function renderJobsReport(figures: JobsFigures, options: RenderOptions): 
     );
   }
   return finishLines(lines, options, new Set(options.isColored ? [lines[0]!] : []));
-}
-
-/** Whether a part of some device was somebody else's; an instance is one by its slices. */
-function isShared({ attributedUs, sampledUs, ownedGpuUs, ownedUs }: JobsRow): boolean {
-  return attributedUs < sampledUs * (ownedGpuUs / ownedUs) - 1;
 }
 
 function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFigures): string {

@@ -65,7 +65,15 @@ const JOBS: Readonly<Record<string, readonly (readonly [node: string, index: num
     ['untold', 0],
     ['b', 2],
   ],
+  // Of one of the nodes only another cluster told, which has one of that name.
+  77: [
+    ['far', 0],
+    ['b', 2],
+  ],
+  // It does nothing.
+  78: [['one', 0]],
 };
+const RESTING = '78';
 
 let db: QuestDb;
 
@@ -83,7 +91,7 @@ beforeAll(async () => {
   const samples = stays.flatMap(({ ts, gpu, node, job_id }) =>
     Array.from({ length: 60 }, (_, tick): Row => ({
       ...{ ts: ts + (tick + 1) * 10 * SECOND, cluster: CLUSTER, node, gpu, job_id, owners: 1 },
-      ...{ dt_us: 10 * SECOND, sm_active_ratio: 0.8 },
+      ...{ dt_us: 10 * SECOND, sm_active_ratio: job_id === RESTING ? 0.01 : 0.8 },
     })),
   );
   await insertRows(db, lane.table, samples);
@@ -115,18 +123,22 @@ function inventory(): Row[] {
     { ...rows[0]!, node: 'cut', gpu: 'MIG-HW-cut', gpu_index: 3, mig_profile: '1g.10gb' },
     // Another cluster's node has the name, and one GPU.
     { ...rows[0]!, cluster: 'hardware-b', node: 'b', gpu: 'HW-b-elsewhere' },
+    ...[0, 1, 2, 3].map((index) => ({
+      ...{ ...rows[0]!, cluster: 'hardware-b', node: 'far', gpu: `HW-far-elsewhere-${index}` },
+      gpu_index: index,
+    })),
   ];
 }
 
-/** In the first job one link is narrow, one slow, one rests now and then, and one is not known. */
+/** In the first job one link is narrow, one slow, one rests now and then, and one is not known; in another it rests all the time. */
 function linkRows(): Row[] {
-  const link = (index: number, node: string, tick: number, told: Row): Row => ({
+  const link = (index: number, node: string, tick: number, told: Row, jobId = '71'): Row => ({
     ...{
-      ts: startOf(0) + (tick + 1) * MINUTE,
+      ts: startOf(Object.keys(JOBS).indexOf(jobId)) + (tick + 1) * MINUTE,
       cluster: CLUSTER,
       node,
       gpu: gpuOf(node, index),
-      job_id: '71',
+      job_id: jobId,
     },
     ...{ owners: 1, dt_us: MINUTE, pcie_max_link_gen: 5, pcie_max_link_width_lanes: 16 },
     ...told,
@@ -136,6 +148,7 @@ function linkRows(): Row[] {
     link(1, 'a', tick, { pcie_link_gen: tick === 3 ? 3 : 1, pcie_link_width_lanes: 16 }),
     link(0, 'b', tick, { pcie_link_gen: tick === 3 ? 5 : 1, pcie_link_width_lanes: 16 }),
     link(1, 'b', tick, { pcie_link_gen: undefined, pcie_link_width_lanes: undefined }),
+    link(0, 'one', tick, { pcie_link_gen: 1, pcie_link_width_lanes: 16 }, RESTING),
   ]);
 }
 
@@ -165,6 +178,8 @@ test.each([
   ['one node', '74'],
   ['a node that is cut', '75'],
   ['a node of which nobody told', '76'],
+  ['a node of which only another cluster told', '77'],
+  ['a link that rests because its GPU does', RESTING],
 ])('%s: nothing is said', async (_, jobId) => {
   expect(await toldOf(jobId)).toEqual([]);
 });

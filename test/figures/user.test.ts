@@ -46,6 +46,8 @@ interface Job {
   readonly cluster?: string;
   /** GPU-hours; undefined where nothing is kept of it. */
   readonly usedHours?: number;
+  /** Its part of its device, which is all of it unless told. */
+  readonly part?: number;
   /** GPU-hours by cause; undefined where nothing was concluded. */
   readonly causes?: Readonly<Record<string, number>>;
   readonly findings?: string;
@@ -89,6 +91,8 @@ const JOBS: readonly Job[] = [
   { id: '72031', user: 'dark', toUs: TO - HOUR, hours: 4 },
   { id: '72041', user: HOSTILE, toUs: TO - HOUR, hours: 1, usedHours: 0.5, state: HOSTILE },
   { id: '72042', user: LONG, toUs: TO - HOUR, hours: 1, usedHours: 0.5 },
+  { id: '72061', user: 'sharer', toUs: FROM - HOUR, hours: 4, usedHours: 1, part: 0.5 },
+  { id: '72062', user: 'sharer', toUs: TO - HOUR, hours: 4, usedHours: 1 },
   { id: '72051', user: 'later', toUs: TO + HOUR, hours: 2, usedHours: 2 },
 ];
 
@@ -96,12 +100,12 @@ const gpuOf = ({ id }: Job): string => `GPU-D${id}`;
 const startOf = ({ toUs, hours }: Job): number => toUs - hours * HOUR;
 
 function keptRow(job: Job): Row {
-  const { id, toUs, hours, usedHours = 0, causes, findings = '', cluster = 'a' } = job;
+  const { id, toUs, hours, usedHours = 0, part = 1, causes, findings = '', cluster = 'a' } = job;
   const us = hours * HOUR;
   const sm = keptColumns('smActive');
   return {
     ...{ ts: startOf(job), end_ts: toUs, job_id: id, gpu: gpuOf(job), run: 0, node: 'n1', cluster },
-    ...{ owned_us: us, dt_us: us, attributed_us: us, samples: hours * 3600, step_count: hours * 3600 },
+    ...{ owned_us: us, dt_us: us, attributed_us: us * part, samples: hours * 3600, step_count: hours * 3600 },
     ...{ written_ts: TO + 2 * HOUR, energy_rise_joules: hours * 3.6e5, energy_rise_dt_us: us },
     ...{ [sm.sum]: usedHours * HOUR, [sm.knownUs]: us, [sm.max]: 1 },
     ...{ causes_origin: causes && 'samples', causes_cut: causes && 0, findings: causes && findings },
@@ -252,6 +256,13 @@ test('a cluster alone', async () => {
   expect(lineOf(figures, 'GPU-hours')).toMatch(/^ {2}GPU-hours +1\.00.h +–$/);
 });
 
+test('of a shared device it is told why its hours are more than what was used and wasted', async () => {
+  const figures = await digest({ user: 'sharer' });
+  expect(lineOf(figures, 'wasted')).toMatch(/^ {2}wasted +3\.00.h +1\.50.h/);
+  expect(text(figures)).toContain('GPU-hours are of whole GPUs, also of shared ones');
+  expect(text(await digest({ user: 'digger' }))).not.toContain('shared');
+});
+
 describe('what is not known', () => {
   test('where too little is known of losses, jobs are told by what they wasted', async () => {
     const figures = await digest({ user: 'digger' });
@@ -320,6 +331,7 @@ describe('costs', () => {
       ended: { ...figures.ended, states: new Map(Array.from({ length: 12 }, (_, at) => [`STATE_${at}`, 1])) },
       losing: Array.from({ length: 5 }, () => first!),
       withoutGpus: 7,
+      before: { ...figures.before, isShared: true },
     };
     expect(text(full).trimEnd().split('\n').length).toBeLessThanOrEqual(40);
     expect(text(full)).toContain('1 STATE_4, in 7 other states');
@@ -354,5 +366,17 @@ describe('the command', () => {
     expect(told).toMatchObject({ user, ended: { runs, fromUs: FROM, toUs: TO } });
     validate(told);
     expect(validate.errors ?? []).toEqual([]);
+  });
+
+  test.each([
+    ['--from', '0001-01-01'],
+    ['--since', '9999999w'],
+  ])('%s %s: all that there is, before which there was nothing', async (...flags) => {
+    const { exitCode, stdout, stderr } = await runCommand(
+      ['report', 'user', 'dora', ...flags, '--to', '2026-02-16', '--json'],
+      { env: { QDB_CLIENT_CONF: server.conf, GPULEDGER_CONFIG: undefined } },
+    );
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toMatchObject({ ended: { runs: 6, fromUs: 0 }, before: { runs: 0 } });
   });
 });

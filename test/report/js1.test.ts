@@ -45,6 +45,7 @@ const GPUS: Readonly<Record<string, Level & { job: string; node: string; index?:
     J4: { job: '71001', node: 'n3', index: 0, bytes: 80 * GIB },
     J5: { job: '71002', node: 'n1', index: 6 },
     J6: { job: '71003', node: 'n1', index: 7, util: 0.5 },
+    J9: { job: '71004;ls', node: 'n5', index: 0, util: 0.5 },
     J7: { job: '71011', node: 'n4', index: 0, util: 0, bytes: 80 * GIB, memory: GIB },
     J8: { job: '71012', node: 'n4', index: 1, util: 0.125 },
   };
@@ -71,14 +72,14 @@ beforeAll(async () => {
         })),
       ),
   );
-  const open = '71003';
+  const open = ['71003', '71004;ls'];
   await insertRows(
     db,
     'gpu_ownership',
     gpus.map(([gpu, { job, node }]) => ({
       ...{
         ts: at(0),
-        end_ts: job === open ? undefined : at(100),
+        end_ts: open.includes(job) ? undefined : at(100),
         job_id: job,
         gpu,
         node,
@@ -201,6 +202,10 @@ test.each([
   expect([exitCode, stdout]).toEqual([code, '']);
   expect(stderr).toContain(sentence);
   if (code === 64) expect(stderr).toContain('gpuledger report job 71010_0 --js1');
+});
+
+test('a job that still runs is shown by a command that a shell takes as it is meant', async () => {
+  expect((await js1('71004;ls')).stderr).toContain("now: gpuledger report job '71004;ls'\n");
 });
 
 describe('keys of GPUs', () => {

@@ -504,6 +504,9 @@ describe('the window of a report', () => {
       Date.UTC(2026, 10, 20, 10, 30) * 1000,
       (Date.UTC(2026, 10, 20, 10, 30, 1) + 500) * 1000,
     ],
+    // Years that the store has no names for.
+    [{ since: '9999999w' }, 0, nowUs],
+    [{ from: '0001-01-01' }, 0, nowUs],
   ])('%j', (flags, fromUs, toUs) => {
     expect(reportWindow(flags, nowUs)).toEqual({ fromUs, toUs });
   });

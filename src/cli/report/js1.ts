@@ -1,4 +1,5 @@
 import { OperatingError } from '../../core/base/errors.ts';
+import { jobCommand } from '../../figures/job/job-command.ts';
 import type { Account } from '../../figures/job/tasks.ts';
 import { js1Line } from '../../report/slurm/admin-comment.ts';
 
@@ -23,7 +24,7 @@ export function js1Of(typed: string, account: Account): string {
     throw new OperatingError(`--js1: expected a job that has ended, came "${typed}", which still runs`, {
       code: 'report.still_running',
       exit: 'temporary',
-      hints: ['what is written at the end of a job is of all of it', `now: gpuledger report job ${typed}`],
+      hints: ['what is written at the end of a job is of all of it', `now: ${jobCommand(typed, {})}`],
     });
   return js1Line(account.figures);
 }

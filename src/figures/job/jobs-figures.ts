@@ -50,6 +50,11 @@ export interface JobsRow extends JobAmounts {
   readonly command: string;
 }
 
+/** Whether a part of some device was somebody else's; an instance is one by its slices. */
+export function isShared({ attributedUs, sampledUs, ownedGpuUs, ownedUs }: JobsRow): boolean {
+  return attributedUs < sampledUs * (ownedGpuUs / ownedUs) - 1;
+}
+
 /** The account of many jobs: of each run that was there in the window, whole. */
 export interface JobsFigures {
   readonly fromUs: number;

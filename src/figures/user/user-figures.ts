@@ -18,6 +18,8 @@ export interface EndedRuns {
   readonly ownedGpuUs: number;
   readonly sampledUs: number;
   readonly attributedUs: number;
+  /** Some of them had a part of a device: what was used there is of that part, device time is not. */
+  readonly isShared: boolean;
   /** Σ SM activity·dt; what is left of `knownUs` was allocated and not used. */
   readonly used: Quantity<'microseconds'> | undefined;
   readonly energy: Quantity<'joules'> | undefined;

@@ -3,7 +3,7 @@ import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { addCauses } from '../job/causes/add-causes.ts';
 import { jobsFigures } from '../job/jobs.ts';
-import type { JobsRow } from '../job/jobs-figures.ts';
+import { isShared, type JobsRow } from '../job/jobs-figures.ts';
 import { quantity, type Quantity, type Unit } from '../quantity.ts';
 import type { Asked } from '../query-cells.ts';
 import type { EndedRuns, LosingRun, LostBy, UserFigures } from './user-figures.ts';
@@ -39,7 +39,8 @@ export async function userFigures(
   // Both windows in one: most of what is asked is asked once.
   const { rows, isSynthetic, costBasis, invalidRollups } = await jobsFigures(db, lanes, {
     ...options,
-    ...{ fromUs: beforeUs, toUs, filters, order: 'start' },
+    // Of a time before 1970 the store knows no name.
+    ...{ fromUs: Math.max(0, beforeUs), toUs, filters, order: 'start' },
   });
   const seen = rows.filter(({ devices }) => devices > 0);
   const hasEnded = (row: JobsRow): boolean => !row.isOpen && row.endUs <= toUs;
@@ -77,6 +78,7 @@ function sumsOf(rows: readonly JobsRow[]): Omit<EndedRuns, 'fromUs' | 'toUs'> {
     ownedGpuUs: sum(({ ownedGpuUs }) => ownedGpuUs),
     sampledUs: sum(({ sampledUs }) => sampledUs),
     attributedUs: sum(({ attributedUs }) => attributedUs),
+    isShared: rows.some(isShared),
     used: added(
       'microseconds',
       rows.flatMap(({ used }) => used ?? []),

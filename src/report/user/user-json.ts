@@ -19,9 +19,10 @@ export function userJson(figures: UserFigures): string {
   return `${JSON.stringify(told, undefined, 2)}\n`;
 }
 
-function endedOf({ states, used, energy, costs, ...rest }: EndedRuns): object {
+function endedOf({ fromUs, toUs, runs, states, used, energy, costs, ...times }: EndedRuns): object {
+  const { ownedUs, ownedGpuUs, sampledUs, attributedUs } = times;
   return {
-    ...rest,
+    ...{ fromUs, toUs, runs, ownedUs, ownedGpuUs, sampledUs, attributedUs },
     states: [...states].map(([state, runs]) => ({ state, runs })),
     usedUs: used?.value,
     wastedUs: used && used.knownUs - used.value,

@@ -1,6 +1,7 @@
 import type { EndedRuns, LosingRun, UserFigures } from '../../figures/user/user-figures.ts';
 import { CAUSE_LABELS } from '../causes-text.ts';
 import { jobCostNotes } from '../costs-text.ts';
+import { SHARED_NOTE } from '../jobs-text.ts';
 import { formatCount, formatGpuHours, formatPeriod, formatRatio } from '../text/format-quantity.ts';
 import { finishLines, reportWidth, type RenderOptions } from '../text/report-text.ts';
 import { clip, harmless, tableText, wrap } from '../text/table-text.ts';
@@ -60,9 +61,10 @@ function endedText({ runs, states }: EndedRuns): string {
   return `${formatCount(runs, 'job')} ended: ${[...told.slice(0, STATES_MAX), ...more].join(', ')}`;
 }
 
-function notesOf({ ended, notEnded, withoutGpus, costBasis, invalidRollups }: UserFigures): string[] {
+function notesOf({ ended, before, notEnded, withoutGpus, costBasis, invalidRollups }: UserFigures): string[] {
   return [
     ...knownTexts(ended),
+    ...(ended.isShared || before.isShared ? [SHARED_NOTE] : []),
     ...jobCostNotes(costBasis, ended.costs),
     ...(notEnded === 0
       ? []

@@ -32,11 +32,15 @@ export async function gpusOfNodes(
   return counts;
 }
 
-/** Nodes of several clusters may have one name: of those that nobody can tell apart nothing is known. @param rows newest first */
+/**
+ * Nodes of several clusters may have one name: of those that nobody can tell apart nothing is known, and another cluster's node is not the
+ * job's. @param rows newest first
+ */
 function rowOf(rows: readonly Cells[], cluster: string | undefined): Cells | undefined {
   const clusters = Map.groupBy(rows, (row) => row.text('cluster') ?? '');
   const own = cluster === undefined ? undefined : clusters.get(cluster);
-  return own?.[0] ?? (clusters.size === 1 ? rows[0] : undefined);
+  const isUntold = cluster === undefined || clusters.has('');
+  return own?.[0] ?? (isUntold && clusters.size === 1 ? rows[0] : undefined);
 }
 
 function areTogether(intervals: JobWindow['intervals']): boolean {
