@@ -158,6 +158,14 @@ test('each job has the figures of its own report, and all of them are the sum', 
   expect([array.typedId, array.command]).toEqual(['88000_3', 'gpuledger report job 88000_3']);
 });
 
+test('the command of a run that was requeued shows that one, and not the newest', async () => {
+  const runs = (await jobs()).rows.filter(({ jobId }) => jobId === '88002');
+  expect(runs.map(({ run, command }) => [run, command])).toEqual([
+    [1, 'gpuledger report job 88002'],
+    [0, 'gpuledger report job 88002 --run 0'],
+  ]);
+});
+
 describe('which jobs', () => {
   test.each([
     { filters: { user: 'ada' }, are: ['88001/0', '88002/0', '88002/1'] },

@@ -7,12 +7,18 @@ export interface JobSelector {
   readonly submittedUs?: number | undefined;
 }
 
-/** The command that shows a job, as a shell takes it. */
-export function jobCommand(jobId: string, { cluster, submittedUs }: JobSelector): string {
+interface Shown extends JobSelector {
+  /** Undefined: the newest. */
+  readonly run?: number | undefined;
+}
+
+/** The command that shows a run of a job, as a shell takes it. */
+export function jobCommand(jobId: string, { cluster, submittedUs, run }: Shown): string {
   const id = shellWord(jobId);
   const flags = [
     ...(cluster === undefined ? [] : [`--cluster ${shellWord(cluster)}`]),
     ...(submittedUs === undefined ? [] : [`--submitted ${timeText(submittedUs)}`]),
+    ...(run === undefined ? [] : [`--run ${run}`]),
   ];
   const words = jobId.startsWith('-') ? [...flags, `-- ${id}`] : [id, ...flags];
   return `gpuledger report job ${words.join(' ')}`;

@@ -19,7 +19,15 @@ import {
   type JobsFigures,
   type JobsRow,
 } from './jobs-figures.ts';
-import { amountsOf, costsOfAll, memberRuns, seeRuns, type MemberRun, type SeenRun } from './seen-runs.ts';
+import {
+  amountsOf,
+  costsOfAll,
+  memberRuns,
+  olderRun,
+  seeRuns,
+  type MemberRun,
+  type SeenRun,
+} from './seen-runs.ts';
 import { readTold, type JobCells } from './told-runs.ts';
 
 export interface JobsQueryOptions {
@@ -187,10 +195,10 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs: seen.costs,
     ...conclusionsOf(seen),
-    command: jobCommand(
-      typed,
-      isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {},
-    ),
+    command: jobCommand(typed, {
+      ...(isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {}),
+      run: olderRun(seen),
+    }),
   };
 }
 

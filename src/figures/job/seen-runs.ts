@@ -69,6 +69,11 @@ export function memberRuns(member: Member, jobs: readonly Job<Told>[], nowUs: nu
   });
 }
 
+/** Its number where its job has a newer one, which is meant where no run is named. */
+export function olderRun({ member, run }: MemberRun): number | undefined {
+  return member.job.runs.at(-1)!.number === run.run ? undefined : run.run;
+}
+
 /** Many runs, and what is known of all of them. */
 export interface SeenRuns {
   /** In the order of the runs that were asked about. */

@@ -4,14 +4,21 @@ import type { Lane } from '../../core/fields/lane.ts';
 import type { Asked } from '../query-cells.ts';
 import { sideBySide } from '../side-by-side.ts';
 import { clusterOf, jobIdOf, typedId, type Member } from './bearers.ts';
-import type { JobRun } from './facts.ts';
 import { findJob, type Found } from './find-job.ts';
 import type { JobFigures } from './figures.ts';
 import { readPast } from './history/read-past.ts';
 import { withHistory } from './history/with-history.ts';
 import { jobCommand } from './job-command.ts';
 import { chosenRun, memberFigures, windowOf, type JobQueryOptions } from './query.ts';
-import { amountsOf, costsOfAll, memberRuns, seeRuns, type SeenRun } from './seen-runs.ts';
+import {
+  amountsOf,
+  costsOfAll,
+  memberRuns,
+  olderRun,
+  seeRuns,
+  type MemberRun,
+  type SeenRun,
+} from './seen-runs.ts';
 import type { TaskFigures, TasksFigures } from './tasks-figures.ts';
 
 /** What an id is answered with. */
@@ -111,7 +118,8 @@ async function tasksFigures(
   };
 }
 
-function taskFigures({ member, run, window, sums, sliceRatios, costs }: SeenRun, found: Found): TaskFigures {
+function taskFigures(seen: SeenRun, found: Found): TaskFigures {
+  const { member, run, window, sums, sliceRatios, costs } = seen;
   return {
     task: member.task,
     jobId: run.jobId,
@@ -124,12 +132,17 @@ function taskFigures({ member, run, window, sums, sliceRatios, costs }: SeenRun,
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs,
-    command: taskCommand(member, run, found),
+    command: taskCommand(seen, found),
   };
 }
 
-function taskCommand(member: Member, { jobId, told }: JobRun, { otherJobs }: Found): string {
+function taskCommand(seen: MemberRun, { otherJobs }: Found): string {
+  const { member, run } = seen;
+  const { jobId, told } = run;
   // Arrays of two clusters may be submitted in one second.
   const selector = { cluster: clusterOf(member.job), submittedUs: told.submitUs ?? told.startUs };
-  return jobCommand(typedId(member, jobId), otherJobs.length === 0 ? {} : selector);
+  return jobCommand(typedId(member, jobId), {
+    ...(otherJobs.length === 0 ? {} : selector),
+    run: olderRun(seen),
+  });
 }
