@@ -2,12 +2,13 @@ import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Four stages: `unit` needs no server, `store` needs a QuestDB, `soak` takes minutes because it waits, `faults` is what goes
- * wrong around gpuledger. `npm test` runs the first two, `npm run test:soak` and `npm run test:faults` the others.
+ * Five stages: `unit` needs no server, `store` needs a QuestDB, `soak` takes minutes because it waits, `faults` is what goes
+ * wrong around gpuledger, `pages` needs a Chromium. `npm test` runs the first two, `npm run test:soak` and its like the others.
  */
 const SOAK = 'test/**/*.soak.test.ts';
 const FAULTS = 'test/**/*.faults.test.ts';
-const files = globSync('test/**/*.test.ts', { exclude: [SOAK, FAULTS] });
+const PAGES = 'test/**/*.pages.test.ts';
+const files = globSync('test/**/*.test.ts', { exclude: [SOAK, FAULTS, PAGES] });
 const byStage = Object.groupBy(files, (path) =>
   asksForStore(readFileSync(path, 'utf8')) ? 'store' : 'unit',
 );
@@ -35,6 +36,7 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: byStage.unit ?? [] } },
       { extends: true, test: { name: 'store', include: byStage.store ?? [], globalSetup: STORE_SETUP } },
       { extends: true, test: { name: 'soak', include: [SOAK], globalSetup: STORE_SETUP } },
+      { extends: true, test: { name: 'pages', include: [PAGES], globalSetup: STORE_SETUP } },
       { extends: true, test: { name: 'faults', include: [FAULTS], globalSetup: STORE_SETUP } },
     ],
   },

@@ -1,6 +1,6 @@
 import type { Cause } from '../core/analysis/causes.ts';
 import { HOUR_US } from '../core/base/hour.ts';
-import type { JobCauses } from '../figures/job/causes/figures.ts';
+import type { CauseAmount, JobCauses } from '../figures/job/causes/figures.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import { costColumns } from './costs-text.ts';
 import { formatEnergies, formatHours, formatRatio, hourDecimals, NOT_KNOWN } from './text/format-quantity.ts';
@@ -45,6 +45,16 @@ const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 export const CAUSES_HEADING = '  Where the time went';
 
+/** Those of some time, in the order in which people are shown them. */
+export function shownCauses({
+  causes,
+}: Pick<JobCauses, 'causes'>): ({ readonly cause: Cause } & CauseAmount)[] {
+  return SHOWN.flatMap((cause) => {
+    const amount = causes.get(cause);
+    return amount === undefined ? [] : [{ cause, ...amount }];
+  });
+}
+
 /** Why there is no table of causes. */
 export function noCausesLines({ causes }: Pick<JobFigures, 'causes'>, width: number): string[] {
   if (causes === undefined || !('why' in causes)) return [];
@@ -57,10 +67,7 @@ export function causesLines(
   width: number,
 ): string[] {
   if (causes === undefined || 'why' in causes) return [];
-  const shown = SHOWN.flatMap((cause) => {
-    const amount = causes.causes.get(cause);
-    return amount === undefined ? [] : [{ cause, ...amount }];
-  });
+  const shown = shownCauses(causes);
   const allUs = shown.reduce((sum, { us }) => sum + us, 0);
   if (allUs === 0) return [];
   const decimals = hourDecimals(Math.max(...shown.map(({ us }) => us)) / HOUR_US);
@@ -93,7 +100,7 @@ export function causesLines(
   ];
   const head = ['', ...titles, ''];
   const sides = ['left', ...titles.map(() => 'right' as const), 'left'] as const;
-  const notes = noteTexts(causes, allUs).flatMap((text) => wrap(text, width, '  ', '    '));
+  const notes = causeNotes(causes, allUs).flatMap((text) => wrap(text, width, '  ', '    '));
   return [CAUSES_HEADING, ...tableText([head, ...rows], sides), ...notes, ''];
 }
 
@@ -107,7 +114,7 @@ const NOT_TOLD = {
   aged_out: 'the samples and minutes of a part of its time have aged out',
 } as const;
 
-function noteTexts({ origin, isCut, isKept, waiting }: JobCauses, allUs: number): string[] {
+export function causeNotes({ origin, isCut, isKept, waiting }: JobCauses, allUs: number): string[] {
   const texts: string[] = [];
   if (waiting !== undefined && waiting.mostUs > 0)
     texts.push(

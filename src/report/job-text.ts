@@ -79,7 +79,7 @@ function keptRuleLines({ rulesKept }: JobFigures, width: number): string[] {
   return ['', ...wrap(harmless(text), width, '  ', '    ')];
 }
 
-function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
+export function titleOf({ job, isSynthetic, isOpen }: JobFigures): string {
   const { jobId, name, state, exitCode } = job;
   const ending = exitCode === undefined ? '' : ` (exit ${exitCode})`;
   const parts = [
@@ -99,7 +99,7 @@ function taskText({ jobId, arrayJobId, hetJobId, task }: JobFigures['job']): str
   return jobId.includes(`[${task}]`) ? '' : ` (task ${task})`;
 }
 
-function headLines(figures: JobFigures, width: number): string[] {
+export function headLines(figures: JobFigures, width: number): string[] {
   const { run, otherRuns, otherJobs, askedStep } = figures.job;
   const who = whoTexts(figures.job);
   const nodes = new Set(figures.devices.map((device) => device.node)).size;
@@ -268,7 +268,7 @@ function useLines(figures: JobFigures, width: number): string[] {
 }
 
 /** The one that is shown, of how many devices it is the counter's, and over how much of the time it is known. */
-function energyText({ all, devices }: JobFigures): string | undefined {
+export function energyText({ all, devices }: JobFigures): string | undefined {
   const { counter, power, best } = all.energy;
   if (best === undefined) return undefined;
   const known = devices.filter(({ energy }) => energy.best !== undefined);

@@ -162,6 +162,7 @@ export function job(
     throttleEffects: [],
     analysis: NO_ANALYSIS,
     hardware: NO_HARDWARE,
+    timeline: undefined,
     causes: undefined,
     host: undefined,
     notMeasured: [],

@@ -12,6 +12,7 @@ import { capacityFigures } from '../../figures/capacity/query.ts';
 import { userFigures } from '../../figures/user/user.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { checkJobId } from '../../figures/job/find-job.ts';
+import type { JobQueryOptions } from '../../figures/job/query.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
 import { jobsFigures } from '../../figures/job/jobs.ts';
 import { JOB_FILTERS, JOB_ORDERS, type JobFilter, type JobOrder } from '../../figures/job/jobs-figures.ts';
@@ -25,6 +26,7 @@ import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
 import { reportFailure } from '../failure.ts';
+import { writeJobPage } from '../report/job-page.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { js1Of } from '../report/js1.ts';
@@ -50,6 +52,7 @@ Examples:
   gpuledger report job 4217 --cluster b  that of cluster b, where several bear the id
   gpuledger report job 4217 --submitted 2026-11-20T10:00:00Z
   gpuledger report job 4217 --run 0      its first run, before it was requeued
+  gpuledger report job 4217 --html 4217.html   a page to look at: plots over time, each GPU
   gpuledger report job 4217 --js1        one line for Slurm's AdminComment, as jobstats writes it
   gpuledger report job 4217 --json       every figure in base units (docs/reports.md)
 `;
@@ -91,6 +94,7 @@ interface FormatFlags {
 
 interface JobFlags extends FormatFlags {
   readonly js1?: true;
+  readonly html?: string;
   readonly run?: number;
   readonly cluster?: string;
   readonly submitted?: string;
@@ -147,11 +151,19 @@ export function command(): Command {
           '--js1',
           "one line for Slurm's AdminComment that jobstats and reportseff read; of several ids with the id before it",
         ).conflicts(['json', 'csv']),
+      )
+      .addOption(
+        new Option('--html <file>', 'a page in one file, with plots over time').conflicts([
+          'json',
+          'csv',
+          'js1',
+        ]),
       ),
   )
     .addHelpText('after', JOB_EXAMPLES)
     .action(async (jobIds: string[], flags: JobFlags) => {
-      await reportJob(jobIds, flags);
+      if (flags.html === undefined) await reportJob(jobIds, flags);
+      else await reportJobPage(jobIds, flags, flags.html);
     });
   addCommonFlags('report jobs', addFilters(addWindowFlags(report.command('jobs'))))
     .description('A table of many jobs: what they had, what they did with it.')
@@ -260,15 +272,37 @@ function parseRows(text: string): Rows {
   );
 }
 
-async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<void> {
-  for (const jobId of jobIds) checkJobId(jobId.trim());
-  const { run, cluster, submitted } = flags;
-  const options = {
+/** A page is of one job. */
+async function reportJobPage(jobIds: readonly string[], flags: JobFlags, path: string): Promise<void> {
+  const [jobId, ...more] = new Set(jobIds);
+  if (jobId === undefined || more.length > 0)
+    throw new OperatingError(`--html: expected the id of one job, came ${more.length + 1}`, {
+      code: 'page.tasks',
+      exit: 'usage',
+      hints: ['write a page for each'],
+    });
+  checkJobId(jobId.trim());
+  const asked = askedRun(flags);
+  const account = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
+    const how = { idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings };
+    return await accountOf(db, lanes, jobId, { ...asked, ...how, isDrawn: true });
+  });
+  process.stdout.write(writeJobPage(account, path));
+}
+
+/** Which of the runs and jobs that bear an id, looked at as of now. */
+function askedRun({ run, cluster, submitted }: JobFlags): JobQueryOptions {
+  return {
     nowUs: Date.now() * 1000,
     ...(run === undefined ? {} : { run }),
     ...(cluster === undefined ? {} : { cluster }),
     ...(submitted === undefined ? {} : { submittedUs: parseTimeUs('--submitted', submitted) }),
   };
+}
+
+async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<void> {
+  for (const jobId of jobIds) checkJobId(jobId.trim());
+  const options = askedRun(flags);
   const wanted = [...new Set(jobIds)];
   const failures: OperatingError[] = [];
   const answers = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {

@@ -11,6 +11,7 @@ import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 import type { Bounds } from './analysis/bounds.ts';
 import type { JobAnalysis, Slowest } from './analysis/figures.ts';
+import type { Timeline } from './timeline/figures.ts';
 import type { JobHardware, NarrowLink } from './hardware/figures.ts';
 import type { JobCauses, NoCauses } from './causes/figures.ts';
 import type { HistoryFound, JobHistory } from './history/figures.ts';
@@ -242,6 +243,8 @@ export interface JobFacts {
   readonly throttleEffects: readonly ThrottleEffect[];
   readonly analysis: JobAnalysis;
   readonly hardware: JobHardware;
+  /** Where it is to be drawn. */
+  readonly timeline: Timeline | undefined;
   /** Where its time went, or why that is not told; undefined without samples, and of kept figures. */
   readonly causes: JobCauses | NoCauses | undefined;
   /** What it did on its nodes, where that was recorded. */

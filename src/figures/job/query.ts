@@ -41,6 +41,7 @@ import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.t
 import type { RunConclusions } from './kept/conclusions.ts';
 import { keptConclusions } from './kept/run-conclusions.ts';
 import type { JobSource, JobSums, SampleSums } from './rows/scan.ts';
+import { timelineOf } from './timeline/timeline.ts';
 import { isComplete, jobSources, oldestSampleUs, sumToNewest } from './rows/summed-job.ts';
 import { undividedUs } from './rows/undivided.ts';
 
@@ -58,6 +59,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly costs?: CostRates | undefined;
   /** From where on rules speak; the usual ones when absent. */
   readonly findingLimits?: FindingLimits;
+  /** It is to be drawn: its course is told step by step, too. */
+  readonly isDrawn?: boolean;
   /** Where its time went is told by minutes alone, and its course is not looked at: of a job that is too large, or too short. */
   readonly isBrief?: boolean;
 }
@@ -163,7 +166,7 @@ export async function memberFigures(
   return { ...facts, ...told, rulesKept, bounds: boundsOf(facts), costs, history: undefined };
 }
 
-interface Look extends Pick<JobQueryOptions, 'isBrief'> {
+interface Look extends Pick<JobQueryOptions, 'isBrief' | 'isDrawn'> {
   readonly job: JobIdentity;
   readonly inventory: ReadonlyMap<string, Cells>;
   readonly sliceRatios: SliceRatios;
@@ -179,25 +182,28 @@ async function lookAt(
   db: Asked,
   sources: readonly JobSource[],
   sampled: SampledJob,
-  { job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false }: Look,
-): Promise<Pick<JobFacts, 'causes' | 'analysis' | 'hardware' | 'host'> & { readonly course: Course }> {
+  { job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false, isDrawn = false }: Look,
+): Promise<
+  Pick<JobFacts, 'causes' | 'analysis' | 'hardware' | 'host' | 'timeline'> & { readonly course: Course }
+> {
   const isLooked = isRead && !isBrief;
   const activity = activityOf(sources, sampled.boundaryUs);
   const how = { sliceRatios, sums, isCoarse: isBrief };
   // Those first whose answers lead to more questions.
-  const [causes, analysis, course, hardware, onNodes] = await Promise.all([
+  const [causes, analysis, course, hardware, onNodes, timeline] = await Promise.all([
     concluded?.causes ?? (isRead ? causesFigures(db, sources, sampled, how) : undefined),
     isLooked ? analyseJob(db, sources, activity, { summed: sampled, inventory }) : NO_ANALYSIS,
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
     isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
     isLooked ? hostTotals(db, job, sampled.window) : undefined,
+    isRead && isDrawn ? timelineOf(db, sources, sampled, { activity, inventory }) : undefined,
   ]);
   const steps = concluded?.steps ?? analysis.steps;
   const contexts = causes === undefined || 'why' in causes || causes.isKept ? undefined : causes.contexts;
   const host =
     onNodes &&
     (await hostFigures(db, job, sampled.window, onNodes, { contexts, tickUs: sampled.boundaryUs }));
-  return { causes, analysis: { ...analysis, steps }, hardware, host, course };
+  return { causes, analysis: { ...analysis, steps }, hardware, host, timeline, course };
 }
 
 /** What the inventory tells of the job's nodes, and samples of its links. */

@@ -28,9 +28,9 @@ const AMOUNTS: Readonly<
   joulesPerStep: { label: 'energy of a step', textOf: formatEnergy },
 };
 
-/** The table of a job beside its last runs, a blank line before it. */
-export function historyLines(history: JobHistory | undefined, width: number): string[] {
-  if (history === undefined || history.runs.length < RUNS_MIN) return [];
+/** The cells of that table, its titles first; undefined where it says nothing. */
+export function historyCells(history: JobHistory | undefined): readonly (readonly string[])[] | undefined {
+  if (history === undefined || history.runs.length < RUNS_MIN) return undefined;
   const rows = history.compared
     .filter(({ count }) => count >= RUNS_MIN)
     .map(({ key, value, median, mad, count, isRegressed }) => {
@@ -38,13 +38,23 @@ export function historyLines(history: JobHistory | undefined, width: number): st
       const own = value === undefined ? NOT_KNOWN : textOf(value);
       return [label, own, textOf(median), textOf(mad), String(count), isRegressed ? 'more than usual' : ''];
     });
-  const head = ['', 'this run', 'median', 'spread', 'runs', ''];
-  const which = `the last ${formatCount(history.runs.length, 'run')} of this user and name on as many such GPUs; spread: median absolute deviation`;
+  return [['', 'this run', 'median', 'spread', 'runs', ''], ...rows];
+}
+
+/** What the rows of that table are of. */
+export function historyNote({ runs }: JobHistory): string {
+  return `the last ${formatCount(runs.length, 'run')} of this user and name on as many such GPUs; spread: median absolute deviation`;
+}
+
+/** The table of a job beside its last runs, a blank line before it. */
+export function historyLines(history: JobHistory | undefined, width: number): string[] {
+  const cells = historyCells(history);
+  if (history === undefined || cells === undefined) return [];
   return [
     '',
     HISTORY_HEADING,
-    ...tableText([head, ...rows], ['left', 'right', 'right', 'right', 'right', 'left']),
-    ...wrap(which, width, '  ', '    '),
+    ...tableText(cells, ['left', 'right', 'right', 'right', 'right', 'left']),
+    ...wrap(historyNote(history), width, '  ', '    '),
   ];
 }
 

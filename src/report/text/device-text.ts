@@ -18,7 +18,7 @@ const DEVICE_ROWS_MAX = 8;
 /** Below this, how much was seen of each device is worth a column. */
 const SEEN_RATIO_MIN = 0.99;
 
-interface Column {
+export interface Column {
   readonly title: string;
   readonly side: Side;
   /** One per device. */
@@ -42,6 +42,11 @@ export function deviceLines({ devices }: JobFigures, isWhole: boolean, width: nu
   ];
 }
 
+/** What is told of each of the job's devices: its place first. A column in which nobody has anything to say is left out. */
+export function deviceColumns({ devices }: Pick<JobFigures, 'devices'>): readonly Column[] {
+  return tellingOf(columnsOf(devices));
+}
+
 /** The tables of their use and the spread of their levels, of the same devices. */
 export function spreadLines({ devices }: JobFigures, isWhole: boolean, width: number): string[] {
   const rows = shownDevices(devices, isWhole);
@@ -51,15 +56,18 @@ export function spreadLines({ devices }: JobFigures, isWhole: boolean, width: nu
 /** Node and number. */
 const KEY_COLUMNS = 2;
 
-/** A column in which nobody has anything to say is left out. */
 function tableLines(columns: readonly Column[], rows: readonly number[], width: number): string[] {
-  const telling = columns.filter(({ cells }) => cells.some((cell) => cell !== NOT_KNOWN && cell !== ''));
+  const telling = tellingOf(columns);
   const cells = [
     telling.map(({ title }) => title),
     ...rows.map((index) => telling.map((column) => column.cells[index]!)),
   ];
   const sides = telling.map(({ side }) => side);
   return stacked(foldedTables(cells, sides, KEY_COLUMNS, width));
+}
+
+function tellingOf(columns: readonly Column[]): readonly Column[] {
+  return columns.filter(({ cells }) => cells.some((cell) => cell !== NOT_KNOWN && cell !== ''));
 }
 
 function columnOf(

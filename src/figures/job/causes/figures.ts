@@ -2,7 +2,7 @@ import type { Cause } from '../../../core/analysis/causes.ts';
 import type { ContextSpan } from '../../../core/analysis/contexts.ts';
 
 /** Device time by the job's part, of MIG instances by slices, in whole µs. */
-interface CauseAmount {
+export interface CauseAmount {
   readonly us: number;
   /** What of the energy that is known was drawn then; undefined where none is. */
   readonly joules: number | undefined;

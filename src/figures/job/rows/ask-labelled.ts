@@ -19,6 +19,8 @@ export interface Question {
   readonly isPooled?: boolean;
   /** A further condition. */
   readonly where?: string;
+  /** What is asked of those rows in their turn, by the server: where it would be too many to send. */
+  readonly over?: { readonly keys: readonly string[]; readonly picks: readonly string[] };
 }
 
 /**
@@ -80,26 +82,25 @@ async function askWhere(
   const rows: Cells[][] = [];
   for (const { gpus, segments } of groups) {
     for (const segment of await inPortions(db, segments, sampleCount)) {
-      const { keys, picks, where, isPooled = false, labelled } = questionOf(segment);
+      const { keys, picks, where, over, isPooled = false, labelled } = questionOf(segment);
       const wanted = where === undefined ? labelled : `${labelled} AND ${where}`;
       const head = `SELECT ${[...(isPooled ? [] : ['s.gpu AS gpu']), ...keys, ...picks].join(', ')}`;
+      const told = (sql: string): string =>
+        over === undefined ? sql : `SELECT ${[...over.keys, ...over.picks].join(', ')} FROM (${sql})`;
       const isByStays = segment.level === 'raw' && segment.spans.length <= SPANS_BY_STAYS_MAX;
       const sampled = isByStays ? sampledSpans(segment, gpus, stays) : [];
       const spans = isByStays ? spansOfEach(gpus, sampled) : segment.spans;
       if (spans === undefined) {
         rows.push(
-          await askOwned(
-            db,
-            segment.table,
-            sampled,
-            (of) => `${head} ${of.from} WHERE ${of.where} AND ${wanted}`,
+          await askOwned(db, segment.table, sampled, (of) =>
+            told(`${head} ${of.from} WHERE ${of.where} AND ${wanted}`),
           ),
         );
         continue;
       }
       const from = `FROM ${quoteName(segment.table)} s WHERE ${withinSql({ ...segment, spans })}`;
       for (const some of spans.length === 0 ? [] : quotedLists(gpus))
-        rows.push(await ask(db, `${head} ${from} AND s.gpu IN (${some}) AND ${wanted}`));
+        rows.push(await ask(db, told(`${head} ${from} AND s.gpu IN (${some}) AND ${wanted}`)));
     }
   }
   return rows.flat();

@@ -1,0 +1,33 @@
+import { writeFileSync } from 'node:fs';
+import { VERSION } from '../../config/package-version.ts';
+import { OperatingError } from '../../core/base/errors.ts';
+import { fileError } from '../../core/base/file-fault.ts';
+import type { Account } from '../../figures/job/tasks.ts';
+import { readPageAssets } from '../../report/page/assets.ts';
+import { renderJobPage } from '../../report/page/job-page.ts';
+
+/**
+ * Writes the page of a job, over what stands there.
+ * @returns a line that says where it is
+ * @throws OperatingError `page.tasks`, `page.unwritable`, `page.incomplete`
+ */
+export function writeJobPage(account: Account, path: string): string {
+  if (account.of !== 'job')
+    throw new OperatingError('--html: expected the id of one job, came that of several tasks', {
+      code: 'page.tasks',
+      exit: 'usage',
+      hints: ['ask for one of them: 4217_3, 4217+1'],
+    });
+  const page = renderJobPage(account.figures, { assets: readPageAssets(), version: VERSION });
+  try {
+    writeFileSync(path, page);
+  } catch (thrown) {
+    throw fileError('the page cannot be written', thrown, {
+      code: 'page.unwritable',
+      exit: 'permission',
+      where: path,
+      hints: ['name another file: --html FILE'],
+    });
+  }
+  return `page of job ${account.figures.job.jobId}, ${Math.ceil(Buffer.byteLength(page) / 1000)} kB: ${path}\n`;
+}

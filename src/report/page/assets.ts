@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { OperatingError } from '../../core/base/errors.ts';
+import { installedPath } from '../../disk/installed-path.ts';
+import type { PageAssets } from './page.ts';
+
+const FOLDER = 'infra/page';
+
+/** Styles and scripts of pages. @throws OperatingError `page.incomplete` where they are not beside the program */
+export function readPageAssets(): PageAssets {
+  const require = createRequire(import.meta.url);
+  return {
+    styles: [
+      readAsset(() => require.resolve('uplot/dist/uPlot.min.css')),
+      readAsset(() => installedPath(`${FOLDER}/page.css`)),
+    ],
+    scripts: [
+      readAsset(() => require.resolve('uplot/dist/uPlot.iife.min.js')),
+      readAsset(() => installedPath(`${FOLDER}/job.js`)),
+    ],
+  };
+}
+
+function readAsset(find: () => string | undefined): string {
+  try {
+    const path = find();
+    if (path !== undefined) return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw incomplete(cause);
+  }
+  throw incomplete(undefined);
+}
+
+function incomplete(cause: unknown): OperatingError {
+  return new OperatingError('what pages are made of is missing beside the program', {
+    code: 'page.incomplete',
+    exit: 'unavailable',
+    hints: [`expected ${FOLDER} and the package uplot: install gpuledger again`],
+    cause,
+  });
+}

@@ -1,0 +1,32 @@
+import type { Chart } from './charts.ts';
+import type { Marks } from './time-axis.ts';
+
+/** Digits that a screen can show. */
+const DIGITS = 4;
+
+/** What the page's script draws: times in seconds since the epoch, null where nothing is known. */
+export function chartData(charts: readonly Chart[], { fromUs, toUs, gaps, events }: Marks): object {
+  return {
+    from: fromUs / 1e6,
+    to: toUs / 1e6,
+    gaps: gaps.map((gap) => [gap.fromUs / 1e6, gap.toUs / 1e6]),
+    events: events.map(({ atUs, text }) => [atUs / 1e6, text]),
+    charts: charts.map(({ id, unit, top, lines, areas, limit }) => ({
+      id,
+      unit,
+      top,
+      limit: limit?.value,
+      lines: lines.map(({ name, steps, values }) => ({
+        name,
+        from: steps.fromUs / 1e6,
+        step: steps.stepUs / 1e6,
+        values: rounded(values),
+      })),
+      areas: areas.map(({ of, low, high }) => ({ of, low: rounded(low), high: rounded(high) })),
+    })),
+  };
+}
+
+function rounded(values: Float64Array): (number | null)[] {
+  return Array.from(values, (value) => (Number.isNaN(value) ? null : Number(value.toPrecision(DIGITS))));
+}

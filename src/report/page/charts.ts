@@ -1,0 +1,121 @@
+import type { GaugeKey } from '../../figures/gauges.ts';
+import type { JobFigures } from '../../figures/job/figures.ts';
+import type { Band, Steps, Timeline } from '../../figures/job/timeline/figures.ts';
+import { GAUGE_LABELS } from '../text/wording.ts';
+
+/** Values of one step after the other, in the unit of the chart; NaN where nothing is known. */
+interface Line {
+  readonly name: string;
+  readonly steps: Steps;
+  readonly values: Float64Array;
+}
+
+/** Between two values in each step. `samples`: the extremes of all samples; `devices`: means of the least and the highest device. */
+interface Area {
+  readonly of: 'samples' | 'devices';
+  readonly steps: Steps;
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
+export interface Chart {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  /** The axis is from 0 up to here. */
+  readonly top: number;
+  readonly lines: readonly Line[];
+  /** Of the first line. */
+  readonly areas: readonly Area[];
+  /** What cannot be passed, as the memory of a device. */
+  readonly limit: { readonly value: number; readonly name: string } | undefined;
+}
+
+interface ChartKind {
+  readonly id: string;
+  readonly title: string;
+  readonly unit: string;
+  /** What one is of the unit of the gauges. */
+  readonly scale: number;
+  /** The first of them has areas. */
+  readonly keys: readonly GaugeKey[];
+  /** Nothing of the kind can be more. */
+  readonly top?: number;
+}
+
+const GIB = 2 ** 30;
+
+const KINDS: readonly ChartKind[] = [
+  {
+    id: 'activity',
+    title: 'Activity',
+    unit: '%',
+    scale: 0.01,
+    keys: ['smActive', 'tensorActive', 'dramActive'],
+    top: 100,
+  },
+  { id: 'power', title: 'Power of a GPU', unit: 'W', scale: 1, keys: ['power'] },
+  { id: 'memory', title: 'Memory of a GPU', unit: 'GiB', scale: GIB, keys: ['memoryUsed'] },
+  {
+    id: 'links',
+    title: 'Links of a GPU',
+    unit: 'GB/s',
+    scale: 1e9,
+    keys: ['nvlinkSent', 'nvlinkReceived', 'pcieSent', 'pcieReceived'],
+  },
+];
+
+/** Of the lines of an activity chart where no lane holds SM activity. */
+const INSTEAD: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
+
+/** What is drawn of a job over its time; a chart without any value is left out. */
+export function chartsOf(timeline: Timeline, { devices }: Pick<JobFigures, 'devices'>): Chart[] {
+  const bands = new Map(timeline.bands.map((band) => [band.key, band]));
+  return KINDS.flatMap((kind): Chart[] => {
+    const keys = kind.id === 'activity' && !bands.has('smActive') ? [...INSTEAD, ...kind.keys] : kind.keys;
+    const own = keys.flatMap((key) => bands.get(key) ?? []);
+    const [first] = own;
+    if (first === undefined) return [];
+    const sizes = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
+    const isLimited = kind.id === 'memory' && sizes.length > 0;
+    const limit = isLimited ? { value: Math.min(...sizes) / GIB, name: 'of the smallest GPU' } : undefined;
+    return [
+      {
+        id: kind.id,
+        title: kind.title,
+        unit: kind.unit,
+        top:
+          kind.top ?? roundTop(Math.max(limit?.value ?? 0, ...own.map((band) => highest(band) / kind.scale))),
+        lines: own.map(({ key, steps, mean }) => ({
+          name: GAUGE_LABELS[key],
+          steps,
+          values: mean.map((value) => value / kind.scale),
+        })),
+        areas: areasOf(first, kind.scale),
+        limit,
+      },
+    ];
+  });
+}
+
+function areasOf({ steps, min, max, low, high }: Band, scale: number): Area[] {
+  const scaled = (values: Float64Array): Float64Array => values.map((value) => value / scale);
+  const isKnown = (values: Float64Array): boolean => values.some((value) => !Number.isNaN(value));
+  return [
+    ...(isKnown(min) ? [{ of: 'samples' as const, steps, low: scaled(min), high: scaled(max) }] : []),
+    ...(isKnown(low) ? [{ of: 'devices' as const, steps, low: scaled(low), high: scaled(high) }] : []),
+  ];
+}
+
+function highest({ max, mean }: Band): number {
+  return [...max, ...mean].reduce((top, value) => (value > top ? value : top), 0);
+}
+
+/** The next number that people can read off an axis. */
+function roundTop(value: number): number {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return (
+    [1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 10].map((one) => one * power).find((one) => one >= value) ?? 10 * power
+  );
+}

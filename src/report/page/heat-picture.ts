@@ -1,0 +1,144 @@
+import type { HeatMap, HeatRow } from '../../figures/job/timeline/figures.ts';
+import type { JobFigures } from '../../figures/job/figures.ts';
+import { deviceName } from '../text/device-name.ts';
+import { CHART } from './chart-svg.ts';
+import { markup, type Safe } from './html.ts';
+import { pngUrl, type Color } from './png.ts';
+import { timeTicks, type Marks } from './time-axis.ts';
+
+const LEVELS = 100;
+const NOT_SEEN: Color = [0, 0, 0, 0];
+const ROW_HEIGHT = { least: 4, most: 14 } as const;
+const ROWS_HEIGHT = 224;
+/** A deviation of so much is as far as the colours go. */
+const DEVIATION_MAX = 0.25;
+/** Names beside rows need so much room. */
+const NAMED_ROW_HEIGHT_MIN = 10;
+
+/** Dark: idle. Light: busy; these stay apart for those who see no red or green. */
+function activityColors(): Color[] {
+  const stops: readonly Color[] = [
+    [214, 96, 40, 255],
+    [240, 196, 120, 255],
+    [120, 180, 200, 255],
+    [20, 90, 150, 255],
+  ];
+  return [NOT_SEEN, ...Array.from({ length: LEVELS + 1 }, (_, at) => between(stops, at / LEVELS))];
+}
+
+/** Below the others orange, above them blue, as they are grey. */
+function deviationColors(): Color[] {
+  const stops: readonly Color[] = [
+    [190, 70, 10, 255],
+    [236, 190, 150, 255],
+    [225, 225, 225, 255],
+    [160, 190, 225, 255],
+    [20, 80, 160, 255],
+  ];
+  return [NOT_SEEN, ...Array.from({ length: LEVELS + 1 }, (_, at) => between(stops, at / LEVELS))];
+}
+
+function between(stops: readonly Color[], part: number): Color {
+  const place = part * (stops.length - 1);
+  const [first, rest] = [Math.min(stops.length - 2, Math.floor(place)), place % 1];
+  const share = first === stops.length - 2 && part === 1 ? 1 : rest;
+  const mix = (at: 0 | 1 | 2): number =>
+    Math.round(stops[first]![at] * (1 - share) + stops[first + 1]![at] * share);
+  return [mix(0), mix(1), mix(2), 255];
+}
+
+/** Each device over the job's time: as it was, and how far it was from the middle of all of them. */
+export function heatPictures({ rows, steps }: HeatMap, { devices }: JobFigures, marks: Marks): Safe {
+  const names = rows.map((row) => nameOf(row, devices));
+  const isOfNodes = rows.every(({ gpu }) => gpu === undefined);
+  const activity = rows.map(({ means }) =>
+    Uint8Array.from(means, (mean) => (Number.isNaN(mean) ? 0 : 1 + Math.round(clamp(mean) * LEVELS))),
+  );
+  const medians = Array.from({ length: steps.count }, (_, at) => medianOf(rows, at));
+  const deviations = rows.map(({ means }) =>
+    Uint8Array.from(means, (mean, at) =>
+      Number.isNaN(mean) || Number.isNaN(medians[at])
+        ? 0
+        : 1 + Math.round(clamp(0.5 + (mean - medians[at]!) / (2 * DEVIATION_MAX)) * LEVELS),
+    ),
+  );
+  const what = isOfNodes ? 'node' : 'GPU';
+  return markup`<section aria-labelledby="devices">
+    <h2 id="devices">Every ${what}</h2>
+    <figure>
+      <figcaption>SM activity: orange is idle, blue is busy, grey was not seen</figcaption>
+      ${picture(pngUrl(activity, activityColors()), names, steps, marks, `SM activity of each ${what} over time`)}
+    </figure>
+    ${
+      rows.length > 2 &&
+      markup`<figure>
+        <figcaption>
+          From the middle of all: orange did less, blue did more (up to ${DEVIATION_MAX * 100} points)
+        </figcaption>
+        ${picture(pngUrl(deviations, deviationColors()), names, steps, marks, `How far the SM activity of each ${what} was from the median over time`)}
+      </figure>`
+    }
+  </section>`;
+}
+
+function picture(
+  url: string,
+  names: readonly string[],
+  { fromUs, stepUs, count }: HeatMap['steps'],
+  marks: Marks,
+  label: string,
+): Safe {
+  const { width, left, right, bottom } = CHART;
+  const rowHeight = Math.min(ROW_HEIGHT.most, Math.max(ROW_HEIGHT.least, ROWS_HEIGHT / names.length));
+  const height = rowHeight * names.length;
+  const spanUs = marks.toUs - marks.fromUs;
+  const x = (us: number): number => left + ((us - marks.fromUs) / spanUs) * (width - left - right);
+  const every = Math.max(1, Math.ceil(NAMED_ROW_HEIGHT_MIN / rowHeight));
+  const round = (value: number): number => Math.round(value * 10) / 10;
+  return markup`<svg
+    class="heat"
+    viewBox="0 0 ${width} ${round(height + bottom)}"
+    role="img"
+    aria-label="${label}"
+  >
+    <rect class="unseen" x="${left}" y="0" width="${width - left - right}" height="${round(height)}" />
+    <svg
+      x="${left}"
+      y="0"
+      width="${width - left - right}"
+      height="${round(height)}"
+      viewBox="${left} 0 ${width - left - right} ${round(height)}"
+      preserveAspectRatio="none"
+    >
+      <image
+        href="${url}"
+        x="${round(x(fromUs))}"
+        y="0"
+        width="${round(x(fromUs + count * stepUs) - x(fromUs))}"
+        height="${round(height)}"
+        preserveAspectRatio="none"
+        image-rendering="pixelated"
+      />
+    </svg>
+    ${names.map((name, at) => at % every === 0 && markup`<text class="tick" x="${left - 6}" y="${round((at + 0.5) * rowHeight + 4)}" text-anchor="end">${name}</text>`)}
+    ${timeTicks(marks, x).map(({ at, text }) => markup`<text class="tick" x="${round(at)}" y="${round(height + 14)}" text-anchor="middle">${text}</text>`)}
+  </svg>`;
+}
+
+/** Names in so little room: of a device its node and number. */
+function nameOf({ node, gpu }: HeatRow, devices: JobFigures['devices']): string {
+  const device = devices.find((one) => one.gpu === gpu);
+  const text = device === undefined ? node : deviceName(device).replace(' gpu ', ':');
+  return text.length > 9 ? `…${text.slice(-8)}` : text;
+}
+
+function medianOf(rows: readonly HeatRow[], at: number): number {
+  const known = rows
+    .flatMap(({ means }) => (Number.isNaN(means[at]) ? [] : [means[at]!]))
+    .sort((a, b) => a - b);
+  return known.length === 0 ? NaN : known[Math.floor(known.length / 2)]!;
+}
+
+function clamp(ratio: number): number {
+  return Math.min(1, Math.max(0, ratio));
+}

@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { markup, raw, type Safe } from './html.ts';
+
+/** What every page needs, once: no page asks for anything else. */
+export interface PageAssets {
+  readonly styles: readonly string[];
+  readonly scripts: readonly string[];
+}
+
+/**
+ * A whole page in one file. Nothing runs in it, and nothing is loaded, but what stands in it: others' names in it are text, and the
+ * browser is told to take nothing else.
+ * @param assets texts of files that come with gpuledger
+ */
+export function pageText(title: string, body: Safe, { styles, scripts }: PageAssets): string {
+  const policy = [
+    "default-src 'none'",
+    `style-src ${styles.map(hashOf).join(' ')}`,
+    `script-src ${scripts.map(hashOf).join(' ')}`,
+    'img-src data:',
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${raw(policy)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${title}</title>
+${styles.map((style) => markup`<style>${raw(style)}</style>`)}
+</head>
+<body>
+${body}
+${scripts.map((script) => markup`<script>${raw(script)}</script>`)}
+</body>
+</html>
+`.safe;
+}
+
+function hashOf(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
