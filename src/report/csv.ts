@@ -145,7 +145,8 @@ export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): st
     gpu_hours: amounts === undefined ? undefined : amounts.ownedGpuUs / HOUR_US,
     energy_kwh: amounts?.energy.best === undefined ? undefined : amounts.energy.best.value / KWH_JOULES,
     ...costCells(toldRates(costBasis), amounts?.costs),
-    findings: row.rules?.join(' '),
+    // An empty cell is what nobody knows.
+    findings: row.rules?.length === 0 ? 'none' : row.rules?.join(' '),
   });
   const told = [
     ...rows.map((row) => cells('job', row, row)),

@@ -365,6 +365,14 @@ describe('what jobs lost', () => {
     const cell = (name: string): string => first![header!.indexOf(name)]!;
     expect([cell('lost_us'), cell('gpu_hours')]).toEqual([String(hours(0.75)), '2']);
     expect(cell('findings')).toBe('fed-late pauses');
+    const findingsOf = (csv: string, jobId: string): string | undefined =>
+      csv
+        .split('\n')
+        .find((line) => line.includes(`,${jobId},`))
+        ?.split(',')
+        .at(-1);
+    const csv = jobsCsv(await jobs());
+    expect([findingsOf(csv, '88003'), findingsOf(csv, '88006')]).toEqual(['none', '']);
     // 7,200 rises of 128 J.
     expect(Number(cell('energy_kwh'))).toBeCloseTo(0.256, 12);
   });
