@@ -13,18 +13,26 @@ const WASTEFUL_JOB_ID = '4225';
 const SLOW_JOB_ID = '4230';
 const RULE_WIDTH = 90;
 
+/** What the demo shows. */
+interface DemoReports {
+  readonly text: string;
+  /** Those jobs, to be drawn. */
+  readonly jobs: readonly JobFigures[];
+}
+
 /** The account of a good job, of a wasteful one, of one with a slow GPU, of the six hours, and the SQL behind one figure. */
 export async function demoReports(
   db: QuestDb,
   lanes: readonly Lane[],
   window: { readonly fromUs: number; readonly toUs: number },
   style: { readonly width: number; readonly isColored: boolean },
-): Promise<string> {
-  const good = await jobFigures(db, lanes, GOOD_JOB_ID, { nowUs: window.toUs });
-  const wasteful = await jobFigures(db, lanes, WASTEFUL_JOB_ID, { nowUs: window.toUs });
-  const slow = await jobFigures(db, lanes, SLOW_JOB_ID, { nowUs: window.toUs });
+): Promise<DemoReports> {
+  const how = { nowUs: window.toUs, isDrawn: true };
+  const good = await jobFigures(db, lanes, GOOD_JOB_ID, how);
+  const wasteful = await jobFigures(db, lanes, WASTEFUL_JOB_ID, how);
+  const slow = await jobFigures(db, lanes, SLOW_JOB_ID, how);
   const capacity = await capacityFigures(db, lanes, { by: 'account', ...window });
-  return [
+  const text = [
     section('a good job'),
     renderJobReport(good, style),
     section('a wasteful job'),
@@ -35,6 +43,7 @@ export async function demoReports(
     renderCapacityReport(capacity, style),
     energyQuery(good),
   ].join('\n');
+  return { text, jobs: [good, wasteful, slow] };
 }
 
 function section(title: string): string {

@@ -18,6 +18,7 @@ import { defaultStateDir } from '../../disk/state-dir.ts';
 import { createJobFiguresWriter } from '../../job-map/job-figures.ts';
 import { emptyDemoDirectory } from '../demo-directory.ts';
 import { demoReports } from '../demo-reports.ts';
+import { writeJobPage } from '../report/job-page.ts';
 import { directoryArgument } from '../directory-argument.ts';
 import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
@@ -86,7 +87,13 @@ async function demo(options: DemoOptions): Promise<void> {
     const db = await openQuestDb(server.clientConf, { requestTimeoutMs: 60_000 });
     try {
       const style = terminalStyle();
-      say(`\n${await demoReports(db, defaultLanes, { fromUs: scenario.startUs, toUs: endUs }, style)}`);
+      const window = { fromUs: scenario.startUs, toUs: endUs };
+      const { text, jobs } = await demoReports(db, defaultLanes, window, style);
+      say(`\n${text}\n`);
+      for (const figures of jobs) {
+        const path = join(dataDir, `job-${figures.job.jobId}.html`);
+        process.stdout.write(writeJobPage({ of: 'job', figures }, path));
+      }
     } finally {
       await db.close();
     }
