@@ -53,6 +53,11 @@ const STAYS: readonly Stay[] = [
   { job: '88005', gpu: 'M4', from: 600, to: undefined },
   { job: '88006', gpu: 'M2', from: 2400, to: 3600 },
 ];
+/** Days before and after the others: an id that is given again, to somebody else. */
+const AGAIN = [
+  { user: 'ada', from: -90_000 },
+  { user: 'bob', from: 90_000 },
+];
 
 const TOLD: readonly Readonly<Record<string, unknown>>[] = [
   { job_id: '88001', ts: at(0), end_ts: at(3600), user: 'ada', account: 'physics', name: 'train-llm' },
@@ -96,6 +101,11 @@ beforeAll(async () => {
       ...{ node: 'n1', source: 'test', cluster: 'atlas' },
     })),
   );
+  for (const { user, from } of AGAIN) {
+    const stay = { ts: at(from), end_ts: at(from + 600), job_id: '88009', run: 0, cluster: 'atlas' };
+    await insertRows(db, 'gpu_ownership', [{ ...stay, gpu: 'M4', node: 'n1', source: 'test' }]);
+    await insertRows(db, 'jobs', [{ ...stay, user, state: 'COMPLETED' }]);
+  }
   await insertRows(
     db,
     'jobs',
@@ -163,6 +173,13 @@ test('the command of a run that was requeued shows that one, and not the newest'
   expect(runs.map(({ run, command }) => [run, command])).toEqual([
     [1, 'gpuledger report job 88002'],
     [0, 'gpuledger report job 88002 --run 0'],
+  ]);
+});
+
+test('the command of a job whose id was given again, to whomever and whenever, shows that job', async () => {
+  const { rows } = await jobs({ fromUs: at(-90_000), toUs: at(-89_000), filters: { user: 'ada' } });
+  expect(rows.map(({ command }) => command)).toEqual([
+    'gpuledger report job 88009 --cluster atlas --submitted 2026-04-06T07:00:00Z',
   ]);
 });
 

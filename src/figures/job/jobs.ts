@@ -4,7 +4,7 @@ import type { CostRates } from '../../core/costs/costs.ts';
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import { NOT_LOST } from '../../core/analysis/causes.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { jobsOf } from '../../core/jobs/job-runs.ts';
+import { jobsOf, type Job } from '../../core/jobs/job-runs.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
@@ -28,7 +28,7 @@ import {
   type MemberRun,
   type SeenRun,
 } from './seen-runs.ts';
-import { readTold, type JobCells } from './told-runs.ts';
+import { readTold, type JobCells, type Told } from './told-runs.ts';
 
 export interface JobsQueryOptions {
   /** Runs that were there at some time in [fromUs, toUs), epoch µs. */
@@ -62,7 +62,7 @@ export async function jobsFigures(
     apart: [],
     sql,
   };
-  const runs = asked.ids.length === 0 ? [] : await runsOf(db, asked, options);
+  const { runs, jobsOfId } = await runsOf(db, asked, options);
   const costBasis = costs && { rates: costs, missingHoursUs: [] };
   const told = { fromUs, toUs, filters, order, costBasis };
   if (runs.length === 0)
@@ -80,7 +80,6 @@ export async function jobsFigures(
     idleLimits,
     costs,
   });
-  const jobsOfId = Map.groupBy(new Set(runs.map(({ member }) => member.job)), jobIdOf);
   const rows = seen.map((one) => rowOf(one, (jobsOfId.get(one.run.jobId)?.length ?? 0) > 1));
   return {
     ...told,
@@ -135,18 +134,25 @@ function idsSql({ fromUs, toUs, filters }: JobsQueryOptions): string {
   );
 }
 
+interface WantedRuns {
+  readonly runs: readonly MemberRun[];
+  /** All that bear their ids, whether wanted or not. */
+  readonly jobsOfId: ReadonlyMap<string, readonly Job<Told>[]>;
+}
+
 async function runsOf(
   db: Asked,
   asked: AskedIds,
   { fromUs, toUs, filters, nowUs }: JobsQueryOptions,
-): Promise<MemberRun[]> {
-  const jobs = jobsOf(await readTold(db, asked));
+): Promise<WantedRuns> {
+  const jobs = asked.ids.length === 0 ? [] : jobsOf(await readTold(db, asked));
   const jobsOfId = Map.groupBy(jobs, jobIdOf);
-  return jobs
+  const runs = jobs
     .filter((job) => filters.cluster === undefined || clusterOf(job) === filters.cluster)
     .flatMap((job) => memberRuns(memberOf(job), jobsOfId.get(jobIdOf(job))!, nowUs))
     .filter(({ window }) => window.startUs < toUs && window.endUs > fromUs)
     .filter((run) => isWanted(run, filters));
+  return { runs, jobsOfId };
 }
 
 function isWanted(run: MemberRun, filters: JobsQueryOptions['filters']): boolean {
