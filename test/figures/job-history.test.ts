@@ -40,6 +40,7 @@ interface Made {
   readonly gpus: readonly string[];
   /** Where it is sampled, up to then. */
   readonly watts?: number;
+  readonly seenFrom?: number;
   readonly seenTo?: number;
   /** SM activity goes up and down in so many seconds. */
   readonly beat?: number;
@@ -156,6 +157,12 @@ const RUNS: readonly Made[] = [
     }),
     failing(2100),
   ]),
+  // What the last one did before its samples begin nobody knows.
+  ...chain('looping-dark', 'F-dark', [
+    failing(100),
+    failing(1100),
+    failing(3500, { watts: 128, seenFrom: 3300 }),
+  ]),
   ...chain('looping-mended', 'F-mended', [failing(100), failing(1100), {}, failing(3100), failing(4100)]),
   ...chain('looping-done', 'F-done', [failing(100), failing(1100), failing(2100), {}]),
   // Tasks at the same time.
@@ -169,14 +176,23 @@ const RUNS: readonly Made[] = [
 
 let db: QuestDb;
 
-async function writeSamples({ job, gpus, from, to, watts, seenTo = to, beat }: Made): Promise<void> {
+async function writeSamples({
+  job,
+  gpus,
+  from,
+  to,
+  watts,
+  seenFrom = from,
+  seenTo = to,
+  beat,
+}: Made): Promise<void> {
   if (watts === undefined) return;
   const sm = beat === undefined ? '0.9' : `CASE WHEN x % ${beat} < ${beat * 0.7} THEN 0.9 ELSE 0.3 END`;
   for (const gpu of gpus)
     await db.exec(
       'INSERT INTO gpu_jobhistory (ts, cluster, node, gpu, job_id, owners, dt_us, sm_active_ratio, power_watts)' +
-        ` SELECT cast(${at(from)} + x * 1000000 AS TIMESTAMP), 'hist', 'n1', '${gpu}', '${job}', 1, 1000000, ${sm}, ${watts}` +
-        ` FROM long_sequence(${seenTo - from})`,
+        ` SELECT cast(${at(seenFrom)} + x * 1000000 AS TIMESTAMP), 'hist', 'n1', '${gpu}', '${job}', 1, 1000000, ${sm}, ${watts}` +
+        ` FROM long_sequence(${seenTo - seenFrom})`,
     );
 }
 
@@ -440,6 +456,7 @@ describe('runs that fail one after the other', () => {
   test.each([
     ['are too few', 'looping-once-1'],
     ['of which one may have worked for long', 'looping-long-3'],
+    ['of which one was not seen at first', 'looping-dark-2'],
     ['with one between that did not', 'looping-mended-4'],
     ['before one that did not', 'looping-done-3'],
     ['at the same time', 'looping-array-3'],

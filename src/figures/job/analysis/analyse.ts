@@ -14,6 +14,8 @@ import { findSteps } from './steps.ts';
 
 /** The job does something from this SM activity on. */
 const LIGHT_SM_RATIO = 0.05;
+/** Of the time before it more must not be unseen. */
+const DARK_UNSEEN_RATIO_MAX = 0.05;
 /** A device that does less than this part of what the busiest one does has no part in the job's steps. */
 const WORKING_PART_MIN = 0.25;
 
@@ -82,15 +84,26 @@ function workingGpus({ sums }: SummedJob): string[] {
   return means.filter(([, mean]) => mean >= WORKING_PART_MIN * most).map(([gpu]) => gpu);
 }
 
-/** From the job's start to its first sample of some activity; undefined where that has aged out. */
+/**
+ * From the job's start to its first sample of some activity; undefined where that has aged out, and where the time before it was not seen:
+ * what the job did then nobody knows.
+ */
 async function firstLight(
   db: Asked,
-  { source, column }: ActivityPlace,
+  { source, column, intervalUs }: ActivityPlace,
   { job, window }: SummedJob,
   { steps, stepUs }: TimedCourse,
 ): Promise<number | undefined> {
   const lit = steps.find(({ most }) => most >= LIGHT_SM_RATIO);
   if (lit === undefined) return undefined;
+  const ownedUs = window.intervals.reduce(
+    (sum, { startUs, endUs }) => sum + Math.max(0, Math.min(endUs, lit.fromUs) - startUs),
+    0,
+  );
+  const knownUs = steps.reduce((sum, step) => (step.fromUs < lit.fromUs ? sum + step.knownUs : sum), 0);
+  // A sample leads over an end of a stay, and of a step.
+  const edgesUs = 2 * intervalUs * window.intervals.length;
+  if (ownedUs - knownUs > DARK_UNSEEN_RATIO_MAX * ownedUs + edgesUs) return undefined;
   const gpus = [...new Set(job.stays.map(({ gpu }) => gpu))];
   const span = {
     fromUs: Math.max(window.startUs + 1, lit.fromUs),
