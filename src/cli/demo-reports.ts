@@ -1,4 +1,5 @@
 import type { Lane } from '../core/fields/lane.ts';
+import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { capacityFigures } from '../figures/capacity/query.ts';
 import { renderCapacityReport } from '../report/capacity-text.ts';
 import { renderJobReport } from '../report/job-text.ts';
@@ -18,6 +19,7 @@ interface DemoReports {
   readonly text: string;
   /** Those jobs, to be drawn. */
   readonly jobs: readonly JobFigures[];
+  readonly capacity: CapacityFigures;
 }
 
 /** The account of a good job, of a wasteful one, of one with a slow GPU, of the six hours, and the SQL behind one figure. */
@@ -43,7 +45,7 @@ export async function demoReports(
     renderCapacityReport(capacity, style),
     energyQuery(good),
   ].join('\n');
-  return { text, jobs: [good, wasteful, slow] };
+  return { text, jobs: [good, wasteful, slow], capacity };
 }
 
 function section(title: string): string {

@@ -28,30 +28,46 @@ import { idleText, invalidRollupTexts, WAYS_TO_SHARE } from './text/wording.ts';
 /** The account of the fleet for people. */
 export function renderCapacityReport(figures: CapacityFigures, options: RenderOptions): string {
   const width = reportWidth(options);
-  const lines = pack(titleOf(figures), ' · ', width, '', '  ');
+  const lines = pack(capacityTitle(figures), ' · ', width, '', '  ');
   const bold = new Set(options.isColored ? lines.slice(0, 1) : []);
   if (figures.samples === 0) {
     lines.push('  no data: nothing was sampled in this window. Was a collector running?');
     return finishLines(lines, options, bold);
   }
-  const all = { ...figures.all, unownedUs: undefined, kind: 'all' } as const;
-  const shown: Shown[] = [...figures.rows, all];
-  const columns = columnsOf(figures, shown);
-  const names = namesOf(shown);
-  const { every } = figures;
-  const header = ['', ...(every === undefined ? [] : [every]), ...columns.map(({ title }) => title)];
-  const rows = shown.map((row, index) => [
-    cellText(names.get(row)!, options, 32),
-    ...(every === undefined ? [] : [row.period ?? '']),
-    ...columns.map(({ cells }) => cells[index]!),
-  ]);
-  const sides: readonly Side[] = every === undefined ? ['left'] : ['left', 'left'];
-  lines.push(...stacked(foldedTables([header, ...rows], sides, sides.length, lineWidth(options))));
-  lines.push(...noteLines(figures, width));
+  const { titles, rows } = capacityTable(figures);
+  const cells = rows.map(([name = '', ...rest]) => [cellText(name, options, 32), ...rest]);
+  const sides: readonly Side[] = figures.every === undefined ? ['left'] : ['left', 'left'];
+  lines.push(...stacked(foldedTables([titles, ...cells], sides, sides.length, lineWidth(options))));
+  lines.push(...capacityNotes(figures).flatMap((note) => wrap(note, width, '  ', '  ')));
   return finishLines(lines, options, bold);
 }
 
-function titleOf(figures: CapacityFigures): string[] {
+/** A row for each of the figures, and one of all, as cells: the name first. */
+export function capacityTable(figures: CapacityFigures): {
+  readonly titles: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+} {
+  const { every } = figures;
+  const shown: Shown[] = [...figures.rows, { ...figures.all, unownedUs: undefined, kind: 'all' }];
+  const columns = columnsOf(figures, shown);
+  const names = namesOf(shown);
+  return {
+    titles: ['', ...(every === undefined ? [] : [every]), ...columns.map(({ title }) => title)],
+    rows: shown.map((row, index) => [
+      names.get(row)!,
+      ...(every === undefined ? [] : [row.period ?? '']),
+      ...columns.map(({ cells }) => cells[index]!),
+    ]),
+  };
+}
+
+/** What people call the rows. */
+export function capacityNames({ rows }: CapacityFigures): ReadonlyMap<CapacityRow, string> {
+  return namesOf(rows);
+}
+
+/** What was asked about, how much of it there is, and how much was seen. */
+export function capacityTitle(figures: CapacityFigures): string[] {
   const { cluster, nodes, knownUs, sampledUs, isSynthetic } = figures;
   const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
   return [
@@ -281,7 +297,8 @@ function sharingTexts({ sharedUs }: CapacityFigures): string[] {
     .map((way) => `${formatGpuHours(sharedUs[way])} ${WAYS_TO_SHARE[way]}`);
 }
 
-function noteLines(figures: CapacityFigures, width: number): string[] {
+/** What the figures mean, and what of them is not known. */
+export function capacityNotes(figures: CapacityFigures): string[] {
   const notes: string[] = [];
   const { askedFromUs, askedToUs, fromUs, toUs, roundedTo, isAged, rows, all } = figures;
   if (fromUs !== askedFromUs || toUs !== askedToUs)
@@ -344,5 +361,5 @@ function noteLines(figures: CapacityFigures, width: number): string[] {
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');
   if (all.energy.counter === undefined && all.energy.power !== undefined)
     notes.push('Energy is the integral of power: no energy counter was sampled.');
-  return notes.flatMap((note) => wrap(note, width, '  ', '  '));
+  return notes;
 }

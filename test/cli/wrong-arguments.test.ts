@@ -52,6 +52,7 @@ const COMMANDS: readonly Row[] = [
   [['report', 'job', 'a\u001b[2J'], 64, 'control character'],
   [['report', 'job', '1', '2', '--html', '/tmp/x'], 64, '--html', 'expected the id of one job, came 2'],
   [['report', 'job', '1', '--html', '/tmp/x', '--json'], 64, '--html', '--json'],
+  [['report', 'capacity', '--html', '/tmp/x', '--csv'], 64, '--html', '--csv'],
   [['report', 'job', '1', '--html'], 64, '--html', 'argument missing'],
   [['report', 'job', '1', '--run', '-1'], 64, '--run', 'whole number from 0'],
   [['report', 'job', '1', '--run', 'x'], 64, '--run', 'whole number from 0'],

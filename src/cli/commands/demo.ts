@@ -18,7 +18,7 @@ import { defaultStateDir } from '../../disk/state-dir.ts';
 import { createJobFiguresWriter } from '../../job-map/job-figures.ts';
 import { emptyDemoDirectory } from '../demo-directory.ts';
 import { demoReports } from '../demo-reports.ts';
-import { writeJobPage } from '../report/job-page.ts';
+import { writeCapacityPage, writeJobPage } from '../report/write-page.ts';
 import { directoryArgument } from '../directory-argument.ts';
 import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
@@ -88,12 +88,13 @@ async function demo(options: DemoOptions): Promise<void> {
     try {
       const style = terminalStyle();
       const window = { fromUs: scenario.startUs, toUs: endUs };
-      const { text, jobs } = await demoReports(db, defaultLanes, window, style);
+      const { text, jobs, capacity } = await demoReports(db, defaultLanes, window, style);
       say(`\n${text}\n`);
       for (const figures of jobs) {
         const path = join(dataDir, `job-${figures.job.jobId}.html`);
         process.stdout.write(writeJobPage({ of: 'job', figures }, path));
       }
+      process.stdout.write(writeCapacityPage(capacity, join(dataDir, 'fleet.html')));
     } finally {
       await db.close();
     }

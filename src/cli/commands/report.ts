@@ -26,7 +26,7 @@ import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
 import { reportFailure } from '../failure.ts';
-import { writeJobPage } from '../report/job-page.ts';
+import { writeCapacityPage, writeJobPage } from '../report/write-page.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { js1Of } from '../report/js1.ts';
@@ -81,6 +81,7 @@ Examples:
   gpuledger report capacity                            the last seven days, by account
   gpuledger report capacity --since 30d --by user
   gpuledger report capacity --cluster b --by node
+  gpuledger report capacity --since 30d --html fleet.html       a page to look at
   gpuledger report capacity --since 52w --by account,month      a row per account and calendar month
   gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
 
@@ -119,6 +120,7 @@ interface UserFlags extends WindowFlags {
 }
 
 interface CapacityFlags extends FormatFlags, WindowFlags {
+  readonly html?: string;
   readonly by: Rows;
   readonly cluster?: string;
 }
@@ -178,6 +180,7 @@ export function command(): Command {
     addWindowFlags(report.command('capacity'))
       .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
       .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .addOption(new Option('--html <file>', 'a page in one file').conflicts(['json', 'csv']))
       .addOption(
         new Option(
           '--by <group>',
@@ -423,7 +426,8 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     async (db, { lanes, idle, costs }) =>
       await capacityFigures(db, lanes, { ...options, idleLimits: idle, costs: reportCosts({ costs }) }),
   );
-  if (flags.json) process.stdout.write(capacityJson(figures));
+  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html));
+  else if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
 }

@@ -6,6 +6,11 @@ import type { PageAssets } from './page.ts';
 
 const FOLDER = 'infra/page';
 
+/** Styles of pages on which nothing is drawn by a script. @throws OperatingError `page.incomplete` */
+export function readStillAssets(): PageAssets {
+  return { styles: [readAsset(() => installedPath(`${FOLDER}/page.css`))], scripts: [] };
+}
+
 /** Styles and scripts of pages. @throws OperatingError `page.incomplete` where they are not beside the program */
 export function readPageAssets(): PageAssets {
   const require = createRequire(import.meta.url);

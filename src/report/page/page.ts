@@ -16,7 +16,7 @@ export function pageText(title: string, body: Safe, { styles, scripts }: PageAss
   const policy = [
     "default-src 'none'",
     `style-src ${styles.map(hashOf).join(' ')}`,
-    `script-src ${scripts.map(hashOf).join(' ')}`,
+    `script-src ${scripts.length === 0 ? "'none'" : scripts.map(hashOf).join(' ')}`,
     'img-src data:',
     "base-uri 'none'",
     "form-action 'none'",

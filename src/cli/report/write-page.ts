@@ -3,8 +3,16 @@ import { VERSION } from '../../config/package-version.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { fileError } from '../../core/base/file-fault.ts';
 import type { Account } from '../../figures/job/tasks.ts';
-import { readPageAssets } from '../../report/page/assets.ts';
+import type { CapacityFigures } from '../../figures/capacity/figures.ts';
+import { renderCapacityPage } from '../../report/page/capacity-page.ts';
+import { readPageAssets, readStillAssets } from '../../report/page/assets.ts';
 import { renderJobPage } from '../../report/page/job-page.ts';
+
+/** Writes the page of the fleet, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
+export function writeCapacityPage(figures: CapacityFigures, path: string): string {
+  const page = renderCapacityPage(figures, { assets: readStillAssets(), version: VERSION });
+  return `page of the fleet, ${writePage(page, path)}`;
+}
 
 /**
  * Writes the page of a job, over what stands there.
@@ -19,6 +27,11 @@ export function writeJobPage(account: Account, path: string): string {
       hints: ['ask for one of them: 4217_3, 4217+1'],
     });
   const page = renderJobPage(account.figures, { assets: readPageAssets(), version: VERSION });
+  return `page of job ${account.figures.job.jobId}, ${writePage(page, path)}`;
+}
+
+/** @returns how large it is, and where */
+function writePage(page: string, path: string): string {
   try {
     writeFileSync(path, page);
   } catch (thrown) {
@@ -29,5 +42,5 @@ export function writeJobPage(account: Account, path: string): string {
       hints: ['name another file: --html FILE'],
     });
   }
-  return `page of job ${account.figures.job.jobId}, ${Math.ceil(Buffer.byteLength(page) / 1000)} kB: ${path}\n`;
+  return `${Math.ceil(Buffer.byteLength(page) / 1000)} kB: ${path}\n`;
 }

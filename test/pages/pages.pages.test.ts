@@ -1,5 +1,5 @@
 /**
- * Goal: the page of a job is one file that asks for nothing, tells what `--json` tells, and can be read, printed and zoomed, whoever
+ * Goal: a page, of a job or of the fleet, is one file that asks for nothing, tells what `--json` tells, and can be read, printed and zoomed, whoever
  * the job was called by. Method: jobs in a real QuestDB, their pages in a real Chromium.
  */
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -9,13 +9,15 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
+import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import type { JobFigures } from '../../src/figures/job/figures.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
-import { jobJson } from '../../src/report/json.ts';
-import { readPageAssets } from '../../src/report/page/assets.ts';
+import { capacityJson, jobJson } from '../../src/report/json.ts';
+import { readPageAssets, readStillAssets } from '../../src/report/page/assets.ts';
+import { renderCapacityPage } from '../../src/report/page/capacity-page.ts';
 import { renderJobPage } from '../../src/report/page/job-page.ts';
 import { formatGpuHours, formatQuantity, formatRatio } from '../../src/report/text/format-quantity.ts';
 import { insertRows, type Row } from '../helpers/insert-rows.ts';
@@ -197,6 +199,46 @@ interface Told {
 }
 
 const ALL = ['801', '802', '803', '804', '805'];
+
+describe('the page of the fleet', () => {
+  test('no complaint, no request, no serious fault of access, one sheet, and what --json says', async () => {
+    const figures = await capacityFigures(db, [fine, coarse], {
+      ...{ fromUs: at(0), toUs: at(3 * 86_400), by: 'user', cluster: 'pages' },
+    });
+    const path = join(directory, 'fleet.html');
+    writeFileSync(path, renderCapacityPage(figures, { assets: readStillAssets(), version: 'test' }));
+    const json = JSON.parse(capacityJson(figures)) as {
+      readonly rows: readonly { readonly name?: string; readonly attributedUs: number }[];
+      readonly sampledUs: number;
+    };
+    expect(json.rows.map(({ name }) => name)).toContain('<b>eve</b>');
+    for (const width of [1280, 390]) {
+      const { page, complaints, requests } = await openPage(browser, path, { width });
+      expect([complaints, requests]).toEqual([[], []]);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+      expect(await seriousFaults(page)).toEqual([]);
+      expect(await printedPages(page)).toBe(1);
+      const words = (await page.locator('main').innerText()).replaceAll(/\s+/g, ' ');
+      expect(words).toContain(formatGpuHours(json.sampledUs).replaceAll(/\s+/g, ' '));
+      const table = await page.locator('tbody tr').allInnerTexts();
+      expect(table).toHaveLength(json.rows.length + 1);
+      for (const [at, { name, attributedUs }] of json.rows.entries()) {
+        expect(table[at]).toContain(name ?? '');
+        expect(table[at]!.replaceAll(',', '')).toContain((attributedUs / 3600e6).toFixed(1));
+      }
+      // Bars have the lengths of the rows.
+      const lengths = await page.evaluate<number[]>(
+        `[...document.querySelectorAll('.bars g')].map((group) => [...group.querySelectorAll('rect')].reduce((sum, one) => sum + Number(one.getAttribute('width')), 0))`,
+      );
+      const top = Math.max(...json.rows.map(({ attributedUs }) => attributedUs));
+      const timed = json.rows.filter(({ attributedUs }) => attributedUs > 0);
+      expect(lengths).toHaveLength(timed.length);
+      for (const [at, { attributedUs }] of timed.entries())
+        expect(Math.abs(lengths[at]! - (690 * attributedUs) / top)).toBeLessThan(0.5);
+      await page.context().close();
+    }
+  });
+});
 
 describe('the page of a job', () => {
   test.each(ALL)(
