@@ -13,7 +13,9 @@ const HOUR_US = 3600e6;
 export function verdictText(figures: JobFigures): string {
   if (figures.devices.length === 0) return `no data: ${NO_DEVICES}`;
   const verdict = verdictOf(figures);
-  if (figures.all.samples === 0) return `no data: none of its ${formatGpuHours(verdict.ownedUs)} was seen`;
+  // A first sample speaks for no time.
+  if (figures.all.samples === 0 || verdict.seenUs === 0)
+    return `no data: none of its ${formatGpuHours(verdict.ownedUs)} was seen`;
   const texts = [
     nowText(figures, verdict.now),
     faultText(verdict),

@@ -101,6 +101,10 @@ describe('the verdict', () => {
   test('of a job of which nobody knows anything', () => {
     const nothing = { samples: 0, sampledUs: 0, attributedUs: 0, coverage: undefined };
     expect(verdictOf(job(two, { of: nothing }))).toBe('no data: none of its 2 GPU-hours was seen');
+    // A first sample speaks for no time.
+    const first = { samples: 2, sampledUs: 0, attributedUs: 0 };
+    for (const causes of [undefined, causesOf({ notSeen: 2 })])
+      expect(verdictOf(job(two, { of: first, causes }))).toBe('no data: none of its 2 GPU-hours was seen');
     expect(verdictOf(job([], { of: nothing }))).toBe('no data: it had no GPUs, or nobody recorded which');
   });
 

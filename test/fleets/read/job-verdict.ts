@@ -12,9 +12,9 @@ export function readVerdict(reading: Reading): void {
 /** No drawn job had no GPUs. */
 function wrongIn(verdict: string, report: Report): Wrong {
   const amounts = amountsOf(report);
-  if (report.samples === 0) {
+  if (report.samples === 0 || amounts.seenUs === 0) {
     const [, hours = ''] = /^no data: none of its (.+) was seen$/.exec(verdict) ?? [];
-    return hoursWrong(hours, report.ownedGpuUs ?? report.ownedUs);
+    return hoursWrong(hours, report.causes?.ownedUs ?? report.ownedGpuUs ?? report.ownedUs);
   }
   const left = verdict.split('; ');
   const wrongs = [faultWrong(left, report), useWrong(left.shift() ?? '', report, amounts)];
