@@ -68,6 +68,7 @@ beforeEach(() => {
 const ARGUMENTS: Readonly<Partial<Record<ConfiguredCommand, readonly string[]>>> = {
   'spool drop': ['--yes'],
   'report job': ['4217'],
+  'report user': ['ada'],
   'watch-idle': ['--tell'],
   'query show': ['gaps'],
   'query run': ['gaps'],

@@ -20,7 +20,8 @@ export function readPageAssets(): PageAssets {
       readAsset(() => installedPath(`${FOLDER}/page.css`)),
     ],
     scripts: [
-      readAsset(() => require.resolve('uplot/dist/uPlot.iife.min.js')),
+      // Whoever passes a page on passes on what stands in it, and its licence asks to come along.
+      `/*\n${readAsset(() => require.resolve('uplot/LICENSE'))}*/\n${readAsset(() => require.resolve('uplot/dist/uPlot.iife.min.js'))}`,
       readAsset(() => installedPath(`${FOLDER}/job.js`)),
     ],
   };
