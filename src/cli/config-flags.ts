@@ -4,6 +4,8 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import type { ConfigOverride } from '../config/config-layers.ts';
 
 const EVERY_KEY = ALL_SETTINGS.map(({ key }) => key);
+/** The web server is a command of its own. */
+const ALL_BUT_SERVE = EVERY_KEY.filter((key) => !key.startsWith('serve.'));
 /** What it takes to look at devices. */
 const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
 
@@ -12,8 +14,8 @@ const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
  * every key for everybody. Reports and what is told of jobs find their lanes in the file: a flag would only hide columns that are stored.
  */
 const KEYS_OF_COMMANDS = {
-  run: EVERY_KEY,
-  collect: EVERY_KEY,
+  run: ALL_BUT_SERVE,
+  collect: ALL_BUT_SERVE,
   drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
   status: ['state_dir'],
   'spool status': ['state_dir'],

@@ -4,6 +4,7 @@ import type { Lane } from '../core/fields/lane.ts';
 import { KEYS, type Key, type Section } from './keys.ts';
 import { laneSchema, readLanes, type ReadCounters } from './lanes.ts';
 import { problemsOf, valueAt, type ConfigPath, type ConfigProblem } from './problem.ts';
+import { serveProblems } from './serve-problems.ts';
 import { SETTINGS, type Setting } from './settings.ts';
 import { kindOf, nameInCode, shapeOf, unwrapped, type Kind, type Named, type Renamed } from './shape.ts';
 import * as values from './values.ts';
@@ -80,7 +81,7 @@ function crossProblems(raw: unknown): ConfigProblem[] {
       hints: [],
     });
   }
-  return [...problems, ...costProblems(raw)];
+  return [...problems, ...costProblems(raw), ...serveProblems(raw)];
 }
 
 function costProblems(raw: unknown): ConfigProblem[] {

@@ -26,6 +26,7 @@ import { IDLE_LIMITS } from '../core/fields/idle-limits.ts';
 import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import { FINDING_KEYS } from './finding-keys.ts';
 import { HOST_KEYS } from './host-keys.ts';
+import { SERVE_KEYS } from './serve-keys.ts';
 import type * as values from './values.ts';
 
 /** Of an hour of a GPU or a kWh, in whatever currency. */
@@ -360,6 +361,7 @@ export const KEYS = {
     },
   },
   findings: FINDING_KEYS,
+  serve: SERVE_KEYS,
   state_dir: {
     type: (is) => is.path,
     doc: 'directory of what must outlive the process',

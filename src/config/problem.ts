@@ -49,9 +49,9 @@ export function shownValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
-/** A configuration string of QuestDB that came to the wrong place. */
+/** A configuration string of QuestDB that came to the wrong place, or a URL with a password. */
 export function isLikelySecret(text: string): boolean {
-  return /(password|token\w*)\s*=/i.test(text);
+  return /(password|token\w*)\s*=|\/\/[^/\s]*@/i.test(text);
 }
 
 const PLAIN_KEY = /^[A-Za-z][\w.-]{0,39}$/;

@@ -6,6 +6,7 @@ import type { ModelRates } from '../core/costs/model-rates.ts';
 import { IDLE_LIMITS, type IdleLimit } from '../core/fields/idle-limits.ts';
 import { parseEngineAddress } from '../source/dcgm/engine-address.ts';
 import { shownValue } from './problem.ts';
+import { refuse } from './refuse.ts';
 import { readCronLine } from '../../schemas/cron-line.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/duration.ts';
 
@@ -13,6 +14,8 @@ import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/durat
  * The types of single values: how they are written, and what is said when they are not. Each goes both ways, so that
  * `config print` writes a value as the file would have it.
  */
+
+export { addressRanges, headerName, listenAddress, publicUrl } from './serve-values.ts';
 
 /** Least and most of a number, as people write it, for `docs/configuration.md`. */
 export const ranges = z.registry<{ readonly least: string | number; readonly most: string | number }>();
@@ -89,11 +92,6 @@ export function byteCount({ min, max }: { readonly min: string; readonly max: st
 }
 
 type Payload = z.core.ParsePayload;
-
-function refuse(payload: Payload, message: string, hints: readonly string[] = []): never {
-  payload.issues.push({ code: 'custom', input: payload.value, message, params: { hints } });
-  return z.NEVER;
-}
 
 /** What `parse` makes of a written quantity; where it is none, something that is outside of no bound. */
 function quantity(payload: Payload, parse: () => number): number {

@@ -110,6 +110,6 @@ function shownLine(line: string): string {
     .replace(/^- /, '');
   const masked = /client_conf(?!_file)/.test(bare)
     ? 'client_conf: ***'
-    : bare.replace(/(password|token\w*)=[^;"']*/g, '$1=***');
+    : bare.replace(/(password|token\w*)=[^;"']*/g, '$1=***').replace(/\/\/[^/\s]*@/g, '//***@');
   return masked.length > LINE_LENGTH_MAX ? `${masked.slice(0, LINE_LENGTH_MAX)}…` : masked;
 }
