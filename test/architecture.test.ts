@@ -29,6 +29,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'src/report/': 3,
   'src/idle-watch/': 4,
   'jobs/': 4,
+  'src/serve/': 5,
   'src/cli/': 5,
   'src/handler.ts': 5,
 };
@@ -225,9 +226,9 @@ describe('the house', () => {
     expect(paths.filter((path) => reached(path).has(path))).toEqual([]);
   });
 
-  test('figures are made below the reports: only commands and messages import what shows them', () => {
+  test('figures are made below the reports: only commands, messages and pages served import what shows them', () => {
     const outside = (file: SourceFile): string[] =>
-      /^src\/(report|cli|idle-watch)\//.test(file.path)
+      /^src\/(report|serve|cli|idle-watch)\//.test(file.path)
         ? []
         : targetsOf(file).filter((target) => target.startsWith('src/report/'));
     expect(breaches(outside)).toEqual([]);

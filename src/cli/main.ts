@@ -27,6 +27,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   status: { summary: 'what the collector of this node is doing', load: () => import('./commands/status.ts') },
   spool: { summary: 'what waits on disk for QuestDB', load: () => import('./commands/spool.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./commands/report.ts') },
+  serve: {
+    summary: 'pages of jobs and of the fleet, for a browser',
+    load: () => import('./commands/serve.ts'),
+  },
   'watch-idle': {
     summary: 'running jobs whose GPUs idle',
     load: () => import('./commands/watch-idle.ts'),

@@ -139,6 +139,8 @@ export const ERROR_CODES = {
   'schema.not_wal': 'A table is no WAL table with the designated timestamp `ts`.',
   'schema.unlabelled': 'Not all samples of shared GPUs have the set of their owners yet.',
   'schema.view_refused': 'QuestDB refuses a rollup.',
+  'serve.address': 'The web server may not, or cannot, listen on the address of the configuration.',
+  'serve.port_taken': 'Another process listens on the port of the web server.',
   'size.invalid': 'A size is not written as expected.',
   'slurm.bad_conf': "A file of Slurm's configuration cannot be read, or breaks its grammar.",
   'slurm.failed': 'A command of Slurm failed.',

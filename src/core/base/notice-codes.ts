@@ -42,6 +42,8 @@ export const NOTICE_CODES = {
   'run.stopping': 'gpuledger is about to end and writes what it holds.',
   'schema.kept':
     'A table or rollup of the store stays as it is, although the configuration wants it otherwise.',
+  'serve.started': 'The web server listens.',
+  'serve.stopping': 'The web server is about to end.',
   'shared_use.unmeasured':
     'What the owners of a shared GPU do with it cannot be measured: they are taken to have equal parts.',
   'shutdown.unsent': 'The store did not take everything before the end.',

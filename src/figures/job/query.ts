@@ -50,7 +50,7 @@ const INTERVAL_STRAY_RATIO_MAX = 0.2;
 
 export interface JobQueryOptions extends JobSelector {
   /** Number of the run that is wanted; the newest when absent. */
-  readonly run?: number;
+  readonly run?: number | undefined;
   /** Epoch µs up to which a running job is looked at. */
   readonly nowUs: number;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */

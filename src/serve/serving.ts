@@ -1,0 +1,41 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { Config } from '../config/config.ts';
+import type { Tell } from '../core/base/notice.ts';
+import type { CostRates } from '../core/costs/costs.ts';
+import type { Asked } from '../figures/query-cells.ts';
+import type { PageAssets } from '../report/page/page.ts';
+import type { Viewer } from './viewer.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before any route is come to. */
+    viewer: Viewer;
+  }
+}
+
+export type App = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+/** What the figures and pages of the server depend on, of the configuration. */
+export type ServeConfig = Pick<Config, 'lanes' | 'idle' | 'findings'>;
+
+/** What every route has to work with. */
+export interface Serving {
+  readonly config: ServeConfig;
+  /** What GPU time and energy cost; undefined where nothing is configured. */
+  readonly costs: CostRates | undefined;
+  /** Styles and scripts of pages: on which scripts draw, and of the others. */
+  readonly assets: { readonly drawn: PageAssets; readonly still: PageAssets };
+  /** Of gpuledger. */
+  readonly version: string;
+  readonly tell: Tell;
+  /** The store, as the sender of a request may ask it: within bounds, and no longer than he waits. */
+  readonly storeFor: (request: FastifyRequest) => Asked;
+}
