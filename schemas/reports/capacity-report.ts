@@ -45,11 +45,11 @@ const billing = z.strictObject({
   isCut: z.boolean(),
 });
 
-const period = z.enum(['week', 'month']);
+const period = z.enum(['day', 'week', 'month']);
 
 /** The account of the fleet. */
 export const capacityReport = z.strictObject({
-  by: z.enum(['user', 'account', 'partition', 'qos', 'node', 'model', 'cluster', 'week', 'month']),
+  by: z.enum(['user', 'account', 'partition', 'qos', 'node', 'model', 'cluster', 'day', 'week', 'month']),
   every: period.optional(),
   cluster: z.string().optional(),
   askedFromUs: momentUs,

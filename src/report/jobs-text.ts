@@ -28,40 +28,47 @@ import { idleText, invalidRollupTexts, stateText } from './text/wording.ts';
 export const SHARED_NOTE =
   'GPU-hours are of whole GPUs, also of shared ones; what was done there is divided among their jobs.';
 
+/** What the figures mean. */
+export function jobsNotes(
+  { rows, idleLimits, costBasis, invalidRollups }: JobsFigures,
+  all: JobAmounts,
+): string[] {
+  return [
+    'Each job is told whole, also what it did before and after that time.',
+    `idle: ${idleText(idleLimits)}. wasted: GPU-hours less SM activity.`,
+    ...(rows.some(({ lostUs }) => lostUs !== undefined)
+      ? [
+          'lost: GPU-hours that were seen and not effective, as was told of ended jobs while their samples were there.',
+        ]
+      : []),
+    ...(rows.some(isShared) ? [SHARED_NOTE] : []),
+    ...jobCostNotes(costBasis, all.costs),
+    ...invalidRollupTexts(invalidRollups),
+  ];
+}
+
 /** Jobs that are shown, of more than that. */
 const JOB_ROWS_MAX = 40;
 
 /** The account of many jobs for people, those first that the order asks for. */
 export function renderJobsReport(figures: JobsFigures, options: RenderOptions): string {
   const width = reportWidth(options);
-  const title = titleOf(figures);
+  const title = jobsTitle(figures);
   const lines = wrap(title, width, '', '  ');
   const { rows, all } = figures;
   if (all === undefined) lines.push('  no job was there then that is like that');
   else {
-    const notes = [
-      'Each job is told whole, also what it did before and after that time.',
-      `idle: ${idleText(figures.idleLimits)}. wasted: GPU-hours less SM activity.`,
-      ...(rows.some(({ lostUs }) => lostUs !== undefined)
-        ? [
-            'lost: GPU-hours that were seen and not effective, as was told of ended jobs while their samples were there.',
-          ]
-        : []),
-      ...(rows.some(isShared) ? [SHARED_NOTE] : []),
-      ...jobCostNotes(figures.costBasis, all.costs),
-      ...invalidRollupTexts(figures.invalidRollups),
-    ];
     lines.push(
       '',
       ...jobLines(figures, all, options),
-      ...notes.flatMap((note) => wrap(note, width, '  ', '  ')),
+      ...jobsNotes(figures, all).flatMap((note) => wrap(note, width, '  ', '  ')),
       ...wrap(`one of them: ${rows[0]!.command}`, width, '  ', '    '),
     );
   }
   return finishLines(lines, options, new Set(options.isColored ? [lines[0]!] : []));
 }
 
-function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFigures): string {
+export function jobsTitle({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFigures): string {
   const asked = JOB_FILTERS.flatMap((key) => (filters[key] === undefined ? [] : [`${key} ${filters[key]}`]));
   const parts = [
     'Jobs',
@@ -74,8 +81,16 @@ function titleOf({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFi
   return harmless(parts.join(' · '));
 }
 
-function jobLines({ rows, costBasis }: JobsFigures, all: JobAmounts, options: RenderOptions): string[] {
-  const shown = options.isWhole === true ? rows : rows.slice(0, JOB_ROWS_MAX);
+/**
+ * A header, a row for each of these jobs, and one of all.
+ * @param clipped what of a name is shown in so many columns
+ */
+export function jobsCells(
+  shown: readonly JobsRow[],
+  all: JobAmounts,
+  costBasis: JobsFigures['costBasis'],
+  clipped: (text: string, columns: number) => string,
+): readonly (readonly string[])[] {
   const energies = energyTexts([...shown, all].map(({ energy }) => energy));
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const hours = (us: number | undefined): string =>
@@ -96,11 +111,16 @@ function jobLines({ rows, costBasis }: JobsFigures, all: JobAmounts, options: Re
     ...money.map(({ title }) => title),
     ...['idle', 'wasted', 'lost', 'energy', 'SM active'],
   ];
-  const cells = [
+  return [
     header,
-    ...shown.map((row, index) => [...whoCells(row, options), ...amounts(row, index)]),
+    ...shown.map((row, index) => [...whoCells(row, clipped), ...amounts(row, index)]),
     ['all', '', '', '', '', '', '', ...amounts(all, shown.length)],
   ];
+}
+
+function jobLines({ rows, costBasis }: JobsFigures, all: JobAmounts, options: RenderOptions): string[] {
+  const shown = options.isWhole === true ? rows : rows.slice(0, JOB_ROWS_MAX);
+  const cells = jobsCells(shown, all, costBasis, (text, columns) => cellText(text, options, columns));
   const sides = ['left', 'left', 'left', 'left', 'left', 'left'] as const;
   const tables = foldedTables(cells, sides, 2, lineWidth(options));
   const left = rows.length - shown.length;
@@ -109,12 +129,12 @@ function jobLines({ rows, costBasis }: JobsFigures, all: JobAmounts, options: Re
   return stacked(tables.map((table) => [...table.slice(0, -1), more, table.at(-1)!]));
 }
 
-function whoCells(row: JobsRow, options: RenderOptions): string[] {
+function whoCells(row: JobsRow, clipped: (text: string, columns: number) => string): string[] {
   return [
-    cellText(row.typedId, options, 24),
-    cellText(row.name ?? '', options, 20),
-    cellText(row.user ?? '', options, 12),
-    cellText(row.account ?? '', options, 12),
+    clipped(row.typedId, 24),
+    clipped(row.name ?? '', 20),
+    clipped(row.user ?? '', 12),
+    clipped(row.account ?? '', 12),
     stateText(row),
     `${calendarDate(row.startUs)} ${clockTime(row.startUs).slice(0, 5)}`,
     formatSpan(row.endUs - row.startUs),

@@ -22,7 +22,7 @@ import { findingsTruth } from './truth/findings.ts';
 import { toldLimits } from './truth/idle-limits.ts';
 import { jobTruth, type JobTruth } from './truth/job.ts';
 import { ALL_LEFT, bucketAt, type Left } from './truth/left.ts';
-import type { Period } from './truth/periods.ts';
+import { isPeriod, type Period } from './truth/periods.ts';
 import { windowTruth, type Window } from './truth/window.ts';
 import { ledgersOf, type DeviceLedger } from './truth/ledger.ts';
 
@@ -130,10 +130,11 @@ const GROUPINGS: readonly Grouping[] = [
   'qos',
   'partition',
   'month',
+  'day',
   'model',
 ];
-/** Of some windows there is a row for each week or month of a group. */
-const PERIODS: readonly (Period | undefined)[] = [undefined, 'week', undefined, 'month', undefined];
+/** Of some windows there is a row for each day, week or month of a group. */
+const PERIODS: readonly (Period | undefined)[] = [undefined, 'week', undefined, 'month', undefined, 'day'];
 
 /** Windows of minutes, hours and days, some of them to the middle of the fleet's time, some over others' time too. */
 function windowsOf({ fromUs, toUs, seed }: Fleet): Window[] {
@@ -209,7 +210,7 @@ export async function checkCapacity(
 /** What rows are asked for. */
 function rowsOf(number: number): { readonly by: Grouping; readonly every: Period | undefined } {
   const by = GROUPINGS[number % GROUPINGS.length]!;
-  const every = by === 'week' || by === 'month' ? undefined : PERIODS[number % PERIODS.length];
+  const every = isPeriod(by) ? undefined : PERIODS[number % PERIODS.length];
   return { by, every };
 }
 
@@ -266,7 +267,7 @@ function rowsDifferences(json: Json, by: Grouping): Difference[] {
     const step = KINDS.indexOf(row.kind) - KINDS.indexOf(before.kind);
     if (step !== 0) return step > 0;
     if (groupOf(row) === groupOf(before)) return row.period! > before.period!;
-    if (by === 'week' || by === 'month') return row.name! > before.name!;
+    if (isPeriod(by)) return row.name! > before.name!;
     return groupUs(row) <= groupUs(before) + 1e-3;
   });
   return [

@@ -165,7 +165,7 @@ const LEFT_FILES = [
   // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.
   'src/report/idle-watch-text.ts',
   // Pages are looked at in a browser: test/pages.
-  'src/report/page/*.ts',
+  'src/report/page/**/*.ts',
   // No report: test/queries has what is said of named queries.
   'src/report/query-text.ts',
 ];

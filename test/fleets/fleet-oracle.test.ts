@@ -28,6 +28,7 @@ const GROUPINGS: readonly Grouping[] = [
   'partition',
   'model',
   'qos',
+  'day',
   'week',
   'month',
 ];

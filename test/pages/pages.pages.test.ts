@@ -17,7 +17,7 @@ import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
 import { capacityJson, jobJson } from '../../src/report/json.ts';
 import { readPageAssets, readStillAssets } from '../../src/report/page/assets.ts';
-import { renderCapacityPage } from '../../src/report/page/capacity-page.ts';
+import { renderCapacityPage } from '../../src/report/page/fleet/capacity-page.ts';
 import { renderJobPage } from '../../src/report/page/job-page.ts';
 import { formatGpuHours, formatQuantity, formatRatio } from '../../src/report/text/format-quantity.ts';
 import { insertRows, type Row } from '../helpers/insert-rows.ts';

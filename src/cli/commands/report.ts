@@ -10,6 +10,7 @@ import {
 } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { userFigures } from '../../figures/user/user.ts';
+import { drawnPeriod } from '../../report/page/fleet/periods-chart.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { checkJobId } from '../../figures/job/find-job.ts';
 import type { JobQueryOptions } from '../../figures/job/query.ts';
@@ -184,7 +185,7 @@ export function command(): Command {
       .addOption(
         new Option(
           '--by <group>',
-          `whose rows: ${CAPACITY_GROUPINGS.join(', ')}; with ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')} after it one for each`,
+          `whose rows: ${CAPACITY_GROUPINGS.join(', ')}; with ${CAPACITY_PERIODS.map((period) => `,${period}`).join(', ')} after it one for each`,
         )
           .argParser(parseRows)
           .default({ by: 'account' }, 'account'),
@@ -271,7 +272,7 @@ function parseRows(text: string): Rows {
   if (by !== undefined && !isPeriod(by) && every !== undefined && isPeriod(every) && more.length === 0)
     return { by, every };
   throw new InvalidArgumentError(
-    `Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}, and after one that is no time ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')}.`,
+    `Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}, and after one that is no time ${CAPACITY_PERIODS.map((period) => `,${period}`).join(', ')}.`,
   );
 }
 
@@ -421,12 +422,16 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
     ...flags.by,
   };
-  const figures = await withStore(
-    flags,
-    async (db, { lanes, idle, costs }) =>
-      await capacityFigures(db, lanes, { ...options, idleLimits: idle, costs: reportCosts({ costs }) }),
-  );
-  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html));
+  const { figures, days } = await withStore(flags, async (db, { lanes, idle, costs }) => {
+    const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
+    const figures = await capacityFigures(db, lanes, asked);
+    const period = flags.html === undefined ? undefined : drawnPeriod(figures);
+    const days =
+      period &&
+      (await capacityFigures(db, lanes, { ...asked, by: 'cluster', every: period, costs: undefined }));
+    return { figures, days };
+  });
+  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, days));
   else if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));

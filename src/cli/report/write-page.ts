@@ -4,13 +4,16 @@ import { OperatingError } from '../../core/base/errors.ts';
 import { fileError } from '../../core/base/file-fault.ts';
 import type { Account } from '../../figures/job/tasks.ts';
 import type { CapacityFigures } from '../../figures/capacity/figures.ts';
-import { renderCapacityPage } from '../../report/page/capacity-page.ts';
+import { renderCapacityPage } from '../../report/page/fleet/capacity-page.ts';
 import { readPageAssets, readStillAssets } from '../../report/page/assets.ts';
 import { renderJobPage } from '../../report/page/job-page.ts';
 
-/** Writes the page of the fleet, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
-export function writeCapacityPage(figures: CapacityFigures, path: string): string {
-  const page = renderCapacityPage(figures, { assets: readStillAssets(), version: VERSION });
+/** Writes the page of the fleet, with its days where there are some, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
+export function writeCapacityPage(figures: CapacityFigures, path: string, days?: CapacityFigures): string {
+  const page = renderCapacityPage(figures, {
+    ...{ assets: readStillAssets(), version: VERSION },
+    ...(days === undefined ? {} : { days }),
+  });
   return `page of the fleet, ${writePage(page, path)}`;
 }
 

@@ -13,17 +13,18 @@ export const CAPACITY_GROUPINGS = [
   'node',
   'model',
   'cluster',
+  'day',
   'week',
   'month',
 ] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
-/** Groups that are times, UTC: ISO weeks and calendar months. */
-export const CAPACITY_PERIODS = ['week', 'month'] as const satisfies readonly CapacityGrouping[];
+/** Groups that are times, UTC: days, ISO weeks and calendar months. */
+export const CAPACITY_PERIODS = ['day', 'week', 'month'] as const satisfies readonly CapacityGrouping[];
 export type CapacityPeriod = (typeof CAPACITY_PERIODS)[number];
 
 export function isPeriod(by: CapacityGrouping): by is CapacityPeriod {
-  return by === 'week' || by === 'month';
+  return CAPACITY_PERIODS.some((period) => period === by);
 }
 
 /**
@@ -56,9 +57,9 @@ export interface CapacityRow extends CapacitySums {
   readonly name: string | undefined;
   /** Of a node, where it is known. */
   readonly cluster: string | undefined;
-  /** `2026-11`, `2026-W09`; undefined where rows are of the whole window, or the period is the group itself. */
+  /** `2026-11`, `2026-W09`, `2026-11-20`; undefined where rows are of the whole window, or the period is the group itself. */
   readonly period: string | undefined;
-  /** By node, model, cluster, week and month: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
+  /** By node, model, cluster, day, week and month: Σ dt of the group's devices while no job owned them; it is part of the row `unowned`, not of this one. */
   readonly unownedUs: number | undefined;
   /** What these devices drew in that time; part of the row `unowned`, too. */
   readonly unownedEnergy: Quantity<'joules'> | undefined;

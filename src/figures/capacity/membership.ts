@@ -137,6 +137,7 @@ function groupsSql(of: Membership): string {
       return `${devices}g AS (SELECT gpu AS member, last_not_null(model) AS group_name FROM gpu_inventory GROUP BY gpu), `;
     case 'node':
     case 'cluster':
+    case 'day':
     case 'week':
     case 'month':
       return devices;
@@ -173,6 +174,7 @@ function nameSql({ by, isOneCluster, reused }: Membership): {
       return { join: () => '', name: (rows) => `${rows}.x_node` };
     case 'cluster':
       return { join: () => '', name: (rows) => `${rows}.y_cluster` };
+    case 'day':
     case 'week':
     case 'month':
       return { join: () => '', name: (rows) => `cast(${rows}.x_period AS STRING)` };

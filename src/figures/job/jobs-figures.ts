@@ -46,6 +46,12 @@ export interface JobsRow extends JobAmounts {
   readonly causes: CauseAmounts | undefined;
   /** Ids of the rules that had something to say of an ended run; undefined where that was not kept. */
   readonly rules: readonly string[] | undefined;
+  /** What beside its id tells it apart from others; an older run is told by its number. `submittedUs`: epoch µs. */
+  readonly which: {
+    readonly cluster?: string | undefined;
+    readonly submittedUs?: number | undefined;
+    readonly run?: number | undefined;
+  };
   /** The command that shows all of it. */
   readonly command: string;
 }

@@ -181,6 +181,10 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
   const { name, user, account, partition, qos, exitCode } = recordOf(seen);
   const cluster = clusterOf(member.job);
   const typed = typedId(member, run.jobId);
+  const which = {
+    ...(isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {}),
+    run: olderRun(seen),
+  };
   return {
     typedId: typed,
     jobId: run.jobId,
@@ -201,10 +205,8 @@ function rowOf(seen: SeenRun, isIdAgain: boolean): JobsRow {
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs: seen.costs,
     ...conclusionsOf(seen),
-    command: jobCommand(typed, {
-      ...(isIdAgain ? { cluster, submittedUs: run.told.submitUs ?? run.told.startUs } : {}),
-      run: olderRun(seen),
-    }),
+    which,
+    command: jobCommand(typed, which),
   };
 }
 

@@ -11,6 +11,11 @@ export function readStillAssets(): PageAssets {
   return { styles: [readAsset(() => installedPath(`${FOLDER}/page.css`))], scripts: [] };
 }
 
+/** The same, with those of what only pages have that are served. @throws OperatingError `page.incomplete` */
+export function readServedAssets({ styles, scripts }: PageAssets = readStillAssets()): PageAssets {
+  return { styles: [...styles, readAsset(() => installedPath(`${FOLDER}/serve.css`))], scripts };
+}
+
 /** Styles and scripts of pages. @throws OperatingError `page.incomplete` where they are not beside the program */
 export function readPageAssets(): PageAssets {
   const require = createRequire(import.meta.url);

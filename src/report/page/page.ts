@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { markup, raw, type Safe } from './html.ts';
+import { navOf, type Served } from './served/nav.ts';
 
 /** What every page needs, once: no page asks for anything else. */
 export interface PageAssets {
@@ -8,18 +9,24 @@ export interface PageAssets {
 }
 
 /**
- * A whole page in one file. Nothing runs in it, and nothing is loaded, but what stands in it: others' names in it are text, and the
- * browser is told to take nothing else.
+ * A whole page. Nothing runs in it, and nothing is loaded, but what stands in it: others' names in it are text, and the browser is told to
+ * take nothing else.
  * @param assets texts of files that come with gpuledger
+ * @param served where other pages are, of one that is served: it has forms, which ask the same server; a file has neither
  */
-export function pageText(title: string, body: Safe, { styles, scripts }: PageAssets): string {
+export function pageText(
+  title: string,
+  body: Safe,
+  { styles, scripts }: PageAssets,
+  served?: Served,
+): string {
   const policy = [
     "default-src 'none'",
     `style-src ${styles.map(hashOf).join(' ')}`,
     `script-src ${scripts.length === 0 ? "'none'" : scripts.map(hashOf).join(' ')}`,
     'img-src data:',
     "base-uri 'none'",
-    "form-action 'none'",
+    `form-action ${served === undefined ? "'none'" : "'self'"}`,
   ].join('; ');
   return markup`<!doctype html>
 <html lang="en">
@@ -32,6 +39,7 @@ export function pageText(title: string, body: Safe, { styles, scripts }: PageAss
 ${styles.map((style) => markup`<style>${raw(style)}</style>`)}
 </head>
 <body>
+${served && navOf(served)}
 ${body}
 ${scripts.map((script) => markup`<script>${raw(script)}</script>`)}
 </body>

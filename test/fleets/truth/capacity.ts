@@ -22,7 +22,7 @@ import {
   type EnergyTruth,
 } from './sums.ts';
 import { idleBelow } from './idle-limits.ts';
-import { periodOf, periodsBetween, type Period } from './periods.ts';
+import { isPeriod, periodOf, periodsBetween, type Period } from './periods.ts';
 import { mixedIds, shownRun } from './reused.ts';
 
 export type Grouping = 'user' | 'account' | 'partition' | 'qos' | 'node' | 'model' | 'cluster' | Period;
@@ -330,7 +330,7 @@ function isOfDevices(by: Grouping): by is 'node' | 'model' | 'cluster' {
 }
 
 function hasUnowned(by: Grouping): boolean {
-  return isOfDevices(by) || by === 'week' || by === 'month';
+  return isOfDevices(by) || isPeriod(by);
 }
 
 function ownerGroup(tally: Tally, run: FleetRun, ledger: DeviceLedger, tsUs: number): Group {
@@ -345,7 +345,7 @@ function nameOf(
   { device }: DeviceLedger,
   tsUs: number,
 ): [name: string | undefined, cluster?: string] {
-  if (by === 'week' || by === 'month') return [periodOf(by, tsUs)];
+  if (isPeriod(by)) return [periodOf(by, tsUs)];
   if (by === 'model') return [device.model];
   if (by === 'cluster') return [device.cluster];
   return device.cluster === undefined ? [device.node] : [device.node, device.cluster];
@@ -372,10 +372,9 @@ function jobsIn(
     for (const { run, startUs, endUs } of ledger.stays) {
       if (run.jobId === UNRESOLVED || startUs >= toUs || endUs < fromUs) continue;
       const within = [Math.max(startUs, fromUs), Math.min(endUs, toUs - 1)] as const;
-      const names: [name: string | undefined, cluster?: string][] =
-        by === 'week' || by === 'month'
-          ? periodsBetween(by, ...within).map((name) => [name])
-          : [isOfDevices(by) ? nameOf(by, ledger, NaN) : [jobName(by, run)]];
+      const names: [name: string | undefined, cluster?: string][] = isPeriod(by)
+        ? periodsBetween(by, ...within).map((name) => [name])
+        : [isOfDevices(by) ? nameOf(by, ledger, NaN) : [jobName(by, run)]];
       const periods = every === undefined ? [undefined] : periodsBetween(every, ...within);
       for (const [name, cluster] of names)
         for (const period of periods) {

@@ -1,17 +1,23 @@
 import { DAY } from '../draw/fleet.ts';
 
-/** Weeks and months in UTC, counted by hand, day by day. */
+/** Days, weeks and months in UTC, counted by hand, day by day. */
 
-export type Period = 'week' | 'month';
+/** Which groups are times. */
+export function isPeriod(by: string): by is Period {
+  return by === 'day' || by === 'week' || by === 'month';
+}
+
+export type Period = 'day' | 'week' | 'month';
 
 /** 1970-01-01 was a Thursday. */
 function mondayOf(day: number): number {
   return day - ((day + 3) % 7);
 }
 
-/** `2026-W09`, an ISO week: it begins on a Monday, and is of the year in which its Thursday lies; or `2026-11`. */
+/** `2026-W09`, an ISO week: it begins on a Monday, and is of the year in which its Thursday lies; or `2026-11`, or `2026-11-20`. */
 export function periodOf(period: Period, us: number): string {
   const day = Math.floor(us / DAY);
+  if (period === 'day') return dateOf(day);
   if (period === 'month') return dateOf(day).slice(0, 7);
   const thursday = mondayOf(day) + 3;
   const year = dateOf(thursday).slice(0, 4);

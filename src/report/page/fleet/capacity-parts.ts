@@ -1,6 +1,6 @@
-import { HOUR_US } from '../../core/base/hour.ts';
-import { isOwned, type CapacityFigures, type CapacityRow } from '../../figures/capacity/figures.ts';
-import { capacityNames, capacityNotes, capacityTable, capacityTitle } from '../capacity-text.ts';
+import { HOUR_US } from '../../../core/base/hour.ts';
+import { isOwned, type CapacityFigures } from '../../../figures/capacity/figures.ts';
+import { capacityNames } from '../../capacity-text.ts';
 import {
   formatGpuHours,
   formatHours,
@@ -8,43 +8,18 @@ import {
   formatRatio,
   hourDecimals,
   NOT_KNOWN,
-} from '../text/format-quantity.ts';
-import { clip } from '../text/table-text.ts';
-import { markup, type Safe } from './html.ts';
-import { pageText, type PageAssets } from './page.ts';
-import { tableHtml } from './table-html.ts';
+} from '../../text/format-quantity.ts';
+import { clip } from '../../text/table-text.ts';
+import { markup, type Safe } from '../html.ts';
+import { timeParts } from './time-parts.ts';
 
 const BAR = { width: 960, left: 180, right: 90, height: 22, gap: 6 } as const;
 const NAME_WIDTH_MAX = 24;
 /** Longer lists are in the table. */
 const BARS_MAX = 20;
 
-/**
- * The account of the fleet as a page in one file, which asks for nothing else.
- * @param assets of `readStillAssets` @param version of gpuledger
- */
-export function renderCapacityPage(
-  figures: CapacityFigures,
-  { assets, version }: { readonly assets: PageAssets; readonly version: string },
-): string {
-  const [title = '', window = '', ...rest] = capacityTitle(figures);
-  const { titles, rows } = capacityTable(figures);
-  const body = markup`<main>
-<header><h1>${title} · ${window}</h1><p class="who">${rest.join(' · ')}</p></header>
-${
-  figures.samples === 0
-    ? markup`<p class="verdict">no data: nothing was sampled in this window. Was a collector running?</p>`
-    : markup`${tilesOf(figures)}${bars(figures)}
-<section aria-labelledby="table"><h2 id="table">By ${figures.by}${figures.every === undefined ? '' : ` and ${figures.every}`}</h2>${tableHtml(titles, rows)}</section>
-<section aria-labelledby="notes"><h2 id="notes">What the figures mean</h2><ul>${capacityNotes(figures).map((note) => markup`<li>${note}</li>`)}</ul></section>`
-}
-<footer><p class="note">gpuledger ${version}</p></footer>
-</main>`;
-  return pageText(`${title} ${window}`, body, assets);
-}
-
 /** Four numbers, each with what it is worth. */
-function tilesOf(figures: CapacityFigures): Safe {
+export function capacityTiles(figures: CapacityFigures): Safe {
   const { rows, all, sampledUs, knownUs } = figures;
   const ownedUs = rows.reduce((us, row) => (isOwned(row.kind) ? us + row.attributedUs : us), 0);
   const { idle, wasted, smActive, energy } = all;
@@ -72,7 +47,7 @@ function tilesOf(figures: CapacityFigures): Safe {
 }
 
 /** Of each row its time: what was used, what was idle, the rest of what was owned; of nobody's time all. */
-function bars(figures: CapacityFigures): Safe | undefined {
+export function capacityBars(figures: CapacityFigures): Safe | undefined {
   const timed = figures.rows.filter(({ attributedUs }) => attributedUs > 0);
   if (timed.length === 0) return undefined;
   const shown = timed.slice(0, BARS_MAX);
@@ -89,7 +64,7 @@ function bars(figures: CapacityFigures): Safe | undefined {
       const y = index * (BAR.height + BAR.gap);
       let x: number = BAR.left;
       const name = `${names.get(row)!}${row.period === undefined ? '' : ` ${row.period}`}`;
-      const parts = partsOf(row).map(({ kind, us }) => {
+      const parts = timeParts(row).map(({ kind, us }) => {
         const from = x;
         x += length(us);
         return markup`<rect class="part ${kind}" x="${Math.round(from * 10) / 10}" y="${y}" width="${length(us)}" height="${BAR.height}"/>`;
@@ -98,24 +73,4 @@ function bars(figures: CapacityFigures): Safe | undefined {
     },
   )}</svg>
 ${timed.length > BARS_MAX && markup`<p class="note">and ${timed.length - BARS_MAX} more: the table has all</p>`}</section>`;
-}
-
-interface Part {
-  readonly kind: 'used' | 'rest' | 'idle' | 'unknown';
-  readonly us: number;
-}
-
-/** They add up to the row's time: of what is known of a part of it only the rest is not known. */
-function partsOf({ kind, attributedUs, wasted, idle, smActive }: CapacityRow): Part[] {
-  if (!isOwned(kind) || wasted === undefined || smActive === undefined)
-    return [{ kind: 'unknown', us: attributedUs }];
-  const usedUs = Math.max(0, smActive.knownUs - wasted.value);
-  const idleUs = Math.min(wasted.value, idle?.value ?? 0);
-  const parts: Part[] = [
-    { kind: 'used', us: usedUs },
-    { kind: 'rest', us: Math.max(0, wasted.value - idleUs) },
-    { kind: 'idle', us: idleUs },
-    { kind: 'unknown', us: Math.max(0, attributedUs - smActive.knownUs) },
-  ];
-  return parts.filter(({ us }) => us > 0);
 }

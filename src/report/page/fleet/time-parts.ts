@@ -1,0 +1,21 @@
+import { isOwned, type CapacityRow } from '../../../figures/capacity/figures.ts';
+
+export interface TimePart {
+  readonly kind: 'used' | 'rest' | 'idle' | 'unknown';
+  readonly us: number;
+}
+
+/** They add up to the row's time: of what is known of a part of it only the rest is not known. */
+export function timeParts({ kind, attributedUs, wasted, idle, smActive }: CapacityRow): TimePart[] {
+  if (!isOwned(kind) || wasted === undefined || smActive === undefined)
+    return [{ kind: 'unknown', us: attributedUs }];
+  const usedUs = Math.max(0, smActive.knownUs - wasted.value);
+  const idleUs = Math.min(wasted.value, idle?.value ?? 0);
+  const parts: TimePart[] = [
+    { kind: 'used', us: usedUs },
+    { kind: 'rest', us: Math.max(0, wasted.value - idleUs) },
+    { kind: 'idle', us: idleUs },
+    { kind: 'unknown', us: Math.max(0, attributedUs - smActive.knownUs) },
+  ];
+  return parts.filter(({ us }) => us > 0);
+}

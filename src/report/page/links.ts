@@ -1,0 +1,58 @@
+import { isoMicroseconds } from '../../figures/sql-text.ts';
+
+/** Which of several runs and jobs that bear one id. */
+export interface WhichJob {
+  readonly cluster?: string | undefined;
+  /** Epoch µs. */
+  readonly submittedUs?: number | undefined;
+  readonly run?: number | undefined;
+}
+
+/** Addresses of the pages that are served. A page in a file has no others beside it: it has none of them. */
+export interface Links {
+  readonly fleet: string;
+  readonly queries: string;
+  /** The search, with what is looked for. */
+  jobs(asked?: Readonly<Record<string, string | undefined>>): string;
+  /** @param id as people type it */
+  job(id: string, which?: WhichJob): string;
+  user(name: string): string;
+  node(name: string): string;
+  query(name: string, parameters?: Readonly<Record<string, string | undefined>>): string;
+}
+
+/**
+ * The one place that makes addresses: whatever somebody is called is one part of a path, or one value.
+ * @param base path of the server as readers see it, with `/` at its end: also below `/node/host/port/` of Open OnDemand
+ */
+export function linksFrom(base: string): Links {
+  const of = (kind: string, name: string): string =>
+    // Those are no part of any path, however they are written.
+    name === '.' || name === '..'
+      ? `${base}jobs`
+      : `${base}${kind}/${encodeURIComponent(name.toWellFormed())}`;
+  return {
+    fleet: base,
+    queries: `${base}queries`,
+    jobs: (asked = {}) => `${base}jobs${valuesOf(asked)}`,
+    job: (id, { cluster, submittedUs, run } = {}) =>
+      of('job', id) +
+      valuesOf({
+        cluster,
+        submitted: submittedUs === undefined ? undefined : isoMicroseconds(submittedUs),
+        run: run === undefined ? undefined : String(run),
+      }),
+    user: (name) => of('user', name),
+    node: (name) => of('node', name),
+    query: (name, parameters = {}) => of('queries', name) + valuesOf(parameters),
+  };
+}
+
+function valuesOf(values: Readonly<Record<string, string | undefined>>): string {
+  const told = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined || value === ''
+      ? []
+      : [`${encodeURIComponent(name)}=${encodeURIComponent(value.toWellFormed())}`],
+  );
+  return told.length === 0 ? '' : `?${told.join('&')}`;
+}
