@@ -25,7 +25,7 @@ const KEYS_OF_COMMANDS = {
   'report jobs': ['questdb'],
   'report user': ['questdb'],
   'report capacity': ['questdb'],
-  serve: ['questdb', 'log'],
+  serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],
   'query run': ['questdb'],

@@ -1,9 +1,7 @@
 import type { AddressInfo } from 'node:net';
+import { formatListenAddress, type ListenAddress } from '../config/addresses.ts';
 import { OperatingError, messageOf } from '../core/base/errors.ts';
 import { createServer, type ServerOptions } from './server.ts';
-
-/** Where it listens until the configuration says. */
-const LISTEN = { host: '127.0.0.1', port: 8470 } as const;
 
 export interface Running {
   /** `http://127.0.0.1:8470/`. */
@@ -12,10 +10,7 @@ export interface Running {
 }
 
 /** @throws OperatingError `serve.port_taken` (75), `serve.address` (77, 78), `page.incomplete` */
-export async function startServing(
-  options: ServerOptions,
-  listen: { readonly host: string; readonly port: number } = LISTEN,
-): Promise<Running> {
+export async function startServing(options: ServerOptions, listen: ListenAddress): Promise<Running> {
   const app = createServer(options);
   try {
     await app.listen(listen);
@@ -25,16 +20,16 @@ export async function startServing(
   }
   const { port } = app.server.address() as AddressInfo;
   return {
-    url: `http://${written({ ...listen, port })}/`,
+    url: `${options.access.tls === undefined ? 'http' : 'https'}://${formatListenAddress({ ...listen, port })}/`,
     close: async () => {
       await app.close();
     },
   };
 }
 
-function listenFailure(thrown: unknown, listen: { readonly host: string; readonly port: number }): unknown {
+function listenFailure(thrown: unknown, listen: ListenAddress): unknown {
   const code = thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
-  const where = written(listen);
+  const where = formatListenAddress(listen);
   if (code === 'EADDRINUSE')
     return new OperatingError(`the port is in use: another process listens on ${where}`, {
       code: 'serve.port_taken',
@@ -60,8 +55,4 @@ function listenFailure(thrown: unknown, listen: { readonly host: string; readonl
       cause: thrown,
     });
   return thrown;
-}
-
-function written({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

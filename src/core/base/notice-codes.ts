@@ -42,8 +42,13 @@ export const NOTICE_CODES = {
   'run.stopping': 'gpuledger is about to end and writes what it holds.',
   'schema.kept':
     'A table or rollup of the store stays as it is, although the configuration wants it otherwise.',
+  'serve.file_taken': 'A file of the web server changed, and what it says now holds.',
+  'serve.forged':
+    'Somebody who is no proxy sends the header in which the proxy names the user: it is refused.',
+  'serve.slowed': 'Somebody tries wrong names, passwords or tokens: further tries of his wait.',
   'serve.started': 'The web server listens.',
   'serve.stopping': 'The web server is about to end.',
+  'serve.warning': 'A file of the web server can be used and is hardly as it should be.',
   'shared_use.unmeasured':
     'What the owners of a shared GPU do with it cannot be measured: they are taken to have equal parts.',
   'shutdown.unsent': 'The store did not take everything before the end.',

@@ -1,0 +1,243 @@
+import type { IncomingMessage } from 'node:http';
+import { isLoopback } from '../../config/addresses.ts';
+import type { Config } from '../../config/config.ts';
+import { assert } from '../../core/base/assert.ts';
+import type { Tell } from '../../core/base/notice.ts';
+import { EVERYBODY, type Viewer } from '../viewer.ts';
+import { parseAuthorization } from './credentials.ts';
+import { formRefusal } from './form.ts';
+import { hostTest } from './host-test.ts';
+import { createPasswords } from './passwords.ts';
+import { proxyReader } from './proxy.ts';
+import { refusal, type Refusal } from './refusal.ts';
+import { NO_ROLES, parseRoles, viewerOf, type Roles } from './roles-file.ts';
+import { readSecretFile } from './secret-file.ts';
+import { createSlowDown } from './slow-down.ts';
+import { readTls, type TlsIdentity } from './tls.ts';
+import { nameOfToken, parseTokens, type Token } from './tokens-file.ts';
+import { COST_WEAK_MAX, parseUsers, type Users } from './users-file.ts';
+import { watchFiles } from './watched-files.ts';
+
+export type Decision =
+  | { readonly kind: 'viewer'; readonly viewer: Viewer }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+/** Who may see what. */
+export interface Access {
+  /** Certificate and key as they are now; undefined where the server speaks plain HTTP, which leaves no machine. */
+  readonly tls: (() => TlsIdentity) | undefined;
+  /** Whether a request is of a sound form: of any path, also those that need no name. */
+  formOf(request: IncomingMessage): Refusal | undefined;
+  /** Who sends a request. */
+  identify(request: IncomingMessage): Promise<Decision>;
+}
+
+export interface AccessOptions {
+  readonly serve: Config['serve'];
+  readonly tell: Tell;
+  /** Monotonic; for tests. */
+  readonly nowMs?: () => number;
+}
+
+/** No more often than that the log tells of those who try. */
+const TELL_MS = 10_000;
+
+/**
+ * Reads the files of users, tokens, roles and TLS.
+ * @throws OperatingError `serve.file`, `serve.tls`
+ */
+export function openAccess({ serve, tell, nowMs = () => performance.now() }: AccessOptions): Access {
+  const { tlsCert, tlsKey, usersFile, tokensFile, rolesFile, proxyHeader, proxyAddresses } = serve;
+  const watched = { tell, nowMs };
+  const sources: Sources = {
+    users: usersFile === undefined ? undefined : watchUsers(usersFile, watched),
+    tokens: tokensFile === undefined ? undefined : watchTokens(tokensFile, watched),
+    roles: rolesFile === undefined ? () => NO_ROLES : watchRoles(rolesFile, watched),
+    proxy: proxyHeader === undefined ? undefined : proxyReader(proxyHeader, proxyAddresses ?? []),
+  };
+  const isAnybodyAsked =
+    sources.users !== undefined || sources.tokens !== undefined || sources.proxy !== undefined;
+  const tls = tlsCert === undefined || tlsKey === undefined ? undefined : watchTls(tlsCert, tlsKey, watched);
+  assert(
+    isLoopback(serve.listen.host) || (tls !== undefined && isAnybodyAsked),
+    'the configuration lets nobody listen beyond this machine without TLS and readers that are known',
+  );
+  const isHostSound = hostTest(serve.url);
+  return {
+    tls,
+    formOf(request) {
+      const wrong = formRefusal(request);
+      if (wrong !== undefined) return wrong;
+      const { host } = request.headers;
+      if (host === undefined) return refusal(400, 'The header Host is missing.');
+      // With TLS the certificate tells a browser whether it came to the server that it means.
+      return tls !== undefined || isHostSound(host) ? undefined : refusal(421, STRANGE_HOST);
+    },
+    identify: isAnybodyAsked
+      ? identifier(sources, tell, nowMs)
+      : () => Promise.resolve({ kind: 'viewer', viewer: EVERYBODY }),
+  };
+}
+
+const STRANGE_HOST =
+  'This server is asked for by an address of this machine, by localhost, or by the name of serve.url in its configuration.';
+
+interface Sources {
+  readonly users: (() => Users) | undefined;
+  readonly tokens: (() => readonly Token[]) | undefined;
+  readonly roles: () => Roles;
+  readonly proxy: ReturnType<typeof proxyReader> | undefined;
+}
+
+function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['identify'] {
+  const { users, tokens, roles, proxy } = sources;
+  const slowDown = createSlowDown(nowMs);
+  const passwords = createPasswords(nowMs);
+  const tellSeldom = seldom(tell, nowMs);
+  const named = (name: string): Decision => ({ kind: 'viewer', viewer: viewerOf(name, roles()) });
+  const challenge = [
+    ...(users === undefined ? [] : ['Basic realm="gpuledger", charset="UTF-8"']),
+    ...(tokens === undefined ? [] : ['Bearer realm="gpuledger"']),
+  ];
+  const unknown = (sentence: string): Decision =>
+    refused(
+      challenge.length === 0
+        ? refusal(403, sentence)
+        : refusal(401, sentence, { 'www-authenticate': challenge }),
+    );
+
+  /** A try, which costs one where it fails. */
+  const attempt = async (
+    address: string,
+    name: string | undefined,
+    check: () => Promise<'right' | 'wrong' | 'busy'>,
+  ): Promise<Refusal | undefined | 'wrong'> => {
+    const waitMs = slowDown.take(address, name);
+    if (waitMs > 0) {
+      tellSeldom({
+        level: 'warn',
+        code: 'serve.slowed',
+        sentence: `wrong names, passwords or tokens from ${address}: further tries wait`,
+      });
+      return refusal(
+        429,
+        'Too many wrong names, passwords or tokens: wait before the next try.',
+        retry(waitMs),
+      );
+    }
+    const verdict = await check();
+    if (verdict !== 'wrong') slowDown.giveBack(address, name);
+    if (verdict === 'busy') return refusal(503, 'Too many sign in at once: try again.', retry(BUSY_MS));
+    return verdict === 'wrong' ? 'wrong' : undefined;
+  };
+
+  return async (request) => {
+    const address = request.socket.remoteAddress ?? '';
+    const word = proxy?.(request) ?? { kind: 'nobody' };
+    if (word.kind === 'named') return named(word.name);
+    if (word.kind === 'refused') {
+      if (word.isForged)
+        tellSeldom({
+          level: 'warn',
+          code: 'serve.forged',
+          sentence: `${address} sends the header of the proxy and is none`,
+        });
+      return refused(word.refusal);
+    }
+    const { authorization } = request.headers;
+    if (authorization === undefined)
+      return unknown(challenge.length === 0 ? 'The proxy names no user.' : 'Who asks? Sign in.');
+    const said = parseAuthorization(authorization);
+    if (said.kind === 'basic' && users !== undefined) {
+      const { name, password } = said;
+      if (passwords.isRemembered(users(), name, password)) return named(name);
+      const wrong = await attempt(address, name, () => passwords.check(users(), name, password));
+      if (wrong === undefined) return named(name);
+      if (wrong !== 'wrong') return refused(wrong);
+    } else if (said.kind === 'bearer' && tokens !== undefined) {
+      const name = nameOfToken(tokens(), said.token, Date.now());
+      if (name !== undefined) return named(name);
+      const wrong = await attempt(address, undefined, () => Promise.resolve('wrong'));
+      if (wrong !== undefined && wrong !== 'wrong') return refused(wrong);
+    }
+    return unknown('The name and password, or the token, are not known here.');
+  };
+}
+
+const BUSY_MS = 2000;
+
+function refused(why: Refusal): Decision {
+  return { kind: 'refused', refusal: why };
+}
+
+function retry(waitMs: number): Refusal['headers'] {
+  return { 'retry-after': String(Math.ceil(waitMs / 1000)) };
+}
+
+/** What strangers cause must not fill the log. */
+function seldom(tell: Tell, nowMs: () => number): Tell {
+  const toldMs = new Map<string, number>();
+  return (notice) => {
+    if (nowMs() - (toldMs.get(notice.code) ?? -Infinity) < TELL_MS) return;
+    toldMs.set(notice.code, nowMs());
+    tell(notice);
+  };
+}
+
+interface Watched {
+  readonly tell: Tell;
+  readonly nowMs: () => number;
+}
+
+function watchUsers(path: string, watched: Watched): () => Users {
+  const what = 'the users file';
+  const warn = warner(watched.tell);
+  const read = (): Users => {
+    const { text, isPublic } = readSecretFile(path, what);
+    const users = parseUsers(text, path);
+    if (isPublic) warn(`${path} holds hashes of passwords and everybody can read it: chmod o-r ${path}`);
+    const weak = [...users.values()].filter(({ cost }) => cost <= COST_WEAK_MAX).length;
+    if (weak > 0)
+      warn(
+        `${path}: ${weak} of ${users.size} hashes are of a cost below 10, and guessed fast once somebody has them: htpasswd -B -C 10`,
+      );
+    return users;
+  };
+  return watchFiles({ paths: [path], what, read, ...watched });
+}
+
+function watchTokens(path: string, watched: Watched): () => readonly Token[] {
+  const what = 'the tokens file';
+  return watchFiles({
+    paths: [path],
+    what,
+    read: () => parseTokens(readSecretFile(path, what).text, path),
+    ...watched,
+  });
+}
+
+function watchRoles(path: string, watched: Watched): () => Roles {
+  const what = 'the roles file';
+  return watchFiles({
+    paths: [path],
+    what,
+    read: () => parseRoles(readSecretFile(path, what).text, path),
+    ...watched,
+  });
+}
+
+function watchTls(cert: string, key: string, watched: Watched): () => TlsIdentity {
+  const warn = warner(watched.tell);
+  const read = (): TlsIdentity => {
+    const identity = readTls(cert, key, Date.now());
+    for (const warning of identity.warnings) warn(warning);
+    return identity;
+  };
+  return watchFiles({ paths: [cert, key], what: 'the certificate', read, ...watched });
+}
+
+function warner(tell: Tell): (sentence: string) => void {
+  return (sentence) => {
+    tell({ level: 'warn', code: 'serve.warning', sentence });
+  };
+}
