@@ -15,6 +15,14 @@
   if (source === null) return;
   const told = JSON.parse(source.textContent);
   for (const hint of document.querySelectorAll('.for-script')) hint.hidden = false;
+  const said = document.getElementById('closer');
+
+  /** So many steps of the whole job on the screen are as much as anybody sees: closer data show nothing more. */
+  const STEPS_ENOUGH = 400;
+  /** Whoever drags on asks once. */
+  const PAUSE_MS = 150;
+  /** Seconds; nothing is sampled more often. */
+  const SHOWN_MIN = 0.2;
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const two = (number) => String(number).padStart(2, '0');
@@ -24,16 +32,24 @@
     return told.to - told.from > 86400 ? `${date.toISOString().slice(5, 10)} ${time}` : time;
   };
 
-  // Lines of several lanes have times of their own.
-  const tableOf = (chart) => {
-    const tables = [];
-    chart.lines.forEach((line, index) => {
-      const times = line.values.map((_, step) => line.from + (step + 0.5) * line.step);
-      const areas = index === 0 ? chart.areas.flatMap((area) => [area.low, area.high]) : [];
-      tables.push([times, line.values, ...areas]);
-    });
-    return uPlot.join(tables);
-  };
+  /** What is on the screen: the whole job, or a part of it more closely. */
+  let shown = told;
+  /** The time that is on the screen. */
+  let view = { min: told.from, max: told.to };
+  const plots = [];
+
+  // Lines of several lanes, and samples of several devices, have times of their own.
+  const tableOf = (chart) =>
+    uPlot.join(
+      chart.lines.map((line, index) => {
+        const times =
+          line.track === undefined
+            ? line.values.map((_, step) => line.from + (step + 0.5) * line.step)
+            : shown.times[line.track].map((ms) => shown.from + ms / 1000);
+        const areas = index === 0 ? chart.areas.flatMap((area) => [area.low, area.high]) : [];
+        return [times, line.values, ...areas];
+      }),
+    );
 
   const behind = (plot) => {
     const { ctx } = plot;
@@ -52,11 +68,11 @@
     ctx.restore();
   };
 
-  const limitOf = (chart) => (plot) => {
-    if (chart.limit === undefined) return;
+  const limitOf = (limit) => (plot) => {
+    if (limit === undefined) return;
     const { ctx } = plot;
     const { left, width } = plot.bbox;
-    const y = plot.valToPos(chart.limit, 'y', true);
+    const y = plot.valToPos(limit, 'y', true);
     ctx.save();
     ctx.strokeStyle = color('--bad');
     ctx.setLineDash([5, 4]);
@@ -67,25 +83,19 @@
     ctx.restore();
   };
 
-  const plots = [];
-  const draw = (chart) => {
-    const figure = document.getElementById(`plot-${chart.id}`);
-    const [canvas, still, output] = [
-      figure.querySelector('.canvas'),
-      figure.querySelector('.still'),
-      figure.querySelector('output'),
-    ];
-    // On a narrow screen the still picture is lower than a plot can be.
-    const height = Math.max(130, still.getBoundingClientRect().height);
-    const table = tableOf(chart);
+  // What the series are, and what is filled between them, in the order of the table.
+  const seriesOf = (chart) => {
     const series = [{}];
     const bands = [];
     chart.lines.forEach((line, index) => {
+      const isSample = line.track !== undefined;
       series.push({
         label: line.name,
-        stroke: color(`--line-${index}`),
+        stroke: color(`--line-${line.tone ?? index}`),
         width: 1.3,
         points: { show: false },
+        // A sample speaks for the time before it.
+        ...(isSample ? { paths: uPlot.paths.stepped({ align: -1 }) } : {}),
       });
       if (index > 0) return;
       for (const area of chart.areas) {
@@ -94,69 +104,115 @@
         bands.push({ series: [low + 1, low], fill: color(`--${area.of}`) });
       }
     });
-    // What is beside the first line comes behind it in the table.
-    const place = (index) => (index === 0 ? 1 : 1 + index + 2 * chart.areas.length);
+    return { series, bands };
+  };
+
+  // The values under the cursor; of many devices the lowest and the highest.
+  const readout = (chart, data, at) => {
+    const places = chart.lines.map((_, index) => (index === 0 ? 1 : 1 + index + 2 * chart.areas.length));
+    const names = new Map();
+    chart.lines.forEach((line, index) => {
+      // Devices are sampled at their own times: what holds is their next sample.
+      const column = data[places[index]];
+      let next = at;
+      if (line.track !== undefined) while (next < column.length && column[next] === undefined) next += 1;
+      const value = column[next];
+      if (value === null || value === undefined) return;
+      names.set(line.name, [...(names.get(line.name) ?? []), value]);
+    });
+    return [...names].map(([name, values]) => {
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      return low === high
+        ? `${name} ${low} ${chart.unit}`
+        : `${name} ${low} to ${high} ${chart.unit} (${values.length} GPUs)`;
+    });
+  };
+
+  const axesOf = () => {
     const axis = {
       stroke: color('--soft'),
       grid: { stroke: color('--line'), width: 1 },
       ticks: { show: false },
     };
+    return [
+      {
+        ...axis,
+        space: 80,
+        values: (_, splits) => {
+          const isLong = view.max - view.min > 86400;
+          const isFine = splits.some((at) => at % 60 !== 0);
+          const isFinest = splits.some((at) => at % 1 !== 0);
+          return splits.map((at) =>
+            isLong
+              ? clock(at).slice(0, 11)
+              : isFinest
+                ? `${clock(at)}.${Math.round((at % 1) * 10)}`
+                : isFine
+                  ? clock(at)
+                  : clock(at).slice(0, -3),
+          );
+        },
+      },
+      { ...axis, size: 52 },
+    ];
+  };
+
+  const setView = (min, max) => {
+    const middle = (min + max) / 2;
+    const half = Math.max(SHOWN_MIN, max - min) / 2;
+    view = { min: Math.max(told.from, middle - half), max: Math.min(told.to, middle + half) };
+    for (const plot of plots)
+      if (plot.scales.x.min !== view.min || plot.scales.x.max !== view.max) plot.setScale('x', view);
+    comeCloser();
+  };
+
+  const draw = (chart) => {
+    const figure = document.getElementById(`plot-${chart.id}`);
+    if (figure === null) return;
+    const whole = told.charts.find(({ id }) => id === chart.id);
+    const [canvas, still, output] = [
+      figure.querySelector('.canvas'),
+      figure.querySelector('.still'),
+      figure.querySelector('output'),
+    ];
     canvas.hidden = false;
     const plot = new uPlot(
       {
         width: canvas.clientWidth,
-        height,
-        series,
-        bands,
+        height: whole.height,
+        ...seriesOf(chart),
         legend: { show: false },
         tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
-        scales: { x: { min: told.from, max: told.to }, y: { range: [0, chart.top] } },
-        axes: [
-          {
-            ...axis,
-            space: 80,
-            values: (_, splits) => {
-              const isLong = told.to - told.from > 86400;
-              const isFine = splits.some((at) => at % 60 !== 0);
-              return splits.map((at) =>
-                isLong ? clock(at).slice(0, 11) : isFine ? clock(at) : clock(at).slice(0, 5),
-              );
-            },
-          },
-          { ...axis, size: 52 },
-        ],
+        scales: { x: { ...view }, y: { range: [0, Math.max(whole.top, chart.top ?? 0)] } },
+        axes: axesOf(),
         cursor: {
           sync: { key: 'job' },
           drag: { x: true, y: false, setScale: true },
           // All of the job's time, which is more than that of its samples.
-          bind: { dblclick: (self) => () => self.setScale('x', { min: told.from, max: told.to }) },
+          bind: { dblclick: () => () => setView(told.from, told.to) },
         },
         hooks: {
           drawClear: [behind],
-          draw: [limitOf(chart)],
+          draw: [limitOf(whole.limit)],
           setCursor: [
             ({ cursor, data }) => {
               const at = cursor.idx;
-              if (at === null || at === undefined) return (output.textContent = '');
-              const values = chart.lines.map(({ name }, index) => {
-                const value = data[place(index)][at];
-                return value === null || value === undefined ? undefined : `${name} ${value} ${chart.unit}`;
-              });
-              output.textContent = `${clock(data[0][at])} · ${values.filter(Boolean).join(' · ')}`;
+              output.textContent =
+                at === null || at === undefined
+                  ? ''
+                  : `${clock(data[0][at])} · ${readout(chart, data, at).join(' · ')}`;
             },
           ],
           setScale: [
             (self, key) => {
-              if (key !== 'x') return;
               const { min, max } = self.scales.x;
-              for (const other of plots)
-                if (other !== self && (other.scales.x.min !== min || other.scales.x.max !== max))
-                  other.setScale('x', { min, max });
+              if (key === 'x' && plots.includes(self) && (min !== view.min || max !== view.max))
+                setView(min, max);
             },
           ],
         },
       },
-      table,
+      tableOf(chart),
       canvas,
     );
     still.hidden = true;
@@ -165,10 +221,78 @@
 
   const drawAll = () => {
     for (const plot of plots.splice(0)) plot.destroy();
-    for (const still of document.querySelectorAll('.still')) still.hidden = false;
-    told.charts.forEach(draw);
+    for (const { id } of told.charts) {
+      const chart = shown.charts.find((one) => one.id === id);
+      const figure = document.getElementById(`plot-${id}`);
+      if (chart === undefined) figure.querySelector('output').textContent = 'nothing is known of this time';
+      else draw(chart);
+    }
   };
+
+  const show = (data, sentence) => {
+    said.textContent = sentence;
+    if (shown === data) return;
+    shown = data;
+    drawAll();
+  };
+
+  const holds = ({ from, to }) => from <= view.min + 1e-6 && to >= view.max - 1e-6;
+  const depthOf = (data) =>
+    data.times === undefined
+      ? 'shorter steps of this time'
+      : `the samples themselves, of ${new Set(data.charts.flatMap(({ lines }) => lines.map(({ device }) => device))).size} GPUs`;
+
+  let asked = new AbortController();
+  let pause;
+  /** Of what is known without asking the closest that holds all that is on the screen. */
+  const comeCloser = () => {
+    clearTimeout(pause);
+    asked.abort();
+    const step = Math.min(...told.charts.map(({ lines }) => lines[0].step));
+    const isEnough = (view.max - view.min) / step >= STEPS_ENOUGH;
+    const window = told.windows.find(holds);
+    if (isEnough || (told.url === undefined && window === undefined)) return show(told, '');
+    if (window !== undefined) return show(window, depthOf(window));
+    // Samples that are there already are as close as it gets.
+    if (shown.times !== undefined && holds(shown)) return;
+    said.textContent = 'reading closer…';
+    pause = setTimeout(() => void ask(view), PAUSE_MS);
+  };
+
+  const ask = async ({ min, max }) => {
+    asked = new AbortController();
+    const { signal } = asked;
+    const query = `from=${Math.floor(min * 1e6)}&to=${Math.ceil(max * 1e6)}`;
+    try {
+      const answer = await fetch(`${told.url}${told.url.includes('?') ? '&' : '?'}${query}`, { signal });
+      const data = await answer.json();
+      if (signal.aborted) return;
+      if (answer.ok) show(data, depthOf(data));
+      else show(told, `the store does not tell closer: ${data.error ?? answer.status}`);
+    } catch (thrown) {
+      if (!signal.aborted) show(told, `the server does not tell closer: ${thrown.message}`);
+    }
+  };
+
+  // On a narrow screen the still picture is lower than a plot can be.
+  for (const chart of told.charts) {
+    const still = document.getElementById(`plot-${chart.id}`).querySelector('.still');
+    chart.height = Math.max(130, still.getBoundingClientRect().height);
+  }
   drawAll();
+  const moves = {
+    closer: (from, length) => [from + length / 4, from + (3 * length) / 4],
+    wider: (from, length) => [from - length / 2, from + (3 * length) / 2],
+    earlier: (from, length) => [from - length / 2, from + length / 2],
+    later: (from, length) => [from + length / 2, from + (3 * length) / 2],
+    all: () => [told.from, told.to],
+  };
+  for (const button of document.querySelectorAll('button.zoom'))
+    button.addEventListener('click', () => {
+      const { move, from, to } = button.dataset;
+      if (move === undefined) setView(Number(from), Number(to));
+      else setView(...moves[move](view.min, view.max - view.min));
+    });
   window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
   window.addEventListener('resize', () => {
     for (const plot of plots)

@@ -4,6 +4,7 @@ import { capacityFigures } from '../figures/capacity/query.ts';
 import { renderCapacityReport } from '../report/capacity-text.ts';
 import { renderJobReport } from '../report/job-text.ts';
 import { jobFigures } from '../figures/job/query.ts';
+import { embeddedLooks, type EmbeddedLook } from '../figures/job/timeline/embedded-looks.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import type { QuestDb } from '../questdb/http.ts';
@@ -17,8 +18,8 @@ const RULE_WIDTH = 90;
 /** What the demo shows. */
 interface DemoReports {
   readonly text: string;
-  /** Those jobs, to be drawn. */
-  readonly jobs: readonly JobFigures[];
+  /** Those jobs, to be drawn, and samples that their pages bring along. */
+  readonly jobs: readonly { readonly figures: JobFigures; readonly looks: readonly EmbeddedLook[] }[];
   readonly capacity: CapacityFigures;
 }
 
@@ -45,7 +46,11 @@ export async function demoReports(
     renderCapacityReport(capacity, style),
     energyQuery(good),
   ].join('\n');
-  return { text, jobs: [good, wasteful, slow], capacity };
+  const jobs = [good, wasteful, slow].map(async (figures) => ({
+    figures,
+    looks: await embeddedLooks(db, lanes, figures, how),
+  }));
+  return { text, jobs: await Promise.all(jobs), capacity };
 }
 
 function section(title: string): string {

@@ -12,6 +12,7 @@ import type { Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import type { JobFigures } from '../../src/figures/job/figures.ts';
+import { embeddedLooks } from '../../src/figures/job/timeline/embedded-looks.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
@@ -31,7 +32,7 @@ const laneOf = (name: string, intervalMs: number, ids: readonly number[]): Lane 
   ...{ name, table: `gpu_${name}`, schedule: 'continuous', intervalMs, capacityTicks: 1 },
   fields: ids.map((id) => findField(id)!),
 });
-const IDS = [1001, 1002, 1004, 1005, 155, 156, 252];
+const IDS = [1001, 1002, 1004, 1005, 155, 156, 164, 252];
 const fine = laneOf('pagefine', 1000, IDS);
 const coarse = laneOf('pagecoarse', 60_000, IDS);
 const HOSTILE = `<img src=x onerror="document.title='taken'">\u202e${'x'.repeat(10_000)}</script><script>alert(1)</script>`;
@@ -145,7 +146,7 @@ function sampleOf(jobId: string, gpu: string, index: number, second: number): Ro
       power_watts: 100 + 500 * level,
       energy_rise_joules: 100 + 500 * level,
     },
-    ...{ energy_rise_dt_us: SECOND, fb_used_bytes: 90 * GIB },
+    ...{ energy_rise_dt_us: SECOND, fb_used_bytes: 90 * GIB, power_limit_enforced_watts: 700 },
   };
 }
 
@@ -177,13 +178,28 @@ async function fillMany(): Promise<void> {
 }
 
 /** The page of a job as a file, and what it is made of. */
-async function pageOf(jobId: string): Promise<{ path: string; figures: JobFigures; json: Told }> {
-  const account = await accountOf(db, [fine, coarse], jobId, {
-    ...{ nowUs: at(10 * 86_400), cluster: 'pages', isDrawn: true },
-  });
+interface MadePage {
+  readonly path: string;
+  readonly figures: JobFigures;
+  readonly json: Told;
+}
+
+const made = new Map<string, Promise<MadePage>>();
+
+/** Made once: what is looked at in many ways is the same page. */
+async function pageOf(jobId: string): Promise<MadePage> {
+  const page = made.get(jobId) ?? makePage(jobId);
+  made.set(jobId, page);
+  return await page;
+}
+
+async function makePage(jobId: string): Promise<MadePage> {
+  const how = { nowUs: at(10 * 86_400), cluster: 'pages', isDrawn: true };
+  const account = await accountOf(db, [fine, coarse], jobId, how);
   if (account.of !== 'job') throw new Error('a job was made');
   const path = join(directory, `${jobId}.html`);
-  writeFileSync(path, renderJobPage(account.figures, { assets: readPageAssets(), version: 'test' }));
+  const looks = await embeddedLooks(db, [fine, coarse], account.figures, how);
+  writeFileSync(path, renderJobPage(account.figures, { assets: readPageAssets(), version: 'test', looks }));
   return { path, figures: account.figures, json: JSON.parse(jobJson(account.figures)) as Told };
 }
 
@@ -324,6 +340,51 @@ describe('the page of a job', () => {
     await expect.poll(axis).toBe(before);
     expect(complaints).toEqual([]);
     await page.context().close();
+  });
+
+  test('a button leads to the samples: under the cursor stands what was sampled', async () => {
+    const { path } = await pageOf('801');
+    const { page, complaints } = await openPage(browser, path);
+    await page.getByRole('button', { name: /^in the middle/ }).click();
+    await expect
+      .poll(async () => await page.locator('#closer').innerText())
+      .toBe('the samples themselves, of 4 GPUs');
+    const over = page.locator('#plot-activity .u-over');
+    await over.scrollIntoViewIfNeeded();
+    const box = (await over.boundingBox())!;
+    for (const part of [0.25, 0.5, 0.9]) {
+      await page.mouse.move(box.x + box.width * part, box.y + 40);
+      const words = await page.locator('#plot-activity output').innerText();
+      const [, minute, second, low, high = low] =
+        /^08:(\d\d):(\d\d) · SM active (\S+)(?: to (\S+))? %/.exec(words) ?? [];
+      const sampled = JOBS[0]!.gpus.map(
+        (gpu, index) => sampleOf('801', gpu, index, Number(minute) * 60 + Number(second))!['sm_active_ratio'],
+      );
+      expect([Number(low), Number(high)]).toEqual(
+        [Math.min, Math.max].map((of) => Number((of(...sampled.map(Number)) * 100).toPrecision(4))),
+      );
+    }
+    await page.getByRole('button', { name: 'all', exact: true }).click();
+    await expect.poll(async () => await page.locator('#closer').innerText()).toBe('');
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+
+  test('the roofs of the model and what the steps did under them, and the limits of power and memory', async () => {
+    const { path } = await pageOf('801');
+    const { page } = await openPage(browser, path, { hasScript: false });
+    expect(await page.locator('.roofline .dot').count()).toBeGreaterThan(2);
+    expect(await page.locator('figure.plot .key.limit').allInnerTexts()).toEqual([
+      'limit in force',
+      'of the smallest GPU',
+    ]);
+    await page.context().close();
+  });
+
+  test('of many GPUs those that stray most are shown by name', async () => {
+    const { figures } = await pageOf('805');
+    expect(figures.timeline?.heatMap?.outliers).toHaveLength(8);
+    expect(figures.timeline?.heatMap?.outliers.every(({ gpu }) => gpu !== undefined)).toBe(true);
   });
 
   test('every GPU of few, every node of many has its row in the picture of all', async () => {

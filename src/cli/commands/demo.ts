@@ -90,9 +90,9 @@ async function demo(options: DemoOptions): Promise<void> {
       const window = { fromUs: scenario.startUs, toUs: endUs };
       const { text, jobs, capacity } = await demoReports(db, defaultLanes, window, style);
       say(`\n${text}\n`);
-      for (const figures of jobs) {
+      for (const { figures, looks } of jobs) {
         const path = join(dataDir, `job-${figures.job.jobId}.html`);
-        process.stdout.write(writeJobPage({ of: 'job', figures }, path));
+        process.stdout.write(writeJobPage(figures, looks, path));
       }
       process.stdout.write(writeCapacityPage(capacity, join(dataDir, 'fleet.html')));
     } finally {

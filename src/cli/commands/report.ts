@@ -15,6 +15,7 @@ import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { checkJobId } from '../../figures/job/find-job.ts';
 import type { JobQueryOptions } from '../../figures/job/query.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
+import { embeddedLooks } from '../../figures/job/timeline/embedded-looks.ts';
 import { jobsFigures } from '../../figures/job/jobs.ts';
 import { JOB_FILTERS, JOB_ORDERS, type JobFilter, type JobOrder } from '../../figures/job/jobs-figures.ts';
 import { renderJobsReport } from '../../report/jobs-text.ts';
@@ -27,7 +28,7 @@ import type { RenderOptions } from '../../report/text/report-text.ts';
 import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
 import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
 import { reportFailure } from '../failure.ts';
-import { writeCapacityPage, writeJobPage } from '../report/write-page.ts';
+import { jobOfPage, writeCapacityPage, writeJobPage } from '../report/write-page.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { js1Of } from '../report/js1.ts';
@@ -287,11 +288,12 @@ async function reportJobPage(jobIds: readonly string[], flags: JobFlags, path: s
     });
   checkJobId(jobId.trim());
   const asked = askedRun(flags);
-  const account = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
-    const how = { idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings };
-    return await accountOf(db, lanes, jobId, { ...asked, ...how, isDrawn: true });
+  const page = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
+    const how = { ...asked, idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings };
+    const figures = jobOfPage(await accountOf(db, lanes, jobId, { ...how, isDrawn: true }));
+    return { figures, looks: await embeddedLooks(db, lanes, figures, how) };
   });
-  process.stdout.write(writeJobPage(account, path));
+  process.stdout.write(writeJobPage(page.figures, page.looks, path));
 }
 
 /** Which of the runs and jobs that bear an id, looked at as of now. */

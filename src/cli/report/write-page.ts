@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { VERSION } from '../../config/package-version.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { fileError } from '../../core/base/file-fault.ts';
+import type { JobFigures } from '../../figures/job/figures.ts';
 import type { Account } from '../../figures/job/tasks.ts';
+import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
 import type { CapacityFigures } from '../../figures/capacity/figures.ts';
 import { renderCapacityPage } from '../../report/page/fleet/capacity-page.ts';
 import { readPageAssets, readStillAssets } from '../../report/page/assets.ts';
@@ -20,17 +22,22 @@ export function writeCapacityPage(figures: CapacityFigures, path: string, days?:
 /**
  * Writes the page of a job, over what stands there.
  * @returns a line that says where it is
- * @throws OperatingError `page.tasks`, `page.unwritable`, `page.incomplete`
+ * @param looks samples that it brings along
+ * @throws OperatingError `page.unwritable`, `page.incomplete`
  */
-export function writeJobPage(account: Account, path: string): string {
-  if (account.of !== 'job')
-    throw new OperatingError('--html: expected the id of one job, came that of several tasks', {
-      code: 'page.tasks',
-      exit: 'usage',
-      hints: ['ask for one of them: 4217_3, 4217+1'],
-    });
-  const page = renderJobPage(account.figures, { assets: readPageAssets(), version: VERSION });
-  return `page of job ${account.figures.job.jobId}, ${writePage(page, path)}`;
+export function writeJobPage(figures: JobFigures, looks: readonly EmbeddedLook[], path: string): string {
+  const page = renderJobPage(figures, { assets: readPageAssets(), version: VERSION, looks });
+  return `page of job ${figures.job.jobId}, ${writePage(page, path)}`;
+}
+
+/** @throws OperatingError `page.tasks` where it is that of several */
+export function jobOfPage(account: Account): JobFigures {
+  if (account.of === 'job') return account.figures;
+  throw new OperatingError('--html: expected the id of one job, came that of several tasks', {
+    code: 'page.tasks',
+    exit: 'usage',
+    hints: ['ask for one of them: 4217_3, 4217+1'],
+  });
 }
 
 /** @returns how large it is, and where */

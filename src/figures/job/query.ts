@@ -125,7 +125,7 @@ export async function memberFigures(
   const sampled = { ...summed, boundaryUs, events, limits };
   // While the samples were there they told more than what is left of them.
   const concluded = kept === undefined && isRawLeft ? undefined : keptConclusions(rows, run.jobId, window);
-  const how = { ...options, job, inventory, sliceRatios, sums, concluded, isRead };
+  const how = { ...options, lanes, job, inventory, sliceRatios, sums, concluded, isRead };
   const [{ course, ...looked }, undivided, invalid] = await Promise.all([
     lookAt(db, sources, sampled, how),
     undividedUs(db, summed),
@@ -167,6 +167,7 @@ export async function memberFigures(
 }
 
 interface Look extends Pick<JobQueryOptions, 'isBrief' | 'isDrawn'> {
+  readonly lanes: readonly Lane[];
   readonly job: JobIdentity;
   readonly inventory: ReadonlyMap<string, Cells>;
   readonly sliceRatios: SliceRatios;
@@ -182,7 +183,7 @@ async function lookAt(
   db: Asked,
   sources: readonly JobSource[],
   sampled: SampledJob,
-  { job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false, isDrawn = false }: Look,
+  { lanes, job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false, isDrawn = false }: Look,
 ): Promise<
   Pick<JobFacts, 'causes' | 'analysis' | 'hardware' | 'host' | 'timeline'> & { readonly course: Course }
 > {
@@ -196,7 +197,7 @@ async function lookAt(
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
     isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
     isLooked ? hostTotals(db, job, sampled.window) : undefined,
-    isRead && isDrawn ? timelineOf(db, sources, sampled, { activity, inventory }) : undefined,
+    isRead && isDrawn ? timelineOf(db, sources, sampled, { lanes, activity, inventory }) : undefined,
   ]);
   const steps = concluded?.steps ?? analysis.steps;
   const contexts = causes === undefined || 'why' in causes || causes.isKept ? undefined : causes.contexts;

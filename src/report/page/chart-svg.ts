@@ -2,10 +2,8 @@ import type { Steps } from '../../figures/job/timeline/figures.ts';
 import { formatNumber } from '../text/format-quantity.ts';
 import type { Chart } from './charts.ts';
 import { markup, type Safe } from './html.ts';
-import { markMarks, timeTicks, type Marks } from './time-axis.ts';
+import { anchorAt, CHART, markMarks, timeTicks, type Marks } from './time-axis.ts';
 
-/** In units of the picture, which is as wide as there is room. */
-export const CHART = { width: 960, left: 52, right: 8, top: 8, bottom: 20 } as const;
 const TICKS = 4;
 /** Time without values is bridged up to so many steps: a lane that is sampled late is no gap. */
 const BRIDGED_STEPS_MAX = 2;
@@ -20,7 +18,7 @@ export function chartSvg(chart: Chart, height: number, marks: Marks): Safe {
   const levels = Array.from({ length: TICKS + 1 }, (_, at) => (chart.top * at) / TICKS);
   return markup`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${labelOf(chart)}">
     ${levels.map((level) => markup`<line class="grid" x1="${left}" x2="${width - right}" y1="${at(y(level))}" y2="${at(y(level))}" /><text class="tick" x="${left - 6}" y="${at(y(level) + 4)}" text-anchor="end">${formatNumber(level)}</text>`)}
-    ${timeTicks(marks, x).map(({ at: left, text }) => markup`<text class="tick" x="${at(left)}" y="${height - 5}" text-anchor="middle">${text}</text>`)}
+    ${timeTicks(marks, x).map(({ at: left, text }) => markup`<text class="tick" x="${at(left)}" y="${height - 5}" text-anchor="${anchorAt(left)}">${text}</text>`)}
     ${markMarks(marks, x, { top, height: plotHeight })}
     ${chart.areas.map((area) => markup`<path class="area ${area.of}" d="${areaPath(area.steps, area.low, area.high, x, y)}" />`)}
     ${chart.lines.map((line, index) => markup`<path class="line line-${index}" d="${linePath(line.steps, line.values, x, y)}" />`)}
@@ -47,9 +45,9 @@ type Axis = (value: number) => number;
 function linePath(steps: Steps, values: Float64Array, x: Axis, y: Axis): string {
   return stretches(steps, values)
     .map((stretch) => {
-      const points = stretch.map((step) => `${at(x(middleOf(steps, step)))} ${at(y(values[step]!))}`);
+      const points = stretch.map((step): Point => [x(middleOf(steps, step)), y(values[step]!)]);
       // One point alone would be nothing to see.
-      return points.length === 1 ? `M${points[0]!}h0.1` : `M${points.join('L')}`;
+      return points.length === 1 ? `${pathOf(points)}h.1` : pathOf(points);
     })
     .join('');
 }
@@ -57,13 +55,34 @@ function linePath(steps: Steps, values: Float64Array, x: Axis, y: Axis): string 
 function areaPath(steps: Steps, low: Float64Array, high: Float64Array, x: Axis, y: Axis): string {
   return stretches(steps, low)
     .map((stretch) => {
-      const point = (step: number, values: Float64Array): string =>
-        `${at(x(middleOf(steps, step)))} ${at(y(values[step]!))}`;
-      const there = stretch.map((step) => point(step, high));
-      const back = stretch.toReversed().map((step) => point(step, low));
-      return `M${[...there, ...back].join('L')}Z`;
+      const pointOf = (step: number, values: Float64Array): Point => [
+        x(middleOf(steps, step)),
+        y(values[step]!),
+      ];
+      const there = stretch.map((step) => pointOf(step, high));
+      const back = stretch.toReversed().map((step) => pointOf(step, low));
+      return `${pathOf([...there, ...back])}z`;
     })
     .join('');
+}
+
+type Point = readonly [x: number, y: number];
+
+/** Each point from the one before it, in tenths of a dot: half as long as where it is. */
+function pathOf(points: readonly Point[]): string {
+  const tenths = points.map(([x, y]) => [Math.round(x * 10), Math.round(y * 10)] as const);
+  const [[x, y] = [0, 0], ...rest] = tenths;
+  const moves = rest.map(([toX, toY], index) => {
+    const [fromX, fromY] = tenths[index]!;
+    const down = short(toY - fromY);
+    return `${short(toX - fromX)}${down.startsWith('-') ? '' : ' '}${down}`;
+  });
+  return `M${x / 10} ${y / 10}${moves.length === 0 ? '' : `l${moves.join(' ')}`}`;
+}
+
+/** `.3` for 3 tenths. */
+function short(tenths: number): string {
+  return String(tenths / 10).replace(/^(-?)0\./, '$1.');
 }
 
 function middleOf({ fromUs, stepUs }: Steps, step: number): number {

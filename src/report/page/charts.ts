@@ -31,7 +31,8 @@ export interface Chart {
   readonly limit: { readonly value: number; readonly name: string } | undefined;
 }
 
-interface ChartKind {
+/** What belongs into one chart. */
+export interface ChartKind {
   readonly id: string;
   readonly title: string;
   readonly unit: string;
@@ -45,7 +46,8 @@ interface ChartKind {
 
 const GIB = 2 ** 30;
 
-const KINDS: readonly ChartKind[] = [
+/** In the order in which they are shown. */
+export const KINDS: readonly ChartKind[] = [
   {
     id: 'activity',
     title: 'Activity',
@@ -69,16 +71,16 @@ const KINDS: readonly ChartKind[] = [
 const INSTEAD: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
 
 /** What is drawn of a job over its time; a chart without any value is left out. */
-export function chartsOf(timeline: Timeline, { devices }: Pick<JobFigures, 'devices'>): Chart[] {
-  const bands = new Map(timeline.bands.map((band) => [band.key, band]));
+export function chartsOf(
+  { bands: all, powerLimitWatts }: Pick<Timeline, 'bands' | 'powerLimitWatts'>,
+  { devices }: Pick<JobFigures, 'devices'>,
+): Chart[] {
+  const bands = new Map(all.map((band) => [band.key, band]));
   return KINDS.flatMap((kind): Chart[] => {
-    const keys = kind.id === 'activity' && !bands.has('smActive') ? [...INSTEAD, ...kind.keys] : kind.keys;
-    const own = keys.flatMap((key) => bands.get(key) ?? []);
+    const own = keysOf(kind, bands).flatMap((key) => bands.get(key) ?? []);
     const [first] = own;
     if (first === undefined) return [];
-    const sizes = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
-    const isLimited = kind.id === 'memory' && sizes.length > 0;
-    const limit = isLimited ? { value: Math.min(...sizes) / GIB, name: 'of the smallest GPU' } : undefined;
+    const limit = limitOf(kind, devices, powerLimitWatts);
     return [
       {
         id: kind.id,
@@ -96,6 +98,28 @@ export function chartsOf(timeline: Timeline, { devices }: Pick<JobFigures, 'devi
       },
     ];
   });
+}
+
+/** Of a chart whose first gauge no lane holds others are drawn. */
+export function keysOf(
+  { id, keys }: Pick<ChartKind, 'id' | 'keys'>,
+  known: { has: (key: GaugeKey) => boolean },
+): readonly GaugeKey[] {
+  return id === 'activity' && !known.has('smActive') ? [...INSTEAD, ...keys] : keys;
+}
+
+/** What cannot be passed: the memory of the smallest device, the lowest power limit in force. */
+function limitOf(
+  { id }: ChartKind,
+  devices: JobFigures['devices'],
+  powerLimitWatts: number | undefined,
+): Chart['limit'] {
+  if (id === 'power')
+    return powerLimitWatts === undefined ? undefined : { value: powerLimitWatts, name: 'limit in force' };
+  const sizes = devices.flatMap(({ memoryBytes }) => memoryBytes ?? []);
+  return id === 'memory' && sizes.length > 0
+    ? { value: Math.min(...sizes) / GIB, name: 'of the smallest GPU' }
+    : undefined;
 }
 
 function areasOf({ steps, min, max, low, high }: Band, scale: number): Area[] {

@@ -1,10 +1,10 @@
 import type { HeatMap, HeatRow } from '../../figures/job/timeline/figures.ts';
+import { medianOf } from '../../figures/job/timeline/heat-map.ts';
 import type { JobFigures } from '../../figures/job/figures.ts';
 import { deviceName } from '../text/device-name.ts';
-import { CHART } from './chart-svg.ts';
 import { markup, type Safe } from './html.ts';
 import { pngUrl, type Color } from './png.ts';
-import { timeTicks, type Marks } from './time-axis.ts';
+import { anchorAt, CHART, timeTicks, type Marks } from './time-axis.ts';
 
 const LEVELS = 100;
 const NOT_SEEN: Color = [0, 0, 0, 0];
@@ -14,6 +14,8 @@ const ROWS_HEIGHT = 224;
 const DEVIATION_MAX = 0.25;
 /** Names beside rows need so much room. */
 const NAMED_ROW_HEIGHT_MIN = 10;
+/** On a narrow screen one of so many of them has room. */
+const NAMES_OF_NARROW = 4;
 
 /** Dark: idle. Light: busy; these stay apart for those who see no red or green. */
 function activityColors(): Color[] {
@@ -48,13 +50,16 @@ function between(stops: readonly Color[], part: number): Color {
 }
 
 /** Each device over the job's time: as it was, and how far it was from the middle of all of them. */
-export function heatPictures({ rows, steps }: HeatMap, { devices }: JobFigures, marks: Marks): Safe {
+export function heatPictures(
+  { rows, outliers, steps }: HeatMap,
+  { devices }: JobFigures,
+  marks: Marks,
+): Safe {
   const names = rows.map((row) => nameOf(row, devices));
   const isOfNodes = rows.every(({ gpu }) => gpu === undefined);
-  const activity = rows.map(({ means }) =>
-    Uint8Array.from(means, (mean) => (Number.isNaN(mean) ? 0 : 1 + Math.round(clamp(mean) * LEVELS))),
+  const medians = Array.from({ length: steps.count }, (_, at) =>
+    medianOf(rows.map(({ means }) => means[at]!)),
   );
-  const medians = Array.from({ length: steps.count }, (_, at) => medianOf(rows, at));
   const deviations = rows.map(({ means }) =>
     Uint8Array.from(means, (mean, at) =>
       Number.isNaN(mean) || Number.isNaN(medians[at])
@@ -67,7 +72,7 @@ export function heatPictures({ rows, steps }: HeatMap, { devices }: JobFigures, 
     <h2 id="devices">Every ${what}</h2>
     <figure>
       <figcaption>SM activity: orange is idle, blue is busy, grey was not seen</figcaption>
-      ${picture(pngUrl(activity, activityColors()), names, steps, marks, `SM activity of each ${what} over time`)}
+      ${picture(pngUrl(activityOf(rows), activityColors()), names, steps, marks, `SM activity of each ${what} over time`)}
     </figure>
     ${
       rows.length > 2 &&
@@ -78,7 +83,26 @@ export function heatPictures({ rows, steps }: HeatMap, { devices }: JobFigures, 
         ${picture(pngUrl(deviations, deviationColors()), names, steps, marks, `How far the SM activity of each ${what} was from the median over time`)}
       </figure>`
     }
+    ${
+      outliers.length > 0 &&
+      markup`<figure>
+        <figcaption>The GPUs that were furthest from all others, SM activity in the same colours</figcaption>
+        ${picture(
+          pngUrl(activityOf(outliers), activityColors()),
+          outliers.map((row) => nameOf(row, devices)),
+          steps,
+          marks,
+          'SM activity of the GPUs that were furthest from all others, over time',
+        )}
+      </figure>`
+    }
   </section>`;
+}
+
+function activityOf(rows: readonly HeatRow[]): Uint8Array[] {
+  return rows.map(({ means }) =>
+    Uint8Array.from(means, (mean) => (Number.isNaN(mean) ? 0 : 1 + Math.round(clamp(mean) * LEVELS))),
+  );
 }
 
 function picture(
@@ -120,8 +144,8 @@ function picture(
         image-rendering="pixelated"
       />
     </svg>
-    ${names.map((name, at) => at % every === 0 && markup`<text class="tick" x="${left - 6}" y="${round((at + 0.5) * rowHeight + 4)}" text-anchor="end">${name}</text>`)}
-    ${timeTicks(marks, x).map(({ at, text }) => markup`<text class="tick" x="${round(at)}" y="${round(height + 14)}" text-anchor="middle">${text}</text>`)}
+    ${names.map((name, at) => at % every === 0 && markup`<text class="${at % (NAMES_OF_NARROW * every) === 0 ? 'tick' : 'tick minor'}" x="${left - 6}" y="${round((at + 0.5) * rowHeight + 4)}" text-anchor="end">${name}</text>`)}
+    ${timeTicks(marks, x).map(({ at, text }) => markup`<text class="tick" x="${round(at)}" y="${round(height + 14)}" text-anchor="${anchorAt(at)}">${text}</text>`)}
   </svg>`;
 }
 
@@ -130,13 +154,6 @@ function nameOf({ node, gpu }: HeatRow, devices: JobFigures['devices']): string 
   const device = devices.find((one) => one.gpu === gpu);
   const text = device === undefined ? node : deviceName(device).replace(' gpu ', ':');
   return text.length > 9 ? `…${text.slice(-8)}` : text;
-}
-
-function medianOf(rows: readonly HeatRow[], at: number): number {
-  const known = rows
-    .flatMap(({ means }) => (Number.isNaN(means[at]) ? [] : [means[at]!]))
-    .sort((a, b) => a - b);
-  return known.length === 0 ? NaN : known[Math.floor(known.length / 2)]!;
 }
 
 function clamp(ratio: number): number {

@@ -1,4 +1,6 @@
 import type { JobFigures } from '../../figures/job/figures.ts';
+import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
+import type { WorthALook } from '../../figures/job/timeline/worth-a-look.ts';
 import { isoMicroseconds } from '../../figures/sql-text.ts';
 import { analysisLines, boundsLines } from '../analysis-text.ts';
 import { noCausesLines } from '../causes-text.ts';
@@ -6,29 +8,43 @@ import { historyCells, historyNote } from '../history/history-text.ts';
 import { hostLines } from '../host/host-text.ts';
 import { energyText, headLines, titleOf } from '../job-text.ts';
 import { clip } from '../text/table-text.ts';
+import { deviceName } from '../text/device-name.ts';
 import { deviceColumns } from '../text/device-text.ts';
+import { clockTime, formatSpan } from '../text/format-quantity.ts';
 import { NO_DEVICES } from '../text/wording.ts';
 import { verdictText } from '../verdict-text.ts';
 import { chartData } from './chart-data.ts';
+import { closeData } from './close-data.ts';
 import { chartSvg } from './chart-svg.ts';
 import { chartsOf, type Chart } from './charts.ts';
 import { heatPictures } from './heat-picture.ts';
 import { markup, jsonScript, type Safe } from './html.ts';
 import { causeBar, findingCards, tilesOf } from './job-parts.ts';
 import { pageText, type PageAssets } from './page.ts';
+import type { Served } from './served/nav.ts';
+import { roofline } from './roofline.ts';
 import { marksOf, type Marks } from './time-axis.ts';
 
 /** Longer names are cut, and whole where the pointer rests. */
 const NAME_WIDTH_MAX = 120;
 const CHART_HEIGHT = { activity: 190, other: 130 } as const;
 
-/**
- * The account of a job as a page in one file, which asks for nothing else.
- * @param assets of `readPageAssets` @param version of gpuledger
- */
+/** What a page needs beside the figures of its job. */
+export interface JobPageParts {
+  /** Of `readPageAssets`. */
+  readonly assets: PageAssets;
+  /** Of gpuledger. */
+  readonly version: string;
+  /** Stretches to look at; those that stand in the page have their samples. */
+  readonly looks: readonly (WorthALook & Partial<Pick<EmbeddedLook, 'look'>>)[];
+  /** Where other pages are, and where any part of the job's time is told closely; undefined for a file, which asks for nothing. */
+  readonly served?: Served & { readonly closerUrl: string };
+}
+
+/** The account of a job as a page in one file, which asks for nothing else unless a server shows it. */
 export function renderJobPage(
   figures: JobFigures,
-  { assets, version }: { readonly assets: PageAssets; readonly version: string },
+  { assets, version, looks, served }: JobPageParts,
 ): string {
   const marks = marksOf(figures);
   const { timeline } = figures;
@@ -44,15 +60,39 @@ export function renderJobPage(
       </p>
       ${figures.devices.length === 0 ? markup`<p>${NO_DEVICES}</p>` : tilesOf(figures, energyText(figures))}
       ${causeBar(figures) ?? noCausesLines(figures, Infinity).map((line) => markup`<p class="note">${line.trim()}</p>`)}
-      ${findingCards(figures)} ${charts.length > 0 && overTime(charts, marks)}
+      ${findingCards(figures)} ${charts.length > 0 && overTime(charts, marks, looks)}
       ${timeline?.heatMap && heatPictures(timeline.heatMap, figures, marks)} ${analysis(figures)}
       ${history(figures)} ${deviceTable(figures)} ${method(figures, version)}
     </main>
-    ${charts.length > 0 && jsonScript('chart-data', chartData(charts, marks))}`;
-  return pageText(title, body, assets);
+    ${charts.length > 0 && jsonScript('chart-data', chartData(charts, marks, { windows: windowsOf(figures, looks), url: served?.closerUrl }))}`;
+  return pageText(title, body, assets, served);
 }
 
-function overTime(charts: readonly Chart[], marks: Marks): Safe {
+function windowsOf({ devices }: JobFigures, looks: JobPageParts['looks']): object[] {
+  const byGpu = new Map(devices.map((device) => [device.gpu, device]));
+  const nameOf = ({ gpu, node }: { readonly gpu: string; readonly node: string }): string => {
+    const device = byGpu.get(gpu);
+    return device === undefined ? `${node} ${gpu}` : deviceName(device);
+  };
+  return looks.flatMap(({ look }) => (look === undefined ? [] : [closeData(look, { devices, nameOf })]));
+}
+
+/** What a mouse does on the charts, for those who have none; and where samples stand in the page. */
+function zoomButtons(looks: JobPageParts['looks']): Safe {
+  return markup`<p class="note for-script" hidden>
+    ${['closer', 'wider', 'earlier', 'later', 'all'].map((move) => markup`<button type="button" class="zoom" data-move="${move}">${move}</button> `)}
+    ${looks.length > 0 && 'The samples themselves: '}
+    ${looks.map(
+      ({ why, fromUs, toUs }) =>
+        markup`<button type="button" class="zoom" data-from="${fromUs / 1e6}" data-to="${toUs / 1e6}">
+          ${why === 'middle' ? 'in the middle' : why}, ${clockTime(fromUs)}, ${formatSpan(toUs - fromUs)}
+        </button> `,
+    )}
+    <output id="closer"></output>
+  </p>`;
+}
+
+function overTime(charts: readonly Chart[], marks: Marks, looks: JobPageParts['looks']): Safe {
   return markup`<section aria-labelledby="over-time">
     <h2 id="over-time">Over time</h2>
     <p class="note">
@@ -60,6 +100,7 @@ function overTime(charts: readonly Chart[], marks: Marks): Safe {
       Grey: a GPU was not seen. Red: events.
       <span class="for-script" hidden>Drag to zoom, double-click to see all again.</span>
     </p>
+    ${zoomButtons(looks)}
     ${charts.map(
       (chart) =>
         markup`<figure class="plot" id="plot-${chart.id}">
@@ -90,9 +131,12 @@ function analysis(figures: JobFigures): Safe | undefined {
     ? undefined
     : markup`<section aria-labelledby="steps">
         <h2 id="steps">Steps and bounds</h2>
-        <ul>
-          ${lines.map((line) => markup`<li>${line}</li>`)}
-        </ul>
+        <div class="beside">
+          <ul>
+            ${lines.map((line) => markup`<li>${line}</li>`)}
+          </ul>
+          ${roofline(figures)}
+        </div>
       </section>`;
 }
 

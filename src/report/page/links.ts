@@ -16,6 +16,8 @@ export interface Links {
   jobs(asked?: Readonly<Record<string, string | undefined>>): string;
   /** @param id as people type it */
   job(id: string, which?: WhichJob): string;
+  /** Where any part of a job's time is told closely. @param id as people type it */
+  window(id: string, which?: WhichJob): string;
   user(name: string): string;
   node(name: string): string;
   query(name: string, parameters?: Readonly<Record<string, string | undefined>>): string;
@@ -31,17 +33,18 @@ export function linksFrom(base: string): Links {
     name === '.' || name === '..'
       ? `${base}jobs`
       : `${base}${kind}/${encodeURIComponent(name.toWellFormed())}`;
+  const whichOf = ({ cluster, submittedUs, run }: WhichJob): string =>
+    valuesOf({
+      cluster,
+      submitted: submittedUs === undefined ? undefined : isoMicroseconds(submittedUs),
+      run: run === undefined ? undefined : String(run),
+    });
   return {
     fleet: base,
     queries: `${base}queries`,
     jobs: (asked = {}) => `${base}jobs${valuesOf(asked)}`,
-    job: (id, { cluster, submittedUs, run } = {}) =>
-      of('job', id) +
-      valuesOf({
-        cluster,
-        submitted: submittedUs === undefined ? undefined : isoMicroseconds(submittedUs),
-        run: run === undefined ? undefined : String(run),
-      }),
+    job: (id, which = {}) => of('job', id) + whichOf(which),
+    window: (id, which = {}) => `${of('api/v1/jobs', id)}/window${whichOf(which)}`,
     user: (name) => of('user', name),
     node: (name) => of('node', name),
     query: (name, parameters = {}) => of('queries', name) + valuesOf(parameters),

@@ -25,6 +25,7 @@ export function pageText(
     `style-src ${styles.map(hashOf).join(' ')}`,
     `script-src ${scripts.length === 0 ? "'none'" : scripts.map(hashOf).join(' ')}`,
     'img-src data:',
+    ...(served !== undefined && scripts.length > 0 ? ["connect-src 'self'"] : []),
     "base-uri 'none'",
     `form-action ${served === undefined ? "'none'" : "'self'"}`,
   ].join('; ');

@@ -4,6 +4,9 @@ import { deviceName } from '../text/device-name.ts';
 import { calendarDate, clockTime } from '../text/format-quantity.ts';
 import { markup, type Safe } from './html.ts';
 
+/** In units of the picture, which is as wide as there is room. */
+export const CHART = { width: 960, left: 52, right: 8, top: 8, bottom: 20 } as const;
+
 /** What is drawn behind every chart of a job. Epoch µs. */
 export interface Marks {
   readonly fromUs: number;
@@ -22,6 +25,8 @@ const TICKS_US: readonly number[] = [
   ...[1, 2, 5, 7, 14, 28].map((days) => days * 86_400 * S),
 ];
 const TICKS_MAX = 8;
+/** Half of what the text of a tick takes. */
+const END_WIDTH = 18;
 /** More would be a wall. */
 const MARKS_MAX = 200;
 
@@ -63,6 +68,11 @@ export function timeTicks(
           ? clockTime(us)
           : clockTime(us).slice(0, 5),
   }));
+}
+
+/** A time near the right end would be cut off if it stood in the middle of its tick. */
+export function anchorAt(x: number): 'middle' | 'end' {
+  return x > CHART.width - CHART.right - END_WIDTH ? 'end' : 'middle';
 }
 
 /** Gaps as grey time, events as lines that say what they are. */

@@ -22,7 +22,7 @@ interface Gathered extends Band {
 export async function bandsOf(
   db: Asked,
   sources: readonly JobSource[],
-  summed: SummedJob,
+  summed: Omit<SummedJob, 'sums'>,
   { boundaryUs, countMax }: { readonly boundaryUs: number; readonly countMax: number },
 ): Promise<Band[]> {
   const isShared = summed.job.label.sets.size > 0;

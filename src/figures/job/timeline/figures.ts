@@ -28,6 +28,8 @@ export interface HeatMap {
   readonly steps: Steps;
   /** By node, and of one node by position. */
   readonly rows: readonly HeatRow[];
+  /** Where rows are of nodes: the devices that were furthest from the median of all of them, furthest first. */
+  readonly outliers: readonly HeatRow[];
 }
 
 export interface HeatRow {
@@ -44,4 +46,6 @@ export interface Timeline {
   readonly bands: readonly Band[];
   /** Undefined where no lane holds SM activity. */
   readonly heatMap: HeatMap | undefined;
+  /** The lowest power limit that was in force on any device; undefined where no lane holds it, or the samples have aged out. */
+  readonly powerLimitWatts: number | undefined;
 }

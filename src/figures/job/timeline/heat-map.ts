@@ -9,6 +9,10 @@ import { stepsIn } from './steps.ts';
 const COLUMNS_MAX = 240;
 /** Of more devices a row is less than a line on the screen: then there is one for each node. */
 const ROWS_OF_DEVICES_MAX = 64;
+/** So many of them are shown by name beside their nodes. */
+const OUTLIERS_MAX = 8;
+/** Less would be the noise of any device. */
+const STRAY_MIN = 0.02;
 
 /**
  * SM activity of each device over the time of a job, or of each node where there are many devices.
@@ -45,7 +49,41 @@ export async function heatMapOf(
       gpu: isOfNodes ? undefined : key,
       means: meansOf(cells.get(key) ?? [], steps),
     })),
+    outliers: isOfNodes ? outliersOf(rows, devices, steps) : [],
   };
+}
+
+/** A device among hundreds is no dot in the row of its node. */
+function outliersOf(
+  rows: readonly Cells[],
+  devices: readonly (readonly [gpu: string, node: string])[],
+  steps: Steps,
+): HeatRow[] {
+  const cells = Map.groupBy(rows, (row) => row.text('gpu') ?? '');
+  const all = devices.map(([gpu, node]) => ({ node, gpu, means: meansOf(cells.get(gpu) ?? [], steps) }));
+  const medians = Array.from({ length: steps.count }, (_, at) =>
+    medianOf(all.map(({ means }) => means[at]!)),
+  );
+  const strays = all.map((row) => ({ row, stray: strayOf(row.means, medians) }));
+  return strays
+    .filter(({ stray }) => stray >= STRAY_MIN)
+    .sort((a, b) => b.stray - a.stray)
+    .slice(0, OUTLIERS_MAX)
+    .map(({ row }) => row);
+}
+
+/** How far a device was from the others on the mean of the steps in which it was seen. */
+function strayOf(means: Float64Array, medians: readonly number[]): number {
+  const strays = [...means].flatMap((mean, at) =>
+    Number.isNaN(mean) || Number.isNaN(medians[at]) ? [] : [Math.abs(mean - medians[at]!)],
+  );
+  return strays.length === 0 ? 0 : strays.reduce((sum, stray) => sum + stray, 0) / strays.length;
+}
+
+/** NaN where nothing is known. @param values NaN for what is not known */
+export function medianOf(values: readonly number[]): number {
+  const known = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  return known[Math.floor(known.length / 2)] ?? NaN;
 }
 
 function meansOf(rows: readonly Cells[], { fromUs, stepUs, count }: Steps): Float64Array {

@@ -33,7 +33,7 @@ function stepsOf(
  */
 export function stepsIn(
   source: JobSource,
-  summed: SummedJob,
+  summed: Omit<SummedJob, 'sums'>,
   countMax: number,
   intervalUs: number,
 ): { readonly steps: Steps; readonly places: JobSegments } {
@@ -47,7 +47,7 @@ export function stepsIn(
 
 function placesOf(
   source: JobSource,
-  { job, window, isFromSamples, placesIn }: SummedJob,
+  { job, window, isFromSamples, placesIn }: Omit<SummedJob, 'sums'>,
   { stepUs }: Steps,
 ): JobSegments {
   if (isFromSamples) return placesIn(source);

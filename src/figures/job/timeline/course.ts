@@ -1,0 +1,46 @@
+import type { Lane } from '../../../core/fields/lane.ts';
+import type { Asked, Cells } from '../../query-cells.ts';
+import { sideBySide } from '../../side-by-side.ts';
+import { jobIdOf } from '../bearers.ts';
+import { cutInventoryOf, inventoryOf, type JobRun, type JobWindow } from '../facts.ts';
+import { findJob } from '../find-job.ts';
+import { chosenRun, jobIdleLimits, jobReadings, windowOf, type JobQueryOptions } from '../query.ts';
+import { readLabel, type JobLabel } from '../rows/job-rows.ts';
+import type { JobSource } from '../rows/scan.ts';
+import { jobSources } from '../rows/summed-job.ts';
+
+/** Where the rows of one run of a job are, so that parts of its time can be looked at one after the other. */
+export interface JobCourse {
+  readonly run: JobRun;
+  readonly window: JobWindow;
+  readonly label: JobLabel;
+  readonly sources: readonly JobSource[];
+  /** By UUID what is known of its devices. */
+  readonly inventory: ReadonlyMap<string, Cells>;
+}
+
+/**
+ * Finds a job's rows, and reads none of them. An id that is an array's too means the task here, as for `jobFigures`.
+ * @throws OperatingError `report.job_id`, `report.unknown_job`, `report.unknown_run`, and what `QuestDb.exec` throws
+ */
+export async function jobCourse(
+  store: Asked,
+  lanes: readonly Lane[],
+  jobId: string,
+  options: JobQueryOptions,
+): Promise<JobCourse> {
+  const db = sideBySide(store);
+  const found = await findJob(db, jobId, options);
+  const { members } = found.bearer;
+  const member = members.find(({ job }) => jobIdOf(job) === found.typed.typed) ?? members[0]!;
+  const run = chosenRun(db, found, { ...options, member });
+  const window = windowOf(run);
+  const [inventory, idle, label] = await Promise.all([
+    inventoryOf(db, window),
+    jobIdleLimits(db, window, options),
+    readLabel(db, run.jobId, window),
+  ]);
+  const cut = await cutInventoryOf(db, inventory, window.intervals);
+  const sources = await jobSources(db, await jobReadings(db, lanes, window, cut), idle);
+  return { run, window, label, inventory, sources };
+}
