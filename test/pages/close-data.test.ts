@@ -16,8 +16,8 @@ const lineOf = (
 const lookOf = (samples: readonly SampleLine[]): CloseLook => ({
   ...{ fromUs: T0, toUs: T0 + 10e6, samples, bands: [] },
 });
-const told = (look: CloseLook): unknown =>
-  closeData(look, { devices: [], nameOf: ({ gpu, node }) => `${node} ${gpu}` });
+const DEVICE = { gpu: 'A', node: 'n1', index: 3, migProfile: undefined, memoryBytes: undefined };
+const told = (look: CloseLook): unknown => closeData(look, [DEVICE]);
 
 test('samples in columns: times from the begin on, in the unit of their chart', () => {
   const sm = lineOf('smActive', 'A', [
@@ -38,11 +38,11 @@ test('samples in columns: times from the begin on, in the unit of their chart', 
     charts: [
       {
         ...{ id: 'activity', unit: '%', areas: [] },
-        lines: [{ name: 'SM active', device: 'n1 A', tone: 0, track: 0, values: [51.24, 25] }],
+        lines: [{ name: 'SM active', device: 'n1 gpu 3', tone: 0, track: 0, values: [51.24, 25] }],
       },
       {
         ...{ id: 'power', unit: 'W', areas: [] },
-        lines: [{ name: 'power', device: 'n1 A', tone: 0, track: 0, values: [500.1, null] }],
+        lines: [{ name: 'power', device: 'n1 gpu 3', tone: 0, track: 0, values: [500.1, null] }],
       },
     ],
   });
@@ -60,7 +60,7 @@ test('before a sample that speaks for no time the line breaks, and devices have 
     charts: [
       {
         lines: [
-          { device: 'n1 A', track: 0, values: [10, 20, null, 30] },
+          { device: 'n1 gpu 3', track: 0, values: [10, 20, null, 30] },
           { device: 'n1 B', track: 1, values: [40] },
         ],
       },

@@ -1,5 +1,5 @@
 import type { GaugeKey } from '../../figures/gauges.ts';
-import type { JobFigures } from '../../figures/job/figures.ts';
+import type { JobDevice } from '../../figures/job/figures.ts';
 import type { Band, Steps, Timeline } from '../../figures/job/timeline/figures.ts';
 import { GAUGE_LABELS } from '../text/wording.ts';
 
@@ -73,7 +73,7 @@ const INSTEAD: readonly GaugeKey[] = ['engineActive', 'gpuUtil'];
 /** What is drawn of a job over its time; a chart without any value is left out. */
 export function chartsOf(
   { bands: all, powerLimitWatts }: Pick<Timeline, 'bands' | 'powerLimitWatts'>,
-  { devices }: Pick<JobFigures, 'devices'>,
+  { devices }: { readonly devices: readonly Pick<JobDevice, 'memoryBytes'>[] },
 ): Chart[] {
   const bands = new Map(all.map((band) => [band.key, band]));
   return KINDS.flatMap((kind): Chart[] => {
@@ -111,7 +111,7 @@ export function keysOf(
 /** What cannot be passed: the memory of the smallest device, the lowest power limit in force. */
 function limitOf(
   { id }: ChartKind,
-  devices: JobFigures['devices'],
+  devices: readonly Pick<JobDevice, 'memoryBytes'>[],
   powerLimitWatts: number | undefined,
 ): Chart['limit'] {
   if (id === 'power')

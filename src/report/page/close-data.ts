@@ -1,20 +1,18 @@
 import type { CloseLook, SampleLine } from '../../figures/job/timeline/close-look.ts';
-import type { JobFigures } from '../../figures/job/figures.ts';
+import type { JobDevice } from '../../figures/job/figures.ts';
+import { deviceName, type NamedDevice } from '../text/device-name.ts';
 import { GAUGE_LABELS } from '../text/wording.ts';
 import { chartOfBands, rounded } from './chart-data.ts';
 import { chartsOf, keysOf, KINDS } from './charts.ts';
 
-/** What a device is called beside its line. */
-type NameOf = (line: Pick<SampleLine, 'gpu' | 'node'>) => string;
+/** Of a device what stands beside its lines. */
+type ShownDevice = NamedDevice & Pick<JobDevice, 'memoryBytes'>;
 
 /**
  * A part of a job's time for the page's script, in columns: as small as CSV, and nothing to parse. Of samples a line for each device
  * and gauge, times in ms from `from` on, null where nothing is known.
  */
-export function closeData(
-  look: CloseLook,
-  { devices, nameOf }: { readonly devices: JobFigures['devices']; readonly nameOf: NameOf },
-): object {
+export function closeData(look: CloseLook, devices: readonly ShownDevice[]): object {
   const { fromUs, toUs, samples, bands } = look;
   const span = { from: fromUs / 1e6, to: toUs / 1e6 };
   if (samples === undefined)
@@ -28,6 +26,11 @@ export function closeData(
   >();
   for (const { timesUs, dtUs } of samples)
     if (!tracks.has(timesUs)) tracks.set(timesUs, { at: tracks.size, ...trackOf(timesUs, dtUs, fromUs) });
+  const byGpu = new Map(devices.map((device) => [device.gpu, device]));
+  const nameOf = ({ gpu, node }: SampleLine): string => {
+    const device = byGpu.get(gpu);
+    return device === undefined ? `${node} ${gpu}` : deviceName(device);
+  };
   const byKey = Map.groupBy(samples, ({ key }) => key);
   return {
     ...span,

@@ -1,6 +1,6 @@
 import type { JobFigures } from '../../figures/job/figures.ts';
 import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
-import type { WorthALook } from '../../figures/job/timeline/worth-a-look.ts';
+import { worthALook, type WorthALook } from '../../figures/job/timeline/worth-a-look.ts';
 import { isoMicroseconds } from '../../figures/sql-text.ts';
 import { analysisLines, boundsLines } from '../analysis-text.ts';
 import { noCausesLines } from '../causes-text.ts';
@@ -8,7 +8,6 @@ import { historyCells, historyNote } from '../history/history-text.ts';
 import { hostLines } from '../host/host-text.ts';
 import { energyText, headLines, titleOf } from '../job-text.ts';
 import { clip } from '../text/table-text.ts';
-import { deviceName } from '../text/device-name.ts';
 import { deviceColumns } from '../text/device-text.ts';
 import { clockTime, formatSpan } from '../text/format-quantity.ts';
 import { NO_DEVICES } from '../text/wording.ts';
@@ -35,17 +34,14 @@ export interface JobPageParts {
   readonly assets: PageAssets;
   /** Of gpuledger. */
   readonly version: string;
-  /** Stretches to look at; those that stand in the page have their samples. */
-  readonly looks: readonly (WorthALook & Partial<Pick<EmbeddedLook, 'look'>>)[];
-  /** Where other pages are, and where any part of the job's time is told closely; undefined for a file, which asks for nothing. */
-  readonly served?: Served & { readonly closerUrl: string };
+  /** Samples that a file brings along; a page that is served asks for them. */
+  readonly looks?: readonly EmbeddedLook[];
+  /** Where other pages are; undefined for a file, which asks for nothing. */
+  readonly served?: Served;
 }
 
 /** The account of a job as a page in one file, which asks for nothing else unless a server shows it. */
-export function renderJobPage(
-  figures: JobFigures,
-  { assets, version, looks, served }: JobPageParts,
-): string {
+export function renderJobPage(figures: JobFigures, { assets, version, looks, served }: JobPageParts): string {
   const marks = marksOf(figures);
   const { timeline } = figures;
   const charts = timeline === undefined ? [] : chartsOf(timeline, figures);
@@ -60,25 +56,21 @@ export function renderJobPage(
       </p>
       ${figures.devices.length === 0 ? markup`<p>${NO_DEVICES}</p>` : tilesOf(figures, energyText(figures))}
       ${causeBar(figures) ?? noCausesLines(figures, Infinity).map((line) => markup`<p class="note">${line.trim()}</p>`)}
-      ${findingCards(figures)} ${charts.length > 0 && overTime(charts, marks, looks)}
+      ${findingCards(figures)} ${charts.length > 0 && overTime(charts, marks, looks ?? (served === undefined ? [] : worthALook(figures)))}
       ${timeline?.heatMap && heatPictures(timeline.heatMap, figures, marks)} ${analysis(figures)}
       ${history(figures)} ${deviceTable(figures)} ${method(figures, version)}
     </main>
-    ${charts.length > 0 && jsonScript('chart-data', chartData(charts, marks, { windows: windowsOf(figures, looks), url: served?.closerUrl }))}`;
+    ${charts.length > 0 && jsonScript('chart-data', chartData(charts, marks, { windows: (looks ?? []).map(({ look }) => closeData(look, figures.devices)), url: served && closerUrl(figures, served) }))}`;
   return pageText(title, body, assets, served);
 }
 
-function windowsOf({ devices }: JobFigures, looks: JobPageParts['looks']): object[] {
-  const byGpu = new Map(devices.map((device) => [device.gpu, device]));
-  const nameOf = ({ gpu, node }: { readonly gpu: string; readonly node: string }): string => {
-    const device = byGpu.get(gpu);
-    return device === undefined ? `${node} ${gpu}` : deviceName(device);
-  };
-  return looks.flatMap(({ look }) => (look === undefined ? [] : [closeData(look, { devices, nameOf })]));
+function closerUrl({ job }: JobFigures, { links }: Served): string {
+  const { jobId, cluster, submitUs, run } = job;
+  return links.window(jobId, { cluster, submittedUs: submitUs, run });
 }
 
 /** What a mouse does on the charts, for those who have none; and where samples stand in the page. */
-function zoomButtons(looks: JobPageParts['looks']): Safe {
+function zoomButtons(looks: readonly WorthALook[]): Safe {
   return markup`<p class="note for-script" hidden>
     ${['closer', 'wider', 'earlier', 'later', 'all'].map((move) => markup`<button type="button" class="zoom" data-move="${move}">${move}</button> `)}
     ${looks.length > 0 && 'The samples themselves: '}
@@ -92,7 +84,7 @@ function zoomButtons(looks: JobPageParts['looks']): Safe {
   </p>`;
 }
 
-function overTime(charts: readonly Chart[], marks: Marks, looks: JobPageParts['looks']): Safe {
+function overTime(charts: readonly Chart[], marks: Marks, looks: readonly WorthALook[]): Safe {
   return markup`<section aria-labelledby="over-time">
     <h2 id="over-time">Over time</h2>
     <p class="note">

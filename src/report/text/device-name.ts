@@ -1,12 +1,15 @@
 import type { JobDevice } from '../../figures/job/figures.ts';
 
+/** What a name is made of. */
+export type NamedDevice = Pick<JobDevice, 'gpu' | 'node' | 'index' | 'migProfile'>;
+
 /** What people call a device: `n2 gpu 3`, with the instance's profile and the end of its UUID for MIG. */
-export function deviceName(device: JobDevice): string {
+export function deviceName(device: NamedDevice): string {
   return `${device.node} gpu ${deviceNumber(device)}`;
 }
 
 /** `3`; `3/1g.18gb·9f2c` for a MIG instance; the end of the UUID when the inventory does not know the device. */
-export function deviceNumber(device: JobDevice): string {
+export function deviceNumber(device: NamedDevice): string {
   const tail = device.gpu.slice(-4);
   if (device.index === undefined) return `…${device.gpu.slice(-8)}`;
   if (device.migProfile !== undefined) return `${device.index}/${device.migProfile}·${tail}`;

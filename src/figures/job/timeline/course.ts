@@ -3,6 +3,7 @@ import type { Asked, Cells } from '../../query-cells.ts';
 import { sideBySide } from '../../side-by-side.ts';
 import { jobIdOf } from '../bearers.ts';
 import { cutInventoryOf, inventoryOf, type JobRun, type JobWindow } from '../facts.ts';
+import type { JobDevice } from '../figures.ts';
 import { findJob } from '../find-job.ts';
 import { chosenRun, jobIdleLimits, jobReadings, windowOf, type JobQueryOptions } from '../query.ts';
 import { readLabel, type JobLabel } from '../rows/job-rows.ts';
@@ -15,8 +16,8 @@ export interface JobCourse {
   readonly window: JobWindow;
   readonly label: JobLabel;
   readonly sources: readonly JobSource[];
-  /** By UUID what is known of its devices. */
-  readonly inventory: ReadonlyMap<string, Cells>;
+  /** What the inventory tells of its devices. */
+  readonly devices: readonly Pick<JobDevice, 'gpu' | 'node' | 'index' | 'migProfile' | 'memoryBytes'>[];
 }
 
 /**
@@ -42,5 +43,17 @@ export async function jobCourse(
   ]);
   const cut = await cutInventoryOf(db, inventory, window.intervals);
   const sources = await jobSources(db, await jobReadings(db, lanes, window, cut), idle);
-  return { run, window, label, inventory, sources };
+  return { run, window, label, sources, devices: devicesOf(window, inventory) };
+}
+
+function devicesOf({ intervals }: JobWindow, inventory: ReadonlyMap<string, Cells>): JobCourse['devices'] {
+  const nodeOf = new Map(intervals.map(({ gpu, node }) => [gpu, node]));
+  return [...nodeOf].map(([gpu, node]) => {
+    const known = inventory.get(gpu);
+    const profile = known?.text('mig_profile') ?? '';
+    return {
+      ...{ gpu, node, index: known?.number('gpu_index'), memoryBytes: known?.number('memory_bytes') },
+      migProfile: profile === '' ? undefined : profile,
+    };
+  });
 }
