@@ -23,6 +23,8 @@ declare module 'vitest' {
 export interface TestQuestdb {
   readonly conf: string;
   readonly httpUrl: string;
+  /** Of the PostgreSQL protocol, on loopback. */
+  readonly pgPort: number;
   readonly pid: number;
   readonly javaMajor: number;
   readonly dataDir: string;
@@ -46,6 +48,9 @@ export async function startTestQuestdb(options: { javaPath?: string } = {}): Pro
     },
     get httpUrl() {
       return server.httpUrl;
+    },
+    get pgPort() {
+      return server.ports.pg;
     },
     get pid() {
       return server.pid;

@@ -2,7 +2,7 @@
  * Compute slices that MIG can cut a GPU into, by the words of the model's name: the most instances that NVIDIA's user guide
  * gives for it. The first line that fits counts.
  */
-const WHOLE_SLICES: readonly (readonly [model: RegExp, slices: number])[] = [
+export const WHOLE_SLICES: readonly (readonly [model: RegExp, slices: number])[] = [
   [/\bA30X?\b/, 4],
   [/\bRTX PRO 6000\b/, 4],
   [/\bRTX PRO (?:5000|4500)\b/, 2],
