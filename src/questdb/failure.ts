@@ -94,6 +94,27 @@ export function tooLong(
   );
 }
 
+/** The error for a question to whose answer nobody listens any more. */
+export function givenUp(where: string, cause: unknown): OperatingError {
+  return new OperatingError('the question was given up: nobody waits for its answer any more', {
+    code: 'questdb.given_up',
+    exit: 'temporary',
+    where,
+    cause,
+  });
+}
+
+/** The error for an answer that is longer than whoever asked has room for. */
+export function tooLarge(where: string, bytesMax: number): OperatingError {
+  const text = `${Math.floor(bytesMax / 2 ** 20)} MiB`;
+  return new OperatingError(`the answer is longer than the ${text} that one may have, and was given up`, {
+    code: 'questdb.too_large',
+    exit: 'data',
+    where,
+    hints: ['ask for less: a shorter window, one task of an array'],
+  });
+}
+
 function seconds(ms: number): string {
   return `${Number((ms / 1000).toFixed(1))} s`;
 }

@@ -20,8 +20,10 @@ import {
   answerFailure,
   connectionFailure,
   foreignServer,
+  givenUp,
   noTimelyAnswer,
   queryFailure,
+  tooLarge,
   tooLong,
 } from './failure.ts';
 
@@ -43,12 +45,13 @@ export interface QuestDb extends Sink {
    * Runs one statement. LONG cells are numbers, TIMESTAMP cells ISO text (`timestampUs` of `questdb-reply.ts`).
    * At its deadline the connection is closed, which ends a query in the server, too; then the server is asked for a sign
    * of life, for `LIFE_SIGN_MS_MAX` more.
-   * @param options `timeoutMs`: the deadline; default `requestTimeoutMs`
-   * @throws OperatingError `questdb.query`, `questdb.no_table`, `questdb.unreachable`, `questdb.timeout` where the server
+   * @param options `timeoutMs`: the deadline; default `requestTimeoutMs`. `signal` gives the question up, which ends it in the server,
+   * too. `bytesMax`: a longer answer is not read to its end
+   * @throws OperatingError `questdb.given_up`, `questdb.too_large`, `questdb.query`, `questdb.no_table`, `questdb.unreachable`, `questdb.timeout` where the server
    * gives no sign of life, `questdb.too_long` where it does, `questdb.unauthorized`, `questdb.unavailable`,
    * `questdb.foreign`, `questdb.certificate`
    */
-  exec(sql: string, options?: { readonly timeoutMs?: number }): Promise<QueryResult>;
+  exec(sql: string, options?: ExecOptions): Promise<QueryResult>;
   /** Sends rows once. Never throws for what the server or the network does: the fate tells. */
   send(batch: Batch, signal?: AbortSignal): Promise<Fate>;
   /**
@@ -59,6 +62,12 @@ export interface QuestDb extends Sink {
   checkServer(): Promise<{ readonly version: string }>;
   /** Ends all connections; requests under way fail. */
   close(): Promise<void>;
+}
+
+export interface ExecOptions {
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly bytesMax?: number | undefined;
 }
 
 export interface QuestDbOptions {
@@ -138,20 +147,27 @@ function createClient(
       signal,
       headers: { ...auth, ...(options.headers as Record<string, string>) },
     });
-    return { status: answer.statusCode, text: await readText(answer.body, bytesMax) };
+    return { status: answer.statusCode, ...(await readText(answer.body, bytesMax)) };
   };
 
-  const question = async (sql: string, timeoutMs: number): Promise<QueryResult> => {
+  const question = async (
+    sql: string,
+    timeoutMs: number,
+    { signal, bytesMax = Infinity }: Omit<ExecOptions, 'timeoutMs'> = {},
+  ): Promise<QueryResult> => {
     const path = `/exec?${new URLSearchParams({ query: sql, quoteLargeNum: 'true' }).toString()}`;
     // Lets a question take longer than the server's own limit. It ends none sooner: the closed connection does.
     const headers = { 'Statement-Timeout': String(timeoutMs + SERVER_GRACE_MS) };
     const deadline = AbortSignal.timeout(timeoutMs);
     let answer: Answer;
     try {
-      answer = await ask({ path, method: 'GET', headers }, deadline, Infinity);
+      const until = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
+      answer = await ask({ path, method: 'GET', headers }, until, bytesMax);
     } catch (thrown) {
+      if (signal?.aborted === true) throw givenUp(where, thrown);
       throw deadline.aborted ? noTimelyAnswer(where, timeoutMs, thrown) : connectionFailure(thrown, where);
     }
+    if (answer.isCut) throw tooLarge(where, bytesMax);
     const reply = parseExecReply(answer.text);
     if (reply.kind === 'error' && answer.status < 500)
       throw queryFailure(reply.message, sql, reply.position, where);
@@ -170,10 +186,13 @@ function createClient(
     }
   };
 
-  const exec = async (sql: string, ownTimeoutMs: number | undefined): Promise<QueryResult> => {
+  const exec = async (
+    sql: string,
+    { timeoutMs: ownTimeoutMs, ...how }: ExecOptions = {},
+  ): Promise<QueryResult> => {
     const timeoutMs = ownTimeoutMs ?? requestTimeoutMs;
     try {
-      return await question(sql, timeoutMs);
+      return await question(sql, timeoutMs, how);
     } catch (thrown) {
       const isLate = thrown instanceof OperatingError && thrown.code === 'questdb.timeout';
       if (!isLate || !(await isAlive())) throw thrown;
@@ -217,7 +236,7 @@ function createClient(
   return {
     where,
     renewConnections: dropConnections,
-    exec: (sql, execOptions) => exec(sql, execOptions?.timeoutMs),
+    exec,
     send,
     checkServer: () => checkServer((sql) => question(sql, requestTimeoutMs), where),
     close: () => pool.destroy(),
@@ -227,6 +246,8 @@ function createClient(
 interface Answer {
   readonly status: number;
   readonly text: string;
+  /** The text is longer and was not read to its end. */
+  readonly isCut: boolean;
 }
 
 function fateOf(batch: Batch, { status, text }: Answer, where: string): Fate {
@@ -270,7 +291,10 @@ async function checkServer(
   }
 }
 
-async function readText(body: Dispatcher.ResponseData['body'], bytesMax: number): Promise<string> {
+async function readText(
+  body: Dispatcher.ResponseData['body'],
+  bytesMax: number,
+): Promise<Pick<Answer, 'text' | 'isCut'>> {
   const chunks: Buffer[] = [];
   let byteCount = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -278,7 +302,7 @@ async function readText(body: Dispatcher.ResponseData['body'], bytesMax: number)
     byteCount += chunk.byteLength;
     if (byteCount > bytesMax) break; // leaving the loop destroys the stream and with it the connection
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return { text: Buffer.concat(chunks).toString('utf8'), isCut: byteCount > bytesMax };
 }
 
 function authorization(conf: ClientConf): Record<string, string> {

@@ -1,3 +1,5 @@
+import { isSeen, type Sight } from '../figures/sight.ts';
+
 /** Who asks, as far as what he may see depends on it. */
 export interface Viewer {
   /** As the scheduler has it; undefined where nobody was asked who he is. */
@@ -11,11 +13,15 @@ export interface Viewer {
 /** Where nobody is asked who he is: on the loopback of a machine, whose users can ask its store themselves. */
 export const EVERYBODY: Viewer = { name: undefined, isOperator: true, accounts: new Set() };
 
-/** Whether a job of this user and account may be shown. What nobody told whose it is, is the operators'. */
+/** Whose jobs he may be told of; undefined: everybody's. */
+export function sightOf({ name, isOperator, accounts }: Viewer): Sight | undefined {
+  return isOperator ? undefined : { user: name, accounts };
+}
+
+/** Whether a job of this user and account may be shown. */
 export function maySee(
-  { name, isOperator, accounts }: Viewer,
-  { user, account }: { readonly user?: string | undefined; readonly account?: string | undefined },
+  viewer: Viewer,
+  job: { readonly user?: string | undefined; readonly account?: string | undefined },
 ): boolean {
-  if (isOperator) return true;
-  return (user !== undefined && user === name) || (account !== undefined && accounts.has(account));
+  return isSeen(sightOf(viewer), job);
 }

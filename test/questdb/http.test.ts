@@ -131,6 +131,25 @@ describe('a real QuestDB', () => {
     await expect.poll(async () => await queriesUnderWay(db, 'given_up')).toBe(0);
   });
 
+  test('a query whose answer nobody waits for any more is ended in the server', async () => {
+    const reader = new AbortController();
+    const failure = failureOf(db.exec(heavyQuery('left'), { signal: reader.signal }));
+    await expect.poll(async () => await queriesUnderWay(db, 'left')).toBe(1);
+    reader.abort();
+    expect((await failure).code).toBe('questdb.given_up');
+    await expect.poll(async () => await queriesUnderWay(db, 'left')).toBe(0);
+    expect((await failureOf(db.exec('SELECT 1', { signal: reader.signal }))).code).toBe('questdb.given_up');
+  });
+
+  test.each([
+    [10, 'right size'],
+    [100_000_000, 'questdb.too_large'],
+  ])('an answer of %d rows is of the %s', async (rows, expected) => {
+    const question = db.exec(`SELECT x FROM long_sequence(${rows})`, { bytesMax: 1_048_576 });
+    if (expected === 'right size') expect((await question).rows).toHaveLength(rows);
+    else expect(await failureOf(question)).toMatchObject({ code: expected, exit: 'data' });
+  });
+
   test('where that is what was configured, the configuration is the way out', async () => {
     const hasty = await connect(inject('questdbConf'), 200);
     const error = await failureOf(hasty.exec(heavyQuery('configured')));

@@ -12,6 +12,7 @@ import {
 import { jobsOf, type Job } from '../../core/jobs/job-runs.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { ask, type Asked } from '../query-cells.ts';
+import { isSeen, seenSql, type Sight } from '../sight.ts';
 import { bearersOf, clusterOf, jobIdOf, selected, selectorOf, type Bearer } from './bearers.ts';
 import type { OtherJob } from './figures.ts';
 import { jobCommand, type JobSelector } from './job-command.ts';
@@ -34,19 +35,27 @@ export interface Found {
   readonly jobs: readonly Job<Told>[];
 }
 
+/** Which of the jobs that bear an id is meant, and whose jobs there are for whoever asks. */
+interface Wanted extends JobSelector {
+  readonly sight?: Sight | undefined;
+}
+
 /**
- * What an id stands for, as somebody typed it: of several jobs that bear it the newest that the selector fits.
+ * What an id stands for, as somebody typed it: of several jobs that bear it the newest that the selector fits. What is out of sight is
+ * as if it was not there.
  * @throws OperatingError `report.job_id`, `report.unknown_job` (exit `usage`)
  */
-export async function findJob(db: Asked, jobId: string, selector: JobSelector): Promise<Found> {
+export async function findJob(db: Asked, jobId: string, { sight, ...selector }: Wanted): Promise<Found> {
   checkJobId(jobId.trim());
   const typed = readJobId(jobId);
   for (const reading of typed.readings) {
     const asked = await rawIds(db, reading);
     const jobs = jobsOf(await readTold(db, asked));
     const meant = jobs.filter((job) => isMeant(job, reading));
-    if (meant.length === 0) continue;
-    const bearers = bearersOf(meant, reading);
+    const bearers = bearersOf(meant, reading).filter(({ members }) =>
+      members.every(({ record }) => isSeen(sight, record)),
+    );
+    if (bearers.length === 0) continue;
     const bearer = selected(bearers, selector);
     if (bearer === undefined) throw notSelected(db, jobId, selector, bearers);
     const others = bearers.filter((other) => other !== bearer).reverse();
@@ -58,7 +67,7 @@ export async function findJob(db: Asked, jobId: string, selector: JobSelector): 
       jobs,
     };
   }
-  throw await unknownJob(db, typed);
+  throw await unknownJob(db, typed, sight);
 }
 
 /** Of an array's tasks, as a shell that saw no quotes may leave it. */
@@ -202,19 +211,32 @@ function notSelected(
 const BEARERS_TOLD_MAX = 8;
 const NEAREST_IDS_MAX = 5;
 
-/** Whatever tells of a job. Time that nobody could give to a job is no job's. */
-const ALL_TOLD = `(${['gpu_ownership', 'jobs', 'job_figures']
-  .map((table) => `SELECT ts, job_id FROM ${table} WHERE job_id != ${quoteText(UNRESOLVED_JOB_ID)}`)
-  .join(' UNION ALL ')})`;
+/** Whatever tells of a job. Time that nobody could give to a job is no job's. Whose a job is, stands in `jobs` alone. */
+function allTold(sight: Sight | undefined): string {
+  const tables = sight === undefined ? ['gpu_ownership', 'jobs', 'job_figures'] : ['jobs'];
+  return `(${tables
+    .map(
+      (table) =>
+        `SELECT ts, job_id FROM ${table} WHERE job_id != ${quoteText(UNRESOLVED_JOB_ID)} AND ${seenSql(sight)}`,
+    )
+    .join(' UNION ALL ')})`;
+}
 
-async function unknownJob(db: Asked, { typed, step, readings, isForm }: TypedJobId): Promise<OperatingError> {
-  const nearest = await nearestIds(db, typed);
+async function unknownJob(
+  db: Asked,
+  { typed, step, readings, isForm }: TypedJobId,
+  sight: Sight | undefined,
+): Promise<OperatingError> {
+  const told = allTold(sight);
+  const nearest = await nearestIds(db, typed, told);
   const newest = await ask(
     db,
-    `SELECT job_id, max(ts) AS newest FROM ${ALL_TOLD} ORDER BY newest DESC LIMIT ${NEAREST_IDS_MAX}`,
+    `SELECT job_id, max(ts) AS newest FROM ${told} ORDER BY newest DESC LIMIT ${NEAREST_IDS_MAX}`,
   );
   const ids = newest.map((row) => row.text('job_id') ?? '');
-  return new OperatingError(`no job "${typed}": none of gpu_ownership, jobs and job_figures has it`, {
+  const where =
+    sight === undefined ? 'none of gpu_ownership, jobs and job_figures has it' : 'none that you may see';
+  return new OperatingError(`no job "${typed}": ${where}`, {
     code: 'report.unknown_job',
     exit: 'usage',
     where: `${db.where}, looked for ${readings.map(readingText).join('; ')}`,
@@ -222,20 +244,24 @@ async function unknownJob(db: Asked, { typed, step, readings, isForm }: TypedJob
       ...(isForm ? [] : [`ids as schedulers print them: ${JOB_ID_FORMS}`]),
       ...(step === undefined ? [] : [`${step} is a step: steps are not kept apart, nor is their job there`]),
       ...(nearest.length === 0 ? [] : [`the nearest ids there: ${nearest.join(', ')}`]),
-      ids.length === 0
-        ? 'no job has been recorded there yet: is a job map configured? (gpuledger config print)'
-        : `the newest jobs there: ${ids.join(', ')}`,
+      ...(ids.length > 0 ? [`the newest jobs there: ${ids.join(', ')}`] : noJobs(sight)),
     ],
   });
 }
 
-/** By number: who mistypes an id of a scheduler hits one near it. */
-async function nearestIds(db: Asked, typed: string): Promise<string[]> {
+function noJobs(sight: Sight | undefined): string[] {
+  return sight === undefined
+    ? ['no job has been recorded there yet: is a job map configured? (gpuledger config print)']
+    : ['no job of yours has been recorded there yet'];
+}
+
+/** By number: who mistypes an id of a scheduler hits one near it. @param told of `allTold` */
+async function nearestIds(db: Asked, typed: string, told: string): Promise<string[]> {
   const number = /^\d{1,15}/.exec(typed)?.[0];
   if (number === undefined) return [];
   const rows = await ask(
     db,
-    `SELECT job_id, abs(cast(job_id AS LONG) - ${Number(number)}) AS distance FROM (SELECT DISTINCT job_id FROM ${ALL_TOLD})` +
+    `SELECT job_id, abs(cast(job_id AS LONG) - ${Number(number)}) AS distance FROM (SELECT DISTINCT job_id FROM ${told})` +
       ` WHERE cast(job_id AS LONG) IS NOT NULL ORDER BY distance, job_id LIMIT ${NEAREST_IDS_MAX}`,
   );
   return rows.map((row) => row.text('job_id') ?? '');

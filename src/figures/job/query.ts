@@ -11,6 +11,7 @@ import { floorTo, STEP_US } from '../levels.ts';
 import type { CutInventory } from '../mig-energy.ts';
 import type { Asked, Cells } from '../query-cells.ts';
 import { sideBySide } from '../side-by-side.ts';
+import type { Sight } from '../sight.ts';
 import { jobDevices, jobGauges, notMeasuredOf, ownedFigures, setsOfKept, sharingOf } from './assemble.ts';
 import { clusterOf, jobIdOf, type Member } from './bearers.ts';
 import { analyseJob, NO_ANALYSIS } from './analysis/analyse.ts';
@@ -49,6 +50,8 @@ import { undividedUs } from './rows/undivided.ts';
 const INTERVAL_STRAY_RATIO_MAX = 0.2;
 
 export interface JobQueryOptions extends JobSelector {
+  /** Whose jobs there are for whoever asks; everybody's when absent. */
+  readonly sight?: Sight | undefined;
   /** Number of the run that is wanted; the newest when absent. */
   readonly run?: number | undefined;
   /** Epoch µs up to which a running job is looked at. */
