@@ -1,5 +1,5 @@
 import { HOUR_US } from '../core/base/hour.ts';
-import type { TaskAmounts, TasksFigures } from '../figures/job/tasks-figures.ts';
+import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import { amountColumns, jobCostNotes } from './costs-text.ts';
 import {
   formatCount,
@@ -23,21 +23,13 @@ const TASK_ROWS_MAX = 40;
 /** The account of an array or a heterogeneous job for people. */
 export function renderTasksReport(figures: TasksFigures, options: RenderOptions): string {
   const width = reportWidth(options);
-  const title = titleOf(figures);
-  const { startUs, endUs, isOpen, all, nodes, askedStep } = figures;
-  const what = `${formatCount(nodes, 'node')}, ${formatCount(all.devices, 'GPU')}`;
-  const seen =
-    all.coverage === undefined ? 'no data for its' : `seen ${formatCoverage(all.coverage.value)} of`;
+  const title = tasksTitle(figures);
+  const { askedStep, all } = figures;
+  const [who, ...when] = tasksHead(figures);
   const lines = [
     title,
-    ...wrap(
-      [whoTexts(figures).join(', '), what].filter((part) => part !== '').join(' · '),
-      width,
-      '  ',
-      '    ',
-    ),
-    `  ${formatPeriod(startUs, endUs)}${isOpen ? ' (still running)' : ''}`,
-    `  ${seen} ${ownedText(all)}`,
+    ...wrap(who, width, '  ', '    '),
+    ...when.map((line) => `  ${line}`),
     ...(askedStep === undefined ? [] : [`  ${stepText(askedStep)}`]),
     ...invalidRollupTexts(figures.invalidRollups).flatMap((text) => wrap(text, width, '  ', '    ')),
     ...otherJobLines(figures.otherJobs),
@@ -49,7 +41,20 @@ export function renderTasksReport(figures: TasksFigures, options: RenderOptions)
   return finishLines(lines, options, new Set(options.isColored ? [title] : []));
 }
 
-function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): string {
+/** Whose they are, when they ran, and how much of that was seen. */
+export function tasksHead(figures: TasksFigures): [who: string, ...when: string[]] {
+  const { startUs, endUs, isOpen, all, nodes } = figures;
+  const what = `${formatCount(nodes, 'node')}, ${formatCount(all.devices, 'GPU')}`;
+  const seen =
+    all.coverage === undefined ? 'no data for its' : `seen ${formatCoverage(all.coverage.value)} of`;
+  return [
+    [whoTexts(figures).join(', '), what].filter((part) => part !== '').join(' · '),
+    `${formatPeriod(startUs, endUs)}${isOpen ? ' (still running)' : ''}`,
+    `${seen} ${ownedText(all)}`,
+  ];
+}
+
+export function tasksTitle({ family, jobId, name, tasks, isSynthetic }: TasksFigures): string {
   const count = new Set(tasks.map(({ jobId: raw }) => raw)).size;
   const parts = [
     family === 'array' ? `Array ${jobId}` : `Heterogeneous job ${jobId}`,
@@ -60,7 +65,23 @@ function titleOf({ family, jobId, name, tasks, isSynthetic }: TasksFigures): str
   return harmless(parts.join(' · '));
 }
 
-function taskLines({ family, tasks, all, costBasis }: TasksFigures, options: RenderOptions): string[] {
+function taskLines(figures: TasksFigures, options: RenderOptions): string[] {
+  const { tasks } = figures;
+  const shown = ({ task, jobId }: TaskFigures): [string, string] => [
+    cellText(task ?? '?', options, 12),
+    cellText(jobId, options, 24),
+  ];
+  const cells = taskCells(figures, shown);
+  const tables = foldedTables(cells, ['right', 'left', 'left'], 2, lineWidth(options));
+  if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return stacked(tables);
+  return stacked(tables.map((table) => shortened(table, tasks.length)));
+}
+
+/** Titles, a row of each task, and one of all. @param shown a task's number and raw id, as far as there is room */
+export function taskCells(
+  { family, tasks, all, costBasis }: TasksFigures,
+  shown: (task: TaskFigures) => [string, string],
+): string[][] {
   const energies = energyTexts([...tasks, all].map(({ energy }) => energy));
   const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
   const money = amountColumns(costBasis, [...tasks, all]);
@@ -72,8 +93,7 @@ function taskLines({ family, tasks, all, costBasis }: TasksFigures, options: Ren
     formatQuantity(of.smActive),
   ];
   const rows = tasks.map((row, index) => [
-    cellText(row.task ?? '?', options, 12),
-    cellText(row.jobId, options, 24),
+    ...shown(row),
     stateText(row),
     formatSpan(row.endUs - row.startUs),
     ...amounts(row, index),
@@ -81,10 +101,7 @@ function taskLines({ family, tasks, all, costBasis }: TasksFigures, options: Ren
   const title = family === 'array' ? 'task' : 'component';
   const titles = ['raw id', 'state', 'time', 'GPUs', 'GPU-hours', ...money.map((one) => one.title)];
   const header = [title, ...titles, 'energy', 'SM active'];
-  const cells = [header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]];
-  const tables = foldedTables(cells, ['right', 'left', 'left'], 2, lineWidth(options));
-  if (options.isWhole === true || tasks.length <= TASK_ROWS_MAX) return stacked(tables);
-  return stacked(tables.map((table) => shortened(table, tasks.length)));
+  return [header, ...rows, ['all', '', '', '', ...amounts(all, tasks.length)]];
 }
 
 /** The first and the last tasks, with what is above and below them. */

@@ -4,14 +4,17 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Config } from '../config/config.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { CostRates } from '../core/costs/costs.ts';
-import type { Asked } from '../figures/query-cells.ts';
 import type { PageAssets } from '../report/page/page.ts';
+import type { Served } from '../report/page/served/nav.ts';
+import type { ReaderStore } from './store-questions.ts';
 import type { Viewer } from './viewer.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set before any route is come to. */
     viewer: Viewer;
+    /** Aborts when the reader has been answered or has left. */
+    left: AbortSignal;
   }
 }
 
@@ -24,7 +27,7 @@ export type App = FastifyInstance<
 >;
 
 /** What the figures and pages of the server depend on, of the configuration. */
-export type ServeConfig = Pick<Config, 'lanes' | 'idle' | 'findings'>;
+export type ServeConfig = Pick<Config, 'lanes' | 'idle' | 'findings' | 'serve'>;
 
 /** What every route has to work with. */
 export interface Serving {
@@ -36,6 +39,11 @@ export interface Serving {
   /** Of gpuledger. */
   readonly version: string;
   readonly tell: Tell;
-  /** The store, as the sender of a request may ask it: within bounds, and no longer than he waits. */
-  readonly storeFor: (request: FastifyRequest) => Asked;
+  /** What a page tells of other pages and of who reads it. */
+  readonly servedTo: (viewer: Viewer) => Served;
+  /**
+   * The store, as the sender of a request may ask it: within bounds, and no longer than he waits. Once a request.
+   * @throws OperatingError `serve.busy`
+   */
+  readonly storeFor: (request: FastifyRequest) => ReaderStore;
 }

@@ -49,7 +49,7 @@ vi.mock('../../src/drain/slot.ts', async (original) => ({
   createWarmSlots: () => ({ close: () => undefined }),
 }));
 vi.mock('../../src/drain/drain.ts', () => ({ drain: away }));
-vi.mock('../../src/serve/start.ts', () => ({ startServing: away }));
+vi.mock('../../src/serve/server.ts', () => ({ createServer: away }));
 vi.mock('../../src/questdb/http.ts', () => ({
   openQuestDb: () => ({ where: 'nowhere', checkServer: () => ({ version: '' }), close: () => undefined }),
 }));

@@ -42,6 +42,7 @@ export const NOTICE_CODES = {
   'run.stopping': 'gpuledger is about to end and writes what it holds.',
   'schema.kept':
     'A table or rollup of the store stays as it is, although the configuration wants it otherwise.',
+  'serve.defect': 'The web server could not answer a reader, by a defect of gpuledger.',
   'serve.file_taken': 'A file of the web server changed, and what it says now holds.',
   'serve.forged':
     'Somebody who is no proxy sends the header in which the proxy names the user: it is refused.',

@@ -21,6 +21,14 @@ export interface TaskFigures extends TaskAmounts {
   readonly task: string | undefined;
   /** The scheduler's raw id. */
   readonly jobId: string;
+  /** The id as people type it. */
+  readonly typedId: string;
+  /** What beside it tells it apart from others; an older run is told by its number. `submittedUs`: epoch µs. */
+  readonly which: {
+    readonly cluster?: string | undefined;
+    readonly submittedUs?: number | undefined;
+    readonly run?: number | undefined;
+  };
   readonly run: number;
   /** How many runs the task had. */
   readonly runCount: number;

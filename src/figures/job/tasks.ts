@@ -36,7 +36,16 @@ export async function accountOf(
   jobId: string,
   options: JobQueryOptions,
 ): Promise<Account> {
-  const found = await findJob(db, jobId, options);
+  return await accountOfFound(db, lanes, await findJob(db, jobId, options), options);
+}
+
+/** The same of what has been found. @throws OperatingError `report.unknown_run`, and what `QuestDb.exec` throws */
+export async function accountOfFound(
+  db: Asked,
+  lanes: readonly Lane[],
+  found: Found,
+  options: JobQueryOptions,
+): Promise<Account> {
   const [member] = found.bearer.members;
   if (found.bearer.family !== undefined)
     return { of: 'tasks', figures: await tasksFigures(db, lanes, found, options) };
@@ -132,17 +141,19 @@ function taskFigures(seen: SeenRun, found: Found): TaskFigures {
     isOpen: window.intervals.some(({ isOpen }) => isOpen),
     ...amountsOf(window.intervals, sliceRatios, [sums]),
     costs,
-    command: taskCommand(seen, found),
+    ...addressOf(seen, found),
   };
 }
 
-function taskCommand(seen: MemberRun, { otherJobs }: Found): string {
+function addressOf(
+  seen: MemberRun,
+  { otherJobs }: Found,
+): Pick<TaskFigures, 'typedId' | 'which' | 'command'> {
   const { member, run } = seen;
   const { jobId, told } = run;
   // Arrays of two clusters may be submitted in one second.
   const selector = { cluster: clusterOf(member.job), submittedUs: told.submitUs ?? told.startUs };
-  return jobCommand(typedId(member, jobId), {
-    ...(otherJobs.length === 0 ? {} : selector),
-    run: olderRun(seen),
-  });
+  const typed = typedId(member, jobId);
+  const which = { ...(otherJobs.length === 0 ? {} : selector), run: olderRun(seen) };
+  return { typedId: typed, which, command: jobCommand(typed, which) };
 }

@@ -14,13 +14,19 @@ export interface PageAssets {
  * @param assets texts of files that come with gpuledger
  * @param served where other pages are, of one that is served: it has forms, which ask the same server; a file has neither
  */
-export function pageText(
-  title: string,
-  body: Safe,
-  { styles, scripts }: PageAssets,
-  served?: Served,
-): string {
-  const policy = [
+export function pageText(title: string, body: Safe, assets: PageAssets, served?: Served): string {
+  return `${pageHead(title, assets, served)}${
+    markup`${body}
+${assets.scripts.map((script) => markup`<script>${raw(script)}</script>`)}
+</body>
+</html>
+`.safe
+  }`;
+}
+
+/** What its browser may do with a page, as the header `Content-Security-Policy` has it. */
+export function policyOf({ styles, scripts }: PageAssets, served?: Served): string {
+  return [
     "default-src 'none'",
     `style-src ${styles.map(hashOf).join(' ')}`,
     `script-src ${scripts.length === 0 ? "'none'" : scripts.map(hashOf).join(' ')}`,
@@ -29,23 +35,33 @@ export function pageText(
     "base-uri 'none'",
     `form-action ${served === undefined ? "'none'" : "'self'"}`,
   ].join('; ');
+}
+
+/** What can be told before anything is known of what the page is about: a browser shows it. */
+export function pageHead(title: string, assets: PageAssets, served?: Served): string {
   return markup`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${raw(policy)}">
+<meta http-equiv="Content-Security-Policy" content="${raw(policyOf(assets, served))}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
-${styles.map((style) => markup`<style>${raw(style)}</style>`)}
+${assets.styles.map((style) => markup`<style>${raw(style)}</style>`)}
 </head>
-<body>
+${bodyBegin(served)}`.safe;
+}
+
+/** What comes after `pageHead`. @param page of `pageText` with the same `served` */
+export function afterHead(page: string, served?: Served): string {
+  const begin = bodyBegin(served).safe;
+  return page.slice(page.indexOf(begin) + begin.length);
+}
+
+function bodyBegin(served: Served | undefined): Safe {
+  return markup`<body>
 ${served && navOf(served)}
-${body}
-${scripts.map((script) => markup`<script>${raw(script)}</script>`)}
-</body>
-</html>
-`.safe;
+`;
 }
 
 function hashOf(text: string): string {

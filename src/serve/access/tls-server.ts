@@ -1,11 +1,18 @@
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import { createServer } from 'node:https';
 import type { TlsIdentity } from './tls.ts';
 
 /** An https server whose new connections have the certificate as it is then. @param identity as `Access.tls` */
-export function createTlsServer(identity: () => TlsIdentity, listener: RequestListener): Server {
+export function createTlsServer(
+  identity: () => TlsIdentity,
+  limits: ServerOptions,
+  listener: RequestListener,
+): Server {
   let taken = identity();
-  const server = createServer({ cert: taken.cert, key: taken.key, minVersion: 'TLSv1.2' }, listener);
+  const server = createServer(
+    { ...limits, cert: taken.cert, key: taken.key, minVersion: 'TLSv1.2' },
+    listener,
+  );
   // Before the server's own listener, which begins the handshake.
   server.prependListener('connection', () => {
     const now = identity();
