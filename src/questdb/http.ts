@@ -64,7 +64,7 @@ export interface QuestDb extends Sink {
   close(): Promise<void>;
 }
 
-export interface ExecOptions {
+interface ExecOptions {
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly bytesMax?: number | undefined;
