@@ -27,6 +27,7 @@ import { findingLines, FINDINGS_HEADING } from './finding-lines.ts';
 import { HISTORY_HEADING, historyLines } from './history/history-text.ts';
 import { otherJobLines, stepText, whoTexts } from './text/identity-text.ts';
 import { finishLines, lineWidth, reportWidth, type RenderOptions } from './text/report-text.ts';
+import { heatLines } from './text/heat-text.ts';
 import { sparkline } from './text/sparkline.ts';
 import { harmless, tableText, wrap } from './text/table-text.ts';
 import {
@@ -55,6 +56,7 @@ export function renderJobReport(figures: JobFigures, options: RenderOptions): st
     const told = [...gaugeLines(figures), ...factLines(figures, width)];
     lines.push(...(told.length === 0 ? [] : ['', ...told]), '');
     lines.push(...causesLines(figures, width));
+    lines.push(...heatLines(figures, lineWidth(options)));
     lines.push(...deviceLines(figures, isWhole, lineWidth(options)), ...nodeEventLines(figures));
     lines.push(...spreadLines(figures, isWhole, lineWidth(options)));
     lines.push(...partlyKnownLines(figures, width), ...notMeasuredLines(figures, width));

@@ -33,6 +33,7 @@ const OUTSIDE = {
   jobs: 'no table of many jobs is asked for: test/figures/jobs.test.ts has them',
   history: 'no drawn job is asked for beside its earlier runs: test/figures/job-history.test.ts has them',
   host: 'no cgroups are read of drawn jobs: test/figures/host-figures.test.ts has them',
+  wide: 'no drawn fleet is looked at on a wide terminal: test/report/heat-text.test.ts is',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -67,6 +68,7 @@ const LEFT_COLUMNS: Readonly<Partial<Record<Why, readonly string[]>>> = {
 };
 /** Pieces of text. */
 const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
+  wide: ['SM activity over time', 'a column is', 'a full block 100', 'more: --html FILE draws all'],
   events: [
     'ECC error',
     'row remapped',

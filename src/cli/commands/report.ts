@@ -20,6 +20,7 @@ import { jobsFigures } from '../../figures/job/jobs.ts';
 import { JOB_FILTERS, JOB_ORDERS, type JobFilter, type JobOrder } from '../../figures/job/jobs-figures.ts';
 import { renderJobsReport } from '../../report/jobs-text.ts';
 import { renderJobReport } from '../../report/job-text.ts';
+import { isWide } from '../../report/text/heat-text.ts';
 import { NO_DEVICES } from '../../report/text/wording.ts';
 import { renderTasksReport } from '../../report/tasks-text.ts';
 import { userJson } from '../../report/user/user-json.ts';
@@ -317,6 +318,7 @@ async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<vo
       ...{ idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings },
       // Nothing of what takes longer is in the line.
       isBrief: flags.js1 === true,
+      isMapped: flags.json !== true && flags.csv !== true && isWide(terminalStyle().width),
     };
     const found: Answer[] = [];
     for (const typed of wanted)

@@ -64,6 +64,8 @@ export interface JobQueryOptions extends JobSelector {
   readonly findingLimits?: FindingLimits;
   /** It is to be drawn: its course is told step by step, too. */
   readonly isDrawn?: boolean;
+  /** The activity of each device over its time is told, too. */
+  readonly isMapped?: boolean;
   /** Where its time went is told by minutes alone, and its course is not looked at: of a job that is too large, or too short. */
   readonly isBrief?: boolean;
 }
@@ -169,7 +171,7 @@ export async function memberFigures(
   return { ...facts, ...told, rulesKept, bounds: boundsOf(facts), costs, history: undefined };
 }
 
-interface Look extends Pick<JobQueryOptions, 'isBrief' | 'isDrawn'> {
+interface Look extends Pick<JobQueryOptions, 'isBrief' | 'isDrawn' | 'isMapped'> {
   readonly lanes: readonly Lane[];
   readonly job: JobIdentity;
   readonly inventory: ReadonlyMap<string, Cells>;
@@ -186,7 +188,18 @@ async function lookAt(
   db: Asked,
   sources: readonly JobSource[],
   sampled: SampledJob,
-  { lanes, job, inventory, sliceRatios, sums, concluded, isRead, isBrief = false, isDrawn = false }: Look,
+  {
+    lanes,
+    job,
+    inventory,
+    sliceRatios,
+    sums,
+    concluded,
+    isRead,
+    isBrief = false,
+    isDrawn = false,
+    isMapped = false,
+  }: Look,
 ): Promise<
   Pick<JobFacts, 'causes' | 'analysis' | 'hardware' | 'host' | 'timeline'> & { readonly course: Course }
 > {
@@ -200,7 +213,9 @@ async function lookAt(
     isLooked ? courseOf(db, sources, sampled) : NO_COURSE,
     isRead ? hardwareOf(db, job, sampled.window) : NO_HARDWARE,
     isLooked ? hostTotals(db, job, sampled.window) : undefined,
-    isRead && isDrawn ? timelineOf(db, sources, sampled, { lanes, activity, inventory }) : undefined,
+    isRead && (isDrawn || isMapped)
+      ? timelineOf(db, sources, sampled, { lanes, activity, inventory, isWhole: isDrawn })
+      : undefined,
   ]);
   const steps = concluded?.steps ?? analysis.steps;
   const contexts = causes === undefined || 'why' in causes || causes.isKept ? undefined : causes.contexts;

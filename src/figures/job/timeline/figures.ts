@@ -38,6 +38,8 @@ export interface HeatRow {
   readonly gpu: string | undefined;
   /** Mean SM activity; NaN where nothing is known. */
   readonly means: Float64Array;
+  /** Σ dt of which it is the mean. */
+  readonly knownUs: Float64Array;
 }
 
 /** How a job went, to be drawn. */

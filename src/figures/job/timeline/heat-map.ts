@@ -47,7 +47,7 @@ export async function heatMapOf(
     rows: keys.map(([key, node]): HeatRow => ({
       node,
       gpu: isOfNodes ? undefined : key,
-      means: meansOf(cells.get(key) ?? [], steps),
+      ...meansOf(cells.get(key) ?? [], steps),
     })),
     outliers: isOfNodes ? outliersOf(rows, devices, steps) : [],
   };
@@ -60,7 +60,7 @@ function outliersOf(
   steps: Steps,
 ): HeatRow[] {
   const cells = Map.groupBy(rows, (row) => row.text('gpu') ?? '');
-  const all = devices.map(([gpu, node]) => ({ node, gpu, means: meansOf(cells.get(gpu) ?? [], steps) }));
+  const all = devices.map(([gpu, node]) => ({ node, gpu, ...meansOf(cells.get(gpu) ?? [], steps) }));
   const medians = Array.from({ length: steps.count }, (_, at) =>
     medianOf(all.map(({ means }) => means[at]!)),
   );
@@ -86,7 +86,10 @@ export function medianOf(values: readonly number[]): number {
   return known[Math.floor(known.length / 2)] ?? NaN;
 }
 
-function meansOf(rows: readonly Cells[], { fromUs, stepUs, count }: Steps): Float64Array {
+function meansOf(
+  rows: readonly Cells[],
+  { fromUs, stepUs, count }: Steps,
+): Pick<HeatRow, 'means' | 'knownUs'> {
   const [sums, knownUs] = [new Float64Array(count), new Float64Array(count)];
   for (const row of rows) {
     const at = row.number('step')! - Math.floor(fromUs / stepUs);
@@ -95,5 +98,5 @@ function meansOf(rows: readonly Cells[], { fromUs, stepUs, count }: Steps): Floa
     sums[at]! += row.number('x_sum') ?? 0;
     knownUs[at]! += row.number('x_us') ?? 0;
   }
-  return sums.map((sum, at) => sum / knownUs[at]!);
+  return { means: sums.map((sum, at) => sum / knownUs[at]!), knownUs };
 }

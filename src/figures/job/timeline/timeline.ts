@@ -17,6 +17,8 @@ interface Drawn {
   /** Where SM activity is read; of several places the first. */
   readonly activity: Activity | undefined;
   readonly inventory: ReadonlyMap<string, Cells>;
+  /** Else only the activity of each device. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -28,14 +30,14 @@ export async function timelineOf(
   db: Asked,
   sources: readonly JobSource[],
   summed: SummedJob & { readonly boundaryUs: number },
-  { lanes, activity, inventory }: Drawn,
+  { lanes, activity, inventory, isWhole }: Drawn,
 ): Promise<Timeline> {
   const { boundaryUs } = summed;
   const place = activity?.places[0];
   const [bands, heatMap, powerLimitWatts] = await Promise.all([
-    bandsOf(db, sources, summed, { boundaryUs, countMax: STEPS_MAX }),
+    isWhole ? bandsOf(db, sources, summed, { boundaryUs, countMax: STEPS_MAX }) : [],
     place && heatMapOf(db, place, summed, (gpu) => inventory.get(gpu)?.number('gpu_index')),
-    powerLimitOf(db, lanes, summed),
+    isWhole ? powerLimitOf(db, lanes, summed) : undefined,
   ]);
   return { bands, heatMap, powerLimitWatts };
 }
