@@ -22,7 +22,7 @@ function linesOf(rows: readonly (HeatRow & { readonly index?: number })[], width
 const rowOf = (
   node: string,
   means: readonly number[],
-  knownUs = means.map((mean) => (Number.isNaN(mean) ? 0 : MINUTE)),
+  knownUs: readonly number[] = means.map((mean) => (Number.isNaN(mean) ? 0 : MINUTE)),
 ): HeatRow => ({
   ...{ node, gpu: undefined },
   means: Float64Array.from(means),
