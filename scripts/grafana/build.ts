@@ -117,7 +117,8 @@ const LOOKS: Readonly<Record<PanelKind, () => AnyPanel>> = {
   days: () =>
     new timeSeries.PanelBuilder()
       .min(0)
-      .drawStyle(common.GraphDrawStyle.Bars)
+      .drawStyle(common.GraphDrawStyle.Line)
+      .lineInterpolation(common.LineInterpolation.StepAfter)
       .fillOpacity(60)
       .barAlignment(common.BarAlignment.After)
       .legend(below()),
@@ -142,6 +143,8 @@ function panelOf(panel: Panel, dialect: Dialect, id: number, gridPos: dashboards
     .noValue('not known')
     .withTarget(targetOf(panel.sql, dialect, isSeries(panel.kind)));
   if (panel.unit !== undefined) builder.unit(panel.unit);
+  if (panel.isByDevice === true) builder.displayName('${__field.labels.device}');
+  if (panel.stepsMax !== undefined) builder.maxDataPoints(panel.stepsMax);
   const columns = new Map<string, dashboards.DynamicConfigValue[]>();
   const add = (column: string, id: string, value: unknown): void => {
     columns.set(column, [...(columns.get(column) ?? []), { id, value }]);
@@ -149,6 +152,10 @@ function panelOf(panel: Panel, dialect: Dialect, id: number, gridPos: dashboards
   for (const [column, unit] of Object.entries(panel.units ?? {})) add(column, 'unit', unit);
   for (const [column, target] of Object.entries(panel.links ?? {}))
     add(column, 'links', [linkOf(target, dialect).build()]);
+  for (const column of panel.stacked ?? []) {
+    add(column, 'custom.drawStyle', common.GraphDrawStyle.Bars);
+    add(column, 'custom.stacking', { group: 'A', mode: common.StackingMode.Normal });
+  }
   for (const [column, properties] of columns) builder.overrideByName(column, properties);
   return builder;
 }
@@ -208,7 +215,10 @@ export function buildDashboard(dashboard: Dashboard, dialect: Dialect): dashboar
     );
   for (const link of linksOf(name, dialect)) builder.link(link);
   placeSections(builder, sections, dialect);
-  return builder.build();
+  const built = builder.build();
+  // The SDK hides links and switches in a menu, unless nothing is said.
+  for (const one of [...(built.links ?? []), ...(built.annotations.list ?? [])]) delete one.placement;
+  return built;
 }
 
 /** To the others of its kind, and to the page that `gpuledger serve` has of the same. */

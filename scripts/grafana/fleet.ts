@@ -36,8 +36,9 @@ FROM told`,
 
 const BY_DAY: Panel = {
   title: 'GPU-hours by day',
-  about: `Used and unused by jobs, nobody's, and all that was seen (UTC). ${MIG}`,
+  about: `Used and unused by jobs and nobody's, on each other; lines are what was owned and all that was seen (UTC). ${MIG}`,
   kind: 'days',
+  stacked: ['used', 'unused', 'unowned'],
   unit: 'h',
   width: 12,
   height: 9,
@@ -51,13 +52,14 @@ ORDER BY time`,
 
 const KWH_BY_DAY: Panel = {
   title: 'Energy by day',
-  about: 'Of all GPUs, and of it what they drew while nobody owned them (UTC).',
+  about: `What GPUs drew while jobs owned them, and while nobody did, on each other; the line is all of it (UTC). ${MIG}`,
   kind: 'days',
+  stacked: ['owned', 'unowned'],
   unit: 'kwatth',
   width: 12,
   height: 9,
   sql: `${fleetSums(['day'])}
-SELECT day AS time, ${FLEET.kwh} AS energy, ${FLEET.unownedKwh} AS unowned
+SELECT day AS time, ${FLEET.ownedKwh} AS owned, ${FLEET.unownedKwh} AS unowned, ${FLEET.kwh} AS energy
 FROM told
 GROUP BY day
 ORDER BY time`,

@@ -193,6 +193,8 @@ const PLOTS: readonly Panel[] = [
     about:
       'A line of cells for each device: a straggler is a line of another colour, a pause a column. White was not seen.',
     kind: 'map',
+    isByDevice: true,
+    stepsMax: 200,
     unit: 'percentunit',
     width: 24,
     height: 12,
@@ -238,6 +240,8 @@ const EACH: readonly Panel[] = (
   title: `${title} of each device`,
   about: 'A line for each device. A time in which none of them was seen is bridged: see the picture above.',
   kind: 'lines',
+  isByDevice: true,
+  stepsMax: 300,
   unit,
   width: 12,
   height: 10,

@@ -87,6 +87,7 @@ const PLOTS: readonly Panel[] = (
   title,
   about: 'Means of each device, by the time that samples speak for.',
   kind: 'lines',
+  isByDevice: true,
   unit,
   width: 12,
   height: 8,

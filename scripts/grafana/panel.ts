@@ -36,6 +36,12 @@ export interface Panel {
   /** Columns of 24, and rows. */
   readonly width: number;
   readonly height: number;
+  /** Its second column is `device`, and names the lines. */
+  readonly isByDevice?: boolean;
+  /** Columns of `days` that are put on each other; the others are lines over them. */
+  readonly stacked?: readonly string[];
+  /** Steps that it asks for at most, where each is a cell for each of many devices; else as many as it has pixels. */
+  readonly stepsMax?: number;
   /** From a column to a dashboard, for the value of the cell. */
   readonly links?: Readonly<Record<string, LinkTarget>>;
 }

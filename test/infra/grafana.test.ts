@@ -34,6 +34,8 @@ interface Query {
   readonly title: string;
   readonly kind: string;
   readonly sql: string;
+  readonly isByDevice?: boolean;
+  readonly stacked?: readonly string[];
 }
 
 function queriesOf({ sections, marks, variables }: Dashboard): Query[] {
@@ -101,7 +103,7 @@ function optionsOf(name: string): Options {
   return AT[name] ?? (isOfCollectors ? { time: 'made', range: FIRST_MADE } : {});
 }
 
-describe.each(all)('%s', (name, { kind, sql }) => {
+describe.each(all)('%s', (name, { kind, sql, isByDevice = false, stacked = [] }) => {
   test.each(WAYS)('has rows that its kind of panel can show: %s', async (way) => {
     const { columns, rows } = await askPanel(store.client, sentOf(sql, { ...optionsOf(name), way }));
     expect(rows.length, 'rows').toBeGreaterThan(0);
@@ -131,6 +133,8 @@ describe.each(all)('%s', (name, { kind, sql }) => {
       ]);
     else expect(new Set(types.slice(isNamed ? 2 : 1))).toEqual(new Set(['number']));
     if (kind === 'map') expect(isNamed).toBe(true);
+    if (isByDevice || isNamed) expect([isByDevice, names[1]]).toEqual([kind !== 'states', 'device']);
+    for (const column of stacked) expect(names).toContain(column);
     // Both plugins refuse what is not in the order of time, or has two values of one line at one moment.
     const keys = rows.map((row) => JSON.stringify([row['time'], isNamed ? row[names[1]!] : '']));
     expect(new Set(keys).size).toBe(keys.length);
@@ -257,9 +261,11 @@ describe('a job is what its report says', () => {
   ] as const)('of every job of %s', async (time, leastJobs, leastShared) => {
     const ids = await idsIn(time);
     let shared = 0;
+    const sharings = new Set<string>();
     for (const id of ids) {
       const runs = await runsIn(id, time);
       const { rows } = await answerOf('job', 'The job', { time, variables: { job: id } });
+      for (const { sharing } of runs) sharings.add(sharing);
       expect(rows).toHaveLength(1);
       expectJob(rows[0]!, runs, `${time} ${id}`);
       if (runs.some(({ all: { attributedUs, sampledUs } }) => attributedUs < 0.99 * sampledUs)) shared += 1;
@@ -277,6 +283,7 @@ describe('a job is what its report says', () => {
     }
     expect(ids.length).toBeGreaterThanOrEqual(leastJobs);
     expect(shared).toBeGreaterThanOrEqual(leastShared);
+    if (time === 'made') expect([...sharings]).toEqual(expect.arrayContaining(['stated', 'measured']));
   });
 
   test('while it runs, up to its newest sample, and up to now where that is old', async () => {
@@ -575,6 +582,17 @@ describe('values that somebody types', () => {
       expect(minutes.rows).toHaveLength(1);
     }
     expect((await ask(store.db, 'SELECT count() AS rows FROM jobs'))[0]!.number('rows')).toBeGreaterThan(0);
+  });
+
+  test('that hold a macro are no more than wrong', async () => {
+    const options = { time: 'made', variables: { job: '$__timeFrom() $__fromTime' } } as const;
+    await expect(answerOf('job', 'What the scheduler says', options)).rejects.toThrow();
+    const { rows } = await answerOf('job', 'What the scheduler says', {
+      ...options,
+      variables: { job: '$__fromTime' },
+      way: 'questdb bound',
+    });
+    expect(rows).toEqual([]);
   });
 
   test('a table is a name, whatever is in it', async () => {

@@ -6,7 +6,8 @@ import { applySchema } from '../../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../../src/questdb/visible.ts';
 import { insertRows } from '../../helpers/insert-rows.ts';
 import type { TestQuestdb } from '../../helpers/questdb.ts';
-import { at, COLLECTORS, HOSTILE, LATEST, writeHistory } from '../../queries/history.ts';
+import { ownerSetRows } from '../../helpers/owner-sets.ts';
+import { at, COLLECTORS, HOSTILE, LATEST, STAYS, writeHistory } from '../../queries/history.ts';
 import type { TimeRange } from './expand.ts';
 
 /** A store that has everything a panel may meet, each in a time of its own: see `TIMES`. */
@@ -39,6 +40,9 @@ export const LANES: readonly Lane[] = defaultLanes.map((lane, index) => ({
   intervalMs: index === 0 ? 10_000 : 60_000,
 }));
 
+/** Parts of the jobs on one device of `made`. */
+const MEASURED = { [HOSTILE]: 0.7, '4221': 0.3 };
+
 const READER = { user: 'grafana', password: 'only reads' };
 
 /** A server whose reader is as `infra/grafana/compose.yaml` has it. */
@@ -61,6 +65,8 @@ export async function openPanelStore(start: () => Promise<TestQuestdb>): Promise
   const db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, LANES, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
   await writeHistory(db);
+  // Of two owners whose shares nobody told one was seen to work more, as measured use of MPS is written.
+  await insertRows(db, 'gpu_owner_sets', ownerSetRows(STAYS, [MEASURED]));
   await insertRows(db, 'collector_stats', [
     {
       ...COLLECTORS[0]!,
