@@ -14,9 +14,9 @@ export interface Bounds {
   readonly answerBytes: number;
 }
 
-/** The server of a node has two threads for questions; the client has eight connections. */
+/** The smallest server has two threads for what comes over HTTP, rows among it: more questions only wait there, before the rows. */
 export const USUAL_BOUNDS: Bounds = {
-  questions: 4,
+  questions: 2,
   readers: 64,
   readerMs: 120_000,
   answerBytes: 64 * 2 ** 20,

@@ -13,7 +13,7 @@ import { EVERYBODY, type Viewer } from '../../src/serve/viewer.ts';
 import { forward, httpServer } from '../helpers/bad-server.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
-import { startWeb } from './web-server.ts';
+import { raw, startWeb } from './web-server.ts';
 
 const SECOND = 1e6;
 const T0 = Date.UTC(2026, 5, 2, 6) * 1000;
@@ -287,28 +287,6 @@ describe('a page whose figures take long', () => {
     expect(page.text()).toMatch(/role="alert">QuestDB at http:\S+ cannot serve now/);
   });
 });
-
-interface Answer {
-  readonly status: number;
-  readonly headers: IncomingMessage['headers'];
-  readonly text: string;
-}
-
-/** Asks for a path as it is: a URL object would make another of `..`. */
-async function raw(
-  url: string,
-  path: string,
-  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
-): Promise<Answer> {
-  const { hostname, port } = new URL(url);
-  const [answer] = (await once(
-    get({ host: hostname, port, path, method, headers, agent: false }),
-    'response',
-  )) as [IncomingMessage];
-  let text = '';
-  for await (const chunk of answer.setEncoding('utf8')) text += chunk as string;
-  return { status: answer.statusCode ?? 0, headers: answer.headers, text };
-}
 
 /** A page that has begun to come. */
 async function begun(

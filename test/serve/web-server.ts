@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { USUAL_FINDING_LIMITS } from '../../src/core/analysis/finding-limits.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
@@ -53,4 +55,26 @@ export async function startWeb(store: string | Asked, options: WebOptions): Prom
     await db?.close();
   });
   return { url, told };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly text: string;
+}
+
+/** Asks for a path as it is: a URL object would make another of `..`. */
+export async function raw(
+  url: string,
+  path: string,
+  { method = 'GET', headers = {} }: { method?: string; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const { hostname, port } = new URL(url);
+  const [answer] = (await once(
+    get({ host: hostname, port, path, method, headers, agent: false }),
+    'response',
+  )) as [IncomingMessage];
+  let text = '';
+  for await (const chunk of answer.setEncoding('utf8')) text += chunk as string;
+  return { status: answer.statusCode ?? 0, headers: answer.headers, text };
 }
