@@ -2,6 +2,7 @@
  * Goal: what stands in infra/grafana is what Grafana takes, and what its descriptions say. Method: the files themselves; what their
  * queries answer is in grafana.test.ts.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -56,6 +57,14 @@ test('the files are what scripts/grafana says, and there are no others', () => {
   const there = globSync('**/*.json', { cwd: join(ROOT, FOLDER, 'dashboards') });
   expect(there.toSorted()).toEqual(paths.toSorted());
   expect(paths).toHaveLength(DASHBOARDS.length * DIALECT_NAMES.length);
+});
+
+test('the generator says the same of them', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/generate-grafana.ts', '--check'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
 test('uids are those that links and bookmarks have', () => {
