@@ -22,6 +22,7 @@ import { writeCapacityPage, writeJobPage } from '../report/write-page.ts';
 import { directoryArgument } from '../directory-argument.ts';
 import { createLog } from '../log.ts';
 import { startStep } from '../progress.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { terminalStyle } from '../terminal.ts';
 
 /** Rollups are computed some seconds after a period's end: the demo's last hour has to be over for a while. */
@@ -34,6 +35,7 @@ const EXAMPLES = `
 Examples:
   gpuledger demo                 play, report, stop the server, leave the data
   gpuledger demo --keep          leave the server running: look around in its console
+  gpuledger demo --serve         look at its pages in a browser, until Ctrl-C
   gpuledger demo --seed 7        other jobs' noise, other devices
 
 The GPUs are synthetic; everything else (ring, labels, encoder, QuestDB, rollups, reports) is what a node runs.
@@ -41,6 +43,7 @@ The GPUs are synthetic; everything else (ring, labels, encoder, QuestDB, rollups
 
 interface DemoOptions {
   readonly keep?: true;
+  readonly serve?: true;
   readonly seed: number;
   readonly data?: string;
 }
@@ -49,6 +52,7 @@ export function command(): Command {
   return new Command('demo')
     .description('Play six hours of a synthetic cluster into a real QuestDB and report them.')
     .option('--keep', 'leave the QuestDB server running')
+    .option('--serve', 'serve its pages until told to stop')
     .option('--seed <n>', 'which synthetic cluster', parseSeed, 1)
     .option('--data <dir>', 'where the demo keeps its database; it is wiped first', directoryArgument)
     .addHelpText('after', EXAMPLES)
@@ -98,6 +102,7 @@ async function demo(options: DemoOptions): Promise<void> {
     } finally {
       await db.close();
     }
+    if (options.serve === true) await serveUntilStopped(server, dataDir);
   } catch (thrown) {
     await server.stop();
     throw thrown;
@@ -105,6 +110,16 @@ async function demo(options: DemoOptions): Promise<void> {
   say(`\nLook around: ${lookAround(server, dataDir, isKept)}`);
   say('On real GPUs: npx gpuledger run --help');
   if (!isKept) await server.stop();
+}
+
+/** From here on a signal is no longer the end of all, but of the pages. */
+async function serveUntilStopped({ clientConf, httpUrl }: RunningServer, dataDir: string): Promise<void> {
+  const stopped = stopSignal();
+  const { openDemoPages } = await import('../serve/demo-pages.ts');
+  const { url, close } = await openDemoPages(dataDir, clientConf);
+  say(`\nIts pages: ${bold(url)}, such as ${url}job/4217\nIts store: ${httpUrl}\nCtrl-C stops both.`);
+  await stopped;
+  await close();
 }
 
 /** Ends a server that an earlier `--keep` left, then wipes. A demo that is under way is not disturbed. */

@@ -33,6 +33,7 @@ import { jobOfPage, writeCapacityPage, writeJobPage } from '../report/write-page
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { js1Of } from '../report/js1.ts';
+import { pageLine } from '../report/page-line.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
@@ -111,6 +112,8 @@ interface Answer {
   readonly account: Account;
   /** Where it was asked for. */
   readonly js1?: string;
+  /** Of its text: a line that says where a browser shows it, or nothing. */
+  readonly page: string;
 }
 
 type JobsFlags = FormatFlags &
@@ -312,7 +315,7 @@ async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<vo
   const options = askedRun(flags);
   const wanted = [...new Set(jobIds)];
   const failures: OperatingError[] = [];
-  const answers = await withStore(flags, async (db, { lanes, idle, costs, findings }) => {
+  const answers = await withStore(flags, async (db, { lanes, idle, costs, findings, serve }) => {
     const how = {
       ...options,
       ...{ idleLimits: idle, costs: reportCosts({ costs }), findingLimits: findings },
@@ -324,7 +327,8 @@ async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<vo
     for (const typed of wanted)
       try {
         const account = await accountOf(db, lanes, typed, how);
-        found.push({ typed, account, ...(flags.js1 ? { js1: js1Of(typed, account) } : {}) });
+        const page = pageLine(serve.url, account);
+        found.push({ typed, account, page, ...(flags.js1 ? { js1: js1Of(typed, account) } : {}) });
       } catch (thrown) {
         if (wanted.length === 1 || !isAboutOneId(thrown)) throw thrown;
         failures.push(thrown);
@@ -333,7 +337,7 @@ async function reportJob(jobIds: readonly string[], flags: JobFlags): Promise<vo
   });
   const accounts = answers.map(({ account }) => account);
   const isOne = wanted.length === 1;
-  process.stdout.write(flags.js1 ? js1Lines(answers, isOne) : accountsText(accounts, { ...flags, isOne }));
+  process.stdout.write(flags.js1 ? js1Lines(answers, isOne) : accountsText(answers, { ...flags, isOne }));
   for (const account of accounts)
     if (flags.csv && account.of === 'job' && account.figures.devices.length === 0)
       process.stderr.write(`no rows of job ${account.figures.job.jobId}: ${NO_DEVICES}\n`);
@@ -353,15 +357,17 @@ function js1Lines(answers: readonly Answer[], isOne: boolean): string {
 }
 
 /** One after the other; as JSON, of several ids, an array. */
-function accountsText(accounts: readonly Account[], flags: JobFlags & { readonly isOne: boolean }): string {
+function accountsText(answers: readonly Answer[], flags: JobFlags & { readonly isOne: boolean }): string {
   const style = { ...terminalStyle(), isWhole: flags.all === true };
-  const texts = accounts.map((account) =>
-    account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style),
-  );
+  const isData = flags.json === true || flags.csv === true;
+  const texts = answers.map(({ account, page }) => {
+    const text = account.of === 'job' ? jobText(account, flags, style) : tasksText(account, flags, style);
+    return isData ? text : text + page;
+  });
   if (flags.isOne) return texts.join('');
   if (flags.json) return `[\n${texts.map((text) => text.trimEnd()).join(',\n')}\n]\n`;
   if (!flags.csv) return texts.join('\n');
-  if (new Set(accounts.map((account) => account.of)).size > 1)
+  if (new Set(answers.map(({ account }) => account.of)).size > 1)
     throw new OperatingError(
       'expected ids of jobs, or of arrays and heterogeneous jobs, came both with --csv',
       {
