@@ -6,9 +6,7 @@ import { refusalOf, type Refusal } from './errors.ts';
 import { sendPage } from './send-page.ts';
 import { SAFE_HEADERS } from './safe-headers.ts';
 import type { App, Serving } from './serving.ts';
-import type { Viewer } from './viewer.ts';
-
-const NOBODY: Viewer = { name: undefined, isOperator: false, accounts: new Set() };
+import { NOBODY, type Viewer } from './viewer.ts';
 
 /** Whatever is thrown on the way to an answer becomes one: a page, or JSON below `/api/`; a defect is told in the log. */
 export function addRefusals(app: App, serving: Serving): void {
@@ -22,21 +20,31 @@ export function addRefusals(app: App, serving: Serving): void {
 
 /** Answers with what went wrong. */
 export function refuse(reply: FastifyReply, thrown: unknown, serving: Serving): FastifyReply {
-  const { request } = reply;
-  // Of an address that is none nobody has been asked who he is.
-  const viewer = (request.viewer as Viewer | undefined) ?? NOBODY;
-  const refusal = refusalOf(thrown, viewer.isOperator);
+  const refusal = refusalOf(thrown, viewerOf(reply).isOperator);
   tellOf(thrown, refusal, serving.tell);
-  const { status, code, sentence, hints, retryAfterSeconds } = refusal;
+  return sendRefusal(reply, refusal, serving);
+}
+
+/** Of an address that is none nobody has been asked who he is. */
+function viewerOf({ request }: { readonly request: { readonly viewer?: Viewer } }): Viewer {
+  return request.viewer ?? NOBODY;
+}
+
+/** As a page, or as JSON for programs. */
+export function sendRefusal(
+  reply: FastifyReply,
+  { status, code, sentence, hints, retryAfterSeconds }: Omit<Refusal, 'isTold'>,
+  serving: Serving,
+): FastifyReply {
   reply.removeHeader('etag');
   reply.headers(SAFE_HEADERS).code(status);
   if (retryAfterSeconds !== undefined) reply.header('retry-after', retryAfterSeconds);
-  if (isForPrograms(request))
+  if (isForPrograms(reply.request))
     return reply
       .type('application/json; charset=utf-8')
       .send(`${JSON.stringify({ error: { code, message: sentence, hints } })}\n`);
-  const how = { assets: serving.assets.still, served: serving.servedTo(viewer) };
-  return sendPage(reply, renderRefusalPage(titleOf(status), refusal, how), how);
+  const how = { assets: serving.assets.still, served: serving.servedTo(viewerOf(reply)) };
+  return sendPage(reply, renderRefusalPage(titleOf(status), { sentence, hints }, how), how);
 }
 
 /** Tells the log of what those have to mend who operate the server. */
@@ -52,9 +60,11 @@ export function tellOf(thrown: unknown, { isTold }: Refusal, tell: Tell): void {
 }
 
 export function titleOf(status: number): string {
+  if (status === 401) return 'Who asks?';
+  if (status === 403) return 'Not for you';
   if (status === 404) return 'Not found';
   if (status === 422) return 'Too much at once';
-  if (status === 503) return 'Not now';
+  if (status === 429 || status === 503) return 'Not now';
   return status < 500 ? 'Not understood' : 'A defect';
 }
 

@@ -58,7 +58,7 @@ export function createServer(options: ServerOptions): App {
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   addReaders(app);
-  addAccess(app, access);
+  addAccess(app, access, serving);
   addRefusals(app, serving);
   addHealth(app, serving);
   addJobPage(app, serving);

@@ -13,6 +13,9 @@ export interface Viewer {
 /** Where nobody is asked who he is: on the loopback of a machine, whose users can ask its store themselves. */
 export const EVERYBODY: Viewer = { name: undefined, isOperator: true, accounts: new Set() };
 
+/** Of whom it is not known who he is. */
+export const NOBODY: Viewer = { name: undefined, isOperator: false, accounts: new Set() };
+
 /** Whose jobs he may be told of; undefined: everybody's. */
 export function sightOf({ name, isOperator, accounts }: Viewer): Sight | undefined {
   return isOperator ? undefined : { user: name, accounts };

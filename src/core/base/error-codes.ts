@@ -145,6 +145,8 @@ export const ERROR_CODES = {
   'serve.busy': 'As many readers as may be are being answered by the web server.',
   'serve.file': 'A file of users, tokens or roles of the web server cannot be used.',
   'serve.port_taken': 'Another process listens on the port of the web server.',
+  'serve.refused':
+    'The web server does not know who asks, holds back wrong tries, or a request is not of a form that it answers.',
   'serve.tls': 'The certificate of the web server or its key cannot be used.',
   'serve.too_long': 'What a reader asked of the web server took longer than it may, and was given up.',
   'serve.unknown_page': 'The web server has no page at an address.',

@@ -7,9 +7,9 @@ import { EVERYBODY, type Viewer } from '../viewer.ts';
 import { parseAuthorization } from './credentials.ts';
 import { formRefusal } from './form.ts';
 import { hostTest } from './host-test.ts';
-import { createPasswords } from './passwords.ts';
+import { createPasswords, type Verdict } from './passwords.ts';
 import { proxyReader } from './proxy.ts';
-import { refusal, type Refusal } from './refusal.ts';
+import { refusal, waiting, type Refusal } from './refusal.ts';
 import { NO_ROLES, parseRoles, viewerOf, type Roles } from './roles-file.ts';
 import { readSecretFile } from './secret-file.ts';
 import { createSlowDown } from './slow-down.ts';
@@ -106,29 +106,41 @@ function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['
         : refusal(401, sentence, { 'www-authenticate': challenge }),
     );
 
+  const wrong = unknown('The name and password, or the token, are not known here.');
   /** A try, which costs one where it fails. */
   const attempt = async (
     address: string,
     name: string | undefined,
-    check: () => Promise<'right' | 'wrong' | 'busy'>,
-  ): Promise<Refusal | undefined | 'wrong'> => {
+    check: () => Promise<Verdict>,
+  ): Promise<Verdict | Refusal> => {
     const waitMs = slowDown.take(address, name);
     if (waitMs > 0) {
-      tellSeldom({
-        level: 'warn',
-        code: 'serve.slowed',
-        sentence: `wrong names, passwords or tokens from ${address}: further tries wait`,
-      });
-      return refusal(
-        429,
-        'Too many wrong names, passwords or tokens: wait before the next try.',
-        retry(waitMs),
-      );
+      const sentence = `wrong names, passwords or tokens from ${address}: further tries wait`;
+      tellSeldom({ level: 'warn', code: 'serve.slowed', sentence });
+      return waiting(429, 'Too many wrong names, passwords or tokens: wait before the next try.', waitMs);
     }
     const verdict = await check();
     if (verdict !== 'wrong') slowDown.giveBack(address, name);
-    if (verdict === 'busy') return refusal(503, 'Too many sign in at once: try again.', retry(BUSY_MS));
-    return verdict === 'wrong' ? 'wrong' : undefined;
+    return verdict;
+  };
+  const byPassword = async (
+    address: string,
+    name: string,
+    password: string,
+    held: Users,
+  ): Promise<Decision> => {
+    if (passwords.isRemembered(held, name, password)) return named(name);
+    const verdict = await (passwords.underway(held, name, password) ??
+      attempt(address, name, () => passwords.check(held, name, password)));
+    if (verdict === 'right') return named(name);
+    if (verdict === 'busy') return refused(waiting(503, 'Too many sign in at once: try again.', BUSY_MS));
+    return verdict === 'wrong' ? wrong : refused(verdict);
+  };
+  const byToken = async (address: string, token: string, held: readonly Token[]): Promise<Decision> => {
+    const name = nameOfToken(held, token, Date.now());
+    if (name !== undefined) return named(name);
+    const verdict = await attempt(address, undefined, () => Promise.resolve('wrong'));
+    return typeof verdict === 'object' ? refused(verdict) : wrong;
   };
 
   return async (request) => {
@@ -148,19 +160,10 @@ function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['
     if (authorization === undefined)
       return unknown(challenge.length === 0 ? 'The proxy names no user.' : 'Who asks? Sign in.');
     const said = parseAuthorization(authorization);
-    if (said.kind === 'basic' && users !== undefined) {
-      const { name, password } = said;
-      if (passwords.isRemembered(users(), name, password)) return named(name);
-      const wrong = await attempt(address, name, () => passwords.check(users(), name, password));
-      if (wrong === undefined) return named(name);
-      if (wrong !== 'wrong') return refused(wrong);
-    } else if (said.kind === 'bearer' && tokens !== undefined) {
-      const name = nameOfToken(tokens(), said.token, Date.now());
-      if (name !== undefined) return named(name);
-      const wrong = await attempt(address, undefined, () => Promise.resolve('wrong'));
-      if (wrong !== undefined && wrong !== 'wrong') return refused(wrong);
-    }
-    return unknown('The name and password, or the token, are not known here.');
+    if (said.kind === 'basic' && users !== undefined)
+      return await byPassword(address, said.name, said.password, users());
+    if (said.kind === 'bearer' && tokens !== undefined) return await byToken(address, said.token, tokens());
+    return wrong;
   };
 }
 
@@ -168,10 +171,6 @@ const BUSY_MS = 2000;
 
 function refused(why: Refusal): Decision {
   return { kind: 'refused', refusal: why };
-}
-
-function retry(waitMs: number): Refusal['headers'] {
-  return { 'retry-after': String(Math.ceil(waitMs / 1000)) };
 }
 
 /** What strangers cause must not fill the log. */

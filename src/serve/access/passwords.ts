@@ -17,6 +17,8 @@ export type Verdict = 'right' | 'wrong' | 'busy';
 export interface Passwords {
   /** Whether it was right within the last minutes. */
   isRemembered(users: Users, name: string, password: string): boolean;
+  /** The check of the same name and password that has begun already: it is one try, however often it is sent. */
+  underway(users: Users, name: string, password: string): Promise<Verdict> | undefined;
   /** Takes as long for a name that there is not as for one that there is. */
   check(users: Users, name: string, password: string): Promise<Verdict>;
 }
@@ -34,6 +36,8 @@ export function createPasswords(nowMs: () => number): Passwords {
       .update(JSON.stringify([hash, name, password]))
       .digest('base64');
 
+  const hashOf = (users: Users, name: string): string =>
+    users.get(name)?.hash ?? strangerHash(users, createHmac('sha256', secret).update(name).digest());
   const remember = (key: string): void => {
     rightUntilMs.delete(key);
     rightUntilMs.set(key, nowMs() + REMEMBERED_MS);
@@ -49,15 +53,13 @@ export function createPasswords(nowMs: () => number): Passwords {
       const user = users.get(name);
       return user !== undefined && (rightUntilMs.get(keyOf(user.hash, name, password)) ?? 0) > nowMs();
     },
+    underway: (users, name, password) => running.get(keyOf(hashOf(users, name), name, password)),
     async check(users, name, password) {
-      const user = users.get(name);
-      const hash = user?.hash ?? strangerHash(users, createHmac('sha256', secret).update(name).digest());
+      const hash = hashOf(users, name);
       const key = keyOf(hash, name, password);
-      const same = running.get(key);
-      if (same !== undefined) return await same;
       if (queue.size >= WAITING_MAX) return 'busy';
       const verdict = queue
-        .add(() => check(user, hash, password))
+        .add(() => check(users.get(name), hash, password))
         .then((isRight): Verdict => (isRight ? 'right' : 'wrong'));
       running.set(key, verdict);
       try {
