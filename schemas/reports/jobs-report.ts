@@ -47,6 +47,30 @@ export const tasksReport = z.strictObject({
   tasks: z.array(z.strictObject({ task: text, ...run, ...allAmounts, command: z.string() })),
 });
 
+/** A run of a list of jobs. */
+export const jobsRow = z.strictObject({
+  typedId: z.string().describe('As people type it: 6_1, 2+1, 4217'),
+  ...run,
+  cluster: text,
+  name: text,
+  user: text,
+  account: text,
+  partition: text,
+  qos: text,
+  nodes: count,
+  ...allAmounts,
+  lostUs,
+  causes: z
+    .partialRecord(z.enum(CAUSES), us)
+    .optional()
+    .describe('Where its GPU time went, as was kept of an ended run; causes of no time are left out'),
+  findings: z
+    .array(z.string())
+    .optional()
+    .describe('Ids of the rules that had something to say, as was kept of an ended run'),
+  command: z.string(),
+});
+
 /** The account of many jobs, each run whole. */
 export const jobsReport = z.strictObject({
   fromUs: momentUs,
@@ -62,28 +86,5 @@ export const jobsReport = z.strictObject({
   jobs: count.describe('Distinct jobs'),
   invalidRollups: invalidRollups.optional(),
   all: z.strictObject({ ...allAmounts, lostUs }).optional(),
-  rows: z.array(
-    z.strictObject({
-      typedId: z.string().describe('As people type it: 6_1, 2+1, 4217'),
-      ...run,
-      cluster: text,
-      name: text,
-      user: text,
-      account: text,
-      partition: text,
-      qos: text,
-      nodes: count,
-      ...allAmounts,
-      lostUs,
-      causes: z
-        .partialRecord(z.enum(CAUSES), us)
-        .optional()
-        .describe('Where its GPU time went, as was kept of an ended run; causes of no time are left out'),
-      findings: z
-        .array(z.string())
-        .optional()
-        .describe('Ids of the rules that had something to say, as was kept of an ended run'),
-      command: z.string(),
-    }),
-  ),
+  rows: z.array(jobsRow),
 });

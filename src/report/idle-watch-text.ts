@@ -80,23 +80,35 @@ function notSeenTexts({ notSeen }: IdleWatchFigures): string[] {
   });
 }
 
-function jobLines(jobs: readonly IdleJob[], options: RenderOptions): string[] {
+/**
+ * A header, and a row for each job.
+ * @param clipped what of a name is shown in so many columns
+ */
+export function idleJobCells(
+  jobs: readonly IdleJob[],
+  clipped: (text: string, columns: number) => string,
+): readonly (readonly string[])[] {
   const hours = hoursOf(jobs.map(({ lostGpuUs }) => lostGpuUs));
   const header = ['job', 'user', 'name', 'GPUs', 'since (UTC)', 'idle for', 'GPU-hours'];
   const rows = jobs.map((job, index) => [
-    ...whoCells(job, options),
+    ...whoCells(job, clipped),
     job.idle.length === job.gpus ? String(job.gpus) : `${job.idle.length} of ${job.gpus}`,
     ...timeCells(job),
     hours[index]!,
   ]);
-  return tableOf([header, ...rows], ['left', 'left', 'left', 'right', 'left'], options);
+  return [header, ...rows];
+}
+
+function jobLines(jobs: readonly IdleJob[], options: RenderOptions): string[] {
+  const cells = idleJobCells(jobs, (text, columns) => cellText(text, options, columns));
+  return tableOf(cells, ['left', 'left', 'left', 'right', 'left'], options);
 }
 
 function deviceLines(jobs: readonly IdleJob[], options: RenderOptions): string[] {
   const header = ['job', 'user', 'name', 'node', 'GPU', 'since (UTC)', 'idle for'];
   const rows = jobs.flatMap((job) =>
     job.idle.map((device) => [
-      ...whoCells(job, options),
+      ...whoCells(job, (text, columns) => cellText(text, options, columns)),
       cellText(device.node, options, 16),
       cellText(device.gpu, options, 44),
       ...timeCells(device),
@@ -105,16 +117,19 @@ function deviceLines(jobs: readonly IdleJob[], options: RenderOptions): string[]
   return tableOf([header, ...rows], ['left', 'left', 'left', 'left', 'left', 'left'], options);
 }
 
-function tableOf(rows: readonly string[][], sides: readonly Side[], options: RenderOptions): string[] {
+function tableOf(
+  rows: readonly (readonly string[])[],
+  sides: readonly Side[],
+  options: RenderOptions,
+): string[] {
   return stacked(foldedTables(rows, sides, 2, lineWidth(options)));
 }
 
-function whoCells({ typedId, user, name }: IdleJob, options: RenderOptions): string[] {
-  return [
-    cellText(typedId, options, 24),
-    cellText(user ?? '', options, 12),
-    cellText(name ?? '', options, 20),
-  ];
+function whoCells(
+  { typedId, user, name }: IdleJob,
+  clipped: (text: string, columns: number) => string,
+): string[] {
+  return [clipped(typedId, 24), clipped(user ?? '', 12), clipped(name ?? '', 20)];
 }
 
 function timeCells({

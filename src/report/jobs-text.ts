@@ -68,6 +68,7 @@ export function renderJobsReport(figures: JobsFigures, options: RenderOptions): 
   return finishLines(lines, options, new Set(options.isColored ? [lines[0]!] : []));
 }
 
+/** What was asked for, and how much of it there is. */
 export function jobsTitle({ fromUs, toUs, filters, jobs, rows, all, isSynthetic }: JobsFigures): string {
   const asked = JOB_FILTERS.flatMap((key) => (filters[key] === undefined ? [] : [`${key} ${filters[key]}`]));
   const parts = [
@@ -82,20 +83,21 @@ export function jobsTitle({ fromUs, toUs, filters, jobs, rows, all, isSynthetic 
 }
 
 /**
- * A header, a row for each of these jobs, and one of all.
+ * A header, a row for each of these jobs, and one of all where that is given.
  * @param clipped what of a name is shown in so many columns
  */
 export function jobsCells(
   shown: readonly JobsRow[],
-  all: JobAmounts,
+  all: JobAmounts | undefined,
   costBasis: JobsFigures['costBasis'],
   clipped: (text: string, columns: number) => string,
 ): readonly (readonly string[])[] {
-  const energies = energyTexts([...shown, all].map(({ energy }) => energy));
-  const decimals = hourDecimals(all.ownedGpuUs / HOUR_US);
+  const told: readonly JobAmounts[] = [...shown, ...(all === undefined ? [] : [all])];
+  const energies = energyTexts(told.map(({ energy }) => energy));
+  const decimals = hourDecimals(Math.max(0, ...told.map(({ ownedGpuUs }) => ownedGpuUs)) / HOUR_US);
   const hours = (us: number | undefined): string =>
     us === undefined ? NOT_KNOWN : formatHours(us, decimals);
-  const money = amountColumns(costBasis, [...shown, all]);
+  const money = amountColumns(costBasis, told);
   const amounts = (of: JobAmounts, index: number): string[] => [
     String(of.devices),
     hours(of.ownedGpuUs),
@@ -114,7 +116,7 @@ export function jobsCells(
   return [
     header,
     ...shown.map((row, index) => [...whoCells(row, clipped), ...amounts(row, index)]),
-    ['all', '', '', '', '', '', '', ...amounts(all, shown.length)],
+    ...(all === undefined ? [] : [['all', '', '', '', '', '', '', ...amounts(all, shown.length)]]),
   ];
 }
 

@@ -240,7 +240,8 @@ export function jobsJson(figures: JobsFigures): string {
   });
 }
 
-function jobsRowOf(row: JobsRow): object {
+/** A run of a list. */
+export function jobsRowOf(row: JobsRow): object {
   const { typedId, jobId, run, runCount, cluster, name, user, account, partition, qos, state, exitCode } =
     row;
   const who = {

@@ -71,11 +71,24 @@ export function meaningText({ meaning, choices }: Parameter): string {
   return choices === undefined ? meaning : `${meaning}: ${choices.join(', ')}`;
 }
 
+/** The answer as cells: times are UTC, numbers have six digits. */
+export function answerCells({ columns, rows }: QueryResult): {
+  readonly titles: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Which columns hold no numbers. */
+  readonly left: ReadonlySet<string>;
+} {
+  return {
+    titles: columns.map(({ name }) => name),
+    rows: rows.map((row) => columns.map(({ type }, index) => cellText(row[index], type))),
+    left: new Set(columns.flatMap(({ name, type }) => (isNumber(type) ? [] : [name]))),
+  };
+}
+
 /** The answer as a table of which no column falls off the terminal. Numbers have six digits, times are UTC. */
-export function renderAnswer({ columns, rows }: QueryResult, width: number): string {
-  const sides = columns.map(({ type }): Side => (isNumber(type) ? 'right' : 'left'));
-  const cells = rows.map((row) => columns.map(({ type }, index) => cellText(row[index], type)));
-  const head = columns.map(({ name }) => name);
+export function renderAnswer(answer: QueryResult, width: number): string {
+  const { titles: head, rows: cells, left } = answerCells(answer);
+  const sides = head.map((name): Side => (left.has(name) ? 'left' : 'right'));
   if (width === Infinity) return lines(tableText([head, ...cells], sides, ''));
   return lines(stacked(foldedTables([head, ...cells], sides, 1, Math.max(WIDTH_MIN, width), '')));
 }

@@ -128,6 +128,7 @@ export const ERROR_CODES = {
   'report.still_running': 'A summary that is written at the end of a job was asked for while it runs.',
   'report.unknown_cluster': 'No GPU is known to be of the cluster.',
   'report.unknown_job': 'No table knows the job.',
+  'report.unknown_node': 'No GPU is known to be of the node.',
   'report.unknown_run': 'The job has no such run.',
   'report.window': 'The time window of a report cannot be understood.',
   'sampler.died': 'The sampling worker ended without telling why.',

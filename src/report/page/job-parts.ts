@@ -79,7 +79,16 @@ export function tilesOf(figures: JobFigures, energyText: string | undefined): Sa
 
 /** One bar of all the owned time, and a table of the same. */
 export function causeBar({ causes }: JobFigures): Safe | undefined {
-  if (causes === undefined || 'why' in causes) return undefined;
+  return causes === undefined || 'why' in causes
+    ? undefined
+    : causesHtml(causes, (allUs) => causeNotes(causes, allUs));
+}
+
+/** The same of several jobs together. @param notesOf what is to be known of them, given all of the time in µs */
+export function causesHtml(
+  causes: Parameters<typeof shownCauses>[0],
+  notesOf: (allUs: number) => readonly string[],
+): Safe | undefined {
   const shown = shownCauses(causes);
   const allUs = shown.reduce((sum, { us }) => sum + us, 0);
   if (allUs === 0) return undefined;
@@ -141,7 +150,7 @@ export function causeBar({ causes }: JobFigures): Safe | undefined {
         </tbody>
       </table>
     </div>
-    ${causeNotes(causes, allUs).map((note) => markup`<p class="note">${note}</p>`)}
+    ${notesOf(allUs).map((note) => markup`<p class="note">${note}</p>`)}
   </section>`;
 }
 

@@ -28,7 +28,12 @@ interface Amount {
 type Both<T> = readonly [now: T, before: T];
 
 /** What was had and done, each beside what it was before; what is known of neither is left out. */
-export function amountLines({ ended, before, costBasis }: UserFigures): string[] {
+export function amountLines(figures: UserFigures): string[] {
+  return tableText(amountCells(figures), ['left', 'right', 'right', 'left']);
+}
+
+/** The same as cells: a header, and a row for each. */
+export function amountCells({ ended, before, costBasis }: UserFigures): readonly (readonly string[])[] {
   const both: Both<EndedRuns> = [ended, before];
   const ofBoth = <T>(of: (one: EndedRuns) => T): Both<T> => [of(ended), of(before)];
   const decimals = hourDecimals(Math.max(ended.ownedGpuUs, before.ownedGpuUs) / HOUR_US);
@@ -68,8 +73,7 @@ export function amountLines({ ended, before, costBasis }: UserFigures): string[]
   ];
   const known = rows.filter(([, now, then]) => now !== NOT_KNOWN || then !== NOT_KNOWN);
   const span = formatSpan(ended.toUs - ended.fromUs);
-  const sides = ['left', 'right', 'right', 'left'] as const;
-  return tableText([['', `these ${span}`, `the ${span} before`, ''], ...known], sides);
+  return [['', `these ${span}`, `the ${span} before`, ''], ...known];
 }
 
 function rowOf(label: string, amounts: Both<Amount | undefined>, cells: readonly string[]): string[] {

@@ -23,11 +23,11 @@ export function renderUserReport(figures: UserFigures, options: RenderOptions): 
   const { ended, before, notEnded } = figures;
   const isEmpty = ended.runs + before.runs + notEnded === 0;
   const lines = [
-    ...wrap(titleOf(figures), width, '', '  '),
+    ...wrap(userTitle(figures), width, '', '  '),
     ...wrap(endedText(ended), width, '  ', '    '),
     ...(isEmpty ? ['  no job of this user was there then, or in the same time before'] : []),
     ...(ended.runs + before.runs === 0 ? [] : ['', ...amountLines(figures)]),
-    ...notesOf(figures).flatMap((note) => wrap(note, width, '  ', '    ')),
+    ...userNotes(figures).flatMap((note) => wrap(note, width, '  ', '    ')),
     ...causeLines(figures),
     ...losingLines(figures),
     ...ruleLines(figures),
@@ -37,7 +37,8 @@ export function renderUserReport(figures: UserFigures, options: RenderOptions): 
   return finishLines(lines, options, new Set(options.isColored ? [lines[0]!] : []));
 }
 
-function titleOf({ user, cluster, ended, isSynthetic }: UserFigures): string {
+/** Whose jobs of which time. */
+export function userTitle({ user, cluster, ended, isSynthetic }: UserFigures): string {
   const parts = [
     `GPUs of ${nameText(user)}`,
     ...(cluster === undefined ? [] : [`cluster ${nameText(cluster)}`]),
@@ -51,7 +52,8 @@ function nameText(name: string): string {
   return clip(harmless(name), NAME_WIDTH);
 }
 
-function endedText({ runs, states }: EndedRuns): string {
+/** How many ended, and how. */
+export function endedText({ runs, states }: EndedRuns): string {
   if (runs === 0) return 'no job ended';
   const told = [...states].map(
     ([state, count]) => `${count} ${state === undefined ? 'ended' : nameText(state)}`,
@@ -61,7 +63,15 @@ function endedText({ runs, states }: EndedRuns): string {
   return `${formatCount(runs, 'job')} ended: ${[...told.slice(0, STATES_MAX), ...more].join(', ')}`;
 }
 
-function notesOf({ ended, before, notEnded, withoutGpus, costBasis, invalidRollups }: UserFigures): string[] {
+/** What the figures mean, and what is not in them. */
+export function userNotes({
+  ended,
+  before,
+  notEnded,
+  withoutGpus,
+  costBasis,
+  invalidRollups,
+}: UserFigures): string[] {
   return [
     ...knownTexts(ended),
     ...(ended.isShared || before.isShared ? [SHARED_NOTE] : []),

@@ -11,6 +11,7 @@ import {
 } from '../../text/format-quantity.ts';
 import { clip } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
+import { tilesHtml } from '../tiles.ts';
 import { timeParts } from './time-parts.ts';
 
 const BAR = { width: 960, left: 180, right: 90, height: 22, gap: 6 } as const;
@@ -23,27 +24,27 @@ export function capacityTiles(figures: CapacityFigures): Safe {
   const { rows, all, sampledUs, knownUs } = figures;
   const ownedUs = rows.reduce((us, row) => (isOwned(row.kind) ? us + row.attributedUs : us), 0);
   const { idle, wasted, smActive, energy } = all;
-  const tiles = [
-    [
-      formatGpuHours(sampledUs),
-      'seen',
-      `${formatRatio(knownUs > 0 ? sampledUs / knownUs : 0)} of what was there`,
-    ],
-    [sampledUs > 0 ? formatRatio(ownedUs / sampledUs) : NOT_KNOWN, 'owned by jobs', formatGpuHours(ownedUs)],
-    [
-      wasted === undefined ? NOT_KNOWN : formatGpuHours(wasted.value),
-      'owned and not used',
-      [
+  return tilesHtml([
+    {
+      value: formatGpuHours(sampledUs),
+      name: 'seen',
+      note: `${formatRatio(knownUs > 0 ? sampledUs / knownUs : 0)} of what was there`,
+    },
+    {
+      value: sampledUs > 0 ? formatRatio(ownedUs / sampledUs) : NOT_KNOWN,
+      name: 'owned by jobs',
+      note: formatGpuHours(ownedUs),
+    },
+    {
+      value: wasted === undefined ? NOT_KNOWN : formatGpuHours(wasted.value),
+      name: 'owned and not used',
+      note: [
         ...(smActive === undefined ? [] : [`SM activity ${formatQuantity(smActive)}`]),
         ...(idle === undefined ? [] : [`idle ${formatRatio(idle.value / idle.knownUs)}`]),
       ].join(', '),
-    ],
-    [formatQuantity(energy.best), 'energy', ''],
-  ] as const;
-  return markup`<dl class="tiles">${tiles.map(
-    ([value, name, note]) =>
-      markup`<div class="tile"><dt>${name}</dt><dd>${value}</dd><dd class="note">${note}</dd></div>`,
-  )}</dl>`;
+    },
+    { value: formatQuantity(energy.best), name: 'energy', note: '' },
+  ]);
 }
 
 /** Of each row its time: what was used, what was idle, the rest of what was owned; of nobody's time all. */
