@@ -16,7 +16,7 @@ const sums = {
 } as const;
 
 const row = z.strictObject({
-  kind: z.enum(['group', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut']),
+  kind: z.enum(['group', 'others', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut']),
   name: z.string().optional(),
   cluster: z.string().optional(),
   period: z.string().optional(),
@@ -78,5 +78,11 @@ export const capacityReport = z.strictObject({
   invalidRollups,
   idleLimits,
   costRates,
+  isNarrowed: z
+    .literal(true)
+    .optional()
+    .describe(
+      'Of the web server: groups whose names are not for whoever asks are one row, others, and nothing is named but groups',
+    ),
   hasActivity: z.boolean(),
 });

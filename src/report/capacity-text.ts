@@ -124,7 +124,7 @@ function columnsOf(figures: CapacityFigures, rows: readonly Shown[]): readonly C
     { title: 'energy', cells: energyTexts(rows.map(({ energy }) => energy)) },
     ...amountColumns(figures.costBasis, rows),
     column('jobs', ({ kind, jobs }) =>
-      kind === 'group' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
+      kind === 'group' || kind === 'others' || kind === 'all' ? formatGrouped(jobs, 0) : NOT_KNOWN,
     ),
   ];
 }
@@ -186,6 +186,7 @@ function nameOf({ kind, name, cluster }: Shown, isAmbiguous: boolean): string {
     case 'cut':
       return 'cut GPUs';
     case 'all':
+    case 'others':
     case 'unresolved':
     case 'unowned':
       return kind;
@@ -355,7 +356,8 @@ export function capacityNotes(figures: CapacityFigures): string[] {
     notes.push(
       `Of ${formatGpuHours(figures.undividedUs)} in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets.`,
     );
-  notes.push(...billingTexts(figures), ...lastSignTexts(figures));
+  if (figures.isNarrowed !== true) notes.push(...billingTexts(figures), ...lastSignTexts(figures));
+  if (rows.some(({ kind }) => kind === 'others')) notes.push('others: all whose names you may not see.');
   notes.push(...invalidRollupTexts(figures.invalidRollups));
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');

@@ -300,6 +300,7 @@ export function capacityJson(figures: CapacityFigures): string {
     invalidRollups: figures.invalidRollups.map(rollupText),
     idleLimits: idleLimitsOf(figures.idleLimits),
     costRates: costRatesJson(figures.costBasis),
+    isNarrowed: figures.isNarrowed,
     hasActivity: figures.hasActivity,
   });
 }

@@ -672,8 +672,8 @@ describe('the command', () => {
     [['job', 'first', '--run', 'x'], 'a run is a whole number'],
     [['job', 'first', '--json', '--csv'], 'cannot be used with'],
     [['capacity', '--by', 'planet'], 'Allowed choices are user, account, partition, qos, node, model'],
-    [['capacity', '--by', 'week,month'], 'and after one that is no time ,day, ,week, ,month'],
-    [['capacity', '--by', 'account,node'], 'and after one that is no time ,day, ,week, ,month'],
+    [['capacity', '--by', 'week,month'], 'and after one that is no time ,day or ,week or ,month'],
+    [['capacity', '--by', 'account,node'], 'and after one that is no time ,day or ,week or ,month'],
     [['capacity', '--since', '1d', '--from', '2026-01-01'], 'expected --since or --from'],
   ])('%j ends with 64 and says what was expected', async (args, message) => {
     const { exitCode, stdout, stderr } = await run(...args);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parse } from 'csv-parse/sync';
 import stringWidth from 'string-width';
 import { describe, expect, test } from 'vitest';
-import { reportWindow } from '../../src/cli/report-window.ts';
+import { reportWindow } from '../../src/figures/asked/report-window.ts';
 import type { CapacityFigures, CapacitySums } from '../../src/figures/capacity/figures.ts';
 import { quantity } from '../../src/figures/quantity.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';

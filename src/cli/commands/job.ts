@@ -5,7 +5,7 @@ import { writeJournalRecord, type JobNotice } from '../../ownership/journal/writ
 import { JOURNAL_DIRECTORY } from '../../ownership/open-inputs.ts';
 import { configFrom } from '../config-flags.ts';
 import { directoryArgument } from '../directory-argument.ts';
-import { parseTimeUs } from '../report-window.ts';
+import { parseTimeUs } from '../../figures/asked/report-window.ts';
 
 const EXAMPLES = `
 Examples:

@@ -1,13 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OperatingError } from '../../core/base/errors.ts';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
-import {
-  CAPACITY_GROUPINGS,
-  CAPACITY_PERIODS,
-  isPeriod,
-  type CapacityGrouping,
-  type CapacityPeriod,
-} from '../../figures/capacity/figures.ts';
+import { CAPACITY_GROUPINGS, CAPACITY_PERIODS } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { userFigures } from '../../figures/user/user.ts';
 import { drawnPeriod } from '../../report/page/fleet/periods-chart.ts';
@@ -34,7 +28,12 @@ import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { js1Of } from '../report/js1.ts';
 import { pageLine } from '../report/page-line.ts';
-import { parseTimeUs, reportWindow, type WindowFlags } from '../report-window.ts';
+import {
+  CAPACITY_ROWS_EXPECTED,
+  readCapacityRows,
+  type CapacityRows,
+} from '../../figures/asked/capacity-rows.ts';
+import { parseTimeUs, reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
 
@@ -127,14 +126,8 @@ interface UserFlags extends WindowFlags {
 
 interface CapacityFlags extends FormatFlags, WindowFlags {
   readonly html?: string;
-  readonly by: Rows;
+  readonly by: CapacityRows;
   readonly cluster?: string;
-}
-
-/** Over what rows are summed: one group, and after it maybe a period. */
-interface Rows {
-  readonly by: CapacityGrouping;
-  readonly every?: CapacityPeriod;
 }
 
 export function command(): Command {
@@ -268,17 +261,10 @@ function parseRun(text: string): number {
   return Number(text);
 }
 
-function parseRows(text: string): Rows {
-  const [by, every, ...more] = text
-    .split(',')
-    .map((one) => CAPACITY_GROUPINGS.find((known) => known === one));
-  const isOne = !text.includes(',');
-  if (by !== undefined && isOne) return { by };
-  if (by !== undefined && !isPeriod(by) && every !== undefined && isPeriod(every) && more.length === 0)
-    return { by, every };
-  throw new InvalidArgumentError(
-    `Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}, and after one that is no time ${CAPACITY_PERIODS.map((period) => `,${period}`).join(', ')}.`,
-  );
+function parseRows(text: string): CapacityRows {
+  const rows = readCapacityRows(text);
+  if (rows === undefined) throw new InvalidArgumentError(CAPACITY_ROWS_EXPECTED);
+  return rows;
 }
 
 /** A page is of one job. */

@@ -28,11 +28,12 @@ export function isPeriod(by: CapacityGrouping): by is CapacityPeriod {
 }
 
 /**
- * What a row stands for: a group of jobs (`group`), time that belongs to a job nobody could name (`unresolved`), the part
+ * What a row stands for: a group of jobs (`group`), those whose names are not for whoever asks (`others`), time that belongs to a job nobody could name (`unresolved`), the part
  * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`), what MIG instances leave of their
  * GPUs (`unallocated`), and GPUs that are cut into instances and could not be divided among them (`cut`).
  */
-export type CapacityKind = 'group' | 'unresolved' | 'unattributed' | 'unowned' | 'unallocated' | 'cut';
+export type CapacityKind =
+  'group' | 'others' | 'unresolved' | 'unattributed' | 'unowned' | 'unallocated' | 'cut';
 
 /** Sums of one row. Times are µs of device time, by share; a row without samples does not exist. */
 export interface CapacitySums {
@@ -153,6 +154,8 @@ export interface CapacityFigures {
   readonly closeIdsLeft: number;
   /** Undefined of a window of more than 100 days. */
   readonly billing: BillingCheck | undefined;
+  /** Groups whose names whoever asks may not see are one row `others`, and neither devices nor jobs are named. */
+  readonly isNarrowed?: true;
   /** Rollups that the server has stopped keeping up to date: later changes are missing. */
   readonly invalidRollups: readonly InvalidRollup[];
   /** Below which SM activity devices count as idle; other limits are of models that there are. */
@@ -165,5 +168,5 @@ export interface CapacityFigures {
 
 /** Whether the time of a row was some job's. */
 export function isOwned(kind: CapacityKind): boolean {
-  return kind === 'group' || kind === 'unresolved';
+  return kind === 'group' || kind === 'others' || kind === 'unresolved';
 }

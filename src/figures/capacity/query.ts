@@ -198,6 +198,7 @@ const ROUNDING_US_MAX = 0.5;
 
 const KIND_ORDER: readonly CapacityKind[] = [
   'group',
+  'others',
   'unresolved',
   'unattributed',
   'unowned',

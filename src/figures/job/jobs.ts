@@ -7,6 +7,7 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { jobsOf, type Job } from '../../core/jobs/job-runs.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import { ask, type Asked } from '../query-cells.ts';
+import { isSeen, seenSql, type Sight } from '../sight.ts';
 import { quoteTime } from '../sql-text.ts';
 import type { AskedIds } from './asked-ids.ts';
 import { clusterOf, jobIdOf, memberOf, typedId } from './bearers.ts';
@@ -30,12 +31,6 @@ import {
 } from './seen-runs.ts';
 import { readTold, type JobCells, type Told } from './told-runs.ts';
 
-/** Whose jobs somebody may see. */
-export interface VisibleTo {
-  readonly user: string | undefined;
-  readonly accounts: ReadonlySet<string>;
-}
-
 export interface JobsQueryOptions {
   /** Runs that were there at some time in [fromUs, toUs), epoch µs. */
   readonly fromUs: number;
@@ -43,8 +38,8 @@ export interface JobsQueryOptions {
   /** Exactly so, but `name` anywhere in the name, and `state` in capitals or not. */
   readonly filters: Readonly<Partial<Record<JobFilter, string>>>;
   readonly order: JobOrder;
-  /** Only jobs of this user and of these accounts; all when absent. What nobody told whose it is, is not among them. */
-  readonly visibleTo?: VisibleTo | undefined;
+  /** Whose jobs may be told of; everybody's when absent. */
+  readonly sight?: Sight | undefined;
   /** Only runs that had a device of this node; of all when absent. */
   readonly node?: string;
   /** Epoch µs up to which a running job is looked at. */
@@ -127,30 +122,24 @@ function noPrices(): OperatingError {
 const TOLD_COLUMNS = ['user', 'account', 'partition', 'qos'] as const;
 
 /** Ids of jobs of which somebody told that they were there; more of them where one row does not tell all. */
-function idsSql({ fromUs, toUs, filters, visibleTo, node }: JobsQueryOptions): string {
+function idsSql({ fromUs, toUs, filters, sight, node }: JobsQueryOptions): string {
   const during = `ts < ${quoteTime(toUs)} AND (end_ts IS NULL OR end_ts > ${quoteTime(fromUs)})`;
   const like = TOLD_COLUMNS.flatMap((column) => {
     const wanted = filters[column];
     const name = quoteName(column);
     return wanted === undefined ? [] : [` AND (${name} = ${quoteText(wanted)} OR ${name} IS NULL)`];
   });
-  const inJobs = `SELECT job_id FROM jobs WHERE ${during}${like.join('')}${visibleTo === undefined ? '' : visibleSql(visibleTo)}`;
+  // What one row does not tell another one may: only of a whole run it is known whose it is.
+  const inJobs = `SELECT job_id FROM jobs WHERE ${during}${like.join('')}${sight === undefined ? '' : ` AND (${seenSql(sight)} OR "user" IS NULL OR account IS NULL)`}`;
   if (node !== undefined)
     return `SELECT DISTINCT job_id FROM gpu_ownership WHERE ${during} AND node = ${quoteText(node)} AND job_id != ${quoteText(UNRESOLVED_JOB_ID)}`;
   // Of a job that only its ownership tells of nothing is known by which it could be wanted.
-  if (visibleTo !== undefined || JOB_FILTERS.some((key) => key !== 'cluster' && filters[key] !== undefined))
+  if (sight !== undefined || JOB_FILTERS.some((key) => key !== 'cluster' && filters[key] !== undefined))
     return `SELECT DISTINCT job_id FROM (${inJobs})`;
   return (
     `SELECT DISTINCT job_id FROM (${inJobs} UNION ALL SELECT job_id FROM gpu_ownership WHERE ${during}` +
     ` AND job_id != ${quoteText(UNRESOLVED_JOB_ID)})`
   );
-}
-
-/** What one row does not tell another one may: only of a whole run it is known. */
-function visibleSql({ user, accounts }: VisibleTo): string {
-  const own = user === undefined ? [] : [`user = ${quoteText(user)}`];
-  const theirs = accounts.size === 0 ? [] : [`account IN (${[...accounts].map(quoteText).join(', ')})`];
-  return ` AND (${[...own, ...theirs, 'user IS NULL', 'account IS NULL'].join(' OR ')})`;
 }
 
 interface WantedRuns {
@@ -162,7 +151,7 @@ interface WantedRuns {
 async function runsOf(
   db: Asked,
   asked: AskedIds,
-  { fromUs, toUs, filters, visibleTo, node, nowUs }: JobsQueryOptions,
+  { fromUs, toUs, filters, sight, node, nowUs }: JobsQueryOptions,
 ): Promise<WantedRuns> {
   const jobs = asked.ids.length === 0 ? [] : jobsOf(await readTold(db, asked));
   const jobsOfId = Map.groupBy(jobs, jobIdOf);
@@ -171,7 +160,7 @@ async function runsOf(
     .flatMap((job) => memberRuns(memberOf(job), jobsOfId.get(jobIdOf(job))!, nowUs))
     .filter(({ window }) => window.startUs < toUs && window.endUs > fromUs)
     .filter((run) => isWanted(run, filters))
-    .filter((run) => visibleTo === undefined || isVisible(run, visibleTo))
+    .filter((run) => isSeen(sight, recordOf(run)))
     .filter(({ window }) => node === undefined || window.intervals.some((stay) => stay.node === node));
   return { runs, jobsOfId };
 }
@@ -184,11 +173,6 @@ function isWanted(run: MemberRun, filters: JobsQueryOptions['filters']): boolean
     (name === undefined || record.name?.includes(name) === true) &&
     (state === undefined || stateOf(run)?.toUpperCase() === state.toUpperCase())
   );
-}
-
-function isVisible(run: MemberRun, { user: name, accounts }: VisibleTo): boolean {
-  const { user, account } = recordOf(run);
-  return (user !== undefined && user === name) || (account !== undefined && accounts.has(account));
 }
 
 /** What was told of the run; who runs it where, also what was told of its other runs. */
