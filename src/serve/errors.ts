@@ -35,6 +35,7 @@ const STATUS_OF_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   'questdb.too_large': 422,
   'report.unknown_cluster': 404,
   'report.unknown_job': 404,
+  'report.unknown_node': 404,
   'report.unknown_run': 404,
   'serve.unknown_page': 404,
 };

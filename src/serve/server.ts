@@ -12,8 +12,14 @@ import { addAccess } from './access/add-access.ts';
 import { createTlsServer } from './access/tls-server.ts';
 import { addRefusals, refuse } from './add-refusals.ts';
 import { HTTP_LIMITS, limited } from './limits.ts';
+import { addApi } from './routes/api/add-api.ts';
+import { addFleetPage } from './routes/fleet.ts';
 import { addHealth } from './routes/healthz.ts';
 import { addJobPage } from './routes/job.ts';
+import { addJobsPage } from './routes/jobs.ts';
+import { addNodePage } from './routes/node.ts';
+import { addQueriesPages } from './routes/queries.ts';
+import { addUserPage } from './routes/user.ts';
 import { SAFE_HEADERS, TLS_HEADERS } from './safe-headers.ts';
 import type { App, ServeConfig, Serving } from './serving.ts';
 import { createStoreQuestions, type Bounds } from './store-questions.ts';
@@ -61,7 +67,13 @@ export function createServer(options: ServerOptions): App {
   addAccess(app, access, serving);
   addRefusals(app, serving);
   addHealth(app, serving);
+  addFleetPage(app, serving);
+  addJobsPage(app, serving);
   addJobPage(app, serving);
+  addUserPage(app, serving);
+  addNodePage(app, serving);
+  addQueriesPages(app, serving);
+  addApi(app, serving);
   return app;
 }
 

@@ -145,6 +145,8 @@ export const ERROR_CODES = {
   'serve.address': 'The web server may not, or cannot, listen on the address of the configuration.',
   'serve.busy': 'As many readers as may be are being answered by the web server.',
   'serve.file': 'A file of users, tokens or roles of the web server cannot be used.',
+  'serve.parameter':
+    'A parameter of an address of the web server is unknown, given twice or not as expected.',
   'serve.port_taken': 'Another process listens on the port of the web server.',
   'serve.refused':
     'The web server does not know who asks, holds back wrong tries, or a request is not of a form that it answers.',

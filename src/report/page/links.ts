@@ -21,6 +21,8 @@ export interface Links {
   user(name: string): string;
   node(name: string): string;
   query(name: string, parameters?: Readonly<Record<string, string | undefined>>): string;
+  /** What programs read. @param path below `/api/v1/` */
+  api(path: readonly string[], asked?: Readonly<Record<string, string | undefined>>): string;
 }
 
 /**
@@ -47,6 +49,8 @@ export function linksFrom(base: string): Links {
     window: (id, which = {}) => `${of('api/v1/jobs', id)}/window${whichOf(which)}`,
     user: (name) => of('user', name),
     node: (name) => of('node', name),
+    api: (path, asked = {}) =>
+      `${base}api/v1/${path.map((one) => encodeURIComponent(one.toWellFormed())).join('/')}${valuesOf(asked)}`,
     query: (name, parameters = {}) => of('queries', name) + valuesOf(parameters),
   };
 }

@@ -60,7 +60,7 @@ export function capacityBars(figures: CapacityFigures): Safe | undefined {
     Math.round(((BAR.width - BAR.left - BAR.right) * us * 10) / topUs) / 10;
   return markup`<section aria-labelledby="bars"><h2 id="bars">Whose the time was</h2>
 <p class="note">Green: SM activity x time. Blue: the rest of the time that was owned and not idle. Orange: owned and idle. Grey: nobody's, or nothing is known of what was done.</p>
-<svg class="bars" viewBox="0 0 ${BAR.width} ${height}" role="img" aria-label="GPU-hours of each row; the table below has them">${shown.map(
+<div class="scrolls" role="region" tabindex="0" aria-label="Bars, which scroll"><svg class="bars" viewBox="0 0 ${BAR.width} ${height}" role="img" aria-label="GPU-hours of each row; the table below has them">${shown.map(
     (row, index) => {
       const y = index * (BAR.height + BAR.gap);
       let x: number = BAR.left;
@@ -72,6 +72,6 @@ export function capacityBars(figures: CapacityFigures): Safe | undefined {
       });
       return markup`<g><title>${name}: ${formatGpuHours(row.attributedUs)}</title><text class="name" x="${BAR.left - 8}" y="${y + 16}" text-anchor="end">${clip(name, NAME_WIDTH_MAX)}</text>${parts}<text class="name" x="${Math.round(x + 6)}" y="${y + 16}">${formatHours(row.attributedUs, decimals)} h</text></g>`;
     },
-  )}</svg>
+  )}</svg></div>
 ${timed.length > BARS_MAX && markup`<p class="note">and ${timed.length - BARS_MAX} more: the table has all</p>`}</section>`;
 }

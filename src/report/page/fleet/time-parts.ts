@@ -9,11 +9,13 @@ export interface TimePart {
 export function timeParts({ kind, attributedUs, wasted, idle, smActive }: CapacityRow): TimePart[] {
   if (!isOwned(kind) || wasted === undefined || smActive === undefined)
     return [{ kind: 'unknown', us: attributedUs }];
-  const usedUs = Math.max(0, smActive.knownUs - wasted.value);
-  const idleUs = Math.min(wasted.value, idle?.value ?? 0);
+  // Another table than that of the time may tell what was done, and may know of more.
+  const scale = Math.min(1, attributedUs / smActive.knownUs);
+  const usedUs = Math.max(0, smActive.knownUs - wasted.value) * scale;
+  const idleUs = Math.min(wasted.value, idle?.value ?? 0) * scale;
   const parts: TimePart[] = [
     { kind: 'used', us: usedUs },
-    { kind: 'rest', us: Math.max(0, wasted.value - idleUs) },
+    { kind: 'rest', us: Math.max(0, wasted.value * scale - idleUs) },
     { kind: 'idle', us: idleUs },
     { kind: 'unknown', us: Math.max(0, attributedUs - smActive.knownUs) },
   ];

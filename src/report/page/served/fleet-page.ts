@@ -1,6 +1,6 @@
 import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
 import type { IdleWatchFigures } from '../../../figures/idle/figures.ts';
-import type { JobsFigures } from '../../../figures/job/jobs-figures.ts';
+import type { JobsFigures, JobsRow } from '../../../figures/job/jobs-figures.ts';
 import { capacityTable, capacityTitle } from '../../capacity-text.ts';
 import { idleJobCells } from '../../idle-watch-text.ts';
 import {
@@ -49,9 +49,8 @@ export function renderFleetPage(figures: FleetPageFigures, frame: Frame): string
   const { watch, capacity, days, jobs } = figures;
   const { served } = frame;
   const running = jobs.rows.filter(({ isOpen, devices }) => isOpen && devices > 0);
-  const losing = jobs.rows.filter(({ lostUs = 0 }) => lostUs > 0);
   const table = { costBasis: jobs.costBasis };
-  const body = markup`<header><h1>Fleet</h1><p class="who">${formatMoment(watch.nowUs)} UTC${(watch.isSynthetic || capacity.isSynthetic) && markup` · <span class="badge">synthetic GPUs</span>`}</p></header>
+  const body = markup`<header><h1>Fleet</h1><p class="who">${formatMoment(watch.nowUs)}${(watch.isSynthetic || capacity.isSynthetic) && markup` · <span class="badge">synthetic GPUs</span>`}</p></header>
 <section aria-labelledby="now"><h2 id="now">Now</h2>${nowTiles(figures)}${idleTables(watch, served)}</section>
 ${
   running.length > 0 &&
@@ -62,11 +61,32 @@ ${
   )}</section>`
 }
 ${lately(capacity, days, served)}
-<section aria-labelledby="losing"><h2 id="losing">Jobs that lost most</h2>
-<p class="note">${formatPeriod(jobs.fromUs, jobs.toUs)}. lost: GPU-hours that were seen and not effective, as was told of ended jobs.</p>
-${losing.length === 0 ? markup`<p>Of no job of this time it was told what it lost.</p>` : jobsTable(losing, served, { ...table, rowsMax: LOSING_MAX, moreLink: served.links.jobs({ sort: 'lost' }) })}</section>
+${losing(jobs, served)}
 ${capacity.samples > 0 && notesOf(capacity)}`;
   return servedPage('Fleet', body, frame);
+}
+
+/** Where nobody told what jobs lost, by what they wasted, which is known of every one. */
+function losing(jobs: JobsFigures, served: Served): Safe | undefined {
+  const { rows, costBasis } = jobs;
+  const lost = rows.filter(({ lostUs = 0 }) => lostUs > 0);
+  const isTold = lost.length > 0;
+  const shown = isTold ? lost : rows.filter((row) => wastedUs(row) > 0);
+  if (shown.length === 0) return undefined;
+  const note = isTold
+    ? 'lost: GPU-hours that were seen and not effective, as was told of ended jobs.'
+    : 'wasted: GPU-hours less SM activity. What else was lost has not been told of any of them.';
+  const sort = isTold ? 'lost' : 'wasted';
+  return markup`<section aria-labelledby="losing"><h2 id="losing">Jobs that ${sort} most</h2>
+${jobsTable(
+  shown.toSorted((a, b) => (isTold ? b.lostUs! - a.lostUs! : wastedUs(b) - wastedUs(a))),
+  served,
+  { costBasis, rowsMax: LOSING_MAX, moreLink: served.links.jobs({ sort }) },
+)}${notesHtml([`${formatPeriod(jobs.fromUs, jobs.toUs)}. ${note}`])}</section>`;
+}
+
+function wastedUs({ used }: JobsRow): number {
+  return used === undefined ? 0 : used.knownUs - used.value;
 }
 
 function nowTiles({ watch, now }: FleetPageFigures): Safe {

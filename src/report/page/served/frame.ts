@@ -15,7 +15,7 @@ export interface Frame {
 
 /** A page that is served, around what it tells. */
 export function servedPage(title: string, body: Safe, { assets, version, served, json }: Frame): string {
-  const whole = markup`<main>
+  const whole = markup`<main class="wide">
 ${body}
 <footer><p class="note">gpuledger ${version}${json !== undefined && markup` · <a href="${json}">the same as JSON</a>`}</p></footer>
 </main>`;

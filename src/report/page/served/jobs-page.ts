@@ -51,6 +51,6 @@ ${texts.map((name) => {
     (order) =>
       markup`<option value="${order}"${order === (asked.sort ?? 'lost') && markup` selected`}>${order}</option>`,
   )}</select></div>
-<div><button>Search</button></div>
+<div class="act"><button>Search</button></div>
 </form>`;
 }

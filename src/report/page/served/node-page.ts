@@ -50,7 +50,9 @@ ${eventTable(figures, frame)}
 
 function deviceTable(devices: readonly NodeDevice[], nowUs: number, frame: Frame): Safe {
   const shown = devices.slice(0, DEVICES_MAX);
+  const isOfSeveral = new Set(devices.map(({ cluster }) => cluster)).size > 1;
   const titles = [
+    ...(isOfSeveral ? ['cluster'] : []),
     'GPU',
     'model',
     'memory',
@@ -65,6 +67,7 @@ function deviceTable(devices: readonly NodeDevice[], nowUs: number, frame: Frame
   const rows = shown.map((device): Cell[] => {
     const { gpu, index, model, memoryBytes, migProfile, driver, last } = device;
     return [
+      ...(isOfSeveral ? [clip(harmless(device.cluster ?? NOT_KNOWN), NAME_WIDTH_MAX)] : []),
       index === undefined ? NOT_KNOWN : String(index),
       clip(
         harmless([model ?? NOT_KNOWN, ...(migProfile === undefined ? [] : [migProfile])].join(' ')),
@@ -114,7 +117,7 @@ function eventTable({ events, eventCount }: NodeFigures, { served }: Frame): Saf
     rows.length === 0
       ? markup`<p>None in this time.</p>`
       : tableHtml(
-          ['when (UTC)', 'what', 'for', 'GPU', 'job', 'text'],
+          ['when', 'what', 'for', 'GPU', 'job', 'text'],
           rows,
           new Set(['what', 'GPU', 'job', 'text']),
         )

@@ -41,7 +41,7 @@ export function renderQueryPage(
   const { name, title, about, needs, shared } = query;
   const body = markup`<header><h1>${title}</h1><p class="who">${name}</p></header>
 <p>${about}</p>
-<p class="note">Needs ${needs}. Shared GPUs: ${SHARING[shared]}.</p>
+<p class="note">Needs ${needs}; ${SHARING[shared]}.</p>
 ${formOf(query, given, frame.served)}
 ${answered && answerOf(answered, frame.served)}`;
   return servedPage(title, body, frame);
@@ -57,7 +57,7 @@ ${[...parameters].map(([own, parameter]) => {
   const isNeeded = parameter.default === undefined && parameter.type !== 'lane';
   return markup`<div><label for="asked-${own}">${own}</label>${fieldOf(own, parameter, given.get(own), isNeeded)}<p id="asked-${own}-hint">${meaningText(parameter)}${!isNeeded && `; ${defaultText(parameter)} where it is empty`}</p></div>`;
 })}
-<div><input type="hidden" name="${ASK_FIELD}" value="yes"><button>Run</button></div>
+<div class="act"><input type="hidden" name="${ASK_FIELD}" value="yes"><button>Run</button></div>
 </form>`;
 }
 
