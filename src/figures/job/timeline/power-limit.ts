@@ -24,6 +24,8 @@ export async function powerLimitOf(
   const holders = (await recordedLanes(db, lanes)).filter(({ fields }) =>
     fields.some(({ id }) => id === POWER_LIMIT_FIELD_ID),
   );
+  // No table would be none of SQL's lists.
+  if (holders.length === 0) return undefined;
   const kept = await keptLanes(
     db,
     holders.map(({ table }) => table),
