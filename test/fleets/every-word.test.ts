@@ -34,6 +34,7 @@ const OUTSIDE = {
   history: 'no drawn job is asked for beside its earlier runs: test/figures/job-history.test.ts has them',
   host: 'no cgroups are read of drawn jobs: test/figures/host-figures.test.ts has them',
   wide: 'no drawn fleet is looked at on a wide terminal: test/report/heat-text.test.ts is',
+  narrowed: 'the command line tells everybody of everything: test/serve/api.test.ts has others',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -48,6 +49,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   long: ['reusedIdsLeft'],
   jobs: ['typedId', 'lostUs'],
   history: ['history'],
+  narrowed: ['isNarrowed'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
@@ -133,6 +135,7 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'mean of a GPU, both ways',
     'SM activity is in no lane of the configuration: no idle time, no mean',
   ],
+  narrowed: ['others: all whose names you may not see'],
   history: ['failed soon', 'runs one after the other'],
   inventory: [
     'GPU of unknown model',

@@ -40,9 +40,17 @@ interface Opened {
   readonly complaints: readonly string[];
 }
 
+/** How a page is looked at, and by whom. */
+interface Look {
+  readonly viewer?: Viewer;
+  readonly width?: number;
+  readonly scheme?: 'light' | 'dark';
+  readonly hasScript?: boolean;
+}
+
 async function open(
   path: string,
-  { viewer = EVERYBODY, width = 1280, scheme = 'light' as 'light' | 'dark', hasScript = true } = {},
+  { viewer = EVERYBODY, width = 1280, scheme = 'light', hasScript = true }: Look = {},
 ): Promise<Opened> {
   const { url } = await startWeb(server.conf, { lanes: [fleetLane], viewer });
   const context = await browser.newContext({
@@ -161,21 +169,16 @@ describe('what they tell', () => {
       }[];
     };
     const days = [...new Set(told.rows.map(({ period }) => period))].sort();
-    const drawn = await page
-      .locator('.periods g')
-      .evaluateAll((groups) =>
-        groups.map((group) => [
-          group.querySelector('title')!.textContent.slice(0, 10),
-          Number(group.querySelector('rect.used')?.getAttribute('height') ?? 0),
-        ]),
-      );
+    const drawn = await page.evaluate<readonly unknown[]>(
+      `[...document.querySelectorAll('.periods g')].map((group) => [group.querySelector('title').textContent.slice(0, 10), Number(group.querySelector('rect.used')?.getAttribute('height') ?? 0)])`,
+    );
     const expected = days.map((day) => {
       const own = told.rows.filter(({ period }) => period === day);
       const seenUs = own.reduce((sum, { attributedUs }) => sum + attributedUs, 0);
       const usedUs = own
         .filter(({ kind }) => kind === 'group')
         .reduce((sum, { smKnownUs, wastedUs = 0 }) => sum + smKnownUs - wastedUs, 0);
-      return [day, expect.closeTo((138 * usedUs) / seenUs, 0)];
+      return [day, expect.closeTo((138 * usedUs) / seenUs, 0) as number];
     });
     expect(drawn.length).toBeGreaterThan(1);
     expect(drawn).toEqual(expected);

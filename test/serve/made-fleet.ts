@@ -11,10 +11,10 @@ const MINUTE = 60e6;
 const HOUR = 60 * MINUTE;
 const GIB = 2 ** 30;
 
-export const HOSTILE = `<img src=x onerror="document.title='taken'">\u202e${'x'.repeat(10_000)}</script><script>alert(1)</script>`;
+const HOSTILE = `<img src=x onerror="document.title='taken'">\u202e${'x'.repeat(10_000)}</script><script>alert(1)</script>`;
 export const HOSTILE_USER = '<b>eve</b>';
 export const HOSTILE_NODE = 'n/2?"><i>';
-export const CLUSTER = 'served';
+const CLUSTER = 'served';
 
 export const fleetLane: Lane = {
   ...{ name: 'fleet', table: 'gpu_fleet', schedule: 'continuous', intervalMs: 60_000, capacityTicks: 1 },
@@ -34,7 +34,7 @@ interface MadeJob {
   readonly sm: number;
 }
 
-export const JOBS: readonly MadeJob[] = [
+const JOBS: readonly MadeJob[] = [
   {
     jobId: '9001',
     user: 'ada',

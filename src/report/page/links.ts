@@ -1,7 +1,7 @@
 import { isoMicroseconds } from '../../figures/sql-text.ts';
 
 /** Which of several runs and jobs that bear one id. */
-export interface WhichJob {
+interface WhichJob {
   readonly cluster?: string | undefined;
   /** Epoch µs. */
   readonly submittedUs?: number | undefined;
