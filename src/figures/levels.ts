@@ -113,6 +113,7 @@ function namesOf({ table, prefix }: Rolled, level: Level): string[] {
 }
 
 async function columnsOf(db: Asked, tables: readonly string[]): Promise<Map<string, Set<string>>> {
+  if (tables.length === 0) return new Map();
   const rows = await ask(
     db,
     'SELECT table_name, column_name FROM information_schema.columns()' +

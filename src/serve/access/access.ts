@@ -18,7 +18,7 @@ import { nameOfToken, parseTokens, type Token } from './tokens-file.ts';
 import { COST_WEAK_MAX, parseUsers, type Users } from './users-file.ts';
 import { watchFiles } from './watched-files.ts';
 
-export type Decision =
+type Decision =
   | { readonly kind: 'viewer'; readonly viewer: Viewer }
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
