@@ -268,7 +268,7 @@
       const data = await answer.json();
       if (signal.aborted) return;
       if (answer.ok) show(data, depthOf(data));
-      else show(told, `the store does not tell closer: ${data.error ?? answer.status}`);
+      else show(told, `the store does not tell closer: ${data.error?.message ?? answer.status}`);
     } catch (thrown) {
       if (!signal.aborted) show(told, `the server does not tell closer: ${thrown.message}`);
     }

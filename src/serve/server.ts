@@ -20,6 +20,7 @@ import { addJobsPage } from './routes/jobs.ts';
 import { addNodePage } from './routes/node.ts';
 import { addQueriesPages } from './routes/queries.ts';
 import { addUserPage } from './routes/user.ts';
+import { addJobWindow } from './routes/window.ts';
 import { SAFE_HEADERS, TLS_HEADERS } from './safe-headers.ts';
 import type { App, ServeConfig, Serving } from './serving.ts';
 import { createStoreQuestions, type Bounds } from './store-questions.ts';
@@ -74,6 +75,7 @@ export function createServer(options: ServerOptions): App {
   addNodePage(app, serving);
   addQueriesPages(app, serving);
   addApi(app, serving);
+  addJobWindow(app, serving);
   return app;
 }
 

@@ -5,6 +5,8 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 /** Debian's and Ubuntu's. */
 const CHROMIUM = '/usr/bin/chromium-headless-shell';
 
+export const PATIENCE_MS = 300_000;
+
 export async function openBrowser(): Promise<Browser> {
   return await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
 }
@@ -35,6 +37,8 @@ export async function openPage(
     javaScriptEnabled: hasScript,
     colorScheme: scheme,
   });
+  // Busy cores are no fault of a page.
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const [complaints, requests]: [string[], string[]] = [[], []];
   page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
