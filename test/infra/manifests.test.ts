@@ -52,6 +52,7 @@ describe('systemd units', () => {
     ['gpuledger-drain.service', 2],
     ['gpuledger-jobs-push.service', 2],
     ['gpuledger-watch-idle.service', 2],
+    ['gpuledger-serve.service', 2],
   ])('%s is exposed less than %d of 10', async (unit, most) => {
     const args = ['security', '--offline=true', '--no-pager', join(directory, unit)];
     const { stdout } = await runToEnd('systemd-analyze', args);
