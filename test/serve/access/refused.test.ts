@@ -14,6 +14,8 @@ import {
   FORMS,
   HEADER,
   HOSTS,
+  LISTS,
+  LISTS_OF_OTHERS,
   OF_ANOTHER,
   OWN,
   PATHS,
@@ -36,7 +38,7 @@ afterAll(async () => {
 const CANARY = /canary|4218/;
 /** Without what the sender wrote himself, and what tells the time. */
 function shown({ status, head, body }: Answer, path: string): string {
-  const words = path.split(/[/?#]/).flatMap((word) => [word, decodeURIComponent(word)]);
+  const words = path.split(/[/?#&=]/).flatMap((word) => [word, decodeURIComponent(word)]);
   const quoted = words.filter((word) => CANARY.test(word));
   const bare = quoted.reduce((text, word) => text.replaceAll(word, '…'), `${head}\n${body}`);
   return `${status}\n${bare.replace(/^date: .*$/m, '')}`;
@@ -123,6 +125,32 @@ describe('refused are', () => {
     expect(distinct.size).toBe(all.length + PATHS.length + OF_ANOTHER.length);
     expect(distinct.size).toBeGreaterThan(100);
   });
+});
+
+describe('many jobs', () => {
+  test.each(LISTS)('%s tells an operator of all', async (path) => {
+    const { status, body } = await ask(servers.ports.signedIn, {
+      bytes: get(path, basic('carol', 'pw of carol')),
+    });
+    expect(status).toBe(200);
+    expect(body).toMatch(CANARY);
+  });
+  test.each(LISTS_OF_OTHERS)('%s tells ada nothing of bob', async (path) => {
+    const answer = await ask(servers.ports.signedIn, { bytes: get(path, ADA) });
+    expect([200, 400, 403, 404, 422]).toContain(answer.status);
+    expect(shown(answer, path)).not.toMatch(CANARY);
+    expect(answer.body).not.toContain(EVES.name);
+  });
+  test.each(['//evil.example', 'https://evil.example/', '/\\\\evil.example', '../../evil', 'a\r\nX-Evil: 1'])(
+    'the id %j leads nowhere else',
+    async (id) => {
+      const path = `/jobs?id=${encodeURIComponent(id)}`;
+      const { head } = await ask(servers.ports.signedIn, { bytes: get(path, ADA) });
+      const place = /^location: (.*)$/m.exec(head)?.[1]?.trim() ?? '';
+      expect(new URL(place, 'http://127.0.0.1/jobs').host).toBe('127.0.0.1');
+      expect(head).not.toMatch(/^x-evil/m);
+    },
+  );
 });
 
 interface Allowed {

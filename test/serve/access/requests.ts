@@ -312,3 +312,61 @@ export const PATHS: readonly string[] = [
     '/job//4218',
   ],
 ];
+
+const DAY = 'since=7d';
+/** Of many jobs, each in its own way; an operator finds bob's in the first ones. */
+export const LISTS: readonly string[] = [
+  `/jobs?${DAY}`,
+  `/api/v1/jobs?${DAY}`,
+  '/',
+  `/api/v1/capacity?${DAY}&by=user`,
+  `/api/v1/capacity?${DAY}&by=account`,
+];
+/** Ways to ask them for more. */
+export const LISTS_OF_OTHERS: readonly string[] = [
+  ...LISTS,
+  `/?${DAY}&by=node`,
+  `/?${DAY}&by=gpu`,
+  `/?${DAY}&by=day,user`,
+  `/api/v1/capacity?${DAY}&by=node`,
+  `/api/v1/capacity?${DAY}&by=job`,
+  `/api/v1/capacity?${DAY}&by=day,account`,
+  `/jobs?${DAY}&user=${BOBS.user}`,
+  `/jobs?${DAY}&account=${BOBS.account}`,
+  `/jobs?${DAY}&name=${BOBS.name}`,
+  `/api/v1/jobs?${DAY}&user=${BOBS.user}`,
+  `/api/v1/jobs?${DAY}&account=${BOBS.account}`,
+  `/api/v1/jobs?${DAY}&sort=user`,
+  `/api/v1/jobs?${DAY}&user=ada&user=${BOBS.user}`,
+  ...[
+    'user',
+    'account',
+    'state',
+    'partition',
+    'name',
+    'cluster',
+    'sort',
+    'since',
+    'from',
+    'limit',
+    'by',
+  ].flatMap((parameter) =>
+    ["' OR '1'='1", "x' UNION SELECT * FROM jobs --", '%', '*'].flatMap((value) => [
+      `/jobs?${['from', 'since'].includes(parameter) ? '' : DAY}&${parameter}=${encodeURIComponent(value)}`,
+      `/api/v1/jobs?${['from', 'since'].includes(parameter) ? '' : DAY}&${parameter}=${encodeURIComponent(value)}`,
+    ]),
+  ),
+  '/queries',
+  '/queries/gaps',
+  '/api/v1/queries',
+  '/api/v1/queries/gaps',
+  `/node/${ADAS.node}`,
+  `/api/v1/nodes/${ADAS.node}`,
+  '/user/ada',
+  '/user/eve',
+  `/user/ada?since=365d`,
+  `/api/v1/users/ada?since=365d`,
+  `/api/v1/users/${encodeURIComponent("ada' OR '1'='1")}`,
+  `/job/${ADAS.id}`,
+  `/api/v1/jobs/${ADAS.id}`,
+];
