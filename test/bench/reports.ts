@@ -21,9 +21,9 @@ const GIVEN_UP_SECONDS = 120;
 const HOUR_US = 3600e6;
 const DAY_US = 24 * HOUR_US;
 /** Whole days, so that every store begins and ends with a bucket of every rollup, and all of them are over. */
-const END_US = Math.floor((Date.now() * 1000) / DAY_US - 1) * DAY_US;
+export const END_US = Math.floor((Date.now() * 1000) / DAY_US - 1) * DAY_US;
 
-const JOB_ID = '9001';
+export const JOB_ID = '9001';
 const [profiling] = defaultLanes as [Lane];
 
 const FAST_GPUS = 16;
@@ -52,14 +52,14 @@ const ARRAY_ID = '600000';
 const YEAR_FIELDS = [1002, 1004, 1005, 155, 156, 252].map((id) => findField(id)!);
 
 /** A lane with the fields that profiling has by default. */
-function laneEvery(intervalMs: number, fields = profiling.fields): Lane {
+export function laneEvery(intervalMs: number, fields = profiling.fields): Lane {
   return { ...profiling, intervalMs, fields };
 }
 
 const noArray = { arrayJobIdSql: 'null', arrayTaskIdSql: 'null' };
 
 /** One job on the first devices; the others, if any, have one each. */
-function jobOnFirst(gpus: number, all: number, startUs: number): { jobIdSql: string; jobs: Jobs[] } {
+export function jobOnFirst(gpus: number, all: number, startUs: number): { jobIdSql: string; jobs: Jobs[] } {
   const times = {
     startUsSql: String(startUs),
     submitUsSql: String(startUs),

@@ -13,6 +13,7 @@ import { ownershipBench } from './ownership.ts';
 import { pipelineBench } from './pipeline.ts';
 import { reportsBench } from './reports.ts';
 import { ringBench } from './ring.ts';
+import { serveBench } from './serve.ts';
 import { startUpBench } from './start-up.ts';
 import { syncBench } from './sync.ts';
 
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   pipelineBench,
   collectingBench,
   reportsBench,
+  serveBench,
 ];
 
 /** The processes that are measured run the built code, as users do. */
