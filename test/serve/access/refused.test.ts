@@ -23,7 +23,7 @@ import {
   type Refused,
 } from './requests.ts';
 import { ADA, ownPlace, PROXY, startServers, TOKENS, type Kind, type Servers } from './servers.ts';
-import { ADAS, BOBS, EVES, insertJob, type Job } from './store.ts';
+import { ADAS, BOBS, EVES, insertJob, type Job, WINDOW } from './store.ts';
 
 const CA = readFileSync(join(import.meta.dirname, '../../fixtures/tls/ca.pem'));
 
@@ -196,11 +196,17 @@ describe('allowed', () => {
     const { status, body } = await ask(servers.ports[kind], { bytes: get(`/job/${job.id}`, headers), from });
     expect(status).toBe(200);
     expect(body).toContain(job.name);
+    const path = `/api/v1/jobs/${job.id}/window?${WINDOW}`;
+    const samples = await ask(servers.ports[kind], { bytes: get(path, headers), from });
+    expect([samples.status, samples.body]).toEqual([200, expect.stringContaining('"name":"SM active"')]);
   });
   test.each(FORBIDDEN)('is not $who', async ({ headers, job, kind = 'signedIn', from = '127.0.0.1' }) => {
     const { status, body } = await ask(servers.ports[kind], { bytes: get(`/job/${job.id}`, headers), from });
     expect(status).toBe(404);
     expect(body).not.toContain(job.name);
+    const path = `/api/v1/jobs/${job.id}/window?${WINDOW}`;
+    const samples = await ask(servers.ports[kind], { bytes: get(path, headers), from });
+    expect([samples.status, samples.body]).toEqual([404, expect.not.stringContaining('SM active')]);
   });
   test('is the state of the server to anybody, and nothing else', async () => {
     expect((await ask(servers.ports.signedIn, { bytes: get('/healthz') })).status).toBe(200);

@@ -1,6 +1,6 @@
 import { basic, bearer, get } from './ask.ts';
 import { ADA, PROXY, sha256, TOKENS, type Kind } from './servers.ts';
-import { ADAS, BOBS } from './store.ts';
+import { ADAS, BOBS, WINDOW } from './store.ts';
 
 /** Requests that nobody may get an answer to. */
 
@@ -29,6 +29,8 @@ export const OF_ANOTHER: readonly (readonly [path: string, headers?: string, met
   [`/api/v1/jobs/${ID}`, '', 'HEAD'],
   [`/api/v1/jobs/${ID}`, 'If-None-Match: *\r\n'],
   [`/api/v1/jobs/${ID}?run=0`],
+  [`/api/v1/jobs/${ID}/window?${WINDOW}`],
+  [`/api/v1/jobs/${ID}/window?run=0&${WINDOW}`],
   [`/api/v1/jobs/${ID}/window`],
   [`/api/v1/jobs/${ID}/window?from=2026-04-07T08:00:00Z&to=2026-04-07T08:02:00Z`],
   [`/user/${BOBS.user}`],

@@ -47,6 +47,9 @@ export const EVES: Job = {
   gpu: 'G-2',
 };
 
+/** All of the time of the jobs, as a page asks for it. */
+export const WINDOW = `from=${T0}&to=${at(120)}`;
+
 export async function openStore(conf: string): Promise<QuestDb> {
   const db = await openQuestDb(conf, { requestTimeoutMs: 60_000 });
   await applySchema(db, defaultLanes, { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
