@@ -40,13 +40,13 @@ async function fleetFigures(
   const window = reportWindow({}, nowUs, asParameter);
   // Who is a member of no account finds himself among the users.
   const by = sight !== undefined && sight.accounts.size === 0 ? 'user' : 'account';
-  const watch = await idleWatch(db, lanes, { nowUs, afterUs: idleAfterMs(config) * 1000, idleLimits });
-  const capacity = await capacityFigures(db, lanes, { ...window, by, idleLimits, costs });
-  const every = drawnPeriod(capacity);
-  const days = every && (await capacityFigures(db, lanes, { ...window, by: 'cluster', every, idleLimits }));
-  const jobs = await jobsFigures(db, lanes, {
-    ...{ ...window, nowUs, filters: {}, order: 'lost', idleLimits, costs, sight },
-  });
+  const every = drawnPeriod(window);
+  const [watch, capacity, days, jobs] = await Promise.all([
+    idleWatch(db, lanes, { nowUs, afterUs: idleAfterMs(config) * 1000, idleLimits }),
+    capacityFigures(db, lanes, { ...window, by, idleLimits, costs }),
+    every && capacityFigures(db, lanes, { ...window, by: 'cluster', every, idleLimits }),
+    jobsFigures(db, lanes, { ...window, nowUs, filters: {}, order: 'lost', idleLimits, costs, sight }),
+  ]);
   return {
     watch: seenIn(watch, sight),
     now: nowOf(watch),
