@@ -4,7 +4,10 @@
  */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { readStillAssets } from '../../src/report/page/assets.ts';
+import { renderCapacityPage } from '../../src/report/page/fleet/capacity-page.ts';
 import { linksFrom } from '../../src/report/page/links.ts';
 import { EVERYBODY, type Viewer } from '../../src/serve/viewer.ts';
 import { formatGpuHours } from '../../src/report/text/format-quantity.ts';
@@ -182,6 +185,16 @@ describe('what they tell', () => {
     });
     expect(drawn.length).toBeGreaterThan(1);
     expect(drawn).toEqual(expected);
+  });
+
+  test('a page in a file draws the days, too, and leads nowhere', async () => {
+    const asked = { fromUs: (Date.now() - 3 * 86_400_000) * 1000, toUs: Date.now() * 1000 };
+    const figures = await capacityFigures(db, [fleetLane], { ...asked, by: 'account' });
+    const days = await capacityFigures(db, [fleetLane], { ...asked, by: 'cluster', every: 'day' });
+    const html = renderCapacityPage(figures, { assets: readStillAssets(), version: 'test', days });
+    expect(html.match(/<g><title>20\d\d-\d\d-\d\d: /g)?.length).toBeGreaterThan(1);
+    expect(html).toContain("form-action 'none'");
+    expect(html).not.toMatch(/<form|href=/);
   });
 
   test('of a search what the API finds, in its order, and the form keeps what was typed', async () => {

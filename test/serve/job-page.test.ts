@@ -110,7 +110,7 @@ describe('what is answered', () => {
     ['/job/../../etc/passwd', 404, 'no page'],
     ['/job/..%2f..%2fetc%2fpasswd', 404, 'no job'],
     ['/nope', 404, 'no page at this address'],
-    ['/', 404, ''],
+    ['/nothing', 404, ''],
   ])('%s: %d', async (path, status, text) => {
     const { url } = await startWeb(server.conf, { lanes });
     const answer = await raw(url, path);
