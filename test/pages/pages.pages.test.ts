@@ -65,13 +65,18 @@ interface Made {
   readonly from: number;
   readonly seconds: number;
   readonly name?: string;
+  /** It has half of its GPU, another job the other half. */
+  readonly isShared?: true;
 }
+
+const SET = 42_000_001;
 
 const JOBS: readonly Made[] = [
   { jobId: '801', gpus: ['PG-a-0', 'PG-a-1', 'PG-a-2', 'PG-b-0'], from: 0, seconds: 1800, name: HOSTILE },
   { jobId: '802', gpus: ['PG-a-3'], from: 0, seconds: 8, name: 'eight seconds' },
   { jobId: '803', gpus: ['PG-dark'], from: 0, seconds: 600, name: 'never seen' },
   { jobId: '804', gpus: ['MIG-PG-1'], from: 0, seconds: 900, name: 'an instance' },
+  { jobId: '806', gpus: ['PG-half'], from: 0, seconds: 900, name: 'half of a GPU', isShared: true },
 ];
 
 const nodeOf = (gpu: string): string => (gpu.includes('-b-') ? 'b' : 'a');
@@ -88,7 +93,7 @@ async function fillSmall(): Promise<void> {
       })),
     ),
   );
-  for (const { jobId, gpus, from, seconds, name } of JOBS) {
+  for (const { jobId, gpus, from, seconds, name, isShared } of JOBS) {
     await insertRows(db, 'jobs', [
       {
         ...{
@@ -107,20 +112,29 @@ async function fillSmall(): Promise<void> {
       'gpu_ownership',
       gpus.map((gpu) => ({
         ...{ ts: at(from), end_ts: at(from + seconds), cluster: 'pages', node: nodeOf(gpu), gpu },
-        ...{ job_id: jobId, run: 0, share: 1 },
+        ...{ job_id: jobId, run: 0, share: isShared ? 0.5 : 1 },
       })),
     );
+    const owner = isShared ? { owners: 2, owner_set: SET } : { job_id: jobId, owners: 1 };
     if (name === 'never seen') continue;
     await insertRows(
       db,
       fine.table,
       gpus
         .flatMap((gpu, index) =>
-          Array.from({ length: seconds }, (_, second) => sampleOf(jobId, gpu, index, from + second + 1)),
+          Array.from({ length: seconds }, (_, second) => sampleOf(owner, gpu, index, from + second + 1)),
         )
         .filter((row) => row !== undefined),
     );
   }
+  await insertRows(
+    db,
+    'gpu_owner_sets',
+    ['806', '807'].map((jobId) => ({
+      ...{ ts: at(0), gpu: 'PG-half', owner_set: SET, job_id: jobId },
+      ...{ share: 0.5, part: 0.5, sharing: 'stated', scaled: 0 },
+    })),
+  );
   await insertRows(db, 'gpu_events', [
     {
       ...{ ts: at(700), cluster: 'pages', node: 'a', gpu: 'PG-a-1', kind: 'xid', code: 31, subject: '' },
@@ -130,12 +144,12 @@ async function fillSmall(): Promise<void> {
 }
 
 /** Work with a rest every five minutes; the first GPU is not seen for a while, the last one is slower. */
-function sampleOf(jobId: string, gpu: string, index: number, second: number): Row | undefined {
+function sampleOf(owner: Row, gpu: string, index: number, second: number): Row | undefined {
   if (index === 0 && second > 400 && second <= 440) return undefined;
   const isRest = second % 300 < 20;
   const level = isRest ? 0.02 : (index === 3 ? 0.5 : 0.8) + 0.1 * Math.sin(second);
   return {
-    ...{ ts: at(second), cluster: 'pages', node: nodeOf(gpu), gpu, job_id: jobId, owners: 1, dt_us: SECOND },
+    ...{ ts: at(second), cluster: 'pages', node: nodeOf(gpu), gpu, ...owner, dt_us: SECOND },
     ...{
       gr_engine_active_ratio: isRest ? 0.02 : 0.97,
       sm_active_ratio: level,
@@ -214,7 +228,7 @@ interface Told {
   readonly findings: readonly { readonly text: string }[];
 }
 
-const ALL = ['801', '802', '803', '804', '805'];
+const ALL = ['801', '802', '803', '804', '805', '806'];
 
 describe('the page of the fleet', () => {
   test('no complaint, no request, no serious fault of access, one sheet, and what --json says', async () => {
@@ -358,7 +372,7 @@ describe('the page of a job', () => {
       const [, minute, second, low, high = low] =
         /^08:(\d\d):(\d\d) · SM active (\S+)(?: to (\S+))? %/.exec(words) ?? [];
       const sampled = JOBS[0]!.gpus.map(
-        (gpu, index) => sampleOf('801', gpu, index, Number(minute) * 60 + Number(second))!['sm_active_ratio'],
+        (gpu, index) => sampleOf({}, gpu, index, Number(minute) * 60 + Number(second))!['sm_active_ratio'],
       );
       expect([Number(low), Number(high)]).toEqual(
         [Math.min, Math.max].map((of) => Number((of(...sampled.map(Number)) * 100).toPrecision(4))),
