@@ -295,7 +295,8 @@ describe('the page of a job', () => {
       (await page.locator(selector).allInnerTexts()).join(' ').replaceAll(/\s+/g, ' ');
     expect(await words('.verdict')).toContain(json.verdict.replaceAll(/\s+/g, ' '));
     const tiles = await words('.tiles');
-    expect(tiles).toContain(formatGpuHours(json.ownedGpuUs ?? json.ownedUs).replaceAll(/\s+/g, ' '));
+    const part = JOBS.find((job) => job.jobId === jobId)?.isShared ? 0.5 : 1;
+    expect(tiles).toContain(formatGpuHours((json.ownedGpuUs ?? json.ownedUs) * part).replaceAll(/\s+/g, ' '));
     const { bestJoules, bestUs } = json.energy;
     if (bestJoules !== undefined)
       expect(tiles).toContain(

@@ -1,3 +1,4 @@
+import { typedId } from '../../figures/job/bearers.ts';
 import type { JobFigures } from '../../figures/job/figures.ts';
 import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
 import { worthALook, type WorthALook } from '../../figures/job/timeline/worth-a-look.ts';
@@ -66,7 +67,11 @@ export function renderJobPage(figures: JobFigures, { assets, version, looks, ser
 
 function closerUrl({ job }: JobFigures, { links }: Served): string {
   const { jobId, cluster, submitUs, run } = job;
-  return links.window(jobId, { cluster, submittedUs: submitUs, run });
+  return links.window(typedId({ task: job.task, record: job }, jobId), {
+    cluster,
+    submittedUs: submitUs,
+    run,
+  });
 }
 
 /** What a mouse does on the charts, for those who have none; and where samples stand in the page. */

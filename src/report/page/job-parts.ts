@@ -45,7 +45,7 @@ export function tilesOf(figures: JobFigures, energyText: string | undefined): Sa
   const tiles: Tile[] = [
     {
       value: formatGpuHours(ownedUs),
-      name: 'owned',
+      name: figures.sharing === 'whole' ? 'owned' : 'owned, by its part of shared GPUs',
       note:
         all.coverage === undefined ? 'nothing of it was seen' : `seen ${formatCoverage(all.coverage.value)}`,
     },
