@@ -38,18 +38,18 @@
   let view = { min: told.from, max: told.to };
   const plots = [];
 
-  // Lines of several lanes, and samples of several devices, have times of their own.
+  // Lines of several lanes, areas, and samples of several devices have times of their own.
+  const timesOf = ({ from, step }, values) => values.map((_, at) => from + (at + 0.5) * step);
   const tableOf = (chart) =>
-    uPlot.join(
-      chart.lines.map((line, index) => {
-        const times =
-          line.track === undefined
-            ? line.values.map((_, step) => line.from + (step + 0.5) * line.step)
-            : shown.times[line.track].map((ms) => shown.from + ms / 1000);
-        const areas = index === 0 ? chart.areas.flatMap((area) => [area.low, area.high]) : [];
-        return [times, line.values, ...areas];
-      }),
-    );
+    uPlot.join([
+      ...chart.lines.map((line) => [
+        line.track === undefined
+          ? timesOf(line, line.values)
+          : shown.times[line.track].map((ms) => shown.from + ms / 1000),
+        line.values,
+      ]),
+      ...chart.areas.map((area) => [timesOf(area, area.low), area.low, area.high]),
+    ]);
 
   const behind = (plot) => {
     const { ctx } = plot;
@@ -97,25 +97,23 @@
         // A sample speaks for the time before it.
         ...(isSample ? { paths: uPlot.paths.stepped({ align: -1 }) } : {}),
       });
-      if (index > 0) return;
-      for (const area of chart.areas) {
-        const low = series.length;
-        series.push({ label: `${area.of} low`, width: 0 }, { label: `${area.of} high`, width: 0 });
-        bands.push({ series: [low + 1, low], fill: color(`--${area.of}`) });
-      }
     });
+    for (const area of chart.areas) {
+      const low = series.length;
+      series.push({ label: `${area.of} low`, width: 0 }, { label: `${area.of} high`, width: 0 });
+      bands.push({ series: [low + 1, low], fill: color(`--${area.of}`) });
+    }
     return { series, bands };
   };
 
   // The values under the cursor; of many devices the lowest and the highest.
   const readout = (chart, data, at) => {
-    const places = chart.lines.map((_, index) => (index === 0 ? 1 : 1 + index + 2 * chart.areas.length));
     const names = new Map();
     chart.lines.forEach((line, index) => {
-      // Devices are sampled at their own times: what holds is their next sample.
-      const column = data[places[index]];
+      // Devices are sampled at their own times, and lanes have steps of their own: what holds is the next value.
+      const column = data[1 + index];
       let next = at;
-      if (line.track !== undefined) while (next < column.length && column[next] === undefined) next += 1;
+      while (next < column.length && column[next] === undefined) next += 1;
       const value = column[next];
       if (value === null || value === undefined) return;
       names.set(line.name, [...(names.get(line.name) ?? []), value]);

@@ -41,7 +41,13 @@ export function chartOfBands({ id, unit, top, lines, areas, limit }: Chart): obj
       step: steps.stepUs / 1e6,
       values: rounded(values),
     })),
-    areas: areas.map(({ of, low, high }) => ({ of, low: rounded(low), high: rounded(high) })),
+    areas: areas.map(({ of, steps, low, high }) => ({
+      of,
+      from: steps.fromUs / 1e6,
+      step: steps.stepUs / 1e6,
+      low: rounded(low),
+      high: rounded(high),
+    })),
   };
 }
 

@@ -122,13 +122,17 @@ function limitOf(
     : undefined;
 }
 
-function areasOf({ steps, min, max, low, high }: Band, scale: number): Area[] {
+function areasOf({ steps, min, max, devices }: Band, scale: number): Area[] {
   const scaled = (values: Float64Array): Float64Array => values.map((value) => value / scale);
-  const isKnown = (values: Float64Array): boolean => values.some((value) => !Number.isNaN(value));
-  return [
-    ...(isKnown(min) ? [{ of: 'samples' as const, steps, low: scaled(min), high: scaled(max) }] : []),
-    ...(isKnown(low) ? [{ of: 'devices' as const, steps, low: scaled(low), high: scaled(high) }] : []),
-  ];
+  const areas: Area[] = [{ of: 'samples', steps, low: scaled(min), high: scaled(max) }];
+  if (devices !== undefined)
+    areas.push({
+      of: 'devices',
+      steps: devices.steps,
+      low: scaled(devices.low),
+      high: scaled(devices.high),
+    });
+  return areas.filter(({ low }) => low.some((value) => !Number.isNaN(value)));
 }
 
 function highest({ max, mean }: Band): number {

@@ -3,115 +3,197 @@ import { GAUGE_KEYS, type GaugeKey } from '../../gauges.ts';
 import type { Segment } from '../../levels.ts';
 import type { Asked, Cells } from '../../query-cells.ts';
 import { gaugeSummands, summandSql } from '../../summands.ts';
-import { askOwn, type Question } from '../rows/ask-labelled.ts';
+import { askOwn } from '../rows/ask-labelled.ts';
 import type { JobSource } from '../rows/scan.ts';
 import type { SummedJob } from '../rows/summed-job.ts';
-import type { Band, Steps } from './figures.ts';
+import type { Band, DeviceBand, Steps } from './figures.ts';
 import { stepsIn } from './steps.ts';
 
-/** A band that is being gathered. */
-interface Gathered extends Band {
-  readonly sum: Float64Array;
-  readonly knownUs: Float64Array;
+/** Gauges that are drawn with areas: those that stand first in a chart. Of the others a line is drawn, and no extremes of devices. */
+const WITH_AREAS: ReadonlySet<GaugeKey> = new Set([
+  ...(['smActive', 'engineActive', 'gpuUtil', 'power'] as const),
+  ...(['memoryUsed', 'nvlinkSent', 'pcieSent'] as const),
+]);
+/** Means of single devices that the server finds in a fraction of a second: of 16 devices in 1,440 steps some. */
+const DEVICE_STEPS_MAX = 100_000;
+
+type Summed = Omit<SummedJob, 'sums'>;
+
+interface HowFine {
+  /** Of the first lane, µs. */
+  readonly boundaryUs: number;
+  /** Steps at most. */
+  readonly countMax: number;
 }
 
 /**
- * The levels of a job, step by step, of all its devices together. Of devices that are shared no one's mean is the job's.
+ * The levels of a job, step by step, of all its devices together.
  * @throws what `ask` throws
  */
 export async function bandsOf(
   db: Asked,
   sources: readonly JobSource[],
-  summed: Omit<SummedJob, 'sums'>,
-  { boundaryUs, countMax }: { readonly boundaryUs: number; readonly countMax: number },
+  summed: Summed,
+  { boundaryUs, countMax }: HowFine,
 ): Promise<Band[]> {
-  const isShared = summed.job.label.sets.size > 0;
+  const deviceCount = new Set(summed.window.intervals.map(({ gpu }) => gpu)).size;
+  // Of devices that are shared no one's mean is the job's.
+  const isApart = deviceCount > 1 && summed.job.label.sets.size === 0;
   const read = sources
     .filter(({ gauges }) => gauges.length > 0)
     .map(async (source) => {
       const intervalUs = source === sources[0] ? boundaryUs : source.lane.intervalMs * 1000;
-      const { steps, places } = stepsIn(source, summed, countMax, intervalUs);
-      const rows = await askOwn(db, summed.job, places.groups, questionOf(source, steps, isShared));
-      return { source, steps, rows };
+      const [pooled, apart] = await Promise.all([
+        pooledBands(db, source, summed, { boundaryUs: intervalUs, countMax }),
+        isApart
+          ? deviceBands(db, source, summed, {
+              boundaryUs: intervalUs,
+              countMax: Math.max(1, Math.min(countMax, Math.floor(DEVICE_STEPS_MAX / deviceCount))),
+            })
+          : new Map<GaugeKey, DeviceBand>(),
+      ]);
+      return pooled.map((band) => ({ ...band, devices: apart.get(band.key) }));
     });
-  const bands = new Map<GaugeKey, Gathered>();
-  for (const { source, steps, rows } of await Promise.all(read))
-    source.gauges.forEach(([key], index) => {
-      // Of a gauge of several lanes that of the first is drawn, in its steps.
-      const band = bands.get(key) ?? emptyBand(key, steps);
-      bands.set(key, band);
-      if (band.steps.stepUs === steps.stepUs) for (const row of rows) gather(band, row, index, !isShared);
-    });
-  for (const { mean, sum, knownUs } of bands.values())
-    for (let at = 0; at < mean.length; at += 1) mean[at] = sum[at]! / knownUs[at]!;
+  return joinedBands((await Promise.all(read)).flat());
+}
+
+/** Of a gauge of several lanes that of the first is drawn, in its steps. */
+function joinedBands(all: readonly Gathered[]): Band[] {
+  const byKey = Map.groupBy(all, ({ key }) => key);
   return GAUGE_KEYS.flatMap((key) => {
-    const band = bands.get(key);
-    return band?.mean.some((value) => !Number.isNaN(value)) === true ? [bandOf(band)] : [];
+    const own = byKey.get(key) ?? [];
+    const first = own[0];
+    if (first === undefined) return [];
+    const alike = own.filter(({ steps }) => steps.stepUs === first.steps.stepUs);
+    const sums = new Float64Array(first.steps.count);
+    const knownUs = new Float64Array(first.steps.count);
+    const [min, max] = [unknown(first.steps), unknown(first.steps)];
+    for (const one of alike)
+      for (let at = 0; at < sums.length; at += 1) {
+        sums[at]! += one.sum[at]!;
+        knownUs[at]! += one.knownUs[at]!;
+        keep(min, at, one.min[at]!, Math.min);
+        keep(max, at, one.max[at]!, Math.max);
+      }
+    const mean = sums.map((sum, at) => sum / knownUs[at]!);
+    if (mean.every(Number.isNaN)) return [];
+    return [{ key, steps: first.steps, min, max, mean, devices: joinedDevices(alike) }];
+  });
+}
+
+function joinedDevices(all: readonly Gathered[]): DeviceBand | undefined {
+  const own = all.flatMap(({ devices }) => devices ?? []);
+  const first = own[0];
+  if (first === undefined) return undefined;
+  const [low, high] = [unknown(first.steps), unknown(first.steps)];
+  for (const one of own.filter(({ steps }) => steps.stepUs === first.steps.stepUs))
+    for (let at = 0; at < low.length; at += 1) {
+      keep(low, at, one.low[at]!, Math.min);
+      keep(high, at, one.high[at]!, Math.max);
+    }
+  return { steps: first.steps, low, high };
+}
+
+/** Of one lane, with what its means are divided from. */
+interface Gathered extends Omit<Band, 'mean'> {
+  readonly sum: Float64Array;
+  readonly knownUs: Float64Array;
+}
+
+async function pooledBands(
+  db: Asked,
+  source: JobSource,
+  summed: Summed,
+  { boundaryUs, countMax }: HowFine,
+): Promise<Gathered[]> {
+  const { steps, places } = stepsIn(source, summed, countMax, boundaryUs);
+  const rows = await askOwn(db, summed.job, places.groups, (segment) => ({
+    isPooled: true,
+    keys: [stepSql(steps)],
+    picks: source.gauges.flatMap(([key, column], index) => [
+      ...(WITH_AREAS.has(key) ? extremesSql(segment, column, index) : []),
+      ...sumsSql(segment, column, index),
+    ]),
+  }));
+  return source.gauges.map(([key], index) => {
+    const band: Gathered = {
+      ...{ key, steps, min: unknown(steps), max: unknown(steps), devices: undefined },
+      ...{ sum: new Float64Array(steps.count), knownUs: new Float64Array(steps.count) },
+    };
+    for (const row of rows) {
+      const at = placeOf(row, steps);
+      if (at === undefined) continue;
+      band.sum[at]! += row.number(`x${index}_sum`) ?? 0;
+      band.knownUs[at]! += row.number(`x${index}_us`) ?? 0;
+      if (!WITH_AREAS.has(key)) continue;
+      keep(band.min, at, row.number(`min_${index}`) ?? NaN, Math.min);
+      keep(band.max, at, row.number(`max_${index}`) ?? NaN, Math.max);
+    }
+    return band;
   });
 }
 
 /** First by device, so that means of devices can be told beside each other. */
-function questionOf(
-  { gauges }: JobSource,
-  { stepUs }: Steps,
-  isShared: boolean,
-): (segment: Segment) => Question {
-  return (segment) => {
-    const isRaw = segment.level === 'raw';
-    const end = (column: string, which: 'min' | 'max'): string => {
-      const name = isRaw ? column : `${column}_${which}`;
-      return segment.columns.has(name) ? `s.${quoteName(name)}` : 'cast(null AS DOUBLE)';
-    };
-    const picks = gauges.flatMap(([, column], index) => [
-      `min(${end(column, 'min')}) AS min_${index}`,
-      `max(${end(column, 'max')}) AS max_${index}`,
-      ...gaugeSummands(`x${index}`, column).map((one) => `sum(${summandSql(one, segment)}) AS ${one.name}`),
-    ]);
-    const keys = [`cast(cast(s.ts AS LONG) / ${stepUs} AS LONG) AS step`];
-    if (isShared) return { isPooled: true, keys, picks };
-    const pooled = gauges.flatMap((_, index) => {
-      const mean = `CASE WHEN x${index}_us > 0 THEN x${index}_sum / x${index}_us END`;
-      return [
-        `min(min_${index}) AS min_${index}`,
-        `max(max_${index}) AS max_${index}`,
-        `sum(x${index}_sum) AS x${index}_sum`,
-        `sum(x${index}_us) AS x${index}_us`,
-        `min(${mean}) AS low_${index}`,
-        `max(${mean}) AS high_${index}`,
-      ];
-    });
-    return { keys, picks, over: { keys: ['step'], picks: pooled } };
-  };
+async function deviceBands(
+  db: Asked,
+  source: JobSource,
+  summed: Summed,
+  { boundaryUs, countMax }: HowFine,
+): Promise<Map<GaugeKey, DeviceBand>> {
+  const gauges = source.gauges.filter(([key]) => WITH_AREAS.has(key));
+  if (gauges.length === 0) return new Map();
+  const { steps, places } = stepsIn(source, summed, countMax, boundaryUs);
+  const rows = await askOwn(db, summed.job, places.groups, (segment) => ({
+    keys: [stepSql(steps)],
+    picks: gauges.flatMap(([, column], index) => sumsSql(segment, column, index)),
+    over: {
+      keys: ['step'],
+      picks: gauges.flatMap((_, index) => {
+        const mean = `CASE WHEN x${index}_us > 0 THEN x${index}_sum / x${index}_us END`;
+        return [`min(${mean}) AS low_${index}`, `max(${mean}) AS high_${index}`];
+      }),
+    },
+  }));
+  return new Map(
+    gauges.map(([key], index) => {
+      const [low, high] = [unknown(steps), unknown(steps)];
+      for (const row of rows) {
+        const at = placeOf(row, steps);
+        if (at === undefined) continue;
+        keep(low, at, row.number(`low_${index}`) ?? NaN, Math.min);
+        keep(high, at, row.number(`high_${index}`) ?? NaN, Math.max);
+      }
+      return [key, { steps, low, high }];
+    }),
+  );
 }
 
-function emptyBand(key: GaugeKey, steps: Steps): Gathered {
-  const { count } = steps;
-  const unknown = (): Float64Array => new Float64Array(count).fill(NaN);
-  return {
-    ...{ key, steps },
-    ...{ min: unknown(), max: unknown(), mean: unknown(), low: unknown(), high: unknown() },
-    ...{ sum: new Float64Array(count), knownUs: new Float64Array(count) },
-  };
+function stepSql({ stepUs }: Steps): string {
+  return `cast(cast(s.ts AS LONG) / ${stepUs} AS LONG) AS step`;
 }
 
-function bandOf({ key, steps, min, max, mean, low, high }: Gathered): Band {
-  return { key, steps, min, max, mean, low, high };
+function extremesSql({ level, columns }: Segment, column: string, index: number): string[] {
+  return (['min', 'max'] as const).map((which) => {
+    const name = level === 'raw' ? column : `${column}_${which}`;
+    const value = columns.has(name) ? `s.${quoteName(name)}` : 'cast(null AS DOUBLE)';
+    return `${which}(${value}) AS ${which}_${index}`;
+  });
 }
 
-function gather(band: Gathered, row: Cells, index: number, isOfDevices: boolean): void {
-  const { fromUs, stepUs, count } = band.steps;
+function sumsSql(segment: Segment, column: string, index: number): string[] {
+  return gaugeSummands(`x${index}`, column).map((one) => `sum(${summandSql(one, segment)}) AS ${one.name}`);
+}
+
+/** Undefined outside: a bucket of a rollup may begin before the job does. */
+function placeOf(row: Cells, { fromUs, stepUs, count }: Steps): number | undefined {
   const at = row.number('step')! - Math.floor(fromUs / stepUs);
-  // A bucket of a rollup may begin before the job does.
-  if (at < 0 || at >= count) return;
-  band.sum[at]! += row.number(`x${index}_sum`) ?? 0;
-  band.knownUs[at]! += row.number(`x${index}_us`) ?? 0;
-  const keep = (of: Float64Array, name: string, better: (a: number, b: number) => number): void => {
-    const value = row.number(name);
-    if (value !== undefined) of[at] = Number.isNaN(of[at]) ? value : better(of[at]!, value);
-  };
-  keep(band.min, `min_${index}`, Math.min);
-  keep(band.max, `max_${index}`, Math.max);
-  if (!isOfDevices) return;
-  keep(band.low, `low_${index}`, Math.min);
-  keep(band.high, `high_${index}`, Math.max);
+  return at < 0 || at >= count ? undefined : at;
+}
+
+function unknown({ count }: Steps): Float64Array {
+  return new Float64Array(count).fill(NaN);
+}
+
+function keep(of: Float64Array, at: number, value: number, better: (a: number, b: number) => number): void {
+  if (!Number.isNaN(value)) of[at] = Number.isNaN(of[at]) ? value : better(of[at]!, value);
 }

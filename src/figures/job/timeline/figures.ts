@@ -17,7 +17,13 @@ export interface Band {
   readonly max: Float64Array;
   /** Mean over all devices. */
   readonly mean: Float64Array;
-  /** Means of the device with the least and of the one with the highest, which show who lags; NaN of devices that are shared. */
+  /** Undefined of a single device, of devices that are shared, and of gauges of which a chart draws no areas. */
+  readonly devices: DeviceBand | undefined;
+}
+
+/** Means of the device with the least and of the one with the highest, which show who lags. Of many devices in longer steps. */
+export interface DeviceBand {
+  readonly steps: Steps;
   readonly low: Float64Array;
   readonly high: Float64Array;
 }
