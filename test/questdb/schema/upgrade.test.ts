@@ -123,20 +123,25 @@ async function totals(): Promise<number[][]> {
   return sums;
 }
 
-/** The same by a whole report; undefined while it says that small tables still lack a column. */
+/** The same by a whole report; undefined while it says that small tables still lack a column, which may come while it asks. */
 async function reported(): Promise<number[] | undefined> {
+  const lacking = await tablesWithoutCluster();
   try {
     const { fromUs, toUs } = window;
     const report = await capacityFigures(db, [lane], { fromUs, toUs, by: 'cluster' });
     return [report.samples, report.sampledUs];
   } catch (thrown) {
-    const { rows } = await db.exec(
-      "SELECT count() FROM tables() t LEFT JOIN information_schema.columns() c ON c.table_name = t.table_name AND c.column_name = 'cluster'" +
-        " WHERE c.column_name IS NULL AND t.table_name IN ('gpu_ownership', 'jobs', 'gpu_inventory')",
-    );
-    if (Number(rows[0]![0]) > 0) return undefined;
+    if (lacking > 0) return undefined;
     throw thrown;
   }
+}
+
+async function tablesWithoutCluster(): Promise<number> {
+  const { rows } = await db.exec(
+    "SELECT count() FROM tables() t LEFT JOIN information_schema.columns() c ON c.table_name = t.table_name AND c.column_name = 'cluster'" +
+      " WHERE c.column_name IS NULL AND t.table_name IN ('gpu_ownership', 'jobs', 'gpu_inventory')",
+  );
+  return Number(rows[0]![0]);
 }
 
 async function totalsOf(levels: readonly Level[]): Promise<number[]> {
