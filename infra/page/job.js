@@ -51,6 +51,21 @@
       ...chart.areas.map((area) => [timesOf(area, area.low), area.low, area.high]),
     ]);
 
+  // Time in which something was not seen: no colour that a value could have.
+  const hatch = (ctx) => {
+    const tile = document.createElement('canvas');
+    tile.width = tile.height = 8;
+    const pen = tile.getContext('2d');
+    pen.strokeStyle = color('--soft');
+    pen.lineWidth = 2;
+    for (const at of [-8, 0, 8]) {
+      pen.moveTo(at, 8);
+      pen.lineTo(at + 8, 0);
+    }
+    pen.stroke();
+    return ctx.createPattern(tile, 'repeat');
+  };
+
   const behind = (plot) => {
     const { ctx } = plot;
     const { left, top, width, height } = plot.bbox;
@@ -59,8 +74,8 @@
     ctx.beginPath();
     ctx.rect(left, top, width, height);
     ctx.clip();
-    ctx.globalAlpha = 0.25;
-    ctx.fillStyle = color('--soft');
+    ctx.globalAlpha = 0.5;
+    ctx.fillStyle = hatch(ctx);
     for (const [from, to] of told.gaps) ctx.fillRect(x(from), top, Math.max(1, x(to) - x(from)), height);
     ctx.globalAlpha = 1;
     ctx.fillStyle = color('--bad');

@@ -59,6 +59,35 @@ test.each(FEW)('job %s', async (jobId) => {
   }
 });
 
+test('the SQL in a page gives the numbers of the report', async () => {
+  const { page } = await openPage(browser, join(directory, 'job-4217.html'));
+  const [, address] = /addr=([^;]+);/.exec(store)!;
+  const [names, queries] = [
+    await page.locator('footer dt').allTextContents(),
+    await page.locator('footer dd').allTextContents(),
+  ];
+  const answers = new Map<string, readonly number[]>();
+  for (const [at, sql] of queries.entries()) {
+    const answer = await fetch(
+      `http://${address!}/exec?${new URLSearchParams({ query: sql.trim() }).toString()}`,
+    );
+    const told = (await answer.json()) as { readonly dataset: readonly (readonly number[])[] };
+    expect(answer.status, sql).toBe(200);
+    answers.set(names[at]!.trim(), told.dataset[0]!);
+  }
+  const { stdout } = await gpuledger(['report', 'job', '4217', '--json']);
+  const json = JSON.parse(stdout) as {
+    readonly sampledUs: number;
+    readonly gauges: readonly { readonly key: string; readonly mean: number; readonly max: number }[];
+  };
+  const near = (value: number): unknown => expect.closeTo(value, -Math.floor(Math.log10(value)) + 8);
+  expect(answers.get('seen, GPU-hours')).toEqual([near(json.sampledUs / 3.6e9)]);
+  const sm = json.gauges.find(({ key }) => key === 'smActive')!;
+  expect(answers.get('SM active: mean and highest')).toEqual([near(sm.mean), near(sm.max)]);
+  expect(answers.size).toBe(2 + json.gauges.length);
+  await page.context().close();
+});
+
 test('the fleet', async () => {
   const { page, complaints, requests } = await openPage(browser, join(directory, 'fleet.html'));
   expect(await page.locator('tbody th, tbody td:first-child').allInnerTexts()).toContain('physics');

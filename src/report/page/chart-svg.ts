@@ -17,9 +17,10 @@ export function chartSvg(chart: Chart, height: number, marks: Marks): Safe {
   const y = (value: number): number => top + (1 - value / chart.top) * plotHeight;
   const levels = Array.from({ length: TICKS + 1 }, (_, at) => (chart.top * at) / TICKS);
   return markup`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${labelOf(chart)}">
+    <defs><pattern id="hatch-${chart.id}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><line class="hatch" x1="0" x2="0" y1="0" y2="6" /></pattern></defs>
     ${levels.map((level) => markup`<line class="grid" x1="${left}" x2="${width - right}" y1="${at(y(level))}" y2="${at(y(level))}" /><text class="tick" x="${left - 6}" y="${at(y(level) + 4)}" text-anchor="end">${formatNumber(level)}</text>`)}
     ${timeTicks(marks, x).map(({ at: left, text }) => markup`<text class="tick" x="${at(left)}" y="${height - 5}" text-anchor="${anchorAt(left)}">${text}</text>`)}
-    ${markMarks(marks, x, { top, height: plotHeight })}
+    ${markMarks(marks, x, { top, height: plotHeight, hatch: `hatch-${chart.id}` })}
     ${chart.areas.map((area) => markup`<path class="area ${area.of}" d="${areaPath(area.steps, area.low, area.high, x, y)}" />`)}
     ${chart.lines.map((line, index) => markup`<path class="line line-${index}" d="${linePath(line.steps, line.values, x, y)}" />`)}
     ${chart.limit && markup`<line class="limit" x1="${left}" x2="${width - right}" y1="${at(y(chart.limit.value))}" y2="${at(y(chart.limit.value))}" />`}

@@ -1,4 +1,6 @@
 import { typedId } from '../../figures/job/bearers.ts';
+import { findField } from '../../core/fields/find-field.ts';
+import { GAUGES } from '../../figures/gauges.ts';
 import type { JobFigures } from '../../figures/job/figures.ts';
 import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
 import { worthALook, type WorthALook } from '../../figures/job/timeline/worth-a-look.ts';
@@ -11,7 +13,7 @@ import { energyText, headLines, titleOf } from '../job-text.ts';
 import { clip } from '../text/table-text.ts';
 import { deviceColumns } from '../text/device-text.ts';
 import { clockTime, formatSpan } from '../text/format-quantity.ts';
-import { NO_DEVICES } from '../text/wording.ts';
+import { GAUGE_LABELS, NO_DEVICES } from '../text/wording.ts';
 import { verdictText } from '../verdict-text.ts';
 import { chartData } from './chart-data.ts';
 import { closeData } from './close-data.ts';
@@ -94,7 +96,7 @@ function overTime(charts: readonly Chart[], marks: Marks, looks: readonly WorthA
     <h2 id="over-time">Over time</h2>
     <p class="note">
       UTC. Light: lowest to highest sample. Dark: GPU with the lowest to the one with the highest mean.
-      Grey: a GPU was not seen. Red: events.
+      Hatched: a GPU was not seen. Red: events.
       <span class="for-script" hidden>Drag to zoom, double-click to see all again.</span>
     </p>
     ${zoomButtons(looks)}
@@ -182,7 +184,7 @@ function deviceTable(figures: JobFigures): Safe | undefined {
 }
 
 /** How the numbers came about, and what to ask the store for them. */
-function method({ job, startUs, endUs, boundaryUs }: JobFigures, version: string): Safe {
+function method({ job, startUs, endUs, boundaryUs, gauges }: JobFigures, version: string): Safe {
   const where = `WHERE job_id = '${job.jobId.replaceAll("'", "''")}' AND ts > '${isoMicroseconds(startUs)}' AND ts <= '${isoMicroseconds(endUs)}'`;
   const queries: readonly (readonly [what: string, sql: string])[] = [
     ['seen, GPU-hours', `SELECT sum(dt_us) / 3.6e9 FROM gpu_profiling ${where}`],
@@ -190,10 +192,13 @@ function method({ job, startUs, endUs, boundaryUs }: JobFigures, version: string
       'energy by the counter, kWh',
       `SELECT sum(energy_rise_joules) / 3.6e6 FROM gpu_profiling ${where} AND dt_us > 0 AND energy_rise_dt_us > 0`,
     ],
-    [
-      'mean SM activity',
-      `SELECT sum(sm_active_ratio * dt_us) / sum(dt_us) FROM gpu_profiling ${where} AND sm_active_ratio IS NOT NULL`,
-    ],
+    ...gauges.map(({ key }): readonly [string, string] => {
+      const { column } = findField(GAUGES[key].fieldId)!;
+      return [
+        `${GAUGE_LABELS[key]}: mean and highest`,
+        `SELECT sum(${column} * dt_us) / sum(dt_us), max(${column}) FROM gpu_profiling ${where} AND ${column} IS NOT NULL`,
+      ];
+    }),
   ];
   return markup`<footer>
     <details>
@@ -201,7 +206,8 @@ function method({ job, startUs, endUs, boundaryUs }: JobFigures, version: string
       <p>
         Each sample speaks for the time since the one before it (dt); sums are of value times dt, so that they
         are right at any interval. Boundaries are good to ${boundaryUs / 1e6} s. Of GPUs that nobody shared,
-        these are the same numbers in SQL:
+        these are the same numbers in SQL, in base units, where the lane is that of the default configuration; with
+        GROUP BY gpu those of each. Where the time went takes more than one question: docs/reports.md says how.
       </p>
       <dl>
         ${queries.map(

@@ -75,17 +75,18 @@ export function anchorAt(x: number): 'middle' | 'end' {
   return x > CHART.width - CHART.right - END_WIDTH ? 'end' : 'middle';
 }
 
-/** Gaps as grey time, events as lines that say what they are. */
+/** Gaps as hatched time, events as lines that say what they are. */
 export function markMarks(
   { gaps, events }: Marks,
   x: (us: number) => number,
-  { top, height }: { readonly top: number; readonly height: number },
+  { top, height, hatch }: { readonly top: number; readonly height: number; readonly hatch: string },
 ): Safe {
   const round = (value: number): number => Math.round(value * 10) / 10;
   return markup`${gaps.map(
     ({ fromUs, toUs, text }) =>
       markup`<rect
         class="gap"
+        fill="url(#${hatch})"
         x="${round(x(fromUs))}"
         y="${top}"
         width="${round(Math.max(1, x(toUs) - x(fromUs)))}"
