@@ -39,14 +39,16 @@ export interface StoreQuestions {
   for(left: AbortSignal): ReaderStore;
 }
 
-/** All readers' questions go through here: so many at a time, first come first served, no longer than anybody waits for them. */
+/** All readers' questions go through here: so many at a time, those of the reader who came first before all others, no longer than anybody waits for them. */
 export function createStoreQuestions(db: Asked, bounds: Bounds = USUAL_BOUNDS): StoreQuestions {
   const queue = new PQueue({ concurrency: bounds.questions });
-  let readers = 0;
+  let [readers, turns] = [0, 0];
   const storeFor = (left: AbortSignal): ReaderStore => {
     if (left.aborted) throw givenUp(db.where);
     if (readers === bounds.readers) throw busy(readers);
     readers += 1;
+    turns += 1;
+    const turn = turns;
     left.addEventListener('abort', () => (readers -= 1), { once: true });
     const late = AbortSignal.timeout(bounds.readerMs);
     const signal = AbortSignal.any([left, late]);
@@ -58,7 +60,8 @@ export function createStoreQuestions(db: Asked, bounds: Bounds = USUAL_BOUNDS): 
         try {
           const answer = await queue.add(
             async () => await db.exec(sql, { bytesMax: bounds.answerBytes, ...options, signal }),
-            { signal },
+            // Else all of a crowd would come on alike, and all run out of time.
+            { signal, priority: -turn },
           );
           answers += 1;
           return answer;
