@@ -18,6 +18,10 @@ const sums = {
 const row = z.strictObject({
   kind: z.enum(['group', 'others', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut']),
   name: z.string().optional(),
+  also: z
+    .array(z.string().nullable())
+    .optional()
+    .describe('The further names of a group, one for each of also; null where nobody told it'),
   cluster: z.string().optional(),
   period: z.string().optional(),
   ...sums,
@@ -45,13 +49,20 @@ const billing = z.strictObject({
   isCut: z.boolean(),
 });
 
-const period = z.enum(['day', 'week', 'month']);
+const period = z.enum(['hour', 'day', 'week', 'month']);
+const name = z.enum(['user', 'account', 'partition', 'qos', 'node', 'model', 'cluster']);
 
 /** The account of the fleet. */
 export const capacityReport = z.strictObject({
-  by: z.enum(['user', 'account', 'partition', 'qos', 'node', 'model', 'cluster', 'day', 'week', 'month']),
+  by: z.union([name, period]),
+  also: z.array(name).optional().describe('By what else the groups are told apart'),
   every: period.optional(),
   cluster: z.string().optional(),
+  where: z
+    .array(z.strictObject({ by: name, names: z.array(z.string()) }))
+    .optional()
+    .describe('Only what fits all of these is told'),
+  top: count.optional().describe('So many groups are told by name, the others are the row others'),
   askedFromUs: momentUs,
   askedToUs: momentUs,
   fromUs: momentUs,
@@ -61,7 +72,7 @@ export const capacityReport = z.strictObject({
   devices: count,
   migInstances: count,
   nodes: count,
-  knownUs: us,
+  knownUs: us.optional().describe('For how long the GPUs were there; not told of some jobs alone'),
   isSynthetic: z.boolean(),
   samples: count,
   sampledUs: us,

@@ -35,8 +35,11 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
     return finishLines(lines, options, bold);
   }
   const { titles, rows } = capacityTable(figures);
-  const cells = rows.map(([name = '', ...rest]) => [cellText(name, options, 32), ...rest]);
-  const sides: readonly Side[] = figures.every === undefined ? ['left'] : ['left', 'left'];
+  const cells = rows.map((row) =>
+    row.map((cell, at) => (at <= figures.also.length ? cellText(cell, options, 32) : cell)),
+  );
+  const names = 1 + figures.also.length + (figures.every === undefined ? 0 : 1);
+  const sides = Array.from({ length: names }, (): Side => 'left');
   lines.push(...stacked(foldedTables([titles, ...cells], sides, sides.length, lineWidth(options))));
   lines.push(...capacityNotes(figures).flatMap((note) => wrap(note, width, '  ', '  ')));
   return finishLines(lines, options, bold);
@@ -47,14 +50,15 @@ export function capacityTable(figures: CapacityFigures): {
   readonly titles: readonly string[];
   readonly rows: readonly (readonly string[])[];
 } {
-  const { every } = figures;
-  const shown: Shown[] = [...figures.rows, { ...figures.all, unownedUs: undefined, kind: 'all' }];
+  const { also, every } = figures;
+  const shown: Shown[] = [...figures.rows, { ...figures.all, unownedUs: undefined, also: [], kind: 'all' }];
   const columns = columnsOf(figures, shown);
   const names = namesOf(shown);
   return {
-    titles: ['', ...(every === undefined ? [] : [every]), ...columns.map(({ title }) => title)],
+    titles: ['', ...also, ...(every === undefined ? [] : [every]), ...columns.map(({ title }) => title)],
     rows: shown.map((row, index) => [
       names.get(row)!,
+      ...also.map((_, at) => (row.kind === 'group' ? (row.also[at] ?? NOT_TOLD) : '')),
       ...(every === undefined ? [] : [row.period ?? '']),
       ...columns.map(({ cells }) => cells[index]!),
     ]),
@@ -68,12 +72,21 @@ export function capacityNames({ rows }: CapacityFigures): ReadonlyMap<CapacityRo
 
 /** What was asked about, how much of it there is, and how much was seen. */
 export function capacityTitle(figures: CapacityFigures): string[] {
-  const { cluster, nodes, knownUs, sampledUs, isSynthetic } = figures;
-  const seen = sampledUs === 0 ? 'nothing seen' : `seen ${formatCoverage(sampledUs / knownUs)}`;
+  const { cluster, where, nodes, knownUs, sampledUs, isSynthetic } = figures;
+  const seen =
+    sampledUs === 0
+      ? 'nothing seen'
+      : knownUs === undefined
+        ? `${formatGpuHours(sampledUs)} seen`
+        : `seen ${formatCoverage(sampledUs / knownUs)}`;
   return [
     cluster === undefined ? 'Capacity' : `Capacity of cluster ${cluster}`,
+    ...where.map(({ by, names }) => `only ${by} ${names.join(' or ')}`),
     windowText(figures),
-    `${formatCount(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`,
+    // Of some jobs nobody is told on how many of the GPUs they were.
+    ...(knownUs === undefined
+      ? []
+      : [`${formatCount(nodes, 'node')}, ${devicesText(figures)}, ${formatGpuHours(knownUs)}`]),
     seen,
     ...(isSynthetic ? ['synthetic'] : []),
   ];
@@ -98,6 +111,7 @@ function windowText({ fromUs, toUs }: CapacityFigures): string {
 type Shown = CapacitySums & {
   readonly kind: CapacityRow['kind'] | 'all';
   readonly name?: string | undefined;
+  readonly also: readonly (string | undefined)[];
   readonly cluster?: string | undefined;
   readonly period?: string | undefined;
   readonly unownedUs: number | undefined;
@@ -165,6 +179,8 @@ function activityColumns(
   ];
 }
 
+const NOT_TOLD = '(not told)';
+
 /** A node is named with its cluster only where two clusters have one of its name. */
 function namesOf<Row extends Shown>(rows: readonly Row[]): ReadonlyMap<Row, string> {
   const clustersOf = new Map<string | undefined, Set<string | undefined>>();
@@ -176,7 +192,7 @@ function namesOf<Row extends Shown>(rows: readonly Row[]): ReadonlyMap<Row, stri
 function nameOf({ kind, name, cluster }: Shown, isAmbiguous: boolean): string {
   switch (kind) {
     case 'group': {
-      const plain = name ?? '(not told)';
+      const plain = name ?? NOT_TOLD;
       return isAmbiguous && cluster !== undefined ? `${cluster}/${plain}` : plain;
     }
     case 'unattributed':
@@ -206,7 +222,8 @@ function partlyKnownTexts({ rows, hasActivity }: CapacityFigures): string[] {
       const knownUs = knownUsOf(row);
       if (knownUs === undefined || knownUs >= KNOWN_RATIO_MIN * row.attributedUs) return [];
       const when = row.period === undefined ? '' : ` ${row.period}`;
-      return [`${names.get(row)!}${when} ${formatRatio(knownUs / row.attributedUs)}`];
+      const further = row.also.map((name) => ` ${name ?? NOT_TOLD}`).join('');
+      return [`${names.get(row)!}${further}${when} ${formatRatio(knownUs / row.attributedUs)}`];
     });
     if (texts.length === 0) return [];
     const more = texts.length > LISTED_MAX ? `, and of ${texts.length - LISTED_MAX} more` : '';
@@ -298,6 +315,18 @@ function sharingTexts({ sharedUs }: CapacityFigures): string[] {
     .map((way) => `${formatGpuHours(sharedUs[way])} ${WAYS_TO_SHARE[way]}`);
 }
 
+/** Of which names of groups nobody told. */
+function notToldTexts({ by, also, rows }: CapacityFigures): string[] {
+  const groups = rows.filter(({ kind }) => kind === 'group');
+  const untold = [by, ...also].filter((_, at) =>
+    groups.some((row) => (at === 0 ? row.name : row.also[at - 1]) === undefined),
+  );
+  return untold.map(
+    (name) =>
+      `${NOT_TOLD}: nobody has told the ${name === 'qos' ? 'QOS' : name} of these ${name === 'model' || name === 'cluster' ? 'GPUs' : 'jobs'}.`,
+  );
+}
+
 /** What the figures mean, and what of them is not known. */
 export function capacityNotes(figures: CapacityFigures): string[] {
   const notes: string[] = [];
@@ -306,12 +335,9 @@ export function capacityNotes(figures: CapacityFigures): string[] {
     notes.push(
       `The window is rounded outward to whole ${roundedTo}s${isAged ? ', since shorter buckets of that time have aged out' : ''}.`,
     );
-  if (figures.sampledUs < figures.knownUs)
+  if (figures.knownUs !== undefined && figures.sampledUs < figures.knownUs)
     notes.push('seen: the sampled part of the time from the first to the last sign of life of each GPU.');
-  if (rows.some(({ kind, name }) => kind === 'group' && name === undefined))
-    notes.push(
-      `(not told): nobody has told the ${figures.by === 'qos' ? 'QOS' : figures.by} of these ${figures.by === 'model' || figures.by === 'cluster' ? 'GPUs' : 'jobs'}.`,
-    );
+  notes.push(...notToldTexts(figures));
   if (figures.reusedIdsLeft > 0)
     notes.push(
       `${formatCount(figures.reusedIdsLeft, 'more id')} had several jobs in this window: their time is with one of them each.`,
@@ -357,7 +383,12 @@ export function capacityNotes(figures: CapacityFigures): string[] {
       `Of ${formatGpuHours(figures.undividedUs)} in free shares several jobs owned the GPU, and nobody recorded which parts: rollups of before owner sets.`,
     );
   if (figures.isNarrowed !== true) notes.push(...billingTexts(figures), ...lastSignTexts(figures));
-  if (rows.some(({ kind }) => kind === 'others')) notes.push('others: all whose names you may not see.');
+  if (rows.some(({ kind }) => kind === 'others'))
+    notes.push(
+      figures.isNarrowed === true
+        ? 'others: all whose names you may not see.'
+        : `others: all but the ${figures.top ?? 0} with most GPU time.`,
+    );
   notes.push(...invalidRollupTexts(figures.invalidRollups));
   if (!figures.hasActivity)
     notes.push('SM activity is in no lane of the configuration: no idle time, no mean.');

@@ -185,6 +185,7 @@ export function capacityCsv(figures: CapacityFigures): string {
     unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
     period: 'period' in row ? row.period : undefined,
     idle_known_us: row.idle?.knownUs ?? 0,
+    ...Object.fromEntries(figures.also.map((other, at) => [other, 'also' in row ? row.also[at] : undefined])),
     ...costCells(figures.costBasis?.rates, row.costs),
   }));
   return csvOf(rows);

@@ -272,8 +272,11 @@ function causesUsOf(causes: CauseAmounts): object {
 export function capacityJson(figures: CapacityFigures): string {
   return textOf({
     by: figures.by,
+    also: figures.also.length === 0 ? undefined : figures.also,
     every: figures.every,
     cluster: figures.cluster,
+    where: figures.where.length === 0 ? undefined : figures.where,
+    top: figures.top,
     askedFromUs: figures.askedFromUs,
     askedToUs: figures.askedToUs,
     fromUs: figures.fromUs,
@@ -306,12 +309,14 @@ export function capacityJson(figures: CapacityFigures): string {
 }
 
 function rowOf(row: CapacityRow): object {
-  const { kind, name, cluster, period, unownedUs, unownedEnergy, jobs } = row;
+  const { kind, name, also, cluster, period, unownedUs, unownedEnergy, jobs } = row;
   const nobodys =
     unownedUs === undefined
       ? {}
       : { unownedUs, unownedJoules: unownedEnergy?.value, unownedEnergyUs: unownedEnergy?.knownUs ?? 0 };
-  return { kind, name, cluster, period, ...sumsOf(row), ...nobodys, jobs };
+  // A name that nobody told keeps its place.
+  const further = also.length === 0 ? undefined : also.map((other) => other ?? null);
+  return { kind, name, also: further, cluster, period, ...sumsOf(row), ...nobodys, jobs };
 }
 
 function sumsOf({ attributedUs, instanceUs, idle, smActive, wasted, energy, costs }: CapacitySums): object {

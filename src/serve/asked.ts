@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import { CAPACITY_ROWS_EXPECTED, readCapacityRows } from '../figures/asked/capacity-rows.ts';
+import { CAPACITY_ROWS_EXPECTED, readCapacityRows, readTop } from '../figures/asked/capacity-rows.ts';
 import type { WindowFlags } from '../figures/asked/report-window.ts';
 import { JOB_ORDERS } from '../figures/job/jobs-figures.ts';
 
@@ -57,6 +57,21 @@ export const CAPACITY_ASKED = {
     .optional()
     .describe('Whose rows, as --by (default: account)'),
   cluster: cluster.optional().describe('Only the GPUs of this cluster'),
+  user: name.optional().describe('Only jobs of this user'),
+  account: name.optional().describe('Only jobs of this account'),
+  partition: name.optional().describe('Only jobs of this partition'),
+  qos: name.optional().describe('Only jobs of this QOS'),
+  node: name.optional().describe('Only the GPUs of this node'),
+  model: name.optional().describe('Only GPUs of this model, as the inventory names it'),
+  top: z
+    .string()
+    .transform((text, context) => {
+      const top = readTop(text);
+      if (top === undefined) context.addIssue('expected a number of rows, 1 or more');
+      return top ?? z.NEVER;
+    })
+    .optional()
+    .describe('So many groups, those with most GPU time, and all others together'),
   ...WINDOW,
 } as const;
 

@@ -34,6 +34,7 @@ const STATUS_OF_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   'query.unknown': 404,
   'questdb.too_large': 422,
   'report.unknown_cluster': 404,
+  'report.unknown_name': 404,
   'report.unknown_job': 404,
   'report.unknown_node': 404,
   'report.unknown_run': 404,

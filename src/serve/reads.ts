@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { reportWindow } from '../figures/asked/report-window.ts';
-import type { CapacityFigures } from '../figures/capacity/figures.ts';
-import { narrowedTo } from '../figures/capacity/narrowed.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { CAPACITY_NAMES, type CapacityFigures, type CapacityFilter } from '../figures/capacity/figures.ts';
+import { isNameFor, narrowedTo } from '../figures/capacity/narrowed.ts';
 import { capacityFigures } from '../figures/capacity/query.ts';
 import { jobsFigures } from '../figures/job/jobs.ts';
 import { JOB_FILTERS, type JobOrder, type JobsFigures } from '../figures/job/jobs-figures.ts';
@@ -23,6 +24,7 @@ import {
   windowOf,
 } from './asked.ts';
 import type { Serving } from './serving.ts';
+import type { Sight } from '../figures/sight.ts';
 import { sightOf } from './viewer.ts';
 
 /**
@@ -84,14 +86,40 @@ export async function readCapacity(
   { config, costs }: How,
   { query, viewer }: Pick<FastifyRequest, 'query' | 'viewer'>,
 ): Promise<CapacityFigures> {
-  const { by = { by: 'account' as const }, cluster, ...window } = askedOf(CAPACITY_ASKED, query);
+  const asked = askedOf(CAPACITY_ASKED, query);
+  const { by = { by: 'account' as const }, cluster, top, ...window } = asked;
+  const sight = sightOf(viewer);
+  const where = FILTERS.flatMap((name) => {
+    const value = asked[name];
+    return value === undefined ? [] : [{ by: name, names: [value] }];
+  });
+  for (const filter of where) requireSight(sight, filter);
   const figures = await capacityFigures(db, config.lanes, {
     ...reportWindow(windowOf(window), Date.now() * 1000, asParameter),
     ...by,
+    where,
+    ...(top === undefined ? {} : { top }),
     ...(cluster === undefined ? {} : { cluster }),
     ...{ idleLimits: config.idle, costs },
   });
-  return narrowedTo(sightOf(viewer), figures);
+  return narrowedTo(sight, figures);
+}
+
+/** A cluster has a parameter of its own. */
+const FILTERS = CAPACITY_NAMES.filter((name) => name !== 'cluster');
+
+/**
+ * Sums of what somebody may not see by name are told only together with those of all others.
+ * @throws OperatingError `report.unknown_name`, as of a name that there is not
+ */
+function requireSight(sight: Sight | undefined, { by, names }: CapacityFilter): void {
+  const hidden = names.find((name) => sight !== undefined && !isNameFor(sight, by, name));
+  if (hidden === undefined) return;
+  throw new OperatingError(`no ${by} "${hidden}" that you may see`, {
+    code: 'report.unknown_name',
+    exit: 'usage',
+    hints: ['you may see your own, those of your accounts, and models of GPUs'],
+  });
 }
 
 /** @param given by parameter, as typed @throws OperatingError `query.parameter`, `query.lane` */

@@ -262,6 +262,9 @@ function sums(hours: number, idleHours: number, sm: number | undefined, kilowatt
 
 const capacity: CapacityFigures = {
   by: 'account',
+  also: [],
+  where: [],
+  top: undefined,
   every: undefined,
   cluster: undefined,
   costBasis: undefined,
@@ -285,6 +288,7 @@ const capacity: CapacityFigures = {
     {
       kind: 'group',
       name: 'physics',
+      also: [],
       cluster: undefined,
       period: undefined,
       ...sums(1204.25, 61, 0.68, 641),
@@ -295,6 +299,7 @@ const capacity: CapacityFigures = {
     {
       kind: 'group',
       name: '=cmd(), "x"',
+      also: [],
       cluster: undefined,
       period: undefined,
       ...sums(801, 302.5, 0.24, 230),
@@ -305,6 +310,7 @@ const capacity: CapacityFigures = {
     {
       kind: 'unowned',
       name: undefined,
+      also: [],
       cluster: undefined,
       period: undefined,
       ...sums(671.75, 671, undefined, 71),

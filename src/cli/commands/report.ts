@@ -1,11 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { OperatingError } from '../../core/base/errors.ts';
-import { asClusterName } from '../../core/devices/cluster-name.ts';
-import { CAPACITY_GROUPINGS, CAPACITY_PERIODS } from '../../figures/capacity/figures.ts';
-import { capacityFigures } from '../../figures/capacity/query.ts';
 import { userFigures } from '../../figures/user/user.ts';
-import { drawnPeriod } from '../../report/page/fleet/periods-chart.ts';
-import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { checkJobId } from '../../figures/job/find-job.ts';
 import type { JobQueryOptions } from '../../figures/job/query.ts';
 import { accountOf, type Account } from '../../figures/job/tasks.ts';
@@ -20,19 +15,22 @@ import { renderTasksReport } from '../../report/tasks-text.ts';
 import { userJson } from '../../report/user/user-json.ts';
 import { renderUserReport } from '../../report/user/user-text.ts';
 import type { RenderOptions } from '../../report/text/report-text.ts';
-import { capacityCsv, jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
-import { capacityJson, jobJson, jobsJson, tasksJson } from '../../report/json.ts';
+import { jobCsv, jobsCsv, tasksCsv } from '../../report/csv.ts';
+import { jobJson, jobsJson, tasksJson } from '../../report/json.ts';
 import { reportFailure } from '../failure.ts';
-import { jobOfPage, writeCapacityPage, writeJobPage } from '../report/write-page.ts';
+import { jobOfPage, writeJobPage } from '../report/write-page.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
+import { addCapacityCommand } from '../report/capacity.ts';
+import {
+  addCommonFlags,
+  addWindowFlags,
+  clusterArgument,
+  wordArgument,
+  type FormatFlags,
+} from '../report/flags.ts';
 import { js1Of } from '../report/js1.ts';
 import { pageLine } from '../report/page-line.ts';
-import {
-  CAPACITY_ROWS_EXPECTED,
-  readCapacityRows,
-  type CapacityRows,
-} from '../../figures/asked/capacity-rows.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
@@ -79,23 +77,6 @@ Examples:
 Short enough for a mail (docs/reports.md says how to send one every week). Times are UTC.
 `;
 
-const CAPACITY_EXAMPLES = `
-Examples:
-  gpuledger report capacity                            the last seven days, by account
-  gpuledger report capacity --since 30d --by user
-  gpuledger report capacity --cluster b --by node
-  gpuledger report capacity --since 30d --html fleet.html       a page to look at
-  gpuledger report capacity --since 52w --by account,month      a row per account and calendar month
-  gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
-
-Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
-`;
-
-interface FormatFlags {
-  readonly json?: true;
-  readonly csv?: true;
-}
-
 interface JobFlags extends FormatFlags {
   readonly js1?: true;
   readonly html?: string;
@@ -121,12 +102,6 @@ type JobsFlags = FormatFlags &
 
 interface UserFlags extends WindowFlags {
   readonly json?: true;
-  readonly cluster?: string;
-}
-
-interface CapacityFlags extends FormatFlags, WindowFlags {
-  readonly html?: string;
-  readonly by: CapacityRows;
   readonly cluster?: string;
 }
 
@@ -174,25 +149,7 @@ export function command(): Command {
       await reportJobs(flags);
     });
   addUserCommand(report);
-  addCommonFlags(
-    'report capacity',
-    addWindowFlags(report.command('capacity'))
-      .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
-      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
-      .addOption(new Option('--html <file>', 'a page in one file').conflicts(['json', 'csv']))
-      .addOption(
-        new Option(
-          '--by <group>',
-          `whose rows: ${CAPACITY_GROUPINGS.join(', ')}; with ${CAPACITY_PERIODS.map((period) => `,${period}`).join(', ')} after it one for each`,
-        )
-          .argParser(parseRows)
-          .default({ by: 'account' }, 'account'),
-      ),
-  )
-    .addHelpText('after', CAPACITY_EXAMPLES)
-    .action(async (flags: CapacityFlags) => {
-      await reportCapacity(flags);
-    });
+  addCapacityCommand(report);
   return report;
 }
 
@@ -211,13 +168,6 @@ function addUserCommand(report: Command): void {
     });
 }
 
-function addWindowFlags(command: Command): Command {
-  return command
-    .option('--since <duration>', 'how far to look back: 12h, 7d, 4w (default: 7d)')
-    .option('--from <time>', 'ISO date or time, UTC')
-    .option('--to <time>', 'ISO date or time, UTC (default: now)');
-}
-
 function addFilters(command: Command): Command {
   return command
     .option('--user <name>', 'only those of this user', wordArgument)
@@ -234,37 +184,9 @@ function addFilters(command: Command): Command {
     );
 }
 
-function addCommonFlags(name: 'report job' | 'report jobs' | 'report capacity', command: Command): Command {
-  return addConfigFlags(
-    command
-      .addOption(
-        new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
-      )
-      .option('--csv', 'one row per GPU, task, job or group, base units'),
-    name,
-  );
-}
-
-/** Whatever somebody may be called. */
-function wordArgument(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('expected a name, came nothing');
-  return text;
-}
-
-function clusterArgument(text: string): string {
-  if (text.trim() === '') throw new InvalidArgumentError('expected the name of a cluster, came nothing');
-  return asClusterName(text);
-}
-
 function parseRun(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('a run is a whole number from 0 on');
   return Number(text);
-}
-
-function parseRows(text: string): CapacityRows {
-  const rows = readCapacityRows(text);
-  if (rows === undefined) throw new InvalidArgumentError(CAPACITY_ROWS_EXPECTED);
-  return rows;
 }
 
 /** A page is of one job. */
@@ -409,26 +331,4 @@ async function reportUser(user: string, flags: UserFlags): Promise<void> {
       await userFigures(db, lanes, { ...asked, idleLimits: idle, costs: reportCosts({ costs }) }),
   );
   process.stdout.write(flags.json ? userJson(figures) : renderUserReport(figures, terminalStyle()));
-}
-
-async function reportCapacity(flags: CapacityFlags): Promise<void> {
-  const window = reportWindow(flags, Date.now() * 1000);
-  const options = {
-    ...window,
-    ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
-    ...flags.by,
-  };
-  const { figures, days } = await withStore(flags, async (db, { lanes, idle, costs }) => {
-    const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
-    const figures = await capacityFigures(db, lanes, asked);
-    const period = flags.html === undefined ? undefined : drawnPeriod(figures);
-    const days =
-      period &&
-      (await capacityFigures(db, lanes, { ...asked, by: 'cluster', every: period, costs: undefined }));
-    return { figures, days };
-  });
-  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, days));
-  else if (flags.json) process.stdout.write(capacityJson(figures));
-  else if (flags.csv) process.stdout.write(capacityCsv(figures));
-  else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
 }

@@ -127,6 +127,7 @@ export const ERROR_CODES = {
   'report.schema': 'The tables lack a column that reports need.',
   'report.still_running': 'A summary that is written at the end of a job was asked for while it runs.',
   'report.unknown_cluster': 'No GPU is known to be of the cluster.',
+  'report.unknown_name': 'No job or GPU of the window has the name that only rows of were asked for.',
   'report.unknown_job': 'No table knows the job.',
   'report.unknown_node': 'No GPU is known to be of the node.',
   'report.unknown_run': 'The job has no such run.',

@@ -1,4 +1,3 @@
-import { OperatingError } from '../../core/base/errors.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import type { CapacityFigures, LastSign } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
@@ -12,8 +11,8 @@ const GONE_US_MIN = 3600e6;
 
 type FleetFigures = Pick<
   CapacityFigures,
-  'devices' | 'migInstances' | 'nodes' | 'knownUs' | 'isSynthetic' | 'lastSigns'
->;
+  'devices' | 'migInstances' | 'nodes' | 'isSynthetic' | 'lastSigns'
+> & { readonly knownUs: number };
 
 /** First and last sign of life, epoch µs, of whatever time. */
 interface Life {
@@ -21,32 +20,42 @@ interface Life {
   readonly lastUs: number;
 }
 
+/** What was there in a window: a device, or a GPU beside its MIG instances, which is none of its own. */
+export interface KnownDevice {
+  readonly gpu: string;
+  /** On which it was; the last one it is on. */
+  readonly nodes: readonly string[];
+  readonly cluster: string | undefined;
+  readonly model: string | undefined;
+  readonly kind: 'whole' | 'instance' | 'cut';
+  readonly isSynthetic: boolean;
+  /** The part of the window from its first to its last sign of life. */
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** Its last sign of life, of whatever time. */
+  readonly lastUs: number;
+  /** GPUs that it counts as: an instance by its slices, and not at all where its GPU was seen, which counts for all of them. */
+  readonly weight: number;
+}
+
 /**
- * How many devices there were, and for how long each was known: from its first to its last sign of life, which are samples and
- * rows of the inventory, also of before and after the window.
+ * What was there, and for how long each was known: from its first to its last sign of life, which are samples and rows of the
+ * inventory, also of before and after the window.
  * @param lanes all that there are, whatever is read of them
- * @throws OperatingError `report.unknown_cluster`, and what `ask` throws
+ * @throws what `ask` throws
  */
-export async function devicesIn(
+export async function knownDevices(
   db: Asked,
   window: CapacityWindow,
   lanes: readonly KeptLane[],
-  { cluster, inventory }: { readonly cluster: string | undefined; readonly inventory: CutInventory },
-): Promise<FleetFigures> {
+  inventory: CutInventory,
+): Promise<KnownDevice[]> {
   const signs = await signsOfSamples(db, lanes, 'IS NOT NULL');
   const cutSigns = inventory.instances.size === 0 ? [] : await signsOfSamples(db, lanes, 'IS NULL');
   const listed = await ask(db, listedSql(window));
   const isIn = ({ firstUs, lastUs }: Life): boolean => firstUs < window.toUs && lastUs >= window.fromUs;
   const sampled = signs.filter((row) => isIn(lifeOf(row)));
   const told = [...sampled, ...listed.filter(isNotCut(sampled, listed))];
-  const clusters = new Map(
-    told.flatMap((row) =>
-      row.text('cluster') === undefined ? [] : [[row.text('gpu'), row.text('cluster')]],
-    ),
-  );
-  const isMeant = (row: Cells): boolean => cluster === undefined || clusters.get(row.text('gpu')) === cluster;
-  if (cluster !== undefined && !told.some(isMeant))
-    throw unknownCluster(db, cluster, new Set(clusters.values()));
   const lives = new Map<string, Life>();
   for (const row of [...signs, ...cutSigns, ...listed]) {
     const gpu = row.text('gpu') ?? '';
@@ -54,41 +63,60 @@ export async function devicesIn(
     const life = lifeOf(row);
     lives.set(gpu, { firstUs: Math.min(firstUs, life.firstUs), lastUs: Math.max(lastUs, life.lastUs) });
   }
-  const meant = told.filter((row) => isMeant(row) && isIn(lives.get(row.text('gpu') ?? '')!));
-  const nodeOf = new Map(meant.map((row) => [row.text('gpu') ?? '', row.text('node') ?? '']));
-  const nodes = new Set(
-    meant.map((row) => JSON.stringify([clusters.get(row.text('gpu')), row.text('node')])),
+  const facts = new Map(listed.map((row) => [row.text('gpu') ?? '', row]));
+  const cut = cutSigns.filter((row) => isIn(lifeOf(row)));
+  const cutGpus = new Set(cut.map((row) => row.text('gpu') ?? ''));
+  const present = told.filter((row) => isIn(lives.get(row.text('gpu') ?? '')!));
+  const own = Map.groupBy(present, (row) => row.text('gpu') ?? '');
+  // One that was a device of its own, and cut at another time of the window, is the device.
+  const beside = Map.groupBy(
+    cut.filter((row) => !own.has(row.text('gpu') ?? '')),
+    (row) => row.text('gpu') ?? '',
   );
-  const knownUsOf = (gpu: string): number => {
+  const deviceOf = (gpu: string, rows: readonly Cells[], isCut: boolean): KnownDevice => {
     const { firstUs, lastUs } = lives.get(gpu)!;
-    return Math.max(0, Math.min(window.toUs, lastUs) - Math.max(window.fromUs, firstUs));
+    const fact = facts.get(gpu);
+    const isInstance = fact?.text('mig_profile') !== undefined;
+    return {
+      gpu,
+      nodes: rows.map((row) => row.text('node') ?? ''),
+      cluster:
+        rows.findLast((row) => row.text('cluster') !== undefined)?.text('cluster') ??
+        inventory.clusters.get(gpu),
+      model: fact?.text('model'),
+      kind: isCut ? 'cut' : isInstance ? 'instance' : 'whole',
+      isSynthetic: fact?.text('source') === 'synthetic',
+      fromUs: Math.max(window.fromUs, firstUs),
+      toUs: Math.max(Math.max(window.fromUs, firstUs), Math.min(window.toUs, lastUs)),
+      lastUs,
+      weight: weightOf(gpu, inventory, cutGpus),
+    };
   };
-  const isOfCluster = (row: Cells): boolean =>
-    cluster === undefined ||
-    (row.text('cluster') ?? inventory.clusters.get(row.text('gpu') ?? '')) === cluster;
-  const cut = new Set(
-    cutSigns.filter((row) => isIn(lifeOf(row)) && isOfCluster(row)).map((row) => row.text('gpu') ?? ''),
+  return [
+    ...[...own].map(([gpu, rows]) => deviceOf(gpu, rows, false)),
+    ...[...beside].map(([gpu, rows]) => deviceOf(gpu, rows, true)),
+  ];
+}
+
+/** How many devices there were, and for how long. @param known those that are asked about */
+export function fleetOf(known: readonly KnownDevice[], { toUs }: CapacityWindow): FleetFigures {
+  const devices = known.filter(({ kind }) => kind !== 'cut');
+  const nodes = new Set(
+    devices.flatMap(({ cluster, nodes }) => nodes.map((node) => JSON.stringify([cluster, node]))),
   );
-  let knownUs = 0;
-  for (const gpu of new Set([...nodeOf.keys(), ...cut]))
-    knownUs += knownUsOf(gpu) * weightOf(gpu, inventory, cut);
-  const lastSigns: LastSign[] = [];
-  for (const [gpu, node] of nodeOf) {
-    const { lastUs } = lives.get(gpu)!;
-    if (lastUs < window.toUs - GONE_US_MIN) lastSigns.push({ gpu, node, lastUs });
-  }
-  const facts = listed.filter((row) => nodeOf.has(row.text('gpu') ?? ''));
   return {
-    devices: nodeOf.size,
-    migInstances: facts.filter((row) => row.text('mig_profile') !== undefined).length,
+    devices: devices.length,
+    migInstances: devices.filter(({ kind }) => kind === 'instance').length,
     nodes: nodes.size,
-    knownUs,
-    isSynthetic: facts.some((row) => row.text('source') === 'synthetic'),
-    lastSigns: lastSigns.sort((a, b) => a.lastUs - b.lastUs || (a.gpu < b.gpu ? -1 : 1)),
+    knownUs: known.reduce((sum, device) => sum + (device.toUs - device.fromUs) * device.weight, 0),
+    isSynthetic: devices.some(({ isSynthetic }) => isSynthetic),
+    lastSigns: devices
+      .filter(({ lastUs }) => lastUs < toUs - GONE_US_MIN)
+      .map(({ gpu, nodes, lastUs }): LastSign => ({ gpu, node: nodes.at(-1) ?? '', lastUs }))
+      .sort((a, b) => a.lastUs - b.lastUs || (a.gpu < b.gpu ? -1 : 1)),
   };
 }
 
-/** GPUs that a device counts as: an instance by its slices, and not at all where its GPU was seen, which counts for all of them. */
 function weightOf(gpu: string, inventory: CutInventory, cut: ReadonlySet<string>): number {
   const instance = inventory.instances.get(gpu);
   if (instance === undefined) return 1;
@@ -139,8 +167,8 @@ function lengthOf(level: Segment['level']): number {
 function listedSql({ toUs }: CapacityWindow): string {
   return (
     'SELECT i.node AS node, i.gpu AS gpu, i.cluster AS cluster, i.first_us AS first_us, l.last_us AS last_us, i.told_us AS told_us, i.source AS source,' +
-    ' i.mig_profile AS mig_profile, i.parent AS parent FROM (SELECT last(node) AS node, gpu, last_not_null(cluster) AS cluster,' +
-    ' cast(min(ts) AS LONG) AS first_us, cast(max(ts) AS LONG) AS told_us, last(source) AS source, last(mig_profile) AS mig_profile, last(parent) AS parent' +
+    ' i.mig_profile AS mig_profile, i.parent AS parent, i.model AS model FROM (SELECT last(node) AS node, gpu, last_not_null(cluster) AS cluster,' +
+    ' cast(min(ts) AS LONG) AS first_us, cast(max(ts) AS LONG) AS told_us, last(source) AS source, last(mig_profile) AS mig_profile, last(parent) AS parent, last_not_null(model) AS model' +
     ` FROM gpu_inventory WHERE ts < ${quoteTime(toUs)} GROUP BY gpu) i` +
     ' JOIN (SELECT gpu, cast(max(ts) AS LONG) AS last_us FROM gpu_inventory GROUP BY gpu) l ON l.gpu = i.gpu'
   );
@@ -158,18 +186,4 @@ function isNotCut(sampled: readonly Cells[], listed: readonly Cells[]): (row: Ce
     const gpu = row.text('gpu');
     return seen.has(gpu) || (cutUs.get(gpu) ?? -Infinity) < (row.number('told_us') ?? -Infinity);
   };
-}
-
-function unknownCluster(db: Asked, cluster: string, known: ReadonlySet<string | undefined>): OperatingError {
-  const names = [...known].filter((name) => name !== undefined).sort();
-  return new OperatingError(`no cluster "${cluster}": no GPU is known to be of it`, {
-    code: 'report.unknown_cluster',
-    exit: 'usage',
-    where: `${db.where}, tables gpu_inventory and the samples of the window`,
-    hints: [
-      names.length > 0
-        ? `the clusters there: ${names.join(', ')}`
-        : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
-    ],
-  });
 }

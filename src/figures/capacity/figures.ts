@@ -13,22 +13,48 @@ export const CAPACITY_GROUPINGS = [
   'node',
   'model',
   'cluster',
+  'hour',
   'day',
   'week',
   'month',
 ] as const;
 export type CapacityGrouping = (typeof CAPACITY_GROUPINGS)[number];
 
-/** Groups that are times, UTC: days, ISO weeks and calendar months. */
-export const CAPACITY_PERIODS = ['day', 'week', 'month'] as const satisfies readonly CapacityGrouping[];
+/** Groups that are times, UTC: hours, days, ISO weeks and calendar months. */
+export const CAPACITY_PERIODS = [
+  'hour',
+  'day',
+  'week',
+  'month',
+] as const satisfies readonly CapacityGrouping[];
 export type CapacityPeriod = (typeof CAPACITY_PERIODS)[number];
+
+/** Groups that have names. */
+export type CapacityName = Exclude<CapacityGrouping, CapacityPeriod>;
+export const CAPACITY_NAMES = CAPACITY_GROUPINGS.filter(
+  (by): by is CapacityName => !CAPACITY_PERIODS.some((period) => period === by),
+);
+
+/** Names that jobs have, wherever they run. */
+export const JOB_NAMES = ['user', 'account', 'partition', 'qos'] as const satisfies readonly CapacityName[];
+export type JobName = (typeof JOB_NAMES)[number];
+
+/** Only what has one of these names. */
+export interface CapacityFilter {
+  readonly by: CapacityName;
+  readonly names: readonly string[];
+}
 
 export function isPeriod(by: CapacityGrouping): by is CapacityPeriod {
   return CAPACITY_PERIODS.some((period) => period === by);
 }
 
+export function isJobName(by: CapacityGrouping): by is JobName {
+  return JOB_NAMES.some((name) => name === by);
+}
+
 /**
- * What a row stands for: a group of jobs (`group`), those whose names are not for whoever asks (`others`), time that belongs to a job nobody could name (`unresolved`), the part
+ * What a row stands for: a group of jobs (`group`), those whose names are not for whoever asks or that are not among the `top` (`others`), time that belongs to a job nobody could name (`unresolved`), the part
  * of shared devices that no share covers (`unattributed`), time that no job owned (`unowned`), what MIG instances leave of their
  * GPUs (`unallocated`), and GPUs that are cut into instances and could not be divided among them (`cut`).
  */
@@ -56,6 +82,8 @@ export interface CapacityRow extends CapacitySums {
   readonly kind: CapacityKind;
   /** Name of the group; undefined where `jobs` or the inventory does not tell it, and for the other kinds. */
   readonly name: string | undefined;
+  /** The further names of the group, one for each of `also` of the figures; empty of the other kinds. */
+  readonly also: readonly (string | undefined)[];
   /** Of a node, where it is known. */
   readonly cluster: string | undefined;
   /** `2026-11`, `2026-W09`, `2026-11-20`; undefined where rows are of the whole window, or the period is the group itself. */
@@ -105,10 +133,14 @@ export interface BillingCheck {
 /** The account of the fleet: all that `gpuledger report capacity` shows, without any text of its own. Epoch µs. */
 export interface CapacityFigures {
   readonly by: CapacityGrouping;
+  /** By what else the groups are told apart. */
+  readonly also: readonly CapacityName[];
   /** Rows are of one period each; undefined where they are of the whole window. */
   readonly every: CapacityPeriod | undefined;
   /** The one that was asked for; undefined where all were. */
   readonly cluster: string | undefined;
+  /** Only what fits all of these is in the rows and in `all`. */
+  readonly where: readonly CapacityFilter[];
   /** The window that was asked for, and the whole minutes, hours or days around it, which are what was summed. */
   readonly askedFromUs: number;
   readonly askedToUs: number;
@@ -128,13 +160,15 @@ export interface CapacityFigures {
   readonly sampledUs: number;
   /**
    * Σ over devices of the part of the window from its first to its last sign of life, and never less than `sampledUs`: coverage is
-   * `sampledUs / knownUs`.
+   * `sampledUs / knownUs`. Undefined where only some jobs are asked about: devices were there for others, too.
    */
-  readonly knownUs: number;
+  readonly knownUs: number | undefined;
   /** Σ dt of MIG instances of which it is not known how many slices they have: in no row, but for `cut`. */
   readonly unknownSlicesUs: number;
   /** Devices whose last sign of life lies before the window's end by more than an hour, oldest first. */
   readonly lastSigns: readonly LastSign[];
+  /** So many groups are shown, those with most GPU time, and the others together; undefined where all are. */
+  readonly top: number | undefined;
   /** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
   readonly rows: readonly CapacityRow[];
   /** `idle` and `wasted` are of the owned time alone: nobody left the rest unused. */

@@ -85,7 +85,7 @@ export function jobCountsSql(of: Membership, later: number): string {
   if (isOfJobs(of) && of.isOneCluster && periodOf(of) === undefined) return `${head} ${byGroup}`;
   const none = groupKeys(of).map((key) => `${key === 'x_period' ? 'cast(null AS LONG)' : "''"} AS ${key}`);
   const all =
-    of.isOneCluster && of.cluster === undefined
+    of.isOneCluster && of.cluster === undefined && of.where.length === 0
       ? keysSql({ ...of, every: undefined, by: 'user' }, job, 0)
       : `SELECT DISTINCT ${job.join(', ')} FROM z`;
   return (

@@ -1,12 +1,22 @@
 import { quoteName, quoteText } from '../../../schemas/tables.ts';
 import { quoteTime } from '../sql-text.ts';
-import { isPeriod, type CapacityGrouping, type CapacityPeriod } from './figures.ts';
+import {
+  isJobName,
+  isPeriod,
+  type CapacityFilter,
+  type CapacityGrouping,
+  type CapacityName,
+  type CapacityPeriod,
+  type JobName,
+} from './figures.ts';
 import { numberSql, type ReusedId } from './reused-ids.ts';
 import type { CapacityWindow } from './window.ts';
 
 /** To which group a row belongs that is of a job, a device and a time. */
 export interface Membership {
   readonly by: CapacityGrouping;
+  /** By what else, in that order. */
+  readonly also: readonly CapacityName[];
   /** A row for each of these periods. */
   readonly every: CapacityPeriod | undefined;
   readonly window: CapacityWindow;
@@ -15,6 +25,8 @@ export interface Membership {
   readonly reused: readonly ReusedId[];
   /** Only the devices of this cluster. */
   readonly cluster: string | undefined;
+  /** Only what fits all of these. */
+  readonly where: readonly CapacityFilter[];
 }
 
 /** Rows to be put into groups. */
@@ -26,24 +38,60 @@ interface Ungrouped {
   readonly columns: readonly string[];
 }
 
+/** All by which rows are told apart or chosen, each once. */
+function namesOf({ by, also, where }: Membership): readonly CapacityName[] {
+  return [...new Set([...(isPeriod(by) ? [] : [by]), ...also, ...where.map((filter) => filter.by)])];
+}
+
+function isTold(of: Membership, name: CapacityName): boolean {
+  return namesOf(of).includes(name);
+}
+
+/** Whether a node is one of the names of a group: then its cluster is, too. */
+export function isOfNodes({ by, also }: Pick<Membership, 'by' | 'also'>): boolean {
+  return by === 'node' || also.includes('node');
+}
+
+/** Whether only some jobs are asked about. */
+export function isOfSomeJobs({ where }: Pick<Membership, 'where'>): boolean {
+  return where.some(({ by }) => isJobName(by));
+}
+
 /** Whether the groups are the jobs' own, wherever they ran. */
-export function isOfJobs({ by, cluster }: Membership): boolean {
-  return cluster === undefined && (by === 'user' || by === 'account' || by === 'partition' || by === 'qos');
+export function isOfJobs(of: Membership): boolean {
+  return of.cluster === undefined && isJobName(of.by) && namesOf(of).every(isJobName);
 }
 
 /** Whether it matters of which cluster a row is. */
-function isOfClusters({ by, isOneCluster, cluster }: Membership): boolean {
-  return !isOneCluster || cluster !== undefined || by === 'cluster' || by === 'node';
+function isOfClusters(of: Membership): boolean {
+  const { isOneCluster, cluster } = of;
+  return !isOneCluster || cluster !== undefined || isTold(of, 'cluster') || isOfNodes(of);
 }
 
 /** The periods that rows are kept apart by. */
-export function periodOf({ by, every }: Pick<Membership, 'by' | 'every'>): CapacityPeriod | undefined {
+export function periodOf({
+  by,
+  every,
+}: {
+  readonly by: CapacityGrouping;
+  readonly every?: CapacityPeriod | undefined;
+}): CapacityPeriod | undefined {
   return every ?? (isPeriod(by) ? by : undefined);
 }
 
+/** Column of one of the further names. */
+export function alsoColumn(index: number): string {
+  return `name_${index + 1}`;
+}
+
 /** Columns of `z` that tell groups apart: only a node is named together with its cluster. */
-export function groupKeys({ by, every }: Membership): readonly string[] {
-  return ['name', ...(by === 'node' ? ['cluster'] : []), ...(every === undefined ? [] : ['x_period'])];
+export function groupKeys(of: Membership): readonly string[] {
+  return [
+    'name',
+    ...of.also.map((_, index) => alsoColumn(index)),
+    ...(isOfNodes(of) ? ['cluster'] : []),
+    ...(of.every === undefined ? [] : ['x_period']),
+  ];
 }
 
 /**
@@ -53,8 +101,8 @@ export function groupKeys({ by, every }: Membership): readonly string[] {
 export function rowKeys(of: Membership, isByDevice: boolean): readonly string[] {
   return [
     'x_job',
-    ...(isByDevice || isOfClusters(of) || of.by === 'model' ? ['x_gpu'] : []),
-    ...(of.by === 'node' ? ['x_node'] : []),
+    ...(isByDevice || isOfClusters(of) || isTold(of, 'model') ? ['x_gpu'] : []),
+    ...(isTold(of, 'node') ? ['x_node'] : []),
     ...(isOfClusters(of) ? ['x_cluster'] : []),
     ...(of.reused.length > 0 ? ['x_number'] : []),
     ...(periodOf(of) === undefined ? [] : ['x_period']),
@@ -79,69 +127,89 @@ export function jobNumberSql(of: Membership, job: string, cluster: string, ts: s
  * The head of a query whose last table is `z`: the rows with the keys of their group (`groupKeys`) and job, and the columns.
  */
 export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): string {
-  const named = nameSql(of);
   const periods = of.every === undefined ? [] : ['x_period'];
   const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...periods, ...columns];
   const passed = (table: string): string =>
     kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
   const start = `${head}${groupsSql(of)}x AS (${rows})`;
   if (!isOfClusters(of))
-    return `${start}, z AS (SELECT ${named.name('x')} AS name, ${passed('x')} FROM x${named.join('x')})`;
+    return `${start}, z AS (${chosenSql(of, `${namedSql(of, 'x')}, ${passed('x')}`, `FROM x${joinsSql(of, 'x')}`)})`;
   // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
   const known = 'coalesce(x.x_cluster, d.device_cluster)';
   const keys = [
     'x_gpu',
-    ...(of.by === 'node' ? ['x_node'] : []),
+    ...(isTold(of, 'node') ? ['x_node'] : []),
     ...(isPeriod(of.by) ? ['x_period'] : []),
   ].filter((key) => !kept.includes(key));
   const where = of.cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(of.cluster)}`;
+  const cluster = isOfNodes(of) ? 'y.y_cluster AS cluster, ' : '';
   return (
     `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
     ' FROM x LEFT JOIN d ON d.device = x.x_gpu),' +
-    ` z AS (SELECT ${named.name('y')} AS name, ${of.by === 'node' ? 'y.y_cluster AS cluster, ' : ''}y.cluster_key AS cluster_key, ${passed('y')}` +
-    ` FROM y${named.join('y')}${where})`
+    ` z AS (${chosenSql(of, `${namedSql(of, 'y')}, ${cluster}y.cluster_key AS cluster_key, ${passed('y')}`, `FROM y${joinsSql(of, 'y')}${where}`)})`
   );
 }
 
-/** `d`: the cluster of each device, where it matters; `g`, `b`: what each job or device belongs to. */
+/** The rows that are asked about: by conditions on what was joined before, or they would be those of the joined table. */
+function chosenSql(of: Membership, columns: string, from: string): string {
+  if (of.where.length === 0) return `SELECT ${columns} ${from}`;
+  const rows = from.startsWith('FROM y') ? 'y' : 'x';
+  const asked = of.where.map(({ by }, index) => `${nameSql(of, by, rows)} AS f_${index}`);
+  const conditions = of.where.map(
+    ({ names }, index) => `cast(f_${index} AS STRING) IN (${names.map(quoteText).join(', ')})`,
+  );
+  return `SELECT * FROM (SELECT ${columns}, ${asked.join(', ')} ${from}) WHERE ${conditions.join(' AND ')}`;
+}
+
+/** The names of the group of a row. */
+function namedSql(of: Membership, rows: string): string {
+  const name = isPeriod(of.by) ? `cast(${rows}.x_period AS STRING)` : nameSql(of, of.by, rows);
+  return [
+    `${name} AS name`,
+    ...of.also.map((by, at) => `${nameSql(of, by, rows)} AS ${alsoColumn(at)}`),
+  ].join(', ');
+}
+
+/**
+ * `d`: the cluster of each device, where it matters; `g_model`: its model; `g_account`, `b_account`: of whom each job is, as its cluster
+ * or nobody's told.
+ */
 function groupsSql(of: Membership): string {
-  const { by, window, isOneCluster, reused } = of;
-  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
+  const { window } = of;
   const devices = isOfClusters(of)
-    ? `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${to} GROUP BY gpu), `
+    ? `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu), `
     : '';
-  switch (by) {
-    case 'user':
-    case 'account':
-    case 'partition':
-    case 'qos': {
-      // The latest row that tells: last_not_null() costs twice as much, and what comes out of it is grouped slowly.
-      const told = (keys: Readonly<Record<string, string>>, condition = ''): string => {
-        const names = ['member', ...Object.keys(keys)].join(', ');
-        return (
-          `SELECT ${names}, group_name FROM (SELECT ts, job_id AS member, ${Object.entries(keys)
-            .map(([name, key]) => `${key} AS ${name}, `)
-            .join('')}${quoteName(by)} AS group_name` +
-          ` FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) AND ${quoteName(by)} IS NOT NULL${condition})` +
-          ` LATEST ON ts PARTITION BY ${names}`
-        );
-      };
-      const keys = {
-        ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
-        ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
-      };
-      const unknown = isOneCluster ? '' : `b AS (${told({}, ` AND cluster IS NULL${withoutReused(of)}`)}), `;
-      return `${devices}g AS (${told(keys)}), ${unknown}`;
-    }
-    case 'model':
-      return `${devices}g AS (SELECT gpu AS member, last_not_null(model) AS group_name FROM gpu_inventory GROUP BY gpu), `;
-    case 'node':
-    case 'cluster':
-    case 'day':
-    case 'week':
-    case 'month':
-      return devices;
-  }
+  const groups = namesOf(of).map((name) => {
+    if (isJobName(name)) return jobNamesSql(of, name);
+    return name === 'model'
+      ? 'g_model AS (SELECT gpu AS member, last_not_null(model) AS group_name FROM gpu_inventory GROUP BY gpu), '
+      : '';
+  });
+  return devices + groups.join('');
+}
+
+function jobNamesSql(of: Membership, by: JobName): string {
+  const { window, isOneCluster, reused } = of;
+  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
+  // The latest row that tells: last_not_null() costs twice as much, and what comes out of it is grouped slowly.
+  const told = (keys: Readonly<Record<string, string>>, condition = ''): string => {
+    const names = ['member', ...Object.keys(keys)].join(', ');
+    return (
+      `SELECT ${names}, group_name FROM (SELECT ts, job_id AS member, ${Object.entries(keys)
+        .map(([name, key]) => `${key} AS ${name}, `)
+        .join('')}${quoteName(by)} AS group_name` +
+      ` FROM jobs WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) AND ${quoteName(by)} IS NOT NULL${condition})` +
+      ` LATEST ON ts PARTITION BY ${names}`
+    );
+  };
+  const keys = {
+    ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
+    ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
+  };
+  const unknown = isOneCluster
+    ? ''
+    : `b_${by} AS (${told({}, ` AND cluster IS NULL${withoutReused(of)}`)}), `;
+  return `g_${by} AS (${told(keys)}), ${unknown}`;
 }
 
 /** A job whose cluster nobody has told may be any cluster's, as long as the id is of one job only. */
@@ -150,33 +218,35 @@ function withoutReused({ reused }: Membership): string {
   return ` AND NOT job_id IN (${[...new Set(reused.map(({ jobId }) => quoteText(jobId)))].join(', ')})`;
 }
 
-/** How the group of a row is found, and its name. */
-function nameSql({ by, isOneCluster, reused }: Membership): {
-  readonly join: (rows: string) => string;
-  readonly name: (rows: string) => string;
-} {
-  switch (by) {
+/** How the names of a row are found. */
+function joinsSql(of: Membership, rows: string): string {
+  const { isOneCluster, reused } = of;
+  const joins = namesOf(of).map((name) => {
+    if (name === 'model') return ` LEFT JOIN g_model ON g_model.member = ${rows}.x_gpu`;
+    if (!isJobName(name)) return '';
+    const [g, b] = [`g_${name}`, `b_${name}`];
+    return (
+      ` LEFT JOIN ${g} ON ${g}.member = ${rows}.x_job` +
+      (isOneCluster ? '' : ` AND ${g}.member_cluster = ${rows}.cluster_key`) +
+      (reused.length === 0 ? '' : ` AND ${g}.member_number = ${rows}.x_number`) +
+      (isOneCluster ? '' : ` LEFT JOIN ${b} ON ${b}.member = ${rows}.x_job`)
+    );
+  });
+  return joins.join('');
+}
+
+function nameSql({ isOneCluster }: Membership, name: CapacityName, rows: string): string {
+  switch (name) {
     case 'user':
     case 'account':
     case 'partition':
     case 'qos':
-      return {
-        join: (rows) =>
-          ` LEFT JOIN g ON g.member = ${rows}.x_job` +
-          (isOneCluster ? '' : ` AND g.member_cluster = ${rows}.cluster_key`) +
-          (reused.length === 0 ? '' : ` AND g.member_number = ${rows}.x_number`) +
-          (isOneCluster ? '' : ` LEFT JOIN b ON b.member = ${rows}.x_job`),
-        name: () => (isOneCluster ? 'g.group_name' : 'coalesce(g.group_name, b.group_name)'),
-      };
+      return isOneCluster ? `g_${name}.group_name` : `coalesce(g_${name}.group_name, b_${name}.group_name)`;
     case 'model':
-      return { join: (rows) => ` LEFT JOIN g ON g.member = ${rows}.x_gpu`, name: () => 'g.group_name' };
+      return 'g_model.group_name';
     case 'node':
-      return { join: () => '', name: (rows) => `${rows}.x_node` };
+      return `${rows}.x_node`;
     case 'cluster':
-      return { join: () => '', name: (rows) => `${rows}.y_cluster` };
-    case 'day':
-    case 'week':
-    case 'month':
-      return { join: () => '', name: (rows) => `cast(${rows}.x_period AS STRING)` };
+      return `${rows}.y_cluster`;
   }
 }

@@ -1,4 +1,5 @@
 import type { CapacityKind } from './figures.ts';
+import type { KnownDevice } from './devices.ts';
 import type { Membership } from './membership.ts';
 import { closeStarts } from './reused-ids.ts';
 import { askGroups } from './ask-groups.ts';
@@ -58,15 +59,22 @@ export async function addCutGpus(
     traits,
     tally,
     idle,
-  }: { readonly traits: Traits; readonly tally: CutTally; readonly idle: DeviceIdleLimits },
+    present,
+  }: {
+    readonly traits: Traits;
+    readonly tally: CutTally;
+    readonly idle: DeviceIdleLimits;
+    /** Those that are asked about. */ readonly present: readonly KnownDevice[];
+  },
 ): Promise<void> {
+  const meant = new Set(present.filter(({ kind }) => kind !== 'instance').map(({ gpu }) => gpu));
   const whole = await readCutHours(db, readingsOf(parts, of.window), { isWhole: true });
   const usesPower = powerUsers(whole);
   for (const span of portionsOf(of.window, inventory.instances.size)) {
     const hours = await readCutHours(db, readingsOf(parts, span), {});
     const rows = await instanceRows(db, of, parts, { span, traits, idle });
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
-    for (const gpu of hours.keys()) if (!isMeant(of, inventory, gpu) && !parents.has(gpu)) hours.delete(gpu);
+    for (const gpu of hours.keys()) if (!meant.has(gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
     for (const { gpu, sums } of rows) if (!inventory.instances.has(gpu)) tally.addUnknown(sums.dtUs);
     const { rows: divided, rests } = divideCut(inventory, hours, known, usesPower);
@@ -82,11 +90,6 @@ export async function addCutGpus(
       tally.addRest(isDivided ? 'unallocated' : 'cut', sums, { gpu, bucketUs });
     }
   }
-}
-
-/** Whether a GPU is of the cluster that was asked for. */
-function isMeant({ cluster }: Membership, { clusters }: CutInventory, gpu: string): boolean {
-  return cluster === undefined || clusters.get(gpu) === cluster;
 }
 
 /** What tells how energy is divided, hour by hour within a part of the window. */

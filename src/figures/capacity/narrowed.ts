@@ -1,7 +1,6 @@
-import { addCosts } from '../../core/costs/costs.ts';
-import { quantity, type Energy, type Quantity } from '../quantity.ts';
 import type { Sight } from '../sight.ts';
-import { isPeriod, type CapacityFigures, type CapacityRow } from './figures.ts';
+import { isPeriod, type CapacityFigures, type CapacityGrouping, type CapacityRow } from './figures.ts';
+import { withOthers } from './others.ts';
 
 /**
  * The same for somebody who may not see everybody's names: own groups stay, all others of a period become one row, no device and no job
@@ -10,70 +9,24 @@ import { isPeriod, type CapacityFigures, type CapacityRow } from './figures.ts';
  */
 export function narrowedTo(sight: Sight | undefined, figures: CapacityFigures): CapacityFigures {
   if (sight === undefined) return figures;
-  const isOwn = ({ kind, name }: CapacityRow): boolean => kind !== 'group' || isNameFor(sight, figures, name);
-  const others = figures.rows.filter((row) => !isOwn(row));
-  const merged = [...Map.groupBy(others, ({ period }) => period).values()].map(othersOf);
-  const own = figures.rows.filter(isOwn);
-  const groups = own.filter(({ kind }) => kind === 'group');
+  const isOwn = (row: CapacityRow): boolean => areNamesFor(sight, figures, row);
   return {
     ...figures,
-    rows: [...groups, ...merged, ...own.filter(({ kind }) => kind !== 'group')],
+    rows: withOthers(figures.rows, isOwn),
     lastSigns: [],
     billing: undefined,
     isNarrowed: true,
   };
 }
 
+function areNamesFor(sight: Sight, { by, also }: CapacityFigures, row: CapacityRow): boolean {
+  return isNameFor(sight, by, row.name) && also.every((other, at) => isNameFor(sight, other, row.also[at]));
+}
+
 /** Names of times and models are nobody's. */
-function isNameFor(sight: Sight, { by }: CapacityFigures, name: string | undefined): boolean {
+export function isNameFor(sight: Sight, by: CapacityGrouping, name: string | undefined): boolean {
   if (isPeriod(by) || by === 'model') return true;
   if (name === undefined) return false;
   if (by === 'user') return name === sight.user;
   return by === 'account' && sight.accounts.has(name);
-}
-
-function othersOf(rows: readonly CapacityRow[]): CapacityRow {
-  const sum = (of: (row: CapacityRow) => number): number => rows.reduce((all, row) => all + of(row), 0);
-  const { period } = rows[0]!;
-  const smKnown = rows.flatMap(({ smActive }) => smActive ?? []);
-  const smUs = smKnown.reduce((us, { knownUs }) => us + knownUs, 0);
-  const smSum = smKnown.reduce((all, { value, knownUs }) => all + value * knownUs, 0);
-  const costs = rows.flatMap((row) => row.costs ?? []);
-  const hasUnowned = rows.some(({ unownedUs }) => unownedUs !== undefined);
-  return {
-    ...{ kind: 'others', name: undefined, cluster: undefined, period },
-    attributedUs: sum(({ attributedUs }) => attributedUs),
-    idle: added(rows.map(({ idle }) => idle)),
-    smActive: smUs > 0 ? quantity(smSum / smUs, 'ratio', smUs) : undefined,
-    wasted: added(rows.map(({ wasted }) => wasted)),
-    energy: energyOf(rows.map(({ energy }) => energy)),
-    instanceUs: sum(({ instanceUs }) => instanceUs),
-    costs: costs.length === 0 ? undefined : addCosts(costs),
-    unownedUs: hasUnowned ? sum(({ unownedUs = 0 }) => unownedUs) : undefined,
-    unownedEnergy: added(rows.map(({ unownedEnergy }) => unownedEnergy)),
-    jobs: sum(({ jobs }) => jobs),
-  };
-}
-
-function energyOf(all: readonly Energy[]): Energy {
-  return {
-    counter: added(all.map(({ counter }) => counter)),
-    power: added(all.map(({ power }) => power)),
-    best: added(all.map(({ best }) => best)),
-    divided: added(all.map(({ divided }) => divided)),
-  };
-}
-
-/** Undefined where none is known. */
-function added<U extends 'microseconds' | 'joules'>(
-  all: readonly (Quantity<U> | undefined)[],
-): Quantity<U> | undefined {
-  const known = all.filter((one) => one !== undefined);
-  const [first] = known;
-  if (first === undefined) return undefined;
-  return {
-    value: known.reduce((sum, { value }) => sum + value, 0),
-    unit: first.unit,
-    knownUs: known.reduce((sum, { knownUs }) => sum + knownUs, 0),
-  };
 }

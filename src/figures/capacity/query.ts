@@ -6,17 +6,21 @@ import {
   isOwned,
   isPeriod,
   type CapacityFigures,
+  type CapacityFilter,
   type CapacityGrouping,
   type CapacityKind,
+  type CapacityName,
   type CapacityPeriod,
   type CapacityRow,
 } from './figures.ts';
 import { checkBilling } from './billing.ts';
-import { devicesIn } from './devices.ts';
+import { fleetOf, knownDevices } from './devices.ts';
+import { chosenDevices } from './filters.ts';
+import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
 import { capacitySums } from './sums.ts';
-import { periodOf, type Membership } from './membership.ts';
+import { isOfSomeJobs, periodOf, type Membership } from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
 import { asManyAsFit, closeStarts, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
@@ -36,10 +40,16 @@ export interface CapacityQueryOptions {
   readonly fromUs: number;
   readonly toUs: number;
   readonly by: CapacityGrouping;
+  /** By what else, in that order; by nothing else when absent. */
+  readonly also?: readonly CapacityName[];
   /** A row for each of these periods; of the whole window when absent. Not where `by` is a period itself. */
   readonly every?: CapacityPeriod;
   /** Only the devices of this cluster; of all when absent. */
   readonly cluster?: string;
+  /** Only what fits all of these; everything when absent. */
+  readonly where?: readonly CapacityFilter[];
+  /** So many groups, those with most GPU time, and the others together; all when absent. */
+  readonly top?: number;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */
   readonly idleLimits?: IdleLimits;
   /** What GPU time and energy cost; nothing is told of it when absent. */
@@ -52,19 +62,21 @@ const BY_HOUR_US_MAX = 100 * 86_400e6;
 /**
  * What all devices did in a window and for whom, from the rollups, and from the samples where those are too young; shared devices
  * by the parts of their owner sets.
- * @throws OperatingError `report.window`, `report.unknown_cluster`, and what `QuestDb.exec` throws
+ * @throws OperatingError `report.window`, `report.unknown_cluster`, `report.unknown_name`, and what `QuestDb.exec` throws
  */
 export async function capacityFigures(
   db: Asked,
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, every, cluster, idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
+  const { by, also = [], every, cluster, where = [], top } = options;
+  const { idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
     stored.filter(isUseful).map(({ kept }) => kept),
     options.fromUs,
     options.toUs,
+    periodOf(options),
   );
   // The server answers side by side what does not need each other's answers.
   const [isOneCluster, tables, inventory, idle] = await Promise.all([
@@ -75,26 +87,34 @@ export async function capacityFigures(
   ]);
   const devices = await deviceClasses(db, idle, rates);
   const isByHour = rates !== undefined && needsHours(rates) && window.toUs - window.fromUs <= BY_HOUR_US_MAX;
-  const known = { by, every, window, cluster, isOneCluster };
   const kept = stored.map((one) => one.kept);
-  const [{ of, reusedIdsLeft, segments, tally, jobs }, fleet, billing] = await Promise.all([
-    askOfJobs(db, known, { tables, inventory, idle, devices, rates, isByHour }),
-    devicesIn(db, window, kept, { cluster, inventory }),
-    checkBilling(db, window, cluster),
+  // Who needs them waits for them: only fleets with MIG instances do.
+  const present = knownDevices(db, window, kept, inventory).then(
+    async (devices) => await chosenDevices(db, window, devices, { cluster, where }),
+  );
+  const known = { by, also, every, window, cluster, isOneCluster, where };
+  const [{ of, reusedIdsLeft, segments, tally, jobs }, asked, billing] = await Promise.all([
+    askOfJobs(db, known, { tables, inventory, idle, devices, present, rates, isByHour }),
+    present,
+    where.length > 0 ? undefined : checkBilling(db, window, cluster),
   ]);
+  const fleet = fleetOf(asked, window);
   // A job of which nothing was seen counts in its row, too: rows add up to `all`.
   for (const { key } of jobs.byGroup.values()) groupOf(tally, key);
   const rows = rowsOf(tally, of, jobs, rates);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
   const hasActivity = tables.some(({ sm }) => sm !== undefined);
-  return {
+  return shownTop({
     by,
+    also,
     every,
     cluster,
+    where,
+    top,
     ...window,
     ...fleet,
     // The first samples of the window speak for time of before it, too: what was seen was known.
-    knownUs: Math.max(fleet.knownUs, sampledUs),
+    knownUs: isOfSomeJobs(of) ? undefined : Math.max(fleet.knownUs, sampledUs),
     reusedIdsLeft,
     closeIdsLeft: mixedIds(of.reused, segments),
     billing,
@@ -115,7 +135,7 @@ export async function capacityFigures(
     costBasis: rates && costBasis(rates, all.hours?.values() ?? []),
     invalidRollups: await invalidRollups(db, segments),
     hasActivity,
-  };
+  });
 }
 
 interface OfJobs {
@@ -139,7 +159,7 @@ async function askOfJobs(
     reusedIds(db, window, isOneCluster, cluster),
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
-  const levels = asked.isByHour ? CUT_LEVELS : LEVELS;
+  const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
   const of = { ...known, reused };
   const sources = parts.map((part) => sourcesOf(part, window, levels, closeStarts(reused)));
   const [tally, jobs] = await Promise.all([tallyOf(db, of, sources, { parts, ...asked }), jobCounts(db, of)]);
@@ -228,7 +248,7 @@ function rowsOf(
         jobs.byGroup.has(textOf(key)),
     )
     .map((group): CapacityRow => {
-      const { kind, name, cluster, period, sums, unowned } = group;
+      const { kind, name, also, cluster, period, sums, unowned } = group;
       const own = capacitySums(sums, rates);
       const nobodys = {
         unownedUs: unowned?.attributedUs,
@@ -237,6 +257,7 @@ function rowsOf(
       return {
         kind,
         name,
+        also,
         cluster,
         period,
         ...own,

@@ -1,11 +1,12 @@
 import type { CostRates } from '../../core/costs/costs.ts';
-import { isPeriod, type CapacityGrouping, type CapacityKind } from './figures.ts';
+import { isJobName, isPeriod, type CapacityKind } from './figures.ts';
 import { askGroups } from './ask-groups.ts';
 import type { DeviceClasses } from './device-classes.ts';
+import type { KnownDevice } from './devices.ts';
 import { addCutGpus } from './mig.ts';
 import type { CapacityPart } from './parts.ts';
 import { addSums, emptySums, energyOnly, sumsOf, timeCostsOf, type Sums } from './sums.ts';
-import type { Membership } from './membership.ts';
+import { alsoColumn, isOfNodes, isOfSomeJobs, type Membership } from './membership.ts';
 import { periodName, periodStartUs } from './periods.ts';
 import { ROW_KINDS, type CapacitySource, type RowKind, traitsOf, traitsSql } from './samples.ts';
 import type { DeviceIdleLimits } from '../idle-limits.ts';
@@ -17,6 +18,7 @@ import { ask, type Asked, type Cells } from '../query-cells.ts';
 export interface GroupKey {
   readonly kind: CapacityKind;
   readonly name: string | undefined;
+  readonly also: readonly (string | undefined)[];
   readonly cluster: string | undefined;
   readonly period: string | undefined;
 }
@@ -51,6 +53,8 @@ export interface AskedTally {
   readonly inventory: CutInventory;
   readonly idle: DeviceIdleLimits;
   readonly devices: DeviceClasses;
+  /** Those that are asked about. */
+  readonly present: Promise<readonly KnownDevice[]>;
   readonly rates: CostRates | undefined;
   /** Energy is told apart by the hour. */
   readonly isByHour: boolean;
@@ -62,7 +66,7 @@ export async function tallyOf(
   sources: readonly (readonly CapacitySource[])[],
   asked: AskedTally,
 ): Promise<Tally> {
-  const { parts, inventory, idle, isByHour } = asked;
+  const { parts, inventory, idle, present, isByHour } = asked;
   const { classes, modelOf } = asked.devices;
   const priced = pricing(asked, sources.flat());
   const tally: Tally = {
@@ -92,12 +96,15 @@ export async function tallyOf(
     await addCutGpus(db, of, parts, inventory, {
       traits,
       idle,
+      present: await present,
       tally: {
         addInstance(row, rowKind, own, ratio) {
           const sums = priced(own, modelOf.get(row.text('cut_gpu')!), row.number('bucket_us'));
           addRow(tally, of, row, { rowKind, sums, ratio, hasSets });
         },
         addRest(kind, own, { gpu, bucketUs }) {
+          // What no instance has is no job's.
+          if (isOfSomeJobs(of)) return;
           const sums = priced(own, modelOf.get(gpu), bucketUs);
           tally.sampledUs += sums.attributedUs;
           addSums(tally.all, sums);
@@ -145,12 +152,13 @@ function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio
   const kind = rowKind === 'sole' || rowKind === 'undivided' ? SHOWN_KINDS[rowKind] : rowKind;
   tally.samples += row.number('samples') ?? 0;
   addSums(tally.all, sums);
-  tally.sampledUs += (row.number('seen_us') ?? 0) * ratio;
+  // Of some jobs it is what they had: how much of shared devices was seen is told of all their owners together.
+  tally.sampledUs += isOfSomeJobs(of) ? sums.attributedUs : (row.number('seen_us') ?? 0) * ratio;
   if (rowKind === 'undivided') tally.undividedUs += sums.attributedUs;
   const group = keyOfRow(of, row);
   addSums(groupOf(tally, kind === 'group' ? group : { ...NO_GROUP, kind, period: group.period }).sums, sums);
   // A node that nobody used all the time is a row too: the one that a planner looks for.
-  if (kind === 'unowned' && hasUnowned(of.by)) {
+  if (kind === 'unowned' && hasUnowned(of)) {
     const own = groupOf(tally, group);
     addSums((own.unowned ??= emptySums()), sums);
   }
@@ -161,11 +169,11 @@ function addRow(tally: Tally, of: Membership, row: Cells, { rowKind, sums, ratio
 }
 
 /** Groups of devices and periods have unowned time of their own; groups of jobs cannot. */
-function hasUnowned(by: CapacityGrouping): boolean {
-  return by === 'node' || by === 'model' || by === 'cluster' || isPeriod(by);
+function hasUnowned({ by, also }: Membership): boolean {
+  return ![by, ...also].some(isJobName);
 }
 
-const NO_GROUP = { name: undefined, cluster: undefined } as const;
+const NO_GROUP = { name: undefined, also: [], cluster: undefined } as const;
 
 export function groupOf({ groups }: Tally, key: GroupKey): Group {
   const text = textOf(key);
@@ -174,17 +182,19 @@ export function groupOf({ groups }: Tally, key: GroupKey): Group {
   return group;
 }
 
-export function textOf({ kind, name, cluster, period }: GroupKey): string {
-  return JSON.stringify([kind, name, cluster, period]);
+export function textOf({ kind, name, also, cluster, period }: GroupKey): string {
+  return JSON.stringify([kind, name, also, cluster, period]);
 }
 
 /** The group of a row of an answer. */
-export function keyOfRow({ by, every }: Membership, row: Cells): GroupKey {
+export function keyOfRow(of: Membership, row: Cells): GroupKey {
+  const { by, also, every } = of;
   const name = row.text('name');
   return {
     kind: 'group',
     name: isPeriod(by) && name !== undefined ? periodName(by, Number(name)) : name,
-    cluster: by === 'node' ? row.text('cluster') : undefined,
+    also: also.map((_, at) => row.text(alsoColumn(at))),
+    cluster: isOfNodes(of) ? row.text('cluster') : undefined,
     period: every && periodName(every, row.number('x_period')!),
   };
 }

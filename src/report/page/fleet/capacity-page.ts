@@ -27,7 +27,7 @@ ${
   figures.samples === 0
     ? markup`<p class="verdict">no data: nothing was sampled in this window. Was a collector running?</p>`
     : markup`${capacityTiles(figures)}${days && periodsChart(days)}${capacityBars(figures)}
-<section aria-labelledby="table"><h2 id="table">By ${figures.by}${figures.every === undefined ? '' : ` and ${figures.every}`}</h2>${tableHtml(titles, rows)}</section>
+<section aria-labelledby="table"><h2 id="table">By ${[figures.by, ...figures.also, ...(figures.every === undefined ? [] : [figures.every])].join(' and ')}</h2>${tableHtml(titles, rows)}</section>
 ${notesOf(figures)}`
 }
 <footer><p class="note">gpuledger ${version}</p></footer>

@@ -28,7 +28,10 @@ export function capacityTiles(figures: CapacityFigures): Safe {
     {
       value: formatGpuHours(sampledUs),
       name: 'seen',
-      note: `${formatRatio(knownUs > 0 ? sampledUs / knownUs : 0)} of what was there`,
+      note:
+        knownUs === undefined
+          ? 'of these jobs'
+          : `${formatRatio(knownUs > 0 ? sampledUs / knownUs : 0)} of what was there`,
     },
     {
       value: sampledUs > 0 ? formatRatio(ownedUs / sampledUs) : NOT_KNOWN,
@@ -64,7 +67,7 @@ export function capacityBars(figures: CapacityFigures): Safe | undefined {
     (row, index) => {
       const y = index * (BAR.height + BAR.gap);
       let x: number = BAR.left;
-      const name = `${names.get(row)!}${row.period === undefined ? '' : ` ${row.period}`}`;
+      const name = `${[names.get(row)!, ...row.also.map((other) => other ?? '(not told)')].join(' ')}${row.period === undefined ? '' : ` ${row.period}`}`;
       const parts = timeParts(row).map(({ kind, us }) => {
         const from = x;
         x += length(us);

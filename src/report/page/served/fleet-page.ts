@@ -159,6 +159,7 @@ function groupLink({ by }: CapacityFigures, name: string, served: Served): strin
     case 'cluster':
       return served.links.jobs({ [by]: name });
     case 'model':
+    case 'hour':
     case 'day':
     case 'week':
     case 'month':

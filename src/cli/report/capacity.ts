@@ -1,0 +1,140 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import {
+  CAPACITY_FILTER_EXPECTED,
+  CAPACITY_ROWS_EXPECTED,
+  capacityFilters,
+  readCapacityFilter,
+  readCapacityRows,
+  readTop,
+  type CapacityRows,
+} from '../../figures/asked/capacity-rows.ts';
+import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
+import {
+  CAPACITY_GROUPINGS,
+  CAPACITY_NAMES,
+  CAPACITY_PERIODS,
+  type CapacityPeriod,
+} from '../../figures/capacity/figures.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../../figures/capacity/query.ts';
+import { renderCapacityReport } from '../../report/capacity-text.ts';
+import { capacityCsv } from '../../report/csv.ts';
+import { capacityJson } from '../../report/json.ts';
+import { drawnPeriod } from '../../report/page/fleet/periods-chart.ts';
+import { reportCosts } from '../report-costs.ts';
+import { terminalStyle } from '../terminal.ts';
+import { withStore } from '../with-store.ts';
+import { addCommonFlags, addWindowFlags, clusterArgument, type FormatFlags } from './flags.ts';
+import { writeCapacityPage } from './write-page.ts';
+
+const CAPACITY_EXAMPLES = `
+Examples:
+  gpuledger report capacity                            the last seven days, by account
+  gpuledger report capacity --since 30d --by user
+  gpuledger report capacity --cluster b --by node
+  gpuledger report capacity --since 30d --html fleet.html       a page to look at
+  gpuledger report capacity --since 52w --by account,month      a row per account and calendar month
+  gpuledger report capacity --by account,model --top 10         the ten pairs with most GPU time, and all others
+  gpuledger report capacity --where account=physics --where model='NVIDIA H100' --by user,day
+  gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
+
+Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
+`;
+
+interface CapacityFlags extends FormatFlags, WindowFlags {
+  readonly html?: string;
+  readonly by: CapacityRows;
+  readonly cluster?: string;
+  readonly where?: readonly ToldFilter[];
+  readonly top?: number;
+}
+
+/** `report capacity`: whose the time of all GPUs was. */
+export function addCapacityCommand(report: Command): void {
+  addCommonFlags(
+    'report capacity',
+    addWindowFlags(report.command('capacity'))
+      .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
+      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .addOption(new Option('--html <file>', 'a page in one file').conflicts(['json', 'csv']))
+      .addOption(
+        new Option(
+          '--by <group>',
+          `whose rows: ${CAPACITY_GROUPINGS.join(', ')}; several with commas between them, ${CAPACITY_PERIODS.join(', ')} last`,
+        )
+          .argParser(parseRows)
+          .default({ by: 'account' }, 'account'),
+      )
+      .addOption(
+        new Option(
+          '--where <name=value>',
+          `only what is of it: ${CAPACITY_NAMES.join(', ')}; again for more of them`,
+        ).argParser(parseFilter),
+      )
+      .addOption(
+        new Option(
+          '--top <n>',
+          'so many groups, those with most GPU time, and all others together',
+        ).argParser(parseTop),
+      ),
+  )
+    .addHelpText('after', CAPACITY_EXAMPLES)
+    .action(async (flags: CapacityFlags) => {
+      await reportCapacity(flags);
+    });
+}
+
+/** The same time by clusters, which are all of it, and periods. */
+function daysOf(
+  { fromUs, toUs, cluster, where, idleLimits }: CapacityQueryOptions,
+  every: CapacityPeriod,
+): CapacityQueryOptions {
+  return {
+    ...{ fromUs, toUs, by: 'cluster', every },
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(where === undefined ? {} : { where }),
+    ...(idleLimits === undefined ? {} : { idleLimits }),
+  };
+}
+
+/** One of several. */
+type ToldFilter = NonNullable<ReturnType<typeof readCapacityFilter>>;
+
+function parseFilter(text: string, before: readonly ToldFilter[] = []): ToldFilter[] {
+  const filter = readCapacityFilter(text);
+  if (filter === undefined) throw new InvalidArgumentError(CAPACITY_FILTER_EXPECTED);
+  return [...before, filter];
+}
+
+function parseTop(text: string): number {
+  const top = readTop(text);
+  if (top === undefined) throw new InvalidArgumentError('expected a number of rows, 1 or more');
+  return top;
+}
+
+function parseRows(text: string): CapacityRows {
+  const rows = readCapacityRows(text);
+  if (rows === undefined) throw new InvalidArgumentError(CAPACITY_ROWS_EXPECTED);
+  return rows;
+}
+
+async function reportCapacity(flags: CapacityFlags): Promise<void> {
+  const window = reportWindow(flags, Date.now() * 1000);
+  const options = {
+    ...window,
+    ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
+    ...(flags.where === undefined ? {} : { where: capacityFilters(flags.where) }),
+    ...(flags.top === undefined ? {} : { top: flags.top }),
+    ...flags.by,
+  };
+  const { figures, days } = await withStore(flags, async (db, { lanes, idle, costs }) => {
+    const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
+    const figures = await capacityFigures(db, lanes, asked);
+    const period = flags.html === undefined ? undefined : drawnPeriod(figures);
+    const days = period && (await capacityFigures(db, lanes, daysOf(asked, period)));
+    return { figures, days };
+  });
+  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, days));
+  else if (flags.json) process.stdout.write(capacityJson(figures));
+  else if (flags.csv) process.stdout.write(capacityCsv(figures));
+  else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
+}
