@@ -46,7 +46,7 @@ export async function waitForVisible(db: QuestDb, table: string, options: WaitOp
 
 /**
  * Waits until the samples of these lanes are visible and all rollups hold every period that ended at or before
- * `endUs`. The period in which `endUs` lies is not waited for: it is computed some seconds after its end.
+ * `endUs`. The period in which `endUs` lies is not waited for unless it is long over: it is computed some seconds after its end.
  * @throws OperatingError `questdb.rollups_late` after the timeout, naming what is behind; `questdb.suspended` or
  * `questdb.view_invalid` at once, since waiting would not help
  */
@@ -214,8 +214,10 @@ function lagOfView(states: ReadonlyMap<string, ViewState>, view: View, endUs: nu
     : `${view.name} waits for its period to close`;
 }
 
-function lastPeriodEndUs(view: View, endUs: number): number {
-  return Math.floor(endUs / view.everyUs) * view.everyUs;
+/** Of a time that is long over the period in which it ends is computed, too. */
+function lastPeriodEndUs({ everyUs }: View, endUs: number): number {
+  const nextUs = Math.ceil(endUs / everyUs) * everyUs;
+  return nextUs < Date.now() * 1000 - everyUs ? nextUs : Math.floor(endUs / everyUs) * everyUs;
 }
 
 /** The first sample that a view is over; NaN without any. */

@@ -94,15 +94,30 @@ export async function readCapacity(
     return value === undefined ? [] : [{ by: name, names: [value] }];
   });
   for (const filter of where) requireSight(sight, filter);
-  const figures = await capacityFigures(db, config.lanes, {
-    ...reportWindow(windowOf(window), Date.now() * 1000, asParameter),
-    ...by,
-    where,
-    ...(top === undefined ? {} : { top }),
-    ...(cluster === undefined ? {} : { cluster }),
-    ...{ idleLimits: config.idle, costs },
-  });
+  const figures = await seenAlone(
+    sight,
+    async () =>
+      await capacityFigures(db, config.lanes, {
+        ...reportWindow(windowOf(window), Date.now() * 1000, asParameter),
+        ...by,
+        where,
+        ...(top === undefined ? {} : { top }),
+        ...(cluster === undefined ? {} : { cluster }),
+        ...{ idleLimits: config.idle, costs },
+      }),
+  );
   return narrowedTo(sight, figures);
+}
+
+/** What a name may have been meant to be is a list of names. */
+async function seenAlone<T>(sight: Sight | undefined, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (thrown) {
+    if (sight === undefined || !(thrown instanceof OperatingError) || thrown.code !== 'report.unknown_name')
+      throw thrown;
+    throw new OperatingError(thrown.message, { code: thrown.code, exit: thrown.exit });
+  }
 }
 
 /** A cluster has a parameter of its own. */

@@ -35,6 +35,8 @@ const OUTSIDE = {
   host: 'no cgroups are read of drawn jobs: test/figures/host-figures.test.ts has them',
   wide: 'no drawn fleet is looked at on a wide terminal: test/report/heat-text.test.ts is',
   narrowed: 'the command line tells everybody of everything: test/serve/api.test.ts has others',
+  chosen:
+    'all rows of one name are asked for: test/figures/capacity-groups.test.ts asks for several, and for some',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -50,6 +52,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   jobs: ['typedId', 'lostUs'],
   history: ['history'],
   narrowed: ['isNarrowed'],
+  chosen: ['also', 'top', 'where'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
@@ -136,6 +139,7 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'SM activity is in no lane of the configuration: no idle time, no mean',
   ],
   narrowed: ['others: all whose names you may not see'],
+  chosen: ['others: all but the', 'with most GPU time'],
   history: ['failed soon', 'runs one after the other'],
   inventory: [
     'GPU of unknown model',

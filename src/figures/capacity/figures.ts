@@ -36,7 +36,7 @@ export const CAPACITY_NAMES = CAPACITY_GROUPINGS.filter(
 );
 
 /** Names that jobs have, wherever they run. */
-export const JOB_NAMES = ['user', 'account', 'partition', 'qos'] as const satisfies readonly CapacityName[];
+const JOB_NAMES = ['user', 'account', 'partition', 'qos'] as const satisfies readonly CapacityName[];
 export type JobName = (typeof JOB_NAMES)[number];
 
 /** Only what has one of these names. */

@@ -1,0 +1,255 @@
+/**
+ * Goal: whatever capacity is told apart by, and of whatever names only, the rows are the sums of the samples that fit, and add up to
+ * `all`. Method: a random fleet of two clusters in a real QuestDB; sums in this file, a sample at a time.
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findField } from '../../src/core/fields/find-field.ts';
+import type { Lane } from '../../src/core/fields/lane.ts';
+import { CAPACITY_NAMES, isJobName, type CapacityName } from '../../src/figures/capacity/figures.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForRollups } from '../../src/questdb/visible.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
+import { startTestQuestdb } from '../helpers/questdb.ts';
+
+const HOUR_US = 3600e6;
+const START_US = Date.UTC(2026, 1, 26) * 1000;
+const HOURS = 6 * 24;
+const lane: Lane = {
+  ...{ name: 'profiling', table: 'gpu_profiling', schedule: 'continuous', intervalMs: 3600e3 },
+  ...{ fields: [findField(1002)!], capacityTicks: 100 },
+};
+
+interface Sample {
+  /** Of the hour. */
+  readonly atUs: number;
+  readonly names: Readonly<Partial<Record<CapacityName, string>>>;
+  readonly job: string | undefined;
+}
+
+/** A generator of which everybody knows what comes next: the fleet is the same each time. */
+let state = 7;
+const draw = (below: number): number => {
+  state = (state * 48271) % 2147483647;
+  return state % below;
+};
+
+const MODELS = ['NVIDIA H100', 'NVIDIA A100-SXM4-80GB'];
+/** Node names that two clusters share, and a name with an odd letter. */
+const DEVICES = Array.from({ length: 12 }, (_, at) => ({
+  gpu: `GPU-${at}`,
+  cluster: at < 6 ? 'ash' : 'oak',
+  node: `n${Math.floor((at % 6) / 2)}`,
+  model: MODELS[at % 3 === 0 ? 1 : 0]!,
+}));
+const OF_JOBS = {
+  user: ['ada', 'bob', "o'neil"],
+  account: ['physics', 'bio'],
+  partition: ['gpu', 'long'],
+  qos: ['normal', 'high=1'],
+} as const;
+
+interface MadeJob extends Readonly<Partial<Record<CapacityName, string>>> {
+  readonly id: string;
+  readonly cluster: string;
+  readonly gpu: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function makeJobs(): MadeJob[] {
+  const jobs: MadeJob[] = [];
+  for (const { gpu, cluster } of DEVICES)
+    for (let hour = draw(9); hour < HOURS;) {
+      const to = Math.min(HOURS, hour + 1 + draw(30));
+      const pick = (of: readonly string[]): string => of[draw(of.length)]!;
+      jobs.push({
+        ...{ id: String(100 + jobs.length), cluster, gpu, from: hour, to },
+        ...{ user: pick(OF_JOBS.user), account: pick(OF_JOBS.account) },
+        ...{ partition: pick(OF_JOBS.partition), qos: pick(OF_JOBS.qos) },
+      });
+      hour = to + draw(12);
+    }
+  return jobs;
+}
+
+const JOBS = makeJobs();
+const SAMPLES: Sample[] = DEVICES.flatMap(({ gpu, ...names }) =>
+  Array.from({ length: HOURS }, (_, hour): Sample => {
+    const job = JOBS.find((one) => one.gpu === gpu && one.from <= hour && hour < one.to);
+    const { user, account, partition, qos } = job ?? {};
+    const ofJob =
+      job === undefined ? {} : { user: user!, account: account!, partition: partition!, qos: qos! };
+    return { atUs: START_US + hour * HOUR_US, names: { ...names, ...ofJob }, job: job?.id };
+  }),
+);
+
+/** An hour that begins at the end of a job is one of its hours: a sample at that moment would be the job's. */
+const endUsOf = (hour: number): number => START_US + hour * HOUR_US - 60e6;
+
+let server: Awaited<ReturnType<typeof startTestQuestdb>>;
+let db: QuestDb;
+beforeAll(async () => {
+  server = await startTestQuestdb();
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(db, [lane], { raw: '', rollup1m: '', rollup1h: '', rollup1d: '' });
+  await insertRows(
+    db,
+    'gpu_inventory',
+    DEVICES.map((device) => ({ ...device, ts: START_US - HOUR_US, gpu_index: 0, source: 'test' })),
+  );
+  const told = JOBS.map(({ id, cluster, gpu, from, to }) => ({
+    ...{ job_id: id, cluster, run: 0, gpu, node: DEVICES.find((device) => device.gpu === gpu)!.node },
+    ...{ ts: START_US + from * HOUR_US, end_ts: endUsOf(to), source: 'slurm' },
+  }));
+  await insertRows(db, 'gpu_ownership', told);
+  await insertRows(
+    db,
+    'jobs',
+    JOBS.map(({ id, cluster, from, to, user, account, partition, qos }) => ({
+      ...{ job_id: id, cluster, run: 0, user, account, partition, qos, state: 'COMPLETED' },
+      ...{ ts: START_US + from * HOUR_US, end_ts: endUsOf(to) },
+    })),
+  );
+  await insertRows(
+    db,
+    lane.table,
+    SAMPLES.map(({ atUs, names: { cluster, node }, job }, at) => ({
+      ...{ ts: atUs + HOUR_US / 2, cluster, node, gpu: DEVICES[Math.floor(at / HOURS)]!.gpu },
+      ...{ ...(job === undefined ? {} : { job_id: job }), owners: job === undefined ? 0 : 1 },
+      ...{ dt_us: HOUR_US, sm_active_ratio: 0.5 },
+    })),
+  );
+  await waitForRollups(db, [lane], START_US + HOURS * HOUR_US);
+});
+afterAll(async () => {
+  await db.close();
+  await server.stop();
+});
+
+type Every = 'hour' | 'day' | 'week' | 'month' | undefined;
+
+function periodOf(every: Every, us: number): string | undefined {
+  const text = new Date(us / 1000).toISOString();
+  // The 26th of February 2026 is a Thursday of week 9; Monday, the 2nd of March, begins week 10.
+  const week = us < Date.UTC(2026, 2, 2) * 1000 ? '2026-W09' : '2026-W10';
+  return every && { hour: text.slice(0, 13), day: text.slice(0, 10), week, month: text.slice(0, 7) }[every];
+}
+
+interface Expected {
+  us: number;
+  unownedUs: number;
+  readonly jobs: Set<string>;
+}
+
+/** GPU time by group, as text; unowned time of devices by theirs, too. */
+function expectedRows(
+  by: readonly CapacityName[],
+  every: Every,
+  fits: (sample: Sample) => boolean,
+): Map<string, Expected> {
+  const rows = new Map<string, Expected>();
+  const at = (key: readonly unknown[]): Expected => {
+    const text = JSON.stringify(key);
+    const row = rows.get(text) ?? { us: 0, unownedUs: 0, jobs: new Set() };
+    rows.set(text, row);
+    return row;
+  };
+  const ofDevices = !by.some(isJobName);
+  for (const sample of SAMPLES.filter(fits)) {
+    const period = periodOf(every, sample.atUs);
+    const names = by.map((name) => sample.names[name]);
+    const cluster = by.includes('node') ? sample.names.cluster : undefined;
+    if (sample.job === undefined) at(['unowned', [], undefined, period]).us += HOUR_US;
+    if (sample.job === undefined && !ofDevices) continue;
+    const row = at(['group', names, cluster, period]);
+    if (sample.job === undefined) row.unownedUs += HOUR_US;
+    else {
+      row.us += HOUR_US;
+      row.jobs.add(sample.job);
+    }
+  }
+  return rows;
+}
+
+const WINDOW = { fromUs: START_US, toUs: START_US + HOURS * HOUR_US };
+const asked = fc.record({
+  by: fc.shuffledSubarray([...CAPACITY_NAMES], { minLength: 1, maxLength: 4 }),
+  every: fc.constantFrom<Every[]>(undefined, 'hour', 'day', 'week', 'month'),
+  where: fc.uniqueArray(
+    fc.constantFrom(
+      { by: 'user', names: ['ada', "o'neil"] } as const,
+      { by: 'account', names: ['physics'] } as const,
+      { by: 'qos', names: ['high=1'] } as const,
+      { by: 'node', names: ['n1'] } as const,
+      { by: 'model', names: ['NVIDIA H100'] } as const,
+      { by: 'cluster', names: ['oak'] } as const,
+    ),
+    { selector: ({ by }) => by, maxLength: 3 },
+  ),
+});
+
+test('rows are what the samples of each group add up to, whatever is asked', async () => {
+  await fc.assert(
+    fc.asyncProperty(asked, async ({ by, every, where }) => {
+      const [first, ...also] = by;
+      const options: CapacityQueryOptions = { ...WINDOW, by: first!, also, where, ...(every && { every }) };
+      const { rows, all, sampledUs, knownUs } = await capacityFigures(db, [lane], options);
+      const expected = expectedRows(by, every, ({ names }) =>
+        where.every(({ by: name, names: some }) => some.some((one) => one === names[name])),
+      );
+      const told = rows.map(
+        ({ kind, name, also: others, cluster, period, attributedUs, unownedUs = 0, jobs }) => [
+          JSON.stringify([kind, kind === 'group' ? [name, ...others] : [], cluster, period]),
+          [attributedUs, unownedUs, jobs],
+        ],
+      );
+      expect(Object.fromEntries(told)).toEqual(
+        Object.fromEntries([...expected].map(([key, row]) => [key, [row.us, row.unownedUs, row.jobs.size]])),
+      );
+      const sumUs = [...expected.values()].reduce((sum, { us }) => sum + us, 0);
+      expect([all.attributedUs, sampledUs, all.jobs]).toEqual([
+        sumUs,
+        sumUs,
+        new Set([...expected.values()].flatMap(({ jobs }) => [...jobs])).size,
+      ]);
+      const isOfSomeJobs = where.some(({ by: name }) => isJobName(name));
+      expect(knownUs === undefined).toBe(isOfSomeJobs);
+    }),
+    { numRuns: 60, endOnFailure: true },
+  );
+});
+
+test('of the first few groups the others are one row, and all stays what it was', async () => {
+  const options = { ...WINDOW, by: 'user', also: ['account'], every: 'day' } as const;
+  const whole = await capacityFigures(db, [lane], options);
+  const { rows, all } = await capacityFigures(db, [lane], { ...options, top: 2 });
+  const key = ({ name, also }: (typeof rows)[number]): string => JSON.stringify([name, ...also]);
+  const usOf = Map.groupBy(
+    whole.rows.filter(({ kind }) => kind === 'group'),
+    key,
+  );
+  const ranked = [...usOf]
+    .map(([name, own]) => [name, own.reduce((sum, { attributedUs }) => sum + attributedUs, 0)] as const)
+    .sort((a, b) => b[1] - a[1]);
+  expect(new Set(rows.filter(({ kind }) => kind === 'group').map(key))).toEqual(
+    new Set(ranked.slice(0, 2).map(([name]) => name)),
+  );
+  const sum = (some: typeof rows): number => some.reduce((us, { attributedUs }) => us + attributedUs, 0);
+  expect(sum(rows.filter(({ kind }) => kind === 'others'))).toBe(
+    ranked.slice(2).reduce((us, [, own]) => us + own, 0),
+  );
+  expect([sum(rows), all]).toEqual([sum(whole.rows), whole.all]);
+});
+
+test.each([
+  [{ by: 'account', names: ['physicz'] }, ['did you mean physics?']],
+  [{ by: 'model', names: ['V100'] }, ['those there: NVIDIA A100-SXM4-80GB, NVIDIA H100']],
+  [{ by: 'cluster', names: ['ash', 'elm'] }, ['those there: ash, oak']],
+] as const)('of %j the name that there is not is refused', async (filter, hints) => {
+  await expect(capacityFigures(db, [lane], { ...WINDOW, by: 'user', where: [filter] })).rejects.toMatchObject(
+    { code: 'report.unknown_name', exit: 'usage', hints },
+  );
+});
