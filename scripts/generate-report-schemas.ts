@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import { z } from 'zod';
 import { capacityReport } from '../schemas/reports/capacity-report.ts';
+import { forecastReport } from '../schemas/reports/forecast-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
@@ -18,6 +19,7 @@ const SCHEMAS = {
   'report-jobs': [jobsReport, 'gpuledger report jobs --json'],
   'report-user': [userReport, 'gpuledger report user NAME --json'],
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
+  'report-forecast': [forecastReport, 'gpuledger report forecast --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;

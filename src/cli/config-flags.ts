@@ -25,6 +25,7 @@ const KEYS_OF_COMMANDS = {
   'report jobs': ['questdb'],
   'report user': ['questdb'],
   'report capacity': ['questdb'],
+  'report forecast': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

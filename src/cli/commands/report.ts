@@ -22,6 +22,7 @@ import { jobOfPage, writeJobPage } from '../report/write-page.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { addCapacityCommand } from '../report/capacity.ts';
+import { addForecastCommand } from '../report/forecast.ts';
 import {
   addCommonFlags,
   addWindowFlags,
@@ -41,6 +42,7 @@ Examples:
   gpuledger report jobs --user ada --since 7d
   gpuledger report user ada --since 7d
   gpuledger report capacity --since 7d --by account
+  gpuledger report forecast --horizon 12w
 `;
 
 const JOB_EXAMPLES = `
@@ -150,6 +152,7 @@ export function command(): Command {
     });
   addUserCommand(report);
   addCapacityCommand(report);
+  addForecastCommand(report);
   return report;
 }
 

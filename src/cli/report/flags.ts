@@ -23,7 +23,7 @@ export function addCommonFlags(name: Parameters<typeof addConfigFlags>[1], comma
       .addOption(
         new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
       )
-      .option('--csv', 'one row per GPU, task, job or group, base units'),
+      .option('--csv', 'one row per GPU, task, job, group or week, base units'),
     name,
   );
 }

@@ -16,7 +16,7 @@ export interface ForecastWeek {
   readonly high: number;
 }
 
-export interface MethodTest {
+interface MethodTest {
   readonly method: ForecastMethod;
   readonly origins: number;
   readonly meanAbsoluteError: number;

@@ -22,7 +22,7 @@ export const METHODS: Readonly<Record<ForecastMethod, (known: readonly KnownWeek
     return () => mean;
   },
   theil_sen: (known) => {
-    // A third of the weeks may be anything.
+    // A quarter of the weeks may be anything.
     const slope = medianOf(slopesOf(known));
     const level = medianOf(known.map(({ week, value }) => value - slope * week));
     const last = known.at(-1)!.week;

@@ -1,7 +1,15 @@
 import { quoteName } from '../../../schemas/tables.ts';
 import type { CapacityFigures, LastSign } from './figures.ts';
 import type { CapacityWindow } from './window.ts';
-import { segmentsOf, STEP_US, wholeSpan, withinSql, type KeptLane, type Segment } from '../levels.ts';
+import {
+  segmentsOf,
+  STEP_US,
+  wholeSpan,
+  withinSql,
+  type KeptLane,
+  type Segment,
+  type Span,
+} from '../levels.ts';
 import { ratioIn, type CutInventory } from '../mig-energy.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
@@ -46,7 +54,7 @@ export interface KnownDevice {
  */
 export async function knownDevices(
   db: Asked,
-  window: CapacityWindow,
+  window: Span,
   lanes: readonly KeptLane[],
   inventory: CutInventory,
 ): Promise<KnownDevice[]> {
@@ -164,7 +172,7 @@ function lengthOf(level: Segment['level']): number {
 }
 
 /** What the inventory says of devices up to the window's end (`told_us` the last time), and their first and last row. */
-function listedSql({ toUs }: CapacityWindow): string {
+function listedSql({ toUs }: Span): string {
   return (
     'SELECT i.node AS node, i.gpu AS gpu, i.cluster AS cluster, i.first_us AS first_us, l.last_us AS last_us, i.told_us AS told_us, i.source AS source,' +
     ' i.mig_profile AS mig_profile, i.parent AS parent, i.model AS model FROM (SELECT last(node) AS node, gpu, last_not_null(cluster) AS cluster,' +

@@ -22,7 +22,7 @@ describe('a method', () => {
     expect([ahead(1), ahead(12)]).toEqual([3, 3]);
   });
 
-  test('of the middle slope goes on with a line, and a third of the weeks may be anything', () => {
+  test('of the middle slope goes on with a line, and a quarter of the weeks may be anything', () => {
     const history: (number | undefined)[] = line(12);
     for (const week of [1, 5, 9]) history[week] = 10_000;
     history[7] = undefined;

@@ -2,7 +2,7 @@
 import { createRandom, type Random } from '../../../src/core/synthetic/random.ts';
 
 export const KINDS = ['trend', 'season', 'step', 'white', 'heavy'] as const;
-export type Kind = (typeof KINDS)[number];
+type Kind = (typeof KINDS)[number];
 
 export interface MadeDemand {
   readonly kind: Kind;
