@@ -3,6 +3,7 @@ import type { Collector } from '../src/collector/collector.ts';
 import { flushJob } from './flush.ts';
 import { measureHostJobsJob } from './measure-host-jobs.ts';
 import { measureSharedUseJob } from './measure-shared-use.ts';
+import { pollClusterJob } from './poll-cluster.ts';
 import { reportSelfJob } from './report-self.ts';
 import type { Job } from './schedule.ts';
 import { settleJobFiguresJob } from './settle-job-figures.ts';
@@ -13,7 +14,7 @@ import { watchStoreJob } from './watch-store.ts';
 /** Everything that a collector does by the clock, beside sampling. */
 export function residentJobs(
   collector: Collector,
-  { flushIntervalMs, hostIntervalMs, idleWatch }: Parameters<Scheduling['collecting']>[1],
+  { flushIntervalMs, hostIntervalMs, idleWatch, clusterPolling }: Parameters<Scheduling['collecting']>[1],
 ): Job[] {
   return [
     watchJobMapJob(collector),
@@ -24,5 +25,6 @@ export function residentJobs(
     measureSharedUseJob(collector),
     ...(hostIntervalMs === undefined ? [] : [measureHostJobsJob(collector, hostIntervalMs)]),
     ...(idleWatch === undefined ? [] : [watchIdleJob(idleWatch)]),
+    ...(clusterPolling === undefined ? [] : [pollClusterJob(clusterPolling)]),
   ];
 }

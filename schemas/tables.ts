@@ -85,7 +85,7 @@ export function sampleTable(lane: LaneTable, retention: Pick<Retention, 'raw'>):
 }
 
 /** The tables that do not depend on the lanes. */
-export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[] {
+export function smallTables(retention: Pick<Retention, 'raw' | 'rollup1m'>): readonly Table[] {
   return [
     OWNERSHIP,
     OWNER_SETS,
@@ -95,6 +95,8 @@ export function smallTables(retention: Pick<Retention, 'raw'>): readonly Table[]
     INVENTORY,
     EVENTS,
     { ...HOST_JOBS, ...ttlOf(retention.raw) },
+    NODE_STATES,
+    { ...QUEUE, ...ttlOf(retention.rollup1m) },
     { ...COLLECTOR_STATS, ...ttlOf(retention.raw) },
     SCHEMA,
   ];
@@ -261,6 +263,29 @@ const HOST_JOBS: Table = {
     memory_peak_bytes DOUBLE`),
   partitionBy: 'DAY',
   upsertKeys: ['ts', 'cluster', 'node', 'job_id'],
+};
+
+/**
+ * One row per node and spell: from `ts` (not included) to `end_ts` the scheduler told this state of it. Cut at whole hours,
+ * so that a poll changes rows of the newest partition alone.
+ */
+const NODE_STATES: Table = {
+  name: 'node_states',
+  columns:
+    columnsOf(`ts TIMESTAMP, end_ts TIMESTAMP, cluster SYMBOL, node SYMBOL, state SYMBOL, slurm_state VARCHAR, reason VARCHAR,
+    gpus LONG, partitions VARCHAR`),
+  partitionBy: 'DAY',
+  upsertKeys: ['ts', 'cluster', 'node'],
+};
+
+/** One row per poll of the queue and kind of waiting jobs, and one without labels that says that it was asked. */
+const QUEUE: Table = {
+  name: 'queue_1m',
+  columns:
+    columnsOf(`ts TIMESTAMP, cluster SYMBOL, partition SYMBOL, account SYMBOL, user SYMBOL, qos SYMBOL, reason SYMBOL,
+    gpu_type SYMBOL, gpus LONG, nodes LONG, jobs LONG, wait_us LONG, dt_us LONG`),
+  partitionBy: 'DAY',
+  upsertKeys: ['ts', 'cluster', 'partition', 'account', 'user', 'qos', 'reason', 'gpu_type', 'gpus', 'nodes'],
 };
 
 /**

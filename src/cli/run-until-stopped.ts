@@ -7,6 +7,7 @@ import { cronScheduling } from '../../jobs/scheduling.ts';
 import { startCollection, type Collection, type CollectionOptions } from '../collector/collection.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
 import { watchIdleBeside } from '../idle-watch/resident.ts';
+import { pollClusterBeside } from '../job-map/cluster-polling.ts';
 import { configFrom } from './config-flags.ts';
 import { createLog } from './log.ts';
 import type { ReloadSignals } from './stop-signal.ts';
@@ -21,6 +22,7 @@ const RESIDENT = {
   clock: { kind: 'real' },
   scheduling: cronScheduling,
   watchIdle: watchIdleBeside,
+  pollCluster: pollClusterBeside,
   isStoreNeeded: false,
 } as const;
 

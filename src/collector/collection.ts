@@ -45,6 +45,15 @@ export interface IdleWatching {
   close(): Promise<void>;
 }
 
+/** Asks the scheduler how its cluster is, beside a collector, which it never holds up. */
+export interface ClusterPolling {
+  readonly everyMs: number;
+  /** What keeps it from asking is told once. */
+  poll(): Promise<void>;
+  /** Breaks off what is under way. */
+  close(): void;
+}
+
 /** What a collector does by the clock, as far as that is not always the same. */
 interface CollectingParts {
   readonly flushIntervalMs: number;
@@ -52,6 +61,8 @@ interface CollectingParts {
   readonly hostIntervalMs: number | undefined;
   /** Where somebody wants to be told of jobs that idle. */
   readonly idleWatch: IdleWatching | undefined;
+  /** Where this machine asks for its cluster. */
+  readonly clusterPolling: ClusterPolling | undefined;
 }
 
 /** What makes the schedules of a collection. */
@@ -73,6 +84,8 @@ export interface CollectionOptions {
     devices: readonly Device[],
     tell: Tell,
   ) => IdleWatching | undefined;
+  /** Makes what asks the scheduler; none where nobody wants it. */
+  readonly pollCluster?: (db: QuestDb, config: Config, tell: Tell) => ClusterPolling | undefined;
   /** True: a store that does not answer is an error now; false: sampling begins, the store may come. */
   readonly isStoreNeeded: boolean;
   /** Whether made-up samples may go into a store that has real ones. */
@@ -168,7 +181,8 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
     const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
     const idleWatch = options.watchIdle?.(db, config, collector.devices, tell);
-    const parts = partsOf(config, idleWatch);
+    const clusterPolling = options.pollCluster?.(db, config, tell);
+    const parts = partsOf(config, { idleWatch, clusterPolling });
     const schedule = scheduling.collecting(collector, parts, tell);
     let isRetired = false;
     return {
@@ -183,6 +197,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         if (isRetired) return true;
         await cronTicks.stop();
         await schedule.stop();
+        clusterPolling?.close();
         await idleWatch?.close();
         const isAllWritten = await shutDown(collector, () => schedule.idle(), tell);
         if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
@@ -195,6 +210,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         isRetired = true;
         await cronTicks.stop();
         await schedule.stop();
+        clusterPolling?.close();
         await idleWatch?.close();
         await lookOnceMore(collector);
         collector.stopSending();
@@ -213,8 +229,11 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
   }
 }
 
-function partsOf({ flush, host }: Config, idleWatch: IdleWatching | undefined): CollectingParts {
-  return { flushIntervalMs: flush.intervalMs, hostIntervalMs: host.intervalMs, idleWatch };
+function partsOf(
+  { flush, host }: Config,
+  beside: Pick<CollectingParts, 'idleWatch' | 'clusterPolling'>,
+): CollectingParts {
+  return { flushIntervalMs: flush.intervalMs, hostIntervalMs: host.intervalMs, ...beside };
 }
 
 /** Absent where nobody wants to know what jobs do on the node. */

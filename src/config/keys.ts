@@ -26,6 +26,7 @@ import { IDLE_LIMITS } from '../core/fields/idle-limits.ts';
 import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import { FINDING_KEYS } from './finding-keys.ts';
 import { HOST_KEYS } from './host-keys.ts';
+import { SCHEDULER_KEYS } from './scheduler-keys.ts';
 import { SERVE_KEYS } from './serve-keys.ts';
 import type * as values from './values.ts';
 
@@ -254,6 +255,7 @@ export const KEYS = {
     },
   },
   host: HOST_KEYS,
+  scheduler: SCHEDULER_KEYS,
   retention: {
     about: 'how long rows are kept',
     keys: {

@@ -85,7 +85,7 @@ function checkTable(lane: WrittenLane, tables: Map<string, string>, report: Repo
   const table = lane.table ?? tableOf(lane.name);
   const key = lane.table === undefined ? 'name' : 'table';
   const other = tables.get(table);
-  const reserved = smallTables({ raw: '' }).map(({ name }) => name);
+  const reserved = smallTables({ raw: '', rollup1m: '' }).map(({ name }) => name);
   if (other !== undefined && other !== lane.name)
     report(key, `table ${table} is already the table of lane "${other}"`);
   else if (reserved.includes(table))

@@ -9,6 +9,7 @@ import { createSmallTables } from '../questdb/rows/small-tables.ts';
 import { waitForVisible } from '../questdb/visible.ts';
 import { withBisect } from '../delivery/with-bisect.ts';
 import { toldOnly } from '../disk/dead-letter.ts';
+import { createRefusals } from './refusals.ts';
 
 /** Rows of one reply. Each that was read is in exactly one of the other counts. */
 export interface SyncCounts {
@@ -34,12 +35,9 @@ export interface SyncOutcome extends SyncCounts {
 }
 
 type Job = Extract<LateRow, { kind: 'job' }>;
-type RefusedRow = Extract<LateRow, { kind: 'refused' }>;
 
 /** Rows that are looked up and written together. */
 const BATCH_ROWS_MAX = 1_000;
-/** Of the rows that are refused for one thing, so many are told one by one. */
-const EXAMPLES_MAX = 3;
 /** Between the clocks of nodes and controller, when rows of one job are looked for. */
 const CLOCK_SKEW_US_MAX = 3_600e6;
 
@@ -117,31 +115,6 @@ export async function syncJobs(
   await settle(0);
   refusals.tellAll();
   return { from: reply.from, ...counts, ...(failure === undefined ? {} : { failure }) };
-}
-
-/** What was wrong with refused rows, in a sentence for each thing: how many there were, and the first of them. */
-function createRefusals(
-  from: string,
-  tell: Tell,
-): { readonly add: (row: RefusedRow) => void; readonly tellAll: () => void } {
-  const byKind = new Map<string, { rows: number; readonly examples: string[] }>();
-  return {
-    add({ expected, found, jobId }) {
-      const kind = byKind.get(expected) ?? { rows: 0, examples: [] };
-      byKind.set(expected, kind);
-      kind.rows += 1;
-      if (kind.rows <= EXAMPLES_MAX)
-        kind.examples.push(`${found}${jobId === undefined ? '' : ` (job ${jobId})`}`);
-    },
-    tellAll() {
-      for (const [expected, { rows, examples }] of byKind) {
-        const count = rows === 1 ? `a row of ${from} is` : `${rows} rows of ${from} are`;
-        const more = rows > examples.length ? `, and ${rows - examples.length} more` : '';
-        const sentence = `${count} left out: ${expected}, found ${examples.join(', ')}${more}`;
-        tell({ level: 'warn', code: 'jobs.refused', sentence });
-      }
-    },
-  };
 }
 
 async function* untilFailure(

@@ -2,6 +2,7 @@ import type { Device } from '../core/devices/device.ts';
 import type { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { Resolution } from '../core/devices/identity.ts';
+import type { Told, ToldNode, WaitingJobs } from '../core/jobs/cluster-load.ts';
 import type { JobInput, JobRecord } from '../core/jobs/job-fact.ts';
 import type { JournalRecord } from '../../schemas/journal-record.ts';
 import type { Boot } from './boot.ts';
@@ -39,8 +40,19 @@ export interface Scheduler {
   readonly openWords?: (node: InputNode) => HookWords;
   /** What the scheduler itself knows of its jobs since `sinceUs` (epoch µs): asked for when it is read. */
   readonly readLateJobs?: (sinceUs: number, tell: Tell) => Promise<readonly LateReply[]>;
+  /** How its nodes are, and who waits. Absent: it cannot be asked. */
+  readonly load?: ClusterLoad;
   /** The name that it gives the cluster of this machine; undefined where it is not set up here. */
   readonly readCluster?: () => string | undefined;
+}
+
+/** What a scheduler can be asked about its cluster as it is now. @throws OperatingError where no whole answer comes */
+export interface ClusterLoad {
+  /** The command that is asked, for people. */
+  readonly nodesFrom: string;
+  readNodes(signal?: AbortSignal): Promise<Told<ToldNode>>;
+  readonly queueFrom: string;
+  readQueue(signal?: AbortSignal): Promise<Told<WaitingJobs>>;
 }
 
 /** What the words of a scheduler's hooks mean on a node. */

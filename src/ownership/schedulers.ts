@@ -1,5 +1,5 @@
 import type { Tell } from '../core/base/notice.ts';
-import type { LateReply, Scheduler } from './scheduler.ts';
+import type { ClusterLoad, LateReply, Scheduler } from './scheduler.ts';
 
 /** Where the job map of this node is told of, as far as it is configured. */
 export interface InputPaths {
@@ -50,4 +50,15 @@ export async function readLateJobs(sinceUs: number, tell: Tell): Promise<LateRep
     replies.push(...((await scheduler.readLateJobs?.(sinceUs, tell)) ?? []));
   }
   return replies;
+}
+
+/** The scheduler that can be asked how its cluster is, and what it calls that. */
+export async function findClusterLoad(): Promise<
+  { readonly load: ClusterLoad; readonly cluster: string | undefined } | undefined
+> {
+  for (const { load } of SCHEDULERS) {
+    const { scheduler } = await load();
+    if (scheduler.load !== undefined) return { load: scheduler.load, cluster: scheduler.readCluster?.() };
+  }
+  return undefined;
 }

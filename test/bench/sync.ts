@@ -113,7 +113,10 @@ function peakMegabytes(pid: number): number {
 function putCommands(slurm: FakeSlurm, say: string, replies: Replies): void {
   const { squeueBytes, sacctRows, every, firstId } = replies;
   const node = `exec ${process.execPath} ${say}`;
-  slurm.put('squeue', `${node} squeue ${squeueBytes} ${every} ${firstId}`);
+  slurm.put(
+    'squeue',
+    `case " $* " in *" -O "*) exit 0;; esac\n${node} squeue ${squeueBytes} ${every} ${firstId}`,
+  );
   const delimiter = 'for a in "$@"; do case $a in --delimiter=*) d=${a#*=};; esac; done';
   const help = '[ "$1" = --helpformat ] && { echo Submit Cluster Restarts SLUID; exit 0; }';
   slurm.put('sacct', `${help}\n${delimiter}\n${node} sacct ${sacctRows} ${every} ${firstId} "$d"`);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { openQuestDb } from '../../src/questdb/http.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { createFakeSlurm, type FakeSlurm } from '../helpers/fake-slurm.ts';
+import { readReply } from '../helpers/slurm-replies.ts';
 import { runCommand, type Ended } from '../helpers/run-process.ts';
 
 const START_S = 1_700_000_000;
@@ -87,12 +88,14 @@ describe('gpuledger jobs sync', () => {
       ),
     );
     slurm.sacct(sacctRow(ended) + sacctRow(nextId(), 'cpu=1') + sacctRow(nextId(), 'cpu=1'));
-    expect(await sync()).toMatchObject({
-      exitCode: 0,
-      stdout:
-        'squeue: 4 rows read = 1 written + 1 without GPUs + 1 unknown here + 1 not begun + 0 refused\n' +
-        'sacct: 3 rows read = 1 written + 2 without GPUs + 0 unknown here + 0 not begun + 0 refused\n',
-    });
+    const { exitCode, stdout } = await sync();
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(
+      'squeue: 4 rows read = 1 written + 1 without GPUs + 1 unknown here + 1 not begun + 0 refused\n' +
+        'sacct: 3 rows read = 1 written + 2 without GPUs + 0 unknown here + 0 not begun + 0 refused\n' +
+        'sinfo: 0 nodes have GPUs; noted for this moment: it was not asked before, or too long ago\n' +
+        'squeue: 0 jobs wait for GPUs; noted for ',
+    );
     expect(await storedStates(running, ended)).toEqual([
       [running, 'RUNNING'],
       [ended, 'COMPLETED'],
@@ -110,10 +113,14 @@ describe('gpuledger jobs sync', () => {
     expect(stderr).toContain('error: rows were refused: 1 of squeue, 1 of sacct');
     expect(stderr).toContain('2 other rows were written');
     const none = { unsentRows: 0, waitingRows: 0, withoutGpuRows: 0, unknownRows: 0, failure: null };
-    expect(JSON.parse(stdout)).toEqual({
+    expect(JSON.parse(stdout)).toMatchObject({
       replies: [
         { from: 'squeue', readRows: 2, writtenRows: 1, refusedRows: 1, ...none },
         { from: 'sacct', readRows: 2, writtenRows: 1, refusedRows: 1, ...none },
+      ],
+      polls: [
+        { what: 'nodes', from: 'sinfo', count: 0, outOfUse: 0, failure: null },
+        { what: 'queue', from: 'squeue', count: 0, refusedRows: 0, failure: null },
       ],
     });
     expect(await storedStates(good, ended)).toHaveLength(2);
@@ -195,6 +202,7 @@ describe('gpuledger jobs sync', () => {
 
   test('where no command answers, the error alone says it', async () => {
     slurm.put('squeue', 'echo "Unable to contact slurm controller" >&2; exit 1');
+    slurm.put('sinfo', 'echo "Unable to contact slurm controller" >&2; exit 1');
     slurm.put('sacct', 'echo "Slurm accounting storage is disabled" >&2; exit 1');
     const { exitCode, stdout, stderr } = await sync();
     expect([exitCode, stdout]).toEqual([75, '']);
@@ -207,7 +215,7 @@ describe('gpuledger jobs sync', () => {
   });
 
   test('without Slurm names both commands, and where they would be', async () => {
-    const env = { QDB_CLIENT_CONF: inject('questdbConf'), PATH: slurm.directory };
+    const env = { QDB_CLIENT_CONF: inject('questdbConf'), PATH: `${slurm.directory}/none` };
     const { exitCode, stdout, stderr } = await runCommand(['jobs', 'sync'], { env });
     expect([exitCode, stdout]).toEqual([69, '']);
     expect(stderr).toContain('expected an answer of sacct, but: there is no such command\n');
@@ -227,5 +235,57 @@ describe('gpuledger jobs sync', () => {
       'sacct: passed over: expected an answer of sacct, but: Slurm accounting storage is disabled',
     );
     expect(await storedStates(running)).toHaveLength(1);
+  });
+
+  test('notes how the nodes are and who waits, each time for the time since it was asked before', async () => {
+    const cluster = `sync${BASE}`;
+    const env = { QDB_CLIENT_CONF: inject('questdbConf'), PATH: slurm.path, GPULEDGER_CLUSTER: cluster };
+    slurm.sinfo(readReply('sinfo-22.05.txt'));
+    slurm.waiting(readReply('squeue-waiting-22.05.txt'));
+    slurm.squeue(squeueReply());
+    slurm.sacct('');
+    const first = await runCommand(['jobs', 'sync'], { env });
+    expect(first.stdout).toContain(
+      'sinfo: 3 nodes have GPUs, 3 of them drained or down; noted for this moment: it was not asked before, or too long ago\n' +
+        'squeue: 270 jobs wait for GPUs; noted for this moment: it was not asked before, or too long ago\n',
+    );
+    const second = await runCommand(['jobs', 'sync'], { env });
+    expect(second.exitCode).toBe(0);
+    expect(second.stdout).toMatch(/drained or down; noted for the \S+ since it was asked before\n/);
+    const db = await openQuestDb(inject('questdbConf'), { requestTimeoutMs: 30_000 });
+    try {
+      for (const table of ['node_states', 'queue_1m']) await waitForVisible(db, table);
+      const states = await db.exec(
+        `SELECT node, last(state), max(end_ts) > min(ts) FROM node_states WHERE cluster = '${cluster}' ORDER BY node`,
+      );
+      expect(states.rows).toEqual([
+        ['vm-1', 'drained', true],
+        ['vm-2', 'down', true],
+        ['vm-3', 'drained', true],
+      ]);
+      const polls = await db.exec(
+        `SELECT ts, sum(jobs), max(dt_us) > 0 FROM queue_1m WHERE cluster = '${cluster}' ORDER BY ts`,
+      );
+      expect(polls.rows.map(([, jobs, speaks]) => [jobs, speaks])).toEqual([
+        [270, false],
+        [270, true],
+      ]);
+    } finally {
+      await db.close();
+    }
+  });
+
+  test('ends with 75 where sinfo fails, and with 65 where a row of it is refused', async () => {
+    slurm.squeue(squeueReply());
+    slurm.sacct('');
+    slurm.sinfo('', 1);
+    const failed = await sync();
+    expect(failed.exitCode).toBe(75);
+    expect(failed.stderr).toContain('an answer of sinfo, but: it ended with 1');
+    slurm.sinfo('n1\u001fidle\u001fgpu:4\u001fgpu\u001fnone\u001e\nn2\u001fidle\u001e\n');
+    const refused = await sync();
+    expect(refused.exitCode).toBe(65);
+    expect(refused.stderr).toContain('a row of sinfo is left out: expected a row of 5 columns, found 2');
+    expect(refused.stdout).toContain('sinfo: 1 node has GPUs; noted for ');
   });
 });

@@ -11,6 +11,9 @@ export interface FakeSlurm {
   put(command: string, script: string): void;
   /** squeue says this, and ends with this status. */
   squeue(text: string, status?: number): void;
+  /** squeue, asked for text, says this of who waits, and sinfo of the nodes: U+001F between columns, U+001E behind the last. */
+  waiting(text: string, status?: number): void;
+  sinfo(text: string, status?: number): void;
   /** sacct knows the columns of 25.05, and says this: rows between whose columns stands U+001F. */
   sacct(text: string, status?: number): void;
   /** What the commands were called with, a line each. */
@@ -34,12 +37,30 @@ export function createFakeSlurm(): FakeSlurm {
     writeFileSync(path, text);
     return path;
   }
+  /** The marks that are asked for in the place of those of the file. */
+  const marked = (file: string): string =>
+    `for a in "$@"; do form=$a; done; c=\${form#*:}; c=\${c%%,*}; r=\${form##*:}\n` +
+    `sed "s/$(printf '\\037')/$c/g; s/$(printf '\\036')/$r/g" ${file}`;
+  let waits = '';
+  // This machine may have a Slurm of its own.
+  put('sinfo', 'exit 0');
   return {
     directory,
     path: `${directory}:${process.env['PATH']!}`,
     put,
     squeue(text, status = 0) {
-      put('squeue', `cat ${sayFile('squeue.json', text)}; exit ${status}`);
+      const isText = 'case " $* " in *" -O "*)';
+      put(
+        'squeue',
+        `${isText} ${waits === '' ? 'exit 0' : waits};; esac\ncat ${sayFile('squeue.json', text)}; exit ${status}`,
+      );
+    },
+    waiting(text, status = 0) {
+      waits = `${marked(sayFile('waiting.txt', text))}; exit ${status}`;
+      put('squeue', waits);
+    },
+    sinfo(text, status = 0) {
+      put('sinfo', `${marked(sayFile('sinfo.txt', text))}; exit ${status}`);
     },
     sacct(text, status = 0) {
       const file = sayFile('sacct.txt', text);

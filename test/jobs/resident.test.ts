@@ -10,6 +10,7 @@ test('who wants to be told of idle jobs has a job for that, at another moment on
     flushIntervalMs: 5_000,
     hostIntervalMs: undefined,
     idleWatch: undefined,
+    clusterPolling: undefined,
   });
   let looks = 0;
   const look = (): Promise<void> => {
@@ -17,10 +18,33 @@ test('who wants to be told of idle jobs has a job for that, at another moment on
     return Promise.resolve();
   };
   const idleWatch = { look, close: () => Promise.resolve() };
-  const jobs = residentJobs(collector, { flushIntervalMs: 5_000, hostIntervalMs: undefined, idleWatch });
+  const jobs = residentJobs(collector, {
+    ...{ flushIntervalMs: 5_000, hostIntervalMs: undefined, idleWatch },
+    clusterPolling: undefined,
+  });
   expect(namesOf(jobs)).toEqual([...namesOf(none), 'watch idle jobs']);
   const own = jobs.at(-1)!;
   expect(own).toMatchObject({ schedule: '0 * * * * *', randomDelayMsMax: 30_000 });
   await own.run();
   expect(looks).toBe(1);
+});
+
+test('who wants to know of the whole cluster asks its scheduler as often as that', async () => {
+  let polls = 0;
+  const clusterPolling = {
+    everyMs: 60_000,
+    poll: () => {
+      polls += 1;
+      return Promise.resolve();
+    },
+    close: () => undefined,
+  };
+  const jobs = residentJobs(collector, {
+    ...{ flushIntervalMs: 5_000, hostIntervalMs: undefined, idleWatch: undefined },
+    clusterPolling,
+  });
+  const own = jobs.at(-1)!;
+  expect(own).toMatchObject({ name: 'poll cluster', schedule: { everyMs: 60_000 } });
+  await own.run();
+  expect(polls).toBe(1);
 });

@@ -23,6 +23,7 @@ import { timestampUs } from '../../schemas/questdb-reply.ts';
 import { startCluster, type Cluster } from './cluster.ts';
 import { compare, compareShares, type LabelledSample, type ShareVerdict, type Verdict } from './compare.ts';
 import { runHarmless } from './harmless-run.ts';
+import { runLoad } from './load-run.ts';
 import { marginsOf } from './margins.ts';
 import { runReplies } from './replies-run.ts';
 import { readTruth, type TrueStay } from './truth.ts';
@@ -220,7 +221,7 @@ function elapsed(startMs: number): string {
 }
 
 /** In a cluster of its own, while the other one waits for its requeued jobs. */
-async function harmless(directory: string): Promise<{ lines: string[]; faults: string[] }> {
+async function harmless(directory: string, db: QuestDb): Promise<{ lines: string[]; faults: string[] }> {
   await sleep(QUIET_AFTER_MS);
   const cluster = await startCluster(directory, [], 1);
   const lines: string[] = [];
@@ -228,6 +229,8 @@ async function harmless(directory: string): Promise<{ lines: string[]; faults: s
     const faults = await runHarmless(cluster, cluster.hookDir, (line) => lines.push(line));
     lines.push('what squeue and scontrol say');
     faults.push(...(await runReplies(cluster, (line) => lines.push(line))));
+    lines.push('what sinfo and squeue say of the cluster');
+    faults.push(...(await runLoad(cluster, db, (line) => lines.push(line))));
     return { lines, faults };
   } finally {
     await cluster.stop();
@@ -243,7 +246,7 @@ async function main(): Promise<number> {
   try {
     const [whole, harms] = await Promise.all([
       oneRun('whole', join(directory, 'w'), db, [], runWholeGpuJobs),
-      harmless(join(directory, 'h')),
+      harmless(join(directory, 'h'), db),
     ]);
     const shards = await oneRun(
       'shards',

@@ -9,13 +9,14 @@ import { isRefusal, pushJournal, type PushOptions, type PushOutcome } from '../.
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { tellOpenStays } from '../../job-map/open-stays.ts';
+import { pollClusterOnce } from '../../job-map/cluster-polling.ts';
 import { syncJobs, type SyncOutcome } from '../../job-map/sync-jobs.ts';
 import type { LateReply } from '../../ownership/scheduler.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
 import { requireDirectory } from '../require-directory.ts';
 import { startMaybeBriefStep } from '../progress.ts';
-import { syncFailure, syncJson, syncText } from '../sync-text.ts';
+import { pollText, syncFailure, syncJson, syncText } from '../sync-text.ts';
 
 const EXAMPLES = `
 Examples:
@@ -25,7 +26,8 @@ Examples:
 
 push is for nodes where no collector runs all the time (their samples are drained from elsewhere) and for the controller;
 infra/systemd holds a path unit that calls it. sync knows no devices: whose GPU it was comes from the hooks. It says which jobs
-have ended and still own GPUs, and the command that ends them: gpuledger job end --at.
+have ended and still own GPUs, and the command that ends them: gpuledger job end --at. It also asks sinfo and squeue once how
+the nodes are and who waits for GPUs (docs/polling.md); scheduler.poll of the configuration lets run do that.
 Both may run as often as you like: the same rows are written again. What one command of Slurm says is written also when the
 other one fails.
 Exit codes: 0 fine; 64 usage; 65 Slurm says what cannot be understood, or records were refused, since they are cut off or not
@@ -62,11 +64,11 @@ export function command(): Command {
       });
     });
   const sync = new Command('sync')
-    .description('Complete the jobs table from squeue and sacct.')
+    .description('Complete the jobs table from squeue and sacct, and note how the nodes are and who waits.')
     .option('--since <duration>', 'how far back to ask sacct: 12h, 7d (default: 2d)', durationArgument)
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
-      await withStore(options, async (_config, db, tell) => {
+      await withStore(options, async (config, db, tell) => {
         const replies = await readLateJobs(
           (Date.now() - Number(options['since'] ?? SYNC_SINCE_MS)) * 1000,
           tell,
@@ -77,9 +79,11 @@ export function command(): Command {
           outcomes.push(outcome);
           if (outcome.unsentRows > 0) break;
         }
-        process.stdout.write(options['json'] === true ? syncJson(outcomes) : syncText(outcomes));
+        const polls = (await pollClusterOnce(db, config, tell)) ?? [];
+        const isJson = options['json'] === true;
+        process.stdout.write(isJson ? syncJson(outcomes, polls) : syncText(outcomes) + pollText(polls));
         if (outcomes.some(({ unsentRows }) => unsentRows > 0)) throw unsent(db);
-        const failure = syncFailure(outcomes, tell);
+        const failure = syncFailure(outcomes, polls, tell);
         await tellOpenStays(db, Date.now() * 1000, tell);
         if (failure !== undefined) throw failure;
       });

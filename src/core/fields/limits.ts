@@ -70,6 +70,13 @@ export const IDLE_REMIND_MS_MAX = 7 * 86_400_000;
 export const HOST_INTERVAL_MS_MIN = 1_000;
 export const HOST_INTERVAL_MS_MAX = 60_000;
 
+/**
+ * Milliseconds between two questions to the scheduler how its nodes are and who waits. Each is two of its commands, and its controller has
+ * others to answer; what lasted an hour is told by its accounting as well.
+ */
+export const SCHEDULER_POLL_MS_MIN = 15_000;
+export const SCHEDULER_POLL_MS_MAX = 3600_000;
+
 /** Nodes and GPUs that the synthetic source makes up: enough for a large cluster, few enough for one process. */
 export const SYNTHETIC_NODES_MAX = 1_000;
 export const SYNTHETIC_GPUS_MAX = 64;

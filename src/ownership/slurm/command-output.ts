@@ -7,7 +7,7 @@ const SILENCE_MS_MAX = 60_000;
 /** The last words of a command say why it failed. */
 const COMPLAINT_CHARACTERS_MAX = 4_096;
 /** Settings of the user's own shell that would ask another cluster, leave jobs out, or change their form. */
-const OWN_SETTINGS = /^(SQUEUE|SACCT|SCONTROL)_|^SLURM_(CLUSTERS|TIME_FORMAT|BITSTR_LEN|JSON|YAML)$/;
+const OWN_SETTINGS = /^(SQUEUE|SACCT|SCONTROL|SINFO)_|^SLURM_(CLUSTERS|TIME_FORMAT|BITSTR_LEN|JSON|YAML)$/;
 /** How a version before `--json` refuses it, and how one does that was built or installed without the plugin. */
 const NO_JSON =
   /(unrecognized|invalid|unknown) option|\bplugin\b.*\b(serializer|application)\/json\b|\bJSON plugin\b|data_init\(\) failed/i;
@@ -17,11 +17,12 @@ const NO_ACCOUNTING = /accounting storage is disabled/i;
 /**
  * What a command of Slurm prints, piece by piece, as fast as it is read.
  * @throws OperatingError `slurm.missing` (69) where there is no such command, or none of use; `slurm.failed` (75) where it
- * fails or keeps silent for a minute, which may be after it has printed something
+ * fails, keeps silent for a minute or is broken off, which may be after it has printed something
  */
 export async function* readCommand(
   command: string,
   parameters: readonly string[],
+  signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const child = spawn(command, parameters, { env: ownEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] });
   let complaint = '';
@@ -33,13 +34,20 @@ export async function* readCommand(
   child.once('close', (status, signal) => {
     end(status === 0 ? null : `it ended ${signal === null ? `with ${status}` : `by ${signal}`}`);
   });
-  const silence = new Error(`it said nothing for ${SILENCE_MS_MAX / 1000} s`);
-  const giveUp = (): void => {
-    child.stdout.destroy(silence);
+  let reason: Error | undefined;
+  const giveUp = (why: string): void => {
+    reason ??= new Error(why);
+    child.stdout.destroy(reason);
     // Its output may have ended already, and whoever it started may hold the rest open.
-    end(silence);
+    end(reason);
   };
-  const watch = (): NodeJS.Timeout => setTimeout(giveUp, SILENCE_MS_MAX);
+  const breakOff = (): void => {
+    giveUp('it was broken off');
+  };
+  signal?.addEventListener('abort', breakOff);
+  if (signal?.aborted === true) breakOff();
+  const watch = (): NodeJS.Timeout =>
+    setTimeout(giveUp, SILENCE_MS_MAX, `it said nothing for ${SILENCE_MS_MAX / 1000} s`);
   let watchdog = watch();
   try {
     for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) {
@@ -50,9 +58,10 @@ export async function* readCommand(
     const failure = await ended;
     if (failure !== null) throw failureOf(command, failure, complaint);
   } catch (thrown) {
-    throw thrown === silence ? failureOf(command, silence, complaint) : thrown;
+    throw reason !== undefined && thrown === reason ? failureOf(command, reason, complaint) : thrown;
   } finally {
     clearTimeout(watchdog);
+    signal?.removeEventListener('abort', breakOff);
     // Nobody reads on: a command that still prints would wait for ever.
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
     child.stderr.destroy();
@@ -70,7 +79,9 @@ export function hasNoJson(complaint: string): boolean {
  */
 export function ownEnvironment(): NodeJS.ProcessEnv {
   const others = Object.entries(process.env).filter(([name]) => !OWN_SETTINGS.test(name));
-  return { ...Object.fromEntries(others), SLURM_TIME_FORMAT: '%s', TZ: 'UTC', LC_ALL: 'C' };
+  // The list of an array's tasks is cut otherwise.
+  const whole = { SLURM_TIME_FORMAT: '%s', SLURM_BITSTR_LEN: '0' };
+  return { ...Object.fromEntries(others), ...whole, TZ: 'UTC', LC_ALL: 'C' };
 }
 
 function failureOf(command: string, failure: string | Error, complaint: string): OperatingError {

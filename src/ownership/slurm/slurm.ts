@@ -17,6 +17,12 @@ export const scheduler: Scheduler = {
     const { readSlurmJobs } = await import('./jobs.ts');
     return readSlurmJobs(sinceUs, tell);
   },
+  load: {
+    nodesFrom: 'sinfo',
+    readNodes: async (signal) => (await import('./load.ts')).readSlurmNodes(signal),
+    queueFrom: 'squeue',
+    readQueue: async (signal) => (await import('./load.ts')).readSlurmQueue(signal),
+  },
   readCluster: () => readClusterName(process.env['SLURM_CONF'] ?? SLURM_CONF),
 };
 

@@ -3,6 +3,8 @@ import type { GpuEvent } from '../../core/sampling/event.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { HostUse } from '../../core/jobs/host-use.ts';
+import type { NodeSpell } from '../../core/jobs/node-spells.ts';
+import type { WaitingRow } from '../../core/jobs/waiting-rows.ts';
 import type { Interval } from '../../core/jobs/interval.ts';
 import type { MeasuredUse } from '../../core/jobs/measured-use.ts';
 import type { SourceName } from '../../core/sampling/source.ts';
@@ -88,6 +90,22 @@ export interface HostJobRow extends HostUse {
   readonly jobId: string;
 }
 
+/** One row of `node_states`. */
+interface NodeStateRow extends NodeSpell {
+  /** Absent where nobody told. */
+  readonly cluster?: string;
+}
+
+/** One row of `queue_1m`; without labels and jobs: that the queue was asked. */
+export interface QueueRow extends Partial<WaitingRow> {
+  /** Epoch µs of the poll. */
+  readonly tsUs: number;
+  /** Absent where nobody told. */
+  readonly cluster?: string;
+  /** Time before it for which it speaks. */
+  readonly dtUs: number;
+}
+
 /**
  * The rows of the tables that are written rarely, encoded with the official client's buffer and sent by a sink, so that
  * the caller still has them when the store does not take them (the client's own flush would lose them).
@@ -105,6 +123,8 @@ export interface SmallTables {
   writeEvents(rows: readonly EventRow[]): Promise<boolean>;
   writeCollectorStats(rows: readonly CollectorStat[]): Promise<boolean>;
   writeHostJobs(rows: readonly HostJobRow[]): Promise<boolean>;
+  writeNodeStates(rows: readonly NodeStateRow[]): Promise<boolean>;
+  writeQueue(rows: readonly QueueRow[]): Promise<boolean>;
 }
 
 /** Rows of one request. A row has some 300 bytes. */
@@ -155,6 +175,8 @@ export function createSmallTables(sink: Sink, tell?: Tell): SmallTables {
     writeEvents: (rows) => writeTable('gpu_events', encodeEvent, rows),
     writeCollectorStats: (rows) => writeTable('collector_stats', encodeStat, rows),
     writeHostJobs: (rows) => writeTable('host_jobs', encodeHostJob, rows),
+    writeNodeStates: (rows) => writeTable('node_states', encodeNodeState, rows),
+    writeQueue: (rows) => writeTable('queue_1m', encodeQueue, rows),
   };
 }
 
@@ -303,5 +325,37 @@ function encodeHostJob(buffer: RowBuffer, row: HostJobRow): void {
     .double('write_bytes_per_second', row.writeBytesPerSecond)
     .double('memory_bytes', row.memoryBytes)
     .double('memory_peak_bytes', row.memoryPeakBytes)
+    .at(row.tsUs);
+}
+
+function encodeNodeState(buffer: RowBuffer, row: NodeStateRow): void {
+  buffer
+    .row()
+    .symbol('cluster', row.cluster)
+    .symbol('node', row.node)
+    .symbol('state', row.state)
+    .time('end_ts', row.toUs)
+    .text('slurm_state', row.slurmState)
+    .text('reason', row.reason)
+    .long('gpus', row.gpus)
+    .text('partitions', row.partitions)
+    .at(row.fromUs);
+}
+
+function encodeQueue(buffer: RowBuffer, row: QueueRow): void {
+  buffer
+    .row()
+    .symbol('cluster', row.cluster)
+    .symbol('partition', row.partition)
+    .symbol('account', row.account)
+    .symbol('user', row.user)
+    .symbol('qos', row.qos)
+    .symbol('reason', row.reason)
+    .symbol('gpu_type', row.gpuType)
+    .long('gpus', row.gpus)
+    .long('nodes', row.nodes)
+    .long('jobs', row.jobs ?? 0)
+    .long('wait_us', row.waitUs ?? 0)
+    .long('dt_us', row.dtUs)
     .at(row.tsUs);
 }

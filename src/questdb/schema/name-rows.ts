@@ -24,8 +24,9 @@ interface NamedTable extends Table {
 }
 
 /** With `gpu_ownership` before `jobs`: of whom a row of `jobs` is, its stays tell. */
-const NAMED_TABLES: readonly NamedTable[] = smallTables({ raw: '' })
-  .filter(({ columns }) => columns.some(({ name }) => name === 'cluster'))
+const NAMED_TABLES: readonly NamedTable[] = smallTables({ raw: '', rollup1m: '' })
+  // A queue is of no node: whose it was, nobody can tell later.
+  .filter(({ name, columns }) => name !== 'queue_1m' && columns.some((one) => one.name === 'cluster'))
   .map((table) => ({
     ...table,
     settledBy:

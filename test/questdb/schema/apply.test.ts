@@ -249,6 +249,7 @@ describe('applySchema', () => {
       rollup1d: '',
     });
     expect(changed.map(({ action, object }) => `${action} ${object}`)).toEqual([
+      'changed_ttl queue_1m',
       `changed_ttl ${lane.table}_1m`,
       `changed_ttl ${lane.table}_1h`,
       `changed_ttl ${lane.table}_power_watts_hist_1h`,

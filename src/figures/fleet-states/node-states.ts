@@ -1,0 +1,85 @@
+import type { NodeState } from '../../core/jobs/cluster-load.ts';
+import { quoteText } from '../../../schemas/tables.ts';
+import type { Span } from '../levels.ts';
+import { ask, type Asked, type Cells } from '../query-cells.ts';
+import { quoteTime } from '../sql-text.ts';
+
+/** Time in which the scheduler told one state of a node: fromUs < t ≤ toUs. */
+export interface NodeStateSpan {
+  /** Undefined where nobody told. */
+  readonly cluster: string | undefined;
+  readonly node: string;
+  /** Epoch µs. */
+  readonly fromUs: number;
+  readonly toUs: number;
+  readonly state: NodeState;
+  /** Configured on the node, MIG instances among them. */
+  readonly gpus: number;
+}
+
+/** A row ends at most so long after its start. */
+const ROW_US_MAX = 3600e6;
+/** Of a thousand nodes these are 170,000 rows. */
+const PORTION_US = 7 * 24 * 3600e6;
+
+/**
+ * How the nodes with GPUs were within a window, as long spans as the state and the number of GPUs stayed the same. What no
+ * span covers nobody told: it is unknown, as is the whole of a store without the table.
+ * @param cluster of this one alone; absent: of all
+ * @returns spans of one node ascending, without overlaps
+ * @throws what `ask` throws
+ */
+export async function readNodeStates(
+  db: Asked,
+  { fromUs, toUs }: Span,
+  cluster?: string,
+): Promise<NodeStateSpan[]> {
+  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'");
+  if (tables.length === 0) return [];
+  const ofCluster = cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`;
+  const spansOf = new Map<string, NodeStateSpan[]>();
+  for (let atUs = fromUs; atUs < toUs; atUs += PORTION_US) {
+    const endUs = Math.min(atUs + PORTION_US, toUs);
+    // A row that began before the portion is cut at its border, and goes on as what it was.
+    const rows = await ask(
+      db,
+      `SELECT cluster, node, state, gpus, cast(ts AS LONG) AS from_us, cast(end_ts AS LONG) AS to_us FROM node_states` +
+        ` WHERE ts > ${quoteTime(atUs - ROW_US_MAX)} AND ts < ${quoteTime(endUs)} AND end_ts > ${quoteTime(atUs)}${ofCluster} ORDER BY ts`,
+    );
+    for (const row of rows) {
+      const span = clipped(row, atUs, endUs);
+      const key = JSON.stringify([span.cluster, span.node]);
+      const spans = spansOf.get(key) ?? [];
+      spansOf.set(key, spans);
+      add(spans, span);
+    }
+  }
+  return [...spansOf.values()].flat();
+}
+
+function clipped(row: Cells, fromUs: number, toUs: number): NodeStateSpan {
+  return {
+    cluster: row.text('cluster'),
+    node: row.text('node') ?? '',
+    state: (row.text('state') ?? 'unknown') as NodeState,
+    gpus: row.number('gpus') ?? 0,
+    fromUs: Math.max(row.number('from_us')!, fromUs),
+    toUs: Math.min(row.number('to_us')!, toUs),
+  };
+}
+
+/** Two machines that ask at once may have told of the same time twice: then the later row counts. */
+function add(spans: NodeStateSpan[], span: NodeStateSpan): void {
+  if (span.fromUs >= span.toUs) return;
+  let before = spans.at(-1);
+  while (before !== undefined && before.toUs > span.fromUs) {
+    spans.pop();
+    if (before.fromUs < span.fromUs) {
+      before = { ...before, toUs: span.fromUs };
+      spans.push(before);
+    } else before = spans.at(-1);
+  }
+  const goesOn = before?.toUs === span.fromUs && before.state === span.state && before.gpus === span.gpus;
+  if (goesOn) spans[spans.length - 1] = { ...before!, toUs: span.toUs };
+  else spans.push(span);
+}
