@@ -8,6 +8,7 @@ import {
   ENERGY_RISE_DT_COLUMN,
   GAUGE_FIELD_IDS,
 } from '../src/core/fields/well-known.ts';
+import { BILLS } from './kept/bills-table.ts';
 import { CONCLUSION_COLUMNS } from './kept/conclusion-columns.ts';
 import { idleColumnsOf } from './idle-columns.ts';
 
@@ -92,6 +93,7 @@ export function smallTables(retention: Pick<Retention, 'raw' | 'rollup1m'>): rea
     SHARED_USE,
     JOBS,
     JOB_FIGURES,
+    BILLS,
     INVENTORY,
     EVENTS,
     { ...HOST_JOBS, ...ttlOf(retention.raw) },

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { format } from 'prettier';
 import { z } from 'zod';
+import { billReport } from '../schemas/reports/bill.ts';
 import { capacityReport } from '../schemas/reports/capacity-report.ts';
 import { forecastReport } from '../schemas/reports/forecast-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
@@ -20,6 +21,7 @@ const SCHEMAS = {
   'report-user': [userReport, 'gpuledger report user NAME --json'],
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
   'report-forecast': [forecastReport, 'gpuledger report forecast --json'],
+  'report-bill': [billReport, 'gpuledger report bill --month MONTH --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;

@@ -26,6 +26,7 @@ const KEYS_OF_COMMANDS = {
   'report user': ['questdb'],
   'report capacity': ['questdb'],
   'report forecast': ['questdb'],
+  'report bill': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

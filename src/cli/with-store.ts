@@ -1,13 +1,13 @@
 import type { Config } from '../config/config.ts';
 import type { Asked } from '../figures/query-cells.ts';
-import { openQuestDb } from '../questdb/http.ts';
+import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { configFrom } from './config-flags.ts';
 import { startPassingStep } from './progress.ts';
 
 /** What those need who ask it, beside it. */
 export type StoreConfig = Pick<
   Config,
-  'lanes' | 'idle' | 'costs' | 'findings' | 'idleWatch' | 'serve' | 'stateDir' | 'log'
+  'lanes' | 'timeZone' | 'idle' | 'costs' | 'findings' | 'idleWatch' | 'serve' | 'stateDir' | 'log'
 >;
 
 /**
@@ -16,7 +16,7 @@ export type StoreConfig = Pick<
  */
 export async function withStore<T>(
   flags: object,
-  work: (db: Asked, config: StoreConfig) => Promise<T>,
+  work: (db: Asked, config: StoreConfig, store: QuestDb) => Promise<T>,
 ): Promise<T> {
   const { config } = await configFrom({ ...flags });
   const db = await openQuestDb(config.questdb.clientConf, {
@@ -34,7 +34,7 @@ export async function withStore<T>(
     },
   };
   try {
-    return await work(counting, config);
+    return await work(counting, config, db);
   } finally {
     step.end();
     await db.close();

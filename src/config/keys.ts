@@ -81,6 +81,10 @@ export const KEYS = {
     unset: "Slurm's ClusterName where its jobs are read, else none",
     example: 'alpha',
   },
+  time_zone: {
+    type: (is) => is.timeZone.default('UTC'),
+    doc: 'in which months of bills begin and end, as the tz database names it, such as `Europe/Berlin`',
+  },
   source: {
     type: (is) => is.oneOf(['dcgm', 'nvml', 'synthetic', 'recording']).default('dcgm'),
     doc: 'where samples come from: `dcgm`, `nvml`, `synthetic` or `recording`',
@@ -323,6 +327,12 @@ export const KEYS = {
         type: (is) => is.modelRates({ max: RGU_MAX }).exactOptional(),
         doc: 'normalised units (RGU) of a whole GPU, as `costs.gpu_hour`',
         example: 'NVIDIA H100=12.2, NVIDIA A100=4',
+      },
+      idle_tail_credit: {
+        type: (is) => is.decimal({ min: 0, max: 1 }).exactOptional(),
+        doc: 'part of the price of the idle time at the end of ended jobs that bills give back (`docs/bill.md`)',
+        unset: 'nothing is given back, and bills have no such column',
+        example: 0.5,
       },
     },
   },

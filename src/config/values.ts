@@ -2,12 +2,14 @@ import * as z from 'zod';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { isTimeZone, timeZones } from '../core/calendar/time-zone.ts';
 import type { ModelRates } from '../core/costs/model-rates.ts';
 import { IDLE_LIMITS, type IdleLimit } from '../core/fields/idle-limits.ts';
 import { parseEngineAddress } from '../source/dcgm/engine-address.ts';
 import { shownValue } from './problem.ts';
 import { refuse } from './refuse.ts';
 import { readCronLine } from '../../schemas/cron-line.ts';
+import { nearestWords } from '../../schemas/nearest.ts';
 import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/duration.ts';
 
 /**
@@ -311,6 +313,23 @@ export function modelRates({ max }: { readonly max: number }) {
 export const currency = text.regex(/^[\p{L}\p{Sc}]{1,8}$/u, {
   error: 'expected a currency of 1 to 8 letters, such as EUR',
 });
+
+/** As the tz database names it; kept as it was written. */
+export const timeZone = text.superRefine((name, ctx) => {
+  if (isTimeZone(name)) return;
+  const known = timeZones();
+  // People write the city alone.
+  const ofCity = known.filter((zone) =>
+    zone.toLowerCase().endsWith(`/${name.toLowerCase().replaceAll(' ', '_')}`),
+  );
+  const nearest = ofCity.length > 0 ? ofCity : nearestWords(name, known, 1);
+  ctx.addIssue({
+    code: 'custom',
+    message: `expected a time zone of the tz database such as Europe/Berlin, came ${shownValue(name)}`,
+    params: { hints: nearest.length === 0 ? ['UTC is one, too'] : [`did you mean: ${nearest.join(', ')}`] },
+  });
+});
+
 /** `https`, or `http` where it leaves no machine. What came is not shown: the path of a webhook is its password. */
 export const webhookUrl = z.string().superRefine((written, ctx) => {
   const [message, ...hints] = webhookProblem(URL.parse(written));

@@ -70,6 +70,7 @@ const ARGUMENTS: Readonly<Partial<Record<ConfiguredCommand, readonly string[]>>>
   'spool drop': ['--yes'],
   'report job': ['4217'],
   'report user': ['ada'],
+  'report bill': ['--month', '2026-10'],
   'watch-idle': ['--tell'],
   'query show': ['gaps'],
   'query run': ['gaps'],

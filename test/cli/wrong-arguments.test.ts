@@ -35,7 +35,12 @@ const COMMANDS: readonly Row[] = [
   [['\u202eevil'], 64, 'no command "<U+202E>evil"'],
 
   [['report'], 64, 'expected one of these commands after "gpuledger report"'],
-  [['report', 'nope'], 64, "unknown command 'nope'", 'expected: gpuledger report job|jobs|user|capacity'],
+  [
+    ['report', 'nope'],
+    64,
+    "unknown command 'nope'",
+    'expected: gpuledger report job|jobs|user|capacity|forecast|bill',
+  ],
   [
     ['report', 'job'],
     64,
@@ -89,6 +94,14 @@ const COMMANDS: readonly Row[] = [
   [['report', 'jobs', '--json', '--csv'], 64, 'cannot be used with'],
   [['report', 'jobs', '--usr', 'ada'], 64, "unknown option '--usr'"],
   [['report', 'jobs', '--name', "x'; DROP TABLE jobs; --"], 75, '127.0.0.1:1', 'exit 75'],
+  [['report', 'bill'], 64, "required option '--month <month>' not specified"],
+  [['report', 'bill', '--month', '2026-13'], 64, '--month', 'such as 2026-10'],
+  [['report', 'bill', '--month', '2026-10', '--by', 'shoes'], 64, '--by', 'account, user, device'],
+  [['report', 'bill', '--month', '2026-10', '--version', 'x'], 64, '--version', 'whole number from 1'],
+  [['report', 'bill', '--month', '2026-10', '--version', '1', '--reissue'], 64, 'cannot be used with'],
+  [['report', 'bill', '--month', '2026-10', '--json', '--csv'], 64, 'cannot be used with'],
+  [['report', 'bill', '--month', '2026-10', '--cluster', ''], 64, '--cluster'],
+  [['report', 'bill', '--month', '2026-10'], 75, '127.0.0.1:1', 'exit 75'],
   [['report', 'user'], 64, "missing required argument 'name'", 'gpuledger report user [options] <name>'],
   [['report', 'user', ''], 64, 'expected a name, came nothing'],
   [['report', 'user', ' '], 64, 'expected a name, came nothing'],

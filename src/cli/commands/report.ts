@@ -30,6 +30,7 @@ import {
   wordArgument,
   type FormatFlags,
 } from '../report/flags.ts';
+import { addBillCommand } from '../report/bill/bill.ts';
 import { js1Of } from '../report/js1.ts';
 import { pageLine } from '../report/page-line.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
@@ -153,6 +154,7 @@ export function command(): Command {
   addUserCommand(report);
   addCapacityCommand(report);
   addForecastCommand(report);
+  addBillCommand(report);
   return report;
 }
 

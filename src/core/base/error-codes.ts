@@ -1,5 +1,10 @@
 /** Every code of an operating error and what it means, for `docs/codes.md`. A program imports the type alone, which loads nothing. */
 export const ERROR_CODES = {
+  'bill.month': 'A bill was asked for of a month that is none, or has not begun.',
+  'bill.no_costs': 'A bill was asked for, and no prices are configured.',
+  'bill.no_version': 'There is no such version of a bill.',
+  'bill.not_stored': 'A bill could not be stored: what is printed is a draft.',
+  'bill.unpriced': 'Some time of a bill has no price: it is not issued.',
   'boot.unreadable': 'When this node was booted cannot be told.',
   'client_conf.invalid': 'The QuestDB client configuration string cannot be understood.',
   'collect.refused': 'QuestDB refused rows that were sampled: they are dead letters.',

@@ -40,7 +40,7 @@ export async function costsOfJob(
  * @param instances those of MIG instances, which were found hour by hour
  * @throws what `ask` throws
  */
-async function energyHours(
+export async function energyHours(
   db: Asked,
   sources: readonly JobSource[],
   { job, sums: { devices } }: Pick<SummedJob, 'job' | 'sums'>,

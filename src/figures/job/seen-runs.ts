@@ -22,7 +22,8 @@ import {
   type SliceRatios,
 } from './facts.ts';
 import { instanceEnergies, withInstances } from './instances.ts';
-import { runCosts } from './job-costs.ts';
+import { energyHours } from './energy-hours.ts';
+import { runCosts, type EnergyHours } from './job-costs.ts';
 import { keptSums, readKept, withKept, type KeptFigures } from './kept-figures.ts';
 import type { RunConclusions } from './kept/conclusions.ts';
 import { keptConclusions } from './kept/run-conclusions.ts';
@@ -41,6 +42,8 @@ export interface MemberRun {
   readonly member: Member;
   readonly run: JobRun;
   readonly window: JobWindow;
+  /** Of which `window` is a part; the same where it is undefined. */
+  readonly whole?: JobWindow;
 }
 
 /** With what is known of it without its samples. */
@@ -86,7 +89,8 @@ export interface SeenRuns {
 interface AskedRuns {
   readonly asked: AskedIds;
   readonly idleLimits?: IdleLimits | undefined;
-  readonly costs?: CostRates | undefined;
+  /** In which hours energy was drawn is looked up, run by run. */
+  readonly isByHour?: boolean;
 }
 
 /**
@@ -98,8 +102,25 @@ export async function seeRuns(
   db: Asked,
   lanes: readonly Lane[],
   runs: readonly MemberRun[],
-  { asked, idleLimits, costs: rates }: AskedRuns,
+  asked: AskedRuns & { readonly costs?: CostRates | undefined },
 ): Promise<SeenRuns> {
+  return await lookAtRuns(db, lanes, runs, asked, (run, modelOf) => withCosts(run, modelOf, asked.costs));
+}
+
+/** By UUID, as far as the inventory tells it. */
+type ModelOf = (gpu: string) => string | undefined;
+
+/**
+ * The same with what `show` makes of each run: the sums of its devices are many, and are let go of then.
+ * @throws what `ask` throws
+ */
+export async function lookAtRuns<Run extends MemberRun, Shown>(
+  db: Asked,
+  lanes: readonly Lane[],
+  runs: readonly Run[],
+  { asked, idleLimits, isByHour = false }: AskedRuns,
+  show: (run: SummedRun & Run, modelOf: ModelOf) => Shown,
+): Promise<Omit<SeenRuns, 'seen'> & { readonly seen: readonly Shown[] }> {
   const stays = runs.flatMap(({ window }) => window.intervals);
   const inventory = await inventoryOf(db, spanOf(runs));
   const cut = await cutInventoryOf(db, inventory, stays);
@@ -116,19 +137,19 @@ export async function seeRuns(
   const queue = new PQueue({ concurrency: QUERIES_AT_ONCE });
   const known = runs.map((one) => knownRun(one, kept.get(one.run.jobId) ?? [], cut));
   // Where a gauge is in several tables each device has times of its own.
-  const isEach = sources.some(({ times }) => times !== undefined);
+  const isEach = isByHour || sources.some(({ times }) => times !== undefined);
   const together = await sumTasks(db, sources, isEach ? [] : known.filter(canBeSummedWithOthers));
   const seen = await queue.addAll(
     known.map((one) => async () => {
-      const seen = await seenRun(db, sources, one, { cut, devices: together.get(one) });
-      return withCosts(seen, (gpu) => inventory.get(gpu)?.text('model'), rates);
+      const seen = await seenRun(db, sources, one, { cut, isByHour, devices: together.get(one) });
+      return show({ ...one, ...seen }, (gpu) => inventory.get(gpu)?.text('model'));
     }),
   );
   return {
     seen,
     idle,
     isSynthetic: [...inventory.values()].some((device) => device.text('source') === 'synthetic'),
-    invalidRollups: seen.some(({ isAllKept }) => !isAllKept)
+    invalidRollups: known.some(({ isAllKept }) => !isAllKept)
       ? await invalidRollups(db, sources.flatMap(rollupsOf))
       : [],
   };
@@ -147,8 +168,12 @@ function spanOf(runs: readonly MemberRun[]): JobWindow {
   };
 }
 
-function knownRun(one: MemberRun, kept: readonly KeptFigures[], cut: CutInventory | undefined): KnownRun {
-  const { run, window } = one;
+function knownRun<Run extends MemberRun>(
+  one: Run,
+  kept: readonly KeptFigures[],
+  cut: CutInventory | undefined,
+): KnownRun & Run {
+  const { run, window, whole = window } = one;
   const sliceRatios = sliceRatiosOf(cut, window);
   const own = keptSums(kept, run.jobId, window);
   const devices = new Set(window.intervals.map(({ gpu }) => gpu));
@@ -158,7 +183,7 @@ function knownRun(one: MemberRun, kept: readonly KeptFigures[], cut: CutInventor
     ...one,
     sliceRatios,
     kept: own,
-    conclusions: keptConclusions(kept, run.jobId, window),
+    conclusions: keptConclusions(kept, run.jobId, whole),
     isAllKept,
   };
 }
@@ -177,16 +202,16 @@ function canBeSummedWithOthers({ run, window, sliceRatios, isAllKept }: KnownRun
 
 /**
  * From what is kept of it where that is all, since it costs no query; else from what samples there are.
- * @param devices where these have been summed with those of others
  */
 async function seenRun(
   db: Asked,
   sources: readonly JobSource[],
   one: KnownRun,
-  { cut, devices }: { readonly cut: CutInventory | undefined; readonly devices: DeviceSums | undefined },
+  { cut, devices, isByHour }: SumsOfRun,
 ): Promise<SummedRun> {
   const { run, window, sliceRatios, kept, isAllKept } = one;
-  if (isAllKept || devices !== undefined) {
+  // Kept figures do not tell when energy was drawn.
+  if (!isByHour && (isAllKept || devices !== undefined)) {
     const best = withKept(window, devices ?? new Map(), kept)?.devices ?? devices ?? new Map();
     return { ...one, devices: best, sums: addedUp(best) };
   }
@@ -195,17 +220,25 @@ async function seenRun(
   const energies = await instanceEnergies(db, sources, summed.job, { cut, window: seen });
   const best = withKept(seen, summed.sums.devices, kept) ?? summed.sums;
   const { all, devices: own } = withInstances(best, sliceRatios, energies);
-  return { ...one, window: seen, devices: own, sums: all };
+  const hours = isByHour ? { hours: await energyHours(db, sources, summed, energies) } : {};
+  return { ...one, window: seen, devices: own, sums: all, ...hours };
 }
 
-/** A run with the sums of its devices, which are many: they are let go of once what they cost is reckoned. */
-type SummedRun = Omit<SeenRun, 'costs'> & { readonly devices: DeviceSums };
+interface SumsOfRun {
+  readonly cut: CutInventory | undefined;
+  /** Where they have been summed with those of others. */
+  readonly devices: DeviceSums | undefined;
+  readonly isByHour: boolean;
+}
 
-function withCosts(
-  { devices, ...seen }: SummedRun,
-  modelOf: (gpu: string) => string | undefined,
-  rates: CostRates | undefined,
-): SeenRun {
+/** A run with the sums of its devices. */
+type SummedRun = Omit<SeenRun, 'costs'> & {
+  readonly devices: DeviceSums;
+  /** Where they were asked for. */
+  readonly hours?: EnergyHours;
+};
+
+function withCosts({ devices, ...seen }: SummedRun, modelOf: ModelOf, rates: CostRates | undefined): SeenRun {
   const { window, sliceRatios } = seen;
   const costs =
     rates === undefined

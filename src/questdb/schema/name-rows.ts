@@ -25,8 +25,11 @@ interface NamedTable extends Table {
 
 /** With `gpu_ownership` before `jobs`: of whom a row of `jobs` is, its stays tell. */
 const NAMED_TABLES: readonly NamedTable[] = smallTables({ raw: '', rollup1m: '' })
-  // A queue is of no node: whose it was, nobody can tell later.
-  .filter(({ name, columns }) => name !== 'queue_1m' && columns.some((one) => one.name === 'cluster'))
+  // A queue is of no node: whose it was, nobody can tell later. A bill stays as it was issued.
+  .filter(
+    ({ name, columns }) =>
+      name !== 'queue_1m' && name !== 'bills' && columns.some((one) => one.name === 'cluster'),
+  )
   .map((table) => ({
     ...table,
     settledBy:

@@ -1,0 +1,236 @@
+import { createHash } from 'node:crypto';
+import { rateOf } from '../../../core/costs/model-rates.ts';
+import { OperatingError } from '../../../core/base/errors.ts';
+import { monthName, monthSpan, type Month } from '../../../core/calendar/month.ts';
+import type { CostRates } from '../../../core/costs/costs.ts';
+import { VERSION } from '../../../config/package-version.ts';
+import type { IssuedBill, ReckonedBill } from '../../../figures/bill/figures.ts';
+import {
+  headText,
+  issuedVersions,
+  monthKeyUs,
+  readIssued,
+  type IssuedVersion,
+} from '../../../figures/bill/issued.ts';
+import { contentOf, withFormerEnergy } from '../../../figures/bill/late-facts.ts';
+import { reckonBill } from '../../../figures/bill/reckon.ts';
+import { termsOf } from '../../../figures/bill/terms.ts';
+import { isUnpriced } from '../../../figures/bill/totals.ts';
+import type { Asked } from '../../../figures/query-cells.ts';
+import { isoMicroseconds } from '../../../figures/sql-text.ts';
+import type { QuestDb } from '../../../questdb/http.ts';
+import { writeBillRows, type BillRowToWrite } from '../../../questdb/rows/bill-rows.ts';
+import { reportCosts } from '../../report-costs.ts';
+import type { StoreConfig } from '../../with-store.ts';
+
+export interface BillQuestion {
+  readonly month: Month;
+  /** As it was issued; undefined for the newest, which is reckoned again. */
+  readonly version: number | undefined;
+  /** By the prices and the time zone of the configuration as they are, and not by those of the newest version. */
+  readonly isReissued: boolean;
+  readonly nowUs: number;
+}
+
+/** What is to be shown, and why it is not stored. */
+export type BillOutcome =
+  | { readonly issued: IssuedBill; readonly former: IssuedBill | undefined }
+  | {
+      readonly reckoned: ReckonedBill;
+      readonly former: IssuedBill | undefined;
+      /** Undefined of a month that has not ended, or in which nobody owned a GPU. */
+      readonly failure: OperatingError | undefined;
+    };
+
+/** The store: to ask it, and to write to it. */
+export interface BillStore {
+  readonly db: Asked;
+  readonly store: QuestDb;
+  readonly config: StoreConfig;
+}
+
+/**
+ * The bill of a month: reckoned, and stored as a new version where it is the first of an ended month, or facts came late since.
+ * @throws OperatingError `bill.month`, `bill.no_costs`, `bill.no_version`, and what `ask` throws
+ */
+export async function issueBill(at: BillStore, question: BillQuestion): Promise<BillOutcome> {
+  const { db, store, config } = at;
+  const { month, nowUs } = question;
+  const name = monthName(month);
+  const { versions, failure } = await versionsOf(db, name);
+  if (question.version !== undefined) return await askedVersion(db, name, versions, question.version);
+  const newest = versions.at(-1);
+  const former = newest && (await readIssued(db, name, newest));
+  const rates = reportCosts(config);
+  const terms =
+    former === undefined || question.isReissued
+      ? termsOf(rates ?? refuseNoCosts(), {
+          timeZone: config.timeZone,
+          idleTailCredit: config.costs.idleTailCredit,
+        })
+      : former.head.terms;
+  refuseFuture(month, terms.timeZone, nowUs);
+  const reckoned = withFormerEnergy(
+    await reckonBill(db, config.lanes, { month, terms, grams: hourlyGrams(rates), nowUs }),
+    former,
+  );
+  const isOver = reckoned.untilUs === reckoned.head.toUs;
+  if (!isOver || reckoned.lines.length === 0) return { reckoned, former, failure: undefined };
+  if (former !== undefined && contentOf(former) === contentOf(reckoned))
+    return { issued: former, former: await beforeOf(db, name, versions, former.version) };
+  const refused = failure ?? unpricedFailure(reckoned);
+  if (refused !== undefined) return { reckoned, former, failure: refused };
+  try {
+    const id = idOf(reckoned, newest);
+    await writeBillRows(store, rowsOf(reckoned, { id, follows: newest?.id, issuedUs: nowUs }));
+    const written = await issuedVersions(db, name);
+    const own = written.find((one) => one.id === id);
+    if (own === undefined) throw notStored(db.where);
+    return {
+      issued: await readIssued(db, name, own),
+      former: await beforeOf(db, name, written, own.version),
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    return { reckoned, former, failure: thrown };
+  }
+}
+
+/** A store of before there were bills has no table of them: what is reckoned can be shown. */
+async function versionsOf(
+  db: Asked,
+  month: string,
+): Promise<{ readonly versions: readonly IssuedVersion[]; readonly failure?: OperatingError }> {
+  try {
+    return { versions: await issuedVersions(db, month) };
+  } catch (thrown) {
+    if (thrown instanceof OperatingError && thrown.code === 'questdb.no_table')
+      return { versions: [], failure: thrown };
+    throw thrown;
+  }
+}
+
+async function askedVersion(
+  db: Asked,
+  month: string,
+  versions: readonly IssuedVersion[],
+  wanted: number,
+): Promise<BillOutcome> {
+  const found = versions.find(({ version }) => version === wanted);
+  if (found !== undefined)
+    return {
+      issued: await readIssued(db, month, found),
+      former: await beforeOf(db, month, versions, wanted),
+    };
+  const there = versions.map(
+    ({ version, issuedUs }) => `${version} of ${isoMicroseconds(issuedUs).slice(0, 19)}Z`,
+  );
+  throw new OperatingError(`no version ${wanted} of the bill of ${month}`, {
+    code: 'bill.no_version',
+    exit: 'usage',
+    where: `${db.where}, table bills`,
+    hints: [
+      there.length === 0
+        ? `none was issued yet: gpuledger report bill --month ${month}`
+        : `there are: ${there.join(', ')}`,
+    ],
+  });
+}
+
+async function beforeOf(
+  db: Asked,
+  month: string,
+  versions: readonly IssuedVersion[],
+  version: number,
+): Promise<IssuedBill | undefined> {
+  const before = versions.find((one) => one.version === version - 1);
+  return before && (await readIssued(db, month, before));
+}
+
+function refuseNoCosts(): never {
+  throw new OperatingError('expected prices in the configuration, came none', {
+    code: 'bill.no_costs',
+    exit: 'config',
+    hints: ['give costs.currency and costs.gpu_hour, or costs.kwh: docs/configuration.md'],
+  });
+}
+
+function refuseFuture(month: Month, timeZone: string, nowUs: number): void {
+  const { fromUs } = monthSpan(month, timeZone);
+  if (fromUs < nowUs) return;
+  throw new OperatingError(`expected a month that has begun, came ${monthName(month)}`, {
+    code: 'bill.month',
+    exit: 'usage',
+    hints: [`in ${timeZone} it begins ${isoMicroseconds(fromUs).slice(0, 19)}Z`],
+  });
+}
+
+function hourlyGrams(rates: CostRates | undefined): ReadonlyMap<number, number> | undefined {
+  return typeof rates?.gramsPerKwh === 'object' ? rates.gramsPerKwh : undefined;
+}
+
+/** Time without a price cannot be billed, and is not free. */
+function unpricedFailure({ head: { terms }, lines }: ReckonedBill): OperatingError | undefined {
+  const unpriced = lines.filter((line) => isUnpriced(line, terms));
+  if (unpriced.length === 0) return undefined;
+  const hasPrice = ({ model }: { readonly model: string | undefined }): boolean =>
+    rateOf(terms.gpuHour!, model) !== undefined;
+  const models = [
+    ...new Set(
+      unpriced.filter((line) => !hasPrice(line)).map(({ model }) => model ?? 'GPUs of unknown model'),
+    ),
+  ];
+  const unsized = [...new Set(unpriced.filter(hasPrice).map(({ gpu }) => gpu))];
+  return new OperatingError('the bill is not issued, since some of its time has no price', {
+    code: 'bill.unpriced',
+    exit: 'config',
+    where: [...models.sort(), ...unsized.map((gpu) => `${gpu}, of unknown size`)].join(', '),
+    hints: [
+      ...(models.length === 0
+        ? []
+        : ['give each a price in costs.gpu_hour, 0 where it is free, or one of all others: other=0.5']),
+      ...(unsized.length === 0
+        ? []
+        : ['the size of an instance is told by the inventory: run a collector there']),
+    ],
+  });
+}
+
+/** Of two who issue the same after the same, both have one. */
+function idOf(bill: ReckonedBill, follows: IssuedVersion | undefined): string {
+  return createHash('sha256')
+    .update(`${follows?.id ?? ''}\n${contentOf(bill)}`)
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function rowsOf(
+  { head, lines }: ReckonedBill,
+  {
+    id,
+    follows,
+    issuedUs,
+  }: { readonly id: string; readonly follows: string | undefined; readonly issuedUs: number },
+): BillRowToWrite[] {
+  const { gpuHour } = head.terms;
+  return lines.map((one, line) => ({
+    ...one,
+    monthUs: monthKeyUs(head.month),
+    bill: id,
+    ...{ follows, issuedUs, line },
+    lines: lines.length,
+    month: head.month,
+    version: VERSION,
+    head: line === 0 ? headText(head) : undefined,
+    price: gpuHour === undefined || !one.isSizeKnown ? undefined : rateOf(gpuHour, one.model),
+  }));
+}
+
+function notStored(where: string): OperatingError {
+  return new OperatingError('the bill was written, and cannot be read back', {
+    code: 'bill.not_stored',
+    exit: 'temporary',
+    where: `${where}, table bills`,
+    hints: ['run the same command again: what was written is written once'],
+  });
+}
