@@ -86,3 +86,22 @@ describe('what is generated of it', () => {
     ]);
   });
 });
+
+describe('time_zone', () => {
+  test('is kept as it was written, and UTC where nothing is', async () => {
+    expect((await loaded('zone.yaml', 'time_zone: Asia/Kolkata')).config.timeZone).toBe('Asia/Kolkata');
+    expect((await loaded('none.yaml', 'source: nvml')).config.timeZone).toBe('UTC');
+  });
+
+  test.each([
+    ['Europe/Berln', 'did you mean: Europe/Berlin'],
+    ['berlin', 'did you mean: Europe/Berlin'],
+    ['Los Angeles', 'did you mean: America/Los_Angeles'],
+    ['+02:00', 'UTC is one, too'],
+  ])('%s is refused, and the nearest named', async (zone, hint) => {
+    await expect(loaded('wrong.yaml', `time_zone: "${zone}"`)).rejects.toMatchObject({
+      message: expect.stringContaining('time zone of the tz database such as Europe/Berlin') as string,
+      hints: expect.arrayContaining([expect.stringContaining(hint) as string]) as string[],
+    });
+  });
+});

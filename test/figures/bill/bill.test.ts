@@ -16,6 +16,8 @@ import { untaken } from '../../../src/core/wire/sink.ts';
 import { issuedFigures, unissuedFigures, type BillFigures } from '../../../src/figures/bill/bill-figures.ts';
 import type { IssuedBill } from '../../../src/figures/bill/figures.ts';
 import { BILL_GROUPINGS, billTotals, dueOf } from '../../../src/figures/bill/totals.ts';
+import { reckonBill } from '../../../src/figures/bill/reckon.ts';
+import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
 import { billCsv } from '../../../src/report/bill/bill-csv.ts';
 import { billJson } from '../../../src/report/bill/bill-json.ts';
@@ -183,6 +185,30 @@ test('CO2e by the hour is of the hours that the file tells, and those that it do
   expect(all).toMatchObject({ wattHours: 4n * 620n, grams: BigInt(Math.round(0.62 * 1.3 * 300)) });
   expect(reckonedOf(outcome).head.missingHours).toBe(2);
   expect(renderBill(figuresOf(outcome), STYLE)).toContain('costs.grams_file has no value of 2 hours');
+});
+
+test('from rollups alone jobs over an edge of the month have no energy of other months', async () => {
+  await waitForRollups(db, config.lanes, at('2023-11-01T03:00:00Z'));
+  const { head } = await issued('2023-10');
+  const reckoned = async () => {
+    const question = { month: readMonth('2023-10')!, terms: head.terms, grams: undefined, nowUs: NOVEMBER_5 };
+    return billTotals(await reckonBill(db, config.lanes, question), 'device');
+  };
+  const whole = await reckoned();
+  await db.exec('TRUNCATE TABLE gpu_billed');
+  await waitForVisible(db, 'gpu_billed');
+  const { rows, all } = await reckoned();
+  expect(all.seconds).toBe(whole.all.seconds);
+  // The last hour's sample is of the edge itself, in the first minute of November: of a minute in which both months have time nothing
+  // is taken. Only who ran on over the edge has such a one.
+  const lost = rows.map((row, index) => [
+    row.name,
+    (whole.rows[index]!.wattHours ?? 0n) - (row.wattHours ?? 0n),
+  ]);
+  expect(lost.filter(([, wattHours]) => wattHours !== 0n)).toEqual([
+    ['GPU-bill-0', 300n],
+    ['GPU-bill-2', 320n],
+  ]);
 });
 
 test('asked again it is the same, byte by byte, also when samples have aged out', async () => {
