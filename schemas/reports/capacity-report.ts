@@ -15,8 +15,10 @@ const sums = {
   costs,
 } as const;
 
+const KINDS = ['group', 'others', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut'] as const;
+
 const row = z.strictObject({
-  kind: z.enum(['group', 'others', 'unresolved', 'unattributed', 'unowned', 'unallocated', 'cut']),
+  kind: z.enum(KINDS),
   name: z.string().optional(),
   also: z
     .array(z.string().nullable())
@@ -29,6 +31,36 @@ const row = z.strictObject({
   unownedJoules: joules.optional(),
   unownedEnergyUs: us.optional(),
   jobs: count,
+});
+
+const installedTimes = {
+  unseenUs: us.optional().describe('The GPUs were there, and nobody sampled them'),
+  downUs: us.optional().describe('Not seen while the scheduler said that the node was down'),
+  drainedUs: us.optional().describe('Nobody owned it, and the node took no jobs'),
+  freeUs: us.optional().describe('Nobody owned it, and the node took jobs'),
+  unownedUs: us.optional().describe('Nobody owned it, and nobody told whether the node took jobs'),
+  partlyFreeUs: us.optional().describe('What shares and MIG instances leave of GPUs'),
+  idleHeadUs: us.optional(),
+  idleUs: us.optional().describe('Idle between work, or nobody told when'),
+  idleTailUs: us.optional(),
+  stalledUs: us.optional().describe('Waiting for the slowest, or no progress'),
+  lowUs: us.optional().describe('Busy with few SMs, or throttled'),
+  effectiveUs: us.optional(),
+  untoldUs: us.optional().describe('Owned, not idle, and nobody told apart what was done'),
+} as const;
+
+const installed = z.strictObject({
+  rows: z.array(
+    z.strictObject({
+      kind: z.enum([...KINDS, 'unseen']),
+      name: z.string().optional(),
+      also: z.array(z.string().nullable()).optional(),
+      cluster: z.string().optional(),
+      period: z.string().optional(),
+      ...installedTimes,
+    }),
+  ),
+  all: z.strictObject(installedTimes),
 });
 
 const billing = z.strictObject({
@@ -77,6 +109,7 @@ export const capacityReport = z.strictObject({
   samples: count,
   sampledUs: us,
   rows: z.array(row),
+  installed: installed.describe('Where the time of the GPUs went: each µs is in one part of one row'),
   all: z.strictObject({ ...sums, jobs: count }),
   sharedUs: z.strictObject({ stated: us, measured: us, equal: us }),
   areSharesScaled: z.literal(true).optional(),

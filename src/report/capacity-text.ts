@@ -5,6 +5,7 @@ import {
   type CapacityRow,
   type CapacitySums,
 } from '../figures/capacity/figures.ts';
+import { installedLines } from './capacity/installed-text.ts';
 import { amountColumns, capacityCostNotes } from './costs-text.ts';
 import {
   calendarDate,
@@ -41,6 +42,7 @@ export function renderCapacityReport(figures: CapacityFigures, options: RenderOp
   const names = 1 + figures.also.length + (figures.every === undefined ? 0 : 1);
   const sides = Array.from({ length: names }, (): Side => 'left');
   lines.push(...stacked(foldedTables([titles, ...cells], sides, sides.length, lineWidth(options))));
+  lines.push(...installedLines(figures.installed, lineWidth(options)));
   lines.push(...capacityNotes(figures).flatMap((note) => wrap(note, width, '  ', '  ')));
   return finishLines(lines, options, bold);
 }

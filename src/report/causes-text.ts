@@ -3,6 +3,7 @@ import { HOUR_US } from '../core/base/hour.ts';
 import type { CauseAmount, JobCauses } from '../figures/job/causes/figures.ts';
 import type { JobFigures } from '../figures/job/figures.ts';
 import { costColumns } from './costs-text.ts';
+import { barText } from './text/bar-text.ts';
 import { formatEnergies, formatHours, formatRatio, hourDecimals, NOT_KNOWN } from './text/format-quantity.ts';
 import { tableText, wrap } from './text/table-text.ts';
 
@@ -41,7 +42,6 @@ const SHOWN: readonly Cause[] = [
 const BAR_WIDTH = 20;
 /** Beside what causes cost, so that a line fits a terminal. */
 const SHORT_BAR_WIDTH = 10;
-const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 export const CAUSES_HEADING = '  Where the time went';
 
@@ -102,11 +102,6 @@ export function causesLines(
   const sides = ['left', ...titles.map(() => 'right' as const), 'left'] as const;
   const notes = causeNotes(causes, allUs).flatMap((text) => wrap(text, width, '  ', '    '));
   return [CAUSES_HEADING, ...tableText([head, ...rows], sides), ...notes, ''];
-}
-
-function barText(ratio: number, width: number): string {
-  const eighths = Math.round(ratio * width * 8);
-  return '█'.repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8]!;
 }
 
 const NOT_TOLD = {

@@ -1,5 +1,6 @@
 import { keptColumns } from '../../schemas/tables.ts';
 import type { IdleLimits } from '../core/fields/idle-limits.ts';
+import { installedJson } from './capacity/installed-json.ts';
 import type { CapacityFigures, CapacityRow, CapacitySums } from '../figures/capacity/figures.ts';
 import type { GaugeKey } from '../figures/gauges.ts';
 import type { CauseAmounts } from '../figures/job/causes/figures.ts';
@@ -291,6 +292,7 @@ export function capacityJson(figures: CapacityFigures): string {
     samples: figures.samples,
     sampledUs: figures.sampledUs,
     rows: figures.rows.map(rowOf),
+    installed: installedJson(figures.installed),
     all: { ...sumsOf(figures.all), jobs: figures.all.jobs },
     sharedUs: figures.sharedUs,
     areSharesScaled: figures.areSharesScaled ? true : undefined,

@@ -25,6 +25,8 @@ const lane: Lane = {
 interface Sample {
   /** Of the hour. */
   readonly atUs: number;
+  readonly gpu: string;
+  readonly isIdle: boolean;
   readonly names: Readonly<Partial<Record<CapacityName, string>>>;
   readonly job: string | undefined;
 }
@@ -76,15 +78,64 @@ function makeJobs(): MadeJob[] {
 }
 
 const JOBS = makeJobs();
-const SAMPLES: Sample[] = DEVICES.flatMap(({ gpu, ...names }) =>
-  Array.from({ length: HOURS }, (_, hour): Sample => {
-    const job = JOBS.find((one) => one.gpu === gpu && one.from <= hour && hour < one.to);
-    const { user, account, partition, qos } = job ?? {};
-    const ofJob =
-      job === undefined ? {} : { user: user!, account: account!, partition: partition!, qos: qos! };
-    return { atUs: START_US + hour * HOUR_US, names: { ...names, ...ofJob }, job: job?.id };
-  }),
+/** Hours that nobody saw, of each device. */
+const MISSED = new Map(
+  DEVICES.map(({ gpu }) => [gpu, new Set(Array.from({ length: draw(20) }, () => draw(HOURS)))]),
 );
+const SAMPLES: Sample[] = DEVICES.flatMap(({ gpu, ...names }) =>
+  Array.from({ length: HOURS }, (_, hour) => hour)
+    .filter((hour) => !MISSED.get(gpu)!.has(hour))
+    .map((hour): Sample => {
+      const job = JOBS.find((one) => one.gpu === gpu && one.from <= hour && hour < one.to);
+      const { user, account, partition, qos } = job ?? {};
+      const ofJob =
+        job === undefined ? {} : { user: user!, account: account!, partition: partition!, qos: qos! };
+      const atUs = START_US + hour * HOUR_US;
+      return { atUs, gpu, isIdle: draw(3) === 0, names: { ...names, ...ofJob }, job: job?.id };
+    }),
+);
+
+/** Where the time went of jobs of which somebody concluded it: whole µs of what was seen. */
+interface Concluded {
+  readonly job: MadeJob;
+  readonly idleUs: number;
+  readonly causes: ReadonlyMap<string, number>;
+}
+const CAUSES = [
+  'untold',
+  'idle_head',
+  'idle_tail',
+  'pause',
+  'hang',
+  'device_idle',
+  'gaps',
+  'waiting',
+  'throttled',
+  'low',
+  'effective',
+];
+const CONCLUDED: Concluded[] = JOBS.filter(() => draw(3) > 0).map((job) => {
+  const own = SAMPLES.filter((sample) => sample.job === job.id);
+  const causes = new Map<string, number>();
+  let leftUs = own.length * HOUR_US;
+  for (const cause of CAUSES) {
+    const us = cause === 'effective' ? leftUs : draw(Math.min(leftUs, 2e9) + 1);
+    causes.set(cause, us);
+    leftUs -= us;
+  }
+  return { job, idleUs: own.filter(({ isIdle }) => isIdle).length * HOUR_US, causes };
+});
+const PART_OF: Readonly<Record<string, string>> = {
+  ...{ untold: 'untold', idle_head: 'idleHead', idle_tail: 'idleTail', pause: 'idle', device_idle: 'idle' },
+  ...{
+    gaps: 'idle',
+    hang: 'stalled',
+    waiting: 'stalled',
+    throttled: 'low',
+    low: 'low',
+    effective: 'effective',
+  },
+};
 
 /** An hour that begins at the end of a job is one of its hours: a sample at that moment would be the job's. */
 const endUsOf = (hour: number): number => START_US + hour * HOUR_US - 60e6;
@@ -116,11 +167,25 @@ beforeAll(async () => {
   await insertRows(
     db,
     lane.table,
-    SAMPLES.map(({ atUs, names: { cluster, node }, job }, at) => ({
-      ...{ ts: atUs + HOUR_US / 2, cluster, node, gpu: DEVICES[Math.floor(at / HOURS)]!.gpu },
+    SAMPLES.map(({ atUs, gpu, isIdle, names: { cluster, node }, job }) => ({
+      ...{ ts: atUs + HOUR_US / 2, cluster, node, gpu },
       ...{ ...(job === undefined ? {} : { job_id: job }), owners: job === undefined ? 0 : 1 },
-      ...{ dt_us: HOUR_US, sm_active_ratio: 0.5 },
+      ...{ dt_us: HOUR_US, sm_active_ratio: isIdle ? 0.01 : 0.5 },
     })),
+  );
+  await insertRows(
+    db,
+    'job_figures',
+    CONCLUDED.map(({ job, idleUs, causes }) => {
+      const seenUs = [...causes.values()].reduce((sum, us) => sum + us, 0);
+      return {
+        ...{ ts: START_US + job.from * HOUR_US, end_ts: endUsOf(job.to), cluster: job.cluster },
+        ...{ node: DEVICES.find(({ gpu }) => gpu === job.gpu)!.node, gpu: job.gpu, job_id: job.id, run: 0 },
+        ...{ share: 1, dt_us: seenUs, attributed_us: seenUs, idle_dt_us: idleUs },
+        ...Object.fromEntries([...causes].map(([cause, us]) => [`cause_${cause}_us`, us])),
+        ...{ causes_origin: 'samples', written_ts: endUsOf(job.to) + 600e6 },
+      };
+    }),
   );
   await waitForRollups(db, [lane], START_US + HOURS * HOUR_US);
 });
@@ -148,7 +213,7 @@ interface Expected {
 function expectedRows(
   by: readonly CapacityName[],
   every: Every,
-  fits: (sample: Sample) => boolean,
+  fits: (names: Sample['names']) => boolean,
 ): Map<string, Expected> {
   const rows = new Map<string, Expected>();
   const at = (key: readonly unknown[]): Expected => {
@@ -158,7 +223,15 @@ function expectedRows(
     return row;
   };
   const ofDevices = !by.some(isJobName);
-  for (const sample of SAMPLES.filter(fits)) {
+  // A job counts where it had the device, whoever saw that.
+  for (const job of JOBS) {
+    const names = { ...DEVICES.find(({ gpu }) => gpu === job.gpu)!, ...job };
+    const cluster = by.includes('node') ? names.cluster : undefined;
+    const group = by.map((name) => names[name]);
+    for (let hour = job.from; fits(names) && hour < job.to; hour += 1)
+      at(['group', group, cluster, periodOf(every, START_US + hour * HOUR_US)]).jobs.add(job.id);
+  }
+  for (const sample of SAMPLES.filter(({ names }) => fits(names))) {
     const period = periodOf(every, sample.atUs);
     const names = by.map((name) => sample.names[name]);
     const cluster = by.includes('node') ? sample.names.cluster : undefined;
@@ -166,9 +239,60 @@ function expectedRows(
     if (sample.job === undefined && !ofDevices) continue;
     const row = at(['group', names, cluster, period]);
     if (sample.job === undefined) row.unownedUs += HOUR_US;
-    else {
-      row.us += HOUR_US;
-      row.jobs.add(sample.job);
+    else row.us += HOUR_US;
+  }
+  return rows;
+}
+
+/** Where the time of each group went, as text; of devices all of it. */
+function expectedInstalled(
+  by: readonly CapacityName[],
+  every: Every,
+  fits: (names: Sample['names']) => boolean,
+): Map<string, Record<string, number>> {
+  const rows = new Map<string, Record<string, number>>();
+  const ofDevices = !by.some(isJobName);
+  const add = (
+    kind: string,
+    names: Sample['names'],
+    period: string | undefined,
+    part: string,
+    us: number,
+  ): void => {
+    if (us === 0) return;
+    const isGroup = kind === 'group';
+    const key = JSON.stringify([
+      ...[kind, isGroup ? by.map((name) => names[name]) : []],
+      ...[isGroup && by.includes('node') ? names.cluster : undefined, period],
+    ]);
+    const row = rows.get(key) ?? {};
+    row[part] = (row[part] ?? 0) + us;
+    rows.set(key, row);
+  };
+  const told = CONCLUDED.filter(
+    ({ job }) => periodOf(every, START_US + job.from * HOUR_US) === periodOf(every, endUsOf(job.to)),
+  );
+  for (const { atUs, names, job, isIdle } of SAMPLES.filter((sample) => fits(sample.names))) {
+    const period = periodOf(every, atUs);
+    if (job === undefined) add(ofDevices ? 'group' : 'unowned', names, period, 'unowned', HOUR_US);
+    else if (!told.some((one) => one.job.id === job))
+      add('group', names, period, isIdle ? 'idle' : 'untold', HOUR_US);
+  }
+  for (const { job, causes } of told) {
+    const device = DEVICES.find(({ gpu }) => gpu === job.gpu)!;
+    const names = { ...device, ...job };
+    if (!fits(names)) continue;
+    const period = periodOf(every, START_US + job.from * HOUR_US);
+    for (const [cause, us] of causes) add('group', names, period, PART_OF[cause]!, us);
+  }
+  for (const { gpu, ...names } of DEVICES.filter((device) => fits(device))) {
+    const own = SAMPLES.filter((sample) => sample.gpu === gpu);
+    const lastUs = own.at(-1)!.atUs + HOUR_US / 2;
+    const hours = Array.from({ length: HOURS }, (_, hour) => START_US + hour * HOUR_US);
+    for (const [period, some] of Map.groupBy(hours, (atUs) => periodOf(every, atUs))) {
+      const knownUs = Math.min(lastUs, some.at(-1)! + HOUR_US) - some[0]!;
+      const seenUs = own.filter(({ atUs }) => periodOf(every, atUs) === period).length * HOUR_US;
+      add(ofDevices ? 'group' : 'unseen', names, period, 'unseen', Math.max(0, knownUs - seenUs));
     }
   }
   return rows;
@@ -196,10 +320,10 @@ test('rows are what the samples of each group add up to, whatever is asked', asy
     fc.asyncProperty(asked, async ({ by, every, where }) => {
       const [first, ...also] = by;
       const options: CapacityQueryOptions = { ...WINDOW, by: first!, also, where, ...(every && { every }) };
-      const { rows, all, sampledUs, knownUs } = await capacityFigures(db, [lane], options);
-      const expected = expectedRows(by, every, ({ names }) =>
-        where.every(({ by: name, names: some }) => some.some((one) => one === names[name])),
-      );
+      const { rows, all, sampledUs, knownUs, installed } = await capacityFigures(db, [lane], options);
+      const fits = (names: Sample['names']): boolean =>
+        where.every(({ by: name, names: some }) => some.some((one) => one === names[name]));
+      const expected = expectedRows(by, every, fits);
       const told = rows.map(
         ({ kind, name, also: others, cluster, period, attributedUs, unownedUs = 0, jobs }) => [
           JSON.stringify([kind, kind === 'group' ? [name, ...others] : [], cluster, period]),
@@ -215,6 +339,21 @@ test('rows are what the samples of each group add up to, whatever is asked', asy
         sumUs,
         new Set([...expected.values()].flatMap(({ jobs }) => [...jobs])).size,
       ]);
+      const parts = installed.rows.map((row) => [
+        JSON.stringify([
+          row.kind,
+          row.kind === 'group' ? [row.name, ...row.also] : [],
+          row.cluster,
+          row.period,
+        ]),
+        row.parts,
+      ]);
+      const expectedParts = expectedInstalled(by, every, fits);
+      expect(Object.fromEntries(parts)).toEqual(Object.fromEntries(expectedParts));
+      const whole: Record<string, number> = {};
+      for (const row of expectedParts.values())
+        for (const [part, us] of Object.entries(row)) whole[part] = (whole[part] ?? 0) + us;
+      expect(installed.all).toEqual(whole);
       const isOfSomeJobs = where.some(({ by: name }) => isJobName(name));
       expect(knownUs === undefined).toBe(isOfSomeJobs);
     }),

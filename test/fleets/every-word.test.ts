@@ -37,6 +37,8 @@ const OUTSIDE = {
   narrowed: 'the command line tells everybody of everything: test/serve/api.test.ts has others',
   chosen:
     'all rows of one name are asked for: test/figures/capacity-groups.test.ts asks for several, and for some',
+  nodes:
+    'nobody tells how drawn nodes are, and of no drawn job it is kept where its time went: test/figures/capacity-groups.test.ts has both',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -140,6 +142,15 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   ],
   narrowed: ['others: all whose names you may not see'],
   chosen: ['others: all but the', 'with most GPU time'],
+  nodes: [
+    'node down',
+    'node drained',
+    'owned: effective',
+    'owned: idle at the beginning',
+    'owned: idle at the end',
+    'owned: low use',
+    'owned: waiting, no progress',
+  ],
   history: ['failed soon', 'runs one after the other'],
   inventory: [
     'GPU of unknown model',

@@ -1,6 +1,7 @@
 import type { Costs } from '../../core/costs/costs.ts';
 import type { IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { CostBasis } from '../cost-basis.ts';
+import type { InstalledTimes } from './installed/parts.ts';
 import type { InvalidRollup } from '../invalid-rollups.ts';
 import type { Energy, Quantity } from '../quantity.ts';
 
@@ -96,6 +97,25 @@ export interface CapacityRow extends CapacitySums {
   readonly jobs: number;
 }
 
+/** Where the time of the GPUs of a group went. */
+export interface InstalledRow {
+  /** `unseen`: of all GPUs together, where rows are those of jobs. */
+  readonly kind: CapacityKind | 'unseen';
+  readonly name: string | undefined;
+  readonly also: readonly (string | undefined)[];
+  readonly cluster: string | undefined;
+  readonly period: string | undefined;
+  readonly parts: InstalledTimes;
+}
+
+/** The time of all GPUs that were there, each µs in one part of one row. */
+export interface Installed {
+  /** Of groups of devices and times with all of their time, of groups of jobs with what they owned; the other kinds have the rest. */
+  readonly rows: readonly InstalledRow[];
+  /** Σ over the rows. */
+  readonly all: InstalledTimes;
+}
+
 /** When a device was last heard of, by a sample or the inventory. */
 export interface LastSign {
   readonly gpu: string;
@@ -171,6 +191,8 @@ export interface CapacityFigures {
   readonly top: number | undefined;
   /** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
   readonly rows: readonly CapacityRow[];
+  /** Where the time of all GPUs that were there went. */
+  readonly installed: Installed;
   /** `idle` and `wasted` are of the owned time alone: nobody left the rest unused. */
   readonly all: CapacitySums & { readonly jobs: number };
   /** Part of the sampled time in which several jobs owned a device, and no owner set tells which: it is in no group. */

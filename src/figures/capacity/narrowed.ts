@@ -9,17 +9,20 @@ import { withOthers } from './others.ts';
  */
 export function narrowedTo(sight: Sight | undefined, figures: CapacityFigures): CapacityFigures {
   if (sight === undefined) return figures;
-  const isOwn = (row: CapacityRow): boolean => areNamesFor(sight, figures, row);
   return {
     ...figures,
-    rows: withOthers(figures.rows, isOwn),
+    ...withOthers(figures, (group) => areNamesFor(sight, figures, group)),
     lastSigns: [],
     billing: undefined,
     isNarrowed: true,
   };
 }
 
-function areNamesFor(sight: Sight, { by, also }: CapacityFigures, row: CapacityRow): boolean {
+function areNamesFor(
+  sight: Sight,
+  { by, also }: CapacityFigures,
+  row: Pick<CapacityRow, 'name' | 'also'>,
+): boolean {
   return isNameFor(sight, by, row.name) && also.every((other, at) => isNameFor(sight, other, row.also[at]));
 }
 

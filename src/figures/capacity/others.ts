@@ -1,17 +1,39 @@
 import { addCosts } from '../../core/costs/costs.ts';
 import { quantity, type Energy, type Quantity } from '../quantity.ts';
-import type { CapacityRow } from './figures.ts';
+import type { CapacityFigures, CapacityRow, InstalledRow } from './figures.ts';
+import { addTimes } from './installed/parts.ts';
 
-/** The rows with one for all groups that are not shown, of each period: between the groups and the other kinds. */
+/** Which group a row is of. */
+type GroupNames = Pick<CapacityRow, 'name' | 'also' | 'cluster'>;
+
+/** The rows with one for all groups that are not shown, of each period. */
 export function withOthers(
-  rows: readonly CapacityRow[],
-  isShown: (row: CapacityRow) => boolean,
-): CapacityRow[] {
-  const groups = rows.filter(({ kind }) => kind === 'group');
+  { rows, installed }: CapacityFigures,
+  isShown: (group: GroupNames) => boolean,
+): Pick<CapacityFigures, 'rows' | 'installed'> {
+  return {
+    rows: merged(rows, isShown, othersOf),
+    installed: { ...installed, rows: merged(installed.rows, isShown, installedOthersOf) },
+  };
+}
+
+/** Between the groups and the other kinds. */
+function merged<Row extends CapacityRow | InstalledRow>(
+  rows: readonly Row[],
+  isShown: (group: GroupNames) => boolean,
+  together: (rows: readonly Row[]) => Row,
+): Row[] {
+  const groups = rows.filter((row) => row.kind === 'group' && isShown(row));
   const hidden = rows.filter((row) => row.kind === 'others' || (row.kind === 'group' && !isShown(row)));
-  const merged = [...Map.groupBy(hidden, ({ period }) => period).values()].map(othersOf);
+  const others = [...Map.groupBy(hidden, ({ period }) => period).values()].map(together);
   const rest = rows.filter(({ kind }) => kind !== 'group' && kind !== 'others');
-  return [...groups.filter(isShown), ...merged, ...rest];
+  return [...groups, ...others, ...rest];
+}
+
+function installedOthersOf(rows: readonly InstalledRow[]): InstalledRow {
+  const { period } = rows[0]!;
+  const parts = addTimes(rows.map((row) => row.parts));
+  return { kind: 'others', name: undefined, also: [], cluster: undefined, period, parts };
 }
 
 function othersOf(rows: readonly CapacityRow[]): CapacityRow {

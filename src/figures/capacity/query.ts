@@ -16,6 +16,7 @@ import {
 import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices } from './devices.ts';
 import { chosenDevices } from './filters.ts';
+import { installedOf, readInstalled } from './installed/installed.ts';
 import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
@@ -93,7 +94,7 @@ export async function capacityFigures(
     async (devices) => await chosenDevices(db, window, devices, { cluster, where }),
   );
   const known = { by, also, every, window, cluster, isOneCluster, where };
-  const [{ of, reusedIdsLeft, segments, tally, jobs }, asked, billing] = await Promise.all([
+  const [{ of, reusedIdsLeft, segments, tally, jobs, installed }, asked, billing] = await Promise.all([
     askOfJobs(db, known, { tables, inventory, idle, devices, present, rates, isByHour }),
     present,
     where.length > 0 ? undefined : checkBilling(db, window, cluster),
@@ -121,6 +122,7 @@ export async function capacityFigures(
     samples,
     sampledUs,
     rows,
+    installed: installedOf(of, rows, installed),
     all: {
       ...capacitySums({ ...all, attributedUs: sampledUs }, rates),
       idle: ofOwned(rows, ({ idle }) => idle),
@@ -145,6 +147,7 @@ interface OfJobs {
   readonly segments: readonly Segment[];
   readonly tally: Tally;
   readonly jobs: JobCounts;
+  readonly installed: Awaited<ReturnType<typeof readInstalled>>;
 }
 
 /** The sums and the jobs of the groups. It takes knowing which ids were given again. */
@@ -162,8 +165,13 @@ async function askOfJobs(
   const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
   const of = { ...known, reused };
   const sources = parts.map((part) => sourcesOf(part, window, levels, closeStarts(reused)));
-  const [tally, jobs] = await Promise.all([tallyOf(db, of, sources, { parts, ...asked }), jobCounts(db, of)]);
-  return { of, reusedIdsLeft, segments: sources.flat().flatMap((source) => source.segments), tally, jobs };
+  const [tally, jobs, installed] = await Promise.all([
+    tallyOf(db, of, sources, { parts, ...asked }),
+    jobCounts(db, of),
+    readInstalled(db, of, { devices: asked.present, sources: sources.flat(), classes: asked.devices }),
+  ]);
+  const segments = sources.flat().flatMap((source) => source.segments);
+  return { of, reusedIdsLeft, segments, tally, jobs, installed };
 }
 
 /** Of gauges only what a capacity report shows, and what the energy of cut GPUs is divided by. */

@@ -28,7 +28,7 @@ export type DeviceFilter =
   { readonly gpus: readonly string[]; readonly isWithout: boolean } | { readonly times: DeviceTimes };
 
 /** Condition of a row `s`: a bucket that does not lie wholly in the times of its device is none of theirs. */
-function onlySql({ only }: CapacitySource, { level }: Segment): string {
+export function onlySql({ only }: CapacitySource, { level }: Segment): string {
   if (only === undefined) return '';
   if ('gpus' in only)
     return ` AND ${only.isWithout ? 'NOT ' : ''}s.gpu IN (${only.gpus.map(quoteText).join(', ')})`;

@@ -1,5 +1,6 @@
 import type { Difference, Json } from '../differences.ts';
 import { coverageWrong, hoursWrong, isPrinted, ratioWrong, type Wrong, energyWrong } from './printed.ts';
+import { installedWrong } from './installed-text.ts';
 import { limitsText, type ToldLimits } from './idle-limits.ts';
 import { markedEnergyWrong } from './mig-text.ts';
 
@@ -44,6 +45,7 @@ interface Report {
   readonly sampledUs: number;
   readonly rows: readonly Row[];
   readonly all: Row;
+  readonly installed: { readonly all: Readonly<Record<string, number>> };
   readonly sharedUs: Readonly<Record<string, number>>;
   readonly areSharesScaled?: boolean;
   readonly unknownSlicesUs?: number;
@@ -164,8 +166,16 @@ export function capacityTextDifferences(text: string, json: Json): Difference[] 
       );
     }
   }
-  const notes = lines
-    .slice(headAt + 1 + rows.length)
+  const below = lines.slice(headAt + 1 + rows.length);
+  const hasInstalled = below[1] === '  Where the time of the GPUs went';
+  const isDue = Object.keys(report.installed.all).length > 0;
+  wrong('where the time went', hasInstalled === isDue ? undefined : 'a table', below[1] ?? '');
+  const read = hasInstalled
+    ? installedWrong(below.slice(2), report.installed.all)
+    : { wrong: undefined, count: -2 };
+  wrong('where the time went', read.wrong, below.slice(0, read.count + 2).join('\n'));
+  const notes = below
+    .slice(2 + read.count)
     .map((line) => line.trim())
     .join(' ');
   differences.push(...noteDifferences(notes, report));

@@ -1,6 +1,7 @@
 import { near, NOT_COMPARED, type Expected, type Json } from '../differences.ts';
 import type { BillingTruth } from './billing.ts';
 import type { CapacityQuestion, CapacityTruth, RowTruth, SumsTruth } from './capacity.ts';
+import { expectedInstalled, keyedInstalled } from './expect-installed.ts';
 import type { toldLimits } from './idle-limits.ts';
 import type { EnergyTruth } from './sums.ts';
 import type { SummedWindow, Window } from './window.ts';
@@ -33,6 +34,7 @@ export function expectedCapacity(
     samples: truth.samples,
     sampledUs: near(truth.all.dtUs),
     rows: Object.fromEntries(truth.rows.map((row) => [keyOf(row), rowOf(row)])),
+    installed: expectedInstalled(truth.rows, keyOf),
     all: { ...sumsOf(truth.all), ...unusedOf(truth.rows), jobs: truth.allJobs },
     sharedUs: { stated: near(truth.sharedUs.stated), measured: 0, equal: near(truth.sharedUs.equal) },
     areSharesScaled: truth.areSharesScaled || undefined,
@@ -51,8 +53,15 @@ export function expectedCapacity(
 
 /** The same with rows by what they are of, whose order is looked at apart. */
 export function keyedCapacity(json: Json): Json {
-  const { rows, ...rest } = json as { rows: readonly Record<string, Json>[] };
-  return { ...rest, rows: Object.fromEntries(rows.map((row) => [keyOf(row), row])) };
+  const { rows, installed, ...rest } = json as {
+    rows: readonly Record<string, Json>[];
+    installed: Json;
+  };
+  return {
+    ...rest,
+    installed: keyedInstalled(installed, keyOf),
+    rows: Object.fromEntries(rows.map((row) => [keyOf(row), row])),
+  };
 }
 
 function keyOf(row: Readonly<Partial<Record<'kind' | 'name' | 'cluster' | 'period', unknown>>>): string {

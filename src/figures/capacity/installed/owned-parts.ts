@@ -1,0 +1,133 @@
+import { causeColumnsOf } from '../../../../schemas/kept/conclusion-columns.ts';
+import { idleColumnsOf } from '../../../../schemas/idle-columns.ts';
+import { CAUSES, type Cause } from '../../../core/analysis/causes.ts';
+import { ask, type Asked, type Cells } from '../../query-cells.ts';
+import { quoteTime } from '../../sql-text.ts';
+import type { DeviceClasses } from '../device-classes.ts';
+import { groupedSql, groupKeys, jobNumberSql, periodOf, rowKeys, type Membership } from '../membership.ts';
+import { periodSql } from '../periods.ts';
+import { keyOfRow, textOf } from '../tally.ts';
+import type { InstalledPart } from './parts.ts';
+
+/** Where the time of ended jobs went, as `job_figures` keeps it, in µs by shares and slices. */
+export interface ToldOwned {
+  readonly parts: Readonly<Partial<Record<InstalledPart, number>>>;
+  /** What of this time was idle by the limits of the report. */
+  readonly idleUs: number;
+}
+
+/** How causes stand in a waterfall; what was not seen is no part of what was owned and seen. */
+const PART_OF_CAUSE: Readonly<Record<Exclude<Cause, 'notSeen'>, InstalledPart>> = {
+  untold: 'untold',
+  idleHead: 'idleHead',
+  idleTail: 'idleTail',
+  pause: 'idle',
+  hang: 'stalled',
+  deviceIdle: 'idle',
+  gaps: 'idle',
+  waiting: 'stalled',
+  throttled: 'low',
+  low: 'low',
+  effective: 'effective',
+};
+
+const SEEN_CAUSES = CAUSES.filter((cause) => cause !== 'notSeen');
+const TOLD_SQL = SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`).join(' + ');
+
+/**
+ * Where the time of the jobs of each group went, by the key of the group. Only of runs that lie in the window as a whole, and in one period where
+ * rows are by these: of others nobody knows which part of it was in there.
+ * @returns empty where the store keeps none
+ * @throws what `ask` throws
+ */
+export async function ownedParts(
+  db: Asked,
+  of: Membership,
+  { classes }: DeviceClasses,
+): Promise<Map<string, ToldOwned>> {
+  if (!(await keepsCauses(db))) return new Map();
+  const isCorrected = await hasCorrections(db, of);
+  const told = new Map<string, ToldOwned>();
+  for (const devices of classes) {
+    const { idleDt } = idleColumnsOf(devices.limit);
+    // By the run's part, as the causes are, and of MIG instances by slices, too.
+    const idle = `CASE WHEN s.attributed_us > 0 THEN s.${idleDt} * (${TOLD_SQL}) / s.attributed_us END`;
+    for (const row of await ask(db, groupSql(of, { idle, andSql: devices.andSql, isCorrected }))) {
+      const key = textOf(keyOfRow(of, row));
+      told.set(key, addTold(told.get(key), row));
+    }
+  }
+  return told;
+}
+
+function addTold(before: ToldOwned | undefined, row: Cells): ToldOwned {
+  const parts: Partial<Record<InstalledPart, number>> = { ...before?.parts };
+  for (const cause of SEEN_CAUSES) {
+    const part = PART_OF_CAUSE[cause];
+    parts[part] = (parts[part] ?? 0) + (row.number(`c_${cause}`) ?? 0);
+  }
+  return { parts, idleUs: (before?.idleUs ?? 0) + (row.number('idle_us') ?? 0) };
+}
+
+async function keepsCauses(db: Asked): Promise<boolean> {
+  const rows = await ask(
+    db,
+    "SELECT column_name FROM information_schema.columns() WHERE table_name = 'job_figures' AND column_name = 'causes_origin'",
+  );
+  return rows.length > 0;
+}
+
+/** Whole runs of the window. */
+function withinSql({ window, by, every }: Membership): string {
+  const period = periodOf({ by, every });
+  const ofOne =
+    period === undefined ? '' : ` AND ${periodSql(period, 's.ts')} = ${periodSql(period, 's.end_ts')}`;
+  return (
+    `s.ts >= ${quoteTime(window.fromUs)} AND s.end_ts < ${quoteTime(window.toUs)}${ofOne}` +
+    // Samples at its end are of the bucket that begins then.
+    " AND s.causes_origin IN ('samples', 'minutes', 'minutes_alone')"
+  );
+}
+
+/** A start that was corrected leaves its earlier row behind, with the same end. */
+async function hasCorrections(db: Asked, of: Membership): Promise<boolean> {
+  const rows = await ask(
+    db,
+    `SELECT rows FROM (SELECT cluster, job_id, gpu, end_ts, count() AS rows FROM job_figures s WHERE ${withinSql(of)} GROUP BY cluster, job_id, gpu, end_ts) WHERE rows > 1 LIMIT 1`,
+  );
+  return rows.length > 0;
+}
+
+function groupSql(
+  of: Membership,
+  {
+    idle,
+    andSql,
+    isCorrected,
+  }: { readonly idle: string; readonly andSql: string; readonly isCorrected: boolean },
+): string {
+  const picks: Record<string, string> = {
+    x_job: 's.job_id',
+    x_gpu: 's.gpu',
+    x_node: 's.node',
+    x_cluster: 'cast(s.cluster AS STRING)',
+    x_number: jobNumberSql(of, 's.job_id', 's.cluster', 's.ts'),
+    x_period: periodSql(periodOf(of) ?? 'month', 's.ts'),
+  };
+  const keys = rowKeys(of, false);
+  const sums = [...SEEN_CAUSES.map((cause) => `c_${cause}`), 'idle_us'];
+  const values = [...SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`), idle];
+  const newest = isCorrected
+    ? ` JOIN (SELECT cluster AS m_cluster, job_id AS m_job, gpu AS m_gpu, end_ts AS m_end, max(written_ts) AS m_written FROM job_figures s WHERE ${withinSql(of)}` +
+      ' GROUP BY cluster, job_id, gpu, end_ts) m ON m.m_job = s.job_id AND m.m_gpu = s.gpu AND m.m_cluster = s.cluster AND m.m_end = s.end_ts AND m.m_written = s.written_ts'
+    : '';
+  // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
+  const rows =
+    `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${values.map((value, at) => `sum(${value}) AS ${sums[at]!}`).join(', ')}` +
+    ` FROM job_figures s${newest} WHERE ${withinSql(of)}${andSql}`;
+  const groups = groupKeys(of).join(', ');
+  return (
+    groupedSql(of, { head: 'WITH ', rows, columns: sums }) +
+    ` SELECT ${groups}, ${sums.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY ${groups}`
+  );
+}

@@ -1,0 +1,39 @@
+/**
+ * Where the time of GPUs that are there goes, in the order of a waterfall: what nobody saw, what nobody could have, what nobody had, and
+ * what was done with the rest. `unowned`: nobody told whether the node took jobs; `partlyFree`: what shares and MIG instances leave
+ * of GPUs; `untold`: owned, and it is not known what was done.
+ */
+export const INSTALLED_PARTS = [
+  'unseen',
+  'down',
+  'drained',
+  'free',
+  'unowned',
+  'partlyFree',
+  'idleHead',
+  'idle',
+  'idleTail',
+  'stalled',
+  'low',
+  'effective',
+  'untold',
+] as const;
+export type InstalledPart = (typeof INSTALLED_PARTS)[number];
+
+/** Whole µs of GPU time; a part of no time is left out. */
+export type InstalledTimes = Readonly<Partial<Record<InstalledPart, number>>>;
+
+/** Of several together. */
+export function addTimes(all: readonly InstalledTimes[]): InstalledTimes {
+  return Object.fromEntries(
+    INSTALLED_PARTS.flatMap((part) => {
+      const us = all.reduce((sum, times) => sum + (times[part] ?? 0), 0);
+      return us === 0 ? [] : [[part, us] as const];
+    }),
+  );
+}
+
+/** Σ over the parts. */
+export function timesUs(times: InstalledTimes): number {
+  return Object.values(times).reduce((sum, us) => sum + us, 0);
+}
