@@ -64,11 +64,11 @@ export function keyedInstalled(json: Json, keyOf: (row: Readonly<Record<string, 
     Object.keys({ ...sums, ...all }).every((part) => sums[part] === all[part]) &&
     rows.every((row) => Object.values(row).some((us) => typeof us === 'number' && us > 0));
   if (!isAll) return `rows ${JSON.stringify(sums)} do not add up to ${JSON.stringify(all)}`;
-  const seen = rows.flatMap(({ unseenUs: _, kind, name, cluster, period, ...parts }) =>
-    Object.keys(parts).length === 0
+  const seen = rows.flatMap(({ unseenUs, kind, name, cluster, period, ...parts }) =>
+    unseenUs !== undefined && Object.keys(parts).length === 0
       ? []
       : [[keyOf({ kind: kind!, name: name!, cluster: cluster!, period: period! }), parts] as const],
   );
-  const { unseenUs: _, ...whole } = all;
+  const whole = Object.fromEntries(Object.entries(all).filter(([part]) => part !== 'unseenUs'));
   return { rows: Object.fromEntries(seen), all: whole };
 }

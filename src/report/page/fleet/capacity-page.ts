@@ -5,6 +5,7 @@ import { pageText, type PageAssets } from '../page.ts';
 import { tableHtml } from '../table-html.ts';
 import { capacityBars, capacityTiles } from './capacity-parts.ts';
 import { periodsChart } from './periods-chart.ts';
+import { waterfall } from './waterfall.ts';
 
 /**
  * The account of the fleet as a page in one file, which asks for nothing else.
@@ -26,7 +27,7 @@ export function renderCapacityPage(
 ${
   figures.samples === 0
     ? markup`<p class="verdict">no data: nothing was sampled in this window. Was a collector running?</p>`
-    : markup`${capacityTiles(figures)}${days && periodsChart(days)}${capacityBars(figures)}
+    : markup`${capacityTiles(figures)}${waterfall(figures)}${days && periodsChart(days)}${capacityBars(figures)}
 <section aria-labelledby="table"><h2 id="table">By ${[figures.by, ...figures.also, ...(figures.every === undefined ? [] : [figures.every])].join(' and ')}</h2>${tableHtml(titles, rows)}</section>
 ${notesOf(figures)}`
 }

@@ -13,6 +13,7 @@ import {
 import { clip, harmless } from '../../text/table-text.ts';
 import { idleText } from '../../text/wording.ts';
 import { capacityBars, capacityTiles } from '../fleet/capacity-parts.ts';
+import { waterfall } from '../fleet/waterfall.ts';
 import { notesOf } from '../fleet/capacity-page.ts';
 import { periodsChart } from '../fleet/periods-chart.ts';
 import { markup, type Safe } from '../html.ts';
@@ -131,7 +132,7 @@ function lately(capacity: CapacityFigures, days: CapacityFigures | undefined, se
   if (capacity.samples === 0)
     return markup`<section aria-labelledby="lately">${head}<p>no data: nothing was sampled in this time. Was a collector running?</p></section>`;
   return markup`<section aria-labelledby="lately">${head}${capacityTiles(capacity)}</section>
-${days && periodsChart(days)}${capacityBars(capacity)}
+${waterfall(capacity)}${days && periodsChart(days)}${capacityBars(capacity)}
 <section aria-labelledby="by"><h2 id="by">By ${capacity.by}</h2>${capacityRows(capacity, served)}</section>`;
 }
 
