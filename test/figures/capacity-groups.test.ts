@@ -137,6 +137,20 @@ const PART_OF: Readonly<Record<string, string>> = {
   },
 };
 
+type State = 'up' | 'drained' | 'down';
+/** How each node was in each hour, where somebody told: one cluster is told of from its third day on, and a node never. */
+const STATES = new Map(
+  [...new Set(DEVICES.map(({ cluster, node }) => `${cluster}/${node}`))].map((place) => {
+    const firstHour = place.startsWith('oak') ? 50 : 0;
+    let state: State = 'up';
+    const hours = Array.from({ length: HOURS }, (_, hour): State | undefined => {
+      if (draw(15) === 0) state = (['up', 'up', 'drained', 'down'] as const)[draw(4)]!;
+      return hour < firstHour || place === 'ash/n2' || draw(40) === 0 ? undefined : state;
+    });
+    return [place, hours];
+  }),
+);
+
 /** An hour that begins at the end of a job is one of its hours: a sample at that moment would be the job's. */
 const endUsOf = (hour: number): number => START_US + hour * HOUR_US - 60e6;
 
@@ -185,6 +199,23 @@ beforeAll(async () => {
         ...Object.fromEntries([...causes].map(([cause, us]) => [`cause_${cause}_us`, us])),
         ...{ causes_origin: 'samples', written_ts: endUsOf(job.to) + 600e6 },
       };
+    }),
+  );
+  await insertRows(
+    db,
+    'node_states',
+    [...STATES].flatMap(([place, hours]) => {
+      const [cluster, node] = place.split('/');
+      return hours.flatMap((state, hour) =>
+        state === undefined
+          ? []
+          : [
+              {
+                ...{ ts: START_US + hour * HOUR_US, end_ts: START_US + (hour + 1) * HOUR_US },
+                ...{ cluster, node, state, slurm_state: state, gpus: 2 },
+              },
+            ],
+      );
     }),
   );
   await waitForRollups(db, [lane], START_US + HOURS * HOUR_US);
@@ -244,6 +275,15 @@ function expectedRows(
   return rows;
 }
 
+function stateAt({ cluster, node }: Sample['names'], atUs: number): State | undefined {
+  return STATES.get(`${cluster}/${node}`)![(atUs - START_US) / HOUR_US];
+}
+
+function unownedPart(names: Sample['names'], atUs: number): string {
+  const state = stateAt(names, atUs);
+  return state === undefined ? 'unowned' : state === 'up' ? 'free' : state;
+}
+
 /** Where the time of each group went, as text; of devices all of it. */
 function expectedInstalled(
   by: readonly CapacityName[],
@@ -274,7 +314,8 @@ function expectedInstalled(
   );
   for (const { atUs, names, job, isIdle } of SAMPLES.filter((sample) => fits(sample.names))) {
     const period = periodOf(every, atUs);
-    if (job === undefined) add(ofDevices ? 'group' : 'unowned', names, period, 'unowned', HOUR_US);
+    if (job === undefined)
+      add(ofDevices ? 'group' : 'unowned', names, period, unownedPart(names, atUs), HOUR_US);
     else if (!told.some((one) => one.job.id === job))
       add('group', names, period, isIdle ? 'idle' : 'untold', HOUR_US);
   }
@@ -292,7 +333,16 @@ function expectedInstalled(
     for (const [period, some] of Map.groupBy(hours, (atUs) => periodOf(every, atUs))) {
       const knownUs = Math.min(lastUs, some.at(-1)! + HOUR_US) - some[0]!;
       const seenUs = own.filter(({ atUs }) => periodOf(every, atUs) === period).length * HOUR_US;
-      add(ofDevices ? 'group' : 'unseen', names, period, 'unseen', Math.max(0, knownUs - seenUs));
+      let leftUs = Math.max(0, knownUs - seenUs);
+      // Hours that nobody saw while the device was there.
+      const missed = some.filter((atUs) => atUs < lastUs && own.every((sample) => sample.atUs !== atUs));
+      for (const part of ['down', 'drained'] as const) {
+        const hoursOf = missed.filter((atUs) => stateAt(names, atUs) === part);
+        const partUs = Math.min(leftUs, hoursOf.length * HOUR_US);
+        add(ofDevices ? 'group' : 'unseen', names, period, part, partUs);
+        leftUs -= partUs;
+      }
+      add(ofDevices ? 'group' : 'unseen', names, period, 'unseen', leftUs);
     }
   }
   return rows;

@@ -44,6 +44,8 @@ export interface KnownDevice {
   readonly lastUs: number;
   /** GPUs that it counts as: an instance by its slices, and not at all where its GPU was seen, which counts for all of them. */
   readonly weight: number;
+  /** The part of a GPU that it is: of an instance by its slices, 0 where nobody told these. */
+  readonly ratio: number;
 }
 
 /**
@@ -98,6 +100,7 @@ export async function knownDevices(
       toUs: Math.max(Math.max(window.fromUs, firstUs), Math.min(window.toUs, lastUs)),
       lastUs,
       weight: weightOf(gpu, inventory, cutGpus),
+      ratio: inventory.instances.has(gpu) ? (ratioIn(inventory, gpu) ?? 0) : 1,
     };
   };
   return [

@@ -16,7 +16,7 @@ import {
 import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices } from './devices.ts';
 import { chosenDevices } from './filters.ts';
-import { installedOf, readInstalled } from './installed/installed.ts';
+import { installedOf, readInstalled, type InstalledFacts } from './installed/installed.ts';
 import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
@@ -147,7 +147,7 @@ interface OfJobs {
   readonly segments: readonly Segment[];
   readonly tally: Tally;
   readonly jobs: JobCounts;
-  readonly installed: Awaited<ReturnType<typeof readInstalled>>;
+  readonly installed: InstalledFacts;
 }
 
 /** The sums and the jobs of the groups. It takes knowing which ids were given again. */
@@ -168,7 +168,7 @@ async function askOfJobs(
   const [tally, jobs, installed] = await Promise.all([
     tallyOf(db, of, sources, { parts, ...asked }),
     jobCounts(db, of),
-    readInstalled(db, of, { devices: asked.present, sources: sources.flat(), classes: asked.devices }),
+    readInstalled(db, of, { devices: asked.present, parts, sources: sources.flat(), classes: asked.devices }),
   ]);
   const segments = sources.flat().flatMap((source) => source.segments);
   return { of, reusedIdsLeft, segments, tally, jobs, installed };

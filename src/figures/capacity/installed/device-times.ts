@@ -1,5 +1,5 @@
-import { quoteName } from '../../../../schemas/tables.ts';
-import { withinSql } from '../../levels.ts';
+import { quoteName, quoteText } from '../../../../schemas/tables.ts';
+import { STEP_US, withinSql, type Span } from '../../levels.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { summandSql, TIME } from '../../summands.ts';
 import type { KnownDevice } from '../devices.ts';
@@ -8,89 +8,87 @@ import { periodName, periodSql, periodStartUs } from '../periods.ts';
 import { onlySql, type CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
 
-/** What of the time of a device in a period nobody saw, in GPUs × µs. */
-export interface UnseenTime {
-  readonly device: KnownDevice;
-  /** Undefined where rows are of the whole window. */
-  readonly period: string | undefined;
-  readonly us: number;
+/** Σ dt of a device, µs: all of it, and what nobody owned. */
+interface SeenTime {
+  readonly allUs: number;
+  readonly unownedUs: number;
 }
+
+/** Of a device and a period of the report. */
+export function seenKey(gpu: string, period: string | undefined): string {
+  return JSON.stringify([gpu, period]);
+}
+
+/** By what sums are asked for: a period of the report, hours, or all of the time together. */
+type Every = CapacityPeriod | undefined;
 
 /**
- * The time in which devices were there and nobody sampled them.
- * @param sources as they are read for the sums: those that decide time are
+ * What was seen of devices, by `seenKey`.
+ * @param sources of the time that is asked about: those that decide time are read
+ * @param nodes only on these; on all when absent
  * @throws what `ask` throws
  */
-export async function unseenTimes(
-  db: Asked,
-  devices: readonly KnownDevice[],
-  sources: readonly CapacitySource[],
-  window: CapacityWindow,
-  period: CapacityPeriod | undefined,
-): Promise<UnseenTime[]> {
-  const seenUs = await seenTimes(db, sources, period);
-  return devices
-    .filter(({ weight }) => weight > 0)
-    .flatMap((device) =>
-      periodsOf(device, window, period).flatMap(({ name, us }) => {
-        const seen = seenUs.get(keyOf(device.gpu, name)) ?? 0;
-        return seen < us ? [{ device, period: name, us: (us - seen) * device.weight }] : [];
-      }),
-    );
-}
-
-/** Σ dt by device and period, whoever owned it. */
-async function seenTimes(
+export async function seenTimes(
   db: Asked,
   sources: readonly CapacitySource[],
-  period: CapacityPeriod | undefined,
-): Promise<Map<string, number>> {
+  every: Every,
+  nodes?: readonly string[],
+): Promise<Map<string, SeenTime>> {
+  const ofNodes = nodes === undefined ? '' : ` AND s.node IN (${nodes.map(quoteText).join(', ')})`;
   const parts = sources
     .filter(({ isTime }) => isTime)
     .flatMap((source) =>
       source.segments.map((segment) => {
-        const at = period === undefined ? '' : `${periodSql(period, 's.ts')} AS period_us, `;
+        const at = every === undefined ? '' : `${periodSql(every, 's.ts')} AS period_us, `;
         const dtUs = summandSql(TIME, segment);
-        return `SELECT s.gpu AS gpu, ${at}sum(${dtUs}) AS dt_us FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}`;
+        const sums = `sum(${dtUs}) AS all_us, sum(CASE WHEN s.owners = 0 THEN ${dtUs} ELSE 0 END) AS unowned_us`;
+        return `SELECT s.gpu AS gpu, ${at}${sums} FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${ofNodes}`;
       }),
     );
-  const seen = new Map<string, number>();
+  const seen = new Map<string, SeenTime>();
   if (parts.length === 0) return seen;
   for (const row of await ask(db, parts.join(' UNION ALL '))) {
-    const name = period && periodName(period, row.number('period_us') ?? 0);
-    const key = keyOf(row.text('gpu') ?? '', name);
-    seen.set(key, (seen.get(key) ?? 0) + (row.number('dt_us') ?? 0));
+    const period = every && periodName(every, row.number('period_us') ?? 0);
+    const key = seenKey(row.text('gpu') ?? '', period);
+    const { allUs, unownedUs } = seen.get(key) ?? { allUs: 0, unownedUs: 0 };
+    seen.set(key, {
+      allUs: allUs + (row.number('all_us') ?? 0),
+      unownedUs: unownedUs + (row.number('unowned_us') ?? 0),
+    });
   }
   return seen;
 }
 
-function keyOf(gpu: string, period: string | undefined): string {
-  return JSON.stringify([gpu, period]);
+/** A period of a report, or all of its window. */
+export interface NamedSpan extends Span {
+  readonly name: string | undefined;
 }
 
-/** For how long a device was there in each period of the window. */
-function periodsOf(
-  { fromUs, toUs }: KnownDevice,
-  window: CapacityWindow,
-  period: CapacityPeriod | undefined,
-): { name: string | undefined; us: number }[] {
-  if (period === undefined) return [{ name: undefined, us: toUs - fromUs }];
-  return periodStarts(window, period).flatMap((startUs, at, starts) => {
-    const endUs = starts[at + 1] ?? window.toUs;
-    const us = Math.min(toUs, endUs) - Math.max(fromUs, startUs);
-    return us > 0 ? [{ name: periodName(period, startUs), us }] : [];
-  });
-}
+const PERIOD_US_MAX = {
+  hour: STEP_US['1h'],
+  day: STEP_US['1d'],
+  week: 7 * STEP_US['1d'],
+  month: 31 * STEP_US['1d'],
+};
 
-const PERIOD_US_MAX = { hour: 3600e6, day: 86_400e6, week: 7 * 86_400e6, month: 31 * 86_400e6 } as const;
-
-/** When the periods of a window begin, ascending. */
-function periodStarts({ fromUs, toUs }: CapacityWindow, period: CapacityPeriod): number[] {
-  const starts: number[] = [];
-  for (let atUs = periodStartUs(period, fromUs); atUs < toUs;) {
-    starts.push(atUs);
+/** The periods of a window, ascending, cut at its ends. */
+export function periodsIn(window: CapacityWindow, period: CapacityPeriod | undefined): NamedSpan[] {
+  if (period === undefined) return [{ name: undefined, fromUs: window.fromUs, toUs: window.toUs }];
+  const spans: NamedSpan[] = [];
+  for (let atUs = periodStartUs(period, window.fromUs); atUs < window.toUs;) {
     // A step that ends in the next period, wherever this one ends.
-    atUs = periodStartUs(period, atUs + PERIOD_US_MAX[period]);
+    const nextUs = periodStartUs(period, atUs + PERIOD_US_MAX[period]);
+    spans.push({
+      name: periodName(period, atUs),
+      fromUs: Math.max(atUs, window.fromUs),
+      toUs: Math.min(nextUs, window.toUs),
+    });
+    atUs = nextUs;
   }
-  return starts;
+  return spans;
+}
+
+/** For how long a device was there within a span, µs. */
+export function knownUsIn({ fromUs, toUs }: KnownDevice, span: Span): number {
+  return Math.max(0, Math.min(toUs, span.toUs) - Math.max(fromUs, span.fromUs));
 }

@@ -9,18 +9,19 @@ import {
   type Installed,
   type InstalledRow,
 } from '../figures.ts';
-import { isOfNodes, isOfSomeJobs, periodOf, type Membership } from '../membership.ts';
+import { isOfNodes, isOfSomeJobs, type Membership } from '../membership.ts';
+import type { CapacityPart } from '../parts.ts';
 import type { CapacitySource } from '../samples.ts';
 import { textOf, type GroupKey } from '../tally.ts';
-import { unseenTimes, type UnseenTime } from './device-times.ts';
-import { addTimes, type InstalledTimes } from './parts.ts';
+import { readNobodys, type NobodysOfDevice } from './nobodys.ts';
 import { ownedParts, type ToldOwned } from './owned-parts.ts';
+import { addTimes, type InstalledPart, type InstalledTimes } from './parts.ts';
 import { wholeParts } from './whole-parts.ts';
 
 /** What is known beside the rows of a capacity report. */
-interface InstalledFacts {
+export interface InstalledFacts {
   readonly told: ReadonlyMap<string, ToldOwned>;
-  readonly unseen: readonly UnseenTime[];
+  readonly nobodys: readonly NobodysOfDevice[];
 }
 
 /**
@@ -32,25 +33,25 @@ export async function readInstalled(
   of: Membership,
   {
     devices,
-    sources,
     classes,
+    ...read
   }: {
     readonly devices: Promise<readonly KnownDevice[]>;
-    readonly sources: readonly CapacitySource[];
     readonly classes: DeviceClasses;
+    readonly parts: readonly CapacityPart[];
+    readonly sources: readonly CapacitySource[];
   },
 ): Promise<InstalledFacts> {
   const [told, present] = await Promise.all([ownedParts(db, of, classes), devices]);
   // GPUs were there for others than these jobs.
-  const unseen = isOfSomeJobs(of) ? [] : await unseenTimes(db, present, sources, of.window, periodOf(of));
-  return { told, unseen };
+  return { told, nobodys: isOfSomeJobs(of) ? [] : await readNobodys(db, of, present, read) };
 }
 
 /** @param rows of all groups, none of them together yet */
 export function installedOf(
   of: Membership,
   rows: readonly CapacityRow[],
-  { told, unseen }: InstalledFacts,
+  { told, nobodys }: InstalledFacts,
 ): Installed {
   const isOfDevices = ![of.by, ...of.also].some(isJobName);
   const found = new Map<string, InstalledRow>();
@@ -60,29 +61,31 @@ export function installedOf(
     const before = found.get(text)?.parts ?? {};
     found.set(text, { kind, name, also, cluster, period, parts: addTimes([before, parts]) });
   };
+  const byKey = Map.groupBy(nobodys, (one) =>
+    textOf(isOfDevices ? keyOfDevice(of, one) : { ...UNOWNED, period: of.every && one.period }),
+  );
   for (const row of rows) {
     // Groups of devices have their unowned time themselves.
     if (row.kind === 'unowned' && isOfDevices) continue;
-    add(row, partsOfRow(row, told));
-    if (isOfDevices && row.kind === 'group') add(row, { unowned: Math.round(row.unownedUs ?? 0) });
+    const own = byKey.get(textOf(row)) ?? [];
+    if (row.kind === 'unowned') add(row, unownedTimes(own, Math.round(row.attributedUs)));
+    else add(row, partsOfRow(row, told));
+    if (isOfDevices && row.kind === 'group') add(row, unownedTimes(own, Math.round(row.unownedUs ?? 0)));
   }
-  const unseenUs = new Map<string, { readonly key: GroupKey | UnseenKey; us: number }>();
-  for (const one of unseen) {
-    const key = isOfDevices ? keyOfDevice(of, one) : { ...UNSEEN, period: of.every && one.period };
-    const text = textOf(key as GroupKey);
-    const sum = unseenUs.get(text) ?? { key, us: 0 };
-    unseenUs.set(text, { key, us: sum.us + one.us });
+  for (const own of byKey.values()) {
+    const key = isOfDevices ? keyOfDevice(of, own[0]!) : { ...UNSEEN, period: of.every && own[0]!.period };
+    add(key, unseenOf(own));
   }
-  for (const { key, us } of unseenUs.values()) add(key, { unseen: Math.round(us) });
   const all = [...found.values()].filter(({ parts }) => Object.keys(parts).length > 0);
   return { rows: all, all: addTimes(all.map(({ parts }) => parts)) };
 }
 
 type UnseenKey = Omit<GroupKey, 'kind'> & { readonly kind: 'unseen' };
 const UNSEEN = { kind: 'unseen', name: undefined, also: [], cluster: undefined } as const;
+const UNOWNED = { ...UNSEEN, kind: 'unowned' } as const;
 
 /** The group of a device: by the node that it is on last. */
-function keyOfDevice(of: Membership, { device, period }: UnseenTime): GroupKey {
+function keyOfDevice(of: Membership, { device, period }: NobodysOfDevice): GroupKey {
   const nameOf = (by: Membership['by']): string | undefined => {
     if (isPeriod(by)) return period;
     return by === 'node' ? device.nodes.at(-1) : by === 'model' ? device.model : device.cluster;
@@ -96,10 +99,41 @@ function keyOfDevice(of: Membership, { device, period }: UnseenTime): GroupKey {
   };
 }
 
+/** What was seen and unowned, in the proportions of its devices: of instances it is counted hour by hour, by the slices of that time. */
+function unownedTimes(devices: readonly NobodysOfDevice[], us: number): InstalledTimes {
+  const sum = (of: (one: NobodysOfDevice) => number): number =>
+    devices.reduce((total, one) => total + of(one) * one.device.ratio, 0);
+  const allUs = sum(({ seenUnowned }) => seenUnowned);
+  if (allUs === 0) return wholeParts({}, us, 'unowned');
+  const part = (of: (one: NobodysOfDevice) => number): number => (us * sum(of)) / allUs;
+  return wholeParts(
+    {
+      free: part(({ free }) => free),
+      drained: part(({ seenDrained }) => seenDrained),
+      down: part(({ seenDown }) => seenDown),
+      unowned: part(({ unowned }) => unowned),
+    },
+    us,
+    'unowned',
+  );
+}
+
+/** What nobody saw: of instances whose GPU was seen that stands for all of them. */
+function unseenOf(devices: readonly NobodysOfDevice[]): InstalledTimes {
+  const sum = (of: (one: NobodysOfDevice) => number): number =>
+    devices.reduce((total, one) => total + of(one) * one.device.weight, 0);
+  const parts: Readonly<Partial<Record<InstalledPart, number>>> = {
+    unseen: sum(({ unseen }) => unseen),
+    drained: sum(({ drained, seenDrained }) => drained - seenDrained),
+    down: sum(({ down, seenDown }) => down - seenDown),
+  };
+  const us = Math.round(Object.values(parts).reduce((total, one) => total + one, 0));
+  return wholeParts(parts, us, 'unseen');
+}
+
 function partsOfRow(row: CapacityRow, told: ReadonlyMap<string, ToldOwned>): InstalledTimes {
   const us = Math.round(row.attributedUs);
   if (isOwned(row.kind)) return ownedTimes(row, us, told.get(textOf(row)));
-  if (row.kind === 'unowned') return wholeParts({}, us, 'unowned');
   return wholeParts({}, us, row.kind === 'cut' ? 'untold' : 'partlyFree');
 }
 
