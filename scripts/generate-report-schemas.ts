@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { billReport } from '../schemas/reports/bill.ts';
 import { capacityReport } from '../schemas/reports/capacity-report.ts';
 import { forecastReport } from '../schemas/reports/forecast-report.ts';
+import { reliabilityReport } from '../schemas/reports/reliability-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
@@ -22,6 +23,7 @@ const SCHEMAS = {
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
   'report-forecast': [forecastReport, 'gpuledger report forecast --json'],
   'report-bill': [billReport, 'gpuledger report bill --month MONTH --json'],
+  'report-reliability': [reliabilityReport, 'gpuledger report reliability --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;

@@ -27,6 +27,7 @@ const KEYS_OF_COMMANDS = {
   'report capacity': ['questdb'],
   'report forecast': ['questdb'],
   'report bill': ['questdb'],
+  'report reliability': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

@@ -179,6 +179,8 @@ const LEFT_FILES = [
   'src/report/history/history-text.ts',
   // What will be has no truth in a drawn fleet: test/figures/forecast.test.ts has it.
   'src/report/forecast/*.ts',
+  // Nothing breaks in a drawn fleet: test/figures/reliability.test.ts has it.
+  'src/report/reliability/*.ts',
   'src/report/jobs-text.ts',
   // No fleet is drawn of which a user is told: test/figures/user.test.ts has it.
   'src/report/user/amount-lines.ts',

@@ -23,6 +23,7 @@ import { addConfigFlags } from '../config-flags.ts';
 import { reportCosts } from '../report-costs.ts';
 import { addCapacityCommand } from '../report/capacity.ts';
 import { addForecastCommand } from '../report/forecast.ts';
+import { addReliabilityCommand } from '../report/reliability.ts';
 import {
   addCommonFlags,
   addWindowFlags,
@@ -44,6 +45,7 @@ Examples:
   gpuledger report user ada --since 7d
   gpuledger report capacity --since 7d --by account
   gpuledger report forecast --horizon 12w
+  gpuledger report reliability --since 90d
 `;
 
 const JOB_EXAMPLES = `
@@ -155,6 +157,7 @@ export function command(): Command {
   addCapacityCommand(report);
   addForecastCommand(report);
   addBillCommand(report);
+  addReliabilityCommand(report);
   return report;
 }
 

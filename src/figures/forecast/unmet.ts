@@ -26,13 +26,16 @@ export async function unmetByWeek(
     `SELECT column_name FROM information_schema.columns() WHERE table_name = ${quoteText(QUEUE_TABLE)}`,
   );
   if (columns.length === 0) return new Map();
-  // A row without jobs tells that the queue was asked.
+  // A row without jobs tells that the queue was asked. An answer without it was cut short, and its time is in the next one.
+  const waited = `CASE WHEN reason IN (${WAITS_FOR_GPUS.map(quoteText).join(', ')}) THEN cast(jobs AS DOUBLE) * gpus * dt_us END`;
+  const answers =
+    `SELECT ts, cluster, max(CASE WHEN jobs = 0 THEN 1 ELSE 0 END) AS told, sum(CASE WHEN jobs = 0 THEN dt_us END) AS dt_us,` +
+    ` sum(${waited}) AS waited_us FROM ${QUEUE_TABLE} WHERE ts > ${quoteTime(fromUs)} AND ts <= ${quoteTime(toUs)}` +
+    `${cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`} GROUP BY ts, cluster`;
   const rows = await ask(
     db,
-    `SELECT ${periodSql('week', 'ts')} AS week_us, cluster, sum(CASE WHEN jobs = 0 THEN dt_us ELSE 0 END) AS asked_us,` +
-      ` sum(CASE WHEN reason IN (${WAITS_FOR_GPUS.map(quoteText).join(', ')}) THEN cast(jobs AS DOUBLE) * gpus * dt_us ELSE 0.0 END) AS waited_us` +
-      ` FROM ${QUEUE_TABLE} WHERE ts > ${quoteTime(fromUs)} AND ts <= ${quoteTime(toUs)}` +
-      `${cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`} GROUP BY week_us, cluster`,
+    `SELECT ${periodSql('week', 'ts')} AS week_us, cluster, sum(dt_us) AS asked_us, sum(waited_us) AS waited_us` +
+      ` FROM (${answers}) WHERE told = 1 GROUP BY week_us, cluster`,
   );
   const weeks = Map.groupBy(rows, (row) => row.number('week_us')!);
   const clusters = new Set(rows.map((row) => row.text('cluster'))).size;

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
+import { reliabilityFigures } from '../../figures/reliability/query.ts';
+import { reliabilityCsv, reliabilityJson } from '../../report/reliability/reliability-json.ts';
+import { renderReliabilityReport } from '../../report/reliability/reliability-text.ts';
+import { terminalStyle } from '../terminal.ts';
+import { withStore } from '../with-store.ts';
+import { addCommonFlags, clusterArgument, type FormatFlags } from './flags.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger report reliability                         the last 90 days
+  gpuledger report reliability --cluster b --since 52w
+  gpuledger report reliability --from 2026-01-01 --to 2026-07-01 --json
+
+Times are UTC.
+`;
+const SINCE_DEFAULT = '90d';
+
+interface ReliabilityFlags extends FormatFlags, WindowFlags {
+  readonly cluster?: string;
+}
+
+/** Adds `report reliability`. */
+export function addReliabilityCommand(report: Command): void {
+  addCommonFlags(
+    'report reliability',
+    report
+      .command('reliability')
+      .description(
+        'How often GPUs and nodes fail, which nodes fail more often than others, and what it cost.',
+      )
+      .option('--since <duration>', `how far to look back: 12h, 7d, 4w (default: ${SINCE_DEFAULT})`)
+      .option('--from <time>', 'ISO date or time, UTC')
+      .option('--to <time>', 'ISO date or time, UTC (default: now)')
+      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument),
+  )
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: ReliabilityFlags) => {
+      await reportReliability(flags);
+    });
+}
+
+async function reportReliability({ cluster, ...flags }: ReliabilityFlags): Promise<void> {
+  const since = flags.since ?? (flags.from === undefined ? SINCE_DEFAULT : undefined);
+  const window = reportWindow({ ...flags, ...(since === undefined ? {} : { since }) }, Date.now() * 1000);
+  const asked = { ...window, ...(cluster === undefined ? {} : { cluster }) };
+  const figures = await withStore(flags, async (db, { lanes }) => await reliabilityFigures(db, lanes, asked));
+  if (flags.json) process.stdout.write(reliabilityJson(figures));
+  else if (flags.csv) process.stdout.write(reliabilityCsv(figures));
+  else process.stdout.write(renderReliabilityReport(figures, terminalStyle()));
+}
