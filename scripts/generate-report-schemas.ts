@@ -12,6 +12,7 @@ import { reliabilityReport } from '../schemas/reports/reliability-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
+import { queueReport } from '../schemas/reports/queue-report.ts';
 import { userReport } from '../schemas/reports/user-report.ts';
 import { queryAnswer } from '../schemas/reports/query-answer.ts';
 
@@ -24,6 +25,7 @@ const SCHEMAS = {
   'report-forecast': [forecastReport, 'gpuledger report forecast --json'],
   'report-bill': [billReport, 'gpuledger report bill --month MONTH --json'],
   'report-reliability': [reliabilityReport, 'gpuledger report reliability --json'],
+  'report-queue': [queueReport, 'gpuledger report queue --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;

@@ -28,6 +28,7 @@ const KEYS_OF_COMMANDS = {
   'report forecast': ['questdb'],
   'report bill': ['questdb'],
   'report reliability': ['questdb'],
+  'report queue': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

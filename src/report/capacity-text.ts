@@ -103,7 +103,7 @@ function devicesText({ devices, migInstances }: CapacityFigures): string {
 }
 
 /** Days where the window has whole ones, times where not. */
-function windowText({ fromUs, toUs }: CapacityFigures): string {
+export function windowText({ fromUs, toUs }: Pick<CapacityFigures, 'fromUs' | 'toUs'>): string {
   const isWholeDays = clockTime(fromUs) === '00:00:00' && clockTime(toUs) === '00:00:00';
   if (isWholeDays) return `${calendarDate(fromUs)} to ${calendarDate(toUs)} UTC`;
   const end = calendarDate(fromUs) === calendarDate(toUs) ? '' : `${calendarDate(toUs)} `;
@@ -181,7 +181,7 @@ function activityColumns(
   ];
 }
 
-const NOT_TOLD = '(not told)';
+export const NOT_TOLD = '(not told)';
 
 /** A node is named with its cluster only where two clusters have one of its name. */
 function namesOf<Row extends Shown>(rows: readonly Row[]): ReadonlyMap<Row, string> {

@@ -182,6 +182,8 @@ const LEFT_FILES = [
   // Nothing breaks in a drawn fleet: test/figures/reliability.test.ts has it.
   'src/report/reliability/*.ts',
   'src/report/jobs-text.ts',
+  // No drawn fleet has a queue: test/figures/queue has some.
+  'src/report/queue/*.ts',
   // No fleet is drawn of which a user is told: test/figures/user.test.ts has it.
   'src/report/user/amount-lines.ts',
   'src/report/user/rule-advice.ts',

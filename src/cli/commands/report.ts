@@ -24,6 +24,7 @@ import { reportCosts } from '../report-costs.ts';
 import { addCapacityCommand } from '../report/capacity.ts';
 import { addForecastCommand } from '../report/forecast.ts';
 import { addReliabilityCommand } from '../report/reliability.ts';
+import { addQueueCommand } from '../report/queue.ts';
 import {
   addCommonFlags,
   addWindowFlags,
@@ -46,6 +47,7 @@ Examples:
   gpuledger report capacity --since 7d --by account
   gpuledger report forecast --horizon 12w
   gpuledger report reliability --since 90d
+  gpuledger report queue --since 7d
 `;
 
 const JOB_EXAMPLES = `
@@ -158,6 +160,7 @@ export function command(): Command {
   addForecastCommand(report);
   addBillCommand(report);
   addReliabilityCommand(report);
+  addQueueCommand(report);
   return report;
 }
 

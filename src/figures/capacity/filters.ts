@@ -1,11 +1,11 @@
 import { nearestWords } from '../../../schemas/nearest.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import type { Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import type { KnownDevice } from './devices.ts';
 import { isJobName, type CapacityFilter, type CapacityName, type JobName } from './figures.ts';
-import type { CapacityWindow } from './window.ts';
 
 /** Names that a refusal lists, where none is near. */
 const LISTED_MAX = 8;
@@ -22,7 +22,7 @@ export interface Chosen {
  */
 export async function chosenDevices(
   db: Asked,
-  window: CapacityWindow,
+  window: Span,
   devices: readonly KnownDevice[],
   { cluster, where }: Chosen,
 ): Promise<KnownDevice[]> {
@@ -51,11 +51,7 @@ function namesOf({ nodes, model, cluster }: KnownDevice, by: CapacityName): read
 }
 
 /** All that jobs of the window have. */
-async function jobNames(
-  db: Asked,
-  { fromUs, toUs }: CapacityWindow,
-  by: JobName,
-): Promise<ReadonlySet<string>> {
+async function jobNames(db: Asked, { fromUs, toUs }: Span, by: JobName): Promise<ReadonlySet<string>> {
   const rows = await ask(
     db,
     `SELECT DISTINCT cast(${quoteName(by)} AS STRING) AS name FROM jobs WHERE ts < ${quoteTime(toUs)}` +

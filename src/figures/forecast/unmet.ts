@@ -3,11 +3,10 @@ import { periodSql } from '../capacity/periods.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
+import { WAITS_FOR_GPUS } from '../queue/waits-for-gpus.ts';
 import { WEEK_US } from './figures.ts';
 
 const QUEUE_TABLE = 'queue_1m';
-/** For what the scheduler says that a job waits which more GPUs would start: not for limits of its owner, nor for another job. */
-const WAITS_FOR_GPUS = ['Resources', 'Priority'];
 /** Of less of a week nobody knows how much waited. */
 const ASKED_RATIO_MIN = 0.8;
 
