@@ -13,6 +13,7 @@ import { idleWatch } from '../schemas/reports/idle-watch.ts';
 import { jobReport } from '../schemas/reports/job-report.ts';
 import { jobsReport, tasksReport } from '../schemas/reports/jobs-report.ts';
 import { queueReport } from '../schemas/reports/queue-report.ts';
+import { rightSizeReport } from '../schemas/reports/right-size.ts';
 import { userReport } from '../schemas/reports/user-report.ts';
 import { queryAnswer } from '../schemas/reports/query-answer.ts';
 
@@ -23,6 +24,7 @@ const SCHEMAS = {
   'report-user': [userReport, 'gpuledger report user NAME --json'],
   'report-capacity': [capacityReport, 'gpuledger report capacity --json'],
   'report-forecast': [forecastReport, 'gpuledger report forecast --json'],
+  'report-right-size': [rightSizeReport, 'gpuledger report right-size --json'],
   'report-bill': [billReport, 'gpuledger report bill --month MONTH --json'],
   'report-reliability': [reliabilityReport, 'gpuledger report reliability --json'],
   'report-queue': [queueReport, 'gpuledger report queue --json'],

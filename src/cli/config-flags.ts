@@ -29,6 +29,7 @@ const KEYS_OF_COMMANDS = {
   'report bill': ['questdb'],
   'report reliability': ['questdb'],
   'report queue': ['questdb'],
+  'report right-size': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
   'query show': [],

@@ -35,12 +35,7 @@ const COMMANDS: readonly Row[] = [
   [['\u202eevil'], 64, 'no command "<U+202E>evil"'],
 
   [['report'], 64, 'expected one of these commands after "gpuledger report"'],
-  [
-    ['report', 'nope'],
-    64,
-    "unknown command 'nope'",
-    'expected: gpuledger report job|jobs|user|capacity|forecast|bill',
-  ],
+  [['report', 'nope'], 64, "unknown command 'nope'", 'expected: gpuledger report job|jobs|user|capacity|'],
   [
     ['report', 'job'],
     64,
@@ -102,6 +97,13 @@ const COMMANDS: readonly Row[] = [
   [['report', 'bill', '--month', '2026-10', '--json', '--csv'], 64, 'cannot be used with'],
   [['report', 'bill', '--month', '2026-10', '--cluster', ''], 64, '--cluster'],
   [['report', 'bill', '--month', '2026-10'], 75, '127.0.0.1:1', 'exit 75'],
+  [['report', 'right-size', '--what-if', 'shoes=3'], 64, '--what-if', 'mig=1g.24gb:7', 'idle-limit=30m'],
+  [['report', 'right-size', '--what-if', 'mig=big:7'], 64, '--what-if', 'mig=1g.24gb:7'],
+  [['report', 'right-size', '--what-if', 'mig=1g.24gb:0'], 64, '--what-if', 'mig=1g.24gb:7'],
+  [['report', 'right-size', '--what-if', 'idle-limit=soon'], 64, '--what-if', 'idle-limit=30m'],
+  [['report', 'right-size', '--since', '5'], 64, '--since', 'came 5 '],
+  [['report', 'right-size', '--json', '--csv'], 64, 'cannot be used with'],
+  [['report', 'right-size'], 75, '127.0.0.1:1', 'exit 75'],
   [['report', 'user'], 64, "missing required argument 'name'", 'gpuledger report user [options] <name>'],
   [['report', 'user', ''], 64, 'expected a name, came nothing'],
   [['report', 'user', ' '], 64, 'expected a name, came nothing'],

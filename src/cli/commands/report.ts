@@ -33,6 +33,7 @@ import {
   type FormatFlags,
 } from '../report/flags.ts';
 import { addBillCommand } from '../report/bill/bill.ts';
+import { addRightSizeCommand } from '../report/right-size.ts';
 import { js1Of } from '../report/js1.ts';
 import { pageLine } from '../report/page-line.ts';
 import { parseTimeUs, reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
@@ -48,6 +49,8 @@ Examples:
   gpuledger report forecast --horizon 12w
   gpuledger report reliability --since 90d
   gpuledger report queue --since 7d
+  gpuledger report bill --month 2026-10
+  gpuledger report right-size --since 4w
 `;
 
 const JOB_EXAMPLES = `
@@ -161,6 +164,7 @@ export function command(): Command {
   addBillCommand(report);
   addReliabilityCommand(report);
   addQueueCommand(report);
+  addRightSizeCommand(report);
   return report;
 }
 

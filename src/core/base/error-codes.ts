@@ -136,6 +136,7 @@ export const ERROR_CODES = {
   'report.unknown_name': 'No job or GPU of the window has name by which rows were chosen.',
   'report.unknown_node': 'No GPU is known to be of the node.',
   'report.unknown_run': 'The job has no such run.',
+  'report.what_if': 'What is asked to be otherwise cannot be understood, or no GPU could be so.',
   'report.window': 'The time window of a report cannot be understood.',
   'sampler.died': 'The sampling worker ended without telling why.',
   'sampler.ended': 'Sampling had ended already.',

@@ -1,0 +1,83 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { parseDurationMs } from '../../../schemas/duration.ts';
+import { messageOf } from '../../core/base/errors.ts';
+import { instanceSlicesOf } from '../../core/devices/mig-slices.ts';
+import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
+import { rightSizeFigures } from '../../figures/right-size/query.ts';
+import type { WhatIfQuestion } from '../../figures/right-size/what-if.ts';
+import { rightSizeCsv, rightSizeJson } from '../../report/right-size/right-size-data.ts';
+import { renderRightSize } from '../../report/right-size/right-size-text.ts';
+import { terminalStyle } from '../terminal.ts';
+import { withStore } from '../with-store.ts';
+import { addCommonFlags, clusterArgument, type FormatFlags } from './flags.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger report right-size                                    the last four weeks
+  gpuledger report right-size --since 8w --cluster b
+  gpuledger report right-size --what-if mig=1g.24gb:4            every GPU that can be is cut into four of these for whom they would do
+  gpuledger report right-size --what-if idle-limit=30m           jobs that idle for half an hour are ended
+
+Times are UTC. What a size is, and what is known of it: docs/right-size.md.
+`;
+
+interface RightSizeFlags extends FormatFlags, WindowFlags {
+  readonly cluster?: string;
+  readonly whatIf: readonly WhatIfQuestion[];
+}
+
+/** Adds `report right-size`. */
+export function addRightSizeCommand(report: Command): void {
+  addCommonFlags(
+    'report right-size',
+    report
+      .command('right-size')
+      .description('Which smaller parts of GPUs would have done for whom, and what that would have freed.')
+      .option('--since <duration>', 'how far to look back (default: 4w)')
+      .option('--from <time>', 'ISO date or time, UTC')
+      .option('--to <time>', 'ISO date or time, UTC (default: now)')
+      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .addOption(
+        new Option(
+          '--what-if <change>',
+          'replay the window with mig=PROFILE:COUNT or idle-limit=DURATION; several',
+        )
+          .argParser((text, former: readonly WhatIfQuestion[]) => [...former, whatIfArgument(text)])
+          .default([], 'nothing'),
+      ),
+  )
+    .addHelpText('after', EXAMPLES)
+    .action(async (flags: RightSizeFlags) => {
+      await reportRightSize(flags);
+    });
+}
+
+const EXPECTED =
+  'Expected a change such as mig=1g.24gb:7 (profile, and how many on a GPU) or idle-limit=30m.';
+
+function whatIfArgument(text: string): WhatIfQuestion {
+  const [, profile, count] = /^mig=([^:]+):([1-7])$/.exec(text) ?? [];
+  if (profile !== undefined && instanceSlicesOf(profile) !== undefined)
+    return { of: 'mig', profile, count: Number(count) };
+  const [, limit] = /^idle-limit=(.+)$/.exec(text) ?? [];
+  if (limit === undefined) throw new InvalidArgumentError(EXPECTED);
+  try {
+    return { of: 'idle_limit', limitUs: parseDurationMs(limit) * 1000 };
+  } catch (thrown) {
+    throw new InvalidArgumentError(`${messageOf(thrown)}. ${EXPECTED}`);
+  }
+}
+
+async function reportRightSize({ cluster, whatIf, ...flags }: RightSizeFlags): Promise<void> {
+  const nowUs = Date.now() * 1000;
+  const { since, from } = flags;
+  const window = reportWindow(
+    since === undefined && from === undefined ? { ...flags, since: '4w' } : flags,
+    nowUs,
+  );
+  const asked = { ...window, nowUs, whatIfs: whatIf, ...(cluster === undefined ? {} : { cluster }) };
+  const figures = await withStore(flags, async (db, { lanes }) => await rightSizeFigures(db, lanes, asked));
+  if (flags.json) process.stdout.write(rightSizeJson(figures));
+  else if (flags.csv) process.stdout.write(rightSizeCsv(figures));
+  else process.stdout.write(renderRightSize(figures, terminalStyle()));
+}

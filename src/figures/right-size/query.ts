@@ -1,0 +1,63 @@
+import { packedTimes } from '../../core/right-size/packing.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import type { Asked } from '../query-cells.ts';
+import type { RightSizeFigures, Unsized, WhatIf } from './figures.ts';
+import { groupKey, holdingsOf, sizedGroups, sizeFor, triedWeeks } from './sized.ts';
+import { gpuUs, isKnown, readStays, type Stay } from './stays.ts';
+import { whatIf, type WhatIfQuestion } from './what-if.ts';
+
+interface RightSizeOptions {
+  readonly fromUs: number;
+  readonly toUs: number;
+  /** Only the GPUs of this cluster; of all when absent. */
+  readonly cluster?: string;
+  /** Epoch µs up to which a running job is looked at. */
+  readonly nowUs: number;
+  readonly whatIfs: readonly WhatIfQuestion[];
+}
+
+/**
+ * Which smaller parts of GPUs would have done for the jobs of a time, and how many GPUs would have sufficed had they had those.
+ * @throws OperatingError `report.what_if`, and what `ask` throws
+ */
+export async function rightSizeFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  { fromUs, toUs, cluster, nowUs, whatIfs: questions }: RightSizeOptions,
+): Promise<RightSizeFigures> {
+  const span = { fromUs, toUs };
+  const all = await readStays(db, lanes, span, { nowUs, cluster });
+  const { stays, fleet } = all;
+  const whatIfs: WhatIf[] = [];
+  for (const question of questions) whatIfs.push(await whatIf(db, all, span, question));
+  const known = stays.filter(isKnown);
+  const sizes = new Map([...Map.groupBy(known, groupKey)].map(([key, own]) => [key, sizeFor(own)]));
+  const [time] = packedTimes(
+    holdingsOf(stays, (stay) => sizes.get(groupKey(stay))),
+    [span],
+  );
+  return {
+    ...{ ...span, cluster, isSynthetic: fleet.isSynthetic },
+    groups: sizedGroups(stays),
+    sized: sumOf(known),
+    unsized: unsizedOf(stays),
+    ...time!,
+    weeks: triedWeeks(stays, span),
+    whatIfs,
+  };
+}
+
+function sumOf(stays: readonly Stay[]): RightSizeFigures['sized'] {
+  return {
+    runs: new Set(stays.map(({ run }) => run)).size,
+    ownedUs: stays.reduce((sum, stay) => sum + gpuUs(stay), 0),
+  };
+}
+
+function unsizedOf(stays: readonly Stay[]): RightSizeFigures['unsized'] {
+  const unknown = stays.flatMap((stay) => (typeof stay.use === 'string' ? [{ why: stay.use, stay }] : []));
+  const byReason = Map.groupBy(unknown, ({ why }) => why);
+  return new Map<Unsized, RightSizeFigures['sized']>(
+    [...byReason].map(([why, own]) => [why, sumOf(own.map(({ stay }) => stay))]),
+  );
+}

@@ -1,0 +1,95 @@
+import type { Lane } from '../../core/fields/lane.ts';
+import type { DeviceUse } from '../../core/right-size/sizes.ts';
+import { billedTime, type BilledRun } from '../bill/billed-runs.ts';
+import type { Span } from '../levels.ts';
+import type { Asked } from '../query-cells.ts';
+import { measuredUses, useKey, type MeasuredUse } from './device-use.ts';
+import type { Unsized } from './figures.ts';
+import { fleetSizes, type FleetSizes, type SizedDevice } from './fleet-sizes.ts';
+
+/** What a run had of one device in the window. */
+export interface Stay {
+  readonly run: BilledRun;
+  readonly gpu: string;
+  /** When it had it, (startUs, endUs]; they do not overlap. */
+  readonly times: readonly { readonly startUs: number; readonly endUs: number }[];
+  /** Their length. */
+  readonly heldUs: number;
+  /** Undefined of a device of which the inventory does not tell how large it is. */
+  readonly device: SizedDevice | undefined;
+  /** What it made of it, of the whole GPU; or why that is not known. */
+  readonly use: DeviceUse | Unsized;
+}
+
+/** A stay of which all is known. */
+export interface KnownStay extends Stay {
+  readonly device: SizedDevice;
+  readonly use: DeviceUse;
+}
+
+export interface Stays {
+  readonly stays: readonly Stay[];
+  readonly runs: readonly BilledRun[];
+  readonly fleet: FleetSizes;
+}
+
+export function isKnown(stay: Stay): stay is KnownStay {
+  return typeof stay.use === 'object';
+}
+
+/** Of so much of its time both memory and activity have to be known. */
+const SEEN_RATIO_MIN = 0.9;
+
+/** Everything that jobs had in a time, and what they made of it. @throws what `ask` throws */
+export async function readStays(
+  db: Asked,
+  lanes: readonly Lane[],
+  span: Span,
+  { nowUs, cluster }: { readonly nowUs: number; readonly cluster: string | undefined },
+): Promise<Stays> {
+  const [{ runs: all }, fleet, uses] = await Promise.all([
+    billedTime(db, span, nowUs),
+    fleetSizes(db),
+    measuredUses(db, lanes, span),
+  ]);
+  const runs = all.filter((run) => cluster === undefined || run.cluster === cluster);
+  const jobsOf = Map.groupBy(
+    runs.flatMap((run) =>
+      run.window.intervals.map(({ gpu }) => ({ key: useKey(run.run.jobId, gpu), job: run.member.job })),
+    ),
+    ({ key }) => key,
+  );
+  const isAgain = (key: string): boolean => new Set(jobsOf.get(key)?.map(({ job }) => job)).size > 1;
+  const stays = runs.flatMap((run) =>
+    [...Map.groupBy(run.window.intervals, ({ gpu }) => gpu)].map(([gpu, times]): Stay => {
+      const heldUs = times.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
+      const device = fleet.devices.get(gpu);
+      const key = useKey(run.run.jobId, gpu);
+      const use = isAgain(key) ? 'id_again' : useOf(run, gpu, { heldUs, device, measured: uses.get(key) });
+      return { run, gpu, times, heldUs, device, use };
+    }),
+  );
+  return { stays, runs, fleet };
+}
+
+interface Known {
+  readonly heldUs: number;
+  readonly device: SizedDevice | undefined;
+  readonly measured: MeasuredUse | undefined;
+}
+
+function useOf(run: BilledRun, gpu: string, { heldUs, device, measured }: Known): DeviceUse | Unsized {
+  if (device === undefined) return 'no_device';
+  if (new Set(run.window.intervals.map((stay) => stay.gpu)).size > 1) return 'several_gpus';
+  if (run.parts.some((part) => part.gpu === gpu && part.part < 1)) return 'shared';
+  const { memoryPeakBytes, memoryUs = 0, smP95, smUs = 0 } = measured ?? {};
+  if (memoryPeakBytes === undefined) return 'no_memory';
+  if (smP95 === undefined) return 'no_activity';
+  if (Math.min(memoryUs, smUs) < SEEN_RATIO_MIN * heldUs) return 'partly_seen';
+  return { memoryPeakBytes, smP95: smP95 * (device.own.slices / device.own.wholeSlices) };
+}
+
+/** GPU time, of instances by slices. */
+export function gpuUs({ heldUs, device }: Stay): number {
+  return device === undefined ? heldUs : Math.round((heldUs * device.own.slices) / device.own.wholeSlices);
+}
