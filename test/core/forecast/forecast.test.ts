@@ -153,6 +153,14 @@ describe('a step', () => {
     for (const { expected } of weeks) expect(Math.abs(expected - 200)).toBeLessThan(5);
   });
 
+  test('of a sixth is one where weeks hardly differ, also where there is another one', () => {
+    const calm = (level: number, weeks: number): number[] => flat(weeks, level);
+    const stairs = [...calm(500, 16), ...calm(600, 16), ...calm(720, 16)];
+    expect(stepIn(knownOf(stairs))).toMatchObject({ week: 32 });
+    expect(stepIn(knownOf(stairs.slice(0, 32)))).toMatchObject({ week: 16 });
+    expect(stepIn(knownOf([...calm(500, 16), ...calm(530, 16)]))).toBeUndefined();
+  });
+
   test('too young to go on from leaves nothing to tell', () => {
     const { step, refusal, weeks } = forecastOf([...flat(20, 100), ...flat(KNOWN_WEEKS_MIN - 1, 50)], 12);
     expect(step).toMatchObject({ week: 20 });
