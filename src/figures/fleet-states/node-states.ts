@@ -1,4 +1,5 @@
 import type { NodeState } from '../../core/jobs/cluster-load.ts';
+import { differ } from '../../core/jobs/job-runs.ts';
 import { quoteText } from '../../../schemas/tables.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
@@ -82,4 +83,17 @@ function add(spans: NodeStateSpan[], span: NodeStateSpan): void {
   const goesOn = before?.toUs === span.fromUs && before.state === span.state && before.gpus === span.gpus;
   if (goesOn) spans[spans.length - 1] = { ...before!, toUs: span.toUs };
   else spans.push(span);
+}
+
+/**
+ * The spans of a device's node. What has no cluster (it was stored before anybody told) is of any, where only one can be meant.
+ */
+export function spansOfNode(
+  states: readonly NodeStateSpan[],
+): (cluster: string | undefined, node: string) => readonly NodeStateSpan[] {
+  const byNode = Map.groupBy(states, ({ node }) => node);
+  return (cluster, node) => {
+    const own = (byNode.get(node) ?? []).filter((span) => !differ(span.cluster, cluster));
+    return new Set(own.map((span) => span.cluster)).size === 1 ? own : [];
+  };
 }

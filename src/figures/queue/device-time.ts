@@ -1,6 +1,6 @@
 import type { HadSpan } from '../../core/queue/beside.ts';
 import type { KnownDevice } from '../capacity/devices.ts';
-import type { NodeStateSpan } from '../fleet-states/node-states.ts';
+import { spansOfNode, type NodeStateSpan } from '../fleet-states/node-states.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { common, joined, without } from '../spans.ts';
@@ -41,14 +41,14 @@ export function deviceTimeOf(
   states: readonly NodeStateSpan[],
   cellOf: ReadonlyMap<string, number>,
 ): { readonly time: DeviceTime; readonly free: readonly HadSpan[] } {
-  const statesOf = Map.groupBy(states, ({ cluster, node }) => JSON.stringify([cluster, node]));
+  const statesOf = spansOfNode(states);
   const time = { knownUs: 0, ownedUs: 0, freeUs: 0, outOfUseUs: 0, untoldUs: 0 };
   const free: HadSpan[] = [];
   for (const { gpu, cluster, nodes, fromUs, toUs } of devices) {
     const known = [{ fromUs, toUs }];
     const own = common(owned.get(gpu) ?? [], known);
     const rest = without(known, own);
-    const told = statesOf.get(JSON.stringify([cluster, nodes.at(-1)])) ?? [];
+    const told = statesOf(cluster, nodes.at(-1) ?? '');
     const up = common(
       rest,
       told.filter(({ state }) => state === 'up'),

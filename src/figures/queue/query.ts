@@ -1,6 +1,7 @@
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { besideSums, type BesideSums, type HadSpan } from '../../core/queue/beside.ts';
+import { differ } from '../../core/jobs/job-runs.ts';
 import { knownDevices } from '../capacity/devices.ts';
 import { chosenDevices } from '../capacity/filters.ts';
 import { readNodeStates } from '../fleet-states/node-states.ts';
@@ -86,18 +87,23 @@ export async function queueFigures(
   };
 }
 
-/** Each cluster's queue beside its own GPUs; undefined where no cluster that was asked has any here. */
+/**
+ * Each cluster's queue beside its own GPUs, where only one was asked beside those of no cluster, too; undefined where no cluster
+ * that was asked has any here.
+ */
 function besideAll(
   spans: readonly HadSpan[],
   asked: readonly AskedCluster[],
   { modelOfCell }: GpuCells,
   clusterOfCell: readonly (string | undefined)[],
 ): Beside | undefined {
-  const told = asked.filter(({ cluster }) => clusterOfCell.includes(cluster));
+  const isOf = (cell: number, cluster: string | undefined): boolean =>
+    asked.length === 1 ? !differ(clusterOfCell[cell], cluster) : clusterOfCell[cell] === cluster;
+  const told = asked.filter(({ cluster }) => modelOfCell.some((_, cell) => isOf(cell, cluster)));
   if (told.length === 0) return undefined;
   const all = { besideUs: 0, hadUs: 0, fitsUs: 0 };
   for (const { cluster, spans: queue } of told) {
-    const own = spans.filter(({ cell }) => clusterOfCell[cell] === cluster);
+    const own = spans.filter(({ cell }) => isOf(cell, cluster));
     const sums = besideSums(own, modelOfCell, queue, []);
     all.besideUs += sums.besideUs;
     all.hadUs += sums.hadAskedUs;

@@ -277,6 +277,42 @@ describe('three days of a cluster', () => {
   });
 });
 
+test('GPUs of no cluster are beside the only queue that was asked, and on nodes that only one cluster has', async () => {
+  const later = at(24 * 100);
+  await insertRows(db, 'gpu_inventory', [
+    { ts: later, node: 'n9', gpu: 'n9g0', model: 'NVIDIA H100', source: 'dcgm' },
+    { ts: later + 10 * HOUR, node: 'n9', gpu: 'n9g0', model: 'NVIDIA H100', source: 'dcgm' },
+  ]);
+  const states = Array.from({ length: 10 }, (_, hour) => ({
+    ...{
+      ts: later + hour * HOUR,
+      end_ts: later + (hour + 1) * HOUR,
+      cluster: 'c',
+      node: 'n9',
+      state: 'up',
+      gpus: 1,
+    },
+  }));
+  const poll = { ts: later + 2 * HOUR, cluster: 'c', dt_us: HOUR, wait_us: 0 };
+  await insertRows(db, 'node_states', states);
+  await insertRows(db, 'queue_1m', [
+    { ...poll, jobs: 0 },
+    { ...poll, jobs: 1, gpus: 1, nodes: 1, reason: 'Priority', partition: 'gpu' },
+  ]);
+  const ask = async (): Promise<QueueFigures> =>
+    await queueFigures(db, [lane], { fromUs: later, toUs: later + 10 * HOUR });
+  const { time, beside } = await ask();
+  expect([hours(time.freeUs), hours(beside.free?.besideUs)]).toEqual([10, 1]);
+  // Another cluster has a node of that name: which is meant nobody knows.
+  await insertRows(
+    db,
+    'node_states',
+    states.map((row) => ({ ...row, cluster: 'd' })),
+  );
+  const doubtful = await ask();
+  expect([hours(doubtful.time.freeUs), hours(doubtful.time.untoldUs)]).toEqual([0, 10]);
+});
+
 describe('the command', () => {
   const run = async (...args: string[]): Promise<Ended> =>
     await runCommand(['report', 'queue', ...args], {
