@@ -63,6 +63,11 @@ describe('spells of a node', () => {
     table.poll([told('n1', 'up')], T0_US + 150e6);
     table.poll([told('n1', 'up')], T0_US + 301e6);
     table.poll([told('n1', 'down')], T0_US + 200e6);
+    table.poll([told('n1', 'down')], T0_US + 301e6);
+    expect(table.of('n1').map(short)).toEqual([
+      [0, 150, 'up'],
+      [301, 301, 'up'],
+    ]);
     table.poll([told('n1', 'up')], T0_US + 361e6);
     expect(table.of('n1').map(short)).toEqual([
       [0, 150, 'up'],
