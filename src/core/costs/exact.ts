@@ -22,17 +22,29 @@ export function digitsAt({ digits, places }: Decimal, wanted: number): bigint {
 
 /**
  * Fractions with one denominator as whole numbers that add up to their sum, rounded half up: each is rounded down, and what is then
- * missing goes to those with the largest remainders, of two alike to the first. So none differs by 1 or more from what it is.
+ * missing goes to those with the largest remainders, of two alike to the first. So none differs by 1 or more from what it is, unless
+ * others may have no more.
  * @param numerators not negative
+ * @param most of each; all together at least the sum, rounded
  */
-export function largestRemainder(numerators: readonly bigint[], denominator: bigint): bigint[] {
+export function largestRemainder(
+  numerators: readonly bigint[],
+  denominator: bigint,
+  most?: readonly bigint[],
+): bigint[] {
   const sum = numerators.reduce((all, one) => all + one, 0n);
   const whole = numerators.map((one) => one / denominator);
-  const missing = Number(rounded(sum, denominator) - whole.reduce((all, one) => all + one, 0n));
+  let missing = rounded(sum, denominator) - whole.reduce((all, one) => all + one, 0n);
   const byRemainder = numerators
     .map((one, index) => ({ index, remainder: one % denominator }))
     .sort((a, b) => (a.remainder === b.remainder ? a.index - b.index : a.remainder > b.remainder ? -1 : 1));
-  for (const { index } of byRemainder.slice(0, missing)) whole[index]! += 1n;
+  while (missing > 0n)
+    for (const { index } of byRemainder) {
+      if (missing === 0n) break;
+      if (most !== undefined && whole[index]! >= most[index]!) continue;
+      whole[index]! += 1n;
+      missing -= 1n;
+    }
   return whole;
 }
 

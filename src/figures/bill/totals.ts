@@ -120,8 +120,11 @@ function columnsOf(terms: BillTerms, groups: readonly (readonly BillLine[])[]): 
     return price === undefined ? undefined : BigInt(us(line)) * digitsAt(decimalOf(price), places) * coins;
   };
   const perHour = HOUR_US * 10n ** BigInt(places);
-  const column = (of: (line: BillLine) => bigint | undefined, denominator: bigint): (bigint | undefined)[] =>
-    roundedColumn(groups, of, denominator);
+  const column = (
+    of: (line: BillLine) => bigint | undefined,
+    denominator: bigint,
+    most?: readonly (bigint | undefined)[],
+  ): (bigint | undefined)[] => roundedColumn(groups, of, denominator, most);
   const none = groups.map(() => undefined);
   const credit = decimalOf(idleTailCredit ?? 0);
   const energy = product(decimalOf(kwhPrice ?? 0), decimalOf(pue));
@@ -138,6 +141,8 @@ function columnsOf(terms: BillTerms, groups: readonly (readonly BillLine[])[]): 
       : column(
           (line) => scaled(money(({ idleTailUs }) => idleTailUs)(line), credit.digits),
           perHour * 10n ** BigInt(credit.places),
+          // Nobody is given back more than it pays.
+          costs,
         );
   const millijoules = ({ millijoules }: BillLine): bigint | undefined =>
     millijoules === undefined ? undefined : BigInt(millijoules);
@@ -171,6 +176,7 @@ function roundedColumn(
   groups: readonly (readonly BillLine[])[],
   of: (line: BillLine) => bigint | undefined,
   denominator: bigint,
+  most: readonly (bigint | undefined)[] | undefined,
 ): (bigint | undefined)[] {
   const exact = groups.map((own) => {
     const known = own.map(of).filter((one) => one !== undefined);
@@ -179,6 +185,7 @@ function roundedColumn(
   const whole = largestRemainder(
     exact.map((one) => one ?? 0n),
     denominator,
+    most?.map((one) => one ?? 0n),
   );
   return whole.map((one, index) => (exact[index] === undefined ? undefined : one));
 }

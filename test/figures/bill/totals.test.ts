@@ -55,7 +55,9 @@ const anyLine = fc
     millijoules: fc.option(fc.nat({ max: 1e13 }), { nil: undefined }),
     milligrams: fc.option(fc.nat({ max: 1e9 }), { nil: undefined }),
   })
-  .map(({ tail, ...line }) => lineOf({ ...line, idleTailUs: Math.floor(line.ownedUs * tail) }));
+  .map(({ tail, ...line }) => lineOf({ ...line, idleTailUs: Math.floor(line.ownedUs * tail) }))
+  // Some idled all of their time.
+  .chain((line) => fc.constantFrom(line, { ...line, idleTailUs: line.ownedUs }));
 const price = fc.double({ min: 0, max: 100, noNaN: true });
 const anyTerms = fc.record({
   currency: fc.constantFrom('EUR', 'JPY', 'KWD', 'credits', undefined),
@@ -75,7 +77,9 @@ const anyTerms = fc.record({
   kwhPrice: fc.option(price, { nil: undefined }),
   pue: fc.option(fc.double({ min: 1, max: 2, noNaN: true }), { nil: undefined }),
   gramsPerKwh: fc.constantFrom(undefined, 120, 'hourly' as const),
-  idleTailCredit: fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }),
+  idleTailCredit: fc.option(fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })), {
+    nil: undefined,
+  }),
 });
 
 const KEYS = ['seconds', 'hours10k', 'cost', 'credit', 'wattHours', 'energyCost', 'grams'] as const;
@@ -91,6 +95,8 @@ test('rows add up to all, and all is the same in every grouping', () => {
           const known = rows.flatMap((row) => row[key] ?? []);
           expect(all[key]).toBe(known.length === 0 ? undefined : known.reduce((sum, one) => sum + one, 0n));
         }
+        // Nobody is given back more than it pays.
+        for (const row of rows) expect(dueOf(row) ?? 0n).toBeGreaterThanOrEqual(0n);
         // A row is what its lines are, less than a second and a coin away.
         for (const row of rows) expect(Math.abs(Number(row.seconds) - row.ownedUs / 1e6)).toBeLessThan(1);
       }
