@@ -19,12 +19,15 @@ import { BILL_GROUPINGS, billTotals, dueOf } from '../../../src/figures/bill/tot
 import { reckonBill } from '../../../src/figures/bill/reckon.ts';
 import { waitForRollups, waitForVisible } from '../../../src/questdb/visible.ts';
 import { openQuestDb, type QuestDb } from '../../../src/questdb/http.ts';
+import { pushJournal } from '../../../src/job-map/push-journal.ts';
+import { createSmallTables } from '../../../src/questdb/rows/small-tables.ts';
 import { billCsv } from '../../../src/report/bill/bill-csv.ts';
 import { billJson } from '../../../src/report/bill/bill-json.ts';
 import { renderBill } from '../../../src/report/bill/bill-text.ts';
 import { ageOutAll } from '../../helpers/age-out.ts';
 import { runLine } from '../../helpers/command-line.ts';
 import { insertRows } from '../../helpers/insert-rows.ts';
+import { at as second, openJournalBench } from '../../helpers/journal.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
 import {
   at,
@@ -571,6 +574,37 @@ describe('the command', () => {
     expect(billTotals('issued' in outcome ? outcome.issued : outcome.reckoned, 'user').all.wattHours).toBe(
       24n * (300n + 320n),
     );
+  });
+
+  test('a journal that is pushed late makes a version with exactly its time', async () => {
+    const nowUs = at('2023-12-05T00:00:00Z');
+    const before = await issued('2023-11', { nowUs });
+    const device = {
+      uuid: 'GPU-bill-late',
+      node: 'late',
+      index: 0,
+      minor: 0,
+      model: 'NVIDIA H200',
+      memoryBytes: 1,
+    };
+    const bench = openJournalBench();
+    await createSmallTables(db).writeInventory([{ tsUs: second(0), device, source: 'nvml' }]);
+    await waitForVisible(db, 'gpu_inventory');
+    const told = { node: 'late', gpus: '', devices: '0', user: 'lara', account: 'pushed' };
+    bench.put('start', '4217', 10, told);
+    bench.put('end', '4217', 3610, told);
+    const tell = (): void => undefined;
+    await pushJournal(db, { node: 'late', directory: bench.directory, tables: [], tell });
+    bench.close();
+    await waitForVisible(db, 'gpu_ownership');
+    await waitForVisible(db, 'jobs');
+    const outcome = await ask('2023-11', { nowUs });
+    if (!('issued' in outcome)) throw new Error('not issued');
+    expect(outcome.issued.version).toBe(before.version + 1);
+    const [now, then] = [outcome.issued, before].map((bill) => billTotals(bill, 'user'));
+    expect([now!.all.seconds - then!.all.seconds, now!.all.cost! - then!.all.cost!]).toEqual([3600n, 320n]);
+    expect(now!.rows.find(({ name }) => name === 'lara')).toMatchObject({ seconds: 3600n, cost: 320n });
+    expect(renderBill(figuresOf(outcome), STYLE)).toMatch(/\n +pushed +\+1:00:00 +\+3\.20 +0\.000\n/);
   });
 
   test.each([
