@@ -16,6 +16,7 @@ import { ringBench } from './ring.ts';
 import { serveBench } from './serve.ts';
 import { startUpBench } from './start-up.ts';
 import { syncBench } from './sync.ts';
+import { yearBench } from './year.ts';
 
 /** `npm run bench [-- --json FILE] [-- --only NAME]`: every figure beside its baseline from the same run. */
 const BENCHES: readonly Bench[] = [
@@ -25,6 +26,7 @@ const BENCHES: readonly Bench[] = [
   deliveryBench,
   startUpBench,
   syncBench,
+  yearBench,
   drainBench,
   drainFleetBench,
   nativeBench,
