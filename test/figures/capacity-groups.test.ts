@@ -137,6 +137,40 @@ const PART_OF: Readonly<Record<string, string>> = {
   },
 };
 
+function figureRow({ job, idleUs, causes }: Concluded): Record<string, string | number> & { ts: number } {
+  const seenUs = [...causes.values()].reduce((sum, us) => sum + us, 0);
+  return {
+    ...{ ts: START_US + job.from * HOUR_US, end_ts: endUsOf(job.to), cluster: job.cluster },
+    ...{ node: DEVICES.find(({ gpu }) => gpu === job.gpu)!.node, gpu: job.gpu, job_id: job.id, run: 0 },
+    ...{ share: 1, dt_us: seenUs, attributed_us: seenUs, idle_dt_us: idleUs },
+    ...Object.fromEntries([...causes].map(([cause, us]) => [`cause_${cause}_us`, us])),
+    ...{ causes_origin: 'samples', written_ts: endUsOf(job.to) + 600e6 },
+  };
+}
+
+/** Starts that were told a minute too early and corrected: the stay owns nothing then, and its figures stay behind. */
+async function insertTakenBack(): Promise<void> {
+  const corrected = CONCLUDED.filter(({ job }) => job.from > 0).slice(0, 3);
+  const earlier = (ts: number): number => ts - 60e6;
+  await insertRows(
+    db,
+    'job_figures',
+    corrected.map((one) => ({ ...figureRow(one), ts: earlier(figureRow(one).ts) })),
+  );
+  await insertRows(
+    db,
+    'gpu_ownership',
+    corrected.map((one) => {
+      const { ts, cluster, node, gpu, job_id } = figureRow(one);
+      return {
+        ...{ ts: earlier(ts), end_ts: earlier(ts), cluster, node, gpu, job_id },
+        run: 0,
+        source: 'slurm',
+      };
+    }),
+  );
+}
+
 type State = 'up' | 'drained' | 'down';
 /** How each node was in each hour, where somebody told: one cluster is told of from its third day on, and a node never. */
 const STATES = new Map(
@@ -187,20 +221,8 @@ beforeAll(async () => {
       ...{ dt_us: HOUR_US, sm_active_ratio: isIdle ? 0.01 : 0.5 },
     })),
   );
-  await insertRows(
-    db,
-    'job_figures',
-    CONCLUDED.map(({ job, idleUs, causes }) => {
-      const seenUs = [...causes.values()].reduce((sum, us) => sum + us, 0);
-      return {
-        ...{ ts: START_US + job.from * HOUR_US, end_ts: endUsOf(job.to), cluster: job.cluster },
-        ...{ node: DEVICES.find(({ gpu }) => gpu === job.gpu)!.node, gpu: job.gpu, job_id: job.id, run: 0 },
-        ...{ share: 1, dt_us: seenUs, attributed_us: seenUs, idle_dt_us: idleUs },
-        ...Object.fromEntries([...causes].map(([cause, us]) => [`cause_${cause}_us`, us])),
-        ...{ causes_origin: 'samples', written_ts: endUsOf(job.to) + 600e6 },
-      };
-    }),
-  );
+  await insertRows(db, 'job_figures', CONCLUDED.map(figureRow));
+  await insertTakenBack();
   await insertRows(
     db,
     'node_states',

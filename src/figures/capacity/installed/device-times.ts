@@ -1,4 +1,4 @@
-import { quoteName, quoteText } from '../../../../schemas/tables.ts';
+import { quoteName } from '../../../../schemas/tables.ts';
 import { STEP_US, withinSql, type Span } from '../../levels.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { summandSql, TIME } from '../../summands.ts';
@@ -9,7 +9,7 @@ import { onlySql, type CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
 
 /** Σ dt of a device, µs: all of it, and what nobody owned. */
-interface SeenTime {
+export interface SeenTime {
   readonly allUs: number;
   readonly unownedUs: number;
 }
@@ -25,16 +25,15 @@ type Every = CapacityPeriod | undefined;
 /**
  * What was seen of devices, by `seenKey`.
  * @param sources of the time that is asked about: those that decide time are read
- * @param nodes only on these; on all when absent
+ * @param andSql ` AND …`: a further condition on rows `s`
  * @throws what `ask` throws
  */
 export async function seenTimes(
   db: Asked,
   sources: readonly CapacitySource[],
   every: Every,
-  nodes?: readonly string[],
+  andSql = '',
 ): Promise<Map<string, SeenTime>> {
-  const ofNodes = nodes === undefined ? '' : ` AND s.node IN (${nodes.map(quoteText).join(', ')})`;
   const parts = sources
     .filter(({ isTime }) => isTime)
     .flatMap((source) =>
@@ -42,7 +41,7 @@ export async function seenTimes(
         const at = every === undefined ? '' : `${periodSql(every, 's.ts')} AS period_us, `;
         const dtUs = summandSql(TIME, segment);
         const sums = `sum(${dtUs}) AS all_us, sum(CASE WHEN s.owners = 0 THEN ${dtUs} ELSE 0 END) AS unowned_us`;
-        return `SELECT s.gpu AS gpu, ${at}${sums} FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${ofNodes}`;
+        return `SELECT s.gpu AS gpu, ${at}${sums} FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${andSql}`;
       }),
     );
   const seen = new Map<string, SeenTime>();

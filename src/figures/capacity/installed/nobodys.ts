@@ -3,13 +3,14 @@ import { STEP_US, type Span } from '../../levels.ts';
 import { CUT_LEVELS } from '../../mig-energy.ts';
 import type { Asked } from '../../query-cells.ts';
 import { joined } from '../../spans.ts';
+import { quoteTime } from '../../sql-text.ts';
 import type { KnownDevice } from '../devices.ts';
 import { periodOf, type Membership } from '../membership.ts';
 import { sourcesOf, type CapacityPart } from '../parts.ts';
 import { periodName, periodStartUs } from '../periods.ts';
 import type { CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
-import { knownUsIn, periodsIn, seenKey, seenTimes } from './device-times.ts';
+import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenTime } from './device-times.ts';
 import { readNodeStateTimes, type StateTimes, type ToldNodes } from './node-days.ts';
 import { placeNobodys, type PlacedTime } from './nobodys-time.ts';
 
@@ -22,8 +23,9 @@ export interface NobodysOfDevice extends PlacedTime {
 }
 
 const DAY_US = STEP_US['1d'];
-/** Of more days of nodes hours are not asked for: a day is then divided as an hour else is. */
-const HOURS_OF_DAYS_MAX = 1500;
+const HOUR_US = STEP_US['1h'];
+/** Of nodes at their times: the text of a query is part of its address. */
+const SPANS_PER_QUERY = 80;
 /** What clocks may miss of a day that was told whole. */
 const WHOLE_US_MISSING_MAX = 1e6;
 
@@ -58,7 +60,7 @@ export async function readNobodys(
   return told.flatMap(({ device, days: own }) =>
     periods.map((span) => {
       const key = seenKey(device.gpu, span.name);
-      const { allUs, unownedUs } = seen.get(key) ?? { allUs: 0, unownedUs: 0 };
+      const { allUs, unownedUs } = seen.get(key) ?? NOT_SEEN;
       const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
       const ofDays = partly.get(key) ?? NOTHING;
       const unknownUs = own === undefined ? unownedUs : Math.min(unownedUs, untold.get(key) ?? 0);
@@ -84,6 +86,7 @@ function daysOf(device: KnownDevice, told: ToldNodes, window: CapacityWindow): D
 }
 
 const NOT_TOLD: StateTimes = { upUs: 0, drainedUs: 0, downUs: 0 };
+const NOT_SEEN: SeenTime = { allUs: 0, unownedUs: 0 };
 const NOTHING = { drained: 0, down: 0, unowned: 0, seenDrained: 0, seenDown: 0 } as const;
 type Parts = { -readonly [Key in keyof typeof NOTHING]: number };
 
@@ -92,7 +95,7 @@ interface ToldDevice {
   readonly days: Days | undefined;
 }
 
-/** Days on which a node was in several states, or nobody told of a part of them: by hours, or else by days. */
+/** Days on which a node was in several states, or nobody told of a part of them: hour by hour where it was not up. */
 async function readPartly(
   db: Asked,
   of: Membership,
@@ -101,46 +104,108 @@ async function readPartly(
 ): Promise<Map<string, Parts>> {
   const { window } = of;
   const period = periodOf(of);
+  const found = new Map<string, Parts>();
   const mixed = told.flatMap(({ device, days }) => {
     const own = [...(days ?? [])].flatMap(([dayUs, how]) => (how === 'partly' ? [dayUs] : []));
-    return own.length === 0 ? [] : [{ device, own: new Set(own) }];
+    return own.length === 0 ? [] : [{ device, node: device.nodes.at(-1) ?? '', days: own }];
   });
-  const found = new Map<string, Parts>();
-  if (mixed.length === 0) return found;
-  const nodes = [...new Set(mixed.map(({ device }) => device.nodes.at(-1) ?? ''))];
-  const nodeDays = new Set(
-    mixed.flatMap(({ device, own }) =>
-      [...own].map((dayUs) => JSON.stringify([device.cluster, device.nodes.at(-1), dayUs])),
-    ),
+  const hours = await notUpHours(db, window, mixed);
+  const times = new Map(
+    [...Map.groupBy(hours, ({ node }) => node)].map(([node, own]) => [
+      node,
+      joined(own.map(({ atUs }) => clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window))),
+    ]),
   );
-  const level = nodeDays.size > HOURS_OF_DAYS_MAX ? '1d' : '1h';
-  const every = level === '1h' ? 'hour' : 'day';
-  const spans = joined(
-    mixed.flatMap(({ own }) =>
-      [...own].map((dayUs) => clip({ fromUs: dayUs, toUs: dayUs + DAY_US }, window)),
-    ),
-  );
-  const only = ` AND node IN (${nodes.map(quoteText).join(', ')})`;
-  const [states, ...seen] = await Promise.all([
-    readNodeStateTimes(db, level, spans, only),
-    ...spans.map(async (span) => await seenTimes(db, sourcesIn(parts, span, level), every, nodes)),
-  ]);
-  const seenOf = new Map(seen.flatMap((some) => [...some]));
-  for (const { device, own } of mixed)
-    for (const dayUs of own)
-      for (let atUs = dayUs; atUs < dayUs + DAY_US; atUs += STEP_US[level]) {
-        const span = clip({ fromUs: atUs, toUs: atUs + STEP_US[level] }, window);
-        if (span.toUs <= span.fromUs) continue;
-        const { allUs, unownedUs } = seenOf.get(seenKey(device.gpu, periodName(every, atUs))) ?? {
-          allUs: 0,
-          unownedUs: 0,
-        };
-        const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
-        const state = states.of(device.cluster, device.nodes.at(-1) ?? '')?.get(atUs);
-        const name = period && periodName(period, periodStartUs(period, atUs));
-        addParts(found, seenKey(device.gpu, name), placeNobodys({ unownedUs, unseenUs }, state));
-      }
+  const seen = await seenInHours(db, times, parts);
+  const byNode = Map.groupBy(hours, ({ node }) => node);
+  for (const { device, node } of mixed)
+    for (const { cluster, atUs, state } of byNode.get(node) ?? []) {
+      // Nodes of several clusters may have one name.
+      if (cluster !== device.cluster) continue;
+      const { allUs, unownedUs } = seen.get(seenKey(device.gpu, periodName('hour', atUs))) ?? NOT_SEEN;
+      const span = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
+      const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
+      const name = period && periodName(period, periodStartUs(period, atUs));
+      addParts(found, seenKey(device.gpu, name), placeNobodys({ unownedUs, unseenUs }, state));
+    }
   return found;
+}
+
+interface NodeHour {
+  /** As its devices have it. */
+  readonly cluster: string | undefined;
+  readonly node: string;
+  readonly atUs: number;
+  readonly state: StateTimes | undefined;
+}
+
+/** The hours of these days in which nodes were not up all the time, or nobody told that they were. */
+async function notUpHours(
+  db: Asked,
+  window: Span,
+  mixed: readonly { readonly device: KnownDevice; readonly node: string; readonly days: readonly number[] }[],
+): Promise<NodeHour[]> {
+  const places = new Map(
+    mixed.map(({ device: { cluster }, node, days }) => [
+      JSON.stringify([cluster, node]),
+      { cluster, node, days },
+    ]),
+  );
+  const spansOf = new Map<string, Span[]>();
+  for (const { node, days } of places.values())
+    spansOf.set(node, [
+      ...(spansOf.get(node) ?? []),
+      ...days.map((fromUs) => ({ fromUs, toUs: fromUs + DAY_US })),
+    ]);
+  const conditions = nodeConditions(new Map([...spansOf].map(([node, spans]) => [node, joined(spans)])), '');
+  const told = await Promise.all(
+    conditions.map(async (condition) => await readNodeStateTimes(db, '1h', [window], ` AND (${condition})`)),
+  );
+  return [...places.values()].flatMap(({ cluster, node, days }) =>
+    days.flatMap((dayUs) =>
+      Array.from({ length: DAY_US / HOUR_US }, (_, hour) => dayUs + hour * HOUR_US).flatMap(
+        (atUs): NodeHour[] => {
+          const { fromUs, toUs } = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
+          const state = told
+            .map((some) => some.of(cluster, node)?.get(atUs))
+            .find((one) => one !== undefined);
+          const isUp = state !== undefined && state.upUs >= toUs - fromUs - WHOLE_US_MISSING_MAX;
+          return toUs <= fromUs || isUp ? [] : [{ cluster, node, atUs, state }];
+        },
+      ),
+    ),
+  );
+}
+
+/** What was seen of devices on these nodes at these times, by hours. */
+async function seenInHours(
+  db: Asked,
+  times: ReadonlyMap<string, readonly Span[]>,
+  parts: readonly CapacityPart[],
+): Promise<Map<string, SeenTime>> {
+  const found = new Map<string, SeenTime>();
+  const all = joined([...times.values()].flat());
+  const [first, last] = [all[0], all.at(-1)];
+  if (first === undefined || last === undefined) return found;
+  const sources = sourcesIn(parts, { fromUs: first.fromUs, toUs: last.toUs }, '1h');
+  for (const condition of nodeConditions(times, 's.'))
+    for (const [key, time] of await seenTimes(db, sources, 'hour', ` AND (${condition})`))
+      found.set(key, time);
+  return found;
+}
+
+/** Conditions of rows to be of these nodes at these times, several where one would be too long. */
+function nodeConditions(times: ReadonlyMap<string, readonly Span[]>, prefix: string): string[] {
+  const each = [...times].flatMap(([node, spans]) =>
+    spans.map(
+      ({ fromUs, toUs }) =>
+        `(${prefix}node = ${quoteText(node)} AND ${prefix}ts >= ${quoteTime(fromUs)} AND ${prefix}ts < ${quoteTime(toUs)})`,
+    ),
+  );
+  const conditions: string[] = [];
+  for (let from = 0; from < each.length; from += SPANS_PER_QUERY)
+    conditions.push(each.slice(from, from + SPANS_PER_QUERY).join(' OR '));
+  return conditions;
 }
 
 function addParts(found: Map<string, Parts>, key: string, more: PlacedTime): void {
@@ -173,7 +238,8 @@ async function readUntold(
   for (const some of alike.values()) {
     const nodes = [...new Set(some.map(({ device }) => device.nodes.at(-1) ?? ''))];
     for (const span of some[0]!.spans) {
-      const seen = await seenTimes(db, sourcesIn(parts, span, level), period, nodes);
+      const ofNodes = ` AND s.node IN (${nodes.map(quoteText).join(', ')})`;
+      const seen = await seenTimes(db, sourcesIn(parts, span, level), period, ofNodes);
       // Nodes of several clusters may have one name.
       for (const { device } of some)
         for (const { name } of periods) {

@@ -46,13 +46,13 @@ export async function ownedParts(
   { classes }: DeviceClasses,
 ): Promise<Map<string, ToldOwned>> {
   if (!(await keepsCauses(db))) return new Map();
-  const isCorrected = await hasCorrections(db, of);
+  const hasVoids = (await ask(db, `${voidStaysSql(of)} LIMIT 1`)).length > 0;
   const told = new Map<string, ToldOwned>();
   for (const devices of classes) {
     const { idleDt } = idleColumnsOf(devices.limit);
     // By the run's part, as the causes are, and of MIG instances by slices, too.
     const idle = `CASE WHEN s.attributed_us > 0 THEN s.${idleDt} * (${TOLD_SQL}) / s.attributed_us END`;
-    for (const row of await ask(db, groupSql(of, { idle, andSql: devices.andSql, isCorrected }))) {
+    for (const row of await ask(db, groupSql(of, { idle, andSql: devices.andSql, hasVoids }))) {
       const key = textOf(keyOfRow(of, row));
       told.set(key, addTold(told.get(key), row));
     }
@@ -89,22 +89,17 @@ function withinSql({ window, by, every }: Membership): string {
   );
 }
 
-/** A start that was corrected leaves its earlier row behind, with the same end. */
-async function hasCorrections(db: Asked, of: Membership): Promise<boolean> {
-  const rows = await ask(
-    db,
-    `SELECT rows FROM (SELECT cluster, job_id, gpu, end_ts, count() AS rows FROM job_figures s WHERE ${withinSql(of)} GROUP BY cluster, job_id, gpu, end_ts) WHERE rows > 1 LIMIT 1`,
+/** Stays that own no time: their starts were taken back. A row of `job_figures` with such a start is of nothing. */
+function voidStaysSql({ window }: Membership): string {
+  return (
+    `SELECT ts AS v_ts, job_id AS v_job, gpu AS v_gpu FROM gpu_ownership` +
+    ` WHERE ts >= ${quoteTime(window.fromUs)} AND ts < ${quoteTime(window.toUs)} AND end_ts = ts`
   );
-  return rows.length > 0;
 }
 
 function groupSql(
   of: Membership,
-  {
-    idle,
-    andSql,
-    isCorrected,
-  }: { readonly idle: string; readonly andSql: string; readonly isCorrected: boolean },
+  { idle, andSql, hasVoids }: { readonly idle: string; readonly andSql: string; readonly hasVoids: boolean },
 ): string {
   const picks: Record<string, string> = {
     x_job: 's.job_id',
@@ -117,14 +112,13 @@ function groupSql(
   const keys = rowKeys(of, false);
   const sums = [...SEEN_CAUSES.map((cause) => `c_${cause}`), 'idle_us'];
   const values = [...SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`), idle];
-  const newest = isCorrected
-    ? ` JOIN (SELECT cluster AS m_cluster, job_id AS m_job, gpu AS m_gpu, end_ts AS m_end, max(written_ts) AS m_written FROM job_figures s WHERE ${withinSql(of)}` +
-      ' GROUP BY cluster, job_id, gpu, end_ts) m ON m.m_job = s.job_id AND m.m_gpu = s.gpu AND m.m_cluster = s.cluster AND m.m_end = s.end_ts AND m.m_written = s.written_ts'
-    : '';
+  const from = hasVoids
+    ? `(SELECT * FROM job_figures s LEFT JOIN (${voidStaysSql(of)}) v ON v.v_job = s.job_id AND v.v_gpu = s.gpu AND v.v_ts = s.ts) s`
+    : 'job_figures s';
   // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
   const rows =
     `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${values.map((value, at) => `sum(${value}) AS ${sums[at]!}`).join(', ')}` +
-    ` FROM job_figures s${newest} WHERE ${withinSql(of)}${andSql}`;
+    ` FROM ${from} WHERE ${withinSql(of)}${andSql}${hasVoids ? ' AND s.v_ts IS NULL' : ''}`;
   const groups = groupKeys(of).join(', ');
   return (
     groupedSql(of, { head: 'WITH ', rows, columns: sums }) +
