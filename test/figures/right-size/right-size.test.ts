@@ -60,6 +60,8 @@ const ODD: readonly Made[] = [
   { job: '9001', name: 'blind', gpu: 2, from: T0 + 16 * HOUR, hours: 2, sm: 0.1 },
   { job: '9002', name: 'dark', gpu: 2, from: T0 + 20 * HOUR, hours: 2, gib: 5 },
 ];
+/** Ten days after all others, on an instance of three slices: a fifth of its SMs. */
+const ON_INSTANCE = { job: '9100', gpu: 'MIG-rs-5', from: END + 10 * DAY, hours: 7, gib: 10, sm: 0.2 };
 /** One job on two GPUs, and two that share one. */
 const PAIR = { from: T0 + 16 * HOUR, hours: 4 };
 const SHARED = { from: T0 + DAY + 20 * HOUR, hours: 3 };
@@ -94,14 +96,40 @@ beforeAll(async () => {
       source: 'nvml',
     })),
   );
+  await insertRows(db, 'gpu_inventory', [
+    {
+      ts: T0 - DAY,
+      gpu: 'GPU-rs-cut',
+      cluster: 'a',
+      node: 'n2',
+      model: 'NVIDIA H200',
+      memory_bytes: MEMORY,
+      source: 'nvml',
+    },
+    {
+      ts: T0 - DAY,
+      gpu: 'MIG-rs-5',
+      cluster: 'a',
+      node: 'n2',
+      model: 'NVIDIA H200 MIG 3g.71gb',
+      memory_bytes: 71_424 * 2 ** 20,
+      parent: 'GPU-rs-cut',
+      mig_profile: '3g.71gb',
+      source: 'nvml',
+    },
+  ]);
   const all = [...JOBS, ...ODD];
-  await insertRows(db, 'gpu_sized', all.flatMap(samplesOf));
+  await insertRows(db, 'gpu_sized', [
+    ...all.flatMap(samplesOf),
+    ...samplesOf({ ...ON_INSTANCE, name: 'inst', gpu: 9 }).map((row) => ({ ...row, gpu: ON_INSTANCE.gpu })),
+  ]);
   await insertRows(db, 'gpu_ownership', [
     ...all.map((made) => stayOf(made.job, made.gpu, made)),
     stayOf('9003', 0, PAIR),
     stayOf('9003', 1, PAIR),
     stayOf('9004', 3, SHARED, 0.5),
     stayOf('9005', 3, SHARED, 0.5),
+    { ...stayOf(ON_INSTANCE.job, 9, ON_INSTANCE), gpu: ON_INSTANCE.gpu, node: 'n2' },
   ]);
   await insertRows(
     db,
@@ -143,7 +171,7 @@ beforeAll(async () => {
       },
     })),
   );
-  await waitForRollups(db, config.lanes, END);
+  await waitForRollups(db, config.lanes, ON_INSTANCE.from + DAY);
 });
 afterAll(async () => {
   await db.close();
@@ -325,6 +353,26 @@ describe('what if', () => {
       hints: expect.arrayContaining([expect.stringContaining(hint) as string]) as string[],
     });
   });
+});
+
+test('of an instance the part of the whole GPU counts, and a smaller one may do', async () => {
+  const window = {
+    fromUs: ON_INSTANCE.from - DAY,
+    toUs: ON_INSTANCE.from + DAY,
+    nowUs: ON_INSTANCE.from + DAY,
+  };
+  const { groups, usedUs, neededUs } = await rightSizeFigures(db, config.lanes, { ...window, whatIfs: [] });
+  expect(groups).toMatchObject([
+    {
+      ...{ model: 'NVIDIA H200', runs: 1, account: undefined, name: undefined },
+      // Of seven hours three sevenths, then one.
+      ...{ ownedUs: 3 * HOUR, sizedUs: HOUR, memoryPeakBytes: 10 * GIB },
+      ...{ had: { profile: '3g.71gb', memoryBytes: 71_424 * 2 ** 20 }, size: { profile: '1g.18gb' } },
+    },
+  ]);
+  expect(groups[0]!.smP95).toBeCloseTo((0.21 * 3) / 7, 9);
+  // One GPU it is, whatever it is cut into.
+  expect([usedUs, neededUs]).toEqual([7 * HOUR, 7 * HOUR]);
 });
 
 test('it is the same from rollups alone', async () => {
