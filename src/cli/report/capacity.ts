@@ -24,6 +24,7 @@ import { reportCosts } from '../report-costs.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
 import { addCommonFlags, addWindowFlags, clusterArgument, type FormatFlags } from './flags.ts';
+import { fleetSections } from './fleet-sections.ts';
 import { writeCapacityPage } from './write-page.ts';
 
 const CAPACITY_EXAMPLES = `
@@ -126,14 +127,15 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     ...(flags.top === undefined ? {} : { top: flags.top }),
     ...flags.by,
   };
-  const { figures, days } = await withStore(flags, async (db, { lanes, idle, costs }) => {
+  const { figures, beside } = await withStore(flags, async (db, { lanes, idle, costs }) => {
     const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
     const figures = await capacityFigures(db, lanes, asked);
-    const period = flags.html === undefined ? undefined : drawnPeriod(figures);
+    if (flags.html === undefined || figures.samples === 0) return { figures, beside: {} };
+    const period = drawnPeriod(figures);
     const days = period && (await capacityFigures(db, lanes, daysOf(asked, period)));
-    return { figures, days };
+    return { figures, beside: { days, sections: await fleetSections(db, { lanes }, asked) } };
   });
-  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, days));
+  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, beside));
   else if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));

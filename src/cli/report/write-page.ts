@@ -7,14 +7,21 @@ import type { Account } from '../../figures/job/tasks.ts';
 import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
 import type { CapacityFigures } from '../../figures/capacity/figures.ts';
 import { renderCapacityPage } from '../../report/page/fleet/capacity-page.ts';
+import type { FleetSections } from '../../report/page/fleet/sections.ts';
 import { readPageAssets, readStillAssets } from '../../report/page/assets.ts';
 import { renderJobPage } from '../../report/page/job-page.ts';
 
-/** Writes the page of the fleet, with its days where there are some, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
-export function writeCapacityPage(figures: CapacityFigures, path: string, days?: CapacityFigures): string {
+/** Writes the page of the fleet, with what there is beside its figures, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
+export function writeCapacityPage(
+  figures: CapacityFigures,
+  path: string,
+  beside: { readonly days?: CapacityFigures | undefined; readonly sections?: FleetSections | undefined } = {},
+): string {
+  const { days, sections } = beside;
   const page = renderCapacityPage(figures, {
     ...{ assets: readStillAssets(), version: VERSION },
     ...(days === undefined ? {} : { days }),
+    ...(sections === undefined ? {} : { sections }),
   });
   return `page of the fleet, ${writePage(page, path)}`;
 }

@@ -32,13 +32,13 @@ export function renderForecastReport(figures: ForecastFigures, options: RenderOp
   const title = wrap(titleOf(figures, options), width, '', '  ');
   const lines = [
     ...title,
-    ...wrap(answerOf(figures), width, '  ', '  '),
+    ...wrap(forecastAnswer(figures), width, '  ', '  '),
     ...(figures.weeks.length === 0 ? [] : ['', ...historyLines(figures, width)]),
     ...forecastLines(figures, options),
     ...methodLines(figures),
     ...(figures.weeks.length === 0
       ? []
-      : ['', ...notesOf(figures).flatMap((note) => wrap(note, width, '  ', '  '))]),
+      : ['', ...forecastNotes(figures).flatMap((note) => wrap(note, width, '  ', '  '))]),
   ];
   return finishLines(lines, options, new Set(options.isColored ? title.slice(0, 1) : []));
 }
@@ -59,7 +59,7 @@ function nameOf(startUs: number): string {
 }
 
 /** When there will be too few GPUs, or why nobody can say. */
-function answerOf(figures: ForecastFigures): string {
+export function forecastAnswer(figures: ForecastFigures): string {
   const { shortage, forecast } = figures;
   if (shortage === undefined) return refusalOf(figures);
   const dateOf = (week: number): string => calendarDate(weekStartUs(figures, week));
@@ -162,7 +162,7 @@ function methodLines({ forecast }: ForecastFigures): string[] {
 }
 
 /** What the figures mean, and what of them is not known. */
-function notesOf(figures: ForecastFigures): string[] {
+export function forecastNotes(figures: ForecastFigures): string[] {
   const { weeks, basis, forecast } = figures;
   const { step } = forecast;
   const unknown = weeks.filter(({ demandUs }) => demandUs === undefined).length;

@@ -28,11 +28,11 @@ export function renderQueueReport(figures: QueueFigures, options: RenderOptions)
   const title = pack(titleOf(figures, options), ' · ', width, '', '  ');
   const lines = [
     ...title,
-    ...answersOf(figures).flatMap((answer) => wrap(answer, width, '  ', '  ')),
+    ...queueAnswers(figures).flatMap((answer) => wrap(answer, width, '  ', '  ')),
     ...waitLines(figures, options),
     ...timeLines(figures),
     ...fragmentLines(figures),
-    ...spaced(notesOf(figures).flatMap((note) => wrap(note, width, '  ', '  '))),
+    ...spaced(queueNotes(figures).flatMap((note) => wrap(note, width, '  ', '  '))),
   ];
   return finishLines(lines, options, new Set(options.isColored ? title.slice(0, 1) : []));
 }
@@ -51,7 +51,8 @@ function titleOf(figures: QueueFigures, options: RenderOptions): string[] {
   ];
 }
 
-function answersOf({ queue, beside }: QueueFigures): string[] {
+/** Who waits, and what stood idle meanwhile. */
+export function queueAnswers({ queue, beside }: QueueFigures): string[] {
   if (queue === undefined)
     return [
       'Who waited is unknown: nobody asked the scheduler in this time. Let one run ask it (scheduler.poll), or call jobs sync by cron.',
@@ -137,19 +138,26 @@ function timeLines({ time, beside, fragmentation }: QueueFigures): string[] {
   return ['', ...tableText(rows, ['left'])];
 }
 
-function fragmentLines({ fragmentation, time }: QueueFigures): string[] {
+function fragmentLines(figures: QueueFigures): string[] {
+  const rows = fragmentRows(figures);
+  return rows.length === 0 ? [] : ['', ...tableText([FRAGMENT_TITLES, ...rows], ['left'])];
+}
+
+export const FRAGMENT_TITLES: readonly string[] = ['free for jobs of', 'GPU-hours', 'fragmented'];
+
+/** How far what is free is in pieces too small, by the size of a request; nothing where that is not known, or nothing is free. */
+export function fragmentRows({ fragmentation, time }: QueueFigures): string[][] {
   if (fragmentation === undefined || time.freeUs === 0) return [];
   const decimals = hourDecimals(time.freeUs / HOUR_US);
-  const rows = fragmentation.map(({ gpus, usableUs, ratio }) => [
+  return fragmentation.map(({ gpus, usableUs, ratio }) => [
     formatCount(gpus, 'GPU'),
     formatHours(usableUs, decimals),
     ratio === undefined ? NOT_KNOWN : formatRatio(ratio),
   ]);
-  return ['', ...tableText([['free for jobs of', 'GPU-hours', 'fragmented'], ...rows], ['left'])];
 }
 
 /** What the figures mean, and what of them is not known. */
-function notesOf(figures: QueueFigures): string[] {
+export function queueNotes(figures: QueueFigures): string[] {
   const { queue, time, beside, migInstances, unknownWaits, fragmentation } = figures;
   const { idle } = beside;
   return [

@@ -21,6 +21,8 @@ const YEAR_US = 365.25 * DAY_US;
 /** More nodes are in `--json`. */
 const NODES_MAX = 8;
 
+export const NO_XID = 'No XID of any GPU.';
+
 const CLASS_NAMES: Readonly<Record<XidClass, string>> = {
   gpu: 'GPU hangs or is gone',
   memory: 'memory',
@@ -51,11 +53,11 @@ export function renderReliabilityReport(figures: ReliabilityFigures, options: Re
     );
   const lines = [
     ...title,
-    ...sentences([meanText(figures), lemonText(figures, options), lostText(figures)]),
+    ...sentences([failureRateText(figures), lemonText(figures, options), lostText(figures)]),
     ...xidLines(figures, options),
     ...nodeLines(figures, options),
     '',
-    ...sentences(notesOf(figures)),
+    ...sentences(reliabilityNotes(figures)),
   ];
   return finishLines(lines, options, bold);
 }
@@ -85,14 +87,16 @@ function daysText(us: number): string {
   return `${formatNumber(us / DAY_US)} days`;
 }
 
-function meanText({ failures, meanUs, lowUs, highUs, seenNodeUs }: ReliabilityFigures): string {
+/** How often a node fails, with its interval. */
+export function failureRateText({ failures, meanUs, lowUs, highUs, seenNodeUs }: ReliabilityFigures): string {
   const seen = `in ${formatNumber(seenNodeUs / DAY_US)} node-days`;
   if (meanUs === undefined || highUs === undefined)
     return `No node failed ${seen}: one fails every ${daysText(lowUs ?? 0)} at most (95 %).`;
   return `A node fails every ${daysText(meanUs)} on average (95 %: ${formatNumber((lowUs ?? 0) / DAY_US)} to ${daysText(highUs)}): ${formatCount(failures, 'failure')} ${seen}.`;
 }
 
-function lemonText({ nodes }: ReliabilityFigures, options: RenderOptions): string {
+/** Which nodes fail more often than chance would have it. */
+export function lemonText({ nodes }: ReliabilityFigures, options: RenderOptions): string {
   const lemons = nodes.filter(({ isLemon }) => isLemon);
   if (lemons.length === 0) return 'No node fails more often than chance makes of all of them alike.';
   const texts = lemons
@@ -126,7 +130,20 @@ function lostText({ lost: { runs, requeued, mostUs, availableUs } }: Reliability
   );
 }
 
-function xidLines({ models }: ReliabilityFigures, options: RenderOptions): string[] {
+function xidLines(figures: ReliabilityFigures, options: RenderOptions): string[] {
+  const { titles, rows } = xidTable(figures, options);
+  if (rows.length === 0) return ['', `  ${NO_XID}`];
+  return ['', ...stacked(foldedTables([titles, ...rows], ['left', 'left'], 2, lineWidth(options)))];
+}
+
+/** A table as cells. */
+interface Cells {
+  readonly titles: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** XIDs by model and by what they are about, with how often a GPU has one. */
+export function xidTable({ models }: ReliabilityFigures, options: RenderOptions): Cells {
   const rows = models.flatMap((model) =>
     model.classes.map(({ name, events, incidents, perGpu }) => [
       modelName(model, options),
@@ -137,9 +154,7 @@ function xidLines({ models }: ReliabilityFigures, options: RenderOptions): strin
       `${formatNumber(perGpu.low)} to ${formatNumber(perGpu.high)}`,
     ]),
   );
-  if (rows.length === 0) return ['', '  No XID of any GPU.'];
-  const titles = ['XIDs', 'about', 'told', 'incidents', 'a GPU-year', '95 %'];
-  return ['', ...stacked(foldedTables([titles, ...rows], ['left', 'left'], 2, lineWidth(options)))];
+  return { titles: ['XIDs', 'about', 'told', 'incidents', 'a GPU-year', '95 %'], rows };
 }
 
 function modelName({ model, gpus, seenUs }: ModelRates, options: RenderOptions): string {
@@ -149,28 +164,35 @@ function modelName({ model, gpus, seenUs }: ModelRates, options: RenderOptions):
 function nodeLines({ nodes }: ReliabilityFigures, options: RenderOptions): string[] {
   const failed = nodes.filter(({ failures }) => failures > 0);
   if (failed.length === 0) return [];
-  const rows = failed
-    .slice(0, NODES_MAX)
-    .map((one) => [
-      nameOf(one, nodes, options),
-      String(one.failures),
-      formatNumber(one.expected),
-      one.p < 0.0005 ? '<0.0005' : one.p.toFixed(4),
-      one.adjustedP < 0.0005 ? '<0.0005' : one.adjustedP.toFixed(4),
-      one.lastFailureUs === undefined ? '' : calendarDate(one.lastFailureUs),
-      (Object.keys(SIGN_NAMES) as FailureSign[])
-        .flatMap((sign) => (one.signs[sign] === 0 ? [] : [`${SIGN_NAMES[sign]} ${one.signs[sign]}`]))
-        .join(', '),
-    ]);
-  const titles = ['node', 'failures', 'expected', 'p', 'p of all', 'last', 'shown by'];
+  const { titles, rows } = failedNodeTable(failed.slice(0, NODES_MAX), nodes, options);
   const more =
     failed.length > NODES_MAX ? [`  ${failed.length - NODES_MAX} more nodes that failed (--json).`] : [];
   const sides = ['left', 'right', 'right', 'right', 'right', 'left', 'left'] as const;
   return ['', ...stacked(foldedTables([titles, ...rows], sides, 1, lineWidth(options))), ...more];
 }
 
+/** Failures of these nodes beside what chance would make of them. @param all of which they are some */
+export function failedNodeTable(
+  nodes: readonly NodeReliability[],
+  all: readonly NodeReliability[],
+  options: RenderOptions,
+): Cells {
+  const rows = nodes.map((one) => [
+    nameOf(one, all, options),
+    String(one.failures),
+    formatNumber(one.expected),
+    one.p < 0.0005 ? '<0.0005' : one.p.toFixed(4),
+    one.adjustedP < 0.0005 ? '<0.0005' : one.adjustedP.toFixed(4),
+    one.lastFailureUs === undefined ? '' : calendarDate(one.lastFailureUs),
+    (Object.keys(SIGN_NAMES) as FailureSign[])
+      .flatMap((sign) => (one.signs[sign] === 0 ? [] : [`${SIGN_NAMES[sign]} ${one.signs[sign]}`]))
+      .join(', '),
+  ]);
+  return { titles: ['node', 'failures', 'expected', 'p', 'p of all', 'last', 'shown by'], rows };
+}
+
 /** What the figures mean, and what of them is not known. */
-function notesOf(figures: ReliabilityFigures): string[] {
+export function reliabilityNotes(figures: ReliabilityFigures): string[] {
   const { unplacedFailures, unseenEvents, deafNodes, nodes } = figures;
   return [
     'A failure: an XID after which a GPU has to be reset (48, 62, 64, 74, 79, 95, 119, 120, 140, 143), a GPU that the driver says is away, a node that the scheduler says is down after it took jobs, a job on one node that ended NODE_FAIL; what comes within 15 minutes is one.',

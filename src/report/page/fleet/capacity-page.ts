@@ -5,12 +5,14 @@ import { pageText, type PageAssets } from '../page.ts';
 import { tableHtml } from '../table-html.ts';
 import { capacityBars, capacityTiles } from './capacity-parts.ts';
 import { periodsChart } from './periods-chart.ts';
+import { sectionsHtml, type FleetSections } from './sections.ts';
 import { waterfall } from './waterfall.ts';
 
 /**
  * The account of the fleet as a page in one file, which asks for nothing else.
  * @param assets of `readStillAssets` @param version of gpuledger
  * @param days the same time by clusters and days, weeks or months; without it they are not drawn
+ * @param sections what planners ask beside that; what is not in it was not asked for
  */
 export function renderCapacityPage(
   figures: CapacityFigures,
@@ -18,7 +20,13 @@ export function renderCapacityPage(
     assets,
     version,
     days,
-  }: { readonly assets: PageAssets; readonly version: string; readonly days?: CapacityFigures },
+    sections,
+  }: {
+    readonly assets: PageAssets;
+    readonly version: string;
+    readonly days?: CapacityFigures;
+    readonly sections?: FleetSections;
+  },
 ): string {
   const [title = '', window = '', ...rest] = capacityTitle(figures);
   const { titles, rows } = capacityTable(figures);
@@ -27,7 +35,7 @@ export function renderCapacityPage(
 ${
   figures.samples === 0
     ? markup`<p class="verdict">no data: nothing was sampled in this window. Was a collector running?</p>`
-    : markup`${capacityTiles(figures)}${waterfall(figures)}${days && periodsChart(days)}${capacityBars(figures)}
+    : markup`${capacityTiles(figures)}${waterfall(figures)}${days && periodsChart(days)}${capacityBars(figures)}${sections && sectionsHtml(sections)}
 <section aria-labelledby="table"><h2 id="table">By ${[figures.by, ...figures.also, ...(figures.every === undefined ? [] : [figures.every])].join(' and ')}</h2>${tableHtml(titles, rows)}</section>
 ${notesOf(figures)}`
 }

@@ -1,0 +1,192 @@
+/**
+ * Goal: each section of the page of the fleet shows what its figures tell, says in a sentence what nobody can tell, and stands though
+ * another one failed. Method: figures by hand, markup read back.
+ */
+import { describe, expect, test } from 'vitest';
+import { USUAL_IDLE_LIMITS } from '../../src/core/fields/idle-limits.ts';
+import { forecastOf } from '../../src/core/forecast/forecast.ts';
+import { shortageOf } from '../../src/core/forecast/shortage.ts';
+import { WEEK_US, type ForecastFigures } from '../../src/figures/forecast/figures.ts';
+import type { QueueFigures } from '../../src/figures/queue/figures.ts';
+import type { ReliabilityFigures } from '../../src/figures/reliability/figures.ts';
+import { nodeReliability } from '../../src/figures/reliability/nodes.ts';
+import { sectionsHtml } from '../../src/report/page/fleet/sections.ts';
+
+const HOUR = 3600e6;
+const DAY = 24 * HOUR;
+/** A Monday. */
+const T0 = Date.UTC(2026, 0, 5) * 1000;
+const HOSTILE = `<img src=x>"\u202e`;
+
+function forecast(demand: readonly (number | undefined)[], capacity: number): ForecastFigures {
+  const capacityUs = capacity * HOUR;
+  const told = forecastOf(
+    demand.map((hours) => hours && hours * HOUR),
+    12,
+  );
+  return {
+    ...{ cluster: undefined, isSynthetic: false, devices: 4, basis: 'owned', horizonWeeks: 12 },
+    weeks: demand.map((hours, week) => ({
+      ...{ startUs: T0 + week * WEEK_US, ownedUs: 0, sampledUs: 0, unmetUs: undefined },
+      ...{ knownUs: capacityUs, demandUs: hours && hours * HOUR },
+    })),
+    ...{ forecast: told, capacityUs },
+    shortage: told.refusal === undefined ? shortageOf(told.weeks, capacityUs) : undefined,
+  };
+}
+
+const RISING = Array.from({ length: 30 }, (_, week) =>
+  week === 7 ? undefined : 300 + 10 * week + (week % 3),
+);
+
+function heightOf(svg: string, name: string): number[] {
+  const [, points = ''] = new RegExp(`<polyline class="${name}" points="([^"]+)"`).exec(svg) ?? [];
+  return points.split(' ').map((point) => Number(point.split(',')[1]));
+}
+
+describe('demand and what it will be', () => {
+  const html = sectionsHtml({ forecast: { figures: forecast(RISING, 600) } }).safe;
+
+  test('is drawn: a line without the unknown week, the interval, and what there is', () => {
+    expect(html.match(/<polyline class="line line-0"/g)).toHaveLength(2);
+    expect(html.match(/<rect class="unseen"/g)).toHaveLength(1);
+    expect(html).toContain('2026-W09: too little is known');
+    expect(html.match(/<circle class="dot"/g)).toHaveLength(29);
+    expect(html.match(/<circle class="dot ahead"/g)).toHaveLength(12);
+    const [, area = ''] = /<polygon class="area devices" points="([^"]+)"/.exec(html) ?? [];
+    expect(area.split(' ')).toHaveLength(24);
+  });
+
+  test('has heights in proportion to the amounts, from 0 at the bottom', () => {
+    const there = heightOf(html, 'limit');
+    expect(new Set(there).size).toBe(1);
+    const [first = 0] = heightOf(html, 'line line-0');
+    const bottom = 220 - 24;
+    expect((bottom - first) / (bottom - there[0]!)).toBeCloseTo(300 / 600, 2);
+    const ahead = heightOf(html, 'line line-1');
+    expect(ahead).toHaveLength(12);
+    // Demand goes over what there is.
+    expect(ahead.at(-1)).toBeLessThan(there[0]!);
+  });
+
+  test('says what the report says of when there will be too few', () => {
+    expect(html).toContain('Expected to be short of GPUs from 2026-');
+  });
+
+  test('a step is marked, and too few weeks are a sentence without a chart', () => {
+    const stepped = Array.from({ length: 30 }, (_, week) => (week < 15 ? 100 : 300) + (week % 2));
+    const marked = sectionsHtml({ forecast: { figures: forecast(stepped, 600) } }).safe;
+    expect(marked).toMatch(/<line class="event".*2026-W17: demand stepped from 100/);
+    const few = sectionsHtml({ forecast: { figures: forecast([100, 110, 120], 600) } }).safe;
+    expect(few).toContain('No forecast: it takes 8 whole weeks');
+    expect(few).not.toContain('<svg');
+  });
+});
+
+function reliability(failuresOfFirst: number): ReliabilityFigures {
+  const seen = Array.from({ length: 14 }, (_, at) => ({
+    ...{ gpu: `G${at}`, node: at === 0 ? HOSTILE : `n${at}`, cluster: 'a' },
+    ...{ model: 'NVIDIA H100', seenUs: 90 * DAY },
+  }));
+  const signs = new Map(
+    seen.map(({ cluster, node }, at) => [
+      JSON.stringify([cluster, node]),
+      Array.from({ length: at === 0 ? failuresOfFirst : 1 }, (_, day) => ({
+        ...{ sign: 'xid' as const, fromUs: T0 + day * DAY, toUs: T0 + day * DAY },
+      })),
+    ]),
+  );
+  return {
+    ...{ cluster: undefined, fromUs: T0, toUs: T0 + 90 * DAY, isSynthetic: false },
+    models: [],
+    nodes: nodeReliability(seen, signs),
+    ...{ seenNodeUs: 14 * 90 * DAY, failures: 13 + failuresOfFirst, unplacedFailures: 0 },
+    ...{ meanUs: 60 * DAY, lowUs: 40 * DAY, highUs: 90 * DAY },
+    lost: { runs: 0, requeued: 0, mostUs: 0, availableUs: 0 },
+    ...{ unseenEvents: 0, deafNodes: 0 },
+  };
+}
+
+describe('failures', () => {
+  test('name the nodes with most, mark those that stray, and count the others', () => {
+    const html = sectionsHtml({ reliability: { figures: reliability(9) } }).safe;
+    expect(html).toContain('A node fails every 60 days on average (95 %: 40 to 90 days)');
+    expect(html).toMatch(
+      /&lt;img src=x&gt;&quot;&lt;U\+202E&gt; <span class="badge">more than chance<\/span>/,
+    );
+    expect(html).not.toMatch(/<img|\u202e/);
+    expect(html.match(/class="badge"/g)).toHaveLength(1);
+    expect(html.match(/<tr><th scope="row">/g)).toHaveLength(10);
+    expect(html).toContain('and 4 more nodes that failed');
+  });
+
+  test('that are as many as anywhere mark nobody', () => {
+    const html = sectionsHtml({ reliability: { figures: reliability(1) } }).safe;
+    expect(html).not.toContain('class="badge"');
+    expect(html).toContain('No node fails more often than chance');
+  });
+
+  test('of no node are not told', () => {
+    const none = { ...reliability(1), nodes: [] };
+    expect(sectionsHtml({ reliability: { figures: none } }).safe).toContain('No node was seen');
+  });
+});
+
+const QUEUE: QueueFigures = {
+  ...{ fromUs: T0, toUs: T0 + 7 * DAY, cluster: undefined, isSynthetic: false, devices: 8, migInstances: 0 },
+  time: {
+    ...{ knownUs: 1344 * HOUR, ownedUs: 900 * HOUR, freeUs: 400 * HOUR },
+    ...{ outOfUseUs: 44 * HOUR, untoldUs: 0 },
+  },
+  queue: {
+    ...{ askedUs: 7 * DAY, windowUs: 7 * DAY, waitedGpuUs: 50 * HOUR, unknownTypeGpuUs: 9 * HOUR },
+    ...{ unknownTypes: [HOSTILE], lastPollUs: T0 + 7 * DAY, waitingJobs: 1, waitingGpus: 8, otherJobs: 0 },
+  },
+  beside: {
+    free: { besideUs: 100 * HOUR, hadUs: 400 * HOUR, fitsUs: 30 * HOUR },
+    idle: { besideUs: 20 * HOUR, hadUs: 80 * HOUR, fitsUs: 10 * HOUR, bucketUs: 60e6, keptUs: 7 * DAY },
+  },
+  fragmentation: [
+    { gpus: 1, usableUs: 400 * HOUR, ratio: 0 },
+    { gpus: 8, usableUs: 100 * HOUR, ratio: 0.75 },
+  ],
+  ...{ waits: [], unknownWaits: 0, idleLimits: USUAL_IDLE_LIMITS },
+};
+
+describe('the queue', () => {
+  test('beside what was free and idle: bars in proportion, and how far free time is in pieces', () => {
+    const html = sectionsHtml({ queue: { figures: QUEUE } }).safe;
+    const widths = [...html.matchAll(/<rect class="part (\w+)" [^>]*width="([\d.]+)"/g)].map(
+      ([, kind, width]) => [kind, Number(width)],
+    );
+    expect(widths).toEqual([
+      ['unknown', 520],
+      ['free', 130],
+      ['unknown', 104],
+      ['idle', 26],
+    ]);
+    expect(html).toMatch(/8 GPUs<\/th><td>100\.0<\/td><td>75.%/);
+    expect(html).toContain('&lt;img src=x&gt;&quot;&lt;U+202E&gt;');
+    expect(html).not.toMatch(/<img|\u202e/);
+  });
+
+  test('of which nobody told is unknown, and not nothing', () => {
+    const unknown = {
+      ...{ ...QUEUE, queue: undefined, fragmentation: undefined },
+      beside: { free: undefined, idle: undefined },
+    };
+    const html = sectionsHtml({ queue: { figures: unknown } }).safe;
+    expect(html).toContain('Who waited is unknown');
+    expect(html).not.toMatch(/<svg|<table/);
+  });
+});
+
+test('what failed says why, and the others stand', () => {
+  const html = sectionsHtml({
+    forecast: { failure: 'the store <b>refused</b>' },
+    reliability: { figures: reliability(9) },
+    queue: { figures: QUEUE },
+  }).safe;
+  expect(html).toContain('It could not be told: the store &lt;b&gt;refused&lt;/b&gt;.');
+  expect(html.match(/<section /g)).toHaveLength(3);
+});
