@@ -45,9 +45,17 @@ export function waitingJobsOf(cells: readonly string[]): WaitingJobs | RefusedRo
     account: text(cell('Account')),
     user: text(cell('UserName')),
     qos: text(cell('QOS')),
-    // `ReqNodeNotAvail,_UnavailableNodes:n1,n2`: the word is why, and the rest another one for each job.
-    reason: text(/^[^,:(]*/.exec(cell('Reason'))![0]),
+    reason: reasonOf(cell('Reason')),
   };
+}
+
+/**
+ * `ReqNodeNotAvail, UnavailableNodes:n1,n2`: the word is why, and the rest another one for each job. While nodes are out of use
+ * squeue writes a sentence in the place of the word that the controller has.
+ */
+function reasonOf(told: string): string | undefined {
+  if (/^Nodes[ _]required[ _]for[ _]job[ _]are[ _]DOWN/.test(told)) return 'Resources';
+  return text(/^[^,:(]*/.exec(told)![0]);
 }
 
 /**

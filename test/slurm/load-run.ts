@@ -18,7 +18,12 @@ const STEPS: readonly {
   readonly words?: readonly string[];
   readonly state: string;
   readonly reason: string | null;
-  readonly waiting: readonly (readonly [gpus: number | null, type: string | null, jobs: number])[];
+  readonly waiting: readonly (readonly [
+    gpus: number | null,
+    type: string | null,
+    jobs: number,
+    why: string,
+  ])[];
 }[] = [
   { what: 'a node that takes jobs', state: 'up', reason: null, waiting: [] },
   {
@@ -27,8 +32,8 @@ const STEPS: readonly {
     state: 'drained',
     reason: REASON,
     waiting: [
-      [2, null, 1],
-      [3, 'h100', 5],
+      [2, null, 1, 'ReqNodeNotAvail'],
+      [3, 'h100', 5, 'ReqNodeNotAvail'],
     ],
   },
   { what: 'a node that is down', words: ['state=down', 'reason=x'], state: 'down', reason: 'x', waiting: [] },
@@ -56,10 +61,11 @@ export async function runLoad(cluster: Cluster, db: QuestDb, say: (line: string)
             ];
       // A node that comes back answers a moment later.
       await until(async () => state !== 'up' || (await cluster.slurm('sinfo', '-h', '-o', '%T')) === 'idle');
-      await until(
-        async () =>
-          (await cluster.slurm('squeue', '-h', '-r', '-t', 'PD', '-o', '%i')) !== '' || ids.length === 0,
-      );
+      // The scheduler says why a job waits once it has looked at it.
+      await until(async () => {
+        const reasons = (await cluster.slurm('squeue', '-h', '-t', 'PD', '-o', '%r')).split('\n');
+        return ids.length === 0 || (reasons.length === ids.length && !reasons.includes('None'));
+      });
       await poll(db, faults);
       const found = await recorded(db, node, beforeUs);
       const wanted = { state, reason, gpus: GPUS, waiting };
@@ -96,7 +102,7 @@ async function recorded(db: QuestDb, node: string, sinceUs: number): Promise<obj
     `SELECT last(reason) FROM node_states WHERE node = '${node}' AND cluster = 'testbed' AND end_ts > ts`,
   );
   const waiting = await db.exec(
-    'SELECT gpus, gpu_type, jobs FROM queue_1m WHERE jobs > 0 AND ts = (SELECT max(ts) FROM queue_1m) ORDER BY gpus',
+    'SELECT gpus, gpu_type, jobs, reason FROM queue_1m WHERE jobs > 0 AND ts = (SELECT max(ts) FROM queue_1m) ORDER BY gpus',
   );
   return { state: last?.state, reason: rows[0]?.[0], gpus: last?.gpus, waiting: waiting.rows };
 }

@@ -176,7 +176,7 @@ describe('no answer', () => {
   });
 
   test('comes where there is no command, where it fails, and where it is broken off', async () => {
-    vi.stubEnv('PATH', slurm.directory);
+    vi.stubEnv('PATH', `${slurm.directory}/none`);
     expect(await failureOf(readSlurmNodes())).toMatchObject({ code: 'slurm.missing', exit: 'unavailable' });
     vi.stubEnv('PATH', slurm.path);
     slurm.sinfo(nodeRow('n1', 'idle', 'gpu:4', 'gpu', 'none'), 1);

@@ -71,6 +71,23 @@ describe('a waiting job', () => {
   });
 
   test.each([
+    ['Resources', 'Resources'],
+    [
+      'Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions',
+      'Resources',
+    ],
+    [
+      'Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions',
+      'Resources',
+    ],
+    ['ReqNodeNotAvail,_UnavailableNodes:n1', 'ReqNodeNotAvail'],
+    ['AssocGrpGRES', 'AssocGrpGRES'],
+    ['(null)', undefined],
+  ])('waits by the word that the controller has: %s', (Reason, reason) => {
+    expect(read({ 'tres-per-node': 'gres:gpu:1', Reason })).toMatchObject({ reason });
+  });
+
+  test.each([
     [{ NumNodes: 'two' }, 'NumNodes: expected a number of nodes', '"two" (job 7)'],
     [{ NumTasks: '' }, 'NumTasks: expected a number of tasks', '"" (job 7)'],
     [{ ArrayTaskID: '1,4,7,...' }, 'ArrayTaskID: expected', '"1,4,7,..."'],
