@@ -25,23 +25,27 @@ type Every = CapacityPeriod | undefined;
 /**
  * What was seen of devices, by `seenKey`.
  * @param sources of the time that is asked about: those that decide time are read
- * @param andSql ` AND …`: a further condition on rows `s`
+ * @param only conditions on rows `s`: each chooses some of them, and none is chosen by two; all where there are none
  * @throws what `ask` throws
  */
 export async function seenTimes(
   db: Asked,
   sources: readonly CapacitySource[],
   every: Every,
-  andSql = '',
+  only: readonly string[] = ['true'],
 ): Promise<Map<string, SeenTime>> {
   const parts = sources
     .filter(({ isTime }) => isTime)
     .flatMap((source) =>
-      source.segments.map((segment) => {
+      source.segments.flatMap((segment) => {
         const at = every === undefined ? '' : `${periodSql(every, 's.ts')} AS period_us, `;
         const dtUs = summandSql(TIME, segment);
         const sums = `sum(${dtUs}) AS all_us, sum(CASE WHEN s.owners = 0 THEN ${dtUs} ELSE 0 END) AS unowned_us`;
-        return `SELECT s.gpu AS gpu, ${at}${sums} FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${andSql}`;
+        // One by one: of each the server reads its time alone.
+        return only.map(
+          (condition) =>
+            `SELECT s.gpu AS gpu, ${at}${sums} FROM ${quoteName(segment.table)} s WHERE ${condition} AND ${withinSql(segment)}${onlySql(source, segment)}`,
+        );
       }),
     );
   const seen = new Map<string, SeenTime>();

@@ -11,7 +11,7 @@ import { periodName, periodStartUs } from '../periods.ts';
 import type { CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
 import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenTime } from './device-times.ts';
-import { readNodeStateTimes, type StateTimes, type ToldNodes } from './node-days.ts';
+import { hasNodeStates, readNodeStateTimes, type StateTimes, type ToldNodes } from './node-days.ts';
 import { placeNobodys, type PlacedTime } from './nobodys-time.ts';
 
 /** What nobody had of a device in a period of the report, µs. */
@@ -25,7 +25,7 @@ export interface NobodysOfDevice extends PlacedTime {
 const DAY_US = STEP_US['1d'];
 const HOUR_US = STEP_US['1h'];
 /** Of nodes at their times: the text of a query is part of its address. */
-const SPANS_PER_QUERY = 80;
+const SPANS_PER_QUERY = 20;
 /** What clocks may miss of a day that was told whole. */
 const WHOLE_US_MISSING_MAX = 1e6;
 
@@ -49,7 +49,7 @@ export async function readNobodys(
   const period = periodOf(of);
   const [seen, days] = await Promise.all([
     seenTimes(db, sources, period),
-    readNodeStateTimes(db, '1d', [of.window]),
+    (await hasNodeStates(db)) ? readNodeStateTimes(db, '1d', [{ ...of.window, andSql: '' }]) : NOBODY_TOLD,
   ]);
   const told = devices.map((device) => ({ device, days: daysOf(device, days, of.window) }));
   const [partly, untold] = await Promise.all([
@@ -85,6 +85,7 @@ function daysOf(device: KnownDevice, told: ToldNodes, window: CapacityWindow): D
   return days;
 }
 
+const NOBODY_TOLD: ToldNodes = { of: () => undefined };
 const NOT_TOLD: StateTimes = { upUs: 0, drainedUs: 0, downUs: 0 };
 const NOT_SEEN: SeenTime = { allUs: 0, unownedUs: 0 };
 const NOTHING = { drained: 0, down: 0, unowned: 0, seenDrained: 0, seenDown: 0 } as const;
@@ -157,9 +158,16 @@ async function notUpHours(
       ...(spansOf.get(node) ?? []),
       ...days.map((fromUs) => ({ fromUs, toUs: fromUs + DAY_US })),
     ]);
-  const conditions = nodeConditions(new Map([...spansOf].map(([node, spans]) => [node, joined(spans)])), '');
+  const times = placesAt(new Map([...spansOf].map(([node, spans]) => [node, joined(spans)])));
   const told = await Promise.all(
-    conditions.map(async (condition) => await readNodeStateTimes(db, '1h', [window], ` AND (${condition})`)),
+    times.map(
+      async (some) =>
+        await readNodeStateTimes(
+          db,
+          '1h',
+          some.map(({ span, inSql }) => ({ ...clip(span, window), andSql: ` AND node ${inSql}` })),
+        ),
+    ),
   );
   return [...places.values()].flatMap(({ cluster, node, days }) =>
     days.flatMap((dayUs) =>
@@ -183,29 +191,35 @@ async function seenInHours(
   times: ReadonlyMap<string, readonly Span[]>,
   parts: readonly CapacityPart[],
 ): Promise<Map<string, SeenTime>> {
-  const found = new Map<string, SeenTime>();
   const all = joined([...times.values()].flat());
   const [first, last] = [all[0], all.at(-1)];
-  if (first === undefined || last === undefined) return found;
+  if (first === undefined || last === undefined) return new Map();
   const sources = sourcesIn(parts, { fromUs: first.fromUs, toUs: last.toUs }, '1h');
-  for (const condition of nodeConditions(times, 's.'))
-    for (const [key, time] of await seenTimes(db, sources, 'hour', ` AND (${condition})`))
-      found.set(key, time);
-  return found;
+  const answers = await Promise.all(
+    placesAt(times).map(async (some) => {
+      const conditions = some.map(
+        ({ span, inSql }) =>
+          `s.ts >= ${quoteTime(span.fromUs)} AND s.ts < ${quoteTime(span.toUs)} AND s.node ${inSql}`,
+      );
+      return await seenTimes(db, sources, 'hour', conditions);
+    }),
+  );
+  return new Map(answers.flatMap((answer) => [...answer]));
 }
 
-/** Conditions of rows to be of these nodes at these times, several where one would be too long. */
-function nodeConditions(times: ReadonlyMap<string, readonly Span[]>, prefix: string): string[] {
-  const each = [...times].flatMap(([node, spans]) =>
-    spans.map(
-      ({ fromUs, toUs }) =>
-        `(${prefix}node = ${quoteText(node)} AND ${prefix}ts >= ${quoteTime(fromUs)} AND ${prefix}ts < ${quoteTime(toUs)})`,
-    ),
-  );
-  const conditions: string[] = [];
-  for (let from = 0; from < each.length; from += SPANS_PER_QUERY)
-    conditions.push(each.slice(from, from + SPANS_PER_QUERY).join(' OR '));
-  return conditions;
+/** Each time with the nodes of it, as a condition; as many together as a query may have. */
+function placesAt(
+  times: ReadonlyMap<string, readonly Span[]>,
+): { readonly span: Span; readonly inSql: string }[][] {
+  const each = [...times].flatMap(([node, spans]) => spans.map((span) => ({ node, span })));
+  const ofSpans = [...Map.groupBy(each, ({ span }) => JSON.stringify(span)).values()].map((some) => ({
+    span: some[0]!.span,
+    inSql: `IN (${some.map(({ node }) => quoteText(node)).join(', ')})`,
+  }));
+  const lists: (typeof ofSpans)[] = [];
+  for (let from = 0; from < ofSpans.length; from += SPANS_PER_QUERY)
+    lists.push(ofSpans.slice(from, from + SPANS_PER_QUERY));
+  return lists;
 }
 
 function addParts(found: Map<string, Parts>, key: string, more: PlacedTime): void {
@@ -238,8 +252,8 @@ async function readUntold(
   for (const some of alike.values()) {
     const nodes = [...new Set(some.map(({ device }) => device.nodes.at(-1) ?? ''))];
     for (const span of some[0]!.spans) {
-      const ofNodes = ` AND s.node IN (${nodes.map(quoteText).join(', ')})`;
-      const seen = await seenTimes(db, sourcesIn(parts, span, level), period, ofNodes);
+      const ofNodes = `s.node IN (${nodes.map(quoteText).join(', ')})`;
+      const seen = await seenTimes(db, sourcesIn(parts, span, level), period, [ofNodes]);
       // Nodes of several clusters may have one name.
       for (const { device } of some)
         for (const { name } of periods) {

@@ -22,32 +22,40 @@ const UNIT = { '1d': 'day', '1h': 'hour' } as const;
 /** A row ends at most so long after its start, and in the hour in which it begins. */
 const ROW_US_MAX = STEP_US['1h'];
 
+/** A time, and which nodes of it: a condition on the table. */
+export interface AskedNodes extends Span {
+  readonly andSql: string;
+}
+
+/** Whether anybody may have told how nodes are. @throws what `ask` throws */
+export async function hasNodeStates(db: Asked): Promise<boolean> {
+  return (await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'")).length > 0;
+}
+
 /**
- * What the scheduler told of the nodes in each day or hour of the spans. None where the store has no table of it.
- * @param only of these nodes; of all when absent
- * @throws what `ask` throws
+ * What the scheduler told of nodes in each day or hour.
+ * @param asked none of them with a day or hour of another of the same node @throws what `ask` throws
  */
 export async function readNodeStateTimes(
   db: Asked,
   level: '1d' | '1h',
-  spans: readonly Span[],
-  only?: string,
+  asked: readonly AskedNodes[],
 ): Promise<ToldNodes> {
-  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'");
   const byNode = new Map<string, { cluster: string | undefined; states: Map<number, StateTimes> }[]>();
-  for (const span of tables.length === 0 ? [] : spans)
-    for (const row of await ask(db, statesSql(level, span, only))) {
-      const [node, cluster] = [row.text('node') ?? '', row.text('cluster')];
-      const nodes = byNode.get(node) ?? [];
-      byNode.set(node, nodes);
-      let told = nodes.find((one) => one.cluster === cluster);
-      if (told === undefined) nodes.push((told = { cluster, states: new Map() }));
-      told.states.set(row.number('at_us')!, {
-        upUs: row.number('up_us') ?? 0,
-        drainedUs: row.number('drained_us') ?? 0,
-        downUs: row.number('down_us') ?? 0,
-      });
-    }
+  const rows =
+    asked.length === 0 ? [] : await ask(db, asked.map((one) => statesSql(level, one)).join(' UNION ALL '));
+  for (const row of rows) {
+    const [node, cluster] = [row.text('node') ?? '', row.text('cluster')];
+    const nodes = byNode.get(node) ?? [];
+    byNode.set(node, nodes);
+    let told = nodes.find((one) => one.cluster === cluster);
+    if (told === undefined) nodes.push((told = { cluster, states: new Map() }));
+    told.states.set(row.number('at_us')!, {
+      upUs: row.number('up_us') ?? 0,
+      drainedUs: row.number('drained_us') ?? 0,
+      downUs: row.number('down_us') ?? 0,
+    });
+  }
   return {
     of: (cluster, node) => {
       const nodes = byNode.get(node) ?? [];
@@ -59,7 +67,7 @@ export async function readNodeStateTimes(
   };
 }
 
-function statesSql(level: '1d' | '1h', { fromUs, toUs }: Span, only = ''): string {
+function statesSql(level: '1d' | '1h', { fromUs, toUs, andSql }: AskedNodes): string {
   const [from, to] = [`cast(${fromUs} AS LONG)`, `cast(${toUs} AS LONG)`];
   const [start, end] = ['cast(ts AS LONG)', 'cast(end_ts AS LONG)'];
   const length = `(CASE WHEN ${end} > ${to} THEN ${to} ELSE ${end} END - CASE WHEN ${start} < ${from} THEN ${from} ELSE ${start} END)`;
@@ -67,6 +75,6 @@ function statesSql(level: '1d' | '1h', { fromUs, toUs }: Span, only = ''): strin
     `sum(CASE WHEN state = '${state}' THEN ${length} ELSE 0 END) AS ${state}_us`;
   return (
     `SELECT cluster, node, cast(date_trunc('${UNIT[level]}', ts) AS LONG) AS at_us, ${['up', 'drained', 'down'].map(sum).join(', ')}` +
-    ` FROM node_states WHERE ts > ${quoteTime(fromUs - ROW_US_MAX)} AND ts < ${quoteTime(toUs)} AND end_ts > ${quoteTime(fromUs)}${only}`
+    ` FROM node_states WHERE ts > ${quoteTime(fromUs - ROW_US_MAX)} AND ts < ${quoteTime(toUs)} AND end_ts > ${quoteTime(fromUs)}${andSql}`
   );
 }

@@ -115,9 +115,9 @@ function groupSql(
   const from = hasVoids
     ? `(SELECT * FROM job_figures s LEFT JOIN (${voidStaysSql(of)}) v ON v.v_job = s.job_id AND v.v_gpu = s.gpu AND v.v_ts = s.ts) s`
     : 'job_figures s';
-  // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
+  // A row is of one run and device: there is nothing to be added up before it is known whose they are.
   const rows =
-    `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${values.map((value, at) => `sum(${value}) AS ${sums[at]!}`).join(', ')}` +
+    `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${values.map((value, at) => `${value} AS ${sums[at]!}`).join(', ')}` +
     ` FROM ${from} WHERE ${withinSql(of)}${andSql}${hasVoids ? ' AND s.v_ts IS NULL' : ''}`;
   const groups = groupKeys(of).join(', ');
   return (
