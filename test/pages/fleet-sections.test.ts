@@ -2,10 +2,12 @@
  * Goal: each section of the page of the fleet shows what its figures tell, says in a sentence what nobody can tell, and stands though
  * another one failed. Method: figures by hand, markup read back.
  */
+import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { USUAL_IDLE_LIMITS } from '../../src/core/fields/idle-limits.ts';
 import { forecastOf } from '../../src/core/forecast/forecast.ts';
 import { shortageOf } from '../../src/core/forecast/shortage.ts';
+import type { CapacityFigures, CapacityRow } from '../../src/figures/capacity/figures.ts';
 import { WEEK_US, type ForecastFigures } from '../../src/figures/forecast/figures.ts';
 import type { QueueFigures } from '../../src/figures/queue/figures.ts';
 import type { ReliabilityFigures } from '../../src/figures/reliability/figures.ts';
@@ -178,6 +180,131 @@ describe('the queue', () => {
     const html = sectionsHtml({ queue: { figures: unknown } }).safe;
     expect(html).toContain('Who waited is unknown');
     expect(html).not.toMatch(/<svg|<table/);
+  });
+});
+
+interface Had {
+  readonly owned: number;
+  readonly used: number;
+  readonly unowned: number;
+}
+
+/** A row of a node of two GPUs in an hour, by hours. */
+function nodeRow(name: string, cluster: string, hour: number, { owned, used, unowned }: Had): CapacityRow {
+  const knownUs = owned * HOUR;
+  return {
+    ...{ kind: 'group', name, cluster, period: `2026-01-05T0${hour}`, also: [] },
+    ...{ attributedUs: knownUs, unownedUs: unowned * HOUR },
+    ...(owned === 0
+      ? {}
+      : {
+          wasted: { value: knownUs - used * HOUR, knownUs, unit: 'microseconds' },
+          smActive: { value: used / owned, knownUs, unit: 'ratio' },
+        }),
+  } as unknown as CapacityRow;
+}
+
+function byNode(
+  rows: readonly CapacityRow[],
+  unseen: Readonly<Record<string, number>> = {},
+): CapacityFigures {
+  return {
+    ...{ by: 'node', every: 'hour', fromUs: T0, toUs: T0 + 3 * HOUR, rows },
+    installed: {
+      all: {},
+      rows: rows.map(({ kind, name, cluster, also, period, attributedUs, unownedUs = 0 }) => ({
+        ...{ kind, name, cluster, also, period },
+        parts: {
+          ...(unseen[name!] === undefined ? {} : { unseen: unseen[name!]! * HOUR }),
+          ...{ effective: attributedUs, free: unownedUs },
+        },
+      })),
+    },
+  } as unknown as CapacityFigures;
+}
+
+/** Ratios of 100, −1 where nothing is known, as they are in the picture: row by row. */
+function pixelsOf(html: string): number[][][] {
+  return [...html.matchAll(/base64,([^"]+)"/g)].map(([, text = '']) => {
+    const png = Buffer.from(text, 'base64');
+    const [width, height] = [png.readUInt32BE(16), png.readUInt32BE(20)];
+    const at = png.indexOf('IDAT');
+    const bytes = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)));
+    return Array.from({ length: height }, (_, row) =>
+      [...bytes.subarray(row * (width + 1) + 1, (row + 1) * (width + 1))].map((level) => level - 1),
+    );
+  });
+}
+
+describe('nodes', () => {
+  test('are drawn by what was owned and used of what was seen, those that lost most first', () => {
+    const html = sectionsHtml({
+      nodes: {
+        figures: byNode([
+          nodeRow('busy', 'a', 0, { owned: 2, used: 1.8, unowned: 0 }),
+          nodeRow('busy', 'a', 2, { owned: 1, used: 0.9, unowned: 1 }),
+          nodeRow('idle', 'a', 0, { owned: 0, used: 0, unowned: 2 }),
+          nodeRow('idle', 'a', 1, { owned: 2, used: 0.2, unowned: 0 }),
+        ]),
+      },
+    }).safe;
+    expect(pixelsOf(html)).toEqual([
+      [
+        [0, 100, -1],
+        [100, -1, 50],
+      ],
+      [
+        [0, 10, -1],
+        [90, -1, 45],
+      ],
+    ]);
+    expect([...html.matchAll(/class="tick[^"]*"[^>]*>([a-z]+)</g)].map(([, name]) => name)).toEqual([
+      ...['idle', 'busy', 'idle', 'busy'],
+    ]);
+  });
+
+  test('of which nobody recorded what was done are not called unused', () => {
+    const told = nodeRow('dark', 'a', 0, { owned: 2, used: 0, unowned: 0 });
+    const row: CapacityRow = { ...told, wasted: undefined, smActive: undefined };
+    const html = sectionsHtml({ nodes: { figures: byNode([row]) } }).safe;
+    expect(pixelsOf(html)).toEqual([[[100, -1, -1]], [[-1, -1, -1]]]);
+  });
+
+  test('are at most sixty, and the others are counted', () => {
+    const rows = Array.from({ length: 63 }, (_, at) =>
+      nodeRow(`n${at}`, 'a', 0, { owned: 2, used: 0.01 * at, unowned: 0 }),
+    );
+    const html = sectionsHtml({ nodes: { figures: byNode(rows) } }).safe;
+    expect(pixelsOf(html).map((picture) => picture.length)).toEqual([60, 60]);
+    expect(html).toContain('3 more nodes not drawn');
+    expect(html).toContain('Of 63 nodes everything was seen');
+  });
+
+  test('of which least was seen are named: of two clusters with a name the cluster, too', () => {
+    const had = { owned: 1, used: 1, unowned: 0 };
+    const rows = [
+      ...[nodeRow('n1', 'a', 0, had), nodeRow('n1', 'b', 0, had), nodeRow(HOSTILE, 'a', 0, had)],
+      nodeRow('n2', 'a', 0, had),
+    ];
+    const html = sectionsHtml({ nodes: { figures: byNode(rows, { n1: 1, [HOSTILE]: 3 }) } }).safe;
+    const table = html.slice(html.indexOf('id="coverage"'));
+    expect(
+      [...table.replaceAll(/\s/g, ' ').matchAll(/<th scope="row">([^<]+)<\/th><td>([^<]+)</g)].map(
+        ([, ...cells]) => cells,
+      ),
+    ).toEqual([
+      ['&lt;img src=x&gt;&quot;&lt;U+202E&gt;', '25 %'],
+      ['a/n1', '50 %'],
+      ['b/n1', '50 %'],
+    ]);
+    expect(table).toContain('Of 1 more node as much was seen, or more.');
+    expect(html).not.toMatch(/<img|\u202e/);
+  });
+
+  test('that nobody saw are a sentence', () => {
+    const html = sectionsHtml({ nodes: { figures: byNode([]) } }).safe;
+    expect(html).toContain('Of no node anything was seen.');
+    expect(html).not.toContain('<svg');
   });
 });
 

@@ -9,13 +9,8 @@ import {
   type CapacityRows,
 } from '../../figures/asked/capacity-rows.ts';
 import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
-import {
-  CAPACITY_GROUPINGS,
-  CAPACITY_NAMES,
-  CAPACITY_PERIODS,
-  type CapacityPeriod,
-} from '../../figures/capacity/figures.ts';
-import { capacityFigures, type CapacityQueryOptions } from '../../figures/capacity/query.ts';
+import { CAPACITY_GROUPINGS, CAPACITY_NAMES, CAPACITY_PERIODS } from '../../figures/capacity/figures.ts';
+import { capacityFigures } from '../../figures/capacity/query.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { capacityCsv } from '../../report/csv.ts';
 import { capacityJson } from '../../report/json.ts';
@@ -24,7 +19,7 @@ import { reportCosts } from '../report-costs.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
 import { addCommonFlags, addWindowFlags, clusterArgument, type FormatFlags } from './flags.ts';
-import { fleetSections } from './fleet-sections.ts';
+import { fleetSections, narrowedOptions } from './fleet-sections.ts';
 import { writeCapacityPage } from './write-page.ts';
 
 const CAPACITY_EXAMPLES = `
@@ -84,19 +79,6 @@ export function addCapacityCommand(report: Command): void {
     });
 }
 
-/** The same time by clusters, which are all of it, and periods. */
-function daysOf(
-  { fromUs, toUs, cluster, where, idleLimits }: CapacityQueryOptions,
-  every: CapacityPeriod,
-): CapacityQueryOptions {
-  return {
-    ...{ fromUs, toUs, by: 'cluster', every },
-    ...(cluster === undefined ? {} : { cluster }),
-    ...(where === undefined ? {} : { where }),
-    ...(idleLimits === undefined ? {} : { idleLimits }),
-  };
-}
-
 /** One of several. */
 type ToldFilter = NonNullable<ReturnType<typeof readCapacityFilter>>;
 
@@ -132,8 +114,10 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     const figures = await capacityFigures(db, lanes, asked);
     if (flags.html === undefined || figures.samples === 0) return { figures, beside: {} };
     const period = drawnPeriod(figures);
-    const days = period && (await capacityFigures(db, lanes, daysOf(asked, period)));
-    return { figures, beside: { days, sections: await fleetSections(db, { lanes }, asked) } };
+    const days =
+      period &&
+      (await capacityFigures(db, lanes, { ...narrowedOptions(asked), by: 'cluster', every: period }));
+    return { figures, beside: { days, sections: await fleetSections(db, { lanes }, asked, figures) } };
   });
   if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, beside));
   else if (flags.json) process.stdout.write(capacityJson(figures));

@@ -1,12 +1,14 @@
 import { OperatingError } from '../../core/base/errors.ts';
 import { HORIZON_WEEKS_MAX } from '../../core/forecast/backtest.ts';
-import type { CapacityQueryOptions } from '../../figures/capacity/query.ts';
+import type { CapacityFigures } from '../../figures/capacity/figures.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../../figures/capacity/query.ts';
 import { WEEK_US } from '../../figures/forecast/figures.ts';
 import { forecastFigures } from '../../figures/forecast/query.ts';
 import { STEP_US } from '../../figures/levels.ts';
 import type { Asked } from '../../figures/query-cells.ts';
 import { queueFigures } from '../../figures/queue/query.ts';
 import { reliabilityFigures } from '../../figures/reliability/query.ts';
+import { heatPeriod } from '../../report/page/fleet/node-heat.ts';
 import type { Answer, FleetSections } from '../../report/page/fleet/sections.ts';
 import type { StoreConfig } from '../with-store.ts';
 
@@ -15,24 +17,53 @@ const FORECAST_US = 52 * WEEK_US;
 const RELIABILITY_US_MIN = 90 * STEP_US['1d'];
 
 /**
- * What planners ask beside whose the time was, up to the end of the window. What nobody can tell of some jobs alone is not asked where
- * only some are looked at. What one of them fails by is its answer: the others come.
+ * What planners ask beside whose the time was, up to the end of the window. Forecast, failures and queue are of whole clusters, nodes of
+ * all jobs: where only some are looked at they are not asked. What one of them fails by is its answer: the others come.
+ * @param figures of the window, of these options
  */
 export async function fleetSections(
   db: Asked,
   { lanes }: Pick<StoreConfig, 'lanes'>,
-  { fromUs, toUs, cluster, where = [], idleLimits }: CapacityQueryOptions,
+  options: CapacityQueryOptions,
+  figures: CapacityFigures,
 ): Promise<FleetSections> {
-  if (where.length > 0) return {};
+  const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(figures) };
+  const [ofClusters, nodes] = await Promise.all([
+    options.where === undefined ? ofWholeClusters(db, lanes, options) : {},
+    figures.knownUs === undefined ? undefined : answerOf(capacityFigures(db, lanes, ofNodes)),
+  ]);
+  return { ...ofClusters, ...(nodes === undefined ? {} : { nodes }) };
+}
+
+/** The same devices and time. */
+export function narrowedOptions({
+  fromUs,
+  toUs,
+  cluster,
+  where,
+  idleLimits,
+}: CapacityQueryOptions): Omit<CapacityQueryOptions, 'by'> {
+  return {
+    ...{ fromUs, toUs },
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(where === undefined ? {} : { where }),
+    ...(idleLimits === undefined ? {} : { idleLimits }),
+  };
+}
+
+async function ofWholeClusters(
+  db: Asked,
+  lanes: StoreConfig['lanes'],
+  { fromUs, toUs, cluster, idleLimits }: CapacityQueryOptions,
+): Promise<FleetSections> {
   const of = { toUs, ...(cluster === undefined ? {} : { cluster }) };
-  const backTo = (lengthUs: number): number => Math.max(0, Math.min(fromUs, toUs - lengthUs));
+  const back = (lengthUs: number): number => Math.max(0, toUs - lengthUs);
+  const failuresFromUs = Math.min(fromUs, back(RELIABILITY_US_MIN));
   const [forecast, reliability, queue] = await Promise.all([
     answerOf(
-      forecastFigures(db, lanes, {
-        ...{ ...of, fromUs: Math.max(0, toUs - FORECAST_US), horizonWeeks: HORIZON_WEEKS_MAX },
-      }),
+      forecastFigures(db, lanes, { ...of, fromUs: back(FORECAST_US), horizonWeeks: HORIZON_WEEKS_MAX }),
     ),
-    answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: backTo(RELIABILITY_US_MIN) })),
+    answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs })),
     answerOf(queueFigures(db, lanes, { ...of, fromUs, ...(idleLimits === undefined ? {} : { idleLimits }) })),
   ]);
   return { forecast, reliability, queue };

@@ -72,7 +72,7 @@ export function heatPictures(
     <h2 id="devices">Every ${what}</h2>
     <figure>
       <figcaption>SM activity: orange is idle, blue is busy, grey was not seen</figcaption>
-      ${picture(pngUrl(activityOf(rows), activityColors()), names, steps, marks, `SM activity of each ${what} over time`)}
+      ${heatImage(activityUrl(rows), names, steps, marks, `SM activity of each ${what} over time`)}
     </figure>
     ${
       rows.length > 2 &&
@@ -80,15 +80,15 @@ export function heatPictures(
         <figcaption>
           From the middle of all: orange did less, blue did more (up to ${DEVIATION_MAX * 100} points)
         </figcaption>
-        ${picture(pngUrl(deviations, deviationColors()), names, steps, marks, `How far the SM activity of each ${what} was from the median over time`)}
+        ${heatImage(pngUrl(deviations, deviationColors()), names, steps, marks, `How far the SM activity of each ${what} was from the median over time`)}
       </figure>`
     }
     ${
       outliers.length > 0 &&
       markup`<figure>
         <figcaption>The GPUs that were furthest from all others, SM activity in the same colours</figcaption>
-        ${picture(
-          pngUrl(activityOf(outliers), activityColors()),
+        ${heatImage(
+          activityUrl(outliers),
           outliers.map((row) => nameOf(row, devices)),
           steps,
           marks,
@@ -99,17 +99,20 @@ export function heatPictures(
   </section>`;
 }
 
-function activityOf(rows: readonly HeatRow[]): Uint8Array[] {
-  return rows.map(({ means }) =>
+/** A picture of ratios, a row for each: 0 orange, 1 blue, NaN is not seen. */
+export function activityUrl(rows: readonly Pick<HeatRow, 'means'>[]): string {
+  const pixels = rows.map(({ means }) =>
     Uint8Array.from(means, (mean) => (Number.isNaN(mean) ? 0 : 1 + Math.round(clamp(mean) * LEVELS))),
   );
+  return pngUrl(pixels, activityColors());
 }
 
-function picture(
+/** A picture over time, with names beside its rows. @param url of a pixel for each name and step */
+export function heatImage(
   url: string,
   names: readonly string[],
   { fromUs, stepUs, count }: HeatMap['steps'],
-  marks: Marks,
+  marks: Pick<Marks, 'fromUs' | 'toUs'>,
   label: string,
 ): Safe {
   const { width, left, right, bottom } = CHART;
@@ -153,6 +156,11 @@ function picture(
 function nameOf({ node, gpu }: HeatRow, devices: JobFigures['devices']): string {
   const device = devices.find((one) => one.gpu === gpu);
   const text = device === undefined ? node : deviceName(device).replace(' gpu ', ':');
+  return shortName(text);
+}
+
+/** The end of a name, for which there is room beside a row. */
+export function shortName(text: string): string {
   return text.length > 9 ? `…${text.slice(-8)}` : text;
 }
 

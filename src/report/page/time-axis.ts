@@ -52,7 +52,7 @@ export function marksOf({ startUs, endUs, devices, nodeEvents, gaps = [] }: JobF
 
 /** @returns where, and what stands there: UTC */
 export function timeTicks(
-  { fromUs, toUs }: Marks,
+  { fromUs, toUs }: Pick<Marks, 'fromUs' | 'toUs'>,
   x: (us: number) => number,
 ): { readonly at: number; readonly text: string }[] {
   const spanUs = toUs - fromUs;

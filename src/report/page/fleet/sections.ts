@@ -1,3 +1,4 @@
+import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
 import type { ForecastFigures } from '../../../figures/forecast/figures.ts';
 import type { QueueFigures } from '../../../figures/queue/figures.ts';
 import type { ReliabilityFigures } from '../../../figures/reliability/figures.ts';
@@ -5,6 +6,8 @@ import { harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { forecastFan } from './forecast-fan.ts';
 import { healthHtml } from './health.ts';
+import { nodeCoverage } from './node-coverage.ts';
+import { nodeHeat } from './node-heat.ts';
 import { queueBeside } from './queue-beside.ts';
 
 /** What was asked for, or the sentence of why it did not come. */
@@ -15,13 +18,17 @@ export interface FleetSections {
   readonly forecast?: Answer<ForecastFigures>;
   readonly reliability?: Answer<ReliabilityFigures>;
   readonly queue?: Answer<QueueFigures>;
+  /** By node and `heatPeriod`. */
+  readonly nodes?: Answer<CapacityFigures>;
 }
 
 /** One after the other; where one failed stands why, and the others stand. */
-export function sectionsHtml({ forecast, reliability, queue }: FleetSections): Safe {
+export function sectionsHtml({ forecast, reliability, queue, nodes }: FleetSections): Safe {
   return markup`${sectionHtml('forecast', 'Demand by week, and what it will be', forecast, forecastFan)}
 ${sectionHtml('health', 'Failures of nodes and GPUs', reliability, healthHtml)}
-${sectionHtml('queue', 'What was free or idle while somebody waited', queue, queueBeside)}`;
+${sectionHtml('queue', 'What was free or idle while somebody waited', queue, queueBeside)}
+${sectionHtml('nodes', 'When each node was owned and used', nodes, nodeHeat)}
+${sectionHtml('coverage', 'Nodes of which least was seen', nodes, nodeCoverage)}`;
 }
 
 function sectionHtml<T>(
