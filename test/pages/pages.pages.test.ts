@@ -256,9 +256,8 @@ describe('the page of the fleet', () => {
       expect(await printedPages(page)).toBeLessThanOrEqual(3);
       const words = (await page.locator('main').innerText()).replaceAll(/\s+/g, ' ');
       expect(words).toContain(formatGpuHours(json.sampledUs).replaceAll(/\s+/g, ' '));
-      // The end of what nobody told is a sentence, and 60 of the nodes are drawn.
       expect(words).toMatch(
-        /No forecast: .*A node fails every .*Who waited is unknown: .*5 more nodes not drawn/,
+        /It could not be told: no GPU of this cluster was known in any whole week before\. .*No node failed in .*Who waited is unknown: .*Owned by jobs a .*Of 56 more nodes as much was seen/,
       );
       expect(await page.locator('section[aria-labelledby="nodes"] svg.heat').count()).toBe(2);
       const table = await page.locator('section[aria-labelledby="table"] tbody tr').allInnerTexts();

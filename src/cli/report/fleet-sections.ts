@@ -73,7 +73,10 @@ async function answerOf<T>(asked: Promise<T>): Promise<Answer<T>> {
   try {
     return { figures: await asked };
   } catch (thrown) {
-    if (thrown instanceof OperatingError) return { failure: thrown.message };
-    throw thrown;
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    // That of the page is known: a forecast looks at whole weeks before its end alone.
+    if (thrown.code === 'report.unknown_cluster')
+      return { failure: 'no GPU of this cluster was known in any whole week before' };
+    return { failure: thrown.message };
   }
 }

@@ -2,6 +2,7 @@ import type { HeatMap, HeatRow } from '../../figures/job/timeline/figures.ts';
 import { medianOf } from '../../figures/job/timeline/heat-map.ts';
 import type { JobFigures } from '../../figures/job/figures.ts';
 import { deviceName } from '../text/device-name.ts';
+import { harmless } from '../text/table-text.ts';
 import { markup, type Safe } from './html.ts';
 import { pngUrl, type Color } from './png.ts';
 import { anchorAt, CHART, timeTicks, type Marks } from './time-axis.ts';
@@ -160,7 +161,8 @@ function nameOf({ node, gpu }: HeatRow, devices: JobFigures['devices']): string 
 }
 
 /** The end of a name, for which there is room beside a row. */
-export function shortName(text: string): string {
+export function shortName(name: string): string {
+  const text = harmless(name);
   return text.length > 9 ? `…${text.slice(-8)}` : text;
 }
 
