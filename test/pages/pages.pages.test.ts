@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { fleetSections } from '../../src/cli/report/fleet-sections.ts';
+import { fleetSections } from '../../src/fleet-page/sections.ts';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';

@@ -98,7 +98,7 @@ async function demo(options: DemoOptions): Promise<void> {
         const path = join(dataDir, `job-${figures.job.jobId}.html`);
         process.stdout.write(writeJobPage(figures, looks, path));
       }
-      process.stdout.write(writeCapacityPage(capacity, join(dataDir, 'fleet.html')));
+      process.stdout.write(writeCapacityPage({ figures: capacity }, join(dataDir, 'fleet.html')));
     } finally {
       await db.close();
     }

@@ -11,15 +11,14 @@ import {
 import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
 import { CAPACITY_GROUPINGS, CAPACITY_NAMES, CAPACITY_PERIODS } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
+import { askFleetPage, type FleetPage } from '../../fleet-page/page.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
 import { capacityCsv } from '../../report/csv.ts';
 import { capacityJson } from '../../report/json.ts';
-import { drawnPeriod } from '../../report/page/fleet/periods-chart.ts';
 import { reportCosts } from '../report-costs.ts';
 import { terminalStyle } from '../terminal.ts';
 import { withStore } from '../with-store.ts';
 import { addCommonFlags, addWindowFlags, clusterArgument, type FormatFlags } from './flags.ts';
-import { fleetSections, narrowedOptions } from './fleet-sections.ts';
 import { writeCapacityPage } from './write-page.ts';
 
 const CAPACITY_EXAMPLES = `
@@ -109,17 +108,13 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     ...(flags.top === undefined ? {} : { top: flags.top }),
     ...flags.by,
   };
-  const { figures, beside } = await withStore(flags, async (db, { lanes, idle, costs }) => {
+  const page = await withStore(flags, async (db, { lanes, idle, costs }): Promise<FleetPage> => {
     const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
-    const figures = await capacityFigures(db, lanes, asked);
-    if (flags.html === undefined || figures.samples === 0) return { figures, beside: {} };
-    const period = drawnPeriod(figures);
-    const days =
-      period &&
-      (await capacityFigures(db, lanes, { ...narrowedOptions(asked), by: 'cluster', every: period }));
-    return { figures, beside: { days, sections: await fleetSections(db, { lanes }, asked, figures) } };
+    if (flags.html !== undefined) return await askFleetPage(db, { lanes }, asked);
+    return { figures: await capacityFigures(db, lanes, asked) };
   });
-  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(figures, flags.html, beside));
+  const { figures } = page;
+  if (flags.html !== undefined) process.stdout.write(writeCapacityPage(page, flags.html));
   else if (flags.json) process.stdout.write(capacityJson(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));

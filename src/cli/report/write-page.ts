@@ -5,25 +5,13 @@ import { fileError } from '../../core/base/file-fault.ts';
 import type { JobFigures } from '../../figures/job/figures.ts';
 import type { Account } from '../../figures/job/tasks.ts';
 import type { EmbeddedLook } from '../../figures/job/timeline/embedded-looks.ts';
-import type { CapacityFigures } from '../../figures/capacity/figures.ts';
-import { renderCapacityPage } from '../../report/page/fleet/capacity-page.ts';
-import type { FleetSections } from '../../report/page/fleet/sections.ts';
-import { readPageAssets, readStillAssets } from '../../report/page/assets.ts';
+import { fleetPageHtml, type FleetPage } from '../../fleet-page/page.ts';
+import { readPageAssets } from '../../report/page/assets.ts';
 import { renderJobPage } from '../../report/page/job-page.ts';
 
-/** Writes the page of the fleet, with what there is beside its figures, over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
-export function writeCapacityPage(
-  figures: CapacityFigures,
-  path: string,
-  beside: { readonly days?: CapacityFigures | undefined; readonly sections?: FleetSections | undefined } = {},
-): string {
-  const { days, sections } = beside;
-  const page = renderCapacityPage(figures, {
-    ...{ assets: readStillAssets(), version: VERSION },
-    ...(days === undefined ? {} : { days }),
-    ...(sections === undefined ? {} : { sections }),
-  });
-  return `page of the fleet, ${writePage(page, path)}`;
+/** Writes the page of the fleet over what stands there. @returns a line that says where it is @throws as `writeJobPage` */
+export function writeCapacityPage(page: FleetPage, path: string): string {
+  return `page of the fleet, ${writePage(fleetPageHtml(page), path)}`;
 }
 
 /**

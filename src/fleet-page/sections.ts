@@ -1,16 +1,16 @@
-import { OperatingError } from '../../core/base/errors.ts';
-import { HORIZON_WEEKS_MAX } from '../../core/forecast/backtest.ts';
-import type { CapacityFigures } from '../../figures/capacity/figures.ts';
-import { capacityFigures, type CapacityQueryOptions } from '../../figures/capacity/query.ts';
-import { WEEK_US } from '../../figures/forecast/figures.ts';
-import { forecastFigures } from '../../figures/forecast/query.ts';
-import { STEP_US } from '../../figures/levels.ts';
-import type { Asked } from '../../figures/query-cells.ts';
-import { queueFigures } from '../../figures/queue/query.ts';
-import { reliabilityFigures } from '../../figures/reliability/query.ts';
-import { heatPeriod } from '../../report/page/fleet/node-heat.ts';
-import type { Answer, FleetSections } from '../../report/page/fleet/sections.ts';
-import type { StoreConfig } from '../with-store.ts';
+import type { Config } from '../config/config.ts';
+import { OperatingError } from '../core/base/errors.ts';
+import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
+import type { CapacityFigures } from '../figures/capacity/figures.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import { WEEK_US } from '../figures/forecast/figures.ts';
+import { forecastFigures } from '../figures/forecast/query.ts';
+import { STEP_US } from '../figures/levels.ts';
+import type { Asked } from '../figures/query-cells.ts';
+import { queueFigures } from '../figures/queue/query.ts';
+import { reliabilityFigures } from '../figures/reliability/query.ts';
+import { heatPeriod } from '../report/page/fleet/node-heat.ts';
+import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
 
 /** A forecast looks back so far, and failures are too seldom for less than that: the same as in the reports of them. */
 const FORECAST_US = 52 * WEEK_US;
@@ -23,7 +23,7 @@ const RELIABILITY_US_MIN = 90 * STEP_US['1d'];
  */
 export async function fleetSections(
   db: Asked,
-  { lanes }: Pick<StoreConfig, 'lanes'>,
+  { lanes }: Pick<Config, 'lanes'>,
   options: CapacityQueryOptions,
   figures: CapacityFigures,
 ): Promise<FleetSections> {
@@ -53,7 +53,7 @@ export function narrowedOptions({
 
 async function ofWholeClusters(
   db: Asked,
-  lanes: StoreConfig['lanes'],
+  lanes: Config['lanes'],
   { fromUs, toUs, cluster, idleLimits }: CapacityQueryOptions,
 ): Promise<FleetSections> {
   const of = { toUs, ...(cluster === undefined ? {} : { cluster }) };

@@ -1,0 +1,41 @@
+import type { Config } from '../config/config.ts';
+import { VERSION } from '../config/package-version.ts';
+import type { CapacityFigures } from '../figures/capacity/figures.ts';
+import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import type { Asked } from '../figures/query-cells.ts';
+import { readStillAssets } from '../report/page/assets.ts';
+import { renderCapacityPage } from '../report/page/fleet/capacity-page.ts';
+import { drawnPeriod } from '../report/page/fleet/periods-chart.ts';
+import type { FleetSections } from '../report/page/fleet/sections.ts';
+import { fleetSections, narrowedOptions } from './sections.ts';
+
+/** What the page of the fleet is made of. */
+export interface FleetPage {
+  readonly figures: CapacityFigures;
+  /** The same time by days, weeks or months; undefined where it is too short for that, or not asked for. */
+  readonly days?: CapacityFigures | undefined;
+  readonly sections?: FleetSections | undefined;
+}
+
+/** Of a window without samples the figures alone. @throws what `capacityFigures` throws */
+export async function askFleetPage(
+  db: Asked,
+  { lanes }: Pick<Config, 'lanes'>,
+  asked: CapacityQueryOptions,
+): Promise<FleetPage> {
+  const figures = await capacityFigures(db, lanes, asked);
+  if (figures.samples === 0) return { figures };
+  const period = drawnPeriod(figures);
+  const days =
+    period && (await capacityFigures(db, lanes, { ...narrowedOptions(asked), by: 'cluster', every: period }));
+  return { figures, days, sections: await fleetSections(db, { lanes }, asked, figures) };
+}
+
+/** The page in one file. @throws OperatingError `page.incomplete` */
+export function fleetPageHtml({ figures, days, sections }: FleetPage): string {
+  return renderCapacityPage(figures, {
+    ...{ assets: readStillAssets(), version: VERSION },
+    ...(days === undefined ? {} : { days }),
+    ...(sections === undefined ? {} : { sections }),
+  });
+}
