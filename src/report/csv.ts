@@ -1,6 +1,5 @@
 import { HOUR_US } from '../core/base/hour.ts';
 import type { CostRates } from '../core/costs/costs.ts';
-import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { GAUGE_KEYS, GAUGES, GAUGES_WITH_PERCENTILES } from '../figures/gauges.ts';
 import type { JobDevice, JobFigures } from '../figures/job/figures.ts';
 import type { JobAmounts, JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
@@ -9,7 +8,7 @@ import { PIPE_KEYS } from '../figures/job/rows/pipes.ts';
 import { withoutHours, type CostBasis } from '../figures/cost-basis.ts';
 import { isoMicroseconds } from '../figures/sql-text.ts';
 import { costCells } from './costs-csv.ts';
-import { csvOf, type CsvRow } from './text/csv-lines.ts';
+import { csvOf, snake, type CsvRow } from './text/csv-lines.ts';
 
 const KWH_JOULES = 3.6e6;
 
@@ -158,39 +157,4 @@ export function jobsCsv({ rows, all, fromUs, toUs, costBasis }: JobsFigures): st
 /** Of many jobs, of which nothing is told by the hour. */
 function toldRates(basis: CostBasis | undefined): CostRates | undefined {
   return basis && withoutHours(basis.rates);
-}
-
-/** The account of the fleet as CSV: a header, then one row per group, and `all` last. */
-export function capacityCsv(figures: CapacityFigures): string {
-  const window = { from: isoMicroseconds(figures.fromUs), to: isoMicroseconds(figures.toUs), by: figures.by };
-  const rows = [...figures.rows, { ...figures.all, kind: 'all', name: undefined }].map((row): CsvRow => ({
-    ...window,
-    kind: row.kind,
-    name: row.name,
-    attributed_us: row.attributedUs,
-    unowned_us: 'unownedUs' in row ? row.unownedUs : undefined,
-    share_ratio: figures.sampledUs === 0 ? undefined : row.attributedUs / figures.sampledUs,
-    idle_us: row.idle?.value,
-    sm_active_ratio_mean: row.smActive?.value,
-    energy_counter_joules: row.energy.counter?.value,
-    energy_power_joules: row.energy.power?.value,
-    jobs: row.jobs,
-    cluster: 'cluster' in row ? row.cluster : undefined,
-    energy_best_joules: row.energy.best?.value,
-    energy_best_known_us: row.energy.best?.knownUs ?? 0,
-    sm_known_us: row.smActive?.knownUs ?? 0,
-    wasted_us: row.wasted?.value,
-    instance_us: row.instanceUs,
-    energy_divided_joules: row.energy.divided?.value,
-    unowned_energy_joules: 'unownedEnergy' in row ? row.unownedEnergy?.value : undefined,
-    period: 'period' in row ? row.period : undefined,
-    idle_known_us: row.idle?.knownUs ?? 0,
-    ...Object.fromEntries(figures.also.map((other, at) => [other, 'also' in row ? row.also[at] : undefined])),
-    ...costCells(figures.costBasis?.rates, row.costs),
-  }));
-  return csvOf(rows);
-}
-
-function snake(key: string): string {
-  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

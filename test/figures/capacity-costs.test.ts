@@ -9,7 +9,7 @@ import { CAPACITY_GROUPINGS, type CapacityFigures } from '../../src/figures/capa
 import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
-import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv } from '../../src/report/capacity/capacity-csv.ts';
 import { capacityJson } from '../../src/report/json.ts';
 import { cutLane, loadCutFleet, type FleetDevice } from '../helpers/cut-fleet.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
@@ -289,12 +289,12 @@ test('text, JSON and CSV have what is configured, and nothing else', async () =>
   expect(text).toContain('cost of what no job owned is what those GPU-hours would cost');
   const json = capacityReport.parse(JSON.parse(capacityJson(figures)));
   near(json.all.costs!.gpuCost, figures.all.costs!.gpuHours!.value!);
-  const lines = capacityCsv(figures).trimEnd().split('\n');
+  const lines = capacityBaseCsv(figures).trimEnd().split('\n');
   expect(lines[0]).toMatch(
     /idle_known_us,gpu_cost,gpu_cost_us,energy_cost,energy_cost_us,currency,co2e_grams/,
   );
   const plain = await report({ costs: undefined });
   expect(textOf(plain)).not.toMatch(/cost|CO2e|RGU/);
   expect(capacityJson(plain)).not.toMatch(/cost/i);
-  expect(capacityCsv(plain)).not.toMatch(/cost|currency/);
+  expect(capacityBaseCsv(plain)).not.toMatch(/cost|currency/);
 });

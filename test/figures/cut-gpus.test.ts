@@ -13,7 +13,7 @@ import type {
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { relabelSamples } from '../../src/questdb/rows/relabel-samples.ts';
-import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv } from '../../src/report/capacity/capacity-csv.ts';
 import { capacityJson } from '../../src/report/json.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
 import {
@@ -301,7 +301,7 @@ describe('by account', () => {
     expect(phys['dividedJoules']).toBeLessThan(phys['bestJoules'] as number);
     expect(phys['instanceUs']).toBeGreaterThan(0);
     expect(figures.unknownSlicesUs).toBeCloseTo((TICKS - 1) * MINUTE, 0);
-    expect(capacityCsv(figures)).toMatch(/^from.*,instance_us,energy_divided_joules/m);
+    expect(capacityBaseCsv(figures)).toMatch(/^from.*,instance_us,energy_divided_joules/m);
   });
 });
 

@@ -3,7 +3,8 @@ import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { jobFigures } from '../../src/figures/job/query.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
-import { capacityCsv, jobCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv } from '../../src/report/capacity/capacity-csv.ts';
+import { jobCsv } from '../../src/report/csv.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { capacityReport } from '../../schemas/reports/capacity-report.ts';
 import { jobReport } from '../../schemas/reports/job-report.ts';
@@ -196,7 +197,7 @@ export async function checkCapacity(
       ),
       ...rowsDifferences(json, by),
       ...unownedDifferences(json),
-      ...capacityCsvDifferences(capacityCsv(figures), json),
+      ...capacityCsvDifferences(capacityBaseCsv(figures), json),
       ...capacityTextDifferences(renderCapacityReport(figures, PLAIN), json),
     ];
     return differences.map((one): Found => ({

@@ -12,7 +12,7 @@ import type {
 } from '../../src/figures/capacity/figures.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { renderCapacityReport } from '../../src/report/capacity-text.ts';
-import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv } from '../../src/report/capacity/capacity-csv.ts';
 import { capacityJson } from '../../src/report/json.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -355,10 +355,10 @@ test('by user and month: rows of each month, and of nobody’s time, too', async
     every: 'month',
     rows: expect.arrayContaining([expect.objectContaining({ name: 'bob', period: '2026-02' })]) as unknown[],
   });
-  const [header, first] = capacityCsv(figures).split('\n');
+  const [header, first] = capacityBaseCsv(figures).split('\n');
   expect([header, first]).toEqual([
-    expect.stringMatching(/,name,.*,period,idle_known_us$/),
-    expect.stringMatching(/,user,group,ada,.*,2026-02,\d+$/),
+    expect.stringMatching(/,name,.*,period,idle_known_us,unseen_us,/),
+    expect.stringMatching(/,user,group,ada,.*,2026-02,\d+,0,/),
   ]);
 });
 

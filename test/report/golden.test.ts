@@ -14,7 +14,8 @@ import { renderJobReport } from '../../src/report/job-text.ts';
 import { accountOf } from '../../src/figures/job/tasks.ts';
 import { renderTasksReport } from '../../src/report/tasks-text.ts';
 import { capacityJson, jobJson, tasksJson } from '../../src/report/json.ts';
-import { capacityCsv, jobCsv, tasksCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv, capacityCsv } from '../../src/report/capacity/capacity-csv.ts';
+import { jobCsv, tasksCsv } from '../../src/report/csv.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -435,7 +436,7 @@ test.each<[string, CapacityQueryOptions]>([
     renderCapacityReport(figures, { width: 100, isColored: false }),
     renderCapacityReport(figures, { width: 60, isColored: true }),
     capacityJson(figures),
-    capacityCsv(figures),
+    `${capacityCsv(figures)}\n${capacityBaseCsv(figures)}`,
   );
   await expect(output).toMatchFileSnapshot(`golden/capacity-${name}.txt`);
 });

@@ -22,7 +22,7 @@ import {
   formatWatts,
 } from '../../src/report/text/format-quantity.ts';
 import type { IdleLimits } from '../../src/core/fields/idle-limits.ts';
-import { capacityCsv } from '../../src/report/csv.ts';
+import { capacityBaseCsv, capacityCsv } from '../../src/report/capacity/capacity-csv.ts';
 import { capacityJson } from '../../src/report/json.ts';
 import { sparkline } from '../../src/report/text/sparkline.ts';
 import { isoMicroseconds } from '../../src/figures/sql-text.ts';
@@ -475,8 +475,63 @@ describe('a capacity report', () => {
     expect(text).not.toContain('NaN');
   });
 
+  test('as CSV for a spreadsheet has the same in hours and kWh, and each column says so', () => {
+    const [base, shown] = [capacityBaseCsv(capacity), capacityCsv(capacity)].map((csv) =>
+      parse<Record<string, string>>(csv, { columns: true }),
+    );
+    expect(shown![0]).toMatchObject({ gpu_hours: '1204.25', energy_counter_kwh: '641', jobs: '212' });
+    expect(Object.keys(shown![0]!).filter((name) => /_(us|joules|grams)$/.test(name))).toEqual([]);
+    // No column is lost by getting the name of another, and none changes its place.
+    expect(shown!.map((row) => Object.keys(row).length)).toEqual(base!.map((row) => Object.keys(row).length));
+    for (const [at, row] of shown!.entries())
+      for (const [column, [name, text]] of Object.entries(base![at]!).entries()) {
+        const size = name.endsWith('_us') ? HOUR : name.endsWith('_joules') ? 3.6e6 : 1;
+        const cell = Object.values(row)[column]!;
+        if (size === 1 || text === '') expect(cell).toBe(text);
+        else expect(Number(cell) * size).toBeCloseTo(Number(text), 3);
+      }
+  });
+
+  test('as CSV tells what each part of the time of the GPUs took, and what never was seen in a row of its own', () => {
+    const unseen = {
+      kind: 'unseen',
+      name: undefined,
+      also: [],
+      cluster: undefined,
+      period: undefined,
+    } as const;
+    const row = { ...unseen, kind: 'group', name: 'physics' } as const;
+    const installed = {
+      rows: [
+        { ...row, parts: { idle: HOUR, effective: 3 * HOUR } },
+        { ...unseen, parts: { unseen: 5 * HOUR } },
+      ],
+      all: { idle: HOUR, effective: 3 * HOUR, unseen: 5 * HOUR },
+    };
+    const rows: Record<string, string>[] = parse(capacityCsv({ ...capacity, installed }), { columns: true });
+    expect(
+      rows.map(({ kind, gpu_hours: had, unseen_hours, idle_rest_hours, effective_hours }) => [
+        ...[kind, had === '', unseen_hours, idle_rest_hours, effective_hours],
+      ]),
+    ).toEqual([
+      ['group', false, '0', '1', '3'],
+      ['group', false, '0', '0', '0'],
+      ['unowned', false, '0', '0', '0'],
+      ['unseen', true, '5', '0', '0'],
+      ['all', false, '5', '1', '3'],
+    ]);
+    // Of some jobs nobody is told what others had.
+    const [some]: Record<string, string>[] = parse(
+      capacityCsv({ ...capacity, installed, knownUs: undefined }),
+      {
+        columns: true,
+      },
+    );
+    expect(some).toMatchObject({ unseen_hours: '', free_hours: '', low_hours: '0', effective_hours: '3' });
+  });
+
   test('as CSV has base units and one row per group, quoted where it must be', () => {
-    const rows: Record<string, string>[] = parse(capacityCsv(capacity), { columns: true });
+    const rows: Record<string, string>[] = parse(capacityBaseCsv(capacity), { columns: true });
     expect(rows.map(({ kind, name }) => [kind, name])).toEqual([
       ['group', 'physics'],
       // A spreadsheet would run it.

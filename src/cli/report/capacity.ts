@@ -12,8 +12,8 @@ import { reportWindow, type WindowFlags } from '../../figures/asked/report-windo
 import { CAPACITY_GROUPINGS, CAPACITY_NAMES, CAPACITY_PERIODS } from '../../figures/capacity/figures.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { askFleetPage, type FleetPage } from '../../fleet-page/page.ts';
+import { capacityBaseCsv, capacityCsv } from '../../report/capacity/capacity-csv.ts';
 import { renderCapacityReport } from '../../report/capacity-text.ts';
-import { capacityCsv } from '../../report/csv.ts';
 import { capacityJson } from '../../report/json.ts';
 import { reportCosts } from '../report-costs.ts';
 import { terminalStyle } from '../terminal.ts';
@@ -30,7 +30,7 @@ Examples:
   gpuledger report capacity --since 52w --by account,month      a row per account and calendar month
   gpuledger report capacity --by account,model --top 10         the ten pairs with most GPU time, and all others
   gpuledger report capacity --where account=physics --where model='NVIDIA H100' --by user,day
-  gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv
+  gpuledger report capacity --from 2026-11-01 --to 2026-12-01 --by partition --csv      for a spreadsheet; --base-units: for a program
 
 Times are UTC. The window is rounded outward to whole minutes, beyond two days to whole hours.
 `;
@@ -41,6 +41,7 @@ interface CapacityFlags extends FormatFlags, WindowFlags {
   readonly cluster?: string;
   readonly where?: readonly ToldFilter[];
   readonly top?: number;
+  readonly baseUnits?: true;
 }
 
 /** `report capacity`: whose the time of all GPUs was. */
@@ -70,7 +71,13 @@ export function addCapacityCommand(report: Command): void {
           '--top <n>',
           'so many groups, those with most GPU time, and all others together',
         ).argParser(parseTop),
+      )
+      .addOption(
+        new Option('--base-units', 'the CSV in µs and joules')
+          .implies({ csv: true })
+          .conflicts(['json', 'html']),
       ),
+    'one row per group, in hours, kWh and money',
   )
     .addHelpText('after', CAPACITY_EXAMPLES)
     .action(async (flags: CapacityFlags) => {
@@ -116,6 +123,7 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
   const { figures } = page;
   if (flags.html !== undefined) process.stdout.write(writeCapacityPage(page, flags.html));
   else if (flags.json) process.stdout.write(capacityJson(figures));
+  else if (flags.baseUnits) process.stdout.write(capacityBaseCsv(figures));
   else if (flags.csv) process.stdout.write(capacityCsv(figures));
   else process.stdout.write(renderCapacityReport(figures, terminalStyle()));
 }

@@ -16,14 +16,18 @@ export function addWindowFlags(command: Command): Command {
     .option('--to <time>', 'ISO date or time, UTC (default: now)');
 }
 
-/** Of reports that are data, too. @param name as that of `addConfigFlags` */
-export function addCommonFlags(name: Parameters<typeof addConfigFlags>[1], command: Command): Command {
+/** Of reports that are data, too. @param name as that of `addConfigFlags` @param csv what `--csv` prints */
+export function addCommonFlags(
+  name: Parameters<typeof addConfigFlags>[1],
+  command: Command,
+  csv = 'one row per GPU, task, job, group or week, base units',
+): Command {
   return addConfigFlags(
     command
       .addOption(
         new Option('--json', 'all figures in base units, times in epoch microseconds').conflicts('csv'),
       )
-      .option('--csv', 'one row per GPU, task, job, group or week, base units'),
+      .option('--csv', csv),
     name,
   );
 }

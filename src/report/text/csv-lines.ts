@@ -15,3 +15,8 @@ export function csvOf(rows: readonly CsvRow[], columns?: readonly string[]): str
     ...(columns === undefined ? {} : { columns: [...columns] }),
   });
 }
+
+/** `smActive` as the name of a column: `sm_active`. */
+export function snake(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

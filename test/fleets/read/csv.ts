@@ -8,7 +8,16 @@ type Fields = Readonly<Record<string, Json | undefined>>;
 
 export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
   const report = json as Fields;
-  const rows = [...(report.rows as readonly Fields[]), { ...(report.all as Fields), kind: 'all' } as Fields];
+  const own = report.rows as readonly Fields[];
+  const installed = report.installed as { readonly rows: readonly Fields[]; readonly all: Fields };
+  const isSame = (a: Fields, b: Fields): boolean =>
+    ['kind', 'name', 'cluster', 'period'].every((key) => a[key] === b[key]);
+  const partsOf = (row: Fields): Fields =>
+    row.kind === 'all' ? installed.all : (installed.rows.find((other) => isSame(row, other)) ?? {});
+  const never = installed.rows.filter((row) => !own.some((other) => isSame(row, other)));
+  const rows = [...own, ...never, { ...(report.all as Fields), kind: 'all' } as Fields];
+  const ifSeen = (row: Fields, value: Json | undefined): Json | undefined =>
+    row.attributedUs === undefined ? undefined : value;
   return tableDifferences(csv, rows, (row) => ({
     from: iso(report.fromUs),
     to: iso(report.toUs),
@@ -18,7 +27,9 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     attributed_us: row.attributedUs,
     unowned_us: row.unownedUs,
     share_ratio:
-      report.sampledUs === 0 ? undefined : (row.attributedUs as number) / (report.sampledUs as number),
+      report.sampledUs === 0
+        ? undefined
+        : ifSeen(row, (row.attributedUs as number) / (report.sampledUs as number)),
     idle_us: row.idleUs,
     sm_active_ratio_mean: row.smActiveMean,
     energy_counter_joules: row.counterJoules,
@@ -29,12 +40,34 @@ export function capacityCsvDifferences(csv: string, json: Json): Difference[] {
     energy_best_known_us: row.bestUs,
     sm_known_us: row.smKnownUs,
     wasted_us: row.wastedUs,
-    instance_us: row.instanceUs ?? 0,
+    instance_us: ifSeen(row, row.instanceUs ?? 0),
     energy_divided_joules: row.dividedJoules,
     unowned_energy_joules: row.unownedJoules,
     period: row.period,
     idle_known_us: row.idleKnownUs,
+    ...partCells(partsOf(row)),
   }));
+}
+
+/** Of these two the names are columns of other things. */
+const PARTS: readonly (readonly [key: string, column: string])[] = [
+  ['unseen', 'unseen'],
+  ['down', 'down'],
+  ['drained', 'drained'],
+  ['free', 'free'],
+  ['unowned', 'unowned_untold'],
+  ['partlyFree', 'partly_free'],
+  ['idleHead', 'idle_head'],
+  ['idle', 'idle_rest'],
+  ['idleTail', 'idle_tail'],
+  ['stalled', 'stalled'],
+  ['low', 'low'],
+  ['effective', 'effective'],
+  ['untold', 'untold'],
+];
+
+function partCells(parts: Fields): Record<string, Json | undefined> {
+  return cellsOf(PARTS.map(([key, column]) => [`${column}_us`, parts[`${key}Us`] ?? 0]));
 }
 
 const GAUGE_NAMES: readonly (readonly [key: string, name: string])[] = [
