@@ -101,8 +101,11 @@ class Count {
   readonly #rows = new Map<string, Row>();
   readonly #jobs = new Map<string, Set<number>>();
   readonly #parts = new Map<string, Record<string, number>>();
-  /** Of each device where its last time of nobody is that nobody saw, and of which period. */
-  readonly #lastUnseen = new Map<number, { readonly key: string; readonly month: string }>();
+  /** Of each device, of the last period in which nobody saw it for a time: which, and how its node was then. */
+  readonly #lastUnseen = new Map<
+    number,
+    { readonly key: string; readonly month: string; readonly parts: Set<string> }
+  >();
   readonly #lastMonth = new Map<number, string>();
   readonly #all = new Set<number>();
 
@@ -128,7 +131,11 @@ class Count {
       if (isIdle) row.idleUs += us;
       if (kind === 'owned' || !this.#isOfDevices) row.joules += joules;
       this.#lastMonth.set(gpu, month);
-    } else this.#lastUnseen.set(gpu, { key, month });
+    } else {
+      const before = this.#lastUnseen.get(gpu);
+      const parts = before?.key === key ? before.parts : new Set<string>();
+      this.#lastUnseen.set(gpu, { key, month, parts: parts.add(part) });
+    }
     if (kind === 'unowned' && this.#isOfDevices) {
       const unowned = this.#row(keyFrom(['unowned'], period));
       unowned.unownedUs += us;
@@ -142,9 +149,12 @@ class Count {
 
   answer(): Answer {
     // A device is known until its last sample, a µs before the end of the hour for which that speaks.
-    for (const [gpu, { key, month }] of this.#lastUnseen)
-      if (this.#question.every === undefined || month === this.#lastMonth.get(gpu))
-        this.#parts.get(key)!['unseen']! -= 1;
+    // Of what was not seen that is taken last which comes last: what a node's state told of comes before the rest.
+    for (const [gpu, { key, month, parts }] of this.#lastUnseen) {
+      if (this.#question.every !== undefined && month !== this.#lastMonth.get(gpu)) continue;
+      const last = ['unseen', 'drained', 'down'].find((part) => parts.has(part))!;
+      this.#parts.get(key)![last]! -= 1;
+    }
     for (const [key, jobs] of this.#jobs) this.#row(key).jobs = jobs.size;
     return {
       rows: Object.fromEntries(this.#rows),
