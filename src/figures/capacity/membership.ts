@@ -22,6 +22,8 @@ export interface Membership {
   readonly window: CapacityWindow;
   /** At most one cluster is known: ids and nodes need not be told apart by it. */
   readonly isOneCluster: boolean;
+  /** Every row that is read says its cluster: nothing has to be looked up for it. */
+  readonly areClustersTold: boolean;
   readonly reused: readonly ReusedId[];
   /** Only the devices of this cluster. */
   readonly cluster: string | undefined;
@@ -68,6 +70,11 @@ function isOfClusters(of: Membership): boolean {
   return !isOneCluster || cluster !== undefined || isTold(of, 'cluster') || isOfNodes(of);
 }
 
+/** Whether a row's cluster may be that of its device alone. */
+function isOfUntoldClusters(of: Membership): boolean {
+  return isOfClusters(of) && !of.areClustersTold;
+}
+
 /** The periods that rows are kept apart by. */
 export function periodOf({
   by,
@@ -101,7 +108,7 @@ export function groupKeys(of: Membership): readonly string[] {
 export function rowKeys(of: Membership, isByDevice: boolean): readonly string[] {
   return [
     'x_job',
-    ...(isByDevice || isOfClusters(of) || isTold(of, 'model') ? ['x_gpu'] : []),
+    ...(isByDevice || isOfUntoldClusters(of) || isTold(of, 'model') ? ['x_gpu'] : []),
     ...(isTold(of, 'node') ? ['x_node'] : []),
     ...(isOfClusters(of) ? ['x_cluster'] : []),
     ...(of.reused.length > 0 ? ['x_number'] : []),
@@ -135,9 +142,9 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
   if (!isOfClusters(of))
     return `${start}, z AS (${chosenSql(of, `${namedSql(of, 'x')}, ${passed('x')}`, `FROM x${joinsSql(of, 'x')}`)})`;
   // A device is of one cluster: what its samples do not say, since they are older than that was told, it says itself.
-  const known = 'coalesce(x.x_cluster, d.device_cluster)';
+  const known = of.areClustersTold ? 'x.x_cluster' : 'coalesce(x.x_cluster, d.device_cluster)';
   const keys = [
-    'x_gpu',
+    ...(of.areClustersTold && !isTold(of, 'model') ? [] : ['x_gpu']),
     ...(isTold(of, 'node') ? ['x_node'] : []),
     ...(isPeriod(of.by) ? ['x_period'] : []),
   ].filter((key) => !kept.includes(key));
@@ -145,7 +152,7 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
   const cluster = isOfNodes(of) ? 'y.y_cluster AS cluster, ' : '';
   return (
     `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
-    ' FROM x LEFT JOIN d ON d.device = x.x_gpu),' +
+    ` FROM x${of.areClustersTold ? '' : ' LEFT JOIN d ON d.device = x.x_gpu'}),` +
     ` z AS (${chosenSql(of, `${namedSql(of, 'y')}, ${cluster}y.cluster_key AS cluster_key, ${passed('y')}`, `FROM y${joinsSql(of, 'y')}${where}`)})`
   );
 }
@@ -176,7 +183,7 @@ function namedSql(of: Membership, rows: string): string {
  */
 function groupsSql(of: Membership): string {
   const { window } = of;
-  const devices = isOfClusters(of)
+  const devices = isOfUntoldClusters(of)
     ? `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu), `
     : '';
   const groups = namesOf(of).map((name) => {
@@ -189,7 +196,7 @@ function groupsSql(of: Membership): string {
 }
 
 function jobNamesSql(of: Membership, by: JobName): string {
-  const { window, isOneCluster, reused } = of;
+  const { window, isOneCluster, areClustersTold, reused } = of;
   const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
   // The latest row that tells: last_not_null() costs twice as much, and what comes out of it is grouped slowly.
   const told = (keys: Readonly<Record<string, string>>, condition = ''): string => {
@@ -206,9 +213,10 @@ function jobNamesSql(of: Membership, by: JobName): string {
     ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
     ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
   };
-  const unknown = isOneCluster
-    ? ''
-    : `b_${by} AS (${told({}, ` AND cluster IS NULL${withoutReused(of)}`)}), `;
+  const unknown =
+    isOneCluster || areClustersTold
+      ? ''
+      : `b_${by} AS (${told({}, ` AND cluster IS NULL${withoutReused(of)}`)}), `;
   return `g_${by} AS (${told(keys)}), ${unknown}`;
 }
 
@@ -220,7 +228,7 @@ function withoutReused({ reused }: Membership): string {
 
 /** How the names of a row are found. */
 function joinsSql(of: Membership, rows: string): string {
-  const { isOneCluster, reused } = of;
+  const { isOneCluster, areClustersTold, reused } = of;
   const joins = namesOf(of).map((name) => {
     if (name === 'model') return ` LEFT JOIN g_model ON g_model.member = ${rows}.x_gpu`;
     if (!isJobName(name)) return '';
@@ -229,19 +237,21 @@ function joinsSql(of: Membership, rows: string): string {
       ` LEFT JOIN ${g} ON ${g}.member = ${rows}.x_job` +
       (isOneCluster ? '' : ` AND ${g}.member_cluster = ${rows}.cluster_key`) +
       (reused.length === 0 ? '' : ` AND ${g}.member_number = ${rows}.x_number`) +
-      (isOneCluster ? '' : ` LEFT JOIN ${b} ON ${b}.member = ${rows}.x_job`)
+      (isOneCluster || areClustersTold ? '' : ` LEFT JOIN ${b} ON ${b}.member = ${rows}.x_job`)
     );
   });
   return joins.join('');
 }
 
-function nameSql({ isOneCluster }: Membership, name: CapacityName, rows: string): string {
+function nameSql({ isOneCluster, areClustersTold }: Membership, name: CapacityName, rows: string): string {
   switch (name) {
     case 'user':
     case 'account':
     case 'partition':
     case 'qos':
-      return isOneCluster ? `g_${name}.group_name` : `coalesce(g_${name}.group_name, b_${name}.group_name)`;
+      return isOneCluster || areClustersTold
+        ? `g_${name}.group_name`
+        : `coalesce(g_${name}.group_name, b_${name}.group_name)`;
     case 'model':
       return 'g_model.group_name';
     case 'node':

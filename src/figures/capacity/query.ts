@@ -31,11 +31,13 @@ import { gaugeReadings, storedLanes, type StoredLane } from '../gauge-lanes.ts';
 import { GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
 import { readIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
-import { LEVELS, type Segment } from '../levels.ts';
+import { LEVELS, withinSql, type Segment } from '../levels.ts';
 import { CUT_LEVELS, readCutInventory } from '../mig-energy.ts';
 import { energyOf, type Quantity } from '../quantity.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
+import { quoteName } from '../../../schemas/tables.ts';
+import type { CapacitySource } from './samples.ts';
 
 export interface CapacityQueryOptions {
   readonly fromUs: number;
@@ -153,7 +155,7 @@ interface OfJobs {
 /** The sums and the jobs of the groups. It takes knowing which ids were given again. */
 async function askOfJobs(
   db: Asked,
-  known: Omit<Membership, 'reused'>,
+  known: Omit<Membership, 'reused' | 'areClustersTold'>,
   { tables, ...asked }: Omit<AskedTally, 'parts'> & { readonly tables: readonly CapacityTable[] },
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
@@ -163,8 +165,8 @@ async function askOfJobs(
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
   const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
-  const of = { ...known, reused };
   const sources = parts.map((part) => sourcesOf(part, window, levels, closeStarts(reused)));
+  const of = { ...known, reused, areClustersTold: await areClustersTold(db, known, sources.flat()) };
   const [tally, jobs, installed] = await Promise.all([
     tallyOf(db, of, sources, { parts, ...asked }),
     jobCounts(db, of),
@@ -317,6 +319,31 @@ async function jobCounts(db: Asked, of: Membership): Promise<JobCounts> {
   }
   const all = told ?? [...byGroup.values()].reduce((sum, { jobs }) => sum + jobs, 0);
   return { byGroup, all };
+}
+
+/** Whether all that is read says of which cluster it is: of stores that several clusters write from the beginning on. */
+async function areClustersTold(
+  db: Asked,
+  { isOneCluster, window }: Pick<Membership, 'isOneCluster' | 'window'>,
+  sources: readonly CapacitySource[],
+): Promise<boolean> {
+  if (isOneCluster) return false;
+  const segments = sources.flatMap((source) => source.segments);
+  if (segments.some(({ columns }) => !columns.has('cluster'))) return false;
+  const [from, to] = [quoteTime(window.fromUs), quoteTime(window.toUs)];
+  const untold = [
+    ...segments.map(
+      (segment) =>
+        `SELECT s.ts AS ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND s.cluster IS NULL`,
+    ),
+    ...['jobs', 'gpu_ownership', 'job_figures'].map(
+      (table) =>
+        `SELECT ts FROM ${table} WHERE ts < ${to} AND (end_ts IS NULL OR end_ts >= ${from}) AND cluster IS NULL`,
+    ),
+  ];
+  // Each of them ends with the first row that it finds.
+  const first = untold.map((sql) => `SELECT ts FROM (${sql} LIMIT 1)`);
+  return (await ask(db, first.join(' UNION ALL '))).length === 0;
 }
 
 /** Whether there is one cluster at most, as far as anybody told. */
