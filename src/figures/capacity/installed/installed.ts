@@ -42,9 +42,12 @@ export async function readInstalled(
     readonly sources: readonly CapacitySource[];
   },
 ): Promise<InstalledFacts> {
-  const [told, present] = await Promise.all([ownedParts(db, of, classes), devices]);
-  // GPUs were there for others than these jobs.
-  return { told, nobodys: isOfSomeJobs(of) ? [] : await readNobodys(db, of, present, read) };
+  const [told, nobodys] = await Promise.all([
+    ownedParts(db, of, classes),
+    // GPUs were there for others than these jobs.
+    isOfSomeJobs(of) ? [] : devices.then(async (present) => await readNobodys(db, of, present, read)),
+  ]);
+  return { told, nobodys };
 }
 
 /** @param rows of all groups, none of them together yet */
