@@ -270,6 +270,17 @@ describe('nodes', () => {
     expect(pixelsOf(html)).toEqual([[[100, -1, -1]], [[-1, -1, -1]]]);
   });
 
+  test('are held against what is known of the time alone', () => {
+    const knownUs = HOUR;
+    const row: CapacityRow = {
+      ...nodeRow('half', 'a', 0, { owned: 2, used: 2, unowned: 0 }),
+      wasted: { value: 0.25 * HOUR, knownUs, unit: 'microseconds' },
+      smActive: { value: 0.75, knownUs, unit: 'ratio' },
+    };
+    const html = sectionsHtml({ nodes: { figures: byNode([row]) } }).safe;
+    expect(pixelsOf(html)).toEqual([[[100, -1, -1]], [[75, -1, -1]]]);
+  });
+
   test('are at most sixty, and the others are counted', () => {
     const rows = Array.from({ length: 63 }, (_, at) =>
       nodeRow(`n${at}`, 'a', 0, { owned: 2, used: 0.01 * at, unowned: 0 }),
