@@ -24,6 +24,7 @@ import { renderJobPage } from '../../src/report/page/job-page.ts';
 import { formatGpuHours, formatQuantity, formatRatio } from '../../src/report/text/format-quantity.ts';
 import { insertRows, type Row } from '../helpers/insert-rows.ts';
 import { openBrowser, openPage, printedPages, seriousFaults } from './browser.ts';
+import { forecast, QUEUE, reliability, RISING } from './section-figures.ts';
 
 const SECOND = 1e6;
 const GIB = 2 ** 30;
@@ -232,7 +233,7 @@ interface Told {
 const ALL = ['801', '802', '803', '804', '805', '806'];
 
 describe('the page of the fleet', () => {
-  test('no complaint, no request, no serious fault of access, one sheet, and what --json says', async () => {
+  test('no complaint, no request, no serious fault of access, at most three sheets, and what --json says', async () => {
     const lanes = [fine, coarse];
     const window = { fromUs: at(0), toUs: at(3 * 86_400), cluster: 'pages' };
     const figures = await capacityFigures(db, lanes, { ...window, by: 'user' });
@@ -278,6 +279,31 @@ describe('the page of the fleet', () => {
       await page.context().close();
     }
   });
+});
+
+test('the page of the fleet with all that can be drawn: no complaint, no request, no serious fault of access', async () => {
+  const lanes = [fine, coarse];
+  const window = { fromUs: at(0), toUs: at(3 * 86_400), cluster: 'pages', by: 'account' } as const;
+  const figures = await capacityFigures(db, lanes, window);
+  const { nodes } = await fleetSections(db, { lanes }, window, figures);
+  const path = join(directory, 'drawn.html');
+  const sections = {
+    forecast: { figures: forecast(RISING, 600) },
+    reliability: { figures: reliability(9) },
+    queue: { figures: QUEUE },
+    nodes: nodes!,
+  };
+  writeFileSync(path, renderCapacityPage(figures, { assets: readStillAssets(), version: 'test', sections }));
+  for (const scheme of ['light', 'dark'] as const)
+    for (const width of [1280, 390]) {
+      const { page, complaints, requests } = await openPage(browser, path, { width, scheme });
+      expect([complaints, requests]).toEqual([[], []]);
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+      expect(await seriousFaults(page)).toEqual([]);
+      expect(await page.locator('svg.fan circle').count()).toBe(29 + 12);
+      expect(await page.locator('img').count()).toBe(0);
+      await page.context().close();
+    }
 });
 
 describe('the page of a job', () => {
