@@ -10,11 +10,18 @@ import { settleJobFiguresJob } from './settle-job-figures.ts';
 import { watchIdleJob } from './watch-idle.ts';
 import { watchJobMapJob } from './watch-job-map.ts';
 import { watchStoreJob } from './watch-store.ts';
+import { writeDigestJob } from './write-digest.ts';
 
 /** Everything that a collector does by the clock, beside sampling. */
 export function residentJobs(
   collector: Collector,
-  { flushIntervalMs, hostIntervalMs, idleWatch, clusterPolling }: Parameters<Scheduling['collecting']>[1],
+  {
+    flushIntervalMs,
+    hostIntervalMs,
+    idleWatch,
+    clusterPolling,
+    digesting,
+  }: Parameters<Scheduling['collecting']>[1],
 ): Job[] {
   return [
     watchJobMapJob(collector),
@@ -26,5 +33,6 @@ export function residentJobs(
     ...(hostIntervalMs === undefined ? [] : [measureHostJobsJob(collector, hostIntervalMs)]),
     ...(idleWatch === undefined ? [] : [watchIdleJob(idleWatch)]),
     ...(clusterPolling === undefined ? [] : [pollClusterJob(clusterPolling)]),
+    ...(digesting === undefined ? [] : [writeDigestJob(digesting)]),
   ];
 }

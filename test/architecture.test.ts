@@ -30,6 +30,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'src/idle-watch/': 4,
   'src/site-command/': 4,
   'src/fleet-page/': 4,
+  'src/digest/': 4,
   'jobs/': 4,
   'src/serve/': 5,
   'src/cli/': 5,

@@ -32,6 +32,7 @@ const KEYS_OF_COMMANDS = {
   'report right-size': ['questdb'],
   serve: ['serve', 'questdb', 'log'],
   'watch-idle': ['questdb', 'state_dir', 'log'],
+  digest: ['questdb'],
   'query show': [],
   'query run': ['questdb'],
   'jobs push': ['questdb', 'log'],

@@ -35,6 +35,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'running jobs whose GPUs idle',
     load: () => import('./commands/watch-idle.ts'),
   },
+  digest: {
+    summary: 'a month of the fleet, as files and as a mail',
+    load: () => import('./commands/digest.ts'),
+  },
   query: {
     summary: 'list, show and run named queries',
     load: () => import('./commands/query.ts'),

@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import { cronScheduling } from '../../jobs/scheduling.ts';
 import { startCollection, type Collection, type CollectionOptions } from '../collector/collection.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
+import { digestBeside } from '../digest/resident.ts';
 import { watchIdleBeside } from '../idle-watch/resident.ts';
 import { pollClusterBeside } from '../job-map/cluster-polling.ts';
 import { configFrom } from './config-flags.ts';
@@ -23,6 +24,7 @@ const RESIDENT = {
   scheduling: cronScheduling,
   watchIdle: watchIdleBeside,
   pollCluster: pollClusterBeside,
+  writeDigests: digestBeside,
   isStoreNeeded: false,
 } as const;
 

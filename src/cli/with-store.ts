@@ -7,7 +7,7 @@ import { startPassingStep } from './progress.ts';
 /** What those need who ask it, beside it. */
 export type StoreConfig = Pick<
   Config,
-  'lanes' | 'timeZone' | 'idle' | 'costs' | 'findings' | 'idleWatch' | 'serve' | 'stateDir' | 'log'
+  'lanes' | 'timeZone' | 'idle' | 'costs' | 'findings' | 'idleWatch' | 'digest' | 'serve' | 'stateDir' | 'log'
 >;
 
 /**

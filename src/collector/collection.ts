@@ -54,6 +54,16 @@ export interface ClusterPolling {
   close(): void;
 }
 
+/** Writes the digest of each month, beside a collector, which it never holds up. */
+export interface Digesting {
+  /** Cron line. */
+  readonly schedule: string;
+  /** Of the last ended month. What keeps it from that is told, and tried again for some hours. */
+  digest(): Promise<void>;
+  /** Breaks off what is under way. */
+  close(): void;
+}
+
 /** What a collector does by the clock, as far as that is not always the same. */
 interface CollectingParts {
   readonly flushIntervalMs: number;
@@ -63,6 +73,8 @@ interface CollectingParts {
   readonly idleWatch: IdleWatching | undefined;
   /** Where this machine asks for its cluster. */
   readonly clusterPolling: ClusterPolling | undefined;
+  /** Where this machine writes digests. */
+  readonly digesting: Digesting | undefined;
 }
 
 /** What makes the schedules of a collection. */
@@ -86,6 +98,8 @@ export interface CollectionOptions {
   ) => IdleWatching | undefined;
   /** Makes what asks the scheduler; none where nobody wants it. */
   readonly pollCluster?: (db: QuestDb, config: Config, tell: Tell) => ClusterPolling | undefined;
+  /** Makes what writes digests; none where nobody wants it. */
+  readonly writeDigests?: (db: QuestDb, config: Config, tell: Tell) => Digesting | undefined;
   /** True: a store that does not answer is an error now; false: sampling begins, the store may come. */
   readonly isStoreNeeded: boolean;
   /** Whether made-up samples may go into a store that has real ones. */
@@ -182,7 +196,8 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     const cronTicks = ticks ?? tickByCron(collector.intake, scheduling, tell);
     const idleWatch = options.watchIdle?.(db, config, collector.devices, tell);
     const clusterPolling = options.pollCluster?.(db, config, tell);
-    const parts = partsOf(config, { idleWatch, clusterPolling });
+    const digesting = options.writeDigests?.(db, config, tell);
+    const parts = partsOf(config, { idleWatch, clusterPolling, digesting });
     const schedule = scheduling.collecting(collector, parts, tell);
     let isRetired = false;
     return {
@@ -198,6 +213,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         await cronTicks.stop();
         await schedule.stop();
         clusterPolling?.close();
+        digesting?.close();
         await idleWatch?.close();
         const isAllWritten = await shutDown(collector, () => schedule.idle(), tell);
         if (disk !== undefined) status.write(collector, { rssBytes: process.memoryUsage.rss() });
@@ -211,6 +227,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
         await cronTicks.stop();
         await schedule.stop();
         clusterPolling?.close();
+        digesting?.close();
         await idleWatch?.close();
         await lookOnceMore(collector);
         collector.stopSending();
@@ -231,7 +248,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
 
 function partsOf(
   { flush, host }: Config,
-  beside: Pick<CollectingParts, 'idleWatch' | 'clusterPolling'>,
+  beside: Pick<CollectingParts, 'idleWatch' | 'clusterPolling' | 'digesting'>,
 ): CollectingParts {
   return { flushIntervalMs: flush.intervalMs, hostIntervalMs: host.intervalMs, ...beside };
 }

@@ -81,6 +81,15 @@ function crossProblems(raw: unknown): ConfigProblem[] {
       hints: [],
     });
   }
+  if (
+    valueAt(raw, ['digest', 'schedule']) !== undefined &&
+    valueAt(raw, ['digest', 'directory']) === undefined
+  )
+    problems.push({
+      path: ['digest', 'schedule'],
+      message: 'digest.schedule: expected digest.directory beside it, came nothing',
+      hints: ['say where the files go'],
+    });
   return [...problems, ...costProblems(raw), ...serveProblems(raw)];
 }
 

@@ -24,6 +24,7 @@ import {
 import { GRAMS_PER_KWH_MAX } from '../core/costs/hourly-grams.ts';
 import { IDLE_LIMITS } from '../core/fields/idle-limits.ts';
 import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
+import { DIGEST_KEYS } from './digest-keys.ts';
 import { FINDING_KEYS } from './finding-keys.ts';
 import { HOST_KEYS } from './host-keys.ts';
 import { SCHEDULER_KEYS } from './scheduler-keys.ts';
@@ -372,6 +373,7 @@ export const KEYS = {
       },
     },
   },
+  digest: DIGEST_KEYS,
   findings: FINDING_KEYS,
   serve: SERVE_KEYS,
   state_dir: {

@@ -122,6 +122,17 @@ export const schedule = z.string().transform((value, ctx): string => {
   return z.NEVER;
 });
 
+/** A cron line with six fields. */
+export const cronLine = z.codec(anything, z.string(), {
+  decode(value, payload) {
+    if (typeof value !== 'string')
+      return refuse(payload, `expected a cron line with six fields, came ${shownValue(value)}`);
+    const reading = readCronLine(value);
+    return reading.ok ? reading.cron.line : refuse(payload, reading.problem);
+  },
+  encode: (line) => line,
+});
+
 const TTL_UNITS: Readonly<Record<string, string>> = { d: 'DAYS', w: 'WEEKS', M: 'MONTHS', y: 'YEARS' };
 
 /** How long a table keeps its rows: `14d`, `8w`, `6M`, `3y` or `forever` → QuestDB's TTL (`14 DAYS`), empty for ever. */

@@ -69,7 +69,8 @@ async function ofWholeClusters(
   return { forecast, reliability, queue };
 }
 
-async function answerOf<T>(asked: Promise<T>): Promise<Answer<T>> {
+/** What is asked for, or why it did not come. */
+export async function answerOf<T>(asked: Promise<T>): Promise<Answer<T>> {
   try {
     return { figures: await asked };
   } catch (thrown) {

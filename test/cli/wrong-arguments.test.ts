@@ -151,6 +151,10 @@ const COMMANDS: readonly Row[] = [
   [['watch-idle', '--user', ' '], 64, '--user', 'expected a name, came nothing'],
   [['watch-idle', '4217'], 64, 'too many arguments'],
   [['watch-idle'], 75, '127.0.0.1:1'],
+  [['digest', '--month', '2026-13'], 64, '--month', 'such as 2026-10'],
+  [['digest', '4217'], 64, 'too many arguments'],
+  [['digest'], 78, 'expected digest.directory in the configuration'],
+  [['digest', '--directory', '/tmp/x', '--mail'], 78, 'expected digest.mail_command'],
 
   [['query', 'nope'], 64, 'there is no query "nope"', 'gpuledger query list'],
   [['query', 'idle-nwo'], 64, 'there is no query "idle-nwo"', 'did you mean: idle-now'],

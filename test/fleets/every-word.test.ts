@@ -190,6 +190,8 @@ const LEFT_FILES = [
   'src/report/user/user-text.ts',
   // Nor one of which a bill is: test/figures/bill has it.
   'src/report/bill/*.ts',
+  // Nor a digest of a month: test/digest has it.
+  'src/report/digest/*.ts',
   // Nor is any told which sizes would have done: test/figures/right-size has them.
   'src/report/right-size/*.ts',
   // What runs now is no report of a window: test/figures/idle-watch.test.ts has it.

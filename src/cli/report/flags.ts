@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { readMonth, type Month } from '../../core/calendar/month.ts';
 import { asClusterName } from '../../core/devices/cluster-name.ts';
 import { addConfigFlags } from '../config-flags.ts';
 
@@ -41,4 +42,11 @@ export function wordArgument(text: string): string {
 export function clusterArgument(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('expected the name of a cluster, came nothing');
   return asClusterName(text);
+}
+
+export function monthArgument(text: string): Month {
+  const month = readMonth(text);
+  if (month === undefined)
+    throw new InvalidArgumentError('expected a month from 1970-01 on, such as 2026-10');
+  return month;
 }

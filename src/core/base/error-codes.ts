@@ -20,6 +20,14 @@ export const ERROR_CODES = {
   'dcgm.renumbered': 'The engine came back with other numbers for its GPUs.',
   'demo.foreign_directory': 'The directory for the demo holds something else.',
   'demo.running': 'Another demo is running on this data directory.',
+  'digest.locked': 'Another gpuledger is writing a digest into the same directory.',
+  'digest.mail':
+    'The command that mails a digest cannot be run, failed or did not end; the files are written.',
+  'digest.month': 'A digest was asked for of a month that has not ended.',
+  'digest.no_data': 'A digest was asked for of a month in which nothing was sampled.',
+  'digest.not_configured':
+    'A digest was asked for, and nothing says where its files go, or how it is mailed.',
+  'digest.unwritable': 'The directory or a file of a digest cannot be written.',
   'disk.no_space': 'A disk has too little space for what is asked.',
   'drain.deadline': 'The deadline is shorter than one round trip may take.',
   'drain.engines_unreadable': 'The list of engines cannot be read.',

@@ -10,6 +10,7 @@ export const NOTICE_CODES = {
   'delivery.held': 'The store takes no rows of a table: they are kept.',
   'delivery.recovered': 'Rows of a life that was cut short were found in its ring journal.',
   'delivery.resumed': 'The store takes rows of a table again.',
+  'digest.written': 'The digest of a month is written, and mailed where that is configured.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
   'host_jobs.unmeasured':

@@ -48,6 +48,12 @@ export function monthAt(us: number, zone: string): Month {
   return { year: local.getUTCFullYear(), month: local.getUTCMonth() + 1 };
 }
 
+/** The last month that has ended at a moment, by the clocks of a time zone. */
+export function lastEndedMonth(us: number, zone: string): Month {
+  const { year, month } = monthAt(us, zone);
+  return month === 1 ? { year: year - 1, month: 12 } : { year, month: month - 1 };
+}
+
 /** Whether both edges are whole hours of UTC, as the buckets of rollups are. */
 export function isOfWholeHours({ fromUs, toUs }: MonthSpan): boolean {
   return fromUs % HOUR_US === 0 && toUs % HOUR_US === 0;

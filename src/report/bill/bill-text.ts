@@ -229,7 +229,8 @@ function clockText(seconds: bigint): string {
   return `${sign}${(whole / 3600n).toLocaleString('en-US')}:${two((whole / 60n) % 60n)}:${two(whole % 60n)}`;
 }
 
-function moneyText(coins: bigint | undefined, places: number): string {
+/** `1,204.30`. @param coins in the smallest coin of the currency */
+export function moneyText(coins: bigint | undefined, places: number): string {
   return groupedText(coins, places);
 }
 

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   isOfWholeHours,
+  lastEndedMonth,
   monthAt,
   monthName,
   monthSpan,
@@ -100,4 +101,18 @@ test('zones are those of the tz database, by any of their names, and no offsets'
   );
   expect(['', '+02:00', 'Europe/Berln', 'Mars/Olympus', '2'].map(isTimeZone)).toEqual(Array(5).fill(false));
   expect(timeZones().filter((zone) => !isTimeZone(zone))).toEqual([]);
+});
+
+test.each([
+  ['2026-11-01T00:00:00Z', 'UTC', '2026-10'],
+  ['2026-10-31T23:59:59Z', 'UTC', '2026-09'],
+  ['2027-01-15T00:00:00Z', 'UTC', '2026-12'],
+  // It is November there, and still October there.
+  ['2026-10-31T23:00:00Z', 'Europe/Berlin', '2026-10'],
+  ['2026-11-01T06:59:59Z', 'America/Los_Angeles', '2026-09'],
+])('at %s in %s the last month that has ended is %s', (moment, zone, name) => {
+  const us = Date.parse(moment) * 1000;
+  const month = lastEndedMonth(us, zone);
+  expect(monthName(month)).toBe(name);
+  expect(monthSpan(month, zone).toUs).toBeLessThanOrEqual(us);
 });

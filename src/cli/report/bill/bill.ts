@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { OperatingError } from '../../../core/base/errors.ts';
-import { readMonth, type Month } from '../../../core/calendar/month.ts';
+import type { Month } from '../../../core/calendar/month.ts';
 import { issuedFigures, unissuedFigures, type BillFigures } from '../../../figures/bill/bill-figures.ts';
 import { BILL_GROUPINGS, type BillGrouping } from '../../../figures/bill/totals.ts';
 import { ask, type Asked } from '../../../figures/query-cells.ts';
@@ -11,7 +11,7 @@ import { addConfigFlags } from '../../config-flags.ts';
 import { reportFailure } from '../../failure.ts';
 import { terminalStyle } from '../../terminal.ts';
 import { withStore } from '../../with-store.ts';
-import { clusterArgument, type FormatFlags } from '../flags.ts';
+import { clusterArgument, monthArgument, type FormatFlags } from '../flags.ts';
 import { issueBill } from './issue-bill.ts';
 
 const EXAMPLES = `
@@ -110,13 +110,6 @@ async function refuseUnknownCluster(db: Asked, cluster: string): Promise<void> {
         : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
     ],
   });
-}
-
-function monthArgument(text: string): Month {
-  const month = readMonth(text);
-  if (month === undefined)
-    throw new InvalidArgumentError('expected a month from 1970-01 on, such as 2026-10');
-  return month;
 }
 
 function versionArgument(text: string): number {

@@ -20,6 +20,11 @@ export const INSTALLED_PARTS = [
 ] as const;
 export type InstalledPart = (typeof INSTALLED_PARTS)[number];
 
+/** Time that some job owned, and of it what no GPU worked in, and what was lost. What is not told apart (`untold`) is owned alone. */
+export const IDLE_PARTS: readonly InstalledPart[] = ['idleHead', 'idle', 'idleTail'];
+export const LOST_PARTS: readonly InstalledPart[] = [...IDLE_PARTS, 'stalled', 'low'];
+export const OWNED_PARTS: readonly InstalledPart[] = [...LOST_PARTS, 'effective', 'untold'];
+
 /** Whole µs of GPU time; a part of no time is left out. */
 export type InstalledTimes = Readonly<Partial<Record<InstalledPart, number>>>;
 
@@ -31,6 +36,11 @@ export function addTimes(all: readonly InstalledTimes[]): InstalledTimes {
       return us === 0 ? [] : [[part, us] as const];
     }),
   );
+}
+
+/** Σ over some parts. */
+export function partsUs(times: InstalledTimes, parts: readonly InstalledPart[]): number {
+  return parts.reduce((sum, part) => sum + (times[part] ?? 0), 0);
 }
 
 /** Σ over the parts. */
