@@ -38,7 +38,7 @@ export function stateOf(node: number, cycle: number): NodeHour {
 }
 
 /** The first hour in which a device is in demand: half of them from the beginning on, the others one after the other. */
-export function wantedFrom(gpu: number, year: Year): number {
+function wantedFrom(gpu: number, year: Year): number {
   const rank = (gpu * 7919) % 1000;
   return rank < 500 ? 0 : Math.floor(((rank - 500) * hoursOf(year)) / 1000);
 }

@@ -192,6 +192,6 @@ export function queueNotes(figures: QueueFigures): string[] {
         ]),
     ...(migInstances === 0
       ? []
-      : [`${formatCount(migInstances, 'MIG instance')} are left out of all but the waits.`]),
+      : [`Left out of all but the waits: ${formatCount(migInstances, 'MIG instance')}.`]),
   ];
 }

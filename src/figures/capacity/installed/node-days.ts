@@ -10,7 +10,7 @@ export interface StateTimes {
 }
 
 /** By day or hour, by its start. */
-export type NodeStates = ReadonlyMap<number, StateTimes>;
+type NodeStates = ReadonlyMap<number, StateTimes>;
 
 /** Of which node somebody told in which cluster. */
 export interface ToldNodes {
