@@ -3,7 +3,15 @@
  * sentence where there is none. Method: two clusters over October 2023 in a real QuestDB, the command line, and a program that writes
  * down what it got.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -209,11 +217,22 @@ test('a command that fails, or hangs, leaves the files, and says so', async () =
   );
 });
 
-/** As `run` does it. @param failures of the mail command */
-function resident(store: QuestDb, failures: number, onWait: (close: () => void) => void = () => undefined) {
+/** As `run` does it. @param mail the command, or how often it fails */
+function resident(
+  store: QuestDb,
+  mail: number | [string, ...string[]],
+  onWait: (close: () => void) => void = () => undefined,
+) {
   const notices: Notice[] = [];
   const waits: number[] = [];
-  const own = { ...config, digest: { schedule: '0 0 6 1 * *', directory, mailCommand: mailing(failures) } };
+  const own = {
+    ...config,
+    digest: {
+      schedule: '0 0 6 1 * *',
+      directory,
+      mailCommand: typeof mail === 'number' ? mailing(mail) : mail,
+    },
+  };
   const digesting = digestBeside(
     store,
     own,
@@ -257,6 +276,15 @@ test('a run that ends breaks it off, in a question as well as in a wait, and tha
   });
   await waiting.digesting.digest();
   expect([waiting.told(), waiting.waits.length]).toEqual([['warn digest.mail'], 1]);
+  // A command that does not end.
+  const started = join(home, `started-${count}`);
+  const hangs = [process.execPath, '-e', `fs.writeFileSync('${started}', ''); setInterval(() => {}, 1e3)`];
+  const mailed = resident(db, hangs as [string, ...string[]]);
+  const mailingOver = mailed.digesting.digest();
+  await expect.poll(() => existsSync(started)).toBe(true);
+  mailed.digesting.close();
+  await mailingOver;
+  expect([mailed.notices, mailed.waits]).toEqual([[], []]);
   // A question that is never answered.
   const asked = Promise.withResolvers<undefined>();
   const silent: QuestDb = {
