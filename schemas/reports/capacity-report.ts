@@ -89,6 +89,7 @@ export const capacityReport = z.strictObject({
   by: z.union([name, period]),
   also: z.array(name).optional().describe('By what else the groups are told apart'),
   every: period.optional(),
+  timeZone: z.string().optional().describe('By whose clocks months begin, where that is not UTC'),
   cluster: z.string().optional(),
   where: z
     .array(z.strictObject({ by: name, names: z.array(z.string()) }))

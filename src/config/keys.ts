@@ -84,7 +84,7 @@ export const KEYS = {
   },
   time_zone: {
     type: (is) => is.timeZone.default('UTC'),
-    doc: 'in which months of bills begin and end, as the tz database names it, such as `Europe/Berlin`',
+    doc: 'in which months of bills and of `report capacity --by month` begin and end, as the tz database names it, such as `Europe/Berlin`',
   },
   source: {
     type: (is) => is.oneOf(['dcgm', 'nvml', 'synthetic', 'recording']).default('dcgm'),

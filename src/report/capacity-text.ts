@@ -337,6 +337,7 @@ export function capacityNotes(figures: CapacityFigures): string[] {
     notes.push(
       `The window is rounded outward to whole ${roundedTo}s${isAged ? ', since shorter buckets of that time have aged out' : ''}.`,
     );
+  if (figures.timeZone !== undefined) notes.push(`Months are those of ${figures.timeZone}.`);
   if (figures.knownUs !== undefined && figures.sampledUs < figures.knownUs)
     notes.push('seen: the sampled part of the time from the first to the last sign of life of each GPU.');
   notes.push(...notToldTexts(figures));

@@ -275,6 +275,7 @@ export function capacityJson(figures: CapacityFigures): string {
     by: figures.by,
     also: figures.also.length === 0 ? undefined : figures.also,
     every: figures.every,
+    timeZone: figures.timeZone,
     cluster: figures.cluster,
     where: figures.where.length === 0 ? undefined : figures.where,
     top: figures.top,

@@ -103,7 +103,7 @@ export async function readCapacity(
         where,
         ...(top === undefined ? {} : { top }),
         ...(cluster === undefined ? {} : { cluster }),
-        ...{ idleLimits: config.idle, costs },
+        ...{ timeZone: config.timeZone, idleLimits: config.idle, costs },
       }),
   );
   return narrowedTo(sight, figures);

@@ -36,7 +36,7 @@ const OUTSIDE = {
   wide: 'no drawn fleet is looked at on a wide terminal: test/report/heat-text.test.ts is',
   narrowed: 'the command line tells everybody of everything: test/serve/api.test.ts has others',
   chosen:
-    'all rows of one name are asked for: test/figures/capacity-groups.test.ts asks for several, and for some',
+    'all rows of one name are asked for, and months of UTC: test/figures/capacity-groups.test.ts asks for more names, and for months of zones',
   nodes:
     'nobody tells how drawn nodes are, and of no drawn job it is kept where its time went: test/figures/capacity-groups.test.ts has both',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
@@ -54,7 +54,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   jobs: ['typedId', 'lostUs'],
   history: ['history'],
   narrowed: ['isNarrowed'],
-  chosen: ['also', 'top', 'where'],
+  chosen: ['also', 'timeZone', 'top', 'where'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
@@ -141,7 +141,7 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
     'SM activity is in no lane of the configuration: no idle time, no mean',
   ],
   narrowed: ['others: all whose names you may not see'],
-  chosen: ['others: all but the', 'with most GPU time'],
+  chosen: ['Months are those of', 'others: all but the', 'with most GPU time'],
   nodes: [
     'node down',
     'node drained',

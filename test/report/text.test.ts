@@ -265,6 +265,7 @@ const capacity: CapacityFigures = {
   also: [],
   where: [],
   top: undefined,
+  timeZone: undefined,
   installed: { rows: [], all: {} },
   every: undefined,
   cluster: undefined,

@@ -38,6 +38,7 @@ export async function startWeb(store: string | Asked, options: WebOptions): Prom
     db: db ?? (store as Asked),
     config: {
       ...{ lanes, idle: USUAL_IDLE_LIMITS, findings: USUAL_FINDING_LIMITS },
+      timeZone: 'UTC',
       idleWatch: { remindEveryMs: 3_600_000 },
       serve,
     },

@@ -115,8 +115,8 @@ async function reportCapacity(flags: CapacityFlags): Promise<void> {
     ...(flags.top === undefined ? {} : { top: flags.top }),
     ...flags.by,
   };
-  const page = await withStore(flags, async (db, { lanes, idle, costs }): Promise<FleetPage> => {
-    const asked = { ...options, idleLimits: idle, costs: reportCosts({ costs }) };
+  const page = await withStore(flags, async (db, { lanes, idle, costs, timeZone }): Promise<FleetPage> => {
+    const asked = { ...options, timeZone, idleLimits: idle, costs: reportCosts({ costs }) };
     if (flags.html !== undefined) return await askFleetPage(db, { lanes }, asked);
     return { figures: await capacityFigures(db, lanes, asked) };
   });

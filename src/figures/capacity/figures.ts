@@ -157,6 +157,8 @@ export interface CapacityFigures {
   readonly also: readonly CapacityName[];
   /** Rows are of one period each; undefined where they are of the whole window. */
   readonly every: CapacityPeriod | undefined;
+  /** By whose clocks months begin, where that is not UTC. */
+  readonly timeZone: string | undefined;
   /** The one that was asked for; undefined where all were. */
   readonly cluster: string | undefined;
   /** Only what fits all of these is in the rows and in `all`. */

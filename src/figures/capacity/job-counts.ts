@@ -30,7 +30,7 @@ function staysSql({ fromUs, toUs }: CapacityWindow): Record<'fromSql' | 'startTs
 /** How many periods later than its first one a stay may reach, within the window: `later`, of the longest. */
 export function stayPeriodsSql(of: Membership, period: CapacityPeriod): string {
   const { fromSql, startTs, stopUs } = staysSql(of.window);
-  return `SELECT ${laterPeriodsSql(period, startTs, stopUs)} AS later ${fromSql}`;
+  return `SELECT ${laterPeriodsSql(period, startTs, stopUs, of.months)} AS later ${fromSql}`;
 }
 
 /** Columns that tell of which job, device and period a row of the table is. */
@@ -42,7 +42,7 @@ function picksOf(of: Membership, startTs: string): Readonly<Record<string, strin
     x_node: 'node',
     x_cluster: 'cast(cluster AS STRING)',
     x_number: jobNumberSql(of, 'job_id', 'cluster', 'ts'),
-    ...(period === undefined ? {} : { x_period: periodSql(period, startTs) }),
+    ...(period === undefined ? {} : { x_period: periodSql(period, startTs, of.months) }),
   };
 }
 
@@ -58,10 +58,10 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
     some.map((key) => `${picks[key]!} AS ${key}, `).join('');
   const first = `SELECT ${select(keys)}count() AS stays ${fromSql}`;
   if (period === undefined || later === 0) return first;
-  const nth = (n: string): string => laterPeriodSql(period, 'o.start_ts', n);
+  const nth = (n: string): string => laterPeriodSql(period, 'o.start_ts', n, of.months);
   const longer =
     `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +
-    ` AND ${laterPeriodSql(period, startTs, '1')} <= ${stopUs}`;
+    ` AND ${laterPeriodSql(period, startTs, '1', of.months)} <= ${stopUs}`;
   return (
     `${first} UNION ALL SELECT ${keys.map((key) => `${key === 'x_period' ? nth('k.n') : `o.${key}`} AS ${key}, `).join('')}1 AS stays` +
     ` FROM (${longer}) o CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k WHERE ${nth('k.n')} <= o.stop_us`

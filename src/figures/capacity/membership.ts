@@ -9,7 +9,8 @@ import {
   type CapacityPeriod,
   type JobName,
 } from './figures.ts';
-import { numberSql, type ReusedId } from './reused-ids.ts';
+import type { ZoneMonths } from './periods.ts';
+import { closeStarts, numberSql, type ReusedId } from './reused-ids.ts';
 import type { CapacityWindow } from './window.ts';
 
 /** To which group a row belongs that is of a job, a device and a time. */
@@ -29,6 +30,8 @@ export interface Membership {
   readonly cluster: string | undefined;
   /** Only what fits all of these. */
   readonly where: readonly CapacityFilter[];
+  /** Where rows are of months by other clocks than UTC. */
+  readonly months: ZoneMonths | undefined;
 }
 
 /** Rows to be put into groups. */
@@ -114,6 +117,11 @@ export function rowKeys(of: Membership, isByDevice: boolean): readonly string[] 
     ...(of.reused.length > 0 ? ['x_number'] : []),
     ...(periodOf(of) === undefined ? [] : ['x_period']),
   ];
+}
+
+/** Moments that no bucket may hold: where a job of an id follows another one, and where a month begins by other clocks. */
+export function dividingUs({ reused, months }: Pick<Membership, 'reused' | 'months'>): readonly number[] {
+  return [...closeStarts(reused), ...(months?.startsUs.slice(1) ?? [])];
 }
 
 /** Columns of `z` that tell jobs apart. */

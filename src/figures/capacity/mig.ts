@@ -1,7 +1,6 @@
 import type { CapacityKind } from './figures.ts';
 import type { KnownDevice } from './devices.ts';
-import type { Membership } from './membership.ts';
-import { closeStarts } from './reused-ids.ts';
+import { dividingUs, type Membership } from './membership.ts';
 import { askGroups } from './ask-groups.ts';
 import { sourcesOf, type CapacityPart } from './parts.ts';
 import { ROW_KINDS, type RowKind, type Traits } from './samples.ts';
@@ -128,7 +127,7 @@ async function instanceRows(
   { span, traits, idle }: { readonly span: Span; readonly traits: Traits; readonly idle: DeviceIdleLimits },
 ): Promise<GroupRow[]> {
   // Where an id was given again within an hour, its jobs are told apart by minutes.
-  const finerAtUs = closeStarts(of.reused);
+  const finerAtUs = dividingUs(of);
   const answer: Cells[] = [];
   for (const part of parts) {
     const sources = sourcesOf(part, span, CUT_LEVELS, finerAtUs);

@@ -17,13 +17,14 @@ import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices } from './devices.ts';
 import { chosenDevices } from './filters.ts';
 import { installedOf, readInstalled, type InstalledFacts } from './installed/installed.ts';
+import { zoneMonths } from './periods.ts';
 import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
 import { capacitySums } from './sums.ts';
-import { isOfSomeJobs, periodOf, type Membership } from './membership.ts';
+import { dividingUs, isOfSomeJobs, periodOf, type Membership } from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
-import { asManyAsFit, closeStarts, mixedIds, reusedIds } from './reused-ids.ts';
+import { asManyAsFit, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
 import { costBasis, needsHours } from '../cost-basis.ts';
@@ -55,6 +56,8 @@ export interface CapacityQueryOptions {
   readonly top?: number;
   /** Below which SM activity devices count as idle; the usual 5 % when absent. */
   readonly idleLimits?: IdleLimits;
+  /** By whose clocks months begin; UTC when absent. All other periods are of UTC. */
+  readonly timeZone?: string;
   /** What GPU time and energy cost; nothing is told of it when absent. */
   readonly costs?: CostRates | undefined;
 }
@@ -72,7 +75,7 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, also = [], every, cluster, where = [], top } = options;
+  const { by, also = [], every, cluster, where = [], top, timeZone = 'UTC' } = options;
   const { idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
@@ -95,7 +98,8 @@ export async function capacityFigures(
   const present = knownDevices(db, window, kept, inventory).then(
     async (devices) => await chosenDevices(db, window, devices, { cluster, where }),
   );
-  const known = { by, also, every, window, cluster, isOneCluster, where };
+  const months = zoneMonths(periodOf(options), timeZone, window);
+  const known = { by, also, every, window, cluster, isOneCluster, where, months };
   const [{ of, reusedIdsLeft, segments, tally, jobs, installed }, asked, billing] = await Promise.all([
     askOfJobs(db, known, { tables, inventory, idle, devices, present, rates, isByHour }),
     present,
@@ -111,6 +115,7 @@ export async function capacityFigures(
     by,
     also,
     every,
+    timeZone: months === undefined ? undefined : timeZone,
     cluster,
     where,
     top,
@@ -165,7 +170,7 @@ async function askOfJobs(
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
   const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
-  const sources = parts.map((part) => sourcesOf(part, window, levels, closeStarts(reused)));
+  const sources = parts.map((part) => sourcesOf(part, window, levels, dividingUs({ ...known, reused })));
   const of = { ...known, reused, areClustersTold: await areClustersTold(db, known, sources.flat()) };
   const [tally, jobs, installed] = await Promise.all([
     tallyOf(db, of, sources, { parts, ...asked }),

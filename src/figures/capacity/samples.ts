@@ -225,7 +225,7 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
       // As STRING, since there may be no such column.
       x_cluster: `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`,
       x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
-      x_period: periodSql(periodOf(of) ?? 'month', 's.ts'),
+      x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
       cut_gpu: 's.gpu',
       bucket_us: BUCKET_SQL,
       kind: labelKindSql('s.', 'job_id'),

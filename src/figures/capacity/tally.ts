@@ -108,7 +108,8 @@ export async function tallyOf(
           const sums = priced(own, modelOf.get(gpu), bucketUs);
           tally.sampledUs += sums.attributedUs;
           addSums(tally.all, sums);
-          const period = of.every && periodName(of.every, periodStartUs(of.every, bucketUs));
+          const period =
+            of.every && periodName(of.every, periodStartUs(of.every, bucketUs, of.months), of.months);
           addSums(groupOf(tally, { ...NO_GROUP, kind, period }).sums, sums);
         },
         addUnknown(us) {
@@ -188,13 +189,13 @@ export function textOf({ kind, name, also, cluster, period }: GroupKey): string 
 
 /** The group of a row of an answer. */
 export function keyOfRow(of: Membership, row: Cells): GroupKey {
-  const { by, also, every } = of;
+  const { by, also, every, months } = of;
   const name = row.text('name');
   return {
     kind: 'group',
-    name: isPeriod(by) && name !== undefined ? periodName(by, Number(name)) : name,
+    name: isPeriod(by) && name !== undefined ? periodName(by, Number(name), months) : name,
     also: also.map((_, at) => row.text(alsoColumn(at))),
     cluster: isOfNodes(of) ? row.text('cluster') : undefined,
-    period: every && periodName(every, row.number('x_period')!),
+    period: every && periodName(every, row.number('x_period')!, months),
   };
 }

@@ -33,7 +33,7 @@ export async function unmetByWeek(
     `${cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`} GROUP BY ts, cluster`;
   const rows = await ask(
     db,
-    `SELECT ${periodSql('week', 'ts')} AS week_us, cluster, sum(dt_us) AS asked_us, sum(waited_us) AS waited_us` +
+    `SELECT ${periodSql('week', 'ts', undefined)} AS week_us, cluster, sum(dt_us) AS asked_us, sum(waited_us) AS waited_us` +
       ` FROM (${answers}) WHERE told = 1 GROUP BY week_us, cluster`,
   );
   const weeks = Map.groupBy(rows, (row) => row.number('week_us')!);

@@ -1,10 +1,10 @@
 import { quoteName } from '../../../../schemas/tables.ts';
-import { STEP_US, withinSql, type Span } from '../../levels.ts';
+import { withinSql, type Span } from '../../levels.ts';
 import { ask, type Asked } from '../../query-cells.ts';
 import { summandSql, TIME } from '../../summands.ts';
 import type { KnownDevice } from '../devices.ts';
 import type { CapacityPeriod } from '../figures.ts';
-import { periodName, periodSql, periodStartUs } from '../periods.ts';
+import { nextPeriodUs, periodName, periodSql, periodStartUs, type ZoneMonths } from '../periods.ts';
 import { onlySql, type CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
 
@@ -20,7 +20,10 @@ export function seenKey(gpu: string, period: string | undefined): string {
 }
 
 /** By what sums are asked for: a period of the report, hours, or all of the time together. */
-type Every = CapacityPeriod | undefined;
+export interface SeenBy {
+  readonly period: CapacityPeriod | undefined;
+  readonly months: ZoneMonths | undefined;
+}
 
 /**
  * What was seen of devices, by `seenKey`.
@@ -31,14 +34,14 @@ type Every = CapacityPeriod | undefined;
 export async function seenTimes(
   db: Asked,
   sources: readonly CapacitySource[],
-  every: Every,
+  { period: every, months }: SeenBy,
   only: readonly string[] = ['true'],
 ): Promise<Map<string, SeenTime>> {
   const parts = sources
     .filter(({ isTime }) => isTime)
     .flatMap((source) =>
       source.segments.flatMap((segment) => {
-        const at = every === undefined ? '' : `${periodSql(every, 's.ts')} AS period_us, `;
+        const at = every === undefined ? '' : `${periodSql(every, 's.ts', months)} AS period_us, `;
         const dtUs = summandSql(TIME, segment);
         const sums = `sum(${dtUs}) AS all_us, sum(CASE WHEN s.owners = 0 THEN ${dtUs} ELSE 0 END) AS unowned_us`;
         // One by one: of each the server reads its time alone.
@@ -51,7 +54,7 @@ export async function seenTimes(
   const seen = new Map<string, SeenTime>();
   if (parts.length === 0) return seen;
   for (const row of await ask(db, parts.join(' UNION ALL '))) {
-    const period = every && periodName(every, row.number('period_us') ?? 0);
+    const period = every && periodName(every, row.number('period_us') ?? 0, months);
     const key = seenKey(row.text('gpu') ?? '', period);
     const { allUs, unownedUs } = seen.get(key) ?? { allUs: 0, unownedUs: 0 };
     seen.set(key, {
@@ -67,22 +70,18 @@ export interface NamedSpan extends Span {
   readonly name: string | undefined;
 }
 
-const PERIOD_US_MAX = {
-  hour: STEP_US['1h'],
-  day: STEP_US['1d'],
-  week: 7 * STEP_US['1d'],
-  month: 31 * STEP_US['1d'],
-};
-
 /** The periods of a window, ascending, cut at its ends. */
-export function periodsIn(window: CapacityWindow, period: CapacityPeriod | undefined): NamedSpan[] {
+export function periodsIn(
+  window: CapacityWindow,
+  period: CapacityPeriod | undefined,
+  months: ZoneMonths | undefined,
+): NamedSpan[] {
   if (period === undefined) return [{ name: undefined, fromUs: window.fromUs, toUs: window.toUs }];
   const spans: NamedSpan[] = [];
-  for (let atUs = periodStartUs(period, window.fromUs); atUs < window.toUs;) {
-    // A step that ends in the next period, wherever this one ends.
-    const nextUs = periodStartUs(period, atUs + PERIOD_US_MAX[period]);
+  for (let atUs = periodStartUs(period, window.fromUs, months); atUs < window.toUs;) {
+    const nextUs = nextPeriodUs(period, atUs, months);
     spans.push({
-      name: periodName(period, atUs),
+      name: periodName(period, atUs, months),
       fromUs: Math.max(atUs, window.fromUs),
       toUs: Math.min(nextUs, window.toUs),
     });

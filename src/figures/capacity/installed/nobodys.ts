@@ -10,7 +10,7 @@ import { sourcesOf, type CapacityPart } from '../parts.ts';
 import { periodName, periodStartUs } from '../periods.ts';
 import type { CapacitySource } from '../samples.ts';
 import type { CapacityWindow } from '../window.ts';
-import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenTime } from './device-times.ts';
+import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenBy, type SeenTime } from './device-times.ts';
 import { hasNodeStates, readNodeStateTimes, type StateTimes, type ToldNodes } from './node-days.ts';
 import { placeNobodys, type PlacedTime } from './nobodys-time.ts';
 
@@ -48,7 +48,7 @@ export async function readNobodys(
 ): Promise<NobodysOfDevice[]> {
   const period = periodOf(of);
   const [seen, days] = await Promise.all([
-    seenTimes(db, sources, period),
+    seenTimes(db, sources, { period, months: of.months }),
     (await hasNodeStates(db)) ? readNodeStateTimes(db, '1d', [{ ...of.window, andSql: '' }]) : NOBODY_TOLD,
   ]);
   const told = devices.map((device) => ({ device, days: daysOf(device, days, of.window) }));
@@ -56,7 +56,7 @@ export async function readNobodys(
     readPartly(db, of, told, parts),
     readUntold(db, of, told, parts),
   ]);
-  const periods = periodsIn(of.window, period);
+  const periods = periodsIn(of.window, period, of.months);
   return told.flatMap(({ device, days: own }) =>
     periods.map((span) => {
       const key = seenKey(device.gpu, span.name);
@@ -87,6 +87,7 @@ function daysOf(device: KnownDevice, told: ToldNodes, window: CapacityWindow): D
 
 const NOBODY_TOLD: ToldNodes = { of: () => undefined };
 const NOT_TOLD: StateTimes = { upUs: 0, drainedUs: 0, downUs: 0 };
+const HOURLY: SeenBy = { period: 'hour', months: undefined };
 const NOT_SEEN: SeenTime = { allUs: 0, unownedUs: 0 };
 const NOTHING = { drained: 0, down: 0, unowned: 0, seenDrained: 0, seenDown: 0 } as const;
 type Parts = { -readonly [Key in keyof typeof NOTHING]: number };
@@ -126,7 +127,7 @@ async function readPartly(
       const { allUs, unownedUs } = seen.get(seenKey(device.gpu, periodName('hour', atUs))) ?? NOT_SEEN;
       const span = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
       const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
-      const name = period && periodName(period, periodStartUs(period, atUs));
+      const name = period && periodName(period, periodStartUs(period, atUs, of.months), of.months);
       addParts(found, seenKey(device.gpu, name), placeNobodys({ unownedUs, unseenUs }, state));
     }
   return found;
@@ -201,7 +202,7 @@ async function seenInHours(
         ({ span, inSql }) =>
           `s.ts >= ${quoteTime(span.fromUs)} AND s.ts < ${quoteTime(span.toUs)} AND s.node ${inSql}`,
       );
-      return await seenTimes(db, sources, 'hour', conditions);
+      return await seenTimes(db, sources, HOURLY, conditions);
     }),
   );
   return new Map(answers.flatMap((answer) => [...answer]));
@@ -245,15 +246,17 @@ async function readUntold(
     }),
     ({ spans }) => JSON.stringify(spans),
   );
-  const periods = periodsIn(of.window, period);
-  // A day is in one period, if these are no hours.
-  const level = period === 'hour' ? '1h' : '1d';
+  const periods = periodsIn(of.window, period, of.months);
+  // A day of UTC is in one period, if these are no hours and no months by other clocks.
+  const level = period === 'hour' || of.months !== undefined ? '1h' : '1d';
   const unownedUs = new Map<string, number>();
   for (const some of alike.values()) {
     const nodes = [...new Set(some.map(({ device }) => device.nodes.at(-1) ?? ''))];
     for (const span of some[0]!.spans) {
       const ofNodes = `s.node IN (${nodes.map(quoteText).join(', ')})`;
-      const seen = await seenTimes(db, sourcesIn(parts, span, level), period, [ofNodes]);
+      const seen = await seenTimes(db, sourcesIn(parts, span, level), { period, months: of.months }, [
+        ofNodes,
+      ]);
       // Nodes of several clusters may have one name.
       for (const { device } of some)
         for (const { name } of periods) {

@@ -78,10 +78,12 @@ async function keepsCauses(db: Asked): Promise<boolean> {
 }
 
 /** Whole runs of the window. */
-function withinSql({ window, by, every }: Membership): string {
+function withinSql({ window, by, every, months }: Membership): string {
   const period = periodOf({ by, every });
   const ofOne =
-    period === undefined ? '' : ` AND ${periodSql(period, 's.ts')} = ${periodSql(period, 's.end_ts')}`;
+    period === undefined
+      ? ''
+      : ` AND ${periodSql(period, 's.ts', months)} = ${periodSql(period, 's.end_ts', months)}`;
   return (
     `s.ts >= ${quoteTime(window.fromUs)} AND s.end_ts < ${quoteTime(window.toUs)}${ofOne}` +
     // Samples at its end are of the bucket that begins then.
@@ -107,7 +109,7 @@ function groupSql(
     x_node: 's.node',
     x_cluster: 'cast(s.cluster AS STRING)',
     x_number: jobNumberSql(of, 's.job_id', 's.cluster', 's.ts'),
-    x_period: periodSql(periodOf(of) ?? 'month', 's.ts'),
+    x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
   };
   const keys = rowKeys(of, false);
   const sums = [...SEEN_CAUSES.map((cause) => `c_${cause}`), 'idle_us'];
