@@ -40,7 +40,8 @@ function partsOf({ kind, sums, unownedUs = 0 }: RowTruth, ofDevices: boolean): P
   switch (kind) {
     case 'group':
     case 'unresolved': {
-      const idleUs = sums.smKnownUs > 0 ? sums.idleUs : 0;
+      // The lane of activity may have seen more of it than the lane of time.
+      const idleUs = sums.smKnownUs > 0 ? Math.min(sums.idleUs, sums.dtUs) : 0;
       return { idleUs, untoldUs: sums.dtUs - idleUs, unownedUs };
     }
     case 'unowned':
