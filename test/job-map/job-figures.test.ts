@@ -14,7 +14,7 @@ import { jobFigures } from '../../src/figures/job/query.ts';
 import type { Quantity } from '../../src/figures/quantity.ts';
 import { renderJobReport } from '../../src/report/job-text.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
-import { waitForVisible } from '../../src/questdb/visible.ts';
+import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { createSmallTables } from '../../src/questdb/rows/small-tables.ts';
 import { createJobFiguresWriter, JOB_FIGURES_SETTLE_US } from '../../src/job-map/job-figures.ts';
@@ -38,6 +38,8 @@ beforeAll(async () => {
   const scenario = { kind: 'demo', seed: 1, nodes: 2, gpusPerNode: 8, startUs } as const;
   await playScenario({ scenario, endUs, lanes: [lane], batchRows: 10_000, db, tell: () => undefined });
   for (const table of [lane.table, 'gpu_ownership', 'gpu_inventory']) await waitForVisible(db, table);
+  // Played in one go, a minute may be in the rollup before all of it is in the table.
+  await waitForRollups(db, [lane], endUs);
   gpus = (await db.exec('SELECT DISTINCT gpu FROM gpu_inventory')).rows.map(([gpu]) => String(gpu));
   const { rows } = await db.exec(
     'SELECT job_id, run, cast(max(end_ts) AS LONG), count() - count(end_ts) AS open FROM gpu_ownership ORDER BY job_id',
