@@ -10,6 +10,7 @@ import { startTestQuestdb } from '../../helpers/questdb.ts';
 import { ask, basic, bearer, get, type Answer } from './ask.ts';
 import {
   CREDENTIALS,
+  DAY,
   FORGED,
   FORMS,
   HEADER,
@@ -141,6 +142,16 @@ describe('many jobs', () => {
     expect([200, 400, 403, 404, 422]).toContain(answer.status);
     expect(shown(answer, path)).not.toMatch(CANARY);
     expect(answer.body).not.toContain(EVES.name);
+  });
+  test.each([
+    `account=${BOBS.account}`,
+    `user=${BOBS.user}`,
+    `node=${BOBS.node}`,
+    'partition=gpu',
+    'qos=normal',
+  ])('capacity of %s alone is not for ada: its sums would be of others', async (filter) => {
+    const path = `/api/v1/capacity?${DAY}&by=day&${filter}`;
+    expect((await ask(servers.ports.signedIn, { bytes: get(path, ADA) })).status).toBe(404);
   });
   test.each(['//evil.example', 'https://evil.example/', '/\\\\evil.example', '../../evil', 'a\r\nX-Evil: 1'])(
     'the id %j leads nowhere else',

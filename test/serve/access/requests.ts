@@ -315,7 +315,7 @@ export const PATHS: readonly string[] = [
   ],
 ];
 
-const DAY = 'since=7d';
+export const DAY = 'since=7d';
 /** Of many jobs, each in its own way; an operator finds bob's in the first ones. */
 export const LISTS: readonly string[] = [
   `/jobs?${DAY}`,
