@@ -10,7 +10,7 @@ import { readNodeStates } from '../../src/figures/fleet-states/node-states.ts';
 import { pollClusterOnce } from '../../src/job-map/cluster-polling.ts';
 import type { QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
-import { waitForVisible } from '../../src/questdb/visible.ts';
+import { waitForRollups, waitForVisible } from '../../src/questdb/visible.ts';
 import type { Cluster } from './cluster.ts';
 
 /** Machines are busy. */
@@ -176,6 +176,8 @@ async function barsWrong(db: QuestDb, node: string, sinceUs: number): Promise<st
       seconds.map((ts) => ({ ...device, ts, owners: 0, dt_us: 1e6, sm_active_ratio: 0 })),
     ),
   );
+  // The rows came in several statements: a minute that was computed in between lacks some of them.
+  await waitForRollups(db, [barsLane], toUs + 1e6, { timeoutMs: HERE_MS_MAX });
   const window = { fromUs, toUs: toUs + 1e6 };
   const where = [{ by: 'model', names: [BAR_MODEL] }] as const;
   const { installed } = await capacityFigures(db, [barsLane], {
