@@ -10,9 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { billReport } from '../../../schemas/reports/bill.ts';
 import { issueBill, type BillOutcome, type BillQuestion } from '../../../src/cli/report/bill/issue-bill.ts';
 import type { Config } from '../../../src/config/config.ts';
-import { OperatingError } from '../../../src/core/base/errors.ts';
 import { readMonth } from '../../../src/core/calendar/month.ts';
-import { untaken } from '../../../src/core/wire/sink.ts';
 import { issuedFigures, unissuedFigures, type BillFigures } from '../../../src/figures/bill/bill-figures.ts';
 import type { IssuedBill } from '../../../src/figures/bill/figures.ts';
 import { BILL_GROUPINGS, billTotals, dueOf } from '../../../src/figures/bill/totals.ts';
@@ -72,14 +70,9 @@ afterAll(async () => {
 const WHOLE = { by: 'account', cluster: undefined } as const;
 const STYLE = { width: 100, isColored: false };
 
-async function ask(
-  month: string,
-  more: Partial<BillQuestion> = {},
-  by = config,
-  store = db,
-): Promise<BillOutcome> {
+async function ask(month: string, more: Partial<BillQuestion> = {}, by = config): Promise<BillOutcome> {
   const question = { version: undefined, isReissued: false, nowUs: NOVEMBER_5, ...more };
-  return await issueBill({ db, store, config: by }, { month: readMonth(month)!, ...question });
+  return await issueBill({ db, store: db, config: by }, { month: readMonth(month)!, ...question });
 }
 
 async function issued(month: string, more: Partial<BillQuestion> = {}, by = config): Promise<IssuedBill> {
@@ -434,34 +427,6 @@ describe('what cannot be issued', () => {
     await expect(ask('2023-08', {}, none)).rejects.toMatchObject({ code: 'bill.no_costs', exit: 'config' });
   });
 
-  test('who may not write sees a draft, and is told why', async () => {
-    await tellStays(db, [
-      {
-        job: '80',
-        cluster: 'a',
-        gpu: 'GPU-bill-1',
-        from: '2023-08-03T00:00:00Z',
-        to: '2023-08-03T01:00:00Z',
-        account: 'august',
-        user: 'bob',
-      },
-    ]);
-    const error = new OperatingError('it is read-only', { code: 'questdb.read_only', exit: 'permission' });
-    const readOnly: QuestDb = {
-      ...db,
-      send: async (batch) =>
-        await Promise.resolve(untaken(batch, { cause: 'store', reason: error.message, error })),
-    };
-    const outcome = await ask('2023-08', {}, config, readOnly);
-    expect(outcome).toMatchObject({ failure: { code: 'questdb.read_only', exit: 'permission' } });
-    expect(figuresOf(outcome)).toMatchObject({
-      state: 'draft',
-      totals: { all: { seconds: 3600n, cost: 320n } },
-    });
-    const { rows } = await db.exec("SELECT count() FROM bills WHERE month = '2023-08'");
-    expect(rows).toEqual([[0]]);
-  });
-
   test('a version that there is not is named with those that there are', async () => {
     await expect(ask('2023-10', { version: 99 })).rejects.toMatchObject({
       code: 'bill.no_version',
@@ -622,4 +587,18 @@ describe('the command', () => {
     expect(ended.stderr).toContain(said);
     expect(ended.stdout).toBe('');
   });
+
+  test.each([[[]], [['--version', '1']], [['--reissue']]])(
+    'a month that has not begun is refused before any store is asked: %j',
+    async (args) => {
+      // Nothing listens there.
+      const away = { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' };
+      const asked = ['report', 'bill', '--config', file, ...args, '--month'];
+      const future = await runLine([...asked, '2923-10'], away);
+      expect([future.exitCode, future.stdout]).toEqual([64, '']);
+      expect(future.stderr).toContain('expected a month that has begun, came 2923-10');
+      // Of one that has begun the store is asked.
+      expect((await runLine([...asked, '2023-10'], away)).exitCode).toBe(75);
+    },
+  );
 });

@@ -57,6 +57,8 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
   const { db, store, config } = at;
   const { month, nowUs } = question;
   const name = monthName(month);
+  // Of what was issued the month is over, by whatever zone.
+  refuseFuture(month, config.timeZone, nowUs);
   const { versions, failure } = await versionsOf(db, name);
   if (question.version !== undefined) return await askedVersion(db, name, versions, question.version);
   const newest = versions.at(-1);
@@ -69,7 +71,6 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
           idleTailCredit: config.costs.idleTailCredit,
         })
       : former.head.terms;
-  refuseFuture(month, terms.timeZone, nowUs);
   const reckoned = withFormerEnergy(
     await reckonBill(db, config.lanes, { month, terms, grams: hourlyGrams(rates), nowUs }),
     former,
@@ -92,8 +93,15 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
     };
   } catch (thrown) {
     if (!(thrown instanceof OperatingError)) throw thrown;
-    return { reckoned, former, failure: thrown };
+    return { reckoned, former, failure: unwritten(thrown) };
   }
+}
+
+/** Rows of a collector wait until a read-only store takes them again: a bill does not wait. */
+function unwritten(error: OperatingError): OperatingError {
+  if (error.code !== 'questdb.read_only') return error;
+  const { message, code, where = '', hints } = error;
+  return new OperatingError(message, { code, exit: 'permission', where, hints, cause: error });
 }
 
 /** A store of before there were bills has no table of them: what is reckoned can be shown. */
