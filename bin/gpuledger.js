@@ -7,7 +7,9 @@
  * what is wrong. Checks the Node version, answers --version, and only then loads the command line.
  */
 import { spawn } from 'child_process';
-import { existsSync, readFileSync } from 'fs';
+import { existsSync, mkdirSync, readFileSync } from 'fs';
+import { homedir } from 'os';
+import { join } from 'path';
 import { fileURLToPath } from 'url';
 import module from 'module';
 import { setFlagsFromString } from 'v8';
@@ -63,19 +65,56 @@ function runUnder(node) {
   });
 }
 
+/** Built here from its sources, and not installed: the build leaves its stamp, which no package brings along. */
+function isCheckout() {
+  return existsSync(pathOf('dist/.sources-sha256'));
+}
+
 /**
- * Keeps V8's code of this process and of those that it starts beside the built code, where that may be written: a tenth of
- * a short command's time. It would cost a resident one memory.
+ * Keeps V8's code of this process and of those that it starts: a tenth of a short command's time. It would cost a resident
+ * one memory. In a checkout it lies beside the built code; what was installed is left as the installer made it, so there it
+ * lies among what the user's programs can make again.
  */
 function keepCompiled() {
-  if (!process.env.NODE_COMPILE_CACHE) process.env.NODE_COMPILE_CACHE = pathOf('dist/.compile-cache');
-  if (module.enableCompileCache) module.enableCompileCache();
+  if (!module.enableCompileCache) return;
+  if (!process.env.NODE_COMPILE_CACHE) {
+    const directory = isCheckout() ? pathOf('dist/.compile-cache') : userCache();
+    if (directory === undefined) return;
+    process.env.NODE_COMPILE_CACHE = directory;
+  }
+  module.enableCompileCache();
+}
+
+/** A directory of the user's that is there; undefined where there can be none, which costs time and nothing else. */
+function userCache() {
+  let directory = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+  // One by one: Node's own way of making all of them never ends on a file system that refuses each name (/proc).
+  for (const name of ['', 'gpuledger', 'compiled']) {
+    directory = join(directory, name);
+    try {
+      mkdirSync(directory, { mode: 0o700 });
+    } catch (error) {
+      if (error.code !== 'EEXIST') return undefined;
+    }
+  }
+  return directory;
+}
+
+/** `--version` alone, for scripts; with `-v` for whoever wants to know which of several installations that was. */
+function writeVersion(isVerbose) {
+  const { version } = JSON.parse(readFileSync(pathOf('package.json'), 'utf8'));
+  const { execPath, platform, arch, versions } = process;
+  process.stdout.write(
+    isVerbose
+      ? `gpuledger ${version} in ${pathOf('.')}\nNode ${versions.node} (${platform} ${arch}): ${execPath}\n`
+      : `${version}\n`,
+  );
 }
 
 function main() {
-  const [first] = process.argv.slice(2);
-  if (first === '--version' || first === '-V') {
-    process.stdout.write(`${JSON.parse(readFileSync(pathOf('package.json'), 'utf8')).version}\n`);
+  const [first, second] = process.argv.slice(2);
+  if (first === '--version' || first === '-V' || (first === '-v' && second === '--version')) {
+    writeVersion(first === '-v' || second === '-v');
     return;
   }
   if (!isNewEnough(process.versions.node)) {
@@ -108,7 +147,11 @@ function main() {
   }
   const commandLine = 'dist/main.js';
   if (!existsSync(pathOf(commandLine))) {
-    fail([`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']);
+    fail(
+      existsSync(pathOf('scripts/build.js'))
+        ? [`${pathOf(commandLine)} is missing: the sources are not built`, 'build them: npm run build']
+        : [`${pathOf(commandLine)} is missing: a part of the installation was removed`, 'install it again'],
+    );
     return;
   }
   import(`../${commandLine}`)

@@ -1,5 +1,4 @@
-import type { Command } from 'commander';
-import { CommanderError } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { EXIT_CODES } from '../core/base/errors.ts';
 import { reportFailure } from './failure.ts';
 import { leaveStuckCalls } from './leave.ts';
@@ -64,11 +63,21 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'start, stop and find a QuestDB of our own',
     load: () => import('./commands/questdb.ts'),
   },
+  completion: {
+    summary: 'commands and options on the Tab key of bash, zsh and fish',
+    load: async () => {
+      const { completionCommand } = await import('./commands/completion.ts');
+      return { command: () => completionCommand(loadCommandTree) };
+    },
+  },
 };
+
+const ABOUT =
+  'Records what every GPU did, at the resolution of the hardware, and whose job it was, in QuestDB.';
 
 const HELP = `Usage: gpuledger <command> [options]
 
-Records what every GPU did, at the resolution of the hardware, and whose job it was, in QuestDB.
+${ABOUT}
 
 Commands:
 ${Object.entries(COMMANDS)
@@ -76,7 +85,7 @@ ${Object.entries(COMMANDS)
   .join('\n')}
 
   gpuledger <command> --help   options and examples of one command
-  gpuledger --version
+  gpuledger --version          with -v: of what it is made, and where it lies
 
 Exit codes: 0 fine, 64 usage, 65 malformed data, 69 a needed service or library is missing,
             70 a defect of gpuledger, 75 try again later, 77 not permitted, 78 configuration
@@ -90,6 +99,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   const exitCode = await output.settle(await runCommand(argv));
   leaveStuckCalls(exitCode);
   return exitCode;
+}
+
+/** `gpuledger` with every command below it, as it can be read, not run. */
+export async function loadCommandTree(): Promise<Command> {
+  const tree = new Command('gpuledger')
+    .description(ABOUT)
+    .option('-V, --version', 'print the version; with -v, of what it is made and where it lies');
+  for (const [name, { summary, load }] of Object.entries(COMMANDS))
+    tree.addCommand((await load()).command().name(name).summary(summary));
+  return tree;
 }
 
 async function runCommand(argv: readonly string[]): Promise<number> {

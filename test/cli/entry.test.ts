@@ -1,5 +1,6 @@
 /** bin/gpuledger.js: what it does before, instead of, and around the command line. */
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -48,7 +49,53 @@ test.each(['--version', '-V'])(
   },
 );
 
+test.each([[['--version', '-v']], [['-v', '--version']]])(
+  '%j says what it is and where it lies',
+  async (args) => {
+    const { exitCode, stdout, stderr } = await runToEnd(process.execPath, [entry, ...args]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const [gpuledger, node] = stdout.split('\n');
+    expect(gpuledger).toMatch(/^gpuledger \d+\.\d+\.\d+ in /);
+    expect(gpuledger).toContain(directory);
+    expect(node).toBe(
+      `Node ${process.versions.node} (${process.platform} ${process.arch}): ${process.execPath}`,
+    );
+  },
+);
+
+test('an installation without its command line says so, and nothing of a build that nobody can make there', async () => {
+  const ended = await runToEnd(process.execPath, [entry, 'demo']);
+  expect(ended).toEqual({
+    exitCode: 69,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^error: \S+dist\/main\.js is missing: a part of the installation was removed\n {2}install it again\n$/,
+    ) as string,
+  });
+});
+
+test.each([
+  ['what was installed keeps its code in the cache of the user', false, 'home/.cache/gpuledger/compiled'],
+  ['a checkout keeps it beside what it built', true, 'dist/.compile-cache'],
+])('%s', async (_, isCheckout, kept) => {
+  await writeCommandLine('export const main = async () => 0;');
+  if (isCheckout) await writeFile(join(directory, 'dist/.sources-sha256'), '');
+  await mkdir(join(directory, 'home'));
+  const env = { HOME: join(directory, 'home'), XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined };
+  expect(await runToEnd(process.execPath, [entry, 'fields'], { env })).toMatchObject({ exitCode: 0 });
+  const all = ['home/.cache/gpuledger/compiled', 'dist/.compile-cache'];
+  expect(all.filter((path) => existsSync(join(directory, path)))).toEqual([kept]);
+});
+
+test('a home that cannot be written costs time, and is no reason to speak', async () => {
+  await writeCommandLine('export const main = async () => 0;');
+  const env = { HOME: '/proc', XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined };
+  const ended = await runToEnd(process.execPath, [entry, 'fields'], { env });
+  expect(ended).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+});
+
 test('without the built sources it says how to build them', async () => {
+  await cp(join(ROOT, 'scripts/build.js'), join(directory, 'scripts/build.js'));
   const ended = await runToEnd(process.execPath, [entry, 'demo']);
   expect(ended).toMatchObject({
     exitCode: 69,
