@@ -4,7 +4,7 @@ import { OperatingError } from '../core/base/errors.ts';
 import type { CostRates } from '../core/costs/costs.ts';
 import { realDisk } from '../disk/disk.ts';
 import { issuedFigures, type BillFigures } from '../figures/bill/bill-figures.ts';
-import { issuedVersions, readIssued } from '../figures/bill/issued.ts';
+import { newestVersion, versionsOf } from '../figures/bill/read-bill.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { reliabilityFigures } from '../figures/reliability/query.ts';
 import { askFleetPage, fleetPageHtml } from '../fleet-page/page.ts';
@@ -76,19 +76,11 @@ async function askAndWrite(
   };
 }
 
-/** As `report bill` prints it by account. A store of before there were bills has none. */
+/** As `report bill` prints it by account. */
 async function newestBill(db: Asked, month: string): Promise<BillFigures | undefined> {
-  try {
-    const versions = await issuedVersions(db, month);
-    const [before, newest] = [versions.at(-2), versions.at(-1)];
-    if (newest === undefined) return undefined;
-    const former = before && (await readIssued(db, month, before));
-    const shape = { by: 'account', cluster: undefined } as const;
-    return issuedFigures(await readIssued(db, month, newest), former, shape);
-  } catch (thrown) {
-    if (thrown instanceof OperatingError && thrown.code === 'questdb.no_table') return undefined;
-    throw thrown;
-  }
+  const { versions } = await versionsOf(db, month);
+  const found = await newestVersion(db, month, versions);
+  return found && issuedFigures(found.issued, found.former, { by: 'account', cluster: undefined });
 }
 
 function refuseRunningMonth({ month, nowUs }: DigestQuestion, { timeZone }: Pick<Config, 'timeZone'>): void {

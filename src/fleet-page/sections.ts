@@ -1,20 +1,15 @@
 import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
+import { looksBackUs } from '../figures/asked/planning.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
-import { WEEK_US } from '../figures/forecast/figures.ts';
 import { forecastFigures } from '../figures/forecast/query.ts';
-import { STEP_US } from '../figures/levels.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { queueFigures } from '../figures/queue/query.ts';
 import { reliabilityFigures } from '../figures/reliability/query.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
 import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
-
-/** A forecast looks back so far, and failures are too seldom for less than that: the same as in the reports of them. */
-const FORECAST_US = 52 * WEEK_US;
-const RELIABILITY_US_MIN = 90 * STEP_US['1d'];
 
 /**
  * What planners ask beside whose the time was, up to the end of the window. Forecast, failures and queue are of whole clusters, nodes of
@@ -58,10 +53,14 @@ async function ofWholeClusters(
 ): Promise<FleetSections> {
   const of = { toUs, ...(cluster === undefined ? {} : { cluster }) };
   const back = (lengthUs: number): number => Math.max(0, toUs - lengthUs);
-  const failuresFromUs = Math.min(fromUs, back(RELIABILITY_US_MIN));
+  const failuresFromUs = Math.min(fromUs, back(looksBackUs('reliability')));
   const [forecast, reliability, queue] = await Promise.all([
     answerOf(
-      forecastFigures(db, lanes, { ...of, fromUs: back(FORECAST_US), horizonWeeks: HORIZON_WEEKS_MAX }),
+      forecastFigures(db, lanes, {
+        ...of,
+        fromUs: back(looksBackUs('forecast')),
+        horizonWeeks: HORIZON_WEEKS_MAX,
+      }),
     ),
     answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs })),
     answerOf(queueFigures(db, lanes, { ...of, fromUs, ...(idleLimits === undefined ? {} : { idleLimits }) })),

@@ -13,11 +13,27 @@ const name = z
   .string()
   .max(NAME_LENGTH_MAX)
   .refine((text) => text.trim() !== '', 'expected a name, came nothing');
-const cluster = name.transform((text) => asClusterName(text));
+/** One that samples may bear. */
+export const CLUSTER = name.transform((text) => asClusterName(text));
+/** Read by the rule of the command line, which knows nothing of what it does not know. @param expected the sentence of that */
+export function asWritten<T>(
+  read: (text: string) => T | undefined,
+  expected: string,
+): z.ZodPipe<z.ZodString, z.ZodTransform<T, string>> {
+  return z
+    .string()
+    .max(NAME_LENGTH_MAX)
+    .transform((text, context) => {
+      const value = read(text);
+      if (value === undefined) context.addIssue(expected);
+      return value ?? z.NEVER;
+    });
+}
+
 const shown = (text: string): string => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 /** Which time a report is about: the same words as of the command line. */
-const WINDOW = {
+export const WINDOW = {
   since: name.optional().describe('How far to look back: 12h, 7d, 4w (default: 7d)'),
   from: name.optional().describe('ISO date or time, UTC'),
   to: name.optional().describe('ISO date or time, UTC (default: now)'),
@@ -28,7 +44,7 @@ export const JOBS_ASKED = {
   account: name.optional().describe('Only those of this account'),
   partition: name.optional().describe('Only those of this partition'),
   qos: name.optional().describe('Only those of this QOS'),
-  cluster: cluster.optional().describe('Only those of this cluster'),
+  cluster: CLUSTER.optional().describe('Only those of this cluster'),
   state: name.optional().describe('Only those in this state: COMPLETED, FAILED, RUNNING, …'),
   name: name.optional().describe('Only those with this in their name'),
   ...WINDOW,
@@ -39,37 +55,24 @@ export const JOBS_ASKED = {
 } as const;
 
 export const USER_ASKED = {
-  cluster: cluster.optional().describe('Only what is of this cluster'),
+  cluster: CLUSTER.optional().describe('Only what is of this cluster'),
   ...WINDOW,
 } as const;
 
 export const NODE_ASKED = WINDOW;
 
 export const CAPACITY_ASKED = {
-  by: z
-    .string()
-    .max(NAME_LENGTH_MAX)
-    .transform((text, context) => {
-      const rows = readCapacityRows(text);
-      if (rows === undefined) context.addIssue(CAPACITY_ROWS_EXPECTED);
-      return rows ?? z.NEVER;
-    })
+  by: asWritten(readCapacityRows, CAPACITY_ROWS_EXPECTED)
     .optional()
     .describe('Whose rows, as --by (default: account)'),
-  cluster: cluster.optional().describe('Only the GPUs of this cluster'),
+  cluster: CLUSTER.optional().describe('Only the GPUs of this cluster'),
   user: name.optional().describe('Only jobs of this user'),
   account: name.optional().describe('Only jobs of this account'),
   partition: name.optional().describe('Only jobs of this partition'),
   qos: name.optional().describe('Only jobs of this QOS'),
   node: name.optional().describe('Only the GPUs of this node'),
   model: name.optional().describe('Only GPUs of this model, as the inventory names it'),
-  top: z
-    .string()
-    .transform((text, context) => {
-      const top = readTop(text);
-      if (top === undefined) context.addIssue('expected a number of rows, 1 or more');
-      return top ?? z.NEVER;
-    })
+  top: asWritten(readTop, 'expected a number of rows, 1 or more')
     .optional()
     .describe('So many groups, those with most GPU time, and all others together'),
   ...WINDOW,
@@ -115,12 +118,11 @@ function wrongParameter(sentence: string, hints: readonly string[]): OperatingEr
   return new OperatingError(sentence, { code: 'serve.parameter', exit: 'usage', hints });
 }
 
+/** As `askedOf` reads it. */
+export type AskedWindow = { readonly [K in keyof WindowFlags]?: string | undefined };
+
 /** Without keys of which nothing is known, as figures take it. */
-export function windowOf({
-  since,
-  from,
-  to,
-}: { readonly [K in keyof WindowFlags]?: string | undefined }): WindowFlags {
+export function windowOf({ since, from, to }: AskedWindow): WindowFlags {
   return {
     ...(since === undefined ? {} : { since }),
     ...(from === undefined ? {} : { from }),

@@ -31,6 +31,8 @@ const STATUS_OF_EXIT: Readonly<Record<ExitName, number>> = {
 
 /** Where that is not enough. */
 const STATUS_OF_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
+  'bill.no_costs': 404,
+  'bill.no_version': 404,
   'query.unknown': 404,
   'questdb.too_large': 422,
   'report.unknown_cluster': 404,

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { reportWindow } from '../figures/asked/report-window.ts';
+import type { ErrorCode } from '../core/base/error-codes.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { CAPACITY_NAMES, type CapacityFigures, type CapacityFilter } from '../figures/capacity/figures.ts';
 import { isNameFor, narrowedTo } from '../figures/capacity/narrowed.ts';
@@ -109,16 +110,18 @@ export async function readCapacity(
   return narrowedTo(sight, figures);
 }
 
-/** What a name may have been meant to be is a list of names. */
-async function seenAlone<T>(sight: Sight | undefined, read: () => Promise<T>): Promise<T> {
+/** What a name may have been meant to be is a list of names. @throws what `read` throws, without them where not all may be seen */
+export async function seenAlone<T>(sight: Sight | undefined, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (thrown) {
-    if (sight === undefined || !(thrown instanceof OperatingError) || thrown.code !== 'report.unknown_name')
-      throw thrown;
+    if (sight === undefined || !(thrown instanceof OperatingError) || !NAMING.has(thrown.code)) throw thrown;
     throw new OperatingError(thrown.message, { code: thrown.code, exit: thrown.exit });
   }
 }
+
+/** Of names that there are not: the hints have those that there are. */
+const NAMING: ReadonlySet<ErrorCode> = new Set(['report.unknown_name', 'report.unknown_cluster']);
 
 /** A cluster has a parameter of its own. */
 const FILTERS = CAPACITY_NAMES.filter((name) => name !== 'cluster');

@@ -27,7 +27,10 @@ export type App = FastifyInstance<
 >;
 
 /** What the figures and pages of the server depend on, of the configuration. */
-export type ServeConfig = Pick<Config, 'lanes' | 'idle' | 'findings' | 'idleWatch' | 'serve' | 'timeZone'>;
+export type ServeConfig = Pick<
+  Config,
+  'lanes' | 'idle' | 'findings' | 'idleWatch' | 'serve' | 'timeZone' | 'costs'
+>;
 
 /** What every route has to work with. */
 export interface Serving {

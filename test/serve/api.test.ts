@@ -92,9 +92,10 @@ test('every answer is as the description of the API says', async () => {
     { get: { responses: Record<string, { content: Record<string, { schema: Json }> }> } }
   >;
   expect(Object.keys(paths).sort()).toEqual(
-    ['capacity', 'jobs', 'jobs/{id}', 'nodes/{name}', 'queries', 'queries/{name}', 'users/{name}'].map(
-      (path) => `/api/v1/${path}`,
-    ),
+    [
+      ...['bill', 'capacity', 'forecast', 'jobs', 'jobs/{id}', 'nodes/{name}', 'queries', 'queries/{name}'],
+      ...['queue', 'reliability', 'right-size', 'users/{name}'],
+    ].map((path) => `/api/v1/${path}`),
   );
   for (const [path, asked, status] of [
     ['jobs', 'jobs', 200],

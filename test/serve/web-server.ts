@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { onTestFinished } from 'vitest';
 import { USUAL_FINDING_LIMITS } from '../../src/core/analysis/finding-limits.ts';
+import type { CostRates } from '../../src/core/costs/costs.ts';
 import type { Notice } from '../../src/core/base/notice.ts';
 import { USUAL_IDLE_LIMITS } from '../../src/core/fields/idle-limits.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
@@ -23,11 +24,12 @@ interface WebOptions {
   readonly lanes: readonly Lane[];
   readonly viewer?: Viewer;
   readonly bounds?: Bounds;
+  readonly costs?: CostRates;
 }
 
 /** The web server on a free port, until the test has ended. @param store configuration string of a QuestDB, or what is asked instead of one */
 export async function startWeb(store: string | Asked, options: WebOptions): Promise<WebServer> {
-  const { lanes, viewer = EVERYBODY, bounds } = options;
+  const { lanes, viewer = EVERYBODY, bounds, costs } = options;
   const db = typeof store === 'string' ? await openQuestDb(store, { requestTimeoutMs: 60_000 }) : undefined;
   const told: Notice[] = [];
   const tell = (notice: Notice): void => {
@@ -41,8 +43,9 @@ export async function startWeb(store: string | Asked, options: WebOptions): Prom
       timeZone: 'UTC',
       idleWatch: { remindEveryMs: 3_600_000 },
       serve,
+      costs: {},
     },
-    costs: undefined,
+    costs,
     access: openAccess({ serve, tell }),
     tell,
     ...(bounds === undefined ? {} : { bounds }),

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { HORIZON_WEEKS_MAX } from '../../core/forecast/backtest.ts';
+import { HORIZON_EXPECTED, LOOKS_BACK, readHorizonWeeks } from '../../figures/asked/planning.ts';
 import { reportWindow } from '../../figures/asked/report-window.ts';
 import { forecastFigures } from '../../figures/forecast/query.ts';
 import { forecastCsv, forecastJson } from '../../report/forecast/forecast-json.ts';
@@ -31,7 +32,7 @@ export function addForecastCommand(report: Command): void {
     report
       .command('forecast')
       .description('Demand for GPUs by week, what it will be, and when there will be too few.')
-      .option('--since <duration>', 'how far to look back', '52w')
+      .option('--since <duration>', 'how far to look back', LOOKS_BACK.forecast)
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
       .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
       .addOption(
@@ -47,9 +48,8 @@ export function addForecastCommand(report: Command): void {
 }
 
 function horizonArgument(text: string): number {
-  const weeks = Number(/^(\d{1,2})w$/.exec(text)?.[1] ?? 0);
-  if (weeks < 1 || weeks > HORIZON_WEEKS_MAX)
-    throw new InvalidArgumentError(`expected 1w to ${HORIZON_WEEKS_MAX}w`);
+  const weeks = readHorizonWeeks(text);
+  if (weeks === undefined) throw new InvalidArgumentError(HORIZON_EXPECTED);
   return weeks;
 }
 

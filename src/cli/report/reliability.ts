@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { lookingBack, LOOKS_BACK } from '../../figures/asked/planning.ts';
 import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
 import { reliabilityFigures } from '../../figures/reliability/query.ts';
 import { reliabilityCsv, reliabilityJson } from '../../report/reliability/reliability-json.ts';
@@ -15,7 +16,6 @@ Examples:
 
 Times are UTC.
 `;
-const SINCE_DEFAULT = '90d';
 
 interface ReliabilityFlags extends FormatFlags, WindowFlags {
   readonly cluster?: string;
@@ -30,7 +30,7 @@ export function addReliabilityCommand(report: Command): void {
       .description(
         'How often GPUs and nodes fail, which nodes fail more often than others, and what it cost.',
       )
-      .option('--since <duration>', `how far to look back: 12h, 7d, 4w (default: ${SINCE_DEFAULT})`)
+      .option('--since <duration>', `how far to look back: 12h, 7d, 4w (default: ${LOOKS_BACK.reliability})`)
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
       .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument),
@@ -42,8 +42,7 @@ export function addReliabilityCommand(report: Command): void {
 }
 
 async function reportReliability({ cluster, ...flags }: ReliabilityFlags): Promise<void> {
-  const since = flags.since ?? (flags.from === undefined ? SINCE_DEFAULT : undefined);
-  const window = reportWindow({ ...flags, ...(since === undefined ? {} : { since }) }, Date.now() * 1000);
+  const window = reportWindow(lookingBack(flags, LOOKS_BACK.reliability), Date.now() * 1000);
   const asked = { ...window, ...(cluster === undefined ? {} : { cluster }) };
   const figures = await withStore(flags, async (db, { lanes }) => await reliabilityFigures(db, lanes, asked));
   if (flags.json) process.stdout.write(reliabilityJson(figures));

@@ -1,7 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { parseDurationMs } from '../../../schemas/duration.ts';
-import { messageOf } from '../../core/base/errors.ts';
-import { instanceSlicesOf } from '../../core/devices/mig-slices.ts';
+import { lookingBack, LOOKS_BACK, readWhatIf } from '../../figures/asked/planning.ts';
 import { reportWindow, type WindowFlags } from '../../figures/asked/report-window.ts';
 import { rightSizeFigures } from '../../figures/right-size/query.ts';
 import type { WhatIfQuestion } from '../../figures/right-size/what-if.ts';
@@ -33,7 +31,7 @@ export function addRightSizeCommand(report: Command): void {
     report
       .command('right-size')
       .description('Which smaller parts of GPUs would have done for whom, and what that would have freed.')
-      .option('--since <duration>', 'how far to look back (default: 4w)')
+      .option('--since <duration>', `how far to look back (default: ${LOOKS_BACK.rightSize})`)
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
       .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
@@ -52,29 +50,15 @@ export function addRightSizeCommand(report: Command): void {
     });
 }
 
-const EXPECTED =
-  'Expected a change such as mig=1g.24gb:7 (profile, and how many on a GPU) or idle-limit=30m.';
-
 function whatIfArgument(text: string): WhatIfQuestion {
-  const [, profile, count] = /^mig=([^:]+):([1-7])$/.exec(text) ?? [];
-  if (profile !== undefined && instanceSlicesOf(profile) !== undefined)
-    return { of: 'mig', profile, count: Number(count) };
-  const [, limit] = /^idle-limit=(.+)$/.exec(text) ?? [];
-  if (limit === undefined) throw new InvalidArgumentError(EXPECTED);
-  try {
-    return { of: 'idle_limit', limitUs: parseDurationMs(limit) * 1000 };
-  } catch (thrown) {
-    throw new InvalidArgumentError(`${messageOf(thrown)}. ${EXPECTED}`);
-  }
+  const question = readWhatIf(text);
+  if ('why' in question) throw new InvalidArgumentError(question.why);
+  return question;
 }
 
 async function reportRightSize({ cluster, whatIf, ...flags }: RightSizeFlags): Promise<void> {
   const nowUs = Date.now() * 1000;
-  const { since, from } = flags;
-  const window = reportWindow(
-    since === undefined && from === undefined ? { ...flags, since: '4w' } : flags,
-    nowUs,
-  );
+  const window = reportWindow(lookingBack(flags, LOOKS_BACK.rightSize), nowUs);
   const asked = { ...window, nowUs, whatIfs: whatIf, ...(cluster === undefined ? {} : { cluster }) };
   const figures = await withStore(flags, async (db, { lanes }) => await rightSizeFigures(db, lanes, asked));
   if (flags.json) process.stdout.write(rightSizeJson(figures));

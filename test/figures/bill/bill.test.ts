@@ -23,7 +23,7 @@ import { billCsv } from '../../../src/report/bill/bill-csv.ts';
 import { billJson } from '../../../src/report/bill/bill-json.ts';
 import { renderBill } from '../../../src/report/bill/bill-text.ts';
 import { ageOutAll } from '../../helpers/age-out.ts';
-import { runLine } from '../../helpers/command-line.ts';
+import { NO_STORE, runLine } from '../../helpers/command-line.ts';
 import { insertRows } from '../../helpers/insert-rows.ts';
 import { at as second, openJournalBench } from '../../helpers/journal.ts';
 import { startTestQuestdb, type TestQuestdb } from '../../helpers/questdb.ts';
@@ -591,8 +591,7 @@ describe('the command', () => {
   test.each([[[]], [['--version', '1']], [['--reissue']]])(
     'a month that has not begun is refused before any store is asked: %j',
     async (args) => {
-      // Nothing listens there.
-      const away = { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:1;' };
+      const away = { QDB_CLIENT_CONF: NO_STORE };
       const asked = ['report', 'bill', '--config', file, ...args, '--month'];
       const future = await runLine([...asked, '2923-10'], away);
       expect([future.exitCode, future.stdout]).toEqual([64, '']);

@@ -1,6 +1,6 @@
 import { basic, bearer, get } from './ask.ts';
 import { ADA, PROXY, sha256, TOKENS, type Kind } from './servers.ts';
-import { ADAS, BOBS, WINDOW } from './store.ts';
+import { ADAS, BOBS, MONTH, WINDOW } from './store.ts';
 
 /** Requests that nobody may get an answer to. */
 
@@ -323,10 +323,16 @@ export const LISTS: readonly string[] = [
   '/',
   `/api/v1/capacity?${DAY}&by=user`,
   `/api/v1/capacity?${DAY}&by=account`,
+  `/api/v1/bill?month=${MONTH}`,
+  `/api/v1/bill?month=${MONTH}&by=user`,
 ];
 /** Ways to ask them for more. */
 export const LISTS_OF_OTHERS: readonly string[] = [
   ...LISTS,
+  ...['queue', 'forecast', 'reliability', 'right-size'].map((report) => `/api/v1/${report}?${DAY}`),
+  `/api/v1/bill?month=${MONTH}&by=device`,
+  `/api/v1/bill?month=${MONTH}&version=1`,
+  `/api/v1/queue?${DAY}&cluster=none`,
   `/?${DAY}&by=node`,
   `/?${DAY}&by=gpu`,
   `/?${DAY}&by=day,user`,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
 import { loadConfig } from '../../../src/config/config-file.ts';
+import type { CostRates } from '../../../src/core/costs/costs.ts';
 import type { Notice } from '../../../src/core/base/notice.ts';
 import type { QuestDb } from '../../../src/questdb/http.ts';
 import { openAccess } from '../../../src/serve/access/access.ts';
@@ -26,6 +27,12 @@ export const PROXY = '127.0.0.99';
 export function sha256(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
+
+/** What time of every GPU costs: without prices there are no bills. */
+const COSTS: CostRates = {
+  ...{ currency: 'EUR', gpuHour: { models: new Map(), others: 1 } },
+  ...{ rgu: undefined, kwhPrice: undefined, pue: undefined, gramsPerKwh: undefined },
+};
 
 /** Ways to be known, as `serve` of the configuration. */
 const KINDS = {
@@ -61,7 +68,7 @@ export async function startServers(server: TestQuestdb): Promise<Servers> {
       told.push(notice);
     };
     const access = openAccess({ serve: config.serve, tell });
-    const one = await startServing({ db, config, costs: undefined, access, tell }, config.serve.listen);
+    const one = await startServing({ db, config, costs: COSTS, access, tell }, config.serve.listen);
     running.push(one);
     ports[kind] = Number(new URL(one.url).port);
   }

@@ -56,6 +56,9 @@ export async function openStore(conf: string): Promise<QuestDb> {
   return db;
 }
 
+/** And their month, as a bill has it. */
+export const MONTH = new Date(T0 / 1000).toISOString().slice(0, 7);
+
 /** Two minutes of one GPU. */
 export async function insertJob(db: QuestDb, { id, user, account, name, node, gpu }: Job): Promise<void> {
   const stay = { ts: at(0), end_ts: at(120), job_id: id, run: 0 };

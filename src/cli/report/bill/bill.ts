@@ -1,9 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { OperatingError } from '../../../core/base/errors.ts';
 import type { Month } from '../../../core/calendar/month.ts';
-import { issuedFigures, unissuedFigures, type BillFigures } from '../../../figures/bill/bill-figures.ts';
+import type { BillFigures } from '../../../figures/bill/bill-figures.ts';
+import { shownBill } from '../../../figures/bill/read-bill.ts';
 import { BILL_GROUPINGS, type BillGrouping } from '../../../figures/bill/totals.ts';
-import { ask, type Asked } from '../../../figures/query-cells.ts';
 import { billCsv } from '../../../report/bill/bill-csv.ts';
 import { billJson } from '../../../report/bill/bill-json.ts';
 import { renderBill } from '../../../report/bill/bill-text.ts';
@@ -74,14 +73,7 @@ async function reportBill(flags: BillFlags): Promise<void> {
   const { figures, failure } = await withStore(flags, async (db, config, store) => {
     const nowUs = Date.now() * 1000;
     const outcome = await issueBill({ db, store, config }, { month, version, isReissued: reissue, nowUs });
-    const shape = { by, cluster };
-    const shown =
-      'issued' in outcome
-        ? { figures: issuedFigures(outcome.issued, outcome.former, shape), failure: undefined }
-        : { figures: unissuedFigures(outcome.reckoned, outcome.former, shape), failure: outcome.failure };
-    if (cluster !== undefined && shown.figures.totals.rows.length === 0)
-      await refuseUnknownCluster(db, cluster);
-    return shown;
+    return { figures: await shownBill(db, outcome, { by, cluster }), failure: outcome.failure };
   });
   process.stdout.write(textOf(figures, flags));
   if (failure !== undefined) process.exitCode = reportFailure(failure);
@@ -90,26 +82,6 @@ async function reportBill(flags: BillFlags): Promise<void> {
 function textOf(figures: BillFigures, { json, csv }: BillFlags): string {
   if (json) return billJson(figures);
   return csv ? billCsv(figures) : renderBill(figures, terminalStyle());
-}
-
-/** A cluster in which nobody owned anything has an empty bill; one that nobody knows has none. */
-async function refuseUnknownCluster(db: Asked, cluster: string): Promise<void> {
-  const rows = await ask(
-    db,
-    'SELECT DISTINCT cluster FROM (SELECT DISTINCT cluster FROM gpu_inventory UNION ALL SELECT DISTINCT cluster FROM gpu_ownership)',
-  );
-  const known = [...new Set(rows.flatMap((row) => row.text('cluster') ?? []))].sort();
-  if (known.includes(cluster)) return;
-  throw new OperatingError(`no cluster "${cluster}": no GPU is known to be of it`, {
-    code: 'report.unknown_cluster',
-    exit: 'usage',
-    where: `${db.where}, tables gpu_inventory and gpu_ownership`,
-    hints: [
-      known.length > 0
-        ? `the clusters there: ${known.join(', ')}`
-        : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
-    ],
-  });
 }
 
 function versionArgument(text: string): number {

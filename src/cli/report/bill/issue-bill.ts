@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import { rateOf } from '../../../core/costs/model-rates.ts';
 import { OperatingError } from '../../../core/base/errors.ts';
-import { monthName, monthSpan, type Month } from '../../../core/calendar/month.ts';
-import type { CostRates } from '../../../core/costs/costs.ts';
+import { monthName, type Month } from '../../../core/calendar/month.ts';
 import { VERSION } from '../../../config/package-version.ts';
-import type { IssuedBill, ReckonedBill } from '../../../figures/bill/figures.ts';
+import type { ReckonedBill } from '../../../figures/bill/figures.ts';
 import {
   headText,
   issuedVersions,
@@ -13,11 +12,18 @@ import {
   type IssuedVersion,
 } from '../../../figures/bill/issued.ts';
 import { contentOf, withFormerEnergy } from '../../../figures/bill/late-facts.ts';
+import {
+  askedVersion,
+  beforeOf,
+  configuredTerms,
+  hourlyGrams,
+  refuseFuture,
+  versionsOf,
+  type FoundBill,
+} from '../../../figures/bill/read-bill.ts';
 import { reckonBill } from '../../../figures/bill/reckon.ts';
-import { termsOf } from '../../../figures/bill/terms.ts';
 import { isUnpriced } from '../../../figures/bill/totals.ts';
 import type { Asked } from '../../../figures/query-cells.ts';
-import { isoMicroseconds } from '../../../figures/sql-text.ts';
 import type { QuestDb } from '../../../questdb/http.ts';
 import { writeBillRows, type BillRowToWrite } from '../../../questdb/rows/bill-rows.ts';
 import { reportCosts } from '../../report-costs.ts';
@@ -32,15 +38,8 @@ export interface BillQuestion {
   readonly nowUs: number;
 }
 
-/** What is to be shown, and why it is not stored. */
-export type BillOutcome =
-  | { readonly issued: IssuedBill; readonly former: IssuedBill | undefined }
-  | {
-      readonly reckoned: ReckonedBill;
-      readonly former: IssuedBill | undefined;
-      /** Undefined of a month that has not ended, or in which nobody owned a GPU. */
-      readonly failure: OperatingError | undefined;
-    };
+/** What is to be shown, and why it is not stored: undefined of one that is, of a month that has not ended, or in which nobody owned a GPU. */
+export type BillOutcome = FoundBill & { readonly failure?: OperatingError | undefined };
 
 /** The store: to ask it, and to write to it. */
 export interface BillStore {
@@ -64,12 +63,10 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
   const newest = versions.at(-1);
   const former = newest && (await readIssued(db, name, newest));
   const rates = reportCosts(config);
+  const { timeZone, costs } = config;
   const terms =
     former === undefined || question.isReissued
-      ? termsOf(rates ?? refuseNoCosts(), {
-          timeZone: config.timeZone,
-          idleTailCredit: config.costs.idleTailCredit,
-        })
+      ? configuredTerms({ rates, timeZone, idleTailCredit: costs.idleTailCredit })
       : former.head.terms;
   const reckoned = withFormerEnergy(
     await reckonBill(db, config.lanes, { month, terms, grams: hourlyGrams(rates), nowUs }),
@@ -78,7 +75,7 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
   const isOver = reckoned.untilUs === reckoned.head.toUs;
   if (!isOver || reckoned.lines.length === 0) return { reckoned, former, failure: undefined };
   if (former !== undefined && contentOf(former) === contentOf(reckoned))
-    return { issued: former, former: await beforeOf(db, name, versions, former.version) };
+    return { issued: former, former: await beforeOf(db, name, versions, former) };
   const refused = failure ?? unpricedFailure(reckoned);
   if (refused !== undefined) return { reckoned, former, failure: refused };
   try {
@@ -89,7 +86,7 @@ export async function issueBill(at: BillStore, question: BillQuestion): Promise<
     if (own === undefined) throw notStored(db.where);
     return {
       issued: await readIssued(db, name, own),
-      former: await beforeOf(db, name, written, own.version),
+      former: await beforeOf(db, name, written, own),
     };
   } catch (thrown) {
     if (!(thrown instanceof OperatingError)) throw thrown;
@@ -102,79 +99,6 @@ function unwritten(error: OperatingError): OperatingError {
   if (error.code !== 'questdb.read_only') return error;
   const { message, code, where = '', hints } = error;
   return new OperatingError(message, { code, exit: 'permission', where, hints, cause: error });
-}
-
-/** A store of before there were bills has no table of them: what is reckoned can be shown. */
-async function versionsOf(
-  db: Asked,
-  month: string,
-): Promise<{ readonly versions: readonly IssuedVersion[]; readonly failure?: OperatingError }> {
-  try {
-    return { versions: await issuedVersions(db, month) };
-  } catch (thrown) {
-    if (thrown instanceof OperatingError && thrown.code === 'questdb.no_table')
-      return { versions: [], failure: thrown };
-    throw thrown;
-  }
-}
-
-async function askedVersion(
-  db: Asked,
-  month: string,
-  versions: readonly IssuedVersion[],
-  wanted: number,
-): Promise<BillOutcome> {
-  const found = versions.find(({ version }) => version === wanted);
-  if (found !== undefined)
-    return {
-      issued: await readIssued(db, month, found),
-      former: await beforeOf(db, month, versions, wanted),
-    };
-  const there = versions.map(
-    ({ version, issuedUs }) => `${version} of ${isoMicroseconds(issuedUs).slice(0, 19)}Z`,
-  );
-  throw new OperatingError(`no version ${wanted} of the bill of ${month}`, {
-    code: 'bill.no_version',
-    exit: 'usage',
-    where: `${db.where}, table bills`,
-    hints: [
-      there.length === 0
-        ? `none was issued yet: gpuledger report bill --month ${month}`
-        : `there are: ${there.join(', ')}`,
-    ],
-  });
-}
-
-async function beforeOf(
-  db: Asked,
-  month: string,
-  versions: readonly IssuedVersion[],
-  version: number,
-): Promise<IssuedBill | undefined> {
-  const before = versions.find((one) => one.version === version - 1);
-  return before && (await readIssued(db, month, before));
-}
-
-function refuseNoCosts(): never {
-  throw new OperatingError('expected prices in the configuration, came none', {
-    code: 'bill.no_costs',
-    exit: 'config',
-    hints: ['give costs.currency and costs.gpu_hour, or costs.kwh: docs/configuration.md'],
-  });
-}
-
-function refuseFuture(month: Month, timeZone: string, nowUs: number): void {
-  const { fromUs } = monthSpan(month, timeZone);
-  if (fromUs < nowUs) return;
-  throw new OperatingError(`expected a month that has begun, came ${monthName(month)}`, {
-    code: 'bill.month',
-    exit: 'usage',
-    hints: [`in ${timeZone} it begins ${isoMicroseconds(fromUs).slice(0, 19)}Z`],
-  });
-}
-
-function hourlyGrams(rates: CostRates | undefined): ReadonlyMap<number, number> | undefined {
-  return typeof rates?.gramsPerKwh === 'object' ? rates.gramsPerKwh : undefined;
 }
 
 /** Time without a price cannot be billed, and is not free. */

@@ -2,6 +2,7 @@ import swagger from '@fastify/swagger';
 import { jsonSchemaTransform } from 'fastify-type-provider-zod';
 import type { App, Serving } from '../../serving.ts';
 import { EVERYBODY } from '../../viewer.ts';
+import { addPlanningApi } from './planning.ts';
 import { addQueriesApi } from './queries.ts';
 import { addReportsApi } from './reports.ts';
 
@@ -22,6 +23,7 @@ export function addApi(app: App, serving: Serving): void {
   void app.register((scope, _options, done) => {
     const api: App = scope.withTypeProvider();
     addReportsApi(api, serving);
+    addPlanningApi(api, serving);
     addQueriesApi(api, serving);
     api.get('/api/v1/openapi.json', { schema: { hide: true } }, (_request, reply) =>
       reply.type('application/json; charset=utf-8').send(`${JSON.stringify(app.swagger(), undefined, 2)}\n`),
