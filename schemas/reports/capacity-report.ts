@@ -37,6 +37,9 @@ const installedTimes = {
   unseenUs: us.optional().describe('The GPUs were there, and nobody sampled them'),
   downUs: us.optional().describe('Not seen while the scheduler said that the node was down'),
   drainedUs: us.optional().describe('Nobody owned it, and the node took no jobs'),
+  fragmentedUs: us
+    .optional()
+    .describe('Nobody owned it, and a job waited that found as many GPUs, but on more nodes than it can use'),
   freeUs: us.optional().describe('Nobody owned it, and the node took jobs'),
   unownedUs: us.optional().describe('Nobody owned it, and nobody told whether the node took jobs'),
   partlyFreeUs: us.optional().describe('What shares and MIG instances leave of GPUs'),
@@ -61,6 +64,12 @@ const installed = z.strictObject({
     }),
   ),
   all: z.strictObject(installedTimes),
+  inPieces: z
+    .enum(['told', 'queueNotAsked', 'windowTooLong'])
+    .optional()
+    .describe(
+      'Whether `fragmentedUs` is told apart from `freeUs`; a part that is told and took no time is left out',
+    ),
 });
 
 const billing = z.strictObject({

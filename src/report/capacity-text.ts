@@ -5,7 +5,7 @@ import {
   type CapacityRow,
   type CapacitySums,
 } from '../figures/capacity/figures.ts';
-import { installedLines } from './capacity/installed-text.ts';
+import { inPiecesTexts, installedLines } from './capacity/installed-text.ts';
 import { amountColumns, capacityCostNotes } from './costs-text.ts';
 import {
   calendarDate,
@@ -353,7 +353,7 @@ export function capacityNotes(figures: CapacityFigures): string[] {
     notes.push('unresolved: a job owned the GPU, but not beyond doubt which.');
   if (rows.some(({ kind }) => kind === 'unattributed'))
     notes.push('free shares: what is left of GPUs whose jobs own only parts of them.');
-  notes.push(...unownedEnergyTexts(figures));
+  notes.push(...inPiecesTexts(figures.installed), ...unownedEnergyTexts(figures));
   if (rows.some(({ idle }) => idle !== undefined))
     notes.push(
       `allocated-idle: ${idleText(figures.idleLimits)}. wasted: owned GPU-hours less SM activity. In all, allocated-idle and wasted are of owned time only.`,

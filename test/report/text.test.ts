@@ -266,7 +266,7 @@ const capacity: CapacityFigures = {
   where: [],
   top: undefined,
   timeZone: undefined,
-  installed: { rows: [], all: {} },
+  installed: { rows: [], all: {}, inPieces: undefined },
   every: undefined,
   cluster: undefined,
   costBasis: undefined,
@@ -508,6 +508,7 @@ describe('a capacity report', () => {
         { ...unseen, parts: { unseen: 5 * HOUR } },
       ],
       all: { idle: HOUR, effective: 3 * HOUR, unseen: 5 * HOUR },
+      inPieces: 'told' as const,
     };
     const rows: Record<string, string>[] = parse(capacityCsv({ ...capacity, installed }), { columns: true });
     expect(

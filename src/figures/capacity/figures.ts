@@ -114,7 +114,14 @@ export interface Installed {
   readonly rows: readonly InstalledRow[];
   /** Σ over the rows. */
   readonly all: InstalledTimes;
+  readonly inPieces: InPieces;
 }
+
+/**
+ * Whether the part `fragmented` was told apart from `free`: nobody asked who waited, or the window is longer than the 31 days that are
+ * read for it. Undefined where nobody's time is told at all.
+ */
+export type InPieces = 'told' | 'queueNotAsked' | 'windowTooLong' | undefined;
 
 /** When a device was last heard of, by a sample or the inventory. */
 export interface LastSign {

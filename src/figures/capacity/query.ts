@@ -14,7 +14,7 @@ import {
   type CapacityRow,
 } from './figures.ts';
 import { checkBilling } from './billing.ts';
-import { fleetOf, knownDevices } from './devices.ts';
+import { fleetOf, knownDevices, type KnownDevice } from './devices.ts';
 import { chosenDevices } from './filters.ts';
 import { installedOf, readInstalled, type InstalledFacts } from './installed/installed.ts';
 import { zoneMonths } from './periods.ts';
@@ -95,13 +95,12 @@ export async function capacityFigures(
   const isByHour = rates !== undefined && needsHours(rates) && window.toUs - window.fromUs <= BY_HOUR_US_MAX;
   const kept = stored.map((one) => one.kept);
   // Who needs them waits for them: only fleets with MIG instances do.
-  const present = knownDevices(db, window, kept, inventory).then(
-    async (devices) => await chosenDevices(db, window, devices, { cluster, where }),
-  );
+  const there = knownDevices(db, window, kept, inventory);
+  const present = there.then(async (devices) => await chosenDevices(db, window, devices, { cluster, where }));
   const months = zoneMonths(periodOf(options), timeZone, window);
   const known = { by, also, every, window, cluster, isOneCluster, where, months };
   const [{ of, reusedIdsLeft, segments, tally, jobs, installed }, asked, billing] = await Promise.all([
-    askOfJobs(db, known, { tables, inventory, idle, devices, present, rates, isByHour }),
+    askOfJobs(db, known, { tables, there, inventory, idle, devices, present, rates, isByHour }),
     present,
     where.length > 0 ? undefined : checkBilling(db, window, cluster),
   ]);
@@ -161,7 +160,14 @@ interface OfJobs {
 async function askOfJobs(
   db: Asked,
   known: Omit<Membership, 'reused' | 'areClustersTold'>,
-  { tables, ...asked }: Omit<AskedTally, 'parts'> & { readonly tables: readonly CapacityTable[] },
+  {
+    tables,
+    there,
+    ...asked
+  }: Omit<AskedTally, 'parts'> & {
+    readonly tables: readonly CapacityTable[];
+    readonly there: Promise<readonly KnownDevice[]>;
+  },
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
   const [parts, ids] = await Promise.all([
@@ -175,7 +181,10 @@ async function askOfJobs(
   const [tally, jobs, installed] = await Promise.all([
     tallyOf(db, of, sources, { parts, ...asked }),
     jobCounts(db, of),
-    readInstalled(db, of, { devices: asked.present, parts, sources: sources.flat(), classes: asked.devices }),
+    readInstalled(db, of, {
+      ...{ known: there, devices: asked.present, classes: asked.devices },
+      ...{ parts, sources: sources.flat() },
+    }),
   ]);
   const segments = sources.flat().flatMap((source) => source.segments);
   return { of, reusedIdsLeft, segments, tally, jobs, installed };

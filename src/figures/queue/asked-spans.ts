@@ -1,5 +1,5 @@
 import { OperatingError } from '../../core/base/errors.ts';
-import type { AskedJobs, AskedSpan } from '../../core/queue/beside.ts';
+import type { AskedJobs, AskedSpan } from '../../core/queue/had-and-asked.ts';
 import { quoteText } from '../../../schemas/tables.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';

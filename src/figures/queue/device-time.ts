@@ -1,4 +1,4 @@
-import type { HadSpan } from '../../core/queue/beside.ts';
+import type { HadSpan } from '../../core/queue/had-and-asked.ts';
 import type { KnownDevice } from '../capacity/devices.ts';
 import { spansOfNode, type NodeStateSpan } from '../fleet-states/node-states.ts';
 import type { Span } from '../levels.ts';

@@ -1,4 +1,4 @@
-import type { HadSpan } from '../../core/queue/beside.ts';
+import type { HadSpan } from '../../core/queue/had-and-asked.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import { gaugeReadings, type StoredLane } from '../gauge-lanes.ts';
 import { alikeDevices, type AlikeDevices, type DeviceIdleLimits } from '../idle-limits.ts';

@@ -1,7 +1,7 @@
 import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limits.ts';
 import type { Lane } from '../../core/fields/lane.ts';
-import { besideSums, type BesideSums, type HadSpan } from '../../core/queue/beside.ts';
-import { differ } from '../../core/jobs/job-runs.ts';
+import { besideSums, type BesideSums } from '../../core/queue/beside.ts';
+import type { HadSpan } from '../../core/queue/had-and-asked.ts';
 import { knownDevices } from '../capacity/devices.ts';
 import { chosenDevices } from '../capacity/filters.ts';
 import { readNodeStates } from '../fleet-states/node-states.ts';
@@ -11,6 +11,7 @@ import type { Span } from '../levels.ts';
 import { readCutInventory } from '../mig-energy.ts';
 import type { Asked } from '../query-cells.ts';
 import { readAsked, type AskedCluster } from './asked-spans.ts';
+import { queuesOfCells } from './clusters.ts';
 import { deviceTimeOf, readOwned } from './device-time.ts';
 import type { Beside, Fragmentation, QueueFigures, QueueTime } from './figures.ts';
 import { gpuCellsOf, type GpuCells } from './gpu-cells.ts';
@@ -62,10 +63,8 @@ export async function queueFigures(
   ]);
   const waits = await readWaits(db, window, cluster, asked.length > 0, (type) => modelNames(cells, type));
   const { time, free } = deviceTimeOf(devices, owned, states, cells.cellOf);
-  const clusterOfCell: (string | undefined)[] = [];
-  for (const device of devices) clusterOfCell[cells.cellOf.get(device.gpu)!] = device.cluster;
-  const sumsOf = (spans: readonly HadSpan[]): Beside | undefined =>
-    besideAll(spans, asked, cells, clusterOfCell);
+  const queues = queuesOfCells(asked, devices, cells);
+  const sumsOf = (spans: readonly HadSpan[]): Beside | undefined => besideAll(spans, queues, cells);
   const isAsked = asked.length > 0;
   const idleSums = idle && sumsOf(idle.spans);
   return {
@@ -87,24 +86,17 @@ export async function queueFigures(
   };
 }
 
-/**
- * Each cluster's queue beside its own GPUs, where only one was asked beside those of no cluster, too; undefined where no cluster
- * that was asked has any here.
- */
+/** Undefined where no cluster that was asked has any of these GPUs. */
 function besideAll(
   spans: readonly HadSpan[],
-  asked: readonly AskedCluster[],
+  queues: ReturnType<typeof queuesOfCells>,
   { modelOfCell }: GpuCells,
-  clusterOfCell: readonly (string | undefined)[],
 ): Beside | undefined {
-  const isOf = (cell: number, cluster: string | undefined): boolean =>
-    asked.length === 1 ? !differ(clusterOfCell[cell], cluster) : clusterOfCell[cell] === cluster;
-  const told = asked.filter(({ cluster }) => modelOfCell.some((_, cell) => isOf(cell, cluster)));
-  if (told.length === 0) return undefined;
+  if (queues.length === 0) return undefined;
   const all = { besideUs: 0, hadUs: 0, fitsUs: 0 };
-  for (const { cluster, spans: queue } of told) {
-    const own = spans.filter(({ cell }) => isOf(cell, cluster));
-    const sums = besideSums(own, modelOfCell, queue, []);
+  for (const queue of queues) {
+    const own = spans.filter(({ cell }) => queue.isOf(cell));
+    const sums = besideSums(own, modelOfCell, queue.spans, []);
     all.besideUs += sums.besideUs;
     all.hadUs += sums.hadAskedUs;
     all.fitsUs += sums.fitsUs;

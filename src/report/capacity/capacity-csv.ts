@@ -87,11 +87,13 @@ const PART_NAMES: Readonly<Partial<Record<InstalledPart, string>>> = {
   unowned: 'unowned_untold',
 };
 
-function partCells({ knownUs }: CapacityFigures, parts: InstalledTimes): CsvRow {
+function partCells({ knownUs, installed }: CapacityFigures, parts: InstalledTimes): CsvRow {
+  const isUntold = (part: InstalledPart): boolean =>
+    part === 'fragmented' ? installed.inPieces !== 'told' : knownUs === undefined && NOBODYS.has(part);
   return Object.fromEntries(
     INSTALLED_PARTS.map((part) => [
       `${PART_NAMES[part] ?? snake(part)}_us`,
-      parts[part] ?? (knownUs === undefined && NOBODYS.has(part) ? undefined : 0),
+      parts[part] ?? (isUntold(part) ? undefined : 0),
     ]),
   );
 }

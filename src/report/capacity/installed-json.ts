@@ -2,7 +2,7 @@ import type { Installed } from '../../figures/capacity/figures.ts';
 import { INSTALLED_PARTS, type InstalledTimes } from '../../figures/capacity/installed/parts.ts';
 
 /** Where the time of all GPUs went: a part that took none has no key. */
-export function installedJson({ rows, all }: Installed): object {
+export function installedJson({ rows, all, inPieces }: Installed): object {
   return {
     rows: rows.map(({ kind, name, also, cluster, period, parts }) => ({
       kind,
@@ -13,6 +13,7 @@ export function installedJson({ rows, all }: Installed): object {
       ...timesJson(parts),
     })),
     all: timesJson(all),
+    inPieces,
   };
 }
 

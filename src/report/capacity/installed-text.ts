@@ -10,6 +10,7 @@ export const INSTALLED_LABELS: Readonly<Record<InstalledPart, string>> = {
   unseen: 'not seen',
   down: 'node down',
   drained: 'node drained',
+  fragmented: 'free in too small pieces',
   free: 'free',
   unowned: 'unowned, node not told',
   partlyFree: 'free parts of GPUs',
@@ -21,6 +22,23 @@ export const INSTALLED_LABELS: Readonly<Record<InstalledPart, string>> = {
   effective: 'owned: effective',
   untold: 'owned: not told apart',
 };
+
+/** What the free time means beside those who waited, where there is any. */
+export function inPiecesTexts({ all, inPieces }: Installed): string[] {
+  if (all.fragmented !== undefined)
+    return [
+      'free in too small pieces: a job waited that asked for no more GPUs than were free, and they lay on more nodes than it can use.',
+    ];
+  if (all.free === undefined || inPieces === undefined) return [];
+  switch (inPieces) {
+    case 'told':
+      return [];
+    case 'queueNotAsked':
+      return ['free: nobody asked who waited, so it is not known what of it lay in too small pieces.'];
+    case 'windowTooLong':
+      return ['free: what of it lay in too small pieces is told of windows of up to 31 days.'];
+  }
+}
 
 const BAR_WIDTH = 20;
 

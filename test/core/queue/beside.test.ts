@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { besideSums, type AskedJobs, type AskedSpan, type HadSpan } from '../../../src/core/queue/beside.ts';
+import { besideSums } from '../../../src/core/queue/beside.ts';
+import type { AskedJobs, AskedSpan, HadSpan } from '../../../src/core/queue/had-and-asked.ts';
 import { requestSizeOf, spreadOf } from '../../../src/core/queue/waits.ts';
 
 const SIZES = [1, 2, 4, 8];

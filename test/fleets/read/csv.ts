@@ -54,6 +54,7 @@ const PARTS: readonly (readonly [key: string, column: string])[] = [
   ['unseen', 'unseen'],
   ['down', 'down'],
   ['drained', 'drained'],
+  ['fragmented', 'fragmented'],
   ['free', 'free'],
   ['unowned', 'unowned_untold'],
   ['partlyFree', 'partly_free'],
@@ -66,8 +67,14 @@ const PARTS: readonly (readonly [key: string, column: string])[] = [
   ['untold', 'untold'],
 ];
 
+/** Nobody asks who waits in drawn fleets: what of free GPUs lay in pieces is unknown. */
 function partCells(parts: Fields): Record<string, Json | undefined> {
-  return cellsOf(PARTS.map(([key, column]) => [`${column}_us`, parts[`${key}Us`] ?? 0]));
+  return cellsOf(
+    PARTS.map(([key, column]) => [
+      `${column}_us`,
+      key === 'fragmented' ? undefined : (parts[`${key}Us`] ?? 0),
+    ]),
+  );
 }
 
 const GAUGE_NAMES: readonly (readonly [key: string, name: string])[] = [

@@ -6,6 +6,7 @@ import {
   isOwned,
   isPeriod,
   type CapacityRow,
+  type InPieces,
   type Installed,
   type InstalledRow,
 } from '../figures.ts';
@@ -13,6 +14,8 @@ import { isOfNodes, isOfSomeJobs, type Membership } from '../membership.ts';
 import type { CapacityPart } from '../parts.ts';
 import type { CapacitySource } from '../samples.ts';
 import { textOf, type GroupKey } from '../tally.ts';
+import { seenKey } from './device-times.ts';
+import { readFragmented } from './fragmented.ts';
 import { readNobodys, type NobodysOfDevice } from './nobodys.ts';
 import { ownedParts, type ToldOwned } from './owned-parts.ts';
 import { addTimes, type InstalledPart, type InstalledTimes } from './parts.ts';
@@ -21,7 +24,13 @@ import { wholeParts } from './whole-parts.ts';
 /** What is known beside the rows of a capacity report. */
 export interface InstalledFacts {
   readonly told: ReadonlyMap<string, ToldOwned>;
-  readonly nobodys: readonly NobodysOfDevice[];
+  readonly nobodys: readonly InPiecesOrNot[];
+  readonly inPieces: InPieces;
+}
+
+/** Its free time, told apart: `free` and `fragmented`. */
+interface InPiecesOrNot extends NobodysOfDevice {
+  readonly fragmented: number;
 }
 
 /**
@@ -32,29 +41,39 @@ export async function readInstalled(
   db: Asked,
   of: Membership,
   {
+    known,
     devices,
     classes,
     ...read
   }: {
+    /** All that there are. */
+    readonly known: Promise<readonly KnownDevice[]>;
+    /** Those that are asked about. */
     readonly devices: Promise<readonly KnownDevice[]>;
     readonly classes: DeviceClasses;
     readonly parts: readonly CapacityPart[];
     readonly sources: readonly CapacitySource[];
   },
 ): Promise<InstalledFacts> {
-  const [told, nobodys] = await Promise.all([
+  // GPUs were there for others than these jobs.
+  if (isOfSomeJobs(of)) return { told: await ownedParts(db, of, classes), nobodys: [], inPieces: undefined };
+  const [told, nobodys, { told: inPieces, ratios }] = await Promise.all([
     ownedParts(db, of, classes),
-    // GPUs were there for others than these jobs.
-    isOfSomeJobs(of) ? [] : devices.then(async (present) => await readNobodys(db, of, present, read)),
+    devices.then(async (present) => await readNobodys(db, of, present, read)),
+    known.then(async (all) => await readFragmented(db, of, all)),
   ]);
-  return { told, nobodys };
+  const apart = nobodys.map((one) => {
+    const fragmented = one.free * (ratios.get(seenKey(one.device.gpu, one.period)) ?? 0);
+    return { ...one, fragmented, free: one.free - fragmented };
+  });
+  return { told, nobodys: apart, inPieces };
 }
 
 /** @param rows of all groups, none of them together yet */
 export function installedOf(
   of: Membership,
   rows: readonly CapacityRow[],
-  { told, nobodys }: InstalledFacts,
+  { told, nobodys, inPieces }: InstalledFacts,
 ): Installed {
   const isOfDevices = ![of.by, ...of.also].some(isJobName);
   const found = new Map<string, InstalledRow>();
@@ -80,7 +99,7 @@ export function installedOf(
     add(key, unseenOf(own));
   }
   const all = [...found.values()].filter(({ parts }) => Object.keys(parts).length > 0);
-  return { rows: all, all: addTimes(all.map(({ parts }) => parts)) };
+  return { rows: all, all: addTimes(all.map(({ parts }) => parts)), inPieces };
 }
 
 type UnseenKey = Omit<GroupKey, 'kind'> & { readonly kind: 'unseen' };
@@ -103,15 +122,16 @@ function keyOfDevice(of: Membership, { device, period }: NobodysOfDevice): Group
 }
 
 /** What was seen and unowned, in the proportions of its devices: of instances it is counted hour by hour, by the slices of that time. */
-function unownedTimes(devices: readonly NobodysOfDevice[], us: number): InstalledTimes {
-  const sum = (of: (one: NobodysOfDevice) => number): number =>
+function unownedTimes(devices: readonly InPiecesOrNot[], us: number): InstalledTimes {
+  const sum = (of: (one: InPiecesOrNot) => number): number =>
     devices.reduce((total, one) => total + of(one) * one.device.ratio, 0);
   const allUs = sum(({ seenUnowned }) => seenUnowned);
   if (allUs === 0) return wholeParts({}, us, 'unowned');
-  const part = (of: (one: NobodysOfDevice) => number): number => (us * sum(of)) / allUs;
+  const part = (of: (one: InPiecesOrNot) => number): number => (us * sum(of)) / allUs;
   return wholeParts(
     {
       free: part(({ free }) => free),
+      fragmented: part(({ fragmented }) => fragmented),
       drained: part(({ seenDrained }) => seenDrained),
       down: part(({ seenDown }) => seenDown),
       unowned: part(({ unowned }) => unowned),

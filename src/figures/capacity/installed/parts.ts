@@ -1,12 +1,13 @@
 /**
  * Where the time of GPUs that are there goes, in the order of a waterfall: what nobody saw, what nobody could have, what nobody had, and
- * what was done with the rest. `unowned`: nobody told whether the node took jobs; `partlyFree`: what shares and MIG instances leave
+ * what was done with the rest. `fragmented`: free, and in pieces too small for the jobs that waited; `unowned`: nobody told whether the node took jobs; `partlyFree`: what shares and MIG instances leave
  * of GPUs; `untold`: owned, and it is not known what was done.
  */
 export const INSTALLED_PARTS = [
   'unseen',
   'down',
   'drained',
+  'fragmented',
   'free',
   'unowned',
   'partlyFree',
