@@ -23,6 +23,21 @@ const ROW_US_MAX = 3600e6;
 /** Of a thousand nodes these are 170,000 rows. */
 const PORTION_US = 7 * 24 * 3600e6;
 
+/** A time, and which nodes of it: a condition on the table, as ` AND …`. */
+export interface AskedNodes extends Span {
+  readonly andSql: string;
+}
+
+/** Whether anybody may have told how nodes are. @throws what `ask` throws */
+export async function hasNodeStates(db: Asked): Promise<boolean> {
+  return (await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'")).length > 0;
+}
+
+/** Rows of which any time lies in what is asked. */
+export function statesWhereSql({ fromUs, toUs, andSql }: AskedNodes): string {
+  return `ts > ${quoteTime(fromUs - ROW_US_MAX)} AND ts < ${quoteTime(toUs)} AND end_ts > ${quoteTime(fromUs)}${andSql}`;
+}
+
 /**
  * How the nodes with GPUs were within a window, as long spans as the state and the number of GPUs stayed the same. What no
  * span covers nobody told: it is unknown, as is the whole of a store without the table.
@@ -35,27 +50,42 @@ export async function readNodeStates(
   { fromUs, toUs }: Span,
   cluster?: string,
 ): Promise<NodeStateSpan[]> {
-  const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'");
-  if (tables.length === 0) return [];
-  const ofCluster = cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`;
-  const spansOf = new Map<string, NodeStateSpan[]>();
-  for (let atUs = fromUs; atUs < toUs; atUs += PORTION_US) {
-    const endUs = Math.min(atUs + PORTION_US, toUs);
-    // A row that began before the portion is cut at its border, and goes on as what it was.
-    const rows = await ask(
-      db,
-      `SELECT cluster, node, state, gpus, cast(ts AS LONG) AS from_us, cast(end_ts AS LONG) AS to_us FROM node_states` +
-        ` WHERE ts > ${quoteTime(atUs - ROW_US_MAX)} AND ts < ${quoteTime(endUs)} AND end_ts > ${quoteTime(atUs)}${ofCluster} ORDER BY ts`,
-    );
-    for (const row of rows) {
-      const span = clipped(row, atUs, endUs);
-      const key = JSON.stringify([span.cluster, span.node]);
-      const spans = spansOf.get(key) ?? [];
-      spansOf.set(key, spans);
-      add(spans, span);
-    }
-  }
+  if (!(await hasNodeStates(db))) return [];
+  const andSql = cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`;
+  const spansOf: SpansOf = new Map();
+  for (let atUs = fromUs; atUs < toUs; atUs += PORTION_US)
+    await addSpans(db, spansOf, [{ fromUs: atUs, toUs: Math.min(atUs + PORTION_US, toUs), andSql }]);
   return [...spansOf.values()].flat();
+}
+
+/**
+ * The same of some nodes at some times, by one question; the table is there.
+ * @param asked none of them with time of another of the same node
+ */
+export async function readNodeStatesAt(db: Asked, asked: readonly AskedNodes[]): Promise<NodeStateSpan[]> {
+  const spansOf: SpansOf = new Map();
+  if (asked.length > 0) await addSpans(db, spansOf, asked);
+  return [...spansOf.values()].flat();
+}
+
+type SpansOf = Map<string, NodeStateSpan[]>;
+
+/** A row that began before what is asked is cut at its border, and goes on as what it was. */
+async function addSpans(db: Asked, spansOf: SpansOf, asked: readonly AskedNodes[]): Promise<void> {
+  const each = asked.map(
+    (one, index) =>
+      `SELECT ${index} AS part, cluster, node, state, gpus, cast(ts AS LONG) AS from_us, cast(end_ts AS LONG) AS to_us` +
+      ` FROM node_states WHERE ${statesWhereSql(one)}`,
+  );
+  const rows = await ask(db, each.join(' UNION ALL '));
+  for (const row of rows.toSorted((a, b) => a.number('from_us')! - b.number('from_us')!)) {
+    const { fromUs, toUs } = asked[row.number('part')!]!;
+    const span = clipped(row, fromUs, toUs);
+    const key = JSON.stringify([span.cluster, span.node]);
+    const spans = spansOf.get(key) ?? [];
+    spansOf.set(key, spans);
+    add(spans, span);
+  }
 }
 
 function clipped(row: Cells, fromUs: number, toUs: number): NodeStateSpan {
@@ -88,9 +118,9 @@ function add(spans: NodeStateSpan[], span: NodeStateSpan): void {
 /**
  * The spans of a device's node. What has no cluster (it was stored before anybody told) is of any, where only one can be meant.
  */
-export function spansOfNode(
-  states: readonly NodeStateSpan[],
-): (cluster: string | undefined, node: string) => readonly NodeStateSpan[] {
+export function spansOfNode<T extends Pick<NodeStateSpan, 'cluster' | 'node'>>(
+  states: readonly T[],
+): (cluster: string | undefined, node: string) => readonly T[] {
   const byNode = Map.groupBy(states, ({ node }) => node);
   return (cluster, node) => {
     const own = (byNode.get(node) ?? []).filter((span) => !differ(span.cluster, cluster));

@@ -4,14 +4,14 @@ import { CUT_LEVELS } from '../../mig-energy.ts';
 import type { Asked } from '../../query-cells.ts';
 import { joined } from '../../spans.ts';
 import { quoteTime } from '../../sql-text.ts';
+import { hasNodeStates } from '../../fleet-states/node-states.ts';
 import type { KnownDevice } from '../devices.ts';
 import { periodOf, type Membership } from '../membership.ts';
 import { sourcesOf, type CapacityPart } from '../parts.ts';
 import { periodName, periodStartUs } from '../periods.ts';
 import type { CapacitySource } from '../samples.ts';
-import type { CapacityWindow } from '../window.ts';
 import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenBy, type SeenTime } from './device-times.ts';
-import { hasNodeStates, readNodeStateTimes, type StateTimes, type ToldNodes } from './node-days.ts';
+import { readNodeDays, readNodeHours, type DayTold, type StateTimes } from './node-days.ts';
 import { placeNobodys, type PlacedTime } from './nobodys-time.ts';
 
 /** What nobody had of a device in a period of the report, µs. */
@@ -26,7 +26,7 @@ const DAY_US = STEP_US['1d'];
 const HOUR_US = STEP_US['1h'];
 /** Of nodes at their times: the text of a query is part of its address. */
 const SPANS_PER_QUERY = 20;
-/** What clocks may miss of a day that was told whole. */
+/** What clocks may miss of an hour that was told whole. */
 const WHOLE_US_MISSING_MAX = 1e6;
 
 /** What is read of the samples. */
@@ -49,9 +49,12 @@ export async function readNobodys(
   const period = periodOf(of);
   const [seen, days] = await Promise.all([
     seenTimes(db, sources, { period, months: of.months }),
-    (await hasNodeStates(db)) ? readNodeStateTimes(db, '1d', [{ ...of.window, andSql: '' }]) : NOBODY_TOLD,
+    (await hasNodeStates(db)) ? readNodeDays(db, of.window) : undefined,
   ]);
-  const told = devices.map((device) => ({ device, days: daysOf(device, days, of.window) }));
+  const told = devices.map((device) => ({
+    device,
+    days: days?.(device.cluster, device.nodes.at(-1) ?? ''),
+  }));
   const [partly, untold] = await Promise.all([
     readPartly(db, of, told, parts),
     readUntold(db, of, told, parts),
@@ -69,24 +72,6 @@ export async function readNobodys(
   );
 }
 
-type Days = ReadonlyMap<number, 'up' | 'partly' | 'untold'>;
-
-/** How a node was told of on each day of the window; undefined where nobody told of any. */
-function daysOf(device: KnownDevice, told: ToldNodes, window: CapacityWindow): Days | undefined {
-  const states = told.of(device.cluster, device.nodes.at(-1) ?? '');
-  if (states === undefined) return undefined;
-  const days = new Map<number, 'up' | 'partly' | 'untold'>();
-  for (let dayUs = Math.floor(window.fromUs / DAY_US) * DAY_US; dayUs < window.toUs; dayUs += DAY_US) {
-    const lengthUs = Math.min(dayUs + DAY_US, window.toUs) - Math.max(dayUs, window.fromUs);
-    const { upUs, drainedUs, downUs } = states.get(dayUs) ?? NOT_TOLD;
-    if (upUs + drainedUs + downUs === 0) days.set(dayUs, 'untold');
-    else days.set(dayUs, upUs >= lengthUs - WHOLE_US_MISSING_MAX ? 'up' : 'partly');
-  }
-  return days;
-}
-
-const NOBODY_TOLD: ToldNodes = { of: () => undefined };
-const NOT_TOLD: StateTimes = { upUs: 0, drainedUs: 0, downUs: 0 };
 const HOURLY: SeenBy = { period: 'hour', months: undefined };
 const NOT_SEEN: SeenTime = { allUs: 0, unownedUs: 0 };
 const NOTHING = { drained: 0, down: 0, unowned: 0, seenDrained: 0, seenDown: 0 } as const;
@@ -94,7 +79,7 @@ type Parts = { -readonly [Key in keyof typeof NOTHING]: number };
 
 interface ToldDevice {
   readonly device: KnownDevice;
-  readonly days: Days | undefined;
+  readonly days: ReadonlyMap<number, DayTold> | undefined;
 }
 
 /** Days on which a node was in several states, or nobody told of a part of them: hour by hour where it was not up. */
@@ -163,9 +148,8 @@ async function notUpHours(
   const told = await Promise.all(
     times.map(
       async (some) =>
-        await readNodeStateTimes(
+        await readNodeHours(
           db,
-          '1h',
           some.map(({ span, inSql }) => ({ ...clip(span, window), andSql: ` AND node ${inSql}` })),
         ),
     ),
@@ -176,7 +160,7 @@ async function notUpHours(
         (atUs): NodeHour[] => {
           const { fromUs, toUs } = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
           const state = told
-            .map((some) => some.of(cluster, node)?.get(atUs))
+            .map((hoursOf) => hoursOf(cluster, node)?.get(atUs))
             .find((one) => one !== undefined);
           const isUp = state !== undefined && state.upUs >= toUs - fromUs - WHOLE_US_MISSING_MAX;
           return toUs <= fromUs || isUp ? [] : [{ cluster, node, atUs, state }];

@@ -1,6 +1,11 @@
-import { ask, type Asked } from '../../query-cells.ts';
+import {
+  readNodeStatesAt,
+  spansOfNode,
+  statesWhereSql,
+  type AskedNodes,
+} from '../../fleet-states/node-states.ts';
 import { STEP_US, type Span } from '../../levels.ts';
-import { quoteTime } from '../../sql-text.ts';
+import { ask, type Asked } from '../../query-cells.ts';
 
 /** For how long the scheduler told that a node was so, µs. What is missing nobody told. */
 export interface StateTimes {
@@ -10,71 +15,79 @@ export interface StateTimes {
 }
 
 /** By day or hour, by its start. */
-type NodeStates = ReadonlyMap<number, StateTimes>;
+type TimesByStart = ReadonlyMap<number, StateTimes>;
 
-/** Of which node somebody told in which cluster. */
-export interface ToldNodes {
-  /** Of the node of a device; undefined where nobody told of it, or of several that may be meant. */
-  readonly of: (cluster: string | undefined, node: string) => NodeStates | undefined;
-}
+/** Of the node of a device; undefined where nobody told of it, or of several that may be meant. */
+export type TimesOfNode = (cluster: string | undefined, node: string) => TimesByStart | undefined;
 
-const UNIT = { '1d': 'day', '1h': 'hour' } as const;
-/** A row ends at most so long after its start, and in the hour in which it begins. */
-const ROW_US_MAX = STEP_US['1h'];
+const DAY_US = STEP_US['1d'];
+const HOUR_US = STEP_US['1h'];
+/** What clocks may miss of a day that was told whole. */
+const WHOLE_US_MISSING_MAX = 1e6;
 
-/** A time, and which nodes of it: a condition on the table. */
-export interface AskedNodes extends Span {
-  readonly andSql: string;
-}
-
-/** Whether anybody may have told how nodes are. @throws what `ask` throws */
-export async function hasNodeStates(db: Asked): Promise<boolean> {
-  return (await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'node_states'")).length > 0;
-}
+/** How a node was told of on a day: up for all of it, in several states or for a part of it, or not at all. */
+export type DayTold = 'up' | 'partly' | 'untold';
 
 /**
- * What the scheduler told of nodes in each day or hour.
- * @param asked none of them with a day or hour of another of the same node @throws what `ask` throws
+ * How nodes were told of on each day of a window, by its start. Rows that tell of the same time twice are no whole day.
+ * @returns by node; undefined where nobody told of it, or of several that may be meant
+ * @throws what `ask` throws
  */
-export async function readNodeStateTimes(
+export async function readNodeDays(
   db: Asked,
-  level: '1d' | '1h',
-  asked: readonly AskedNodes[],
-): Promise<ToldNodes> {
-  const byNode = new Map<string, { cluster: string | undefined; states: Map<number, StateTimes> }[]>();
-  const rows =
-    asked.length === 0 ? [] : await ask(db, asked.map((one) => statesSql(level, one)).join(' UNION ALL '));
-  for (const row of rows) {
-    const [node, cluster] = [row.text('node') ?? '', row.text('cluster')];
-    const nodes = byNode.get(node) ?? [];
-    byNode.set(node, nodes);
-    let told = nodes.find((one) => one.cluster === cluster);
-    if (told === undefined) nodes.push((told = { cluster, states: new Map() }));
-    told.states.set(row.number('at_us')!, {
-      upUs: row.number('up_us') ?? 0,
-      drainedUs: row.number('drained_us') ?? 0,
-      downUs: row.number('down_us') ?? 0,
-    });
-  }
-  return {
-    of: (cluster, node) => {
-      const nodes = byNode.get(node) ?? [];
-      const own = nodes.filter(
-        (one) => cluster === undefined || one.cluster === undefined || one.cluster === cluster,
-      );
-      return own.length === 1 ? own[0]!.states : undefined;
-    },
+  window: Span,
+): Promise<(cluster: string | undefined, node: string) => ReadonlyMap<number, DayTold> | undefined> {
+  const rows = await ask(db, daysSql(window));
+  const days = rows.map((row) => ({
+    ...{ cluster: row.text('cluster'), node: row.text('node') ?? '', dayUs: row.number('day_us')! },
+    ...{ upUs: row.number('up_us') ?? 0, toldUs: row.number('told_us') ?? 0 },
+  }));
+  const daysOf = spansOfNode(days);
+  return (cluster, node) => {
+    const own = daysOf(cluster, node);
+    if (own.length === 0) return undefined;
+    const told = new Map(own.map((day) => [day.dayUs, day]));
+    const starts: [number, DayTold][] = [];
+    for (let dayUs = Math.floor(window.fromUs / DAY_US) * DAY_US; dayUs < window.toUs; dayUs += DAY_US) {
+      const lengthUs = Math.min(dayUs + DAY_US, window.toUs) - Math.max(dayUs, window.fromUs);
+      const { upUs, toldUs } = told.get(dayUs) ?? { upUs: 0, toldUs: 0 };
+      const isUp = upUs >= lengthUs - WHOLE_US_MISSING_MAX && toldUs <= lengthUs;
+      starts.push([dayUs, toldUs === 0 ? 'untold' : isUp ? 'up' : 'partly']);
+    }
+    return new Map(starts);
   };
 }
 
-function statesSql(level: '1d' | '1h', { fromUs, toUs, andSql }: AskedNodes): string {
-  const [from, to] = [`cast(${fromUs} AS LONG)`, `cast(${toUs} AS LONG)`];
+/** Whole hours cut the rows, so that each lies in one day. */
+function daysSql(window: Span): string {
+  const [from, to] = [`cast(${window.fromUs} AS LONG)`, `cast(${window.toUs} AS LONG)`];
   const [start, end] = ['cast(ts AS LONG)', 'cast(end_ts AS LONG)'];
   const length = `(CASE WHEN ${end} > ${to} THEN ${to} ELSE ${end} END - CASE WHEN ${start} < ${from} THEN ${from} ELSE ${start} END)`;
-  const sum = (state: string): string =>
-    `sum(CASE WHEN state = '${state}' THEN ${length} ELSE 0 END) AS ${state}_us`;
+  const sum = (condition: string): string => `sum(CASE WHEN ${condition} THEN ${length} ELSE 0 END)`;
   return (
-    `SELECT cluster, node, cast(date_trunc('${UNIT[level]}', ts) AS LONG) AS at_us, ${['up', 'drained', 'down'].map(sum).join(', ')}` +
-    ` FROM node_states WHERE ts > ${quoteTime(fromUs - ROW_US_MAX)} AND ts < ${quoteTime(toUs)} AND end_ts > ${quoteTime(fromUs)}${andSql}`
+    `SELECT cluster, node, cast(date_trunc('day', ts) AS LONG) AS day_us, ${sum("state = 'up'")} AS up_us,` +
+    ` ${sum("state IN ('up', 'drained', 'down')")} AS told_us FROM node_states WHERE ${statesWhereSql({ ...window, andSql: '' })}`
   );
+}
+
+/**
+ * For how long nodes were in which state, by the hour, of some nodes at some times.
+ * @param asked none of them with time of another of the same node
+ * @throws what `ask` throws
+ */
+export async function readNodeHours(db: Asked, asked: readonly AskedNodes[]): Promise<TimesOfNode> {
+  const statesOf = spansOfNode(await readNodeStatesAt(db, asked));
+  return (cluster, node) => {
+    const own = statesOf(cluster, node);
+    if (own.length === 0) return undefined;
+    const hours = new Map<number, { upUs: number; drainedUs: number; downUs: number }>();
+    for (const { fromUs, toUs, state } of own)
+      for (let hourUs = Math.floor(fromUs / HOUR_US) * HOUR_US; hourUs < toUs; hourUs += HOUR_US) {
+        const hour = hours.get(hourUs) ?? { upUs: 0, drainedUs: 0, downUs: 0 };
+        hours.set(hourUs, hour);
+        const us = Math.min(toUs, hourUs + HOUR_US) - Math.max(fromUs, hourUs);
+        if (state !== 'unknown') hour[`${state}Us`] += us;
+      }
+    return hours;
+  };
 }
