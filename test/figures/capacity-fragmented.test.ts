@@ -7,6 +7,9 @@ import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
 import type { CapacityFigures } from '../../src/figures/capacity/figures.ts';
+import { capacityCsv } from '../../src/report/capacity/capacity-csv.ts';
+import { renderCapacityReport } from '../../src/report/capacity-text.ts';
+import { parse } from 'csv-parse/sync';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
@@ -226,6 +229,10 @@ function told({ installed }: CapacityFigures, part: 'free' | 'fragmented'): Reco
   );
 }
 
+/** On one line, wherever notes are wrapped. */
+const printed = (figures: CapacityFigures): string =>
+  renderCapacityReport(figures, { width: Infinity, isColored: false }).replaceAll(/\s+/g, ' ');
+
 const hourOf = (minute: number): string => new Date(at(minute) / 1000).toISOString().slice(0, 13);
 
 test('of each node', async () => {
@@ -235,6 +242,9 @@ test('of each node', async () => {
   expect(told(figures, 'free')).toEqual(sums.free);
   expect(Object.keys(sums.fragmented).length).toBeGreaterThan(3);
   expect(figures.installed.inPieces).toBe('told');
+  const text = printed(figures);
+  expect(text).toMatch(/free in too small pieces [\d.]+ ?% [\d.]+ h/);
+  expect(text).toContain('free in too small pieces: a job waited that asked for no more GPUs than were free');
 });
 
 test('of each hour, and of all GPUs', async () => {
@@ -267,12 +277,19 @@ test('is not told of long windows, and not of jobs alone', async () => {
   });
   expect(long.installed.inPieces).toBe('windowTooLong');
   expect(long.installed.all.fragmented).toBeUndefined();
+  expect(printed(long)).toContain(
+    'free: what of it lay in too small pieces is told of windows of up to 31 days.',
+  );
 });
 
 test('is not told where nobody asked who waits', async () => {
   await db.exec('TRUNCATE TABLE queue_1m');
-  const { installed } = await ask({ by: 'cluster' });
+  const figures = await ask({ by: 'cluster' });
+  const { installed } = figures;
   expect(installed.inPieces).toBe('queueNotAsked');
   expect(installed.all.fragmented).toBeUndefined();
   expect(installed.all.free).toBeGreaterThan(0);
+  expect(printed(figures)).toContain('free: nobody asked who waited, so it is not known');
+  const csv: Record<string, string>[] = parse(capacityCsv(figures), { columns: true });
+  expect(csv.map((row) => row['fragmented_hours'])).toEqual(csv.map(() => ''));
 });

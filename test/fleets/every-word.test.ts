@@ -38,7 +38,7 @@ const OUTSIDE = {
   chosen:
     'all rows of one name are asked for, and months of UTC: test/figures/capacity-groups.test.ts asks for more names, and for months of zones',
   nodes:
-    'nobody tells how drawn nodes are, and of no drawn job it is kept where its time went: test/figures/capacity-groups.test.ts has both',
+    'nobody tells how drawn nodes are, and of no drawn job it is kept where its time went: test/figures/capacity-groups.test.ts has both, and capacity-fragmented.test.ts those who wait',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -143,6 +143,10 @@ const LEFT_TEXTS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   narrowed: ['others: all whose names you may not see'],
   chosen: ['Months are those of', 'others: all but the', 'with most GPU time'],
   nodes: [
+    'free in too small pieces',
+    'free in too small pieces: a job waited that asked for no more GPUs than were free, and they lay on more nodes than it can use',
+    'free: nobody asked who waited, so it is not known what of it lay in too small pieces',
+    'free: what of it lay in too small pieces is told of windows of up to 31 days',
     'node down',
     'node drained',
     'owned: effective',
