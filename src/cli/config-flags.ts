@@ -1,5 +1,12 @@
 import { Option, type Command } from 'commander';
-import { ALL_SETTINGS, FLAGGED_LANE, type Setting } from '../config/settings.ts';
+import type { ConfigUse } from '../config/reading/usual-files.ts';
+import {
+  ALL_SETTINGS,
+  CLIENT_FILE,
+  DEFAULT_CONFIG_FILE,
+  FLAGGED_LANE,
+  type Setting,
+} from '../config/settings.ts';
 import type { LoadedConfig } from '../config/config-file.ts';
 import type { ConfigOverride } from '../config/config-layers.ts';
 
@@ -54,6 +61,11 @@ export type ConfiguredCommand = keyof typeof KEYS_OF_COMMANDS;
 
 export const CONFIGURED_COMMANDS = Object.keys(KEYS_OF_COMMANDS) as readonly ConfiguredCommand[];
 
+/** Commands of people who ask what was collected: they read the files of readers. */
+function isOfReaders(name: ConfiguredCommand): boolean {
+  return name.startsWith('report ') || name.startsWith('query ') || name === 'watch-idle';
+}
+
 /** The settings that a command reads and that have a flag. */
 export function flaggedSettings(name: ConfiguredCommand): readonly Setting[] {
   const keys: readonly string[] = KEYS_OF_COMMANDS[name];
@@ -65,10 +77,8 @@ export function flaggedSettings(name: ConfiguredCommand): readonly Setting[] {
 
 /** Adds `--config` and those flags that mean something to the command. Passwords have no flag: argv is public. */
 export function addConfigFlags(command: Command, name: ConfiguredCommand): Command {
-  command.option(
-    '--config <file>',
-    'configuration (default: GPULEDGER_CONFIG, /etc/gpuledger/gpuledger.yaml)',
-  );
+  const usual = isOfReaders(name) ? CLIENT_FILE : DEFAULT_CONFIG_FILE;
+  command.option('--config <file>', `configuration (default: GPULEDGER_CONFIG, ${usual})`);
   for (const setting of flaggedSettings(name)) command.addOption(optionOf(setting));
   return command.configureOutput({
     outputError: (text, write) => {
@@ -101,14 +111,19 @@ function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverri
 
 /**
  * The configuration of a command that `addConfigFlags` prepared.
+ * @param use whose files are read where none is named
  * @throws OperatingError `config.invalid`, `config.unreadable` (exit 78)
  */
-export async function configFrom(options: Readonly<Record<string, unknown>>): Promise<LoadedConfig> {
+export async function configFrom(
+  options: Readonly<Record<string, unknown>>,
+  use: ConfigUse = 'service',
+): Promise<LoadedConfig> {
   const file = options['config'];
   // Loaded only now: whatever a command starts first need not wait for it.
   const { loadConfig } = await import('../config/config-file.ts');
   return await loadConfig({
     file: typeof file === 'string' ? file : undefined,
+    use,
     env: process.env,
     flags: overridesFrom(options),
   });

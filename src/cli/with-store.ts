@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { ConfigUse } from '../config/reading/usual-files.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { configFrom } from './config-flags.ts';
@@ -13,12 +14,14 @@ export type StoreConfig = Pick<
 /**
  * Asks the store of the configuration that these flags make. Shows on stderr how far it is where that takes longer than two seconds.
  * @param flags as commander has parsed them
+ * @param use whose files are read where none is named
  */
 export async function withStore<T>(
   flags: object,
   work: (db: Asked, config: StoreConfig, store: QuestDb) => Promise<T>,
+  use: ConfigUse = 'reader',
 ): Promise<T> {
-  const { config } = await configFrom({ ...flags });
+  const { config } = await configFrom({ ...flags }, use);
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });

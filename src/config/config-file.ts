@@ -1,10 +1,12 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { readConfig, type Config } from './config.ts';
 import type { ReadCounters } from './lanes.ts';
 import { isLikelySecret, valueAt, type ConfigPath } from './problem.ts';
-import { ALL_SETTINGS, CONFIG_FILE_VARIABLE, DEFAULT_CONFIG_FILE, SETTINGS } from './settings.ts';
-import type { ConfigYaml } from './yaml.ts';
+import { ALL_SETTINGS, CONFIG_FILE_VARIABLE, SETTINGS } from './settings.ts';
+import { usualFiles, type ConfigUse } from './reading/usual-files.ts';
+import { whomToAsk } from './reading/whom-to-ask.ts';
+import type { ConfigYaml } from './reading/yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import type { ClientConf } from '../../schemas/client-conf.ts';
 import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
@@ -18,6 +20,7 @@ import {
   environmentOverrides,
   fileLayer,
   isMap,
+  layered,
   type ConfigOverride,
   type RawMap,
 } from './config-layers.ts';
@@ -26,8 +29,10 @@ import { defaultStateDir } from '../disk/state-dir.ts';
 import { readNamedFile } from '../disk/named-file.ts';
 
 export interface ConfigRequest {
-  /** `--config`; without it the environment's `GPULEDGER_CONFIG`, then `/etc/gpuledger/gpuledger.yaml` if it exists. */
+  /** `--config`; without it the environment's `GPULEDGER_CONFIG`, then the usual files of this use. */
   readonly file?: string | undefined;
+  /** `service` when absent. */
+  readonly use?: ConfigUse;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly flags: readonly ConfigOverride[];
 }
@@ -36,21 +41,28 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Sentences for people: rows of a counters file without a column, a secret that everybody can read, … */
   readonly warnings: readonly string[];
-  /** The file that was read, as it was named. */
-  readonly file: string | undefined;
+  /** The files that were read, as they were named, lowest first. */
+  readonly files: readonly string[];
   /** Every value and where it came from, for people. */
   readonly shown: () => readonly ShownRow[];
 }
 
 /** Everything that is known while the layers are put together. */
 interface Layers {
-  readonly file: string | undefined;
-  readonly yaml: ConfigYaml | undefined;
+  readonly use: ConfigUse;
+  readonly env: ConfigRequest['env'];
+  /** Lowest first. */
+  readonly files: readonly ReadFile[];
   readonly raw: unknown;
   /** Path joined by dots → the override that stands there. */
   readonly overrides: ReadonlyMap<string, ConfigOverride>;
   readonly problems: ReportedProblem[];
   readonly warnings: string[];
+}
+
+interface ReadFile {
+  readonly file: string;
+  readonly yaml: ConfigYaml;
 }
 
 interface ReportedProblem {
@@ -72,7 +84,7 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
     }
   }
   const clientConf = await readClientConf(layers);
-  if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.file);
+  if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.files);
   const { questdb } = reading.config;
   const config = {
     ...reading.config,
@@ -81,16 +93,21 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   return {
     config,
     warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
-    file: layers.file,
+    files: layers.files.map(({ file }) => file),
     shown: () => shownConfig(config, (path) => originAt(layers, path)),
   };
 }
 
 // The two parsers are loaded by those who have such files: they cost every other start tens of milliseconds and megabytes.
 
-async function parseYamlFile(file: string): Promise<ConfigYaml> {
-  const { parseConfigYaml } = await import('./yaml.ts');
-  return parseConfigYaml(readText(file, 'the configuration'));
+async function parseYamlFile(file: string): Promise<ReadFile> {
+  const { parseConfigYaml } = await import('./reading/yaml.ts');
+  const yaml = parseConfigYaml(readText(file, 'the configuration'));
+  if (yaml.problems.length === 0) return { file, yaml };
+  throw configError(
+    yaml.problems.map(({ message, line }) => ({ message, where: `${file}, line ${line}`, hints: [] })),
+    [{ file }],
+  );
 }
 
 async function countersReader(raw: unknown): Promise<ReadCounters> {
@@ -114,17 +131,12 @@ function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] 
   );
 }
 
-async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Layers> {
-  const file =
-    named ?? env[CONFIG_FILE_VARIABLE] ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : undefined);
-  const yaml = file === undefined ? undefined : await parseYamlFile(file);
-  if (file !== undefined && yaml !== undefined && yaml.problems.length > 0) {
-    throw configError(
-      yaml.problems.map(({ message, line }) => ({ message, where: `${file}, line ${line}`, hints: [] })),
-      file,
-    );
-  }
-  const raw = file === undefined || yaml === undefined ? {} : fileLayer(yaml.raw, file);
+async function layersOf({ file, use = 'service', env, flags }: ConfigRequest): Promise<Layers> {
+  const named = file ?? env[CONFIG_FILE_VARIABLE];
+  const files: ReadFile[] = [];
+  for (const path of named === undefined ? usualFiles(env, use) : [named])
+    files.push(await parseYamlFile(path));
+  const raw = layered(files.map((one) => fileLayer(one.yaml.raw, one.file)));
   const overrides = new Map<string, ConfigOverride>();
   const problems: ReportedProblem[] = [];
   if (isMap(raw)) {
@@ -132,10 +144,10 @@ async function layersOf({ file: named, env, flags }: ConfigRequest): Promise<Lay
     for (const override of [...environmentOverrides(env), ...flags]) {
       const path = applyOverride(raw, override);
       if (path !== undefined) overrides.set(path.join('.'), override);
-      else problems.push(laneless(override, file));
+      else problems.push(laneless(override, files.at(-1)?.file));
     }
   }
-  return { file, yaml, raw, overrides, problems, warnings: strangeVariables(env) };
+  return { use, env, files, raw, overrides, problems, warnings: strangeVariables(env) };
 }
 
 function addDefaults(raw: RawMap, env: ConfigRequest['env']): void {
@@ -209,16 +221,21 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
     const conf = await readConf(text);
     const { password, token } = conf;
     layers.warnings.push(...unsafeWays(conf));
-    if ((password ?? token) !== undefined && layers.yaml?.has(path) === true && typeof file !== 'string') {
-      warnIfPublic(layers.file ?? '', layers.warnings);
+    const held = holderOf(layers, path);
+    if ((password ?? token) !== undefined && held !== undefined && typeof file !== 'string') {
+      warnIfPublic(held.file, layers.warnings);
     }
     return text.trim();
   } catch (thrown) {
     if (!(thrown instanceof OperatingError)) throw thrown;
+    const secret = typeof file === 'string' ? file : undefined;
     layers.problems.push({
       message: `${path.join('.')}: ${thrown.message}`,
       where: whereOf(layers, path),
-      hints: [...(thrown.where === undefined ? [] : [thrown.where]), ...thrown.hints],
+      hints: [
+        ...(thrown.where === undefined ? [] : [thrown.where]),
+        ...(secret !== undefined && layers.use === 'reader' ? whomToAsk(secret, layers.env) : thrown.hints),
+      ],
     });
     return undefined;
   }
@@ -247,17 +264,22 @@ function warnIfPublic(file: string, warnings: string[]): void {
     warnings.push(`${file} holds a secret and everybody can read it: chmod o-r ${file}`);
 }
 
-function whereOf(
-  { file, yaml, overrides }: Layers,
-  path: ConfigPath,
-  isTextShown = true,
-): string | undefined {
+/** The file whose value counts. */
+function holderOf({ files }: Layers, path: ConfigPath): ReadFile | undefined {
+  return files.findLast(({ yaml }) => yaml.has(path));
+}
+
+function whereOf(layers: Layers, path: ConfigPath, isTextShown = true): string | undefined {
+  const { files, overrides } = layers;
   const override = overrides.get(path.join('.')) ?? overrides.get(path.slice(0, -1).join('.'));
   if (override !== undefined) {
     const setting = SETTINGS.find(({ key }) => key === override.key);
     const value = setting?.secretIn !== undefined || isLikelySecret(override.value) ? '***' : override.value;
     return override.origin.startsWith('--') ? `${override.origin} ${value}` : `${override.origin}=${value}`;
   }
+  // What none of them has stands nearest in one of them.
+  const held = holderOf(layers, path) ?? files.findLast(({ yaml }) => yaml.locate(path) !== undefined);
+  const { file, yaml } = held ?? files.at(-1) ?? {};
   const found = yaml?.locate(path);
   if (file === undefined) return undefined;
   if (found === undefined) return file;
@@ -268,12 +290,15 @@ function whereOf(
 function originAt(layers: Layers, path: ConfigPath): string | undefined {
   const override = layers.overrides.get(path.join('.'));
   if (override !== undefined) return override.origin;
-  if (layers.yaml?.has(path) !== true) return undefined;
-  return `${layers.file ?? ''}, line ${layers.yaml.locate(path)?.line ?? 0}`;
+  const held = holderOf(layers, path);
+  return held && `${held.file}, line ${held.yaml.locate(path)?.line ?? 0}`;
 }
 
 /** One problem is told as itself; several are counted and listed, each with its place and its cure. */
-function configError(problems: readonly ReportedProblem[], file: string | undefined): OperatingError {
+function configError(
+  problems: readonly ReportedProblem[],
+  files: readonly Pick<ReadFile, 'file'>[],
+): OperatingError {
   const sorted = problems.toSorted((a, b) => lineOf(a) - lineOf(b));
   const [first] = sorted;
   const detail = { code: 'config.invalid', exit: 'config' } as const;
@@ -286,7 +311,8 @@ function configError(problems: readonly ReportedProblem[], file: string | undefi
     ...(where === undefined ? [] : [`    ${where}`]),
     ...hints.map((hint) => `    ${hint}`),
   ]);
-  return new OperatingError(`${problems.length} problems in ${file ?? 'the configuration'}`, {
+  const places = files.length === 0 ? 'the configuration' : files.map(({ file }) => file).join(' and ');
+  return new OperatingError(`${problems.length} problems in ${places}`, {
     ...detail,
     hints: lines,
   });

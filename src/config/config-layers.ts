@@ -51,6 +51,31 @@ function withoutNulls(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, entry]) => [key, withoutNulls(entry)]));
 }
 
+/**
+ * Files over each other, key by key; lists are whole.
+ * @param layers lowest first, each a map that may be changed; what is none is refused as it stands
+ */
+export function layered(layers: readonly unknown[]): unknown {
+  const strange = layers.find((layer) => !isMap(layer));
+  if (strange !== undefined) return strange;
+  return layers.reduce<RawMap>((below, layer) => over(below, layer as RawMap), {});
+}
+
+function over(below: RawMap, above: RawMap, prefix = ''): RawMap {
+  for (const [name, value] of Object.entries(above)) {
+    const replaces = replacedBy(`${prefix}${name}`);
+    // Both in one file are refused later.
+    if (replaces !== undefined && !Object.hasOwn(above, replaces)) Reflect.deleteProperty(below, replaces);
+    const held = below[name];
+    below[name] = isMap(held) && isMap(value) ? over(held, value, `${prefix}${name}.`) : value;
+  }
+  return below;
+}
+
+function replacedBy(key: string): string | undefined {
+  return ALL_SETTINGS.find((setting) => setting.key === key)?.replaces;
+}
+
 export function isMap(value: unknown): value is RawMap {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -64,7 +89,7 @@ export function applyOverride(raw: RawMap, { key, value }: ConfigOverride): Conf
   if (path === undefined) return undefined;
   const name = String(path.at(-1));
   const map = path.slice(0, -1).reduce(mapBelow, raw);
-  const { replaces } = ALL_SETTINGS.find((setting) => setting.key === key) ?? {};
+  const replaces = replacedBy(key);
   if (replaces !== undefined) Reflect.deleteProperty(map, replaces);
   map[name] = shapedValue(key, value);
   return path;

@@ -33,3 +33,5 @@ function settingsOf(keys: Readonly<Record<string, Key>>, prefix: string): Settin
 /** Names the file itself. */
 export const CONFIG_FILE_VARIABLE = 'GPULEDGER_CONFIG';
 export const DEFAULT_CONFIG_FILE = '/etc/gpuledger/gpuledger.yaml';
+/** What all readers of a site have in common: YAML with the same keys. */
+export const CLIENT_FILE = '/etc/gpuledger/client.conf';

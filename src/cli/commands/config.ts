@@ -1,5 +1,7 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { LoadedConfig } from '../../config/config-file.ts';
+import type { ConfigUse } from '../../config/reading/usual-files.ts';
+import { CLIENT_FILE } from '../../config/settings.ts';
 import type { ShownRow } from '../../config/shown-config.ts';
 import { tableText } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
@@ -9,6 +11,7 @@ Examples:
   gpuledger config check --config gpuledger.yaml   is it right? all problems at once
   gpuledger config print                           every value and where it came from
   gpuledger config print --json --interval 100ms   what a flag would make of it
+  gpuledger config print --reader                  what reports and queries read
 
 Order: flag, environment (GPULEDGER_…, QDB_CLIENT_CONF), file, default. All keys: docs/configuration.md
 Exit codes: 0 fine, 64 usage, 78 the configuration is wrong
@@ -17,19 +20,21 @@ Exit codes: 0 fine, 64 usage, 78 the configuration is wrong
 export function command(): Command {
   const check = new Command('check')
     .description('Say whether the configuration is right, and everything that is wrong with it.')
+    .addOption(readerOption())
     .action(async (options: Record<string, unknown>) => {
-      const loaded = await configFrom(options);
+      const loaded = await configFrom(options, useOf(options));
       const lanes = loaded.config.lanes.map(({ name }) => name).join(', ');
       warn(loaded);
       process.stdout.write(
-        `${loaded.file ?? 'no file, defaults'}: fine (lanes ${lanes}; source ${loaded.config.source})\n`,
+        `${loaded.files.join(' and ') || 'no file, defaults'}: fine (lanes ${lanes}; source ${loaded.config.source})\n`,
       );
     });
   const print = new Command('print')
     .description('Print every value and where it came from; secrets are masked.')
     .option('--json', 'print JSON: key, value, origin')
+    .addOption(readerOption())
     .action(async (options: Record<string, unknown>) => {
-      const loaded = await configFrom(options);
+      const loaded = await configFrom(options, useOf(options));
       warn(loaded);
       const rows = loaded.shown();
       process.stdout.write(
@@ -41,6 +46,14 @@ export function command(): Command {
     .addCommand(addConfigFlags(check, 'config check'))
     .addCommand(addConfigFlags(print, 'config print'))
     .addHelpText('after', EXAMPLES);
+}
+
+function readerOption(): Option {
+  return new Option('--reader', `of those who ask: ${CLIENT_FILE}, ~/.config/gpuledger/client.conf`);
+}
+
+function useOf({ reader }: Readonly<Record<string, unknown>>): ConfigUse {
+  return reader === true ? 'reader' : 'service';
 }
 
 function table(rows: readonly ShownRow[]): string {

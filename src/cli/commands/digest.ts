@@ -50,15 +50,19 @@ async function digestByHand(flags: DigestFlags): Promise<void> {
   const { directory: named, month, mail } = flags;
   // Nothing is no directory, and not the one that somebody happens to be in.
   const own = named === undefined || named.trim() === '' ? undefined : resolve(named);
-  const { digest, words } = await withStore(flags, async (db, config) => {
-    const directory =
-      own ?? config.digest.directory ?? refuse('digest.directory', 'or name one: --directory DIR');
-    const words = mail === true ? commandOf(config) : undefined;
-    const nowUs = Date.now() * 1000;
-    const asked = month ?? lastEndedMonth(nowUs, config.timeZone);
-    const costs = reportCosts(config);
-    return { digest: await writeDigest(db, config, { month: asked, directory, nowUs, costs }), words };
-  });
+  const { digest, words } = await withStore(
+    flags,
+    async (db, config) => {
+      const directory =
+        own ?? config.digest.directory ?? refuse('digest.directory', 'or name one: --directory DIR');
+      const words = mail === true ? commandOf(config) : undefined;
+      const nowUs = Date.now() * 1000;
+      const asked = month ?? lastEndedMonth(nowUs, config.timeZone);
+      const costs = reportCosts(config);
+      return { digest: await writeDigest(db, config, { month: asked, directory, nowUs, costs }), words };
+    },
+    'service',
+  );
   process.stdout.write(digestMessage(digest));
   if (words !== undefined) await mailDigest(words, digest, { closing: new AbortController().signal });
 }

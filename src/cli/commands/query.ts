@@ -82,7 +82,7 @@ function showCommand(): Command {
     .addHelpText('after', PARAMETERS)
     .action(async (name: string, words: readonly string[], flags: object) => {
       const { query, given } = asked(name, words);
-      const { config } = await configFrom({ ...flags });
+      const { config } = await configFrom({ ...flags }, 'reader');
       process.stdout.write(`${fillQuery(query, given, config.lanes, Date.now() * 1000).sql}\n`);
     });
 }

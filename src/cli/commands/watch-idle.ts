@@ -76,8 +76,12 @@ function parseName(text: string): string {
 }
 
 async function watchIdle(flags: WatchFlags): Promise<void> {
-  const figures = await withStore(flags, async (db, config) =>
-    flags.tell === true ? await lookAndTell(db, config, flags) : await look(db, config, flags),
+  const figures = await withStore(
+    flags,
+    async (db, config) =>
+      flags.tell === true ? await lookAndTell(db, config, flags) : await look(db, config, flags),
+    // Whom to tell is the site's.
+    flags.tell === true ? 'service' : 'reader',
   );
   process.stdout.write(flags.json ? idleWatchJson(figures) : renderIdleWatch(figures, terminalStyle()));
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { OperatingError } from '../../core/base/errors.ts';
-import { parseConfigYaml } from '../../config/yaml.ts';
+import { parseConfigYaml } from '../../config/reading/yaml.ts';
 import type { Viewer } from '../viewer.ts';
 import { isName } from './secret-file.ts';
 

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
-import type { ConfigPath } from './problem.ts';
+import type { ConfigPath } from '../problem.ts';
 
 /** A line of the file: its number, counted from 1, and its text without comment and indentation. */
 interface YamlLine {

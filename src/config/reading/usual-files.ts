@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { CLIENT_FILE, DEFAULT_CONFIG_FILE } from '../settings.ts';
+
+/** Who reads a configuration: what collects and serves, or people who ask what was collected. */
+export type ConfigUse = 'service' | 'reader';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The files that are read where none is named and that exist, lowest first. Readers have files of their own: what services have is mostly not
+ * theirs to read, and on login nodes there is none.
+ */
+export function usualFiles(env: Environment, use: ConfigUse): string[] {
+  const ofReaders = use === 'reader' ? [CLIENT_FILE, ownClientFile(env)].filter(existsSync) : [];
+  return ofReaders.length > 0 ? ofReaders : [DEFAULT_CONFIG_FILE].filter(existsSync);
+}
+
+/** By the XDG base directory specification, which ignores relative paths. */
+export function ownClientFile(env: Environment): string {
+  const base = env['XDG_CONFIG_HOME'] ?? '';
+  return join(isAbsolute(base) ? base : join(env['HOME'] ?? homedir(), '.config'), 'gpuledger/client.conf');
+}
