@@ -4,9 +4,10 @@ import type { CapacityPeriod } from './figures.ts';
 import {
   groupedSql,
   groupKeys,
-  isOfJobs,
+  isOfNodes,
   jobKeys,
   jobNumberSql,
+  ownClusterSql,
   periodOf,
   rowKeys,
   type Membership,
@@ -40,15 +41,15 @@ function picksOf(of: Membership, startTs: string): Readonly<Record<string, strin
     x_job: 'job_id',
     x_gpu: 'gpu',
     x_node: 'node',
-    x_cluster: 'cast(cluster AS STRING)',
+    x_cluster: ownClusterSql(of, 'cluster'),
     x_number: jobNumberSql(of, 'job_id', 'cluster', 'ts'),
     ...(period === undefined ? {} : { x_period: periodSql(period, startTs, of.months) }),
   };
 }
 
 /**
- * The keys of the stays, each once, but for those of the later periods that a stay reaches into: they may be another's, too. Grouped
- * straight from the table: what was selected before it is grouped is grouped by one worker alone.
+ * The keys of the stays, each once. Grouped straight from the table: what was selected before it is grouped is grouped by one worker
+ * alone, as the later periods that a stay reaches into are, which may be another's, too.
  */
 function keysSql(of: Membership, keys: readonly string[], later: number): string {
   const period = periodOf(of);
@@ -62,9 +63,10 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
   const longer =
     `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +
     ` AND ${laterPeriodSql(period, startTs, '1', of.months)} <= ${stopUs}`;
+  const columns = keys.map((key) => `${key === 'x_period' ? nth('k.n') : `o.${key}`} AS ${key}`).join(', ');
   return (
-    `${first} UNION ALL SELECT ${keys.map((key) => `${key === 'x_period' ? nth('k.n') : `o.${key}`} AS ${key}, `).join('')}1 AS stays` +
-    ` FROM (${longer}) o CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k WHERE ${nth('k.n')} <= o.stop_us`
+    `SELECT DISTINCT ${keys.join(', ')} FROM (${first} UNION ALL SELECT ${columns}, 1 AS stays` +
+    ` FROM (${longer}) o CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k WHERE ${nth('k.n')} <= o.stop_us)`
   );
 }
 
@@ -73,20 +75,27 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
  * @param later of `stayPeriodsSql`, where it is by periods: as many more of a stay's periods are looked at
  */
 export function jobCountsSql(of: Membership, later: number): string {
-  const job = jobKeys(of);
+  const [job, keys] = [jobKeys(of), rowKeys(of, { isByDevice: false, isByJob: true })];
   const isById = job.length === 1;
-  const head = groupedSql(of, { head: 'WITH ', rows: keysSql(of, rowKeys(of, false), later), columns: [] });
+  const head = groupedSql(of, { head: 'WITH ', keys, rows: keysSql(of, keys, later), columns: [] });
   const groups = groupKeys(of).join(', ');
-  const isOnce = isOfJobs(of) && of.isOneCluster && later === 0;
+  const hasNodes = keys.includes('x_node');
+  // No row is of a part of what a job has in its group.
+  const isOnce = !keys.includes('x_gpu') && (!hasNodes || isOfNodes(of));
   const apart = isOnce || isById ? 'z' : `(SELECT DISTINCT ${[groups, ...job].join(', ')} FROM z)`;
   const count = isById && !isOnce ? 'count_distinct(x_job)' : 'count()';
   const byGroup = `SELECT ${groups}, 0 AS is_all, ${count} AS jobs FROM ${apart} GROUP BY ${groups}`;
   // Each job is in one of the groups: all of them are the sum of the groups'.
-  if (isOfJobs(of) && of.isOneCluster && periodOf(of) === undefined) return `${head} ${byGroup}`;
+  if (isOnce && !hasNodes && periodOf(of) === undefined) return `${head} ${byGroup}`;
   const none = groupKeys(of).map((key) => `${key === 'x_period' ? 'cast(null AS LONG)' : "''"} AS ${key}`);
+  const isOfAll = of.cluster === undefined && of.where.length === 0;
   const all =
-    of.isOneCluster && of.cluster === undefined && of.where.length === 0
-      ? keysSql({ ...of, every: undefined, by: 'user' }, job, 0)
+    isOfAll && (of.isOneCluster || of.areClustersTold)
+      ? keysSql(
+          { ...of, every: undefined, by: 'user' },
+          job.map((key) => (key === 'cluster_key' ? 'x_cluster' : key)),
+          0,
+        )
       : `SELECT DISTINCT ${job.join(', ')} FROM z`;
   return (
     `${head} SELECT ${groups}, is_all, jobs FROM (${byGroup}` +

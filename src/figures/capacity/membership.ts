@@ -38,7 +38,9 @@ export interface Membership {
 interface Ungrouped {
   /** `WITH … , `: all that `rows` needs. */
   readonly head: string;
-  /** A query with the keys (`rowKeys`) and the columns. */
+  /** Of `rowKeys`. */
+  readonly keys: readonly string[];
+  /** A query with the keys and the columns. */
   readonly rows: string;
   readonly columns: readonly string[];
 }
@@ -62,9 +64,9 @@ export function isOfSomeJobs({ where }: Pick<Membership, 'where'>): boolean {
   return where.some(({ by }) => isJobName(by));
 }
 
-/** Whether the groups are the jobs' own, wherever they ran. */
-export function isOfJobs(of: Membership): boolean {
-  return of.cluster === undefined && isJobName(of.by) && namesOf(of).every(isJobName);
+/** Whether it matters of which job a row is, to find its group. */
+export function isOfJobNames(of: Membership): boolean {
+  return namesOf(of).some(isJobName);
 }
 
 /** Whether it matters of which cluster a row is. */
@@ -106,15 +108,18 @@ export function groupKeys(of: Membership): readonly string[] {
 
 /**
  * By these columns rows are kept apart until they are in their groups: as few as will do, since each of them costs.
- * @param isByDevice those of each device by themselves
+ * @param apart those of each device, those of each job by themselves
  */
-export function rowKeys(of: Membership, isByDevice: boolean): readonly string[] {
+export function rowKeys(
+  of: Membership,
+  { isByDevice, isByJob }: { readonly isByDevice: boolean; readonly isByJob: boolean },
+): readonly string[] {
   return [
-    'x_job',
+    ...(isByJob ? ['x_job'] : []),
     ...(isByDevice || isOfUntoldClusters(of) || isTold(of, 'model') ? ['x_gpu'] : []),
     ...(isTold(of, 'node') ? ['x_node'] : []),
     ...(isOfClusters(of) ? ['x_cluster'] : []),
-    ...(of.reused.length > 0 ? ['x_number'] : []),
+    ...(isByJob && of.reused.length > 0 ? ['x_number'] : []),
     ...(periodOf(of) === undefined ? [] : ['x_period']),
   ];
 }
@@ -133,17 +138,23 @@ export function jobKeys(of: Membership): readonly string[] {
   ];
 }
 
+/** Of which cluster a row says that it is. As STRING where some table may have no such column. */
+export function ownClusterSql({ areClustersTold }: Membership, column: string): string {
+  return areClustersTold ? column : `cast(${column} AS STRING)`;
+}
+
 /** Which of the jobs that had an id one after the other. */
 export function jobNumberSql(of: Membership, job: string, cluster: string, ts: string, stepUs = 1): string {
   return numberSql(of.reused, job, cluster, ts, stepUs);
 }
 
 /**
- * The head of a query whose last table is `z`: the rows with the keys of their group (`groupKeys`) and job, and the columns.
+ * The head of a query whose last table is `z`: the rows with the keys of their group (`groupKeys`) and, where they are by job, of that,
+ * and the columns.
  */
-export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): string {
+export function groupedSql(of: Membership, { head, keys: rowKeys, rows, columns }: Ungrouped): string {
   const periods = of.every === undefined ? [] : ['x_period'];
-  const kept = [...jobKeys(of).filter((key) => key !== 'cluster_key'), ...periods, ...columns];
+  const kept = [...jobKeys(of).filter((key) => rowKeys.includes(key)), ...periods, ...columns];
   const passed = (table: string): string =>
     kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
   const start = `${head}${groupsSql(of)}x AS (${rows})`;
@@ -159,7 +170,7 @@ export function groupedSql(of: Membership, { head, rows, columns }: Ungrouped): 
   const where = of.cluster === undefined ? '' : ` WHERE y.y_cluster = ${quoteText(of.cluster)}`;
   const cluster = isOfNodes(of) ? 'y.y_cluster AS cluster, ' : '';
   return (
-    `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, coalesce(${known}, '') AS cluster_key` +
+    `${start}, y AS (SELECT ${keys.map((key) => `x.${key} AS ${key}, `).join('')}${passed('x')}, ${known} AS y_cluster, ${of.areClustersTold ? known : `coalesce(${known}, '')`} AS cluster_key` +
     ` FROM x${of.areClustersTold ? '' : ' LEFT JOIN d ON d.device = x.x_gpu'}),` +
     ` z AS (${chosenSql(of, `${namedSql(of, 'y')}, ${cluster}y.cluster_key AS cluster_key, ${passed('y')}`, `FROM y${joinsSql(of, 'y')}${where}`)})`
   );
@@ -218,7 +229,7 @@ function jobNamesSql(of: Membership, by: JobName): string {
     );
   };
   const keys = {
-    ...(isOneCluster ? {} : { member_cluster: "coalesce(cluster, '')" }),
+    ...(isOneCluster ? {} : { member_cluster: areClustersTold ? 'cluster' : "coalesce(cluster, '')" }),
     ...(reused.length === 0 ? {} : { member_number: jobNumberSql(of, 'job_id', 'cluster', 'ts') }),
   };
   const unknown =

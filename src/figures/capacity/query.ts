@@ -17,6 +17,7 @@ import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices, type KnownDevice } from './devices.ts';
 import { chosenDevices } from './filters.ts';
 import { installedOf, readInstalled, type InstalledFacts } from './installed/installed.ts';
+import { readNodeDays, type DaysOfNode } from './installed/node-days.ts';
 import { zoneMonths } from './periods.ts';
 import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
@@ -99,10 +100,13 @@ export async function capacityFigures(
   const present = there.then(async (devices) => await chosenDevices(db, window, devices, { cluster, where }));
   const months = zoneMonths(periodOf(options), timeZone, window);
   const known = { by, also, every, window, cluster, isOneCluster, where, months };
+  // GPUs were there for others than some jobs.
+  const nodeDays = isOfSomeJobs(known) ? undefined : readNodeDays(db, window);
   const [{ of, reusedIdsLeft, segments, tally, jobs, installed }, asked, billing] = await Promise.all([
-    askOfJobs(db, known, { tables, there, inventory, idle, devices, present, rates, isByHour }),
+    askOfJobs(db, known, { tables, there, nodeDays, inventory, idle, devices, present, rates, isByHour }),
     present,
     where.length > 0 ? undefined : checkBilling(db, window, cluster),
+    nodeDays,
   ]);
   const fleet = fleetOf(asked, window);
   // A job of which nothing was seen counts in its row, too: rows add up to `all`.
@@ -135,10 +139,7 @@ export async function capacityFigures(
       wasted: ofOwned(rows, ({ wasted }) => wasted),
       jobs: jobs.all,
     },
-    undividedUs,
-    unknownSlicesUs,
-    sharedUs,
-    areSharesScaled,
+    ...{ undividedUs, unknownSlicesUs, sharedUs, areSharesScaled },
     idleLimits: idle.told,
     costBasis: rates && costBasis(rates, all.hours?.values() ?? []),
     invalidRollups: await invalidRollups(db, segments),
@@ -163,10 +164,12 @@ async function askOfJobs(
   {
     tables,
     there,
+    nodeDays,
     ...asked
   }: Omit<AskedTally, 'parts'> & {
     readonly tables: readonly CapacityTable[];
     readonly there: Promise<readonly KnownDevice[]>;
+    readonly nodeDays: Promise<DaysOfNode> | undefined;
   },
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
@@ -183,7 +186,7 @@ async function askOfJobs(
     jobCounts(db, of),
     readInstalled(db, of, {
       ...{ known: there, devices: asked.present, classes: asked.devices },
-      ...{ parts, sources: sources.flat() },
+      ...{ parts, sources: sources.flat(), nodeDays },
     }),
   ]);
   const segments = sources.flat().flatMap((source) => source.segments);

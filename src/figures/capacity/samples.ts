@@ -5,8 +5,10 @@ import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
 import {
   groupedSql,
   groupKeys,
+  isOfJobNames,
   jobKeys,
   jobNumberSql,
+  ownClusterSql,
   periodOf,
   rowKeys,
   type Membership,
@@ -102,8 +104,12 @@ function isIdleAlwaysKnown({ limit }: AlikeDevices): boolean {
 
 /** By these rows are kept apart until they are in their groups. */
 function keyNames(question: Question): readonly string[] {
-  const { of, traits } = question;
-  return [...rowKeys(of, traits.hasDoubtfulCounters), ...hourKeys(question), 'kind'];
+  const isByDevice = question.traits.hasDoubtfulCounters;
+  return [...rowKeys(question.of, { isByDevice, isByJob: isByJob(question) }), ...hourKeys(question), 'kind'];
+}
+
+function isByJob({ of, traits }: Pick<Question, 'of' | 'traits'>): boolean {
+  return traits.hasDoubtfulCounters || isOfJobNames(of);
 }
 
 function hourKeys({ scope, isByHour = false }: Pick<Question, 'scope' | 'isByHour'>): readonly string[] {
@@ -202,19 +208,22 @@ function labelKindSql(prefix: string, job: string): string {
 
 /**
  * The sums of each segment of a source: by the keys, and `owner_set` where there are any. Where a job has few buckets of days they
- * are left to the sums of the groups.
+ * are left to the sums of the groups, all but what nobody owned.
  */
 function labelledSql(question: Question, source: CapacitySource): string[] {
   const { of, traits, scope, devices } = question;
   const summands = summandsOf(source, devices.limit);
-  return source.segments.map((segment) => {
+  const keys = [...keyNames(question), ...(traits.hasSets ? ['owner_set'] : [])];
+  return source.segments.flatMap((segment) => {
     const { table, level, columns } = segment;
-    const isSummed = level !== '1d' || traits.hasDoubtfulCounters || traits.hasManyBuckets;
-    const sums = sumNames(question).map((name) => {
-      const summand = summands.get(name);
-      const value = summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment);
-      return `${isSummed ? `sum(${value})` : value} AS ${name}`;
-    });
+    const sumsSql = (isSummed: boolean): string =>
+      sumNames(question)
+        .map((name) => {
+          const summand = summands.get(name);
+          const value = summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment);
+          return `${isSummed ? `sum(${value})` : value} AS ${name}`;
+        })
+        .join(', ');
     const hasCluster = columns.has('cluster');
     // A sample at the moment at which a job begins is of the time before.
     const numberTs = level === 'raw' ? "dateadd('u', -1, s.ts)" : 's.ts';
@@ -222,8 +231,7 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
       x_job: 's.job_id',
       x_gpu: 's.gpu',
       x_node: 's.node',
-      // As STRING, since there may be no such column.
-      x_cluster: `cast(${hasCluster ? 's.cluster' : 'null'} AS STRING)`,
+      x_cluster: ownClusterSql(of, hasCluster ? 's.cluster' : 'null'),
       x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
       x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
       cut_gpu: 's.gpu',
@@ -231,12 +239,13 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
       kind: labelKindSql('s.', 'job_id'),
       owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
     };
-    const keys = [...keyNames(question), ...(traits.hasSets ? ['owner_set'] : [])];
     // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
-    return (
-      `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')}` +
-      ` FROM ${quoteName(table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}`
-    );
+    const rowsSql = (isSummed: boolean, andSql: string): string =>
+      `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sumsSql(isSummed)} FROM ${quoteName(table)} s` +
+      ` WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}${andSql}`;
+    return level !== '1d' || traits.hasManyBuckets || traits.hasDoubtfulCounters || !isByJob(question)
+      ? [rowsSql(true, '')]
+      : [rowsSql(false, ' AND s.owners != 0'), rowsSql(true, ' AND s.owners = 0')];
   });
 }
 
@@ -308,6 +317,7 @@ export function groupSumsSql(question: Question): string {
       (hasDoubtfulCounters
         ? `q AS (${byPowerSql(chosen, isApart ? 't' : 'r', telling.length === 1)}), `
         : ''),
+    keys,
     rows: hasDoubtfulCounters
       ? `SELECT ${[...passed, ...best].join(', ')} FROM r LEFT JOIN q ON ${chosen.map((key) => `q.${chosenName(key)} = r.${key}`).join(' AND ')}`
       : `SELECT ${passed.join(', ')} FROM r`,
@@ -354,6 +364,7 @@ export function deviceSumsSql(asked: Question): DeviceSums {
   const chosen = chosenKeys(keys, of, scope);
   const head = groupedSql(of, {
     head: traits.hasSets ? `WITH w AS (${ownerSetsSql(of)}), ` : 'WITH ',
+    keys: keyNames(question),
     rows: rowsSql(question, question.sources),
     columns: ['x_gpu', ...hourKeys(question), 'kind', ...sums],
   });

@@ -53,8 +53,14 @@ export async function seenTimes(
     );
   const seen = new Map<string, SeenTime>();
   if (parts.length === 0) return seen;
+  const names = new Map<number, string>();
+  const nameOf = (period: CapacityPeriod, startUs: number): string => {
+    const name = names.get(startUs) ?? periodName(period, startUs, months);
+    names.set(startUs, name);
+    return name;
+  };
   for (const row of await ask(db, parts.join(' UNION ALL '))) {
-    const period = every && periodName(every, row.number('period_us') ?? 0, months);
+    const period = every && nameOf(every, row.number('period_us') ?? 0);
     const key = seenKey(row.text('gpu') ?? '', period);
     const { allUs, unownedUs } = seen.get(key) ?? { allUs: 0, unownedUs: 0 };
     seen.set(key, {

@@ -10,13 +10,11 @@ import {
   type Installed,
   type InstalledRow,
 } from '../figures.ts';
-import { isOfNodes, isOfSomeJobs, type Membership } from '../membership.ts';
-import type { CapacityPart } from '../parts.ts';
-import type { CapacitySource } from '../samples.ts';
+import { isOfNodes, type Membership } from '../membership.ts';
 import { textOf, type GroupKey } from '../tally.ts';
 import { seenKey } from './device-times.ts';
 import { readFragmented } from './fragmented.ts';
-import { readNobodys, type NobodysOfDevice } from './nobodys.ts';
+import { readNobodys, type NobodysOfDevice, type NobodysRead } from './nobodys.ts';
 import { ownedParts, type ToldOwned } from './owned-parts.ts';
 import { addTimes, type InstalledPart, type InstalledTimes } from './parts.ts';
 import { wholeParts } from './whole-parts.ts';
@@ -44,22 +42,23 @@ export async function readInstalled(
     known,
     devices,
     classes,
+    nodeDays,
     ...read
-  }: {
+  }: Omit<NobodysRead, 'nodeDays'> & {
     /** All that there are. */
     readonly known: Promise<readonly KnownDevice[]>;
     /** Those that are asked about. */
     readonly devices: Promise<readonly KnownDevice[]>;
     readonly classes: DeviceClasses;
-    readonly parts: readonly CapacityPart[];
-    readonly sources: readonly CapacitySource[];
+    /** Undefined of some jobs: GPUs were there for others, too. */
+    readonly nodeDays: NobodysRead['nodeDays'] | undefined;
   },
 ): Promise<InstalledFacts> {
-  // GPUs were there for others than these jobs.
-  if (isOfSomeJobs(of)) return { told: await ownedParts(db, of, classes), nobodys: [], inPieces: undefined };
+  if (nodeDays === undefined)
+    return { told: await ownedParts(db, of, classes), nobodys: [], inPieces: undefined };
   const [told, nobodys, { told: inPieces, ratios }] = await Promise.all([
     ownedParts(db, of, classes),
-    devices.then(async (present) => await readNobodys(db, of, present, read)),
+    devices.then(async (present) => await readNobodys(db, of, present, { ...read, nodeDays })),
     known.then(async (all) => await readFragmented(db, of, all)),
   ]);
   const apart = nobodys.map((one) => {

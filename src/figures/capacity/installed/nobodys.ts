@@ -4,14 +4,13 @@ import { CUT_LEVELS } from '../../mig-energy.ts';
 import type { Asked } from '../../query-cells.ts';
 import { joined } from '../../spans.ts';
 import { quoteTime } from '../../sql-text.ts';
-import { hasNodeStates } from '../../fleet-states/node-states.ts';
 import type { KnownDevice } from '../devices.ts';
 import { periodOf, type Membership } from '../membership.ts';
 import { sourcesOf, type CapacityPart } from '../parts.ts';
 import { periodName, periodStartUs } from '../periods.ts';
 import type { CapacitySource } from '../samples.ts';
 import { knownUsIn, periodsIn, seenKey, seenTimes, type SeenBy, type SeenTime } from './device-times.ts';
-import { readNodeDays, readNodeHours, type DayTold, type StateTimes } from './node-days.ts';
+import { readNodeHours, type DaysOfNode, type DayTold, type StateTimes } from './node-days.ts';
 import { placeNobodys, type PlacedTime } from './nobodys-time.ts';
 
 /** What nobody had of a device in a period of the report, µs. */
@@ -29,10 +28,11 @@ const SPANS_PER_QUERY = 20;
 /** What clocks may miss of an hour that was told whole. */
 const WHOLE_US_MISSING_MAX = 1e6;
 
-/** What is read of the samples. */
-interface Read {
+/** What is read of the samples, and of the scheduler. */
+export interface NobodysRead {
   readonly parts: readonly CapacityPart[];
   readonly sources: readonly CapacitySource[];
+  readonly nodeDays: Promise<DaysOfNode>;
 }
 
 /**
@@ -44,16 +44,13 @@ export async function readNobodys(
   db: Asked,
   of: Membership,
   devices: readonly KnownDevice[],
-  { parts, sources }: Read,
+  { parts, sources, nodeDays }: NobodysRead,
 ): Promise<NobodysOfDevice[]> {
   const period = periodOf(of);
-  const [seen, days] = await Promise.all([
-    seenTimes(db, sources, { period, months: of.months }),
-    (await hasNodeStates(db)) ? readNodeDays(db, of.window) : undefined,
-  ]);
+  const [seen, days] = await Promise.all([seenTimes(db, sources, { period, months: of.months }), nodeDays]);
   const told = devices.map((device) => ({
     device,
-    days: days?.(device.cluster, device.nodes.at(-1) ?? ''),
+    days: days(device.cluster, device.nodes.at(-1) ?? ''),
   }));
   const [partly, untold] = await Promise.all([
     readPartly(db, of, told, parts),
@@ -90,13 +87,12 @@ async function readPartly(
   parts: readonly CapacityPart[],
 ): Promise<Map<string, Parts>> {
   const { window } = of;
-  const period = periodOf(of);
   const found = new Map<string, Parts>();
   const mixed = told.flatMap(({ device, days }) => {
     const own = [...(days ?? [])].flatMap(([dayUs, how]) => (how === 'partly' ? [dayUs] : []));
     return own.length === 0 ? [] : [{ device, node: device.nodes.at(-1) ?? '', days: own }];
   });
-  const hours = await notUpHours(db, window, mixed);
+  const hours = await notUpHours(db, of, mixed);
   const times = new Map(
     [...Map.groupBy(hours, ({ node }) => node)].map(([node, own]) => [
       node,
@@ -106,14 +102,13 @@ async function readPartly(
   const seen = await seenInHours(db, times, parts);
   const byNode = Map.groupBy(hours, ({ node }) => node);
   for (const { device, node } of mixed)
-    for (const { cluster, atUs, state } of byNode.get(node) ?? []) {
+    for (const { cluster, atUs, hour, period, state } of byNode.get(node) ?? []) {
       // Nodes of several clusters may have one name.
       if (cluster !== device.cluster) continue;
-      const { allUs, unownedUs } = seen.get(seenKey(device.gpu, periodName('hour', atUs))) ?? NOT_SEEN;
+      const { allUs, unownedUs } = seen.get(seenKey(device.gpu, hour)) ?? NOT_SEEN;
       const span = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
       const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
-      const name = period && periodName(period, periodStartUs(period, atUs, of.months), of.months);
-      addParts(found, seenKey(device.gpu, name), placeNobodys({ unownedUs, unseenUs }, state));
+      addParts(found, seenKey(device.gpu, period), placeNobodys({ unownedUs, unseenUs }, state));
     }
   return found;
 }
@@ -123,15 +118,23 @@ interface NodeHour {
   readonly cluster: string | undefined;
   readonly node: string;
   readonly atUs: number;
+  /** Its name. */
+  readonly hour: string;
+  /** That of the period of the report in which it is. */
+  readonly period: string | undefined;
   readonly state: StateTimes | undefined;
 }
 
 /** The hours of these days in which nodes were not up all the time, or nobody told that they were. */
 async function notUpHours(
   db: Asked,
-  window: Span,
+  of: Membership,
   mixed: readonly { readonly device: KnownDevice; readonly node: string; readonly days: readonly number[] }[],
 ): Promise<NodeHour[]> {
+  const { window, months } = of;
+  const period = periodOf(of);
+  const nameOf = (atUs: number): string | undefined =>
+    period && periodName(period, periodStartUs(period, atUs, months), months);
   const places = new Map(
     mixed.map(({ device: { cluster }, node, days }) => [
       JSON.stringify([cluster, node]),
@@ -163,7 +166,9 @@ async function notUpHours(
             .map((hoursOf) => hoursOf(cluster, node)?.get(atUs))
             .find((one) => one !== undefined);
           const isUp = state !== undefined && state.upUs >= toUs - fromUs - WHOLE_US_MISSING_MAX;
-          return toUs <= fromUs || isUp ? [] : [{ cluster, node, atUs, state }];
+          return toUs <= fromUs || isUp
+            ? []
+            : [{ cluster, node, atUs, hour: periodName('hour', atUs), period: nameOf(atUs), state }];
         },
       ),
     ),

@@ -1,4 +1,5 @@
 import {
+  hasNodeStates,
   readNodeStatesAt,
   spansOfNode,
   statesWhereSql,
@@ -25,25 +26,30 @@ const HOUR_US = STEP_US['1h'];
 /** What clocks may miss of a day that was told whole. */
 const WHOLE_US_MISSING_MAX = 1e6;
 
-/** How a node was told of on a day: up for all of it, in several states or for a part of it, or not at all. */
-export type DayTold = 'up' | 'partly' | 'untold';
+/** How a node was told of on a day: in several states or for a part of it, or not at all. */
+export type DayTold = 'partly' | 'untold';
+export type DaysOfNode = (
+  cluster: string | undefined,
+  node: string,
+) => ReadonlyMap<number, DayTold> | undefined;
 
 /**
- * How nodes were told of on each day of a window, by its start. Rows that tell of the same time twice are no whole day.
+ * The days of a window, by their start, of which nobody told that a node was up for all of them. Rows that tell of the same time twice are
+ * no whole day.
  * @returns by node; undefined where nobody told of it, or of several that may be meant
  * @throws what `ask` throws
  */
-export async function readNodeDays(
-  db: Asked,
-  window: Span,
-): Promise<(cluster: string | undefined, node: string) => ReadonlyMap<number, DayTold> | undefined> {
+export async function readNodeDays(db: Asked, window: Span): Promise<DaysOfNode> {
+  if (!(await hasNodeStates(db))) return () => undefined;
   const rows = await ask(db, daysSql(window));
   const days = rows.map((row) => ({
     ...{ cluster: row.text('cluster'), node: row.text('node') ?? '', dayUs: row.number('day_us')! },
     ...{ upUs: row.number('up_us') ?? 0, toldUs: row.number('told_us') ?? 0 },
   }));
   const daysOf = spansOfNode(days);
-  return (cluster, node) => {
+  // Devices of a node have the same.
+  const known = new Map<string, ReadonlyMap<number, DayTold> | undefined>();
+  const find: DaysOfNode = (cluster, node) => {
     const own = daysOf(cluster, node);
     if (own.length === 0) return undefined;
     const told = new Map(own.map((day) => [day.dayUs, day]));
@@ -52,21 +58,29 @@ export async function readNodeDays(
       const lengthUs = Math.min(dayUs + DAY_US, window.toUs) - Math.max(dayUs, window.fromUs);
       const { upUs, toldUs } = told.get(dayUs) ?? { upUs: 0, toldUs: 0 };
       const isUp = upUs >= lengthUs - WHOLE_US_MISSING_MAX && toldUs <= lengthUs;
-      starts.push([dayUs, toldUs === 0 ? 'untold' : isUp ? 'up' : 'partly']);
+      if (!isUp) starts.push([dayUs, toldUs === 0 ? 'untold' : 'partly']);
     }
     return new Map(starts);
   };
+  return (cluster, node) => {
+    const key = JSON.stringify([cluster, node]);
+    if (!known.has(key)) known.set(key, find(cluster, node));
+    return known.get(key);
+  };
 }
 
-/** Whole hours cut the rows, so that each lies in one day. */
+/** Whole hours cut the rows, so that each lies in one day. By state first: the length of a row is most of the work. */
 function daysSql(window: Span): string {
   const [from, to] = [`cast(${window.fromUs} AS LONG)`, `cast(${window.toUs} AS LONG)`];
   const [start, end] = ['cast(ts AS LONG)', 'cast(end_ts AS LONG)'];
   const length = `(CASE WHEN ${end} > ${to} THEN ${to} ELSE ${end} END - CASE WHEN ${start} < ${from} THEN ${from} ELSE ${start} END)`;
-  const sum = (condition: string): string => `sum(CASE WHEN ${condition} THEN ${length} ELSE 0 END)`;
+  const byState =
+    `SELECT cluster, node, state, cast(date_trunc('day', ts) AS LONG) AS day_us, sum(${length}) AS us` +
+    ` FROM node_states WHERE ${statesWhereSql({ ...window, andSql: '' })}`;
   return (
-    `SELECT cluster, node, cast(date_trunc('day', ts) AS LONG) AS day_us, ${sum("state = 'up'")} AS up_us,` +
-    ` ${sum("state IN ('up', 'drained', 'down')")} AS told_us FROM node_states WHERE ${statesWhereSql({ ...window, andSql: '' })}`
+    "SELECT cluster, node, day_us, sum(CASE WHEN state = 'up' THEN us ELSE 0 END) AS up_us, " +
+    " sum(CASE WHEN state IN ('up', 'drained', 'down') THEN us ELSE 0 END) AS told_us" +
+    ` FROM (${byState}) GROUP BY cluster, node, day_us`
   );
 }
 

@@ -4,7 +4,16 @@ import { CAUSES, type Cause } from '../../../core/analysis/causes.ts';
 import { ask, type Asked, type Cells } from '../../query-cells.ts';
 import { quoteTime } from '../../sql-text.ts';
 import type { DeviceClasses } from '../device-classes.ts';
-import { groupedSql, groupKeys, jobNumberSql, periodOf, rowKeys, type Membership } from '../membership.ts';
+import {
+  groupedSql,
+  groupKeys,
+  isOfJobNames,
+  jobNumberSql,
+  ownClusterSql,
+  periodOf,
+  rowKeys,
+  type Membership,
+} from '../membership.ts';
 import { periodSql } from '../periods.ts';
 import { keyOfRow, textOf } from '../tally.ts';
 import type { InstalledPart } from './parts.ts';
@@ -107,23 +116,25 @@ function groupSql(
     x_job: 's.job_id',
     x_gpu: 's.gpu',
     x_node: 's.node',
-    x_cluster: 'cast(s.cluster AS STRING)',
+    x_cluster: ownClusterSql(of, 's.cluster'),
     x_number: jobNumberSql(of, 's.job_id', 's.cluster', 's.ts'),
     x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
   };
-  const keys = rowKeys(of, false);
+  const isByJob = isOfJobNames(of);
+  const keys = rowKeys(of, { isByDevice: false, isByJob });
   const sums = [...SEEN_CAUSES.map((cause) => `c_${cause}`), 'idle_us'];
   const values = [...SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`), idle];
   const from = hasVoids
     ? `(SELECT * FROM job_figures s LEFT JOIN (${voidStaysSql(of)}) v ON v.v_job = s.job_id AND v.v_gpu = s.gpu AND v.v_ts = s.ts) s`
     : 'job_figures s';
-  // A row is of one run and device: there is nothing to be added up before it is known whose they are.
+  // A row is of one run and device: by jobs there is nothing to be added up before it is known whose they are.
+  const added = values.map((value, at) => `${isByJob ? value : `sum(${value})`} AS ${sums[at]!}`);
   const rows =
-    `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${values.map((value, at) => `${value} AS ${sums[at]!}`).join(', ')}` +
+    `SELECT ${[...keys.map((key) => `${picks[key]!} AS ${key}`), ...added].join(', ')}` +
     ` FROM ${from} WHERE ${withinSql(of)}${andSql}${hasVoids ? ' AND s.v_ts IS NULL' : ''}`;
   const groups = groupKeys(of).join(', ');
   return (
-    groupedSql(of, { head: 'WITH ', rows, columns: sums }) +
+    groupedSql(of, { head: 'WITH ', keys, rows, columns: sums }) +
     ` SELECT ${groups}, ${sums.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY ${groups}`
   );
 }
