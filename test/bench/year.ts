@@ -3,8 +3,11 @@ import { readStillAssets } from '../../src/report/page/assets.ts';
 import { capacityFigures } from '../../src/figures/capacity/query.ts';
 import { renderCapacityPage } from '../../src/report/page/fleet/capacity-page.ts';
 import { addsUp, askYear, toldAnswer, trueAnswers, YEAR_QUESTIONS } from '../year/check-year.ts';
+import type { QueueFigures } from '../../src/figures/queue/figures.ts';
+import { askQueue, toldQueue } from '../year/check-queue.ts';
 import { fillYear, yearLane } from '../year/fill-year.ts';
 import { endUsOf, type Year } from '../year/plan.ts';
+import { trueQueue } from '../year/queue-truth.ts';
 import { startBenchServer, type BenchServer } from './bench-server.ts';
 import { median, type Bench, type Measurement } from './measurement.ts';
 
@@ -12,6 +15,8 @@ import { median, type Bench, type Measurement } from './measurement.ts';
 const PART = Number(process.env['GPULEDGER_BENCH_YEAR_PART'] ?? 1);
 const DAYS = Math.max(60, Math.round(365 * PART));
 const YEAR: Year = { gpus: 1000, days: DAYS, startUs: Date.UTC(2025, 0, 1) * 1000 };
+/** A week of it. */
+const QUEUE_HOURS = [1005, 1173] as const;
 const ROUNDS = 3;
 const TABLE_SECONDS_MAX = 1;
 const PAGE_SECONDS_MAX = 3;
@@ -70,6 +75,11 @@ async function measure(): Promise<readonly Measurement[]> {
         ),
       );
     }
+    const [fromHour, toHour] = QUEUE_HOURS;
+    const queue = async (): Promise<QueueFigures> => await askQueue(server.db, YEAR, fromHour, toHour);
+    if (!isDeepStrictEqual(toldQueue(await queue()), trueQueue(YEAR, fromHour, toHour)))
+      throw new Error('the queue of a week: not what the plan says');
+    found.push(await measured('year_queue_of_week', TABLE_SECONDS_MAX, server, queue));
     const window = { fromUs: YEAR.startUs, toUs: endUsOf(YEAR) };
     const page = async (): Promise<string> => {
       const [figures, days] = [
@@ -87,6 +97,7 @@ async function measure(): Promise<readonly Measurement[]> {
 /** A planner's year of four clusters and three models, of which every figure is held against its plan. */
 export const yearBench: Bench = {
   name: 'year',
-  about: 'report capacity over a year of 1,000 GPUs and some 400,000 jobs, beside the sum of its days by GPU',
+  about:
+    'report capacity over a year of 1,000 GPUs and some 400,000 jobs, and report queue of a week of it, beside the sum of its days by GPU',
   measure,
 };

@@ -118,7 +118,7 @@ class Count {
     const { gpu, kind, us, joules, isIdle, job, month, names } = hour;
     const part = this.#partOf(hour);
     const period = this.#question.every && month;
-    const isGroup = kind === 'owned' || this.#isOfDevices;
+    const isGroup = kind === 'owned' || (this.#isOfDevices && kind !== 'unallocated');
     const key = keyFrom(isGroup ? this.#question.names.map((name) => names[name]) : [kind], period);
     if (job !== undefined) {
       const jobs = this.#jobs.get(key) ?? new Set();
@@ -129,7 +129,7 @@ class Count {
       const row = this.#row(key);
       row[kind === 'owned' ? 'ownedUs' : 'unownedUs'] += us;
       if (isIdle) row.idleUs += us;
-      if (kind === 'owned' || !this.#isOfDevices) row.joules += joules;
+      if (kind !== 'unowned' || !this.#isOfDevices) row.joules += joules;
       this.#lastMonth.set(gpu, month);
     } else {
       const before = this.#lastUnseen.get(gpu);

@@ -1,6 +1,7 @@
 /**
- * A fleet of a year in closed form: four clusters, three models, a demand that grows, nodes that are down or drained, hours that nobody saw. What is
- * told of it in SQL (`fill-year.ts`) and counted hour by hour (`truth.ts`) are two writings of these rules.
+ * A fleet of a year in closed form: four clusters, three models, a node whose GPUs are cut, a demand that grows, a queue, nodes that are down or
+ * drained, hours that nobody saw. What is told of it in SQL (`fill-year.ts`, `fill-queue.ts`) and counted hour by hour (`truth.ts`,
+ * `queue-truth.ts`) are two writings of these rules.
  */
 
 export const HOUR_US = 3600e6;
@@ -9,7 +10,15 @@ export const GPUS_PER_NODE = 8;
 export const CYCLE_HOURS = 18;
 export const JOB_HOURS = 15;
 export const CLUSTERS = ['ash', 'elm', 'oak', 'yew'] as const;
-export const MODELS = ['NVIDIA H100 80GB HBM3', 'NVIDIA A100-SXM4-80GB', 'NVIDIA L40S'] as const;
+export const MODELS = ['NVIDIA H100 80GB HBM3', 'NVIDIA A100-SXM4-80GB', 'NVIDIA A30'] as const;
+/** Its GPUs are A30, of four slices, so that a part of an hour is a whole number of µs. */
+export const CUT_NODE = 8;
+/** What each of them is cut into: the first has the jobs, the second none, and a quarter of the GPU is left. */
+export const INSTANCES = [
+  { profile: '2g.12gb', part: 0.5 },
+  { profile: '1g.6gb', part: 0.25 },
+] as const;
+export const LEFT_PART = 0.25;
 export const ACCOUNTS = 40;
 export const USERS = 500;
 /** In cycles of eighteen hours, of nodes: about one in a thousand is down, one in five hundred drained. */
@@ -28,6 +37,9 @@ export interface Year {
 
 export const hoursOf = ({ days }: Year): number => days * 24;
 export const endUsOf = ({ startUs, days }: Year): number => startUs + days * 24 * HOUR_US;
+
+export const nodeOf = (gpu: number): number => Math.floor(gpu / GPUS_PER_NODE);
+export const isCut = (gpu: number): boolean => nodeOf(gpu) === CUT_NODE;
 
 export type NodeHour = 'up' | 'drained' | 'down';
 
@@ -48,13 +60,13 @@ export function jobOf(gpu: number, cycle: number, year: Year): number | undefine
   const from = cycle * CYCLE_HOURS;
   const isWhole = from + JOB_HOURS <= hoursOf(year);
   const isWanted = from >= wantedFrom(gpu, year);
-  const isUp = stateOf(Math.floor(gpu / GPUS_PER_NODE), cycle) === 'up';
+  const isUp = stateOf(nodeOf(gpu), cycle) === 'up';
   return isWhole && isWanted && isUp ? FIRST_ID + cycle * year.gpus + gpu : undefined;
 }
 
 export function isSeen(gpu: number, hour: number): boolean {
   const cycle = Math.floor(hour / CYCLE_HOURS);
-  return stateOf(Math.floor(gpu / GPUS_PER_NODE), cycle) !== 'down' && (gpu + hour) % HOLE_OF !== 0;
+  return stateOf(nodeOf(gpu), cycle) !== 'down' && (gpu + hour) % HOLE_OF !== 0;
 }
 
 /** What a device does in an hour of its job, from 0 on: the cause under which `job_figures` has it. */
@@ -71,7 +83,36 @@ export function isIdle(hourOfJob: number): boolean {
   return ['idle_head', 'idle_tail', 'pause'].includes(causeOf(hourOfJob));
 }
 
-/** A whole number of J, so that sums are exact. */
+/** How long the job of a device waited before it began. */
+export const waitUs = (gpu: number, cycle: number): number => (1 + ((gpu * 11 + cycle * 3) % 20)) * 60e6;
+
+/** One kind of jobs that waits: they ask for their GPUs on one node. */
+export interface Waiting {
+  readonly jobs: number;
+  readonly gpus: number;
+  /** A type of the scheduler: a word of a model; undefined where any GPU will do. */
+  readonly type: string | undefined;
+  readonly reason: 'Resources' | 'Priority' | 'Dependency';
+  readonly account: string;
+  /** Since its submission, of each. */
+  readonly waitUs: number;
+}
+
+/** Who waits in a cluster for all of an hour; the queue is asked at its end. */
+export function waitingIn(cluster: number, hour: number): readonly Waiting[] {
+  const any = { gpus: 1, type: undefined, reason: 'Resources', account: 'acc-1' } as const;
+  const large = { gpus: 4, type: 'h100', reason: 'Priority', account: 'acc-2' } as const;
+  const unknown = { gpus: 2, type: 'b200', reason: 'Resources', account: 'acc-1' } as const;
+  const held = { gpus: 8, type: undefined, reason: 'Dependency', account: 'acc-3' } as const;
+  return [
+    { ...any, jobs: (hour * 7 + cluster * 3) % 5, waitUs: HOUR_US * (1 + (hour % 3)) },
+    { ...large, jobs: (hour + cluster) % 3, waitUs: HOUR_US * 2 },
+    { ...unknown, jobs: (hour + cluster * 2) % 7 === 0 ? 1 : 0, waitUs: HOUR_US },
+    { ...held, jobs: (hour + cluster) % 2, waitUs: HOUR_US * 5 },
+  ].filter(({ jobs }) => jobs > 0);
+}
+
+/** A whole number of J, and a quarter of it is one, so that sums are exact. */
 export function joulesOf(gpu: number): number {
   return 3600 * (200 + 50 * (gpu % 7));
 }

@@ -3,16 +3,19 @@ import {
   causeOf,
   clusterOf,
   CYCLE_HOURS,
-  GPUS_PER_NODE,
   HOUR_US,
   hoursOf,
+  INSTANCES,
+  isCut,
   isIdle,
   isSeen,
   jobOf,
   JOB_HOURS,
   joulesOf,
+  LEFT_PART,
   modelOf,
   nodeName,
+  nodeOf,
   stateOf,
   userOf,
   type Year,
@@ -20,10 +23,10 @@ import {
 
 export type YearName = 'account' | 'user' | 'cluster' | 'node' | 'model';
 
-/** An hour of a device: in which part of a waterfall it is, and all by which it may be grouped. */
+/** An hour of a device, or of a part of it where it is cut: in which part of a waterfall it is, and all by which it may be grouped. */
 export interface TrueHour {
   readonly gpu: number;
-  readonly kind: 'owned' | 'unowned' | 'unseen';
+  readonly kind: 'owned' | 'unowned' | 'unallocated' | 'unseen';
   readonly part: string;
   readonly us: number;
   readonly joules: number;
@@ -47,9 +50,10 @@ export function tellYear(year: Year, tell: (hour: TrueHour) => void): void {
     new Date((year.startUs + hour * HOUR_US) / 1000).toISOString().slice(0, 7),
   );
   for (let gpu = 0; gpu < year.gpus; gpu += 1) {
-    const node = Math.floor(gpu / GPUS_PER_NODE);
+    const node = nodeOf(gpu);
     const place = { cluster: clusterOf(node), node: nodeName(node), model: modelOf(node) };
-    const joules = joulesOf(gpu);
+    // What has jobs; of a GPU that is cut also what has none, and what is left of it.
+    const [own, idle, left] = isCut(gpu) ? [INSTANCES[0].part, INSTANCES[1].part, LEFT_PART] : [1, 0, 0];
     const lastSeen = lastSeenHour(gpu, year);
     for (const [hour, month] of months.entries()) {
       const [cycle, hourOfJob] = [Math.floor(hour / CYCLE_HOURS), hour % CYCLE_HOURS];
@@ -58,39 +62,30 @@ export function tellYear(year: Year, tell: (hour: TrueHour) => void): void {
       const ofJob = { account: accountOf(gpu, cycle), user: userOf(gpu, cycle) };
       const from = cycle * CYCLE_HOURS;
       const isOfTwoMonths = months[from] !== months[Math.min(from + JOB_HOURS, months.length) - 1];
-      const base = { gpu, month, us: HOUR_US, isOfTwoMonths };
+      const of = (part: number): Pick<TrueHour, 'us' | 'joules'> => ({
+        us: HOUR_US * part,
+        joules: joulesOf(gpu) * part,
+      });
+      const base = { gpu, month, isOfTwoMonths, isIdle: false, job: undefined, names: place };
+      const owned = { kind: 'owned', job, names: { ...place, ...ofJob } } as const;
       if (!isSeen(gpu, hour)) {
         // A job that nobody saw is one all the same.
-        if (job !== undefined)
-          tell({
-            ...base,
-            kind: 'owned',
-            part: 'none',
-            us: 0,
-            joules: 0,
-            isIdle: false,
-            job,
-            names: { ...place, ...ofJob },
-          });
+        if (job !== undefined) tell({ ...base, ...owned, ...of(0), part: 'none' });
         const part = state === 'up' ? 'unseen' : state;
         // A device is known until its last sample.
-        if (hour < lastSeen)
-          tell({ ...base, kind: 'unseen', part, joules: 0, isIdle: false, job: undefined, names: place });
-      } else if (job === undefined) {
-        const part = state === 'drained' ? 'drained' : 'free';
-        tell({ ...base, kind: 'unowned', part, joules, isIdle: false, job, names: place });
-      } else {
-        const part = PART_OF[causeOf(hourOfJob)];
-        tell({
-          ...base,
-          kind: 'owned',
-          part,
-          joules,
-          isIdle: isIdle(hourOfJob),
-          job,
-          names: { ...place, ...ofJob },
-        });
+        if (hour < lastSeen) tell({ ...base, ...of(1), kind: 'unseen', part, joules: 0 });
+        continue;
       }
+      const free = { ...base, kind: 'unowned', part: state === 'drained' ? 'drained' : 'free' } as const;
+      if (job === undefined) tell({ ...free, ...of(own) });
+      else
+        tell({
+          ...{ ...base, ...owned, ...of(own) },
+          part: PART_OF[causeOf(hourOfJob)],
+          isIdle: isIdle(hourOfJob),
+        });
+      if (idle > 0) tell({ ...free, ...of(idle) });
+      if (left > 0) tell({ ...base, ...of(left), kind: 'unallocated', part: 'partlyFree' });
     }
   }
 }

@@ -128,7 +128,7 @@ function chosenKeys(keys: readonly string[], of: Membership, scope: Scope): read
 export interface Traits {
   /** Some row bears an owner set. */
   readonly hasSets: boolean;
-  /** Some row's counter told nothing, or that it stood still. */
+  /** Some row's counter told nothing, or that it stood still. Of what is in the scope of the question. */
   readonly hasDoubtfulCounters: boolean;
   /** A job has several buckets of days: it pays to add them up before it is looked up whose they are. */
   readonly hasManyBuckets: boolean;
@@ -398,8 +398,8 @@ function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean):
 }
 
 /**
- * What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters, 3 for buckets; undefined where they can have
- * none.
+ * What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters, 3 for buckets, 4 for counters of instances, which
+ * mostly have none; undefined where they can have none.
  */
 export function traitsSql(
   sources: readonly CapacitySource[],
@@ -419,27 +419,28 @@ export function traitsSql(
       ...(segment.columns.has('owner_set') ? [first(1, segment, 's.owner_set IS NOT NULL')] : []),
       ...(joules === undefined || us === undefined
         ? []
-        : [
+        : ([2, 4] as const).map((trait) =>
             first(
-              2,
+              trait,
               segment,
-              `CASE WHEN ${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0 THEN 0 ELSE 1 END = 1`,
+              `CASE WHEN ${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0 THEN 0 ELSE 1 END = 1 AND ${trait === 2 ? 'NOT ' : ''}${INSTANCE_SQL}`,
             ),
-          ]),
+          )),
     ]);
   });
   return parts.length === 0 ? undefined : `SELECT DISTINCT trait FROM (${parts.join(' UNION ALL ')})`;
 }
 
 /** @param answer of `traitsSql` */
-export function traitsOf(sources: readonly CapacitySource[], answer: readonly Cells[]): Traits {
+export function traitsOf(sources: readonly CapacitySource[], answer: readonly Cells[], scope: Scope): Traits {
   const found = new Set(answer.map((row) => row.number('trait')));
+  const doubtful = { all: [2, 4], whole: [2], instances: [4] }[scope];
   const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
   // Of what has power in one table and no row in that of the counter, no row tells.
   const isApart = sources.filter(tellsEnergy).length > 1;
   return {
     hasSets: found.has(1),
-    hasDoubtfulCounters: hasCounter && (isApart || found.has(2)),
+    hasDoubtfulCounters: hasCounter && (isApart || doubtful.some((trait) => found.has(trait))),
     hasManyBuckets: found.has(3),
   };
 }

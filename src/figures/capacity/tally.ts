@@ -79,11 +79,12 @@ export async function tallyOf(
     areSharesScaled: false,
     unknownSlicesUs: 0,
   };
-  const question = traitsSql(sources.flat(), of.window);
-  const traits = traitsOf(sources.flat(), question === undefined ? [] : await ask(db, question));
-  const { hasSets } = traits;
   const isCut = inventory.instances.size > 0;
   const scope = isCut ? 'whole' : 'all';
+  const question = traitsSql(sources.flat(), of.window);
+  const told = question === undefined ? [] : await ask(db, question);
+  const traits = traitsOf(sources.flat(), told, scope);
+  const { hasSets } = traits;
   for (const some of sources)
     for (const devices of classes)
       for (const row of await askGroups(db, { of, sources: some, traits, scope, devices, isByHour })) {
@@ -94,7 +95,7 @@ export async function tallyOf(
       }
   if (isCut)
     await addCutGpus(db, of, parts, inventory, {
-      traits,
+      traits: traitsOf(sources.flat(), told, 'instances'),
       idle,
       present: await present,
       tally: {
