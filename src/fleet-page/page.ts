@@ -1,13 +1,14 @@
 import type { Config } from '../config/config.ts';
 import { VERSION } from '../config/package-version.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
+import { narrowedTo } from '../figures/capacity/narrowed.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { readStillAssets } from '../report/page/assets.ts';
 import { renderCapacityPage } from '../report/page/fleet/capacity-page.ts';
 import { drawnPeriod } from '../report/page/fleet/periods-chart.ts';
 import type { FleetSections } from '../report/page/fleet/sections.ts';
-import { fleetSections, narrowedOptions } from './sections.ts';
+import { fleetSections, narrowedOptions, type Told } from './sections.ts';
 
 /** What the page of the fleet is made of. */
 export interface FleetPage {
@@ -23,19 +24,33 @@ export async function askFleetPage(
   { lanes }: Pick<Config, 'lanes'>,
   asked: CapacityQueryOptions,
 ): Promise<FleetPage> {
-  const figures = await capacityFigures(db, lanes, asked);
-  if (figures.samples === 0) return { figures };
+  return await fleetPageOf(db, { lanes }, asked, await capacityFigures(db, lanes, asked));
+}
+
+/**
+ * What is drawn beside the figures that are there already, and these as whoever looks may see them.
+ * @param figures of these options, whole @throws what `capacityFigures` throws
+ */
+export async function fleetPageOf(
+  db: Asked,
+  { lanes }: Pick<Config, 'lanes'>,
+  asked: CapacityQueryOptions,
+  figures: CapacityFigures,
+  told: Told = {},
+): Promise<FleetPage> {
+  const { sight } = told;
+  if (figures.samples === 0) return { figures: narrowedTo(sight, figures) };
   const period = drawnPeriod(figures);
-  const days =
-    period && (await capacityFigures(db, lanes, { ...narrowedOptions(asked), by: 'cluster', every: period }));
-  return { figures, days, sections: await fleetSections(db, { lanes }, asked, figures) };
+  const ofDays = { ...narrowedOptions(asked), costs: asked.costs, by: 'cluster' as const };
+  const days = period && (await capacityFigures(db, lanes, { ...ofDays, every: period }));
+  return {
+    figures: narrowedTo(sight, figures),
+    days: days && narrowedTo(sight, days),
+    sections: await fleetSections(db, { lanes }, asked, figures, told),
+  };
 }
 
 /** The page in one file. @throws OperatingError `page.incomplete` */
 export function fleetPageHtml({ figures, days, sections }: FleetPage): string {
-  return renderCapacityPage(figures, {
-    ...{ assets: readStillAssets(), version: VERSION },
-    ...(days === undefined ? {} : { days }),
-    ...(sections === undefined ? {} : { sections }),
-  });
+  return renderCapacityPage(figures, { assets: readStillAssets(), version: VERSION, days, sections });
 }

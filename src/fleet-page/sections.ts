@@ -4,16 +4,28 @@ import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
 import { looksBackUs } from '../figures/asked/planning.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import type { ForecastFigures } from '../figures/forecast/figures.ts';
 import { forecastFigures } from '../figures/forecast/query.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { queueFigures } from '../figures/queue/query.ts';
 import { reliabilityFigures } from '../figures/reliability/query.ts';
+import { rightSizeFigures } from '../figures/right-size/query.ts';
+import type { Sight } from '../figures/sight.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
 import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
 
+/** To whom it is told. */
+export interface Told {
+  /** Undefined: everything may be seen. Else what names accounts, jobs or nodes is not asked for. */
+  readonly sight?: Sight | undefined;
+  /** Why a part did not come, as whoever looks may hear it; its own message when absent. */
+  readonly reason?: (failure: OperatingError) => string;
+}
+
 /**
- * What planners ask beside whose the time was, up to the end of the window. Forecast, failures and queue are of whole clusters, nodes of
- * all jobs: where only some are looked at they are not asked. What one of them fails by is its answer: the others come.
+ * What planners ask beside whose the time was, up to the end of the window. Forecast, failures and queue are of whole clusters, sizes of
+ * all jobs of the last weeks, nodes of all jobs: where only some are looked at they are not asked. What one of them fails by is its
+ * answer: the others come.
  * @param figures of the window, of these options
  */
 export async function fleetSections(
@@ -21,13 +33,23 @@ export async function fleetSections(
   { lanes }: Pick<Config, 'lanes'>,
   options: CapacityQueryOptions,
   figures: CapacityFigures,
+  told: Told = {},
 ): Promise<FleetSections> {
   const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(figures) };
-  const [ofClusters, nodes] = await Promise.all([
-    options.where === undefined ? ofWholeClusters(db, lanes, options) : {},
-    figures.knownUs === undefined ? undefined : answerOf(capacityFigures(db, lanes, ofNodes)),
+  const isNamed = told.sight === undefined;
+  const isWhole = options.where === undefined;
+  const [forecast, named, nodes] = await Promise.all([
+    isWhole ? answerOf(askForecast(db, lanes, options), told) : undefined,
+    isWhole && isNamed ? namedOfClusters(db, lanes, options, told) : {},
+    isNamed && figures.knownUs !== undefined
+      ? answerOf(capacityFigures(db, lanes, ofNodes), told)
+      : undefined,
   ]);
-  return { ...ofClusters, ...(nodes === undefined ? {} : { nodes }) };
+  return {
+    ...(forecast === undefined ? {} : { forecast }),
+    ...named,
+    ...(nodes === undefined ? {} : { nodes }),
+  };
 }
 
 /** The same devices and time. */
@@ -46,30 +68,47 @@ export function narrowedOptions({
   };
 }
 
-async function ofWholeClusters(
+async function askForecast(
+  db: Asked,
+  lanes: Config['lanes'],
+  { toUs, cluster }: CapacityQueryOptions,
+): Promise<ForecastFigures> {
+  return await forecastFigures(db, lanes, {
+    ...{ fromUs: backFrom(toUs, 'forecast'), toUs, horizonWeeks: HORIZON_WEEKS_MAX },
+    ...(cluster === undefined ? {} : { cluster }),
+  });
+}
+
+async function namedOfClusters(
   db: Asked,
   lanes: Config['lanes'],
   { fromUs, toUs, cluster, idleLimits }: CapacityQueryOptions,
+  told: Told,
 ): Promise<FleetSections> {
   const of = { toUs, ...(cluster === undefined ? {} : { cluster }) };
-  const back = (lengthUs: number): number => Math.max(0, toUs - lengthUs);
-  const failuresFromUs = Math.min(fromUs, back(looksBackUs('reliability')));
-  const [forecast, reliability, queue] = await Promise.all([
+  const failuresFromUs = Math.min(fromUs, backFrom(toUs, 'reliability'));
+  const sizes = { ...of, fromUs: backFrom(toUs, 'rightSize'), nowUs: toUs, whatIfs: [] };
+  const [reliability, queue, rightSize] = await Promise.all([
+    answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs }), told),
     answerOf(
-      forecastFigures(db, lanes, {
-        ...of,
-        fromUs: back(looksBackUs('forecast')),
-        horizonWeeks: HORIZON_WEEKS_MAX,
-      }),
+      queueFigures(db, lanes, { ...of, fromUs, ...(idleLimits === undefined ? {} : { idleLimits }) }),
+      told,
     ),
-    answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs })),
-    answerOf(queueFigures(db, lanes, { ...of, fromUs, ...(idleLimits === undefined ? {} : { idleLimits }) })),
+    answerOf(rightSizeFigures(db, lanes, sizes), told),
   ]);
-  return { forecast, reliability, queue };
+  return { reliability, queue, rightSize };
+}
+
+/** As far back as the report by itself. */
+function backFrom(toUs: number, report: Parameters<typeof looksBackUs>[0]): number {
+  return Math.max(0, toUs - looksBackUs(report));
 }
 
 /** What is asked for, or why it did not come. */
-export async function answerOf<T>(asked: Promise<T>): Promise<Answer<T>> {
+export async function answerOf<T>(
+  asked: Promise<T>,
+  { reason = ({ message }) => message }: Pick<Told, 'reason'> = {},
+): Promise<Answer<T>> {
   try {
     return { figures: await asked };
   } catch (thrown) {
@@ -77,6 +116,6 @@ export async function answerOf<T>(asked: Promise<T>): Promise<Answer<T>> {
     // That of the page is known: a forecast looks at whole weeks before its end alone.
     if (thrown.code === 'report.unknown_cluster')
       return { failure: 'no GPU of this cluster was known in any whole week before' };
-    return { failure: thrown.message };
+    return { failure: reason(thrown) };
   }
 }

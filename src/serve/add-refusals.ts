@@ -75,6 +75,7 @@ function isForPrograms({ url }: FastifyRequest): boolean {
 function unknownPage({ viewer }: FastifyRequest): OperatingError {
   const pages = [
     '/',
+    '/plan',
     '/jobs',
     '/job/ID',
     '/user/NAME',

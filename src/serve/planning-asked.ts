@@ -11,6 +11,8 @@ const OF_CLUSTER = CLUSTER.optional().describe('Only what is of this cluster');
 const since = (usual: string): z.ZodType<string | undefined> =>
   WINDOW.since.describe(`How far to look back: 12h, 7d, 4w (default: ${usual})`);
 
+export const PLAN_ASKED = { cluster: OF_CLUSTER, ...WINDOW } as const;
+
 export const QUEUE_ASKED = { cluster: OF_CLUSTER, ...WINDOW } as const;
 
 export const FORECAST_ASKED = {

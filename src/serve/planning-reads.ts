@@ -1,6 +1,6 @@
 import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
 import { lookingBack, LOOKS_BACK } from '../figures/asked/planning.ts';
-import { reportWindow, type ReportWindow } from '../figures/asked/report-window.ts';
+import { reportWindow, type ReportWindow, type WindowFlags } from '../figures/asked/report-window.ts';
 import type { BillFigures } from '../figures/bill/bill-figures.ts';
 import { readBill, shownBill } from '../figures/bill/read-bill.ts';
 import type { ForecastFigures } from '../figures/forecast/figures.ts';
@@ -78,6 +78,11 @@ export async function readServedBill(
   const of = { lanes, rates, timeZone, idleTailCredit: costs.idleTailCredit };
   const found = await readBill(db, of, { month, version, nowUs: Date.now() * 1000 });
   return await shownBill(db, found, { by, cluster });
+}
+
+/** Of the page for planners. */
+export function planAsked(window: AskedWindow): WindowFlags {
+  return lookingBack(windowOf(window), LOOKS_BACK.plan);
 }
 
 function windowUs(window: AskedWindow, since: string, nowUs = Date.now() * 1000): ReportWindow {

@@ -18,6 +18,7 @@ import { addHealth } from './routes/healthz.ts';
 import { addJobPage } from './routes/job.ts';
 import { addJobsPage } from './routes/jobs.ts';
 import { addNodePage } from './routes/node.ts';
+import { addPlanPage } from './routes/plan.ts';
 import { addQueriesPages } from './routes/queries.ts';
 import { addUserPage } from './routes/user.ts';
 import { addJobWindow } from './routes/window.ts';
@@ -69,6 +70,7 @@ export function createServer(options: ServerOptions): App {
   addRefusals(app, serving);
   addHealth(app, serving);
   addFleetPage(app, serving);
+  addPlanPage(app, serving);
   addJobsPage(app, serving);
   addJobPage(app, serving);
   addUserPage(app, serving);

@@ -21,6 +21,11 @@ export function sightOf({ name, isOperator, accounts }: Viewer): Sight | undefin
   return isOperator ? undefined : { user: name, accounts };
 }
 
+/** By what the account of the fleet has rows of his own: who is a member of no account finds himself among the users. */
+export function ownGrouping(sight: Sight | undefined): 'account' | 'user' {
+  return sight !== undefined && sight.accounts.size === 0 ? 'user' : 'account';
+}
+
 /** Whether a job of this user and account may be shown. */
 export function maySee(
   viewer: Viewer,

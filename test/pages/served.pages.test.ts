@@ -78,8 +78,14 @@ async function words(page: Page, selector = 'main'): Promise<string> {
   return (await page.locator(selector).allInnerTexts()).join(' ').replaceAll(/\s+/g, ' ');
 }
 
+/** Ids of what the page is divided into, in its order. */
+async function headingsOf(page: Page): Promise<string[]> {
+  return await page.evaluate(`[...document.querySelectorAll('section > h2')].map(({ id }) => id)`);
+}
+
 const PAGES: readonly (readonly [path: string, heading: string])[] = [
   [links.fleet, 'Fleet'],
+  [links.plan(), 'Plan'],
   [links.jobs(), 'Jobs'],
   [links.jobs({ user: HOSTILE_USER, name: '"><script>alert(1)</script>' }), 'Jobs'],
   [links.user('ada'), 'GPUs of ada'],
@@ -197,6 +203,40 @@ describe('what they tell', () => {
     expect(html).not.toMatch(/<form|href=/);
   });
 
+  test('of the weeks all that planners ask, and the sums of the API', async () => {
+    const { page, url, complaints } = await open(links.plan({ since: '3d' }), { hasScript: false });
+    const headings = await headingsOf(page);
+    expect(headings).toEqual([
+      ...['waterfall', 'periods', 'bars', 'losers', 'energy', 'forecast', 'health', 'queue', 'right-size'],
+      ...['nodes', 'coverage', 'table', 'notes'],
+    ]);
+    expect(await words(page)).not.toContain('could not be told');
+    const json = await page.locator('footer a').getAttribute('href');
+    expect(json).toBe('/api/v1/capacity?since=3d&by=account');
+    const told = (await (await fetch(url + json!)).json()) as CapacityTold;
+    expect(await words(page, '.tiles')).toContain(formatGpuHours(told.sampledUs).replaceAll(/\s+/g, ' '));
+    expect(await page.locator('section[aria-labelledby="table"] tbody tr').count()).toBe(
+      told.rows.length + 1,
+    );
+    // What lost most is 9003 of chem & co, which idles.
+    expect(await page.locator('section[aria-labelledby="losers"] g text').first().textContent()).toBe(
+      'chem & co',
+    );
+    expect(await words(page, 'section[aria-labelledby="right-size"]')).toMatch(
+      /Nobody is known to have been able to do with less .* 2 jobs \(.*\) had several GPUs/,
+    );
+    expect(await words(page, 'section[aria-labelledby="health"]')).toContain('application');
+    expect(await page.locator('section[aria-labelledby="energy"] svg').count()).toBe(1);
+    expect(await page.locator('section[aria-labelledby="nodes"] image').count()).toBe(2);
+    expect(complaints).toEqual([]);
+  });
+
+  test('of a time of which nothing was sampled that there is nothing', async () => {
+    const { page, status } = await open(links.plan({ from: '2020-01-01', to: '2020-02-01' }));
+    expect(status).toBe(200);
+    expect(await words(page)).toContain('no data: nothing was sampled in this window.');
+  });
+
   test('of a search what the API finds, in its order, and the form keeps what was typed', async () => {
     const asked = { account: 'physics', state: 'completed', sort: 'gpu-hours', since: '3d' };
     const { page, url } = await open(links.jobs(asked), { hasScript: false });
@@ -254,12 +294,16 @@ describe('forms work without scripts', () => {
 
 describe('who may not see all', () => {
   test('finds own rows by name, the others as one, and nobody else anywhere', async () => {
-    for (const path of [links.fleet, links.jobs(), links.user('ada')]) {
+    for (const path of [links.fleet, links.plan(), links.jobs(), links.user('ada')]) {
       const { page, status } = await open(path, { viewer: ADA });
       expect([path, status]).toEqual([path, 200]);
       const html = await page.locator('body').innerHTML();
       expect(html).not.toMatch(/bob|biology|eve|chem|9002|9003|9005|n\/2|href="[^"]*(queries|node)/);
       expect(await page.locator('.viewer').innerText()).toBe('ada');
+      if (path === links.plan())
+        expect(await headingsOf(page)).toEqual([
+          ...['waterfall', 'periods', 'bars', 'losers', 'energy', 'forecast', 'table', 'notes'],
+        ]);
       if (path !== links.fleet) continue;
       expect(await page.locator('section[aria-labelledby="by"] tbody th').allInnerTexts()).toEqual([
         ...['ada', 'others', 'unowned', 'all'],
@@ -278,6 +322,16 @@ describe('who may not see all', () => {
     expect(status).toBe(404);
     expect(await words(page)).not.toMatch(/bob|fold|n1/);
   });
+});
+
+test.each([
+  ['/plan?cluster=none', 404, 'no cluster "none"'],
+  ['/plan?since=soon', 400, 'since: '],
+  ['/plan?sinc=4w', 400, 'did you mean: since'],
+])('%s is refused before the page begins: %i', async (path, refused, said) => {
+  const { page, status } = await open(path);
+  expect(status).toBe(refused);
+  expect(await words(page)).toContain(said);
 });
 
 test('what cannot be understood is said on a page', async () => {

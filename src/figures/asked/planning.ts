@@ -7,8 +7,8 @@ import type { WindowFlags } from './report-window.ts';
 
 /** What reports for planners are asked for: by flags of the command line, by parameters of an address. */
 
-/** How far they look back where nobody says. */
-export const LOOKS_BACK = { forecast: '52w', reliability: '90d', rightSize: '4w' } as const;
+/** How far they, and the page for planners, look back where nobody says. */
+export const LOOKS_BACK = { forecast: '52w', reliability: '90d', rightSize: '4w', plan: '4w' } as const;
 
 /** The same in µs. */
 export function looksBackUs(report: keyof typeof LOOKS_BACK): number {

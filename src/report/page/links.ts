@@ -11,6 +11,8 @@ interface WhichJob {
 /** Addresses of the pages that are served. A page in a file has no others beside it: it has none of them. */
 export interface Links {
   readonly fleet: string;
+  /** Weeks of the fleet. */
+  plan(asked?: Readonly<Record<string, string | undefined>>): string;
   readonly queries: string;
   /** The search, with what is looked for. */
   jobs(asked?: Readonly<Record<string, string | undefined>>): string;
@@ -43,6 +45,7 @@ export function linksFrom(base: string): Links {
     });
   return {
     fleet: base,
+    plan: (asked = {}) => `${base}plan${valuesOf(asked)}`,
     queries: `${base}queries`,
     jobs: (asked = {}) => `${base}jobs${valuesOf(asked)}`,
     job: (id, which = {}) => of('job', id) + whichOf(which),

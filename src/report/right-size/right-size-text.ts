@@ -29,8 +29,7 @@ export function renderRightSize(figures: RightSizeFigures, options: RenderOption
   if (figures.groups.length === 0 && figures.unsized.size === 0) note('No job had a GPU in this window.');
   else {
     lines.push(...groupLines(figures, options));
-    for (const text of [...freedTexts(figures), ...weekTexts(figures)]) note(text);
-    for (const text of unsizedTexts(figures)) note(text);
+    for (const text of rightSizeAnswers(figures)) note(text);
   }
   for (const whatIf of figures.whatIfs) for (const text of whatIfTexts(whatIf)) note(text);
   return finishLines(lines, options, bold);
@@ -46,37 +45,13 @@ function titleParts({ fromUs, toUs, cluster, isSynthetic, sized }: RightSizeFigu
   ];
 }
 
-function groupLines({ groups }: RightSizeFigures, options: RenderOptions): string[] {
-  const less = groups.filter(isLess);
-  if (groups.length > 0 && less.length === 0)
+function groupLines(figures: RightSizeFigures, options: RenderOptions): string[] {
+  const { groups } = figures;
+  const { titles, rows, left } = rightSizeTable(figures, options);
+  if (groups.length > 0 && rows.length === 0)
     return wrap('Nobody could have done with less than they had.', reportWidth(options), '  ', '    ');
-  if (less.length === 0) return [];
-  const decimals = hourDecimals(Math.max(...less.map(({ ownedUs }) => ownedUs)) / 3600e6);
-  const shown = less.slice(0, SHOWN_MAX);
-  const rows = shown.map((group) => [
-    cellText(group.account ?? '(not told)', options, 20),
-    cellText(group.name ?? '(not told)', options, 28),
-    String(group.runs),
-    formatHours(group.ownedUs, decimals),
-    formatMemory(group.memoryPeakBytes),
-    formatRatio(group.smP95),
-    nameOf(group.had, group.model, options),
-    nameOf(group.size, group.model, options),
-    formatHours(group.sizedUs, decimals),
-  ]);
-  const titles = [
-    'account',
-    'job',
-    'jobs',
-    'GPU-hours',
-    'memory peak',
-    'SM p95',
-    'had',
-    'would do',
-    'GPU-hours then',
-  ];
-  const left = less.length - shown.length;
-  const rest = groups.length - less.length;
+  if (rows.length === 0) return [];
+  const rest = groups.length - rows.length - left;
   return [
     '',
     ...stacked(foldedTables([titles, ...rows], ['left', 'left'], 2, lineWidth(options))),
@@ -86,12 +61,51 @@ function groupLines({ groups }: RightSizeFigures, options: RenderOptions): strin
   ];
 }
 
+/** Those who could have done with less, most freed first, as cells; and how many more there are. */
+export function rightSizeTable(
+  { groups }: RightSizeFigures,
+  options: RenderOptions,
+): {
+  readonly titles: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly left: number;
+} {
+  const less = groups.filter(isLess);
+  const decimals = hourDecimals(Math.max(0, ...less.map(({ ownedUs }) => ownedUs)) / 3600e6);
+  const shown = less.slice(0, SHOWN_MAX);
+  return {
+    titles: TITLES,
+    rows: shown.map((group) => [
+      cellText(group.account ?? '(not told)', options, 20),
+      cellText(group.name ?? '(not told)', options, 28),
+      String(group.runs),
+      formatHours(group.ownedUs, decimals),
+      formatMemory(group.memoryPeakBytes),
+      formatRatio(group.smP95),
+      nameOf(group.had, group.model, options),
+      nameOf(group.size, group.model, options),
+      formatHours(group.sizedUs, decimals),
+    ]),
+    left: less.length - shown.length,
+  };
+}
+
+const TITLES = [
+  ...['account', 'job', 'jobs', 'GPU-hours', 'memory peak'],
+  ...['SM p95', 'had', 'would do', 'GPU-hours then'],
+];
+
 function isLess({ had, size }: SizedGroup): boolean {
   return had !== size;
 }
 
 function nameOf({ profile }: Size, model: string, options: RenderOptions): string {
   return profile ?? cellText(model.replace(/^NVIDIA /, ''), options, 24);
+}
+
+/** What packing by the sizes would have freed, how far off that may be, and who was not looked at. */
+export function rightSizeAnswers(figures: RightSizeFigures): string[] {
+  return [...freedTexts(figures), ...weekTexts(figures), ...unsizedTexts(figures)];
 }
 
 function freedTexts({ usedUs, neededUs, usedMost, neededMost }: RightSizeFigures): string[] {

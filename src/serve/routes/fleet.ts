@@ -12,7 +12,7 @@ import { renderFleetPage, type FleetPageFigures } from '../../report/page/served
 import { askedOf, asParameter } from '../asked.ts';
 import { sendPage } from '../send-page.ts';
 import type { App, Serving } from '../serving.ts';
-import { sightOf, type Viewer } from '../viewer.ts';
+import { ownGrouping, sightOf, type Viewer } from '../viewer.ts';
 
 /** The fleet now and in the last seven days. */
 export function addFleetPage(app: App, serving: Serving): void {
@@ -38,8 +38,7 @@ async function fleetFigures(
   const sight = sightOf(viewer);
   const nowUs = Date.now() * 1000;
   const window = reportWindow({}, nowUs, asParameter);
-  // Who is a member of no account finds himself among the users.
-  const by = sight !== undefined && sight.accounts.size === 0 ? 'user' : 'account';
+  const by = ownGrouping(sight);
   const every = drawnPeriod(window);
   const [watch, capacity, days, jobs] = await Promise.all([
     idleWatch(db, lanes, { nowUs, afterUs: idleAfterMs(config) * 1000, idleLimits }),

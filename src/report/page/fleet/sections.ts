@@ -2,6 +2,7 @@ import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
 import type { ForecastFigures } from '../../../figures/forecast/figures.ts';
 import type { QueueFigures } from '../../../figures/queue/figures.ts';
 import type { ReliabilityFigures } from '../../../figures/reliability/figures.ts';
+import type { RightSizeFigures } from '../../../figures/right-size/figures.ts';
 import { harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { forecastFan } from './forecast-fan.ts';
@@ -9,6 +10,7 @@ import { healthHtml } from './health.ts';
 import { nodeCoverage } from './node-coverage.ts';
 import { nodeHeat } from './node-heat.ts';
 import { queueBeside } from './queue-beside.ts';
+import { rightSizeHtml } from './right-size.ts';
 
 /** What was asked for, or the sentence of why it did not come. */
 export type Answer<T> = { readonly figures: T } | { readonly failure: string };
@@ -18,15 +20,17 @@ export interface FleetSections {
   readonly forecast?: Answer<ForecastFigures>;
   readonly reliability?: Answer<ReliabilityFigures>;
   readonly queue?: Answer<QueueFigures>;
+  readonly rightSize?: Answer<RightSizeFigures>;
   /** By node and `heatPeriod`. */
   readonly nodes?: Answer<CapacityFigures>;
 }
 
 /** One after the other; where one failed stands why, and the others stand. */
-export function sectionsHtml({ forecast, reliability, queue, nodes }: FleetSections): Safe {
+export function sectionsHtml({ forecast, reliability, queue, rightSize, nodes }: FleetSections): Safe {
   return markup`${sectionHtml('forecast', 'Demand by week, and what it will be', forecast, forecastFan)}
 ${sectionHtml('health', 'Failures of nodes and GPUs', reliability, healthHtml)}
 ${sectionHtml('queue', 'What was free or idle while somebody waited', queue, queueBeside)}
+${sectionHtml('right-size', 'Who could have done with less', rightSize, rightSizeHtml)}
 ${sectionHtml('nodes', 'When each node was owned and used', nodes, nodeHeat)}
 ${sectionHtml('coverage', 'Nodes of which least was seen', nodes, nodeCoverage)}`;
 }

@@ -128,7 +128,8 @@ function idleTables({ idle, partlyIdle, idleLimits }: IdleWatchFigures, served: 
 
 function lately(capacity: CapacityFigures, days: CapacityFigures | undefined, served: Served): Safe {
   const [, window = '', ...rest] = capacityTitle(capacity);
-  const head = markup`<h2 id="lately">Lately</h2><p class="who">${[window, ...rest].join(' · ')}</p>`;
+  const head = markup`<h2 id="lately">Lately</h2><p class="who">${[window, ...rest].join(' · ')}</p>
+<p><a href="${served.links.plan()}">The last weeks, and what comes</a></p>`;
   if (capacity.samples === 0)
     return markup`<section aria-labelledby="lately">${head}<p>no data: nothing was sampled in this time. Was a collector running?</p></section>`;
   return markup`<section aria-labelledby="lately">${head}${capacityTiles(capacity)}</section>
