@@ -2,13 +2,15 @@ import { globSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Five stages: `unit` needs no server, `store` needs a QuestDB, `soak` takes minutes because it waits, `faults` is what goes
- * wrong around gpuledger, `pages` needs a Chromium. `npm test` runs the first two, `npm run test:soak` and its like the others.
+ * Six stages: `unit` needs no server, `store` needs a QuestDB, `soak` takes minutes because it waits, `faults` is what goes
+ * wrong around gpuledger, `pages` needs a Chromium, `packages` makes and judges them. `npm test` runs the first two,
+ * `npm run test:soak` and its like the others.
  */
 const SOAK = 'test/**/*.soak.test.ts';
 const FAULTS = 'test/**/*.faults.test.ts';
 const PAGES = 'test/**/*.pages.test.ts';
-const files = globSync('test/**/*.test.ts', { exclude: [SOAK, FAULTS, PAGES] });
+const PACKAGES = 'test/**/*.packages.test.ts';
+const files = globSync('test/**/*.test.ts', { exclude: [SOAK, FAULTS, PAGES, PACKAGES] });
 const byStage = Object.groupBy(files, (path) =>
   asksForStore(readFileSync(path, 'utf8')) ? 'store' : 'unit',
 );
@@ -37,6 +39,10 @@ export default defineConfig({
       { extends: true, test: { name: 'store', include: byStage.store ?? [], globalSetup: STORE_SETUP } },
       { extends: true, test: { name: 'soak', include: [SOAK], globalSetup: STORE_SETUP } },
       { extends: true, test: { name: 'pages', include: [PAGES], globalSetup: STORE_SETUP } },
+      {
+        extends: true,
+        test: { name: 'packages', include: [PACKAGES], globalSetup: ['test/helpers/packages-setup.ts'] },
+      },
       { extends: true, test: { name: 'faults', include: [FAULTS], globalSetup: STORE_SETUP } },
     ],
   },

@@ -19,10 +19,42 @@ test('the version is the same wherever it stands', () => {
   const [newest] = /^## \[\d.*?\]/m.exec(readFileSync('CHANGELOG.md', 'utf8')) ?? [];
   expect(newest).toBe(`## [${version}]`);
   const tags = globSync('infra/**/{Dockerfile,*.yaml}').flatMap((path) =>
-    [...readFileSync(path, 'utf8').matchAll(/(?:gpuledger:|newTag: )(\d+\.\d+\.\d+)/g)].map(([, tag]) => tag),
+    [...readFileSync(path, 'utf8').matchAll(/(?:gpuledger[:-]|newTag: )(\d+\.\d+\.\d+)/g)].map(
+      ([, tag]) => tag,
+    ),
   );
   expect(tags.length).toBeGreaterThan(3);
   expect(new Set(tags)).toEqual(new Set([version]));
+});
+
+test('npm pack holds what users need: the program, its data, and examples', () => {
+  const { status, stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  });
+  expect(status).toBe(0);
+  const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[];
+  const paths = packed!.files.map(({ path }) => path);
+  const wanted = [
+    ...['package.json', 'README.md', 'LICENSE', 'bin/gpuledger.js', 'dist/main.js', 'dist/handler.js'],
+    ...['dist/sampler-worker.js', 'dist/engine-child.js', 'dist/THIRD-PARTY-NOTICES.txt', 'infra/README.md'],
+    ...[
+      'infra/page/page.css',
+      'infra/questdb/pom.xml',
+      'infra/questdb/queries/gaps.sql',
+      'infra/gpuledger.example.yaml',
+    ],
+    ...[
+      'infra/slurm/gpuledger-hook',
+      'infra/systemd/gpuledger.service',
+      'infra/schemas/report-job.schema.json',
+    ],
+  ];
+  expect(wanted.filter((path) => !paths.includes(path))).toEqual([]);
+  const folders =
+    /^(dist\/[\w.-]+\.js$|infra\/(README\.md|[\w.]+\.yaml|(cron|grafana|kubernetes|ondemand|page|questdb|schedulers|schemas|slurm|systemd)\/))/;
+  expect(paths.filter((path) => !wanted.includes(path) && !folders.test(path))).toEqual([]);
+  expect(paths.filter((path) => /\/\.|~$|\.(log|map|tsx?)$/.test(path))).toEqual([]);
 });
 
 test('the licences of all packages that dist holds go with it', () => {

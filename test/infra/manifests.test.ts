@@ -8,7 +8,7 @@ import { ROOT, runCommand, runToEnd } from '../helpers/run-process.ts';
 
 /** The manifests of infra/, judged by the tools that will read them. */
 
-const PREFIX = '/opt/gpuledger';
+const INSTALLED = '/usr/bin/gpuledger';
 const KUBERNETES_VALIDATE = join(ROOT, 'build/python-tools/bin/kubernetes-validate');
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -21,9 +21,9 @@ describe('systemd units', () => {
 
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'gpuledger-units-'));
-    // Their paths hold for an installation in /opt/gpuledger; this checkout has the same shape.
+    // The packages put the command there; here it is the checkout's.
     for (const unit of units)
-      writeFileSync(installed(unit), read(unit).replaceAll(PREFIX, ROOT.slice(0, -1)));
+      writeFileSync(installed(unit), read(unit).replaceAll(INSTALLED, join(ROOT, 'bin/gpuledger.js')));
   });
   afterAll(() => {
     rmSync(directory, { recursive: true, force: true });
@@ -127,21 +127,14 @@ describe('Kubernetes manifests', () => {
 });
 
 describe('container files', () => {
-  test('the image copies what there is, and the build needs nothing else', () => {
+  test('the image is made of the tarballs, by the names that they get', () => {
     const dockerfile = read('infra/docker/Dockerfile');
-    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, names]) =>
-      names!.split(' '),
-    );
-    expect(copied.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
-    const [, sources] = /^const SOURCES = \[(.+)\];$/ms.exec(read('scripts/build.js'))!;
-    const needed = [
-      'tsconfig.json',
-      'bin',
-      'scripts',
-      ...[...sources!.matchAll(/'(\w+)'/g)].map(([, name]) => name!),
-    ];
-    expect(needed).toContain('src');
-    expect(needed.filter((name) => !copied.includes(name))).toEqual([]);
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].map(([, names]) => names);
+    expect(copied).toEqual([`build/package/gpuledger-${version}-linux-*.tar.gz`]);
+    expect(read('scripts/package.ts')).toContain('`gpuledger-${version}-linux-${machine.arch}.tar.gz`');
+    expect(dockerfile).toContain(`"/gpuledger-${version}-linux-$arch.tar.gz"`);
+    expect(read('.dockerignore')).toContain('!build/package/*.tar.gz');
     expect(dockerfile).toMatch(/^USER 65532:65532$/m);
   });
 
@@ -163,9 +156,11 @@ describe('container files', () => {
 describe('command lines', () => {
   const commandLines = [
     ...filesOf('infra/systemd/*.service').flatMap((path) =>
-      [...read(path).matchAll(/^ExecStart=\S+ \S+gpuledger\.js (.+)$/gm)].map(([, args]) => args!),
+      [...read(path).matchAll(/^ExecStart=\/usr\/bin\/gpuledger (.+)$/gm)].map(([, args]) => args!),
     ),
-    ...[...read('infra/cron/gpuledger-drain').matchAll(/gpuledger\.js (.+?) 2>&1/g)].map(([, args]) => args!),
+    ...[...read('infra/cron/gpuledger-drain').matchAll(/\/usr\/bin\/gpuledger (.+?) 2>&1/g)].map(
+      ([, args]) => args!,
+    ),
     ...filesOf('infra/kubernetes/*/{daemonset,cronjob}.yaml').map((path) => {
       const template = read(path);
       const args = /^( *)args:(?: \[(.+)\]|\n((?: +- .+\n)+))/m.exec(template)!;

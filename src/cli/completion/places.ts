@@ -11,7 +11,7 @@ export interface Place {
   readonly choices: readonly string[];
 }
 
-export interface Word {
+interface Word {
   readonly word: string;
   /** One line about it. */
   readonly about: string;

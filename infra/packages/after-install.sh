@@ -1,0 +1,15 @@
+# The user comes first: tmpfiles makes the journal its own.
+if command -v systemd-sysusers >/dev/null; then
+    systemd-sysusers gpuledger.conf
+else
+    getent group gpuledger >/dev/null || groupadd --system gpuledger
+    getent passwd gpuledger >/dev/null ||
+        useradd --system --gid gpuledger --no-create-home --home-dir /var/lib/gpuledger --shell /usr/sbin/nologin \
+            --comment 'gpuledger collector' gpuledger
+fi
+if command -v systemd-tmpfiles >/dev/null; then
+    systemd-tmpfiles --create gpuledger.conf
+else
+    install -d -m 0755 /run/gpuledger
+    install -d -m 3770 -o gpuledger -g gpuledger /run/gpuledger/jobs
+fi

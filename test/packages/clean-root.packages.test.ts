@@ -1,0 +1,123 @@
+/** The .deb in a Debian 12 that holds nothing but what every Debian does, and no systemd: installed, upgraded, removed, purged. */
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+
+import { runToEnd, type Ended } from '../helpers/run-process.ts';
+
+const RELEASE = 'bookworm';
+const CONFIGURATION = 'etc/gpuledger/gpuledger.yaml';
+const WAITING = 'var/lib/gpuledger/waiting';
+
+let root = '';
+const deb = `/${basename(inject('packages').deb)}`;
+
+/** Runs a line of a shell as root in there, with devices and processes of its own. */
+async function inside(line: string): Promise<Ended> {
+  const enter = `mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
+    exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive sh -c "$1"`;
+  return await runToEnd('unshare', ['-m', '-p', '-f', '--kill-child', 'sh', '-c', enter, root, line]);
+}
+
+/** Where this machine itself has that release from; none: debootstrap knows a place. */
+function mirrors(): string[] {
+  const args = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', `Codename: ${RELEASE}`];
+  return execFileSync('apt-get', args, { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line !== '')
+    .slice(0, 1);
+}
+
+beforeAll(() => {
+  root = join(mkdtempSync(join(tmpdir(), 'gpuledger-clean-root-')), 'root');
+  execFileSync('debootstrap', ['--variant=minbase', RELEASE, root, ...mirrors()], { stdio: 'ignore' });
+  cpSync(inject('packages').deb, join(root, deb));
+});
+afterAll(() => {
+  rmSync(join(root, '..'), { recursive: true, force: true });
+});
+
+test('a package for another machine is refused, and nothing is changed', async () => {
+  const other = join(root, 'other');
+  mkdirSync(join(other, 'DEBIAN'), { recursive: true });
+  const control = execFileSync('dpkg-deb', ['--field', join(root, deb)], { encoding: 'utf8' });
+  writeFileSync(join(other, 'DEBIAN/control'), control.replace('Architecture: amd64', 'Architecture: arm64'));
+  execFileSync('dpkg-deb', ['--build', other, join(root, 'other.deb')], { stdio: 'ignore' });
+  const { exitCode, stderr } = await inside('dpkg -i /other.deb');
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('package architecture (arm64) does not match system (amd64)');
+  expect(await inside('dpkg -s gpuledger')).toMatchObject({ exitCode: 1 });
+});
+
+test('it needs nothing else, and runs for root and for anybody', async () => {
+  expect(await inside(`dpkg -i ${deb}`)).toMatchObject({ exitCode: 0, stderr: '' });
+  const version = await inside('gpuledger --version');
+  expect(version).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(deb).toContain(version.stdout.trim());
+  const devices = 'gpuledger devices --source synthetic --gpus 2';
+  expect(await inside(devices)).toMatchObject({ exitCode: 0, stderr: '' });
+  const anybody = `cd / && HOME=/nonexistent setpriv --reuid 65534 --regid 65534 --clear-groups ${devices}`;
+  expect(await inside(anybody)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await inside('gpuledger config check')).toMatchObject({ exitCode: 0, stderr: '' });
+  // Not even by root, whose runs may write anywhere.
+  expect(
+    await inside('dpkg --verify gpuledger && find /usr/lib/gpuledger -type f -newer /usr/bin/gpuledger'),
+  ).toEqual({
+    exitCode: 0,
+    stdout: '',
+    stderr: '',
+  });
+});
+
+test('the user was there before the directories, and the hook records', async () => {
+  const { stdout } = await inside(
+    'getent passwd gpuledger; stat -c "%a %U %G" /run/gpuledger /run/gpuledger/jobs',
+  );
+  expect(stdout).toMatch(
+    /^gpuledger:x:\d+:\d+:gpuledger collector:\/var\/lib\/gpuledger:\/usr\/sbin\/nologin\n755 root root\n3770 gpuledger gpuledger\n$/,
+  );
+  expect(await inside('/usr/libexec/gpuledger/gpuledger-hook start job=7 devices=0')).toMatchObject({
+    exitCode: 0,
+  });
+  const records = readdirSync(join(root, 'run/gpuledger/jobs'));
+  expect(records).toEqual([expect.stringMatching(/^7\.start\..*\.job$/)]);
+});
+
+test('an upgrade keeps what was changed and what waits', async () => {
+  writeFileSync(join(root, CONFIGURATION), 'log:\n  level: warn\n');
+  mkdirSync(join(root, 'var/lib/gpuledger'), { recursive: true });
+  writeFileSync(join(root, WAITING), 'rows');
+  expect(await inside(`dpkg -i ${deb}`)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(readFileSync(join(root, CONFIGURATION), 'utf8')).toBe('log:\n  level: warn\n');
+  expect(readFileSync(join(root, WAITING), 'utf8')).toBe('rows');
+});
+
+test('what is removed leaves settings and state, and says so', async () => {
+  const { exitCode, stderr } = await inside('dpkg -r gpuledger');
+  expect([exitCode, stderr]).toEqual([
+    0,
+    expect.stringMatching(/^gpuledger: \/var\/lib\/gpuledger and the user .*\n$/),
+  ]);
+  expect(['usr/bin/gpuledger', 'usr/lib/gpuledger'].filter((path) => existsSync(join(root, path)))).toEqual(
+    [],
+  );
+  expect([CONFIGURATION, WAITING].filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
+
+test('what is purged leaves the state', async () => {
+  expect(await inside('dpkg -P gpuledger')).toMatchObject({ exitCode: 0 });
+  expect(existsSync(join(root, 'etc/gpuledger'))).toBe(false);
+  expect(readFileSync(join(root, WAITING), 'utf8')).toBe('rows');
+  expect(await inside('dpkg -s gpuledger')).toMatchObject({ exitCode: 1 });
+});
