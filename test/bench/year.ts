@@ -1,7 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { readStillAssets } from '../../src/report/page/assets.ts';
-import { capacityFigures } from '../../src/figures/capacity/query.ts';
-import { renderCapacityPage } from '../../src/report/page/fleet/capacity-page.ts';
+import { askFleetPage, fleetPageHtml } from '../../src/fleet-page/page.ts';
 import { addsUp, askYear, toldAnswer, trueAnswers, YEAR_QUESTIONS } from '../year/check-year.ts';
 import type { QueueFigures } from '../../src/figures/queue/figures.ts';
 import { askQueue, toldQueue } from '../year/check-queue.ts';
@@ -81,13 +79,9 @@ async function measure(): Promise<readonly Measurement[]> {
       throw new Error('the queue of a week: not what the plan says');
     found.push(await measured('year_queue_of_week', TABLE_SECONDS_MAX, server, queue));
     const window = { fromUs: YEAR.startUs, toUs: endUsOf(YEAR) };
-    const page = async (): Promise<string> => {
-      const [figures, days] = [
-        await capacityFigures(server.db, [yearLane], { ...window, by: 'account' }),
-        await capacityFigures(server.db, [yearLane], { ...window, by: 'cluster', every: 'week' }),
-      ];
-      return renderCapacityPage(figures, { assets: readStillAssets(), version: 'bench', days });
-    };
+    // Whole, with forecast, failures, queue, sizes and nodes.
+    const page = async (): Promise<string> =>
+      fleetPageHtml(await askFleetPage(server.db, { lanes: [yearLane] }, { ...window, by: 'account' }));
     return [...found, await measured('year_page', PAGE_SECONDS_MAX, server, page)];
   } finally {
     await server.close();

