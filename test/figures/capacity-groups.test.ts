@@ -452,6 +452,14 @@ test('rows are what the samples of each group add up to, whatever is asked', asy
   );
 });
 
+test('months of a zone are told of years as of days', async () => {
+  const options = { ...WINDOW, by: 'account', every: 'month', timeZone: 'America/New_York' } as const;
+  const days = await capacityFigures(db, [lane], options);
+  const years = await capacityFigures(db, [lane], { ...options, fromUs: Date.UTC(2022, 10, 3) * 1000 });
+  expect(new Set(days.rows.map(({ period }) => period)).size).toBe(2);
+  expect(years.rows).toEqual(days.rows);
+});
+
 test('of the first few groups the others are one row, and all stays what it was', async () => {
   const options = { ...WINDOW, by: 'user', also: ['account'], every: 'day' } as const;
   const whole = await capacityFigures(db, [lane], options);

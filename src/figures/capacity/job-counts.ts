@@ -12,7 +12,7 @@ import {
   rowKeys,
   type Membership,
 } from './membership.ts';
-import { laterPeriodSql, laterPeriodsSql, periodSql } from './periods.ts';
+import { laterPeriods, laterPeriodsSql, nextPeriodSql, periodSql } from './periods.ts';
 import type { CapacityWindow } from './window.ts';
 import { quoteTime } from '../sql-text.ts';
 
@@ -59,14 +59,14 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
     some.map((key) => `${picks[key]!} AS ${key}, `).join('');
   const first = `SELECT ${select(keys)}count() AS stays ${fromSql}`;
   if (period === undefined || later === 0) return first;
-  const nth = (n: string): string => laterPeriodSql(period, 'o.start_ts', n, of.months);
+  const { fromSql: laterSql, startUs } = laterPeriods(period, later, of.months);
   const longer =
     `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +
-    ` AND ${laterPeriodSql(period, startTs, '1', of.months)} <= ${stopUs}`;
-  const columns = keys.map((key) => `${key === 'x_period' ? nth('k.n') : `o.${key}`} AS ${key}`).join(', ');
+    ` AND ${nextPeriodSql(period, startTs, of.months)} <= ${stopUs}`;
+  const columns = keys.map((key) => `${key === 'x_period' ? startUs : `o.${key}`} AS ${key}`).join(', ');
   return (
     `SELECT DISTINCT ${keys.join(', ')} FROM (${first} UNION ALL SELECT ${columns}, 1 AS stays` +
-    ` FROM (${longer}) o CROSS JOIN (SELECT x AS n FROM long_sequence(${later})) k WHERE ${nth('k.n')} <= o.stop_us)`
+    ` FROM (${longer}) o CROSS JOIN ${laterSql} WHERE ${startUs} > cast(o.start_ts AS LONG) AND ${startUs} <= o.stop_us)`
   );
 }
 

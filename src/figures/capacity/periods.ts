@@ -51,23 +51,37 @@ export function periodSql(period: CapacityPeriod, ts: string, months: ZoneMonths
   return `CASE ${cases.join(' ')} ELSE ${later.at(-1)!} END`;
 }
 
-/** When the n-th period after that of a time begins. */
-export function laterPeriodSql(
+/**
+ * Periods that rows `o` with a `start_ts` may reach into, by rows `k` that each of them is joined with: `fromSql` makes these, `startUs` is when one
+ * begins. Months of a zone are each told once, also those before a row: the question travels in a URL, where not much more has room.
+ * @param most as many after the first one of a row are looked at
+ */
+export function laterPeriods(
   period: CapacityPeriod,
-  ts: string,
-  n: string,
+  most: number,
   months: ZoneMonths | undefined,
-): string {
+): Record<'fromSql' | 'startUs', string> {
   if (months === undefined)
-    return `cast(dateadd('${UNITS[period]}', cast(${n} AS INT), date_trunc('${period}', ${ts})) AS LONG)`;
+    return {
+      fromSql: `(SELECT x AS n FROM long_sequence(${most})) k`,
+      startUs: laterSql(period, 'o.start_ts', 'cast(k.n AS INT)'),
+    };
+  const starts = months.startsUs.map((us) => `SELECT ${us} AS start_us FROM long_sequence(1)`);
+  return { fromSql: `(${starts.join(' UNION ALL ')}) k`, startUs: 'k.start_us' };
+}
+
+/** When the period after that of a time begins. */
+export function nextPeriodSql(period: CapacityPeriod, ts: string, months: ZoneMonths | undefined): string {
+  if (months === undefined) return laterSql(period, ts, '1');
   const { zone, startsUs } = months;
   const afterUs = monthSpan(monthAt(startsUs.at(-1)!, zone), zone).toUs;
-  // From which month of the window on it is the n-th.
-  const own = startsUs.slice(1).map((us, at) => `WHEN ${ts} < ${quoteTime(us)} THEN ${at}`);
-  const index = own.length === 0 ? '0' : `CASE ${own.join(' ')} ELSE ${startsUs.length - 1} END`;
-  const starts = startsUs.map((us, at) => `WHEN (${index}) + ${n} = ${at} THEN ${us}`);
-  // Behind the window there is none that counts.
-  return `CASE ${starts.join(' ')} ELSE ${afterUs} END`;
+  const [, ...later] = startsUs;
+  if (later.length === 0) return `cast(${afterUs} AS LONG)`;
+  return `CASE ${later.map((us) => `WHEN ${ts} < ${quoteTime(us)} THEN ${us}`).join(' ')} ELSE ${afterUs} END`;
+}
+
+function laterSql(period: CapacityPeriod, ts: string, n: string): string {
+  return `cast(dateadd('${UNITS[period]}', ${n}, date_trunc('${period}', ${ts})) AS LONG)`;
 }
 
 /** How many periods later than its first one a stay may reach: of the longest, or more. @param stopUs epoch µs */
