@@ -4,6 +4,7 @@ import { quoteText } from '../../../schemas/tables.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
+import { timesOfTable } from '../table-times.ts';
 
 /** Time in which the scheduler told one state of a node: fromUs < t ≤ toUs. */
 export interface NodeStateSpan {
@@ -53,8 +54,10 @@ export async function readNodeStates(
   if (!(await hasNodeStates(db))) return [];
   const andSql = cluster === undefined ? '' : ` AND cluster = ${quoteText(cluster)}`;
   const spansOf: SpansOf = new Map();
-  for (let atUs = fromUs; atUs < toUs; atUs += PORTION_US)
-    await addSpans(db, spansOf, [{ fromUs: atUs, toUs: Math.min(atUs + PORTION_US, toUs), andSql }]);
+  const begun = await timesOfTable(db, 'node_states', { fromUs: fromUs - ROW_US_MAX, toUs });
+  const told = { fromUs: Math.max(fromUs, begun.fromUs), toUs: Math.min(toUs, begun.toUs + ROW_US_MAX) };
+  for (let atUs = told.fromUs; atUs < told.toUs; atUs += PORTION_US)
+    await addSpans(db, spansOf, [{ fromUs: atUs, toUs: Math.min(atUs + PORTION_US, told.toUs), andSql }]);
   return [...spansOf.values()].flat();
 }
 

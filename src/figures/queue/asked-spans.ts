@@ -4,6 +4,7 @@ import { quoteText } from '../../../schemas/tables.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
 import { isoMicroseconds, quoteTime } from '../sql-text.ts';
+import { timesOfTable } from '../table-times.ts';
 import { WAITS_FOR_GPUS } from './waits-for-gpus.ts';
 
 /** A poll speaks for no more than this before it: 2.5 × the longest interval. */
@@ -46,12 +47,15 @@ export async function readAsked(
   const tables = await ask(db, "SELECT table_name FROM tables() WHERE table_name = 'queue_1m'");
   if (tables.length === 0) return [];
   const found = new Map<string | undefined, MutableCluster>();
-  const lastUs = window.toUs + DT_US_MAX;
+  const { toUs } = window;
+  const polled = await timesOfTable(db, 'queue_1m', { fromUs: window.fromUs, toUs: toUs + DT_US_MAX });
   let kinds = 0;
-  for (let atUs = window.fromUs; atUs < lastUs; atUs += PORTION_US)
+  // A poll at the beginning of the window speaks for none of it; the first one that there is may be after that.
+  const beforeUs = Math.max(window.fromUs, polled.fromUs - 1);
+  for (let atUs = beforeUs; atUs < polled.toUs; atUs += PORTION_US)
     for (const poll of await pollsOf(
       db,
-      { fromUs: atUs, toUs: Math.min(atUs + PORTION_US, lastUs) },
+      { fromUs: atUs, toUs: Math.min(atUs + PORTION_US, polled.toUs) },
       cluster,
     )) {
       kinds += poll.rows.length;

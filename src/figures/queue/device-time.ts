@@ -5,6 +5,7 @@ import type { Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { common, joined, without } from '../spans.ts';
 import { quoteTime } from '../sql-text.ts';
+import { timesOfTable } from '../table-times.ts';
 import type { DeviceTime } from './figures.ts';
 
 /** A busy cluster begins some hundred thousand stays a week. */
@@ -14,7 +15,12 @@ const PORTION_US = 7 * 24 * 3600e6;
 export async function readOwned(db: Asked, { fromUs, toUs }: Span): Promise<Map<string, Span[]>> {
   const stays = new Map<string, Span[]>();
   let sinceUs = -Infinity;
-  for (let untilUs = Math.min(fromUs + PORTION_US, toUs); ; untilUs = Math.min(untilUs + PORTION_US, toUs)) {
+  const begun = await timesOfTable(db, 'gpu_ownership', { fromUs, toUs });
+  for (
+    let untilUs = Math.min(begun.fromUs + PORTION_US, toUs);
+    ;
+    untilUs = Math.min(untilUs + PORTION_US, toUs)
+  ) {
     const since = sinceUs === -Infinity ? '' : ` AND ts >= ${quoteTime(sinceUs)}`;
     const rows = await ask(
       db,
@@ -27,7 +33,7 @@ export async function readOwned(db: Asked, { fromUs, toUs }: Span): Promise<Map<
       stays.set(gpu, own);
       own.push({ fromUs: row.number('from_us')!, toUs: row.number('to_us') ?? Infinity });
     }
-    if (untilUs >= toUs) break;
+    if (untilUs >= Math.min(begun.toUs, toUs)) break;
     sinceUs = untilUs;
   }
   // A stay of no time only overwrites a start that was corrected.

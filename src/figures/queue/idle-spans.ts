@@ -2,8 +2,9 @@ import type { HadSpan } from '../../core/queue/had-and-asked.ts';
 import { quoteName } from '../../../schemas/tables.ts';
 import { gaugeReadings, type StoredLane } from '../gauge-lanes.ts';
 import { alikeDevices, type AlikeDevices, type DeviceIdleLimits } from '../idle-limits.ts';
-import { placesOf, STEP_US, withinSql, type Segment, type Span } from '../levels.ts';
+import { placesOf, STEP_US, wholeSpan, withinSql, type Segment, type Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
+import { overlap } from '../spans.ts';
 import { quotedLists } from '../sql-text.ts';
 import { idleSummands, summandSql, TIME } from '../summands.ts';
 
@@ -57,7 +58,9 @@ export async function readOwnedIdle(
       for (const { gpus, segments } of placesOf(kept, portion, level === '1m' ? ['1m'] : ['1h', '1m'])) {
         const fine = segments.filter((segment) => STEP_US[segment.level] <= bucketUs);
         portionKeptUs = Math.max(portionKeptUs, lengthIn(fine, window));
-        if (fine.length === 0) continue;
+        // Windows may reach back to before there was anything.
+        const there = wholeSpan(kept);
+        if (fine.length === 0 || there === undefined || !overlap(portion, there)) continue;
         for (const devices of alikeDevices(limits))
           for (const some of gpus === undefined ? [undefined] : quotedLists(gpus))
             for (const row of await ask(db, idleSql(fine, column, devices, level, some))) {

@@ -305,6 +305,24 @@ describe('the queue beside GPUs', () => {
       if (typeof value === 'number') drawn.set(key, (drawn.get(key) ?? 0) + value);
   });
 
+  test('of a window of two thousand years asks no more than of one of some minutes', async () => {
+    const count = async (fromUs: number): Promise<number> => {
+      let asked = 0;
+      const counting = {
+        where: db.where,
+        exec: async (sql: string) => {
+          asked += 1;
+          return await db.exec(sql);
+        },
+      };
+      const window = { fromUs, toUs: at(LENGTH_S), cluster: 'queue1' };
+      const { time } = await queueFigures(counting, [lane], window);
+      expect(time.freeUs).toBeGreaterThan(0);
+      return asked;
+    };
+    expect(await count(at(0) - 2000 * 365 * 86_400e6)).toBeLessThan((await count(at(0))) + 20);
+  });
+
   test('was somewhere anything at all', () => {
     expect([...drawn.values()].length).toBe(13);
     for (const [key, value] of drawn) expect(value, key).toBeGreaterThan(0);
