@@ -491,3 +491,13 @@ test.each([
     { code: 'report.unknown_name', exit: 'usage', hints },
   );
 });
+
+test('a name of two lines is told in one', async () => {
+  const filter = { by: 'account', names: ['nobody\nerror: all is lost'] } as const;
+  await expect(capacityFigures(db, [lane], { ...WINDOW, by: 'user', where: [filter] })).rejects.toThrow(
+    'no job of the window has the account "nobody⏎error: all is lost"',
+  );
+  await expect(capacityFigures(db, [lane], { ...WINDOW, by: 'user', cluster: 'a\nb' })).rejects.toThrow(
+    'no cluster "a⏎b"',
+  );
+});

@@ -1,3 +1,4 @@
+import { visibleText } from '../../../schemas/visible-text.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { ask, type Asked } from '../query-cells.ts';
 
@@ -12,13 +13,13 @@ export async function refuseUnknownCluster(db: Asked, cluster: string): Promise<
   );
   const known = [...new Set(rows.flatMap((row) => row.text('cluster') ?? []))].sort();
   if (known.includes(cluster)) return;
-  throw new OperatingError(`no cluster "${cluster}": no GPU is known to be of it`, {
+  throw new OperatingError(`no cluster "${visibleText(cluster)}": no GPU is known to be of it`, {
     code: 'report.unknown_cluster',
     exit: 'usage',
     where: `${db.where}, tables gpu_inventory and gpu_ownership`,
     hints: [
       known.length > 0
-        ? `the clusters there: ${known.join(', ')}`
+        ? `the clusters there: ${known.map(visibleText).join(', ')}`
         : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
     ],
   });

@@ -1,5 +1,6 @@
 import { nearestWords } from '../../../schemas/nearest.ts';
 import { quoteName } from '../../../schemas/tables.ts';
+import { visibleText } from '../../../schemas/visible-text.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { Span } from '../levels.ts';
 import { ask, type Asked } from '../query-cells.ts';
@@ -61,10 +62,11 @@ async function jobNames(db: Asked, { fromUs, toUs }: Span, by: JobName): Promise
 }
 
 function unknownName(db: Asked, by: CapacityName, name: string, known: readonly string[]): OperatingError {
-  const near = nearestWords(name, known, 3);
-  const listed = known.slice(0, LISTED_MAX).join(', ') + (known.length > LISTED_MAX ? ', …' : '');
+  const near = nearestWords(name, known, 3).map(visibleText);
+  const listed =
+    known.slice(0, LISTED_MAX).map(visibleText).join(', ') + (known.length > LISTED_MAX ? ', …' : '');
   const what = isJobName(by) ? `no job of the window has the ${by}` : `no GPU of the window has the ${by}`;
-  return new OperatingError(`${what} "${name}"`, {
+  return new OperatingError(`${what} "${visibleText(name)}"`, {
     code: 'report.unknown_name',
     exit: 'usage',
     where: `${db.where}, ${isJobName(by) ? 'table jobs' : 'table gpu_inventory and the samples'}`,
@@ -80,13 +82,13 @@ function unknownName(db: Asked, by: CapacityName, name: string, known: readonly 
 
 function unknownCluster(db: Asked, cluster: string, known: ReadonlySet<string | undefined>): OperatingError {
   const names = [...known].filter((name) => name !== undefined).sort();
-  return new OperatingError(`no cluster "${cluster}": no GPU is known to be of it`, {
+  return new OperatingError(`no cluster "${visibleText(cluster)}": no GPU is known to be of it`, {
     code: 'report.unknown_cluster',
     exit: 'usage',
     where: `${db.where}, tables gpu_inventory and the samples of the window`,
     hints: [
       names.length > 0
-        ? `the clusters there: ${names.join(', ')}`
+        ? `the clusters there: ${names.map(visibleText).join(', ')}`
         : 'no GPU there has the name of a cluster: see the key cluster in docs/configuration.md',
     ],
   });
