@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { asClusterName } from '../core/devices/cluster-name.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import { CAPACITY_ROWS_EXPECTED, readCapacityRows, readTop } from '../figures/asked/capacity-rows.ts';
+import { capacityRowsExpected, readCapacityRows, readTop } from '../figures/asked/capacity-rows.ts';
 import type { WindowFlags } from '../figures/asked/report-window.ts';
 import { JOB_ORDERS } from '../figures/job/jobs-figures.ts';
 
@@ -18,14 +18,14 @@ export const CLUSTER = name.transform((text) => asClusterName(text));
 /** Read by the rule of the command line, which knows nothing of what it does not know. @param expected the sentence of that */
 export function asWritten<T>(
   read: (text: string) => T | undefined,
-  expected: string,
+  expected: string | ((text: string) => string),
 ): z.ZodPipe<z.ZodString, z.ZodTransform<T, string>> {
   return z
-    .string()
+    .string('expected a value, came nothing')
     .max(NAME_LENGTH_MAX)
     .transform((text, context) => {
       const value = read(text);
-      if (value === undefined) context.addIssue(expected);
+      if (value === undefined) context.addIssue(typeof expected === 'string' ? expected : expected(text));
       return value ?? z.NEVER;
     });
 }
@@ -62,7 +62,7 @@ export const USER_ASKED = {
 export const NODE_ASKED = WINDOW;
 
 export const CAPACITY_ASKED = {
-  by: asWritten(readCapacityRows, CAPACITY_ROWS_EXPECTED)
+  by: asWritten(readCapacityRows, capacityRowsExpected)
     .optional()
     .describe('Whose rows, as --by (default: account)'),
   cluster: CLUSTER.optional().describe('Only the GPUs of this cluster'),

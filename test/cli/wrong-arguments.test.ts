@@ -118,6 +118,8 @@ const COMMANDS: readonly Row[] = [
   [['report', 'user', "x'; DROP TABLE jobs; --"], 75, '127.0.0.1:1', 'exit 75'],
   [['report', 'user', LONG], 75, '127.0.0.1:1', 'exit 75'],
   [['report', 'capacity', '--by', 'nope'], 64, '--by', 'account'],
+  [['report', 'capacity', '--by', 'acount,month'], 64, '--by', 'Did you mean account?'],
+  [['report', 'capacity', '--where', 'acount=physics'], 64, '--where', 'Did you mean account?'],
   [['report', 'capacity', '--by', ''], 64, '--by', 'account'],
   [['report', 'capacity', '--by', 'month,account'], 64, '--by', 'account'],
   [['report', 'capacity', '--by', 'month,user'], 64, '--by', 'month'],

@@ -133,6 +133,7 @@ test.each<[path: string, status: number, message: string | RegExp, hint?: string
   ['jobs?sort=best', 400, /^sort: expected one of wasted, lost/],
   ['jobs?sort=cost', 400, /expected prices/],
   ['capacity?by=month,account', 400, /^by: Allowed choices are user, account/],
+  ['capacity?by=acount,month', 400, /^by: Did you mean account\? Allowed choices are user, account/],
   ['capacity?top=none', 400, /^top: expected a number of rows/],
   ['capacity?account=nobodys', 404, /no job of the window has the account/],
   ['capacity?cluster=none', 404, /no cluster "none"/],

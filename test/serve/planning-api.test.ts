@@ -185,7 +185,7 @@ test('every answer is as the description of the API says', async () => {
 });
 
 test.each<[path: string, status: number, message: string | RegExp]>([
-  ['bill', 400, /^month: /],
+  ['bill', 400, 'month: expected a value, came nothing'],
   ['bill?month=2024-13', 400, 'month: expected a month from 1970-01 on, such as 2026-10'],
   ['bill?month=2923-10', 400, 'expected a month that has begun, came 2923-10'],
   ['bill?month=2024-03&by=model', 400, 'by: expected one of account, user, device'],

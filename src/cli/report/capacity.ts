@@ -1,8 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import {
-  CAPACITY_FILTER_EXPECTED,
-  CAPACITY_ROWS_EXPECTED,
+  capacityFilterExpected,
   capacityFilters,
+  capacityRowsExpected,
   readCapacityFilter,
   readCapacityRows,
   readTop,
@@ -90,7 +90,7 @@ type ToldFilter = NonNullable<ReturnType<typeof readCapacityFilter>>;
 
 function parseFilter(text: string, before: readonly ToldFilter[] = []): ToldFilter[] {
   const filter = readCapacityFilter(text);
-  if (filter === undefined) throw new InvalidArgumentError(CAPACITY_FILTER_EXPECTED);
+  if (filter === undefined) throw new InvalidArgumentError(capacityFilterExpected(text));
   return [...before, filter];
 }
 
@@ -102,7 +102,7 @@ function parseTop(text: string): number {
 
 function parseRows(text: string): CapacityRows {
   const rows = readCapacityRows(text);
-  if (rows === undefined) throw new InvalidArgumentError(CAPACITY_ROWS_EXPECTED);
+  if (rows === undefined) throw new InvalidArgumentError(capacityRowsExpected(text));
   return rows;
 }
 

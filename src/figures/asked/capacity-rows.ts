@@ -1,3 +1,4 @@
+import { nearestWords } from '../../../schemas/nearest.ts';
 import {
   CAPACITY_GROUPINGS,
   CAPACITY_NAMES,
@@ -17,7 +18,15 @@ export interface CapacityRows {
 }
 
 /** What `readCapacityRows` reads, for whoever wrote something else. */
-export const CAPACITY_ROWS_EXPECTED = `Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}; of those that are no times several, each once, with commas between them, and after them maybe ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')}.`;
+export function capacityRowsExpected(text: string): string {
+  return `${meantText(text.split(','), CAPACITY_GROUPINGS)}Allowed choices are ${CAPACITY_GROUPINGS.join(', ')}; of those that are no times several, each once, with commas between them, and after them maybe ${CAPACITY_PERIODS.map((period) => `,${period}`).join(' or ')}.`;
+}
+
+/** A question whether a known word was meant by one of these that is none; nothing where none is near. */
+function meantText(words: readonly string[], known: readonly string[]): string {
+  const near = words.flatMap((word) => (known.includes(word) ? [] : nearestWords(word, known, 1)));
+  return near.length === 0 ? '' : `Did you mean ${near.join(', ')}? `;
+}
 
 /** Of `account`, `account,month` or `account,model,month`; undefined of anything else. */
 export function readCapacityRows(text: string): CapacityRows | undefined {
@@ -38,8 +47,10 @@ export function readCapacityRows(text: string): CapacityRows | undefined {
   };
 }
 
-/** What `readCapacityFilter` reads. */
-export const CAPACITY_FILTER_EXPECTED = `expected one of ${CAPACITY_NAMES.join(', ')} with = and a name after it, as account=physics`;
+/** What `readCapacityFilter` reads, for whoever wrote something else. */
+export function capacityFilterExpected(text: string): string {
+  return `${meantText(text.split('=', 1), CAPACITY_NAMES)}Expected one of ${CAPACITY_NAMES.join(', ')} with = and a name after it, as account=physics.`;
+}
 
 /** Of `account=physics`; undefined of anything else. A name may have `=` in it. */
 export function readCapacityFilter(
