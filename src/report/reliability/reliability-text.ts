@@ -185,7 +185,7 @@ export function failedNodeTable(
     one.adjustedP < 0.0005 ? '<0.0005' : one.adjustedP.toFixed(4),
     one.lastFailureUs === undefined ? '' : calendarDate(one.lastFailureUs),
     (Object.keys(SIGN_NAMES) as FailureSign[])
-      .flatMap((sign) => (one.signs[sign] === 0 ? [] : [`${SIGN_NAMES[sign]} ${one.signs[sign]}`]))
+      .flatMap((sign) => (one.signs[sign] === 0 ? [] : [`${one.signs[sign]} × ${SIGN_NAMES[sign]}`]))
       .join(', '),
   ]);
   return { titles: ['node', 'failures', 'expected', 'p', 'p of all', 'last', 'shown by'], rows };

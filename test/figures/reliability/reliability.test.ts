@@ -377,6 +377,8 @@ describe('the report', () => {
         ' Fails more often than the others: n3 (8 failures where 2.33 were to be expected).' +
         ' Lost to failures: up to 192.1 GPU-hours of 371.3 GPU-hours that jobs had (6 runs ended by one, 1 of them started again), so between 48 % and 100 % of that time was productive (ETTR)',
     );
+    // Not as if it were the number of an XID.
+    expect(text).toMatch(/ n3 8 \S+ \S+ \S+ \S+ \d+ × XID/);
     expect(text).toContain('Of 1 failure nobody told which node it was');
     expect(text).toContain('2 XIDs of GPUs that were not seen in this window');
     expect(text).toContain('On 1 node not all XIDs were heard');
