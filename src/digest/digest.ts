@@ -103,7 +103,7 @@ function noData(month: string, where: string): OperatingError {
     where,
     hints: [
       'was a collector running, and is it this store?',
-      'another month: gpuledger digest --month 2026-10',
+      'another month: gpuledger digest --month YYYY-MM',
     ],
   });
 }
