@@ -589,4 +589,16 @@ describe('the window of a report', () => {
   ])('%j is refused as usage', (flags) => {
     expect(() => reportWindow(flags, nowUs)).toThrow(expect.objectContaining({ exit: 'usage' }));
   });
+
+  test.each([
+    [{ from: '2030-01-01', to: '2030-02-01' }, 'what is not over yet ends now'],
+    [{ from: '1960-01-01', to: '1960-02-01' }, 'nothing is of before 1970'],
+  ])('%j is refused with the reason', (flags, reason) => {
+    expect(() => reportWindow(flags, nowUs)).toThrow(
+      expect.objectContaining({
+        code: 'report.window',
+        hints: [expect.stringContaining(reason), expect.any(String)],
+      }),
+    );
+  });
 });

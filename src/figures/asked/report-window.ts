@@ -49,7 +49,10 @@ export function reportWindow(
     {
       code: 'report.window',
       exit: 'usage',
-      hints: ['what is not over yet ends now, and times are UTC', `the last week: ${named('since')} 7d`],
+      hints: [
+        'what is not over yet ends now, nothing is of before 1970, and times are UTC',
+        `the last week: ${named('since')} 7d`,
+      ],
     },
   );
 }
