@@ -360,10 +360,19 @@ function expectedInstalled(
     const own = SAMPLES.filter((sample) => sample.gpu === gpu);
     const lastUs = own.at(-1)!.atUs + HOUR_US / 2;
     const hours = Array.from({ length: HOURS }, (_, hour) => START_US + hour * HOUR_US);
-    for (const [period, some] of Map.groupBy(hours, (atUs) => periodOf(every, atUs))) {
-      const knownUs = Math.min(lastUs, some.at(-1)! + HOUR_US) - some[0]!;
-      const seenUs = own.filter(({ atUs }) => periodOf(every, atUs) === period).length * HOUR_US;
-      let leftUs = Math.max(0, knownUs - seenUs);
+    const byPeriod = [...Map.groupBy(hours, (atUs) => periodOf(every, atUs))];
+    const left = byPeriod.map(([period, some]) => {
+      const knownUs = Math.max(0, Math.min(lastUs, some.at(-1)! + HOUR_US) - some[0]!);
+      return knownUs - own.filter(({ atUs }) => periodOf(every, atUs) === period).length * HOUR_US;
+    });
+    // What is seen of a period beyond its time was seen of those before it, the nearest first.
+    for (let later = left.length - 1; later > 0; later -= 1) {
+      const beyondUs = Math.min(0, left[later]!);
+      left[later]! -= beyondUs;
+      left[later - 1]! += beyondUs;
+    }
+    for (const [index, [period, some]] of byPeriod.entries()) {
+      let leftUs = Math.max(0, left[index]!);
       // Hours that nobody saw while the device was there.
       const missed = some.filter((atUs) => atUs < lastUs && own.every((sample) => sample.atUs !== atUs));
       for (const part of ['down', 'drained'] as const) {

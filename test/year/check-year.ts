@@ -102,11 +102,7 @@ class Count {
   readonly #jobs = new Map<string, Set<number>>();
   readonly #parts = new Map<string, Record<string, number>>();
   /** Of each device, of the last period in which nobody saw it for a time: which, and how its node was then. */
-  readonly #lastUnseen = new Map<
-    number,
-    { readonly key: string; readonly month: string; readonly parts: Set<string> }
-  >();
-  readonly #lastMonth = new Map<number, string>();
+  readonly #lastUnseen = new Map<number, { readonly key: string; readonly parts: Set<string> }>();
   readonly #all = new Set<number>();
 
   constructor(question: YearQuestion) {
@@ -130,11 +126,10 @@ class Count {
       row[kind === 'owned' ? 'ownedUs' : 'unownedUs'] += us;
       if (isIdle) row.idleUs += us;
       if (kind !== 'unowned' || !this.#isOfDevices) row.joules += joules;
-      this.#lastMonth.set(gpu, month);
     } else {
       const before = this.#lastUnseen.get(gpu);
       const parts = before?.key === key ? before.parts : new Set<string>();
-      this.#lastUnseen.set(gpu, { key, month, parts: parts.add(part) });
+      this.#lastUnseen.set(gpu, { key, parts: parts.add(part) });
     }
     if (kind === 'unowned' && this.#isOfDevices) {
       const unowned = this.#row(keyFrom(['unowned'], period));
@@ -150,8 +145,7 @@ class Count {
   answer(): Answer {
     // A device is known until its last sample, a µs before the end of the hour for which that speaks.
     // Of what was not seen that is taken last which comes last: what a node's state told of comes before the rest.
-    for (const [gpu, { key, month, parts }] of this.#lastUnseen) {
-      if (this.#question.every !== undefined && month !== this.#lastMonth.get(gpu)) continue;
+    for (const { key, parts } of this.#lastUnseen.values()) {
       const last = ['unseen', 'drained', 'down'].find((part) => parts.has(part))!;
       this.#parts.get(key)![last]! -= 1;
     }

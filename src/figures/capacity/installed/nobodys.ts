@@ -57,16 +57,37 @@ export async function readNobodys(
     readUntold(db, of, told, parts),
   ]);
   const periods = periodsIn(of.window, period, of.months);
-  return told.flatMap(({ device, days: own }) =>
-    periods.map((span) => {
-      const key = seenKey(device.gpu, span.name);
-      const { allUs, unownedUs } = seen.get(key) ?? NOT_SEEN;
-      const unseenUs = Math.max(0, knownUsIn(device, span) - allUs);
+  return told.flatMap(({ device, days: own }) => {
+    const times = periods.map((span) => seen.get(seenKey(device.gpu, span.name)) ?? NOT_SEEN);
+    const unseen = unseenBy(
+      periods.map((span, at) => ({ knownUs: knownUsIn(device, span), seenUs: times[at]!.allUs })),
+    );
+    return periods.map(({ name }, at) => {
+      const key = seenKey(device.gpu, name);
+      const { unownedUs } = times[at]!;
       const ofDays = partly.get(key) ?? NOTHING;
       const unknownUs = own === undefined ? unownedUs : Math.min(unownedUs, untold.get(key) ?? 0);
-      return nobodysOf({ device, period: span.name, unownedUs, unseenUs, unknownUs }, ofDays);
-    }),
-  );
+      return nobodysOf({ device, period: name, unownedUs, unseenUs: unseen[at]!, unknownUs }, ofDays);
+    });
+  });
+}
+
+/**
+ * What nobody saw of each period. The first sample of a period speaks for time of the one before it, too: what is seen of a period beyond
+ * its own time was seen of that.
+ * @param periods of one device, ascending
+ */
+export function unseenBy(
+  periods: readonly { readonly knownUs: number; readonly seenUs: number }[],
+): readonly number[] {
+  const unseen: number[] = [];
+  let beforeUs = 0;
+  for (const { knownUs, seenUs } of periods.toReversed()) {
+    const leftUs = knownUs - seenUs - beforeUs;
+    unseen.unshift(Math.max(0, leftUs));
+    beforeUs = Math.max(0, -leftUs);
+  }
+  return unseen;
 }
 
 const HOURLY: SeenBy = { period: 'hour', months: undefined };
