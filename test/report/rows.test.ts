@@ -677,7 +677,7 @@ describe('the command', () => {
     [['capacity', '--by', 'account,account'], 'of those that are no times several, each once'],
     [['capacity', '--by', 'account,'], 'Allowed choices are user, account'],
     [['capacity', '--where', 'account'], 'with = and a name after it'],
-    [['capacity', '--where', 'planet=mars'], 'expected one of user, account, partition'],
+    [['capacity', '--where', 'planet=mars'], 'Expected one of user, account, partition'],
     [['capacity', '--where', 'account='], 'with = and a name after it'],
     [['capacity', '--where', 'account=physicz'], 'did you mean physics?'],
     [['capacity', '--where', 'model=H9000'], 'no GPU of the window has the model "H9000"'],
