@@ -12,13 +12,15 @@ import { linksFrom } from '../../src/report/page/links.ts';
 import { EVERYBODY, type Viewer } from '../../src/serve/viewer.ts';
 import { formatGpuHours } from '../../src/report/text/format-quantity.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
-import { fillFleet, fleetLane, HOSTILE_NODE, HOSTILE_USER } from '../serve/made-fleet.ts';
+import { fillFleet, fleetLane, HOSTILE_NODE, HOSTILE_USER, sampleOn } from '../serve/made-fleet.ts';
 import { startWeb } from '../serve/web-server.ts';
 import { openBrowser, seriousFaults } from './browser.ts';
 
 const links = linksFrom('/');
 const ADA: Viewer = { name: 'ada', isOperator: false, accounts: new Set() };
 
+/** Whole minutes. */
+const nowUs = Math.floor((Date.now() * 1000) / 60e6) * 60e6;
 let server: TestQuestdb;
 let db: QuestDb;
 let browser: Browser;
@@ -27,7 +29,7 @@ beforeAll(async () => {
   browser = await openBrowser();
   server = await startTestQuestdb();
   db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
-  await fillFleet(db, Math.floor((Date.now() * 1000) / 60e6) * 60e6);
+  await fillFleet(db, nowUs);
 });
 afterAll(async () => {
   await browser.close();
@@ -148,6 +150,7 @@ interface CapacityTold {
 
 describe('what they tell', () => {
   test('of the fleet: who idles, who runs, the days, and the sums of the API', async () => {
+    await sampleOn(db, nowUs);
     const { page, url } = await open('/', { hasScript: false });
     const told = (await (await fetch(`${url}/api/v1/capacity`)).json()) as CapacityTold;
     expect(await words(page, 'section[aria-labelledby="now"]')).toMatch(
@@ -294,6 +297,7 @@ describe('forms work without scripts', () => {
 
 describe('who may not see all', () => {
   test('finds own rows by name, the others as one, and nobody else anywhere', async () => {
+    await sampleOn(db, nowUs);
     for (const path of [links.fleet, links.plan(), links.jobs(), links.user('ada')]) {
       const { page, status } = await open(path, { viewer: ADA });
       expect([path, status]).toEqual([path, 200]);

@@ -142,12 +142,29 @@ export async function fillFleet(db: QuestDb, nowUs: number): Promise<void> {
   await waitForRollups(db, [fleetLane], nowUs, { timeoutMs: 300_000 });
 }
 
-/** By the minute of the last 52 hours. */
-function samplesOf(gpu: string, nowUs: number): Row[] {
-  return Array.from({ length: 52 * 60 }, (_, index): Row => {
-    const minutes = 52 * 60 - index - 1;
+/** Samples of the minutes since then: what runs goes on, however long a busy machine takes. @param nowUs of `fillFleet` */
+export async function sampleOn(db: QuestDb, nowUs: number): Promise<void> {
+  const minutes = Math.floor((Date.now() * 1000 - nowUs) / MINUTE);
+  if (minutes > 0)
+    await insertRows(
+      db,
+      fleetLane.table,
+      GPUS.flatMap((gpu) => samplesOf(gpu, nowUs, { first: -1, count: minutes })),
+    );
+}
+
+/** By the minute: of the last 52 hours, or from `first` minutes before `nowUs` on. */
+function samplesOf(
+  gpu: string,
+  nowUs: number,
+  { first, count } = { first: 52 * 60 - 1, count: 52 * 60 },
+): Row[] {
+  return Array.from({ length: count }, (_, index): Row => {
+    const minutes = first - index;
     const hours = minutes / 60;
-    const job = JOBS.find(({ gpus, from, to = 0 }) => gpus.includes(gpu) && hours < from && hours >= to);
+    const job = JOBS.find(
+      ({ gpus, from, to = -Infinity }) => gpus.includes(gpu) && hours < from && hours >= to,
+    );
     const sm = job?.sm ?? 0;
     return {
       ...{ ts: nowUs - minutes * MINUTE, cluster: CLUSTER, node: nodeOf(gpu), gpu, job_id: job?.jobId },
