@@ -59,13 +59,14 @@ async function shown(given: Parameters<typeof run>[1], args = ['--reader']): Pro
 // Not for root: a run as root that skips this would look as if it had been tried.
 describe.skipIf(!IS_ROOT)('the files of readers', () => {
   test("a site's, then one's own, then the environment", async () => {
-    const own = 'time_zone: Asia/Tokyo\ncosts: {currency: EUR, kwh: 0.3}\n';
+    const own = 'time_zone: Asia/Tokyo\ncosts: {currency: EUR, kwh: 0.3}\nquestdb: {request_timeout: 7s}\n';
     const site = await shown({ etc: { 'client.conf': SITE } });
     expect(site.get('questdb.client_conf')).toBe(
       'http::addr=site.example:9000; (/etc/gpuledger/client.conf, line 1)',
     );
     const both = await shown({ etc: { 'client.conf': SITE }, own });
     expect(both.get('questdb.client_conf')).toContain('site.example');
+    expect(both.get('questdb.request_timeout')).toBe('7s (~/.config/gpuledger/client.conf, line 3)');
     expect(both.get('time_zone')).toBe('Asia/Tokyo (~/.config/gpuledger/client.conf, line 1)');
     expect(both.get('costs.kwh')).toBe('0.3 (~/.config/gpuledger/client.conf, line 2)');
     const all = await shown({ etc: { 'client.conf': SITE }, own, env: { GPULEDGER_TIME_ZONE: 'UTC' } });
