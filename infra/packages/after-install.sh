@@ -12,4 +12,6 @@ if command -v systemd-tmpfiles >/dev/null; then
 else
     install -d -m 0755 /run/gpuledger
     install -d -m 3770 -o gpuledger -g gpuledger /run/gpuledger/jobs
+    install -d -m 0751 -o gpuledger -g gpuledger /var/lib/gpuledger
+    install -d -m 0755 -o gpuledger -g gpuledger /var/lib/gpuledger/profiling-pause
 fi

@@ -77,13 +77,14 @@ interface ReportedProblem {
  */
 export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> {
   const layers = await layersOf(request);
+  const { use } = layers;
   const reading = readConfig(layers.raw, await countersReader(layers.raw));
   if (!reading.ok) {
     for (const { path, message, hints, isForeign } of reading.problems) {
       layers.problems.push({ message, hints, where: whereOf(layers, path, isForeign !== true) });
     }
   }
-  const clientConf = await readClientConf(layers);
+  const clientConf = use === 'onlooker' ? undefined : await readClientConf(layers);
   if (!reading.ok || layers.problems.length > 0) throw configError(layers.problems, layers.files);
   const { questdb } = reading.config;
   const config = {
@@ -140,7 +141,7 @@ async function layersOf({ file, use = 'service', env, flags }: ConfigRequest): P
   const overrides = new Map<string, ConfigOverride>();
   const problems: ReportedProblem[] = [];
   if (isMap(raw)) {
-    addDefaults(raw, env);
+    addDefaults(raw, env, use);
     for (const override of [...environmentOverrides(env), ...flags]) {
       const path = applyOverride(raw, override);
       if (path !== undefined) overrides.set(path.join('.'), override);
@@ -150,9 +151,9 @@ async function layersOf({ file, use = 'service', env, flags }: ConfigRequest): P
   return { use, env, files, raw, overrides, problems, warnings: strangeVariables(env) };
 }
 
-function addDefaults(raw: RawMap, env: ConfigRequest['env']): void {
+function addDefaults(raw: RawMap, env: ConfigRequest['env'], use: ConfigUse): void {
   raw['node'] ??= hostname().split('.')[0];
-  raw['state_dir'] ??= defaultStateDir(env);
+  raw['state_dir'] ??= defaultStateDir(env, use === 'operator' || use === 'onlooker');
   raw['lanes'] ??= defaultLanes.map(({ name, schedule, intervalMs, fields }) => ({
     name,
     ...(schedule === 'continuous' ? { interval: formatDuration(intervalMs) } : { schedule }),

@@ -379,7 +379,7 @@ export const KEYS = {
   state_dir: {
     type: (is) => is.path,
     doc: 'directory of what must outlive the process',
-    unset: '`$XDG_STATE_HOME/gpuledger`, else `~/.local/state/gpuledger`',
+    unset: '`/var/lib/gpuledger` of the service, else one of your own (docs/delivery.md)',
     example: '/var/lib/gpuledger',
     flag: '--state-dir <dir>',
   },

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { loadFileLocks } from '../../native/file-lock.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import { onDisk } from './disk-error.ts';
+import { onDisk, systemCodeOf } from './disk-error.ts';
 import { makeDirectories } from './make-directories.ts';
 
 /**
@@ -55,16 +55,26 @@ export async function lockDirectory(directory: string): Promise<() => void> {
  */
 export async function lockOwner(directory: string): Promise<number | undefined> {
   const path = lockPath(directory);
-  if (!existsSync(path)) return undefined;
+  const file = onDisk('the lock of the state directory', path, () => openIfThere(path));
+  if (file === undefined) return undefined;
   const locks = await loadFileLocks();
   return onDisk('the state directory', directory, () => {
-    const file = openSync(path, 'r');
     try {
       return locks.isTaken(file) ? (readOwner(path) ?? 0) : undefined;
     } finally {
       closeSync(file);
     }
   });
+}
+
+/** Not seeing a file is another thing than its not being there, which `existsSync` does not tell apart. */
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (thrown) {
+    if (systemCodeOf(thrown) !== 'ENOENT') throw thrown;
+    return undefined;
+  }
 }
 
 /** Whoever may look at the state directory may ask whether it is claimed. */

@@ -76,12 +76,20 @@ export function requestPause(directory: string, request: PauseRequest): void {
   }
 }
 
-/** Takes a request back. @returns false when there was none of that name. */
+/** Takes a request back. @returns false when there was none of that name. @throws OperatingError when it may not be removed. */
 export function withdrawPause(directory: string, name: string): boolean {
   if (!NAME.test(name)) throw badName(name);
   const path = join(directory, `${name}.json`);
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
-  rmSync(path, { force: true });
+  try {
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) return false;
+    rmSync(path, { force: true });
+  } catch (cause) {
+    throw fileError('a pause request cannot be taken back', cause, {
+      code: 'profiling.pause_write',
+      exit: 'unavailable',
+      where: path,
+    });
+  }
   return true;
 }
 

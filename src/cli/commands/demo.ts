@@ -14,7 +14,7 @@ import { startServer, type RunningServer } from '../../server/server.ts';
 import { readLiveState } from '../../server/state.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { waitForRollups, waitForVisible } from '../../questdb/visible.ts';
-import { defaultStateDir } from '../../disk/state-dir.ts';
+import { ownStateDir } from '../../disk/state-dir.ts';
 import { createJobFiguresWriter } from '../../job-map/job-figures.ts';
 import { emptyDemoDirectory } from '../demo-directory.ts';
 import { demoReports } from '../demo-reports.ts';
@@ -69,7 +69,7 @@ function parseSeed(text: string): number {
 
 async function demo(options: DemoOptions): Promise<void> {
   const isKept = options.keep === true;
-  const dataDir = options.data ?? join(defaultStateDir(), 'demo');
+  const dataDir = options.data ?? join(ownStateDir(), 'demo');
   const endUs = Math.floor((Date.now() * 1000 - PAST_US) / HOUR_US) * HOUR_US;
   const scenario = createScenario({
     kind: 'demo',

@@ -32,7 +32,7 @@ export function command(): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
       await requireLibrary(config);
       const { about, devices: all } = await listDevices(config);
       const isAsked = options['devices'] !== undefined;

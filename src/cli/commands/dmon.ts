@@ -58,6 +58,7 @@ export function command(): Command {
       const count = countOf(options.c);
       const { config } = await configFrom(
         options.i === undefined ? options : { ...options, devices: options.i },
+        'onlooker',
       );
       await requireLibrary(config);
       const sampler = await startSampler(

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Status } from '../../../schemas/status.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { requireVisible } from '../../disk/state-dir.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import {
@@ -22,7 +23,7 @@ Examples:
   gpuledger profiling status                     who asked, and whether the source refused
   gpuledger profiling resume -r localhost        give a host engine its counters back, whoever paused it
 
-A job may ask if the directory <state-dir>/profiling-pause is writable for it (mode 1777). The time is recorded as paused.
+A job may ask if the directory <state-dir>/profiling-pause is writable for it (mode 1777; docs/install.md). The time is recorded as paused.
 Exit codes: 0 done; 64 usage; 69 no collector hears it, or the engine refuses; 75 the engine does not answer; 77 you may not ask; 78 configuration
 `;
 
@@ -42,7 +43,7 @@ function pauseCommand(): Command {
     .option('--for <duration>', 'how long; without it until resume')
     .option('--name <name>', 'name of the request', 'operator')
     .action(async (options: { for?: string; name: string }) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
       const untilUs = options.for === undefined ? Infinity : (Date.now() + durationOf(options.for)) * 1000;
       const by = process.env.SLURM_JOB_ID === undefined ? options.name : `job ${process.env.SLURM_JOB_ID}`;
       const directory = pauseDirectoryOf(config.stateDir);
@@ -57,9 +58,20 @@ function pauseCommand(): Command {
   return addConfigFlags(pause, 'profiling pause');
 }
 
-/** @throws OperatingError `profiling.unheard` where no collector of this state directory runs; the request stands */
+/**
+ * A job's user may ask, and mostly not see who hears it.
+ * @throws OperatingError `profiling.unheard` where no collector of this state directory runs; the request stands
+ */
 async function requireHearer(stateDir: string): Promise<void> {
-  if ((await lockOwner(join(stateDir, 'delivery'))) !== undefined) return;
+  try {
+    if ((await lockOwner(join(stateDir, 'delivery'))) !== undefined) return;
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError) || thrown.exit !== 'permission') throw thrown;
+    process.stderr.write(
+      'gpuledger: whether a collector hears it cannot be told: only its group may see that\n',
+    );
+    return;
+  }
   throw new OperatingError('no collector runs with this state directory: nobody hears the request', {
     code: 'profiling.unheard',
     exit: 'unavailable',
@@ -76,8 +88,9 @@ function resumeCommand(): Command {
     .description('Take a request back.')
     .option('--name <name>', 'name of the request', 'operator')
     .action(async (options: { name: string }) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
       const directory = pauseDirectoryOf(config.stateDir);
+      requireVisible(directory);
       const wasThere = withdrawPause(directory, options.name);
       const left = readPauseRequests(directory, Date.now() * 1000);
       const others =
@@ -97,7 +110,8 @@ function statusCommand(): Command {
     .description('Who asked for a pause, until when, and whether the source refused one.')
     .option('--json', 'print JSON')
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
+      requireVisible(config.stateDir);
       const requests = readPauseRequests(pauseDirectoryOf(config.stateDir), Date.now() * 1000);
       const refusal = readStatus(statusPath(config.stateDir))?.pauseRefusal;
       process.stdout.write(

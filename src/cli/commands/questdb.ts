@@ -9,7 +9,7 @@ import { clientConfOf, httpUrlOf, pingIdentity } from '../../server/ping.ts';
 import { endProcess } from '../../server/process.ts';
 import { startServer } from '../../server/server.ts';
 import { readLiveState, removeRun } from '../../server/state.ts';
-import { defaultStateDir } from '../../disk/state-dir.ts';
+import { ownStateDir } from '../../disk/state-dir.ts';
 import { directoryArgument } from '../directory-argument.ts';
 import { startStep } from '../progress.ts';
 
@@ -35,7 +35,7 @@ interface Flags {
 }
 
 function defaultDataDir(): string {
-  return join(defaultStateDir(), 'questdb');
+  return join(ownStateDir(), 'questdb');
 }
 
 function parsePort(text: string): number {

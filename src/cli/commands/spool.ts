@@ -9,6 +9,7 @@ import { realDisk } from '../../disk/disk.ts';
 import { deadLetterDirectory, openDeadLetters } from '../../disk/dead-letter.ts';
 import { openQuestDb } from '../../questdb/http.ts';
 import { spooledTables, surveySpool, type SpoolSurvey } from '../../disk/spool-survey.ts';
+import { actAsOwner, requireVisible } from '../../disk/state-dir.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { createStoreGate, type StoreGate } from '../../questdb/gate.ts';
@@ -26,7 +27,7 @@ Examples:
 A running collector sends its spool by itself as soon as the store is back; replay and drop are for a node where none
 runs. What is below the state directory and what is promised of it: docs/delivery.md
 
-Exit codes: 0 done; 64 usage; 65 QuestDB refused rows, which are kept as dead letters; 75 the store does not take it, or a collector is using the directory; 78 configuration
+Exit codes: 0 done; 64 usage; 65 QuestDB refused rows, which are kept as dead letters; 75 the store does not take it, or a collector is using the directory; 77 you may not look; 78 configuration
 `;
 
 export function command(): Command {
@@ -34,25 +35,26 @@ export function command(): Command {
     .description('Show what waits on disk.')
     .option('--json', 'print JSON, one entry a table')
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
+      requireVisible(config.stateDir);
       const surveys = spooledTables(config.stateDir).map((table) => surveySpool(config.stateDir, table));
       process.stdout.write(
         options['json'] === true
           ? `${JSON.stringify(surveys, undefined, 2)}\n`
-          : surveyText(surveys, Date.now()),
+          : surveyText(surveys, config.stateDir, Date.now()),
       );
     });
   const replay = new Command('replay')
     .description('Send what is spooled to QuestDB, oldest first.')
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'operator');
       await replaySpool(config);
     });
   const drop = new Command('drop')
     .description('Give up what is spooled.')
     .requiredOption('--yes', 'the rows are lost')
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'operator');
       await withDeliveries(config, (deliveries) => {
         for (const [table, delivery] of deliveries)
           process.stdout.write(`${table}: ${count(delivery.dropSpooled())} rows given up\n`);
@@ -108,6 +110,8 @@ async function withDeliveries(
 ): Promise<void> {
   const tell = createLog(config.log.format, config.log.level);
   const directory = join(config.stateDir, 'delivery');
+  requireVisible(config.stateDir);
+  actAsOwner(config.stateDir);
   const release = await lockDirectory(directory);
   const { clientConf, requestTimeoutMs, gzip } = config.questdb;
   const db = await openQuestDb(clientConf, { requestTimeoutMs, gzip });
@@ -137,8 +141,8 @@ async function withDeliveries(
   }
 }
 
-function surveyText(surveys: readonly SpoolSurvey[], nowMs: number): string {
-  if (surveys.length === 0) return 'nothing waits: no collector has used this state directory\n';
+function surveyText(surveys: readonly SpoolSurvey[], stateDir: string, nowMs: number): string {
+  if (surveys.length === 0) return `nothing waits: no collector has used ${stateDir}\n`;
   const rows = surveys.map((survey) => [
     survey.table,
     count(survey.rows),

@@ -6,6 +6,7 @@ import { addsUp } from '../../core/base/ledger.ts';
 import { deadLetterDirectory, droppedDeadLetters } from '../../disk/dead-letter.ts';
 import { realDisk } from '../../disk/disk.ts';
 import { onDisk } from '../../disk/disk-error.ts';
+import { requireVisible } from '../../disk/state-dir.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import { harmless, wrap, type Side } from '../../report/text/table-text.ts';
@@ -22,7 +23,7 @@ Every row that was sampled is in exactly one place:
 counted over the whole life of the state directory. What the words promise: docs/delivery.md
 
 Exit codes: 0 a collector runs and its account adds up; 69 none runs; 70 the account does not add up;
-75 one runs that has written no status yet; 78 configuration
+75 one runs that has written no status yet; 77 you may not look; 78 configuration
 `;
 
 export function command(): Command {
@@ -31,7 +32,8 @@ export function command(): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', EXAMPLES)
     .action(async (options: Record<string, unknown>) => {
-      const { config } = await configFrom(options);
+      const { config } = await configFrom(options, 'onlooker');
+      requireVisible(config.stateDir);
       const found = readStatus(statusPath(config.stateDir));
       const owner = await lockOwner(join(config.stateDir, 'delivery'));
       if (found === undefined)

@@ -3,8 +3,11 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { CLIENT_FILE, DEFAULT_CONFIG_FILE } from '../settings.ts';
 
-/** Who reads a configuration: what collects and serves, or people who ask what was collected. */
-export type ConfigUse = 'service' | 'reader';
+/**
+ * Who reads a configuration: what collects and serves; people who ask the store what was collected; operators who act on the service of this node and
+ * its store; onlookers who ask about the node alone, and need no secret of the store.
+ */
+export type ConfigUse = 'service' | 'reader' | 'operator' | 'onlooker';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -90,7 +90,7 @@ export const ERROR_CODES = {
   'play.stuck': 'QuestDB took nothing for a minute while a scenario was played.',
   'profiling.pause_name': 'The name of a pause request is not as expected.',
   'profiling.pause_refused': 'The engine was asked to pause profiling and did not: nothing is paused.',
-  'profiling.pause_write': 'A pause request cannot be written.',
+  'profiling.pause_write': 'A pause request cannot be written, or taken back.',
   'profiling.unheard': 'A pause was asked for where no collector runs.',
   'query.file': 'A file of the named queries is missing or not as expected.',
   'query.lane': 'No lane of the configuration has the columns that a named query reads.',
