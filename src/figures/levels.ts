@@ -201,13 +201,22 @@ interface DeviceSegments {
   readonly segments: readonly Segment[];
 }
 
-/** Where a lane is read in a span: all devices together, unless each has times of its own. */
-export function placesOf(lane: KeptLane, span: Span, accepted?: readonly Level[]): DeviceSegments[] {
-  if (lane.times === undefined) return [{ gpus: undefined, segments: segmentsOf(lane, span, accepted) }];
+/**
+ * Where a lane is read in a span: all devices together, unless each has times of its own.
+ * @param accepted, finerAtUs as those of `segmentsOf`
+ */
+export function placesOf(
+  lane: KeptLane,
+  span: Span,
+  accepted?: readonly Level[],
+  finerAtUs?: readonly number[],
+): DeviceSegments[] {
+  if (lane.times === undefined)
+    return [{ gpus: undefined, segments: segmentsOf(lane, span, accepted, finerAtUs) }];
   const within = [...lane.times].map(([gpu, times]) => ({ gpu, times: common(times, [span]) }));
   return [...Map.groupBy(within, ({ times }) => JSON.stringify(times)).values()].map((alike) => ({
     gpus: alike.map(({ gpu }) => gpu),
-    segments: segmentsIn(lane, alike[0]!.times, accepted),
+    segments: segmentsIn(lane, alike[0]!.times, accepted, finerAtUs),
   }));
 }
 

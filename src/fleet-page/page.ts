@@ -3,6 +3,7 @@ import { VERSION } from '../config/package-version.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
 import { narrowedTo } from '../figures/capacity/narrowed.ts';
 import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import { askedOnce } from '../figures/asked-once.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { readStillAssets } from '../report/page/assets.ts';
 import { renderCapacityPage } from '../report/page/fleet/capacity-page.ts';
@@ -24,7 +25,8 @@ export async function askFleetPage(
   { lanes }: Pick<Config, 'lanes'>,
   asked: CapacityQueryOptions,
 ): Promise<FleetPage> {
-  return await fleetPageOf(db, { lanes }, asked, await capacityFigures(db, lanes, asked));
+  const once = askedOnce(db);
+  return await fleetPageOf(once, { lanes }, asked, await capacityFigures(once, lanes, asked));
 }
 
 /**
@@ -42,12 +44,12 @@ export async function fleetPageOf(
   if (figures.samples === 0) return { figures: narrowedTo(sight, figures) };
   const period = drawnPeriod(figures);
   const ofDays = { ...narrowedOptions(asked), costs: asked.costs, by: 'cluster' as const };
-  const days = period && (await capacityFigures(db, lanes, { ...ofDays, every: period }));
-  return {
-    figures: narrowedTo(sight, figures),
-    days: days && narrowedTo(sight, days),
-    sections: await fleetSections(db, { lanes }, asked, figures, told),
-  };
+  const once = askedOnce(db);
+  const [days, sections] = await Promise.all([
+    period && capacityFigures(once, lanes, { ...ofDays, every: period }),
+    fleetSections(once, { lanes }, asked, figures, told),
+  ]);
+  return { figures: narrowedTo(sight, figures), days: days && narrowedTo(sight, days), sections };
 }
 
 /** The page in one file. @throws OperatingError `page.incomplete` */

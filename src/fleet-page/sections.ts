@@ -14,6 +14,9 @@ import type { Sight } from '../figures/sight.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
 import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
 
+/** Who waited and what was free is looked at sample by sample: of more time than the last 31 days a page does not tell it. */
+const QUEUE_US_MAX = 31 * 86_400e6;
+
 /** To whom it is told. */
 export interface Told {
   /** Undefined: everything may be seen. Else what names accounts, jobs or nodes is not asked for. */
@@ -91,7 +94,10 @@ async function namedOfClusters(
   const [reliability, queue, rightSize] = await Promise.all([
     answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs }), told),
     answerOf(
-      queueFigures(db, lanes, { ...of, fromUs, ...(idleLimits === undefined ? {} : { idleLimits }) }),
+      queueFigures(db, lanes, {
+        ...{ ...of, fromUs: Math.max(fromUs, toUs - QUEUE_US_MAX) },
+        ...(idleLimits === undefined ? {} : { idleLimits }),
+      }),
       told,
     ),
     answerOf(rightSizeFigures(db, lanes, sizes), told),

@@ -72,3 +72,18 @@ test('a job on an instance has GPU-hours by slices, and a part of the energy', a
   expect(figures.all.energy.divided!.value).toBeGreaterThan(0);
   expect(figures.all.energy.divided).toEqual(figures.all.energy.best);
 });
+
+test('of more than a hundred days time and energy are divided by the day, and add up to the same', async () => {
+  const asked = { by: 'account', toUs: endUs } as const;
+  const short = await capacityFigures(db, [lane], { ...asked, fromUs: startUs });
+  const long = await capacityFigures(db, [lane], { ...asked, fromUs: startUs - 101 * 86_400e6 });
+  const timesOf = ({ rows }: typeof short): unknown =>
+    rows.map(({ kind, name, attributedUs, instanceUs, jobs }) => [
+      ...[kind, name, Math.round(attributedUs), Math.round(instanceUs), jobs],
+    ]);
+  expect(timesOf(long)).toEqual(timesOf(short));
+  expect(long.sampledUs / short.sampledUs).toBeCloseTo(1, 9);
+  expect(long.all.energy.best!.value / short.all.energy.best!.value).toBeCloseTo(1, 9);
+  const joules = long.rows.reduce((sum, { energy }) => sum + (energy.best?.value ?? 0), 0);
+  expect(joules / short.all.energy.best!.value).toBeCloseTo(1, 9);
+});

@@ -13,6 +13,9 @@ import type { ZoneMonths } from './periods.ts';
 import { closeStarts, numberSql, type ReusedId } from './reused-ids.ts';
 import type { CapacityWindow } from './window.ts';
 
+/** Of longer windows energy is not told apart by the hour: of many groups, or of many instances, those are too many rows. */
+export const BY_HOUR_US_MAX = 100 * 86_400e6;
+
 /** To which group a row belongs that is of a job, a device and a time. */
 export interface Membership {
   readonly by: CapacityGrouping;

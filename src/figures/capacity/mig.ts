@@ -1,12 +1,12 @@
 import type { CapacityKind } from './figures.ts';
 import type { KnownDevice } from './devices.ts';
-import { dividingUs, type Membership } from './membership.ts';
+import { BY_HOUR_US_MAX, dividingUs, periodOf, type Membership } from './membership.ts';
 import { askGroups } from './ask-groups.ts';
 import { sourcesOf, type CapacityPart } from './parts.ts';
 import { ROW_KINDS, type RowKind, type Traits } from './samples.ts';
 import { emptySums, sumsOf, type Sums } from './sums.ts';
 import { alikeDevices, type DeviceIdleLimits } from '../idle-limits.ts';
-import { placesOf, STEP_US, type Span } from '../levels.ts';
+import { LEVELS, placesOf, STEP_US, type Level, type Span } from '../levels.ts';
 import {
   CUT_LEVELS,
   divideCut,
@@ -22,7 +22,7 @@ import {
 } from '../mig-energy.ts';
 import type { Asked, Cells } from '../query-cells.ts';
 
-/** Hours of devices that are asked for at a time. */
+/** Hours or days of devices that are asked for at a time. */
 const CUT_ROWS_MAX = 50_000;
 
 /** What a group had of MIG instances in one answer of the hours. */
@@ -44,8 +44,30 @@ export interface CutTally {
   readonly addUnknown: (instanceUs: number) => void;
 }
 
+/** How the time of GPUs that are cut is read. */
+interface CutReadAs {
+  readonly levels: readonly Level[];
+  /** Of these moments no bucket may hold both sides: those of jobs, of months, and of instances that came back in another size. */
+  readonly finerAtUs: readonly number[];
+  readonly bucketsPerDay: number;
+}
+
+/** By the hour; of a long window by the day, or a year of a hundred instances would be a million rows. */
+function cutReadAs(of: Membership, { instances }: CutInventory): CutReadAs {
+  const { fromUs, toUs } = of.window;
+  const isByHour = toUs - fromUs <= BY_HOUR_US_MAX || periodOf(of) === 'hour';
+  const resizedUs = [...instances.values()].flatMap(({ profiles }) =>
+    profiles.slice(1).map((profile) => profile.fromUs),
+  );
+  return {
+    levels: isByHour ? CUT_LEVELS : LEVELS,
+    finerAtUs: [...dividingUs(of), ...(isByHour ? [] : resizedUs)],
+    bucketsPerDay: isByHour ? 24 : 1,
+  };
+}
+
 /**
- * Adds up the hours of MIG instances by their slices, and divides the energy of their GPUs among them.
+ * Adds up the hours (of a long window the days) of MIG instances by their slices, and divides the energy of their GPUs among them.
  * @param parts of the whole window
  * @throws what `ask` throws
  */
@@ -67,11 +89,12 @@ export async function addCutGpus(
   },
 ): Promise<void> {
   const meant = new Set(present.filter(({ kind }) => kind !== 'instance').map(({ gpu }) => gpu));
-  const whole = await readCutHours(db, readingsOf(parts, of.window), { isWhole: true });
+  const readAs = cutReadAs(of, inventory);
+  const whole = await readCutHours(db, readingsOf(parts, of.window, readAs), { isWhole: true });
   const usesPower = powerUsers(whole);
-  for (const span of portionsOf(of.window, inventory.instances.size)) {
-    const hours = await readCutHours(db, readingsOf(parts, span), {});
-    const rows = await instanceRows(db, of, parts, { span, traits, idle });
+  for (const span of portionsOf(of.window, inventory.instances.size * readAs.bucketsPerDay)) {
+    const hours = await readCutHours(db, readingsOf(parts, span, readAs), {});
+    const rows = await instanceRows(db, of, parts, { span, readAs, traits, idle });
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
     for (const gpu of hours.keys()) if (!meant.has(gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));
@@ -91,8 +114,12 @@ export async function addCutGpus(
   }
 }
 
-/** What tells how energy is divided, hour by hour within a part of the window. */
-function readingsOf(parts: readonly CapacityPart[], span: Span): CutReading[] {
+/** What tells how energy is divided, bucket by bucket within a part of the window. */
+function readingsOf(
+  parts: readonly CapacityPart[],
+  span: Span,
+  { levels, finerAtUs }: CutReadAs,
+): CutReading[] {
   // Tables that are all read are in each part.
   const [first, ...others] = parts.map(({ tables }) => tables);
   const partly = others.flat().filter(({ kept }) => kept.times !== undefined);
@@ -103,13 +130,13 @@ function readingsOf(parts: readonly CapacityPart[], span: Span): CutReading[] {
       ...(power === undefined ? [] : [['power', power] as const]),
     ]);
     const reading = { columns, hasEnergy, isPrimary: isTime };
-    return placesOf(kept, span, CUT_LEVELS).map((place) => ({ ...reading, ...place }));
+    return placesOf(kept, span, levels, finerAtUs).map((place) => ({ ...reading, ...place }));
   });
 }
 
-/** In whole days, so that no hour is in two of them, and no answer is too large. */
-function portionsOf({ fromUs, toUs }: Span, instances: number): Span[] {
-  const days = Math.max(1, Math.floor(CUT_ROWS_MAX / (24 * Math.max(1, instances))));
+/** In whole days, so that no bucket is in two of them, and no answer is too large. */
+function portionsOf({ fromUs, toUs }: Span, rowsPerDay: number): Span[] {
+  const days = Math.max(1, Math.floor(CUT_ROWS_MAX / Math.max(1, rowsPerDay)));
   const portions: Span[] = [];
   for (let atUs = fromUs; atUs < toUs;) {
     const untilUs = Math.min(toUs, (Math.floor(atUs / STEP_US['1d']) + days) * STEP_US['1d']);
@@ -119,18 +146,26 @@ function portionsOf({ fromUs, toUs }: Span, instances: number): Span[] {
   return portions;
 }
 
-/** What the groups had of instances, hour by hour. */
+/** What the groups had of instances, bucket by bucket. */
 async function instanceRows(
   db: Asked,
   of: Membership,
   parts: readonly CapacityPart[],
-  { span, traits, idle }: { readonly span: Span; readonly traits: Traits; readonly idle: DeviceIdleLimits },
+  {
+    span,
+    readAs: { levels, finerAtUs },
+    traits,
+    idle,
+  }: {
+    readonly span: Span;
+    readonly readAs: CutReadAs;
+    readonly traits: Traits;
+    readonly idle: DeviceIdleLimits;
+  },
 ): Promise<GroupRow[]> {
-  // Where an id was given again within an hour, its jobs are told apart by minutes.
-  const finerAtUs = dividingUs(of);
   const answer: Cells[] = [];
   for (const part of parts) {
-    const sources = sourcesOf(part, span, CUT_LEVELS, finerAtUs);
+    const sources = sourcesOf(part, span, levels, finerAtUs);
     for (const devices of alikeDevices(idle))
       answer.push(...(await askGroups(db, { of, sources, traits, scope: 'instances', devices })));
   }

@@ -23,7 +23,7 @@ import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
 import { capacitySums } from './sums.ts';
-import { dividingUs, isOfSomeJobs, periodOf, type Membership } from './membership.ts';
+import { BY_HOUR_US_MAX, dividingUs, isOfSomeJobs, periodOf, type Membership } from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
 import { asManyAsFit, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
@@ -62,9 +62,6 @@ export interface CapacityQueryOptions {
   /** What GPU time and energy cost; nothing is told of it when absent. */
   readonly costs?: CostRates | undefined;
 }
-
-/** Of longer windows energy is not told apart by the hour: of many groups those are too many rows. */
-const BY_HOUR_US_MAX = 100 * 86_400e6;
 
 /**
  * What all devices did in a window and for whom, from the rollups, and from the samples where those are too young; shared devices

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { reportWindow } from '../../figures/asked/report-window.ts';
+import { askedOnce } from '../../figures/asked-once.ts';
 import { capacityFigures } from '../../figures/capacity/query.ts';
 import { fleetPageOf } from '../../fleet-page/page.ts';
 import { renderPlanPage } from '../../report/page/served/plan-page.ts';
@@ -29,12 +30,13 @@ export function addPlanPage(app: App, serving: Serving): void {
       ...(cluster === undefined ? {} : { cluster }),
     };
     const db = serving.storeFor(request);
-    const figures = await seenAlone(sight, async () => await capacityFigures(db, config.lanes, options));
+    const once = askedOnce(db);
+    const figures = await seenAlone(sight, async () => await capacityFigures(once, config.lanes, options));
     const [assets, served] = [serving.assets.still, serving.servedTo(request.viewer)];
     const json = served.links.api(['capacity'], { ...planAsked(asked), cluster, by: options.by });
     const make = async (): Promise<{ readonly page: string; readonly isWhole: boolean }> => {
       const parts = partsTold(serving, request);
-      const page = await fleetPageOf(db, config, options, figures, { sight, reason: parts.reason });
+      const page = await fleetPageOf(once, config, options, figures, { sight, reason: parts.reason });
       return {
         page: renderPlanPage(page, { assets, version, served, json }),
         isWhole: parts.areWhole(),

@@ -178,22 +178,23 @@ async function notUpHours(
         ),
     ),
   );
-  return [...places.values()].flatMap(({ cluster, node, days }) =>
-    days.flatMap((dayUs) =>
+  return [...places.values()].flatMap(({ cluster, node, days }) => {
+    const ofNode = told.flatMap((hoursOf) => hoursOf(cluster, node) ?? []);
+    const stateAt = (atUs: number): StateTimes | undefined =>
+      ofNode.find((hours) => hours.has(atUs))?.get(atUs);
+    return days.flatMap((dayUs) =>
       Array.from({ length: DAY_US / HOUR_US }, (_, hour) => dayUs + hour * HOUR_US).flatMap(
         (atUs): NodeHour[] => {
           const { fromUs, toUs } = clip({ fromUs: atUs, toUs: atUs + HOUR_US }, window);
-          const state = told
-            .map((hoursOf) => hoursOf(cluster, node)?.get(atUs))
-            .find((one) => one !== undefined);
+          const state = stateAt(atUs);
           const isUp = state !== undefined && state.upUs >= toUs - fromUs - WHOLE_US_MISSING_MAX;
           return toUs <= fromUs || isUp
             ? []
             : [{ cluster, node, atUs, hour: periodName('hour', atUs), period: nameOf(atUs), state }];
         },
       ),
-    ),
-  );
+    );
+  });
 }
 
 /** What was seen of devices on these nodes at these times, by hours. */

@@ -1,7 +1,7 @@
 import { HOUR_US } from '../../../core/base/hour.ts';
 import type { Beside, QueueFigures } from '../../../figures/queue/figures.ts';
 import { FRAGMENT_TITLES, fragmentRows, queueAnswers, queueNotes } from '../../queue/queue-text.ts';
-import { formatHours, formatRatio, hourDecimals } from '../../text/format-quantity.ts';
+import { calendarDate, formatHours, formatRatio, hourDecimals } from '../../text/format-quantity.ts';
 import { harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { tableHtml } from '../table-html.ts';
@@ -12,7 +12,8 @@ const PLOT = { width: 960, left: 180, right: 260, height: 22, gap: 6 } as const;
 export function queueBeside(figures: QueueFigures): Safe {
   const notes = queueNotes(figures);
   const fragments = fragmentRows(figures);
-  return markup`<p>${queueAnswers(figures).join(' ')}</p>
+  const window = `${calendarDate(figures.fromUs)} to ${calendarDate(figures.toUs)} UTC.`;
+  return markup`<p>${window} ${queueAnswers(figures).join(' ')}</p>
 ${besideBars(figures)}
 ${fragments.length > 0 && markup`<h3>Free in pieces</h3>${tableHtml(FRAGMENT_TITLES, fragments)}`}
 ${notes.length > 0 && markup`<ul class="note">${notes.map((note) => markup`<li>${harmless(note)}</li>`)}</ul>`}`;
