@@ -7,6 +7,7 @@ import { format } from 'prettier';
 import { z } from 'zod';
 import { billReport } from '../schemas/reports/bill.ts';
 import { capacityReport } from '../schemas/reports/capacity-report.ts';
+import { doctorReport } from '../schemas/reports/doctor.ts';
 import { forecastReport } from '../schemas/reports/forecast-report.ts';
 import { reliabilityReport } from '../schemas/reports/reliability-report.ts';
 import { idleWatch } from '../schemas/reports/idle-watch.ts';
@@ -29,6 +30,7 @@ const SCHEMAS = {
   'report-reliability': [reliabilityReport, 'gpuledger report reliability --json'],
   'report-queue': [queueReport, 'gpuledger report queue --json'],
   'watch-idle': [idleWatch, 'gpuledger watch-idle --json'],
+  doctor: [doctorReport, 'gpuledger doctor --json'],
   query: [queryAnswer, 'gpuledger query run NAME --json'],
 } as const;
 

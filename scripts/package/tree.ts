@@ -31,6 +31,8 @@ export interface Made {
 
 /** Programs; all other files are read. */
 const PROGRAMS = ['usr/bin/gpuledger', 'usr/lib/gpuledger/node', 'usr/libexec/gpuledger/gpuledger-hook'];
+/** What `gpuledger doctor` holds the installed unit against. */
+const UNIT = 'infra/systemd/gpuledger.service';
 /** How it was made, and what it costs, which no user has to know. */
 const DEVELOPERS_PAGES = ['design.md', 'decisions.md', 'benchmarks.md', 'hardware.md', 'api.md'];
 
@@ -66,7 +68,7 @@ function writeProgram(lib: string, { arch, machine }: Machine): void {
   // Its first line is for those who call it without the launcher.
   const entry = readFileSync(join(ROOT, 'bin/gpuledger.js'), 'utf8');
   write(join(lib, 'bin/gpuledger.js'), entry.replace(/^#!.*\n/, ''));
-  for (const path of ['package.json', 'infra/page', 'infra/questdb/pom.xml', 'infra/questdb/queries'])
+  for (const path of ['package.json', 'infra/page', 'infra/questdb/pom.xml', 'infra/questdb/queries', UNIT])
     copy(path, join(lib, path));
   const built = join(ROOT, 'dist');
   cpSync(built, join(lib, 'dist'), {

@@ -25,6 +25,7 @@ const KEYS_OF_COMMANDS = {
   collect: ALL_BUT_SERVE,
   drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
   status: ['state_dir'],
+  doctor: [],
   'spool status': ['state_dir'],
   'spool replay': ['questdb', 'state_dir', 'log'],
   'spool drop': ['questdb', 'state_dir', 'log'],

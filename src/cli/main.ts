@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./commands/drain.ts'),
   },
   status: { summary: 'what the collector of this node is doing', load: () => import('./commands/status.ts') },
+  doctor: {
+    summary: 'what is wrong here, why it matters, and what mends it',
+    load: () => import('./commands/doctor.ts'),
+  },
   spool: { summary: 'what waits on disk for QuestDB', load: () => import('./commands/spool.ts') },
   report: { summary: 'what a job did; what the fleet did', load: () => import('./commands/report.ts') },
   serve: {

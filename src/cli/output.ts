@@ -7,6 +7,7 @@ import { leave } from './leave.ts';
 const WORKING: readonly string[] = [
   ...['demo', 'run', 'collect', 'drain', 'spool', 'job', 'jobs', 'profiling', 'schema', 'questdb'],
   'watch-idle',
+  'doctor',
 ];
 
 /** What became of what was printed. */

@@ -9,8 +9,8 @@ import { toEach, type Tell } from '../core/base/notice.ts';
 import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { VERSION } from '../config/package-version.ts';
-import { JOURNAL_DIRECTORY, loadJobInputs } from '../ownership/open-inputs.ts';
-import { isAnyInputNamed, readCluster, type InputPaths } from '../ownership/schedulers.ts';
+import { loadJobInputs } from '../ownership/open-inputs.ts';
+import { isAnyInputNamed, readCluster } from '../ownership/schedulers.ts';
 import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
@@ -25,6 +25,7 @@ import { lockDirectory } from '../disk/state-lock.ts';
 import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
+import { inputPathsOf } from './input-paths.ts';
 import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
 import { lookOnceMore, SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
 import { createStatusKeeper } from './status-keeper.ts';
@@ -329,11 +330,6 @@ async function jobInputsOf(
   if (source.name === 'synthetic' && !isAnyInputNamed(config.jobs))
     return () => [createSyntheticJobs(createScenario(source.scenario))];
   return await loadJobInputs(inputPathsOf(config));
-}
-
-/** Directories that the user names are believed; without any, synthetic GPUs bring the jobs of their own scenario. */
-function inputPathsOf({ source, jobs }: Config): InputPaths {
-  return source === 'synthetic' || isAnyInputNamed(jobs) ? jobs : { ...jobs, journalDir: JOURNAL_DIRECTORY };
 }
 
 /** By the configuration, else as the scheduler calls it whose jobs are read. */

@@ -1,6 +1,6 @@
-import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { QuestDb } from './http.ts';
+import { readSettings } from './reads/settings.ts';
 
 const SETTINGS = ['line.auto.create.new.tables', 'line.auto.create.new.columns'] as const;
 
@@ -23,19 +23,8 @@ export function tellAutoCreationOnce(db: Pick<QuestDb, 'exec' | 'where'>, tell: 
   };
 }
 
-/** @returns the settings that are on; none where the server tells no settings */
-async function readAutoCreation(db: Pick<QuestDb, 'exec'>): Promise<readonly string[]> {
-  try {
-    const { columns, rows } = await db.exec('SHOW PARAMETERS');
-    const [path, value] = ['property_path', 'value'].map((name) =>
-      columns.findIndex((each) => each.name === name),
-    );
-    return SETTINGS.filter((setting) =>
-      rows.some((row) => row[path!] === setting && String(row[value!]) === 'true'),
-    );
-  } catch (thrown) {
-    // Who may not see the settings, or asks an old server, hears nothing: that is no reason to write nothing.
-    if (thrown instanceof OperatingError && thrown.code === 'questdb.query') return [];
-    throw thrown;
-  }
+/** @returns the settings that are on; none where the server tells no settings: that is no reason to write nothing */
+export async function readAutoCreation(db: Pick<QuestDb, 'exec'>): Promise<readonly string[]> {
+  const settings = await readSettings(db);
+  return SETTINGS.filter((setting) => settings?.get(setting) === 'true');
 }

@@ -43,6 +43,19 @@ export interface Listing {
   readonly devices: readonly SelectableDevice[];
   /** Library and engine that were asked, for people. */
   readonly about: string;
+  /** Of DCGM; the engine's where it tells. */
+  readonly versions?: { readonly library: ListedVersion; readonly engine: ListedVersion | undefined };
+  /** Of NVML: GPUs that are there and cannot be had, for people. */
+  readonly refused?: readonly string[];
+  /** Of NVML: indices of GPUs before Hopper, whose profiling counters one client has at a time, and only with rights. */
+  readonly withoutGpm?: readonly number[];
+}
+
+interface ListedVersion {
+  readonly major: number;
+  readonly minor: number;
+  /** `4.6.0` */
+  readonly text: string;
 }
 
 export type ListNews = { readonly type: 'listed'; readonly listing: Listing } | FailedNews;

@@ -8,6 +8,7 @@ import { carried } from '../core/base/carried-error.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import { fileReasonOf } from '../core/base/file-fault.ts';
 import { inCluster, type Device } from '../core/devices/device.ts';
+import type { SelectableDevice } from '../core/devices/device-selector.ts';
 import { findField } from '../core/fields/find-field.ts';
 import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
@@ -25,6 +26,7 @@ import type {
   EngineCallOrders,
   LaneOrder,
   ListedSource,
+  Listing,
   ListNews,
   ListOrders,
   SamplerNews,
@@ -232,13 +234,24 @@ async function hurry(): Promise<boolean> {
 }
 
 async function list(source: ListedSource): Promise<void> {
-  const { listDevices } =
-    source.name === 'dcgm' ? await import('../source/dcgm/dcgm.ts') : await import('../source/nvml/nvml.ts');
-  const { devices, about } = listDevices(source);
-  tell({
-    type: 'listed',
-    listing: { about, devices: devices.map(({ device, selectorId }) => ({ device, selectorId })) },
-  });
+  tell({ type: 'listed', listing: source.name === 'dcgm' ? await listDcgm(source) : await listNvml(source) });
+}
+
+async function listDcgm(source: Extract<ListedSource, { name: 'dcgm' }>): Promise<Listing> {
+  const { listDevices } = await import('../source/dcgm/dcgm.ts');
+  const { devices, ...rest } = listDevices(source);
+  return { ...rest, devices: devices.map(selectable) };
+}
+
+async function listNvml(source: Extract<ListedSource, { name: 'nvml' }>): Promise<Listing> {
+  const { listDevices } = await import('../source/nvml/nvml.ts');
+  const { devices, ...rest } = listDevices(source);
+  return { ...rest, devices: devices.map(selectable) };
+}
+
+/** As it can cross a thread: handles cannot. */
+function selectable({ device, selectorId }: SelectableDevice): SelectableDevice {
+  return { device, selectorId };
 }
 
 async function callEngine({ engine, library, call }: EngineCallOrders['engineCall']): Promise<void> {

@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { parseDurationMs } from '../../../schemas/duration.ts';
 import type { Collection } from '../../collector/collection.ts';
+import { onceMs, tickedAtStart } from '../../collector/one-tick.ts';
 import type { LaneAccount } from '../../delivery/lane-accounts.ts';
 import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts';
-import type { Lane } from '../../core/fields/lane.ts';
 import { requireAllDevices } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
@@ -22,7 +22,6 @@ Exit codes: 0 all written; 65 QuestDB refused rows, which are kept as dead lette
             everything; 78 configuration
 `;
 
-const ONCE_MS_MAX = 1_000;
 /** What the last tick and the closing of the source may take beyond the time that was asked for. */
 const OVERDUE_MS = 5_000;
 
@@ -112,16 +111,6 @@ function refusedRowsOf(lanes: readonly LaneAccount[]): number {
 /** The sampling worker ends by itself in time, unless a call of its source hangs. */
 function overdue(forMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, forMs + OVERDUE_MS).unref());
-}
-
-/** A cron line could name the very second. */
-function tickedAtStart(lane: Lane): Lane {
-  return { ...lane, schedule: 'continuous' };
-}
-
-/** Short enough that no lane ticks twice. */
-function onceMs(lanes: readonly Lane[]): number {
-  return Math.min(ONCE_MS_MAX, ...lanes.map((lane) => lane.intervalMs));
 }
 
 /** @throws InvalidArgumentError, which the command line answers with usage (64). */

@@ -27,7 +27,7 @@ export const scheduler: Scheduler = {
 };
 
 /** Where Slurm looks itself, unless its environment names another file. */
-const SLURM_CONF = '/etc/slurm/slurm.conf';
+export const SLURM_CONF = '/etc/slurm/slurm.conf';
 
 /**
  * Reads Slurm's numbers of GPUs by slurm.conf and gres.conf, and shares by slurm.conf: the files that each record names.

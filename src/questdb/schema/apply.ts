@@ -76,7 +76,7 @@ export async function applySchema(
   return changes;
 }
 
-async function readTables(db: QuestDb): Promise<Map<string, ExistingTable>> {
+export async function readTables(db: QuestDb): Promise<Map<string, ExistingTable>> {
   const { rows } = await db.exec(
     'SELECT table_name, matView, designatedTimestamp, walEnabled, dedup, ttlValue, ttlUnit FROM tables()',
   );

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { loadDcgm } from '../../../native/dcgm.ts';
-import type { Dcgm, DcgmHandle } from '../../../native/dcgm.ts';
+import type { Dcgm, DcgmHandle, DcgmVersion } from '../../../native/dcgm.ts';
 import { dcgmStatus } from '../../../native/dcgm-layout.ts';
 import { dcgmError } from '../../../native/dcgm.ts';
 import { parseDeviceSelector, selectDevices } from '../../core/devices/device-selector.ts';
@@ -137,6 +137,7 @@ export function listDevices(options: {
 }): {
   readonly devices: readonly DcgmDevice[];
   readonly about: string;
+  readonly versions: { readonly library: DcgmVersion; readonly engine: DcgmVersion | undefined };
 } {
   const address = addressOf(options.engine);
   const dcgm = loadDcgm(options.library);
@@ -149,8 +150,10 @@ export function listDevices(options: {
   }
   try {
     const devices = listDcgmDevices(dcgm, handle, options.node, address?.text ?? 'the embedded engine');
-    const version = dcgm.engineVersion(handle)?.text ?? dcgm.version.text;
-    return { devices, about: `DCGM ${version} ${address === undefined ? 'embedded' : `at ${address.text}`}` };
+    const engine = dcgm.engineVersion(handle);
+    const { text } = engine ?? dcgm.version;
+    const about = `DCGM ${text} ${address === undefined ? 'embedded' : `at ${address.text}`}`;
+    return { devices, about, versions: { library: dcgm.version, engine } };
   } finally {
     if (address === undefined) dcgm.stopEmbedded(handle);
     else dcgm.disconnect(handle);

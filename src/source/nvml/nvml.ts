@@ -8,6 +8,7 @@ import { planWatches } from '../../core/sampling/watch-plan.ts';
 import { withFacts } from './device-facts.ts';
 import { listNvmlDevices } from './devices.ts';
 import type { NvmlDevice, NvmlInventory } from './devices.ts';
+import { supportsGpm } from './gpm.ts';
 import type { NvmlOptions } from './options.ts';
 import { NvmlSampling } from './sampling.ts';
 
@@ -61,8 +62,7 @@ function chooseDevices(
   const tell = (subject: string, text: string): void => {
     options.onEvent({ tsUs: openedUs, node: options.node, kind: 'unresolved', subject, text });
   };
-  for (const { index, code } of refused)
-    tell(`gpu_${index}`, `GPU ${index} cannot be had: ${nvmlCodeText(code)}`);
+  for (const gpu of refused) tell(`gpu_${gpu.index}`, refusalText(gpu));
   const { selected, absent } = selectDevices(selector, devices);
   for (const each of absent) tell(each, `the device selector names ${each}, which this node does not have`);
   if (selected.length > 0) return selected;
@@ -70,23 +70,35 @@ function chooseDevices(
     code: 'source.no_device',
     exit: 'unavailable',
     hints: [
-      ...refused.map(({ index, code }) => `GPU ${index} cannot be had: ${nvmlCodeText(code)}`),
+      ...refused.map(refusalText),
       'see what there is: gpuledger devices --source nvml',
       'without a GPU: --source synthetic',
     ],
   });
 }
 
+function refusalText({ index, code }: NvmlInventory['refused'][number]): string {
+  return `GPU ${index} cannot be had: ${nvmlCodeText(code)}`;
+}
+
 /** Lists what NVML sees, and lets go of it. */
 export function listDevices(options: { readonly node: string; readonly library?: string }): {
   readonly devices: readonly NvmlDevice[];
   readonly about: string;
+  /** Of GPUs that are there and cannot be had, for people. */
+  readonly refused: readonly string[];
+  /** Indices of GPUs before Hopper, whose profiling counters one client has at a time, and only with rights. */
+  readonly withoutGpm: readonly number[];
 } {
   const nvml = initialise(options.library);
   try {
+    const { devices, refused } = inventoryOf(nvml, options.node);
+    const gpus = devices.filter(({ device }) => device.parentUuid === undefined);
     return {
-      devices: withFacts(nvml, inventoryOf(nvml, options.node).devices),
+      devices: withFacts(nvml, devices),
       about: `NVML (${nvml.library.path})`,
+      refused: refused.map(refusalText),
+      withoutGpm: gpus.filter(({ handle }) => !supportsGpm(nvml, handle)).map(({ device }) => device.index),
     };
   } finally {
     nvml.shutdown();

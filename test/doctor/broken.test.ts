@@ -1,0 +1,606 @@
+/**
+ * Goal: of a set-up with one thing wrong the doctor names that thing, and accuses nothing else; of a right one it says that all is fine.
+ * Method: a machine made of files, the fakes of the libraries, and real servers; each row breaks one thing in the way in which it
+ * breaks at a site, and the whole doctor looks at all of it.
+ */
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config/config-file.ts';
+import type { Config } from '../../src/config/config.ts';
+import { realDisk } from '../../src/disk/disk.ts';
+import { openSpool } from '../../src/disk/spool.ts';
+import { exitOf, type Finding } from '../../src/doctor/examine.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { applySchema } from '../../src/questdb/schema/apply.ts';
+import { waitForVisible } from '../../src/questdb/visible.ts';
+import { requestPause } from '../../src/source/profiling-pause.ts';
+import { httpServer, type BadServer } from '../helpers/bad-server.ts';
+import { loadFake } from '../helpers/fakes.ts';
+import { insertRows } from '../helpers/insert-rows.ts';
+import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { HOOK, JOURNAL, makeMachine, type MadeMachine } from './made-machine.ts';
+
+const NOWHERE = 'http::addr=127.0.0.1:1;';
+const dcgm = loadFake('dcgm');
+const nvml = loadFake('nvml');
+
+let server: TestQuestdb;
+/** It only reads, as that of readers should. */
+let readers: TestQuestdb;
+let db: QuestDb;
+let foreign: BadServer;
+let config: Config;
+let made: MadeMachine;
+let isStoreTouched = true;
+
+beforeAll(async () => {
+  process.env['QDB_DEV_MODE_ENABLED'] = 'true';
+  [server, readers] = await Promise.all([startTestQuestdb(), startTestQuestdb()]);
+  delete process.env['QDB_DEV_MODE_ENABLED'];
+  db = await openQuestDb(server.conf, { requestTimeoutMs: 60_000 });
+  foreign = await httpServer((_, response) => response.end('<html>a printer</html>'));
+  made = await makeMachine({ service: server.conf, reader: readers.conf });
+  ({ config } = await loadConfig({ file: made.at('/etc/gpuledger/gpuledger.yaml'), env: {}, flags: [] }));
+  made.remove();
+  const ofReaders = await openQuestDb(readers.conf, { requestTimeoutMs: 60_000 });
+  await applySchema(ofReaders, config.lanes, config.retention);
+  await ofReaders.close();
+  await restartedWith(readers, { QDB_HTTP_SECURITY_READONLY: 'true' });
+});
+afterAll(async () => {
+  await Promise.all([db.close(), foreign.close()]);
+  await Promise.all([server.stop(), readers.stop()]);
+});
+
+beforeEach(async () => {
+  dcgm.reset();
+  nvml.reset();
+  if (isStoreTouched) await applySchema(db, config.lanes, config.retention, { movesAged: true });
+  isStoreTouched = false;
+  made = await makeMachine({ service: server.conf, reader: readers.conf });
+});
+afterEach(() => {
+  made.remove();
+});
+
+/** Starts a server again with these variables; those of one that is started later are as before. */
+async function restartedWith(which: TestQuestdb, variables: Readonly<Record<string, string>>): Promise<void> {
+  Object.assign(process.env, variables);
+  await which.restart();
+  for (const name of Object.keys(variables)) Reflect.deleteProperty(process.env, name);
+}
+
+/** One thing that is wrong. */
+interface Broken {
+  /** Part and name of the check that has to say so. */
+  readonly at: string;
+  readonly says: RegExp;
+  readonly breakIt: () => unknown;
+  /** What the next set-up would not find as it was. */
+  readonly restore?: () => unknown;
+}
+
+const service = (text: string) => (): void => {
+  made.configure({ questdb: `{client_conf: "${text}"}` });
+};
+const readersFile = '/home/ada/.config/gpuledger/client.conf';
+const remove = (path: string) => (): void => {
+  rmSync(made.at(path), { recursive: true });
+};
+const mode = (path: string, bits: number) => (): void => {
+  chmodSync(made.at(path), bits);
+};
+
+const ON_NODE: Readonly<Record<string, Broken>> = {
+  'a key that is misspelt': {
+    at: 'node configuration',
+    says: /unknown key "nodee".*did you mean|nodee/s,
+    breakIt: () => {
+      made.configure({ nodee: 'n1' });
+    },
+  },
+  'a configuration that is a directory': {
+    at: 'node configuration',
+    says: /it is a directory/,
+    breakIt: () => {
+      remove('/etc/gpuledger/gpuledger.yaml')();
+      mkdirSync(made.at('/etc/gpuledger/gpuledger.yaml'));
+    },
+  },
+  'a secret that everybody may read': {
+    at: 'node configuration',
+    says: /everybody can read it/,
+    breakIt: () => {
+      made.write('/etc/gpuledger/questdb.conf', `${server.conf}username=a;password=b;`);
+      made.configure({ questdb: '{client_conf_file: questdb.conf}' });
+    },
+  },
+  'a half-removed installation': {
+    at: 'node installation',
+    says: /half removed: \/usr\/lib\/gpuledger\/node is missing/,
+    breakIt: remove('/usr/lib/gpuledger/node'),
+  },
+  'a service file edited by hand': {
+    at: 'node service',
+    says: /was edited/,
+    breakIt: () => {
+      made.replace('/usr/lib/systemd/system/gpuledger.service', 'Restart=on-failure', 'Restart=no');
+    },
+  },
+  'a copy of the service file in /etc': {
+    at: 'node service',
+    says: /stands in place of the unit of the package/,
+    breakIt: () => {
+      made.write(
+        '/etc/systemd/system/gpuledger.service',
+        made.read('/usr/lib/systemd/system/gpuledger.service'),
+      );
+    },
+  },
+  'a masked service': {
+    at: 'node service',
+    says: /is masked/,
+    breakIt: () => {
+      symlinkSync('/dev/null', made.at('/etc/systemd/system/gpuledger.service'));
+    },
+  },
+  'no collector': {
+    at: 'node collector',
+    says: /no collector runs/,
+    breakIt: () => {
+      made.stopCollector();
+    },
+  },
+  'a collector that hangs': {
+    at: 'node collector',
+    says: /has written no status for 3\d\d s/,
+    breakIt: () => {
+      made.writeStatus(300_000);
+    },
+  },
+  'a state directory of another user': {
+    at: 'node state directory',
+    says: /is root:root 0750: gpuledger may not write there/,
+    breakIt: () => {
+      made.own('/var/lib/gpuledger', 0, 0, 0o750);
+    },
+  },
+  'a state directory that everybody may look into': {
+    at: 'node state directory',
+    says: /everybody may look into/,
+    breakIt: mode('/var/lib/gpuledger', 0o755),
+  },
+  'no user of the service': {
+    at: 'node state directory',
+    says: /runs as gpuledger, and there is no such user/,
+    breakIt: () => {
+      made.replace('/etc/passwd', /gpuledger:x.*\n/, '');
+    },
+  },
+  'rows that wait for days': {
+    at: 'node spool',
+    says: /3 rows wait .* the oldest for 2880 min/,
+    breakIt: async () => {
+      const spool = openSpool(join(made.stateDir, 'delivery/gpu_doctored/spool'), {
+        ...{
+          disk: realDisk,
+          settledSequence: 0,
+          bytesMax: 1e9,
+          ageMsMax: 1e12,
+          nowMs: () => Date.now() - 48 * 3600e3,
+        },
+        ...{ onDropped: () => undefined, tell: () => undefined },
+      });
+      await spool.append({ body: Buffer.from('x 1\n'), rows: 3, journal: 1, toTick: 1 });
+      spool.close();
+    },
+  },
+  'rows that were refused': {
+    at: 'node spool',
+    says: /refused rows: 12 bytes of dead letters/,
+    breakIt: () => {
+      mkdirSync(join(made.stateDir, 'delivery/gpu_doctored'), { recursive: true });
+      mkdirSync(join(made.stateDir, 'dead-letter'));
+      writeFileSync(join(made.stateDir, 'dead-letter/gpu_doctored.jsonl'), '{"rows": 1}\n');
+    },
+  },
+  'a damaged segment': {
+    at: 'node spool',
+    says: /1 damaged segment/,
+    breakIt: () => {
+      mkdirSync(join(made.stateDir, 'delivery/gpu_doctored/spool/damaged'), { recursive: true });
+      writeFileSync(join(made.stateDir, 'delivery/gpu_doctored/spool/damaged/1.seg'), 'x');
+    },
+  },
+  'no driver library': {
+    at: 'node driver',
+    says: /libnvidia-ml\.so\.1 not found/,
+    breakIt: () => {
+      made.configure({ nvml: '{library: /nonexistent/libnvidia-ml.so.1}' });
+    },
+  },
+  'a driver that is not loaded': {
+    at: 'node driver',
+    says: /nvmlInit_v2 answered DRIVER_NOT_LOADED/,
+    breakIt: () => {
+      nvml.set('init_fails', 9);
+    },
+  },
+  'a GPU that fell off the bus': {
+    at: 'node driver',
+    says: /GPU 2 cannot be had: GPU_IS_LOST/,
+    breakIt: () => {
+      nvml.set('lost_gpu', 3);
+    },
+  },
+  'no libdcgm': {
+    at: 'node libdcgm',
+    says: /libdcgm\.so\.4 not found/,
+    breakIt: () => {
+      made.configure({ dcgm: '{library: /nonexistent}' });
+    },
+  },
+  'an engine that is away': {
+    at: 'node engine',
+    says: /CONNECTION_NOT_VALID.*nothing listens there/s,
+    breakIt: () => {
+      made.configure({ dcgm: `{library: ${dcgm.path}, engine: "127.0.0.1:1"}` });
+      dcgm.set('engine_alive', 0);
+    },
+  },
+  'an engine that is older than the library': {
+    at: 'node engine',
+    says: /libdcgm 4\.7\.0 is newer than the engine/,
+    breakIt: () => {
+      made.configure({ dcgm: `{library: ${dcgm.path}, engine: localhost}` });
+      dcgm.set('library_minor', 7);
+    },
+  },
+  'an engine of another major version': {
+    at: 'node engine',
+    says: /libdcgm is 4\.6\.0, and there answers DCGM 3\.6/,
+    breakIt: () => {
+      made.configure({ dcgm: `{library: ${dcgm.path}, engine: localhost}` });
+      dcgm.set('engine_major', 3);
+    },
+  },
+  'the engine of a GPU operator beside ours, on GPUs before Hopper': {
+    at: 'node other engines',
+    says: /nv-hostengine \(process 4711\) beside ours, and GPU 0, 1, .* older than Hopper/,
+    breakIt: () => {
+      made.write('/proc/4711/comm', 'nv-hostengine\n');
+      nvml.set('gpm', 0);
+    },
+  },
+  'a device that is named and not there': {
+    at: 'node devices',
+    says: /names g:9, which this node does not have/,
+    breakIt: () => {
+      made.configure({ devices: '"g:0,9"' });
+    },
+  },
+  'no device of those that are named': {
+    at: 'node devices',
+    says: /no device of n1 is selected/,
+    breakIt: () => {
+      made.configure({ devices: '"i:9"' });
+    },
+  },
+  'profiling that needs root': {
+    at: 'node profiling',
+    says: /refused: REQUIRES_ROOT/,
+    breakIt: () => {
+      dcgm.set('prof_needs_root', 1);
+    },
+  },
+  'no profiling module': {
+    at: 'node profiling',
+    says: /refused: MODULE_NOT_LOADED/,
+    breakIt: () => {
+      dcgm.set('prof_module_missing', 1);
+    },
+  },
+  'counters for administrators alone': {
+    at: 'node profiling',
+    says: /to administrators alone, and the service is none/,
+    breakIt: () => {
+      made.write('/proc/driver/nvidia/params', 'ResmanDebugLevel: 4294967295\nRmProfilingAdminOnly: 1\n');
+      nvml.set('gpm', 0);
+    },
+  },
+  'a pause that nobody took back': {
+    at: 'node profiling',
+    says: /paused by ada, without an end/,
+    breakIt: () => {
+      requestPause(join(made.stateDir, 'profiling-pause'), {
+        name: 'operator',
+        untilUs: Infinity,
+        by: 'ada',
+      });
+    },
+  },
+  'a clock that nobody keeps right': {
+    at: 'node clock',
+    says: /nobody keeps the clock/,
+    breakIt: () => {
+      made.setClockErrorUs(16_000_000);
+    },
+  },
+  'too few open files': {
+    at: 'node open files',
+    says: /at most 256/,
+    breakIt: () => {
+      made.replace(`/proc/${process.pid}/limits`, /(Max open files +)\d+( +)\d+/, '$1256$2256');
+    },
+  },
+  'no real-time grant': {
+    at: 'node real-time grant',
+    says: /not granted/,
+    breakIt: () => {
+      made.replace(`/proc/${process.pid}/limits`, /(Max realtime priority +)1( +)1/, '$10$20');
+    },
+  },
+  'no journal': { at: 'node job journal', says: /is not there/, breakIt: remove(JOURNAL) },
+  'a journal that every user may write into': {
+    at: 'node job journal',
+    says: /every user may enter/,
+    breakIt: mode(JOURNAL, 0o1777),
+  },
+  'a journal of root': {
+    at: 'node job journal',
+    says: /the collector \(gpuledger\) may not remove/,
+    breakIt: () => {
+      made.own(JOURNAL, 0, made.ids.gpuledger, 0o3770);
+    },
+  },
+  'a journal of another group': {
+    at: 'node job journal',
+    says: /SlurmUser, of the group gpuledger, may not write/,
+    breakIt: () => {
+      made.own(JOURNAL, made.ids.gpuledger, 0, 0o3770);
+    },
+  },
+  'a journal that its group may not write into': {
+    at: 'node job journal',
+    says: /its group may not write/,
+    breakIt: mode(JOURNAL, 0o3750),
+  },
+  'a journal in which anybody removes the records of others': {
+    at: 'node job journal',
+    says: /may remove the records of others/,
+    breakIt: mode(JOURNAL, 0o2770),
+  },
+  'a hook that cannot be run': { at: 'node hook', says: /it cannot be run/, breakIt: mode(HOOK, 0o644) },
+  'a hook that SlurmUser cannot run': {
+    at: 'node hook',
+    says: /SlurmUser cannot/,
+    breakIt: mode(HOOK, 0o750),
+  },
+  'a hook that others may change': {
+    at: 'node hook',
+    says: /others than root may change/,
+    breakIt: () => {
+      chownSync(made.at(HOOK), made.ids.slurm, 0);
+    },
+  },
+  'an Epilog that is missing': {
+    at: 'node slurm.conf',
+    says: /Epilog does not call gpuledger-hook/,
+    breakIt: () => {
+      made.replace('/etc/slurm/slurm.conf', /Epilog=.*\n/, '');
+    },
+  },
+  'PrologFlags without Alloc': {
+    at: 'node slurm.conf',
+    says: /PrologFlags has no Alloc/,
+    breakIt: () => {
+      made.replace('/etc/slurm/slurm.conf', 'PrologFlags=Alloc', 'PrologFlags=Serial');
+    },
+  },
+  'a SlurmUser outside of the group': {
+    at: 'node SlurmUser',
+    says: /slurm is no member of the group gpuledger/,
+    breakIt: () => {
+      made.replace('/etc/group', ':slurm\n', ':\n');
+    },
+  },
+  'a hook that records nothing': {
+    at: 'node chain',
+    says: /wrote no record/,
+    breakIt: () => {
+      made.replace(HOOK, 'if [ "$1" != record ]', 'exit 0\nif [ "$1" != record ]');
+    },
+  },
+};
+
+const IN_STORE: Readonly<Record<string, Broken>> = {
+  'no store': {
+    at: 'store store',
+    says: /no QuestDB at/,
+    breakIt: () => {
+      service(NOWHERE)();
+    },
+  },
+  'something else in the place of the store': {
+    at: 'store store',
+    says: /is not a QuestDB/,
+    breakIt: () => {
+      service(`http::addr=${foreign.addr};`)();
+    },
+  },
+  'a table that is missing': {
+    at: 'store schema',
+    says: /CREATE TABLE IF NOT EXISTS "gpu_events" is to be done/,
+    breakIt: () => db.exec('DROP TABLE gpu_events'),
+  },
+  'a column that is missing': {
+    at: 'store schema',
+    says: /ALTER TABLE "jobs" ADD COLUMN IF NOT EXISTS "qos"/,
+    breakIt: async () => {
+      await db.exec('ALTER TABLE jobs DROP COLUMN qos');
+      await waitForVisible(db, 'jobs');
+    },
+  },
+  'a column of another type': {
+    at: 'store schema',
+    says: /column qos of table jobs should be VARCHAR and is LONG|column qos of table jobs should be SYMBOL and is LONG/,
+    breakIt: async () => {
+      await db.exec('ALTER TABLE jobs DROP COLUMN qos');
+      await db.exec('ALTER TABLE jobs ADD COLUMN qos LONG');
+      await waitForVisible(db, 'jobs');
+    },
+    restore: () => db.exec('DROP TABLE jobs'),
+  },
+  'a store of a newer version': {
+    at: 'store schema',
+    says: /schema version 99, made by a newer gpuledger/,
+    breakIt: async () => {
+      await db.exec('INSERT INTO gpuledger_schema (ts, version) VALUES (now(), 99)');
+      await waitForVisible(db, 'gpuledger_schema');
+    },
+    restore: () => db.exec('DROP TABLE gpuledger_schema'),
+  },
+  'a rollup that is missing': {
+    at: 'store schema',
+    says: /CREATE MATERIALIZED VIEW .*gpu_slowly_1d/,
+    breakIt: () => db.exec('DROP MATERIALIZED VIEW gpu_slowly_1d'),
+  },
+  'a table that is suspended': {
+    at: 'store suspended tables',
+    says: /^jobs \(/,
+    breakIt: () => db.exec('ALTER TABLE jobs SUSPEND WAL'),
+    restore: () => db.exec('ALTER TABLE jobs RESUME WAL'),
+  },
+  'a rollup that has ended': {
+    at: 'store rollups',
+    says: /not kept up to date any more: gpu_slowly_1d/,
+    breakIt: async () => {
+      await db.exec('TRUNCATE TABLE gpu_slowly');
+      await expect
+        .poll(
+          async () =>
+            (await db.exec("SELECT view_status FROM materialized_views() WHERE view_name = 'gpu_slowly_1m'"))
+              .rows,
+        )
+        .toEqual([['invalid']]);
+    },
+  },
+  'rows that are kept for another time': {
+    at: 'store retention',
+    says: /gpu_doctored \(14 DAYS\)/,
+    breakIt: async () => {
+      await db.exec('ALTER TABLE gpu_doctored SET TTL 2 DAYS');
+      await waitForVisible(db, 'gpu_doctored');
+    },
+  },
+  'a server that makes tables of its own accord': {
+    at: 'store auto creation',
+    says: /of its own accord/,
+    breakIt: () =>
+      restartedWith(server, { QDB_LINE_AUTO_CREATE_NEW_TABLES: 'true', QDB_DEV_MODE_ENABLED: 'true' }),
+    restore: () => restartedWith(server, { QDB_DEV_MODE_ENABLED: 'true' }),
+  },
+  'more nodes than connections': {
+    at: 'store connections',
+    says: /257 nodes send, and http\.net\.connection\.limit is 256/,
+    breakIt: () => tellNodes(257, Date.now() * 1000),
+    restore: () => db.exec('DROP TABLE collector_stats'),
+  },
+  'a node that is silent': {
+    at: 'store nodes',
+    says: /1 of 1 are silent: node0 of alpha \(since/,
+    breakIt: () => tellNodes(1, Date.now() * 1000 - 3600e6),
+    restore: () => db.exec('DROP TABLE collector_stats'),
+  },
+};
+
+async function tellNodes(count: number, tsUs: number): Promise<void> {
+  const rows = Array.from({ length: count }, (_, index) => ({
+    ...{ ts: tsUs, cluster: 'alpha', node: `node${index}`, lane: 'doctored', sampled_rows: 1 },
+  }));
+  await insertRows(db, 'collector_stats', rows);
+}
+
+const OF_READERS: Readonly<Record<string, Broken>> = {
+  'no client.conf': { at: 'reader client.conf', says: /^neither /, breakIt: remove(readersFile) },
+  'a client.conf that is a directory': {
+    at: 'reader client.conf',
+    says: /it is a directory/,
+    breakIt: () => {
+      remove(readersFile)();
+      mkdirSync(made.at(readersFile));
+    },
+  },
+  'a client.conf with a key that is misspelt': {
+    at: 'reader client.conf',
+    says: /client_config/,
+    breakIt: () => {
+      made.replace(readersFile, 'client_conf', 'client_config');
+    },
+  },
+  'readers who are shown another server': {
+    at: 'reader store',
+    says: /no QuestDB at/,
+    breakIt: () => {
+      made.write(readersFile, `questdb: {client_conf: "${NOWHERE}"}\n`);
+    },
+  },
+  'readers who may write': {
+    at: 'reader writing',
+    says: /this account may change the tables/,
+    breakIt: () => {
+      made.write(readersFile, `questdb: {client_conf: "${server.conf}"}\n`);
+    },
+  },
+};
+
+function saidOf(findings: readonly Finding[], state: Finding['outcome']['state']): string[] {
+  return findings
+    .filter(({ outcome }) => outcome.state === state)
+    .map(({ part, check, outcome }) => `${part} ${check}: ${outcome.what}`);
+}
+
+// Files of other users are part of each set-up.
+describe.runIf(process.getuid?.() === 0)('the doctor', () => {
+  test('says of a right set-up that all is fine, and leaves the store as it was', async () => {
+    const tables = async (): Promise<unknown> =>
+      (await db.exec('SELECT table_name, table_row_count FROM tables() ORDER BY table_name')).rows;
+    const before = await tables();
+    const findings = await made.examine();
+    expect([...saidOf(findings, 'wrong'), ...saidOf(findings, 'untold')]).toEqual([]);
+    expect(exitOf(findings)).toBe('ok');
+    expect(saidOf(findings, 'fine').find((line) => line.startsWith('node chain'))).toMatch(
+      /a record by the hook, a tick of 2 lanes, 16 rows written, read back with their job, and removed/,
+    );
+    expect(await tables()).toEqual(before);
+    expect(findings.map(({ part, check }) => `${part} ${check}`).sort()).toEqual(
+      [...new Set(findings.map(({ part, check }) => `${part} ${check}`))].sort(),
+    );
+  });
+
+  test.each(Object.entries({ ...ON_NODE, ...IN_STORE, ...OF_READERS }))('%s', async (name, broken) => {
+    isStoreTouched = name in IN_STORE;
+    try {
+      await broken.breakIt();
+      const findings = await made.examine();
+      const [accused, ...others] = findings.filter(({ outcome }) => outcome.state === 'wrong');
+      expect(others.map(({ part, check, outcome }) => `${part} ${check}: ${outcome.what}`)).toEqual([]);
+      expect(accused, 'nothing was accused').toBeDefined();
+      const { part, check, outcome, why } = accused!;
+      expect(`${part} ${check}`).toBe(broken.at);
+      expect(outcome.what).toMatch(broken.says);
+      expect(why).not.toBe('');
+      expect(outcome.state === 'wrong' && outcome.mend.length).toBeGreaterThan(0);
+      expect(exitOf(findings)).toBe('unavailable');
+    } finally {
+      await broken.restore?.();
+    }
+  });
+});
+
+test('at least 25 set-ups are broken, each by another name', () => {
+  const all = [ON_NODE, IN_STORE, OF_READERS].flatMap((table) => Object.keys(table));
+  expect(new Set(all).size).toBe(all.length);
+  expect(all.length).toBeGreaterThanOrEqual(25);
+});
