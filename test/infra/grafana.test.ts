@@ -533,9 +533,10 @@ describe('the fleet is what its report says', () => {
 describe('the collectors', () => {
   test('tell where each row is', async () => {
     const { rows } = await answerOf('health', 'Where the rows are', { time: 'made', range: FIRST_MADE });
+    // Of both nodes: n2 has sampled 40 and had 30 of them acknowledged.
     expect(rows[0]).toMatchObject({
-      sampled: 100,
-      acknowledged: 80,
+      sampled: 140,
+      acknowledged: 110,
       held: 9,
       refused: 3,
       dropped: 2,

@@ -461,7 +461,7 @@ function collectors(second: number): Expected[] {
         rss_bytes: cell('rss_bytes'),
         held_rows: cell('held_rows'),
         spooled_rows: cell('spooled_rows'),
-        refused_rows: null,
+        refused_rows: cell('refused_rows'),
       },
       ...{ dropped_rows: cell('dropped_rows'), late_ticks: null, sample_ms_max: null },
       oldest_unsent_seconds:
@@ -470,6 +470,16 @@ function collectors(second: number): Expected[] {
   });
   return down(rows, 'age_seconds');
 }
+
+/** What the reports of the history say of each node, within a window that ends at a second of it: told by hand. */
+const sent = (
+  node: string,
+  silent: number,
+  ...[sampled = null, acknowledged = null, waiting = null, lost = null]: (number | null)[]
+): Expected => ({
+  ...{ node, silent_seconds: silent, sampled_rows: sampled, acknowledged_rows: acknowledged },
+  ...{ waiting_rows: waiting, lost_rows: lost },
+});
 
 /** Within (from, to], seconds of the history. */
 function throttled(from: number, to: number): Expected[] {
@@ -691,6 +701,17 @@ export const FLEET_CASES: Readonly<Record<string, readonly Case[]>> = {
   collectors: [
     { given: { at: iso(720) }, rows: () => collectors(720) },
     { given: { at: iso(702) }, rows: () => collectors(702) },
+  ],
+  'sent-lately': [
+    { given: { at: iso(720) }, rows: () => [sent('n2', 15, 40, 30), sent('n1', 10, 80, 70, 7, 5)] },
+    { given: { at: iso(702) }, rows: () => [sent('n2', 52, 0, 0), sent('n1', 2, 0, 0, 3, 0)] },
+    {
+      given: { at: iso(720), within: '1m' },
+      rows: () => [sent('n2', 15, 0, 0), sent('n1', 10, 80, 70, 7, 5)],
+    },
+    { given: { at: iso(LATEST) }, rows: () => [sent('n1', 600), sent('n2', 600)] },
+    // Nobody was started in that second, and no day began.
+    { given: { at: iso(LATEST), back: '1s' }, rows: () => [] },
   ],
   throttled: [{ given: { from: iso(0), to: iso(720) }, rows: () => throttled(0, 720) }],
   'device-owners': [

@@ -297,6 +297,7 @@ export const COLLECTORS: readonly (Row & {
     rss_bytes: 1e8,
     dropped_rows: 0,
     held_rows: 3,
+    ...{ spooled_rows: 0, refused_rows: 1, sampled_rows: 100, acknowledged_rows: 90 },
   },
   {
     ts: at(710),
@@ -307,7 +308,10 @@ export const COLLECTORS: readonly (Row & {
     rss_bytes: 1.2e8,
     dropped_rows: 5,
     held_rows: 7,
+    ...{ spooled_rows: 0, refused_rows: 1, sampled_rows: 180, acknowledged_rows: 160 },
   },
+  // Its state directory was lost after this, and its counts began again.
+  { ts: at(650), node: 'n2', lane: 'profiling', sampled_rows: 500, acknowledged_rows: 480 },
   {
     ts: at(705),
     node: 'n2',
@@ -317,6 +321,7 @@ export const COLLECTORS: readonly (Row & {
     rss_bytes: 1.3e8,
     spooled_rows: 9,
     oldest_unsent_ms: 1500,
+    ...{ sampled_rows: 40, acknowledged_rows: 30 },
   },
 ];
 
