@@ -15,8 +15,8 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 
 import { runToEnd, type Ended } from '../helpers/run-process.ts';
+import { makeDebianRoot } from './debian-root.ts';
 
-const RELEASE = 'bookworm';
 const CONFIGURATION = 'etc/gpuledger/gpuledger.yaml';
 const WAITING = 'var/lib/gpuledger/waiting';
 
@@ -30,18 +30,9 @@ async function inside(line: string): Promise<Ended> {
   return await runToEnd('unshare', ['-m', '-p', '-f', '--kill-child', 'sh', '-c', enter, root, line]);
 }
 
-/** Where this machine itself has that release from; none: debootstrap knows a place. */
-function mirrors(): string[] {
-  const args = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages', `Codename: ${RELEASE}`];
-  return execFileSync('apt-get', args, { encoding: 'utf8' })
-    .split('\n')
-    .filter((line) => line !== '')
-    .slice(0, 1);
-}
-
 beforeAll(() => {
   root = join(mkdtempSync(join(tmpdir(), 'gpuledger-clean-root-')), 'root');
-  execFileSync('debootstrap', ['--variant=minbase', RELEASE, root, ...mirrors()], { stdio: 'ignore' });
+  makeDebianRoot(root);
   cpSync(inject('packages').deb, join(root, deb));
 });
 afterAll(() => {
