@@ -112,7 +112,7 @@ export const KEYS = {
       seed: {
         type: (is) => is.whole().default(1),
         doc: 'the same seed makes up the same figures',
-        flag: '--seed <number>',
+        flag: '--seed <n>',
       },
       mig: { type: (is) => is.truth.default(false), doc: 'cut every GPU into MIG instances' },
     },

@@ -126,7 +126,7 @@ test('its files are what the reports of the month say; a bill is there once it w
   writeFileSync(join(directory, '2023-10-accounts.csv'), 'what stood there');
   const second = await digest('--month', '2023-10');
   expect(second).toMatchObject({ exitCode: 0, stderr: '' });
-  const issued = await run('report', 'bill', '--month', '2023-10', '--version', '1', '--csv');
+  const issued = await run('report', 'bill', '--month', '2023-10', '--issue', '1', '--csv');
   expect(read('2023-10-bill.csv')).toBe(issued.stdout);
   expect(read('2023-10-accounts.csv')).toBe(csv.stdout);
   expect((await db.exec('SELECT count() FROM bills')).rows).toEqual(bills);

@@ -129,7 +129,7 @@ describe('answers are what --json prints', () => {
     expect(JSON.parse(issued)).toMatchObject({ state: 'issued', version: 1 });
     expect((await ask(`bill?month=${MONTH}&by=user`)).text).toBe(issued);
     expect((await ask(`bill?month=${MONTH}&version=1&by=device&cluster=served`)).text).toBe(
-      await printed('bill', '--month', MONTH, '--version', '1', '--by', 'device', '--cluster', 'served'),
+      await printed('bill', '--month', MONTH, '--issue', '1', '--by', 'device', '--cluster', 'served'),
     );
     // What comes late is for those to issue who may.
     const late = Date.UTC(2024, 2, 7) * 1000;

@@ -31,13 +31,13 @@ export function command(): Command {
         .argParser(parseDevices),
     )
     .addOption(new Option('--share <part>', 'part of each device, above 0 up to 1').argParser(parseShare))
-    .option('--user <name>')
-    .option('--account <name>')
+    .option('--user <name>', 'whose it is')
+    .option('--account <name>', 'on whose account it runs')
     .option('--partition <name>', 'partition or queue')
     .option('--name <text>', 'name of the job');
   const end = shared(new Command('end'), 'end')
     .description('Tell that a job has ended on this node.')
-    .addOption(new Option('--exit-code <number>', '0 to 255').argParser(parseExitCode))
+    .addOption(new Option('--exit-code <n>', '0 to 255').argParser(parseExitCode))
     .addOption(
       new Option('--at <time>', 'when it had ended, where nobody told it then: ISO, in UTC').argParser(
         parseAt,
@@ -64,7 +64,7 @@ interface Place {
 function shared(command: Command, event: JobNotice['event']): Command {
   return command
     .addOption(new Option('--job <id>', 'job id, free text').makeOptionMandatory().argParser(parseJobId))
-    .addOption(new Option('--run <number>', 'how often the job was restarted before').argParser(parseRun))
+    .addOption(new Option('--run <n>', 'how often the job was restarted before').argParser(parseRun))
     .addOption(
       new Option('--manager <name>', 'slurm, pbs, lsf, flux, …').default('shell').argParser(parseManager),
     )

@@ -189,7 +189,7 @@ function addFilters(command: Command): Command {
     .option('--account <name>', 'only those of this account', wordArgument)
     .option('--partition <name>', 'only those of this partition', wordArgument)
     .option('--qos <name>', 'only those of this QOS', wordArgument)
-    .option('--cluster <name>', 'only those of this cluster', clusterArgument)
+    .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
     .option('--state <state>', 'only those in this state: COMPLETED, FAILED, RUNNING, …', wordArgument)
     .option('--name <text>', 'only those with this in their name', wordArgument)
     .addOption(

@@ -41,7 +41,7 @@ export function command(): Command {
       'how long they must have idled (default: idle_watch.warn_after, else 15m)',
       parseAfter,
     )
-    .option('--user <name>', 'only jobs of this user', parseName)
+    .option('--user <name>', 'only those of this user', parseName)
     .option('--json', 'all figures, times and durations in microseconds')
     .addOption(
       new Option(

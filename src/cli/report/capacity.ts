@@ -50,7 +50,7 @@ export function addCapacityCommand(report: Command): void {
     'report capacity',
     addWindowFlags(report.command('capacity'))
       .description('GPU-hours, idleness and energy of all GPUs, and whose they were.')
-      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
       .addOption(new Option('--html <file>', 'a page in one file').conflicts(['json', 'csv']))
       .addOption(
         new Option(

@@ -32,9 +32,9 @@ export function addForecastCommand(report: Command): void {
     report
       .command('forecast')
       .description('Demand for GPUs by week, what it will be, and when there will be too few.')
-      .option('--since <duration>', 'how far to look back', LOOKS_BACK.forecast)
+      .option('--since <duration>', 'how far to look back: 12h, 7d, 4w', LOOKS_BACK.forecast)
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
-      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
       .addOption(
         new Option('--horizon <weeks>', `how far to look ahead: 1w to ${HORIZON_WEEKS_MAX}w`)
           .argParser(horizonArgument)

@@ -33,7 +33,7 @@ export function addReliabilityCommand(report: Command): void {
       .option('--since <duration>', `how far to look back: 12h, 7d, 4w (default: ${LOOKS_BACK.reliability})`)
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
-      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument),
+      .option('--cluster <name>', 'only what is of this cluster', clusterArgument),
   )
     .addHelpText('after', EXAMPLES)
     .action(async (flags: ReliabilityFlags) => {

@@ -31,10 +31,10 @@ export function addRightSizeCommand(report: Command): void {
     report
       .command('right-size')
       .description('Which smaller parts of GPUs would have done for whom, and what that would have freed.')
-      .option('--since <duration>', `how far to look back (default: ${LOOKS_BACK.rightSize})`)
+      .option('--since <duration>', `how far to look back: 12h, 7d, 4w (default: ${LOOKS_BACK.rightSize})`)
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
-      .option('--cluster <name>', 'only the GPUs of this cluster', clusterArgument)
+      .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
       .addOption(
         new Option(
           '--what-if <change>',

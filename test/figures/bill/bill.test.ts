@@ -576,8 +576,8 @@ describe('the command', () => {
     [['--month', '2023-13'], 64, 'expected a month from 1970-01 on'],
     [[], 64, '--month'],
     [['--month', '2023-10', '--by', 'model'], 64, 'account, user, device'],
-    [['--month', '2023-10', '--version', '0'], 64, 'whole number from 1'],
-    [['--month', '2023-10', '--version', '98'], 64, 'no version 98'],
+    [['--month', '2023-10', '--issue', '0'], 64, 'whole number from 1'],
+    [['--month', '2023-10', '--issue', '98'], 64, 'no version 98'],
     [['--month', '2023-10', '--cluster', 'zz'], 64, 'the clusters there: a, b'],
     [['--month', '2923-10'], 64, 'expected a month that has begun'],
     [['--month', '2023-10', '--json', '--csv'], 64, 'cannot be used with'],
@@ -588,7 +588,7 @@ describe('the command', () => {
     expect(ended.stdout).toBe('');
   });
 
-  test.each([[[]], [['--version', '1']], [['--reissue']]])(
+  test.each([[[]], [['--issue', '1']], [['--reissue']]])(
     'a month that has not begun is refused before any store is asked: %j',
     async (args) => {
       const away = { QDB_CLIENT_CONF: NO_STORE };

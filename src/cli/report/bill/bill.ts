@@ -18,7 +18,7 @@ Examples:
   gpuledger report bill --month 2026-10                 what each account pays for October, to the cent and the second
   gpuledger report bill --month 2026-10 --by user
   gpuledger report bill --month 2026-10 --by device --csv > october.csv
-  gpuledger report bill --month 2026-10 --version 1     as it was issued first
+  gpuledger report bill --month 2026-10 --issue 1       as it was issued first
   gpuledger report bill --month 2026-10 --reissue       by the prices and the time zone of the configuration as they are now
 
 Months are of the time zone of the configuration (time_zone). The bill of an ended month is stored; asked again it is reckoned again,
@@ -32,7 +32,7 @@ interface BillFlags extends FormatFlags {
   readonly month: Month;
   readonly by: BillGrouping;
   readonly cluster?: string;
-  readonly version?: number;
+  readonly issue?: number;
   readonly reissue?: true;
 }
 
@@ -48,7 +48,7 @@ export function addBillCommand(report: Command): void {
       .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
       .addOption(
         new Option(
-          '--version <n>',
+          '--issue <n>',
           'a version as it was issued (default: the newest, reckoned again)',
         ).argParser(versionArgument),
       )
@@ -56,7 +56,7 @@ export function addBillCommand(report: Command): void {
         new Option(
           '--reissue',
           'a new version by the prices and the time zone of the configuration as they are now',
-        ).conflicts('version'),
+        ).conflicts('issue'),
       )
       .addOption(new Option('--json', 'all figures in base units, money as decimals').conflicts('csv'))
       .option('--csv', 'one row per line, decimals'),
@@ -69,7 +69,7 @@ export function addBillCommand(report: Command): void {
 }
 
 async function reportBill(flags: BillFlags): Promise<void> {
-  const { month, version, reissue = false, by, cluster } = flags;
+  const { month, issue: version, reissue = false, by, cluster } = flags;
   const { figures, failure } = await withStore(flags, async (db, config, store) => {
     const nowUs = Date.now() * 1000;
     const outcome = await issueBill({ db, store, config }, { month, version, isReissued: reissue, nowUs });
