@@ -3,7 +3,16 @@
  * Method: a machine made of files, the fakes of the libraries, and real servers; each row breaks one thing in the way in which it
  * breaks at a site, and the whole doctor looks at all of it.
  */
-import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config-file.ts';
@@ -414,6 +423,23 @@ const ON_NODE: Readonly<Record<string, Broken>> = {
   },
 };
 
+const MORE_ON_NODE: Readonly<Record<string, Broken>> = {
+  'a source that cannot be opened': {
+    at: 'node sampling',
+    says: /nonexistent\.jsonl/,
+    breakIt: () => {
+      made.configure({ source: 'recording', recording: '{file: nonexistent.jsonl}' });
+    },
+  },
+  'a store that takes no rows': {
+    at: 'node chain',
+    says: /it is read-only/,
+    breakIt: () => {
+      service(readers.conf)();
+    },
+  },
+};
+
 const IN_STORE: Readonly<Record<string, Broken>> = {
   'no store': {
     at: 'store store',
@@ -579,28 +605,134 @@ describe.runIf(process.getuid?.() === 0)('the doctor', () => {
     );
   });
 
-  test.each(Object.entries({ ...ON_NODE, ...IN_STORE, ...OF_READERS }))('%s', async (name, broken) => {
-    isStoreTouched = name in IN_STORE;
+  test.each(Object.entries({ ...ON_NODE, ...MORE_ON_NODE, ...IN_STORE, ...OF_READERS }))(
+    '%s',
+    async (name, broken) => {
+      isStoreTouched = name in IN_STORE;
+      try {
+        await broken.breakIt();
+        const findings = await made.examine();
+        const [accused, ...others] = findings.filter(({ outcome }) => outcome.state === 'wrong');
+        expect(others.map(({ part, check, outcome }) => `${part} ${check}: ${outcome.what}`)).toEqual([]);
+        expect(accused, 'nothing was accused').toBeDefined();
+        const { part, check, outcome, why } = accused!;
+        expect(`${part} ${check}`).toBe(broken.at);
+        expect(outcome.what).toMatch(broken.says);
+        expect(why).not.toBe('');
+        expect(outcome.state === 'wrong' && outcome.mend.length).toBeGreaterThan(0);
+        expect(exitOf(findings)).toBe('unavailable');
+      } finally {
+        await broken.restore?.();
+      }
+    },
+  );
+});
+
+describe.runIf(process.getuid?.() === 0)('a doctor without rights', () => {
+  const NOBODY = 65_534;
+
+  async function asNobody<T>(work: () => Promise<T>): Promise<T> {
+    const [groups, gid] = [process.getgroups!(), process.getegid!()];
+    process.setgroups!([]);
+    process.setegid!(NOBODY);
+    process.seteuid!(NOBODY);
     try {
-      await broken.breakIt();
-      const findings = await made.examine();
-      const [accused, ...others] = findings.filter(({ outcome }) => outcome.state === 'wrong');
-      expect(others.map(({ part, check, outcome }) => `${part} ${check}: ${outcome.what}`)).toEqual([]);
-      expect(accused, 'nothing was accused').toBeDefined();
-      const { part, check, outcome, why } = accused!;
-      expect(`${part} ${check}`).toBe(broken.at);
-      expect(outcome.what).toMatch(broken.says);
-      expect(why).not.toBe('');
-      expect(outcome.state === 'wrong' && outcome.mend.length).toBeGreaterThan(0);
-      expect(exitOf(findings)).toBe('unavailable');
+      return await work();
     } finally {
-      await broken.restore?.();
+      process.seteuid!(0);
+      process.setegid!(gid);
+      process.setgroups!(groups);
     }
+  }
+
+  test('accuses nobody of what it may not look at', async () => {
+    const findings = await asNobody(() => made.examine(['node', 'store']));
+    expect(saidOf(findings, 'wrong')).toEqual([]);
+    const untold = saidOf(findings, 'untold');
+    for (const check of ['collector', 'spool', 'profiling', 'open files', 'real-time grant'])
+      expect(untold).toContainEqual(expect.stringMatching(new RegExp(`^node ${check}: .* needs root`)));
+    expect(exitOf(findings)).toBe('permission');
+  });
+
+  test('says so of a configuration that is not its to read, and of what hangs on it', async () => {
+    made.own('/etc/gpuledger/gpuledger.yaml', 0, made.ids.gpuledger, 0o640);
+    const findings = await asNobody(() => made.examine(['node', 'store']));
+    expect(saidOf(findings, 'wrong')).toEqual([]);
+    expect(saidOf(findings, 'untold')).toContainEqual(
+      expect.stringMatching(/^node configuration: .*no permission \(EACCES\)/),
+    );
+    expect(saidOf(findings, 'untold')).toContain('node chain: the configuration cannot be used');
+    expect(exitOf(findings)).toBe('permission');
+  });
+
+  test('of readers says whom to ask for the secret', async () => {
+    made.write('/etc/gpuledger/questdb-reader.conf', readers.conf);
+    made.own('/etc/gpuledger/questdb-reader.conf', 0, 0, 0o640);
+    made.write(
+      readersFile,
+      `questdb: {client_conf_file: ${made.at('/etc/gpuledger/questdb-reader.conf')}}\n`,
+    );
+    const [found, ...others] = await asNobody(() => made.examine(['reader']));
+    expect(found?.outcome).toMatchObject({
+      state: 'wrong',
+      what: expect.stringMatching(/no permission \(EACCES\)/) as string,
+      mend: expect.arrayContaining([expect.stringMatching(/ask root for a place in that group/)]) as string[],
+    });
+    expect(others.map(({ outcome }) => outcome.state)).toEqual(['untold', 'untold', 'untold']);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('what the doctor mends', () => {
+  const stateOf = (findings: readonly Finding[], name: string): Finding =>
+    findings.find(({ part, check }) => `${part} ${check}` === name)!;
+
+  test('a journal, by the rule of tmpfiles, and only when it is asked to', async () => {
+    remove('/run/gpuledger')();
+    expect(stateOf(await made.examine(['node']), 'node job journal').outcome.state).toBe('wrong');
+    expect(existsSync(made.at(JOURNAL))).toBe(false);
+    const mended = stateOf(await made.examine(['node'], true), 'node job journal');
+    expect(mended.done).toMatch(/was made \(3770\)/);
+    expect(mended.outcome.state).toBe('fine');
+    const { uid, gid, mode: bits } = statSync(made.at(JOURNAL));
+    expect([uid, gid, bits & 0o7777]).toEqual([made.ids.gpuledger, made.ids.gpuledger, 0o3770]);
+    expect(statSync(made.at('/run/gpuledger')).mode & 0o7777).toBe(0o755);
+  });
+
+  test('the schema', async () => {
+    await db.exec('DROP TABLE gpu_events');
+    const mended = stateOf(await made.examine(['store'], true), 'store schema');
+    expect(mended.done).toBe('1 change by gpuledger schema apply');
+    expect(mended.outcome.state).toBe('fine');
+  });
+
+  test('no store of a newer version', async () => {
+    await db.exec('INSERT INTO gpuledger_schema (ts, version) VALUES (now(), 99)');
+    await waitForVisible(db, 'gpuledger_schema');
+    const found = stateOf(await made.examine(['store'], true), 'store schema');
+    expect([found.done, found.outcome.state]).toEqual([undefined, 'wrong']);
+    expect((await db.exec('SELECT max(version) FROM gpuledger_schema')).rows).toEqual([[99]]);
+    await db.exec('DROP TABLE gpuledger_schema');
+    isStoreTouched = true;
+  });
+
+  test('tables that a proof which was killed has left, once they are old, and no others', async () => {
+    const tables = async (): Promise<unknown> =>
+      (await db.exec("SELECT table_name FROM tables() WHERE table_name LIKE 'doctor_proof%' ORDER BY 1"))
+        .rows;
+    const [old, young] = [3_700_000, 60_000].map((ms) => `doctor_proof_${Date.now() - ms}_1_x`) as [
+      string,
+      string,
+    ];
+    for (const name of [old, young, 'doctor_proofs'])
+      await db.exec(`CREATE TABLE ${name} (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL`);
+    await made.examine(['node']);
+    expect(await tables()).toEqual([[young], ['doctor_proofs']]);
+    for (const name of [young, 'doctor_proofs']) await db.exec(`DROP TABLE ${name}`);
   });
 });
 
 test('at least 25 set-ups are broken, each by another name', () => {
-  const all = [ON_NODE, IN_STORE, OF_READERS].flatMap((table) => Object.keys(table));
+  const all = [ON_NODE, MORE_ON_NODE, IN_STORE, OF_READERS].flatMap((table) => Object.keys(table));
   expect(new Set(all).size).toBe(all.length);
   expect(all.length).toBeGreaterThanOrEqual(25);
 });

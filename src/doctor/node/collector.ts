@@ -4,6 +4,7 @@ import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import { fine, wrong, type Check } from '../check.ts';
 import type { Facts } from '../facts.ts';
+import { statAt } from '../machine.ts';
 import { asThisUser } from '../rights.ts';
 
 /** It writes its status every ten seconds. */
@@ -12,7 +13,10 @@ const STATUS_AGE_MS_MAX = 60_000;
 /** Pid of the collector that runs, as it is to itself; 0 where its file does not tell, undefined where none runs. */
 export async function collectorPid(facts: Facts): Promise<number | undefined> {
   const { stateDir } = await facts.config();
-  return await asThisUser(`the state directory ${stateDir}`, () => lockOwner(join(stateDir, 'delivery')));
+  const directory = join(stateDir, 'delivery');
+  // Forbidden is not the same as absent.
+  statAt(join(directory, 'lock'));
+  return await asThisUser(`the state directory ${stateDir}`, () => lockOwner(directory));
 }
 
 export const collector: Check = {

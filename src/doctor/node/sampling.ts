@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { OperatingError } from '../../core/base/errors.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
 import { pauseDirectoryOf, readPauseRequests, type PauseRequest } from '../../source/profiling-pause.ts';
@@ -5,13 +6,15 @@ import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import { NotTold } from '../not-told.ts';
 import { sentence } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
-import { namesOn, textOn, type Machine } from '../machine.ts';
+import { namesOn, needsRights, statAt, textOn, type Machine } from '../machine.ts';
 import { triedTick } from './tried-tick.ts';
 import { readUnit } from './unit-file.ts';
 
 /** What a source says that lacks rights for profiling, or the hardware. */
 const OF_PROFILING =
   /^dcgm\.(requires_root|no_permission|module_not_loaded|profiling_not_supported|profiling_library_error|in_use|paused)$/;
+/** What is permitted to root may be refused to others. */
+const OF_RIGHTS = /REQUIRES_ROOT|NO_PERMISSION/;
 /** They bring an engine of DCGM along. */
 const ENGINES: ReadonlySet<string> = new Set(['nv-hostengine', 'dcgm-exporter']);
 const SHARE_IT = 'share it: dcgm.engine: localhost in the configuration';
@@ -65,7 +68,10 @@ export const profiling: Check = {
   async look(facts): Promise<Outcome | undefined> {
     const { source, stateDir } = await facts.config();
     if (source !== 'dcgm' && source !== 'nvml') return undefined;
-    const pauses = readPauseRequests(pauseDirectoryOf(stateDir), Date.now() * 1000);
+    const pauseDirectory = pauseDirectoryOf(stateDir);
+    // Forbidden is not the same as empty.
+    statAt(join(pauseDirectory, '.'));
+    const pauses = readPauseRequests(pauseDirectory, Date.now() * 1000);
     const endless = pauses.filter(({ untilUs }) => untilUs === Infinity);
     if (endless.length > 0)
       return wrong(
@@ -79,6 +85,8 @@ export const profiling: Check = {
       const { sampler, events } = await triedTick(facts);
       const refused = sampler.description.split('; ').filter((part) => /refused:|profiling needs/.test(part));
       const blank = events.filter(({ kind, text }) => kind === 'blank_begin' && /permi/i.test(text));
+      const isRights = [...refused, ...blank.map(({ text }) => text)].some((text) => OF_RIGHTS.test(text));
+      if (isRights && !isRoot()) throw needsRights('whether the service may profile');
       if (refused.length + blank.length > 0)
         return wrong([...refused, ...blank.map(({ text }) => text)].join('; '), [
           'NVreg_RestrictProfilingToAdminUsers=0 for the driver, or CAP_SYS_ADMIN for the service (its unit says how)',
@@ -86,8 +94,9 @@ export const profiling: Check = {
       return fine('permitted');
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      if (OF_PROFILING.test(thrown.code)) return wrong(sentence(thrown), thrown.hints);
-      throw new NotTold('no tick came: see sampling');
+      if (!OF_PROFILING.test(thrown.code)) throw new NotTold('no tick came: see sampling');
+      if (OF_RIGHTS.test(thrown.message) && !isRoot()) throw needsRights('whether the service may profile');
+      return wrong(sentence(thrown), thrown.hints);
     }
   },
 };
@@ -112,6 +121,10 @@ export const otherEngines: Check = {
     );
   },
 };
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0;
+}
 
 function pauseText({ by, untilUs }: PauseRequest): string {
   return `${by} until ${new Date(untilUs / 1000).toISOString()}`;

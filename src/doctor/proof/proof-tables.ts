@@ -27,11 +27,14 @@ export async function dropProofTables(db: QuestDb, lanes: readonly Pick<Lane, 't
 /** What doctors before this one have left. */
 export async function dropLeftTables(db: QuestDb): Promise<void> {
   const { rows } = await db.exec(`SELECT table_name FROM tables() WHERE table_name LIKE '${PREFIX}%'`);
-  const left = rows
-    .map(([name]) => String(name))
-    .filter((name) => Number(name.slice(PREFIX.length).split('_')[0]) < Date.now() - LEFT_AFTER_MS);
+  const left = rows.map(([name]) => String(name)).filter((name) => bornMs(name) < Date.now() - LEFT_AFTER_MS);
   await dropProofTables(
     db,
     left.map((table) => ({ table })),
   );
+}
+
+/** When a table of a proof was made, by its name; NaN of any other. */
+function bornMs(table: string): number {
+  return Number(/^doctor_proof_(\d+)_\d+_/.exec(table)?.[1] ?? NaN);
 }

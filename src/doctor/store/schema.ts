@@ -4,6 +4,7 @@ import { readAutoCreation } from '../../questdb/auto-creation.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { firstDifference } from '../../questdb/schema/first-difference.ts';
 import { otherRetentions } from '../../questdb/schema/retentions.ts';
+import { formatCount } from '../../report/text/format-quantity.ts';
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import { sentence } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
@@ -49,7 +50,7 @@ export const schema: Check = {
           [APPLY],
           async () => {
             const changes = await applySchema(db, lanes, retention, { cluster, movesAged: true });
-            return `${changes.length} changes by ${APPLY}`;
+            return `${formatCount(changes.length, 'change')} by ${APPLY}`;
           },
         );
       if (kept.length > 0) return wrong(kept.join('; '), [APPLY]);
