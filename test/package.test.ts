@@ -52,7 +52,7 @@ test('npm pack holds what users need: the program, its data, and examples', () =
   ];
   expect(wanted.filter((path) => !paths.includes(path))).toEqual([]);
   const folders =
-    /^(dist\/[\w.-]+\.js$|infra\/(README\.md|[\w.]+\.yaml|(cron|grafana|kubernetes|ondemand|page|questdb|schedulers|schemas|slurm|systemd)\/))/;
+    /^(dist\/[\w.-]+\.js$|infra\/(README\.md|[\w.]+\.yaml|(ansible|cron|grafana|kubernetes|ondemand|page|prometheus|questdb|schedulers|schemas|slurm|systemd)\/))/;
   expect(paths.filter((path) => !wanted.includes(path) && !folders.test(path))).toEqual([]);
   expect(paths.filter((path) => /\/\.|~$|\.(log|map|tsx?)$/.test(path))).toEqual([]);
 });

@@ -12,14 +12,27 @@ const PROSE_WIDTH_MAX = 100;
 const WIDTH_MIN = 60;
 const DIGITS_SHOWN = 6;
 
-/** One line for each query. */
-export function renderQueryList(queries: readonly NamedQuery[]): string {
+/** One line for each query, where there is room for it. */
+export function renderQueryList(queries: readonly NamedQuery[], width: number): string {
   return lines(
-    tableText(
+    proseTable(
       queries.map(({ name, title }) => [name, title]),
-      'left',
+      Math.max(WIDTH_MIN, width),
       '',
     ),
+  );
+}
+
+/** Columns of which the last is prose, which goes on below itself. */
+function proseTable(rows: readonly (readonly string[])[], width: number, indent: string): string[] {
+  const before = tableText(
+    rows.map((row) => row.slice(0, -1)),
+    'left',
+    indent,
+  );
+  const column = Math.max(0, ...before.map((line) => line.length)) + 2;
+  return rows.flatMap((row, index) =>
+    wrap(row.at(-1)!, width, before[index]!.padEnd(column), ' '.repeat(column)),
   );
 }
 
@@ -46,13 +59,13 @@ export function renderQueryDescription(query: NamedQuery, width: number): string
   ]);
   const ask = [`gpuledger query run ${name}`, usageOf(query)].filter((part) => part !== '').join(' ');
   return lines([
-    `${name}: ${title}`,
+    ...wrap(`${name}: ${title}`, room, '', '  '),
     '',
     ...wrap(about, room, '', ''),
     ...wrap(`needs: ${needs}`, room, '', '  '),
     ...wrap(`shared: ${SHARING[shared]}`, room, '', '  '),
     '',
-    ...tableText(rows, 'left'),
+    ...proseTable(rows, Math.max(WIDTH_MIN, width), '  '),
     ...(rows.length === 0 ? [] : ['']),
     `to run it:  ${ask}`,
     `its SQL:    ${ask.replace(' run ', ' show ')}`,

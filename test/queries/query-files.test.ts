@@ -6,7 +6,12 @@ import { readNamedQuery, type NamedQuery } from '../../schemas/query-file.ts';
 import { defaultLanes, type Lane } from '../../src/core/fields/lane.ts';
 import { findNamedQuery, readNamedQueries } from '../../src/queries/query-files.ts';
 import { fillQuery, readGiven } from '../../src/queries/query-sql.ts';
-import { answerCsv, renderAnswer } from '../../src/report/query-text.ts';
+import {
+  answerCsv,
+  renderAnswer,
+  renderQueryDescription,
+  renderQueryList,
+} from '../../src/report/query-text.ts';
 import { runLine } from '../helpers/command-line.ts';
 
 vi.mock('../../src/cli/leave.ts', () => ({ leave: () => undefined, leaveStuckCalls: () => undefined }));
@@ -184,4 +189,17 @@ test('on a narrow terminal no column falls off', () => {
   const text = renderAnswer({ columns, rows: [columns.map((_, index) => index / 7)] }, 80);
   expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   for (const { name } of columns) expect(text).toContain(name);
+});
+
+test('on a narrow terminal the list and each description break their sentences', () => {
+  const queries = readNamedQueries();
+  const texts = [renderQueryList(queries, 60), ...queries.map((query) => renderQueryDescription(query, 60))];
+  // The command lines at the end are for copying, whole.
+  const prose = texts.flatMap((text) =>
+    text.split('\n').filter((line) => !/^(to run it|its SQL): /.test(line)),
+  );
+  expect(prose.filter((line) => line.length > 60)).toEqual([]);
+  expect(renderQueryList(queries, Infinity).trimEnd().split('\n')).toHaveLength(queries.length);
+  const [first] = queries;
+  for (const word of first!.about.split(' ')) expect(texts[1]).toContain(word);
 });

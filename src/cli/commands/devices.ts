@@ -13,6 +13,7 @@ import type { ListedSource, Listing } from '../../sampler/sampler-protocol.ts';
 import { syntheticSpecOf } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
+import { fittingTable, terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -37,7 +38,9 @@ export function command(): Command {
       const { about, devices: all } = await listDevices(config);
       const isAsked = options['devices'] !== undefined;
       const listing = { about, devices: isAsked ? chosen(config.devices, all) : all };
-      process.stdout.write(options['json'] === true ? jsonText(listing) : listingText(listing));
+      process.stdout.write(
+        options['json'] === true ? jsonText(listing) : listingText(listing, terminalStyle().width),
+      );
     });
   return addConfigFlags(devices, 'devices');
 }
@@ -109,7 +112,7 @@ function selectorOf({ device, selectorId }: SelectableDevice): string {
   return `${device.parentUuid === undefined ? 'g' : 'i'}:${selectorId}`;
 }
 
-function listingText({ about, devices }: Listing): string {
+function listingText({ about, devices }: Listing, width: number): string {
   const rows = devices.map((each) => {
     const { device } = each;
     const instance =
@@ -128,11 +131,13 @@ function listingText({ about, devices }: Listing): string {
   const header = ['device', 'model', 'profile', 'memory', 'PCI', 'minor', 'GI/CI', 'UUID'];
   // A column without any value would only make the lines longer.
   const isUsed = header.map((_, column) => rows.some((row) => row[column] !== ''));
-  const lines = tableText(
-    [header, ...rows].map((row) => row.filter((_, column) => isUsed[column] === true)),
-    'left',
-    '',
-  );
+  const shown = [header, ...rows].map((row) => row.filter((_, column) => isUsed[column] === true));
+  const flush = tableText(shown, 'left', '');
+  const isFitting = flush.every((line) => line.length <= width);
+  // The last column is a UUID, which may not be cut as free text is: they are as long as each other, so it may be flush right.
+  const lines = isFitting
+    ? flush
+    : fittingTable(shown, [...shown[0]!.slice(1).map(() => 'left' as const), 'right'], width);
   const gpus = devices.filter(({ device }) => device.parentUuid === undefined).length;
   const driver = devices.find(({ device }) => device.driver !== undefined)?.device.driver;
   const instances = devices.length - gpus;

@@ -59,7 +59,7 @@ function listCommand(): Command {
       if (flags.json) process.stdout.write(queryListJson(found));
       else if (word !== undefined && found.length === 1)
         process.stdout.write(renderQueryDescription(found[0]!, terminalStyle().width));
-      else process.stdout.write(renderQueryList(found));
+      else process.stdout.write(renderQueryList(found, terminalStyle().width));
     });
 }
 
