@@ -15,7 +15,7 @@ export function configurationOf(part: Part): Check {
 
 async function lookAtConfiguration(facts: Facts): Promise<Outcome> {
   try {
-    const { config, files, warnings } = await facts.loaded('service');
+    const { config, files, warnings } = await facts.loaded('operator');
     const where = files.join(' and ') || 'no file, defaults';
     if (warnings.length > 0) return wrong(`${where}: ${warnings.join('; ')}`, ['gpuledger config check']);
     const lanes = config.lanes.map(({ name }) => name).join(', ');

@@ -9,19 +9,23 @@ import { hookOf } from './hook-place.ts';
 import type { Machine } from './machine.ts';
 import { NotTold } from './not-told.ts';
 import { listByDcgm, listByNvml } from './node/listed.ts';
+import { serviceEnvironment } from './node/unit-file.ts';
 import { openTrial, type Trial } from './proof/trial.ts';
+
+/** Whose configuration: of the services of this machine, or of those who ask. */
+export type DoctorUse = Extract<ConfigUse, 'operator' | 'reader'>;
 
 /** What several checks want to know, asked once. */
 export interface Facts {
   readonly machine: Machine;
   /** As it is loaded: `config.invalid` and its like are thrown. */
-  loaded(use: ConfigUse): Promise<LoadedConfig>;
+  loaded(use: DoctorUse): Promise<LoadedConfig>;
   /** @throws NotTold where it cannot be loaded, which a check of its own tells */
-  config(use?: ConfigUse): Promise<Config>;
+  config(use?: DoctorUse): Promise<Config>;
   /** A store that has answered. Its first failure is thrown to everybody. */
-  reached(use: ConfigUse): Promise<ReachedStore>;
+  reached(use: DoctorUse): Promise<ReachedStore>;
   /** @throws NotTold where it does not answer, which a check of its own tells */
-  store(use?: ConfigUse): Promise<QuestDb>;
+  store(use?: DoctorUse): Promise<QuestDb>;
   /** @throws OperatingError as `gpuledger devices` */
   nvml(): Promise<Listing>;
   /** @throws OperatingError as `gpuledger devices` */
@@ -42,20 +46,24 @@ const PATIENCE_MS_MAX = 10_000;
 
 /** @param file that the command line names; undefined: the usual ones */
 export function gatherFacts(machine: Machine, file?: string): Facts {
-  const configs = new Map<ConfigUse, Promise<LoadedConfig>>();
-  const stores = new Map<ConfigUse, Promise<ReachedStore>>();
+  const configs = new Map<DoctorUse, Promise<LoadedConfig>>();
+  const stores = new Map<DoctorUse, Promise<ReachedStore>>();
   const opened: QuestDb[] = [];
   const listings = new Map<'nvml' | 'dcgm', Promise<Listing>>();
   let trial: Promise<Trial> | undefined;
 
-  const loaded = (use: ConfigUse): Promise<LoadedConfig> =>
-    once(configs, use, () => loadConfig({ file, use, env: machine.env, flags: [] }));
+  const loaded = (use: DoctorUse): Promise<LoadedConfig> =>
+    once(configs, use, async () => {
+      // What only the service is told counts for what is said of it.
+      const env = use === 'reader' ? machine.env : { ...machine.env, ...serviceEnvironment(machine) };
+      return await loadConfig({ file, use, env, flags: [] });
+    });
 
-  async function config(use: ConfigUse = 'service'): Promise<Config> {
+  async function config(use: DoctorUse = 'operator'): Promise<Config> {
     return (await known(loaded(use), 'the configuration cannot be used')).config;
   }
 
-  const reached = (use: ConfigUse): Promise<ReachedStore> =>
+  const reached = (use: DoctorUse): Promise<ReachedStore> =>
     once(stores, use, async () => {
       const { questdb } = await config(use);
       const requestTimeoutMs = Math.min(questdb.requestTimeoutMs, PATIENCE_MS_MAX);
@@ -69,7 +77,7 @@ export function gatherFacts(machine: Machine, file?: string): Facts {
     loaded,
     config,
     reached,
-    async store(use = 'service') {
+    async store(use = 'operator') {
       return (await known(reached(use), 'the store does not answer')).db;
     },
     nvml: () => once(listings, 'nvml', async () => await listByNvml(await config())),

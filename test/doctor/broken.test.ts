@@ -170,9 +170,9 @@ const ON_NODE: Readonly<Record<string, Broken>> = {
   },
   'a state directory of another user': {
     at: 'node state directory',
-    says: /is root:root 0750: gpuledger may not write there/,
+    says: /is root:root 0751: gpuledger may not write there/,
     breakIt: () => {
-      made.own('/var/lib/gpuledger', 0, 0, 0o750);
+      made.own('/var/lib/gpuledger', 0, 0, 0o751);
     },
   },
   'a state directory that everybody may look into': {
@@ -628,6 +628,31 @@ describe.runIf(process.getuid?.() === 0)('the doctor', () => {
   );
 });
 
+describe.runIf(process.getuid?.() === 0)('what only the service is told', () => {
+  const DROP_IN = '/etc/systemd/system/gpuledger.service.d/own.conf';
+
+  test.each([
+    [
+      'its environment file',
+      '/etc/gpuledger/environment',
+      (conf: string) => `# of ours\nQDB_CLIENT_CONF="${conf}"\n`,
+    ],
+    ['a drop-in', DROP_IN, (conf: string) => `[Service]\nEnvironment="QDB_CLIENT_CONF=${conf}"\n`],
+    [
+      'a drop-in that names another file',
+      DROP_IN,
+      () => '[Service]\nEnvironmentFile=\nEnvironmentFile=/etc/gpuledger/other\n',
+    ],
+  ])('%s', async (_, path, textOf) => {
+    made.configure({ questdb: '{}' });
+    made.write('/etc/gpuledger/other', `QDB_CLIENT_CONF=${server.conf}\n`);
+    made.write(path, textOf(server.conf));
+    const findings = await made.examine(['store']);
+    expect([...saidOf(findings, 'wrong'), ...saidOf(findings, 'untold')]).toEqual([]);
+    expect(saidOf(findings, 'fine')).toContainEqual(expect.stringContaining(server.httpUrl));
+  });
+});
+
 describe.runIf(process.getuid?.() === 0)('a doctor without rights', () => {
   const NOBODY = 65_534;
 
@@ -649,8 +674,19 @@ describe.runIf(process.getuid?.() === 0)('a doctor without rights', () => {
     const findings = await asNobody(() => made.examine(['node', 'store']));
     expect(saidOf(findings, 'wrong')).toEqual([]);
     const untold = saidOf(findings, 'untold');
-    for (const check of ['collector', 'spool', 'profiling', 'open files', 'real-time grant'])
+    for (const check of ['collector', 'spool', 'open files', 'real-time grant'])
       expect(untold).toContainEqual(expect.stringMatching(new RegExp(`^node ${check}: .* needs root`)));
+    expect(exitOf(findings)).toBe('permission');
+  });
+
+  test('says so of an environment of the service that is not its to read', async () => {
+    made.write('/etc/gpuledger/environment', `QDB_CLIENT_CONF=${server.conf}\n`);
+    made.own('/etc/gpuledger/environment', 0, made.ids.gpuledger, 0o640);
+    const findings = await asNobody(() => made.examine(['store']));
+    expect(saidOf(findings, 'wrong')).toEqual([]);
+    expect(saidOf(findings, 'untold')[0]).toMatch(
+      /^store configuration: \/etc\/gpuledger\/environment .* needs root/,
+    );
     expect(exitOf(findings)).toBe('permission');
   });
 

@@ -79,8 +79,9 @@ export async function makeMachine(stores: {
   for (const path of ['/etc/passwd', '/etc/group', '/etc/slurm/slurm.conf']) write(path, SYSTEM_FILES[path]!);
   configure({});
   write('/home/ada/.config/gpuledger/client.conf', `questdb: {client_conf: "${stores.reader}"}\n`);
-  for (const path of [stateDir, at(JOURNAL)]) mkdirSync(path, { recursive: true });
-  own('/var/lib/gpuledger', GPULEDGER_ID, GPULEDGER_ID, 0o750);
+  for (const path of [join(stateDir, 'profiling-pause'), at(JOURNAL)]) mkdirSync(path, { recursive: true });
+  own('/var/lib/gpuledger', GPULEDGER_ID, GPULEDGER_ID, 0o751);
+  own('/var/lib/gpuledger/profiling-pause', GPULEDGER_ID, GPULEDGER_ID, 0o755);
   own(JOURNAL, GPULEDGER_ID, GPULEDGER_ID, 0o3770);
   for (const kind of ['limits', 'status'])
     write(

@@ -9,6 +9,7 @@ import { statAt } from '../machine.ts';
 import { asThisUser } from '../rights.ts';
 import { readUnit } from './unit-file.ts';
 
+const OTHERS_LOOK_OR_WRITE = 0o006;
 /** Rows that wait longer than a restart of the server takes. */
 const WAIT_MS_MAX = 15 * 60_000;
 
@@ -46,8 +47,9 @@ export const stateDirectory: Check = {
         `${stateDir} is ${ownerText(machine, found)} ${modeText(found)}: ${user} may not write there`,
         [`chown -R ${user}:${user} ${stateDir}`],
       );
-    if ((found.mode & 0o007) !== 0)
-      return wrong(`everybody may look into ${stateDir} (${modeText(found)})`, [`chmod 0750 ${stateDir}`]);
+    // To pass through is what whoever asks for a pause needs.
+    if ((found.mode & OTHERS_LOOK_OR_WRITE) !== 0)
+      return wrong(`everybody may look into ${stateDir} (${modeText(found)})`, [`chmod 0751 ${stateDir}`]);
     return fine(`${stateDir}, of ${ownerText(machine, found)}`);
   },
 };

@@ -8,6 +8,8 @@ export interface Unit {
   readonly text: string;
   /** The last value that is given of a key of `[Service]`; undefined where none is. */
   valueOf(key: string): string | undefined;
+  /** All of a key that may be given more than once; an empty one takes back those before it. */
+  valuesOf(key: string): readonly string[];
 }
 
 export const UNIT = 'gpuledger.service';
@@ -23,7 +25,8 @@ export function readUnit(machine: Machine): Unit | undefined {
     const text = isMasked ? '' : textOn(machine, path);
     if (text === undefined) continue;
     const settings = settingsOf([text, ...dropIns(machine)]);
-    return { path, isMasked, text, valueOf: (key) => settings.get(key) };
+    const valuesOf = (key: string): readonly string[] => settings.get(key) ?? [];
+    return { path, isMasked, text, valuesOf, valueOf: (key) => valuesOf(key).at(-1) };
   }
   return undefined;
 }
@@ -39,14 +42,33 @@ function dropIns(machine: Machine): string[] {
   return [...paths].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([, path]) => textOn(machine, path) ?? []);
 }
 
-function settingsOf(texts: readonly string[]): Map<string, string> {
-  const settings = new Map<string, string>();
+/**
+ * What the service has in its environment beside what systemd gives to all.
+ * @throws NotTold where its file, which may hold a token, is not for this user
+ */
+export function serviceEnvironment(machine: Machine): Readonly<Record<string, string>> {
+  const unit = readUnit(machine);
+  const inline = unit?.valuesOf('Environment') ?? [];
+  const files = unit?.valuesOf('EnvironmentFile').map((path) => path.replace(/^-/, '')) ?? [];
+  const lines = files.flatMap((path) => (textOn(machine, path) ?? '').split('\n'));
+  return Object.fromEntries([...inline, ...lines].flatMap(assigned));
+}
+
+/** `QDB_CLIENT_CONF="http::addr=questdb:9000;"`, quoted or not; comments give nothing. */
+function assigned(line: string): [name: string, value: string][] {
+  const [, name, value = ''] = /^\s*"?([A-Za-z_]\w*)=(.*?)\s*$/.exec(line) ?? [];
+  return name === undefined ? [] : [[name, value.replace(/^(["'])(.*)\1$/, '$2').replace(/"$/, '')]];
+}
+
+function settingsOf(texts: readonly string[]): Map<string, readonly string[]> {
+  const settings = new Map<string, readonly string[]>();
   for (const text of texts) {
     let section = '';
     for (const line of text.replaceAll(/\\\n/g, ' ').split('\n')) {
       section = /^\s*\[(.*)\]\s*$/.exec(line)?.[1] ?? section;
       const [, key, value] = /^\s*([A-Za-z]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-      if (section === 'Service' && key !== undefined && value !== undefined) settings.set(key, value);
+      if (section !== 'Service' || key === undefined || value === undefined) continue;
+      settings.set(key, value === '' ? [] : [...(settings.get(key) ?? []), value]);
     }
   }
   return settings;

@@ -7,7 +7,7 @@ import { otherRetentions } from '../../questdb/schema/retentions.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import { sentence } from '../configuration.ts';
-import type { Facts } from '../facts.ts';
+import type { DoctorUse, Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
 import { invalidRollupsOf } from './rollups-of.ts';
 
@@ -18,10 +18,10 @@ export const reachable: Check = {
   part: 'store',
   name: 'store',
   why: 'while it does not answer, rows wait on the nodes and reports cannot be asked for',
-  look: async (facts) => await lookAtStore(facts, 'service'),
+  look: async (facts) => await lookAtStore(facts, 'operator'),
 };
 
-export async function lookAtStore(facts: Facts, use: 'service' | 'reader'): Promise<Outcome> {
+export async function lookAtStore(facts: Facts, use: DoctorUse): Promise<Outcome> {
   await facts.config(use);
   try {
     const { db, version } = await facts.reached(use);
