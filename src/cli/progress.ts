@@ -70,3 +70,18 @@ export function startPassingStep(text: string): Pick<Step, 'update'> & { end(): 
     },
   };
 }
+
+/** Does the work and shows it so: for what is mostly brief. */
+export async function whileShown<T>(
+  text: string,
+  work: (update: (words: string) => void) => Promise<T>,
+): Promise<T> {
+  const step = startPassingStep(text);
+  try {
+    return await work((words) => {
+      step.update(words);
+    });
+  } finally {
+    step.end();
+  }
+}

@@ -3,7 +3,7 @@ import type { ConfigUse } from '../config/reading/usual-files.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import { configFrom } from './config-flags.ts';
-import { startPassingStep } from './progress.ts';
+import { whileShown } from './progress.ts';
 
 /** What those need who ask it, beside it. */
 export type StoreConfig = Pick<
@@ -25,21 +25,21 @@ export async function withStore<T>(
   const db = await openQuestDb(config.questdb.clientConf, {
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
-  const step = startPassingStep('asking QuestDB');
   let answers = 0;
-  const counting: Asked = {
-    where: db.where,
-    exec: async (sql) => {
-      const answer = await db.exec(sql);
-      answers += 1;
-      step.update(`asking QuestDB, ${answers} ${answers === 1 ? 'answer' : 'answers'} so far`);
-      return answer;
-    },
-  };
   try {
-    return await work(counting, config, db);
+    return await whileShown('asking QuestDB', async (update) => {
+      const counting: Asked = {
+        where: db.where,
+        exec: async (sql) => {
+          const answer = await db.exec(sql);
+          answers += 1;
+          update(`asking QuestDB, ${answers} ${answers === 1 ? 'answer' : 'answers'} so far`);
+          return answer;
+        },
+      };
+      return await work(counting, config, db);
+    });
   } finally {
-    step.end();
     await db.close();
   }
 }

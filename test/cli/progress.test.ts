@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { startMaybeBriefStep, startPassingStep, startStep } from '../../src/cli/progress.ts';
+import { startMaybeBriefStep, startPassingStep, startStep, whileShown } from '../../src/cli/progress.ts';
 
 const { isTTY } = process.stderr;
 let said: string;
@@ -69,4 +69,25 @@ test('a step that passes says nothing into a pipe', () => {
   step.update('asking still');
   step.end();
   expect(said).toBe('');
+});
+
+test('work is shown as long as it goes on, and what it gives or throws comes through', async () => {
+  process.stderr.isTTY = true;
+  Object.assign(process.stderr, { cursorTo: () => true, clearLine: () => true, moveCursor: () => true });
+  for (const end of ['given', 'thrown']) {
+    said = '';
+    const work = Promise.withResolvers<string>();
+    const shown = whileShown('asking dcgm', async (update) => {
+      update('asking dcgm still');
+      return await work.promise;
+    });
+    vi.advanceTimersByTime(2_100);
+    expect(said).toContain('asking dcgm still');
+    if (end === 'given') work.resolve(end);
+    else work.reject(new Error(end));
+    await (end === 'given' ? expect(shown).resolves.toBe(end) : expect(shown).rejects.toThrow(end));
+    const atEnd = said.length;
+    vi.advanceTimersByTime(10_000);
+    expect(said.length).toBe(atEnd);
+  }
 });

@@ -36,6 +36,7 @@ const OF_THEIR_COMMAND: Readonly<Record<string, string>> = {
   '--config': 'the same file; job reads two keys of it alone',
   '--journal': 'a journal of jobs everywhere: of this node, or a folder of those of others',
   '--cluster': 'one cluster everywhere; of a job, among several with its id',
+  '--reader': 'those who ask, everywhere: what they read, or their machine',
   '--run': 'the number of a run everywhere: to ask for, or to tell',
   '--since': 'how far back everywhere: to look, to ask sacct, to fetch from an engine',
   '--seed': 'the same seed gives the same everywhere: a whole cluster, GPUs of a source',
@@ -48,6 +49,7 @@ const OF_THEIR_COMMAND: Readonly<Record<string, string>> = {
 const TWO_THINGS: Readonly<Record<string, string>> = {
   '--keep': 'demo leaves its server, drain has engines keep samples for so long',
   '--devices': 'a selector of the node’s devices; of job, the devices that the scheduler gave',
+  '--node': 'the name of a node; of the doctor, that part of it',
   '--name': 'of a job; of profiling, of a request',
   '--remote-engine': 'one engine; drain takes several and their nodes',
 };

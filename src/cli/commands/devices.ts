@@ -12,6 +12,7 @@ import { tableText } from '../../report/text/table-text.ts';
 import type { ListedSource, Listing } from '../../sampler/sampler-protocol.ts';
 import { syntheticSpecOf } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
+import { whileShown } from '../progress.ts';
 import { requireLibrary } from '../require-library.ts';
 import { fittingTable, terminalStyle } from '../terminal.ts';
 
@@ -35,7 +36,10 @@ export function command(): Command {
     .action(async (options: Record<string, unknown>) => {
       const { config } = await configFrom(options, 'onlooker');
       await requireLibrary(config);
-      const { about, devices: all } = await listDevices(config);
+      const { about, devices: all } = await whileShown(
+        `asking ${config.source}`,
+        async () => await listDevices(config),
+      );
       const isAsked = options['devices'] !== undefined;
       const listing = { about, devices: isAsked ? chosen(config.devices, all) : all };
       process.stdout.write(

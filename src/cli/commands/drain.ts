@@ -4,12 +4,14 @@ import { EXIT_CODES, messageOf, OperatingError } from '../../core/base/errors.ts
 import { fileError } from '../../core/base/file-fault.ts';
 import { requireDeadline } from '../../drain/check-request.ts';
 import { parseEngineList, parseEngineTask, withoutRepeats, type EngineTask } from '../../drain/engines.ts';
+import type { DrainSummary } from '../../drain/drain.ts';
 import { createWarmSlots, startSlot, type WarmSlots } from '../../drain/slot.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { drainText } from '../drain-text.ts';
 import { createLog } from '../log.ts';
 import { requireDirectory } from '../require-directory.ts';
 import { requireLibrary } from '../require-library.ts';
+import { formatCount } from '../../report/text/format-quantity.ts';
 import { VERSION } from '../../config/package-version.ts';
 import { readNamedFile } from '../../disk/named-file.ts';
 
@@ -89,25 +91,34 @@ async function drainWith(warm: WarmSlots, options: Record<string, unknown>): Pro
     requestTimeoutMs: config.questdb.requestTimeoutMs,
   });
   try {
-    const summary = await drainAsAsked(
-      config,
-      {
-        engines,
-        keepMs: number('keep'),
-        sinceMs: number('since'),
-        windowMs: number('window'),
-        deadlineMs: number('deadline'),
-        concurrency: number('concurrency'),
-        isDryRun: options['dryRun'] === true,
-        journals: typeof journals === 'string' ? journals : undefined,
-      },
-      { db, version: VERSION, tell, warm },
-    );
+    const draining = async (): Promise<DrainSummary> =>
+      await drainAsAsked(
+        config,
+        {
+          engines,
+          keepMs: number('keep'),
+          sinceMs: number('since'),
+          windowMs: number('window'),
+          deadlineMs: number('deadline'),
+          concurrency: number('concurrency'),
+          isDryRun: options['dryRun'] === true,
+          journals: typeof journals === 'string' ? journals : undefined,
+        },
+        { db, version: VERSION, tell, warm },
+      );
+    const summary = await shown(`draining ${formatCount(Math.max(1, engines.length), 'engine')}`, draining);
     process.stdout.write(options['json'] === true ? `${JSON.stringify(summary)}\n` : drainText(summary));
     process.exitCode = EXIT_CODES[summary.exit];
   } finally {
     await db.close();
   }
+}
+
+/** A timer has no terminal, and loads nothing that draws on one. */
+async function shown(text: string, work: () => Promise<DrainSummary>): Promise<DrainSummary> {
+  if (!process.stderr.isTTY) return await work();
+  const { whileShown } = await import('../progress.ts');
+  return await whileShown(text, work);
 }
 
 /** @throws OperatingError (exit 78) */

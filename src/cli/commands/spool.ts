@@ -15,6 +15,7 @@ import { applySchema } from '../../questdb/schema/apply.ts';
 import { createStoreGate, type StoreGate } from '../../questdb/gate.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
+import { whileShown } from '../progress.ts';
 import { fittingTable, terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
@@ -75,7 +76,10 @@ async function replaySpool(config: Config): Promise<void> {
     let refusedInAll = 0;
     for (const [table, delivery] of deliveries) {
       const before = delivery.totals();
-      const isEmpty = await delivery.replay(Infinity);
+      const isEmpty = await whileShown(
+        `sending ${count(before.spooledRows)} rows of ${table}`,
+        async () => await delivery.replay(Infinity),
+      );
       const after = delivery.totals();
       const sentRows = after.acknowledgedRows - before.acknowledgedRows;
       const refusedRows = after.refusedRows - before.refusedRows;
