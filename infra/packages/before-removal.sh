@@ -1,3 +1,7 @@
+# A job's node whose hook is gone is drained by Slurm.
+if grep -Eiqs '^[[:space:]]*(Prolog|Epilog)(Slurmctld)?[[:space:]]*=[[:space:]]*/usr/libexec/gpuledger/' /etc/slurm/slurm.conf; then
+    echo 'gpuledger: /etc/slurm/slurm.conf names its hook, and Slurm drains a node whose hook is gone: take the lines out, then scontrol reconfigure' >&2
+fi
 if [ -d /run/systemd/system ]; then
     systemctl --no-reload disable --now @UNITS@
 else

@@ -251,7 +251,13 @@ describe('once slurm.conf calls them', () => {
   });
 
   test('hooks that outlive the package harm no job', async () => {
-    expect(await on('n1', 'dpkg --remove gpuledger')).toMatchObject({ exitCode: 0 });
+    const named = 'prolog = /usr/libexec/gpuledger/gpuledger-hook\n';
+    writeFileSync(join(rootOf('n1'), 'etc/slurm/slurm.conf'), named);
+    const removed = await on('n1', 'dpkg --remove gpuledger');
+    expect([removed.exitCode, removed.stderr]).toEqual([
+      0,
+      expect.stringContaining('Slurm drains a node whose hook is gone'),
+    ]);
     for (const hook of ['prolog.d/50-gpuledger', 'epilog.d/50-gpuledger', 'gpuledger-hook'])
       expect(await on('n1', `/etc/slurm/${hook}`)).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
   });
