@@ -48,8 +48,8 @@ export function writeTree(directory: string, machine: Machine, made: Made): void
     copy(unit, join(usr, unit.replace('infra/systemd', 'lib/systemd/system')));
   copy('infra/systemd/gpuledger.sysusers', join(usr, 'lib/sysusers.d/gpuledger.conf'));
   copy('infra/slurm/gpuledger-tmpfiles.conf', join(usr, 'lib/tmpfiles.d/gpuledger.conf'));
-  // Every key is a comment there, so it changes nothing until somebody does.
-  copy('infra/gpuledger.example.yaml', join(directory, 'etc/gpuledger/gpuledger.yaml'));
+  // Without a setting, and the same in every version: dpkg asks whether to keep what people changed where a package brings something else.
+  copy('infra/packages/gpuledger.yaml', join(directory, 'etc/gpuledger/gpuledger.yaml'));
   const places = placesOf(made.commands);
   write(join(usr, 'share/bash-completion/completions/gpuledger'), bashCompletion(places));
   write(join(usr, 'share/zsh/site-functions/_gpuledger'), zshCompletion(places));
