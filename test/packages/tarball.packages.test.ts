@@ -78,6 +78,7 @@ test('its notices name all that it brings along', () => {
     'LICENSE.node',
     'node_modules/koffi/LICENSE.txt',
     'node_modules/uplot/LICENSE',
+    'node_modules/string-width/license',
     'dist/THIRD-PARTY-NOTICES.txt',
   ];
   for (const path of texts) expect(readFileSync(join(lib, path), 'utf8')).toMatch(/licen[cs]e|permission/i);
@@ -160,6 +161,8 @@ test('a collector whose program is replaced while it runs loses no sample, and i
     rmSync(join(own, 'lib'), { recursive: true });
   });
   unpack(own);
+  const { stdout: forPeople, stderr } = await run(['status', '--state-dir', state]);
+  expect([stderr, forPeople]).toEqual(['', expect.stringContaining('+ dropped ✓')]);
   const before = await spooledRows();
   expect(before).toBeGreaterThan(0);
   await collectUntilStopped(() => undefined);
