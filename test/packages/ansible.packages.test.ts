@@ -66,7 +66,7 @@ esac
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'gpuledger-ansible-'));
-  makeDebianRoot(rootOf('n1'), ['python3', 'python3-apt', 'systemd', 'systemd-sysv']);
+  await makeDebianRoot(rootOf('n1'), ['python3', 'python3-apt', 'systemd', 'systemd-sysv']);
   cpSync(rootOf('n1'), rootOf('login'), { recursive: true, verbatimSymlinks: true });
   server = await startTestQuestdb();
   machine = startSystemd(rootOf('n1'));

@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 
-import { runToEnd, type Ended } from '../helpers/run-process.ts';
+import type { Ended } from '../helpers/run-process.ts';
+import { insideRoot } from './booted-root.ts';
 import { makeDebianRoot } from './debian-root.ts';
 
 const CONFIGURATION = 'etc/gpuledger/gpuledger.yaml';
@@ -23,16 +24,13 @@ const WAITING = 'var/lib/gpuledger/waiting';
 let root = '';
 const deb = `/${basename(inject('packages').deb)}`;
 
-/** Runs a line of a shell as root in there, with devices and processes of its own. */
 async function inside(line: string): Promise<Ended> {
-  const enter = `mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
-    exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive sh -c "$1"`;
-  return await runToEnd('unshare', ['-m', '-p', '-f', '--kill-child', 'sh', '-c', enter, root, line]);
+  return await insideRoot(root, line);
 }
 
-beforeAll(() => {
+beforeAll(async () => {
   root = join(mkdtempSync(join(tmpdir(), 'gpuledger-clean-root-')), 'root');
-  makeDebianRoot(root);
+  await makeDebianRoot(root);
   cpSync(inject('packages').deb, join(root, deb));
 });
 afterAll(() => {

@@ -1,12 +1,17 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { expect } from 'vitest';
 
 const RELEASE = 'bookworm';
+/** It tells of every package. */
+const OUTPUT_BYTES_MAX = 1e8;
 
 /** A Debian 12 in a directory, with nothing but what every Debian has and the packages that are named. Takes minutes. */
-export function makeDebianRoot(root: string, packages: readonly string[] = []): void {
+export async function makeDebianRoot(root: string, packages: readonly string[] = []): Promise<void> {
+  expect(process.getuid!(), 'debootstrap makes devices and owners: run this test as root').toBe(0);
   const include = packages.length === 0 ? [] : [`--include=${packages.join(',')}`];
-  execFileSync('debootstrap', ['--variant=minbase', ...include, RELEASE, root, ...mirrors()], {
-    stdio: 'ignore',
+  await promisify(execFile)('debootstrap', ['--variant=minbase', ...include, RELEASE, root, ...mirrors()], {
+    maxBuffer: OUTPUT_BYTES_MAX,
   });
 }
 
