@@ -7,9 +7,8 @@ else
         useradd --system --gid gpuledger --no-create-home --home-dir /var/lib/gpuledger --shell /usr/sbin/nologin \
             --comment 'gpuledger collector' gpuledger
 fi
-if command -v systemd-tmpfiles >/dev/null; then
-    systemd-tmpfiles --create gpuledger.conf
-else
+# Where an image is made, /proc may be missing, without which tmpfiles does nothing.
+if ! systemd-tmpfiles --create gpuledger.conf 2>/dev/null; then
     install -d -m 0755 /run/gpuledger
     install -d -m 3770 -o gpuledger -g gpuledger /run/gpuledger/jobs
     install -d -m 0751 -o gpuledger -g gpuledger /var/lib/gpuledger

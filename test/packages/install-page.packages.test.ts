@@ -195,7 +195,7 @@ afterAll(async () => {
 test('every block of the page is typed here', () => {
   expect(everyStep(PAGE)).toEqual([
     ...['What you need: site', 'Every machine: ', 'Store: ', 'Store: once', 'Nodes: ', 'Nodes: ', 'Hooks: '],
-    ...['Hooks: ', 'Hooks: controller', 'Login nodes: ', 'Check: ', 'Check: reader'],
+    ...['Hooks: ', 'Hooks: controller', 'Login nodes: ', 'Check: ', 'Check: doctor', 'Check: reader'],
   ]);
 });
 
@@ -228,6 +228,11 @@ test('a job of Slurm through the hooks, and what root finds on the node', async 
     .toEqual([[2]]);
   const found = await type(inside, stepsOf(PAGE, 'Check'), after);
   expect(found).toMatch(/^collecting since .*\n[^]*\+ dropped ✓[^]*profiling is not paused\n$/);
+  const doctor = await inside(stepsOf(PAGE, 'Check', 'doctor'));
+  expect(doctor.stdout).toMatch(/^ {2}fine +chain /m);
+  // A machine of tests may have a clock that nobody keeps, and a kernel that gives no real time to a namespace.
+  const wrong = [...doctor.stdout.matchAll(/^ {2}wrong +(\S+(?: \S+)*)/gm)].map(([, name]) => name!);
+  expect(wrong.filter((name) => !['clock', 'real-time grant'].includes(name))).toEqual([]);
   // The pause of an operator is heard by the service that systemd started.
   expect(await inside('gpuledger profiling pause --for 1s')).toMatchObject({ exitCode: 0, stderr: '' });
 });

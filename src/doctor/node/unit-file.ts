@@ -48,16 +48,20 @@ function dropIns(machine: Machine): string[] {
  */
 export function serviceEnvironment(machine: Machine): Readonly<Record<string, string>> {
   const unit = readUnit(machine);
-  const inline = unit?.valuesOf('Environment') ?? [];
+  // One line may assign several.
+  const inline = unit?.valuesOf('Environment').flatMap((value) => value.match(WORDS) ?? []) ?? [];
   const files = unit?.valuesOf('EnvironmentFile').map((path) => path.replace(/^-/, '')) ?? [];
   const lines = files.flatMap((path) => (textOn(machine, path) ?? '').split('\n'));
   return Object.fromEntries([...inline, ...lines].flatMap(assigned));
 }
 
+/** Parted by spaces that are in no quotes. */
+const WORDS = /(?:[^\s"']|"[^"]*"|'[^']*')+/g;
+
 /** `QDB_CLIENT_CONF="http::addr=questdb:9000;"`, quoted or not; comments give nothing. */
 function assigned(line: string): [name: string, value: string][] {
-  const [, name, value = ''] = /^\s*"?([A-Za-z_]\w*)=(.*?)\s*$/.exec(line) ?? [];
-  return name === undefined ? [] : [[name, value.replace(/^(["'])(.*)\1$/, '$2').replace(/"$/, '')]];
+  const [, name, value = ''] = /^\s*["']?([A-Za-z_]\w*)=(.*?)\s*$/.exec(line) ?? [];
+  return name === undefined ? [] : [[name, value.replace(/^(["'])(.*)\1$/, '$2').replace(/["']$/, '')]];
 }
 
 function settingsOf(texts: readonly string[]): Map<string, readonly string[]> {
