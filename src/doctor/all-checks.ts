@@ -14,6 +14,7 @@ import { clientConf, mayNotWrite, mayRead, readersStore } from './reader/reader.
 import { autoCreation, keptTime, reachable, schema } from './store/schema.ts';
 import { connections, disk, nodes } from './store/server.ts';
 import { rollups, suspended } from './store/tables.ts';
+import { webServer } from './store/web-server.ts';
 
 const NODE = [
   ...[configurationOf('node'), installation, service, collector, stateDirectory, spool],
@@ -22,7 +23,7 @@ const NODE = [
 ];
 const STORE = [
   ...[configurationOf('store'), reachable, schema, suspended, rollups, keptTime, autoCreation],
-  ...[connections, disk, nodes],
+  ...[connections, disk, nodes, webServer],
 ];
 const READER = [clientConf, readersStore, mayRead, mayNotWrite];
 

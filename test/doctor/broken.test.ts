@@ -28,6 +28,7 @@ import { httpServer, type BadServer } from '../helpers/bad-server.ts';
 import { loadFake } from '../helpers/fakes.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
+import { ROOT, startProcess } from '../helpers/run-process.ts';
 import { HOOK, JOURNAL, makeMachine, type MadeMachine } from './made-machine.ts';
 
 const NOWHERE = 'http::addr=127.0.0.1:1;';
@@ -626,6 +627,43 @@ describe.runIf(process.getuid?.() === 0)('the doctor', () => {
       }
     },
   );
+});
+
+describe.runIf(process.getuid?.() === 0)('where the web server is enabled', () => {
+  const nameOf = async (listen: string): Promise<Finding> => {
+    made.configure({ serve: `{listen: "${listen}"}` });
+    made.write('/etc/systemd/system/multi-user.target.wants/gpuledger-serve.service', '');
+    const findings = await made.examine(['store']);
+    const wrongs = saidOf(findings, 'wrong').filter((line) => !line.startsWith('store web server'));
+    expect(wrongs).toEqual([]);
+    return findings.find(({ check }) => check === 'web server')!;
+  };
+
+  test('nothing listens on its port', async () => {
+    const { outcome } = await nameOf('127.0.0.1:1');
+    expect(outcome).toMatchObject({
+      state: 'wrong',
+      what: 'it is enabled, and nothing listens on 127.0.0.1:1',
+    });
+  });
+
+  test('another program has its port', async () => {
+    const { outcome } = await nameOf(foreign.addr);
+    expect(outcome).toMatchObject({ state: 'wrong', what: `another program listens on ${foreign.addr}` });
+  });
+
+  test('it has its port', async () => {
+    // It says where it listens on standard error.
+    const words = [process.execPath, `${ROOT}bin/gpuledger.js`, 'serve', '--listen', '127.0.0.1:0'];
+    const { nextLine } = startProcess('sh', ['-c', 'exec "$@" 2>&1', 'sh', ...words], {
+      env: { QDB_CLIENT_CONF: server.conf },
+    });
+    const [, listen = ''] = / at http:\/\/(127\.0\.0\.1:\d+)/.exec(await nextLine()) ?? [];
+    expect((await nameOf(listen)).outcome).toMatchObject({
+      state: 'fine',
+      what: `gpuledger answers on ${listen}`,
+    });
+  });
 });
 
 describe.runIf(process.getuid?.() === 0)('what only the service is told', () => {

@@ -6,6 +6,7 @@ import { isAtHand, nvmlWanted } from '../../native/library-places.ts';
 import type { DoctorReport } from '../../schemas/reports/doctor.ts';
 import { doctorText } from '../../src/cli/doctor/doctor-text.ts';
 import { exitOf, type Finding } from '../../src/doctor/examine.ts';
+import { roomIn } from '../../src/doctor/store/server.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const schema = new URL('../../infra/schemas/doctor.schema.json', import.meta.url);
@@ -92,6 +93,15 @@ test.each<[string, readonly Finding['outcome'][], string]>([
   ],
 ])('exit code: %s', (_, outcomes, expected) => {
   expect(exitOf(outcomes.map((outcome) => ({ part: 'node', check: 'x', why: '', outcome })))).toBe(expected);
+});
+
+test.each<[number, number, string, string]>([
+  [50, 1000, 'fine', '50 KiB of 1000 KiB are free in /data'],
+  [49, 1000, 'wrong', '49 KiB of 1000 KiB are free in /data'],
+  [0, 1000, 'wrong', '0 bytes of 1000 KiB are free in /data'],
+  [2 ** 31, 2 ** 32, 'fine', '2 TiB of 4 TiB are free in /data'],
+])('a disk with %d of %d KiB free: %s', (bavail, blocks, state, what) => {
+  expect(roomIn('/data', { bavail, blocks, bsize: 1024 })).toMatchObject({ state, what });
 });
 
 test('--json is what its schema says, and nothing is on standard error', async () => {

@@ -3,10 +3,11 @@ import { statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readClientConf } from '../../../schemas/read-client-conf.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
+import { isLoopback } from '../../config/addresses.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { readSettings } from '../../questdb/reads/settings.ts';
 import { formatBytes } from '../amounts.ts';
-import { fine, wrong, type Check } from '../check.ts';
+import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import type { Facts } from '../facts.ts';
 import { listed } from './schema.ts';
 
@@ -45,18 +46,25 @@ export const disk: Check = {
     const settings = await readSettings(await facts.store());
     const work = settings?.get('cairo.sql.copy.work.root');
     // A disk elsewhere is seen by those who look there.
-    if (work === undefined || !isHere(host)) return undefined;
+    if (work === undefined || !isLoopback(host)) return undefined;
     const root = dirname(work);
     if (!existsSync(join(root, 'db'))) return undefined;
-    const { bavail, blocks, bsize } = await statfs(root);
-    const what = `${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} are free in ${root}`;
-    if (bavail / blocks >= FREE_RATIO_MIN) return fine(what);
-    return wrong(what, [
-      `du -xhd2 ${root} | sort -h | tail`,
-      'keep rows for a shorter time: retention in the configuration',
-    ]);
+    return roomIn(root, await statfs(root));
   },
 };
+
+/** Of a file system, in blocks of `bsize` bytes. */
+export function roomIn(
+  root: string,
+  { bavail, blocks, bsize }: { readonly bavail: number; readonly blocks: number; readonly bsize: number },
+): Outcome {
+  const what = `${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} are free in ${root}`;
+  if (bavail / blocks >= FREE_RATIO_MIN) return fine(what);
+  return wrong(what, [
+    `du -xhd2 ${root} | sort -h | tail`,
+    'keep rows for a shorter time: retention in the configuration',
+  ]);
+}
 
 export const nodes: Check = {
   part: 'store',
@@ -100,8 +108,4 @@ async function lastWords(facts: Facts): Promise<LastWord[]> {
     if (thrown instanceof OperatingError && thrown.code === 'questdb.no_table') return [];
     throw thrown;
   }
-}
-
-function isHere(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
