@@ -1,6 +1,6 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { isHealthAnswer } from '../../../schemas/health-answer.ts';
+import { isHealthAnswer } from '../../../schemas/reports/health-answer.ts';
 import { formatListenAddress } from '../../config/addresses.ts';
 import { fine, wrong, type Check } from '../check.ts';
 import { isOn } from '../machine.ts';

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** What `/healthz` of the web server says: that it is well, or why it answers nobody now. */
+/** What `GET /healthz` of the web server says: that it is well, or why it answers nobody now. */
 const healthAnswer = z.union([
   z.object({ status: z.literal('ok'), version: z.string() }),
   z.object({ error: z.object({ code: z.string(), message: z.string(), hints: z.array(z.string()) }) }),
