@@ -70,6 +70,15 @@ function isCheckout() {
   return existsSync(pathOf('dist/.sources-sha256'));
 }
 
+/** A user whom no file of the system knows, as of a container, has no home directory. Whoever asks Node for it gets an error, so it is the root. */
+function haveHome() {
+  try {
+    homedir();
+  } catch {
+    process.env.HOME = '/';
+  }
+}
+
 /**
  * Keeps V8's code of this process and of those that it starts: a tenth of a short command's time. It would cost a resident
  * one memory. In a checkout it lies beside the built code; what was installed is left as the installer made it, so there it
@@ -134,6 +143,7 @@ function main() {
   if (process.env.GPULEDGER_END_WITH_PARENT) endWithParent(Number(process.env.GPULEDGER_END_WITH_PARENT));
   else if (isNpmStart) endWithParent(process.ppid);
   delete process.env.GPULEDGER_END_WITH_PARENT;
+  haveHome();
   // V8 lets its space for young objects grow to 16 MB in the bustle of a start and keeps it. Sampling allocates next to
   // nothing: with the first megabyte, and size before speed, a resident collector is 20 MB smaller (docs/benchmarks.md).
   if (RESIDENT_COMMANDS.includes(first)) {

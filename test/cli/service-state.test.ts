@@ -158,6 +158,15 @@ describe.skipIf(!IS_ROOT)('with the service of a package', () => {
     expect(await as('user', 'profiling', 'resume', '--name', '7')).toMatchObject({ exitCode: 0, stderr: '' });
   });
 
+  test('somebody whom no file of the system knows has no home, and is told the same', async () => {
+    const who = ['--reuid=64993', '--regid=64993', '--clear-groups', 'env', '--unset=HOME', process.execPath];
+    const run = (...args: readonly string[]): Promise<Ended> =>
+      enter('setpriv', ...who, `${ROOT}bin/gpuledger.js`, ...args);
+    expect(await run('devices', '--source', 'synthetic')).toMatchObject({ exitCode: 0, stderr: '' });
+    const { exitCode, stderr } = await run('status');
+    expect([exitCode, stderr]).toEqual([77, expect.stringContaining(NOT_YOURS)]);
+  });
+
   test('what is configured stands above it', async () => {
     const other = join(homes, 'service/other');
     execFileSync('install', ['-d', '-o', '64990', other]);

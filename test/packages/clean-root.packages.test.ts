@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 
-import type { Ended } from '../helpers/run-process.ts';
+import { runToEnd, type Ended } from '../helpers/run-process.ts';
 import { insideRoot } from './booted-root.ts';
 import { makeDebianRoot } from './debian-root.ts';
 
@@ -109,4 +109,26 @@ test('what is purged leaves the state', async () => {
   expect(existsSync(join(root, 'etc/gpuledger'))).toBe(false);
   expect(readFileSync(join(root, WAITING), 'utf8')).toBe('rows');
   expect(await inside('dpkg -s gpuledger')).toMatchObject({ exitCode: 1 });
+});
+
+test('the .rpm, as an image is made: by another machine, without /proc', async () => {
+  const rpm = (...args: readonly string[]): Promise<Ended> =>
+    runToEnd('rpm', ['--root', root, '--nodeps', ...args]);
+  const installed = await rpm('--install', inject('packages').rpm);
+  expect([installed.exitCode, installed.stderr]).toEqual([
+    0,
+    expect.not.stringMatching(/warning|error|failed/),
+  ]);
+  expect((await inside('gpuledger --version')).exitCode).toBe(0);
+  expect((await inside('stat -c "%a %U" /var/lib/gpuledger/profiling-pause')).stdout).toBe('755 gpuledger\n');
+  writeFileSync(join(root, CONFIGURATION), 'log:\n  level: warn\n');
+  expect(await rpm('--upgrade', '--replacepkgs', inject('packages').rpm)).toMatchObject({ exitCode: 0 });
+  expect(readFileSync(join(root, CONFIGURATION), 'utf8')).toBe('log:\n  level: warn\n');
+  const removed = await rpm('--erase', 'gpuledger');
+  expect([removed.exitCode, removed.stderr]).toEqual([
+    0,
+    expect.stringContaining('are left: remove them by hand'),
+  ]);
+  expect(existsSync(join(root, 'usr/bin/gpuledger'))).toBe(false);
+  expect(readFileSync(join(root, WAITING), 'utf8')).toBe('rows');
 });

@@ -230,7 +230,7 @@ test('a job of Slurm through the hooks, and what root finds on the node', async 
   expect(found).toMatch(/^collecting since .*\n[^]*\+ dropped ✓[^]*profiling is not paused\n$/);
   const doctor = await inside(stepsOf(PAGE, 'Check', 'doctor'));
   expect(doctor.stdout).toMatch(/^ {2}fine +chain /m);
-  // A machine of tests may have a clock that nobody keeps, and a kernel that gives no real time to a namespace.
+  // A machine of tests may have a clock that nobody keeps, and a systemd that may not grant real time (no CAP_SYS_RESOURCE).
   const wrong = [...doctor.stdout.matchAll(/^ {2}wrong +(\S+(?: \S+)*)/gm)].map(([, name]) => name!);
   expect(wrong.filter((name) => !['clock', 'real-time grant'].includes(name))).toEqual([]);
   // The pause of an operator is heard by the service that systemd started.
