@@ -42,7 +42,7 @@ interface ReachedStore {
 }
 
 /** No check waits for a store that hangs as long as a service would. */
-const PATIENCE_MS_MAX = 10_000;
+export const PATIENCE_MS_MAX = 10_000;
 
 /** @param file that the command line names; undefined: the usual ones */
 export function gatherFacts(machine: Machine, file?: string): Facts {

@@ -32,6 +32,7 @@ import { ROOT, startProcess } from '../helpers/run-process.ts';
 import { HOOK, JOURNAL, makeMachine, type MadeMachine } from './made-machine.ts';
 
 const NOWHERE = 'http::addr=127.0.0.1:1;';
+const ACCOUNT = 'username=gpuledger;password=a long one;';
 const dcgm = loadFake('dcgm');
 const nvml = loadFake('nvml');
 
@@ -573,11 +574,19 @@ const OF_READERS: Readonly<Record<string, Broken>> = {
       made.write(readersFile, `questdb: {client_conf: "${NOWHERE}"}\n`);
     },
   },
-  'readers who may write': {
+  'a store that anybody may write to': {
     at: 'reader writing',
-    says: /this account may change the tables/,
+    says: /whoever reaches .* may change its tables/,
     breakIt: () => {
       made.write(readersFile, `questdb: {client_conf: "${server.conf}"}\n`);
+    },
+  },
+  'an account that the store does not ask for': {
+    at: 'reader writing',
+    says: /whoever reaches .* may change its tables/,
+    breakIt: () => {
+      made.write(readersFile, `questdb: {client_conf: "${server.conf}${ACCOUNT}"}\n`);
+      made.own(readersFile, 0, 0, 0o600);
     },
   },
 };
@@ -753,6 +762,21 @@ describe.runIf(process.getuid?.() === 0)('a doctor without rights', () => {
       mend: expect.arrayContaining([expect.stringMatching(/ask root for a place in that group/)]) as string[],
     });
     expect(others.map(({ outcome }) => outcome.state)).toEqual(['untold', 'untold', 'untold']);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('of a store that asks for a password', () => {
+  beforeAll(() => restartedWith(readers, { QDB_HTTP_USER: 'gpuledger', QDB_HTTP_PASSWORD: 'a long one' }));
+  afterAll(() => restartedWith(readers, { QDB_HTTP_SECURITY_READONLY: 'true' }));
+
+  test('the account of HTTP, which may do all, accuses nobody', async () => {
+    made.write(readersFile, `questdb: {client_conf: "${readers.conf}${ACCOUNT}"}\n`);
+    made.own(readersFile, 0, 0, 0o600);
+    const findings = await made.examine(['reader']);
+    expect([...saidOf(findings, 'wrong'), ...saidOf(findings, 'untold')]).toEqual([]);
+    expect(saidOf(findings, 'fine')).toContainEqual(
+      expect.stringMatching(/^reader writing: this account may change tables, too, and nobody without it/),
+    );
   });
 });
 

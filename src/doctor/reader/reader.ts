@@ -1,9 +1,10 @@
 import { ownClientFile } from '../../config/reading/usual-files.ts';
 import { CLIENT_FILE } from '../../config/settings.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
 import { fine, wrong, type Check } from '../check.ts';
 import { sentence } from '../configuration.ts';
-import type { Facts } from '../facts.ts';
+import { PATIENCE_MS_MAX, type Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
 import { lookAtStore } from '../store/schema.ts';
 
@@ -61,26 +62,46 @@ export const mayRead: Check = {
   },
 };
 
+/** QuestDB has one account of HTTP, which may do all: who has it is trusted. Wrong is a store that asks nobody for it. */
 export const mayNotWrite: Check = {
   part: 'reader',
   name: 'writing',
   why: 'who may write may change what others are billed for',
   async look(facts) {
     const db = await facts.store('reader');
+    if (!(await mayChange(db))) return fine('refused, as it should be');
+    const { questdb } = await facts.config('reader');
+    const nobody = await openQuestDb(questdb.clientConf, {
+      requestTimeoutMs: PATIENCE_MS_MAX,
+      isAccountLeftOut: true,
+    });
     try {
-      // It is there: where this is permitted, nothing changes.
-      await db.exec('ALTER TABLE gpuledger_schema ADD COLUMN IF NOT EXISTS version LONG');
-    } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (thrown.code === 'questdb.read_only') return fine('refused, as it should be');
-      if (thrown.code === 'questdb.no_table') throw new NotTold('there is no table to try it on');
-      throw thrown;
+      if (await mayChange(nobody))
+        return wrong(`whoever reaches ${db.where} may change its tables: it asks for no password`, [
+          'http.user and http.password in server.conf of QuestDB: docs/install.md',
+          'those who are not to have that account: gpuledger serve (docs/serve.md)',
+        ]);
+    } finally {
+      await nobody.close();
     }
-    return wrong(`this account may change the tables of ${db.where}`, [
-      'give readers an address that only reads: docs/install.md',
-    ]);
+    return fine(
+      'this account may change tables, too, and nobody without it: it is for those you trust with that',
+    );
   },
 };
+
+async function mayChange(db: QuestDb): Promise<boolean> {
+  try {
+    // It is there: where this is permitted, nothing changes.
+    await db.exec('ALTER TABLE gpuledger_schema ADD COLUMN IF NOT EXISTS version LONG');
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof OperatingError)) throw thrown;
+    if (thrown.code === 'questdb.read_only' || thrown.code === 'questdb.unauthorized') return false;
+    if (thrown.code === 'questdb.no_table') throw new NotTold('there is no table to try it on');
+    throw thrown;
+  }
+}
 
 function isNamedByEnvironment({ machine }: Facts): boolean {
   return machine.env['QDB_CLIENT_CONF'] !== undefined;

@@ -6,6 +6,7 @@ import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { isLoopback } from '../../config/addresses.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import { readSettings } from '../../questdb/reads/settings.ts';
+import { formatCount } from '../../report/text/format-quantity.ts';
 import { formatBytes } from '../amounts.ts';
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import type { Facts } from '../facts.ts';
@@ -29,7 +30,8 @@ export const connections: Check = {
     const limits = CONNECTION_LIMITS.map((name) => ({ name, limit: Number(settings?.get(name) ?? NaN) }));
     // -1: as many as there are in all.
     const low = limits.filter(({ limit }) => limit >= 0 && limit < nodes);
-    if (low.length === 0) return fine(`${nodes} nodes, at most ${limits[0]!.limit || 'unknown'} connections`);
+    if (low.length === 0)
+      return fine(`${formatCount(nodes, 'node')}, at most ${limits[0]!.limit || 'unknown'} connections`);
     return wrong(
       `${nodes} nodes send, and ${low.map(({ name, limit }) => `${name} is ${limit}`).join(', ')}`,
       low.map(({ name }) => `${name}=${2 * nodes} in server.conf, then restart the server`),
