@@ -40,7 +40,7 @@ export function dcgmWanted(path: string | undefined, environment = process.env):
     environment: { name: 'GPULEDGER_DCGM_LIBRARY', value: environment['GPULEDGER_DCGM_LIBRARY'] },
     hints: [
       'Debian/Ubuntu: apt install datacenter-gpu-manager-4-core · RHEL: dnf install datacenter-gpu-manager-4-core',
-      'without DCGM: --source nvml · without a GPU: --source synthetic',
+      'without DCGM: --source nvml · without a GPU: --source synthetic (in the configuration: source: …)',
     ],
     isGlobal: true,
   };
@@ -55,7 +55,7 @@ export function nvmlWanted(path: string | undefined, environment = process.env):
     environment: { name: 'GPULEDGER_NVML_LIBRARY', value: environment['GPULEDGER_NVML_LIBRARY'] },
     hints: [
       'it comes with the NVIDIA driver: is one installed, and, in a container, is it passed in?',
-      'without a GPU: --source synthetic',
+      'without a GPU: --source synthetic (in the configuration: source: synthetic)',
     ],
   };
 }
