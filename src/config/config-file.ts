@@ -13,7 +13,7 @@ import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/base/assert.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import { fileError } from '../core/base/file-fault.ts';
+import { fileError, fileFaultOf } from '../core/base/file-fault.ts';
 import { defaultLanes } from '../core/fields/lane.ts';
 import {
   applyOverride,
@@ -235,7 +235,11 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
       where: whereOf(layers, path),
       hints: [
         ...(thrown.where === undefined ? [] : [thrown.where]),
-        ...(secret !== undefined && layers.use === 'reader' ? whomToAsk(secret, layers.env) : thrown.hints),
+        ...(secret !== undefined &&
+        layers.use === 'reader' &&
+        fileFaultOf(thrown.cause)?.exit === 'permission'
+          ? whomToAsk(secret, layers.env)
+          : thrown.hints),
       ],
     });
     return undefined;

@@ -100,6 +100,16 @@ describe.skipIf(!IS_ROOT)('the files of readers', () => {
     expect(asked.stderr).toContain('127.0.0.1:1');
   });
 
+  test.each([
+    ['is not there', {}, /no such file or directory \(ENOENT\)[^]*look at the path/],
+    ['holds no client string', { 'reader.secret': 'ftp::x' }, /it must begin with http:: or https::/],
+  ])('nobody is sent to the owner of a secret that %s', async (_, secret, says) => {
+    const etc = { 'client.conf': 'questdb: {client_conf_file: reader.secret}\n', ...secret };
+    const { exitCode, stderr } = await run(['report', 'job', '4217'], { etc });
+    expect([exitCode, stderr]).toEqual([78, expect.stringMatching(says)]);
+    expect(stderr).not.toMatch(/place in that group|for the right to read/);
+  });
+
   test.each<[string, Parameters<typeof run>[1], readonly string[]]>([
     [
       'a directory',
