@@ -217,6 +217,8 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
   const inline = valueAt(layers.raw, ['questdb', 'client_conf']);
   const path = ['questdb', typeof file === 'string' ? 'client_conf_file' : 'client_conf'];
   try {
+    // What is no path is told with the other keys.
+    if (typeof file === 'string' && file.includes('\0')) return undefined;
     const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
     if (typeof text !== 'string') return undefined;
     const conf = await readConf(text);

@@ -66,8 +66,10 @@ function over(below: RawMap, above: RawMap, prefix = ''): RawMap {
     const replaces = replacedBy(`${prefix}${name}`);
     // Both in one file are refused later.
     if (replaces !== undefined && !Object.hasOwn(above, replaces)) Reflect.deleteProperty(below, replaces);
-    const held = below[name];
-    below[name] = isMap(held) && isMap(value) ? over(held, value, `${prefix}${name}.`) : value;
+    const held = Object.hasOwn(below, name) ? below[name] : undefined;
+    const put = isMap(held) && isMap(value) ? over(held, value, `${prefix}${name}.`) : value;
+    // By assignment a key `__proto__` would be no key, and be told to nobody.
+    Object.defineProperty(below, name, { value: put, writable: true, enumerable: true, configurable: true });
   }
   return below;
 }

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fileError } from '../core/base/file-fault.ts';
 import { diskError, onDisk, systemCodeOf } from './disk-error.ts';
 
@@ -9,9 +9,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Of the packaged service: its unit and tmpfiles make it, and it belongs to the user gpuledger. */
 const SERVICE_STATE_DIR = '/var/lib/gpuledger';
 
-/** Where a person's own programs keep what must outlive them, by the XDG base directory specification. */
+/** Where a person's own programs keep what must outlive them, by the XDG base directory specification, which ignores relative paths. */
 export function ownStateDir(env: Environment = process.env): string {
-  return join(env['XDG_STATE_HOME'] ?? join(homedir(), '.local/state'), 'gpuledger');
+  const base = env['XDG_STATE_HOME'] ?? '';
+  return join(isAbsolute(base) ? base : join(homedir(), '.local/state'), 'gpuledger');
 }
 
 /**
@@ -30,7 +31,9 @@ export function defaultStateDir(env: Environment, asks: boolean, service = SERVI
  */
 export function requireVisible(stateDir: string): void {
   try {
-    accessSync(stateDir, constants.R_OK | constants.X_OK);
+    // Of a file, even root may not enter it.
+    const isFile = statSync(stateDir, { throwIfNoEntry: false })?.isDirectory() === false;
+    accessSync(isFile ? `${stateDir}/.` : stateDir, constants.R_OK | constants.X_OK);
   } catch (thrown) {
     const code = systemCodeOf(thrown);
     if (code === 'ENOENT') return;

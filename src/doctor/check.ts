@@ -30,6 +30,8 @@ export interface Check {
   readonly name: string;
   /** What goes wrong where this is wrong. */
   readonly why: string;
+  /** Whoever stops the doctor waits for the end of this look, which takes back what it made. */
+  readonly takesBack?: true;
   /** Changes nothing. @returns undefined where this machine has nothing to look at */
   look(facts: Facts): Outcome | undefined | Promise<Outcome | undefined>;
 }

@@ -19,16 +19,19 @@ interface Options {
   readonly doesFix: boolean;
   /** Hears what is looked at next. */
   readonly onCheck: (check: Check) => void;
+  /** Asked before each check: true ends the examination. */
+  readonly isStopped?: () => boolean;
 }
 
 /** Looks at one thing after another, in the order of the table. What does not concern this machine is left out. */
 export async function examine(
   checks: readonly Check[],
   facts: Facts,
-  { doesFix, onCheck }: Options,
+  { doesFix, onCheck, isStopped = () => false }: Options,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const check of checks) {
+    if (isStopped()) break;
     onCheck(check);
     const found = await looked(check, facts);
     if (found === undefined) continue;

@@ -1,5 +1,5 @@
 /** A researcher on a login node types a command and nothing else: the files of readers say where the store is. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -119,6 +119,35 @@ describe.skipIf(!IS_ROOT)('the files of readers', () => {
         },
       },
       ['/etc/gpuledger/client.conf', 'it is a directory, and no file'],
+    ],
+    [
+      'a link that leads to itself',
+      {
+        etc: { 'gpuledger.yaml': '' },
+        prepare: (directory) => {
+          symlinkSync('client.conf', join(directory, 'client.conf'));
+        },
+      },
+      ['/etc/gpuledger/client.conf', 'the links on its path have no end'],
+    ],
+    [
+      'a link to nothing',
+      {
+        prepare: (directory) => {
+          symlinkSync('/nonexistent', join(directory, 'client.conf'));
+        },
+      },
+      ['/etc/gpuledger/client.conf', 'there is no such file'],
+    ],
+    [
+      'a secret whose path has a zero byte',
+      { own: 'questdb: {client_conf_file: "/tmp/a\\0b"}\n' },
+      ['questdb.client_conf_file: expected a path, came one with a zero byte in it'],
+    ],
+    [
+      'a key that every object has',
+      { own: '__proto__: {x: 1}\n' },
+      ['error: unknown key (text of 9 characters) at the top', '.config/gpuledger/client.conf, line 1'],
     ],
     ['no YAML', { etc: { 'client.conf': 'questdb: [\n' } }, ['/etc/gpuledger/client.conf, line', 'not YAML']],
     [

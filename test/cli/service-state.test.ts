@@ -88,6 +88,35 @@ async function owners(): Promise<string[]> {
 const NOT_YOURS = `error: the state directory cannot be read: no permission (EACCES)\n  ${SERVICE}\n`;
 
 describe.skipIf(!IS_ROOT)('with the service of a package', () => {
+  test('a file in its place is told as that, and no right would help', async () => {
+    await enter('sh', '-c', `rm -r ${SERVICE} && touch ${SERVICE}`);
+    for (const command of ['status', 'spool status', 'profiling status']) {
+      const { exitCode, stderr } = await as('root', ...command.split(' '));
+      expect([exitCode, stderr]).toEqual([
+        78,
+        expect.stringContaining('is a file, and no directory (ENOTDIR)'),
+      ]);
+      expect(stderr).not.toContain('permission');
+    }
+  });
+
+  test('a home for state that is no absolute path is none, as the specification of it says', async () => {
+    await enter('rm', '-r', SERVICE);
+    for (const home of ['', 'relative']) {
+      env = { ...env, XDG_STATE_HOME: home };
+      expect((await as('user', 'spool', 'status')).stdout).toBe(
+        `nothing waits: no collector has used ${homes}/user/.local/state/gpuledger\n`,
+      );
+    }
+  });
+
+  test('a name is shown, not obeyed', async () => {
+    env = { ...env, GPULEDGER_STATE_DIR: '/tmp/a\u001b[2J' };
+    expect((await as('user', 'spool', 'status')).stdout).toBe(
+      'nothing waits: no collector has used /tmp/a␛[2J\n',
+    );
+  });
+
   test('root and members of its group find what it does, and nobody else', async () => {
     const nobodyYet = await as('root', 'status');
     expect([nobodyYet.exitCode, nobodyYet.stderr]).toEqual([69, expect.stringContaining(SERVICE)]);

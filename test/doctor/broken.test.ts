@@ -8,11 +8,13 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config/config-file.ts';
@@ -21,10 +23,11 @@ import { realDisk } from '../../src/disk/disk.ts';
 import { openSpool } from '../../src/disk/spool.ts';
 import { exitOf, type Finding } from '../../src/doctor/examine.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { createTableSql, sampleTable } from '../../schemas/tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForVisible } from '../../src/questdb/visible.ts';
 import { requestPause } from '../../src/source/profiling-pause.ts';
-import { httpServer, type BadServer } from '../helpers/bad-server.ts';
+import { httpServer, rawServer, type BadServer } from '../helpers/bad-server.ts';
 import { loadFake } from '../helpers/fakes.ts';
 import { insertRows } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
@@ -661,6 +664,22 @@ describe.runIf(process.getuid?.() === 0)('where the web server is enabled', () =
     expect(outcome).toMatchObject({ state: 'wrong', what: `another program listens on ${foreign.addr}` });
   });
 
+  test('one that answers byte by byte has its port', async () => {
+    const slow = await rawServer((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      const drip = setInterval(() => socket.write('x'), 500);
+      socket.on('close', () => {
+        clearInterval(drip);
+      });
+    });
+    try {
+      const { outcome } = await nameOf(slow.addr);
+      expect(outcome).toMatchObject({ state: 'wrong', what: `another program listens on ${slow.addr}` });
+    } finally {
+      await slow.close();
+    }
+  });
+
   test('it has its port', async () => {
     // It says where it listens on standard error.
     const words = [process.execPath, `${ROOT}bin/gpuledger.js`, 'serve', '--listen', '127.0.0.1:0'];
@@ -780,6 +799,49 @@ describe.runIf(process.getuid?.() === 0)('of a store that asks for a password', 
   });
 });
 
+test('a table of somebody else that has the name of ours gets no column', async () => {
+  const foreignStore = await startTestQuestdb();
+  try {
+    const other = await openQuestDb(foreignStore.conf, { requestTimeoutMs: 60_000 });
+    await other.exec(
+      'CREATE TABLE gpuledger_schema (ts TIMESTAMP, x LONG) TIMESTAMP(ts) PARTITION BY DAY WAL',
+    );
+    made.write(readersFile, `questdb: {client_conf: "${foreignStore.conf}"}\n`);
+    const findings = await made.examine(['reader']);
+    expect(saidOf(findings, 'untold')).toContainEqual(
+      expect.stringMatching(/^reader writing: there is no table of gpuledger/),
+    );
+    expect((await other.exec('SELECT "column" FROM table_columns(\'gpuledger_schema\')')).rows).toEqual([
+      ['ts'],
+      ['x'],
+    ]);
+    await other.close();
+  } finally {
+    await foreignStore.stop();
+  }
+});
+
+describe.runIf(process.getuid?.() === 0)('a doctor that is stopped in its proof', () => {
+  test.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('by %s leaves no tables and no directory', async (signal, code) => {
+    const tables = async (): Promise<unknown> =>
+      (await db.exec("SELECT table_name FROM tables() WHERE table_name LIKE 'doctor_proof%'")).rows;
+    const temporary = made.at('/tmp');
+    mkdirSync(temporary);
+    const { child } = startProcess(process.execPath, [`${ROOT}bin/gpuledger.js`, 'doctor', '--node'], {
+      env: { TMPDIR: temporary, GPULEDGER_SOURCE: 'synthetic', QDB_CLIENT_CONF: server.conf },
+    });
+    await expect.poll(tables, { interval: 10 }).not.toEqual([]);
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    expect(await ended).toEqual([code, null]);
+    expect(await tables()).toEqual([]);
+    expect(readdirSync(temporary)).toEqual([]);
+  });
+});
+
 describe.runIf(process.getuid?.() === 0)('what the doctor mends', () => {
   const stateOf = (findings: readonly Finding[], name: string): Finding =>
     findings.find(({ part, check }) => `${part} ${check}` === name)!;
@@ -821,11 +883,21 @@ describe.runIf(process.getuid?.() === 0)('what the doctor mends', () => {
       string,
       string,
     ];
-    for (const name of [old, young, 'doctor_proofs'])
+    const lane = { ...config.lanes[0]!, table: old };
+    const ofProof = createTableSql(sampleTable(lane, { raw: '' }));
+    const foreignTables = ['doctor_proof_1_2_mine', `${old}_of_others`, `${old}_with_jobs`, 'doctor_proofs'];
+    for (const name of [old, young, foreignTables[2]!]) await db.exec(ofProof.replace(old, name));
+    for (const name of [foreignTables[0]!, foreignTables[1]!, foreignTables[3]!])
       await db.exec(`CREATE TABLE ${name} (ts TIMESTAMP) TIMESTAMP(ts) PARTITION BY DAY WAL`);
+    await db.exec(
+      `INSERT INTO ${old} (ts, gpu, job_id) VALUES (now(), 'a', 'gpuledger-doctor-1'), (now(), 'b', null)`,
+    );
+    await db.exec(`INSERT INTO ${foreignTables[2]!} (ts, gpu, job_id) VALUES (now(), 'a', '4217')`);
+    for (const name of [old, foreignTables[2]!]) await waitForVisible(db, name);
     await made.examine(['node']);
-    expect(await tables()).toEqual([[young], ['doctor_proofs']]);
-    for (const name of [young, 'doctor_proofs']) await db.exec(`DROP TABLE ${name}`);
+    const left = [young, ...foreignTables];
+    expect(await tables()).toEqual(left.toSorted().map((name) => [name]));
+    for (const name of left) await db.exec(`DROP TABLE ${name}`);
   });
 });
 

@@ -2,13 +2,15 @@ import { Command, Option } from 'commander';
 import type { DoctorReport } from '../../../schemas/reports/doctor.ts';
 import { EXIT_CODES } from '../../core/base/errors.ts';
 import { checksOf } from '../../doctor/all-checks.ts';
-import { PARTS, type Part } from '../../doctor/check.ts';
+import { PARTS, type Check, type Part } from '../../doctor/check.ts';
 import { examine, exitOf, type Finding } from '../../doctor/examine.ts';
-import { gatherFacts } from '../../doctor/facts.ts';
+import { gatherFacts, type Facts } from '../../doctor/facts.ts';
 import { partsOfMachine, thisMachine } from '../../doctor/this-machine.ts';
 import { addConfigFlags } from '../config-flags.ts';
 import { doctorText } from '../doctor/doctor-text.ts';
+import { leave } from '../leave.ts';
 import { startPassingStep } from '../progress.ts';
+import { stopSignal } from '../stop-signal.ts';
 import { terminalStyle } from '../terminal.ts';
 
 const EXAMPLES = `
@@ -40,19 +42,7 @@ export function command(): Command {
         named.length > 0 ? { parts: named, because: undefined } : partsOfMachine(machine);
       const file = options['config'];
       const facts = gatherFacts(machine, typeof file === 'string' ? file : undefined);
-      const step = startPassingStep('looking');
-      let findings: Finding[];
-      try {
-        findings = await examine(checksOf(parts), facts, {
-          doesFix: options['fix'] === true,
-          onCheck: ({ part, name }) => {
-            step.update(`looking at the ${part}: ${name}`);
-          },
-        });
-      } finally {
-        step.end();
-        await facts.close();
-      }
+      const findings = await stoppableExamination(checksOf(parts), facts, options['fix'] === true);
       const report = reportOf(parts, because, findings);
       process.stdout.write(
         options['json'] === true
@@ -62,6 +52,38 @@ export function command(): Command {
       process.exitCode = report.exitCode;
     });
   return addConfigFlags(doctor, 'doctor');
+}
+
+/** Of a signal that comes meanwhile the process ends, with nothing left of the proof: neither tables nor a directory. */
+async function stoppableExamination(
+  checks: readonly Check[],
+  facts: Facts,
+  doesFix: boolean,
+): Promise<Finding[]> {
+  const step = startPassingStep('looking');
+  let current: Check | undefined;
+  let isStopped = false;
+  try {
+    const examined = examine(checks, facts, {
+      doesFix,
+      onCheck: (check) => {
+        current = check;
+        step.update(`looking at the ${check.part}: ${check.name}`);
+      },
+      isStopped: () => isStopped,
+    });
+    const ended = await Promise.race([examined, stopSignal()]);
+    if (typeof ended !== 'string') return ended;
+    isStopped = true;
+    step.end();
+    if (doesFix || current?.takesBack === true) await examined;
+    await facts.close();
+    await leave(ended === 'SIGINT' ? 130 : 143);
+    return [];
+  } finally {
+    step.end();
+    await facts.close();
+  }
 }
 
 function reportOf(

@@ -13,6 +13,7 @@ import { actAsOwner, requireVisible } from '../../disk/state-dir.ts';
 import { lockDirectory } from '../../disk/state-lock.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { createStoreGate, type StoreGate } from '../../questdb/gate.ts';
+import { harmless } from '../../report/text/table-text.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { createLog } from '../log.ts';
 import { whileShown } from '../progress.ts';
@@ -146,7 +147,7 @@ async function withDeliveries(
 }
 
 function surveyText(surveys: readonly SpoolSurvey[], stateDir: string, nowMs: number): string {
-  if (surveys.length === 0) return `nothing waits: no collector has used ${stateDir}\n`;
+  if (surveys.length === 0) return `nothing waits: no collector has used ${harmless(stateDir)}\n`;
   const rows = surveys.map((survey) => [
     survey.table,
     count(survey.rows),

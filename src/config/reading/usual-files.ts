@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { fileFaultOf } from '../../core/base/file-fault.ts';
+import { systemCodeOf } from '../../disk/disk-error.ts';
 import { CLIENT_FILE, DEFAULT_CONFIG_FILE } from '../settings.ts';
 
 /**
@@ -16,8 +18,20 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * theirs to read, and on login nodes there is none.
  */
 export function usualFiles(env: Environment, use: ConfigUse): string[] {
-  const ofReaders = use === 'reader' ? [CLIENT_FILE, ownClientFile(env)].filter(existsSync) : [];
-  return ofReaders.length > 0 ? ofReaders : [DEFAULT_CONFIG_FILE].filter(existsSync);
+  const ofReaders = use === 'reader' ? [CLIENT_FILE, ownClientFile(env)].filter(isThere) : [];
+  return ofReaders.length > 0 ? ofReaders : [DEFAULT_CONFIG_FILE].filter(isThere);
+}
+
+/** A link to nothing, too: whoever put it there shall hear that it cannot be read. */
+function isThere(path: string): boolean {
+  if (existsSync(path)) return true;
+  try {
+    return readlinkSync(path) !== '';
+  } catch (thrown) {
+    // No link, or nothing that this user may see.
+    if (fileFaultOf(thrown) === undefined && systemCodeOf(thrown) !== 'EINVAL') throw thrown;
+    return false;
+  }
 }
 
 /** By the XDG base directory specification, which ignores relative paths. */

@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { inputPathsOf } from '../../collector/input-paths.ts';
 import { accountOf, gidOf, modeText, ownerText, type Account } from '../accounts.ts';
@@ -9,6 +18,7 @@ import { serviceUser } from './state.ts';
 /** As infra/slurm/gpuledger-tmpfiles.conf makes it. */
 const MODE = 0o3770;
 const ABOVE_MODE = 0o755;
+const UNSHARED_MODE = 0o700;
 const STICKY = 0o1000;
 const GROUP_WRITES = 0o030;
 const OTHERS = 0o007;
@@ -65,8 +75,14 @@ function makeByRule(machine: Machine, journalDir: string, { uid, gids }: Account
     mkdirSync(above, ABOVE_MODE);
     chmodSync(above, ABOVE_MODE);
   }
-  mkdirSync(journalDir);
-  chownSync(journalDir, uid, gidOf(machine, 'gpuledger') ?? gids[0]!);
-  chmodSync(journalDir, MODE);
+  mkdirSync(journalDir, UNSHARED_MODE);
+  // By its name it might be a link by now, where others may write above it.
+  const made = openSync(journalDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    fchownSync(made, uid, gidOf(machine, 'gpuledger') ?? gids[0]!);
+    fchmodSync(made, MODE);
+  } finally {
+    closeSync(made);
+  }
   return `${journalDir} was made (${MODE.toString(8)})`;
 }

@@ -1,4 +1,4 @@
-import { createTableSql, quoteName, sampleTable } from '../../../schemas/tables.ts';
+import { createTableSql, quoteName, quoteText, sampleTable } from '../../../schemas/tables.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import type { QuestDb } from '../../questdb/http.ts';
 
@@ -9,6 +9,14 @@ import type { QuestDb } from '../../questdb/http.ts';
 const PREFIX = 'doctor_proof_';
 /** What is older was left by one that was killed. */
 const LEFT_AFTER_MS = 3_600_000;
+/** Epoch milliseconds, process, lane. */
+const NAME = /^doctor_proof_(?<bornMs>\d{13})_(?<pid>\d+)_/;
+const OWN_COLUMNS = ['ts', 'node', 'gpu', 'job_id', 'owner_set', 'dt_us'];
+
+/** The job that the rows of a proof are of. @param pid of the doctor */
+export function proofJobId(pid: number | string): string {
+  return `gpuledger-doctor-${pid}`;
+}
 
 /** The same lanes with tables of the proof's own. */
 export function proofLanes(lanes: readonly Lane[]): Lane[] {
@@ -27,14 +35,20 @@ export async function dropProofTables(db: QuestDb, lanes: readonly Pick<Lane, 't
 /** What doctors before this one have left. */
 export async function dropLeftTables(db: QuestDb): Promise<void> {
   const { rows } = await db.exec(`SELECT table_name FROM tables() WHERE table_name LIKE '${PREFIX}%'`);
-  const left = rows.map(([name]) => String(name)).filter((name) => bornMs(name) < Date.now() - LEFT_AFTER_MS);
-  await dropProofTables(
-    db,
-    left.map((table) => ({ table })),
-  );
+  for (const name of rows.map(([table]) => String(table))) {
+    const { bornMs = Infinity, pid = '' } = NAME.exec(name)?.groups ?? {};
+    if (Number(bornMs) >= Date.now() - LEFT_AFTER_MS) continue;
+    if (await holdsOnlyProof(db, name, pid)) await dropProofTables(db, [{ table: name }]);
+  }
 }
 
-/** When a table of a proof was made, by its name; NaN of any other. */
-function bornMs(table: string): number {
-  return Number(/^doctor_proof_(\d+)_\d+_/.exec(table)?.[1] ?? NaN);
+/** Somebody else may have a table of such a name. */
+async function holdsOnlyProof(db: QuestDb, table: string, pid: string): Promise<boolean> {
+  const { rows: columns } = await db.exec(`SELECT "column" FROM table_columns(${quoteText(table)})`);
+  const names = columns.map(([name]) => name);
+  if (!OWN_COLUMNS.every((name) => names.includes(name))) return false;
+  const { rows } = await db.exec(
+    `SELECT count() FROM ${quoteName(table)} WHERE job_id IS NOT NULL AND job_id != ${quoteText(proofJobId(pid))}`,
+  );
+  return rows[0]?.[0] === 0;
 }

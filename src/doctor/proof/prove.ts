@@ -23,6 +23,7 @@ export const chain: Check = {
   part: 'node',
   name: 'chain',
   why: 'each part may be right and the whole wrong: this is a job record, a tick, a flush and a row that is read back',
+  takesBack: true,
   async look(facts) {
     const hook = hookOf(facts.machine);
     if (hook === undefined) throw new NotTold('there is no hook that could write a record');

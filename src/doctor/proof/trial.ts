@@ -12,6 +12,7 @@ import type { GpuEvent } from '../../core/sampling/event.ts';
 import { startSampler, stopSampler, type Sampler } from '../../sampler/sampler.ts';
 import type { SourceSpec } from '../../source/open-source.ts';
 import { sourceSpecOf } from '../../source/source-spec.ts';
+import { proofJobId } from './proof-tables.ts';
 
 /** One tick of every lane, with a test record of a job that the hook wrote before it. Nothing of it is anywhere else. */
 export interface Trial {
@@ -57,7 +58,7 @@ export async function openTrial(config: Config, hook: string | undefined): Promi
     rmSync(journalDir, { recursive: true, force: true });
   };
   try {
-    const jobId = `gpuledger-doctor-${process.pid}`;
+    const jobId = proofJobId(process.pid);
     const device = sampler.devices.find(({ isCut }) => isCut !== true) ?? sampler.devices[0]!;
     if (hook !== undefined) recordStart(hook, { jobId, device, journalDir });
     sampler.control.begin();

@@ -8,6 +8,8 @@ import { PATIENCE_MS_MAX, type Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
 import { lookAtStore } from '../store/schema.ts';
 
+const VERSION_SQL = 'SELECT max(version) FROM gpuledger_schema';
+
 export const clientConf: Check = {
   part: 'reader',
   name: 'client.conf',
@@ -49,7 +51,7 @@ export const mayRead: Check = {
   async look(facts) {
     const db = await facts.store('reader');
     try {
-      await db.exec('SELECT max(version) FROM gpuledger_schema');
+      await db.exec(VERSION_SQL);
       return fine('the tables can be read');
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
@@ -69,6 +71,13 @@ export const mayNotWrite: Check = {
   why: 'who may write may change what others are billed for',
   async look(facts) {
     const db = await facts.store('reader');
+    try {
+      // A table of somebody else's has no such column, and shall get none.
+      await db.exec(VERSION_SQL);
+    } catch (thrown) {
+      if (!(thrown instanceof OperatingError)) throw thrown;
+      throw new NotTold('there is no table of gpuledger to try it on');
+    }
     if (!(await mayChange(db))) return fine('refused, as it should be');
     const { questdb } = await facts.config('reader');
     const nobody = await openQuestDb(questdb.clientConf, {

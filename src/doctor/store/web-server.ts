@@ -37,7 +37,9 @@ async function healthOf(
   { host, port }: { readonly host: string; readonly port: number },
   isTls: boolean,
 ): Promise<'refused' | { readonly isOurs: boolean }> {
-  const options = { host: nearestOf(host), port, path: '/healthz', timeout: PATIENCE_MS };
+  // In all: who answers byte by byte is never silent.
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const options = { host: nearestOf(host), port, path: '/healthz', signal };
   return await new Promise((resolve) => {
     // Nothing is told to whoever answers, so its certificate need not be believed.
     const asked = isTls ? requestHttps({ ...options, rejectUnauthorized: false }) : requestHttp(options);
@@ -51,7 +53,6 @@ async function healthOf(
         resolve({ isOurs: isHealthAnswer(text) });
       });
     });
-    asked.on('timeout', () => asked.destroy());
     asked.on('error', (error: NodeJS.ErrnoException) => {
       resolve(error.code === 'ECONNREFUSED' ? 'refused' : { isOurs: false });
     });
