@@ -77,10 +77,13 @@ test('of more than a hundred days time and energy are divided by the day, and ad
   const asked = { by: 'account', toUs: endUs } as const;
   const short = await capacityFigures(db, [lane], { ...asked, fromUs: startUs });
   const long = await capacityFigures(db, [lane], { ...asked, fromUs: startUs - 101 * 86_400e6 });
+  // The store is not of this test alone: others have jobs in that time, of other devices.
   const timesOf = ({ rows }: typeof short): unknown =>
-    rows.map(({ kind, name, attributedUs, instanceUs, jobs }) => [
-      ...[kind, name, Math.round(attributedUs), Math.round(instanceUs), jobs],
-    ]);
+    rows
+      .filter(({ attributedUs }) => attributedUs > 0)
+      .map(({ kind, name, attributedUs, instanceUs }) => [
+        ...[kind, name, Math.round(attributedUs), Math.round(instanceUs)],
+      ]);
   expect(timesOf(long)).toEqual(timesOf(short));
   expect(long.sampledUs / short.sampledUs).toBeCloseTo(1, 9);
   expect(long.all.energy.best!.value / short.all.energy.best!.value).toBeCloseTo(1, 9);
