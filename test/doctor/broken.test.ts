@@ -554,7 +554,6 @@ async function tellNodes(count: number, tsUs: number): Promise<void> {
 }
 
 const OF_READERS: Readonly<Record<string, Broken>> = {
-  'no client.conf': { at: 'reader client.conf', says: /^neither /, breakIt: remove(readersFile) },
   'a client.conf that is a directory': {
     at: 'reader client.conf',
     says: /it is a directory/,
@@ -841,6 +840,23 @@ describe.runIf(process.getuid?.() === 0)('a doctor that is stopped in its proof'
     expect(readdirSync(temporary)).toEqual([]);
   });
 });
+
+test.runIf(process.getuid?.() === 0)(
+  'no client.conf is wrong, unless a store of this machine answers',
+  async () => {
+    remove(readersFile)();
+    const asked = fetch('http://127.0.0.1:9000/exec?query=select%201');
+    const isThere = await asked.then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    const findings = await made.examine(['reader']);
+    const [found] = findings.filter(({ check }) => check === 'client.conf');
+    expect(found!.outcome.state).toBe(isThere ? 'fine' : 'wrong');
+    expect(found!.outcome.what).toMatch(isThere ? /^none, and a store/ : /^neither /);
+    if (!isThere) expect(saidOf(findings, 'wrong')).toHaveLength(1);
+  },
+);
 
 describe.runIf(process.getuid?.() === 0)('what the doctor mends', () => {
   const stateOf = (findings: readonly Finding[], name: string): Finding =>
