@@ -176,8 +176,9 @@ async function barsWrong(db: QuestDb, node: string, sinceUs: number): Promise<st
       seconds.map((ts) => ({ ...device, ts, owners: 0, dt_us: 1e6, sm_active_ratio: 0 })),
     ),
   );
-  // The rows came in several statements: a minute that was computed in between lacks some of them.
-  await waitForRollups(db, [barsLane], toUs + 1e6, { timeoutMs: HERE_MS_MAX });
+  // The rows came in several statements: a minute that was computed in between lacks some of them, until it is computed again.
+  const minuteEndUs = Math.ceil((toUs + 1e6) / 60e6) * 60e6;
+  await waitForRollups(db, [barsLane], minuteEndUs, { timeoutMs: HERE_MS_MAX });
   const window = { fromUs, toUs: toUs + 1e6 };
   const where = [{ by: 'model', names: [BAR_MODEL] }] as const;
   const { installed } = await capacityFigures(db, [barsLane], {
