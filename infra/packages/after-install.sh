@@ -12,8 +12,10 @@ fi
 if ! systemd-tmpfiles --create gpuledger.conf 2>/dev/null; then
     [ -e /run/gpuledger ] || install -d -m 0755 /run/gpuledger
     [ -e /run/gpuledger/jobs ] || install -d -m 3770 -o gpuledger -g gpuledger /run/gpuledger/jobs
-    if ! [ -e /var/lib/gpuledger ] && ! [ -L /var/lib/gpuledger ]; then
+    [ -e /var/lib/gpuledger ] || [ -L /var/lib/gpuledger ] ||
         install -d -m 0751 -o gpuledger -g gpuledger /var/lib/gpuledger
-        install -d -m 0755 -o gpuledger -g gpuledger /var/lib/gpuledger/profiling-pause
-    fi
+    # By the user whose directory it lies in.
+    [ -e /var/lib/gpuledger/profiling-pause ] ||
+        setpriv --reuid gpuledger --regid gpuledger --clear-groups mkdir -m 0755 /var/lib/gpuledger/profiling-pause ||
+        echo 'gpuledger: /var/lib/gpuledger/profiling-pause was not made: systemd-tmpfiles --create gpuledger.conf' >&2
 fi

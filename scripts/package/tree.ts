@@ -92,7 +92,10 @@ function writeProgram(lib: string, { arch, machine }: Machine): void {
   });
   // What is loaded only for a text that needs it is not in dist.
   for (const name of ['string-width', 'strip-ansi', 'ansi-regex', 'get-east-asian-width'])
-    copy(`node_modules/${name}`, join(modules, name));
+    cpSync(join(ROOT, 'node_modules', name), join(modules, name), {
+      recursive: true,
+      filter: (path) => !/\.d\.ts$|\/readme\.md$/.test(path),
+    });
   for (const file of ['package.json', 'LICENSE', 'dist/uPlot.min.css', 'dist/uPlot.iife.min.js'])
     copy(`node_modules/uplot/${file}`, join(modules, 'uplot', file));
 }

@@ -47,6 +47,13 @@ describe.skipIf(!IS_ROOT)('a package', () => {
 `);
   });
 
+  test('makes what is missing in a state directory that an earlier one left', async () => {
+    const prepare = 'install -d -o gpuledger -g gpuledger /var/lib/gpuledger';
+    expect((await at('afterInstall', { prepare, lacks, look })).stdout).toContain(
+      '/var/lib/gpuledger/profiling-pause 755 gpuledger:gpuledger\n',
+    );
+  });
+
   test('follows no link that the user of the service has put into its directory', async () => {
     const prepare =
       'mkdir -m 0700 /var/lib/others && install -d -o gpuledger /var/lib/gpuledger && ln -s ../others /var/lib/gpuledger/profiling-pause';
