@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { serviceEnvironment } from '../../src/doctor/node/unit-file.ts';
+import { limitFrom, serviceEnvironment } from '../../src/doctor/node/unit-file.ts';
 
 test.each([
   ['A=1', { A: '1' }],
@@ -22,4 +22,15 @@ test.each([
   writeFileSync(join(units, 'gpuledger.service'), `[Service]\nEnvironment=${line}\n`);
   const clockErrorUs = (): Promise<undefined> => Promise.resolve(undefined);
   expect(serviceEnvironment({ root, env: {}, hostname: 'n1', clockErrorUs })).toEqual(expected);
+});
+
+test.each([
+  ['1024', 1024],
+  ['64K', 65_536],
+  ['1M', 1_048_576],
+  ['infinity', Infinity],
+  ['many', undefined],
+  ['', undefined],
+])('a limit of %s', (value, expected) => {
+  expect(limitFrom(value)).toBe(expected);
 });

@@ -1,8 +1,9 @@
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import type { Facts } from '../facts.ts';
 import { textOn, type Machine } from '../machine.ts';
+import { NotTold } from '../not-told.ts';
 import { collectorPid } from './collector.ts';
-import { readUnit } from './unit-file.ts';
+import { limitFrom, readUnit } from './unit-file.ts';
 
 /** Lanes, spools, journals, the store and libdcgm's own threads have some hundred. */
 const OPEN_FILES_MIN = 1024;
@@ -60,7 +61,9 @@ async function limitOf(
   const unit = readUnit(machine);
   if (unit === undefined) return undefined;
   const value = unit.valueOf(key)?.split(':').at(-1);
-  const limit = value === undefined || value === '' ? unset : value === 'infinity' ? Infinity : Number(value);
+  const limit = value === undefined || value === '' ? unset : limitFrom(value);
+  if (limit === undefined)
+    throw new NotTold(`${key}=${value} of ${unit.path} is no limit that systemd knows`);
   return { limit, where: unit.path };
 }
 

@@ -77,3 +77,12 @@ function settingsOf(texts: readonly string[]): Map<string, readonly string[]> {
   }
   return settings;
 }
+
+const LIMIT_SUFFIXES = ['', 'K', 'M', 'G', 'T'];
+
+/** A limit of a unit, with the suffixes of 1024 that systemd knows; Infinity of none, undefined of what is no limit. */
+export function limitFrom(value: string): number | undefined {
+  if (value === 'infinity') return Infinity;
+  const [, digits, suffix = ''] = /^(\d+)([KMGT]?)$/.exec(value) ?? [];
+  return digits === undefined ? undefined : Number(digits) * 1024 ** LIMIT_SUFFIXES.indexOf(suffix);
+}
