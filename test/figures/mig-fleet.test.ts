@@ -74,9 +74,10 @@ test('a job on an instance has GPU-hours by slices, and a part of the energy', a
 });
 
 test('of more than a hundred days time and energy are divided by the day, and add up to the same', async () => {
-  const asked = { by: 'account', toUs: endUs } as const;
-  const short = await capacityFigures(db, [lane], { ...asked, fromUs: startUs });
-  const long = await capacityFigures(db, [lane], { ...asked, fromUs: startUs - 101 * 86_400e6 });
+  // To the end of the day: a part of one is read by the hour.
+  const toUs = Math.ceil(endUs / 86_400e6) * 86_400e6;
+  const short = await capacityFigures(db, [lane], { by: 'account', fromUs: startUs, toUs: endUs });
+  const long = await capacityFigures(db, [lane], { by: 'account', fromUs: toUs - 101 * 86_400e6, toUs });
   // The store is not of this test alone: others have jobs in that time, of other devices.
   const timesOf = ({ rows }: typeof short): unknown =>
     rows
