@@ -33,6 +33,14 @@ const COSTS = {
   GPULEDGER_COSTS_GRAMS_PER_KWH: '120',
 };
 
+/** Node asks all of these for colours; what runs the tests, or a CI, may have set any. */
+const PLAIN_TERMINAL = {
+  TERM: 'xterm-256color',
+  ...Object.fromEntries(
+    ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS', 'COLORTERM', 'TMUX'].map((name) => [name, undefined]),
+  ),
+};
+
 /** What a terminal of that width is shown; what is said beside it on stderr is left out. */
 async function onTerminal(
   args: readonly string[],
@@ -43,7 +51,7 @@ async function onTerminal(
   );
   const line = `stty cols ${WIDTH} rows 40; ${words.join(' ')} 2>/dev/null`;
   const { exitCode, stdout } = await runToEnd('script', ['-qec', line, '/dev/null'], {
-    env: { TERM: 'xterm-256color', NO_COLOR: undefined, QDB_CLIENT_CONF: conf, ...COSTS, ...env },
+    env: { ...PLAIN_TERMINAL, QDB_CLIENT_CONF: conf, ...COSTS, ...env },
   });
   return { exitCode, text: stdout, lines: stripVTControlCharacters(stdout).split(/\r?\n/) };
 }
