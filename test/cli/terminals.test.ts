@@ -37,7 +37,10 @@ const COSTS = {
 const PLAIN_TERMINAL = {
   TERM: 'xterm-256color',
   ...Object.fromEntries(
-    ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS', 'COLORTERM', 'TMUX'].map((name) => [name, undefined]),
+    ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS', 'COLORTERM', 'TMUX'].map((name) => [
+      name,
+      undefined,
+    ]),
   ),
 };
 
