@@ -19,9 +19,14 @@ const column = z.object({ name: z.string(), type: z.string() });
 const dataset = z.custom<unknown[][]>(
   (value) => Array.isArray(value) && value.every((row) => Array.isArray(row)),
 );
-const rowsReply = z.object({ columns: z.array(column), dataset });
+/** Rows and refusals repeat the question. Whatever says the same to everybody does not. */
+const rowsReply = z.object({ query: z.string(), columns: z.array(column), dataset });
 const doneReply = z.union([z.object({ ddl: z.string() }), z.object({ dml: z.string() })]);
-const queryError = z.object({ error: z.string(), position: z.number().int().optional() });
+const queryError = z.object({
+  query: z.string(),
+  error: z.string(),
+  position: z.number().int().optional(),
+});
 const writeError = z.object({
   code: z.string(),
   message: z.string(),
@@ -35,13 +40,17 @@ export type ExecReply =
   | { readonly kind: 'error'; readonly message: string; readonly position: number | undefined }
   | { readonly kind: 'foreign' };
 
-/** Reads the body of an answer to `/exec`; `foreign` is what QuestDB never says. */
-export function parseExecReply(text: string): ExecReply {
+/** Reads the body of an answer to `/exec?query=sql`; `foreign` is what QuestDB never says to that. */
+export function parseExecReply(text: string, sql: string): ExecReply {
   const value = parseJson(text);
   const error = queryError.safeParse(value);
-  if (error.success) return { kind: 'error', message: error.data.error, position: error.data.position };
+  if (error.success)
+    return error.data.query === sql
+      ? { kind: 'error', message: error.data.error, position: error.data.position }
+      : { kind: 'foreign' };
   const rows = rowsReply.safeParse(value);
-  if (rows.success) return { kind: 'rows', result: toResult(rows.data) };
+  if (rows.success)
+    return rows.data.query === sql ? { kind: 'rows', result: toResult(rows.data) } : { kind: 'foreign' };
   return doneReply.safeParse(value).success ? { kind: 'done' } : { kind: 'foreign' };
 }
 

@@ -69,7 +69,10 @@ export function gatherFacts(machine: Machine, file?: string): Facts {
       const requestTimeoutMs = Math.min(questdb.requestTimeoutMs, PATIENCE_MS_MAX);
       const db = await openQuestDb(questdb.clientConf, { requestTimeoutMs });
       opened.push(db);
-      return { db, version: (await db.checkServer()).version };
+      const { version } = await db.checkServer();
+      // Who says the same to everybody is found out by another question.
+      await db.exec('SELECT 1');
+      return { db, version };
     });
 
   return {

@@ -1,5 +1,5 @@
-import { assert } from '../core/base/assert.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { strangeAnswer } from '../questdb/failure.ts';
 import type { QuestDb } from '../questdb/http.ts';
 
 /** One row of an answer, read by column name. */
@@ -16,25 +16,39 @@ export interface Asked extends Pick<QuestDb, 'exec' | 'where'> {
   readonly samplesMax?: number;
 }
 
-/** Asks and reads by name. @throws OperatingError when the server is gone or refuses the query. */
+/**
+ * Asks and reads by name. @throws OperatingError when the server is gone or refuses the query; so do the cells (`questdb.foreign`),
+ * of an answer that is to no question of ours.
+ */
 export async function ask(db: Asked, sql: string): Promise<Cells[]> {
   const result = await execute(db, sql);
   const positions = new Map(result.columns.map((column, index) => [column.name, index]));
-  return result.rows.map((row) => new NamedCells(positions, row));
+  const head = { where: db.where, positions };
+  return result.rows.map((row) => new NamedCells(head, row));
+}
+
+/** What all rows of an answer have in common. */
+interface Head {
+  readonly where: string;
+  readonly positions: ReadonlyMap<string, number>;
 }
 
 /** A class, since an answer may have a hundred thousand rows, and functions of each would be half a million things. */
 class NamedCells implements Cells {
-  readonly #positions: ReadonlyMap<string, number>;
+  readonly #head: Head;
   readonly #row: readonly unknown[];
 
-  constructor(positions: ReadonlyMap<string, number>, row: readonly unknown[]) {
-    this.#positions = positions;
+  constructor(head: Head, row: readonly unknown[]) {
+    this.#head = head;
     this.#row = row;
   }
 
   number(name: string): number | undefined {
-    return asNumber(this.#cell(name));
+    const value = this.#cell(name);
+    const number = asNumber(value);
+    if (Number.isNaN(number))
+      throw strangeAnswer(this.#head.where, `a number in column ${name}`, JSON.stringify(value));
+    return number;
   }
 
   text(name: string): string | undefined {
@@ -42,8 +56,10 @@ class NamedCells implements Cells {
   }
 
   #cell(name: string): unknown {
-    const position = this.#positions.get(name);
-    assert(position !== undefined, `the query has no column "${name}"`);
+    const { where, positions } = this.#head;
+    const position = positions.get(name);
+    if (position === undefined)
+      throw strangeAnswer(where, `a column ${name}`, [...positions.keys()].join(', ') || 'no columns');
     return this.#row[position];
   }
 }
@@ -82,16 +98,11 @@ function ofReport(error: OperatingError, where: string): OperatingError {
   return error;
 }
 
-/** LONG arrives as text where it might not fit a double, so both spellings are read. */
+/** LONG arrives as text where it might not fit a double, so both spellings are read. NaN: it is no number. */
 function asNumber(value: unknown): number | undefined {
   if (typeof value === 'number') return value;
-  if (typeof value === 'bigint') return Number(value);
-  if (typeof value === 'string' && value !== '') {
-    const number = Number(value);
-    assert(!Number.isNaN(number), `expected a number in an answer of QuestDB, got "${value}"`);
-    return number;
-  }
-  return undefined;
+  if (value === null || value === undefined || value === '') return undefined;
+  return typeof value === 'string' ? Number(value) : NaN;
 }
 
 function asText(value: unknown): string | undefined {

@@ -1,11 +1,9 @@
+import { isLoopback } from '../config/addresses.ts';
 import { messageOf, OperatingError } from '../core/base/errors.ts';
 
 /** What can go wrong between gpuledger and a QuestDB, each told so that a person knows which it is and what to do. */
 
-const WAYS_OUT = [
-  'start one:   gpuledger questdb start',
-  'or name one: QDB_CLIENT_CONF="http::addr=host:9000;"',
-];
+const NAME_ONE = 'or name one: QDB_CLIENT_CONF="http::addr=host:9000;"';
 const NO_TLS_HINT =
   'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it';
 
@@ -26,6 +24,16 @@ const REASONS: Readonly<Record<string, string>> = {
   AbortError: 'given up',
 };
 
+/** What can be done about a server that is not there: nobody starts one here for an address elsewhere. */
+function waysOut(where: string): string[] {
+  const { hostname } = new URL(where);
+  if (isLoopback(hostname.replace(/^\[|\]$/g, ''))) return ['start one:   gpuledger questdb start', NAME_ONE];
+  return [
+    `ask those who run QuestDB on ${hostname}: does it run, may this machine reach that port?`,
+    NAME_ONE,
+  ];
+}
+
 /** The error for a request that got no HTTP answer. `tries` is told when there was more than one. */
 export function connectionFailure(thrown: unknown, where: string, tries = ''): OperatingError {
   const code = errorCode(thrown);
@@ -38,9 +46,7 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
         code: 'questdb.no_tls',
         exit: 'config',
         where,
-        hints: [
-          'open-source QuestDB has no TLS of its own: use http::, or the address of the TLS proxy before it',
-        ],
+        hints: [NO_TLS_HINT],
         cause: thrown,
       },
     );
@@ -59,7 +65,8 @@ export function connectionFailure(thrown: unknown, where: string, tries = ''): O
   return new OperatingError(`no QuestDB at ${where} (${reason}${tries})`, {
     code: 'questdb.unreachable',
     exit: 'temporary',
-    hints: where.startsWith('https:') && code === 'ECONNRESET' ? [...WAYS_OUT, NO_TLS_HINT] : WAYS_OUT,
+    hints:
+      where.startsWith('https:') && code === 'ECONNRESET' ? [...waysOut(where), NO_TLS_HINT] : waysOut(where),
     cause: thrown,
   });
 }
@@ -69,7 +76,7 @@ export function noTimelyAnswer(where: string, timeoutMs: number, cause: unknown)
   return new OperatingError(`nothing at ${where} answered within ${seconds(timeoutMs)}`, {
     code: 'questdb.timeout',
     exit: 'temporary',
-    hints: ['where there is one that is busy: again later', ...WAYS_OUT],
+    hints: ['where there is one that is busy: again later', ...waysOut(where)],
     cause,
   });
 }
@@ -152,12 +159,26 @@ function readOnly(where: string, got: string, exit: 'temporary' | 'permission'):
 
 export function foreignServer(where: string, got: string, cause?: unknown): OperatingError {
   return new OperatingError(
-    `what answers at ${where} is not a QuestDB: expected its REST answer, got ${got}`,
+    `what answers at ${where} is not a QuestDB: expected its REST answer, which repeats the question, got ${got}`,
     {
       code: 'questdb.foreign',
       exit: 'config',
-      hints: ['the HTTP port of QuestDB is 9000 unless configured otherwise', ...WAYS_OUT],
+      hints: ['the HTTP port of QuestDB is 9000 unless configured otherwise', ...waysOut(where)],
       cause,
+    },
+  );
+}
+
+/** The error for an answer of the right form that holds something else than was asked for. */
+export function strangeAnswer(where: string, expected: string, got: string): OperatingError {
+  return new OperatingError(
+    `what answers at ${where} answers something else than was asked: expected ${expected}, got ${firstWords(got)}`,
+    {
+      code: 'questdb.foreign',
+      exit: 'config',
+      hints: [
+        'is it the store that the nodes write to, with tables that nobody changed? gpuledger doctor --store',
+      ],
     },
   );
 }

@@ -171,7 +171,7 @@ function createClient(
       throw deadline.aborted ? noTimelyAnswer(where, timeoutMs, thrown) : connectionFailure(thrown, where);
     }
     if (answer.isCut) throw tooLarge(where, bytesMax);
-    const reply = parseExecReply(answer.text);
+    const reply = parseExecReply(answer.text, sql);
     if (reply.kind === 'error' && answer.status < 500)
       throw queryFailure(reply.message, sql, reply.position, where);
     if (answer.status !== 200 || reply.kind === 'foreign')

@@ -167,7 +167,9 @@ describe('a real QuestDB', () => {
   test('what the server ends by its own limit is told like that', async () => {
     const limited = await httpServer((_request, response) => {
       response.writeHead(400, { 'Content-Type': 'application/json' });
-      response.end('{"query":"x","error":"timeout, query aborted [fd=7, runtime=60001ms]","position":0}');
+      response.end(
+        '{"query":"SELECT x","error":"timeout, query aborted [fd=7, runtime=60001ms]","position":0}',
+      );
     });
     const error = await failureOf((await connectTo(limited)).exec('SELECT x'));
     expect([error.code, error.exit]).toEqual(['questdb.too_long', 'temporary']);

@@ -111,14 +111,16 @@ describe('a store in trouble', () => {
     unauthorized: [401, 'no'],
     busy: [503, 'too many'],
     foreign: [200, '<html>a router</html>'],
-    refusing: [400, '{"query":"x","error":"no such thing","position":0}'],
+    refusing: [400, '{"query":QUESTION,"error":"no such thing","position":0}'],
   } as const;
 
   async function storeOf(kind: keyof typeof answers): Promise<string> {
     const answer = answers[kind];
     if (answer === undefined) return `http::addr=127.0.0.1:1;token=${SECRET};`;
-    const server = await httpServer((_request, response) => {
-      response.writeHead(answer[0], { 'Content-Type': 'application/json' }).end(answer[1]);
+    const server = await httpServer((request, response) => {
+      const question = new URL(request.url ?? '/', 'http://store').searchParams.get('query');
+      const text = answer[1].replace('QUESTION', () => JSON.stringify(question));
+      response.writeHead(answer[0], { 'Content-Type': 'application/json' }).end(text);
     });
     onTestFinished(async () => {
       await server.close();

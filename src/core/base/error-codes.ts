@@ -103,7 +103,8 @@ export const ERROR_CODES = {
   'questdb.data_dir': 'The data directory of the QuestDB server cannot be written.',
   'questdb.data_in_use': 'A QuestDB server already serves this data directory.',
   'questdb.fetch_failed': 'Maven could not fetch QuestDB.',
-  'questdb.foreign': 'What answers at the address is not a QuestDB.',
+  'questdb.foreign':
+    'What answers at the address is not a QuestDB, or answers something else than was asked.',
   'questdb.given_up': 'A question to QuestDB was given up, since nobody waited for the answer any more.',
   'questdb.maven_missing': 'Maven, which fetches QuestDB, was not found.',
   'questdb.no_port': 'No loopback port is free.',
