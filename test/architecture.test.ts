@@ -34,6 +34,7 @@ const LEVELS: Readonly<Record<string, number>> = {
   'src/doctor/': 4,
   'jobs/': 4,
   'src/serve/': 5,
+  'src/exporter/': 5,
   'src/cli/': 5,
   'src/handler.ts': 5,
 };

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** Where a server listens. `host` is an address without brackets, or `localhost`. */
+/** Where a server listens. `host` is an address without brackets, `localhost`, or empty: every address of this machine. */
 export interface ListenAddress {
   readonly host: string;
   /** 0 is any free one. */
@@ -15,6 +15,13 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   if (host === undefined || port > 65_535) return undefined;
   const isKnown = v6 === undefined ? host === 'localhost' || isIP(host) === 4 : isIP(v6) === 6;
   return isKnown ? { host, port } : undefined;
+}
+
+/** As dcgm-exporter is told it: like the others, and `:9400` is every address of this machine. Undefined where it is none. */
+export function parseMetricsAddress(text: string): ListenAddress | undefined {
+  const [, digits] = /^:(\d{1,5})$/.exec(text) ?? [];
+  if (digits === undefined) return parseListenAddress(text);
+  return Number(digits) > 65_535 ? undefined : { host: '', port: Number(digits) };
 }
 
 export function formatListenAddress({ host, port }: ListenAddress): string {
