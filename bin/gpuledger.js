@@ -16,7 +16,7 @@ import { setFlagsFromString } from 'v8';
 
 const NODE_VERSION_MIN = [22, 12];
 const EXIT_UNAVAILABLE = 69;
-const RESIDENT_COMMANDS = ['run', 'collect'];
+const RESIDENT_COMMANDS = ['run', 'collect', 'exporter'];
 const PARENT_POLL_MS = 250;
 /** After this the shutdown is not waited for any longer. */
 const SHUTDOWN_DEADLINE_MS = 10000;

@@ -12,6 +12,18 @@ export interface Counters {
   readonly fields: readonly Field[];
   /** One sentence for each row that records no column, or not as it says; they begin with the line's number. */
   readonly warnings: readonly string[];
+  /** Every row that asks for something of its own, in the order of the file, as an exporter serves it. */
+  readonly rows: readonly CounterRow[];
+}
+
+/** A row as it is written. */
+export interface CounterRow {
+  readonly line: number;
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  /** Undefined where dcgm-exporter works the value out by itself (`DCGM_EXP_…`). */
+  readonly field: Field | undefined;
 }
 
 interface CsvRow {
@@ -61,16 +73,19 @@ export function parseCounters(text: string, file: string): Counters {
   }
   const fields: Field[] = [];
   const warnings: string[] = [];
+  const rows: CounterRow[] = [];
   const lineOfId = new Map<number, number>();
   for (const row of readRows(text, file)) {
-    const { name, type } = cellsOf(row, file);
+    const { name, type, help } = cellsOf(row, file);
     const field = findFieldByDcgmName(name);
+    const written = { line: row.line, name, type, help, field };
     if (field === undefined) {
       const instead = EXPORTER_COUNTERS[name];
       if (instead === undefined) throw unknownField(file, row.line, name);
       warnings.push(
         `line ${row.line}: ${name} is worked out by dcgm-exporter and makes no column: ${instead}`,
       );
+      rows.push(written);
       continue;
     }
     const firstLine = lineOfId.get(field.id);
@@ -81,11 +96,12 @@ export function parseCounters(text: string, file: string): Counters {
       continue;
     }
     lineOfId.set(field.id, row.line);
+    rows.push(written);
     const reason = whyNoColumn(field, type);
     if (reason === undefined) fields.push(field);
     else warnings.push(`line ${row.line}: ${name} makes no column: ${reason}`);
   }
-  return { fields, warnings };
+  return { fields, warnings, rows };
 }
 
 function whyNoColumn(field: Field, type: string): string | undefined {
@@ -98,7 +114,7 @@ function whyNoColumn(field: Field, type: string): string | undefined {
   return laneFieldProblem(field) ?? 'a label makes no series; give the row the type gauge to record it';
 }
 
-function cellsOf(row: CsvRow, file: string): { name: string; type: string } {
+function cellsOf(row: CsvRow, file: string): { name: string; type: string; help: string } {
   // Blanks are trimmed, tabs are not: that is what the exporter does.
   const [name = '', type = '', ...rest] = row.cells.map((cell) => cell.replace(/^ +| +$/g, ''));
   if (rest.length !== 1) {
@@ -108,7 +124,7 @@ function cellsOf(row: CsvRow, file: string): { name: string; type: string } {
   }
   if (!TYPES.includes(type))
     throw refusal(file, row.line, `expected a type (${TYPES.join(', ')}), came "${type}"`, []);
-  return { name, type };
+  return { name, type, help: rest[0]! };
 }
 
 /** Splits the text as Go's `encoding/csv` does. */

@@ -23,6 +23,8 @@ const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
 const KEYS_OF_COMMANDS = {
   run: ALL_BUT_SERVE,
   collect: ALL_BUT_SERVE,
+  // Devices, engine, counters and addresses have flags of their own there, as dcgm-exporter spells them.
+  exporter: ['source', 'synthetic', 'recording', 'dcgm.library', 'nvml', 'questdb', 'state_dir', 'log.level'],
   drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
   status: ['state_dir'],
   doctor: [],
@@ -102,7 +104,7 @@ function strangerHint(text: string): string {
 }
 
 /** What the flags of `addConfigFlags` say. @param options commander's parsed options */
-function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
+export function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
   return ALL_SETTINGS.filter(({ flag }) => flag !== undefined).flatMap((setting) => {
     const option = optionOf(setting);
     const value = options[option.attributeName()];

@@ -8,7 +8,11 @@ import { showFormats } from './terminal.ts';
 
 interface Entry {
   readonly summary: string;
-  readonly load: () => Promise<{ readonly command: () => Command }>;
+  readonly load: () => Promise<{
+    readonly command: () => Command;
+    /** Arguments as commander reads them, of a command that takes those of another program. */
+    readonly argumentsOf?: (argv: readonly string[]) => readonly string[];
+  }>;
 }
 
 /** Every command, in the order of `gpuledger --help`. A command's code is loaded when it is called, not before. */
@@ -19,6 +23,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   run: { summary: 'collect on this node until told to stop', load: () => import('./commands/run.ts') },
   collect: { summary: 'collect for a while, flush, exit', load: () => import('./commands/collect.ts') },
+  exporter: {
+    summary: 'serve /metrics in the place of dcgm-exporter',
+    load: () => import('./commands/exporter.ts'),
+  },
   drain: {
     summary: 'fetch what host engines kept, write it, exit; no agent, no state',
     load: () => import('./commands/drain.ts'),
@@ -129,10 +137,10 @@ async function runCommand(argv: readonly string[]): Promise<number> {
     return EXIT_CODES.usage;
   }
   try {
-    const { command } = await entry.load();
+    const { command, argumentsOf } = await entry.load();
     const program = command();
     prepare(program, `gpuledger ${name}`);
-    await program.parseAsync(rest, { from: 'user' });
+    await program.parseAsync(argumentsOf?.(rest) ?? rest, { from: 'user' });
     return Number(process.exitCode ?? EXIT_CODES.ok);
   } catch (thrown) {
     // Commander has already said what was wrong with the arguments, or printed the help that was asked for.

@@ -1,15 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoadedConfig } from '../config/config-file.ts';
 import type { Config } from '../config/config.ts';
 import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
-import type { LoadedConfig } from '../config/config-file.ts';
-import { cronScheduling } from '../../jobs/scheduling.ts';
-import { startCollection, type Collection, type CollectionOptions } from '../collector/collection.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
-import { digestBeside } from '../digest/resident.ts';
-import { watchIdleBeside } from '../idle-watch/resident.ts';
-import { pollClusterBeside } from '../job-map/cluster-polling.ts';
-import { configFrom } from './config-flags.ts';
+import type { Metrics, MetricsOptions } from '../exporter/metrics.ts';
+import type { MetricsFeed } from '../exporter/metrics-feed.ts';
 import { createLog } from './log.ts';
 import type { ReloadSignals } from './stop-signal.ts';
 
@@ -19,46 +15,65 @@ export interface RunSignals {
   readonly reloads: ReloadSignals;
 }
 
-const RESIDENT = {
-  clock: { kind: 'real' },
-  scheduling: cronScheduling,
-  watchIdle: watchIdleBeside,
-  pollCluster: pollClusterBeside,
-  writeDigests: digestBeside,
-  isStoreNeeded: false,
-} as const;
+/** Something that goes on until it is stopped: a collector, or sampling for metrics alone. */
+export interface Resident {
+  /** How it has begun, for people. */
+  readonly sentence: string;
+  readonly data: Readonly<Record<string, string | number>>;
+  readonly feed: MetricsFeed;
+  /** Settles when sampling has ended by itself or failed. */
+  readonly ended: Promise<void>;
+  /** Whether it can go on where its successor cannot begin. */
+  readonly isAtWork: boolean;
+  /** @returns whether all that was sampled is where it should be */
+  close(): Promise<boolean>;
+}
+
+export interface ResidentWays<T extends Resident> {
+  /** The configuration once more, after a signal to reload. */
+  readonly load: () => Promise<LoadedConfig>;
+  /** @param former whose place it takes */
+  readonly begin: (config: Config, former: T | undefined, tell: Tell) => Promise<T>;
+  /** Undefined where nobody is served. */
+  readonly metrics: (config: Config) => Promise<MetricsOptions | undefined>;
+}
 
 /**
- * Collects until a signal to stop, and goes on by another configuration after a signal to reload. Sets the exit code.
- * @param options of the command line, read again with the configuration
+ * Goes on until a signal to stop, and by another configuration after a signal to reload. Sets the exit code.
  */
-export async function runUntilStopped(
-  options: Readonly<Record<string, unknown>>,
+export async function runUntilStopped<T extends Resident>(
+  ways: ResidentWays<T>,
   { config, warnings }: LoadedConfig,
   { stopped, reloads }: RunSignals,
 ): Promise<void> {
   let tell = logOf(config, warnings);
-  const resident = { ...RESIDENT, isForced: options['force'] === true };
-  let collection = await openedBefore(stopped, startCollection({ ...resident, config, tell }));
-  if (collection === undefined) {
+  const serving = createServing(ways, (notice) => {
+    tell(notice);
+  });
+  await serving.prepare(config);
+  let resident = await openedBefore(stopped, ways.begin(config, undefined, tell));
+  if (resident === undefined) {
     tell({ level: 'info', code: 'run.stopping', sentence: 'stopping: the source had not opened yet' });
+    await serving.close();
     return;
   }
   for (;;) {
-    tellStart(collection, tell);
-    const reloaded = nextConfig(options, reloads, tell);
-    const ended = collection.collector.ended.then(() => undefined);
+    serving.show(resident.feed);
+    tell({ level: 'info', code: 'run.started', sentence: resident.sentence, data: resident.data });
+    const reloaded = nextConfig(ways, reloads, tell);
+    const ended = resident.ended.then(() => undefined);
     const reason = await Promise.race([ended, stopped, reloaded]);
     if (typeof reason !== 'object') {
       const sentence = `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`;
       tell({ level: 'info', code: 'run.stopping', sentence });
-      if (!(await collection.close())) process.exitCode = EXIT_CODES.temporary;
+      await serving.close();
+      if (!(await resident.close())) process.exitCode = EXIT_CODES.temporary;
       return;
     }
     ({ config, warnings } = reason);
     tell({ level: 'info', code: 'run.reloading', sentence: 'SIGHUP: going on with the new configuration' });
     tell = logOf(config, warnings);
-    collection = await collectionAfter(collection, { ...resident, config, tell });
+    resident = await residentAfter(resident, ways, serving, config, tell);
   }
 }
 
@@ -68,16 +83,25 @@ function logOf({ log: { format, level } }: Config, warnings: readonly string[]):
   return tell;
 }
 
-/** The collection by the new configuration; the former one when that cannot be begun. */
-async function collectionAfter(former: Collection, options: CollectionOptions): Promise<Collection> {
+/** The resident by the new configuration; the former one when that cannot be begun. */
+async function residentAfter<T extends Resident>(
+  former: T,
+  ways: ResidentWays<T>,
+  serving: Serving,
+  config: Config,
+  tell: Tell,
+): Promise<T> {
   try {
-    return await startCollection({ ...options, former });
+    await serving.prepare(config);
+    return await ways.begin(config, former, tell);
   } catch (thrown) {
+    serving.giveUp();
     if (!(thrown instanceof OperatingError) || !former.isAtWork) {
+      await serving.close();
       await former.close();
       throw thrown;
     }
-    options.tell({
+    tell({
       level: 'error',
       code: thrown.code,
       sentence: `SIGHUP: nothing has changed: ${thrown.message}`,
@@ -86,37 +110,46 @@ async function collectionAfter(former: Collection, options: CollectionOptions): 
   }
 }
 
+/** Metrics of a resident, whose code is loaded only where somebody wants to scrape it. */
+interface Serving extends Pick<Metrics, 'show' | 'giveUp' | 'close'> {
+  prepare(config: Config): Promise<void>;
+}
+
+function createServing<T extends Resident>({ metrics }: ResidentWays<T>, tell: Tell): Serving {
+  let open: Metrics | undefined;
+  return {
+    async prepare(config) {
+      const options = await metrics(config);
+      if (options === undefined) {
+        await open?.close();
+        open = undefined;
+        return;
+      }
+      open ??= (await import('../exporter/metrics.ts')).createMetrics(tell);
+      await open.prepare(options);
+    },
+    show: (feed) => open?.show(feed),
+    giveUp: () => open?.giveUp(),
+    close: async () => open?.close(),
+  };
+}
+
 /** Undefined when the signal to stop came first and the source, which can hang, did not open soon after it. */
-async function openedBefore(
-  stopped: Promise<unknown>,
-  opening: Promise<Collection>,
-): Promise<Collection | undefined> {
+async function openedBefore<T>(stopped: Promise<unknown>, opening: Promise<T>): Promise<T | undefined> {
   const late = stopped.then(() => sleep(SAMPLER_PATIENCE_MS, undefined, { ref: false }));
   return await Promise.race([opening, late]);
 }
 
-function tellStart({ collector, db }: Collection, tell: Tell): void {
-  const lanes = collector.lanes.map(
-    (lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`,
-  );
-  tell({
-    level: 'info',
-    code: 'run.started',
-    sentence: `${collector.description}: ${collector.devices.length} devices, lanes ${lanes.join(', ')}, to ${db.where} (${collector.lanes.map(({ table }) => table).join(', ')})`,
-    data: { source: collector.source, devices: collector.devices.length },
-  });
-}
-
 /** The configuration after the next SIGHUP that finds a sound one; until then the one at work stays. */
-async function nextConfig(
-  options: Readonly<Record<string, unknown>>,
+async function nextConfig<T extends Resident>(
+  { load }: ResidentWays<T>,
   reloads: ReloadSignals,
   tell: Tell,
 ): Promise<LoadedConfig> {
   for (;;) {
     await reloads.next();
     try {
-      return await configFrom(options);
+      return await load();
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
       const sentence = `SIGHUP: the configuration stays as it was: ${thrown.message}`;

@@ -4,14 +4,9 @@ import type { Config } from '../config/config.ts';
 import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import { OperatingError } from '../core/base/errors.ts';
-import type { JobInput } from '../core/jobs/job-fact.ts';
 import { toEach, type Tell } from '../core/base/notice.ts';
-import { createScenario } from '../core/synthetic/create-scenario.ts';
 import type { LaneDisk } from '../delivery/delivery-place.ts';
 import { VERSION } from '../config/package-version.ts';
-import { loadJobInputs } from '../ownership/open-inputs.ts';
-import { isAnyInputNamed, readCluster } from '../ownership/schedulers.ts';
-import { createSyntheticJobs } from '../ownership/synthetic-jobs.ts';
 import type { SourceSpec } from '../source/open-source.ts';
 import type { ClockOrder } from '../sampler/sampler-protocol.ts';
 import { deadLetterDirectory, openDeadLetters, type DeadLetters } from '../disk/dead-letter.ts';
@@ -25,7 +20,7 @@ import { lockDirectory } from '../disk/state-lock.ts';
 import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
-import { inputPathsOf } from './input-paths.ts';
+import { clusterOf, jobInputsOf } from './job-inputs.ts';
 import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
 import { lookOnceMore, SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
 import { createStatusKeeper } from './status-keeper.ts';
@@ -321,18 +316,4 @@ async function openDisk(config: Config, isShort: boolean, tell: Tell): Promise<C
     tell({ level: 'warn', code: thrown.code, sentence });
     return undefined;
   }
-}
-
-async function jobInputsOf(
-  config: Config,
-  source: SourceSpec,
-): Promise<(devices: readonly Device[]) => readonly JobInput[]> {
-  if (source.name === 'synthetic' && !isAnyInputNamed(config.jobs))
-    return () => [createSyntheticJobs(createScenario(source.scenario))];
-  return await loadJobInputs(inputPathsOf(config));
-}
-
-/** By the configuration, else as the scheduler calls it whose jobs are read. */
-async function clusterOf(config: Config): Promise<string | undefined> {
-  return config.cluster ?? (await readCluster(inputPathsOf(config)));
 }

@@ -54,6 +54,10 @@ export interface Collector {
   readonly lanes: readonly Lane[];
   /** What is sampled, for the collector that comes after this one. */
   readonly intake: Intake;
+  /** Whose devices these are, as far as it was told by now. */
+  readonly ownership: Ownership;
+  /** Epoch µs, of the clock that samples are stamped by. */
+  readonly nowUs: () => number;
   /** Settles when sampling has ended by itself (a bounded clock) or failed. */
   readonly ended: Promise<void>;
   /** Takes in what the job inputs have to tell. */
@@ -186,6 +190,7 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
     devices,
     lanes,
     intake: { sampler, lanes, source, life: laneSet.life },
+    ...{ ownership, nowUs },
     ended: sampler.ended,
     refreshJobs,
     async flush() {

@@ -9,6 +9,7 @@ import { whomToAsk } from './reading/whom-to-ask.ts';
 import type { ConfigYaml } from './reading/yaml.ts';
 import { formatDuration } from '../../schemas/duration.ts';
 import type { ClientConf } from '../../schemas/client-conf.ts';
+import type { Counters } from '../../schemas/counters-csv.ts';
 import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/base/assert.ts';
@@ -120,8 +121,17 @@ async function countersReader(raw: unknown): Promise<ReadCounters> {
       throw new AssertionError(`${path} is read as a counters file although no lane names one`);
     };
   }
+  return await countersParser();
+}
+
+async function countersParser(): Promise<ReadCounters> {
   const { parseCounters } = await import('../../schemas/counters-csv.ts');
   return (path) => parseCounters(readText(path, 'the counters file'), path);
+}
+
+/** Reads a counters file of dcgm-exporter. @throws OperatingError `config.unreadable`, `counters.invalid` */
+export async function readCounters(path: string): Promise<Counters> {
+  return (await countersParser())(path);
 }
 
 /** Flags that do nothing because the source is another one. */

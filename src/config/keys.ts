@@ -27,6 +27,7 @@ import { IDLE_SM_RATIO } from '../core/fields/well-known.ts';
 import { DIGEST_KEYS } from './digest-keys.ts';
 import { FINDING_KEYS } from './finding-keys.ts';
 import { HOST_KEYS } from './host-keys.ts';
+import { METRICS_KEYS } from './metrics-keys.ts';
 import { SCHEDULER_KEYS } from './scheduler-keys.ts';
 import { SERVE_KEYS } from './serve-keys.ts';
 import type * as values from './values.ts';
@@ -375,6 +376,7 @@ export const KEYS = {
   },
   digest: DIGEST_KEYS,
   findings: FINDING_KEYS,
+  metrics: METRICS_KEYS,
   serve: SERVE_KEYS,
   state_dir: {
     type: (is) => is.path,

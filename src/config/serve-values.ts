@@ -4,6 +4,7 @@ import {
   formatListenAddress,
   parseAddressRange,
   parseListenAddress,
+  parseMetricsAddress,
   type AddressRange,
   type ListenAddress,
 } from './addresses.ts';
@@ -21,6 +22,21 @@ export const listenAddress = z.codec(z.unknown(), z.custom<ListenAddress>(), {
       `expected an address and a port such as 127.0.0.1:8470 or [::1]:8470, came ${shownValue(value)}`,
       ['0.0.0.0 or [::] are all addresses of this machine'],
     ),
+  encode: formatListenAddress,
+});
+
+/** As that, or `:9400`: all addresses of this machine, which is an empty host. */
+export const metricsAddress = z.codec(z.unknown(), z.custom<ListenAddress>(), {
+  decode(value, payload) {
+    return (
+      (typeof value === 'string' ? parseMetricsAddress(value.trim()) : undefined) ??
+      refuse(
+        payload,
+        `expected an address and a port such as 127.0.0.1:9400, or :9400, came ${shownValue(value)}`,
+        [':9400 is every address of this machine'],
+      )
+    );
+  },
   encode: formatListenAddress,
 });
 

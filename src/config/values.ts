@@ -17,7 +17,7 @@ import { formatDuration, parseBytes, parseDurationMs } from '../../schemas/durat
  * `config print` writes a value as the file would have it.
  */
 
-export { addressRanges, headerName, listenAddress, publicUrl } from './serve-values.ts';
+export { addressRanges, headerName, listenAddress, metricsAddress, publicUrl } from './serve-values.ts';
 
 /** Least and most of a number, as people write it, for `docs/configuration.md`. */
 export const ranges = z.registry<{ readonly least: string | number; readonly most: string | number }>();

@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import type { Config } from '../../config/config.ts';
+import type { MetricsOptions } from '../../exporter/metrics.ts';
 import { requireAllDevices } from '../../source/source-spec.ts';
 import { addConfigFlags, configFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
@@ -16,6 +18,13 @@ configuration again and goes on with it; one that is wrong is told, and changes 
 Exit codes: 0 stopped and all written; 69 no source; 75 stopped with unwritten rows; 78 configuration
 `;
 
+/** Its code is loaded where somebody wants to be scraped. */
+async function metricsOf(config: Config): Promise<MetricsOptions | undefined> {
+  if (config.metrics.listen === undefined) return undefined;
+  const { metricsOptionsOf } = await import('../../exporter/metrics-options.ts');
+  return await metricsOptionsOf(config);
+}
+
 export function command(): Command {
   const run = new Command('run')
     .description('Collect on this node until told to stop.')
@@ -27,8 +36,16 @@ export function command(): Command {
       const loaded = await configFrom(options);
       requireAllDevices(loaded.config);
       await requireLibrary(loaded.config);
-      const { runUntilStopped } = await import('../run-until-stopped.ts');
-      await runUntilStopped(options, loaded, signals);
+      const [{ collectingWays }, { runUntilStopped }] = await Promise.all([
+        import('../collecting.ts'),
+        import('../run-until-stopped.ts'),
+      ]);
+      const ways = {
+        load: () => configFrom(options),
+        begin: collectingWays(options['force'] === true),
+        metrics: metricsOf,
+      };
+      await runUntilStopped(ways, loaded, signals);
     });
   return addConfigFlags(run, 'run');
 }

@@ -13,7 +13,9 @@ export const NOTICE_CODES = {
   'digest.written': 'The digest of a month is written, and mailed where that is configured.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
+  'exporter.not_served': 'A row of the counters file has no series.',
   'exporter.not_taken': 'The system did not hand over a connection of somebody who asks for metrics.',
+  'exporter.serving': 'Metrics are served, and where.',
   'host_jobs.unmeasured':
     'No job that owns GPUs has a cgroup of Slurm: what they do on their node is not recorded.',
   'idle_watch.idle':

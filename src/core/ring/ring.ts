@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { isGap } from '../sampling/dt-rule.ts';
+import { NewestRows } from './newest-rows.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 import { CARRY_NUMBERS, RowCarry } from './row-carry.ts';
 import { SharedLock } from './shared-lock.ts';
@@ -51,7 +52,8 @@ const IN_FLIGHT_END = 2;
 const LOCK = 3;
 /** The tick that lies, or lay, in slot 0. */
 const ORIGIN = 4;
-const CONTROL_WORDS = 5;
+const NEWEST_VERSION = 5;
+const CONTROL_WORDS = 6;
 
 export class Ring implements TickWriter {
   readonly shape: RingShape;
@@ -74,6 +76,8 @@ export class Ring implements TickWriter {
   readonly #rowCounts: Int32Array;
   /** What the next row of each device goes on from. The producer's. */
   readonly carry: RowCarry;
+  /** What each device said last, whatever has become of the row since. */
+  readonly newest: NewestRows;
   /** How often the clock was set since this ring began. The producer's. */
   timeBreaks = 0;
   #reservedBase = -1;
@@ -94,8 +98,9 @@ export class Ring implements TickWriter {
     this.shape = shape;
     const rows = shape.capacityTicks * shape.deviceCount;
     const words = Math.ceil((CONTROL_WORDS + shape.capacityTicks) / 2);
-    const doubles =
-      words + TALLY_NUMBERS + CARRY_NUMBERS * shape.deviceCount + (4 + shape.columnCount) * rows;
+    const newestWidth = 1 + shape.columnCount;
+    const perDevice = (CARRY_NUMBERS + newestWidth) * shape.deviceCount;
+    const doubles = words + TALLY_NUMBERS + perDevice + (4 + shape.columnCount) * rows;
     this.memory = memory ?? new SharedArrayBuffer(doubles * 8);
     assert(this.memory.byteLength === doubles * 8, 'ring memory does not fit its shape');
     this.#control = new Int32Array(this.memory, 0, CONTROL_WORDS);
@@ -109,12 +114,17 @@ export class Ring implements TickWriter {
     };
     this.tally = new RingTally(allocate(TALLY_NUMBERS));
     this.carry = new RowCarry(allocate(CARRY_NUMBERS * shape.deviceCount), shape.intervalUs);
+    const newestVersion = new Int32Array(this.memory, NEWEST_VERSION * 4, 1);
+    this.newest = new NewestRows(newestVersion, allocate(newestWidth * shape.deviceCount), newestWidth);
     this.tsUs = allocate(rows);
     this.dtUs = allocate(rows);
     this.energyRise = allocate(rows);
     this.energyRiseDtUs = allocate(rows);
     this.columns = Array.from({ length: shape.columnCount }, () => allocate(rows));
-    if (memory === undefined) this.carry.clear();
+    if (memory === undefined) {
+      this.carry.clear();
+      this.newest.clear();
+    }
   }
 
   // ── producer ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,6 +179,7 @@ export class Ring implements TickWriter {
     }
     this.#reservedBase = -1;
     if (rows === 0) return;
+    this.#renew(base);
     const head = this.#count(HEAD);
     this.#rowCounts[this.#slotOf(head)] = rows;
     this.tally.sample(rows);
@@ -276,6 +287,15 @@ export class Ring implements TickWriter {
   }
 
   // ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #renew(base: number): void {
+    this.newest.begin();
+    for (let device = 0; device < this.shape.deviceCount; device += 1) {
+      const tsUs = this.tsUs[base + device]!;
+      if (!Number.isNaN(tsUs)) this.newest.set(device, tsUs, this.columns, base + device);
+    }
+    this.newest.finish();
+  }
 
   /** @returns false when the consumer did not let go of the lock in time. */
   #giveUpOldest(): boolean {

@@ -1,0 +1,76 @@
+import { cronScheduling } from '../../jobs/scheduling.ts';
+import { startCollection, type Collection } from '../collector/collection.ts';
+import type { Config } from '../config/config.ts';
+import type { Tell } from '../core/base/notice.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import { digestBeside } from '../digest/resident.ts';
+import type { MetricsFeed } from '../exporter/metrics-feed.ts';
+import { watchIdleBeside } from '../idle-watch/resident.ts';
+import { pollClusterBeside } from '../job-map/cluster-polling.ts';
+import type { Resident } from './run-until-stopped.ts';
+
+const RESIDENT = {
+  clock: { kind: 'real' },
+  scheduling: cronScheduling,
+  watchIdle: watchIdleBeside,
+  pollCluster: pollClusterBeside,
+  writeDigests: digestBeside,
+  isStoreNeeded: false,
+} as const;
+
+/** A collector that goes on until it is stopped. */
+export interface CollectingResident extends Resident {
+  readonly collection: Collection;
+}
+
+/** @param isForced whether made-up samples may go into a store that has real ones */
+export function collectingWays(isForced: boolean) {
+  return async (
+    config: Config,
+    former: CollectingResident | undefined,
+    tell: Tell,
+  ): Promise<CollectingResident> => {
+    const collection = await startCollection({
+      ...{ ...RESIDENT, isForced, config, tell },
+      ...(former === undefined ? {} : { former: former.collection }),
+    });
+    const { collector } = collection;
+    return {
+      collection,
+      sentence: startSentence(collection),
+      data: { source: collector.source, devices: collector.devices.length },
+      feed: feedOf(collection),
+      ended: collector.ended,
+      get isAtWork() {
+        return collection.isAtWork;
+      },
+      close: () => collection.close(),
+    };
+  };
+}
+
+function startSentence({ collector, db }: Collection): string {
+  const { description, devices, lanes } = collector;
+  const tables = lanes.map(({ table }) => table).join(', ');
+  return `${description}: ${devices.length} devices, lanes ${lanesText(lanes)}, to ${db.where} (${tables})`;
+}
+
+/** What is sampled how often. */
+export function lanesText(lanes: readonly Lane[]): string {
+  return lanes
+    .map((lane) => `${lane.name} ${lane.schedule === 'continuous' ? `${lane.intervalMs} ms` : lane.schedule}`)
+    .join(', ');
+}
+
+function feedOf({ collector }: Collection): MetricsFeed {
+  const { rings } = collector.intake.sampler;
+  return {
+    devices: collector.devices,
+    lanes: collector.lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
+    nowUs: collector.nowUs,
+    ownership: collector.ownership,
+    refreshJobs: () => {
+      collector.refreshJobs();
+    },
+  };
+}

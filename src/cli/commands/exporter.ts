@@ -1,0 +1,106 @@
+import { unwatchFile, watchFile } from 'node:fs';
+import { Command, Option } from 'commander';
+import type { Config } from '../../config/config.ts';
+import { exporterArguments } from '../../exporter/exporter-arguments.ts';
+import type { ExporterConfig } from '../../exporter/exporter-config.ts';
+import { EXPORTER_FLAGS, type ExporterFlag } from '../../exporter/exporter-flags.ts';
+import { requireAllDevices } from '../../source/source-spec.ts';
+import { addConfigFlags, overridesFrom } from '../config-flags.ts';
+import { requireLibrary } from '../require-library.ts';
+import { reloadSignals, stopSignal, type ReloadSignals } from '../stop-signal.ts';
+
+const EXAMPLES = `
+Examples:
+  gpuledger exporter -f /etc/dcgm-exporter/default-counters.csv       as dcgm-exporter was started
+  gpuledger exporter --source synthetic --gpus 2 -a 127.0.0.1:9400    without a GPU
+  gpuledger exporter --questdb-conf-file /etc/gpuledger/questdb.conf  records too
+
+It takes the flags and the variables of dcgm-exporter 4.8.4, and serves the same names at the same port. Where a QuestDB is
+configured it records as run does; else it only serves. SIGHUP, and a counters file that changes, are read again.
+
+Exit codes: 0 stopped; 69 no source; 75 the port is taken, or unwritten rows; 77 not permitted; 78 configuration
+`;
+
+export function command(): Command {
+  const exporter = new Command('exporter')
+    .description('Serve /metrics for Prometheus in the place of dcgm-exporter.')
+    .option('--force', 'write samples of the source synthetic also to a store that has real ones')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: Record<string, unknown>) => {
+      // Before anything else, since a signal without a listener ends the process.
+      const signals = { stopped: stopSignal(), reloads: reloadSignals() };
+      await serve(options, signals);
+    });
+  for (const flag of EXPORTER_FLAGS) exporter.addOption(optionOf(flag));
+  return addConfigFlags(exporter, 'exporter');
+}
+
+export { exporterArguments as argumentsOf };
+
+function optionOf({ name, alias, value, doc }: ExporterFlag): Option {
+  const short = alias?.length === 1 ? `-${alias}, ` : '';
+  return new Option(`${short}--${name}${value === undefined ? '' : ` ${value}`}`, doc);
+}
+
+/** As commander names them: `--no-hostname` takes `hostname` back. */
+function toldFlags(options: Readonly<Record<string, unknown>>): Record<string, string | boolean | undefined> {
+  return Object.fromEntries(
+    EXPORTER_FLAGS.map((flag) => {
+      const option = optionOf(flag);
+      const held = options[option.attributeName()];
+      const isOn = option.negate ? held === false : held === true;
+      return [flag.name, typeof held === 'string' ? held : isOn];
+    }),
+  );
+}
+
+async function serve(
+  options: Readonly<Record<string, unknown>>,
+  signals: { readonly stopped: Promise<string>; readonly reloads: ReloadSignals },
+): Promise<void> {
+  const { loadExporterConfig } = await import('../../exporter/exporter-config.ts');
+  const file = options['config'];
+  const read = (): Promise<ExporterConfig> =>
+    loadExporterConfig({
+      flags: toldFlags(options),
+      overrides: overridesFrom(options),
+      file: typeof file === 'string' ? file : undefined,
+      env: process.env,
+    });
+  const first = await read();
+  let asked = first;
+  requireAllDevices(first.loaded.config);
+  await requireLibrary(first.loaded.config);
+  const [{ collectingWays }, { servingWays }, { runUntilStopped }] = await Promise.all([
+    import('../collecting.ts'),
+    import('../serving-metrics.ts'),
+    import('../run-until-stopped.ts'),
+  ]);
+  const watch = countersWatch();
+  watch(first.metrics.countersFile);
+  const load = async () => {
+    asked = await read();
+    watch(asked.metrics.countersFile);
+    return asked.loaded;
+  };
+  const metrics = (_config: Config) => Promise.resolve(asked.metrics);
+  const isForced = options['force'] === true;
+  if (first.isStoreless)
+    await runUntilStopped({ load, metrics, begin: servingWays() }, first.loaded, signals);
+  else await runUntilStopped({ load, metrics, begin: collectingWays(isForced) }, first.loaded, signals);
+}
+
+/** How soon a change is seen. The file is looked at, not watched: below a ConfigMap it is a link to a link that is exchanged. */
+const LOOK_MS = 1_000;
+
+/** Reads everything again, as at SIGHUP, once the counters file has changed. */
+function countersWatch(): (file: string | undefined) => void {
+  let watched: string | undefined;
+  return (file) => {
+    if (file === watched) return;
+    if (watched !== undefined) unwatchFile(watched);
+    watched = file;
+    if (file === undefined) return;
+    watchFile(file, { interval: LOOK_MS, persistent: false }, () => process.emit('SIGHUP', 'SIGHUP'));
+  };
+}

@@ -1,0 +1,21 @@
+import type { Device } from '../core/devices/device.ts';
+import type { Lane } from '../core/fields/lane.ts';
+import type { Ownership } from '../core/jobs/ownership.ts';
+import type { NewestRows } from '../core/ring/newest-rows.ts';
+
+/** Sampling that is under way, as whoever serves metrics of it sees it. */
+export interface MetricsFeed {
+  readonly devices: readonly Device[];
+  readonly lanes: readonly FedLane[];
+  /** Epoch µs, of the clock that samples are stamped by. */
+  readonly nowUs: () => number;
+  readonly ownership: Ownership;
+  /** Takes in what was told of jobs. */
+  readonly refreshJobs: () => void;
+}
+
+export interface FedLane {
+  readonly lane: Lane;
+  /** Of the devices of the feed, in their order. */
+  readonly newest: NewestRows;
+}

@@ -1,0 +1,50 @@
+import { hostname } from 'node:os';
+import { isLoopback } from '../config/addresses.ts';
+import { readCounters } from '../config/config-file.ts';
+import type { Config } from '../config/config.ts';
+import type { MetricsOptions } from './metrics.ts';
+import type { MetricsStyle } from './render-metrics.ts';
+
+/** Of the configuration alone, as `run` serves it. @throws OperatingError where the counters file is no good */
+export async function metricsOptionsOf(config: Config): Promise<MetricsOptions> {
+  const { countersFile } = config.metrics;
+  return {
+    ...config.metrics,
+    listen: config.metrics.listen,
+    ...(countersFile === undefined ? {} : { counters: await readCounters(countersFile) }),
+    style: styleOf(config),
+  };
+}
+
+/** As dcgm-exporter names series without flags. */
+export function styleOf(config: Config): MetricsStyle {
+  return {
+    compat: config.metrics.compat,
+    hostname: hostnameOf(config),
+    isOldNamespace: false,
+    areBlanksReplaced: false,
+    isHostless: false,
+    devices: config.devices,
+    hasJobShares: config.metrics.hasJobShares,
+    delayMs: delayMsOf(config),
+  };
+}
+
+/** Of a host engine elsewhere its own name; else that which Kubernetes gives the node, or the system. */
+function hostnameOf({ dcgm, source }: Config): string {
+  const [, host] = /^(?:tcp:\/\/)?(\[[0-9a-fA-F:]+\]|[\w.-]+)(?::\d+)?$/.exec(dcgm.engine) ?? [];
+  const isElsewhere =
+    source === 'dcgm' &&
+    host !== undefined &&
+    host !== 'embedded' &&
+    !isLoopback(host.replace(/^\[|\]$/g, ''));
+  return isElsewhere ? host : (process.env['NODE_NAME'] ?? hostname());
+}
+
+/** What an engine keeps is fetched once a flush, and rows are closed two seconds after their time. */
+const CLOSED_AFTER_MS = 2_000;
+
+function delayMsOf({ source, dcgm, flush }: Config): number {
+  const isPulled = source === 'dcgm' && dcgm.engine !== 'embedded' && dcgm.route !== 'poll';
+  return isPulled ? 2 * flush.intervalMs + CLOSED_AFTER_MS : 0;
+}

@@ -1,0 +1,101 @@
+import type { Counters } from '../../schemas/counters-csv.ts';
+import type { Config } from '../config/config.ts';
+import type { Tell } from '../core/base/notice.ts';
+import { CONTENT_TYPES } from '../core/exposition/family.ts';
+import { serveMetrics, type MetricsServerOptions } from './http/serve-metrics.ts';
+import type { MetricsFeed } from './metrics-feed.ts';
+import { renderMetrics, type MetricsStyle } from './render-metrics.ts';
+import { servedOf, servedOfLanes, type ServedCounters } from './served-counters.ts';
+
+/** What is served, and how. */
+export interface MetricsOptions extends Omit<Config['metrics'], 'listen'> {
+  /** Undefined: nobody is served. */
+  readonly listen: MetricsServerOptions['listen'] | undefined;
+  readonly style: MetricsStyle;
+  /** Undefined: every field of the lanes. */
+  readonly counters?: Counters;
+}
+
+/** What Prometheus scrapes of the sampling that is under way. */
+export interface Metrics {
+  /**
+   * Gets ready for these options: listens where nobody does yet. Until `show` the former ones are served, and `/health` says that they are
+   * about to change.
+   * @throws OperatingError where the address, or the file of TLS and users, is no good; what was served before still is
+   */
+  prepare(options: MetricsOptions): Promise<void>;
+  /** From now on this is served, as it was prepared. */
+  readonly show: (feed: MetricsFeed) => void;
+  /** What was prepared is not wanted after all. */
+  readonly giveUp: () => void;
+  close(): Promise<void>;
+}
+
+interface Shown {
+  readonly feed: MetricsFeed;
+  readonly served: ServedCounters;
+  readonly style: MetricsStyle;
+}
+
+export function createMetrics(tell: Tell): Metrics {
+  let shown: Shown | undefined;
+  let prepared: MetricsOptions | undefined;
+  let server: { readonly signature: string; readonly close: () => Promise<void> } | undefined;
+
+  async function open(options: MetricsOptions, listen: MetricsServerOptions['listen']): Promise<void> {
+    const opened = await serveMetrics({
+      ...options,
+      ...{ listen, tell },
+      isReloading: () => prepared !== undefined,
+      render: () =>
+        shown === undefined
+          ? { text: '', contentType: CONTENT_TYPES[options.compat] }
+          : renderMetrics(shown.feed, shown.served, shown.style),
+    });
+    server = { signature: signatureOf(options), close: () => opened.close() };
+    tell({ level: 'info', code: 'exporter.serving', sentence: `metrics at ${opened.address}/metrics` });
+  }
+
+  const metrics: Metrics = {
+    async prepare(options) {
+      if (server !== undefined && server.signature !== signatureOf(options)) await metrics.close();
+      if (options.listen !== undefined && server === undefined) await open(options, options.listen);
+      prepared = options;
+    },
+    show(feed) {
+      if (prepared === undefined) return;
+      const { counters, countersFile = 'the counters', style, listen } = prepared;
+      prepared = undefined;
+      if (listen === undefined) return;
+      const served =
+        counters === undefined
+          ? servedOfLanes(feed.lanes.map(({ lane }) => lane))
+          : servedOf(counters, countersFile);
+      for (const sentence of [...served.warnings, ...unsampled(served, feed)])
+        tell({ level: 'warn', code: 'exporter.not_served', sentence });
+      shown = { feed, served, style };
+    },
+    giveUp() {
+      prepared = undefined;
+    },
+    async close() {
+      await server?.close();
+      server = undefined;
+    },
+  };
+  return metrics;
+}
+
+/** Equal for options under which the same server goes on. */
+function signatureOf(options: MetricsOptions): string {
+  const { listen, webConfigFile, readTimeoutMs, writeTimeoutMs, concurrentScrapesMax } = options;
+  return JSON.stringify({ listen, webConfigFile, readTimeoutMs, writeTimeoutMs, concurrentScrapesMax });
+}
+
+/** Rows whose field no lane samples. */
+function unsampled({ counters }: ServedCounters, { lanes }: MetricsFeed): string[] {
+  const sampled = new Set(lanes.flatMap(({ lane }) => lane.fields.map(({ id }) => id)));
+  return counters
+    .filter(({ field }) => !sampled.has(field.id))
+    .map(({ name }) => `${name} is not served: no lane samples it`);
+}

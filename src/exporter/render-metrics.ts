@@ -1,0 +1,61 @@
+import { parseDeviceSelector } from '../core/devices/device-selector.ts';
+import type { Device } from '../core/devices/device.ts';
+import { deviceFamilies, STALE_INTERVALS, type OwnerAt } from '../core/exposition/device-families.ts';
+import type { LabelStyle } from '../core/exposition/device-labels.ts';
+import { shareFamily } from '../core/exposition/share-family.ts';
+import { CONTENT_TYPES } from '../core/exposition/family.ts';
+import { renderExposition } from '../core/exposition/render.ts';
+import { partsOf } from '../core/jobs/device-parts.ts';
+import type { MetricsFeed } from './metrics-feed.ts';
+import type { ServedCounters } from './served-counters.ts';
+
+/** How an exposition is made. */
+export interface MetricsStyle extends LabelStyle {
+  /** As `-d` of dcgm-exporter: a GPU beside its instances has series where it is named. */
+  readonly devices: string;
+  readonly hasJobShares: boolean;
+  /** How much later than its tick a sample may come: engines that keep samples are asked for them once a flush. */
+  readonly delayMs: number;
+}
+
+/** The text that a scrape gets now. It asks no library and no store. */
+export function renderMetrics(
+  feed: MetricsFeed,
+  served: ServedCounters,
+  style: MetricsStyle,
+): { readonly text: string; readonly contentType: string } {
+  feed.refreshJobs();
+  const nowUs = feed.nowUs();
+  const lanes = feed.lanes.map(({ lane, newest }) => ({
+    fields: lane.fields,
+    staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMs) * 1000,
+    devices: feed.devices,
+    rows: newest.read(),
+  }));
+  const devices = servedDevices(feed.devices, style.devices);
+  const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed) };
+  const families = [...deviceFamilies(asked), ...(style.hasJobShares ? [shareFamily(asked)] : [])];
+  return { text: renderExposition(families, style.compat), contentType: CONTENT_TYPES[style.compat] };
+}
+
+/** A GPU that is cut is sampled for what its instances do not have; it has series of its own where it is asked for. */
+function servedDevices(devices: readonly Device[], selector: string): readonly Device[] {
+  const areGpusNamed = parseDeviceSelector(selector).gpus !== undefined;
+  return areGpusNamed ? devices : devices.filter(({ isCut }) => isCut !== true);
+}
+
+/** Each moment of a device is looked up once. */
+function ownersOf({ ownership }: MetricsFeed): (gpu: string, tsUs: number) => readonly OwnerAt[] {
+  const known = new Map<string, readonly OwnerAt[]>();
+  return (gpu, tsUs) => {
+    const key = `${gpu} ${tsUs}`;
+    let owners = known.get(key);
+    if (owners === undefined) {
+      owners = partsOf(ownership.ownersAt(gpu, tsUs))
+        .filter(({ startUs, endUs }) => startUs < tsUs && tsUs <= endUs)
+        .map(({ jobId, part }) => ({ jobId, part }));
+      known.set(key, owners);
+    }
+    return owners;
+  };
+}

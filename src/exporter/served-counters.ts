@@ -1,0 +1,52 @@
+import type { CounterRow, Counters } from '../../schemas/counters-csv.ts';
+import type { ServedCounter, ServedLabel } from '../core/exposition/device-families.ts';
+import { inventoryColumnOf } from '../core/fields/inventory-fields.ts';
+import { fieldInstead, laneFieldProblem, type Lane } from '../core/fields/lane.ts';
+
+/** What an exposition holds. */
+export interface ServedCounters {
+  readonly counters: readonly ServedCounter[];
+  readonly labels: readonly ServedLabel[];
+  /** One sentence for each row that is not served. */
+  readonly warnings: readonly string[];
+}
+
+/** Of a counters file: its rows under the names that they have there. @param file for the warnings */
+export function servedOf({ rows }: Counters, file: string): ServedCounters {
+  const warnings = rows.flatMap((row) => {
+    const why = whyNotServed(row);
+    return why === undefined ? [] : [`${file}, line ${row.line}: ${row.name} is not served: ${why}`];
+  });
+  const served = rows.filter((row) => whyNotServed(row) === undefined);
+  const counters = served.flatMap(({ name, type, help, field }) =>
+    field === undefined || type === 'label' ? [] : [{ name, type, help, field }],
+  );
+  const labels = served.flatMap(({ name, type, field }) =>
+    field === undefined || type !== 'label' ? [] : [{ name, fieldId: field.id }],
+  );
+  return { counters, labels, warnings };
+}
+
+function whyNotServed({ type, field }: CounterRow): string | undefined {
+  if (field === undefined) return 'nobody works it out here';
+  if (type === 'label')
+    return inventoryColumnOf(field.id) === undefined
+      ? 'as a label only facts about a device are served, such as its driver or its serial number'
+      : undefined;
+  const instead = fieldInstead(field.id);
+  return instead === undefined ? laneFieldProblem(field) : `DCGM has no value for it; use ${instead}`;
+}
+
+/** Without a counters file: every field of the lanes by its DCGM name, and the version of the driver. */
+export function servedOfLanes(lanes: readonly Lane[]): ServedCounters {
+  const fields = new Map(lanes.flatMap((lane) => lane.fields).map((field) => [field.id, field]));
+  const counters = [...fields.values()].map((field) => ({
+    name: field.name,
+    type: field.kind === 'counter' ? 'counter' : 'gauge',
+    help: field.help,
+    field,
+  }));
+  return { counters, labels: [{ name: 'DCGM_FI_DRIVER_VERSION', fieldId: DRIVER_FIELD_ID }], warnings: [] };
+}
+
+const DRIVER_FIELD_ID = 1;
