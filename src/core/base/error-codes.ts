@@ -43,7 +43,8 @@ export const ERROR_CODES = {
   'drain.two_nodes': 'One engine is given for two nodes.',
   'duration.invalid': 'A duration is not written as expected.',
   'exporter.address': 'The metrics may not, or cannot, be served on the address that is asked for.',
-  'exporter.counters': 'The counters file of the exporter asks for nothing that can be served, or for too much of one lane.',
+  'exporter.counters':
+    'The counters file of the exporter asks for nothing that can be served, or for too much of one lane.',
   'exporter.flag': 'A flag or a variable of dcgm-exporter has a value that cannot be meant here.',
   'exporter.port_taken': 'Another process, often dcgm-exporter, listens on the port of the metrics.',
   'exporter.socket': 'The metrics are to be served on a socket of systemd, and it handed over none.',
