@@ -23,8 +23,19 @@ const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
 const KEYS_OF_COMMANDS = {
   run: ALL_BUT_SERVE,
   collect: ALL_BUT_SERVE,
-  // Devices, engine, counters and addresses have flags of their own there, as dcgm-exporter spells them.
-  exporter: ['source', 'synthetic', 'recording', 'dcgm.library', 'nvml', 'questdb', 'state_dir', 'log.level'],
+  // Engine, counters and addresses have flags of their own there, as dcgm-exporter spells them.
+  exporter: [
+    'source',
+    'devices',
+    'synthetic',
+    'recording',
+    'dcgm.library',
+    'nvml',
+    'questdb',
+    'jobs',
+    'state_dir',
+    'log',
+  ],
   drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
   status: ['state_dir'],
   doctor: [],

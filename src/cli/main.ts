@@ -78,7 +78,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   completion: {
     summary: 'commands and options on the Tab key of bash, zsh and fish',
     load: async () => {
-      const { completionCommand } = await import('./commands/completion.ts');
+      const { completionCommand } = await import('./completion/completion-command.ts');
       return { command: () => completionCommand(loadCommandTree) };
     },
   },

@@ -187,10 +187,8 @@ export async function openCollector(options: CollectorOptions): Promise<Collecto
   return {
     source: sampler.source,
     description: sampler.description,
-    devices,
-    lanes,
+    ...{ devices, lanes, ownership, nowUs },
     intake: { sampler, lanes, source, life: laneSet.life },
-    ...{ ownership, nowUs },
     ended: sampler.ended,
     refreshJobs,
     async flush() {

@@ -58,7 +58,7 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
   const valueOf = (name: string): string | undefined => told.find(({ flag }) => flag.name === name)?.value;
   const loaded = await loadConfig({
     ...{ file: request.file, env: request.env },
-    flags: [...overridesOf(told), ...request.overrides],
+    flags: [...overridesOf(told), ...request.overrides].map(inOurWords),
   });
   const { countersFile, counters } = await countersOf(loaded.config);
   const isTold = (prefix: string): boolean =>
@@ -143,16 +143,15 @@ function overridesOf(told: readonly Told[]): ConfigOverride[] {
   return [
     ...keyed,
     ...(debug === undefined ? [] : [{ key: 'log.level', value: 'debug', origin: debug.origin }]),
-    ...(format === undefined
-      ? []
-      : [
-          {
-            key: 'log.format',
-            value: format.value === 'text' ? 'human' : format.value,
-            origin: format.origin,
-          },
-        ]),
+    ...(format === undefined ? [] : [{ key: 'log.format', value: format.value, origin: format.origin }]),
   ];
+}
+
+/** What dcgm-exporter calls text is `human` here. */
+function inOurWords(override: ConfigOverride): ConfigOverride {
+  return override.key === 'log.format' && override.value === 'text'
+    ? { ...override, value: 'human' }
+    : override;
 }
 
 async function countersOf({

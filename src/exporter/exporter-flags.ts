@@ -7,7 +7,7 @@
  * `key`: it sets that key of the configuration. `own`: the exporter's alone. `ignored`: it changes nothing, which is said once where it
  * is set. `refused`: what it asks for would be missing in silence.
  */
-export type Becomes =
+type Becomes =
   | { readonly kind: 'key'; readonly key: string }
   | { readonly kind: 'own' }
   | { readonly kind: 'ignored' | 'refused'; readonly why: string };

@@ -14,7 +14,7 @@ export interface MetricsFeed {
   readonly refreshJobs: () => void;
 }
 
-export interface FedLane {
+interface FedLane {
   readonly lane: Lane;
   /** Of the devices of the feed, in their order. */
   readonly newest: NewestRows;

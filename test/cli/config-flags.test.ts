@@ -34,7 +34,7 @@ describe('flags of the configuration', () => {
       exitCode: 64,
       stdout: '',
       stderr: `error: unknown option '--seed'
-  --seed is a flag of run, collect, devices, dmon, config check, config print
+  --seed is a flag of run, collect, exporter, devices, dmon, config check, config print
   expected: gpuledger status [options]
   all options: gpuledger status --help
 `,

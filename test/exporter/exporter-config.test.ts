@@ -142,9 +142,13 @@ describe('flags and variables', () => {
   });
 
   test('log format and level are told in our words', async () => {
-    const { log } = (await load({ flags: { debug: true, 'log-format': 'text' } })).loaded.config;
+    const { log } = (await load({ flags: { debug: true }, env: { DCGM_EXPORTER_LOG_FORMAT: 'text' } })).loaded
+      .config;
     expect(log).toMatchObject({ level: 'debug', format: 'human' });
-    expect((await load({ env: { DCGM_EXPORTER_LOG_FORMAT: 'json' } })).loaded.config.log.format).toBe('json');
+    const told = { key: 'log.format', value: 'json', origin: '--log-format' };
+    const env = { DCGM_EXPORTER_LOG_FORMAT: 'text' };
+    const { loaded } = await load({ env, overrides: [...SYNTHETIC, STATE, told] });
+    expect(loaded.config.log.format).toBe('json');
   });
 
   test('what changes nothing is named once for each reason', async () => {

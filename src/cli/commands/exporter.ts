@@ -5,7 +5,7 @@ import { exporterArguments } from '../../exporter/exporter-arguments.ts';
 import type { ExporterConfig } from '../../exporter/exporter-config.ts';
 import { EXPORTER_FLAGS, type ExporterFlag } from '../../exporter/exporter-flags.ts';
 import { requireAllDevices } from '../../source/source-spec.ts';
-import { addConfigFlags, overridesFrom } from '../config-flags.ts';
+import { addConfigFlags, flaggedSettings, overridesFrom } from '../config-flags.ts';
 import { requireLibrary } from '../require-library.ts';
 import { reloadSignals, stopSignal, type ReloadSignals } from '../stop-signal.ts';
 
@@ -31,9 +31,13 @@ export function command(): Command {
       const signals = { stopped: stopSignal(), reloads: reloadSignals() };
       await serve(options, signals);
     });
-  for (const flag of EXPORTER_FLAGS) exporter.addOption(optionOf(flag));
+  for (const flag of OWN_FLAGS) exporter.addOption(optionOf(flag));
   return addConfigFlags(exporter, 'exporter');
 }
+
+/** Flags that our configuration has by the same name are its own. */
+const OURS = flaggedSettings('exporter').map(({ flag }) => /--([a-z-]+)/.exec(flag ?? '')![1]);
+const OWN_FLAGS = EXPORTER_FLAGS.filter(({ name }) => !OURS.includes(name));
 
 export { exporterArguments as argumentsOf };
 
@@ -45,7 +49,7 @@ function optionOf({ name, alias, value, doc }: ExporterFlag): Option {
 /** As commander names them: `--no-hostname` takes `hostname` back. */
 function toldFlags(options: Readonly<Record<string, unknown>>): Record<string, string | boolean | undefined> {
   return Object.fromEntries(
-    EXPORTER_FLAGS.map((flag) => {
+    OWN_FLAGS.map((flag) => {
       const option = optionOf(flag);
       const held = options[option.attributeName()];
       const isOn = option.negate ? held === false : held === true;
@@ -72,9 +76,9 @@ async function serve(
   requireAllDevices(first.loaded.config);
   await requireLibrary(first.loaded.config);
   const [{ collectingWays }, { servingWays }, { runUntilStopped }] = await Promise.all([
-    import('../collecting.ts'),
-    import('../serving-metrics.ts'),
-    import('../run-until-stopped.ts'),
+    import('../resident/collecting.ts'),
+    import('../resident/serving-metrics.ts'),
+    import('../resident/run-until-stopped.ts'),
   ]);
   const watch = countersWatch();
   watch(first.metrics.countersFile);

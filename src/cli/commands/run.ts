@@ -37,8 +37,8 @@ export function command(): Command {
       requireAllDevices(loaded.config);
       await requireLibrary(loaded.config);
       const [{ collectingWays }, { runUntilStopped }] = await Promise.all([
-        import('../collecting.ts'),
-        import('../run-until-stopped.ts'),
+        import('../resident/collecting.ts'),
+        import('../resident/run-until-stopped.ts'),
       ]);
       const ways = {
         load: () => configFrom(options),

@@ -1,4 +1,4 @@
-import type * as values from './values.ts';
+import type * as values from '../values.ts';
 
 /** The web server, and who may see what in it. Secrets stand in files, never here. */
 export const SERVE_KEYS = {

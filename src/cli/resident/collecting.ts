@@ -1,12 +1,12 @@
-import { cronScheduling } from '../../jobs/scheduling.ts';
-import { startCollection, type Collection } from '../collector/collection.ts';
-import type { Config } from '../config/config.ts';
-import type { Tell } from '../core/base/notice.ts';
-import type { Lane } from '../core/fields/lane.ts';
-import { digestBeside } from '../digest/resident.ts';
-import type { MetricsFeed } from '../exporter/metrics-feed.ts';
-import { watchIdleBeside } from '../idle-watch/resident.ts';
-import { pollClusterBeside } from '../job-map/cluster-polling.ts';
+import { cronScheduling } from '../../../jobs/scheduling.ts';
+import { startCollection, type Collection } from '../../collector/collection.ts';
+import type { Config } from '../../config/config.ts';
+import type { Tell } from '../../core/base/notice.ts';
+import type { Lane } from '../../core/fields/lane.ts';
+import { digestBeside } from '../../digest/resident.ts';
+import type { MetricsFeed } from '../../exporter/metrics-feed.ts';
+import { watchIdleBeside } from '../../idle-watch/resident.ts';
+import { pollClusterBeside } from '../../job-map/cluster-polling.ts';
 import type { Resident } from './run-until-stopped.ts';
 
 const RESIDENT = {

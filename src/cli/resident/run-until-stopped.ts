@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { LoadedConfig } from '../config/config-file.ts';
-import type { Config } from '../config/config.ts';
-import { EXIT_CODES, OperatingError } from '../core/base/errors.ts';
-import type { Tell } from '../core/base/notice.ts';
-import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
-import type { Metrics, MetricsOptions } from '../exporter/metrics.ts';
-import type { MetricsFeed } from '../exporter/metrics-feed.ts';
-import { createLog } from './log.ts';
-import type { ReloadSignals } from './stop-signal.ts';
+import type { LoadedConfig } from '../../config/config-file.ts';
+import type { Config } from '../../config/config.ts';
+import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
+import type { Tell } from '../../core/base/notice.ts';
+import { SAMPLER_PATIENCE_MS } from '../../collector/shut-down.ts';
+import type { Metrics, MetricsOptions } from '../../exporter/metrics.ts';
+import type { MetricsFeed } from '../../exporter/metrics-feed.ts';
+import { createLog } from '../log.ts';
+import type { ReloadSignals } from '../stop-signal.ts';
 
 export interface RunSignals {
   /** Resolves with the name of the first signal to stop. */
@@ -125,7 +125,7 @@ function createServing<T extends Resident>({ metrics }: ResidentWays<T>, tell: T
         open = undefined;
         return;
       }
-      open ??= (await import('../exporter/metrics.ts')).createMetrics(tell);
+      open ??= (await import('../../exporter/metrics.ts')).createMetrics(tell);
       await open.prepare(options);
     },
     show: (feed) => open?.show(feed),

@@ -1,5 +1,5 @@
-import { SCHEDULER_POLL_MS_MAX, SCHEDULER_POLL_MS_MIN } from '../core/fields/limits.ts';
-import type * as values from './values.ts';
+import { SCHEDULER_POLL_MS_MAX, SCHEDULER_POLL_MS_MIN } from '../../core/fields/limits.ts';
+import type * as values from '../values.ts';
 
 /** What the scheduler knows of the whole cluster. */
 export const SCHEDULER_KEYS = {

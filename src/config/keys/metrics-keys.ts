@@ -1,5 +1,5 @@
-import { COMPATS } from '../core/exposition/family.ts';
-import type * as values from './values.ts';
+import { COMPATS } from '../../core/exposition/family.ts';
+import type * as values from '../values.ts';
 
 /** What Prometheus scrapes. Who may scrape stands in a file of its own, for which there is a format that everybody knows. */
 export const METRICS_KEYS = {

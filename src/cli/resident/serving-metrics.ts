@@ -1,7 +1,7 @@
-import { cronScheduling } from '../../jobs/scheduling.ts';
-import type { Config } from '../config/config.ts';
-import type { Tell } from '../core/base/notice.ts';
-import { startStoreless, type StorelessSampling } from '../exporter/storeless.ts';
+import { cronScheduling } from '../../../jobs/scheduling.ts';
+import type { Config } from '../../config/config.ts';
+import type { Tell } from '../../core/base/notice.ts';
+import { startStoreless, type StorelessSampling } from '../../exporter/storeless.ts';
 import { lanesText } from './collecting.ts';
 import type { Resident } from './run-until-stopped.ts';
 

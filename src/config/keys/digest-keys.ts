@@ -1,4 +1,4 @@
-import type * as values from './values.ts';
+import type * as values from '../values.ts';
 
 /** What is written of each month that has ended. */
 export const DIGEST_KEYS = {

@@ -1,5 +1,5 @@
-import { HOST_INTERVAL_MS_MAX, HOST_INTERVAL_MS_MIN } from '../core/fields/limits.ts';
-import type * as values from './values.ts';
+import { HOST_INTERVAL_MS_MAX, HOST_INTERVAL_MS_MIN } from '../../core/fields/limits.ts';
+import type * as values from '../values.ts';
 
 /** What jobs do beside their GPUs. */
 export const HOST_KEYS = {

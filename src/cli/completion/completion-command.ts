@@ -1,8 +1,8 @@
 import { Argument, Command } from 'commander';
-import { bashCompletion } from '../completion/bash.ts';
-import { fishCompletion } from '../completion/fish.ts';
-import { placesOf, type Place } from '../completion/places.ts';
-import { zshCompletion } from '../completion/zsh.ts';
+import { bashCompletion } from './bash.ts';
+import { fishCompletion } from './fish.ts';
+import { placesOf, type Place } from './places.ts';
+import { zshCompletion } from './zsh.ts';
 
 const SHELLS: Readonly<Record<string, (places: readonly Place[]) => string>> = {
   bash: bashCompletion,

@@ -1,5 +1,5 @@
-import { FINDING_LIMITS, type FindingLimitName } from '../core/analysis/finding-limits.ts';
-import type * as values from './values.ts';
+import { FINDING_LIMITS, type FindingLimitName } from '../../core/analysis/finding-limits.ts';
+import type * as values from '../values.ts';
 
 /** A minute of idleness is nothing yet; nobody waits for a month. */
 const LIMIT_BOUNDS = { minMs: 60_000, maxMs: 30 * 86_400_000 };
