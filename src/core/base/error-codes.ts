@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   'exporter.flag': 'A flag or a variable of dcgm-exporter has a value that cannot be meant here.',
   'exporter.port_taken': 'Another process, often dcgm-exporter, listens on the port of the metrics.',
   'exporter.socket': 'The metrics are to be served on a socket of systemd, and it handed over none.',
+  'exporter.web_config':
+    'The web-config file of the metrics has a mistake, or takes away what protects a server that runs.',
   'file.unusable': 'The system does not give a file or directory: it is full, forbidden, or something else.',
   'gpustat.bad_file': 'A file in the gpustat directory of jobstats is not as expected.',
   'gpustat.unreadable': 'The gpustat directory of jobstats cannot be listed.',
@@ -166,13 +168,14 @@ export const ERROR_CODES = {
   'schema.view_refused': 'QuestDB refuses a rollup.',
   'serve.address': 'The web server may not, or cannot, listen on the address of the configuration.',
   'serve.busy': 'As many readers as may be are being answered by the web server.',
-  'serve.file': 'A file of users, tokens or roles of the web server cannot be used.',
+  'serve.file':
+    'A file of users, tokens or roles of the web server, or the web-config file of the metrics, cannot be used.',
   'serve.parameter':
     'A parameter of an address of the web server is unknown, given twice or not as expected.',
   'serve.port_taken': 'Another process listens on the port of the web server.',
   'serve.refused':
     'The web server does not know who asks, holds back wrong tries, or a request is not of a form that it answers.',
-  'serve.tls': 'The certificate of the web server or its key cannot be used.',
+  'serve.tls': 'A certificate of the web server or of the metrics, or its key, cannot be used.',
   'serve.too_long': 'What a reader asked of the web server took longer than it may, and was given up.',
   'serve.unknown_page': 'The web server has no page at an address.',
   'size.invalid': 'A size is not written as expected.',

@@ -13,6 +13,8 @@ export const NOTICE_CODES = {
   'digest.written': 'The digest of a month is written, and mailed where that is configured.',
   'drain.behind':
     'The store does not show yet what it has taken of a table, so the newest sample is not known for certain.',
+  'exporter.handshake':
+    'Somebody who asks for metrics is not let in by TLS, for his certificate or his version.',
   'exporter.not_served': 'A row of the counters file has no series.',
   'exporter.not_taken': 'The system did not hand over a connection of somebody who asks for metrics.',
   'exporter.serving': 'Metrics are served, and where.',
@@ -47,13 +49,13 @@ export const NOTICE_CODES = {
   'schema.kept':
     'A table or rollup of the store stays as it is, although the configuration wants it otherwise.',
   'serve.defect': 'The web server could not answer a reader, by a defect of gpuledger.',
-  'serve.file_taken': 'A file of the web server changed, and what it says now holds.',
+  'serve.file_taken': 'A file of the web server or of the metrics changed, and what it says now holds.',
   'serve.forged':
     'Somebody who is no proxy sends the header in which the proxy names the user: it is refused.',
   'serve.slowed': 'Somebody tries wrong names, passwords or tokens: further tries of his wait.',
   'serve.started': 'The web server listens.',
   'serve.stopping': 'The web server is about to end.',
-  'serve.warning': 'A file of the web server can be used and is hardly as it should be.',
+  'serve.warning': 'A file of the web server or of the metrics can be used and is hardly as it should be.',
   'shared_use.unmeasured':
     'What the owners of a shared GPU do with it cannot be measured: they are taken to have equal parts.',
   'shutdown.unsent': 'The store did not take everything before the end.',

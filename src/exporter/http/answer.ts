@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Refusal } from '../../serve/access/refusal.ts';
 
 /** What is answered to a request; to a HEAD all but the body. */
 export interface Answer {
@@ -16,6 +17,11 @@ export function textAnswer(status: number, sentence: string, headers: Answer['he
   return { status, contentType: TEXT, body: `${sentence}\n`, headers };
 }
 
+export function refusalAnswer({ status, sentence, headers, retryAfterSeconds }: Refusal): Answer {
+  const retry = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
+  return textAnswer(status, sentence, { ...headers, ...retry });
+}
+
 /** Of every answer: a browser takes it for what it says it is. */
 export const NO_SNIFFING = { 'X-Content-Type-Options': 'nosniff' } as const;
 
@@ -23,7 +29,7 @@ export const NO_SNIFFING = { 'X-Content-Type-Options': 'nosniff' } as const;
 export function send(
   response: ServerResponse,
   { status, contentType, body, headers = {} }: Answer,
-  ofEvery: Readonly<Record<string, string>>,
+  ofEvery: Readonly<Record<string, string>> = {},
 ): void {
   response.statusCode = status;
   const all = { ...NO_SNIFFING, ...ofEvery, ...headers, 'Content-Type': contentType };

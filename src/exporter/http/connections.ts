@@ -12,8 +12,8 @@ export interface ConnectionLimits {
 export interface Connections {
   /** A request may come on it. */
   opened(socket: Socket): void;
-  /** A request has come on it. */
-  asked(socket: Socket, response: ServerResponse): void;
+  /** A request has come on it. @returns aborted once its answer is at its end, or can come to none any more */
+  asked(socket: Socket, response: ServerResponse): AbortSignal;
   /** Whether somebody waits for an answer on it. */
   isAnswering(socket: Socket): boolean;
   /** Closes those on which nobody is being answered, and the others after their answer. */
@@ -21,8 +21,8 @@ export interface Connections {
 }
 
 interface Connection {
-  /** Answers that are not at their end. */
-  unanswered: number;
+  /** Of answers that are not at their end. */
+  readonly unanswered: Set<AbortController>;
   timer: NodeJS.Timeout;
 }
 
@@ -35,35 +35,41 @@ export function createConnections({ readTimeoutMs, writeTimeoutMs }: ConnectionL
     }, ms);
   const limit = (socket: Socket, connection: Connection): void => {
     clearTimeout(connection.timer);
-    connection.timer = cutAfter(socket, connection.unanswered > 0 ? writeTimeoutMs : readTimeoutMs);
+    connection.timer = cutAfter(socket, connection.unanswered.size > 0 ? writeTimeoutMs : readTimeoutMs);
   };
   return {
     opened(socket) {
-      const connection = { unanswered: 0, timer: cutAfter(socket, readTimeoutMs) };
+      const connection = { unanswered: new Set<AbortController>(), timer: cutAfter(socket, readTimeoutMs) };
       open.set(socket, connection);
       socket.once('close', () => {
         clearTimeout(connection.timer);
         open.delete(socket);
+        // An answer that waits behind another one hears nothing of that by itself.
+        for (const one of connection.unanswered) one.abort();
       });
     },
     asked(socket, response) {
       const connection = open.get(socket);
-      if (connection === undefined) return;
+      if (connection === undefined) return AbortSignal.abort();
       if (isFinishing) response.shouldKeepAlive = false;
-      connection.unanswered += 1;
+      const { unanswered } = connection;
+      const over = new AbortController();
+      unanswered.add(over);
       // A request on the heels of another one gives that one no more time.
-      if (connection.unanswered === 1) limit(socket, connection);
+      if (unanswered.size === 1) limit(socket, connection);
       response.once('close', () => {
-        connection.unanswered -= 1;
+        unanswered.delete(over);
+        over.abort();
         if (!open.has(socket)) return;
-        if (isFinishing && connection.unanswered === 0) socket.destroySoon();
+        if (isFinishing && unanswered.size === 0) socket.destroySoon();
         limit(socket, connection);
       });
+      return over.signal;
     },
-    isAnswering: (socket) => (open.get(socket)?.unanswered ?? 0) > 0,
+    isAnswering: (socket) => (open.get(socket)?.unanswered.size ?? 0) > 0,
     finish() {
       isFinishing = true;
-      for (const [socket, { unanswered }] of open) if (unanswered === 0) socket.destroy();
+      for (const [socket, { unanswered }] of open) if (unanswered.size === 0) socket.destroy();
     },
   };
 }

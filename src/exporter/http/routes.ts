@@ -1,17 +1,17 @@
 import { textAnswer, type Answer } from './answer.ts';
-import type { Scrape } from './scrapes.ts';
+import type { Answerer } from './scrapes.ts';
 
 export interface RoutesOptions {
-  readonly scrape: Scrape;
+  readonly scrape: Answerer;
   /** While the set of counters is being swapped. */
   readonly isReloading: () => boolean;
 }
 
 /** What is answered, by path. */
-export function createRoutes({ scrape, isReloading }: RoutesOptions): Scrape {
-  return async (request, response) => {
+export function createRoutes({ scrape, isReloading }: RoutesOptions): Answerer {
+  return async (request, over) => {
     const [path] = (request.url ?? '').split('?', 1);
-    if (path === '/metrics') return await scrape(request, response);
+    if (path === '/metrics') return await scrape(request, over);
     if (path === '/health') return health(isReloading());
     return path === '/' ? LINKS : textAnswer(404, '404 page not found');
   };

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { OperatingError, sentenceOf } from '../../core/base/errors.ts';
 import { createFaultEpisode } from '../../core/base/fault-episode.ts';
 import type { Tell } from '../../core/base/notice.ts';
@@ -14,8 +14,8 @@ export interface ScrapesOptions {
   readonly tell: Tell;
 }
 
-/** Answers /metrics. */
-export type Scrape = (request: IncomingMessage, response: ServerResponse) => Promise<Answer>;
+/** Answers a request. @param over aborted once the answer is at its end */
+export type Answerer = (request: IncomingMessage, over: AbortSignal) => Promise<Answer>;
 
 /** What all scrapers of one turn get. */
 interface Rendered {
@@ -30,17 +30,18 @@ const RETRY_AFTER_SECONDS = '1';
 
 const zip = promisify(gzip);
 
-export function createScrapes(options: ScrapesOptions): Scrape {
+/** Answers /metrics. */
+export function createScrapes(options: ScrapesOptions): Answerer {
   const { concurrentScrapesMax } = options;
   const rendered = createRendering(options);
   let underway = 0;
-  return async (request, response) => {
+  return async (request, over) => {
     if (underway >= concurrentScrapesMax)
       return textAnswer(503, `${concurrentScrapesMax} scrapes are being answered: try again`, {
         'Retry-After': RETRY_AFTER_SECONDS,
       });
     underway += 1;
-    response.once('close', () => {
+    over.addEventListener('abort', () => {
       underway -= 1;
     });
     const now = rendered();

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Tell } from '../../core/base/notice.ts';
 import { formRefusal } from '../../serve/access/form.ts';
 import { HTTP_LIMITS } from '../../serve/limits.ts';
-import { send, textAnswer } from './answer.ts';
+import { refusalAnswer, send } from './answer.ts';
 import { createConnections } from './connections.ts';
 import { listen, type Where } from './listen.ts';
 import { answerMalformed } from './malformed.ts';
@@ -19,6 +19,8 @@ export interface MetricsServer {
 
 export interface MetricsServerOptions {
   readonly listen: Where;
+  /** TLS, headers and users, as Prometheus' exporters have them in a file; read again once it changes. Absent: plain, and everybody is answered. */
+  readonly webConfigFile?: string;
   /** From the first byte of a request to its last, and between two of them. */
   readonly readTimeoutMs: number;
   /** From the end of a request to the end of its answer. */
@@ -37,19 +39,17 @@ const DRAIN_MS = 5000;
 
 /**
  * Serves `/`, `/health` and `/metrics` as dcgm-exporter does.
- * @throws OperatingError `exporter.port_taken` (75), `exporter.address` (77, 78), `exporter.socket` (78)
+ * @throws OperatingError `exporter.port_taken` (75), `exporter.address` (77, 78), `exporter.socket` (78); of the web-config file `exporter.web_config`,
+ * `serve.file`, `serve.tls` (78)
  */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
   const connections = createConnections(options);
   const route = createRoutes({ ...options, scrape: createScrapes(options) });
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    connections.asked(request.socket, response);
-    const wrong = formRefusal(request);
-    const answered =
-      wrong === undefined
-        ? await route(request, response)
-        : textAnswer(wrong.status, wrong.sentence, wrong.headers);
-    send(response, answered, {});
+    const over = connections.asked(request.socket, response);
+    const wrong = formRefusal(request) ?? (await gate?.refusalOf(request));
+    if (over.aborted) return;
+    send(response, wrong === undefined ? await route(request, over) : refusalAnswer(wrong), gate?.headers());
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
     // What is thrown here is a defect, and ends the process as any other.
@@ -65,11 +65,16 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
     });
   // Whoever has said all that he has to say still waits for his answer: node would close on him before it is there.
   Object.assign(server, { httpAllowHalfOpen: true });
-  const onConnection = (socket: Socket): void => {
+  const speak = (socket: Socket): void => {
     connections.opened(socket);
     server.emit('connection', socket);
   };
-  const listening = await listen(options.listen, onConnection, options.tell);
+  // Whoever has no such file does not pay for YAML, TLS and bcrypt.
+  const gate =
+    options.webConfigFile === undefined
+      ? undefined
+      : (await import('./gate.ts')).createGate({ ...options, webConfigFile: options.webConfigFile, speak });
+  const listening = await listen(options.listen, gate?.let ?? speak, options.tell);
   return {
     address: listening.address,
     async close() {

@@ -7,16 +7,16 @@ import { EVERYBODY, type Viewer } from '../viewer.ts';
 import { parseAuthorization } from './credentials.ts';
 import { formRefusal } from './form.ts';
 import { hostTest } from './host-test.ts';
-import { createPasswords, type Verdict } from './passwords.ts';
 import { proxyReader } from './proxy.ts';
-import { refusal, waiting, type Refusal } from './refusal.ts';
+import { refusal, type Refusal } from './refusal.ts';
 import { NO_ROLES, parseRoles, viewerOf, type Roles } from './roles-file.ts';
 import { readSecretFile } from './secret-file.ts';
-import { createSlowDown } from './slow-down.ts';
+import { seldom } from './seldom.ts';
+import { createSignIn } from './sign-in.ts';
 import { readTls, type TlsIdentity } from './tls.ts';
 import { nameOfToken, parseTokens, type Token } from './tokens-file.ts';
-import { COST_WEAK_MAX, parseUsers, type Users } from './users-file.ts';
-import { watchFiles } from './watched-files.ts';
+import { parseUsers, usersWarnings, type Users } from './users-file.ts';
+import { watchFiles, type Look } from './watched-files.ts';
 
 type Decision =
   | { readonly kind: 'viewer'; readonly viewer: Viewer }
@@ -38,9 +38,6 @@ export interface AccessOptions {
   /** Monotonic; for tests. */
   readonly nowMs?: () => number;
 }
-
-/** No more often than that the log tells of those who try. */
-const TELL_MS = 10_000;
 
 /**
  * Reads the files of users, tokens, roles and TLS.
@@ -91,9 +88,8 @@ interface Sources {
 
 function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['identify'] {
   const { users, tokens, roles, proxy } = sources;
-  const slowDown = createSlowDown(nowMs);
-  const passwords = createPasswords(nowMs);
   const tellSeldom = seldom(tell, nowMs);
+  const { attempt, byPassword: check } = createSignIn({ tell: tellSeldom, nowMs });
   const named = (name: string): Decision => ({ kind: 'viewer', viewer: viewerOf(name, roles()) });
   const challenge = [
     ...(users === undefined ? [] : ['Basic realm="gpuledger", charset="UTF-8"']),
@@ -107,33 +103,14 @@ function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['
     );
 
   const wrong = unknown('The name and password, or the token, are not known here.');
-  /** A try, which costs one where it fails. */
-  const attempt = async (
-    address: string,
-    name: string | undefined,
-    check: () => Promise<Verdict>,
-  ): Promise<Verdict | Refusal> => {
-    const waitMs = slowDown.take(address, name);
-    if (waitMs > 0) {
-      const sentence = `wrong names, passwords or tokens from ${address}: further tries wait`;
-      tellSeldom({ level: 'warn', code: 'serve.slowed', sentence });
-      return waiting(429, 'Too many wrong names, passwords or tokens: wait before the next try.', waitMs);
-    }
-    const verdict = await check();
-    if (verdict !== 'wrong') slowDown.giveBack(address, name);
-    return verdict;
-  };
   const byPassword = async (
     address: string,
     name: string,
     password: string,
     held: Users,
   ): Promise<Decision> => {
-    if (passwords.isRemembered(held, name, password)) return named(name);
-    const verdict = await (passwords.underway(held, name, password) ??
-      attempt(address, name, () => passwords.check(held, name, password)));
+    const verdict = await check(address, name, password, held);
     if (verdict === 'right') return named(name);
-    if (verdict === 'busy') return refused(waiting(503, 'Too many sign in at once: try again.', BUSY_MS));
     return verdict === 'wrong' ? wrong : refused(verdict);
   };
   const byToken = async (address: string, token: string, held: readonly Token[]): Promise<Decision> => {
@@ -167,20 +144,8 @@ function identifier(sources: Sources, tell: Tell, nowMs: () => number): Access['
   };
 }
 
-const BUSY_MS = 2000;
-
 function refused(why: Refusal): Decision {
   return { kind: 'refused', refusal: why };
-}
-
-/** What strangers cause must not fill the log. */
-function seldom(tell: Tell, nowMs: () => number): Tell {
-  const toldMs = new Map<string, number>();
-  return (notice) => {
-    if (nowMs() - (toldMs.get(notice.code) ?? -Infinity) < TELL_MS) return;
-    toldMs.set(notice.code, nowMs());
-    tell(notice);
-  };
 }
 
 interface Watched {
@@ -191,26 +156,20 @@ interface Watched {
 function watchUsers(path: string, watched: Watched): () => Users {
   const what = 'the users file';
   const warn = warner(watched.tell);
-  const read = (): Users => {
-    const { text, isPublic } = readSecretFile(path, what);
-    const users = parseUsers(text, path);
-    if (isPublic) warn(`${path} holds hashes of passwords and everybody can read it: chmod o-r ${path}`);
-    const weak = [...users.values()].filter(({ cost }) => cost <= COST_WEAK_MAX).length;
-    if (weak > 0)
-      warn(
-        `${path}: ${weak} of ${users.size} hashes are of a cost below 10, and guessed fast once somebody has them: htpasswd -B -C 10`,
-      );
+  const read = (look: Look): Users => {
+    const file = readSecretFile(look(path), what);
+    const users = parseUsers(file.text, path);
+    for (const warning of usersWarnings(users, file, path)) warn(warning);
     return users;
   };
-  return watchFiles({ paths: [path], what, read, ...watched });
+  return watchFiles({ what, read, ...watched });
 }
 
 function watchTokens(path: string, watched: Watched): () => readonly Token[] {
   const what = 'the tokens file';
   return watchFiles({
-    paths: [path],
     what,
-    read: () => parseTokens(readSecretFile(path, what).text, path),
+    read: (look) => parseTokens(readSecretFile(look(path), what).text, path),
     ...watched,
   });
 }
@@ -218,21 +177,20 @@ function watchTokens(path: string, watched: Watched): () => readonly Token[] {
 function watchRoles(path: string, watched: Watched): () => Roles {
   const what = 'the roles file';
   return watchFiles({
-    paths: [path],
     what,
-    read: () => parseRoles(readSecretFile(path, what).text, path),
+    read: (look) => parseRoles(readSecretFile(look(path), what).text, path),
     ...watched,
   });
 }
 
 function watchTls(cert: string, key: string, watched: Watched): () => TlsIdentity {
   const warn = warner(watched.tell);
-  const read = (): TlsIdentity => {
-    const identity = readTls(cert, key, Date.now());
+  const read = (look: Look): TlsIdentity => {
+    const identity = readTls(look(cert), look(key), Date.now());
     for (const warning of identity.warnings) warn(warning);
     return identity;
   };
-  return watchFiles({ paths: [cert, key], what: 'the certificate', read, ...watched });
+  return watchFiles({ what: 'the certificate', read, ...watched });
 }
 
 function warner(tell: Tell): (sentence: string) => void {

@@ -24,42 +24,81 @@ const PEM_BYTES_MAX = 256 * 1024;
  */
 export function readTls(certPath: string, keyPath: string, nowMs: number): TlsIdentity {
   const cert = readPem(certPath, 'the certificate');
-  const key = readPem(keyPath, 'the key of the certificate');
-  if ((statSync(keyPath).mode & 0o007) !== 0)
-    throw tlsError(
-      'the key of the certificate can be read or written by everybody on this machine',
-      keyPath,
-      [`chmod o-rwx ${keyPath}, and make a new one if others may have read it`],
-    );
-  const certificate = parsed(() => new X509Certificate(cert), 'expected a certificate (PEM)', certPath);
-  if (!certificate.checkPrivateKey(privateKey(key, keyPath)))
-    throw tlsError('the certificate and the key do not belong together', `${certPath}, ${keyPath}`, [
-      'name the key with which this certificate was asked for: serve.tls_key',
-      `what the certificate holds: openssl x509 -noout -subject -enddate -in ${certPath}`,
+  const key = readPem(keyPath, KEY);
+  if (isForEverybody(keyPath))
+    throw tlsError(`${KEY} can be read or written by everybody on this machine`, keyPath, [
+      `chmod o-rwx ${keyPath}, and make a new one if others may have read it`,
     ]);
-  parsed(() => createSecureContext({ cert, key }), 'TLS does not take the certificate and its key', certPath);
+  return identityOf(cert, key, nowMs);
+}
+
+/** What is in PEM, and where it stands. */
+export interface Pem {
+  readonly bytes: Buffer;
+  readonly where: string;
+}
+
+/** @throws OperatingError `serve.tls` where they do not fit each other, or are malformed */
+export function identityOf(
+  { bytes: cert, where: certPlace }: Pem,
+  { bytes: key, where: keyPlace }: Pem,
+  nowMs: number,
+): TlsIdentity {
+  const certificate = parsed(() => new X509Certificate(cert), 'expected a certificate (PEM)', certPlace);
+  if (!certificate.checkPrivateKey(privateKey(key, keyPlace)))
+    throw tlsError('the certificate and the key do not belong together', `${certPlace}, ${keyPlace}`, [
+      'name the key with which this certificate was asked for',
+      'what the certificate holds: openssl x509 -noout -subject -enddate -in CERTIFICATE',
+    ]);
+  parsed(
+    () => createSecureContext({ cert, key }),
+    'TLS does not take the certificate and its key',
+    certPlace,
+  );
   const { validFromDate, validToDate } = certificate;
   const warnings = [
-    ...(validToDate.getTime() < nowMs ? [`expired on ${day(validToDate)}: browsers refuse it`] : []),
+    ...(validToDate.getTime() < nowMs ? [`expired on ${day(validToDate)}: clients refuse it`] : []),
     ...(validFromDate.getTime() > nowMs
-      ? [`holds from ${day(validFromDate)} on only: browsers refuse it`]
+      ? [`holds from ${day(validFromDate)} on only: clients refuse it`]
       : []),
   ];
-  return { cert, key, warnings: warnings.map((what) => `the certificate ${certPath} ${what}`) };
+  return { cert, key, warnings: warnings.map((what) => `the certificate ${certPlace} ${what}`) };
 }
+
+/** Whether anybody on this machine may read or write a file. */
+export function isForEverybody(path: string): boolean {
+  return (statSync(path).mode & 0o007) !== 0;
+}
+
+/**
+ * One or more certificates of authorities.
+ * @throws OperatingError `serve.tls`
+ */
+export function checkAuthorities({ bytes, where }: Pem): void {
+  const blocks = bytes.toString('latin1').match(CERTIFICATE) ?? [];
+  if (blocks.length === 0) throw tlsError('expected certificates of authorities (PEM), came none', where, []);
+  for (const block of blocks)
+    parsed(() => new X509Certificate(block), 'expected certificates of authorities (PEM)', where);
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+
+/** For people. */
+export const KEY = 'the key of the certificate';
 
 function day(date: Date): string {
   return date.toISOString().slice(0, 10);
 }
 
-function readPem(path: string, what: string): Buffer {
+/** @param what for people: `the certificate` @throws OperatingError `serve.tls` */
+export function readPem(path: string, what: string): Pem {
   let bytes: Buffer | undefined;
   try {
     bytes = readNamedFile(path, PEM_BYTES_MAX);
   } catch (thrown) {
     throw fileError(`${what} cannot be read`, thrown, { code: 'serve.tls', exit: 'config', where: path });
   }
-  if (bytes !== undefined) return bytes;
+  if (bytes !== undefined) return { bytes, where: path };
   throw tlsError(`${what}: expected at most ${PEM_BYTES_MAX / 1024} KiB, found more`, path, []);
 }
 

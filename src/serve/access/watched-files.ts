@@ -6,13 +6,17 @@ import type { Tell } from '../../core/base/notice.ts';
 /** No more often than that is looked whether a file changed. */
 const LOOK_MS = 1000;
 
+/** @returns the path */
+export type Look = (path: string) => string;
+
 export interface WatchedOptions<Value> {
-  /** Looked at together: a certificate and its key. */
-  readonly paths: readonly string[];
   /** For people: `the users file`. */
   readonly what: string;
-  /** @throws OperatingError where the files are not as expected */
-  readonly read: () => Value;
+  /**
+   * Calls `look` with the path of each file before it reads it: those are looked at together, as a certificate and its key.
+   * @throws OperatingError where the files are not as expected
+   */
+  readonly read: (look: Look) => Value;
   readonly tell: Tell;
   /** Monotonic; for tests. */
   readonly nowMs?: () => number;
@@ -24,30 +28,35 @@ export interface WatchedOptions<Value> {
  * @throws OperatingError at once where the files are bad from the start
  */
 export function watchFiles<Value>({
-  paths,
   what,
   read,
   tell,
   nowMs = () => performance.now(),
 }: WatchedOptions<Value>): () => Value {
   const episode = createFaultEpisode(tell, 'error');
-  // Before it is read: a change between the two is seen at the next look.
-  let seen = stateOf(paths);
-  let value = read();
+  let seen = new Map<string, string>();
+  const readAgain = (): Value => {
+    const states = new Map<string, string>();
+    seen = states;
+    return read((path) => {
+      // Before it is read: a change between the two is seen at the next look.
+      states.set(path, stateOf(path));
+      return path;
+    });
+  };
+  let value = readAgain();
   let lookedMs = nowMs();
   return () => {
     if (nowMs() - lookedMs < LOOK_MS) return value;
     lookedMs = nowMs();
-    const state = stateOf(paths);
-    if (state === seen) return value;
-    seen = state;
+    if ([...seen].every(([path, state]) => stateOf(path) === state)) return value;
     try {
-      value = read();
+      value = readAgain();
       episode.end();
       tell({ level: 'info', code: 'serve.file_taken', sentence: `${what} changed: what it says now holds` });
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      const { message, where = paths.join(', ') } = thrown;
+      const { message, where = [...seen.keys()].join(', ') } = thrown;
       episode.fail(
         thrown,
         `${what} changed and is not taken, so that it holds as it was: ${message} (${where})`,
@@ -58,12 +67,8 @@ export function watchFiles<Value>({
 }
 
 /** Differs once a file was written, replaced, removed or given other rights. */
-function stateOf(paths: readonly string[]): string {
-  const states = paths.map((path) => {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat === undefined
-      ? 'none'
-      : [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
-  });
-  return states.join('\n');
+function stateOf(path: string): string {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return 'none';
+  return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
 }

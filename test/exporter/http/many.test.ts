@@ -41,6 +41,16 @@ test('a scraper that has left makes room', async () => {
   await expect.poll(async () => (await ask(port, { bytes: get('/metrics') })).status).toBe(200);
 });
 
+test('scrapers that have left before it was their turn on their connection make room', async () => {
+  const { port } = await serving({ render: large, concurrentScrapesMax: 9 });
+  const socket = connected(port);
+  socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(20));
+  expect(await firstLine(socket)).toBe('HTTP/1.1 200 OK');
+  expect((await ask(port, { bytes: get('/metrics') })).status).toBe(503);
+  socket.destroy();
+  await expect.poll(async () => (await ask(port, { bytes: get('/metrics') })).status).toBe(200);
+});
+
 test('scrapers that read a byte at a time are cut off, and make room', async () => {
   const { port } = await serving({ render: large, concurrentScrapesMax: 2, writeTimeoutMs: 500 });
   const slow = [connected(port), connected(port)];

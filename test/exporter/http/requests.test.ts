@@ -195,4 +195,7 @@ test('metrics that cannot be rendered are an error to the scraper, and one sente
   expect(await ask(port, { bytes: get('/health') })).toMatchObject({ status: 200 });
   isBroken = false;
   expect(await ask(port, { bytes: get('/metrics') })).toMatchObject({ status: 200, body: TEXT });
+  isBroken = true;
+  await ask(port, { bytes: get('/metrics') });
+  expect(told.map(({ level }) => level)).toEqual(['error']);
 });

@@ -212,9 +212,8 @@ describe('a file that changes', () => {
     };
     write(first);
     const current = watchFiles({
-      paths: [path],
       what: 'the users file',
-      read: () => [...parseUsers(readSecretFile(path, 'the users file').text, path).keys()],
+      read: (look) => [...parseUsers(readSecretFile(look(path), 'the users file').text, path).keys()],
       tell: (notice) => told.push(notice),
       nowMs: () => nowMs,
     });
