@@ -153,9 +153,11 @@ function tlsProblems(held: WrittenTls): Readonly<Record<string, string>> {
   return problems;
 }
 
-/** Upstream leaves TLS alone where none of them is given. */
+/** As upstream: what is chosen of TLS asks for none by itself. */
 function isTlsMeant(held: Readonly<Record<string, unknown>>): boolean {
-  return Object.values(held).some(has);
+  return ['cert', 'cert_file', 'key', 'key_file', 'client_ca', 'client_ca_file', 'client_auth_type'].some(
+    (key) => has(held[key]),
+  );
 }
 
 /** Of HTTP, so that it ends no header. */
@@ -167,7 +169,7 @@ const headerValue = z
 function oneOf(values: readonly string[]): typeof headerValue {
   return z
     .string()
-    .refine((value) => value === '' || values.includes(value.toLowerCase()), {
+    .refine((value) => values.includes(value), {
       error: `expected ${values.join(' or ')}`,
     })
     .nullish();

@@ -140,6 +140,7 @@ describe('of clients', () => {
     ['URI:spiffe://example.org/prometheus', 'spiffe://example.org/prometheus', true],
     // A name that would be another one's, if it were read as text.
     ['URI:http://evil/\\,DNS:b', 'b', false],
+    ['URI:http://evil/\\,DNS:b', 'http://evil/,DNS:b', true],
     ['dirName:subject', 'prometheus', false],
   ])('one that is %s is let in by client_allowed_sans ["%s"]: %s', async (sans, allowed, isLetIn) => {
     const [extra, value] = sans.startsWith('dirName')

@@ -232,6 +232,7 @@ test.each([
   '',
   '# nothing\n',
   '{}',
+  'tls_server_config: {min_version: TLS13, prefer_server_cipher_suites: false}\n',
   'tls_server_config:\nhttp_server_config:\nbasic_auth_users:\n',
   'tls_server_config: {}\nhttp_server_config: {headers: }\nbasic_auth_users: {}\n',
   'tls_server_config: {cert_file: "", key_file: "", client_auth_type: "", client_ca_file: ""}\n',
@@ -243,7 +244,7 @@ test('what it holds is taken, and what is hardly as it should be is told', () =>
   const told: string[] = [];
   const path = files.config(
     `tls_server_config: {${PAIR}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: two.pem, min_version: TLS10}
-http_server_config: {headers: {X-Frame-Options: SAMEORIGIN, Strict-Transport-Security: ""}}
+http_server_config: {headers: {X-Frame-Options: sameorigin, Strict-Transport-Security: ""}}
 basic_auth_users: {ada: ${HASH}}
 `,
   );
@@ -255,7 +256,7 @@ basic_auth_users: {ada: ${HASH}}
   });
   const { tls, headers, users } = watchWebConfig({ path, tell: ({ sentence }) => told.push(sentence) })();
   expect(tls?.isClientNeeded).toBe(true);
-  expect(headers).toEqual({ 'X-Frame-Options': 'SAMEORIGIN' });
+  expect(headers).toEqual({ 'X-Frame-Options': 'sameorigin' });
   expect(users).toEqual(new Map([['ada', { hash: HASH, cost: 10 }]]));
   expect(told).toEqual([
     expect.stringContaining('holds hashes of passwords and everybody can read it'),
