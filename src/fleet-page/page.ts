@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.ts';
 import { VERSION } from '../config/package-version.ts';
-import type { CapacityFigures } from '../figures/capacity/figures.ts';
-import { narrowedTo } from '../figures/capacity/narrowed.ts';
-import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import type { CapacityFigures, CapacityTimes } from '../figures/capacity/figures.ts';
+import { narrowedTo, timesNarrowedTo } from '../figures/capacity/narrowed.ts';
+import { capacityFigures, capacityTimes, type CapacityQueryOptions } from '../figures/capacity/query.ts';
 import { askedOnce } from '../figures/asked-once.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { readStillAssets } from '../report/page/assets.ts';
@@ -15,7 +15,7 @@ import { fleetSections, narrowedOptions, type Told } from './sections.ts';
 export interface FleetPage {
   readonly figures: CapacityFigures;
   /** The same time by days, weeks or months; undefined where it is too short for that, or not asked for. */
-  readonly days?: CapacityFigures | undefined;
+  readonly days?: CapacityTimes | undefined;
   readonly sections?: FleetSections | undefined;
 }
 
@@ -46,10 +46,10 @@ export async function fleetPageOf(
   const ofDays = { ...narrowedOptions(asked), costs: asked.costs, by: 'cluster' as const };
   const once = askedOnce(db);
   const [days, sections] = await Promise.all([
-    period && capacityFigures(once, lanes, { ...ofDays, every: period }),
+    period && capacityTimes(once, lanes, { ...ofDays, every: period }),
     fleetSections(once, { lanes }, asked, figures, told),
   ]);
-  return { figures: narrowedTo(sight, figures), days: days && narrowedTo(sight, days), sections };
+  return { figures: narrowedTo(sight, figures), days: days && timesNarrowedTo(sight, days), sections };
 }
 
 /** The page in one file. @throws OperatingError `page.incomplete` */

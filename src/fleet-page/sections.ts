@@ -3,7 +3,7 @@ import { OperatingError } from '../core/base/errors.ts';
 import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
 import { looksBackUs } from '../figures/asked/planning.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
-import { capacityFigures, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import { capacityTimes, type CapacityQueryOptions } from '../figures/capacity/query.ts';
 import type { ForecastFigures } from '../figures/forecast/figures.ts';
 import { forecastFigures } from '../figures/forecast/query.ts';
 import type { Asked } from '../figures/query-cells.ts';
@@ -12,7 +12,7 @@ import { reliabilityFigures } from '../figures/reliability/query.ts';
 import { rightSizeFigures } from '../figures/right-size/query.ts';
 import type { Sight } from '../figures/sight.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
-import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
+import type { Answer, FleetSections, NodesFigures } from '../report/page/fleet/sections.ts';
 
 /** Who waited and what was free is looked at sample by sample: of more time than the last 31 days a page does not tell it. */
 const QUEUE_US_MAX = 31 * 86_400e6;
@@ -45,7 +45,7 @@ export async function fleetSections(
     isWhole ? answerOf(askForecast(db, lanes, options), told) : undefined,
     isWhole && isNamed ? namedOfClusters(db, lanes, options, told) : {},
     isNamed && figures.knownUs !== undefined
-      ? answerOf(capacityFigures(db, lanes, ofNodes), told)
+      ? answerOf(nodesFigures(db, lanes, ofNodes, figures), told)
       : undefined,
   ]);
   return {
@@ -53,6 +53,15 @@ export async function fleetSections(
     ...named,
     ...(nodes === undefined ? {} : { nodes }),
   };
+}
+
+async function nodesFigures(
+  db: Asked,
+  lanes: Config['lanes'],
+  ofNodes: CapacityQueryOptions,
+  { unseenNodes }: CapacityFigures,
+): Promise<NodesFigures> {
+  return { times: await capacityTimes(db, lanes, ofNodes), unseenNodes };
 }
 
 /** The same devices and time. */

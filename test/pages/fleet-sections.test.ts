@@ -4,8 +4,8 @@
  */
 import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { CapacityFigures, CapacityRow } from '../../src/figures/capacity/figures.ts';
-import { sectionsHtml } from '../../src/report/page/fleet/sections.ts';
+import type { CapacityTimes, TimesRow } from '../../src/figures/capacity/figures.ts';
+import { sectionsHtml, type NodesFigures } from '../../src/report/page/fleet/sections.ts';
 import { forecast, HOSTILE, HOUR, QUEUE, reliability, RISING, T0 } from './section-figures.ts';
 
 function heightOf(svg: string, name: string): number[] {
@@ -112,7 +112,7 @@ interface Had {
 }
 
 /** A row of a node of two GPUs in an hour, by hours. */
-function nodeRow(name: string, cluster: string, hour: number, { owned, used, unowned }: Had): CapacityRow {
+function nodeRow(name: string, cluster: string, hour: number, { owned, used, unowned }: Had): TimesRow {
   const knownUs = owned * HOUR;
   return {
     ...{ kind: 'group', name, cluster, period: `2026-01-05T0${hour}`, also: [] },
@@ -123,26 +123,17 @@ function nodeRow(name: string, cluster: string, hour: number, { owned, used, uno
           wasted: { value: knownUs - used * HOUR, knownUs, unit: 'microseconds' },
           smActive: { value: used / owned, knownUs, unit: 'ratio' },
         }),
-  } as unknown as CapacityRow;
+  } as unknown as TimesRow;
 }
 
-function byNode(
-  rows: readonly CapacityRow[],
-  unseen: Readonly<Record<string, number>> = {},
-): CapacityFigures {
+function byNode(rows: readonly TimesRow[], unseen: Readonly<Record<string, number>> = {}): NodesFigures {
   return {
-    ...{ by: 'node', every: 'hour', fromUs: T0, toUs: T0 + 3 * HOUR, rows },
-    installed: {
-      all: {},
-      rows: rows.map(({ kind, name, cluster, also, period, attributedUs, unownedUs = 0 }) => ({
-        ...{ kind, name, cluster, also, period },
-        parts: {
-          ...(unseen[name!] === undefined ? {} : { unseen: unseen[name!]! * HOUR }),
-          ...{ effective: attributedUs, free: unownedUs },
-        },
-      })),
-    },
-  } as unknown as CapacityFigures;
+    times: { by: 'node', every: 'hour', fromUs: T0, toUs: T0 + 3 * HOUR, rows } as unknown as CapacityTimes,
+    unseenNodes: rows.flatMap(({ name, cluster }) => {
+      const hours = unseen[name!];
+      return hours === undefined ? [] : [{ name, cluster, parts: { unseen: hours * HOUR } }];
+    }),
+  };
 }
 
 /** Ratios of 100, −1 where nothing is known, as they are in the picture: row by row. */
@@ -187,14 +178,14 @@ describe('nodes', () => {
 
   test('of which nobody recorded what was done are not called unused', () => {
     const told = nodeRow('dark', 'a', 0, { owned: 2, used: 0, unowned: 0 });
-    const row: CapacityRow = { ...told, wasted: undefined, smActive: undefined };
+    const row: TimesRow = { ...told, wasted: undefined, smActive: undefined };
     const html = sectionsHtml({ nodes: { figures: byNode([row]) } }).safe;
     expect(pixelsOf(html)).toEqual([[[100, -1, -1]], [[-1, -1, -1]]]);
   });
 
   test('are held against what is known of the time alone', () => {
     const knownUs = HOUR;
-    const row: CapacityRow = {
+    const row: TimesRow = {
       ...nodeRow('half', 'a', 0, { owned: 2, used: 2, unowned: 0 }),
       wasted: { value: 0.25 * HOUR, knownUs, unit: 'microseconds' },
       smActive: { value: 0.75, knownUs, unit: 'ratio' },

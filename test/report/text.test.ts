@@ -267,6 +267,7 @@ const capacity: CapacityFigures = {
   top: undefined,
   timeZone: undefined,
   installed: { rows: [], all: {}, inPieces: undefined },
+  unseenNodes: [],
   every: undefined,
   cluster: undefined,
   costBasis: undefined,

@@ -97,6 +97,17 @@ export interface CapacityRow extends CapacitySums {
   readonly jobs: number;
 }
 
+/** A row without how many jobs it is of. */
+export type TimesRow = Omit<CapacityRow, 'jobs'>;
+
+/** What nobody saw of the GPUs of a node. */
+export interface UnseenNode {
+  /** Where they are last, and its cluster, where those are known. */
+  readonly name: string | undefined;
+  readonly cluster: string | undefined;
+  readonly parts: InstalledTimes;
+}
+
 /** Where the time of the GPUs of a group went. */
 export interface InstalledRow {
   /** `unseen`: of all GPUs together, where rows are those of jobs. */
@@ -202,6 +213,8 @@ export interface CapacityFigures {
   readonly rows: readonly CapacityRow[];
   /** Where the time of all GPUs that were there went. */
   readonly installed: Installed;
+  /** By node, whatever the rows are by. Empty where only some jobs are asked about. */
+  readonly unseenNodes: readonly UnseenNode[];
   /** `idle` and `wasted` are of the owned time alone: nobody left the rest unused. */
   readonly all: CapacitySums & { readonly jobs: number };
   /** Part of the sampled time in which several jobs owned a device, and no owner set tells which: it is in no group. */
@@ -230,6 +243,12 @@ export interface CapacityFigures {
   /** Activity by which idleness and the mean are told; undefined when no lane samples it. */
   readonly hasActivity: boolean;
 }
+
+/** Whose the time was, and no more: asking for the rest takes longer than for this. */
+export type CapacityTimes = Omit<
+  CapacityFigures,
+  'rows' | 'all' | 'installed' | 'unseenNodes' | 'top' | 'billing'
+> & { readonly rows: readonly TimesRow[]; readonly all: CapacitySums };
 
 /** Whether the time of a row was some job's. */
 export function isOwned(kind: CapacityKind): boolean {

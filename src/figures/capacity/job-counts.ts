@@ -4,6 +4,7 @@ import type { CapacityPeriod } from './figures.ts';
 import {
   groupedSql,
   groupKeys,
+  isOfJobNames,
   isOfNodes,
   jobKeys,
   jobNumberSql,
@@ -49,7 +50,8 @@ function picksOf(of: Membership, startTs: string): Readonly<Record<string, strin
 
 /**
  * The keys of the stays, each once. Grouped straight from the table: what was selected before it is grouped is grouped by one worker
- * alone, as the later periods that a stay reaches into are, which may be another's, too.
+ * alone, as the later periods that a stay reaches into are, which may be another's, too. Where it is looked up whose the jobs are they
+ * stay in the order of their starts instead, in which that takes half as long: names lie in memory in the same one.
  */
 function keysSql(of: Membership, keys: readonly string[], later: number): string {
   const period = periodOf(of);
@@ -57,8 +59,10 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
   const picks = picksOf(of, startTs);
   const select = (some: readonly string[]): string =>
     some.map((key) => `${picks[key]!} AS ${key}, `).join('');
-  const first = `SELECT ${select(keys)}count() AS stays ${fromSql}`;
-  if (period === undefined || later === 0) return first;
+  const isInOrder = isOfJobNames(of);
+  const first = `SELECT ${select(keys)}${isInOrder ? '1' : 'count()'} AS stays ${fromSql}`;
+  if (period === undefined || later === 0)
+    return isInOrder ? `SELECT DISTINCT ${keys.join(', ')} FROM (${first})` : first;
   const { fromSql: laterSql, startUs } = laterPeriods(period, later, of.months);
   const longer =
     `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +
@@ -92,7 +96,7 @@ export function jobCountsSql(of: Membership, later: number): string {
   const all =
     isOfAll && (of.isOneCluster || of.areClustersTold)
       ? keysSql(
-          { ...of, every: undefined, by: 'user' },
+          { ...of, every: undefined, by: 'cluster', also: [] },
           job.map((key) => (key === 'cluster_key' ? 'x_cluster' : key)),
           0,
         )

@@ -81,20 +81,25 @@ export async function addCutGpus(
     tally,
     idle,
     present,
+    after,
   }: {
     readonly traits: Traits;
     readonly tally: CutTally;
     readonly idle: DeviceIdleLimits;
-    /** Those that are asked about. */ readonly present: readonly KnownDevice[];
+    /** Those that are asked about. */
+    readonly present: Promise<readonly KnownDevice[]>;
+    /** Nothing is added before: sums of one order are the same to the last digit. */
+    readonly after: Promise<void>;
   },
 ): Promise<void> {
-  const meant = new Set(present.filter(({ kind }) => kind !== 'instance').map(({ gpu }) => gpu));
+  const meant = new Set((await present).filter(({ kind }) => kind !== 'instance').map(({ gpu }) => gpu));
   const readAs = cutReadAs(of, inventory);
   const whole = await readCutHours(db, readingsOf(parts, of.window, readAs), { isWhole: true });
   const usesPower = powerUsers(whole);
   for (const span of portionsOf(of.window, inventory.instances.size * readAs.bucketsPerDay)) {
     const hours = await readCutHours(db, readingsOf(parts, span, readAs), {});
     const rows = await instanceRows(db, of, parts, { span, readAs, traits, idle });
+    await after;
     const parents = new Set(rows.map(({ gpu }) => inventory.instances.get(gpu)?.parent));
     for (const gpu of hours.keys()) if (!meant.has(gpu) && !parents.has(gpu)) hours.delete(gpu);
     const known = rows.filter(({ gpu }) => inventory.instances.has(gpu));

@@ -1,6 +1,12 @@
 import type { Sight } from '../sight.ts';
-import { isPeriod, type CapacityFigures, type CapacityGrouping, type CapacityRow } from './figures.ts';
-import { withOthers } from './others.ts';
+import {
+  isPeriod,
+  type CapacityFigures,
+  type CapacityGrouping,
+  type CapacityRow,
+  type CapacityTimes,
+} from './figures.ts';
+import { timesWithOthers, withOthers } from './others.ts';
 
 /**
  * The same for somebody who may not see everybody's names: own groups stay, all others of a period become one row, no device and no job
@@ -13,14 +19,26 @@ export function narrowedTo(sight: Sight | undefined, figures: CapacityFigures): 
     ...figures,
     ...withOthers(figures, (group) => areNamesFor(sight, figures, group)),
     lastSigns: [],
+    unseenNodes: [],
     billing: undefined,
+    isNarrowed: true,
+  };
+}
+
+/** The same of whose the time was alone. */
+export function timesNarrowedTo(sight: Sight | undefined, times: CapacityTimes): CapacityTimes {
+  if (sight === undefined) return times;
+  return {
+    ...times,
+    ...timesWithOthers(times, (group) => areNamesFor(sight, times, group)),
+    lastSigns: [],
     isNarrowed: true,
   };
 }
 
 function areNamesFor(
   sight: Sight,
-  { by, also }: CapacityFigures,
+  { by, also }: Pick<CapacityFigures, 'by' | 'also'>,
   row: Pick<CapacityRow, 'name' | 'also'>,
 ): boolean {
   return isNameFor(sight, by, row.name) && also.every((other, at) => isNameFor(sight, other, row.also[at]));

@@ -1,6 +1,6 @@
 import { addCosts } from '../../core/costs/costs.ts';
 import { quantity, type Energy, type Quantity } from '../quantity.ts';
-import type { CapacityFigures, CapacityRow, InstalledRow } from './figures.ts';
+import type { CapacityFigures, CapacityRow, CapacityTimes, InstalledRow, TimesRow } from './figures.ts';
 import { addTimes } from './installed/parts.ts';
 
 /** Which group a row is of. */
@@ -12,13 +12,24 @@ export function withOthers(
   isShown: (group: GroupNames) => boolean,
 ): Pick<CapacityFigures, 'rows' | 'installed'> {
   return {
-    rows: merged(rows, isShown, othersOf),
+    rows: merged(rows, isShown, (own) => ({
+      ...othersOf(own),
+      jobs: own.reduce((all, { jobs }) => all + jobs, 0),
+    })),
     installed: { ...installed, rows: merged(installed.rows, isShown, installedOthersOf) },
   };
 }
 
+/** The same of whose the time was alone. */
+export function timesWithOthers(
+  { rows }: CapacityTimes,
+  isShown: (group: GroupNames) => boolean,
+): Pick<CapacityTimes, 'rows'> {
+  return { rows: merged(rows, isShown, othersOf) };
+}
+
 /** Between the groups and the other kinds. */
-function merged<Row extends CapacityRow | InstalledRow>(
+function merged<Row extends TimesRow | InstalledRow>(
   rows: readonly Row[],
   isShown: (group: GroupNames) => boolean,
   together: (rows: readonly Row[]) => Row,
@@ -36,8 +47,8 @@ function installedOthersOf(rows: readonly InstalledRow[]): InstalledRow {
   return { kind: 'others', name: undefined, also: [], cluster: undefined, period, parts };
 }
 
-function othersOf(rows: readonly CapacityRow[]): CapacityRow {
-  const sum = (of: (row: CapacityRow) => number): number => rows.reduce((all, row) => all + of(row), 0);
+function othersOf(rows: readonly TimesRow[]): TimesRow {
+  const sum = (of: (row: TimesRow) => number): number => rows.reduce((all, row) => all + of(row), 0);
   const { period } = rows[0]!;
   const smKnown = rows.flatMap(({ smActive }) => smActive ?? []);
   const smUs = smKnown.reduce((us, { knownUs }) => us + knownUs, 0);
@@ -55,7 +66,6 @@ function othersOf(rows: readonly CapacityRow[]): CapacityRow {
     costs: costs.length === 0 ? undefined : addCosts(costs),
     unownedUs: hasUnowned ? sum(({ unownedUs = 0 }) => unownedUs) : undefined,
     unownedEnergy: added(rows.map(({ unownedEnergy }) => unownedEnergy)),
-    jobs: sum(({ jobs }) => jobs),
   };
 }
 

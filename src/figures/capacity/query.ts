@@ -11,12 +11,13 @@ import {
   type CapacityKind,
   type CapacityName,
   type CapacityPeriod,
-  type CapacityRow,
+  type CapacityTimes,
+  type TimesRow,
 } from './figures.ts';
 import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices, type KnownDevice } from './devices.ts';
 import { chosenDevices } from './filters.ts';
-import { installedOf, readInstalled, type InstalledFacts } from './installed/installed.ts';
+import { installedOf, readInstalled, unseenNodes, type InstalledFacts } from './installed/installed.ts';
 import { readNodeDays, type DaysOfNode } from './installed/node-days.ts';
 import { zoneMonths } from './periods.ts';
 import { shownTop } from './top.ts';
@@ -31,7 +32,7 @@ import { capacityWindow, type CapacityWindow } from './window.ts';
 import { costBasis, needsHours } from '../cost-basis.ts';
 import { gaugeReadings, storedLanes, type StoredLane } from '../gauge-lanes.ts';
 import { GAUGES, type GaugeKey, type LaneGauges } from '../gauges.ts';
-import { readIdleLimits } from '../idle-limits.ts';
+import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
 import { LEVELS, withinSql, type Segment } from '../levels.ts';
 import { CUT_LEVELS, readCutInventory } from '../mig-energy.ts';
@@ -73,7 +74,41 @@ export async function capacityFigures(
   lanes: readonly Lane[],
   options: CapacityQueryOptions,
 ): Promise<CapacityFigures> {
-  const { by, also = [], every, cluster, where = [], top, timeZone = 'UTC' } = options;
+  const { times, of, rest } = await readCapacity(db, lanes, options, true);
+  const { jobs, installed, billing } = rest!;
+  const rows = times.rows.map((row) => ({ ...row, jobs: jobs.byGroup.get(textOf(row))?.jobs ?? 0 }));
+  return shownTop({
+    ...times,
+    ...{ top: options.top, billing, rows },
+    installed: installedOf(of, rows, installed),
+    unseenNodes: unseenNodes(installed),
+    all: { ...times.all, jobs: jobs.all },
+  });
+}
+
+/** The same as far as it is told whose the time was. @throws what `capacityFigures` throws */
+export async function capacityTimes(
+  db: Asked,
+  lanes: readonly Lane[],
+  options: Omit<CapacityQueryOptions, 'top'>,
+): Promise<CapacityTimes> {
+  return (await readCapacity(db, lanes, options, false)).times;
+}
+
+interface ReadCapacity {
+  readonly times: CapacityTimes;
+  readonly of: Membership;
+  readonly rest: (BesideTimes & Pick<CapacityFigures, 'billing'>) | undefined;
+}
+
+/** @param isWhole with the rest of `CapacityFigures` */
+async function readCapacity(
+  db: Asked,
+  lanes: readonly Lane[],
+  options: CapacityQueryOptions,
+  isWhole: boolean,
+): Promise<ReadCapacity> {
+  const { by, also = [], every, cluster, where = [], timeZone = 'UTC' } = options;
   const { idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
@@ -98,50 +133,77 @@ export async function capacityFigures(
   const months = zoneMonths(periodOf(options), timeZone, window);
   const known = { by, also, every, window, cluster, isOneCluster, where, months };
   // GPUs were there for others than some jobs.
-  const nodeDays = isOfSomeJobs(known) ? undefined : readNodeDays(db, window);
-  const [{ of, reusedIdsLeft, segments, tally, jobs, installed }, asked, billing] = await Promise.all([
-    askOfJobs(db, known, { tables, there, nodeDays, inventory, idle, devices, present, rates, isByHour }),
+  const nodeDays = isWhole && !isOfSomeJobs(known) ? readNodeDays(db, window) : undefined;
+  const [ofJobs, asked, billing] = await Promise.all([
+    askOfJobs(
+      db,
+      known,
+      { tables, there, nodeDays, inventory, idle, devices, present, rates, isByHour },
+      isWhole,
+    ),
     present,
-    where.length > 0 ? undefined : checkBilling(db, window, cluster),
+    where.length > 0 || !isWhole ? undefined : checkBilling(db, window, cluster),
     nodeDays,
   ]);
-  const fleet = fleetOf(asked, window);
+  const timeZoneOfMonths = months === undefined ? undefined : timeZone;
+  const times = timesOf(ofJobs, fleetOf(asked, window), { window, idle, rates });
+  return {
+    times: {
+      ...times,
+      timeZone: timeZoneOfMonths,
+      invalidRollups: await invalidRollups(db, ofJobs.segments),
+      hasActivity: tables.some(({ sm }) => sm !== undefined),
+    },
+    of: ofJobs.of,
+    rest: ofJobs.rest && { ...ofJobs.rest, billing },
+  };
+}
+
+function timesOf(
+  { of, reusedIdsLeft, segments, tally, rest }: OfJobs,
+  fleet: ReturnType<typeof fleetOf>,
+  {
+    window,
+    idle,
+    rates,
+  }: {
+    readonly window: CapacityWindow;
+    readonly idle: DeviceIdleLimits;
+    readonly rates: CostRates | undefined;
+  },
+): Omit<CapacityTimes, 'timeZone' | 'invalidRollups' | 'hasActivity'> {
+  const jobs = rest?.jobs.byGroup ?? new Map<string, never>();
   // A job of which nothing was seen counts in its row, too: rows add up to `all`.
-  for (const { key } of jobs.byGroup.values()) groupOf(tally, key);
+  for (const { key } of jobs.values()) groupOf(tally, key);
   const rows = rowsOf(tally, of, jobs, rates);
   const { all, samples, sampledUs, undividedUs, unknownSlicesUs, sharedUs, areSharesScaled } = tally;
-  const hasActivity = tables.some(({ sm }) => sm !== undefined);
-  return shownTop({
-    by,
-    also,
-    every,
-    timeZone: months === undefined ? undefined : timeZone,
-    cluster,
-    where,
-    top,
+  const { by, also, every, cluster, where } = of;
+  return {
+    ...{ by, also, every, cluster, where },
     ...window,
     ...fleet,
     // The first samples of the window speak for time of before it, too: what was seen was known.
     knownUs: isOfSomeJobs(of) ? undefined : Math.max(fleet.knownUs, sampledUs),
     reusedIdsLeft,
     closeIdsLeft: mixedIds(of.reused, segments),
-    billing,
     samples,
     sampledUs,
     rows,
-    installed: installedOf(of, rows, installed),
     all: {
       ...capacitySums({ ...all, attributedUs: sampledUs }, rates),
       idle: ofOwned(rows, ({ idle }) => idle),
       wasted: ofOwned(rows, ({ wasted }) => wasted),
-      jobs: jobs.all,
     },
     ...{ undividedUs, unknownSlicesUs, sharedUs, areSharesScaled },
     idleLimits: idle.told,
     costBasis: rates && costBasis(rates, all.hours?.values() ?? []),
-    invalidRollups: await invalidRollups(db, segments),
-    hasActivity,
-  });
+  };
+}
+
+/** What is told beside whose the time was. */
+interface BesideTimes {
+  readonly jobs: JobCounts;
+  readonly installed: InstalledFacts;
 }
 
 interface OfJobs {
@@ -150,8 +212,7 @@ interface OfJobs {
   /** All that is read. */
   readonly segments: readonly Segment[];
   readonly tally: Tally;
-  readonly jobs: JobCounts;
-  readonly installed: InstalledFacts;
+  readonly rest: BesideTimes | undefined;
 }
 
 /** The sums and the jobs of the groups. It takes knowing which ids were given again. */
@@ -168,6 +229,7 @@ async function askOfJobs(
     readonly there: Promise<readonly KnownDevice[]>;
     readonly nodeDays: Promise<DaysOfNode> | undefined;
   },
+  isWhole: boolean,
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
   const [parts, ids] = await Promise.all([
@@ -178,16 +240,22 @@ async function askOfJobs(
   const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
   const sources = parts.map((part) => sourcesOf(part, window, levels, dividingUs({ ...known, reused })));
   const of = { ...known, reused, areClustersTold: await areClustersTold(db, known, sources.flat()) };
-  const [tally, jobs, installed] = await Promise.all([
+  const rest = async (): Promise<BesideTimes> => {
+    const [jobs, installed] = await Promise.all([
+      jobCounts(db, of),
+      readInstalled(db, of, {
+        ...{ known: there, devices: asked.present, classes: asked.devices },
+        ...{ parts, sources: sources.flat(), nodeDays },
+      }),
+    ]);
+    return { jobs, installed };
+  };
+  const [tally, besides] = await Promise.all([
     tallyOf(db, of, sources, { parts, ...asked }),
-    jobCounts(db, of),
-    readInstalled(db, of, {
-      ...{ known: there, devices: asked.present, classes: asked.devices },
-      ...{ parts, sources: sources.flat(), nodeDays },
-    }),
+    isWhole ? rest() : undefined,
   ]);
   const segments = sources.flat().flatMap((source) => source.segments);
-  return { of, reusedIdsLeft, segments, tally, jobs, installed };
+  return { of, reusedIdsLeft, segments, tally, rest: besides };
 }
 
 /** Of gauges only what a capacity report shows, and what the energy of cut GPUs is divided by. */
@@ -254,9 +322,9 @@ const KIND_ORDER: readonly CapacityKind[] = [
 function rowsOf(
   { groups }: Tally,
   { by }: Membership,
-  jobs: JobCounts,
+  jobs: ReadonlyMap<string, unknown>,
   rates: CostRates | undefined,
-): CapacityRow[] {
+): TimesRow[] {
   const wholeKey = (key: GroupKey): string => textOf({ ...key, period: undefined });
   const wholeUs = new Map<string, number>();
   for (const group of groups.values())
@@ -269,9 +337,9 @@ function rowsOf(
         Math.max(sums.attributedUs, sums.bestUs) > ROUNDING_US_MAX ||
         unowned !== undefined ||
         key.kind === 'cut' ||
-        jobs.byGroup.has(textOf(key)),
+        jobs.has(textOf(key)),
     )
-    .map((group): CapacityRow => {
+    .map((group): TimesRow => {
       const { kind, name, also, cluster, period, sums, unowned } = group;
       const own = capacitySums(sums, rates);
       const nobodys = {
@@ -286,7 +354,6 @@ function rowsOf(
         period,
         ...own,
         ...nobodys,
-        jobs: jobs.byGroup.get(textOf(group))?.jobs ?? 0,
       };
     })
     .sort(
@@ -300,8 +367,8 @@ function rowsOf(
 
 /** Σ over the rows that are of some job; undefined where nothing is known of any. */
 function ofOwned(
-  rows: readonly CapacityRow[],
-  pick: (row: CapacityRow) => Quantity<'microseconds'> | undefined,
+  rows: readonly TimesRow[],
+  pick: (row: TimesRow) => Quantity<'microseconds'> | undefined,
 ): Quantity<'microseconds'> | undefined {
   const known = rows.filter(({ kind }) => isOwned(kind)).flatMap((row) => pick(row) ?? []);
   if (known.length === 0) return undefined;

@@ -206,9 +206,12 @@ function labelKindSql(prefix: string, job: string): string {
   );
 }
 
+const SOLE_SQL = `s.owners = 1 AND s.job_id != ${quoteText(UNRESOLVED_JOB_ID)}`;
+
 /**
- * The sums of each segment of a source: by the keys, and `owner_set` where there are any. Where a job has few buckets of days they
- * are left to the sums of the groups, all but what nobody owned.
+ * The sums of each segment of a source: by the keys, and `owner_set` where there are any. Where a job has few buckets of days those that
+ * one job alone had are left to the sums of the groups, in the order of time, in which they are joined fastest; and of which kind they
+ * are need not be found out of each.
  */
 function labelledSql(question: Question, source: CapacitySource): string[] {
   const { of, traits, scope, devices } = question;
@@ -241,11 +244,11 @@ function labelledSql(question: Question, source: CapacitySource): string[] {
     };
     // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
     const rowsSql = (isSummed: boolean, andSql: string): string =>
-      `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sumsSql(isSummed)} FROM ${quoteName(table)} s` +
+      `SELECT ${keys.map((key) => `${key === 'kind' && !isSummed ? kindSql('sole') : picks[key]!} AS ${key}`).join(', ')}, ${sumsSql(isSummed)} FROM ${quoteName(table)} s` +
       ` WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}${andSql}`;
     return level !== '1d' || traits.hasManyBuckets || traits.hasDoubtfulCounters || !isByJob(question)
       ? [rowsSql(true, '')]
-      : [rowsSql(false, ' AND s.owners != 0'), rowsSql(true, ' AND s.owners = 0')];
+      : [rowsSql(false, ` AND ${SOLE_SQL}`), rowsSql(true, ` AND NOT (${SOLE_SQL})`)];
   });
 }
 

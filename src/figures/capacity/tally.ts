@@ -85,19 +85,23 @@ export async function tallyOf(
   const told = question === undefined ? [] : await ask(db, question);
   const traits = traitsOf(sources.flat(), told, scope);
   const { hasSets } = traits;
-  for (const some of sources)
-    for (const devices of classes)
-      for (const row of await askGroups(db, { of, sources: some, traits, scope, devices, isByHour })) {
-        const rowKind = ROW_KINDS[row.number('kind')!]!;
-        const own = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
-        const sums = priced(own, devices.model, isByHour ? row.number('bucket_us') : undefined);
-        addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
-      }
-  if (isCut)
+  const addWhole = async (): Promise<void> => {
+    for (const some of sources)
+      for (const devices of classes)
+        for (const row of await askGroups(db, { of, sources: some, traits, scope, devices, isByHour })) {
+          const rowKind = ROW_KINDS[row.number('kind')!]!;
+          const own = rowKind === 'cut' ? energyOnly(sumsOf(row)) : sumsOf(row);
+          const sums = priced(own, devices.model, isByHour ? row.number('bucket_us') : undefined);
+          addRow(tally, of, row, { rowKind, sums, ratio: rowKind === 'cut' ? 0 : 1, hasSets });
+        }
+  };
+  const whole = addWhole();
+  const addCut = async (): Promise<void> => {
     await addCutGpus(db, of, parts, inventory, {
       traits: traitsOf(sources.flat(), told, 'instances'),
       idle,
-      present: await present,
+      present,
+      after: whole,
       tally: {
         addInstance(row, rowKind, own, ratio) {
           const sums = priced(own, modelOf.get(row.text('cut_gpu')!), row.number('bucket_us'));
@@ -118,6 +122,8 @@ export async function tallyOf(
         },
       },
     });
+  };
+  await Promise.all([whole, isCut ? addCut() : undefined]);
   return tally;
 }
 

@@ -2,9 +2,9 @@ import type { Lane } from '../../core/fields/lane.ts';
 import { forecastOf, KNOWN_WEEKS_MIN } from '../../core/forecast/forecast.ts';
 import { shortageOf } from '../../core/forecast/shortage.ts';
 import { knownDevices, type KnownDevice } from '../capacity/devices.ts';
-import { isOwned, type CapacityFigures } from '../capacity/figures.ts';
+import { isOwned, type CapacityTimes } from '../capacity/figures.ts';
 import { periodName, periodStartUs } from '../capacity/periods.ts';
-import { capacityFigures } from '../capacity/query.ts';
+import { capacityTimes } from '../capacity/query.ts';
 import { storedLanes } from '../gauge-lanes.ts';
 import { STEP_US, type Span } from '../levels.ts';
 import { readCutInventory } from '../mig-energy.ts';
@@ -29,7 +29,7 @@ export interface ForecastQueryOptions {
 
 /**
  * Demand for GPUs by week, what it will be, and when it passes what there is.
- * @throws OperatingError `report.unknown_cluster`, and what `capacityFigures` throws
+ * @throws OperatingError `report.unknown_cluster`, and what `capacityTimes` throws
  */
 export async function forecastFigures(
   db: Asked,
@@ -42,7 +42,7 @@ export async function forecastFigures(
   const kept = stored.map((one) => one.kept);
   const [devices, figures, unmet] = await Promise.all([
     knownDevices(db, window, kept, inventory),
-    capacityFigures(db, lanes, {
+    capacityTimes(db, lanes, {
       ...window,
       by: 'cluster',
       every: 'week',
@@ -95,7 +95,7 @@ function weekStarts({ fromUs, toUs }: Span): number[] {
 }
 
 function amountsOf(
-  { rows }: CapacityFigures,
+  { rows }: CapacityTimes,
   startUs: number,
 ): Pick<DemandWeek, 'startUs' | 'ownedUs' | 'sampledUs'> {
   const name = periodName('week', startUs);

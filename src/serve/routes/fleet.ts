@@ -1,6 +1,6 @@
 import { reportWindow } from '../../figures/asked/report-window.ts';
-import { narrowedTo } from '../../figures/capacity/narrowed.ts';
-import { capacityFigures } from '../../figures/capacity/query.ts';
+import { narrowedTo, timesNarrowedTo } from '../../figures/capacity/narrowed.ts';
+import { capacityFigures, capacityTimes } from '../../figures/capacity/query.ts';
 import type { IdleJob, IdleWatchFigures } from '../../figures/idle/figures.ts';
 import { idleWatch } from '../../figures/idle/idle-watch.ts';
 import { jobsFigures } from '../../figures/job/jobs.ts';
@@ -43,14 +43,14 @@ async function fleetFigures(
   const [watch, capacity, days, jobs] = await Promise.all([
     idleWatch(db, lanes, { nowUs, afterUs: idleAfterMs(config) * 1000, idleLimits }),
     capacityFigures(db, lanes, { ...window, by, idleLimits, costs }),
-    every && capacityFigures(db, lanes, { ...window, by: 'cluster', every, idleLimits }),
+    every && capacityTimes(db, lanes, { ...window, by: 'cluster', every, idleLimits }),
     jobsFigures(db, lanes, { ...window, nowUs, filters: {}, order: 'lost', idleLimits, costs, sight }),
   ]);
   return {
     watch: seenIn(watch, sight),
     now: nowOf(watch),
     capacity: narrowedTo(sight, capacity),
-    days: days && narrowedTo(sight, days),
+    days: days && timesNarrowedTo(sight, days),
     jobs,
   };
 }

@@ -9,6 +9,7 @@ import {
   type InPieces,
   type Installed,
   type InstalledRow,
+  type UnseenNode,
 } from '../figures.ts';
 import { isOfNodes, type Membership } from '../membership.ts';
 import { textOf, type GroupKey } from '../tally.ts';
@@ -99,6 +100,17 @@ export function installedOf(
   }
   const all = [...found.values()].filter(({ parts }) => Object.keys(parts).length > 0);
   return { rows: all, all: addTimes(all.map(({ parts }) => parts)), inPieces };
+}
+
+/** The same by node, of all of the window. */
+export function unseenNodes({ nobodys }: InstalledFacts): UnseenNode[] {
+  const nodes = Map.groupBy(nobodys, ({ device: { cluster, nodes } }) =>
+    JSON.stringify([cluster, nodes.at(-1)]),
+  );
+  return [...nodes.values()].map((own) => {
+    const { cluster, nodes } = own[0]!.device;
+    return { name: nodes.at(-1), cluster, parts: unseenOf(own) };
+  });
 }
 
 type UnseenKey = Omit<GroupKey, 'kind'> & { readonly kind: 'unseen' };

@@ -7,6 +7,7 @@ import {
 } from '../../fleet-states/node-states.ts';
 import { STEP_US, type Span } from '../../levels.ts';
 import { ask, type Asked } from '../../query-cells.ts';
+import { quoteTime } from '../../sql-text.ts';
 
 /** For how long the scheduler told that a node was so, µs. What is missing nobody told. */
 export interface StateTimes {
@@ -112,14 +113,27 @@ async function readToldDays(db: Asked, window: Span, areTogether: boolean): Prom
   }));
 }
 
-/** Whole hours cut the rows, so that each lies in one day. By state first: the length of a row is most of the work. */
+/**
+ * Whole hours cut the rows, so that each lies in one day, and only those of the hours at its ends reach out of the window. By state
+ * first: the length of a row is most of the work.
+ */
 function daysSql(window: Span, areTogether: boolean): string {
   const [from, to] = [`cast(${window.fromUs} AS LONG)`, `cast(${window.toUs} AS LONG)`];
   const within = (startUs: string, endUs: string): string =>
     `(CASE WHEN ${endUs} > ${to} THEN ${to} ELSE ${endUs} END - CASE WHEN ${startUs} < ${from} THEN ${from} ELSE ${startUs} END)`;
-  const byState =
-    `SELECT cluster, node, state, cast(date_trunc('day', ts) AS LONG) AS day_us, sum(${within('cast(ts AS LONG)', 'cast(end_ts AS LONG)')}) AS us` +
-    ` FROM node_states WHERE ${statesWhereSql({ ...window, andSql: '' })}`;
+  const byStateSql = (us: string, andSql: string): string =>
+    `SELECT cluster, node, state, cast(date_trunc('day', ts) AS LONG) AS day_us, sum(${us}) AS us` +
+    ` FROM node_states WHERE ${statesWhereSql({ ...window, andSql })}`;
+  const [firstTs, lastTs] = [
+    quoteTime(window.fromUs),
+    quoteTime(Math.max(window.fromUs, window.toUs - HOUR_US)),
+  ];
+  const cutUs = within('cast(ts AS LONG)', 'cast(end_ts AS LONG)');
+  const byState = [
+    byStateSql(cutUs, ` AND ts < ${firstTs}`),
+    byStateSql('cast(end_ts AS LONG) - cast(ts AS LONG)', ` AND ts >= ${firstTs} AND ts < ${lastTs}`),
+    byStateSql(cutUs, ` AND ts >= ${lastTs}`),
+  ].join(' UNION ALL ');
   const byDay =
     "SELECT cluster, node, day_us, sum(CASE WHEN state = 'up' THEN us ELSE 0 END) AS up_us, " +
     " sum(CASE WHEN state IN ('up', 'drained', 'down') THEN us ELSE 0 END) AS told_us" +

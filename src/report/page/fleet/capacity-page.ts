@@ -1,4 +1,4 @@
-import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
+import type { CapacityFigures, CapacityTimes } from '../../../figures/capacity/figures.ts';
 import { capacityNotes, capacityTable, capacityTitle } from '../../capacity-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { pageText, type PageAssets } from '../page.ts';
@@ -13,7 +13,7 @@ import { waterfall } from './waterfall.ts';
 /** What is drawn of the fleet beside the figures. */
 export interface Beside {
   /** The same time by clusters and days, weeks or months; without it they are not drawn. */
-  readonly days?: CapacityFigures | undefined;
+  readonly days?: CapacityTimes | undefined;
   /** What planners ask beside that; what is not in it was not asked for. */
   readonly sections?: FleetSections | undefined;
 }

@@ -1,4 +1,9 @@
-import { isOwned, type CapacityFigures, type CapacityRow } from '../../../figures/capacity/figures.ts';
+import {
+  isOwned,
+  type CapacityFigures,
+  type CapacityTimes,
+  type TimesRow,
+} from '../../../figures/capacity/figures.ts';
 import { energyCostText } from '../../costs-text.ts';
 import { formatCoverage, formatEnergy, formatGrams, formatRatio } from '../../text/format-quantity.ts';
 import { clip } from '../../text/table-text.ts';
@@ -21,7 +26,7 @@ interface Drawn {
 }
 
 /** What the GPUs drew, for jobs and for nobody, and what that emits. @param days the same time by clusters, which are all of it, and periods */
-export function energyCarbon(figures: CapacityFigures, days: CapacityFigures | undefined): Safe {
+export function energyCarbon(figures: CapacityFigures, days: CapacityTimes | undefined): Safe {
   return markup`<section aria-labelledby="energy"><h2 id="energy">Energy and carbon</h2>
 <p>${answer(figures)}</p>${days && chart(days)}</section>`;
 }
@@ -44,7 +49,7 @@ function upperFirst(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-function joulesOf({ energy: { best } }: CapacityRow): number | undefined {
+function joulesOf({ energy: { best } }: TimesRow): number | undefined {
   return best !== undefined && best.knownUs > 0 ? best.value : undefined;
 }
 
@@ -54,7 +59,7 @@ function sumOf(all: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : known.reduce((sum, one) => sum + one, 0);
 }
 
-function drawnOf({ rows }: CapacityFigures): Drawn[] {
+function drawnOf({ rows }: CapacityTimes): Drawn[] {
   return [...Map.groupBy(rows, ({ period }) => period)]
     .flatMap(([name, own]): Drawn[] =>
       name === undefined
@@ -82,7 +87,7 @@ function wordsOf({ name, owned, unowned, grams }: Drawn): string {
   ].join(', ');
 }
 
-function chart(days: CapacityFigures): Safe | undefined {
+function chart(days: CapacityTimes): Safe | undefined {
   const periods = drawnOf(days);
   const topJoules = Math.max(0, ...periods.map(({ owned, unowned }) => sumOf([owned, unowned]) ?? 0));
   if (periods.length < 2 || topJoules === 0) return undefined;

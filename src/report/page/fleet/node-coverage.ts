@@ -1,24 +1,29 @@
 import { HOUR_US } from '../../../core/base/hour.ts';
-import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
 import { addTimes, timesUs } from '../../../figures/capacity/installed/parts.ts';
 import { formatCount, formatCoverage, formatHours, hourDecimals } from '../../text/format-quantity.ts';
 import { clip, harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { tableHtml } from '../table-html.ts';
 import { nodeNames, nodesOf } from './node-names.ts';
+import type { NodesFigures } from './sections.ts';
 
 const NODES_MAX = 10;
 const NAME_WIDTH = 32;
 
-/** The nodes of which least was seen of what was there. @param figures by node, of any periods */
-export function nodeCoverage({ installed }: CapacityFigures): Safe {
-  const rows = installed.rows.filter(({ kind }) => kind === 'group');
-  const groups = nodesOf(rows);
+/** The nodes of which least was seen of what was there. */
+export function nodeCoverage({ times: { rows }, unseenNodes }: NodesFigures): Safe {
+  const seen = nodesOf(rows.filter(({ kind }) => kind === 'group'));
+  const unseenOf = nodesOf(unseenNodes);
+  const groups = nodesOf([...[...seen.values()].flat(), ...unseenNodes]);
   if (groups.size === 0) return markup`<p>Of no node it is known that it was there.</p>`;
-  const names = nodeNames(rows);
-  const nodes = [...groups].map(([key, own]) => {
-    const parts = addTimes(own.map((row) => row.parts));
-    return { name: names.get(key)!, unseenUs: parts.unseen ?? 0, allUs: timesUs(parts) };
+  const names = nodeNames([...groups.values()].flat());
+  const nodes = [...groups.keys()].map((key) => {
+    const parts = addTimes((unseenOf.get(key) ?? []).map((one) => one.parts));
+    const seenUs = (seen.get(key) ?? []).reduce(
+      (us, { attributedUs, unownedUs = 0 }) => us + attributedUs + unownedUs,
+      0,
+    );
+    return { name: names.get(key)!, unseenUs: parts.unseen ?? 0, allUs: seenUs + timesUs(parts) };
   });
   const unseen = nodes
     .filter(({ unseenUs }) => unseenUs > 0)

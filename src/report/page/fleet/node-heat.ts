@@ -1,4 +1,4 @@
-import type { CapacityFigures, CapacityPeriod, CapacityRow } from '../../../figures/capacity/figures.ts';
+import type { CapacityPeriod, CapacityTimes, TimesRow } from '../../../figures/capacity/figures.ts';
 import { periodName, periodStartUs } from '../../../figures/capacity/periods.ts';
 import { STEP_US } from '../../../figures/levels.ts';
 import { formatCount } from '../../text/format-quantity.ts';
@@ -17,14 +17,14 @@ const STEPS_US = { hour: STEP_US['1h'], day: DAY_US, week: 7 * DAY_US } as const
 export function heatPeriod({
   fromUs,
   toUs,
-}: Pick<CapacityFigures, 'fromUs' | 'toUs'>): keyof typeof STEPS_US & CapacityPeriod {
+}: Pick<CapacityTimes, 'fromUs' | 'toUs'>): keyof typeof STEPS_US & CapacityPeriod {
   const lengthUs = toUs - fromUs;
   if (lengthUs <= 3 * DAY_US) return 'hour';
   return lengthUs <= 62 * DAY_US ? 'day' : 'week';
 }
 
 /** Which part of the time of its GPUs, as far as it was seen, each node was owned and used. @param figures by node and `heatPeriod` */
-export function nodeHeat(figures: CapacityFigures): Safe {
+export function nodeHeat(figures: CapacityTimes): Safe {
   const every = figures.every === 'hour' || figures.every === 'day' ? figures.every : 'week';
   const stepUs = STEPS_US[every];
   const fromUs = periodStartUs(every, figures.fromUs);
@@ -65,7 +65,7 @@ interface HeatNode {
   readonly used: Float64Array;
 }
 
-function heatNodes({ rows }: CapacityFigures, columns: ReadonlyMap<string, number>): HeatNode[] {
+function heatNodes({ rows }: CapacityTimes, columns: ReadonlyMap<string, number>): HeatNode[] {
   const groups = rows.filter(({ kind }) => kind === 'group');
   const names = nodeNames(groups);
   return [...nodesOf(groups)]
@@ -87,9 +87,7 @@ function heatNodes({ rows }: CapacityFigures, columns: ReadonlyMap<string, numbe
 }
 
 /** What was seen of a node in a period: whose it was, and what was done in it. */
-function amountsOf(
-  row: CapacityRow,
-): Readonly<Record<'ownedUs' | 'seenUs' | 'usedUs' | 'unknownUs', number>> {
+function amountsOf(row: TimesRow): Readonly<Record<'ownedUs' | 'seenUs' | 'usedUs' | 'unknownUs', number>> {
   const parts = timeParts(row);
   const usOf = (wanted: string): number =>
     parts.reduce((sum, { kind, us }) => (kind === wanted ? sum + us : sum), 0);

@@ -1,4 +1,4 @@
-import { isOwned, type CapacityFigures, type CapacityPeriod } from '../../../figures/capacity/figures.ts';
+import { isOwned, type CapacityPeriod, type CapacityTimes } from '../../../figures/capacity/figures.ts';
 import { formatGpuHours, formatRatio } from '../../text/format-quantity.ts';
 import { clip } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
@@ -23,7 +23,7 @@ const PERIOD_OF_LENGTH: readonly (readonly [maxUs: number, period: CapacityPerio
 export function drawnPeriod({
   fromUs,
   toUs,
-}: Pick<CapacityFigures, 'fromUs' | 'toUs'>): CapacityPeriod | undefined {
+}: Pick<CapacityTimes, 'fromUs' | 'toUs'>): CapacityPeriod | undefined {
   const lengthUs = toUs - fromUs;
   if (lengthUs <= DAY_US) return undefined;
   return PERIOD_OF_LENGTH.find(([maxUs]) => lengthUs <= maxUs)?.[1] ?? 'month';
@@ -38,7 +38,7 @@ interface Period {
 }
 
 /** Of each day, week or month which part was occupied and used. @param figures by clusters, which are all of the time, and periods */
-export function periodsChart(figures: CapacityFigures): Safe | undefined {
+export function periodsChart(figures: CapacityTimes): Safe | undefined {
   const periods = periodsOf(figures).slice(-BARS_MAX);
   if (figures.every === undefined || periods.length < 2) return undefined;
   const { width, height, left, right, top, bottom } = CHART;
@@ -72,7 +72,7 @@ function barOf({ parts, seenUs }: Period, x: number, width: number, y: (ratio: n
 /** From below. */
 const KINDS = ['used', 'rest', 'idle', 'unknown'] as const;
 
-function periodsOf({ rows }: CapacityFigures): Period[] {
+function periodsOf({ rows }: CapacityTimes): Period[] {
   const byName = Map.groupBy(rows, ({ period }) => period);
   return [...byName]
     .flatMap(([name, own]): Period[] => {

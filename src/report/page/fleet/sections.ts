@@ -1,4 +1,4 @@
-import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
+import type { CapacityFigures, CapacityTimes } from '../../../figures/capacity/figures.ts';
 import type { ForecastFigures } from '../../../figures/forecast/figures.ts';
 import type { QueueFigures } from '../../../figures/queue/figures.ts';
 import type { ReliabilityFigures } from '../../../figures/reliability/figures.ts';
@@ -21,8 +21,12 @@ export interface FleetSections {
   readonly reliability?: Answer<ReliabilityFigures>;
   readonly queue?: Answer<QueueFigures>;
   readonly rightSize?: Answer<RightSizeFigures>;
+  readonly nodes?: Answer<NodesFigures>;
+}
+
+export interface NodesFigures extends Pick<CapacityFigures, 'unseenNodes'> {
   /** By node and `heatPeriod`. */
-  readonly nodes?: Answer<CapacityFigures>;
+  readonly times: CapacityTimes;
 }
 
 /** One after the other; where one failed stands why, and the others stand. */
@@ -31,7 +35,7 @@ export function sectionsHtml({ forecast, reliability, queue, rightSize, nodes }:
 ${sectionHtml('health', 'Failures of nodes and GPUs', reliability, healthHtml)}
 ${sectionHtml('queue', 'What was free or idle while somebody waited', queue, queueBeside)}
 ${sectionHtml('right-size', 'Who could have done with less', rightSize, rightSizeHtml)}
-${sectionHtml('nodes', 'When each node was owned and used', nodes, nodeHeat)}
+${sectionHtml('nodes', 'When each node was owned and used', nodes, ({ times }) => nodeHeat(times))}
 ${sectionHtml('coverage', 'Nodes of which least was seen', nodes, nodeCoverage)}`;
 }
 

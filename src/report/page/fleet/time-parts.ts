@@ -1,4 +1,4 @@
-import { isOwned, type CapacityRow } from '../../../figures/capacity/figures.ts';
+import { isOwned, type TimesRow } from '../../../figures/capacity/figures.ts';
 
 export interface TimePart {
   readonly kind: 'used' | 'rest' | 'idle' | 'unknown';
@@ -6,7 +6,7 @@ export interface TimePart {
 }
 
 /** They add up to the row's time: of what is known of a part of it only the rest is not known. */
-export function timeParts({ kind, attributedUs, wasted, idle, smActive }: CapacityRow): TimePart[] {
+export function timeParts({ kind, attributedUs, wasted, idle, smActive }: TimesRow): TimePart[] {
   if (!isOwned(kind) || wasted === undefined || smActive === undefined)
     return [{ kind: 'unknown', us: attributedUs }];
   // Another table than that of the time may tell what was done, and may know of more.

@@ -1,4 +1,4 @@
-import type { CapacityFigures } from '../../../figures/capacity/figures.ts';
+import type { CapacityFigures, CapacityTimes } from '../../../figures/capacity/figures.ts';
 import type { IdleWatchFigures } from '../../../figures/idle/figures.ts';
 import type { JobsFigures, JobsRow } from '../../../figures/job/jobs-figures.ts';
 import { capacityTable, capacityTitle } from '../../capacity-text.ts';
@@ -40,7 +40,7 @@ export interface FleetPageFigures {
   };
   readonly capacity: CapacityFigures;
   /** The same time by clusters and days. */
-  readonly days: CapacityFigures | undefined;
+  readonly days: CapacityTimes | undefined;
   /** Those of the same time that may be seen, by what they lost. */
   readonly jobs: JobsFigures;
 }
@@ -126,7 +126,7 @@ function idleTables({ idle, partlyIdle, idleLimits }: IdleWatchFigures, served: 
   return markup`<h3>Idle</h3>${tableHtml(titles, rows, IDLE_LEFT)}${left > 0 && markup`<p class="note">and ${left} more: gpuledger watch-idle</p>`}${notesHtml([`idle: ${idleText(idleLimits)}. GPU-hours: what its idle GPUs have lost since then.`])}`;
 }
 
-function lately(capacity: CapacityFigures, days: CapacityFigures | undefined, served: Served): Safe {
+function lately(capacity: CapacityFigures, days: CapacityTimes | undefined, served: Served): Safe {
   const [, window = '', ...rest] = capacityTitle(capacity);
   const head = markup`<h2 id="lately">Lately</h2><p class="who">${[window, ...rest].join(' · ')}</p>
 <p><a href="${served.links.plan()}">The last weeks, and what comes</a></p>`;
