@@ -6,8 +6,17 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findField } from '../../src/core/fields/find-field.ts';
 import type { Lane } from '../../src/core/fields/lane.ts';
-import { CAPACITY_NAMES, isJobName, type CapacityName } from '../../src/figures/capacity/figures.ts';
-import { capacityFigures, type CapacityQueryOptions } from '../../src/figures/capacity/query.ts';
+import {
+  CAPACITY_NAMES,
+  isJobName,
+  type CapacityName,
+  type TimesRow,
+} from '../../src/figures/capacity/figures.ts';
+import {
+  capacityFigures,
+  capacityTimes,
+  type CapacityQueryOptions,
+} from '../../src/figures/capacity/query.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
 import { waitForRollups } from '../../src/questdb/visible.ts';
@@ -405,6 +414,10 @@ const asked = fc.record({
   ),
 });
 
+function keyAndTime({ kind, name, also, cluster, period, attributedUs }: TimesRow): unknown[] {
+  return [kind, name, also, cluster, period, attributedUs];
+}
+
 test('rows are what the samples of each group add up to, whatever is asked', async () => {
   await fc.assert(
     fc.asyncProperty(asked, async ({ by, every, where, zone: timeZone }) => {
@@ -458,6 +471,43 @@ test('rows are what the samples of each group add up to, whatever is asked', asy
       expect(knownUs === undefined).toBe(isOfSomeJobs);
     }),
     { numRuns: 60, endOnFailure: true },
+  );
+});
+
+test('whose the time was is the same without the rest, and of each node it is told what nobody saw of it', async () => {
+  await fc.assert(
+    fc.asyncProperty(asked, async ({ by: [by, ...also], every, where }) => {
+      const periods = every && { every };
+      const options: CapacityQueryOptions = { ...WINDOW, by: by!, also, where, ...periods };
+      const figures = await capacityFigures(db, [lane], options);
+      const times = await capacityTimes(db, [lane], options);
+      const without = { installed: undefined, unseenNodes: undefined, billing: undefined, top: undefined };
+      expect(times).toEqual({
+        ...{ ...figures, ...without, all: { ...figures.all, jobs: undefined } },
+        rows: figures.rows
+          .filter(({ attributedUs, unownedUs = 0 }) => attributedUs + unownedUs > 0)
+          .map((row) => ({ ...row, jobs: undefined })),
+      });
+      const alone = await capacityTimes(db, [lane], { ...options, isTimeAlone: true });
+      expect(alone.rows.map(keyAndTime)).toEqual(times.rows.map(keyAndTime));
+      expect(alone.rows.filter(({ smActive }) => smActive !== undefined)).toEqual([]);
+      const isOfSomeJobs = where.some((filter) => isJobName(filter.by));
+      const ofNodes = await capacityFigures(db, [lane], { ...WINDOW, by: 'node', where, ...periods });
+      const unseenUs: Record<string, number> = {};
+      for (const { kind, name, cluster, parts } of isOfSomeJobs ? [] : ofNodes.installed.rows) {
+        const key = JSON.stringify([cluster, name]);
+        if (kind === 'group') unseenUs[key] = (unseenUs[key] ?? 0) + (parts.unseen ?? 0);
+      }
+      expect(
+        Object.fromEntries(
+          figures.unseenNodes.map(({ name, cluster, parts }) => [
+            JSON.stringify([cluster, name]),
+            parts.unseen ?? 0,
+          ]),
+        ),
+      ).toEqual(unseenUs);
+    }),
+    { numRuns: 20, endOnFailure: true },
   );
 });
 

@@ -64,6 +64,12 @@ export interface CapacityQueryOptions {
   readonly costs?: CostRates | undefined;
 }
 
+/** What `capacityTimes` is asked. */
+export interface TimesQueryOptions extends Omit<CapacityQueryOptions, 'top'> {
+  /** Nothing of what was done in the time, nor of energy: both stay unknown. */
+  readonly isTimeAlone?: boolean;
+}
+
 /**
  * What all devices did in a window and for whom, from the rollups, and from the samples where those are too young; shared devices
  * by the parts of their owner sets.
@@ -90,7 +96,7 @@ export async function capacityFigures(
 export async function capacityTimes(
   db: Asked,
   lanes: readonly Lane[],
-  options: Omit<CapacityQueryOptions, 'top'>,
+  options: TimesQueryOptions,
 ): Promise<CapacityTimes> {
   return (await readCapacity(db, lanes, options, false)).times;
 }
@@ -105,11 +111,11 @@ interface ReadCapacity {
 async function readCapacity(
   db: Asked,
   lanes: readonly Lane[],
-  options: CapacityQueryOptions,
+  options: TimesQueryOptions,
   isWhole: boolean,
 ): Promise<ReadCapacity> {
   const { by, also = [], every, cluster, where = [], timeZone = 'UTC' } = options;
-  const { idleLimits = USUAL_IDLE_LIMITS, costs: rates } = options;
+  const { idleLimits = USUAL_IDLE_LIMITS, costs: rates, isTimeAlone = false } = options;
   const stored = await storedLanes(db, lanes, options);
   const window = capacityWindow(
     stored.filter(isUseful).map(({ kept }) => kept),
@@ -118,12 +124,13 @@ async function readCapacity(
     periodOf(options),
   );
   // The server answers side by side what does not need each other's answers.
-  const [isOneCluster, tables, inventory, idle] = await Promise.all([
+  const [isOneCluster, all, inventory, idle] = await Promise.all([
     hasOneCluster(db, window),
     capacityTables(db, stored, window),
     readCutInventory(db),
     readIdleLimits(db, idleLimits),
   ]);
+  const tables = isTimeAlone ? all.filter(({ isTime }) => isTime).map(withoutGauges) : all;
   const devices = await deviceClasses(db, idle, rates);
   const isByHour = rates !== undefined && needsHours(rates) && window.toUs - window.fromUs <= BY_HOUR_US_MAX;
   const kept = stored.map((one) => one.kept);
@@ -289,6 +296,10 @@ async function capacityTables(
       isTime: index === 0,
     };
   });
+}
+
+function withoutGauges({ kept, isTime }: CapacityTable): CapacityTable {
+  return { kept, isTime, hasEnergy: false };
 }
 
 function columnsOf({

@@ -46,6 +46,7 @@ export async function forecastFigures(
       ...window,
       by: 'cluster',
       every: 'week',
+      isTimeAlone: true,
       ...(cluster === undefined ? {} : { cluster }),
     }),
     unmetByWeek(db, window, cluster),
