@@ -12,7 +12,8 @@ import { reliabilityFigures } from '../figures/reliability/query.ts';
 import { rightSizeFigures } from '../figures/right-size/query.ts';
 import type { Sight } from '../figures/sight.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
-import type { Answer, FleetSections, NodesFigures } from '../report/page/fleet/sections.ts';
+import type { NodesFigures } from '../report/page/fleet/node-coverage.ts';
+import type { Answer, FleetSections } from '../report/page/fleet/sections.ts';
 
 /** Who waited and what was free is looked at sample by sample: of more time than the last 31 days a page does not tell it. */
 const QUEUE_US_MAX = 31 * 86_400e6;

@@ -5,7 +5,8 @@
 import { inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { CapacityTimes, TimesRow } from '../../src/figures/capacity/figures.ts';
-import { sectionsHtml, type NodesFigures } from '../../src/report/page/fleet/sections.ts';
+import type { NodesFigures } from '../../src/report/page/fleet/node-coverage.ts';
+import { sectionsHtml } from '../../src/report/page/fleet/sections.ts';
 import { forecast, HOSTILE, HOUR, QUEUE, reliability, RISING, T0 } from './section-figures.ts';
 
 function heightOf(svg: string, name: string): number[] {

@@ -3,16 +3,12 @@ import { USUAL_IDLE_LIMITS, type IdleLimits } from '../../core/fields/idle-limit
 import type { Lane } from '../../core/fields/lane.ts';
 import { ENERGY_FIELD_ID } from '../../core/fields/well-known.ts';
 import {
-  isOwned,
-  isPeriod,
   type CapacityFigures,
   type CapacityFilter,
   type CapacityGrouping,
-  type CapacityKind,
   type CapacityName,
   type CapacityPeriod,
   type CapacityTimes,
-  type TimesRow,
 } from './figures.ts';
 import { checkBilling } from './billing.ts';
 import { fleetOf, knownDevices, type KnownDevice } from './devices.ts';
@@ -23,6 +19,7 @@ import { zoneMonths } from './periods.ts';
 import { shownTop } from './top.ts';
 import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
+import { ofOwned, rowsOf } from './rows.ts';
 import { capacitySums } from './sums.ts';
 import { BY_HOUR_US_MAX, dividingUs, isOfSomeJobs, periodOf, type Membership } from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
@@ -36,7 +33,6 @@ import { readIdleLimits, type DeviceIdleLimits } from '../idle-limits.ts';
 import { invalidRollups } from '../invalid-rollups.ts';
 import { LEVELS, withinSql, type Segment } from '../levels.ts';
 import { CUT_LEVELS, readCutInventory } from '../mig-energy.ts';
-import { energyOf, type Quantity } from '../quantity.ts';
 import { ask, type Asked } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { quoteName } from '../../../schemas/tables.ts';
@@ -313,80 +309,6 @@ function columnsOf({
     ...(power === undefined ? {} : { power }),
     ...(engine === undefined ? {} : { engine }),
     hasEnergy,
-  };
-}
-
-/** What rounding of parts may leave over. */
-const ROUNDING_US_MAX = 0.5;
-
-const KIND_ORDER: readonly CapacityKind[] = [
-  'group',
-  'others',
-  'unresolved',
-  'unattributed',
-  'unowned',
-  'unallocated',
-  'cut',
-];
-
-/** Groups by GPU time of the window, most first, periods in their order; then the other kinds. */
-function rowsOf(
-  { groups }: Tally,
-  { by }: Membership,
-  jobs: ReadonlyMap<string, unknown>,
-  rates: CostRates | undefined,
-): TimesRow[] {
-  const wholeKey = (key: GroupKey): string => textOf({ ...key, period: undefined });
-  const wholeUs = new Map<string, number>();
-  for (const group of groups.values())
-    wholeUs.set(wholeKey(group), (wholeUs.get(wholeKey(group)) ?? 0) + group.sums.attributedUs);
-  const byText = (a = '', b = ''): number => (a < b ? -1 : Number(a > b));
-  return [...groups.values()]
-    .filter(
-      ({ sums, unowned, ...key }) =>
-        // Energy of a GPU that the lane of time did not see is in `all`, too.
-        Math.max(sums.attributedUs, sums.bestUs) > ROUNDING_US_MAX ||
-        unowned !== undefined ||
-        key.kind === 'cut' ||
-        jobs.has(textOf(key)),
-    )
-    .map((group): TimesRow => {
-      const { kind, name, also, cluster, period, sums, unowned } = group;
-      const own = capacitySums(sums, rates);
-      const nobodys = {
-        unownedUs: unowned?.attributedUs,
-        unownedEnergy: unowned === undefined ? undefined : energyOf(unowned).best,
-      };
-      return {
-        kind,
-        name,
-        also,
-        cluster,
-        period,
-        ...own,
-        ...nobodys,
-      };
-    })
-    .sort(
-      (a, b) =>
-        KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) ||
-        (isPeriod(by) ? byText(a.name, b.name) : wholeUs.get(wholeKey(b))! - wholeUs.get(wholeKey(a))!) ||
-        byText(wholeKey(a), wholeKey(b)) ||
-        byText(a.period, b.period),
-    );
-}
-
-/** Σ over the rows that are of some job; undefined where nothing is known of any. */
-function ofOwned(
-  rows: readonly TimesRow[],
-  pick: (row: TimesRow) => Quantity<'microseconds'> | undefined,
-): Quantity<'microseconds'> | undefined {
-  const known = rows.filter(({ kind }) => isOwned(kind)).flatMap((row) => pick(row) ?? []);
-  if (known.length === 0) return undefined;
-  return {
-    value: known.reduce((sum, { value }) => sum + value, 0),
-    unit: 'microseconds',
-    knownUs: known.reduce((sum, { knownUs }) => sum + knownUs, 0),
   };
 }
 

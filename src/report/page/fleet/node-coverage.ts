@@ -1,14 +1,20 @@
 import { HOUR_US } from '../../../core/base/hour.ts';
+import type { CapacityFigures, CapacityTimes } from '../../../figures/capacity/figures.ts';
 import { addTimes, timesUs } from '../../../figures/capacity/installed/parts.ts';
 import { formatCount, formatCoverage, formatHours, hourDecimals } from '../../text/format-quantity.ts';
 import { clip, harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { tableHtml } from '../table-html.ts';
 import { nodeNames, nodesOf } from './node-names.ts';
-import type { NodesFigures } from './sections.ts';
 
 const NODES_MAX = 10;
 const NAME_WIDTH = 32;
+
+/** What is told of the nodes. */
+export interface NodesFigures extends Pick<CapacityFigures, 'unseenNodes'> {
+  /** By node and `heatPeriod`. */
+  readonly times: CapacityTimes;
+}
 
 /** The nodes of which least was seen of what was there. */
 export function nodeCoverage({ times: { rows }, unseenNodes }: NodesFigures): Safe {

@@ -1,4 +1,3 @@
-import type { CapacityFigures, CapacityTimes } from '../../../figures/capacity/figures.ts';
 import type { ForecastFigures } from '../../../figures/forecast/figures.ts';
 import type { QueueFigures } from '../../../figures/queue/figures.ts';
 import type { ReliabilityFigures } from '../../../figures/reliability/figures.ts';
@@ -7,7 +6,7 @@ import { harmless } from '../../text/table-text.ts';
 import { markup, type Safe } from '../html.ts';
 import { forecastFan } from './forecast-fan.ts';
 import { healthHtml } from './health.ts';
-import { nodeCoverage } from './node-coverage.ts';
+import { nodeCoverage, type NodesFigures } from './node-coverage.ts';
 import { nodeHeat } from './node-heat.ts';
 import { queueBeside } from './queue-beside.ts';
 import { rightSizeHtml } from './right-size.ts';
@@ -22,11 +21,6 @@ export interface FleetSections {
   readonly queue?: Answer<QueueFigures>;
   readonly rightSize?: Answer<RightSizeFigures>;
   readonly nodes?: Answer<NodesFigures>;
-}
-
-export interface NodesFigures extends Pick<CapacityFigures, 'unseenNodes'> {
-  /** By node and `heatPeriod`. */
-  readonly times: CapacityTimes;
 }
 
 /** One after the other; where one failed stands why, and the others stand. */
