@@ -87,6 +87,7 @@ function makeJobs(): MadeJob[] {
 }
 
 const JOBS = makeJobs();
+const UNRESOLVED = 'unresolved';
 /** Hours that nobody saw, of each device. */
 const MISSED = new Map(
   DEVICES.map(({ gpu }) => [gpu, new Set(Array.from({ length: draw(20) }, () => draw(HOURS)))]),
@@ -100,7 +101,9 @@ const SAMPLES: Sample[] = DEVICES.flatMap(({ gpu, ...names }) =>
       const ofJob =
         job === undefined ? {} : { user: user!, account: account!, partition: partition!, qos: qos! };
       const atUs = START_US + hour * HOUR_US;
-      return { atUs, gpu, isIdle: draw(3) === 0, names: { ...names, ...ofJob }, job: job?.id };
+      // Somebody had it whom nobody could name.
+      const nameless = gpu === 'GPU-3' && hour % 5 === 0 ? UNRESOLVED : undefined;
+      return { atUs, gpu, isIdle: draw(3) === 0, names: { ...names, ...ofJob }, job: job?.id ?? nameless };
     }),
 );
 
@@ -208,10 +211,14 @@ beforeAll(async () => {
     'gpu_inventory',
     DEVICES.map((device) => ({ ...device, ts: START_US - HOUR_US, gpu_index: 0, source: 'test' })),
   );
-  const told = JOBS.map(({ id, cluster, gpu, from, to }) => ({
-    ...{ job_id: id, cluster, run: 0, gpu, node: DEVICES.find((device) => device.gpu === gpu)!.node },
-    ...{ ts: START_US + from * HOUR_US, end_ts: endUsOf(to), source: 'slurm' },
-  }));
+  const told = JOBS.flatMap(({ id, cluster, gpu, from, to }, at) => {
+    const { node } = DEVICES.find((device) => device.gpu === gpu)!;
+    const stay = { job_id: id, cluster, run: 0, gpu, node, source: 'slurm' };
+    const times = [START_US + from * HOUR_US, endUsOf(to)];
+    // Every third one in two stays.
+    if (at % 3 === 0) times.splice(1, 0, times[0]! + 30e6);
+    return times.slice(1).map((endUs, index) => ({ ...stay, ts: times[index]!, end_ts: endUs }));
+  });
   await insertRows(db, 'gpu_ownership', told);
   await insertRows(
     db,
@@ -305,6 +312,10 @@ function expectedRows(
     const period = periodOf(every, sample.atUs + HOUR_US / 2);
     const names = by.map((name) => sample.names[name]);
     const cluster = by.includes('node') ? sample.names.cluster : undefined;
+    if (sample.job === UNRESOLVED) {
+      at(['unresolved', [], undefined, period]).us += HOUR_US;
+      continue;
+    }
     if (sample.job === undefined) at(['unowned', [], undefined, period]).us += HOUR_US;
     if (sample.job === undefined && !ofDevices) continue;
     const row = at(['group', names, cluster, period]);
@@ -356,7 +367,7 @@ function expectedInstalled(
     if (job === undefined)
       add(ofDevices ? 'group' : 'unowned', names, period, unownedPart(names, atUs), HOUR_US);
     else if (!told.some((one) => one.job.id === job))
-      add('group', names, period, isIdle ? 'idle' : 'untold', HOUR_US);
+      add(job === UNRESOLVED ? job : 'group', names, period, isIdle ? 'idle' : 'untold', HOUR_US);
   }
   for (const { job, causes } of told) {
     const device = DEVICES.find(({ gpu }) => gpu === job.gpu)!;
