@@ -197,13 +197,13 @@ describe('once slurm.conf calls them', () => {
   });
 
   test('the secret is for root and the service alone, and arrives letter for letter', async () => {
-    expect((await on('n1', 'stat -c "%a %U %G" /etc/gpuledger/environment')).stdout).toBe(
-      '640 root gpuledger\n',
-    );
-    const shell = await on('n1', '. /etc/gpuledger/environment; printf %s "$QDB_CLIENT_CONF"');
-    expect(shell.stdout).toBe(writerConf());
+    const place = '/etc/gpuledger/questdb.conf';
+    expect((await on('n1', `stat -c "%a %U %G" ${place}`)).stdout).toBe('640 root gpuledger\n');
+    expect((await on('n1', `cat ${place}`)).stdout).toBe(`${writerConf()}\n`);
+    const everywhere = await on('n1', 'grep -rl writer /etc/gpuledger');
+    expect(everywhere.stdout).toBe(`${place}\n`);
     const service = 'tr "\\0" "\\n" </proc/$(systemctl show -P MainPID gpuledger)/environ';
-    expect((await on('n1', service)).stdout.split('\n')).toContain(`QDB_CLIENT_CONF=${writerConf()}`);
+    expect((await on('n1', service)).stdout).not.toContain('QDB_CLIENT_CONF');
   });
 
   test('the collector writes, and the journal of the controller is sent', async () => {
@@ -229,7 +229,7 @@ describe('once slurm.conf calls them', () => {
     await expect.poll(sent).toMatch(/^node,silent_seconds,.*\n\S+,\d/);
     const refused = await ask('eve');
     expect(refused.exitCode).not.toBe(0);
-    expect(refused.stderr).toContain('/etc/gpuledger/reader.secret');
+    expect(refused.stderr).toContain('/etc/gpuledger/questdb-reader.conf');
   });
 
   test('a wrong setting is refused on the machine, and the right ones stay', async () => {
