@@ -58,6 +58,11 @@ export async function shutDown(
   }
   // A re-label that is cut off here would be left to the next run; a store that is away keeps nobody waiting.
   await Promise.race([whenIdle(), isAllWritten ? left : sleep(STORE_PATIENCE_MS, false, { ref: false })]);
+  if (isAllWritten) {
+    // The report before was of what still waited then, and nobody reports for this collector any more.
+    collector.noteStats();
+    await flush();
+  }
   clearTimeout(giveUp);
   if (isAllWritten) return true;
   const spooledRows = sum((lane) => lane.spooledRows);
