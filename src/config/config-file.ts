@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { isLoopback } from './addresses.ts';
 import { readConfig, type Config } from './config.ts';
 import type { ReadCounters } from './lanes.ts';
 import { isLikelySecret, valueAt, type ConfigPath } from './problem.ts';
@@ -14,6 +15,7 @@ import { readClientConf as readConf } from '../../schemas/read-client-conf.ts';
 import { nearestWords } from '../../schemas/nearest.ts';
 import { AssertionError } from '../core/base/assert.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { shell } from '../core/base/shell.ts';
 import { fileError, fileFaultOf } from '../core/base/file-fault.ts';
 import { defaultLanes } from '../core/fields/lane.ts';
 import {
@@ -42,6 +44,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Sentences for people: rows of a counters file without a column, a secret that everybody can read, … */
   readonly warnings: readonly string[];
+  /** Those of them by which somebody could come to the secret of the store, or be taken for it. */
+  readonly unsafe: readonly string[];
   /** The files that were read, as they were named, lowest first. */
   readonly files: readonly string[];
   /** Every value and where it came from, for people. */
@@ -59,6 +63,8 @@ interface Layers {
   readonly overrides: ReadonlyMap<string, ConfigOverride>;
   readonly problems: ReportedProblem[];
   readonly warnings: string[];
+  /** Told with the warnings. */
+  readonly unsafe: string[];
 }
 
 interface ReadFile {
@@ -94,7 +100,13 @@ export async function loadConfig(request: ConfigRequest): Promise<LoadedConfig> 
   };
   return {
     config,
-    warnings: [...layers.warnings, ...reading.warnings, ...idleFlags(request.flags, config)],
+    warnings: [
+      ...layers.warnings,
+      ...layers.unsafe,
+      ...reading.warnings,
+      ...idleFlags(request.flags, config),
+    ],
+    unsafe: layers.unsafe,
     files: layers.files.map(({ file }) => file),
     shown: () => shownConfig(config, (path) => originAt(layers, path)),
   };
@@ -158,7 +170,7 @@ async function layersOf({ file, use = 'service', env, flags }: ConfigRequest): P
       else problems.push(laneless(override, files.at(-1)?.file));
     }
   }
-  return { use, env, files, raw, overrides, problems, warnings: strangeVariables(env) };
+  return { use, env, files, raw, overrides, problems, warnings: strangeVariables(env), unsafe: [] };
 }
 
 function addDefaults(raw: RawMap, env: ConfigRequest['env'], use: ConfigUse): void {
@@ -229,14 +241,14 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
   try {
     // What is no path is told with the other keys.
     if (typeof file === 'string' && file.includes('\0')) return undefined;
-    const text = typeof file === 'string' ? readSecret(file, layers.warnings) : inline;
+    const text = typeof file === 'string' ? readSecret(file, layers.unsafe) : inline;
     if (typeof text !== 'string') return undefined;
     const conf = await readConf(text);
     const { password, token } = conf;
-    layers.warnings.push(...unsafeWays(conf));
+    layers.unsafe.push(...unsafeWays(conf));
     const held = holderOf(layers, path);
     if ((password ?? token) !== undefined && held !== undefined && typeof file !== 'string') {
-      warnIfPublic(held.file, layers.warnings);
+      warnIfPublic(held.file, layers.unsafe);
     }
     return text.trim();
   } catch (thrown) {
@@ -261,24 +273,23 @@ async function readClientConf(layers: Layers): Promise<string | undefined> {
 /** Ways on which somebody between could read the secret, or be the server. */
 function unsafeWays({ protocol, host, password, token, tlsVerify }: ClientConf): string[] {
   const isSecret = (password ?? token) !== undefined;
-  const isHere = host === 'localhost' || host === '::1' || host.startsWith('127.');
   return [
-    ...(isSecret && protocol === 'http' && !isHere
+    ...(isSecret && protocol === 'http' && !isLoopback(host)
       ? [`the secret of QuestDB goes to ${host} unencrypted: use https::, to a TLS proxy before the server`]
       : []),
     ...(tlsVerify ? [] : [`tls_verify=unsafe_off: whoever answers as ${host} is believed to be QuestDB`]),
   ];
 }
 
-function readSecret(file: string, warnings: string[]): string {
+function readSecret(file: string, unsafe: string[]): string {
   const text = readText(file, 'the file with the QuestDB configuration string').trim();
-  warnIfPublic(file, warnings);
+  warnIfPublic(file, unsafe);
   return text;
 }
 
-function warnIfPublic(file: string, warnings: string[]): void {
+function warnIfPublic(file: string, unsafe: string[]): void {
   if ((statSync(file).mode & 0o004) !== 0)
-    warnings.push(`${file} holds a secret and everybody can read it: chmod o-r ${file}`);
+    unsafe.push(`${file} holds a secret and everybody can read it: ${shell`chmod o-r ${file}`}`);
 }
 
 /** The file whose value counts. */

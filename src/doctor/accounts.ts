@@ -32,6 +32,8 @@ export function ownerText(machine: Machine, { uid, gid }: Stats): string {
 
 /** Of a directory: making and removing names in it takes both. */
 export const WRITE_AND_ENTER = 0o3;
+/** Of a directory: finding files in it and reading them. */
+export const READ_AND_ENTER = 0o5;
 
 /** Whether the classical rights of a file let an account do that. @param bits read 4, write 2, enter 1 */
 export function may({ uid, gids }: Account, { uid: owner, gid: group, mode }: Stats, bits: number): boolean {

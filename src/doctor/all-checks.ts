@@ -7,6 +7,7 @@ import { installation, service } from './node/installation.ts';
 import { journal } from './node/journal.ts';
 import { driver, engine, libdcgm } from './node/libraries.ts';
 import { openFiles, realTime } from './node/limits.ts';
+import { pauseRequests } from './node/pause-requests.ts';
 import { devices, otherEngines, profiling, sampling } from './node/sampling.ts';
 import { spool, stateDirectory } from './node/state.ts';
 import { chain } from './proof/prove.ts';
@@ -14,16 +15,17 @@ import { clientConf, mayNotWrite, mayRead, readersStore } from './reader/reader.
 import { autoCreation, keptTime, reachable, schema } from './store/schema.ts';
 import { connections, disk, nodes } from './store/server.ts';
 import { rollups, suspended } from './store/tables.ts';
+import { timeLane } from './store/time-lane.ts';
 import { webServer } from './store/web-server.ts';
 
 const NODE = [
   ...[configurationOf('node'), installation, service, collector, stateDirectory, spool],
-  ...[driver, libdcgm, engine, otherEngines, devices, sampling, profiling],
+  ...[driver, libdcgm, engine, otherEngines, devices, sampling, profiling, pauseRequests],
   ...[clock, openFiles, realTime, journal, hook, slurmConf, slurmUser],
 ];
 const STORE = [
   ...[configurationOf('store'), reachable, schema, suspended, rollups, keptTime, autoCreation],
-  ...[connections, disk, nodes, webServer],
+  ...[connections, disk, nodes, timeLane, webServer],
 ];
 const READER = [clientConf, readersStore, mayRead, mayNotWrite];
 

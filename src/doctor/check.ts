@@ -1,4 +1,6 @@
+import type { OperatingError } from '../core/base/errors.ts';
 import type { Facts } from './facts.ts';
+import { sentence } from './operating.ts';
 
 /** What the doctor looks at: the machine with the GPUs, the store, the machine of those who ask. */
 export const PARTS = ['node', 'store', 'reader'] as const;
@@ -12,6 +14,8 @@ export type Outcome =
       readonly what: string;
       /** Commands, or words where there is no command, one a line. */
       readonly mend: readonly string[];
+      /** Why that matters, where it is something else than what the check is mostly about. */
+      readonly why?: string;
       /** What can be done without harm, by whoever asked for it. @returns what was done */
       readonly fix?: () => Promise<string> | string;
     }
@@ -42,4 +46,9 @@ export function fine(what: string): Outcome {
 
 export function wrong(what: string, mend: readonly string[], fix?: () => Promise<string> | string): Outcome {
   return { state: 'wrong', what, mend, ...(fix === undefined ? {} : { fix }) };
+}
+
+/** @param more what mends it, beside the ways out of the error itself */
+export function wrongBy(error: OperatingError, ...more: readonly string[]): Outcome {
+  return wrong(sentence(error), [...error.hints, ...more]);
 }

@@ -3,6 +3,7 @@ import { fileFaultOf } from '../core/base/file-fault.ts';
 import { type Check, type Outcome, type Part } from './check.ts';
 import { NotTold } from './not-told.ts';
 import type { Facts } from './facts.ts';
+import { sentence } from './operating.ts';
 
 /** A check with what it found. */
 export interface Finding {
@@ -35,7 +36,8 @@ export async function examine(
     onCheck(check);
     const found = await looked(check, facts);
     if (found === undefined) continue;
-    const { part, name, why } = check;
+    const { part, name } = check;
+    const why = found.state === 'wrong' && found.why !== undefined ? found.why : check.why;
     const base = { part, check: name, why };
     if (doesFix && found.state === 'wrong' && found.fix !== undefined)
       findings.push({ ...base, ...(await mended(check, facts, found, found.fix)) });
@@ -72,8 +74,8 @@ function outcomeOf(thrown: unknown): Outcome {
   if (thrown instanceof NotTold)
     return { state: 'untold', what: thrown.message, mend: thrown.mend, lacksRights: thrown.lacksRights };
   if (thrown instanceof OperatingError) {
-    const what = thrown.where === undefined ? thrown.message : `${thrown.message} (${thrown.where})`;
-    return { state: 'untold', what, mend: thrown.hints, lacksRights: thrown.exit === 'permission' };
+    const lacksRights = thrown.exit === 'permission';
+    return { state: 'untold', what: sentence(thrown), mend: thrown.hints, lacksRights };
   }
   const fault = fileFaultOf(thrown);
   if (fault === undefined) throw thrown;

@@ -2,12 +2,12 @@ import type { LoadedConfig } from '../config/config-file.ts';
 import type { Config } from '../config/config.ts';
 import type { ConfigUse } from '../config/reading/usual-files.ts';
 import { loadConfig } from '../config/config-file.ts';
-import { OperatingError } from '../core/base/errors.ts';
 import { openQuestDb, type QuestDb } from '../questdb/http.ts';
 import type { Listing } from '../sampler/sampler-protocol.ts';
 import { hookOf } from './hook-place.ts';
 import type { Machine } from './machine.ts';
 import { NotTold } from './not-told.ts';
+import { operating } from './operating.ts';
 import { listByDcgm, listByNvml } from './node/listed.ts';
 import { serviceEnvironment } from './node/unit-file.ts';
 import { openTrial, type Trial } from './proof/trial.ts';
@@ -110,7 +110,7 @@ async function known<T>(asked: Promise<T>, otherwise: string): Promise<T> {
   try {
     return await asked;
   } catch (thrown) {
-    if (thrown instanceof OperatingError) throw new NotTold(otherwise);
-    throw thrown;
+    operating(thrown);
+    throw new NotTold(otherwise);
   }
 }

@@ -15,11 +15,14 @@ async function run(
   {
     etc = {},
     own,
+    shut,
     env = {},
     prepare,
   }: {
     readonly etc?: Readonly<Record<string, string>>;
     readonly own?: string;
+    /** A directory of the home that nobody may enter. */
+    readonly shut?: string;
     readonly env?: Readonly<Record<string, string>>;
     readonly prepare?: (directory: string) => void;
   },
@@ -36,6 +39,7 @@ async function run(
     mkdirSync(join(home, '.config/gpuledger'), { recursive: true });
     writeFileSync(join(home, '.config/gpuledger/client.conf'), own);
   }
+  if (shut !== undefined) chmodSync(join(home, shut), 0o700);
   const [program, ...before] = made.within;
   const ended = await runToEnd(program, [...before, process.execPath, `${ROOT}bin/gpuledger.js`, ...args], {
     env: {
@@ -71,6 +75,28 @@ describe.skipIf(!IS_ROOT)('the files of readers', () => {
     expect(both.get('costs.kwh')).toBe('0.3 (~/.config/gpuledger/client.conf, line 2)');
     const all = await shown({ etc: { 'client.conf': SITE }, own, env: { GPULEDGER_TIME_ZONE: 'UTC' } });
     expect(all.get('time_zone')).toBe('UTC (GPULEDGER_TIME_ZONE)');
+  });
+
+  test.each([
+    ['report', 'job', '1'],
+    ['doctor', '--reader'],
+    ['config', 'check', '--reader'],
+  ])("one's own directory that may not be entered is told: %s %s %s", async (...args) => {
+    const shut = '.config/gpuledger';
+    const { exitCode, stdout, stderr, home } = await run(args, {
+      etc: { 'client.conf': SITE },
+      own: '',
+      shut,
+    });
+    expect(exitCode).toBe(args[0] === 'doctor' ? 69 : 78);
+    const said = (stdout + stderr).replaceAll(/\s+/g, ' ');
+    expect(said).toContain('the configuration cannot be read: no permission (EACCES)');
+    expect(said).toContain(`${home}/.config/gpuledger/client.conf`);
+  });
+
+  test('of what a directory above it holds nobody knows, and nothing is told', async () => {
+    const read = await shown({ etc: { 'client.conf': SITE }, own: '', shut: '.config' });
+    expect(read.get('time_zone')).toContain('Europe/Berlin (/etc');
   });
 
   test('are not those of services, which readers read where they have none', async () => {

@@ -16,12 +16,19 @@ import {
 } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { loadConfig } from '../../src/config/config-file.ts';
 import type { Config } from '../../src/config/config.ts';
 import { realDisk } from '../../src/disk/disk.ts';
 import { openSpool } from '../../src/disk/spool.ts';
 import { exitOf, type Finding } from '../../src/doctor/examine.ts';
+import {
+  createProofTables,
+  dropLeftTables,
+  dropProofTables,
+  proofLanes,
+  storeNowMs,
+} from '../../src/doctor/proof/proof-tables.ts';
 import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
 import { createTableSql, sampleTable } from '../../schemas/tables.ts';
 import { applySchema } from '../../src/questdb/schema/apply.ts';
@@ -29,9 +36,9 @@ import { waitForVisible } from '../../src/questdb/visible.ts';
 import { requestPause } from '../../src/source/profiling-pause.ts';
 import { httpServer, rawServer, type BadServer } from '../helpers/bad-server.ts';
 import { loadFake } from '../helpers/fakes.ts';
-import { insertRows } from '../helpers/insert-rows.ts';
+import { insertRows, type Row } from '../helpers/insert-rows.ts';
 import { startTestQuestdb, type TestQuestdb } from '../helpers/questdb.ts';
-import { ROOT, startProcess } from '../helpers/run-process.ts';
+import { ROOT, runToEnd, startProcess } from '../helpers/run-process.ts';
 import { HOOK, JOURNAL, makeMachine, type MadeMachine } from './made-machine.ts';
 
 const NOWHERE = 'http::addr=127.0.0.1:1;';
@@ -90,6 +97,9 @@ interface Broken {
   /** Part and name of the check that has to say so. */
   readonly at: string;
   readonly says: RegExp;
+  /** What is told beside the sentence, where that is a matter of its own. */
+  readonly why?: RegExp;
+  readonly mend?: string;
   readonly breakIt: () => unknown;
   /** What the next set-up would not find as it was. */
   readonly restore?: () => unknown;
@@ -125,9 +135,20 @@ const ON_NODE: Readonly<Record<string, Broken>> = {
   'a secret that everybody may read': {
     at: 'node configuration',
     says: /everybody can read it/,
+    why: /^who comes by the secret of the store/,
     breakIt: () => {
       made.write('/etc/gpuledger/questdb.conf', `${server.conf}username=a;password=b;`);
       made.configure({ questdb: '{client_conf_file: questdb.conf}' });
+    },
+  },
+  'a secret that goes over a network as it is': {
+    at: 'node configuration',
+    says: /goes to 0\.0\.0\.0 unencrypted: use https::/,
+    why: /^who comes by the secret of the store/,
+    breakIt: () => {
+      // It is this machine, too, and no address of its loopback.
+      service(`${server.conf.replace('127.0.0.1', '0.0.0.0')}${ACCOUNT}`)();
+      made.own('/etc/gpuledger/gpuledger.yaml', 0, made.ids.gpuledger, 0o640);
     },
   },
   'a half-removed installation': {
@@ -334,6 +355,23 @@ const ON_NODE: Readonly<Record<string, Broken>> = {
       });
     },
   },
+  'no directory of pause requests': {
+    at: 'node pause requests',
+    says: /profiling-pause is not there/,
+    breakIt: remove('/var/lib/gpuledger/profiling-pause'),
+  },
+  'a directory of pause requests that the collector may not read': {
+    at: 'node pause requests',
+    says: /is root:root 0700: the collector \(gpuledger\) may not read/,
+    breakIt: () => {
+      made.own('/var/lib/gpuledger/profiling-pause', 0, 0, 0o700);
+    },
+  },
+  'a directory of pause requests in which anybody takes back those of others': {
+    at: 'node pause requests',
+    says: /0777: everybody may take back/,
+    breakIt: mode('/var/lib/gpuledger/profiling-pause', 0o777),
+  },
   'a clock that nobody keeps right': {
     at: 'node clock',
     says: /nobody keeps the clock/,
@@ -408,8 +446,9 @@ const ON_NODE: Readonly<Record<string, Broken>> = {
   'PrologFlags without Alloc': {
     at: 'node slurm.conf',
     says: /PrologFlags has no Alloc/,
+    mend: 'PrologFlags=Serial,NoHold,Alloc in /etc/slurm/slurm.conf, then: scontrol reconfigure',
     breakIt: () => {
-      made.replace('/etc/slurm/slurm.conf', 'PrologFlags=Alloc', 'PrologFlags=Serial');
+      made.replace('/etc/slurm/slurm.conf', 'PrologFlags=Alloc', 'PrologFlags=Serial,NoHold');
     },
   },
   'a SlurmUser outside of the group': {
@@ -538,6 +577,26 @@ const IN_STORE: Readonly<Record<string, Broken>> = {
     breakIt: () => tellNodes(257, Date.now() * 1000),
     restore: () => db.exec('DROP TABLE collector_stats'),
   },
+  'a node without the lane by which time is told': {
+    at: 'store time lane',
+    says: /1 of 2 nodes send no lane doctored: n8/,
+    breakIt: async () => {
+      const ts = (Math.floor(Date.now() / 60_000) - 10) * 60e6;
+      const of = (node: string): Row => ({ ts, node, gpu: `GPU-${node}`, dt_us: 100_000 });
+      await insertRows(db, 'gpu_doctored', [{ ...of('n7'), sm_active_ratio: 0.5, power_watts: 300 }]);
+      await insertRows(db, 'gpu_slowly', [of('n7'), of('n8')]);
+      for (const [table, count] of [
+        ['gpu_doctored', 1],
+        ['gpu_slowly', 2],
+      ] as const)
+        await expect
+          .poll(async () => (await db.exec(`SELECT count() FROM ${table}_1m`)).rows)
+          .toEqual([[count]]);
+    },
+    restore: async () => {
+      for (const table of ['gpu_doctored', 'gpu_slowly']) await db.exec(`DROP TABLE ${table}`);
+    },
+  },
   'a node that is silent': {
     at: 'store nodes',
     says: /1 of 1 are silent: node0 of alpha \(since/,
@@ -630,14 +689,57 @@ describe.runIf(process.getuid?.() === 0)('the doctor', () => {
         const { part, check, outcome, why } = accused!;
         expect(`${part} ${check}`).toBe(broken.at);
         expect(outcome.what).toMatch(broken.says);
-        expect(why).not.toBe('');
-        expect(outcome.state === 'wrong' && outcome.mend.length).toBeGreaterThan(0);
+        expect(why).toMatch(broken.why ?? /./);
+        const mend = outcome.state === 'wrong' ? outcome.mend : [];
+        expect(mend.length).toBeGreaterThan(0);
+        if (broken.mend !== undefined) expect(mend).toContain(broken.mend);
         expect(exitOf(findings)).toBe('unavailable');
       } finally {
         await broken.restore?.();
       }
     },
   );
+});
+
+describe.runIf(process.getuid?.() === 0)('what mends a directory of an odd name', () => {
+  const ODD = `/run/o'd d$(touch x);"j"`;
+
+  test('is typed as it is told', async () => {
+    made.configure({ jobs: `{journal_dir: ${JSON.stringify(made.at(ODD))}}` });
+    mkdirSync(made.at(ODD), { recursive: true });
+    made.own(ODD, made.ids.gpuledger, made.ids.gpuledger, 0o777);
+    const journal = async (): Promise<Finding['outcome']> =>
+      (await made.examine(['node'])).find(({ check }) => check === 'job journal')!.outcome;
+    const found = await journal();
+    expect(found).toMatchObject({ state: 'wrong', what: expect.stringContaining('0777') as string });
+    const [command = ''] = found.state === 'wrong' ? found.mend : [];
+    expect(await runToEnd('sh', ['-c', command])).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await journal()).state).toBe('fine');
+  });
+});
+
+test('a TMPDIR that is not there is named, and accuses nobody', async () => {
+  const before = process.env['TMPDIR'];
+  const away = made.at('/tmp that is not there');
+  try {
+    process.env['TMPDIR'] = away;
+    const findings = await made.examine(['node', 'store']);
+    expect(saidOf(findings, 'wrong')).toEqual([]);
+    const [untold, ...others] = findings.filter(({ outcome }) => outcome.state === 'untold');
+    expect(others).toEqual([]);
+    expect(untold).toMatchObject({
+      check: 'chain',
+      outcome: {
+        what: expect.stringMatching(/cannot be made: .*ENOENT.* that is not there\)$/) as string,
+        mend: expect.arrayContaining([
+          'name another directory: TMPDIR=/tmp gpuledger doctor --node',
+        ]) as string[],
+      },
+    });
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(process.env, 'TMPDIR');
+    else process.env['TMPDIR'] = before;
+  }
 });
 
 describe.runIf(process.getuid?.() === 0)('where the web server is enabled', () => {
@@ -889,6 +991,31 @@ describe.runIf(process.getuid?.() === 0)('what the doctor mends', () => {
     expect((await db.exec('SELECT max(version) FROM gpuledger_schema')).rows).toEqual([[99]]);
     await db.exec('DROP TABLE gpuledger_schema');
     isStoreTouched = true;
+  });
+
+  test.each([
+    ['behind', -7_200_000],
+    ['ahead', 7_200_000],
+  ])('no tables of a proof that runs, by a doctor whose clock is two hours %s', async (_, ms) => {
+    const lane = { ...config.lanes[0]! };
+    const tables = proofLanes([lane], await storeNowMs(db));
+    await createProofTables(db, tables);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms });
+    try {
+      const own = proofLanes([lane], await storeNowMs(db));
+      await createProofTables(db, own);
+      await dropLeftTables(db, await storeNowMs(db));
+      vi.useRealTimers();
+      // To one whose clock is right.
+      await dropLeftTables(db, await storeNowMs(db));
+      const left = await db.exec(
+        "SELECT table_name FROM tables() WHERE table_name LIKE 'doctor_proof%' ORDER BY 1",
+      );
+      expect(left.rows).toEqual([...tables, ...own].map(({ table }) => [table]).toSorted());
+      await dropProofTables(db, [...tables, ...own]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('tables that a proof which was killed has left, once they are old, and no others', async () => {

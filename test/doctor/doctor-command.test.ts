@@ -6,7 +6,7 @@ import { isAtHand, nvmlWanted } from '../../native/library-places.ts';
 import type { DoctorReport } from '../../schemas/reports/doctor.ts';
 import { doctorText } from '../../src/cli/doctor/doctor-text.ts';
 import { exitOf, type Finding } from '../../src/doctor/examine.ts';
-import { roomIn } from '../../src/doctor/store/server.ts';
+import { connectionsText, roomIn } from '../../src/doctor/store/server.ts';
 import { runCommand } from '../helpers/run-process.ts';
 
 const schema = new URL('../../infra/schemas/doctor.schema.json', import.meta.url);
@@ -63,6 +63,31 @@ store
   for (const width of [60, 80, 110, Infinity])
     for (const line of doctorText(report, width).split('\n'))
       expect(line.length).toBeLessThanOrEqual(Math.min(width, 110));
+});
+
+test('a path that has no room beside the name has a line of its own, and stays whole', () => {
+  const path = '/usr/lib/systemd/system/gpuledger.service';
+  const [, found] = report.checks;
+  const check = {
+    ...found!,
+    check: 'suspended tables',
+    what: `${path} was edited, or is of another version`,
+  };
+  const lines = doctorText({ ...report, checks: [check] }, 60).split('\n');
+  expect(lines.slice(3, 6)).toEqual([
+    '  wrong     suspended tables',
+    `              ${path} was`,
+    '              edited, or is of another version',
+  ]);
+});
+
+test.each([
+  [-1, 'any number of connections'],
+  [1, 'at most 1 connection'],
+  [256, 'at most 256 connections'],
+  [NaN, 'and the server does not tell how many connections it allows'],
+])('a limit of %d: %s', (limit, text) => {
+  expect(connectionsText(limit)).toBe(text);
 });
 
 test('what a file or a server says is shown, not obeyed', () => {

@@ -10,7 +10,7 @@ import { makeDebianRoot } from './debian-root.ts';
 
 const PAGE = 'uninstall.md';
 const { deb } = inject('packages');
-const SITE = `READERS=gpu-readers STORE=store:9000 STORE_USER=u STORE_PASSWORD='a b' PACKAGE=/root/${basename(deb)}`;
+const SITE = `READERS=gpu-readers STORE=127.0.0.1:9000 STORE_USER=u STORE_PASSWORD='a b' PACKAGE=/root/${basename(deb)}`;
 
 let root = '';
 const inside = async (script: string): ReturnType<typeof insideRoot> =>

@@ -42,7 +42,13 @@ function entryLines(
   const hanging = ' '.repeat(stateWidth + 4);
   const below = (label: string, text: string): string[] =>
     wrap(harmless(text), width, `${hanging}${label}`, `${hanging}  `);
-  const first = wrap(harmless(what), width, head, ' '.repeat(Math.min(widthOf(head), stateWidth + 6)));
+  const text = harmless(what);
+  const indent = ' '.repeat(Math.min(widthOf(head), stateWidth + 6));
+  // A path is no word that can be broken: it has a line of its own where there is no room beside the name.
+  const isBeside = widthOf(head) + widthOf(text.split(' ', 1)[0]!) <= width;
+  const first = isBeside
+    ? wrap(text, width, head, indent)
+    : [head.trimEnd(), ...wrap(text, width, indent, indent)];
   return [
     ...first,
     ...(done === undefined ? [] : below('done: ', done)),

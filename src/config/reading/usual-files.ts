@@ -1,6 +1,6 @@
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { fileFaultOf } from '../../core/base/file-fault.ts';
 import { systemCodeOf } from '../../disk/disk-error.ts';
 import { CLIENT_FILE, DEFAULT_CONFIG_FILE } from '../settings.ts';
@@ -18,7 +18,11 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * theirs to read, and on login nodes there is none.
  */
 export function usualFiles(env: Environment, use: ConfigUse): string[] {
-  const ofReaders = use === 'reader' ? [CLIENT_FILE, ownClientFile(env)].filter(isThere) : [];
+  const own = ownClientFile(env);
+  const ofReaders =
+    use === 'reader'
+      ? [CLIENT_FILE, own].filter((path) => isThere(path) || (path === own && isShutIn(path)))
+      : [];
   return ofReaders.length > 0 ? ofReaders : [DEFAULT_CONFIG_FILE].filter(isThere);
 }
 
@@ -31,6 +35,16 @@ function isThere(path: string): boolean {
     // No link, or nothing that this user may see.
     if (fileFaultOf(thrown) === undefined && systemCodeOf(thrown) !== 'EINVAL') throw thrown;
     return false;
+  }
+}
+
+/** Whoever has a directory for it that may not be entered shall hear so. Nobody knows of one whose parents are closed. */
+function isShutIn(path: string): boolean {
+  try {
+    lstatSync(path);
+    return false;
+  } catch (thrown) {
+    return systemCodeOf(thrown) === 'EACCES' && existsSync(dirname(path));
   }
 }
 

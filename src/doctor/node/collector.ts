@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { addsUp } from '../../core/base/ledger.ts';
+import { shell } from '../../core/base/shell.ts';
 import { lockOwner } from '../../disk/state-lock.ts';
 import { readStatus, statusPath } from '../../disk/status-file.ts';
 import { fine, wrong, type Check } from '../check.ts';
@@ -40,7 +41,7 @@ export const collector: Check = {
     if (ageMs > STATUS_AGE_MS_MAX)
       return wrong(
         `the collector (process ${pid}) has written no status for ${Math.round(ageMs / 1000)} s: it hangs, or its disk is full`,
-        [`df ${stateDir}`, 'journalctl -u gpuledger -n 20', 'systemctl restart gpuledger'],
+        [shell`df ${stateDir}`, 'journalctl -u gpuledger -n 20', 'systemctl restart gpuledger'],
       );
     const unsound = status.lanes.filter((lane) => !addsUp(lane)).map(({ lane }) => lane);
     if (unsound.length > 0)

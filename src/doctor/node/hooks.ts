@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { shell } from '../../core/base/shell.ts';
 import { accountOf, gidOf, modeText, ownerText } from '../accounts.ts';
 import { fine, wrong, type Check } from '../check.ts';
 import { NotTold } from '../not-told.ts';
@@ -51,12 +52,12 @@ export const slurmConf: Check = {
     if (missing.length > 0)
       return wrong(
         `${slurm.path}: ${missing.join(' and ')} ${missing.length === 1 ? 'does' : 'do'} not call gpuledger-hook`,
-        [...missing.map((name) => `echo '${name}=${HOOK}' >>${slurm.path}`), 'scontrol reconfigure'],
+        [...missing.map((name) => shell`echo ${`${name}=${HOOK}`} >>${slurm.path}`), 'scontrol reconfigure'],
       );
-    const flags = slurm.valueOf('prologflags')?.toLowerCase().split(',') ?? [];
-    if (!flags.some((flag) => WITH_ALLOC.includes(flag)))
+    const flags = slurm.valueOf('prologflags')?.split(',') ?? [];
+    if (!flags.some((flag) => WITH_ALLOC.includes(flag.toLowerCase())))
       return wrong(`${slurm.path}: PrologFlags has no Alloc`, [
-        `PrologFlags=Alloc in ${slurm.path}, then: scontrol reconfigure`,
+        `PrologFlags=${[...flags, 'Alloc'].join(',')} in ${slurm.path}, then: scontrol reconfigure`,
       ]);
     return fine(`${slurm.path} calls gpuledger-hook`);
   },

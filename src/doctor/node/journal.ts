@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { inputPathsOf } from '../../collector/input-paths.ts';
+import { shell } from '../../core/base/shell.ts';
 import { accountOf, gidOf, modeText, ownerText, type Account } from '../accounts.ts';
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import { statAt, type Machine } from '../machine.ts';
@@ -41,7 +42,7 @@ export const journal: Check = {
         [BY_RULE],
         account === undefined ? undefined : () => makeByRule(machine, journalDir, account),
       );
-    if (!found.isDirectory()) return wrong(`${journalDir} is no directory`, [`ls -ld ${journalDir}`]);
+    if (!found.isDirectory()) return wrong(`${journalDir} is no directory`, [shell`ls -ld ${journalDir}`]);
     return lookAtRights(machine, journalDir, user);
   },
 };
@@ -50,21 +51,25 @@ function lookAtRights(machine: Machine, path: string, user: string): Outcome {
   const found = statAt(path)!;
   const what = `${path} is ${ownerText(machine, found)} ${modeText(found)}`;
   if ((found.mode & OTHERS) !== 0)
-    return wrong(`${what}: every user may enter, and could give GPUs away`, [`chmod 3770 ${path}`]);
+    return wrong(`${what}: every user may enter, and could give GPUs away`, [shell`chmod 3770 ${path}`]);
   const account = accountOf(machine, user);
   if (account !== undefined && user !== 'root' && found.uid !== account.uid)
-    return wrong(`${what}: the collector (${user}) may not remove old records`, [`chown ${user} ${path}`]);
+    return wrong(`${what}: the collector (${user}) may not remove old records`, [
+      shell`chown ${user} ${path}`,
+    ]);
   const gid = gidOf(machine, 'gpuledger');
   if (gid !== undefined && found.gid !== gid)
     return wrong(`${what}: SlurmUser, of the group gpuledger, may not write there`, [
-      `chgrp gpuledger ${path}`,
+      shell`chgrp gpuledger ${path}`,
     ]);
   if ((found.mode & GROUP_WRITES) !== GROUP_WRITES)
     return wrong(`${what}: its group may not write there, as SlurmUser has to on the controller`, [
-      `chmod 3770 ${path}`,
+      shell`chmod 3770 ${path}`,
     ]);
   if ((found.mode & STICKY) === 0)
-    return wrong(`${what}: who may write there may remove the records of others`, [`chmod 3770 ${path}`]);
+    return wrong(`${what}: who may write there may remove the records of others`, [
+      shell`chmod 3770 ${path}`,
+    ]);
   return fine(what);
 }
 

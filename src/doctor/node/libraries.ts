@@ -1,10 +1,9 @@
-import { OperatingError } from '../../core/base/errors.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
 import type { Listing } from '../../sampler/sampler-protocol.ts';
 import { diagnoseEngine } from '../../source/dcgm/engine-diagnosis.ts';
-import { fine, wrong, type Check } from '../check.ts';
+import { fine, wrong, wrongBy, type Check } from '../check.ts';
 import { NotTold } from '../not-told.ts';
-import { sentence } from '../configuration.ts';
+import { operating, sentence } from '../operating.ts';
 
 /** Codes of what is wrong with a library before anything behind it was asked. */
 const OF_LIBRARY = /^library\./;
@@ -27,8 +26,7 @@ export const driver: Check = {
         `${gpus[0]!.device.driver ?? 'of unknown version'}, ${formatCount(gpus.length, 'GPU')} by ${about}`,
       );
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      return wrong(sentence(thrown), thrown.hints);
+      return wrongBy(operating(thrown));
     }
   },
 };
@@ -43,9 +41,8 @@ export const libdcgm: Check = {
       const { versions } = await facts.dcgm();
       return fine(versions?.library.text ?? 'found');
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (OF_LIBRARY.test(thrown.code)) return wrong(sentence(thrown), thrown.hints);
-      return fine('found');
+      const error = operating(thrown);
+      return OF_LIBRARY.test(error.code) ? wrongBy(error) : fine('found');
     }
   },
 };
@@ -67,11 +64,11 @@ export const engine: Check = {
             'or name the library that belongs to it: dcgm.library',
           ]);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (OF_LIBRARY.test(thrown.code)) throw new NotTold('there is no libdcgm that could ask it');
-      if (dcgm.engine === 'embedded') return wrong(sentence(thrown), thrown.hints);
-      return wrong(`${sentence(thrown)}: ${await diagnoseEngine(dcgm.engine)}`, [
-        ...thrown.hints,
+      const error = operating(thrown);
+      if (OF_LIBRARY.test(error.code)) throw new NotTold('there is no libdcgm that could ask it');
+      if (dcgm.engine === 'embedded') return wrongBy(error);
+      return wrong(`${sentence(error)}: ${await diagnoseEngine(dcgm.engine)}`, [
+        ...error.hints,
         'systemctl start nvidia-dcgm, or leave dcgm.engine out: gpuledger brings its own',
       ]);
     }

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { OperatingError } from '../../core/base/errors.ts';
+import type { OperatingError } from '../../core/base/errors.ts';
+import { shell } from '../../core/base/shell.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
 import { pauseDirectoryOf, readPauseRequests, type PauseRequest } from '../../source/profiling-pause.ts';
-import { fine, wrong, type Check, type Outcome } from '../check.ts';
+import { fine, wrong, wrongBy, type Check, type Outcome } from '../check.ts';
 import { NotTold } from '../not-told.ts';
-import { sentence } from '../configuration.ts';
 import type { Facts } from '../facts.ts';
 import { namesOn, needsRights, statAt, textOn, type Machine } from '../machine.ts';
+import { operating } from '../operating.ts';
 import { triedTick } from './tried-tick.ts';
 import { readUnit } from './unit-file.ts';
 
@@ -33,9 +34,8 @@ export const devices: Check = {
       const gpus = formatCount(sampler.devices.length - instances, 'GPU');
       return fine(instances === 0 ? gpus : `${gpus}, ${formatCount(instances, 'MIG instance')}`);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (thrown.code === 'source.no_device' || thrown.code === 'config.device_selector')
-        return wrong(sentence(thrown), [...thrown.hints, `devices: ${config.devices}`]);
+      const error = operating(thrown);
+      if (isOfDevices(error)) return wrongBy(error, `devices: ${config.devices}`);
       throw new NotTold('no tick came: see sampling');
     }
   },
@@ -52,11 +52,10 @@ export const sampling: Check = {
         `a tick of ${lanes.map(({ name }) => name).join(', ')} by ${sampler.description.split(';')[0]!}`,
       );
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (thrown.code === 'source.no_device' || thrown.code === 'config.device_selector')
-        throw new NotTold('no device is selected: see devices');
-      if (OF_PROFILING.test(thrown.code)) throw new NotTold('no field may be watched: see profiling');
-      return wrong(sentence(thrown), thrown.hints);
+      const error = operating(thrown);
+      if (isOfDevices(error)) throw new NotTold('no device is selected: see devices');
+      if (OF_PROFILING.test(error.code)) throw new NotTold('no field may be watched: see profiling');
+      return wrongBy(error);
     }
   },
 };
@@ -76,7 +75,7 @@ export const profiling: Check = {
     if (endless.length > 0)
       return wrong(
         `paused by ${endless.map(({ by }) => by).join(', ')}, without an end`,
-        endless.map(({ name }) => `gpuledger profiling resume --name ${name}`),
+        endless.map(({ name }) => shell`gpuledger profiling resume --name ${name}`),
       );
     if (pauses.length > 0) return fine(`paused by ${pauses.map(pauseText).join(', ')}`);
     const restriction = await restrictionOf(facts);
@@ -93,10 +92,10 @@ export const profiling: Check = {
         ]);
       return fine('permitted');
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      if (!OF_PROFILING.test(thrown.code)) throw new NotTold('no tick came: see sampling');
-      if (OF_RIGHTS.test(thrown.message) && !isRoot()) throw needsRights('whether the service may profile');
-      return wrong(sentence(thrown), thrown.hints);
+      const error = operating(thrown);
+      if (!OF_PROFILING.test(error.code)) throw new NotTold('no tick came: see sampling');
+      if (OF_RIGHTS.test(error.message) && !isRoot()) throw needsRights('whether the service may profile');
+      return wrongBy(error);
     }
   },
 };
@@ -121,6 +120,10 @@ export const otherEngines: Check = {
     );
   },
 };
+
+function isOfDevices({ code }: OperatingError): boolean {
+  return code === 'source.no_device' || code === 'config.device_selector';
+}
 
 function isRoot(): boolean {
   return process.geteuid?.() === 0;
@@ -160,8 +163,7 @@ async function knownNvml(facts: Facts): Promise<Awaited<ReturnType<Facts['nvml']
   try {
     return await facts.nvml();
   } catch (thrown) {
-    if (thrown instanceof OperatingError)
-      throw new NotTold('without libnvidia-ml nobody tells how old the GPUs are');
-    throw thrown;
+    operating(thrown);
+    throw new NotTold('without libnvidia-ml nobody tells how old the GPUs are');
   }
 }

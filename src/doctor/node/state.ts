@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { shell } from '../../core/base/shell.ts';
 import { makeDirectories } from '../../disk/make-directories.ts';
 import { accountOf, may, modeText, ownerText, WRITE_AND_ENTER } from '../accounts.ts';
 import { spooledTables, surveySpool } from '../../disk/spool-survey.ts';
@@ -32,10 +33,10 @@ export const stateDirectory: Check = {
       // The service's own is systemd's to make, for the right user.
       return wrong(
         `${stateDir} is not there`,
-        [user === undefined ? `mkdir -p ${stateDir}` : 'systemctl start gpuledger'],
+        [user === undefined ? shell`mkdir -p ${stateDir}` : 'systemctl start gpuledger'],
         user === undefined ? () => `${makeDirectories(stateDir) ?? stateDir} was made` : undefined,
       );
-    if (!found.isDirectory()) return wrong(`${stateDir} is no directory`, [`ls -ld ${stateDir}`]);
+    if (!found.isDirectory()) return wrong(`${stateDir} is no directory`, [shell`ls -ld ${stateDir}`]);
     if (user === undefined) return fine(stateDir);
     const account = accountOf(machine, user);
     if (account === undefined)
@@ -45,11 +46,13 @@ export const stateDirectory: Check = {
     if (!may(account, found, WRITE_AND_ENTER))
       return wrong(
         `${stateDir} is ${ownerText(machine, found)} ${modeText(found)}: ${user} may not write there`,
-        [`chown -R ${user}:${user} ${stateDir}`],
+        [shell`chown -R ${user}:${user} ${stateDir}`],
       );
     // To pass through is what whoever asks for a pause needs.
     if ((found.mode & OTHERS_LOOK_OR_WRITE) !== 0)
-      return wrong(`everybody may look into ${stateDir} (${modeText(found)})`, [`chmod 0751 ${stateDir}`]);
+      return wrong(`everybody may look into ${stateDir} (${modeText(found)})`, [
+        shell`chmod 0751 ${stateDir}`,
+      ]);
     return fine(`${stateDir}, of ${ownerText(machine, found)}`);
   },
 };
@@ -70,7 +73,7 @@ export const spool: Check = {
     const damaged = sum(({ damagedSegments }) => damagedSegments);
     if (damaged > 0)
       return wrong(`${damaged} damaged segments were set aside`, [
-        `ls -l ${stateDir}/delivery/*/spool/damaged`,
+        shell`ls -l ${stateDir}/delivery/*/spool/damaged`,
       ]);
     const deadBytes = sum(({ deadLetterBytes }) => deadLetterBytes);
     if (deadBytes > 0)

@@ -1,7 +1,7 @@
-import { OperatingError } from '../../core/base/errors.ts';
 import type { Listing } from '../../sampler/sampler-protocol.ts';
 import type { Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
+import { operating } from '../operating.ts';
 import type { Trial } from '../proof/trial.ts';
 import { misfitOf } from './libraries.ts';
 
@@ -21,7 +21,7 @@ async function answered(asked: Promise<Listing>): Promise<Listing> {
   try {
     return await asked;
   } catch (thrown) {
-    if (thrown instanceof OperatingError) throw new NotTold('neither library nor engine answers');
-    throw thrown;
+    operating(thrown);
+    throw new NotTold('neither library nor engine answers');
   }
 }

@@ -1,5 +1,7 @@
+import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { createTableSql, quoteName, quoteText, sampleTable } from '../../../schemas/tables.ts';
 import type { Lane } from '../../core/fields/lane.ts';
+import { strangeAnswer } from '../../questdb/failure.ts';
 import type { QuestDb } from '../../questdb/http.ts';
 
 /**
@@ -18,9 +20,20 @@ export function proofJobId(pid: number | string): string {
   return `gpuledger-doctor-${pid}`;
 }
 
-/** The same lanes with tables of the proof's own. */
-export function proofLanes(lanes: readonly Lane[]): Lane[] {
-  const name = `${PREFIX}${Date.now()}_${process.pid}`;
+/**
+ * The store's own time, epoch ms. Nodes differ in theirs: to one that is an hour ahead a table that another has just made would be
+ * an old one.
+ */
+export async function storeNowMs(db: Pick<QuestDb, 'exec' | 'where'>): Promise<number> {
+  const { rows } = await db.exec('SELECT now()');
+  const nowMs = Math.floor(timestampUs(rows[0]?.[0]) / 1000);
+  if (Number.isNaN(nowMs)) throw strangeAnswer(db.where, 'a time', JSON.stringify(rows[0]));
+  return nowMs;
+}
+
+/** The same lanes with tables of the proof's own. @param bornMs by `storeNowMs` */
+export function proofLanes(lanes: readonly Lane[], bornMs: number): Lane[] {
+  const name = `${PREFIX}${bornMs}_${process.pid}`;
   return lanes.map((lane) => ({ ...lane, table: `${name}_${lane.name}` }));
 }
 
@@ -32,12 +45,12 @@ export async function dropProofTables(db: QuestDb, lanes: readonly Pick<Lane, 't
   for (const { table } of lanes) await db.exec(`DROP TABLE IF EXISTS ${quoteName(table)}`);
 }
 
-/** What doctors before this one have left. */
-export async function dropLeftTables(db: QuestDb): Promise<void> {
+/** What doctors before this one have left. @param nowMs by `storeNowMs` */
+export async function dropLeftTables(db: QuestDb, nowMs: number): Promise<void> {
   const { rows } = await db.exec(`SELECT table_name FROM tables() WHERE table_name LIKE '${PREFIX}%'`);
   for (const name of rows.map(([table]) => String(table))) {
     const { bornMs = Infinity, pid = '' } = NAME.exec(name)?.groups ?? {};
-    if (Number(bornMs) >= Date.now() - LEFT_AFTER_MS) continue;
+    if (Number(bornMs) >= nowMs - LEFT_AFTER_MS) continue;
     if (await holdsOnlyProof(db, name, pid)) await dropProofTables(db, [{ table: name }]);
   }
 }

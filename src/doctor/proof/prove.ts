@@ -1,5 +1,6 @@
 import { quoteName } from '../../../schemas/tables.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { shell } from '../../core/base/shell.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { Ownership } from '../../core/jobs/ownership.ts';
 import { LaneSet } from '../../delivery/lane-set.ts';
@@ -9,12 +10,18 @@ import { openOwnership } from '../../job-map/session.ts';
 import { openForeignJournal } from '../../ownership/open-inputs.ts';
 import type { QuestDb } from '../../questdb/http.ts';
 import { waitForVisible } from '../../questdb/visible.ts';
-import { fine, wrong, type Check, type Outcome } from '../check.ts';
+import { fine, wrong, wrongBy, type Check, type Outcome } from '../check.ts';
 import { NotTold } from '../not-told.ts';
-import { sentence } from '../configuration.ts';
 import { hookOf } from '../hook-place.ts';
+import { operating } from '../operating.ts';
 import { triedTick } from '../node/tried-tick.ts';
-import { createProofTables, dropLeftTables, dropProofTables, proofLanes } from './proof-tables.ts';
+import {
+  createProofTables,
+  dropLeftTables,
+  dropProofTables,
+  proofLanes,
+  storeNowMs,
+} from './proof-tables.ts';
 import type { Trial } from './trial.ts';
 
 const VISIBLE_MS_MAX = 20_000;
@@ -30,23 +37,28 @@ export const chain: Check = {
     const { cluster, flush } = await facts.config();
     const db = await facts.store();
     const trial = await triedTick(facts);
-    const ownership = await ownershipOf(trial, cluster);
+    const { journalDir } = trial;
+    if (journalDir instanceof OperatingError) throw journalDir;
+    const ownership = await ownershipOf(trial, journalDir, cluster);
     if (ownership === undefined)
       return wrong(`${hook} wrote no record that is understood into a directory of its own`, [
-        `sh -x ${hook} record start manager=shell job=1 journal_dir=/tmp`,
+        shell`sh -x ${hook} record start manager=shell job=1 journal_dir=/tmp`,
       ]);
     try {
       return await writeAndReadBack(db, trial, ownership, flush.batchRows);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      return wrong(sentence(thrown), thrown.hints);
+      return wrongBy(operating(thrown));
     }
   },
 };
 
 /** Whose the device is by the record; undefined where it says nothing. */
-async function ownershipOf(trial: Trial, cluster: string | undefined): Promise<Ownership | undefined> {
-  const inputs = await openForeignJournal(trial.journalDir, trial.sampler.devices);
+async function ownershipOf(
+  trial: Trial,
+  journalDir: string,
+  cluster: string | undefined,
+): Promise<Ownership | undefined> {
+  const inputs = await openForeignJournal(journalDir, trial.sampler.devices);
   const session = openOwnership({ inputs, ownership: new Ownership(), labelledUntilUs: -Infinity, cluster });
   await session.readOnce(Date.now() * 1000);
   const { ownership } = session;
@@ -59,8 +71,9 @@ async function writeAndReadBack(
   ownership: Ownership,
   batchRows: number,
 ): Promise<Outcome> {
-  const lanes = proofLanes(trial.lanes);
-  await dropLeftTables(db);
+  const nowMs = await storeNowMs(db);
+  const lanes = proofLanes(trial.lanes, nowMs);
+  await dropLeftTables(db, nowMs);
   const told: string[] = [];
   const tell = ({ sentence: text }: { readonly sentence: string }): void => void told.push(text);
   const onLost = (): void => void told.push('rows were lost');

@@ -6,6 +6,7 @@ import { orderOf } from '../../collector/intake.ts';
 import { onceMs, tickedAtStart } from '../../collector/one-tick.ts';
 import type { Config } from '../../config/config.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { fileError } from '../../core/base/file-fault.ts';
 import type { Device } from '../../core/devices/device.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
@@ -24,8 +25,8 @@ export interface Trial {
   readonly jobId: string;
   /** Device of that job. */
   readonly device: Device;
-  /** A journal of its own with that record: a collector that runs here shall not hear of it. */
-  readonly journalDir: string;
+  /** A journal of its own with that record: a collector that runs here shall not hear of it. Why there is none, where none can be made. */
+  readonly journalDir: string | OperatingError;
   remove(): void;
 }
 
@@ -53,14 +54,15 @@ export async function openTrial(config: Config, hook: string | undefined): Promi
     },
     { doesWait: true },
   );
-  const journalDir = mkdtempSync(join(tmpdir(), 'gpuledger-doctor-'));
+  const journalDir = makeJournal();
   const remove = (): void => {
-    rmSync(journalDir, { recursive: true, force: true });
+    if (typeof journalDir === 'string') rmSync(journalDir, { recursive: true, force: true });
   };
   try {
     const jobId = proofJobId(process.pid);
     const device = sampler.devices.find(({ isCut }) => isCut !== true) ?? sampler.devices[0]!;
-    if (hook !== undefined) recordStart(hook, { jobId, device, journalDir });
+    if (hook !== undefined && typeof journalDir === 'string')
+      recordStart(hook, { jobId, device, journalDir });
     sampler.control.begin();
     const isOver = await Promise.race([sampler.ended.then(() => true), overdue(onceMs(lanes))]);
     if (!isOver) {
@@ -71,6 +73,19 @@ export async function openTrial(config: Config, hook: string | undefined): Promi
   } catch (thrown) {
     remove();
     throw thrown;
+  }
+}
+
+/** TMPDIR is the matter of whoever calls, and no fault of the node. */
+function makeJournal(): string | OperatingError {
+  const above = tmpdir();
+  try {
+    return mkdtempSync(join(above, 'gpuledger-doctor-'));
+  } catch (thrown) {
+    return fileError('a directory for the record of the proof cannot be made', thrown, {
+      ...{ code: 'file.unusable', exit: 'temporary', where: above },
+      hints: ['name another directory: TMPDIR=/tmp gpuledger doctor --node'],
+    });
   }
 }
 
@@ -88,7 +103,7 @@ function lookingOnly(source: SourceSpec): SourceSpec {
  */
 function recordStart(
   hook: string,
-  { jobId, device, journalDir }: Pick<Trial, 'jobId' | 'device' | 'journalDir'>,
+  { jobId, device, journalDir }: Pick<Trial, 'jobId' | 'device'> & { readonly journalDir: string },
 ): void {
   const words = ['manager=doctor', `job=${jobId}`, `node=${device.node}`, `devices=${device.uuid}`];
   spawnSync('/bin/sh', [hook, 'start', ...words, `journal_dir=${journalDir}`], {

@@ -1,13 +1,14 @@
 import { ownClientFile } from '../../config/reading/usual-files.ts';
 import { CLIENT_FILE } from '../../config/settings.ts';
-import { OperatingError } from '../../core/base/errors.ts';
 import { openQuestDb, type QuestDb } from '../../questdb/http.ts';
-import { fine, wrong, type Check } from '../check.ts';
-import { sentence } from '../configuration.ts';
+import { fine, wrong, wrongBy, type Check } from '../check.ts';
+import { warned } from '../configuration.ts';
 import { PATIENCE_MS_MAX, type Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
+import { operating } from '../operating.ts';
 import { lookAtStore } from '../store/schema.ts';
 
+const CHECK = 'gpuledger config check --reader';
 const VERSION_SQL = 'SELECT max(version) FROM gpuledger_schema';
 
 export const clientConf: Check = {
@@ -16,8 +17,9 @@ export const clientConf: Check = {
   why: 'it says where the store is: without it reports ask this machine itself',
   async look(facts) {
     try {
-      const { files, warnings } = await facts.loaded('reader');
-      if (warnings.length > 0) return wrong(warnings.join('; '), ['gpuledger config check --reader']);
+      const loaded = await facts.loaded('reader');
+      const { files, warnings } = loaded;
+      if (warnings.length > 0) return warned(loaded, '', CHECK);
       if (files.length > 0) return fine(files.join(' and '));
       if (isNamedByEnvironment(facts)) return fine('QDB_CLIENT_CONF of the environment');
       if (await doesAnswer(facts)) return fine('none, and a store of this machine answers');
@@ -25,8 +27,7 @@ export const clientConf: Check = {
         `those who run gpuledger here write ${CLIENT_FILE}: docs/install.md`,
       ]);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      return wrong(sentence(thrown), [...thrown.hints, 'gpuledger config check --reader']);
+      return wrongBy(operating(thrown), CHECK);
     }
   },
 };
@@ -54,12 +55,12 @@ export const mayRead: Check = {
       await db.exec(VERSION_SQL);
       return fine('the tables can be read');
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
-      return thrown.code === 'questdb.no_table'
+      const error = operating(thrown);
+      return error.code === 'questdb.no_table'
         ? wrong(`${db.where} has no tables of gpuledger`, [
             'is it the store that the nodes write to? gpuledger config print --reader',
           ])
-        : wrong(sentence(thrown), thrown.hints);
+        : wrongBy(error);
     }
   },
 };
@@ -75,7 +76,7 @@ export const mayNotWrite: Check = {
       // A table of somebody else's has no such column, and shall get none.
       await db.exec(VERSION_SQL);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError)) throw thrown;
+      operating(thrown);
       throw new NotTold('there is no table of gpuledger to try it on');
     }
     if (!(await mayChange(db))) return fine('refused, as it should be');
@@ -105,9 +106,9 @@ async function mayChange(db: QuestDb): Promise<boolean> {
     await db.exec('ALTER TABLE gpuledger_schema ADD COLUMN IF NOT EXISTS version LONG');
     return true;
   } catch (thrown) {
-    if (!(thrown instanceof OperatingError)) throw thrown;
-    if (thrown.code === 'questdb.read_only' || thrown.code === 'questdb.unauthorized') return false;
-    if (thrown.code === 'questdb.no_table') throw new NotTold('there is no table to try it on');
+    const { code } = operating(thrown);
+    if (code === 'questdb.read_only' || code === 'questdb.unauthorized') return false;
+    if (code === 'questdb.no_table') throw new NotTold('there is no table to try it on');
     throw thrown;
   }
 }
@@ -121,7 +122,7 @@ async function doesAnswer(facts: Facts): Promise<boolean> {
     await facts.reached('reader');
     return true;
   } catch (thrown) {
-    if (thrown instanceof OperatingError) return false;
-    throw thrown;
+    operating(thrown);
+    return false;
   }
 }

@@ -1,14 +1,13 @@
 import { quoteName } from '../../../schemas/tables.ts';
-import { OperatingError } from '../../core/base/errors.ts';
 import { readAutoCreation } from '../../questdb/auto-creation.ts';
 import { applySchema } from '../../questdb/schema/apply.ts';
 import { firstDifference } from '../../questdb/schema/first-difference.ts';
 import { otherRetentions } from '../../questdb/schema/retentions.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
-import { fine, wrong, type Check, type Outcome } from '../check.ts';
-import { sentence } from '../configuration.ts';
+import { fine, wrong, wrongBy, type Check, type Outcome } from '../check.ts';
 import type { DoctorUse, Facts } from '../facts.ts';
 import { NotTold } from '../not-told.ts';
+import { operating } from '../operating.ts';
 import { invalidRollupsOf } from './rollups-of.ts';
 
 const APPLY = 'gpuledger schema apply';
@@ -27,8 +26,7 @@ export async function lookAtStore(facts: Facts, use: DoctorUse): Promise<Outcome
     const { db, version } = await facts.reached(use);
     return fine(`QuestDB ${version} at ${db.where}`);
   } catch (thrown) {
-    if (!(thrown instanceof OperatingError)) throw thrown;
-    return wrong(sentence(thrown), thrown.hints);
+    return wrongBy(operating(thrown));
   }
 }
 
@@ -56,8 +54,9 @@ export const schema: Check = {
       if (kept.length > 0) return wrong(kept.join('; '), [APPLY]);
       return fine(`tables and rollups of ${lanes.map(({ name }) => name).join(', ')}`);
     } catch (thrown) {
-      if (!(thrown instanceof OperatingError) || !thrown.code.startsWith('schema.')) throw thrown;
-      return wrong(sentence(thrown), thrown.hints);
+      const error = operating(thrown);
+      if (!error.code.startsWith('schema.')) throw error;
+      return wrongBy(error);
     }
   },
 };

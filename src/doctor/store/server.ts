@@ -5,6 +5,7 @@ import { readClientConf } from '../../../schemas/read-client-conf.ts';
 import { timestampUs } from '../../../schemas/questdb-reply.ts';
 import { isLoopback } from '../../config/addresses.ts';
 import { OperatingError } from '../../core/base/errors.ts';
+import { shell } from '../../core/base/shell.ts';
 import { readSettings } from '../../questdb/reads/settings.ts';
 import { formatCount } from '../../report/text/format-quantity.ts';
 import { formatBytes } from '../amounts.ts';
@@ -30,14 +31,19 @@ export const connections: Check = {
     const limits = CONNECTION_LIMITS.map((name) => ({ name, limit: Number(settings?.get(name) ?? NaN) }));
     // -1: as many as there are in all.
     const low = limits.filter(({ limit }) => limit >= 0 && limit < nodes);
-    if (low.length === 0)
-      return fine(`${formatCount(nodes, 'node')}, at most ${limits[0]!.limit || 'unknown'} connections`);
+    if (low.length === 0) return fine(`${formatCount(nodes, 'node')}, ${connectionsText(limits[0]!.limit)}`);
     return wrong(
       `${nodes} nodes send, and ${low.map(({ name, limit }) => `${name} is ${limit}`).join(', ')}`,
       low.map(({ name }) => `${name}=${2 * nodes} in server.conf, then restart the server`),
     );
   },
 };
+
+/** @param limit NaN where the server does not tell, below 0 where it has none */
+export function connectionsText(limit: number): string {
+  if (Number.isNaN(limit)) return 'and the server does not tell how many connections it allows';
+  return limit < 0 ? 'any number of connections' : `at most ${formatCount(limit, 'connection')}`;
+}
 
 export const disk: Check = {
   part: 'store',
@@ -63,7 +69,7 @@ export function roomIn(
   const what = `${formatBytes(bavail * bsize)} of ${formatBytes(blocks * bsize)} are free in ${root}`;
   if (bavail / blocks >= FREE_RATIO_MIN) return fine(what);
   return wrong(what, [
-    `du -xhd2 ${root} | sort -h | tail`,
+    shell`du -xhd2 ${root} | sort -h | tail`,
     'keep rows for a shorter time: retention in the configuration',
   ]);
 }

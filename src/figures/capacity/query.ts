@@ -262,7 +262,7 @@ async function askOfJobs(
 }
 
 /** Of gauges only what a capacity report shows, and what the energy of cut GPUs is divided by. */
-const READ_KEYS: readonly GaugeKey[] = ['smActive', 'power', 'engineActive'];
+export const READ_KEYS: readonly GaugeKey[] = ['smActive', 'power', 'engineActive'];
 
 /** Whether a table has anything that a capacity report shows. */
 function isUseful({ lane: { fields } }: StoredLane): boolean {

@@ -1,3 +1,4 @@
+import { shellWord } from '../../core/base/shell.ts';
 import { isoMicroseconds } from '../sql-text.ts';
 
 /** Which of the jobs that bear one id is meant; the newest of those that fit. */
@@ -26,8 +27,4 @@ export function jobCommand(jobId: string, { cluster, submittedUs, run }: Shown):
 
 function timeText(us: number): string {
   return us % 1e6 === 0 ? `${new Date(us / 1000).toISOString().slice(0, 19)}Z` : isoMicroseconds(us);
-}
-
-function shellWord(text: string): string {
-  return /^[\w.,:+@%/=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
