@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { createServer, type Server } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { messageOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import { parseAuthorization } from '../../serve/access/credentials.ts';
@@ -39,8 +39,7 @@ const WHO_ASKS = refusal(401, 'Unauthorized', {
 export function createGate({ webConfigFile, speak, tell, ...options }: GateOptions): Gate {
   const { nowMs = () => performance.now(), readTimeoutMs } = options;
   const config = watchWebConfig({ path: webConfigFile, tell, nowMs });
-  const tellSeldom = seldom(tell, nowMs);
-  const signIn = createSignIn({ tell: tellSeldom, nowMs });
+  const signIn = createSignIn({ tell: seldom(tell, nowMs), nowMs });
   let handshakes: { readonly tls: TlsSettings; readonly server: Server } | undefined;
   return {
     let(socket) {
@@ -51,7 +50,9 @@ export function createGate({ webConfigFile, speak, tell, ...options }: GateOptio
       }
       // One server for each state of the files: a connection that has begun keeps what it began with.
       if (handshakes?.tls !== tls)
-        handshakes = { tls, server: handshakeServer(tls, { readTimeoutMs, speak, tell: tellSeldom }) };
+        handshakes = { tls, server: handshakeServer(tls, { readTimeoutMs, speak, tell }) };
+      // Who has left before the handshake would be waited for otherwise.
+      socket.allowHalfOpen = false;
       handshakes.server.emit('connection', socket);
     },
     async refusalOf({ headers, socket }) {
@@ -73,22 +74,22 @@ function handshakeServer(
   { options, clientRefusal }: TlsSettings,
   { readTimeoutMs, speak, tell }: Pick<GateOptions, 'readTimeoutMs' | 'speak' | 'tell'>,
 ): Server {
-  const refuse = (address: string | undefined, why: string): void => {
-    tell({
-      level: 'warn',
-      code: 'exporter.handshake',
-      sentence: `${address ?? 'somebody'} is not let in by TLS: ${why}`,
-    });
-  };
+  const tellSeldom = seldom(tell, () => performance.now());
+  const refused = ({ remoteAddress }: TLSSocket, why: string): string =>
+    `${remoteAddress ?? 'somebody'} is not let in by TLS: ${why}`;
   return createServer({ ...options, handshakeTimeout: readTimeoutMs }, (socket) => {
     const why = clientRefusal(socket);
-    if (why === undefined) speak(socket);
-    else {
-      refuse(socket.remoteAddress, why);
-      socket.destroy();
+    if (why === undefined) {
+      speak(socket);
+      return;
     }
-  }).on('tlsClientError', (error, socket) => {
-    refuse(socket.remoteAddress, messageOf(error));
+    tellSeldom({ level: 'warn', code: 'exporter.handshake', sentence: refused(socket, why) });
+    socket.destroy();
+  }).on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    const notice = { code: 'exporter.handshake', sentence: refused(socket, messageOf(error)) } as const;
+    // Probes look whether the port is open, and leave again.
+    if (error.code === 'ECONNRESET') tell({ level: 'debug', ...notice });
+    else tellSeldom({ level: 'warn', ...notice });
     socket.destroy();
   });
 }

@@ -21,10 +21,12 @@ type Place = ListenOptions | { readonly fd: number };
 
 /** More are closed as they come. */
 const CONNECTIONS_MAX = 512;
-/** What the system says where it has no IPv6. */
+/** What the system says of an address that is no one of its own; of IPv6 also of one that says not of which network. */
+const NO_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL', 'ENOTFOUND', 'EAI_AGAIN']);
+/** What it says where it has no IPv6. */
 const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT']);
 
-/** @throws OperatingError `exporter.port_taken` (75), `exporter.address` (77, 78), `exporter.socket` (78) */
+/** @throws OperatingError `exporter.port_taken` (75), `exporter.address` (75, 77, 78), `exporter.socket` (78) */
 export async function listen(
   where: Where,
   onConnection: (socket: Socket) => void,
@@ -137,7 +139,7 @@ function listenFailure(thrown: unknown, listen: ListenAddress): unknown {
       hints: ["ports below 1024 are root's: take one above, or let systemd open the socket"],
       cause: thrown,
     });
-  if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+  if (code !== undefined && NO_ADDRESS.has(code))
     return new OperatingError(`${where} is no address of this machine (${messageOf(thrown)})`, {
       code: 'exporter.address',
       exit: 'config',
@@ -145,7 +147,13 @@ function listenFailure(thrown: unknown, listen: ListenAddress): unknown {
       hints: ['name one that it has (ip address), or :9400 for all of them'],
       cause: thrown,
     });
-  return thrown;
+  if (code === undefined) return thrown;
+  return new OperatingError(`metrics cannot be served at ${where} now: ${messageOf(thrown)}`, {
+    code: 'exporter.address',
+    exit: 'temporary',
+    where,
+    cause: thrown,
+  });
 }
 
 /** A file, a socket that does not listen (`Accept=yes`), or nothing at all has that number. */

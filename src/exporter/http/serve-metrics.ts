@@ -39,7 +39,7 @@ const DRAIN_MS = 5000;
 
 /**
  * Serves `/`, `/health` and `/metrics` as dcgm-exporter does.
- * @throws OperatingError `exporter.port_taken` (75), `exporter.address` (77, 78), `exporter.socket` (78); of the web-config file `exporter.web_config`,
+ * @throws OperatingError `exporter.port_taken` (75), `exporter.address` (75, 77, 78), `exporter.socket` (78); of the web-config file `exporter.web_config`,
  * `serve.file`, `serve.tls` (78)
  */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {

@@ -136,7 +136,7 @@ describe('there is a sentence for', () => {
     expect(hints[0]).toContain(`sport = :${port}`);
   });
 
-  test.each(['192.0.2.1', '2001:db8::1'])('%s, which this machine does not have', async (host) => {
+  test.each(['192.0.2.1', '2001:db8::1', 'fe80::1'])('%s, which this machine does not have', async (host) => {
     const { code, exit, message } = await refusal({ host, port: 9400 });
     expect([code, exit]).toEqual(['exporter.address', 'config']);
     expect(message).toContain('is no address of this machine');

@@ -1,6 +1,6 @@
 /** Goal: many scrapers, and slow ones, cost nobody else anything. Method: sockets that read or write as slowly as they like. */
 import { createHash } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { ask, get } from '../../serve/access/ask.ts';
 import { closed, connected, everything, firstLine, serving } from './metrics-server.ts';
 import { TEXT, TYPE } from './metrics-text.ts';
@@ -113,6 +113,11 @@ test('who asks at once gets one rendering', async () => {
 });
 
 test('at the end who is being answered is answered, and nobody else', async () => {
+  // Nobody is cut off: time stands.
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
   const server = await serving({ render: large });
   const idle = connected(server.port);
   idle.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
