@@ -80,9 +80,12 @@ export const keptTime: Check = {
     const names = others.map(({ name, wanted }) => `${name} (${wanted ?? 'for ever'})`);
     return wrong(`kept for another time than configured: ${listed(names)}`, [
       APPLY,
+      // What cannot be taken back of a table by month is told by the command.
       ...others
         .slice(0, NAMES_MAX)
-        .map(({ name, wanted }) => `or: ALTER TABLE ${quoteName(name)} SET TTL ${wanted ?? '0 DAYS'};`),
+        .flatMap(({ name, wanted }) =>
+          wanted === undefined ? [] : [`or: ALTER TABLE ${quoteName(name)} SET TTL ${wanted};`],
+        ),
     ]);
   },
 };

@@ -14,6 +14,7 @@ import type { QuestDb } from '../http.ts';
 import { waitForVisible } from '../visible.ts';
 import { addColumn } from './add-column.ts';
 import { MISPLACED_TIMESTAMP, misplacedTableOf, replaceMisplaced, takeOverMisplaced } from './misplaced.ts';
+import { changeTtl } from './change-ttl.ts';
 import type { SchemaChange } from './change.ts';
 import { fillCluster } from './fill-cluster.ts';
 import { applyViews, type ViewOptions } from './view-apply.ts';
@@ -130,10 +131,7 @@ async function upgradeTable(
     const action = found.hasDedup ? 'changed_keys' : 'enabled_dedup';
     changes.push({ action, object: table.name, detail: `keys ${keys}` });
   }
-  if (found.ttl !== normalTtlText(table.ttl)) {
-    await db.exec(`ALTER TABLE ${quoteName(table.name)} SET TTL ${table.ttl ?? '0 DAYS'}`);
-    changes.push({ action: 'changed_ttl', object: table.name, detail: table.ttl ?? 'kept for ever' });
-  }
+  if (found.ttl !== normalTtlText(table.ttl)) changes.push(await changeTtl(db, 'TABLE', table));
   // An ALTER goes through the log like rows do; a view over a new column can only be made once it is through.
   if (changes.length > 0) await waitForVisible(db, table.name);
   return changes;

@@ -14,6 +14,7 @@ import {
 } from '../../../schemas/views.ts';
 import type { QuestDb } from '../http.ts';
 import { agedUntil, completeAged, dropOverdue, keepAged, keepAgedDays } from './aged-buckets.ts';
+import { changeTtl } from './change-ttl.ts';
 import type { SchemaChange } from './change.ts';
 
 export interface ViewOptions {
@@ -103,7 +104,7 @@ async function bringUpToDate(
       const isRebuilt = changes.some(({ action, object }) => action === 'rebuilt' && object === view.name);
       const ttl = found[index]?.ttl;
       if (!isRebuilt && ttl !== undefined && ttl !== normalTtlText(view.ttl))
-        changes.push(await changeTtl(db, view));
+        changes.push(await changeTtl(db, 'MATERIALIZED VIEW', view));
       changes.push(...(await completeAged(db, view)));
     }
     if (options.movesAged !== true) continue;
@@ -163,21 +164,6 @@ function viewsFrom(rows: readonly (readonly unknown[])[]): Map<string, ExistingV
       },
     ]),
   );
-}
-
-/** A TTL that is no multiple of the view's partitions is refused; the view keeps the one that it has. */
-async function changeTtl(db: QuestDb, { name, ttl }: View): Promise<SchemaChange> {
-  try {
-    await db.exec(`ALTER MATERIALIZED VIEW ${quoteName(name)} SET TTL ${ttl ?? '0 DAYS'}`);
-    return { action: 'changed_ttl', object: name, detail: ttl ?? 'kept for ever' };
-  } catch (thrown) {
-    if (!(thrown instanceof OperatingError) || thrown.code !== 'questdb.query') throw thrown;
-    return {
-      action: 'kept',
-      object: name,
-      detail: `its retention cannot become ${ttl ?? 'endless'}: ${thrown.message}`,
-    };
-  }
 }
 
 /** A view that has more columns than are wanted is as good. */
