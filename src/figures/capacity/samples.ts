@@ -15,11 +15,9 @@ import {
 } from './membership.ts';
 import { periodSql } from './periods.ts';
 import { isPeriod } from './figures.ts';
-import type { CapacityWindow } from './window.ts';
 import { STEP_US, withinSql, type DeviceTimes, type Segment } from '../levels.ts';
 import { BUCKET_SQL } from '../mig-energy.ts';
 import { isCountedSql } from '../quantity.ts';
-import type { Cells } from '../query-cells.ts';
 import { quoteTime } from '../sql-text.ts';
 import { counterSummands, gaugeSummands, idleSummands, summandSql, TIME, type Summand } from '../summands.ts';
 import type { AlikeDevices } from '../idle-limits.ts';
@@ -80,9 +78,9 @@ const IDLE_KNOWN_SUM = 'idle_known_us';
 const ENGINE_SUMS = ['engine_sum', 'engine_us'] as const;
 
 /** Which devices are asked about. Of MIG instances each device and hour has rows of its own: `cut_gpu`, `bucket_us`. */
-type Scope = 'all' | 'whole' | 'instances';
+export type Scope = 'all' | 'whole' | 'instances';
 
-const INSTANCE_SQL = `s.gpu LIKE '${INSTANCE_PREFIX}%'`;
+export const INSTANCE_SQL = `s.gpu LIKE '${INSTANCE_PREFIX}%'`;
 const SCOPES_SQL: Readonly<Record<Scope, string>> = {
   all: '',
   whole: ` AND s.owners IS NOT NULL AND NOT ${INSTANCE_SQL}`,
@@ -133,9 +131,6 @@ export interface Traits {
   /** A job has several buckets of days: it pays to add them up before it is looked up whose they are. */
   readonly hasManyBuckets: boolean;
 }
-
-/** From so many buckets of days a job on, measured: summed first the sums of 17 a job take a third of the time, those of 2 as long. */
-const MANY_BUCKETS_MIN = 4;
 
 /** Which rows are asked about, and what is known of them. */
 export interface Question {
@@ -376,7 +371,7 @@ export function deviceSumsSql(asked: Question): DeviceSums {
   return { sql, keys, chosen, sums };
 }
 
-function tellsEnergy({ hasEnergy, power }: CapacitySource): boolean {
+export function tellsEnergy({ hasEnergy, power }: CapacitySource): boolean {
   return hasEnergy || power !== undefined;
 }
 
@@ -398,52 +393,4 @@ function byPowerSql(keys: readonly string[], rows: string, isOneTable: boolean):
     ` GROUP BY ${keys.map((key) => `i.${key}`).join(', ')})` +
     ` WHERE NOT ${isCountedSql({ joules: 'counter_joules', us: 'counter_us', power: 'power_sum' })}`
   );
-}
-
-/**
- * What of `Traits` the rows of these sources have: `trait` 1 for sets, 2 for counters, 3 for buckets, 4 for counters of instances, which
- * mostly have none; undefined where they can have none.
- */
-export function traitsSql(
-  sources: readonly CapacitySource[],
-  { fromUs, toUs }: CapacityWindow,
-): string | undefined {
-  const first = (trait: number, segment: Segment, condition: string): string =>
-    `SELECT ${trait} AS trait FROM (SELECT s.ts FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)} AND ${condition} LIMIT 1)`;
-  const jobs = `FROM jobs WHERE ts < ${quoteTime(toUs)} AND (end_ts IS NULL OR end_ts >= ${quoteTime(fromUs)})`;
-  const manyBuckets = (segment: Segment): string =>
-    `SELECT 3 AS trait FROM (SELECT count() AS buckets FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}) b` +
-    ` CROSS JOIN (SELECT count() AS jobs ${jobs}) j WHERE b.buckets >= ${MANY_BUCKETS_MIN} * j.jobs`;
-  const parts = sources.flatMap((source) => {
-    const summands = new Map(source.hasEnergy ? counterSummands().map((one) => [one.name, one]) : []);
-    const [joules, us] = [summands.get('counter_joules'), summands.get('counter_us')];
-    return source.segments.flatMap((segment) => [
-      ...(segment.level === '1d' && source.isTime ? [manyBuckets(segment)] : []),
-      ...(segment.columns.has('owner_set') ? [first(1, segment, 's.owner_set IS NOT NULL')] : []),
-      ...(joules === undefined || us === undefined
-        ? []
-        : ([2, 4] as const).map((trait) =>
-            first(
-              trait,
-              segment,
-              `CASE WHEN ${summandSql(us, segment)} > 0 AND ${summandSql(joules, segment)} > 0 THEN 0 ELSE 1 END = 1 AND ${trait === 2 ? 'NOT ' : ''}${INSTANCE_SQL}`,
-            ),
-          )),
-    ]);
-  });
-  return parts.length === 0 ? undefined : `SELECT DISTINCT trait FROM (${parts.join(' UNION ALL ')})`;
-}
-
-/** @param answer of `traitsSql` */
-export function traitsOf(sources: readonly CapacitySource[], answer: readonly Cells[], scope: Scope): Traits {
-  const found = new Set(answer.map((row) => row.number('trait')));
-  const doubtful = { all: [2, 4], whole: [2], instances: [4] }[scope];
-  const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
-  // Of what has power in one table and no row in that of the counter, no row tells.
-  const isApart = sources.filter(tellsEnergy).length > 1;
-  return {
-    hasSets: found.has(1),
-    hasDoubtfulCounters: hasCounter && (isApart || doubtful.some((trait) => found.has(trait))),
-    hasManyBuckets: found.has(3),
-  };
 }
