@@ -44,6 +44,8 @@ interface Instance {
   readonly slices: number;
   readonly sm: (tick: number) => number;
   readonly uses: (tick: number) => readonly Use[];
+  /** Its own, where its GPU tells none. */
+  readonly watts?: number;
 }
 
 interface Cut {
@@ -105,7 +107,9 @@ const CUT: readonly Cut[] = [
     model: 'NVIDIA H200',
     slices: 7,
     power: undefined,
-    instances: [{ uuid: 'MIG-cut-e3', profile: '3g.71gb', slices: 3, sm: () => 0.5, uses: by('p1') }],
+    instances: [
+      { uuid: 'MIG-cut-e3', profile: '3g.71gb', slices: 3, sm: () => 0.5, uses: by('p1'), watts: 40 },
+    ],
   },
 ];
 const WHOLE = { watts: 300, joules: 18_000 };
@@ -128,7 +132,10 @@ const devices: FleetDevice[] = [
       model: `${model} MIG ${own.profile}`,
       parent: uuid,
       profile: own.profile,
-      at: (tick: number) => rowOf(own.uses(tick), own.sm(tick)),
+      at: (tick: number) => ({
+        ...rowOf(own.uses(tick), own.sm(tick)),
+        ...(own.watts === undefined ? {} : { watts: own.watts }),
+      }),
     })),
   ]),
   { uuid: 'GPU-cut-c', model: 'NVIDIA H200', at: () => ({ owners: 1, jobId: 'p1', sm: 0.5, ...WHOLE }) },
@@ -203,7 +210,7 @@ function expected(): Map<string, Expected> {
           for (const { who, part } of one.uses(tick)) {
             const joules =
               power === undefined
-                ? 0
+                ? (one.watts ?? 0) * 60
                 : part *
                   ((floor * one.slices) / (slices * own.length) +
                     ((energy - floor) * one.sm(tick) * one.slices) / active);
