@@ -93,7 +93,7 @@ export function startProcess(
   };
 }
 
-function killGroup(leader: number): void {
+export function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');
   } catch (error) {

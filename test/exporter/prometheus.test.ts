@@ -1,0 +1,150 @@
+/**
+ * Goal: what a site has on Prometheus goes on with `gpuledger exporter`. Method: a real Prometheus scrapes the built command, whose rows are in
+ * a real QuestDB at the same time; the queries are those of board 12239.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { ask } from '../../src/figures/query-cells.ts';
+import { openQuestDb, type QuestDb } from '../../src/questdb/http.ts';
+import { createFakeEngines } from '../helpers/fake-engines.ts';
+import { startExporter, startPrometheus, type PrometheusSeries } from '../helpers/prometheus.ts';
+import { startTestQuestdb } from '../helpers/questdb.ts';
+
+function createDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'gpuledger-scraped-'));
+  onTestFinished(() => {
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return directory;
+}
+
+async function openStore(): Promise<{ db: QuestDb; conf: string }> {
+  const server = await startTestQuestdb();
+  const db = await openQuestDb(server.conf, { requestTimeoutMs: 30_000 });
+  onTestFinished(async () => {
+    await db.close();
+    await server.stop();
+  });
+  return { db, conf: server.conf };
+}
+
+const textOf = async (address: string): Promise<string> =>
+  await (await fetch(`http://${address}/metrics`)).text();
+
+/** As the board has them, its variables filled in. */
+const BOARD_12239 = [
+  'DCGM_FI_DEV_GPU_TEMP{instance=~"(.+)", gpu=~"(.+)"}',
+  'avg(DCGM_FI_DEV_GPU_TEMP{instance=~"(.+)", gpu=~"(.+)"})',
+  'DCGM_FI_DEV_POWER_USAGE{instance=~"(.+)", gpu=~"(.+)"}',
+  'sum(DCGM_FI_DEV_POWER_USAGE{instance=~"(.+)", gpu=~"(.+)"})',
+  'DCGM_FI_DEV_SM_CLOCK{instance=~"(.+)", gpu=~"(.+)"} * 1000000',
+  'DCGM_FI_DEV_GPU_UTIL{instance=~"(.+)", gpu=~"(.+)"}',
+  'DCGM_FI_DEV_FB_USED{instance=~"(.+)", gpu=~"(.+)"}',
+  'DCGM_FI_PROF_PIPE_TENSOR_ACTIVE{instance=~"(.+)", gpu=~"(.+)"}',
+];
+
+test('a real Prometheus has the values of the rows in QuestDB, each with the job that the row has', async () => {
+  const { db, conf } = await openStore();
+  const [jobs, state] = [createDirectory(), createDirectory()];
+  const { address } = await startExporter(
+    ['--source', 'synthetic', '--gpus', '2', '--hpc-job-mapping-dir', jobs, '--state-dir', state],
+    { QDB_CLIENT_CONF: conf, GPULEDGER_FLUSH_INTERVAL: '1s', GPULEDGER_CONFIG: undefined },
+  );
+  const prometheus = await startPrometheus(address);
+  const seen = async (promql: string): Promise<readonly PrometheusSeries[]> => {
+    let found: readonly PrometheusSeries[] = [];
+    await expect.poll(async () => (found = await prometheus.query(promql)).length).toBeGreaterThan(0);
+    return found;
+  };
+  await seen('DCGM_FI_DEV_POWER_USAGE{gpu="1"}');
+  // It begins and ends while Prometheus looks on.
+  writeFileSync(join(jobs, '0'), '4217\n');
+  await seen('DCGM_FI_DEV_POWER_USAGE{gpu="0",hpc_job="4217"}');
+  writeFileSync(join(jobs, '0'), '');
+  await expect
+    .poll(async () => (await prometheus.query('DCGM_FI_DEV_POWER_USAGE{gpu="0",hpc_job=""}')).length)
+    .toBe(1);
+
+  const answers = await Promise.all(BOARD_12239.map(seen));
+  expect(answers.map((series) => series.length)).toEqual([2, 1, 2, 1, 2, 2, 2, 2]);
+
+  const series = await seen('DCGM_FI_DEV_POWER_USAGE[10m]');
+  const rows = async () =>
+    await ask(
+      db,
+      'SELECT cast(ts AS LONG) AS ts_us, gpu, job_id, power_watts FROM gpu_profiling WHERE power_watts IS NOT NULL ORDER BY ts',
+    );
+  const lastS = Math.max(...series.flatMap(({ values = [] }) => values.map(([atS]) => atS)));
+  await expect.poll(async () => (await rows()).at(-1)!.number('ts_us')! / 1e6).toBeGreaterThan(lastS);
+  const stored = await rows();
+  const scraped = series.flatMap(({ metric, values = [] }) =>
+    values.map(([atS, value]) => ({ metric, atS, value })),
+  );
+  expect(scraped.length).toBeGreaterThan(6);
+  for (const { metric, atS, value } of scraped) {
+    // The newest at the scrape, in six decimals; a scrape takes a moment.
+    const row = stored.findLast(
+      (one) =>
+        one.text('gpu') === metric['UUID'] &&
+        one.number('ts_us')! / 1e6 <= atS + 2 &&
+        Number(one.number('power_watts')!.toFixed(6)) === Number(value),
+    );
+    expect(row, `${atS} ${value}`).toBeDefined();
+    expect(atS - row!.number('ts_us')! / 1e6).toBeLessThan(2.5 + 2);
+    expect(row!.text('job_id') ?? '').toBe(metric['hpc_job'] ?? '');
+  }
+  expect(new Set(scraped.map(({ metric }) => metric['hpc_job'] ?? ''))).toEqual(new Set(['', '4217']));
+});
+
+test('promtool has nothing to say of the metrics of a node of MIG instances and of jobs', async () => {
+  const state = createDirectory();
+  const { address } = await startExporter(
+    [
+      ...['--source', 'synthetic', '--gpus', '2', '--collect-interval', '1000', '--state-dir', state],
+      ...['--config', emptyConfig(state)],
+    ],
+    { GPULEDGER_SYNTHETIC_MIG: 'true', QDB_CLIENT_CONF: undefined },
+  );
+  await expect.poll(async () => await textOf(address)).toContain('DCGM_FI_DEV_POWER_USAGE{');
+  const text = await textOf(address);
+  expect(text).toMatch(/GPU_I_PROFILE="\w+\.\w+",GPU_I_ID="\d+"/);
+  // It judges names by the style of the day, which those of DCGM are not; what it cannot read ends with another code.
+  const told = execFileSync('bash', ['-c', 'promtool check metrics 2>&1 || [[ $? == 3 ]]'], {
+    input: text,
+    encoding: 'utf8',
+  });
+  const style =
+    /metric names should|should have "_total" suffix|should not contain abbreviated|counters|camelCase|non-histogram|"_count" suffix|contain upper|snake_case/;
+  expect(told.split('\n').filter((line) => line !== '' && !style.test(line))).toEqual([]);
+});
+
+function emptyConfig(directory: string): string {
+  const path = join(directory, 'empty.yaml');
+  writeFileSync(path, '');
+  return path;
+}
+
+test('an engine that dies leaves no series, and its return brings them back', async () => {
+  const engines = createFakeEngines();
+  onTestFinished(() => {
+    engines.close();
+  });
+  engines.start('n1:5555');
+  const state = createDirectory();
+  mkdirSync(join(state, 'jobs'));
+  const { address } = await startExporter(
+    ['-r', 'n1:5555', '-c', '1000', '--state-dir', state, '--config', emptyConfig(state)],
+    { ...engines.env, QDB_CLIENT_CONF: undefined },
+  );
+  await expect.poll(async () => await textOf(address)).toContain('DCGM_FI_DEV_GPU_TEMP{');
+  // Of an engine elsewhere the host is its own.
+  expect(await textOf(address)).toContain('hostname="n1"');
+  engines.stop('n1:5555');
+  await expect.poll(async () => await textOf(address)).toBe('');
+  expect((await fetch(`http://${address}/health`)).status).toBe(200);
+  engines.start('n1:5555');
+  await expect.poll(async () => await textOf(address)).toContain('DCGM_FI_DEV_GPU_TEMP{');
+});
