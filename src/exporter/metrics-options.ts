@@ -26,7 +26,7 @@ export function styleOf(config: Config): MetricsStyle {
     isHostless: false,
     devices: config.devices,
     hasJobShares: config.metrics.hasJobShares,
-    delayMs: delayMsOf(config),
+    delayMsOf: delayOf(config),
   };
 }
 
@@ -41,10 +41,12 @@ function hostnameOf({ dcgm, source }: Config): string {
   return isElsewhere ? host : (process.env['NODE_NAME'] ?? hostname());
 }
 
-/** What an engine keeps is fetched once a flush, and rows are closed two seconds after their time. */
+/** Rows of a host engine are put together from its series, and stand still two seconds after their time. */
 const CLOSED_AFTER_MS = 2_000;
 
-function delayMsOf({ source, dcgm, flush }: Config): number {
-  const isPulled = source === 'dcgm' && dcgm.engine !== 'embedded' && dcgm.route !== 'poll';
-  return isPulled ? 2 * flush.intervalMs + CLOSED_AFTER_MS : 0;
+/** Polled, a host engine is asked once an interval; what it keeps is fetched once a flush. */
+function delayOf({ source, dcgm, flush }: Config): MetricsStyle['delayMsOf'] {
+  if (source !== 'dcgm' || dcgm.engine === 'embedded') return () => 0;
+  const fetchedMs = dcgm.route === 'poll' ? 0 : 2 * flush.intervalMs;
+  return (intervalMs) => CLOSED_AFTER_MS + Math.max(intervalMs, fetchedMs);
 }

@@ -14,8 +14,8 @@ export interface MetricsStyle extends LabelStyle {
   /** As `-d` of dcgm-exporter: a GPU beside its instances has series where it is named. */
   readonly devices: string;
   readonly hasJobShares: boolean;
-  /** How much later than its tick a sample may come: engines that keep samples are asked for them once a flush. */
-  readonly delayMs: number;
+  /** How much later than its time a sample may come, ms: an engine that others share has it first. */
+  readonly delayMsOf: (intervalMs: number) => number;
 }
 
 /** The text that a scrape gets now. It asks no library and no store. */
@@ -28,7 +28,7 @@ export function renderMetrics(
   const nowUs = feed.nowUs();
   const lanes = feed.lanes.map(({ lane, newest }) => ({
     fields: lane.fields,
-    staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMs) * 1000,
+    staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMsOf(lane.intervalMs)) * 1000,
     devices: feed.devices,
     rows: newest.read(),
   }));

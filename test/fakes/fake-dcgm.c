@@ -341,7 +341,7 @@ void fakeForeignUnwatch(int gpu, int field) { unwatch(findOrMake(GPU, (uint32_t)
 /* ── engines in files ───────────────────────────────────────────────────────────────────────────────────────────────
  * With GPULEDGER_FAKE_ENGINES=DIR every address is an engine of its own, told by DIR/<address, / as _>: lines "knob=value",
  * and one line per watch, with the time since when the engine samples, from which any process derives the same samples.
- * Without its file the engine is down; a file without watches is one that was just started. */
+ * Without its file the engine is down, for who is connected too; a file without watches is one that was just started. */
 
 static char engineFile[600];
 static const char *engineDirectory(void) { return getenv("GPULEDGER_FAKE_ENGINES"); }
@@ -462,6 +462,7 @@ static int admit(uint64_t handle) {
   if (handle == EMBEDDED) { if (!isEmbedded) return UNINITIALIZED; }
   else {
     Connection *c = connectionOf(handle);
+    if (c != NULL && engineFile[0] != 0 && access(engineFile, F_OK) != 0) c->alive = 0;
     if (c == NULL || !c->alive) return CONNECTION_NOT_VALID;
     if (*KNOB("hung")) { sleepMs(*KNOB("hang_ms")); return TIMEOUT; }
   }

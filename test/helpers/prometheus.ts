@@ -39,13 +39,18 @@ async function startListening(
   return { address, pid, log };
 }
 
-/** @returns where it serves, as `127.0.0.1:PORT` */
+/** @param words the whole command line, where it is another one. @returns where it serves, as `127.0.0.1:PORT` */
 export async function startExporter(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
+  words: readonly string[] = ['exporter', '--address', '127.0.0.1:0', ...args],
 ): Promise<{ readonly address: string; readonly pid: number; readonly log: readonly string[] }> {
-  const command = [`${ROOT}bin/gpuledger.js`, 'exporter', '--address', '127.0.0.1:0', ...args];
-  return await startListening(process.execPath, command, /metrics at (\S+)\/metrics/, env);
+  return await startListening(
+    process.execPath,
+    [`${ROOT}bin/gpuledger.js`, ...words],
+    /metrics at (\S+)\/metrics/,
+    env,
+  );
 }
 
 export interface TestPrometheus {

@@ -23,13 +23,14 @@ export function deviceLabels(
   parent: Device | undefined,
   { compat, hostname, isOldNamespace, areBlanksReplaced, isHostless }: LabelStyle,
 ): ExpositionLabel[] {
-  const { uuid, index, model, pciBusId = '' } = device;
+  const { uuid, index, pciBusId = '' } = device;
+  const modelName = (parent ?? device).model;
   const labels: ExpositionLabel[] = [
     ['gpu', String(index)],
     [isOldNamespace ? 'uuid' : 'UUID', device.parentUuid ?? uuid],
     ['pci_bus_id', parent?.pciBusId ?? pciBusId],
     ['device', `nvidia${index}`],
-    ['modelName', areBlanksReplaced ? model.trim().replace(/\s+/g, '-') : model],
+    ['modelName', areBlanksReplaced ? modelName.trim().replace(/\s+/g, '-') : modelName],
   ];
   if (isInstance(device)) {
     const { migProfile = '', gpuInstanceId, computeInstanceId } = device;

@@ -30,6 +30,7 @@ const gpu: Device = {
 const instance: Device = {
   ...gpu,
   uuid: 'MIG-1',
+  model: 'NVIDIA H200 MIG 1g.18gb',
   parentUuid: 'GPU-0f',
   gpuInstanceId: 7,
   computeInstanceId: 0,
