@@ -44,7 +44,7 @@ export function createConnections({ readTimeoutMs, writeTimeoutMs }: ConnectionL
       socket.once('close', () => {
         clearTimeout(connection.timer);
         open.delete(socket);
-        // An answer that waits behind another one hears nothing of that by itself.
+        // In an older Node an answer that waits behind two others hears nothing of that by itself.
         for (const one of connection.unanswered) one.abort();
       });
     },
