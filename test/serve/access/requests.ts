@@ -232,7 +232,7 @@ export const FORMS: readonly Refused[] = [
   ['a method that there is not', 400, get(OWN, ADA, 'GETT')],
   ['a method in small letters', 400, get(OWN, ADA, 'get')],
   ['the start of HTTP/2', 400, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-  ['HTTP/0.9', 400, `GET ${OWN}\r\n\r\n`],
+  ['HTTP/0.9', 505, `GET ${OWN}\r\n\r\n`],
   ['no HTTP', 400, '\x16\x03\x01\x02\x00\x01\x00\x01\xfc'],
   ['an address with a host', 400, get(`http://127.0.0.1${OWN}`, ADA)],
   ["an address with a stranger's host", 400, get(`http://evil.example${OWN}`, ADA)],
