@@ -1,5 +1,6 @@
 import type { Counters } from '../../schemas/counters-csv.ts';
 import type { Config } from '../config/config.ts';
+import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
 import { serveMetrics, type MetricsServerOptions } from './http/serve-metrics.ts';
@@ -33,6 +34,7 @@ export interface Metrics {
 
 interface Shown {
   readonly feed: MetricsFeed;
+  readonly former: MetricsFeed | undefined;
   readonly served: ServedCounters;
   readonly style: MetricsStyle;
 }
@@ -40,26 +42,46 @@ interface Shown {
 export function createMetrics(tell: Tell): Metrics {
   let shown: Shown | undefined;
   let prepared: MetricsOptions | undefined;
-  let server: { readonly signature: string; readonly close: () => Promise<void> } | undefined;
+  let server: { readonly options: MetricsOptions; readonly close: () => Promise<void> } | undefined;
 
-  async function open(options: MetricsOptions, listen: MetricsServerOptions['listen']): Promise<void> {
+  async function open(options: MetricsOptions): Promise<void> {
+    if (options.listen === undefined) return;
     const opened = await serveMetrics({
       ...options,
-      ...{ listen, tell },
+      ...{ listen: options.listen, tell },
       isReloading: () => prepared !== undefined,
       render: () =>
         shown === undefined
           ? { text: '', contentType: CONTENT_TYPES[options.compat] }
-          : renderMetrics(shown.feed, shown.served, shown.style),
+          : renderMetrics(shown.feed, shown.former, shown.served, shown.style),
     });
-    server = { signature: signatureOf(options), close: () => opened.close() };
+    server = { options, close: () => opened.close() };
     tell({ level: 'info', code: 'exporter.serving', sentence: `metrics at ${opened.address}/metrics` });
   }
 
-  const metrics: Metrics = {
+  /** Two cannot listen on one address: there the former one goes first, and comes back where the next one cannot be. */
+  async function exchange(former: NonNullable<typeof server>, options: MetricsOptions): Promise<void> {
+    const isSamePlace = placeOf(former.options) === placeOf(options);
+    if (isSamePlace && options.listen === 'systemd')
+      throw new OperatingError('how the socket of systemd is served cannot change while it is', {
+        ...{ code: 'exporter.socket', exit: 'config', hints: ['restart the service'] },
+      });
+    if (isSamePlace) await former.close();
+    server = undefined;
+    try {
+      await open(options);
+    } catch (thrown) {
+      if (isSamePlace) await open(former.options);
+      else server = former;
+      throw thrown;
+    }
+    if (!isSamePlace) await former.close();
+  }
+
+  return {
     async prepare(options) {
-      if (server !== undefined && server.signature !== signatureOf(options)) await metrics.close();
-      if (options.listen !== undefined && server === undefined) await open(options, options.listen);
+      if (server === undefined) await open(options);
+      else if (signatureOf(server.options) !== signatureOf(options)) await exchange(server, options);
       prepared = options;
     },
     show(feed) {
@@ -73,7 +95,7 @@ export function createMetrics(tell: Tell): Metrics {
           : servedOf(counters, countersFile);
       for (const sentence of [...served.warnings, ...unsampled(served, feed)])
         tell({ level: 'warn', code: 'exporter.not_served', sentence });
-      shown = { feed, served, style };
+      shown = { feed, former: shown?.feed, served, style };
     },
     giveUp() {
       prepared = undefined;
@@ -83,7 +105,10 @@ export function createMetrics(tell: Tell): Metrics {
       server = undefined;
     },
   };
-  return metrics;
+}
+
+function placeOf({ listen }: MetricsOptions): string {
+  return JSON.stringify(listen ?? 'nowhere');
 }
 
 /** Equal for options under which the same server goes on. */

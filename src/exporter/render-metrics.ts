@@ -18,20 +18,26 @@ export interface MetricsStyle extends LabelStyle {
   readonly delayMsOf: (intervalMs: number) => number;
 }
 
-/** The text that a scrape gets now. It asks no library and no store. */
+/**
+ * The text that a scrape gets now. It asks no library and no store.
+ * @param former whose place the feed has taken: what that said last is so until the feed says more, or it is old
+ */
 export function renderMetrics(
   feed: MetricsFeed,
+  former: MetricsFeed | undefined,
   served: ServedCounters,
   style: MetricsStyle,
 ): { readonly text: string; readonly contentType: string } {
   feed.refreshJobs();
   const nowUs = feed.nowUs();
-  const lanes = feed.lanes.map(({ lane, newest }) => ({
-    fields: lane.fields,
-    staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMsOf(lane.intervalMs)) * 1000,
-    devices: feed.devices,
-    rows: newest.read(),
-  }));
+  const lanes = [feed, ...(former === undefined ? [] : [former])].flatMap(({ devices, lanes: fed }) =>
+    fed.map(({ lane, newest }) => ({
+      fields: lane.fields,
+      staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMsOf(lane.intervalMs)) * 1000,
+      devices,
+      rows: newest.read(),
+    })),
+  );
   const devices = servedDevices(feed.devices, style.devices);
   const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed) };
   const families = [...deviceFamilies(asked), ...(style.hasJobShares ? [shareFamily(asked)] : [])];

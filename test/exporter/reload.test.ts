@@ -6,6 +6,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { hashSync } from 'bcryptjs';
 import { expect, onTestFinished, test } from 'vitest';
 import { startExporter } from '../helpers/prometheus.ts';
 import { runCommand } from '../helpers/run-process.ts';
@@ -73,6 +74,40 @@ test('a port that is taken is refused before anything is sampled', async () => {
   expect(stderr).toContain('dcgm-exporter');
   expect(stderr).not.toContain('devices, lanes');
 });
+
+test('a server that cannot be as it is told now stays as it was; one that can takes its place', async () => {
+  const { args } = createPlace();
+  const directory = args[args.indexOf('--state-dir') + 1]!;
+  const config = join(directory, 'served.yaml');
+  const web = join(directory, 'web.yml');
+  writeFileSync(config, 'metrics: { concurrent_scrapes: 4 }\n');
+  const port = await freePort();
+  const told = ['exporter', ...args, '--config', config, '-a', `127.0.0.1:${port}`];
+  const { address, pid, log } = await startExporter([], { QDB_CLIENT_CONF: undefined }, told);
+  await expect.poll(async () => await familiesOf(address)).toEqual(['DCGM_FI_DEV_GPU_TEMP']);
+  writeFileSync(web, 'basic_auth_users: { ada: plain }\n');
+  writeFileSync(config, 'metrics: { web_config_file: web.yml }\n');
+  process.kill(pid, 'SIGHUP');
+  await expect.poll(() => log.some((line) => line.includes('nothing has changed'))).toBe(true);
+  await expect.poll(async () => await familiesOf(address)).toEqual(['DCGM_FI_DEV_GPU_TEMP']);
+  writeFileSync(web, `basic_auth_users: { ada: "${ADA}" }\n`);
+  process.kill(pid, 'SIGHUP');
+  await expect.poll(async () => (await fetch(`http://${address}/metrics`)).status).toBe(401);
+  const authorization = `Basic ${Buffer.from('ada:opensesame').toString('base64')}`;
+  const answer = await fetch(`http://${address}/metrics`, { headers: { authorization } });
+  expect(await answer.text()).toContain('DCGM_FI_DEV_GPU_TEMP{');
+});
+
+/** Bcrypt, of the least cost that is taken. */
+const ADA = hashSync('opensesame', 5);
+
+async function freePort(): Promise<number> {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const { port } = holder.address() as AddressInfo;
+  await new Promise((resolve) => holder.close(resolve));
+  return port;
+}
 
 test('run serves the fields of its lanes where its configuration says so, and SIGTERM ends it', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-run-metrics-'));
