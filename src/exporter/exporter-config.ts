@@ -87,6 +87,7 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
         isOldNamespace: isOn(valueOf('use-old-namespace')),
         areBlanksReplaced: isOn(valueOf('replace-blanks-in-model-name')),
         isHostless: isOn(valueOf('no-hostname')),
+        hasHealth: isOn(valueOf('enable-exporter-metrics')),
       },
     },
     isStoreless,

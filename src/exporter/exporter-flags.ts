@@ -68,7 +68,7 @@ export const EXPORTER_FLAGS: readonly ExporterFlag[] = [
   { name: 'config-file', variable: 'DCGM_EXPORTER_CONFIG_FILE', value: '<file>', doc: "dcgm-exporter's own YAML is not read here", becomes: refused('name the counters with -f, and lanes with --config (docs/configuration.md)') },
   { name: 'xid-count-window-size', alias: 'x', variable: 'DCGM_EXPORTER_XID_COUNT_WINDOW_SIZE', value: '<ms>', doc: 'window of DCGM_EXP_XID_ERRORS_COUNT, which is not served', becomes: ignored('DCGM_EXP_XID_ERRORS_COUNT is not served') },
   { name: 'clock-events-count-window-size', variable: 'DCGM_EXPORTER_CLOCK_EVENTS_COUNT_WINDOW_SIZE', value: '<ms>', doc: 'window of DCGM_EXP_CLOCK_EVENTS_COUNT, which is not served', becomes: ignored('DCGM_EXP_CLOCK_EVENTS_COUNT is not served') },
-  { name: 'enable-exporter-metrics', variable: 'DCGM_EXPORTER_ENABLE_EXPORTER_METRICS', doc: "dcgm-exporter's own health", becomes: ignored('gpuledger status and the table collector_stats tell it') },
+  { name: 'enable-exporter-metrics', variable: 'DCGM_EXPORTER_ENABLE_EXPORTER_METRICS', doc: 'how the exporter itself is: gpuledger_…', becomes: own },
   { name: 'watch-max-keep-age', variable: 'DCGM_EXPORTER_WATCH_MAX_KEEP_AGE', value: '<duration>', doc: 'how long the engine keeps samples: as long as they are needed', becomes: ignored('watches keep what is needed') },
   { name: 'watch-max-keep-samples', variable: 'DCGM_EXPORTER_WATCH_MAX_KEEP_SAMPLES', value: '<count>', doc: 'as that', becomes: ignored('watches keep what is needed') },
   { name: 'fake-gpus', variable: 'DCGM_EXPORTER_USE_FAKE_GPUS', doc: 'GPUs that were injected into an engine are as any', becomes: ignored('GPUs that were injected into an engine are as any') },

@@ -2,6 +2,7 @@ import type { Device } from '../core/devices/device.ts';
 import type { Lane } from '../core/fields/lane.ts';
 import type { Ownership } from '../core/jobs/ownership.ts';
 import type { NewestRows } from '../core/ring/newest-rows.ts';
+import type { CollectorHealth } from './health-families.ts';
 
 /** Sampling that is under way, as whoever serves metrics of it sees it. */
 export interface MetricsFeed {
@@ -12,6 +13,7 @@ export interface MetricsFeed {
   readonly ownership: Ownership;
   /** Takes in what was told of jobs. */
   readonly refreshJobs: () => void;
+  readonly health: () => CollectorHealth;
 }
 
 interface FedLane {

@@ -6,6 +6,7 @@ import { shareFamily } from '../core/exposition/share-family.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
 import { renderExposition } from '../core/exposition/render.ts';
 import { partsOf } from '../core/jobs/device-parts.ts';
+import { healthFamilies } from './health-families.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 import type { ServedCounters } from './served-counters.ts';
 
@@ -14,6 +15,8 @@ export interface MetricsStyle extends LabelStyle {
   /** As `-d` of dcgm-exporter: a GPU beside its instances has series where it is named. */
   readonly devices: string;
   readonly hasJobShares: boolean;
+  /** Whether it is told how the collector itself is. */
+  readonly hasHealth: boolean;
   /** How much later than its time a sample may come, ms: an engine that others share has it first. */
   readonly delayMsOf: (intervalMs: number) => number;
 }
@@ -40,7 +43,11 @@ export function renderMetrics(
   );
   const devices = servedDevices(feed.devices, style.devices);
   const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed) };
-  const families = [...deviceFamilies(asked), ...(style.hasJobShares ? [shareFamily(asked)] : [])];
+  const families = [
+    ...deviceFamilies(asked),
+    ...(style.hasJobShares ? [shareFamily(asked)] : []),
+    ...(style.hasHealth ? healthFamilies(feed.health()) : []),
+  ];
   return { text: renderExposition(families, style.compat), contentType: CONTENT_TYPES[style.compat] };
 }
 

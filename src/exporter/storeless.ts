@@ -4,6 +4,7 @@ import { startSampling, type Sampling } from '../collector/sampling.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
 import type { Scheduling } from '../collector/collection.ts';
 import type { Config } from '../config/config.ts';
+import { VERSION } from '../config/package-version.ts';
 import { sentenceOf } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import type { Device } from '../core/devices/device.ts';
@@ -99,7 +100,7 @@ const NOWHERE = {
 };
 
 function feedOf(
-  { sampler, nowUs }: Sampling,
+  { sampler, nowUs, callMs }: Sampling,
   { lanes }: Config,
   jobInputs: (devices: readonly Device[]) => readonly JobInput[],
   tell: Tell,
@@ -118,6 +119,10 @@ function feedOf(
     lanes: lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
     nowUs,
     ownership,
+    health: () => ({
+      ...{ version: VERSION, lanes: [], callMs: callMs(), nowMs: Date.now() },
+      lateTicks: lanes.map(({ name }, index) => [name, rings[index]!.tally.lateTicks] as const),
+    }),
     refreshJobs() {
       const atUs = nowUs();
       for (const { input, error } of session.read(atUs).problems)

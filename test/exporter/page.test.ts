@@ -11,6 +11,7 @@ const OWN: Readonly<Record<string, string>> = {
   'replace-blanks-in-model-name': 'as there',
   'web-systemd-socket': 'as there',
   debug: '`log.level: debug`',
+  'enable-exporter-metrics': '`gpuledger_…`, above',
   'log-format': '`log.format`: text is `human`',
 };
 

@@ -1,6 +1,7 @@
 import { cronScheduling } from '../../../jobs/scheduling.ts';
 import { startCollection, type Collection } from '../../collector/collection.ts';
 import type { Config } from '../../config/config.ts';
+import { VERSION } from '../../config/package-version.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { digestBeside } from '../../digest/resident.ts';
@@ -69,6 +70,10 @@ function feedOf({ collector }: Collection): MetricsFeed {
     lanes: collector.lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
     nowUs: collector.nowUs,
     ownership: collector.ownership,
+    health: () => ({
+      ...{ version: VERSION, lanes: collector.account(), callMs: collector.callMs(), nowMs: Date.now() },
+      lateTicks: collector.lanes.map(({ name }, index) => [name, rings[index]!.tally.lateTicks] as const),
+    }),
     refreshJobs: () => {
       collector.refreshJobs();
     },
