@@ -134,7 +134,11 @@ describe('what makes no column, and why', () => {
       'line 1: DCGM_FI_DEV_CPU_UTIL_TOTAL makes no column: it belongs to a cpu core, and a lane records GPUs',
     ],
   ])('%s', (row, warning) => {
-    expect(parseCounters(`${row}\n`, 'counters.csv')).toEqual({ fields: [], warnings: [warning] });
+    const { fields, warnings, rows } = parseCounters(`${row}\n`, 'counters.csv');
+    expect({ fields, warnings }).toEqual({ fields: [], warnings: [warning] });
+    // What an exporter serves of it is another matter.
+    const [name, type, help] = row.split(',');
+    expect(rows).toEqual([expect.objectContaining({ line: 1, name, type, help })]);
   });
 
   test('the first of two rows for a field wins, whatever they call it', () => {
