@@ -23,7 +23,7 @@ const HARMS: readonly Harm[] = [
     async prepare(path) {
       await mkdir(path);
       await run('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', path]);
-      return () => run('umount', [path]);
+      return () => unmount(path);
     },
   },
   {
@@ -32,7 +32,7 @@ const HARMS: readonly Harm[] = [
       await mkdir(path);
       await run('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', path]);
       await run('dd', ['if=/dev/zero', `of=${path}/fill`, 'bs=4k', 'count=8']).catch(() => undefined);
-      return () => run('umount', [path]);
+      return () => unmount(path);
     },
   },
   {
@@ -52,13 +52,7 @@ const HARMS: readonly Harm[] = [
       await run('fsfreeze', ['-f', path]);
       return async () => {
         await run('fsfreeze', ['-u', path]);
-        await until(
-          async () =>
-            await run('umount', [path]).then(
-              () => true,
-              () => false,
-            ),
-        );
+        await unmount(path);
       };
     },
   },
@@ -90,8 +84,9 @@ export async function runHarmless(
 
   for (const [index, { what, prepare }] of HARMS.entries()) {
     const journalDir = join(hookDir, `harm-${index}`);
-    await writeFile(settings, `journal_dir=${journalDir}\n`);
+    // Made before the hook hears of it: the last job's epilog may still run, and a hook makes a directory that is missing.
     const undo = await prepare(journalDir);
+    await writeFile(settings, `journal_dir=${journalDir}\n`);
     try {
       await cluster.attempt('srun', '-Q', '--gres=gpu:1', 'true');
       await check(what, [await runHook(hook, slurmVariables('prolog_slurmd', '1'))], 'job ran');
@@ -161,8 +156,15 @@ async function compareTimes(hook: string, empty: string): Promise<string> {
   return `  hook time: median ${at(ours, 0.5)}, p99 ${at(ours, 0.99)} ms; an empty hook: ${at(none, 0.5)}, ${at(none, 0.99)} ms`;
 }
 
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 100 && !(await isSo()); attempt += 1) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+/** A hook of the job before may still hold a file there: asked again for a minute. @throws what `umount` said last. */
+async function unmount(path: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await run('umount', [path]);
+      return;
+    } catch (error) {
+      if (attempt === 600) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }
