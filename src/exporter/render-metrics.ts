@@ -57,18 +57,9 @@ function servedDevices(devices: readonly Device[], selector: string): readonly D
   return areGpusNamed ? devices : devices.filter(({ isCut }) => isCut !== true);
 }
 
-/** Each moment of a device is looked up once. */
 function ownersOf({ ownership }: MetricsFeed): (gpu: string, tsUs: number) => readonly OwnerAt[] {
-  const known = new Map<string, readonly OwnerAt[]>();
-  return (gpu, tsUs) => {
-    const key = `${gpu} ${tsUs}`;
-    let owners = known.get(key);
-    if (owners === undefined) {
-      owners = partsOf(ownership.ownersAt(gpu, tsUs))
-        .filter(({ startUs, endUs }) => startUs < tsUs && tsUs <= endUs)
-        .map(({ jobId, part }) => ({ jobId, part }));
-      known.set(key, owners);
-    }
-    return owners;
-  };
+  return (gpu, tsUs) =>
+    partsOf(ownership.ownersAt(gpu, tsUs))
+      .filter(({ startUs, endUs }) => startUs < tsUs && tsUs <= endUs)
+      .map(({ jobId, part }) => ({ jobId, part }));
 }

@@ -56,9 +56,10 @@ export const STALE_INTERVALS = 2.5;
 /** The families of a counters file: of each device the newest sample of each, with the jobs whose it was at that sample. */
 export function deviceFamilies(asked: DeviceExposition): Family[] {
   const labelled = labelledDevices(asked);
+  const lanes = asked.lanes.map(findable);
   return asked.counters.map(({ name, type, help, field }) => ({
     ...{ name, type, help },
-    series: labelled.flatMap((one) => seriesOf(one, field, asked)),
+    series: labelled.flatMap((one) => seriesOf(one, field, lanes, asked)),
   }));
 }
 
@@ -66,21 +67,38 @@ interface LabelledDevice {
   readonly device: Device;
   /** Of all its series, in their order. */
   readonly labels: readonly ExpositionLabel[];
+  /** These and its job, once for each whose it was at a moment; of one moment the same arrays, which are written once. */
+  readonly ofJobsAt: (tsUs: number) => readonly (readonly ExpositionLabel[])[];
 }
 
 export function labelledDevices(asked: DeviceExposition): readonly LabelledDevice[] {
   return asked.devices.map((device) => labelledDevice(device, asked));
 }
 
-function labelledDevice(device: Device, { labels, style, lanes }: DeviceExposition): LabelledDevice {
+function labelledDevice(
+  device: Device,
+  { labels: asLabels, style, lanes, ownersAt }: DeviceExposition,
+): LabelledDevice {
   const all = lanes.flatMap(({ devices }) => devices);
   const parent = all.find(({ uuid }) => uuid === device.parentUuid);
-  const told = labels.flatMap(({ name, fieldId }): ExpositionLabel[] => {
+  const told = asLabels.flatMap(({ name, fieldId }): ExpositionLabel[] => {
     // What an instance does not say of itself, its GPU says.
     const value = labelValue(device, fieldId) ?? (parent && labelValue(parent, fieldId));
     return value === undefined ? [] : [[name, value]];
   });
-  return { device, labels: [...deviceLabels(device, parent, style), ...told.sort(byName)] };
+  const labels = [...deviceLabels(device, parent, style), ...told.sort(byName)];
+  const known = new Map<number, readonly (readonly ExpositionLabel[])[]>();
+  const ofJobsAt = (tsUs: number): readonly (readonly ExpositionLabel[])[] => {
+    let ofJobs = known.get(tsUs);
+    if (ofJobs === undefined) {
+      const owners = ownersAt(device.uuid, tsUs);
+      ofJobs =
+        owners.length === 0 ? [labels] : owners.map(({ jobId }) => [...labels, ['hpc_job', jobId] as const]);
+      known.set(tsUs, ofJobs);
+    }
+    return ofJobs;
+  };
+  return { device, labels, ofJobsAt };
 }
 
 function byName([a]: ExpositionLabel, [b]: ExpositionLabel): number {
@@ -88,25 +106,40 @@ function byName([a]: ExpositionLabel, [b]: ExpositionLabel): number {
 }
 
 function seriesOf(
-  { device, labels }: LabelledDevice,
+  { device, labels, ofJobsAt }: LabelledDevice,
   field: Field,
-  { lanes, nowUs, style, ownersAt }: DeviceExposition,
+  lanes: readonly FindableLane[],
+  { nowUs, style }: DeviceExposition,
 ): Series[] {
   const isWhole = isInstance(device) && !isOfInstances(field);
   const newest = newestOf(lanes, isWhole ? device.parentUuid : device.uuid, field, nowUs);
   if (newest === undefined) return [];
   const number = sampleNumber(newest.value, field, style.compat);
-  const error: ExpositionLabel[] =
-    field.id === XID_FIELD_ID
-      ? [
-          ['err_code', String(newest.value)],
-          ['err_msg', xidText(newest.value)],
-        ]
-      : [];
-  const owners = ownersAt(device.uuid, newest.tsUs);
-  const jobs =
-    owners.length === 0 ? [[]] : owners.map(({ jobId }): ExpositionLabel[] => [['hpc_job', jobId]]);
-  return jobs.map((job) => ({ labels: [...labels, ...error, ...job], number }));
+  const ofJobs = ofJobsAt(newest.tsUs);
+  if (field.id !== XID_FIELD_ID) return ofJobs.map((all) => ({ labels: all, number }));
+  const error: ExpositionLabel[] = [
+    ['err_code', String(newest.value)],
+    ['err_msg', xidText(newest.value)],
+  ];
+  return ofJobs.map((all) => ({ labels: all.toSpliced(labels.length, 0, ...error), number }));
+}
+
+/** A lane in which a series is found without a search. */
+interface FindableLane {
+  readonly lane: NewestOfLane;
+  /** By field id, the place of its value behind the time of a row. */
+  readonly columns: ReadonlyMap<number, number>;
+  /** By UUID, where its row begins. */
+  readonly bases: ReadonlyMap<string, number>;
+}
+
+function findable(lane: NewestOfLane): FindableLane {
+  const { fields, devices } = lane;
+  return {
+    lane,
+    columns: new Map(fields.map(({ id }, column) => [id, 1 + column])),
+    bases: new Map(devices.map(({ uuid }, device) => [uuid, device * (1 + fields.length)])),
+  };
 }
 
 interface NewestSample {
@@ -117,22 +150,21 @@ interface NewestSample {
 
 /** Of the lanes that have the field the newest row; undefined where that is old, or has no value. */
 function newestOf(
-  lanes: readonly NewestOfLane[],
+  lanes: readonly FindableLane[],
   gpu: string | undefined,
   { id }: Field,
   nowUs: number,
 ): NewestSample | undefined {
   let newest: NewestSample | undefined;
-  for (const { fields, staleAfterUs, devices, rows } of lanes) {
-    const column = fields.findIndex((field) => field.id === id);
-    const device = devices.findIndex(({ uuid }) => uuid === gpu);
-    if (column < 0 || device < 0) continue;
-    const base = device * (1 + fields.length);
-    const tsUs = rows[base]!;
+  for (const { lane, columns, bases } of lanes) {
+    const column = columns.get(id);
+    const base = gpu === undefined ? undefined : bases.get(gpu);
+    if (column === undefined || base === undefined) continue;
+    const tsUs = lane.rows[base]!;
     // A clock that was set back leaves rows of the future: they are no newer.
-    const isFresh = Math.abs(nowUs - tsUs) <= staleAfterUs;
+    const isFresh = Math.abs(nowUs - tsUs) <= lane.staleAfterUs;
     if (!isFresh || (newest !== undefined && newest.tsUs >= tsUs)) continue;
-    newest = { tsUs, value: rows[base + 1 + column]! };
+    newest = { tsUs, value: lane.rows[base + column]! };
   }
   return newest === undefined || Number.isNaN(newest.value) ? undefined : newest;
 }

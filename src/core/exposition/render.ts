@@ -1,4 +1,4 @@
-import type { Compat, ExpositionLabel, Family, Series } from './family.ts';
+import type { Compat, ExpositionLabel, Family } from './family.ts';
 
 /**
  * The text of an exposition: of each family HELP, TYPE and its series; nothing of a family without series. Families of the same name
@@ -8,28 +8,46 @@ import type { Compat, ExpositionLabel, Family, Series } from './family.ts';
 export function renderExposition(families: readonly Family[], compat: Compat): string {
   const named = [...Map.groupBy(families, ({ name }) => name).values()];
   if (compat !== '4.8.2') named.sort(([a], [b]) => compareText(a!.name, b!.name));
-  return named.map((same) => familyText(same, compat)).join('');
+  const written = writtenOnce();
+  return named.map((same) => familyText(same, compat, written)).join('');
 }
 
-function familyText(same: readonly Family[], compat: Compat): string {
+/** Labels as they are printed, and as they are ordered. */
+interface Written {
+  readonly text: string;
+  /** Names and values in turn, by the alphabet of the names. */
+  readonly signature: readonly string[];
+}
+
+/** The series of a device have the same labels in each family, in the same array: these are written once. */
+function writtenOnce(): (labels: readonly ExpositionLabel[]) => Written {
+  const known = new Map<readonly ExpositionLabel[], Written>();
+  return (labels) => {
+    let written = known.get(labels);
+    if (written === undefined) {
+      const signature = [...labels].sort(([a], [b]) => compareText(a, b)).flat();
+      written = { text: labelsText(labels), signature };
+      known.set(labels, written);
+    }
+    return written;
+  };
+}
+
+function familyText(
+  same: readonly Family[],
+  compat: Compat,
+  written: (labels: readonly ExpositionLabel[]) => Written,
+): string {
   const { name, type, help } = same[0]!;
-  const series = same.flatMap((one) => one.series);
+  const series = same.flatMap((one) => one.series.map((each) => ({ each, ...written(each.labels) })));
   if (series.length === 0) return '';
+  // What differs first decides.
+  if (compat !== '4.8.2') series.sort((a, b) => compareTexts(a.signature, b.signature));
   const numbers = new Map<string, string>();
-  for (const { labels, number } of compat === '4.8.2' ? series : bySignature(series)) {
-    const line = `${name}${labelsText(labels)}`;
-    if (!numbers.has(line)) numbers.set(line, number);
-  }
-  const lines = [...numbers].map(([line, number]) => `${line} ${number}\n`);
-  return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join('')}`;
-}
-
-/** By the labels, of which the names are in alphabetical order: what differs first decides. */
-function bySignature(series: readonly Series[]): Series[] {
-  return series
-    .map((one) => ({ one, signature: [...one.labels].sort(([a], [b]) => compareText(a, b)).flat() }))
-    .sort((a, b) => compareTexts(a.signature, b.signature))
-    .map(({ one }) => one);
+  for (const { each, text } of series) if (!numbers.has(text)) numbers.set(text, each.number);
+  let lines = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+  for (const [text, number] of numbers) lines += `${name}${text} ${number}\n`;
+  return lines;
 }
 
 function compareTexts(a: readonly string[], b: readonly string[]): number {

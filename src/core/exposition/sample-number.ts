@@ -32,10 +32,11 @@ function decimalText(raw: number): string {
 /** The shortest text that is read as the same number, as Go prints it: with an exponent from 1e+06 on, and below 1e-04. */
 export function shortestNumber(value: number): string {
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+  const size = Math.abs(value);
+  // JavaScript has the same shortest digits, and no exponent in this range.
+  if (size >= 1e-4 && size < 1e6) return String(value);
   const [digits, exponentText] = value.toExponential().split('e');
   const exponent = Number(exponentText);
-  // JavaScript has the same shortest digits, and no exponent in this range.
-  if (exponent >= -4 && exponent < 6) return String(value);
   const sign = exponent < 0 ? '-' : '+';
   return `${digits}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
 }

@@ -166,6 +166,29 @@ describe('jobs', () => {
     expect(times).toEqual([NOW_US - S]);
   });
 
+  test('an XID says what it is before it says whose', () => {
+    const counters = [counter('X', XID)];
+    expect(
+      linesOf(asked([[gpu, NOW_US, [1, 1, 79]]], { counters, ownersAt: () => owners.slice(0, 1) })),
+    ).toEqual([
+      `X{${GPU_LABELS},hostname="node-1.cluster",err_code="79",err_msg="GPU has fallen off the bus",hpc_job="12"} 79`,
+    ]);
+  });
+
+  test('lanes that sampled before and after its end differ in it', () => {
+    const [slow] = asked([[gpu, NOW_US - 2 * S, [100, NaN, NaN]]]).lanes;
+    const [fast] = asked([[gpu, NOW_US, [NaN, 0.5, NaN]]]).lanes;
+    const lanes = [
+      { ...slow!, fields: [POWER] },
+      { ...fast!, fields: [ACTIVE], rows: Float64Array.of(NOW_US, 0.5) },
+    ];
+    const ownersAt = (_: string, tsUs: number): OwnerAt[] =>
+      tsUs < NOW_US - S ? [{ jobId: '12', part: 1 }] : [];
+    const counters = [counter('P'), counter('SM', ACTIVE)];
+    const lines = linesOf(asked([[gpu, NOW_US, [1, 1, 1]]], { counters, lanes, ownersAt }));
+    expect(lines.map((line) => /hpc_job="12"/.test(line))).toEqual([true, false]);
+  });
+
   test('times its part each copy adds up to the device', () => {
     const exposition = asked(rows, { ownersAt: () => owners });
     const shares = renderExposition([shareFamily(exposition)], '4.8.4');
