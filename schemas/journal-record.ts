@@ -75,6 +75,12 @@ const recordV1 = z.object({
     )
     .optional(),
   user: shownText.optional(),
+  /** Number of the user on that node. */
+  uid: z
+    .string()
+    .regex(/^\d{1,10}$/, 'expected the number of a user')
+    .transform(Number)
+    .optional(),
   account: shownText.optional(),
   partition: shownText.optional(),
   qos: shownText.optional(),

@@ -4,6 +4,8 @@ import { loadConfig, readCounters, type LoadedConfig } from '../config/config-fi
 import type { ConfigOverride } from '../config/config-layers.ts';
 import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { JOBSTATS_FIELDS } from '../core/exposition/jobstats-families.ts';
+import type { Field } from '../core/fields/field.ts';
 import { tableOf, type Lane } from '../core/fields/lane.ts';
 import {
   defaultCapacityTicks,
@@ -66,7 +68,9 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
   const isStoreless = !isTold('questdb.client_conf');
   const areLanesTold = isTold('lanes.');
   const intervalMs = intervalMsOf(valueOf('collect-interval'));
-  const lanes = lanesOf(isStoreless && !areLanesTold ? [] : loaded.config.lanes, counters, intervalMs);
+  const { hasJobstats } = loaded.config.metrics;
+  const fields = [...counters.fields, ...(hasJobstats ? JOBSTATS_FIELDS : [])];
+  const lanes = lanesOf(isStoreless && !areLanesTold ? [] : loaded.config.lanes, fields, intervalMs);
   const config: Config = {
     ...loaded.config,
     lanes: isStoreless ? lanes.map((lane) => ({ ...lane, capacityTicks: CAPACITY_TICKS_STORELESS })) : lanes,
@@ -180,10 +184,12 @@ function intervalMsOf(text: string | undefined): number {
 
 const EXPORTER_LANE = 'exporter';
 
-/** The lanes of the configuration, and one for the counters that none of them samples. */
-function lanesOf(lanes: readonly Lane[], { fields }: Counters, intervalMs: number): readonly Lane[] {
+/** The lanes of the configuration, and one for what is served and none of them samples. */
+function lanesOf(lanes: readonly Lane[], fields: readonly Field[], intervalMs: number): readonly Lane[] {
   const sampled = new Set(lanes.flatMap((lane) => lane.fields.map(({ id }) => id)));
-  const missing = fields.filter(({ id }) => !sampled.has(id));
+  const missing = [...new Map(fields.map((field) => [field.id, field])).values()].filter(
+    ({ id }) => !sampled.has(id),
+  );
   if (missing.length === 0 && lanes.length > 0) return lanes;
   const refusal = (sentence: string, hints: readonly string[]): OperatingError =>
     new OperatingError(sentence, { code: 'exporter.counters', exit: 'config', hints });

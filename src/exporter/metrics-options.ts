@@ -26,6 +26,7 @@ export function styleOf(config: Config): MetricsStyle {
     isHostless: false,
     devices: config.devices,
     hasJobShares: config.metrics.hasJobShares,
+    hasJobstats: config.metrics.hasJobstats,
     hasHealth: true,
     delayMsOf: delayOf(config),
   };

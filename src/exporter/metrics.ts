@@ -3,6 +3,8 @@ import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
+import { JOBSTATS_SOURCES } from '../core/exposition/jobstats-families.ts';
+import type { Field } from '../core/fields/field.ts';
 import { serveMetrics, type MetricsServerOptions } from './http/serve-metrics.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 import { renderMetrics, type MetricsStyle } from './render-metrics.ts';
@@ -93,7 +95,8 @@ export function createMetrics(tell: Tell): Metrics {
         counters === undefined
           ? servedOfLanes(feed.lanes.map(({ lane }) => lane))
           : servedOf(counters, countersFile);
-      for (const sentence of [...served.warnings, ...unsampled(served, feed)])
+      const made = [...served.counters, ...(style.hasJobstats ? JOBSTATS_SOURCES : [])];
+      for (const sentence of [...served.warnings, ...unsampled(made, feed)])
         tell({ level: 'warn', code: 'exporter.not_served', sentence });
       shown = { feed, former: shown?.feed, served, style };
     },
@@ -117,10 +120,16 @@ function signatureOf(options: MetricsOptions): string {
   return JSON.stringify({ listen, webConfigFile, readTimeoutMs, writeTimeoutMs, concurrentScrapesMax });
 }
 
-/** Rows whose field no lane samples. */
-function unsampled({ counters }: ServedCounters, { lanes }: MetricsFeed): string[] {
+/** Families whose field no lane samples. */
+function unsampled(
+  made: readonly { readonly name: string; readonly field: Field }[],
+  { lanes }: MetricsFeed,
+): string[] {
   const sampled = new Set(lanes.flatMap(({ lane }) => lane.fields.map(({ id }) => id)));
-  return counters
+  return made
     .filter(({ field }) => !sampled.has(field.id))
-    .map(({ name }) => `${name} is not served: no lane samples it`);
+    .map(({ name, field }) => {
+      const what = name === field.name ? 'it' : field.name;
+      return `${name} is not served: no lane samples ${what}`;
+    });
 }

@@ -2,6 +2,7 @@ import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import type { Device } from '../core/devices/device.ts';
 import { deviceFamilies, STALE_INTERVALS, type OwnerAt } from '../core/exposition/device-families.ts';
 import type { LabelStyle } from '../core/exposition/device-labels.ts';
+import { jobstatsFamilies } from '../core/exposition/jobstats-families.ts';
 import { shareFamily } from '../core/exposition/share-family.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
 import { renderExposition } from '../core/exposition/render.ts';
@@ -15,6 +16,8 @@ export interface MetricsStyle extends LabelStyle {
   /** As `-d` of dcgm-exporter: a GPU beside its instances has series where it is named. */
   readonly devices: string;
   readonly hasJobShares: boolean;
+  /** Whether the series of jobstats' exporter are there too. */
+  readonly hasJobstats: boolean;
   /** Whether it is told how the collector itself is. */
   readonly hasHealth: boolean;
   /** How much later than its time a sample may come, ms: an engine that others share has it first. */
@@ -46,6 +49,7 @@ export function renderMetrics(
   const families = [
     ...deviceFamilies(asked),
     ...(style.hasJobShares ? [shareFamily(asked)] : []),
+    ...(style.hasJobstats ? jobstatsFamilies({ ...asked, devices: feed.devices, uidOf: uidOf(feed) }) : []),
     ...(style.hasHealth ? healthFamilies(feed.health()) : []),
   ];
   return { text: renderExposition(families, style.compat), contentType: CONTENT_TYPES[style.compat] };
@@ -55,6 +59,10 @@ export function renderMetrics(
 function servedDevices(devices: readonly Device[], selector: string): readonly Device[] {
   const areGpusNamed = parseDeviceSelector(selector).gpus !== undefined;
   return areGpusNamed ? devices : devices.filter(({ isCut }) => isCut !== true);
+}
+
+function uidOf({ ownership }: MetricsFeed): (gpu: string, jobId: string) => number | undefined {
+  return (gpu, jobId) => ownership.uidOf(gpu, jobId);
 }
 
 function ownersOf({ ownership }: MetricsFeed): (gpu: string, tsUs: number) => readonly OwnerAt[] {

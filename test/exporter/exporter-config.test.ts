@@ -49,6 +49,15 @@ const counters = file(
 );
 
 describe('without a QuestDB', () => {
+  test("jobstats' series are sampled beside what the counters file asks for, each field once", async () => {
+    const { loaded, metrics } = await load({
+      flags: { collectors: counters },
+      file: file('jobstats.yaml', 'metrics: { jobstats: true }\n'),
+    });
+    expect(loaded.config.lanes[0]!.fields.map(({ id }) => id)).toEqual([150, 155, 100, 203, 1001, 252]);
+    expect(metrics.style.hasJobstats).toBe(true);
+  });
+
   test('one lane has what the counters file asks for, at the interval of dcgm-exporter, and nothing is recorded', async () => {
     const { isStoreless, loaded, metrics } = await load({ flags: { collectors: counters } });
     expect(isStoreless).toBe(true);

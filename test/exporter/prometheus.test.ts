@@ -100,6 +100,49 @@ test('a real Prometheus has the values of the rows in QuestDB, each with the job
   expect(new Set(scraped.map(({ metric }) => metric['hpc_job'] ?? ''))).toEqual(new Set(['', '4217']));
 });
 
+/** As `jobstats` 2026 asks, of a job of one minute, and as its Grafana board does. */
+const JOBSTATS = [
+  `max_over_time(nvidia_gpu_memory_total_bytes{cluster='c1',jobid='4217'}[60s:])`,
+  `max_over_time(nvidia_gpu_memory_used_bytes{cluster='c1',jobid='4217'}[60s:])`,
+  `avg_over_time((nvidia_gpu_duty_cycle{cluster='c1',jobid='4217'} or (nvidia_gpu_graphics_util_percent{cluster='c1',jobid='4217'} * 100))[60s:])`,
+  ...['duty_cycle', 'memory_used_bytes', 'temperature_celsius', 'power_usage_milliwatts'].map(
+    (name) => `label_replace(nvidia_gpu_${name}{jobid="4217"}, "shostname", "$1", "instance", "(.*):.*")`,
+  ),
+];
+
+test("jobstats' questions are answered by the series of its job alone, whole GPUs and MIG instances", async () => {
+  const [stat, state] = [createDirectory(), createDirectory()];
+  const config = join(state, 'gpuledger.yaml');
+  writeFileSync(config, `metrics: { jobstats: true }\njobs: { gpustat_dir: ${stat} }\n`);
+  const answersOf = async (file: string, env: Readonly<Record<string, string | undefined>>) => {
+    const { address } = await startExporter(
+      ['--source', 'synthetic', '--gpus', '2', '-c', '1000', '--state-dir', state, '--config', config],
+      { ...env, QDB_CLIENT_CONF: undefined },
+    );
+    writeFileSync(join(stat, file), '4217 331233\n');
+    const prometheus = await startPrometheus(address);
+    const lastOf = async (promql: string) => (await prometheus.query(promql)).at(-1)?.metric ?? {};
+    await expect.poll(() => lastOf(JOBSTATS[2]!)).toMatchObject({ jobid: '4217', userid: '331233' });
+    const answers = await Promise.all(JOBSTATS.map((promql) => prometheus.query(promql)));
+    return answers.map((series) =>
+      series.map(({ metric, value }) => ({ ...metric, value: Number(value![1]) })),
+    );
+  };
+  const whole = await answersOf('1', {});
+  const labels = { cluster: 'c1', ordinal: '1', jobid: '4217', userid: '331233' };
+  for (const series of whole) expect(series).toEqual([expect.objectContaining(labels)]);
+  const [total, used, , duty] = whole.map(([one]) => one!.value);
+  expect(used).toBeGreaterThan(0);
+  expect(used).toBeLessThan(total!);
+  expect(Number.isInteger(duty) && duty! <= 100).toBe(true);
+
+  rmSync(join(stat, '1'));
+  const cut = await answersOf('0.3', { GPULEDGER_SYNTHETIC_MIG: 'true' });
+  // A part of a GPU has no duty cycle: the board's first plot is empty, `jobstats` takes the engine.
+  expect(cut.map((series) => series.length)).toEqual([1, 1, 1, 0, 1, 1, 1]);
+  for (const one of cut.flat()) expect(one).toMatchObject({ ...labels, ordinal: '0', GPU_I_ID: '3' });
+});
+
 test('promtool has nothing to say of the metrics of a node of MIG instances and of jobs', async () => {
   const state = createDirectory();
   const { address } = await startExporter(

@@ -32,6 +32,11 @@ export const METRICS_KEYS = {
       doc: 'adds the family `gpuledger_job_share_ratio`: by it values of shared devices are divided, so that sums over jobs stay true',
       as: 'hasJobShares',
     },
+    jobstats: {
+      type: (is: typeof values) => is.truth.default(false),
+      doc: "adds the series of jobstats' exporter, `nvidia_gpu_…` with the labels `jobid` and `userid`, for `jobstats` and its board",
+      as: 'hasJobstats',
+    },
     read_timeout: {
       type: (is: typeof values) => is.durationMs({ minMs: 100, maxMs: 600_000 }).prefault('10s'),
       doc: 'how long a scraper may take to ask',

@@ -111,8 +111,7 @@ function seriesOf(
   lanes: readonly FindableLane[],
   { nowUs, style }: DeviceExposition,
 ): Series[] {
-  const isWhole = isInstance(device) && !isOfInstances(field);
-  const newest = newestOf(lanes, isWhole ? device.parentUuid : device.uuid, field, nowUs);
+  const newest = newestSample(device, field, lanes, nowUs);
   if (newest === undefined) return [];
   const number = sampleNumber(newest.value, field, style.compat);
   const ofJobs = ofJobsAt(newest.tsUs);
@@ -125,7 +124,7 @@ function seriesOf(
 }
 
 /** A lane in which a series is found without a search. */
-interface FindableLane {
+export interface FindableLane {
   readonly lane: NewestOfLane;
   /** By field id, the place of its value behind the time of a row. */
   readonly columns: ReadonlyMap<number, number>;
@@ -133,13 +132,24 @@ interface FindableLane {
   readonly bases: ReadonlyMap<string, number>;
 }
 
-function findable(lane: NewestOfLane): FindableLane {
+export function findable(lane: NewestOfLane): FindableLane {
   const { fields, devices } = lane;
   return {
     lane,
     columns: new Map(fields.map(({ id }, column) => [id, 1 + column])),
     bases: new Map(devices.map(({ uuid }, device) => [uuid, device * (1 + fields.length)])),
   };
+}
+
+/** What an instance does not have by itself, its GPU has. @returns undefined where nothing is known of now */
+export function newestSample(
+  device: Device,
+  field: Field,
+  lanes: readonly FindableLane[],
+  nowUs: number,
+): NewestSample | undefined {
+  const isWhole = isInstance(device) && !isOfInstances(field);
+  return newestOf(lanes, isWhole ? device.parentUuid : device.uuid, field, nowUs);
 }
 
 interface NewestSample {

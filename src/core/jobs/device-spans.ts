@@ -179,7 +179,9 @@ function insertStart(starts: JobFact[], fact: JobFact): void {
   }
   const best = isBetterTold(fact, sitting) ? fact : sitting;
   const share = smallestShare(fact.share, sitting.share);
-  const told = Object.is(share, best.share) ? best : { ...best, share };
+  const uid = best.uid ?? fact.uid ?? sitting.uid;
+  const isWhole = Object.is(share, best.share) && uid === best.uid;
+  const told = isWhole ? best : { ...best, share, ...(uid === undefined ? {} : { uid }) };
   // Its row is stored without the cluster, under which alone it can be written again.
   const isWithout = sitting.cluster === undefined || fact.cluster === undefined;
   starts[at] = isWithout && told.cluster !== undefined ? withoutCluster(told) : told;

@@ -26,6 +26,8 @@ export interface JobFact {
   readonly run: number;
   /** Part of the device in (0, 1]; NaN when the input cannot know it (read as equal parts, and said so). */
   readonly share: number;
+  /** Number of the user on this node, where the input has it. It is not stored. */
+  readonly uid?: number;
   /** Which input told: `synthetic`, `map-dir`, `journal`, … The `source` column of `gpu_ownership`. */
   readonly source: string;
 }

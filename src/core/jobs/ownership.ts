@@ -88,6 +88,12 @@ export class Ownership {
     return ledger.spans.filter((span) => owns(span.interval, tsUs)).map((span) => span.interval);
   }
 
+  /** Number of the user whose job owns or owned this device; undefined where nobody told. */
+  uidOf(gpu: string, jobId: string): number | undefined {
+    const starts = this.#devices.get(gpu)?.jobs.get(jobId)?.starts ?? [];
+    return starts.findLast(({ uid }) => uid !== undefined)?.uid;
+  }
+
   /** The labels of (fromUs, toUs], one stretch after the other, without gaps; both ends in epoch µs. */
   labelsBetween(gpu: string, fromUs: number, toUs: number): LabelStretch[] {
     const stretches: LabelStretch[] = [];

@@ -53,6 +53,7 @@ interface NodeRun {
   readonly run: number;
   readonly cluster: string | undefined;
   readonly user: string | undefined;
+  readonly uid: number | undefined;
   readonly sluid: string | undefined;
   readonly node: string;
   readonly bootId: string;
@@ -339,9 +340,9 @@ function newRun(
   owned: readonly Owned[],
   begunUs: number,
 ): Omit<NodeRun, 'run' | 'startUptimeUs' | 'isInferred'> {
-  const { job: jobId, user, sluid, boot_id: bootId } = entry.record;
+  const { job: jobId, user, uid, sluid, boot_id: bootId } = entry.record;
   return {
-    ...{ jobId, cluster: clusterOf(entry), user, sluid, node: owned[0]!.node, bootId, owned },
+    ...{ jobId, cluster: clusterOf(entry), user, uid, sluid, node: owned[0]!.node, bootId, owned },
     ...{ begunUs, startUs: begunUs, endedUs: Infinity, hasOwnEnd: false },
   };
 }
@@ -395,9 +396,9 @@ function byBegin(a: NodeRun, b: NodeRun): number {
 }
 
 function stayOf(run: NodeRun, { gpu, node, share }: Owned): Omit<KnownStay, 'endUs'> {
-  const { cluster, jobId, startUs, isInferred } = run;
+  const { cluster, jobId, startUs, isInferred, uid } = run;
   const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
-  return { ...where, jobId, run: run.run, share, source: 'journal', startUs, isInferred };
+  return { ...where, jobId, run: run.run, share, source: 'journal', startUs, isInferred, uid };
 }
 
 function staysOf(run: NodeRun): Omit<KnownStay, 'endUs'>[] {

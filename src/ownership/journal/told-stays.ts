@@ -5,6 +5,7 @@ import type { JobFact } from '../../core/jobs/job-fact.ts';
 export interface KnownStay extends Interval {
   /** No prolog told of it. */
   readonly isInferred: boolean;
+  readonly uid: number | undefined;
 }
 
 interface ToldStay {
@@ -76,7 +77,8 @@ function keyOf({ gpu, startUs }: Pick<Interval, 'gpu' | 'startUs'>): string {
 }
 
 function factOf(kind: JobFact['kind'], atUs: number, { stay, revision }: ToldStay): JobFact {
-  const { cluster, node, gpu, jobId, run, share, source } = stay;
+  const { cluster, node, gpu, jobId, run, share, source, uid } = stay;
   const where = { ...(cluster === undefined ? {} : { cluster }), node, gpu };
-  return { kind, atUs, ...where, jobId, run, share, source, ...(revision === 0 ? {} : { revision }) };
+  const known = { ...(uid === undefined ? {} : { uid }), ...(revision === 0 ? {} : { revision }) };
+  return { kind, atUs, ...where, jobId, run, share, source, ...known };
 }

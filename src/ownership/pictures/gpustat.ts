@@ -28,14 +28,15 @@ interface GpustatOptions {
 interface Picture {
   readonly jobIds: readonly string[];
   readonly changedUs: number;
+  readonly uid?: number | undefined;
 }
 
 /** `jobid uid`, some 20 characters. */
 const GPUSTAT_BYTES_MAX = 4096;
 
 /**
- * The files that the prolog of jobstats writes: one per GPU, named by its index or UUID (MIG: its UUID), holding the job
- * id and the numeric user id. One job per device; the file goes with the job, or is emptied.
+ * The files that the prolog of jobstats writes: one per GPU, named by its index or UUID (MIG: by its UUID, or as `0.7` by its
+ * GPU's index and the number of the instance), holding the job id and the numeric user id. One job per device; the file goes with the job, or is emptied.
  */
 export function createGpustatInput(options: GpustatOptions): JobInput {
   const owners = new OwnerSets('gpustat');
@@ -47,6 +48,8 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
     if (device.isCut === true) continue;
     byName.set(device.uuid, device);
     if (!isInstance(device)) byName.set(String(device.index), device);
+    else if (device.gpuInstanceId !== undefined)
+      byName.set(`${device.index}.${device.gpuInstanceId}`, device);
   }
   let known = new Set<string>();
 
@@ -67,7 +70,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
       return { jobIds: [], changedUs: options.bootUs };
     }
     problems.clear(name);
-    return { jobIds: jobId.id === '' ? [] : [jobId.id], changedUs };
+    return { jobIds: jobId.id === '' ? [] : [jobId.id], changedUs, uid: jobId.uid };
   }
 
   /** A device can have two names, its index and its UUID: what was written last counts. @returns names that are there */
@@ -83,7 +86,7 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
       if (picture !== 'busy' && picture.changedUs >= (pictures.get(device)?.changedUs ?? 0))
         pictures.set(device, picture);
     }
-    for (const [device, { jobIds, changedUs }] of pictures) owners.set([device], jobIds, changedUs);
+    for (const [device, { jobIds, changedUs, uid }] of pictures) owners.set([device], jobIds, changedUs, uid);
     return present;
   }
 
@@ -111,7 +114,9 @@ export function createGpustatInput(options: GpustatOptions): JobInput {
 }
 
 /** The first word of the first line; the second one is the user's number. Nothing in it: nobody's. */
-function jobIdOf(content: Uint8Array): { readonly id: string } | { readonly fault: string } {
+function jobIdOf(
+  content: Uint8Array,
+): { readonly id: string; readonly uid: number | undefined } | { readonly fault: string } {
   const [line = ''] = new TextDecoder().decode(content).split('\n');
   const words = line.trim().split(/[ \t]+/);
   const [id = ''] = words;
@@ -123,7 +128,7 @@ function jobIdOf(content: Uint8Array): { readonly id: string } | { readonly faul
     };
   }
   // jobstats writes 0 where no job is.
-  return { id: id === '0' ? '' : id };
+  return { id: id === '0' ? '' : id, uid: words[1] === undefined ? undefined : Number(words[1]) };
 }
 
 function listNames(directory: string): string[] | OperatingError {

@@ -34,9 +34,9 @@ export class OwnerSets {
     this.#source = source;
   }
 
-  /** From `atUs` (epoch µs) on, exactly `jobIds` own `devices`. */
-  set(devices: readonly Device[], jobIds: readonly string[], atUs: number): void {
-    for (const device of devices) this.#setOne(device, jobIds, atUs);
+  /** From `atUs` (epoch µs) on, exactly `jobIds` own `devices`. @param uid of the user whose they are, where that is told */
+  set(devices: readonly Device[], jobIds: readonly string[], atUs: number, uid?: number): void {
+    for (const device of devices) this.#setOne(device, jobIds, atUs, uid);
   }
 
   /** Facts and records with a time up to `nowUs` that were not taken yet. */
@@ -54,21 +54,23 @@ export class OwnerSets {
     return { facts, records };
   }
 
-  #setOne(device: Device, jobIds: readonly string[], atUs: number): void {
+  #setOne(device: Device, jobIds: readonly string[], atUs: number, uid: number | undefined): void {
     const before = this.#owners.get(device.uuid) ?? new Map<string, Tenure>();
     const after = new Map<string, Tenure>();
     for (const [jobId, tenure] of before) {
       if (jobIds.includes(jobId)) after.set(jobId, tenure);
       else this.#leave(device, jobId, tenure, atUs);
     }
-    for (const jobId of jobIds) if (!before.has(jobId)) after.set(jobId, this.#enter(device, jobId, atUs));
+    for (const jobId of jobIds)
+      if (!before.has(jobId)) after.set(jobId, this.#enter(device, jobId, atUs, uid));
     this.#owners.set(device.uuid, after);
   }
 
-  #enter(device: Device, jobId: string, atUs: number): Tenure {
+  #enter(device: Device, jobId: string, atUs: number, uid: number | undefined): Tenure {
     this.#revision += 1;
     const tenure = { sinceUs: atUs, revision: this.#revision };
-    this.#facts.push(this.#fact('start', device, jobId, tenure, atUs));
+    const start = this.#fact('start', device, jobId, tenure, atUs);
+    this.#facts.push(uid === undefined ? start : { ...start, uid });
     if (jobId === UNRESOLVED_JOB_ID) return tenure;
     let job = this.#jobs.get(jobId);
     if (job === undefined) {

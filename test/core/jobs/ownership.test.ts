@@ -411,3 +411,27 @@ describe('memory', () => {
     expect(ownership.labelAt('GPU-0', 25)).toBe(ownership.labelAt('GPU-0', 45));
   });
 });
+
+describe('the user of a job', () => {
+  test('is known where anybody told, whatever came first, and forgotten with the job', () => {
+    const told = fact('start', 10, '7', { uid: 331_233 });
+    const untold = fact('start', 10, '7', { source: 'a', revision: 1 });
+    for (const facts of [
+      [told, untold],
+      [untold, told],
+    ]) {
+      const ownership = new Ownership();
+      for (const one of [...facts, fact('start', 30, '7'), fact('start', 40, '8')]) ownership.apply(one);
+      expect(ownership.uidOf('GPU-0', '7')).toBe(331_233);
+      expect(ownership.uidOf('GPU-0', '8')).toBeUndefined();
+      expect(ownership.uidOf('GPU-1', '7')).toBeUndefined();
+    }
+  });
+
+  test('changes no interval', () => {
+    const ownership = new Ownership();
+    ownership.apply(fact('start', 10, '7'));
+    expect(ownership.apply(fact('start', 10, '7', { uid: 5 }))).toEqual([]);
+    expect(ownership.uidOf('GPU-0', '7')).toBe(5);
+  });
+});

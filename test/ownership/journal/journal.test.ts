@@ -60,6 +60,15 @@ describe('a record', () => {
     });
   });
 
+  test('the number of the user is of the start, and no row has it', () => {
+    bench.put('start', '7', 10, { uid: '4294967294', user: 'ada' });
+    const { facts, records } = bench.open().read(at(11));
+    expect(facts.map(({ kind, uid }) => [kind, uid])).toEqual(facts.map(() => ['start', 4_294_967_294]));
+    expect(facts).not.toHaveLength(0);
+    expect(records).not.toHaveLength(0);
+    for (const record of records) expect(record).not.toHaveProperty('uid');
+  });
+
   test("the cluster's name is in lower case, as Slurm accounts it", () => {
     const reading = parseJournalRecord(bytes({ ...LEAST, cluster: 'Alpha' }));
     expect(reading).toMatchObject({ record: { cluster: 'alpha' } });
@@ -93,6 +102,11 @@ describe('a record', () => {
       what: 'a later version',
       content: Buffer.from('gpuledger-job-record\0version=2\0end\0'),
       fault: /expected version 1, found "2"/,
+    },
+    {
+      what: 'a user by name for the number',
+      content: bytes({ ...LEAST, uid: 'ada' }),
+      fault: /^uid: expected the number of a user, found "ada"/,
     },
     { what: 'no job', content: bytes({ ...LEAST, job: '' }), fault: /^job: .* found nothing/ },
     {

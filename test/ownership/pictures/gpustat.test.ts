@@ -64,11 +64,24 @@ test('an emptied file, or job 0, is nobody', () => {
   expect(input.read(at(6))).toEqual({ facts: [], records: [], problems: [] });
 });
 
-test('files are named by index or UUID; MIG instances by UUID only', () => {
+test('files are named by index or UUID; MIG instances by UUID, or by the index of the GPU and their own number', () => {
   put('GPU-0', '7 1000\n', 1);
   put('MIG-a', '8 1000\n', 1);
   put('1', '9 1000\n', 1);
   expect(told(input.read(at(2))).sort()).toEqual(['start 7 on GPU-0 at 1', 'start 8 on MIG-a at 1']);
+  remove('MIG-a', 3);
+  put('1.1', '10 1000\n', 3);
+  put('1.2', '11 1000\n', 3);
+  expect(told(input.read(at(4)))).toEqual(['end 8 on MIG-a at 3', 'start 10 on MIG-a at 3']);
+});
+
+test('the second word is the number of the user, where there is one', () => {
+  const uids = (): (number | undefined)[] =>
+    input.read(at(9)).facts.flatMap(({ kind, uid }) => (kind === 'start' ? [uid] : []));
+  put('0', '7 331233\n', 1);
+  expect(uids()).toEqual([331_233]);
+  put('0', '8\n', 2);
+  expect(uids()).toEqual([undefined]);
 });
 
 test('with two names for one device, it is free when both have gone', () => {
