@@ -19,16 +19,15 @@ const FIELDS = [
   'DCGM_FI_DEV_GPU_TEMP',
 ].map((name) => findField(name)!);
 
-const gpu: Device = {
+const unnumbered: Device = {
   uuid: 'GPU-0f',
   node: 'n1',
   index: 1,
-  minor: 3,
   model: 'NVIDIA "H200"',
   memoryBytes: 150_754_820_096,
 };
+const gpu: Device = { ...unnumbered, minor: 3 };
 const cut: Device = { ...gpu, isCut: true };
-const { minor: _, ...unnumbered } = gpu;
 const instance: Device = {
   ...unnumbered,
   uuid: 'MIG-1',
