@@ -7,6 +7,7 @@ import { deliveryBench } from './delivery.ts';
 import { drainBench, drainFleetBench } from './drain.ts';
 import { encoderBench } from './encoder.ts';
 import { engineBench } from './engine.ts';
+import { exporterBench } from './exporter/exporter.ts';
 import { jsonOf, tableOf, type Bench, type Measurement } from './measurement.ts';
 import { nativeBench } from './native.ts';
 import { ownershipBench } from './ownership.ts';
@@ -33,6 +34,7 @@ const BENCHES: readonly Bench[] = [
   engineBench,
   pipelineBench,
   collectingBench,
+  exporterBench,
   reportsBench,
   serveBench,
 ];
