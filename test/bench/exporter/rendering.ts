@@ -50,7 +50,7 @@ const lane = {
 const style: MetricsStyle = {
   ...{ compat: '4.8.4', hostname: HOST, devices: 'f' },
   ...{ isOldNamespace: false, areBlanksReplaced: false, isHostless: false },
-  ...{ hasJobShares: false, hasHealth: false },
+  ...{ hasJobShares: false, hasHealth: false, hasJobstats: false },
   delayMsOf: () => 0,
 };
 
