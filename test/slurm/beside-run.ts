@@ -6,6 +6,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJournalRecord } from '../../schemas/journal-record.ts';
 import { startCluster, type Cluster } from './cluster.ts';
 
 const PACKAGED = '/usr/libexec/gpuledger/gpuledger-hook';
@@ -66,9 +67,15 @@ try {
     '10-site epilog_slurmd',
   ];
   expectSame('theirs', (await readFile(calls, 'utf8')).trim().split('\n').join(', '), order.join(', '));
-  const records = (await readdir(cluster.journalDir)).map((name) => name.split('.').slice(0, 2).join('.'));
+  const names = await readdir(cluster.journalDir);
+  const records = names.map((name) => name.split('.').slice(0, 2).join('.'));
   // Of the node and of the controller.
   expectSame('records', [...new Set(records)].sort().join(', '), '1.end, 1.start');
+  const readings = await Promise.all(
+    names.map(async (name) => parseJournalRecord(await readFile(join(cluster.journalDir, name)))),
+  );
+  const users = readings.map((reading) => ('record' in reading ? String(reading.record.uid) : reading.fault));
+  expectSame('their user', [...new Set(users)].join(', '), String(process.getuid!()));
 
   await rm(hook);
   expectSame('the package is gone', await job(cluster), 'ran, takes jobs');
