@@ -2,7 +2,7 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { messageOf, OperatingError } from '../src/core/base/errors.ts';
 import type { Field } from '../src/core/fields/field.ts';
 import { findFieldByDcgmName } from '../src/core/fields/find-field.ts';
-import { inventoryColumnOf } from '../src/core/fields/inventory-fields.ts';
+import { inventoryFactOf } from '../src/core/devices/inventory-facts.ts';
 import { fieldInstead, laneFieldProblem } from '../src/core/fields/lane.ts';
 import { nearestFieldNames, nearestWords } from './nearest.ts';
 
@@ -108,7 +108,7 @@ function whyNoColumn(field: Field, type: string): string | undefined {
   const instead = fieldInstead(field.id);
   if (instead !== undefined) return `DCGM has no value for it; use ${instead}`;
   if (type !== 'label') return laneFieldProblem(field);
-  const kept = inventoryColumnOf(field.id);
+  const kept = inventoryFactOf(field.id)?.column;
   if (kept !== undefined)
     return `a label is a fact about the device: it is the column ${kept} of gpu_inventory`;
   return laneFieldProblem(field) ?? 'a label makes no series; give the row the type gauge to record it';

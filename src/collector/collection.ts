@@ -21,7 +21,7 @@ import { openProcessUse } from '../source/nvml/process-use-thread.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
 import { openCollector, type Collector } from './collector.ts';
 import { clusterOf, jobInputsOf } from './job-inputs.ts';
-import { intakeAfter, isOfEngine, type Intake, type NextIntake } from './intake.ts';
+import { intakeAfter, isOfEngine, type FormerSampling, type Intake, type NextIntake } from './intake.ts';
 import { lookOnceMore, SAMPLER_PATIENCE_MS, shutDown } from './shut-down.ts';
 import { createStatusKeeper } from './status-keeper.ts';
 
@@ -101,15 +101,15 @@ export interface CollectionOptions {
   /** Whether made-up samples may go into a store that has real ones. */
   readonly isForced?: boolean;
   /**
-   * The new one takes its place, sampling all the while. When that fails while `former.isAtWork`, the former one goes on as
-   * if nothing had been.
+   * The new one takes its place, sampling all the while. When that fails while the former one is at work, that goes on as if
+   * nothing had been.
    */
-  readonly former?: Collection;
+  readonly former?: FormerSampling;
   readonly tell: Tell;
 }
 
 /** A collector at work with its cron jobs, as `run` and `collect` drive it. */
-export interface Collection {
+export interface Collection extends FormerSampling {
   readonly collector: Collector;
   readonly db: QuestDb;
   /** Stops ticking, writes what is left within the deadline, closes. @returns whether everything was acknowledged. */
@@ -156,7 +156,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     const jobInputs = await jobInputsOf(config, source);
     let ticks: Schedule | undefined;
     if (former !== undefined) {
-      intake = await intakeAfter(former.collector.intake, nextIntake(config, source));
+      intake = await intakeAfter(former.intake, nextIntake(config, source));
       ticks = tickByCron(intake, scheduling, tell);
       await former.retire();
     }
@@ -197,8 +197,7 @@ export async function startCollection(options: CollectionOptions): Promise<Colle
     const schedule = scheduling.collecting(collector, parts, tell);
     let isRetired = false;
     return {
-      collector,
-      db,
+      ...{ collector, intake: collector.intake, db },
       get isAtWork() {
         return !isRetired && !collector.intake.sampler.control.shouldStop;
       },

@@ -23,6 +23,15 @@ export interface Intake {
   readonly life: number;
 }
 
+/** Sampling whose place another takes. */
+export interface FormerSampling {
+  readonly intake: Intake;
+  /** The next one may claim it once this one has retired; undefined: it has none. */
+  readonly stateDir?: string;
+  /** Ends everything but the intake. */
+  retire(): Promise<void>;
+}
+
 export interface NextIntake {
   readonly lanes: readonly Lane[];
   readonly source: SourceSpec;

@@ -1,3 +1,4 @@
+import { OperatingError, type ExitName } from '../core/base/errors.ts';
 import { EXPORTER_FLAGS, type ExporterFlag } from './exporter-flags.ts';
 
 const BY_NAME: ReadonlyMap<string, ExporterFlag> = new Map(
@@ -9,20 +10,29 @@ const BY_NAME: ReadonlyMap<string, ExporterFlag> = new Map(
 /**
  * Arguments as Go's flag package reads them, in the form that commander does: one dash or two are the same, and what is on or off may be
  * followed by `=false`. Others stay as they are.
+ * @throws OperatingError `exporter.flag` (exit `usage`) where what is on or off is followed by something else
  */
 export function exporterArguments(argv: readonly string[]): string[] {
   return argv.flatMap((word) => {
     const [, name = '', written] = /^--?([a-z][a-z-]*)(?:=(.*))?$/s.exec(word) ?? [];
     const flag = BY_NAME.get(name);
     if (flag === undefined) return [word];
-    if (flag.value === undefined) return isOff(written) ? [] : [`--${flag.name}`];
-    return written === undefined ? [`--${flag.name}`] : [`--${flag.name}`, written];
+    const told = `--${flag.name}`;
+    if (flag.value === undefined) return written === undefined || isOn(written, told, 'usage') ? [told] : [];
+    return written === undefined ? [told] : [told, written];
   });
 }
 
-const OFF = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
-
 /** As Go reads what is on or off. */
-export function isOff(written: string | undefined): boolean {
-  return written !== undefined && OFF.has(written);
+const ON = ['1', 't', 'T', 'true', 'TRUE', 'True'];
+const OFF = ['0', 'f', 'F', 'false', 'FALSE', 'False'];
+
+/** @param origin flag or variable. @throws OperatingError `exporter.flag` for what is neither on nor off */
+export function isOn(written: string, origin: string, exit: ExitName): boolean {
+  if (ON.includes(written)) return true;
+  if (OFF.includes(written)) return false;
+  throw new OperatingError(`expected true or false for ${origin}, came ${JSON.stringify(written)}`, {
+    ...{ code: 'exporter.flag', exit },
+    hints: [`on: ${ON.join(' ')}; off: ${OFF.join(' ')}`],
+  });
 }

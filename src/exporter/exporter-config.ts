@@ -15,7 +15,7 @@ import {
   PROFILING_INTERVAL_MS_MIN,
 } from '../core/fields/limits.ts';
 import { defaultCounters } from './default-counters.ts';
-import { isOff } from './exporter-arguments.ts';
+import { isOn } from './exporter-arguments.ts';
 import { EXPORTER_FLAGS, type ExporterFlag } from './exporter-flags.ts';
 import type { MetricsOptions } from './metrics.ts';
 import { styleOf } from './metrics-options.ts';
@@ -58,6 +58,7 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
   const told = EXPORTER_FLAGS.flatMap((flag) => toldOf(flag, request));
   refuse(told);
   const valueOf = (name: string): string | undefined => told.find(({ flag }) => flag.name === name)?.value;
+  const isSet = (name: string): boolean => valueOf(name) !== undefined;
   const loaded = await loadConfig({
     ...{ file: request.file, env: request.env },
     flags: [...overridesOf(told), ...request.overrides].map(inOurWords),
@@ -83,15 +84,15 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
     loaded: { ...loaded, config, warnings: [...loaded.warnings, ...ignoredOf(told)] },
     metrics: {
       ...config.metrics,
-      listen: isOn(valueOf('web-systemd-socket')) ? 'systemd' : (config.metrics.listen ?? DEFAULT_LISTEN),
+      listen: isSet('web-systemd-socket') ? 'systemd' : (config.metrics.listen ?? DEFAULT_LISTEN),
       counters,
       ...(countersFile === undefined ? {} : { countersFile }),
       style: {
         ...styleOf(config),
-        isOldNamespace: isOn(valueOf('use-old-namespace')),
-        areBlanksReplaced: isOn(valueOf('replace-blanks-in-model-name')),
-        isHostless: isOn(valueOf('no-hostname')),
-        hasHealth: isOn(valueOf('enable-exporter-metrics')),
+        isOldNamespace: isSet('use-old-namespace'),
+        areBlanksReplaced: isSet('replace-blanks-in-model-name'),
+        isHostless: isSet('no-hostname'),
+        hasHealth: isSet('enable-exporter-metrics'),
       },
     },
     isStoreless,
@@ -101,17 +102,15 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
 /** Of a ring that nobody empties only the newest tick is looked at. */
 const CAPACITY_TICKS_STORELESS = 2;
 
-function isOn(value: string | undefined): boolean {
-  return value !== undefined;
-}
-
 function toldOf(flag: ExporterFlag, { flags, env }: ExporterRequest): Told[] {
   const written = flags[flag.name];
   if (written !== undefined && written !== false)
     return [{ flag, value: String(written), origin: `--${flag.name}` }];
   const variable = env[flag.variable];
-  if (variable === undefined || variable === '') return [];
-  return flag.value === undefined && isOff(variable)
+  if (variable === undefined) return [];
+  // An engine of no name is one of this machine; what else is empty is not told.
+  if (variable === '' && !(flag.becomes.kind === 'key' && flag.becomes.key === ENGINE_KEY)) return [];
+  return flag.value === undefined && !isOn(variable, flag.variable, 'config')
     ? []
     : [{ flag, value: variable, origin: flag.variable }];
 }
@@ -152,11 +151,16 @@ function overridesOf(told: readonly Told[]): ConfigOverride[] {
   ];
 }
 
-/** What dcgm-exporter calls text is `human` here. */
+const ENGINE_KEY = 'dcgm.engine';
+
+/** What dcgm-exporter means by a value, where that is another one here. */
 function inOurWords(override: ConfigOverride): ConfigOverride {
-  return override.key === 'log.format' && override.value === 'text'
-    ? { ...override, value: 'human' }
-    : override;
+  const { key, value } = override;
+  if (key === 'log.format' && value === 'text') return { ...override, value: 'human' };
+  if (key === ENGINE_KEY && value === '') return { ...override, value: 'localhost' };
+  // Go listens there on IPv6, too.
+  if (key === 'metrics.listen') return { ...override, value: value.replace(/^0\.0\.0\.0:/, ':') };
+  return override;
 }
 
 async function countersOf({

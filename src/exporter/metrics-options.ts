@@ -43,12 +43,15 @@ function hostnameOf({ dcgm, source }: Config): string {
   return isElsewhere ? host : (process.env['NODE_NAME'] ?? hostname());
 }
 
-/** Rows of a host engine are put together from its series, and stand still two seconds after their time. */
-const CLOSED_AFTER_MS = 2_000;
+/**
+ * Rows of a host engine are put together from its series: a row is whole half an interval and two seconds after its time, and is there with
+ * the next reading, at most an interval later. Until its successor is, it may be 2.5 intervals and two seconds old; one is for whoever is late.
+ */
+const WHOLE_AFTER_MS = 3_000;
 
-/** Polled, a host engine is asked once an interval; what it keeps is fetched once a flush. */
+/** What an engine keeps is fetched once a flush, where that is rarer. */
 function delayOf({ source, dcgm, flush }: Config): MetricsStyle['delayMsOf'] {
   if (source !== 'dcgm' || dcgm.engine === 'embedded') return () => 0;
-  const fetchedMs = dcgm.route === 'poll' ? 0 : 2 * flush.intervalMs;
-  return (intervalMs) => CLOSED_AFTER_MS + Math.max(intervalMs, fetchedMs);
+  const fetchedMs = dcgm.route === 'poll' ? 0 : flush.intervalMs;
+  return (intervalMs) => WHOLE_AFTER_MS + Math.max(0, fetchedMs - intervalMs);
 }

@@ -1,6 +1,6 @@
 import type { CounterRow, Counters } from '../../schemas/counters-csv.ts';
 import type { ServedCounter, ServedLabel } from '../core/exposition/device-families.ts';
-import { inventoryColumnOf } from '../core/fields/inventory-fields.ts';
+import { inventoryFactOf } from '../core/devices/inventory-facts.ts';
 import { fieldInstead, laneFieldProblem, type Lane } from '../core/fields/lane.ts';
 
 /** What an exposition holds. */
@@ -30,7 +30,7 @@ export function servedOf({ rows }: Counters, file: string): ServedCounters {
 function whyNotServed({ type, field }: CounterRow): string | undefined {
   if (field === undefined) return 'nobody works it out here';
   if (type === 'label')
-    return inventoryColumnOf(field.id) === undefined
+    return inventoryFactOf(field.id) === undefined
       ? 'as a label only facts about a device are served, such as its driver or its serial number'
       : undefined;
   const instead = fieldInstead(field.id);

@@ -1,5 +1,5 @@
 import { clusterOf, jobInputsOf } from '../collector/job-inputs.ts';
-import { intakeAfter, type Intake } from '../collector/intake.ts';
+import { intakeAfter, type FormerSampling } from '../collector/intake.ts';
 import { startSampling, type Sampling } from '../collector/sampling.ts';
 import { SAMPLER_PATIENCE_MS } from '../collector/shut-down.ts';
 import type { Scheduling } from '../collector/collection.ts';
@@ -15,24 +15,21 @@ import { sourceSpecOf } from '../source/source-spec.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 
 /** Sampling whose rows nobody keeps: it is there for what is so now. */
-export interface StorelessSampling {
+export interface StorelessSampling extends FormerSampling {
   readonly feed: MetricsFeed;
-  readonly intake: Intake;
   readonly description: string;
   readonly ended: Promise<void>;
   /** Whether it can go on where the one that should take its place cannot begin. */
   readonly isAtWork: boolean;
   /** Ends sampling. */
   close(): Promise<void>;
-  /** Leaves the sampling to the next one. */
-  retire(): Promise<void>;
 }
 
 export interface StorelessOptions {
   readonly config: Config;
   readonly scheduling: Scheduling;
   /** Whose place it takes. */
-  readonly former: StorelessSampling | undefined;
+  readonly former: FormerSampling | undefined;
   readonly tell: Tell;
 }
 
@@ -45,7 +42,6 @@ export async function startStoreless(options: StorelessOptions): Promise<Storele
   const source = cluster === undefined ? spec : { ...spec, cluster };
   const jobInputs = await jobInputsOf(config, source);
   const intake = former && (await intakeAfter(former.intake, { lanes, source, ...NOWHERE }));
-  await former?.retire();
   const sampling = await startSampling(
     {
       ...{ lanes, source, tell, clock: { kind: 'real' }, onJournalFailed: () => undefined },
@@ -62,6 +58,8 @@ export async function startStoreless(options: StorelessOptions): Promise<Storele
     },
     tell,
   );
+  // Last, since a collector writes first what it holds.
+  await former?.retire();
   const feed = feedOf(sampling, config, jobInputs, tell);
   const looking = setInterval(() => {
     sampling.lookForSilence();

@@ -18,6 +18,10 @@ test.each([
   ],
   [['--kubernetes=false', '-k=0', '-n=F', '--no-hostname=FALSE'], []],
   [['-n'], ['--no-hostname']],
+  [
+    ['-r', '', '-remote-hostengine-info='],
+    ['--remote-hostengine-info', '', '--remote-hostengine-info', ''],
+  ],
   // What is empty is told as such, and what is not known stays for commander to refuse.
   [
     ['-m=', '--gpus', '2', '-zz', '--config=x.yaml'],
@@ -29,6 +33,10 @@ test.each([
   ],
 ])('%j', (written, read) => {
   expect(exporterArguments(written)).toEqual(read);
+});
+
+test.each(['-rbmn=maybe', '--kubernetes=yes', '-o=', '-n=TrUe'])('%s is neither on nor off', (word) => {
+  expect(() => exporterArguments(['-f', 'a.csv', word])).toThrow(/expected true or false for --/);
 });
 
 test('no two flags share a name, an alias or a variable', () => {

@@ -146,6 +146,57 @@ describe('flags and variables', () => {
     expect(style).toMatchObject({ isOldNamespace: true, isHostless: true, areBlanksReplaced: false });
   });
 
+  test.each([
+    [{ env: { DCGM_REMOTE_HOSTENGINE_INFO: '' } }],
+    [{ overrides: [{ key: 'dcgm.engine', value: '', origin: '-r' }, ...SYNTHETIC, STATE] }],
+  ])('an engine without a name is that of this machine: %j', async (more) => {
+    expect((await load(more)).loaded.config.dcgm.engine).toBe('localhost');
+  });
+
+  test('no engine is named: it is embedded', async () => {
+    expect((await load()).loaded.config.dcgm.engine).toBe('embedded');
+  });
+
+  test.each([
+    ['0.0.0.0:9500', { host: '', port: 9500 }],
+    ['10.0.0.0:9500', { host: '10.0.0.0', port: 9500 }],
+    ['[::]:9500', { host: '::', port: 9500 }],
+  ])('%s is all addresses where Go listens on all', async (value, listen) => {
+    expect((await load({ env: { DCGM_EXPORTER_LISTEN: value } })).metrics.listen).toEqual(listen);
+  });
+
+  test('a variable that is neither on nor off is refused, and an empty one is off', async () => {
+    const { message, exit } = await refusal({ env: { DCGM_EXPORTER_KUBERNETES: 'maybe' } });
+    expect([message, exit]).toEqual([
+      'expected true or false for DCGM_EXPORTER_KUBERNETES, came "maybe"',
+      'config',
+    ]);
+    const { warnings } = (await load({ env: { DCGM_EXPORTER_KUBERNETES: '' } })).loaded;
+    expect(warnings).toEqual([]);
+  });
+
+  test.each([
+    ['embedded', {}, { 1_000: 0, 30_000: 0 }],
+    [
+      'a host engine that is polled',
+      { flags: { 'remote-hostengine-info': 'n1' } },
+      { 1_000: 3_000, 30_000: 3_000 },
+    ],
+    [
+      'one whose samples are fetched with each flush',
+      {
+        flags: { 'remote-hostengine-info': 'n1' },
+        env: { QDB_CLIENT_CONF: 'http::addr=127.0.0.1:9000;', GPULEDGER_FLUSH_INTERVAL: '20s' },
+      },
+      { 1_000: 22_000, 30_000: 3_000 },
+    ],
+  ] as const)('how much later than 2.5 intervals a sample is told of: %s', async (_, more, delays) => {
+    const overrides = [{ key: 'source', value: 'dcgm', origin: '--source' }, STATE];
+    const { style } = (await load({ overrides, ...more })).metrics;
+    const told = Object.keys(delays).map((ms) => [ms, style.delayMsOf(Number(ms))]);
+    expect(Object.fromEntries(told)).toEqual(delays);
+  });
+
   test('web-systemd-socket listens on nothing itself', async () => {
     expect((await load({ flags: { 'web-systemd-socket': true } })).metrics.listen).toBe('systemd');
   });

@@ -1,7 +1,7 @@
 /** The DDL of the tables and rollups as text; `schema-apply.test.ts` runs it. */
 import { describe, expect, test } from 'vitest';
 import { FIELD_CATALOGUE } from '../../src/core/fields/field-catalogue.ts';
-import { inventoryColumnOf } from '../../src/core/fields/inventory-fields.ts';
+import { inventoryFactOf } from '../../src/core/devices/inventory-facts.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { allTables, createTableSql, quoteName, quoteText, sampleTable } from '../../schemas/tables.ts';
 import { createViewSql, histogramsOf, seenRiseSql, viewsOf } from '../../schemas/views.ts';
@@ -63,7 +63,9 @@ describe('all tables', () => {
 
   test('gpu_inventory has every column that people are sent to instead of a sampled one', () => {
     const inventory = allTables(defaultLanes, RETENTION).find(({ name }) => name === 'gpu_inventory')!;
-    const named = FIELD_CATALOGUE.map(({ id }) => inventoryColumnOf(id)).filter((name) => name !== undefined);
+    const named = FIELD_CATALOGUE.map(({ id }) => inventoryFactOf(id)?.column).filter(
+      (name) => name !== undefined,
+    );
     expect(named.length).toBeGreaterThan(10);
     expect(inventory.columns.map(({ name }) => name)).toEqual(expect.arrayContaining(named));
   });

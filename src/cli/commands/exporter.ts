@@ -88,10 +88,10 @@ async function serve(
     return asked.loaded;
   };
   const metrics = (_config: Config) => Promise.resolve(asked.metrics);
-  const isForced = options['force'] === true;
-  if (first.isStoreless)
-    await runUntilStopped({ load, metrics, begin: servingWays() }, first.loaded, signals);
-  else await runUntilStopped({ load, metrics, begin: collectingWays(isForced) }, first.loaded, signals);
+  const [collect, serveOnly] = [collectingWays(options['force'] === true), servingWays()];
+  // A QuestDB may be named, or be named no more, from one reading to the next.
+  const begin: typeof collect = (...told) => (first.isStoreless ? serveOnly : collect)(...told);
+  await runUntilStopped({ load, metrics, begin }, first.loaded, signals);
 }
 
 /** How soon a change is seen. The file is looked at, not watched: below a ConfigMap it is a link to a link that is exchanged. */

@@ -1,14 +1,12 @@
 import { cronScheduling } from '../../../jobs/scheduling.ts';
 import { startCollection, type Collection } from '../../collector/collection.ts';
-import type { Config } from '../../config/config.ts';
 import { VERSION } from '../../config/package-version.ts';
-import type { Tell } from '../../core/base/notice.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { digestBeside } from '../../digest/resident.ts';
 import type { MetricsFeed } from '../../exporter/metrics-feed.ts';
 import { watchIdleBeside } from '../../idle-watch/resident.ts';
 import { pollClusterBeside } from '../../job-map/cluster-polling.ts';
-import type { Resident } from './run-until-stopped.ts';
+import type { ResidentWays } from './run-until-stopped.ts';
 
 const RESIDENT = {
   clock: { kind: 'real' },
@@ -19,25 +17,16 @@ const RESIDENT = {
   isStoreNeeded: false,
 } as const;
 
-/** A collector that goes on until it is stopped. */
-export interface CollectingResident extends Resident {
-  readonly collection: Collection;
-}
-
-/** @param isForced whether made-up samples may go into a store that has real ones */
-export function collectingWays(isForced: boolean) {
-  return async (
-    config: Config,
-    former: CollectingResident | undefined,
-    tell: Tell,
-  ): Promise<CollectingResident> => {
+/** A collector that goes on until it is stopped. @param isForced whether made-up samples may go into a store that has real ones */
+export function collectingWays(isForced: boolean): ResidentWays['begin'] {
+  return async (config, former, tell) => {
     const collection = await startCollection({
       ...{ ...RESIDENT, isForced, config, tell },
-      ...(former === undefined ? {} : { former: former.collection }),
+      ...(former === undefined ? {} : { former }),
     });
     const { collector } = collection;
     return {
-      collection,
+      sampling: collection,
       sentence: startSentence(collection),
       data: { source: collector.source, devices: collector.devices.length },
       feed: feedOf(collection),

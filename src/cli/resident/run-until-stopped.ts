@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../../config/config-file.ts';
 import type { Config } from '../../config/config.ts';
 import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
+import type { FormerSampling } from '../../collector/intake.ts';
 import { SAMPLER_PATIENCE_MS } from '../../collector/shut-down.ts';
 import type { Metrics, MetricsOptions } from '../../exporter/metrics.ts';
 import type { MetricsFeed } from '../../exporter/metrics-feed.ts';
@@ -15,8 +16,9 @@ export interface RunSignals {
   readonly reloads: ReloadSignals;
 }
 
-/** Something that goes on until it is stopped: a collector, or sampling for metrics alone. */
+/** Something that goes on until it is stopped: a collector, or sampling for metrics alone. Either can take the other's place. */
 export interface Resident {
+  readonly sampling: FormerSampling;
   /** How it has begun, for people. */
   readonly sentence: string;
   readonly data: Readonly<Record<string, string | number>>;
@@ -29,11 +31,11 @@ export interface Resident {
   close(): Promise<boolean>;
 }
 
-export interface ResidentWays<T extends Resident> {
+export interface ResidentWays {
   /** The configuration once more, after a signal to reload. */
   readonly load: () => Promise<LoadedConfig>;
   /** @param former whose place it takes */
-  readonly begin: (config: Config, former: T | undefined, tell: Tell) => Promise<T>;
+  readonly begin: (config: Config, former: FormerSampling | undefined, tell: Tell) => Promise<Resident>;
   /** Undefined where nobody is served. */
   readonly metrics: (config: Config) => Promise<MetricsOptions | undefined>;
 }
@@ -41,8 +43,8 @@ export interface ResidentWays<T extends Resident> {
 /**
  * Goes on until a signal to stop, and by another configuration after a signal to reload. Sets the exit code.
  */
-export async function runUntilStopped<T extends Resident>(
-  ways: ResidentWays<T>,
+export async function runUntilStopped(
+  ways: ResidentWays,
   { config, warnings }: LoadedConfig,
   { stopped, reloads }: RunSignals,
 ): Promise<void> {
@@ -84,16 +86,16 @@ function logOf({ log: { format, level } }: Config, warnings: readonly string[]):
 }
 
 /** The resident by the new configuration; the former one when that cannot be begun. */
-async function residentAfter<T extends Resident>(
-  former: T,
-  ways: ResidentWays<T>,
+async function residentAfter(
+  former: Resident,
+  ways: ResidentWays,
   serving: Serving,
   config: Config,
   tell: Tell,
-): Promise<T> {
+): Promise<Resident> {
   try {
     await serving.prepare(config);
-    return await ways.begin(config, former, tell);
+    return await ways.begin(config, former.sampling, tell);
   } catch (thrown) {
     serving.giveUp();
     if (!(thrown instanceof OperatingError) || !former.isAtWork) {
@@ -115,7 +117,7 @@ interface Serving extends Pick<Metrics, 'show' | 'giveUp' | 'close'> {
   prepare(config: Config): Promise<void>;
 }
 
-function createServing<T extends Resident>({ metrics }: ResidentWays<T>, tell: Tell): Serving {
+function createServing({ metrics }: ResidentWays, tell: Tell): Serving {
   let open: Metrics | undefined;
   return {
     async prepare(config) {
@@ -141,11 +143,7 @@ async function openedBefore<T>(stopped: Promise<unknown>, opening: Promise<T>): 
 }
 
 /** The configuration after the next SIGHUP that finds a sound one; until then the one at work stays. */
-async function nextConfig<T extends Resident>(
-  { load }: ResidentWays<T>,
-  reloads: ReloadSignals,
-  tell: Tell,
-): Promise<LoadedConfig> {
+async function nextConfig({ load }: ResidentWays, reloads: ReloadSignals, tell: Tell): Promise<LoadedConfig> {
   for (;;) {
     await reloads.next();
     try {

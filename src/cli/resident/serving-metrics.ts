@@ -1,30 +1,18 @@
 import { cronScheduling } from '../../../jobs/scheduling.ts';
-import type { Config } from '../../config/config.ts';
-import type { Tell } from '../../core/base/notice.ts';
-import { startStoreless, type StorelessSampling } from '../../exporter/storeless.ts';
+import type { FormerSampling } from '../../collector/intake.ts';
+import { startStoreless } from '../../exporter/storeless.ts';
 import { lanesText } from './collecting.ts';
-import type { Resident } from './run-until-stopped.ts';
+import type { ResidentWays } from './run-until-stopped.ts';
 
 /** Sampling for those who scrape, which nobody records. */
-export interface ServingResident extends Resident {
-  readonly sampling: StorelessSampling;
-}
-
-export function servingWays() {
-  return async (
-    config: Config,
-    former: ServingResident | undefined,
-    tell: Tell,
-  ): Promise<ServingResident> => {
-    const sampling = await startStoreless({
-      ...{ config, scheduling: cronScheduling, tell },
-      former: former?.sampling,
-    });
+export function servingWays(): ResidentWays['begin'] {
+  return async (config, former, tell) => {
+    const sampling = await startStoreless({ config, scheduling: cronScheduling, tell, former });
     const { feed, description, ended } = sampling;
     const { devices } = feed;
     return {
       ...{ sampling, feed, ended },
-      sentence: `${description}: ${devices.length} devices, lanes ${lanesText(config.lanes)}; nothing is recorded: no QuestDB is configured`,
+      sentence: `${description}: ${devices.length} devices, lanes ${lanesText(config.lanes)}; nothing is recorded: no QuestDB is configured${leftBy(former)}`,
       data: { devices: devices.length },
       get isAtWork() {
         return sampling.isAtWork;
@@ -35,4 +23,11 @@ export function servingWays() {
       },
     };
   };
+}
+
+/** A collector that was there before may have rows that its QuestDB did not take. */
+function leftBy(former: FormerSampling | undefined): string {
+  return former?.stateDir === undefined
+    ? ''
+    : ` any more; rows that were not sent yet wait in ${former.stateDir} for the next QuestDB (gpuledger spool)`;
 }

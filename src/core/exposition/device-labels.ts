@@ -1,5 +1,5 @@
 import { isInstance, type Device } from '../devices/device.ts';
-import { inventoryColumnOf } from '../fields/inventory-fields.ts';
+import { inventoryFactOf } from '../devices/inventory-facts.ts';
 import type { Compat, ExpositionLabel } from './family.ts';
 
 /** How series are named, beside what a counters file says. */
@@ -44,25 +44,6 @@ export function deviceLabels(
 
 /** What a row of the type `label` says of a device; undefined where its source does not tell. */
 export function labelValue(device: Device, fieldId: number): string | undefined {
-  const { facts = {} } = device;
-  const values: Readonly<Record<string, string | number | undefined>> = {
-    driver: device.driver,
-    nvml_version: facts.nvmlVersion,
-    process_name: facts.processName,
-    model: device.model,
-    brand: facts.brand,
-    gpu_index: device.index,
-    serial: facts.serial,
-    gpu: device.uuid,
-    minor: device.minor,
-    inforom_oem_version: facts.inforomOemVersion,
-    pci_bus_id: device.pciBusId,
-    inforom_ecc_version: facts.inforomEccVersion,
-    inforom_power_version: facts.inforomPowerVersion,
-    inforom_image_version: facts.inforomImageVersion,
-    vbios_version: facts.vbiosVersion,
-    memory_bytes: device.memoryBytes,
-  };
-  const value = values[inventoryColumnOf(fieldId) ?? ''];
+  const value = inventoryFactOf(fieldId)?.of(device);
   return value === undefined ? undefined : String(value);
 }

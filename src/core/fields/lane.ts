@@ -1,8 +1,8 @@
 import { assert } from '../base/assert.ts';
+import { inventoryFactOf } from '../devices/inventory-facts.ts';
 import { FIELD_CATALOGUE } from './field-catalogue.ts';
 import type { Field } from './field.ts';
 import { findField } from './find-field.ts';
-import { inventoryColumnOf } from './inventory-fields.ts';
 import { defaultCapacityTicks } from './limits.ts';
 import { ENERGY_FIELD_ID } from './well-known.ts';
 
@@ -46,7 +46,7 @@ export function isOfInstances({ entity }: Field): boolean {
 export function laneFieldProblem(field: Field): string | undefined {
   if (field.type === 'unknown') return `nothing is known of field ${field.id} but its number`;
   if (field.type !== 'double' && field.type !== 'int64') {
-    const kept = inventoryColumnOf(field.id);
+    const kept = inventoryFactOf(field.id)?.column;
     const where = kept === undefined ? '' : `; it is the column ${kept} of gpu_inventory`;
     return `it is a ${field.type}, and a column is a number${where}`;
   }

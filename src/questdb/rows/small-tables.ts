@@ -1,4 +1,5 @@
 import type { Device } from '../../core/devices/device.ts';
+import { INVENTORY_FACTS } from '../../core/devices/inventory-facts.ts';
 import type { GpuEvent } from '../../core/sampling/event.ts';
 import type { JobRecord } from '../../core/jobs/job-fact.ts';
 import type { Tell } from '../../core/base/notice.ts';
@@ -235,32 +236,13 @@ function encodeJob(buffer: RowBuffer, row: JobRecord): void {
 }
 
 function encodeInventory(buffer: RowBuffer, { tsUs, device, source }: InventoryRow): void {
-  buffer
-    .row()
-    .symbol('cluster', device.cluster)
-    .symbol('node', device.node)
-    .symbol('gpu', device.uuid)
-    .symbol('model', device.model)
-    .symbol('parent', device.parentUuid)
-    .symbol('mig_profile', device.migProfile)
-    .symbol('pci_bus_id', device.pciBusId)
-    .symbol('driver', device.driver)
-    .symbol('source', source)
-    .symbol('serial', device.facts?.serial)
-    .symbol('brand', device.facts?.brand)
-    .symbol('vbios_version', device.facts?.vbiosVersion)
-    .symbol('inforom_image_version', device.facts?.inforomImageVersion)
-    .symbol('inforom_oem_version', device.facts?.inforomOemVersion)
-    .symbol('inforom_ecc_version', device.facts?.inforomEccVersion)
-    .symbol('inforom_power_version', device.facts?.inforomPowerVersion)
-    .symbol('nvml_version', device.facts?.nvmlVersion)
-    .symbol('process_name', device.facts?.processName)
-    .long('gpu_index', device.index)
-    .long('minor', device.minor)
-    .long('gpu_instance', device.gpuInstanceId)
-    .long('compute_instance', device.computeInstanceId)
-    .long('memory_bytes', device.memoryBytes)
-    .at(tsUs);
+  buffer.row().symbol('source', source);
+  for (const { column, kind, of } of INVENTORY_FACTS) {
+    const value = of(device);
+    if (kind === 'symbol') buffer.symbol(column, value === undefined ? undefined : String(value));
+    else buffer.long(column, value === undefined ? undefined : Number(value));
+  }
+  buffer.at(tsUs);
 }
 
 function encodeEvent(buffer: RowBuffer, row: EventRow): void {
