@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { blocksOf } from '../helpers/page-steps.ts';
 import { ROOT, runCommand, runToEnd } from '../helpers/run-process.ts';
 
 /** The manifests of infra/, judged by the tools that will read them. */
@@ -86,17 +87,42 @@ describe('systemd units', () => {
   );
 });
 
+interface Probe {
+  httpGet: { path: string; port: string };
+}
+
+const KUBERNETES_SECTION = 'Kubernetes: the Helm chart, and the GPU operator';
+
+interface DaemonSet {
+  spec: { template: PodTemplate };
+}
+
+interface PodTemplate {
+  metadata: { labels: object };
+  spec: {
+    volumes: object[];
+    containers: {
+      name: string;
+      env: { name: string; value: string }[];
+      volumeMounts: { mountPath: string }[];
+      ports: { name: string; containerPort: number }[];
+      livenessProbe: Probe;
+      readinessProbe: Probe;
+    }[];
+  };
+}
+
 describe('Kubernetes manifests', () => {
-  const manifests = filesOf('infra/kubernetes/*/{daemonset,cronjob}.yaml');
+  const manifests = filesOf('infra/kubernetes/*/{daemonset,cronjob,service}.yaml');
 
   test('kubernetes-validate accepts them, strictly', async () => {
-    expect(manifests).toHaveLength(2);
+    expect(manifests).toHaveLength(3);
     const { exitCode, stdout, stderr } = await runToEnd(KUBERNETES_VALIDATE, [
       '--strict',
       ...manifests.map((path) => join(ROOT, path)),
     ]);
     expect(`${stdout}${stderr}`).not.toMatch(/WARN|ERROR/);
-    expect(`${stdout}${stderr}`.match(/ passed /g)).toHaveLength(2);
+    expect(`${stdout}${stderr}`.match(/ passed /g)).toHaveLength(3);
     expect(exitCode).toBe(0);
   });
 
@@ -118,6 +144,49 @@ describe('Kubernetes manifests', () => {
     expect(named.filter((name) => !existsSync(join(ROOT, dirname(path), name)))).toEqual([]);
     const used = resources.map((name) => read(join(dirname(path), name))).join('\n');
     for (const { name } of configMapGenerator) expect(used).toContain(`name: ${name}`);
+  });
+
+  test('Prometheus finds the port at which the resident serves, and the kubelet asks there', () => {
+    const folder = 'infra/kubernetes/resident';
+    const yamlOf = (name: string): unknown => parse(read(join(folder, name)));
+    const { metrics } = yamlOf('gpuledger.yaml') as { metrics: { listen: string } };
+    const { template } = (yamlOf('daemonset.yaml') as DaemonSet).spec;
+    const [container] = template.spec.containers;
+    const service = yamlOf('service.yaml') as {
+      metadata: { labels: object };
+      spec: { selector: object; ports: { name: string; targetPort: string }[] };
+    };
+    const monitor = yamlOf('servicemonitor.yaml') as {
+      spec: { selector: { matchLabels: object }; endpoints: { port: string; path: string }[] };
+    };
+    const [port] = container!.ports;
+    expect(metrics.listen).toBe(`:${port!.containerPort}`);
+    expect(template.metadata.labels).toMatchObject(service.spec.selector);
+    expect(service.spec.ports.map(({ targetPort }) => targetPort)).toEqual([port!.name]);
+    expect(service.metadata.labels).toMatchObject(monitor.spec.selector.matchLabels);
+    expect(monitor.spec.endpoints).toMatchObject([{ port: service.spec.ports[0]!.name, path: '/metrics' }]);
+    for (const probe of [container!.livenessProbe, container!.readinessProbe])
+      expect(probe.httpGet).toEqual({ path: '/health', port: port!.name });
+  });
+
+  test('the page for those of the GPU operator adds what Kubernetes and gpuledger take', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'gpuledger-manifests-'));
+    const patch = parse(blocksOf('from-dcgm-exporter.md', KUBERNETES_SECTION, 'yaml patch')) as DaemonSet;
+    const patched = parse(read('infra/kubernetes/resident/daemonset.yaml')) as DaemonSet;
+    const [into, added] = [patched, patch].map(({ spec }) => spec.template.spec);
+    expect(added!.containers[0]!.name).toBe(into!.containers[0]!.name);
+    into!.containers[0]!.env.push(...added!.containers[0]!.env);
+    into!.containers[0]!.volumeMounts.push(...added!.containers[0]!.volumeMounts);
+    into!.volumes.push(...added!.volumes);
+    const path = join(directory, 'daemonset.yaml');
+    writeFileSync(path, JSON.stringify(patched));
+    const { exitCode, stdout } = await runToEnd(KUBERNETES_VALIDATE, ['--strict', path]);
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 0 });
+    const env = Object.fromEntries(added!.containers[0]!.env.map(({ name, value }) => [name, value]));
+    const printed = await runCommand(['config', 'print'], { env });
+    const [line] = /^jobs\.hpc_job_mapping_dir .*$/m.exec(printed.stdout)!;
+    expect(line.split(/ +/)[1]).toBe(added!.containers[0]!.volumeMounts[0]!.mountPath);
+    rmSync(directory, { recursive: true, force: true });
   });
 
   test.each(filesOf('infra/kubernetes/*/gpuledger.yaml'))('gpuledger accepts %s', async (path) => {
