@@ -7,6 +7,7 @@ import { installation, service } from './node/installation.ts';
 import { journal } from './node/journal.ts';
 import { driver, engine, libdcgm } from './node/libraries.ts';
 import { openFiles, realTime } from './node/limits.ts';
+import { metricsPort } from './node/metrics-port.ts';
 import { pauseRequests } from './node/pause-requests.ts';
 import { devices, otherEngines, profiling, sampling } from './node/sampling.ts';
 import { spool, stateDirectory } from './node/state.ts';
@@ -19,7 +20,7 @@ import { timeLane } from './store/time-lane.ts';
 import { webServer } from './store/web-server.ts';
 
 const NODE = [
-  ...[configurationOf('node'), installation, service, collector, stateDirectory, spool],
+  ...[configurationOf('node'), installation, service, collector, metricsPort, stateDirectory, spool],
   ...[driver, libdcgm, engine, otherEngines, devices, sampling, profiling, pauseRequests],
   ...[clock, openFiles, realTime, journal, hook, slurmConf, slurmUser],
 ];

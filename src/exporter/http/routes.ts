@@ -34,7 +34,7 @@ const LINKS: Answer = {
   contentType: 'text/html; charset=utf-8',
   body: `<!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>GPU metrics</title></head>
+<head><meta charset="utf-8"><meta name="generator" content="gpuledger"><title>GPU metrics</title></head>
 <body>
 <h1>GPU metrics</h1>
 <p><a href="./metrics">Metrics</a></p>
