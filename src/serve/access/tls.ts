@@ -67,7 +67,9 @@ export function identityOf(
 
 /** Whether anybody on this machine may read or write a file. */
 export function isForEverybody(path: string): boolean {
-  return (statSync(path).mode & 0o007) !== 0;
+  // It may be gone since it was read: then the next look finds the one that took its place.
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && (stat.mode & 0o007) !== 0;
 }
 
 /**

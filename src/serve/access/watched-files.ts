@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { OperatingError } from '../../core/base/errors.ts';
 import { createFaultEpisode } from '../../core/base/fault-episode.ts';
 import type { Tell } from '../../core/base/notice.ts';
+import { systemCodeOf } from '../../disk/disk-error.ts';
 
 /** No more often than that is looked whether a file changed. */
 const LOOK_MS = 1000;
@@ -66,9 +67,14 @@ export function watchFiles<Value>({
   };
 }
 
-/** Differs once a file was written, replaced, removed or given other rights. */
+/** Differs once a file was written, replaced, removed or given other rights, or can be looked at no more: a link to itself, a folder that was closed. */
 function stateOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (stat === undefined) return 'none';
-  return [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch (thrown) {
+    const code = systemCodeOf(thrown);
+    if (typeof code !== 'string') throw thrown;
+    return code;
+  }
 }

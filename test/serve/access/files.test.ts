@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
@@ -244,6 +244,10 @@ describe('a file that changes', () => {
     expect(later(1000)).toEqual(['ada']);
     expect(told()).toEqual(['debug serve.file']);
     rmSync(path);
+    expect(later(1000)).toEqual(['ada']);
+    expect(told()).toEqual(['error serve.file']);
+    // At what stands there now the system cannot even be asked when it changed.
+    symlinkSync(path, path);
     expect(later(1000)).toEqual(['ada']);
     expect(told()).toEqual(['error serve.file']);
     write(`bob:${BCRYPT}\n`);
