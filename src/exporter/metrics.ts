@@ -7,7 +7,7 @@ import { JOBSTATS_SOURCES } from '../core/exposition/jobstats-families.ts';
 import type { Field } from '../core/fields/field.ts';
 import { serveMetrics, type MetricsServerOptions } from './http/serve-metrics.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
-import { renderMetrics, type MetricsStyle } from './render-metrics.ts';
+import { renderMetrics, saysSomething, type MetricsStyle } from './render-metrics.ts';
 import { servedOf, servedOfLanes, type ServedCounters } from './served-counters.ts';
 
 /** What is served, and how. */
@@ -36,7 +36,8 @@ export interface Metrics {
 
 interface Shown {
   readonly feed: MetricsFeed;
-  readonly former: MetricsFeed | undefined;
+  /** Whose place it took, the newest first: more than one where it was reloaded before it could say anything. */
+  readonly formers: readonly MetricsFeed[];
   readonly served: ServedCounters;
   readonly style: MetricsStyle;
 }
@@ -55,7 +56,7 @@ export function createMetrics(tell: Tell): Metrics {
       render: () =>
         shown === undefined
           ? { text: '', contentType: CONTENT_TYPES[options.compat] }
-          : renderMetrics(shown.feed, shown.former, shown.served, shown.style),
+          : renderMetrics(shown.feed, shown.formers, shown.served, shown.style),
     });
     server = { options, close: () => opened.close() };
     tell({ level: 'info', code: 'exporter.serving', sentence: `metrics at ${opened.address}/metrics` });
@@ -98,7 +99,13 @@ export function createMetrics(tell: Tell): Metrics {
       const made = [...served.counters, ...(style.hasJobstats ? JOBSTATS_SOURCES : [])];
       for (const sentence of [...served.warnings, ...unsampled(made, feed)])
         tell({ level: 'warn', code: 'exporter.not_served', sentence });
-      shown = { feed, former: shown?.feed, served, style };
+      const nowUs = feed.nowUs();
+      const formers = shown === undefined ? [] : [shown.feed, ...shown.formers];
+      shown = {
+        feed,
+        formers: formers.filter((former) => saysSomething(former, nowUs, style)),
+        ...{ served, style },
+      };
     },
     giveUp() {
       prepared = undefined;

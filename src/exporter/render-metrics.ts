@@ -1,6 +1,11 @@
 import { parseDeviceSelector } from '../core/devices/device-selector.ts';
 import type { Device } from '../core/devices/device.ts';
-import { deviceFamilies, STALE_INTERVALS, type OwnerAt } from '../core/exposition/device-families.ts';
+import {
+  deviceFamilies,
+  STALE_INTERVALS,
+  type NewestOfLane,
+  type OwnerAt,
+} from '../core/exposition/device-families.ts';
 import type { LabelStyle } from '../core/exposition/device-labels.ts';
 import { jobstatsFamilies } from '../core/exposition/jobstats-families.ts';
 import { shareFamily } from '../core/exposition/share-family.ts';
@@ -26,24 +31,17 @@ export interface MetricsStyle extends LabelStyle {
 
 /**
  * The text that a scrape gets now. It asks no library and no store.
- * @param former whose place the feed has taken: what that said last is so until the feed says more, or it is old
+ * @param formers whose place the feed has taken: what they said last is so until the feed says more, or it is old
  */
 export function renderMetrics(
   feed: MetricsFeed,
-  former: MetricsFeed | undefined,
+  formers: readonly MetricsFeed[],
   served: ServedCounters,
   style: MetricsStyle,
 ): { readonly text: string; readonly contentType: string } {
   feed.refreshJobs();
   const nowUs = feed.nowUs();
-  const lanes = [feed, ...(former === undefined ? [] : [former])].flatMap(({ devices, lanes: fed }) =>
-    fed.map(({ lane, newest }) => ({
-      fields: lane.fields,
-      staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMsOf(lane.intervalMs)) * 1000,
-      devices,
-      rows: newest.read(),
-    })),
-  );
+  const lanes = [feed, ...formers].flatMap((one) => newestOf(one, style));
   const devices = servedDevices(feed.devices, style.devices);
   const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed) };
   const families = [
@@ -53,6 +51,22 @@ export function renderMetrics(
     ...(style.hasHealth ? healthFamilies(feed.health()) : []),
   ];
   return { text: renderExposition(families, style.compat), contentType: CONTENT_TYPES[style.compat] };
+}
+
+/** Whether a sample of it is not old yet. */
+export function saysSomething(feed: MetricsFeed, nowUs: number, style: MetricsStyle): boolean {
+  return newestOf(feed, style).some(({ rows, fields, devices, staleAfterUs }) =>
+    devices.some((_, device) => Math.abs(nowUs - rows[device * (1 + fields.length)]!) <= staleAfterUs),
+  );
+}
+
+function newestOf({ devices, lanes }: MetricsFeed, style: MetricsStyle): NewestOfLane[] {
+  return lanes.map(({ lane, newest }) => ({
+    fields: lane.fields,
+    staleAfterUs: (STALE_INTERVALS * lane.intervalMs + style.delayMsOf(lane.intervalMs)) * 1000,
+    devices,
+    rows: newest.read(),
+  }));
 }
 
 /** A GPU that is cut is sampled for what its instances do not have; it has series of its own where it is asked for. */

@@ -60,6 +60,20 @@ test('a counters file that changes is read again; one that is wrong is told, and
   await expect.poll(async () => await familiesOf(address)).toEqual(['DCGM_FI_DEV_POWER_USAGE']);
 });
 
+test('what was sampled last is served on, however often it is reloaded before the next sample', async () => {
+  const { args } = createPlace();
+  const started = [...args, '--collect-interval', '3600000'];
+  const { address, pid, log } = await startExporter(started, { QDB_CLIENT_CONF: undefined });
+  await expect.poll(async () => await familiesOf(address)).toEqual(['DCGM_FI_DEV_GPU_TEMP']);
+  for (const times of [1, 2, 3]) {
+    process.kill(pid, 'SIGHUP');
+    await expect
+      .poll(() => log.filter((line) => line.includes('lanes exporter')).length)
+      .toBeGreaterThan(times);
+    expect(await familiesOf(address)).toEqual(['DCGM_FI_DEV_GPU_TEMP']);
+  }
+});
+
 test('a port that is taken is refused before anything is sampled', async () => {
   const { args } = createPlace();
   const holder = createServer();

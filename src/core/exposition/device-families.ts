@@ -23,7 +23,7 @@ export interface ServedLabel {
 }
 
 /** What a lane's devices said last. */
-interface NewestOfLane {
+export interface NewestOfLane {
   readonly fields: readonly Field[];
   /** An older sample says nothing of now. */
   readonly staleAfterUs: number;
