@@ -123,7 +123,7 @@ function cellsOf(row: CsvRow, file: string): { name: string; type: string; help:
     ]);
   }
   if (!TYPES.includes(type))
-    throw refusal(file, row.line, `expected a type (${TYPES.join(', ')}), came "${type}"`, []);
+    throw refusal(file, row.line, `expected a type (${TYPES.join(', ')}), came ${quoted(type)}`, []);
   return { name, type, help: rest[0]! };
 }
 
@@ -183,8 +183,15 @@ function unknownField(file: string, line: number, name: string): OperatingError 
     : nearestFieldNames(name);
   const hint =
     nearest.length === 0 ? 'all names: gpuledger fields --all' : `did you mean: ${nearest.join(', ')}`;
-  return refusal(file, line, `no field is called "${name}" (upper and lower case matter)`, [hint]);
+  return refusal(file, line, `no field is called ${quoted(name)} (upper and lower case matter)`, [hint]);
 }
+
+/** A cell may be as long as the file. */
+function quoted(cell: string): string {
+  return cell.length <= CELL_SHOWN_MAX ? `"${cell}"` : `"${cell.slice(0, CELL_SHOWN_MAX)}…"`;
+}
+
+const CELL_SHOWN_MAX = 80;
 
 function refusal(file: string, line: number, problem: string, hints: readonly string[]): OperatingError {
   return new OperatingError(`counters file: ${problem}`, {

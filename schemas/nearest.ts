@@ -26,12 +26,17 @@ function nearestSpellings(word: string, candidates: readonly Candidate[], count:
   return candidates
     .map(({ shown, spellings }) => ({
       shown,
-      steps: Math.min(...spellings.map((text) => distance(wanted, bare(text)))),
+      steps: Math.min(...spellings.map((text) => stepsTo(wanted, bare(text), stepsMax))),
     }))
     .filter(({ steps }) => steps <= stepsMax)
     .sort((a, b) => a.steps - b.steps)
     .slice(0, count)
     .map(({ shown }) => shown);
+}
+
+/** Infinity where the lengths alone tell that they are more than `stepsMax`: a word of a million letters would be compared for minutes. */
+function stepsTo(wanted: string, known: string, stepsMax: number): number {
+  return Math.abs(wanted.length - known.length) > stepsMax ? Infinity : distance(wanted, known);
 }
 
 function bare(text: string): string {

@@ -196,6 +196,11 @@ describe('what refuses the whole file', () => {
       'line 1: counters file: no field is called "100" (upper and lower case matter)',
     ],
     [
+      'a name of sixteen million letters, which is not compared with those that are known',
+      `${'A'.repeat(16e6)},gauge,\n`,
+      `line 1: counters file: no field is called "${'A'.repeat(80)}…" (upper and lower case matter)`,
+    ],
+    [
       'an unknown type',
       `${good}DCGM_FI_DEV_MEM_CLOCK,Gauge,\n`,
       'line 2: counters file: expected a type (gauge, counter, histogram, summary, untyped, label), came "Gauge"',

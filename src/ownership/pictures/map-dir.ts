@@ -4,7 +4,12 @@ import type { Device } from '../../core/devices/device.ts';
 import { OperatingError } from '../../core/base/errors.ts';
 import type { JobInput, JobNews } from '../../core/jobs/job-fact.ts';
 import { UNRESOLVED_JOB_ID } from '../../core/jobs/label.ts';
-import { isMapFileName, MAP_FILE_BYTES_MAX, parseMapFile } from '../../../schemas/map-file.ts';
+import {
+  isMapFileName,
+  MAP_FILE_BYTES_MAX,
+  MAP_FILE_JOBS_MAX,
+  parseMapFile,
+} from '../../../schemas/map-file.ts';
 import {
   AHEAD_US_MAX,
   codeOf,
@@ -92,6 +97,11 @@ export function createMapDirInput(options: MapDirOptions): JobInput {
       return;
     }
     const { jobIds, faults } = parseMapFile(found.content);
+    if (jobIds.length > MAP_FILE_JOBS_MAX) {
+      problems.record(name, unreadable(path, `names ${jobIds.length} jobs`));
+      owners.set(owned, [UNRESOLVED_JOB_ID], changedUs);
+      return;
+    }
     if (faults.length === 0) problems.clear(name);
     else problems.record(name, badLines(path, faults));
     owners.set(owned, faults.length === 0 ? jobIds : [...jobIds, UNRESOLVED_JOB_ID], changedUs);
@@ -196,7 +206,8 @@ function unknownDevice(path: string, name: string, devices: readonly Device[]): 
 }
 
 function unreadable(path: string, what: string): OperatingError {
-  return new OperatingError(`expected a map file of at most ${MAP_FILE_BYTES_MAX} bytes, but it ${what}`, {
+  const expected = `expected a map file of at most ${MAP_FILE_BYTES_MAX} bytes and ${MAP_FILE_JOBS_MAX} jobs`;
+  return new OperatingError(`${expected}, but it ${what}`, {
     code: 'map_dir.unreadable_file',
     exit: 'data',
     where: path,

@@ -88,7 +88,7 @@ describe('the grammar of a map file', () => {
       jobIds: ['8'],
       fault: /control characters/,
     },
-    { what: 'no UTF-8', content: Uint8Array.of(0x37, 0xff, 0x0a), jobIds: [], fault: /no UTF-8/ },
+    { what: 'no UTF-8', content: Uint8Array.of(0x37, 0xff, 0x0a, 0x38), jobIds: ['8'], fault: /no UTF-8/ },
   ])('refuses $what', ({ content, jobIds, fault }) => {
     const file = parseMapFile(content);
     expect(file.jobIds).toEqual(jobIds);
@@ -214,6 +214,18 @@ describe('what cannot be read', () => {
     expect(told(input.read(at(7)))).toEqual(['end unresolved on GPU-0 at 6', 'start 7 on GPU-0 at 6']);
   });
 
+  test('a file to which jobs are added and never taken out names nobody; at 256 it still does', () => {
+    const lines = (count: number): string => Array.from({ length: count }, (_, job) => `${job}\n`).join('');
+    put('0', lines(256), at(1));
+    expect(input.read(at(2)).facts).toHaveLength(256);
+    put('1', lines(257), at(3));
+    const news = input.read(at(4));
+    expect(told(news)).toEqual(['start unresolved on GPU-1 at 3']);
+    expect(news.problems?.map(({ message }) => message)).toEqual([
+      'expected a map file of at most 1048576 bytes and 256 jobs, but it names 257 jobs',
+    ]);
+  });
+
   test('a bad line makes its own job unresolved, not its neighbours', () => {
     put('0', `7\n${'x'.repeat(500)}\n`, at(1));
     const news = input.read(at(2));
@@ -234,7 +246,7 @@ describe('what cannot be read', () => {
     const news = input.read(at(1));
     expect(told(news)).toEqual(['start unresolved on GPU-0 at 1']);
     expect(news.problems?.map(({ message }) => message)).toEqual([
-      'expected a map file of at most 1048576 bytes, but it cannot be read (a link)',
+      'expected a map file of at most 1048576 bytes and 256 jobs, but it cannot be read (a link)',
     ]);
   });
 
