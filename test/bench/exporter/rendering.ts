@@ -91,7 +91,7 @@ function ourScrape({ feed, tick }: Node): () => string {
   const served = servedOfLanes([lane]);
   return () => {
     tick();
-    return renderMetrics(feed, undefined, served, style).text;
+    return renderMetrics(feed, [], served, style).text;
   };
 }
 
