@@ -9,17 +9,27 @@ export interface CollectorHealth {
   readonly lanes: readonly LaneAccount[];
   /** Of each sampled lane: ticks that were skipped in this life, since the one before them came late. */
   readonly lateTicks: readonly (readonly [lane: string, ticks: number])[];
-  /** How long the source has been inside one call; 0 when it is in none. */
-  readonly callMs: number;
+  readonly sampling: SamplingHealth;
   /** Epoch ms. */
   readonly nowMs: number;
+}
+
+/** Of the sampling thread in this life, as `SamplerControl` counts it. */
+interface SamplingHealth {
+  /** How long the source has been inside one call; 0 when it is in none. */
+  readonly callMs: number;
+  /** Calls of the source that have ended, and what they took together. */
+  readonly calls: number;
+  readonly callsMs: number;
+  /** How often the wall clock was set. */
+  readonly clockSteps: number;
 }
 
 type LabelledNumber = readonly [value: number, labels?: Readonly<Record<string, string>>];
 
 /** What Prometheus is told of the collector itself: `gpuledger_…`. What is not known, such as the age of an empty spool, is left out. */
 export function healthFamilies(health: CollectorHealth): Family[] {
-  const { version, lanes, lateTicks, callMs, nowMs } = health;
+  const { version, lanes, nowMs } = health;
   const ofLanes = (numberOf: (lane: LaneAccount) => number | undefined): LabelledNumber[] =>
     lanes.flatMap((each) => {
       const value = numberOf(each);
@@ -107,6 +117,12 @@ export function healthFamilies(health: CollectorHealth): Family[] {
       '1 where the store takes or shows no rows of the table, as one that is suspended.',
       ofLanes(({ problem }) => Number(problem !== undefined)),
     ),
+    ...samplingFamilies(health),
+  ];
+}
+
+function samplingFamilies({ lateTicks, sampling }: CollectorHealth): Family[] {
+  return [
     family(
       'gpuledger_ticks_late_total',
       'counter',
@@ -114,7 +130,16 @@ export function healthFamilies(health: CollectorHealth): Family[] {
       lateTicks.map(([lane, ticks]) => [ticks, { lane }] as const),
     ),
     family('gpuledger_source_call_seconds', 'gauge', 'How long the source has been inside one call.', [
-      [callMs / 1000],
+      [sampling.callMs / 1000],
+    ]),
+    family('gpuledger_source_calls_total', 'counter', 'How often the source was asked for samples.', [
+      [sampling.calls],
+    ]),
+    family('gpuledger_source_calls_seconds_total', 'counter', 'How long these took together.', [
+      [sampling.callsMs / 1000],
+    ]),
+    family('gpuledger_clock_steps_total', 'counter', 'How often the clock of the node was set.', [
+      [sampling.clockSteps],
     ]),
   ];
 }

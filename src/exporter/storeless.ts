@@ -98,7 +98,7 @@ const NOWHERE = {
 };
 
 function feedOf(
-  { sampler, nowUs, callMs }: Sampling,
+  { sampler, nowUs }: Sampling,
   { lanes }: Config,
   jobInputs: (devices: readonly Device[]) => readonly JobInput[],
   tell: Tell,
@@ -118,7 +118,7 @@ function feedOf(
     nowUs,
     ownership,
     health: () => ({
-      ...{ version: VERSION, lanes: [], callMs: callMs(), nowMs: Date.now() },
+      ...{ version: VERSION, lanes: [], sampling: sampler.control, nowMs: Date.now() },
       lateTicks: lanes.map(({ name }, index) => [name, rings[index]!.tally.lateTicks] as const),
     }),
     refreshJobs() {

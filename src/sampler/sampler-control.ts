@@ -7,12 +7,15 @@ const STOP = 1;
 const REQUESTS = 2;
 const EXCHANGE = 3;
 const BEGIN = 4;
+const CLOCK_STEPS = 5;
 const WORDS = 6;
-const TIMES = 3;
+const TIMES = 5;
 const TIMES_BYTES = TIMES * 8;
 const VIRTUAL_NOW_US = 0;
 const CALL_BEGAN_MS = 1;
 const CALL_TICK_US = 2;
+const CALLS = 3;
+const CALLS_MS = 4;
 
 /** The monotonic clock that all threads share, which `performance.now` is not. */
 function machineMs(): number {
@@ -71,6 +74,21 @@ export class SamplerControl {
     return this.#times[CALL_TICK_US]!;
   }
 
+  /** Calls of the source that have ended. */
+  get calls(): number {
+    return this.#times[CALLS]!;
+  }
+
+  /** What these took together. */
+  get callsMs(): number {
+    return this.#times[CALLS_MS]!;
+  }
+
+  /** How often the wall clock was set. */
+  get clockSteps(): number {
+    return Atomics.load(this.#words, CLOCK_STEPS);
+  }
+
   // ── worker ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get shouldStop(): boolean {
@@ -104,8 +122,14 @@ export class SamplerControl {
   }
 
   endCall(): void {
+    this.#times[CALLS_MS]! += machineMs() - this.#times[CALL_BEGAN_MS]!;
+    this.#times[CALLS]! += 1;
     this.#times[CALL_BEGAN_MS] = 0;
     this.#times[CALL_TICK_US] = 0;
+  }
+
+  noteClockStep(): void {
+    Atomics.add(this.#words, CLOCK_STEPS, 1);
   }
 
   /** Sleeps until the time is over or the main thread wants something. */

@@ -50,6 +50,7 @@ export function runRealClock(
     const stepUs = clock.takeStepUs();
     if (stepUs !== 0) {
       for (const { ring } of lanes) ring.breakTime();
+      control.noteClockStep();
       listener.onClockStep(stepUs, nowUs);
     }
     sampleOnce(source, ticked, control, nowUs);

@@ -28,7 +28,10 @@ const account: LaneAccount = { ...fine, spoolOldestMs: 40_000, problem: 'the tab
 
 const linesOf = (lanes: readonly LaneAccount[]): string[] =>
   renderExposition(
-    healthFamilies({ version: '1.2.3', lanes, lateTicks: [['fast', 4]], callMs: 1500, nowMs: 100_500 }),
+    healthFamilies({
+      ...{ version: '1.2.3', lanes, lateTicks: [['fast', 4]], nowMs: 100_500 },
+      sampling: { callMs: 1500, calls: 12_000, callsMs: 30_250, clockSteps: 2 },
+    }),
     '4.8.4',
   )
     .trim()
@@ -37,7 +40,10 @@ const linesOf = (lanes: readonly LaneAccount[]): string[] =>
 
 const NODE = [
   'gpuledger_build_info{version="1.2.3"} 1',
+  'gpuledger_clock_steps_total 2',
   'gpuledger_source_call_seconds 1.5',
+  'gpuledger_source_calls_seconds_total 30.25',
+  'gpuledger_source_calls_total 12000',
   'gpuledger_ticks_late_total{lane="fast"} 4',
 ];
 

@@ -89,14 +89,17 @@ function runFor(forMs: number, onTick: (tick: number) => void = () => undefined)
   const { told, listener } = recordingListener();
   ring.onGap = (_, fromUs, toUs) => told.gaps.push({ fromUs, toUs });
   const lanes = [{ lane, ring, isContinuous: true }];
-  runRealClock({ source: sourceOf(onTick), lanes, control: new InstantControl(), listener, forMs });
-  return { ring, told };
+  const control = new InstantControl();
+  runRealClock({ source: sourceOf(onTick), lanes, control, listener, forMs });
+  return { ring, told, control };
 }
 
 describe('the ticker', () => {
   it('ends before the tick that falls on the end', () => {
-    const { ring, told } = runFor(500);
+    const { ring, told, control } = runFor(500);
     expect(ring.sampledRows).toBe(10);
+    expect([control.calls, control.clockSteps, control.callMs]).toEqual([10, 0, 0]);
+    expect(control.callsMs).toBeGreaterThan(0);
     expect(told).toEqual({ missedTicks: 0, gaps: [], stepsUs: [] });
   });
 
@@ -119,9 +122,10 @@ describe('the ticker', () => {
     { stepMs: 60, is: 'forward by less than a gap' },
     { stepMs: -60_000, is: 'far back' },
   ])('says when the clock is set $is, and lets no dt lead across it', ({ stepMs }) => {
-    const { ring, told } = runFor(300, (tick) => {
+    const { ring, told, control } = runFor(300, (tick) => {
       if (tick === 3) time.wallMs += stepMs;
     });
+    expect(control.clockSteps).toBe(1);
     expect(told).toEqual({ missedTicks: 0, gaps: [], stepsUs: [stepMs * 1000] });
     const rows = rowsOf(ring);
     expect(rows[3]!.tsUs - rows[2]!.tsUs).toBe((INTERVAL_MS + stepMs) * 1000);

@@ -53,14 +53,14 @@ export function lanesText(lanes: readonly Lane[]): string {
 }
 
 function feedOf({ collector }: Collection): MetricsFeed {
-  const { rings } = collector.intake.sampler;
+  const { rings, control } = collector.intake.sampler;
   return {
     devices: collector.devices,
     lanes: collector.lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
     nowUs: collector.nowUs,
     ownership: collector.ownership,
     health: () => ({
-      ...{ version: VERSION, lanes: collector.account(), callMs: collector.callMs(), nowMs: Date.now() },
+      ...{ version: VERSION, lanes: collector.account(), sampling: control, nowMs: Date.now() },
       lateTicks: collector.lanes.map(({ name }, index) => [name, rings[index]!.tally.lateTicks] as const),
     }),
     refreshJobs: () => {
