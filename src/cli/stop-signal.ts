@@ -23,25 +23,33 @@ export function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 export interface ReloadSignals {
-  /** Resolves at the next SIGHUP; at once when one came since the last call was answered. */
-  next(): Promise<void>;
+  /** Resolves at the next wish, at once when one came since the last call was answered. @returns what asked, for people: `SIGHUP` */
+  next(): Promise<string>;
+  /** A wish that is no signal. @param why for people */
+  ask(why: string): void;
 }
 
 /** From now on SIGHUP no longer ends the process. */
 export function reloadSignals(): ReloadSignals {
-  let isDue = false;
+  let due: string | undefined;
   let wake: (() => void) | undefined;
-  process.on('SIGHUP', () => {
-    isDue = true;
+  const ask = (why: string): void => {
+    due = why;
     wake?.();
+  };
+  process.on('SIGHUP', () => {
+    ask('SIGHUP');
   });
   return {
+    ask,
     async next() {
-      if (!isDue)
+      while (due === undefined)
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
-      isDue = false;
+      const why = due;
+      due = undefined;
+      return why;
     },
   };
 }

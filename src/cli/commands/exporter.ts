@@ -80,7 +80,7 @@ async function serve(
     import('../resident/serving-metrics.ts'),
     import('../resident/run-until-stopped.ts'),
   ]);
-  const watch = countersWatch();
+  const watch = countersWatch(signals.reloads);
   watch(first.metrics.countersFile);
   const load = async () => {
     asked = await read();
@@ -98,13 +98,15 @@ async function serve(
 const LOOK_MS = 1_000;
 
 /** Reads everything again, as at SIGHUP, once the counters file has changed. */
-function countersWatch(): (file: string | undefined) => void {
+function countersWatch(reloads: ReloadSignals): (file: string | undefined) => void {
   let watched: string | undefined;
   return (file) => {
     if (file === watched) return;
     if (watched !== undefined) unwatchFile(watched);
     watched = file;
     if (file === undefined) return;
-    watchFile(file, { interval: LOOK_MS, persistent: false }, () => process.emit('SIGHUP', 'SIGHUP'));
+    watchFile(file, { interval: LOOK_MS, persistent: false }, () => {
+      reloads.ask(`${file} changed`);
+    });
   };
 }

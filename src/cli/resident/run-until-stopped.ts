@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import type { Config } from '../../config/config.ts';
-import { EXIT_CODES, OperatingError } from '../../core/base/errors.ts';
+import { EXIT_CODES, OperatingError, sentenceOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import type { FormerSampling } from '../../collector/intake.ts';
 import { SAMPLER_PATIENCE_MS } from '../../collector/shut-down.ts';
@@ -72,10 +72,11 @@ export async function runUntilStopped(
       if (!(await resident.close())) process.exitCode = EXIT_CODES.temporary;
       return;
     }
-    ({ config, warnings } = reason);
-    tell({ level: 'info', code: 'run.reloading', sentence: 'SIGHUP: going on with the new configuration' });
+    const { why } = reason;
+    ({ config, warnings } = reason.loaded);
+    tell({ level: 'info', code: 'run.reloading', sentence: `${why}: going on with the new configuration` });
     tell = logOf(config, warnings);
-    resident = await residentAfter(resident, ways, serving, config, tell);
+    resident = await residentAfter(resident, ways, serving, { config, why, tell });
   }
 }
 
@@ -90,8 +91,7 @@ async function residentAfter(
   former: Resident,
   ways: ResidentWays,
   serving: Serving,
-  config: Config,
-  tell: Tell,
+  { config, why, tell }: { readonly config: Config; readonly why: string; readonly tell: Tell },
 ): Promise<Resident> {
   try {
     await serving.prepare(config);
@@ -106,7 +106,7 @@ async function residentAfter(
     tell({
       level: 'error',
       code: thrown.code,
-      sentence: `SIGHUP: nothing has changed: ${thrown.message}`,
+      sentence: `${why}: nothing has changed: ${sentenceOf(thrown)}`,
     });
     return former;
   }
@@ -142,15 +142,21 @@ async function openedBefore<T>(stopped: Promise<unknown>, opening: Promise<T>): 
   return await Promise.race([opening, late]);
 }
 
-/** The configuration after the next SIGHUP that finds a sound one; until then the one at work stays. */
-async function nextConfig({ load }: ResidentWays, reloads: ReloadSignals, tell: Tell): Promise<LoadedConfig> {
+/** A configuration to go on with, and what asked for it. */
+interface Reload {
+  readonly loaded: LoadedConfig;
+  readonly why: string;
+}
+
+/** The configuration after the next wish that finds a sound one; until then the one at work stays. */
+async function nextConfig({ load }: ResidentWays, reloads: ReloadSignals, tell: Tell): Promise<Reload> {
   for (;;) {
-    await reloads.next();
+    const why = await reloads.next();
     try {
-      return await load();
+      return { loaded: await load(), why };
     } catch (thrown) {
       if (!(thrown instanceof OperatingError)) throw thrown;
-      const sentence = `SIGHUP: the configuration stays as it was: ${thrown.message}`;
+      const sentence = `${why}: the configuration stays as it was: ${sentenceOf(thrown)}`;
       tell({ level: 'error', code: thrown.code, sentence });
     }
   }

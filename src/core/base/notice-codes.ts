@@ -43,7 +43,7 @@ export const NOTICE_CODES = {
   'ring.dropped': 'The ring of a lane was full: ticks were dropped.',
   'rows.refused':
     'QuestDB refused rows of samples: they are kept as dead letters where there is a state directory.',
-  'run.reloading': 'SIGHUP came: gpuledger goes on with the new configuration.',
+  'run.reloading': 'SIGHUP came, or the counters file changed: gpuledger goes on with the new configuration.',
   'run.started': 'Sampling has begun.',
   'run.stopping': 'gpuledger is about to end and writes what it holds.',
   'schema.kept':
