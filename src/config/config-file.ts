@@ -155,7 +155,9 @@ function idleFlags(flags: ConfigRequest['flags'], { source }: Config): string[] 
 }
 
 async function layersOf({ file, use = 'service', env, flags }: ConfigRequest): Promise<Layers> {
-  const named = file ?? env[CONFIG_FILE_VARIABLE];
+  const variable = env[CONFIG_FILE_VARIABLE];
+  // An empty one says nothing, as all of them.
+  const named = file ?? (variable === '' ? undefined : variable);
   const files: ReadFile[] = [];
   for (const path of named === undefined ? usualFiles(env, use) : [named])
     files.push(await parseYamlFile(path));

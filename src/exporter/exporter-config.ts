@@ -57,7 +57,8 @@ const DEFAULT_LISTEN = { host: '', port: 9400 };
 export async function loadExporterConfig(request: ExporterRequest): Promise<ExporterConfig> {
   const told = EXPORTER_FLAGS.flatMap((flag) => toldOf(flag, request));
   refuse(told);
-  const valueOf = (name: string): string | undefined => told.find(({ flag }) => flag.name === name)?.value;
+  const find = (name: string): Told | undefined => told.find(({ flag }) => flag.name === name);
+  const valueOf = (name: string): string | undefined => find(name)?.value;
   const isSet = (name: string): boolean => valueOf(name) !== undefined;
   const loaded = await loadConfig({
     ...{ file: request.file, env: request.env },
@@ -68,7 +69,7 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
     loaded.shown().some(({ key, origin }) => key.startsWith(prefix) && origin !== 'default');
   const isStoreless = !isTold('questdb.client_conf');
   const areLanesTold = isTold('lanes.');
-  const intervalMs = intervalMsOf(valueOf('collect-interval'));
+  const intervalMs = intervalMsOf(find('collect-interval'));
   const { hasJobstats } = loaded.config.metrics;
   const fields = [...counters.fields, ...(hasJobstats ? JOBSTATS_FIELDS : [])];
   const lanes = lanesOf(isStoreless && !areLanesTold ? [] : loaded.config.lanes, fields, intervalMs);
@@ -172,12 +173,13 @@ async function countersOf({
   return { counters: defaultCounters() };
 }
 
-function intervalMsOf(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_INTERVAL_MS;
-  const ms = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+function intervalMsOf(told: Told | undefined): number {
+  if (told === undefined) return DEFAULT_INTERVAL_MS;
+  const { value, origin } = told;
+  const ms = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
   if (ms >= LANE_INTERVAL_MS_MIN && ms <= LANE_INTERVAL_MS_MAX) return ms;
   throw new OperatingError(
-    `--collect-interval: expected ${LANE_INTERVAL_MS_MIN} to ${LANE_INTERVAL_MS_MAX} milliseconds, came "${text}"`,
+    `${origin}: expected ${LANE_INTERVAL_MS_MIN} to ${LANE_INTERVAL_MS_MAX} milliseconds, came "${value}"`,
     {
       code: 'exporter.flag',
       exit: 'config',

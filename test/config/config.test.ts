@@ -125,6 +125,9 @@ describe('layers', () => {
     expect(named.config.node).toBe('from-env');
     const flagged = await loadConfig({ file: written('node: from-flag\n'), env, flags: [] });
     expect(flagged.config.node).toBe('from-flag');
+    const usual = await loadConfig({ env: {}, flags: [] });
+    const empty = await loadConfig({ env: { GPULEDGER_CONFIG: '' }, flags: [] });
+    expect(empty.files).toEqual(usual.files);
   });
 
   test('an interval from above replaces the schedule of the lane profiling', async () => {

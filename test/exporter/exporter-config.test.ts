@@ -242,6 +242,11 @@ describe('what cannot be served is refused', () => {
     ['an interval with a unit', { flags: { 'collect-interval': '30s' } }, 'milliseconds'],
     ['an interval of seconds, as users mean it', { flags: { 'collect-interval': '3' } }, 'milliseconds'],
     [
+      'an interval by its variable, which is named',
+      { env: { DCGM_EXPORTER_INTERVAL: '30s' } },
+      'DCGM_EXPORTER_INTERVAL: expected',
+    ],
+    [
       'below the floor of profiling',
       { flags: { 'collect-interval': '50' } },
       'floor of the profiling hardware',

@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { messageOf } from '../../core/base/errors.ts';
 import type { Tell } from '../../core/base/notice.ts';
 import { parseAuthorization } from '../../serve/access/credentials.ts';
 import { refusal, type Refusal } from '../../serve/access/refusal.ts';
@@ -85,11 +84,21 @@ function handshakeServer(
     }
     tellSeldom({ level: 'warn', code: 'exporter.handshake', sentence: refused(socket, why) });
     socket.destroy();
-  }).on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    const notice = { code: 'exporter.handshake', sentence: refused(socket, messageOf(error)) } as const;
+  }).on('tlsClientError', (error: TlsError, socket) => {
+    const notice = { code: 'exporter.handshake', sentence: refused(socket, whyNot(error)) } as const;
     // Probes look whether the port is open, and leave again.
     if (error.code === 'ECONNRESET') tell({ level: 'debug', ...notice });
     else tellSeldom({ level: 'warn', ...notice });
     socket.destroy();
   });
+}
+
+/** What TLS says has its `reason` beside a message that names files of OpenSSL. */
+interface TlsError extends NodeJS.ErrnoException {
+  readonly reason?: string;
+}
+
+function whyNot({ reason, message }: TlsError): string {
+  if (reason === 'http request') return 'it asks by plain HTTP (in Prometheus: scheme: https)';
+  return reason ?? message;
 }

@@ -61,7 +61,9 @@ describe('over TLS', () => {
     expect(await scraped(server)).toBe(TEXT);
     expect((await curl(`http://127.0.0.1:${server.port}/metrics`)).exitCode).not.toBe(0);
     expect((await curl(`https://127.0.0.1:${server.port}/metrics`)).exitCode).toBe(60);
-    expect(server.told.map(({ code }) => code)).toEqual(['exporter.handshake']);
+    expect(server.told.map(({ code, sentence }) => `${code}: ${sentence}`)).toEqual([
+      'exporter.handshake: 127.0.0.1 is not let in by TLS: it asks by plain HTTP (in Prometheus: scheme: https)',
+    ]);
   });
 
   test('HTTP/2 is not spoken, which is told where it is asked for', async () => {
