@@ -26,7 +26,12 @@ export async function askFleetPage(
   asked: CapacityQueryOptions,
 ): Promise<FleetPage> {
   const once = askedOnce(db);
-  return await fleetPageOf(once, { lanes }, asked, await capacityFigures(once, lanes, asked));
+  const figures = capacityFigures(once, lanes, asked);
+  const beside = askBeside(once, { lanes }, asked, figures);
+  // Where the figures fail, or tell of nothing, it is no matter how what would stand beside them ends.
+  beside.catch(() => undefined);
+  const told = await figures;
+  return told.samples === 0 ? { figures: told } : { figures: told, ...(await beside) };
 }
 
 /**
@@ -35,21 +40,32 @@ export async function askFleetPage(
  */
 export async function fleetPageOf(
   db: Asked,
-  { lanes }: Pick<Config, 'lanes'>,
+  conf: Pick<Config, 'lanes'>,
   asked: CapacityQueryOptions,
   figures: CapacityFigures,
   told: Told = {},
 ): Promise<FleetPage> {
   const { sight } = told;
   if (figures.samples === 0) return { figures: narrowedTo(sight, figures) };
-  const period = drawnPeriod(figures);
+  const beside = await askBeside(askedOnce(db), conf, asked, Promise.resolve(figures), told);
+  return { figures: narrowedTo(sight, figures), ...beside };
+}
+
+/** What needs no figures of the window is asked for while these are added up. */
+async function askBeside(
+  db: Asked,
+  { lanes }: Pick<Config, 'lanes'>,
+  asked: CapacityQueryOptions,
+  figures: Promise<CapacityFigures>,
+  told: Told = {},
+): Promise<Omit<FleetPage, 'figures'>> {
   const ofDays = { ...narrowedOptions(asked), costs: asked.costs, by: 'cluster' as const };
-  const once = askedOnce(db);
-  const [days, sections] = await Promise.all([
-    period && capacityTimes(once, lanes, { ...ofDays, every: period }),
-    fleetSections(once, { lanes }, asked, figures, told),
-  ]);
-  return { figures: narrowedTo(sight, figures), days: days && timesNarrowedTo(sight, days), sections };
+  const askDays = async (): Promise<CapacityTimes | undefined> => {
+    const period = drawnPeriod(await figures);
+    return period && (await capacityTimes(db, lanes, { ...ofDays, every: period }));
+  };
+  const [days, sections] = await Promise.all([askDays(), fleetSections(db, { lanes }, asked, figures, told)]);
+  return { days: days && timesNarrowedTo(told.sight, days), sections };
 }
 
 /** The page in one file. @throws OperatingError `page.incomplete` */

@@ -36,18 +36,15 @@ export async function fleetSections(
   db: Asked,
   { lanes }: Pick<Config, 'lanes'>,
   options: CapacityQueryOptions,
-  figures: CapacityFigures,
+  figures: Promise<CapacityFigures>,
   told: Told = {},
 ): Promise<FleetSections> {
-  const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(figures) };
   const isNamed = told.sight === undefined;
   const isWhole = options.where === undefined;
   const [forecast, named, nodes] = await Promise.all([
     isWhole ? answerOf(askForecast(db, lanes, options), told) : undefined,
     isWhole && isNamed ? namedOfClusters(db, lanes, options, told) : {},
-    isNamed && figures.knownUs !== undefined
-      ? answerOf(nodesFigures(db, lanes, ofNodes, figures), told)
-      : undefined,
+    isNamed ? nodesOf(db, lanes, options, figures, told) : undefined,
   ]);
   return {
     ...(forecast === undefined ? {} : { forecast }),
@@ -56,13 +53,20 @@ export async function fleetSections(
   };
 }
 
-async function nodesFigures(
+/** @returns undefined of some jobs: GPUs were there for others, too */
+async function nodesOf(
   db: Asked,
   lanes: Config['lanes'],
-  ofNodes: CapacityQueryOptions,
-  { unseenNodes }: CapacityFigures,
-): Promise<NodesFigures> {
-  return { times: await capacityTimes(db, lanes, ofNodes), unseenNodes };
+  options: CapacityQueryOptions,
+  figures: Promise<CapacityFigures>,
+  told: Told,
+): Promise<Answer<NodesFigures> | undefined> {
+  const whole = await figures;
+  if (whole.knownUs === undefined) return undefined;
+  const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(whole) };
+  const times = await answerOf(capacityTimes(db, lanes, ofNodes), told);
+  if ('failure' in times) return times;
+  return { figures: { times: times.figures, unseenNodes: whole.unseenNodes } };
 }
 
 /** The same devices and time. */

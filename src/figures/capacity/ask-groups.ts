@@ -1,22 +1,19 @@
 import { inPortions } from '../portions.ts';
 import { isCounted, type TwoEnergies } from '../quantity.ts';
 import { ask, type Asked, type Cells } from '../query-cells.ts';
-import {
-  deviceSumsSql,
-  groupSumsSql,
-  type CapacitySource,
-  type DeviceSums,
-  type Question,
-} from './samples.ts';
+import { deviceSumsSql, sumsSqls, type CapacitySource, type DeviceSums, type Question } from './samples.ts';
 
 /**
- * Asks for the sums of the groups, with the columns of `groupSumsSql`: in one question, or where that would read too many samples
+ * Asks for the sums of the groups, with the columns of `sumsSqls`: in few questions at once, or where that would read too many samples
  * in several, of which each is about a part of the time.
  * @throws what `ask` throws
  */
 export async function askGroups(db: Asked, question: Question): Promise<Cells[]> {
   const parts = await partsOf(db, question.sources);
-  if (parts.length === 1) return await ask(db, groupSumsSql(question));
+  if (parts.length === 1) {
+    const answers = await Promise.all(sumsSqls(question).map(async (sql) => await ask(db, sql)));
+    return answers.flat();
+  }
   const sums = new Map<string, Summed>();
   for (const sources of parts) {
     const asked = deviceSumsSql({ ...question, sources });

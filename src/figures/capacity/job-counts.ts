@@ -4,7 +4,6 @@ import type { CapacityPeriod } from './figures.ts';
 import {
   groupedSql,
   groupKeys,
-  isOfJobNames,
   isOfNodes,
   jobKeys,
   jobNumberSql,
@@ -49,9 +48,9 @@ function picksOf(of: Membership, startTs: string): Readonly<Record<string, strin
 }
 
 /**
- * The keys of the stays, each once. Grouped straight from the table: what was selected before it is grouped is grouped by one worker
- * alone, as the later periods that a stay reaches into are, which may be another's, too. Where it is looked up whose the jobs are they
- * stay in the order of their starts instead, in which that takes half as long: names lie in memory in the same one.
+ * The keys of the stays, each once, in the order of their starts: so it takes less than half the work that it takes in any order, and
+ * looking up whose they are half as long, since names lie in memory in the same one. The later periods that a stay reaches into may be
+ * another's, too.
  */
 function keysSql(of: Membership, keys: readonly string[], later: number): string {
   const period = periodOf(of);
@@ -59,10 +58,9 @@ function keysSql(of: Membership, keys: readonly string[], later: number): string
   const picks = picksOf(of, startTs);
   const select = (some: readonly string[]): string =>
     some.map((key) => `${picks[key]!} AS ${key}, `).join('');
-  const isInOrder = isOfJobNames(of);
-  const first = `SELECT ${select(keys)}${isInOrder ? '1' : 'count()'} AS stays ${fromSql}`;
-  if (period === undefined || later === 0)
-    return isInOrder ? `SELECT DISTINCT ${keys.join(', ')} FROM (${first})` : first;
+  // The constant keeps the order: without it the server groups the table itself.
+  const first = `SELECT ${select(keys)}1 AS stays ${fromSql}`;
+  if (period === undefined || later === 0) return `SELECT DISTINCT ${keys.join(', ')} FROM (${first})`;
   const { fromSql: laterSql, startUs } = laterPeriods(period, later, of.months);
   const longer =
     `SELECT ${select(keys.filter((key) => key !== 'x_period'))}${startTs} AS start_ts, ${stopUs} AS stop_us ${fromSql}` +

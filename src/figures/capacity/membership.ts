@@ -28,6 +28,8 @@ export interface Membership {
   readonly isOneCluster: boolean;
   /** Every row that is read says its cluster: nothing has to be looked up for it. */
   readonly areClustersTold: boolean;
+  /** No row is of a job: the names of none are looked up. */
+  readonly isOfNoJob?: boolean;
   readonly reused: readonly ReusedId[];
   /** Only the devices of this cluster. */
   readonly cluster: string | undefined;
@@ -41,7 +43,7 @@ export interface Membership {
 interface Ungrouped {
   /** `WITH … , `: all that `rows` needs. */
   readonly head: string;
-  /** Of `rowKeys`. */
+  /** Of `rowKeys`; without the period where that is told later, of one of the columns. */
   readonly keys: readonly string[];
   /** A query with the keys and the columns. */
   readonly rows: string;
@@ -49,7 +51,7 @@ interface Ungrouped {
 }
 
 /** All by which rows are told apart or chosen, each once. */
-function namesOf({ by, also, where }: Membership): readonly CapacityName[] {
+function namesOf({ by, also, where }: Pick<Membership, 'by' | 'also' | 'where'>): readonly CapacityName[] {
   return [...new Set([...(isPeriod(by) ? [] : [by]), ...also, ...where.map((filter) => filter.by)])];
 }
 
@@ -68,8 +70,8 @@ export function isOfSomeJobs({ where }: Pick<Membership, 'where'>): boolean {
 }
 
 /** Whether it matters of which job a row is, to find its group. */
-export function isOfJobNames(of: Membership): boolean {
-  return namesOf(of).some(isJobName);
+export function isOfJobNames(of: Pick<Membership, 'by' | 'also' | 'where' | 'isOfNoJob'>): boolean {
+  return of.isOfNoJob !== true && namesOf(of).some(isJobName);
 }
 
 /** Whether it matters of which cluster a row is. */
@@ -156,7 +158,7 @@ export function jobNumberSql(of: Membership, job: string, cluster: string, ts: s
  * and the columns.
  */
 export function groupedSql(of: Membership, { head, keys: rowKeys, rows, columns }: Ungrouped): string {
-  const periods = of.every === undefined ? [] : ['x_period'];
+  const periods = of.every === undefined ? [] : ['x_period'].filter((key) => rowKeys.includes(key));
   const kept = [...jobKeys(of).filter((key) => rowKeys.includes(key)), ...periods, ...columns];
   const passed = (table: string): string =>
     kept.map((column) => `${table}.${column} AS ${column}`).join(', ');
@@ -209,7 +211,7 @@ function groupsSql(of: Membership): string {
     ? `d AS (SELECT gpu AS device, last_not_null(cluster) AS device_cluster FROM gpu_inventory WHERE ts < ${quoteTime(window.toUs)} GROUP BY gpu), `
     : '';
   const groups = namesOf(of).map((name) => {
-    if (isJobName(name)) return jobNamesSql(of, name);
+    if (isJobName(name)) return of.isOfNoJob === true ? '' : jobNamesSql(of, name);
     return name === 'model'
       ? 'g_model AS (SELECT gpu AS member, last_not_null(model) AS group_name FROM gpu_inventory GROUP BY gpu), '
       : '';
@@ -250,10 +252,10 @@ function withoutReused({ reused }: Membership): string {
 
 /** How the names of a row are found. */
 function joinsSql(of: Membership, rows: string): string {
-  const { isOneCluster, areClustersTold, reused } = of;
+  const { isOneCluster, areClustersTold, isOfNoJob = false, reused } = of;
   const joins = namesOf(of).map((name) => {
     if (name === 'model') return ` LEFT JOIN g_model ON g_model.member = ${rows}.x_gpu`;
-    if (!isJobName(name)) return '';
+    if (!isJobName(name) || isOfNoJob) return '';
     const [g, b] = [`g_${name}`, `b_${name}`];
     return (
       ` LEFT JOIN ${g} ON ${g}.member = ${rows}.x_job` +
@@ -265,12 +267,14 @@ function joinsSql(of: Membership, rows: string): string {
   return joins.join('');
 }
 
-function nameSql({ isOneCluster, areClustersTold }: Membership, name: CapacityName, rows: string): string {
+function nameSql(of: Membership, name: CapacityName, rows: string): string {
+  const { isOneCluster, areClustersTold, isOfNoJob = false } = of;
   switch (name) {
     case 'user':
     case 'account':
     case 'partition':
     case 'qos':
+      if (isOfNoJob) return 'cast(null AS STRING)';
       return isOneCluster || areClustersTold
         ? `g_${name}.group_name`
         : `coalesce(g_${name}.group_name, b_${name}.group_name)`;

@@ -21,7 +21,14 @@ import { deviceClasses } from './device-classes.ts';
 import { partsOf, sourcesOf, type CapacityTable } from './parts.ts';
 import { ofOwned, rowsOf } from './rows.ts';
 import { capacitySums } from './sums.ts';
-import { BY_HOUR_US_MAX, dividingUs, isOfSomeJobs, periodOf, type Membership } from './membership.ts';
+import {
+  BY_HOUR_US_MAX,
+  dividingUs,
+  isOfJobNames,
+  isOfSomeJobs,
+  periodOf,
+  type Membership,
+} from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
 import { asManyAsFit, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
@@ -141,7 +148,7 @@ async function readCapacity(
     askOfJobs(
       db,
       known,
-      { tables, there, nodeDays, inventory, idle, devices, present, rates, isByHour },
+      { tables, there, nodeDays, inventory, idle, devices, present, rates, isByHour, isTimeAlone },
       isWhole,
     ),
     present,
@@ -218,7 +225,7 @@ interface OfJobs {
   readonly rest: BesideTimes | undefined;
 }
 
-/** The sums and the jobs of the groups. It takes knowing which ids were given again. */
+/** The sums and the jobs of the groups. Where it matters of which job something is it takes knowing which ids were given again. */
 async function askOfJobs(
   db: Asked,
   known: Omit<Membership, 'reused' | 'areClustersTold'>,
@@ -226,18 +233,21 @@ async function askOfJobs(
     tables,
     there,
     nodeDays,
+    isTimeAlone,
     ...asked
   }: Omit<AskedTally, 'parts'> & {
     readonly tables: readonly CapacityTable[];
     readonly there: Promise<readonly KnownDevice[]>;
     readonly nodeDays: Promise<DaysOfNode> | undefined;
+    readonly isTimeAlone: boolean;
   },
   isWhole: boolean,
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
+  const isOfJobs = isWhole || !isTimeAlone || isOfJobNames(known);
   const [parts, ids] = await Promise.all([
     partsOf(db, tables, window),
-    reusedIds(db, window, isOneCluster, cluster),
+    isOfJobs ? reusedIds(db, window, isOneCluster, cluster) : [],
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
   const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;

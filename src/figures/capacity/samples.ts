@@ -141,6 +141,8 @@ export interface Question {
   readonly devices: AlikeDevices;
   /** Rows of each hour by themselves: `bucket_us`. */
   readonly isByHour?: boolean;
+  /** Only the days that one job alone had, or all but these; everything when absent. */
+  readonly days?: 'sole' | 'others';
 }
 
 function summandsOf(
@@ -203,49 +205,52 @@ function labelKindSql(prefix: string, job: string): string {
 
 const SOLE_SQL = `s.owners = 1 AND s.job_id != ${quoteText(UNRESOLVED_JOB_ID)}`;
 
-/**
- * The sums of each segment of a source: by the keys, and `owner_set` where there are any. Where a job has few buckets of days those that
- * one job alone had are left to the sums of the groups, in the order of time, in which they are joined fastest; and of which kind they
- * are need not be found out of each.
- */
+/** The sums of each segment of a source, by the keys, and `owner_set` where there are any. */
 function labelledSql(question: Question, source: CapacitySource): string[] {
-  const { of, traits, scope, devices } = question;
+  const { traits, devices } = question;
   const summands = summandsOf(source, devices.limit);
   const keys = [...keyNames(question), ...(traits.hasSets ? ['owner_set'] : [])];
-  return source.segments.flatMap((segment) => {
-    const { table, level, columns } = segment;
-    const sumsSql = (isSummed: boolean): string =>
-      sumNames(question)
-        .map((name) => {
-          const summand = summands.get(name);
-          const value = summand === undefined ? 'cast(null AS DOUBLE)' : summandSql(summand, segment);
-          return `${isSummed ? `sum(${value})` : value} AS ${name}`;
-        })
-        .join(', ');
-    const hasCluster = columns.has('cluster');
-    // A sample at the moment at which a job begins is of the time before.
-    const numberTs = level === 'raw' ? "dateadd('u', -1, s.ts)" : 's.ts';
-    const picks: Record<string, string> = {
-      x_job: 's.job_id',
-      x_gpu: 's.gpu',
-      x_node: 's.node',
-      x_cluster: ownClusterSql(of, hasCluster ? 's.cluster' : 'null'),
-      x_number: jobNumberSql(of, 's.job_id', hasCluster ? 's.cluster' : "''", numberTs, STEP_US[level]),
-      x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
-      cut_gpu: 's.gpu',
-      bucket_us: BUCKET_SQL,
-      kind: labelKindSql('s.', 'job_id'),
-      owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
-    };
+  return source.segments.map((segment) => {
+    const sums = sumNames(question).map((name) => {
+      const summand = summands.get(name);
+      return `sum(${summand === undefined ? NONE_SQL : summandSql(summand, segment)}) AS ${name}`;
+    });
+    const picks = picksOf(question, segment);
     // There is no GROUP BY, which refuses constants: the server groups by whatever is no aggregate.
-    const rowsSql = (isSummed: boolean, andSql: string): string =>
-      `SELECT ${keys.map((key) => `${key === 'kind' && !isSummed ? kindSql('sole') : picks[key]!} AS ${key}`).join(', ')}, ${sumsSql(isSummed)} FROM ${quoteName(table)} s` +
-      ` WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}${andSql}`;
-    return level !== '1d' || traits.hasManyBuckets || traits.hasDoubtfulCounters || !isByJob(question)
-      ? [rowsSql(true, '')]
-      : [rowsSql(false, ` AND ${SOLE_SQL}`), rowsSql(true, ` AND NOT (${SOLE_SQL})`)];
+    return `SELECT ${keys.map((key) => `${picks[key]!} AS ${key}`).join(', ')}, ${sums.join(', ')} ${fromSql(question, source, segment)}`;
   });
 }
+
+/** The keys of a row `s`. */
+function picksOf({ of }: Question, { level, columns }: Segment): Readonly<Record<string, string>> {
+  const cluster = columns.has('cluster') ? 's.cluster' : undefined;
+  // A sample at the moment at which a job begins is of the time before.
+  const numberTs = level === 'raw' ? "dateadd('u', -1, s.ts)" : 's.ts';
+  return {
+    x_job: 's.job_id',
+    x_gpu: 's.gpu',
+    x_node: 's.node',
+    x_cluster: ownClusterSql(of, cluster ?? 'null'),
+    x_number: jobNumberSql(of, 's.job_id', cluster ?? "''", numberTs, STEP_US[level]),
+    x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
+    cut_gpu: 's.gpu',
+    bucket_us: BUCKET_SQL,
+    kind: labelKindSql('s.', 'job_id'),
+    owner_set: columns.has('owner_set') ? 's.owner_set' : 'cast(null AS LONG)',
+  };
+}
+
+/** The rows `s` that are asked about. */
+function fromSql({ scope, devices, days }: Question, source: CapacitySource, segment: Segment): string {
+  const soleSql = segment.columns.has('owner_set') ? `${SOLE_SQL} AND s.owner_set IS NULL` : SOLE_SQL;
+  const ofDaysSql = { sole: ` AND ${soleSql}`, others: ` AND NOT (${soleSql})` };
+  return (
+    `FROM ${quoteName(segment.table)} s WHERE ${withinSql(segment)}${onlySql(source, segment)}${SCOPES_SQL[scope]}${devices.andSql}` +
+    (days !== undefined && segment.level === '1d' ? ofDaysSql[days] : '')
+  );
+}
+
+const NONE_SQL = 'cast(null AS DOUBLE)';
 
 /** Of how a part was found, in the order of `sharing` in `ownerSetsSql`: Σ dt of each is a sum of the answer. */
 const WAYS = ['stated', 'measured', 'equal'] as const;
@@ -282,26 +287,83 @@ function rowsSql(question: Question, sources: readonly CapacitySource[]): string
 /** Where there are owner sets: Σ dt with each device once, and by how parts were found. */
 const SET_SUMS = ['seen_us', ...WAY_SUMS] as const;
 
+const POWER_SQL = {
+  joules: 'CASE WHEN power_us > 0 THEN power_sum * 1e-6 END',
+  us: 'CASE WHEN power_us > 0 THEN power_us END',
+};
+
+/** What is the same as one of the sums. @param areSetsSummed what was seen is a sum of its own */
+function wholeSums({ sources, traits, devices }: Question, areSetsSummed: boolean): string[] {
+  const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
+  const best = hasCounter
+    ? ['counter_joules AS best_joules', 'counter_us AS best_us']
+    : [`${POWER_SQL.joules} AS best_joules`, `${POWER_SQL.us} AS best_us`];
+  return [
+    ...(areSetsSummed ? [] : ['dt_us AS seen_us']),
+    ...(isIdleAlwaysKnown(devices) ? [`sm_us AS ${IDLE_KNOWN_SUM}`] : []),
+    ...(traits.hasDoubtfulCounters ? [] : best),
+  ];
+}
+
+/**
+ * Those of the days that one job alone had. Their columns go as they are to where it is known whose they are: what is computed of each on
+ * the way takes as long as all else.
+ */
+function soleSumsSql(question: Question, source: CapacitySource): string {
+  const { of, traits, scope, devices } = question;
+  const summands = summandsOf(source, devices.limit);
+  const sums = sumNames(question).filter((name) => summands.has(name));
+  const others = sumNames(question).filter((name) => !summands.has(name));
+  // By these it is grouped at last.
+  const late: Readonly<Record<string, string>> = {
+    ...(of.every === undefined ? {} : { x_period: periodSql(of.every, 'x_ts', of.months) }),
+    ...(scope === 'instances' ? { cut_gpu: 'cut_gpu', bucket_us: 'cast(x_ts AS LONG)' } : {}),
+  };
+  const keys = keyNames(question).filter((key) => key !== 'kind' && !(key in late));
+  const columns = [
+    ...('x_period' in late || 'bucket_us' in late ? ['x_ts'] : []),
+    ...('cut_gpu' in late ? ['cut_gpu'] : []),
+  ];
+  const rows = source.segments.map((segment) => {
+    const picks: Readonly<Record<string, string>> = { ...picksOf(question, segment), x_ts: 's.ts' };
+    return `SELECT ${[
+      ...[...keys, ...columns].map((key) => `${picks[key]!} AS ${key}`),
+      ...sums.map((name) => `${summandSql(summands.get(name)!, segment)} AS ${name}`),
+    ].join(', ')} ${fromSql(question, source, segment)}`;
+  });
+  const groups = [...groupKeys(of).filter((key) => !(key in late)), ...Object.keys(late)];
+  const head = groupedSql(of, {
+    head: 'WITH ',
+    keys,
+    rows: rows.join(' UNION ALL '),
+    columns: [...columns, ...sums],
+  });
+  const told = [
+    `${kindSql('sole')} AS kind`,
+    ...others.map((name) => `${NONE_SQL} AS ${name}`),
+    ...(traits.hasSets ? [...WAY_SUMS, 'scaled'].map((name) => `${NONE_SQL} AS ${name}`) : []),
+  ];
+  const grouped =
+    `SELECT ${groups.map((key) => (key in late ? `${late[key]!} AS ${key}` : key)).join(', ')}, ${sums.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')}` +
+    ` FROM z GROUP BY ${groups.join(', ')}`;
+  return `${head} SELECT ${['*', ...wholeSums(question, false)].join(', ')} FROM (SELECT ${['*', ...told].join(', ')} FROM (${grouped}))`;
+}
+
 /**
  * Time, activity and energy of the window, a row per group and kind (an index of `ROW_KINDS`). Energy is chosen per job and device
  * over the whole window: `isCounted` says the same.
  */
-export function groupSumsSql(question: Question): string {
+function groupSumsSql(question: Question): string {
   const { of, sources, traits, scope } = question;
   const { hasSets, hasDoubtfulCounters } = traits;
   const keys = keyNames(question);
   const [telling, others] = [sources.filter(tellsEnergy), sources.filter((source) => !tellsEnergy(source))];
   const isApart = hasDoubtfulCounters && others.length > 0;
   const chosen = chosenKeys(keys, of, scope);
-  const hasCounter = sources.some(({ hasEnergy }) => hasEnergy);
-  const [joules, us] = [
-    'CASE WHEN power_us > 0 THEN power_sum * 1e-6 END',
-    'CASE WHEN power_us > 0 THEN power_us END',
-  ];
   const sums = [...sumNames(question), ...(hasSets ? SET_SUMS : [])];
   const best = [
-    `CASE WHEN q.q_kind IS NULL THEN r.counter_joules ELSE ${joules} END AS best_joules`,
-    `CASE WHEN q.q_kind IS NULL THEN r.counter_us ELSE ${us} END AS best_us`,
+    `CASE WHEN q.q_kind IS NULL THEN r.counter_joules ELSE ${POWER_SQL.joules} END AS best_joules`,
+    `CASE WHEN q.q_kind IS NULL THEN r.counter_us ELSE ${POWER_SQL.us} END AS best_us`,
   ];
   const passed = [...keys, ...sums, ...(hasSets ? ['scaled'] : [])].map(
     (column) => `r.${column} AS ${column}`,
@@ -329,19 +391,32 @@ export function groupSumsSql(question: Question): string {
   const added = [...sums, ...(hasDoubtfulCounters ? ['best_joules', 'best_us'] : [])].map(
     (sum) => `sum(${sum}) AS ${sum}`,
   );
-  const whole = [
-    ...(hasSets ? [] : ['dt_us AS seen_us']),
-    ...(isIdleAlwaysKnown(question.devices) ? [`sm_us AS ${IDLE_KNOWN_SUM}`] : []),
-    ...(hasDoubtfulCounters
-      ? []
-      : hasCounter
-        ? ['counter_joules AS best_joules', 'counter_us AS best_us']
-        : [`${joules} AS best_joules`, `${us} AS best_us`]),
-  ];
   return (
-    `${head} SELECT ${['*', ...whole].join(', ')} FROM` +
+    `${head} SELECT ${['*', ...wholeSums(question, hasSets)].join(', ')} FROM` +
     ` (SELECT ${[groups, ...added, ...(hasSets ? ['max(scaled) AS scaled'] : [])].join(', ')} FROM z GROUP BY ${groups})`
   );
+}
+
+/**
+ * A question in parts, of which each has other rows: where a job has few buckets of days those that it alone had are asked for by
+ * themselves, of each table, and whose they are is looked up of these alone.
+ */
+export function sumsSqls(question: Question): string[] {
+  const { of, sources, traits, devices, isByHour = false } = question;
+  const isDay = ({ level }: Segment): boolean => level === '1d';
+  const hasSums = (source: CapacitySource): boolean => {
+    const summands = summandsOf(source, devices.limit);
+    return sumNames(question).some((name) => summands.has(name));
+  };
+  const days = sources
+    .map((source) => ({ ...source, segments: source.segments.filter(isDay) }))
+    .filter((source) => source.segments.length > 0 && hasSums(source));
+  if (days.length === 0 || traits.hasManyBuckets || traits.hasDoubtfulCounters || isByHour)
+    return [groupSumsSql(question)];
+  if (!isOfJobNames(of)) return [groupSumsSql(question)];
+  const isOfNoJob = !traits.hasSets && sources.every(({ segments }) => segments.every(isDay));
+  const others = { ...question, of: { ...of, isOfNoJob }, days: 'others' as const };
+  return [...days.map((source) => soleSumsSql({ ...question, days: 'sole' }, source)), groupSumsSql(others)];
 }
 
 /** A question about each job and device of the groups: its keys, those of them by which energy is chosen, and its sums. */

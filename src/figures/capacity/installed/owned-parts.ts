@@ -41,7 +41,7 @@ const PART_OF_CAUSE: Readonly<Record<Exclude<Cause, 'notSeen'>, InstalledPart>> 
 };
 
 const SEEN_CAUSES = CAUSES.filter((cause) => cause !== 'notSeen');
-const TOLD_SQL = SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`).join(' + ');
+const CAUSE_SUMS = SEEN_CAUSES.map((cause) => ({ name: `c_${cause}`, sql: `s.${causeColumnsOf(cause).us}` }));
 
 /**
  * Where the time of the jobs of each group went, by the key of the group. Only of runs that lie in the window as a whole, and in one period where
@@ -59,9 +59,7 @@ export async function ownedParts(
   const told = new Map<string, ToldOwned>();
   for (const devices of classes) {
     const { idleDt } = idleColumnsOf(devices.limit);
-    // By the run's part, as the causes are, and of MIG instances by slices, too.
-    const idle = `CASE WHEN s.attributed_us > 0 THEN s.${idleDt} * (${TOLD_SQL}) / s.attributed_us END`;
-    for (const row of await ask(db, groupSql(of, { idle, andSql: devices.andSql, hasVoids }))) {
+    for (const row of await ask(db, groupSql(of, { idleDt, andSql: devices.andSql, hasVoids }))) {
       const key = textOf(keyOfRow(of, row));
       told.set(key, addTold(told.get(key), row));
     }
@@ -108,9 +106,14 @@ function voidStaysSql({ window }: Membership): string {
   );
 }
 
+/** Of one run and device: by the run's part, as the causes are, and of MIG instances by slices, too. */
+function idleSql(causes: readonly string[], idleDt: string, attributedUs: string): string {
+  return `CASE WHEN ${attributedUs} > 0 THEN ${idleDt} * (${causes.join(' + ')}) / ${attributedUs} END`;
+}
+
 function groupSql(
   of: Membership,
-  { idle, andSql, hasVoids }: { readonly idle: string; readonly andSql: string; readonly hasVoids: boolean },
+  { idleDt, ...how }: { readonly idleDt: string; readonly andSql: string; readonly hasVoids: boolean },
 ): string {
   const picks: Record<string, string> = {
     x_job: 's.job_id',
@@ -119,22 +122,54 @@ function groupSql(
     x_cluster: ownClusterSql(of, 's.cluster'),
     x_number: jobNumberSql(of, 's.job_id', 's.cluster', 's.ts'),
     x_period: periodSql(periodOf(of) ?? 'month', 's.ts', of.months),
+    x_ts: 's.ts',
   };
   const isByJob = isOfJobNames(of);
-  const keys = rowKeys(of, { isByDevice: false, isByJob });
-  const sums = [...SEEN_CAUSES.map((cause) => `c_${cause}`), 'idle_us'];
-  const values = [...SEEN_CAUSES.map((cause) => `s.${causeColumnsOf(cause).us}`), idle];
-  const from = hasVoids
-    ? `(SELECT * FROM job_figures s LEFT JOIN (${voidStaysSql(of)}) v ON v.v_job = s.job_id AND v.v_gpu = s.gpu AND v.v_ts = s.ts) s`
-    : 'job_figures s';
-  // A row is of one run and device: by jobs there is nothing to be added up before it is known whose they are.
-  const added = values.map((value, at) => `${isByJob ? value : `sum(${value})`} AS ${sums[at]!}`);
-  const rows =
-    `SELECT ${[...keys.map((key) => `${picks[key]!} AS ${key}`), ...added].join(', ')}` +
-    ` FROM ${from} WHERE ${withinSql(of)}${andSql}${hasVoids ? ' AND s.v_ts IS NULL' : ''}`;
-  const groups = groupKeys(of).join(', ');
-  return (
-    groupedSql(of, { head: 'WITH ', keys, rows, columns: sums }) +
-    ` SELECT ${groups}, ${sums.map((sum) => `sum(${sum}) AS ${sum}`).join(', ')} FROM z GROUP BY ${groups}`
+  const isLate = isByJob && of.every !== undefined;
+  const keys = rowKeys(of, { isByDevice: false, isByJob }).filter((key) => !isLate || key !== 'x_period');
+  const names = CAUSE_SUMS.map(({ name }) => name);
+  // A row is of one run and device: by jobs it goes to its group as it is, and what is computed of it is computed there.
+  const [columns, idle] = isByJob
+    ? [
+        [...CAUSE_SUMS, { name: 'idle_dt', sql: `s.${idleDt}` }, { name: 'own_us', sql: 's.attributed_us' }],
+        idleSql(names, 'idle_dt', 'own_us'),
+      ]
+    : [
+        [
+          ...CAUSE_SUMS.map(({ name, sql }) => ({ name, sql: `sum(${sql})` })),
+          {
+            name: 'idle_us',
+            sql: `sum(${idleSql(
+              CAUSE_SUMS.map(({ sql }) => sql),
+              `s.${idleDt}`,
+              's.attributed_us',
+            )})`,
+          },
+        ],
+        'idle_us',
+      ];
+  const late = isLate ? ['x_ts'] : [];
+  const picked = [...keys, ...late].map((key) => ({ name: key, sql: picks[key]! }));
+  const rows = `SELECT ${[...picked, ...columns].map(({ name, sql }) => `${sql} AS ${name}`).join(', ')} ${fromSql(of, how)}`;
+  const head = groupedSql(of, {
+    head: 'WITH ',
+    keys,
+    rows,
+    columns: [...late, ...columns.map(({ name }) => name)],
+  });
+  const groups = groupKeys(of);
+  const told = groups.map((key) =>
+    isLate && key === 'x_period' ? `${periodSql(of.every, 'x_ts', of.months)} AS x_period` : key,
   );
+  const sums = [...names.map((name) => `sum(${name}) AS ${name}`), `sum(${idle}) AS idle_us`];
+  return `${head} SELECT ${[...told, ...sums].join(', ')} FROM z GROUP BY ${groups.join(', ')}`;
+}
+
+function fromSql(
+  of: Membership,
+  { andSql, hasVoids }: { readonly andSql: string; readonly hasVoids: boolean },
+): string {
+  if (!hasVoids) return `FROM job_figures s WHERE ${withinSql(of)}${andSql}`;
+  const joined = `SELECT * FROM job_figures s LEFT JOIN (${voidStaysSql(of)}) v ON v.v_job = s.job_id AND v.v_gpu = s.gpu AND v.v_ts = s.ts`;
+  return `FROM (${joined}) s WHERE ${withinSql(of)}${andSql} AND s.v_ts IS NULL`;
 }
