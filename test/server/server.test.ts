@@ -57,6 +57,11 @@ test('the server that all tests share answers a query', async () => {
   expect(await query(inject('questdbUrl'), 'select 6*7')).toEqual([[42]]);
 });
 
+test('it compiles no conditions, of which the server may die', async () => {
+  const sql = "SELECT value FROM (SHOW PARAMETERS) WHERE property_path = 'cairo.sql.jit.mode'";
+  expect(await query(inject('questdbUrl'), sql)).toEqual([['off']]);
+});
+
 const javas = await installedJavas();
 
 describe.each(javas)('on Java $major', (java) => {
