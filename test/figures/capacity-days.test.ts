@@ -1,7 +1,7 @@
 /**
  * Goal: a capacity report of days is the same whether its buckets are added up by job before it is looked up whose they are, which
- * pays where a job has several, or after. Method: thirty days of two devices in a real QuestDB, asked about before and after there
- * are so many jobs in that time that a job has few buckets.
+ * pays where a job has several, or after. Method: thirty days of two devices of jobs, one that both share, one of nobody and one of whom
+ * nobody can tell in a real QuestDB, asked about before and after there are so many jobs in that time that a job has few buckets.
  */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { findField } from '../../src/core/fields/find-field.ts';
@@ -38,6 +38,16 @@ beforeAll(async () => {
       ` SELECT cast(${T0} + h * ${HOUR_US} AS TIMESTAMP), 'n1', concat('D', g), concat('day', g), 1, ${HOUR_US}, (h % 8) / 8.0, 100, 360000, ${HOUR_US}` +
       ` FROM (SELECT (x - 1) / 2 AS h, (x - 1) % 2 AS g FROM long_sequence(${2 * 24 * DAYS}))`,
   );
+  await db.exec(
+    'INSERT INTO gpu_capdays (ts, node, gpu, job_id, owners, owner_set, dt_us, sm_active_ratio, power_watts, energy_rise_joules, energy_rise_dt_us)' +
+      ` SELECT cast(${T0} + h * ${HOUR_US} AS TIMESTAMP), 'n2', concat('E', g), CASE WHEN g = 2 THEN 'unresolved' END, CASE WHEN g = 0 THEN 2 WHEN g = 1 THEN 0 ELSE 1 END,` +
+      ` CASE WHEN g = 0 THEN 77 END, ${HOUR_US}, (h % 4) / 4.0, 100, 360000, ${HOUR_US} FROM (SELECT (x - 1) / 3 AS h, (x - 1) % 3 AS g FROM long_sequence(${3 * 24 * DAYS}))`,
+  );
+  const member = { ts: T0 - HOUR_US, gpu: 'E0', owner_set: 77, sharing: 'stated', scaled: 0 };
+  await insertRows(db, 'gpu_owner_sets', [
+    { ...member, job_id: 'day0', share: 0.5, part: 0.5 },
+    { ...member, job_id: 'day1', share: 0.25, part: 0.25 },
+  ]);
   const time = { ts: T0 - HOUR_US, end_ts: T0 + DAYS * DAY_US };
   const own = { ...time, node: 'n1', run: 0, source: 'test' };
   await insertRows(db, 'gpu_ownership', [
@@ -56,11 +66,11 @@ afterAll(async () => {
 });
 
 async function report(
-  rows: Pick<CapacityQueryOptions, 'by' | 'every'>,
+  rows: Pick<CapacityQueryOptions, 'by'> & Partial<CapacityQueryOptions>,
 ): Promise<{ told: unknown; sums: string }> {
   let sums = '';
   const exec: Asked['exec'] = async (sql) => {
-    if (sql.startsWith('WITH r AS') && sql.includes('FROM "gpu_capdays_1d" s')) sums = sql;
+    if (sql.startsWith('WITH') && sql.includes('FROM "gpu_capdays_1d" s')) sums += sql;
     return await db.exec(sql);
   };
   const figures = await capacityFigures({ where: db.where, exec }, [lane], {
@@ -77,6 +87,13 @@ const ROWS = [
   { by: 'account', every: 'month' },
   { by: 'node', every: 'week' },
   { by: 'month' },
+  { by: 'account', every: 'month', timeZone: 'Europe/Berlin' },
+  { by: 'account', also: ['node'], every: 'week' },
+  { by: 'month', also: ['account'] },
+  { by: 'account', where: [{ by: 'account', names: ['days-b'] }] },
+  { by: 'account', where: [{ by: 'node', names: ['n2'] }] },
+  // With hours at its ends.
+  { by: 'account', fromUs: T0 + 5 * HOUR_US, toUs: T0 + DAYS * DAY_US - 7 * HOUR_US },
 ] as const;
 
 test('the figures of few jobs with many buckets are those of many with few', async () => {
@@ -89,9 +106,9 @@ test('the figures of few jobs with many buckets are those of many with few', asy
   await insertRows(
     db,
     'jobs',
-    Array.from({ length: 30 }, (_, n) => ({
-      ts: T0 + n * DAY_US,
-      end_ts: T0 + n * DAY_US + HOUR_US,
+    Array.from({ length: 80 }, (_, n) => ({
+      ts: T0 + n * 8 * HOUR_US,
+      end_ts: T0 + (n * 8 + 1) * HOUR_US,
       job_id: `elsewhere${n}`,
       run: 0,
       account: 'days-c',
@@ -100,15 +117,22 @@ test('the figures of few jobs with many buckets are those of many with few', asy
   await waitForVisible(db, 'jobs');
   for (const [index, rows] of ROWS.entries()) {
     const few = await report(rows);
-    // Whose jobs they were does not matter by node or month.
-    expect(few.sums.includes(UNSUMMED)).toBe(rows.by === 'account');
+    // Whose jobs they were does not matter by node or month alone.
+    expect(few.sums.includes(UNSUMMED)).toBe(rows.by === 'account' || 'also' in rows);
     expect(few.told).toEqual(many[index]!.told);
   }
   const { told } = await report({ by: 'account' });
-  expect(told).toMatchObject({ rows: [{ name: 'days-a' }, { name: 'days-b' }] });
+  const hours = 24 * DAYS;
+  expect((told as { rows: unknown[] }).rows).toMatchObject([
+    { name: 'days-a', attributedUs: 1.5 * hours * HOUR_US },
+    { name: 'days-b', attributedUs: 1.25 * hours * HOUR_US },
+    { kind: 'unresolved', attributedUs: hours * HOUR_US },
+    { kind: 'unattributed', attributedUs: 0.25 * hours * HOUR_US },
+    { kind: 'unowned', attributedUs: hours * HOUR_US },
+  ]);
 });
 
 test('no more was seen than is known of: the first sample speaks for an hour before there was any sign of life', async () => {
-  const seenUs = 2 * DAYS * DAY_US;
+  const seenUs = 5 * DAYS * DAY_US;
   expect((await report({ by: 'account' })).told).toMatchObject({ sampledUs: seenUs, knownUs: seenUs });
 });

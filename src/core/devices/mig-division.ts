@@ -51,6 +51,7 @@ export interface DividedHour {
  * whole, and the largest part takes what the rounding leaves.
  */
 export function divideCutHour(hour: CutHour, rows: readonly InstanceRow[]): DividedHour {
+  if (hour.joules === 0 && hour.knownUs === 0) return { rows: rows.map(() => NOTHING), unallocated: NOTHING };
   const taken = rows.map(({ slices, dtUs }) => slices * dtUs);
   const takenSum = taken.reduce((sum, each) => sum + each, 0);
   // Instances may have been seen while their GPU was not.
@@ -69,6 +70,8 @@ export function divideCutHour(hour: CutHour, rows: readonly InstanceRow[]): Divi
   const parts = bySlices.map((ratio, index) => ({ joules: joules[index]!, knownUs: hour.knownUs * ratio }));
   return { rows: parts.slice(0, -1), unallocated: parts.at(-1)! };
 }
+
+const NOTHING: EnergyPart = { joules: 0, knownUs: 0 };
 
 /** What the GPU drew whether or not anything was computed, J. */
 function floorOf({ joules, knownUs, powerMinWatts }: CutHour): number {
@@ -104,9 +107,11 @@ function addingUpTo(sum: number, parts: readonly number[]): number[] {
   return rounded;
 }
 
+const BITS = new DataView(new ArrayBuffer(8));
+
 /** The worth of the last of a number's 53 binary digits. */
 function lastDigitOf(value: number): number {
-  const bits = new BigUint64Array(new Float64Array([value]).buffer)[0]!;
-  const exponent = Number((bits >> 52n) & 0x7ffn);
+  BITS.setFloat64(0, value);
+  const exponent = (BITS.getUint32(0) >>> 20) & 0x7ff;
   return 2 ** (Math.max(1, exponent) - 1075);
 }

@@ -30,7 +30,7 @@ export function rowsOf(
   for (const group of groups.values())
     wholeUs.set(wholeKey(group), (wholeUs.get(wholeKey(group)) ?? 0) + group.sums.attributedUs);
   const byText = (a = '', b = ''): number => (a < b ? -1 : Number(a > b));
-  return [...groups.values()]
+  const keyed = [...groups.values()]
     .filter(
       ({ sums, unowned, ...key }) =>
         // Energy of a GPU that the lane of time did not see is in `all`, too.
@@ -39,30 +39,23 @@ export function rowsOf(
         key.kind === 'cut' ||
         jobs.has(textOf(key)),
     )
-    .map((group): TimesRow => {
+    .map((group): { readonly row: TimesRow; readonly key: string } => {
       const { kind, name, also, cluster, period, sums, unowned } = group;
       const own = capacitySums(sums, rates);
       const nobodys = {
         unownedUs: unowned?.attributedUs,
         unownedEnergy: unowned === undefined ? undefined : energyOf(unowned).best,
       };
-      return {
-        kind,
-        name,
-        also,
-        cluster,
-        period,
-        ...own,
-        ...nobodys,
-      };
+      return { row: { kind, name, also, cluster, period, ...own, ...nobodys }, key: wholeKey(group) };
     })
     .sort(
-      (a, b) =>
+      ({ row: a, key }, { row: b, key: other }) =>
         KIND_ORDER.indexOf(a.kind) - KIND_ORDER.indexOf(b.kind) ||
-        (isPeriod(by) ? byText(a.name, b.name) : wholeUs.get(wholeKey(b))! - wholeUs.get(wholeKey(a))!) ||
-        byText(wholeKey(a), wholeKey(b)) ||
+        (isPeriod(by) ? byText(a.name, b.name) : wholeUs.get(other)! - wholeUs.get(key)!) ||
+        byText(key, other) ||
         byText(a.period, b.period),
     );
+  return keyed.map(({ row }) => row);
 }
 
 /** Σ over the rows that are of some job; undefined where nothing is known of any. */
