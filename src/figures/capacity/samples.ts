@@ -9,6 +9,7 @@ import {
   jobKeys,
   jobNumberSql,
   ownClusterSql,
+  ownerSetsSql,
   periodOf,
   rowKeys,
   type Membership,
@@ -165,25 +166,6 @@ function idleSums(sm: string, limit: IdleLimit): Summand[] {
     { ...idle, name: 'idle_us' },
     { ...known, name: IDLE_KNOWN_SUM },
   ];
-}
-
-/** Floating sums of parts may miss the whole by so much of a device. */
-const FREE_PART_MIN = '1e-9';
-
-/**
- * `w`: the members of the owner sets, and of each set one row without a member: the part that no share covers, which also counts
- * the set's samples once. No row has a NULL set, which would be joined to all that is not shared: NULL = NULL.
- */
-function ownerSetsSql(of: Membership): string {
-  const where = `FROM gpu_owner_sets WHERE ts < ${quoteTime(of.window.toUs)} AND owner_set IS NOT NULL`;
-  const sharing = "CASE WHEN sharing = 'stated' THEN 1 WHEN sharing = 'measured' THEN 2 ELSE 3 END";
-  return (
-    `SELECT owner_set AS w_set, job_id AS w_member, ${jobNumberSql(of, 'job_id', 'cluster', 'ts')} AS w_number, part AS w_part,` +
-    ` ${sharing} AS w_sharing, scaled AS w_scaled, 0 AS w_counts ${where}` +
-    ' UNION ALL SELECT w_set, cast(null AS VARCHAR) AS w_member, 0 AS w_number,' +
-    ` CASE WHEN 1 - taken > ${FREE_PART_MIN} THEN 1 - taken ELSE 0.0 END AS w_part, 0 AS w_sharing, 0 AS w_scaled, 1 AS w_counts` +
-    ` FROM (SELECT owner_set AS w_set, sum(part) AS taken ${where} GROUP BY owner_set)`
-  );
 }
 
 /** What a row of a group is of; its index stands in the queries, since numbers are grouped faster than texts. */
