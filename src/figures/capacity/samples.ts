@@ -386,18 +386,15 @@ function groupSumsSql(question: Question): string {
 export function sumsSqls(question: Question): string[] {
   const { of, sources, traits, devices, isByHour = false } = question;
   const isDay = ({ level }: Segment): boolean => level === '1d';
-  const hasSums = (source: CapacitySource): boolean => {
-    const summands = summandsOf(source, devices.limit);
-    return sumNames(question).some((name) => summands.has(name));
-  };
+  const hasSums = (source: CapacitySource): boolean =>
+    sumNames(question).some((name) => summandsOf(source, devices.limit).has(name));
   const days = sources
     .map((source) => ({ ...source, segments: source.segments.filter(isDay) }))
     .filter((source) => source.segments.length > 0 && hasSums(source));
-  if (days.length === 0 || traits.hasManyBuckets || traits.hasDoubtfulCounters || isByHour)
-    return [groupSumsSql(question)];
-  if (!isOfJobNames(of)) return [groupSumsSql(question)];
+  const isWhole = traits.hasManyBuckets || traits.hasDoubtfulCounters || isByHour || !isOfJobNames(of);
+  if (isWhole || days.length === 0) return [groupSumsSql(question)];
   const isOfNoJob = !traits.hasSets && sources.every(({ segments }) => segments.every(isDay));
-  const others = { ...question, of: { ...of, isOfNoJob }, days: 'others' as const };
+  const others: Question = { ...question, of: { ...of, isOfNoJob }, days: 'others' };
   return [...days.map((source) => soleSumsSql({ ...question, days: 'sole' }, source)), groupSumsSql(others)];
 }
 
