@@ -17,7 +17,7 @@ export interface RunSignals {
 }
 
 /** Something that goes on until it is stopped: a collector, or sampling for metrics alone. Either can take the other's place. */
-export interface Resident {
+interface Resident {
   readonly sampling: FormerSampling;
   /** How it has begun, for people. */
   readonly sentence: string;
