@@ -4,6 +4,7 @@ import { loadConfig, readCounters, type LoadedConfig } from '../config/config-fi
 import type { ConfigOverride } from '../config/config-layers.ts';
 import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
+import { countedFieldOf } from '../core/exposition/exporter-families.ts';
 import { JOBSTATS_FIELDS } from '../core/exposition/jobstats-families.ts';
 import type { Field } from '../core/fields/field.ts';
 import { tableOf, type Lane } from '../core/fields/lane.ts';
@@ -57,9 +58,7 @@ const DEFAULT_LISTEN = { host: '', port: 9400 };
 export async function loadExporterConfig(request: ExporterRequest): Promise<ExporterConfig> {
   const told = EXPORTER_FLAGS.flatMap((flag) => toldOf(flag, request));
   refuse(told);
-  const find = (name: string): Told | undefined => told.find(({ flag }) => flag.name === name);
-  const valueOf = (name: string): string | undefined => find(name)?.value;
-  const isSet = (name: string): boolean => valueOf(name) !== undefined;
+  const isSet = (name: string): boolean => told.some(({ flag }) => flag.name === name);
   const loaded = await loadConfig({
     ...{ file: request.file, env: request.env },
     flags: [...overridesOf(told), ...request.overrides].map(inOurWords),
@@ -69,9 +68,10 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
     loaded.shown().some(({ key, origin }) => key.startsWith(prefix) && origin !== 'default');
   const isStoreless = !isTold('questdb.client_conf');
   const areLanesTold = isTold('lanes.');
-  const intervalMs = intervalMsOf(find('collect-interval'));
+  const intervalMs = msOf('collect-interval', told, INTERVALS) ?? DEFAULT_INTERVAL_MS;
   const { hasJobstats } = loaded.config.metrics;
-  const fields = [...counters.fields, ...(hasJobstats ? JOBSTATS_FIELDS : [])];
+  const counted = counters.rows.flatMap(({ name }) => countedFieldOf(name) ?? []);
+  const fields = [...counters.fields, ...counted, ...(hasJobstats ? JOBSTATS_FIELDS : [])];
   const lanes = lanesOf(isStoreless && !areLanesTold ? [] : loaded.config.lanes, fields, intervalMs);
   const config: Config = {
     ...loaded.config,
@@ -81,6 +81,7 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
       ? { dcgm: { ...loaded.config.dcgm, route: 'poll' as const } }
       : {}),
   };
+  const style = styleOf(config);
   return {
     loaded: { ...loaded, config, warnings: [...loaded.warnings, ...ignoredOf(told)] },
     metrics: {
@@ -89,7 +90,11 @@ export async function loadExporterConfig(request: ExporterRequest): Promise<Expo
       counters,
       ...(countersFile === undefined ? {} : { countersFile }),
       style: {
-        ...styleOf(config),
+        ...style,
+        windows: {
+          xidMs: msOf('xid-count-window-size', told, WINDOWS) ?? style.windows.xidMs,
+          reasonsMs: msOf('clock-events-count-window-size', told, WINDOWS) ?? style.windows.reasonsMs,
+        },
         isOldNamespace: isSet('use-old-namespace'),
         areBlanksReplaced: isSet('replace-blanks-in-model-name'),
         isHostless: isSet('no-hostname'),
@@ -173,19 +178,27 @@ async function countersOf({
   return { counters: defaultCounters() };
 }
 
-function intervalMsOf(told: Told | undefined): number {
-  if (told === undefined) return DEFAULT_INTERVAL_MS;
-  const { value, origin } = told;
+interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly example: string;
+}
+
+const INTERVALS: Range = { min: LANE_INTERVAL_MS_MIN, max: LANE_INTERVAL_MS_MAX, example: '30000 is 30 s' };
+/** A day of samples is kept in memory. */
+const WINDOWS: Range = { min: 1, max: 86_400_000, example: '300000 is five minutes' };
+
+/** @returns undefined where nobody told. @throws OperatingError `exporter.flag` for what is not in the range */
+function msOf(name: string, told: readonly Told[], { min, max, example }: Range): number | undefined {
+  const { value, origin } = told.find(({ flag }) => flag.name === name) ?? {};
+  if (value === undefined) return undefined;
   const ms = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
-  if (ms >= LANE_INTERVAL_MS_MIN && ms <= LANE_INTERVAL_MS_MAX) return ms;
-  throw new OperatingError(
-    `${origin}: expected ${LANE_INTERVAL_MS_MIN} to ${LANE_INTERVAL_MS_MAX} milliseconds, came "${value}"`,
-    {
-      code: 'exporter.flag',
-      exit: 'config',
-      hints: ['as dcgm-exporter has it, without a unit: 30000 is 30 s'],
-    },
-  );
+  if (ms >= min && ms <= max) return ms;
+  throw new OperatingError(`${origin!}: expected ${min} to ${max} milliseconds, came "${value}"`, {
+    code: 'exporter.flag',
+    exit: 'config',
+    hints: [`as dcgm-exporter has it, without a unit: ${example}`],
+  });
 }
 
 const EXPORTER_LANE = 'exporter';

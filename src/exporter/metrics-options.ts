@@ -16,6 +16,9 @@ export async function metricsOptionsOf(config: Config): Promise<MetricsOptions> 
   };
 }
 
+/** Upstream's. */
+const DEFAULT_WINDOW_MS = 300_000;
+
 /** As dcgm-exporter names series without flags. */
 export function styleOf(config: Config): MetricsStyle {
   return {
@@ -29,6 +32,7 @@ export function styleOf(config: Config): MetricsStyle {
     hasJobstats: config.metrics.hasJobstats,
     hasHealth: true,
     delayMsOf: delayOf(config),
+    windows: { xidMs: DEFAULT_WINDOW_MS, reasonsMs: DEFAULT_WINDOW_MS },
   };
 }
 

@@ -2,9 +2,12 @@ import type { Counters } from '../../schemas/counters-csv.ts';
 import type { Config } from '../config/config.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Tell } from '../core/base/notice.ts';
+import type { ExporterCounts } from '../core/exposition/exporter-counts.ts';
+import { countedFieldOf } from '../core/exposition/exporter-families.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
 import { JOBSTATS_SOURCES } from '../core/exposition/jobstats-families.ts';
 import type { Field } from '../core/fields/field.ts';
+import { startCounting, type Counting } from './counting.ts';
 import { serveMetrics, type MetricsServerOptions } from './http/serve-metrics.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 import { renderMetrics, saysSomething, type MetricsStyle } from './render-metrics.ts';
@@ -29,6 +32,8 @@ export interface Metrics {
   prepare(options: MetricsOptions): Promise<void>;
   /** From now on this is served, as it was prepared. */
   readonly show: (feed: MetricsFeed) => void;
+  /** Hears of XIDs, to count them. */
+  readonly hear: Tell;
   /** What was prepared is not wanted after all. */
   readonly giveUp: () => void;
   close(): Promise<void>;
@@ -45,6 +50,7 @@ interface Shown {
 export function createMetrics(tell: Tell): Metrics {
   let shown: Shown | undefined;
   let prepared: MetricsOptions | undefined;
+  let counting: Counting | undefined;
   let server: { readonly options: MetricsOptions; readonly close: () => Promise<void> } | undefined;
 
   async function open(options: MetricsOptions): Promise<void> {
@@ -56,7 +62,7 @@ export function createMetrics(tell: Tell): Metrics {
       render: () =>
         shown === undefined
           ? { text: '', contentType: CONTENT_TYPES[options.compat] }
-          : renderMetrics(shown.feed, shown.formers, shown.served, shown.style),
+          : renderMetrics(shown.feed, shown.formers, shown.served, shown.style, countedNow(shown.feed)),
     });
     server = { options, close: () => opened.close() };
     tell({ level: 'info', code: 'exporter.serving', sentence: `metrics at ${opened.address}/metrics` });
@@ -81,8 +87,14 @@ export function createMetrics(tell: Tell): Metrics {
     if (!isSamePlace) await former.close();
   }
 
+  const countedNow = (feed: MetricsFeed): ExporterCounts => {
+    counting!.look(feed);
+    return counting!.counts;
+  };
+
   return {
     async prepare(options) {
+      counting ??= startCounting(options.style.windows, () => shown?.feed);
       if (server === undefined) await open(options);
       else if (signatureOf(server.options) !== signatureOf(options)) await exchange(server, options);
       prepared = options;
@@ -96,9 +108,14 @@ export function createMetrics(tell: Tell): Metrics {
         counters === undefined
           ? servedOfLanes(feed.lanes.map(({ lane }) => lane))
           : servedOf(counters, countersFile);
-      const made = [...served.counters, ...(style.hasJobstats ? JOBSTATS_SOURCES : [])];
+      const made = [
+        ...served.counters,
+        ...served.exporterCounters.map(({ name }) => ({ name, field: countedFieldOf(name)! })),
+        ...(style.hasJobstats ? JOBSTATS_SOURCES : []),
+      ];
       for (const sentence of [...served.warnings, ...unsampled(made, feed)])
         tell({ level: 'warn', code: 'exporter.not_served', sentence });
+      if (shown !== undefined) counting?.look(shown.feed);
       const nowUs = feed.nowUs();
       const formers = shown === undefined ? [] : [shown.feed, ...shown.formers];
       shown = {
@@ -107,10 +124,14 @@ export function createMetrics(tell: Tell): Metrics {
         ...{ served, style },
       };
     },
+    hear(notice) {
+      counting?.hear(notice);
+    },
     giveUp() {
       prepared = undefined;
     },
     async close() {
+      counting?.stop();
       await server?.close();
       server = undefined;
     },

@@ -7,6 +7,8 @@ import {
   type OwnerAt,
 } from '../core/exposition/device-families.ts';
 import type { LabelStyle } from '../core/exposition/device-labels.ts';
+import type { ExporterCounts } from '../core/exposition/exporter-counts.ts';
+import { exporterFamilies, type CountWindows } from '../core/exposition/exporter-families.ts';
 import { jobstatsFamilies } from '../core/exposition/jobstats-families.ts';
 import { shareFamily } from '../core/exposition/share-family.ts';
 import { CONTENT_TYPES } from '../core/exposition/family.ts';
@@ -27,25 +29,31 @@ export interface MetricsStyle extends LabelStyle {
   readonly hasHealth: boolean;
   /** How much later than its time a sample may come, ms: an engine that others share has it first. */
   readonly delayMsOf: (intervalMs: number) => number;
+  /** Over how much time XIDs and throttling are counted. */
+  readonly windows: CountWindows;
 }
 
 /**
  * The text that a scrape gets now. It asks no library and no store.
  * @param formers whose place the feed has taken: what they said last is so until the feed says more, or it is old
+ * @param counts of what dcgm-exporter counts by itself
  */
 export function renderMetrics(
   feed: MetricsFeed,
   formers: readonly MetricsFeed[],
   served: ServedCounters,
   style: MetricsStyle,
+  counts: ExporterCounts,
 ): { readonly text: string; readonly contentType: string } {
   feed.refreshJobs();
   const nowUs = feed.nowUs();
   const lanes = [feed, ...formers].flatMap((one) => newestOf(one, style));
   const devices = servedDevices(feed.devices, style.devices);
-  const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed) };
+  const { lastXid } = counts;
+  const asked = { ...served, style, devices, lanes, nowUs, ownersAt: ownersOf(feed), lastXid };
   const families = [
     ...deviceFamilies(asked),
+    ...exporterFamilies({ ...asked, counts, windows: style.windows }),
     ...(style.hasJobShares ? [shareFamily(asked)] : []),
     ...(style.hasJobstats ? jobstatsFamilies({ ...asked, devices: feed.devices, uidOf: uidOf(feed) }) : []),
     ...(style.hasHealth ? healthFamilies(feed.health()) : []),

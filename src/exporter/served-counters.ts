@@ -1,5 +1,6 @@
 import type { CounterRow, Counters } from '../../schemas/counters-csv.ts';
 import type { ServedCounter, ServedLabel } from '../core/exposition/device-families.ts';
+import { countedFieldOf, type ServedExporterCounter } from '../core/exposition/exporter-families.ts';
 import { inventoryFactOf } from '../core/devices/inventory-facts.ts';
 import { fieldInstead, laneFieldProblem, type Lane } from '../core/fields/lane.ts';
 
@@ -7,6 +8,7 @@ import { fieldInstead, laneFieldProblem, type Lane } from '../core/fields/lane.t
 export interface ServedCounters {
   readonly counters: readonly ServedCounter[];
   readonly labels: readonly ServedLabel[];
+  readonly exporterCounters: readonly ServedExporterCounter[];
   /** One sentence for each row that is not served. */
   readonly warnings: readonly string[];
 }
@@ -24,11 +26,19 @@ export function servedOf({ rows }: Counters, file: string): ServedCounters {
   const labels = served.flatMap(({ name, type, field }) =>
     field === undefined || type !== 'label' ? [] : [{ name, fieldId: field.id }],
   );
-  return { counters, labels, warnings };
+  const exporterCounters = served.filter(({ field }) => field === undefined);
+  return { counters, labels, exporterCounters, warnings };
 }
 
-function whyNotServed({ type, field }: CounterRow): string | undefined {
-  if (field === undefined) return 'nobody works it out here';
+/** What dcgm-exporter asks an engine for, and no source here is asked for. */
+const NOT_COUNTED: Readonly<Record<string, string>> = {
+  DCGM_EXP_GPU_HEALTH_STATUS: 'health incidents are rows of gpu_events alone',
+  DCGM_EXP_P2P_STATUS: 'no source is asked for the links between GPUs',
+};
+
+function whyNotServed({ name, type, field }: CounterRow): string | undefined {
+  if (field === undefined)
+    return countedFieldOf(name) === undefined ? (NOT_COUNTED[name] ?? 'it is not counted here') : undefined;
   if (type === 'label')
     return inventoryFactOf(field.id) === undefined
       ? 'as a label only facts about a device are served, such as its driver or its serial number'
@@ -46,7 +56,8 @@ export function servedOfLanes(lanes: readonly Lane[]): ServedCounters {
     help: field.help,
     field,
   }));
-  return { counters, labels: [{ name: 'DCGM_FI_DRIVER_VERSION', fieldId: DRIVER_FIELD_ID }], warnings: [] };
+  const labels = [{ name: 'DCGM_FI_DRIVER_VERSION', fieldId: DRIVER_FIELD_ID }];
+  return { counters, labels, exporterCounters: [], warnings: [] };
 }
 
 const DRIVER_FIELD_ID = 1;

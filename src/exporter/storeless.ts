@@ -12,7 +12,7 @@ import type { JobInput } from '../core/jobs/job-fact.ts';
 import { Ownership } from '../core/jobs/ownership.ts';
 import { openOwnership } from '../job-map/session.ts';
 import { sourceSpecOf } from '../source/source-spec.ts';
-import type { MetricsFeed } from './metrics-feed.ts';
+import { fedLane, type MetricsFeed } from './metrics-feed.ts';
 
 /** Sampling whose rows nobody keeps: it is there for what is so now. */
 export interface StorelessSampling extends FormerSampling {
@@ -114,7 +114,7 @@ function feedOf(
   });
   return {
     devices,
-    lanes: lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
+    lanes: lanes.map((lane, index) => fedLane(lane, rings[index]!)),
     nowUs,
     ownership,
     health: () => ({

@@ -10,7 +10,7 @@ import { fileReasonOf } from '../core/base/file-fault.ts';
 import { inCluster, type Device } from '../core/devices/device.ts';
 import type { SelectableDevice } from '../core/devices/device-selector.ts';
 import { findField } from '../core/fields/find-field.ts';
-import { ENERGY_FIELD_ID } from '../core/fields/well-known.ts';
+import { ENERGY_FIELD_ID, THROTTLE_FIELD_ID } from '../core/fields/well-known.ts';
 import { continueRing } from '../core/ring/ring-continuation.ts';
 import { Ring } from '../core/ring/ring.ts';
 import { checkValues } from '../core/sampling/checked-source.ts';
@@ -63,6 +63,7 @@ function openLane(
     columnCount: lane.fields.length,
     intervalUs: order.intervalMs * 1000,
     energyColumn: order.fieldIds.indexOf(ENERGY_FIELD_ID),
+    countedColumn: order.fieldIds.indexOf(THROTTLE_FIELD_ID),
   });
   if (order.journal !== undefined) keepJournal(order.journal, order, lane, ring, devices);
   ring.onGap = gaps?.ofRing(order.name, devices);

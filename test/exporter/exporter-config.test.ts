@@ -54,7 +54,7 @@ describe('without a QuestDB', () => {
       flags: { collectors: counters },
       file: file('jobstats.yaml', 'metrics: { jobstats: true }\n'),
     });
-    expect(loaded.config.lanes[0]!.fields.map(({ id }) => id)).toEqual([150, 155, 100, 203, 1001, 252]);
+    expect(loaded.config.lanes[0]!.fields.map(({ id }) => id)).toEqual([150, 155, 100, 230, 203, 1001, 252]);
     expect(metrics.style.hasJobstats).toBe(true);
   });
 
@@ -63,7 +63,7 @@ describe('without a QuestDB', () => {
     expect(isStoreless).toBe(true);
     const { lanes } = loaded.config;
     expect(lanes.map(({ name, intervalMs }) => [name, intervalMs])).toEqual([['exporter', 30_000]]);
-    expect(lanes[0]!.fields.map(({ id }) => id)).toEqual([150, 155, 100]);
+    expect(lanes[0]!.fields.map(({ id }) => id)).toEqual([150, 155, 100, 230]);
     expect(metrics.listen).toEqual({ host: '', port: 9400 });
     expect(metrics.counters?.rows.map(({ name }) => name)).toEqual([
       'DCGM_FI_DEV_GPU_TEMP',
@@ -97,7 +97,7 @@ describe('without a QuestDB', () => {
       ]),
     ).toEqual([
       ['fast', 1_000, [155]],
-      ['exporter', 5_000, [150, 100]],
+      ['exporter', 5_000, [150, 100, 230]],
     ]);
   });
 
@@ -134,6 +134,20 @@ describe('flags and variables', () => {
     expect(await portOf({})).toBe(1);
     expect(await portOf({ env })).toBe(2);
     expect(await portOf({ env, flags: { address: '127.0.0.1:3' } })).toBe(3);
+  });
+
+  test('windows of what is counted', async () => {
+    const windowsOf = async (more: Partial<ExporterRequest>) => (await load(more)).metrics.style.windows;
+    expect(await windowsOf({})).toEqual({ xidMs: 300_000, reasonsMs: 300_000 });
+    const env = {
+      DCGM_EXPORTER_XID_COUNT_WINDOW_SIZE: '1000',
+      DCGM_EXPORTER_CLOCK_EVENTS_COUNT_WINDOW_SIZE: '2000',
+    };
+    expect(await windowsOf({ env })).toEqual({ xidMs: 1_000, reasonsMs: 2_000 });
+    expect(await windowsOf({ env, flags: { 'xid-count-window-size': '60000' } })).toEqual({
+      xidMs: 60_000,
+      reasonsMs: 2_000,
+    });
   });
 
   test('names and labels', async () => {
@@ -270,6 +284,12 @@ describe('what cannot be served is refused', () => {
       'a counters file with an unknown name',
       { flags: { collectors: file('bad.csv', 'DCGM_FI_DEV_GPU_TMP, gauge, x\n') } },
       'no field is called',
+    ],
+    ['a window with a unit', { flags: { 'xid-count-window-size': '5m' } }, 'five minutes'],
+    [
+      'a window of nothing',
+      { env: { DCGM_EXPORTER_CLOCK_EVENTS_COUNT_WINDOW_SIZE: '0' } },
+      'SIZE: expected 1',
     ],
     ['an address of no port', { flags: { address: 'localhost' } }, 'address'],
   ] as const)('%s', async (_, more, words) => {

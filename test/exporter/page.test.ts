@@ -10,6 +10,8 @@ const OWN: Readonly<Record<string, string>> = {
   'no-hostname': 'as there, and of every release',
   'replace-blanks-in-model-name': 'as there',
   'web-systemd-socket': 'as there',
+  'xid-count-window-size': 'as there',
+  'clock-events-count-window-size': 'as there',
   debug: '`log.level: debug`',
   'enable-exporter-metrics': '`gpuledger_…`, above',
   'log-format': '`log.format`: text is `human`',

@@ -350,6 +350,9 @@ static void beginSampling(Series *s, int64_t sinceUs) {
   s->isFresh = 1;
   s->count = s->first = 0;
   sampleAt(s, sinceUs);
+  /* An engine in a file has no other moment at which every process could find it to have happened. */
+  if (s->field == 230 && s->eg == GPU && *KNOB("xid") != 0 && s->eid == *KNOB("xid") / 1000)
+    append(s, sinceUs + 1, -1, *KNOB("xid") % 1000);
   s->dueUs = sinceUs + s->intervalUs + (entityNumber(s->eg, s->eid) % 8) * *KNOB("phase_us") - 1;
 }
 /* Takes in the watches of the file; those that are known already stay as they are. */

@@ -90,7 +90,7 @@ async function serve(
   const metrics = (_config: Config) => Promise.resolve(asked.metrics);
   const [collect, serveOnly] = [collectingWays(options['force'] === true), servingWays()];
   // A QuestDB may be named, or be named no more, from one reading to the next.
-  const begin: typeof collect = (...told) => (first.isStoreless ? serveOnly : collect)(...told);
+  const begin: typeof collect = (...told) => (asked.isStoreless ? serveOnly : collect)(...told);
   await runUntilStopped({ load, metrics, begin }, first.loaded, signals);
 }
 

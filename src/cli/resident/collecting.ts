@@ -3,7 +3,7 @@ import { startCollection, type Collection } from '../../collector/collection.ts'
 import { VERSION } from '../../config/package-version.ts';
 import type { Lane } from '../../core/fields/lane.ts';
 import { digestBeside } from '../../digest/resident.ts';
-import type { MetricsFeed } from '../../exporter/metrics-feed.ts';
+import { fedLane, type MetricsFeed } from '../../exporter/metrics-feed.ts';
 import { watchIdleBeside } from '../../idle-watch/resident.ts';
 import { pollClusterBeside } from '../../job-map/cluster-polling.ts';
 import type { ResidentWays } from './run-until-stopped.ts';
@@ -56,7 +56,7 @@ function feedOf({ collector }: Collection): MetricsFeed {
   const { rings, control } = collector.intake.sampler;
   return {
     devices: collector.devices,
-    lanes: collector.lanes.map((lane, index) => ({ lane, newest: rings[index]!.newest })),
+    lanes: collector.lanes.map((lane, index) => fedLane(lane, rings[index]!)),
     nowUs: collector.nowUs,
     ownership: collector.ownership,
     health: () => ({

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedConfig } from '../../config/config-file.ts';
 import type { Config } from '../../config/config.ts';
 import { EXIT_CODES, OperatingError, sentenceOf } from '../../core/base/errors.ts';
-import type { Tell } from '../../core/base/notice.ts';
+import { toEach, type Tell } from '../../core/base/notice.ts';
 import type { FormerSampling } from '../../collector/intake.ts';
 import { SAMPLER_PATIENCE_MS } from '../../collector/shut-down.ts';
 import type { Metrics, MetricsOptions } from '../../exporter/metrics.ts';
@@ -53,7 +53,13 @@ export async function runUntilStopped(
     tell(notice);
   });
   await serving.prepare(config);
-  let resident = await openedBefore(stopped, ways.begin(config, undefined, tell));
+  const telling = toEach([
+    (notice) => {
+      tell(notice);
+    },
+    serving.hear,
+  ]);
+  let resident = await openedBefore(stopped, ways.begin(config, undefined, telling));
   if (resident === undefined) {
     tell({ level: 'info', code: 'run.stopping', sentence: 'stopping: the source had not opened yet' });
     await serving.close();
@@ -76,7 +82,7 @@ export async function runUntilStopped(
     ({ config, warnings } = reason.loaded);
     tell({ level: 'info', code: 'run.reloading', sentence: `${why}: going on with the new configuration` });
     tell = logOf(config, warnings);
-    resident = await residentAfter(resident, ways, serving, { config, why, tell });
+    resident = await residentAfter(resident, ways, serving, { config, why, tell: telling });
   }
 }
 
@@ -113,7 +119,7 @@ async function residentAfter(
 }
 
 /** Metrics of a resident, whose code is loaded only where somebody wants to scrape it. */
-interface Serving extends Pick<Metrics, 'show' | 'giveUp' | 'close'> {
+interface Serving extends Pick<Metrics, 'show' | 'hear' | 'giveUp' | 'close'> {
   prepare(config: Config): Promise<void>;
 }
 
@@ -131,6 +137,7 @@ function createServing({ metrics }: ResidentWays, tell: Tell): Serving {
       await open.prepare(options);
     },
     show: (feed) => open?.show(feed),
+    hear: (notice) => open?.hear(notice),
     giveUp: () => open?.giveUp(),
     close: async () => open?.close(),
   };

@@ -48,6 +48,8 @@ export interface DeviceExposition {
   readonly lanes: readonly NewestOfLane[];
   readonly nowUs: number;
   readonly ownersAt: (gpu: string, tsUs: number) => readonly OwnerAt[];
+  /** An engine tells an XID once, and dcgm-exporter goes on printing it. */
+  readonly lastXid: (gpu: string) => number | undefined;
 }
 
 /** Older than so many intervals of its lane, a sample says nothing of now; as of dt, a gap is longer than that. */
@@ -63,10 +65,12 @@ export function deviceFamilies(asked: DeviceExposition): Family[] {
   }));
 }
 
-interface LabelledDevice {
+export interface LabelledDevice {
   readonly device: Device;
   /** Of all its series, in their order. */
   readonly labels: readonly ExpositionLabel[];
+  /** These and others, which stand among those of the counters file. */
+  readonly labelsWith: (others: readonly ExpositionLabel[]) => readonly ExpositionLabel[];
   /** These and its job, once for each whose it was at a moment; of one moment the same arrays, which are written once. */
   readonly ofJobsAt: (tsUs: number) => readonly (readonly ExpositionLabel[])[];
 }
@@ -86,7 +90,9 @@ function labelledDevice(
     const value = labelValue(device, fieldId) ?? (parent && labelValue(parent, fieldId));
     return value === undefined ? [] : [[name, value]];
   });
-  const labels = [...deviceLabels(device, parent, style), ...told.sort(byName)];
+  const own = deviceLabels(device, parent, style);
+  const labelsWith: LabelledDevice['labelsWith'] = (others) => [...own, ...[...told, ...others].sort(byName)];
+  const labels = labelsWith([]);
   const known = new Map<number, readonly (readonly ExpositionLabel[])[]>();
   const ofJobsAt = (tsUs: number): readonly (readonly ExpositionLabel[])[] => {
     let ofJobs = known.get(tsUs);
@@ -98,7 +104,7 @@ function labelledDevice(
     }
     return ofJobs;
   };
-  return { device, labels, ofJobsAt };
+  return { device, labels, labelsWith, ofJobsAt };
 }
 
 function byName([a]: ExpositionLabel, [b]: ExpositionLabel): number {
@@ -109,16 +115,19 @@ function seriesOf(
   { device, labels, ofJobsAt }: LabelledDevice,
   field: Field,
   lanes: readonly FindableLane[],
-  { nowUs, style }: DeviceExposition,
+  { nowUs, style, lastXid }: DeviceExposition,
 ): Series[] {
-  const newest = newestSample(device, field, lanes, nowUs);
+  const isXid = field.id === XID_FIELD_ID;
+  const newest = newestRow(lanes, ownerOf(device, field), field, nowUs);
   if (newest === undefined) return [];
-  const number = sampleNumber(newest.value, field, style.compat);
+  const value = isXid && Number.isNaN(newest.value) ? (lastXid(device.uuid) ?? NaN) : newest.value;
+  if (Number.isNaN(value)) return [];
+  const number = sampleNumber(value, field, style.compat);
   const ofJobs = ofJobsAt(newest.tsUs);
-  if (field.id !== XID_FIELD_ID) return ofJobs.map((all) => ({ labels: all, number }));
+  if (!isXid) return ofJobs.map((all) => ({ labels: all, number }));
   const error: ExpositionLabel[] = [
-    ['err_code', String(newest.value)],
-    ['err_msg', xidText(newest.value)],
+    ['err_code', String(value)],
+    ['err_msg', xidText(value)],
   ];
   return ofJobs.map((all) => ({ labels: all.toSpliced(labels.length, 0, ...error), number }));
 }
@@ -148,8 +157,23 @@ export function newestSample(
   lanes: readonly FindableLane[],
   nowUs: number,
 ): NewestSample | undefined {
-  const isWhole = isInstance(device) && !isOfInstances(field);
-  return newestOf(lanes, isWhole ? device.parentUuid : device.uuid, field, nowUs);
+  const newest = newestRow(lanes, ownerOf(device, field), field, nowUs);
+  return newest === undefined || Number.isNaN(newest.value) ? undefined : newest;
+}
+
+/** The time of the newest row of now that could have the field, whether or not it has; undefined where there is none. */
+export function freshRowUs(
+  device: Device,
+  field: Field,
+  lanes: readonly FindableLane[],
+  nowUs: number,
+): number | undefined {
+  return newestRow(lanes, ownerOf(device, field), field, nowUs)?.tsUs;
+}
+
+/** What an instance does not have by itself, its GPU has: UUID. */
+export function ownerOf(device: Device, field: Field): string {
+  return isInstance(device) && !isOfInstances(field) ? (device.parentUuid ?? '') : device.uuid;
 }
 
 interface NewestSample {
@@ -158,17 +182,17 @@ interface NewestSample {
   readonly value: number;
 }
 
-/** Of the lanes that have the field the newest row; undefined where that is old, or has no value. */
-function newestOf(
+/** Of the lanes that have the field the newest row, whose value may be NaN; undefined where that is old. */
+function newestRow(
   lanes: readonly FindableLane[],
-  gpu: string | undefined,
+  gpu: string,
   { id }: Field,
   nowUs: number,
 ): NewestSample | undefined {
   let newest: NewestSample | undefined;
   for (const { lane, columns, bases } of lanes) {
     const column = columns.get(id);
-    const base = gpu === undefined ? undefined : bases.get(gpu);
+    const base = bases.get(gpu);
     if (column === undefined || base === undefined) continue;
     const tsUs = lane.rows[base]!;
     // A clock that was set back leaves rows of the future: they are no newer.
@@ -176,5 +200,5 @@ function newestOf(
     if (!isFresh || (newest !== undefined && newest.tsUs >= tsUs)) continue;
     newest = { tsUs, value: lane.rows[base + column]! };
   }
-  return newest === undefined || Number.isNaN(newest.value) ? undefined : newest;
+  return newest;
 }

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { isGap } from '../sampling/dt-rule.ts';
 import { NewestRows } from './newest-rows.ts';
+import { RecentValues } from './recent-values.ts';
 import { RingTally, TALLY_NUMBERS, type DropEpisode } from './ring-tally.ts';
 import { CARRY_NUMBERS, RowCarry } from './row-carry.ts';
 import { SharedLock } from './shared-lock.ts';
@@ -25,6 +26,8 @@ export interface RingShape {
   readonly intervalUs: number;
   /** Position of the cumulative energy column among the values, or -1. */
   readonly energyColumn: number;
+  /** Position of a column whose values somebody may want to count, or -1; absent: -1. */
+  readonly countedColumn?: number;
 }
 
 /** What a source writes a tick through. */
@@ -54,6 +57,9 @@ const LOCK = 3;
 const ORIGIN = 4;
 const NEWEST_VERSION = 5;
 const CONTROL_WORDS = 6;
+/** Values of the counted column that are kept: they come all at once where an engine is asked rarely, or was away. */
+const COUNTED_TICKS_MIN = 64;
+const COUNTED_TICKS_MAX = 6_000;
 
 export class Ring implements TickWriter {
   readonly shape: RingShape;
@@ -78,6 +84,8 @@ export class Ring implements TickWriter {
   readonly carry: RowCarry;
   /** What each device said last, whatever has become of the row since. */
   readonly newest: NewestRows;
+  /** Of the counted column; undefined where there is none. */
+  readonly recent: RecentValues | undefined;
   /** How often the clock was set since this ring began. The producer's. */
   timeBreaks = 0;
   #reservedBase = -1;
@@ -97,15 +105,19 @@ export class Ring implements TickWriter {
     );
     this.shape = shape;
     const rows = shape.capacityTicks * shape.deviceCount;
-    const words = Math.ceil((CONTROL_WORDS + shape.capacityTicks) / 2);
+    const { countedColumn = -1, capacityTicks, deviceCount } = shape;
+    const depth =
+      countedColumn < 0 ? 0 : Math.min(COUNTED_TICKS_MAX, Math.max(COUNTED_TICKS_MIN, capacityTicks));
+    const words = Math.ceil((CONTROL_WORDS + capacityTicks + deviceCount) / 2);
     const newestWidth = 1 + shape.columnCount;
-    const perDevice = (CARRY_NUMBERS + newestWidth) * shape.deviceCount;
+    const perDevice = (CARRY_NUMBERS + newestWidth + 2 * depth) * deviceCount;
     const doubles = words + TALLY_NUMBERS + perDevice + (4 + shape.columnCount) * rows;
     this.memory = memory ?? new SharedArrayBuffer(doubles * 8);
     assert(this.memory.byteLength === doubles * 8, 'ring memory does not fit its shape');
     this.#control = new Int32Array(this.memory, 0, CONTROL_WORDS);
     this.#lock = new SharedLock(this.#control, LOCK);
-    this.#rowCounts = new Int32Array(this.memory, CONTROL_WORDS * 4, shape.capacityTicks);
+    this.#rowCounts = new Int32Array(this.memory, CONTROL_WORDS * 4, capacityTicks);
+    const counts = new Int32Array(this.memory, (CONTROL_WORDS + capacityTicks) * 4, deviceCount);
     let offset = words * 8;
     const allocate = (length: number): Float64Array => {
       const view = new Float64Array(this.memory, offset, length);
@@ -116,6 +128,8 @@ export class Ring implements TickWriter {
     this.carry = new RowCarry(allocate(CARRY_NUMBERS * shape.deviceCount), shape.intervalUs);
     const newestVersion = new Int32Array(this.memory, NEWEST_VERSION * 4, 1);
     this.newest = new NewestRows(newestVersion, allocate(newestWidth * shape.deviceCount), newestWidth);
+    const pairs = allocate(2 * depth * deviceCount);
+    this.recent = depth === 0 ? undefined : new RecentValues(counts, pairs, depth);
     this.tsUs = allocate(rows);
     this.dtUs = allocate(rows);
     this.energyRise = allocate(rows);
@@ -295,6 +309,17 @@ export class Ring implements TickWriter {
       if (!Number.isNaN(tsUs)) this.newest.set(device, tsUs, this.columns, base + device);
     }
     this.newest.finish();
+    this.#keepCounted(base);
+  }
+
+  #keepCounted(base: number): void {
+    const { recent, shape } = this;
+    if (recent === undefined) return;
+    const values = this.columns[shape.countedColumn!]!;
+    for (let device = 0; device < shape.deviceCount; device += 1) {
+      const [tsUs, value] = [this.tsUs[base + device]!, values[base + device]!];
+      if (!Number.isNaN(tsUs) && !Number.isNaN(value)) recent.add(device, tsUs, value);
+    }
   }
 
   /** @returns false when the consumer did not let go of the lock in time. */

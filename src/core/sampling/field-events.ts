@@ -1,17 +1,8 @@
 import type { Device } from '../devices/device.ts';
+import { risenReasons, type ClockReason } from '../fields/clock-reasons.ts';
 import { THROTTLE_FIELD_ID, XID_FIELD_ID } from '../fields/well-known.ts';
 import type { EventSink } from './source.ts';
 import type { ExtraField } from './watch-plan.ts';
-
-/** Reasons that hold the clocks down against the user's wish, by bit of the throttle field. */
-const THROTTLE_REASONS: readonly (readonly [bit: number, name: string])[] = [
-  [0x4, 'sw_power_cap'],
-  [0x8, 'hw_slowdown'],
-  [0x10, 'sync_boost'],
-  [0x20, 'sw_thermal_slowdown'],
-  [0x40, 'hw_thermal_slowdown'],
-  [0x80, 'hw_power_brake_slowdown'],
-];
 
 /** Counters whose every rise is an event. Volatile ECC counts restart with the driver; a fall is no event. */
 const STEP_FIELDS: ReadonlyMap<number, readonly ['ecc' | 'remap', string]> = new Map([
@@ -49,7 +40,7 @@ export class FieldEvents {
     const before = this.#last.get(key);
     this.#last.set(key, value);
     if (fieldId === XID_FIELD_ID) this.xid(device, tsUs, value);
-    else if (fieldId === THROTTLE_FIELD_ID) this.#throttle(device, tsUs, value);
+    else if (fieldId === THROTTLE_FIELD_ID) this.#throttle(device, tsUs, before ?? 0, value);
     else if (before !== undefined && value > before) this.#step(device, fieldId, tsUs, value, before);
   }
 
@@ -71,25 +62,30 @@ export class FieldEvents {
   }
 
   /** An edge up opens a row, the edge down writes the same row again with its end. */
-  #throttle(device: Device, tsUs: number, mask: number): void {
-    for (const [bit, name] of THROTTLE_REASONS) {
-      const key = `${device.uuid} ${name}`;
-      const sinceUs = this.#throttledSinceUs.get(key);
-      const isHeld = (mask & bit) !== 0;
-      if (isHeld === (sinceUs !== undefined)) continue;
-      if (isHeld) this.#throttledSinceUs.set(key, tsUs);
-      else this.#throttledSinceUs.delete(key);
-      this.#onEvent({
-        tsUs: sinceUs ?? tsUs,
-        ...(sinceUs === undefined ? {} : { endUs: tsUs }),
-        node: device.node,
-        gpu: device.uuid,
-        kind: 'throttle',
-        code: bit,
-        subject: name,
-        text: `clocks held down: ${name.replaceAll('_', ' ')}`,
-      });
+  #throttle(device: Device, tsUs: number, before: number, mask: number): void {
+    for (const reason of risenReasons(before, mask)) {
+      this.#throttledSinceUs.set(`${device.uuid} ${reason.name}`, tsUs);
+      this.#tellThrottle(device, reason, tsUs);
     }
+    for (const reason of risenReasons(mask, before)) {
+      const key = `${device.uuid} ${reason.name}`;
+      this.#tellThrottle(device, reason, this.#throttledSinceUs.get(key) ?? tsUs, tsUs);
+      this.#throttledSinceUs.delete(key);
+    }
+  }
+
+  #tellThrottle(device: Device, { bit, event }: ClockReason, sinceUs: number, endUs?: number): void {
+    if (event === undefined) return;
+    this.#onEvent({
+      tsUs: sinceUs,
+      ...(endUs === undefined ? {} : { endUs }),
+      node: device.node,
+      gpu: device.uuid,
+      kind: 'throttle',
+      code: bit,
+      subject: event,
+      text: `clocks held down: ${event.replaceAll('_', ' ')}`,
+    });
   }
 
   #step(device: Device, fieldId: number, tsUs: number, value: number, before: number): void {

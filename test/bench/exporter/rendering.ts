@@ -2,10 +2,11 @@ import { Gauge, Registry } from 'prom-client';
 import type { Device } from '../../../src/core/devices/device.ts';
 import type { Field } from '../../../src/core/fields/field.ts';
 import { findField } from '../../../src/core/fields/find-field.ts';
+import { createExporterCounts } from '../../../src/core/exposition/exporter-counts.ts';
 import { XID_FIELD_ID } from '../../../src/core/fields/well-known.ts';
 import { Ownership } from '../../../src/core/jobs/ownership.ts';
 import { Ring } from '../../../src/core/ring/ring.ts';
-import type { MetricsFeed } from '../../../src/exporter/metrics-feed.ts';
+import { fedLane, type MetricsFeed } from '../../../src/exporter/metrics-feed.ts';
 import { renderMetrics, type MetricsStyle } from '../../../src/exporter/render-metrics.ts';
 import { servedOfLanes } from '../../../src/exporter/served-counters.ts';
 import {
@@ -52,6 +53,7 @@ const style: MetricsStyle = {
   ...{ isOldNamespace: false, areBlanksReplaced: false, isHostless: false },
   ...{ hasJobShares: false, hasHealth: false, hasJobstats: false },
   delayMsOf: () => 0,
+  windows: { xidMs: 300_000, reasonsMs: 300_000 },
 };
 
 interface Node {
@@ -73,7 +75,7 @@ function createNode(): Node {
   const nowUs = (): number => START_US + ticks * INTERVAL_US;
   return {
     feed: {
-      ...{ devices, nowUs, ownership, lanes: [{ lane, newest: ring.newest }] },
+      ...{ devices, nowUs, ownership, lanes: [fedLane(lane, ring)] },
       refreshJobs: () => undefined,
       health: () => {
         throw new Error('nobody asks for it here');
@@ -89,9 +91,10 @@ function createNode(): Node {
 
 function ourScrape({ feed, tick }: Node): () => string {
   const served = servedOfLanes([lane]);
+  const counts = createExporterCounts(0, 0);
   return () => {
     tick();
-    return renderMetrics(feed, [], served, style).text;
+    return renderMetrics(feed, [], served, style, counts).text;
   };
 }
 

@@ -71,6 +71,7 @@ function asked(
     ],
     nowUs: NOW_US,
     ownersAt: () => [],
+    lastXid: () => undefined,
     ...more,
   };
 }
