@@ -44,7 +44,9 @@ function hostnameOf({ dcgm, source }: Config): string {
     host !== undefined &&
     host !== 'embedded' &&
     !isLoopback(host.replace(/^\[|\]$/g, ''));
-  return isElsewhere ? host : (process.env['NODE_NAME'] ?? hostname());
+  const { NODE_NAME: node = '' } = process.env;
+  if (isElsewhere) return host;
+  return node === '' ? hostname() : node;
 }
 
 /**

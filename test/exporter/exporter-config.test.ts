@@ -3,9 +3,9 @@
  * files in a directory of their own.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { OperatingError } from '../../src/core/base/errors.ts';
 import { defaultLanes } from '../../src/core/fields/lane.ts';
 import { loadExporterConfig, type ExporterRequest } from '../../src/exporter/exporter-config.ts';
@@ -249,6 +249,25 @@ describe('flags and variables', () => {
   test("upstream's own word for no ConfigMap is none", async () => {
     await expect(load({ env: { DCGM_EXPORTER_CONFIGMAP_DATA: 'none' } })).resolves.toBeDefined();
   });
+});
+
+test.each([
+  ['the name that Kubernetes gives', 'embedded', 'k8s-7', 'k8s-7'],
+  ['none where that is empty', 'embedded', '', hostname()],
+  ['none where it is not set', 'embedded', undefined, hostname()],
+  ['the engine elsewhere', 'tcp://gpu-7:5555', 'k8s-7', 'gpu-7'],
+  ['an engine on this machine', 'localhost:5555', 'k8s-7', 'k8s-7'],
+  ['an engine behind a socket', 'unix:///run/nv.sock', undefined, hostname()],
+])('the label of the host: %s', async (_, engine, node, expected) => {
+  vi.stubEnv('NODE_NAME', node);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+  const { metrics } = await load({
+    overrides: [STATE, { key: 'dcgm.engine', value: engine, origin: '-r' }],
+    flags: { collectors: counters },
+  });
+  expect(metrics.style.hostname).toBe(expected);
 });
 
 describe('what cannot be served is refused', () => {
