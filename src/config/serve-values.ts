@@ -33,7 +33,7 @@ export const metricsAddress = z.codec(z.unknown(), z.custom<ListenAddress>(), {
       refuse(
         payload,
         `expected an address and a port such as 127.0.0.1:9400, or :9400, came ${shownValue(value)}`,
-        [':9400 is every address of this machine'],
+        [':9400 is every address of this machine', 'names are not looked up, but for localhost'],
       )
     );
   },
