@@ -15,6 +15,7 @@ const ROWS: readonly (readonly [name: string, type: string])[] = [
   ['DCGM_FI_DEV_XID_ERRORS', 'gauge'],
   ['DCGM_FI_DEV_FB_FREE', 'gauge'], ['DCGM_FI_DEV_FB_USED', 'gauge'], ['DCGM_FI_DEV_FB_RESERVED', 'gauge'],
   ['DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL', 'gauge'],
+  ['DCGM_FI_DEV_VGPU_LICENSE_STATUS', 'gauge'],
   ['DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS', 'counter'], ['DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS', 'counter'],
   ['DCGM_FI_DEV_ROW_REMAP_FAILURE', 'gauge'],
   ['DCGM_FI_DRIVER_VERSION', 'label'],

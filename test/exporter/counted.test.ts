@@ -1,6 +1,6 @@
 /**
  * Goal: what dcgm-exporter counts by itself is counted over restarts of the engine and a SIGHUP, and Prometheus can read it. Method: the built
- * command at engines of the fake libdcgm, which begin with an XID or a reason of throttling.
+ * command at engines of the fake libdcgm, which begin with an XID or a reason of throttling; what is of the node stands on each GPU.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,9 @@ const COUNTERS = [
   'DCGM_EXP_XID_ERRORS_TOTAL, counter, XIDs',
   'DCGM_EXP_CLOCK_EVENTS_COUNT, gauge, throttled samples in the window',
   'DCGM_EXP_CLOCK_EVENTS_TOTAL, counter, beginnings of throttling',
+  'DCGM_FI_DEV_COUNT, gauge, GPUs',
+  'DCGM_FI_CUDA_DRIVER_VERSION, gauge, CUDA',
+  'DCGM_FI_DEV_VGPU_LICENSE_STATUS, gauge, license',
   'DCGM_EXP_P2P_STATUS, gauge, links',
 ];
 
@@ -62,6 +65,12 @@ test('XIDs and throttling are counted over restarts of the engine and a SIGHUP',
   expect(await xidTotals()).toEqual({ '79': 1 });
   // It was so from the first sample on.
   expect(await begun()).toEqual({});
+  const ofNode = ['DCGM_FI_DEV_COUNT', 'DCGM_FI_CUDA_DRIVER_VERSION', 'DCGM_FI_DEV_VGPU_LICENSE_STATUS'];
+  expect(await Promise.all(ofNode.map(async (name) => await valuesOf(name, 'gpu')))).toEqual([
+    { '0': 8 },
+    { '0': 13_000 },
+    { '0': 0 },
+  ]);
   expect(log.some((line) => line.includes('DCGM_EXP_P2P_STATUS is not served'))).toBe(true);
 
   engines.stop(ENGINE);
@@ -75,7 +84,7 @@ test('XIDs and throttling are counted over restarts of the engine and a SIGHUP',
   await expect.poll(begun).toEqual({ power_cap: 1, hw_thermal: 1 });
   await expect.poll(xids).toEqual({ '79': 1, '31': 2 });
 
-  writeFileSync(counters, `${COUNTERS.slice(0, 4).join('\n')}\nDCGM_FI_DEV_GPU_TEMP, gauge, x\n`);
+  writeFileSync(counters, `${COUNTERS.slice(0, 7).join('\n')}\nDCGM_FI_DEV_GPU_TEMP, gauge, x\n`);
   await expect.poll(async () => await valuesOf('DCGM_FI_DEV_GPU_TEMP', 'gpu')).toHaveProperty('0');
   process.kill(pid, 'SIGHUP');
   await expect.poll(() => log.filter((line) => line.includes('going on with')).length).toBeGreaterThan(1);

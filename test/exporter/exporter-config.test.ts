@@ -76,8 +76,8 @@ describe('without a QuestDB', () => {
 
   test('without a counters file it is the list that dcgm-exporter comes with', async () => {
     const { metrics, loaded } = await load();
-    expect(metrics.counters?.rows).toHaveLength(25);
-    expect(loaded.config.lanes[0]!.fields).toHaveLength(24);
+    expect(metrics.counters?.rows).toHaveLength(26);
+    expect(loaded.config.lanes[0]!.fields).toHaveLength(25);
   });
 
   test('lanes that the configuration names are sampled as they are, and the rest beside them', async () => {

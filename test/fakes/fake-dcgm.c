@@ -873,6 +873,10 @@ static void valueInto(void *value, const Series *s, int at) {
   } else if (isDouble(s->field)) *(double *)value = s->field == *KNOB("infinite_field") ? INFINITY : truthDouble(s->field, number, ts);
   else if (s->field == 55) *(int64_t *)value = 7 - (int64_t)s->eid; /* minor numbers need not follow the index */
   else if (s->field == 52) *(int64_t *)value = s->eid;
+  /* not seen: of-the-node. drop-in.md 2: exporters in the field print them on each GPU. */
+  else if (s->field == 4) *(int64_t *)value = *KNOB("gpus");
+  else if (s->field == 5) *(int64_t *)value = 13000;
+  else if (s->field == 526) *(int64_t *)value = 0;
   else if (s->field == *KNOB("infinite_field")) *(int64_t *)value = INT64_MIN; /* F3: GPM's infinity, cast */
   else if (s->field == 250) *(int64_t *)value = s->eg == GPU ? 143771 : 71424;
   else if (s->field == 112 && *KNOB("throttle") && ts >= *KNOB("throttle_from_us") && (*KNOB("throttle_to_us") == 0 || ts < *KNOB("throttle_to_us")))

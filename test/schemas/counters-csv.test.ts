@@ -51,12 +51,15 @@ DCGM_FI_PROF_SM_ACTIVE,gauge,
         'fb_used_bytes',
         'fb_reserved_bytes',
       ],
-      ...['nvlink_bandwidth_bytes_per_second', 'remapped_rows_uncorrectable_total'],
+      ...[
+        'nvlink_bandwidth_bytes_per_second',
+        'vgpu_license_status_code',
+        'remapped_rows_uncorrectable_total',
+      ],
       ...['remapped_rows_correctable_total', 'row_remap_failure', 'gr_engine_active_ratio'],
       ...['tensor_active_ratio', 'dram_active_ratio', 'pcie_tx_bytes_per_second', 'pcie_rx_bytes_per_second'],
     ]);
     expect(warnings).toEqual([
-      'line 38: DCGM_FI_DEV_VGPU_LICENSE_STATUS makes no column: it belongs to a vgpu, and a lane records GPUs',
       'line 46: DCGM_FI_SYSTEM_DRIVER_VERSION makes no column: a label is a fact about the device: it is the column driver of gpu_inventory',
     ]);
   });
@@ -111,7 +114,7 @@ describe('what makes no column, and why', () => {
     ],
     [
       'DCGM_FI_CUDA_DRIVER_VERSION,label,',
-      'line 1: DCGM_FI_CUDA_DRIVER_VERSION makes no column: it belongs to the whole node, and a lane records GPUs',
+      'line 1: DCGM_FI_CUDA_DRIVER_VERSION makes no column: a label makes no series; give the row the type gauge to record it',
     ],
     [
       'DCGM_FI_DEV_PCIE_TX_THROUGHPUT,label,',

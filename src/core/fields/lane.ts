@@ -42,6 +42,12 @@ export function isOfInstances({ entity }: Field): boolean {
   return INSTANCE_ENTITIES.includes(entity);
 }
 
+/**
+ * What an engine answers of a GPU although it is of the node, or of the guest that a virtual GPU is in: how many GPUs there are, the
+ * version of CUDA, the license. dcgm-exporter asks GPUs for them.
+ */
+const ANSWERED_OF_GPUS: readonly number[] = [4, 5, 526];
+
 /** Why a field cannot be a column of a lane, and where else its value is; undefined when it can. */
 export function laneFieldProblem(field: Field): string | undefined {
   if (field.type === 'unknown') return `nothing is known of field ${field.id} but its number`;
@@ -50,7 +56,7 @@ export function laneFieldProblem(field: Field): string | undefined {
     const where = kept === undefined ? '' : `; it is the column ${kept} of gpu_inventory`;
     return `it is a ${field.type}, and a column is a number${where}`;
   }
-  if (!GPU_ENTITIES.includes(field.entity)) {
+  if (!GPU_ENTITIES.includes(field.entity) && !ANSWERED_OF_GPUS.includes(field.id)) {
     const owner = field.entity === 'none' ? 'the whole node' : `a ${field.entity.replace('_', ' ')}`;
     return `it belongs to ${owner}, and a lane records GPUs`;
   }

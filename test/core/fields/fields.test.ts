@@ -158,12 +158,12 @@ describe('fields that cannot be columns', () => {
     [1650, 'nothing is known of field 1650 but its number'],
     [1100, 'it belongs to a cpu core, and a lane records GPUs'],
     [856, 'it belongs to a switch, and a lane records GPUs'],
-    [4, 'it belongs to the whole node, and a lane records GPUs'],
+    [6, 'it belongs to the whole node, and a lane records GPUs'],
   ])('field %i: %s', (id, reason) => {
     expect(laneFieldProblem(field(id))).toBe(reason);
   });
 
-  test.each([150, 230, 1001, 1005])('field %i can', (id) => {
+  test.each([150, 230, 1001, 1005, 4, 5, 526])('field %i can', (id) => {
     expect(laneFieldProblem(field(id))).toBeUndefined();
   });
 });
