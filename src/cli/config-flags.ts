@@ -13,6 +13,8 @@ import type { ConfigOverride } from '../config/config-layers.ts';
 const EVERY_KEY = ALL_SETTINGS.map(({ key }) => key);
 /** The web server is a command of its own. */
 const ALL_BUT_SERVE = EVERY_KEY.filter((key) => !key.startsWith('serve.'));
+/** What ends by itself serves nobody. */
+const OF_COLLECT = ALL_BUT_SERVE.filter((key) => !key.startsWith('metrics.'));
 /** What it takes to look at devices. */
 const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
 
@@ -22,7 +24,7 @@ const DEVICES = ['source', 'devices', 'synthetic', 'dcgm', 'nvml'];
  */
 const KEYS_OF_COMMANDS = {
   run: ALL_BUT_SERVE,
-  collect: ALL_BUT_SERVE,
+  collect: OF_COLLECT,
   // Engine, counters and addresses have flags of their own there, as dcgm-exporter spells them.
   exporter: [
     'source',
@@ -34,6 +36,9 @@ const KEYS_OF_COMMANDS = {
     'questdb',
     'jobs',
     'state_dir',
+    'metrics.compat',
+    'metrics.job_shares',
+    'metrics.jobstats',
     'log',
   ],
   drain: ['devices', 'dcgm', 'questdb', 'lanes', 'jobs', 'log'],
@@ -118,7 +123,8 @@ function strangerHint(text: string): string {
 export function overridesFrom(options: Readonly<Record<string, unknown>>): ConfigOverride[] {
   return ALL_SETTINGS.filter(({ flag }) => flag !== undefined).flatMap((setting) => {
     const option = optionOf(setting);
-    const value = options[option.attributeName()];
+    const told = options[option.attributeName()];
+    const value = told === true ? 'true' : told;
     return typeof value === 'string' ? [{ key: setting.key, value, origin: option.long ?? '' }] : [];
   });
 }

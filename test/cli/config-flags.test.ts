@@ -16,8 +16,8 @@ function longOf(flag: string): string {
 
 describe('flags of the configuration', () => {
   test('all stand above the keys that have one', () => {
-    expect(EVERY_FLAG).toHaveLength(16);
-    expect(SETTINGS.filter(({ flag }) => flag !== undefined)).toHaveLength(14);
+    expect(EVERY_FLAG).toHaveLength(19);
+    expect(SETTINGS.filter(({ flag }) => flag !== undefined)).toHaveLength(17);
   });
 
   test.each(CONFIGURED_COMMANDS)('%s offers those that it reads, and no others', async (name) => {
@@ -42,6 +42,17 @@ describe('flags of the configuration', () => {
     const short = await runCommand(['profiling', 'status', '-r', 'localhost']);
     expect(short.exitCode).toBe(64);
     expect(short.stderr).toContain('-r is a flag of run, collect, drain, devices, dmon, profiling pause,');
+  });
+
+  test('one without a value switches its key on, above the environment', async () => {
+    const { exitCode, stdout } = await runCommand(
+      ['config', 'print', '--config', '/dev/null', '--job-label-shares', '--compat', '4.8.2'],
+      { env: { GPULEDGER_METRICS_JOB_SHARES: 'false' } },
+    );
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/job_shares +true +--job-label-shares/);
+    expect(stdout).toMatch(/compat +4\.8\.2 +--compat/);
+    expect(stdout).toMatch(/jobstats +false +default/);
   });
 
   test('one that nobody knows has no such line', async () => {

@@ -26,15 +26,18 @@ export const METRICS_KEYS = {
     compat: {
       type: (is: typeof values) => is.oneOf(COMPATS).default('4.8.4'),
       doc: 'as which release of dcgm-exporter where two differ: `4.8.2` (and older: label `Hostname`) or `4.8.4` (label `hostname`)',
+      flag: '--compat <release>',
     },
     job_shares: {
       type: (is: typeof values) => is.truth.default(false),
       doc: 'adds the family `gpuledger_job_share_ratio`: by it values of shared devices are divided, so that sums over jobs stay true',
+      flag: '--job-label-shares',
       as: 'hasJobShares',
     },
     jobstats: {
       type: (is: typeof values) => is.truth.default(false),
       doc: "adds the series of jobstats' exporter, `nvidia_gpu_…` with the labels `jobid` and `userid`, for `jobstats` and its board",
+      flag: '--jobstats',
       as: 'hasJobstats',
     },
     read_timeout: {
