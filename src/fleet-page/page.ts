@@ -2,7 +2,12 @@ import type { Config } from '../config/config.ts';
 import { VERSION } from '../config/package-version.ts';
 import type { CapacityFigures, CapacityTimes } from '../figures/capacity/figures.ts';
 import { narrowedTo, timesNarrowedTo } from '../figures/capacity/narrowed.ts';
-import { capacityFigures, capacityTimes, type CapacityQueryOptions } from '../figures/capacity/query.ts';
+import {
+  capacityFigures,
+  capacityTimes,
+  readWindow,
+  type CapacityQueryOptions,
+} from '../figures/capacity/query.ts';
 import { askedOnce } from '../figures/asked-once.ts';
 import type { Asked } from '../figures/query-cells.ts';
 import { readStillAssets } from '../report/page/assets.ts';
@@ -51,7 +56,7 @@ export async function fleetPageOf(
   return { figures: narrowedTo(sight, figures), ...beside };
 }
 
-/** What needs no figures of the window is asked for while these are added up. */
+/** Asked for while the figures are added up. */
 async function askBeside(
   db: Asked,
   { lanes }: Pick<Config, 'lanes'>,
@@ -59,12 +64,13 @@ async function askBeside(
   figures: Promise<CapacityFigures>,
   told: Told = {},
 ): Promise<Omit<FleetPage, 'figures'>> {
+  const { window } = await readWindow(db, lanes, asked);
+  const period = drawnPeriod(window);
   const ofDays = { ...narrowedOptions(asked), costs: asked.costs, by: 'cluster' as const };
-  const askDays = async (): Promise<CapacityTimes | undefined> => {
-    const period = drawnPeriod(await figures);
-    return period && (await capacityTimes(db, lanes, { ...ofDays, every: period }));
-  };
-  const [days, sections] = await Promise.all([askDays(), fleetSections(db, { lanes }, asked, figures, told)]);
+  const [days, sections] = await Promise.all([
+    period && capacityTimes(db, lanes, { ...ofDays, every: period }),
+    fleetSections(db, { lanes }, asked, { window, figures }, told),
+  ]);
   return { days: days && timesNarrowedTo(told.sight, days), sections };
 }
 

@@ -3,12 +3,16 @@ import { OperatingError } from '../core/base/errors.ts';
 import { HORIZON_WEEKS_MAX } from '../core/forecast/backtest.ts';
 import { looksBackUs } from '../figures/asked/planning.ts';
 import type { CapacityFigures } from '../figures/capacity/figures.ts';
+import { isOfSomeJobs } from '../figures/capacity/membership.ts';
 import { capacityTimes, type CapacityQueryOptions } from '../figures/capacity/query.ts';
 import type { ForecastFigures } from '../figures/forecast/figures.ts';
 import { forecastFigures } from '../figures/forecast/query.ts';
+import type { Span } from '../figures/levels.ts';
 import type { Asked } from '../figures/query-cells.ts';
+import type { QueueFigures } from '../figures/queue/figures.ts';
 import { queueFigures } from '../figures/queue/query.ts';
 import { reliabilityFigures } from '../figures/reliability/query.ts';
+import type { RightSizeFigures } from '../figures/right-size/figures.ts';
 import { rightSizeFigures } from '../figures/right-size/query.ts';
 import type { Sight } from '../figures/sight.ts';
 import { heatPeriod } from '../report/page/fleet/node-heat.ts';
@@ -26,47 +30,51 @@ export interface Told {
   readonly reason?: (failure: OperatingError) => string;
 }
 
+/** What stands on the page already, and the window that it is of. */
+interface Beside {
+  readonly window: Span;
+  readonly figures: Promise<CapacityFigures>;
+}
+
 /**
  * What planners ask beside whose the time was, up to the end of the window. Forecast, failures and queue are of whole clusters, sizes of
  * all jobs of the last weeks, nodes of all jobs: where only some are looked at they are not asked. What one of them fails by is its
  * answer: the others come.
- * @param figures of the window, of these options
+ * @param beside of the window, of these options
  */
 export async function fleetSections(
   db: Asked,
   { lanes }: Pick<Config, 'lanes'>,
   options: CapacityQueryOptions,
-  figures: Promise<CapacityFigures>,
+  beside: Beside,
   told: Told = {},
 ): Promise<FleetSections> {
   const isNamed = told.sight === undefined;
   const isWhole = options.where === undefined;
-  const [forecast, named, nodes] = await Promise.all([
-    isWhole ? answerOf(askForecast(db, lanes, options), told) : undefined,
-    isWhole && isNamed ? namedOfClusters(db, lanes, options, told) : {},
-    isNamed ? nodesOf(db, lanes, options, figures, told) : undefined,
+  const forecast = isWhole ? answerOf(askForecast(db, lanes, options), told) : undefined;
+  const [foretold, named, nodes] = await Promise.all([
+    forecast,
+    isWhole && isNamed ? namedOfClusters(db, lanes, options, { forecast, told }) : {},
+    isNamed && !isOfSomeJobs({ where: options.where ?? [] })
+      ? answerOf(nodesFigures(db, lanes, options, beside), told)
+      : undefined,
   ]);
   return {
-    ...(forecast === undefined ? {} : { forecast }),
+    ...(foretold === undefined ? {} : { forecast: foretold }),
     ...named,
     ...(nodes === undefined ? {} : { nodes }),
   };
 }
 
-/** @returns undefined of some jobs: GPUs were there for others, too */
-async function nodesOf(
+async function nodesFigures(
   db: Asked,
   lanes: Config['lanes'],
   options: CapacityQueryOptions,
-  figures: Promise<CapacityFigures>,
-  told: Told,
-): Promise<Answer<NodesFigures> | undefined> {
-  const whole = await figures;
-  if (whole.knownUs === undefined) return undefined;
-  const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(whole) };
-  const times = await answerOf(capacityTimes(db, lanes, ofNodes), told);
-  if ('failure' in times) return times;
-  return { figures: { times: times.figures, unseenNodes: whole.unseenNodes } };
+  { window, figures }: Beside,
+): Promise<NodesFigures> {
+  const ofNodes = { ...narrowedOptions(options), by: 'node' as const, every: heatPeriod(window) };
+  const [times, { unseenNodes }] = await Promise.all([capacityTimes(db, lanes, ofNodes), figures]);
+  return { times, unseenNodes };
 }
 
 /** The same devices and time. */
@@ -100,21 +108,28 @@ async function namedOfClusters(
   db: Asked,
   lanes: Config['lanes'],
   { fromUs, toUs, cluster, idleLimits }: CapacityQueryOptions,
-  told: Told,
+  { forecast, told }: { readonly forecast: Promise<unknown> | undefined; readonly told: Told },
 ): Promise<FleetSections> {
   const of = { toUs, ...(cluster === undefined ? {} : { cluster }) };
   const failuresFromUs = Math.min(fromUs, backFrom(toUs, 'reliability'));
   const sizes = { ...of, fromUs: backFrom(toUs, 'rightSize'), nowUs: toUs, whatIfs: [] };
+  const askQueue = async (): Promise<Answer<QueueFigures>> => {
+    await forecast;
+    const queued = { ...of, fromUs: Math.max(fromUs, toUs - QUEUE_US_MAX) };
+    return await answerOf(
+      queueFigures(db, lanes, { ...queued, ...(idleLimits === undefined ? {} : { idleLimits }) }),
+      told,
+    );
+  };
+  const askSizes = async (): Promise<Answer<RightSizeFigures>> => {
+    await forecast;
+    return await answerOf(rightSizeFigures(db, lanes, sizes), told);
+  };
+  // Those two take this process long, and meanwhile it asks nothing: the store gets first what takes that long.
   const [reliability, queue, rightSize] = await Promise.all([
     answerOf(reliabilityFigures(db, lanes, { ...of, fromUs: failuresFromUs }), told),
-    answerOf(
-      queueFigures(db, lanes, {
-        ...{ ...of, fromUs: Math.max(fromUs, toUs - QUEUE_US_MAX) },
-        ...(idleLimits === undefined ? {} : { idleLimits }),
-      }),
-      told,
-    ),
-    answerOf(rightSizeFigures(db, lanes, sizes), told),
+    askQueue(),
+    askSizes(),
   ]);
   return { reliability, queue, rightSize };
 }

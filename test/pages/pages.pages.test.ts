@@ -238,7 +238,12 @@ describe('the page of the fleet', () => {
     const window = { fromUs: at(0), toUs: at(3 * 86_400), cluster: 'pages' };
     const figures = await capacityFigures(db, lanes, { ...window, by: 'user' });
     const path = join(directory, 'fleet.html');
-    const sections = await fleetSections(db, { lanes }, { ...window, by: 'user' }, Promise.resolve(figures));
+    const sections = await fleetSections(
+      db,
+      { lanes },
+      { ...window, by: 'user' },
+      { window: figures, figures: Promise.resolve(figures) },
+    );
     writeFileSync(
       path,
       renderCapacityPage(figures, { assets: readStillAssets(), version: 'test', sections }),
@@ -285,7 +290,10 @@ test('the page of the fleet with all that can be drawn: no complaint, no request
   const lanes = [fine, coarse];
   const window = { fromUs: at(0), toUs: at(3 * 86_400), cluster: 'pages', by: 'account' } as const;
   const figures = await capacityFigures(db, lanes, window);
-  const { nodes } = await fleetSections(db, { lanes }, window, Promise.resolve(figures));
+  const { nodes } = await fleetSections(db, { lanes }, window, {
+    window: figures,
+    figures: Promise.resolve(figures),
+  });
   const path = join(directory, 'drawn.html');
   const sections = {
     forecast: { figures: forecast(RISING, 600) },

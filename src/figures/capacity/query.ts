@@ -104,6 +104,17 @@ export async function capacityTimes(
   return (await readCapacity(db, lanes, options, false)).times;
 }
 
+/** The window that is reported on, and what is kept of it. @throws what `capacityFigures` throws */
+export async function readWindow(
+  db: Asked,
+  lanes: readonly Lane[],
+  options: TimesQueryOptions,
+): Promise<{ readonly stored: readonly StoredLane[]; readonly window: CapacityWindow }> {
+  const stored = await storedLanes(db, lanes, options);
+  const kept = stored.filter(isUseful).map((one) => one.kept);
+  return { stored, window: capacityWindow(kept, options.fromUs, options.toUs, periodOf(options)) };
+}
+
 interface ReadCapacity {
   readonly times: CapacityTimes;
   readonly of: Membership;
@@ -119,13 +130,7 @@ async function readCapacity(
 ): Promise<ReadCapacity> {
   const { by, also = [], every, cluster, where = [], timeZone = 'UTC' } = options;
   const { idleLimits = USUAL_IDLE_LIMITS, costs: rates, isTimeAlone = false } = options;
-  const stored = await storedLanes(db, lanes, options);
-  const window = capacityWindow(
-    stored.filter(isUseful).map(({ kept }) => kept),
-    options.fromUs,
-    options.toUs,
-    periodOf(options),
-  );
+  const { stored, window } = await readWindow(db, lanes, options);
   // The server answers side by side what does not need each other's answers.
   const [isOneCluster, all, inventory, idle] = await Promise.all([
     hasOneCluster(db, window),
