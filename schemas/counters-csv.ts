@@ -12,7 +12,7 @@ export interface Counters {
   readonly fields: readonly Field[];
   /** One sentence for each row that records no column, or not as it says; they begin with the line's number. */
   readonly warnings: readonly string[];
-  /** Every row that asks for something of its own, in the order of the file, as an exporter serves it. */
+  /** Every row, in the order of the file, as an exporter serves it. */
   readonly rows: readonly CounterRow[];
 }
 
@@ -24,6 +24,8 @@ export interface CounterRow {
   readonly help: string;
   /** Undefined where dcgm-exporter works the value out by itself (`DCGM_EXP_…`). */
   readonly field: Field | undefined;
+  /** The line of another row of the same field, which counts. */
+  readonly repeatsLine?: number;
 }
 
 interface CsvRow {
@@ -93,6 +95,7 @@ export function parseCounters(text: string, file: string): Counters {
       warnings.push(
         `line ${row.line}: ${name} is already in line ${firstLine}, which counts; this row is ignored`,
       );
+      rows.push({ ...written, repeatsLine: firstLine });
       continue;
     }
     lineOfId.set(field.id, row.line);

@@ -36,7 +36,8 @@ const NOT_COUNTED: Readonly<Record<string, string>> = {
   DCGM_EXP_P2P_STATUS: 'no source is asked for the links between GPUs',
 };
 
-function whyNotServed({ name, type, field }: CounterRow): string | undefined {
+function whyNotServed({ name, type, field, repeatsLine }: CounterRow): string | undefined {
+  if (repeatsLine !== undefined) return `its field is already in line ${repeatsLine}, which counts`;
   if (field === undefined)
     return countedFieldOf(name) === undefined ? (NOT_COUNTED[name] ?? 'it is not counted here') : undefined;
   if (type === 'label')
