@@ -7,7 +7,7 @@ export interface ClockReason {
   readonly event?: string;
 }
 
-export const CLOCK_REASONS: readonly ClockReason[] = [
+const CLOCK_REASONS: readonly ClockReason[] = [
   { bit: 0x1, name: 'gpu_idle' },
   { bit: 0x2, name: 'clocks_setting' },
   { bit: 0x4, name: 'power_cap', event: 'sw_power_cap' },
