@@ -30,7 +30,7 @@ import {
   type Membership,
 } from './membership.ts';
 import { groupOf, keyOfRow, tallyOf, textOf, type AskedTally, type GroupKey, type Tally } from './tally.ts';
-import { asManyAsFit, mixedIds, reusedIds } from './reused-ids.ts';
+import { asManyAsFit, closeStarts, mixedIds, reusedIds } from './reused-ids.ts';
 import { jobCountsSql, stayPeriodsSql } from './job-counts.ts';
 import { capacityWindow, type CapacityWindow } from './window.ts';
 import { costBasis, needsHours } from '../cost-basis.ts';
@@ -250,14 +250,23 @@ async function askOfJobs(
 ): Promise<OfJobs> {
   const { window, isOneCluster, cluster } = known;
   const isOfJobs = isWhole || !isTimeAlone || isOfJobNames(known);
-  const [parts, ids] = await Promise.all([
-    partsOf(db, tables, window),
+  const parts = await partsOf(db, tables, window);
+  const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
+  const sourcesFor = (reused: Membership['reused']): CapacitySource[][] =>
+    parts.map((part) => sourcesOf(part, window, levels, dividingUs({ ...known, reused })));
+  const [ids, areTold] = await Promise.all([
     isOfJobs ? reusedIds(db, window, isOneCluster, cluster) : [],
+    areClustersTold(db, known, sourcesFor([]).flat()),
   ]);
   const { ids: reused, left: reusedIdsLeft } = asManyAsFit(ids);
-  const levels = asked.isByHour || periodOf(known) === 'hour' ? CUT_LEVELS : LEVELS;
-  const sources = parts.map((part) => sourcesOf(part, window, levels, dividingUs({ ...known, reused })));
-  const of = { ...known, reused, areClustersTold: await areClustersTold(db, known, sources.flat()) };
+  const sources = sourcesFor(reused);
+  // Where jobs follow each other within a day finer buckets are read, too.
+  const isSame = closeStarts(reused).length === 0;
+  const of = {
+    ...known,
+    reused,
+    areClustersTold: isSame ? areTold : await areClustersTold(db, known, sources.flat()),
+  };
   const rest = async (): Promise<BesideTimes> => {
     const [jobs, installed] = await Promise.all([
       jobCounts(db, of),
