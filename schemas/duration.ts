@@ -81,12 +81,17 @@ function wholeProduct(number: string, factor: number): number {
   return product % divisor === 0n ? Number(product / divisor) : NaN;
 }
 
+/** As Go and Prometheus print `90s`. */
+const SEVERAL_UNITS = /^(?:\d+(?:\.\d+)?[A-Za-zµ]+){2,}$/;
+
 /**
- * Milliseconds of a duration as people write it: a number and `ms`, `s`, `m`, `h`, `d` or `w`.
+ * Milliseconds of a duration as people write it: a number and `ms`, `s`, `m`, `h`, `d` or `w`, or several of these in a row: `1m30s`.
  * @throws OperatingError `duration.invalid` (exit `config`): no unit, another unit, not whole milliseconds.
  */
 export function parseDurationMs(text: string): number {
-  return parseQuantity(text, DURATION);
+  const whole = text.trim();
+  const parts = SEVERAL_UNITS.test(whole) ? whole.match(/[\d.]+[A-Za-zµ]+/g)! : [text];
+  return parts.reduce((sum, part) => sum + parseQuantity(part, DURATION), 0);
 }
 
 /**

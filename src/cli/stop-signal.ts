@@ -3,11 +3,14 @@ import { leave } from './leave.ts';
 /** `timeout` and shells signal a process and then its whole group: it hears one wish twice. */
 const SAME_WITHIN_MS = 500;
 
-/** Resolves at the first SIGINT or SIGTERM. A second wish ends the process at once, as people expect of Ctrl-C. */
+/** Of a process that a signal ends. */
+const EXIT_CODES = { SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+
+/** Resolves at the first SIGINT, SIGQUIT or SIGTERM. A second wish ends the process at once, as people expect of Ctrl-C. */
 export function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let first: { readonly signal: NodeJS.Signals; readonly atMs: number } | undefined;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    for (const signal of ['SIGINT', 'SIGQUIT', 'SIGTERM'] as const) {
       process.on(signal, () => {
         const atMs = performance.now();
         if (first === undefined) {
@@ -16,7 +19,7 @@ export function stopSignal(): Promise<NodeJS.Signals> {
           return;
         }
         if (signal === first.signal && atMs - first.atMs < SAME_WITHIN_MS) return;
-        void leave(signal === 'SIGINT' ? 130 : 143);
+        void leave(EXIT_CODES[signal]);
       });
     }
   });

@@ -25,6 +25,8 @@ test.each([
   ],
   ['another one at once', ['SIGTERM:0', 'SIGINT:0'], 130, ''],
   ['the same, said again', ['SIGTERM:0', 'SIGTERM:600'], 143, ''],
+  ['one of those that end dcgm-exporter', ['SIGQUIT:0'], 0, 'SIGQUIT\n'],
+  ['Ctrl-\\ twice', ['SIGQUIT:0', 'SIGQUIT:600'], 131, ''],
   ['Ctrl-C twice', ['SIGINT:0', 'SIGINT:600'], 130, ''],
 ])(
   '%s: a second wish ends it at once, the echo of the first does not',

@@ -25,6 +25,9 @@ describe('durations', () => {
     ['2w', 1_209_600_000],
     [' 5 s ', 5_000],
     ['0s', 0],
+    ['1m30s', 90_000],
+    ['1h0m0.5s', 3_600_500],
+    ['1s500ms', 1_500],
   ])('%s is %i ms', (text, ms) => {
     expect(parseDurationMs(text)).toBe(ms);
   });
@@ -35,9 +38,12 @@ describe('durations', () => {
     ['5M', 'came "5M" with the unit "M"'],
     ['5min', 'came "5min" with the unit "min"'],
     ['-1s', 'came "-1s"'],
-    ['1e3s', 'came "1e3s"'],
+    ['1e3s', 'came "1e" with the unit "e"'],
     ['s', 'came "s"'],
     ['1s 2s', 'came "1s 2s"'],
+    ['1m30', 'came "1m30"'],
+    ['1m5x', 'came "5x" with the unit "x"'],
+    ['1.5.5s', 'came "1.5.5s"'],
     ['0.5ms', 'came "0.5ms", which is no whole number of milliseconds'],
     ['constructor', 'came "constructor"'],
     ['1toString', 'came "1toString" with the unit "toString"'],
