@@ -82,7 +82,7 @@ function wholeProduct(number: string, factor: number): number {
 }
 
 /** As Go and Prometheus print `90s`. */
-const SEVERAL_UNITS = /^(?:\d+(?:\.\d+)?[A-Za-zµ]+){2,}$/;
+const SEVERAL_UNITS = /^(?:\d+(?:\.\d+)?(?:ms|[smhdw])){2,}$/;
 
 /**
  * Milliseconds of a duration as people write it: a number and `ms`, `s`, `m`, `h`, `d` or `w`, or several of these in a row: `1m30s`.
@@ -90,7 +90,7 @@ const SEVERAL_UNITS = /^(?:\d+(?:\.\d+)?[A-Za-zµ]+){2,}$/;
  */
 export function parseDurationMs(text: string): number {
   const whole = text.trim();
-  const parts = SEVERAL_UNITS.test(whole) ? whole.match(/[\d.]+[A-Za-zµ]+/g)! : [text];
+  const parts = SEVERAL_UNITS.test(whole) ? whole.match(/[\d.]+[a-z]+/g)! : [text];
   return parts.reduce((sum, part) => sum + parseQuantity(part, DURATION), 0);
 }
 
