@@ -1,6 +1,7 @@
 /** `gpuledger report capacity --json`: of the fleet. */
 import { z } from 'zod';
 import { costRates, costs } from './costs.ts';
+import { whatIf } from './right-size.ts';
 import { count, energyKeys, idleLimits, invalidRollups, joules, momentUs, ratio, us } from './parts.ts';
 
 const sums = {
@@ -139,4 +140,5 @@ export const capacityReport = z.strictObject({
       'Of the web server: groups whose names are not for whoever asks are one row, others, and nothing is named but groups',
     ),
   hasActivity: z.boolean(),
+  whatIfs: z.array(whatIf).optional().describe('Where `--what-if` asked, as `report right-size` has them'),
 });

@@ -10,7 +10,8 @@ const size = z.strictObject({
 });
 const stays = z.strictObject({ runs: count, ownedUs: us });
 
-const whatIf = z.discriminatedUnion('of', [
+/** What would have been. */
+export const whatIf = z.discriminatedUnion('of', [
   z.strictObject({
     of: z.literal('mig'),
     profile: z.string(),

@@ -17,6 +17,7 @@ import type {
 import type { JobsFigures, JobsRow } from '../figures/job/jobs-figures.ts';
 import type { TaskAmounts, TaskFigures, TasksFigures } from '../figures/job/tasks-figures.ts';
 import type { Energy } from '../figures/quantity.ts';
+import type { WhatIf } from '../figures/right-size/figures.ts';
 import { longestIdleOf } from '../figures/job/assemble.ts';
 import { analysisJson, boundsJson } from './analysis-json.ts';
 import { causesJson, deviceCausesJson } from './causes-json.ts';
@@ -270,7 +271,7 @@ function causesUsOf(causes: CauseAmounts): object {
 }
 
 /** The account of the fleet as JSON, by the same rules. */
-export function capacityJson(figures: CapacityFigures): string {
+export function capacityJson(figures: CapacityFigures, whatIfs: readonly WhatIf[] = []): string {
   return textOf({
     by: figures.by,
     also: figures.also.length === 0 ? undefined : figures.also,
@@ -308,6 +309,7 @@ export function capacityJson(figures: CapacityFigures): string {
     costRates: costRatesJson(figures.costBasis),
     isNarrowed: figures.isNarrowed,
     hasActivity: figures.hasActivity,
+    whatIfs: whatIfs.length === 0 ? undefined : whatIfs,
   });
 }
 

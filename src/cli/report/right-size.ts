@@ -35,19 +35,22 @@ export function addRightSizeCommand(report: Command): void {
       .option('--from <time>', 'ISO date or time, UTC')
       .option('--to <time>', 'ISO date or time, UTC (default: now)')
       .option('--cluster <name>', 'only what is of this cluster', clusterArgument)
-      .addOption(
-        new Option(
-          '--what-if <change>',
-          'replay the window with mig=PROFILE:COUNT or idle-limit=DURATION; several',
-        )
-          .argParser((text, former: readonly WhatIfQuestion[]) => [...former, whatIfArgument(text)])
-          .default([], 'nothing'),
-      ),
+      .addOption(whatIfOption()),
   )
     .addHelpText('after', EXAMPLES)
     .action(async (flags: RightSizeFlags) => {
       await reportRightSize(flags);
     });
+}
+
+/** What is to be answered beside a report; nothing when absent. */
+export function whatIfOption(): Option {
+  return new Option(
+    '--what-if <change>',
+    'replay the window with mig=PROFILE:COUNT or idle-limit=DURATION; several',
+  )
+    .argParser((text, former: readonly WhatIfQuestion[]) => [...former, whatIfArgument(text)])
+    .default([], 'nothing');
 }
 
 function whatIfArgument(text: string): WhatIfQuestion {

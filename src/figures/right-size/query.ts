@@ -1,5 +1,6 @@
 import { packedTimes } from '../../core/right-size/packing.ts';
 import type { Lane } from '../../core/fields/lane.ts';
+import type { Span } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
 import type { RightSizeFigures, Unsized, WhatIf } from './figures.ts';
 import { groupKey, holdingsOf, sizedGroups, sizeFor, triedWeeks } from './sized.ts';
@@ -28,8 +29,7 @@ export async function rightSizeFigures(
   const span = { fromUs, toUs };
   const all = await readStays(db, lanes, span, { nowUs, cluster });
   const { stays, fleet } = all;
-  const whatIfs: WhatIf[] = [];
-  for (const question of questions) whatIfs.push(await whatIf(db, all, span, question));
+  const whatIfs = await answers(db, all, span, questions);
   const known = stays.filter(isKnown);
   const sizes = new Map([...Map.groupBy(known, groupKey)].map(([key, own]) => [key, sizeFor(own)]));
   const [time] = packedTimes(
@@ -45,6 +45,28 @@ export async function rightSizeFigures(
     weeks: triedWeeks(stays, span),
     whatIfs,
   };
+}
+
+/** The what-ifs of these figures alone. @throws what `rightSizeFigures` throws */
+export async function whatIfFigures(
+  db: Asked,
+  lanes: readonly Lane[],
+  { fromUs, toUs, cluster, nowUs, whatIfs }: RightSizeOptions,
+): Promise<WhatIf[]> {
+  if (whatIfs.length === 0) return [];
+  const span = { fromUs, toUs };
+  return await answers(db, await readStays(db, lanes, span, { nowUs, cluster }), span, whatIfs);
+}
+
+async function answers(
+  db: Asked,
+  all: Awaited<ReturnType<typeof readStays>>,
+  span: Span,
+  questions: readonly WhatIfQuestion[],
+): Promise<WhatIf[]> {
+  const whatIfs: WhatIf[] = [];
+  for (const question of questions) whatIfs.push(await whatIf(db, all, span, question));
+  return whatIfs;
 }
 
 function sumOf(stays: readonly Stay[]): RightSizeFigures['sized'] {

@@ -156,6 +156,14 @@ function unsizedTexts({ unsized }: RightSizeFigures): string[] {
   return [`Not looked at, and left as they were: ${told.join('; ')}.`];
 }
 
+/** What would have been, for people, below another report of the same time; nothing where nobody asked. */
+export function renderWhatIfs(whatIfs: readonly WhatIf[], options: RenderOptions): string {
+  if (whatIfs.length === 0) return '';
+  const width = reportWidth(options);
+  const notes = whatIfs.flatMap(whatIfTexts).flatMap((text) => wrap(text, width, '  ', '    '));
+  return finishLines(['', ...notes], options, new Set());
+}
+
 function whatIfTexts(whatIf: WhatIf): string[] {
   if (whatIf.of === 'mig') {
     const { profile, count, models, fitting, known, usedUs, neededUs, neededMost } = whatIf;

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { capacityReport } from '../../../schemas/reports/capacity-report.ts';
 import { rightSizeReport } from '../../../schemas/reports/right-size.ts';
 import type { Config } from '../../../src/config/config.ts';
 import type { RightSizeFigures } from '../../../src/figures/right-size/figures.ts';
@@ -412,6 +413,42 @@ describe('the command', () => {
       stdout: '',
       stderr: expect.stringContaining('no GPU of this fleet can be cut into 1g.24gb') as string,
     });
+  });
+
+  const capacity = async (...args: readonly string[]) =>
+    await runLine(
+      ['report', 'capacity', '--config', file, '--from', '2023-05-01', '--to', '2023-06-05', ...args],
+      { QDB_CLIENT_CONF: server.conf },
+    );
+
+  test('stands below the account of the fleet, too', async () => {
+    const asked = ['--what-if', 'mig=1g.35gb:4', '--what-if', 'idle-limit=30m'];
+    const text = await capacity(...asked);
+    expect(text).toMatchObject({ exitCode: 0, stderr: '' });
+    const sizes = (await line(...asked)).stdout.replaceAll(/\n +/g, ' ');
+    const whatIfs = sizes.slice(sizes.indexOf('What if GPUs')).trim();
+    expect(whatIfs).toMatch(/^What if GPUs .* What if idle jobs were ended after /);
+    expect(text.stdout).toBe(
+      `${(await capacity()).stdout}${text.stdout.slice(text.stdout.indexOf('\n  What if'))}`,
+    );
+    expect(text.stdout.replaceAll(/\n +/g, ' ').trimEnd().endsWith(whatIfs)).toBe(true);
+    const json = capacityReport.parse(JSON.parse((await capacity('--json', ...asked)).stdout));
+    const sized = rightSizeReport.parse(JSON.parse((await line('--json', ...asked)).stdout));
+    expect(json.whatIfs).toEqual(sized.whatIfs);
+    expect(json.whatIfs).toHaveLength(2);
+    expect(JSON.parse((await capacity('--json')).stdout)).not.toHaveProperty('whatIfs');
+  });
+
+  test('below the account of the fleet says what no device can be, and what it cannot stand with', async () => {
+    expect(await capacity('--what-if', 'mig=1g.24gb:7')).toMatchObject({
+      ...{ exitCode: 64, stdout: '' },
+      stderr: expect.stringContaining('no GPU of this fleet can be cut into 1g.24gb') as string,
+    });
+    for (const others of [['--csv'], ['--base-units'], ['--html', 'x.html'], ['--where', 'account=of-tiny']])
+      expect(await capacity('--what-if', 'idle-limit=30m', ...others)).toMatchObject({
+        ...{ exitCode: 64, stdout: '' },
+        stderr: expect.stringContaining('--what-if') as string,
+      });
   });
 
   test('an empty window says that nobody had a GPU', async () => {
