@@ -39,6 +39,7 @@ const OUTSIDE = {
     'all rows of one name are asked for, and months of UTC: test/figures/capacity-groups.test.ts asks for more names, and for months of zones',
   nodes:
     'nobody tells how drawn nodes are, and of no drawn job it is kept where its time went: test/figures/capacity-groups.test.ts has both, and capacity-fragmented.test.ts those who wait',
+  sizes: 'of no drawn fleet a what-if is asked: test/figures/right-size has some',
   costs: 'no costs are configured: test/figures/job-costs.test.ts and capacity-costs.test.ts have them',
 } as const;
 
@@ -55,6 +56,7 @@ const LEFT_KEYS: Readonly<Partial<Record<Why, readonly string[]>>> = {
   history: ['history'],
   narrowed: ['isNarrowed'],
   chosen: ['also', 'timeZone', 'top', 'where'],
+  sizes: ['whatIfs'],
   costs: ['costRates', 'costs'],
 };
 /** Columns of CSV. */
