@@ -64,13 +64,16 @@ export interface PrometheusSeries {
   readonly values?: readonly (readonly [atS: number, value: string])[];
 }
 
-/** Scrapes that address each second. @param cluster label of the target, as sites set it */
+/**
+ * Scrapes that address each second, and takes as many steps in a question that names none: else its first one waits for the
+ * next full minute. @param cluster label of the target, as sites set it
+ */
 export async function startPrometheus(target: string, cluster = 'c1'): Promise<TestPrometheus> {
   const directory = mkdtempSync(join(tmpdir(), 'gpuledger-prometheus-'));
   const config = join(directory, 'prometheus.yml');
   writeFileSync(
     config,
-    `global: { scrape_interval: 1s }
+    `global: { scrape_interval: 1s, evaluation_interval: 1s }
 scrape_configs: [{ job_name: gpus, static_configs: [{ targets: ['${target}'], labels: { cluster: '${cluster}' } }] }]
 `,
   );
