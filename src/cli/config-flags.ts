@@ -101,7 +101,7 @@ export function addConfigFlags(command: Command, name: ConfiguredCommand): Comma
   for (const setting of flaggedSettings(name)) command.addOption(optionOf(setting));
   return command.configureOutput({
     outputError: (text, write) => {
-      write(text + strangerHint(text));
+      write(text + strangerHint(text, command));
     },
   });
 }
@@ -111,9 +111,11 @@ function optionOf({ flag = '', doc, key }: Setting): Option {
   return new Option(flag, doc.replaceAll('`', '') + about);
 }
 
-/** Says which commands know a flag that another one was given. */
-function strangerHint(text: string): string {
-  const flag = /unknown option '(--?[a-z-]+)/.exec(text)?.[1];
+/** Says which commands know a flag that another one was given, and that this one knows it without a value. */
+function strangerHint(text: string, { options }: Command): string {
+  const [, flag, written] = /unknown option '(--?[a-z-]+)(=)?/.exec(text) ?? [];
+  if (written !== undefined && options.some(({ long }) => long === flag))
+    return `  ${flag!} takes no value\n`;
   const knows = (setting: Setting): boolean => setting.flag?.split(/[ ,]+/).includes(flag ?? '') === true;
   const commands = CONFIGURED_COMMANDS.filter((name) => flaggedSettings(name).some(knows));
   return commands.length === 0 ? '' : `  ${flag ?? ''} is a flag of ${commands.join(', ')}\n`;

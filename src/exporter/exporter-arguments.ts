@@ -10,12 +10,14 @@ const BY_NAME: ReadonlyMap<string, ExporterFlag> = new Map(
 /**
  * Arguments as Go's flag package reads them, in the form that commander does: one dash or two are the same, and what is on or off may be
  * followed by `=false`. Others stay as they are.
+ * @param alsoOnOff names of flags without a value that are not upstream's, and are read alike
  * @throws OperatingError `exporter.flag` (exit `usage`) where what is on or off is followed by something else
  */
-export function exporterArguments(argv: readonly string[]): string[] {
+export function exporterArguments(argv: readonly string[], alsoOnOff: readonly string[] = []): string[] {
   return argv.flatMap((word) => {
     const [, name = '', written] = /^--?([a-z][a-z-]*)(?:=(.*))?$/s.exec(word) ?? [];
-    const flag = BY_NAME.get(name);
+    const flag: Pick<ExporterFlag, 'name' | 'value'> | undefined =
+      BY_NAME.get(name) ?? (alsoOnOff.includes(name) ? { name } : undefined);
     if (flag === undefined) return [word];
     const told = `--${flag.name}`;
     if (flag.value === undefined) return written === undefined || isOn(written, told, 'usage') ? [told] : [];

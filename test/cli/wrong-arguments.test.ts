@@ -87,6 +87,8 @@ const COMMANDS: readonly Row[] = [
   [['report', 'jobs', '--from', '2026-02-30'], 64, '--from', 'came "2026-02-30"'],
   [['report', 'jobs', '--since', '1d', '--from', '2026-02-01'], 64, '--since or --from'],
   [['report', 'jobs', '--json', '--csv'], 64, 'cannot be used with'],
+  [['report', 'job', '1', '--json=true'], 64, "unknown option '--json=true'", '--json takes no value'],
+  [['run', '--jobstats=true'], 64, '--jobstats takes no value'],
   [['report', 'jobs', '--usr', 'ada'], 64, "unknown option '--usr'"],
   [['report', 'jobs', '--name', "x'; DROP TABLE jobs; --"], 75, '127.0.0.1:1', 'exit 75'],
   [['report', 'bill'], 64, "required option '--month <month>' not specified"],

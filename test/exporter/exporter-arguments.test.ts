@@ -1,5 +1,6 @@
 /** Goal: a line of dcgm-exporter's unit file means here what it means there. Method: a table of arguments, as Go's flag package takes them. */
 import { expect, test } from 'vitest';
+import { argumentsOf } from '../../src/cli/commands/exporter.ts';
 import { exporterArguments } from '../../src/exporter/exporter-arguments.ts';
 import { EXPORTER_FLAGS } from '../../src/exporter/exporter-flags.ts';
 
@@ -33,6 +34,15 @@ test.each([
   ],
 ])('%j', (written, read) => {
   expect(exporterArguments(written)).toEqual(read);
+});
+
+test('flags without a value that are not upstream’s are read alike', () => {
+  expect(argumentsOf(['--jobstats=true', '--job-label-shares=0', '-jobstats', '--compat=4.8.2'])).toEqual([
+    ...['--jobstats', '--jobstats', '--compat=4.8.2'],
+  ]);
+  expect(() => argumentsOf(['--job-label-shares=maybe'])).toThrow(
+    'expected true or false for --job-label-shares, came "maybe"',
+  );
 });
 
 test.each(['-rbmn=maybe', '--kubernetes=yes', '-o=', '-n=TrUe'])('%s is neither on nor off', (word) => {

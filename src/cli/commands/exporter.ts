@@ -39,7 +39,14 @@ export function command(): Command {
 const OURS = flaggedSettings('exporter').map(({ flag }) => /--([a-z-]+)/.exec(flag ?? '')![1]);
 const OWN_FLAGS = EXPORTER_FLAGS.filter(({ name }) => !OURS.includes(name));
 
-export { exporterArguments as argumentsOf };
+/** Those of them without a value are written as dcgm-exporter's may be. */
+const OUR_ON_OFF = flaggedSettings('exporter').flatMap(
+  ({ flag }) => /^--([a-z-]+)$/.exec(flag ?? '')?.[1] ?? [],
+);
+
+export function argumentsOf(argv: readonly string[]): readonly string[] {
+  return exporterArguments(argv, OUR_ON_OFF);
+}
 
 function optionOf({ name, alias, value, doc }: ExporterFlag): Option {
   const short = alias?.length === 1 ? `-${alias}, ` : '';

@@ -29,6 +29,7 @@ export function collectingWays(isForced: boolean): ResidentWays['begin'] {
       sampling: collection,
       sentence: startSentence(collection),
       data: { source: collector.source, devices: collector.devices.length },
+      lastWords: ': writing what is held',
       feed: feedOf(collection),
       ended: collector.ended,
       get isAtWork() {

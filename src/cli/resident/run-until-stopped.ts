@@ -22,6 +22,8 @@ interface Resident {
   /** How it has begun, for people. */
   readonly sentence: string;
   readonly data: Readonly<Record<string, string | number>>;
+  /** What follows `stopping on SIGTERM`. */
+  readonly lastWords: string;
   readonly feed: MetricsFeed;
   /** Settles when sampling has ended by itself or failed. */
   readonly ended: Promise<void>;
@@ -72,15 +74,15 @@ export async function runUntilStopped(
     const ended = resident.ended.then(() => undefined);
     const reason = await Promise.race([ended, stopped, reloaded]);
     if (typeof reason !== 'object') {
-      const sentence = `stopping${reason === undefined ? '' : ` on ${reason}`}: writing what is held`;
-      tell({ level: 'info', code: 'run.stopping', sentence });
+      const on = reason === undefined ? '' : ` on ${reason}`;
+      tell({ level: 'info', code: 'run.stopping', sentence: `stopping${on}${resident.lastWords}` });
       await serving.close();
       if (!(await resident.close())) process.exitCode = EXIT_CODES.temporary;
       return;
     }
     const { why } = reason;
     ({ config, warnings } = reason.loaded);
-    tell({ level: 'info', code: 'run.reloading', sentence: `${why}: going on with the new configuration` });
+    tell({ level: 'info', code: 'run.reloading', sentence: `${why}: changing to the new configuration` });
     tell = logOf(config, warnings);
     resident = await residentAfter(resident, ways, serving, { config, why, tell: telling });
   }

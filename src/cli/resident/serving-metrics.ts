@@ -14,6 +14,7 @@ export function servingWays(): ResidentWays['begin'] {
       ...{ sampling, feed, ended },
       sentence: `${description}: ${devices.length} devices, lanes ${lanesText(config.lanes)}; nothing is recorded: no QuestDB is configured${leftBy(former)}`,
       data: { devices: devices.length },
+      lastWords: ': nothing is held that would be written',
       get isAtWork() {
         return sampling.isAtWork;
       },
