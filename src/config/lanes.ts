@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { toldRows } from '../core/base/told-rows.ts';
 import { OperatingError } from '../core/base/errors.ts';
 import type { Field } from '../core/fields/field.ts';
 import { findField } from '../core/fields/find-field.ts';
@@ -177,7 +178,8 @@ function readFieldsFile(
 ): readonly Field[] {
   try {
     const counters = readCounters(file);
-    warnings.push(...counters.warnings.map((warning) => `${file}, ${warning}`));
+    const left = counters.warnings.map((warning) => `${file}, ${warning}`);
+    warnings.push(...toldRows(left, file));
     if (counters.fields.length === 0)
       warnings.push(
         `lane "${lane}": ${file} asks for no field that makes a column; the lane records nothing`,

@@ -1,6 +1,7 @@
 import type { CounterRow, Counters } from '../../schemas/counters-csv.ts';
 import type { ServedCounter, ServedLabel } from '../core/exposition/device-families.ts';
 import { countedFieldOf, type ServedExporterCounter } from '../core/exposition/exporter-families.ts';
+import { toldRows } from '../core/base/told-rows.ts';
 import { inventoryFactOf } from '../core/devices/inventory-facts.ts';
 import { fieldInstead, laneFieldProblem, type Lane } from '../core/fields/lane.ts';
 
@@ -9,7 +10,7 @@ export interface ServedCounters {
   readonly counters: readonly ServedCounter[];
   readonly labels: readonly ServedLabel[];
   readonly exporterCounters: readonly ServedExporterCounter[];
-  /** One sentence for each row that is not served. */
+  /** One sentence for each row that is not served, of very many the first. */
   readonly warnings: readonly string[];
 }
 
@@ -27,7 +28,7 @@ export function servedOf({ rows }: Counters, file: string): ServedCounters {
     field === undefined || type !== 'label' ? [] : [{ name, fieldId: field.id }],
   );
   const exporterCounters = served.filter(({ field }) => field === undefined);
-  return { counters, labels, exporterCounters, warnings };
+  return { counters, labels, exporterCounters, warnings: toldRows(warnings, file) };
 }
 
 /** What dcgm-exporter asks an engine for, and no source here is asked for. */

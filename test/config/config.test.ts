@@ -152,6 +152,14 @@ describe('layers', () => {
     ]);
   });
 
+  test('of a counters file of which very many rows are left out the first are told', async () => {
+    const value = written(`DCGM_FI_DEV_GPU_TEMP,gauge,\n${'DCGM_FI_DRIVER_VERSION,label,\n'.repeat(1000)}`);
+    const flags = [{ key: 'lanes.profiling.fields_file', value, origin: '--counters' }];
+    const { warnings } = await load(PROFILING, { flags });
+    expect(warnings).toHaveLength(51);
+    expect(warnings.at(-1)).toBe(`${value}: 950 more rows are left out, too`);
+  });
+
   test('relative paths of the file start at the file', async () => {
     writeFileSync(join(directory, 'relative.csv'), 'DCGM_FI_DEV_GPU_TEMP,gauge,\n');
     const yaml = 'state_dir: here\nlanes: [{name: a, interval: 1s, fields_file: relative.csv}]\n';

@@ -16,3 +16,16 @@ test('of two rows of one field the first is served, and the other told, whatever
     'c.csv, line 3: DCGM_FI_DEV_GPU_TEMP is not served: its field is already in line 1, which counts',
   ]);
 });
+
+test('of very many rows that are left out the first are told, and how many more there are', () => {
+  const row = 'DCGM_FI_DEV_GPU_TEMP, gauge, t\n';
+  const warningsOf = (rows: number): readonly string[] =>
+    servedOf(parseCounters(row.repeat(rows), 'c.csv'), 'c.csv').warnings;
+  // The first row is served.
+  expect(warningsOf(51)).toHaveLength(50);
+  expect(warningsOf(51).at(-1)).toContain('c.csv, line 51: ');
+  expect(warningsOf(10_000).slice(-2)).toEqual([
+    'c.csv, line 51: DCGM_FI_DEV_GPU_TEMP is not served: its field is already in line 1, which counts',
+    'c.csv: 9949 more rows are left out, too',
+  ]);
+});
