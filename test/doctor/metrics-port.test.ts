@@ -10,6 +10,7 @@ import { metricsPort } from '../../src/doctor/node/metrics-port.ts';
 import { HERE, makeCertificates } from '../exporter/http/certificates.ts';
 import { serving } from '../exporter/http/metrics-server.ts';
 import { httpServer, rawServer, type BadServer } from '../helpers/bad-server.ts';
+import { startWeb } from '../serve/web-server.ts';
 import { makeMachine, type MadeMachine } from './made-machine.ts';
 
 const NOWHERE = 'http::addr=127.0.0.1:1;';
@@ -95,6 +96,23 @@ describe.runIf(process.getuid?.() === 0)('the port of /metrics', () => {
     await expect(told(`127.0.0.1:${port}`, `, web_config_file: ${files.path('web.yml')}`)).rejects.toThrow(
       'answers nobody without a certificate of a client',
     );
+  });
+
+  test('is had by gpuledger serve, collector or not', async () => {
+    const { url } = await startWeb(NOWHERE, { lanes: [] });
+    const addr = new URL(url).host;
+    const had = {
+      state: 'wrong',
+      what: `gpuledger serve listens on ${addr}`,
+      mend: [
+        `who it is: ss -ltnp 'sport = :${addr.split(':')[1]!}'`,
+        'give it another port: serve.listen in the configuration',
+        'or take another port: metrics.listen in the configuration',
+      ],
+    };
+    expect(await told(addr)).toEqual(had);
+    made.stopCollector();
+    expect(await told(addr)).toEqual(had);
   });
 
   test('is had by dcgm-exporter', async () => {

@@ -1,4 +1,5 @@
 import { formatListenAddress, type ListenAddress } from '../../config/addresses.ts';
+import { isHealthAnswer } from '../../../schemas/reports/health-answer.ts';
 import { askPort, type PortAnswer } from '../ask-port.ts';
 import { fine, wrong, type Check, type Outcome } from '../check.ts';
 import { NotTold } from '../not-told.ts';
@@ -25,7 +26,7 @@ export const metricsPort: Check = {
 };
 
 type Answered = Exclude<PortAnswer, string>;
-type Holder = 'nobody' | 'gpuledger' | 'dcgm-exporter' | 'other';
+type Holder = 'nobody' | 'gpuledger' | 'gpuledger serve' | 'dcgm-exporter' | 'other';
 
 function outcomeOf(
   holder: Exclude<Holder, 'nobody'>,
@@ -36,12 +37,16 @@ function outcomeOf(
   if (holder === 'gpuledger' && isCollecting) return fine(`gpuledger answers on ${where}`);
   const who = {
     gpuledger: 'a gpuledger that is not the collector, as gpuledger exporter,',
+    'gpuledger serve': 'gpuledger serve',
     'dcgm-exporter': 'dcgm-exporter',
     other: 'another program',
   }[holder];
   return wrong(`${who} listens on ${where}`, [
     `who it is: ss -ltnp 'sport = :${port}'`,
-    ...(holder === 'other' ? [] : ['systemctl disable --now nvidia-dcgm-exporter']),
+    ...(holder === 'gpuledger' || holder === 'dcgm-exporter'
+      ? ['systemctl disable --now nvidia-dcgm-exporter']
+      : []),
+    ...(holder === 'gpuledger serve' ? ['give it another port: serve.listen in the configuration'] : []),
     'or take another port: metrics.listen in the configuration',
   ]);
 }
@@ -53,6 +58,7 @@ async function holderOf(listen: ListenAddress, mayBeClosed: boolean): Promise<Ho
     const page = await askPort(listen, '/', { isTls });
     if (page === 'refused') return 'nobody';
     if (page === 'no answer') continue;
+    if (await isServe(listen, isTls)) return 'gpuledger serve';
     if (isOurs(page)) return 'gpuledger';
     if (isUpstream(await askPort(listen, '/health', { isTls }))) return 'dcgm-exporter';
     // Without TLS it may have been told so in words.
@@ -71,6 +77,12 @@ function isOurs({ headers, text }: Answered): boolean {
     text.includes('<meta name="generator" content="gpuledger">') ||
     headers['www-authenticate']?.includes('realm="gpuledger"') === true
   );
+}
+
+/** Its pages and its realm may be as those of /metrics, which has no such path. */
+async function isServe(listen: ListenAddress, isTls: boolean): Promise<boolean> {
+  const health = await askPort(listen, '/healthz', { isTls });
+  return typeof health === 'object' && isHealthAnswer(health.text);
 }
 
 /** Ours has that header, too, and is known by then. */
