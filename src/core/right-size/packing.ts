@@ -50,12 +50,15 @@ interface Held {
   /** Holdings of each GPU; of those that stay as they are. */
   readonly gpus: Map<string, number>;
   readonly kept: Map<string, number>;
-  /** Of each size that is packed. */
+  /** Of each size that was packed at any time. */
   readonly sizes: Map<Size, number>;
+  /** By those numbers, how many GPUs can hold so many: they come again and again. */
+  readonly known: Map<string, number>;
+  /** How many can hold those of now. */
+  packedSizes: number;
+  used: number;
+  packed: number;
 }
-
-/** By how many GPUs a number of instances of the same sizes can be held: asked at every change. */
-type Known = Map<string, number>;
 
 /**
  * Packs, whenever anything changes, what is in use into as few GPUs of each pool as first-fit decreasing finds; never more than were in
@@ -85,27 +88,21 @@ function packedTime(
       { atUs: endUs, one, by: -1 },
     ])
     .sort((a, b) => a.atUs - b.atUs);
-  const pools = new Map<string, Held & { used: number; packed: number }>();
-  const known: Known = new Map();
+  const pools = new Map<string, Held>();
   const time = { usedUs: 0, neededUs: 0, usedMost: 0, neededMost: 0 };
   let [used, packed] = [0, 0];
   for (const [index, { atUs, one, by }] of changes.entries()) {
-    const pool = pools.get(one.pool) ?? {
-      gpus: new Map(),
-      kept: new Map(),
-      sizes: new Map(),
-      used: 0,
-      packed: 0,
-    };
+    const pool = pools.get(one.pool) ?? nobodyHolds();
     pools.set(one.pool, pool);
     addTo(pool.gpus, one.gpu, by);
     if (one.size === undefined) addTo(pool.kept, one.gpu, by);
-    else addTo(pool.sizes, one.size, by);
+    else addSize(pool, one.size, by, needed);
     const nextUs = changes[index + 1]?.atUs;
-    const now = { used: pool.gpus.size, packed: packedNow(pool, one.pool, known, needed) };
-    used += now.used - pool.used;
-    packed += now.packed - pool.packed;
-    Object.assign(pool, now);
+    const packedNow = Math.min(pool.gpus.size, pool.kept.size + pool.packedSizes);
+    used += pool.gpus.size - pool.used;
+    packed += packedNow - pool.packed;
+    pool.used = pool.gpus.size;
+    pool.packed = packedNow;
     if (nextUs === undefined || nextUs === atUs) continue;
     time.usedUs += used * (nextUs - atUs);
     time.neededUs += packed * (nextUs - atUs);
@@ -115,17 +112,22 @@ function packedTime(
   return time;
 }
 
-function packedNow(
-  { gpus, kept, sizes }: Held,
-  pool: string,
-  known: Known,
-  needed: (sizes: readonly Size[]) => number,
-): number {
-  const counts = [...sizes].sort(([a], [b]) => byLargest(a, b));
-  const key = JSON.stringify([pool, counts.map(([{ profile }, count]) => [profile, count])]);
-  const count = known.get(key) ?? needed(counts.flatMap(([size, many]) => Array<Size>(many).fill(size)));
-  known.set(key, count);
-  return Math.min(gpus.size, kept.size + count);
+function nobodyHolds(): Held {
+  return {
+    ...{ gpus: new Map(), kept: new Map(), sizes: new Map(), known: new Map() },
+    ...{ packedSizes: 0, used: 0, packed: 0 },
+  };
+}
+
+/** Sizes stay in the order in which they came, also when nobody has one of them: so the same numbers are the same text. */
+function addSize(pool: Held, one: Size, by: number, needed: (sizes: readonly Size[]) => number): void {
+  const { sizes, known } = pool;
+  sizes.set(one, (sizes.get(one) ?? 0) + by);
+  const counts = [...sizes.values()].join();
+  const packed =
+    known.get(counts) ?? needed([...sizes].flatMap(([size, many]) => Array<Size>(many).fill(size)));
+  known.set(counts, packed);
+  pool.packedSizes = packed;
 }
 
 function addTo<Key>(counts: Map<Key, number>, key: Key, by: number): void {

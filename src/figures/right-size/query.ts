@@ -3,7 +3,7 @@ import type { Lane } from '../../core/fields/lane.ts';
 import type { Span } from '../levels.ts';
 import type { Asked } from '../query-cells.ts';
 import type { RightSizeFigures, Unsized, WhatIf } from './figures.ts';
-import { groupKey, holdingsOf, sizedGroups, sizeFor, triedWeeks } from './sized.ts';
+import { holdingsOf, sizedGroups, sizeFor, triedWeeks } from './sized.ts';
 import { gpuUs, isKnown, readStays, type Stay } from './stays.ts';
 import { whatIf, type WhatIfQuestion } from './what-if.ts';
 
@@ -31,9 +31,10 @@ export async function rightSizeFigures(
   const { stays, fleet } = all;
   const whatIfs = await answers(db, all, span, questions);
   const known = stays.filter(isKnown);
-  const sizes = new Map([...Map.groupBy(known, groupKey)].map(([key, own]) => [key, sizeFor(own)]));
+  const groups = Map.groupBy(known, ({ group }) => group);
+  const sizes = new Map([...groups].map(([group, own]) => [group, sizeFor(own)]));
   const [time] = packedTimes(
-    holdingsOf(stays, (stay) => sizes.get(groupKey(stay))),
+    holdingsOf(stays, (stay) => sizes.get(stay.group)),
     [span],
   );
   return {

@@ -4,11 +4,6 @@ import type { Span } from '../levels.ts';
 import type { SizedGroup, TriedWeek } from './figures.ts';
 import { gpuUs, isKnown, type KnownStay, type Stay } from './stays.ts';
 
-/** Jobs of one cluster, account and name on GPUs of one model. */
-export function groupKey({ run, device: { model } }: KnownStay): string {
-  return JSON.stringify([run.cluster, run.account, run.member.record.name, model]);
-}
-
 /** The size that would have done for all of these; never a larger one than the largest that they had. @param stays of one model */
 export function sizeFor(stays: readonly KnownStay[]): Size {
   const [{ device }] = stays as [KnownStay];
@@ -28,20 +23,22 @@ function largestHad(stays: readonly KnownStay[]): Size {
 
 /** Those by whose sizes most GPU time would be freed first. */
 export function sizedGroups(stays: readonly Stay[]): SizedGroup[] {
-  const groups = [...Map.groupBy(stays.filter(isKnown), groupKey).values()].map((own): SizedGroup => {
-    const [{ run, device }] = own as [KnownStay];
-    const size = sizeFor(own);
-    return {
-      ...{ cluster: run.cluster, account: run.account, name: run.member.record.name, model: device.model },
-      runs: new Set(own.map((stay) => stay.run)).size,
-      ownedUs: own.reduce((sum, stay) => sum + gpuUs(stay), 0),
-      memoryPeakBytes: Math.max(...own.map(({ use }) => use.memoryPeakBytes)),
-      smP95: Math.max(...own.map(({ use }) => use.smP95)),
-      had: largestHad(own),
-      size,
-      sizedUs: own.reduce((sum, stay) => sum + sizedUs(stay, size), 0),
-    };
-  });
+  const groups = [...Map.groupBy(stays.filter(isKnown), ({ group }) => group).values()].map(
+    (own): SizedGroup => {
+      const [{ run, device }] = own as [KnownStay];
+      const size = sizeFor(own);
+      return {
+        ...{ cluster: run.cluster, account: run.account, name: run.member.record.name, model: device.model },
+        runs: new Set(own.map((stay) => stay.run)).size,
+        ownedUs: own.reduce((sum, stay) => sum + gpuUs(stay), 0),
+        memoryPeakBytes: Math.max(...own.map(({ use }) => use.memoryPeakBytes)),
+        smP95: Math.max(...own.map(({ use }) => use.smP95)),
+        had: largestHad(own),
+        size,
+        sizedUs: own.reduce((sum, stay) => sum + sizedUs(stay, size), 0),
+      };
+    },
+  );
   const freedUs = ({ ownedUs, sizedUs: us }: SizedGroup): number => ownedUs - us;
   const nameOf = ({ cluster, account, name }: SizedGroup): string => JSON.stringify([cluster, account, name]);
   return groups.sort(
@@ -56,15 +53,17 @@ function sizedUs(stay: KnownStay, { slices, wholeSlices }: Size): number {
 /** What is packed: those who would have been given less than they had. @param sizeOf of a stay; undefined where it keeps what it has */
 export function holdingsOf(stays: readonly Stay[], sizeOf: (stay: KnownStay) => Size | undefined): Holding[] {
   return stays.flatMap((stay) => {
-    const { run, gpu, times, device } = stay;
+    const { gpu, pool, times, device } = stay;
     const size = isKnown(stay) ? sizeOf(stay) : undefined;
     const isLess =
       device !== undefined &&
       size !== undefined &&
       device.sizes.indexOf(size) < device.sizes.indexOf(device.own);
     return times.map(({ startUs, endUs }): Holding => ({
-      ...{ startUs, endUs, gpu: device?.parent ?? gpu },
-      pool: JSON.stringify([run.cluster, device?.model]),
+      startUs,
+      endUs,
+      gpu: device?.parent ?? gpu,
+      pool,
       size: isLess ? size : undefined,
     }));
   });
@@ -79,7 +78,7 @@ const WEEK_US = 7 * 86_400e6;
 export function triedWeeks(stays: readonly Stay[], { fromUs, toUs }: Span): TriedWeek[] {
   const count = Math.floor((toUs - fromUs) / WEEK_US);
   if (count < 2) return [];
-  const groups = Map.groupBy(stays.filter(isKnown), groupKey);
+  const groups = Map.groupBy(stays.filter(isKnown), ({ group }) => group);
   const beganAt = ({ run }: Stay): number => (run.whole ?? run.window).startUs;
   return Array.from({ length: count }, (_, index): TriedWeek => {
     const week = { fromUs: toUs - (count - index) * WEEK_US, toUs: toUs - (count - index - 1) * WEEK_US };
@@ -92,7 +91,7 @@ export function triedWeeks(stays: readonly Stay[], { fromUs, toUs }: Span): Trie
     );
     let [runs, failed] = [0, 0];
     const holdings = holdingsOf(stays, (stay) => {
-      const size = sizes.get(groupKey(stay));
+      const size = sizes.get(stay.group);
       if (size === undefined) return undefined;
       const isLess = stay.device.sizes.indexOf(size) < stay.device.sizes.indexOf(stay.device.own);
       const isTried = isIn(stay) && isLess;

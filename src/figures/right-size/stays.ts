@@ -11,6 +11,10 @@ import { fleetSizes, type FleetSizes, type SizedDevice } from './fleet-sizes.ts'
 export interface Stay {
   readonly run: BilledRun;
   readonly gpu: string;
+  /** Jobs of one cluster, account and name on GPUs of one model. */
+  readonly group: string;
+  /** GPUs that can stand for each other: of one model and cluster. */
+  readonly pool: string;
   /** When it had it, (startUs, endUs]; they do not overlap. */
   readonly times: readonly { readonly startUs: number; readonly endUs: number }[];
   /** Their length. */
@@ -53,23 +57,35 @@ export async function readStays(
     measuredUses(db, lanes, span),
   ]);
   const runs = all.filter((run) => cluster === undefined || run.cluster === cluster);
-  const jobsOf = Map.groupBy(
-    runs.flatMap((run) =>
-      run.window.intervals.map(({ gpu }) => ({ key: useKey(run.run.jobId, gpu), job: run.member.job })),
-    ),
-    ({ key }) => key,
+  const held = runs.flatMap((run) =>
+    [...Map.groupBy(run.window.intervals, ({ gpu }) => gpu)].map(([gpu, times]) => ({
+      ...{ run, gpu, times, key: useKey(run.run.jobId, gpu) },
+    })),
   );
-  const isAgain = (key: string): boolean => new Set(jobsOf.get(key)?.map(({ job }) => job)).size > 1;
-  const stays = runs.flatMap((run) =>
-    [...Map.groupBy(run.window.intervals, ({ gpu }) => gpu)].map(([gpu, times]): Stay => {
-      const heldUs = times.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
-      const device = fleet.devices.get(gpu);
-      const key = useKey(run.run.jobId, gpu);
-      const use = isAgain(key) ? 'id_again' : useOf(run, gpu, { heldUs, device, measured: uses.get(key) });
-      return { run, gpu, times, heldUs, device, use };
-    }),
-  );
+  const firstOf = new Map<string, BilledRun>();
+  const again = new Set<string>();
+  for (const { run, key } of held) {
+    const first = firstOf.get(key);
+    if (first === undefined) firstOf.set(key, run);
+    else if (first.member.job !== run.member.job) again.add(key);
+  }
+  const stays = held.map(({ run, gpu, times, key }): Stay => {
+    const heldUs = times.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
+    const device = fleet.devices.get(gpu);
+    const use = again.has(key) ? 'id_again' : useOf(run, gpu, { heldUs, device, measured: uses.get(key) });
+    return { run, gpu, ...likeOthers(run, device), times, heldUs, device, use };
+  });
   return { stays, runs, fleet };
+}
+
+function likeOthers(
+  { cluster, account, member: { record } }: BilledRun,
+  device: SizedDevice | undefined,
+): Pick<Stay, 'group' | 'pool'> {
+  return {
+    group: JSON.stringify([cluster, account, record.name, device?.model]),
+    pool: JSON.stringify([cluster, device?.model]),
+  };
 }
 
 interface Known {
