@@ -44,16 +44,17 @@ export interface BilledTime {
  */
 export async function billedTime(db: Asked, span: Span, nowUs: number): Promise<BilledTime> {
   const during = `ts < ${quoteTime(span.toUs)} AND (end_ts IS NULL OR end_ts > ${quoteTime(span.fromUs)})`;
+  const stays = await readStays(db, during);
+  const ids = [...new Set(stays.map(({ jobId }) => jobId))].filter((id) => id !== UNRESOLVED_JOB_ID);
   const sql = `SELECT DISTINCT job_id FROM gpu_ownership WHERE ${during} AND job_id != '${UNRESOLVED_JOB_ID}'`;
-  const ids = (await ask(db, sql)).flatMap((row) => row.text('job_id') ?? []);
   const asked = { ids, apart: [], sql };
-  const [told, stays] = await Promise.all([
-    ids.length === 0 ? [] : readTold(db, asked),
-    readStays(db, during),
-  ]);
   const use = useQuestionOf(stays);
-  const parts = partsOf(stays, use === undefined ? [] : await readSharedUse(db, use));
-  const partsOfStay = Map.groupBy(parts, ({ gpu, jobId }) => JSON.stringify([gpu, jobId]));
+  const [told, uses] = await Promise.all([
+    ids.length === 0 ? [] : readTold(db, asked),
+    use === undefined ? [] : readSharedUse(db, use),
+  ]);
+  const parts = partsOf(stays, uses);
+  const partsOfId = Map.groupBy(parts, ({ jobId }) => jobId);
   const jobs = jobsOf(told);
   const jobsOfId = Map.groupBy(jobs, jobIdOf);
   const runs = jobs.flatMap((job) =>
@@ -62,15 +63,13 @@ export async function billedTime(db: Asked, span: Span, nowUs: number): Promise<
       if (cut.window.intervals.length === 0) return [];
       const { account, user } = { ...one.member.record, ...one.run.record };
       const { intervals } = cut.window;
-      const gpus = [...new Set(intervals.map(({ gpu }) => gpu))];
-      const own = gpus.flatMap((gpu) => partsOfStay.get(JSON.stringify([gpu, one.run.jobId])) ?? []);
       const openStays = one.window.intervals.filter(({ isOpen }) => isOpen).length;
       return [
         {
           ...cut,
           ...{ cluster: clusterOf(job), account, user, openStays },
           hasEnded: openStays === 0 && one.window.endUs <= span.toUs,
-          parts: partsWithin(own, intervals),
+          parts: partsWithin(partsOfId.get(one.run.jobId) ?? [], intervals),
         },
       ];
     }),
@@ -111,6 +110,9 @@ async function readStays(db: Asked, during: string): Promise<TellingOfStay[]> {
 /** What of its time lies outside is as another's: rows of it are not the cut run's. */
 function cutAt(one: MemberRun, { fromUs, toUs }: Span): MemberRun {
   const { intervals } = one.window;
+  // Nearly all: nothing of them is cut.
+  if (intervals.every(({ startUs, endUs }) => startUs >= fromUs && endUs <= toUs))
+    return { ...one, whole: one.window };
   const within = intervals
     .map((stay) => {
       const endUs = Math.min(stay.endUs, toUs);

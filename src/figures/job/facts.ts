@@ -46,12 +46,14 @@ export interface JobRun {
  * What is known of one run of a job.
  * @param jobs all that bear one of the ids that were looked at
  * @param nowUs up to where an open interval is looked at.
+ * @param record of `recordTogether`, where that is known
  */
 export function runOf(
   job: Job<Told>,
   chosen: NumberedRun<Told>,
   jobs: readonly Job<Told>[],
   nowUs: number,
+  record = recordTogether(chosen.members),
 ): JobRun {
   const others = job.runs.filter((other) => other !== chosen);
   const intervals = intervalsOf(chosen, nowUs);
@@ -59,7 +61,7 @@ export function runOf(
     jobId: chosen.told.jobId,
     run: chosen.number,
     told: chosen.told,
-    record: recordTogether(chosen.members),
+    record,
     intervals,
     foreign: foreignOf(chosen, jobs, intervals),
     otherRuns: others.map(({ number }) => number),
@@ -94,6 +96,7 @@ function intervalsOf({ members }: Run<Told>, nowUs: number): JobInterval[] {
       ? []
       : [{ ...stay, startUs, endUs: endUs ?? Math.max(startUs, nowUs), isOpen: endUs === undefined }],
   );
+  if (intervals.length <= 1) return intervals;
   const open = intervals.filter(({ isOpen }) => isOpen);
   return joinStays(intervals).map((stay) => ({
     ...stay,

@@ -67,7 +67,9 @@ export interface SeenRun extends KnownRun {
 export function memberRuns(member: Member, jobs: readonly Job<Told>[], nowUs: number): MemberRun[] {
   const { job } = member;
   return job.runs.map((chosen) => {
-    const run = runOf(job, chosen, jobs, nowUs);
+    // Of a job's only run the same is known as of the job.
+    const record = job.runs.length === 1 ? member.record : undefined;
+    const run = runOf(job, chosen, jobs, nowUs, record);
     return { member, run, window: windowOf(run) };
   });
 }
