@@ -38,13 +38,17 @@ export function openNamedFile(path: string): NamedFile {
   };
 }
 
+/** Most files fit; room for the most that is taken would be cleared in vain. */
+const FIRST_BYTES = 16 * 1024;
+
 /** Whole. @returns undefined when there is more. @throws as `NamedFile.read` */
 export function readNamedFile(path: string, bytesMax: number): Buffer | undefined {
   const file = openNamedFile(path);
   try {
-    const bytes = Buffer.alloc(bytesMax + 1);
+    let bytes = Buffer.alloc(Math.min(FIRST_BYTES, bytesMax + 1));
     let length = 0;
     for (;;) {
+      if (length === bytes.length) bytes = Buffer.concat([bytes], Math.min(4 * length, bytesMax + 1));
       const count = file.read(bytes, length);
       length += count;
       if (length > bytesMax) return undefined;

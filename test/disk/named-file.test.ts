@@ -1,5 +1,6 @@
 /** Files that a person names may be pipes: with somebody at the other end they are read to it, without they are told. */
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,6 +24,18 @@ test('a file is read whole, up to what is expected', () => {
   expect(readNamedFile('/dev/null', 11)?.length).toBe(0);
   expect(readNamedFile('/dev/zero', 11)).toBeUndefined();
 });
+
+test.each([16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 200_000])(
+  'a file of %d bytes is read whole, and refused where one less is expected',
+  (length) => {
+    const path = join(directory, 'file');
+    const written = randomBytes(length);
+    writeFileSync(path, written);
+    for (const bytesMax of [length, length + 1, 1_000_000])
+      expect(readNamedFile(path, bytesMax)?.equals(written)).toBe(true);
+    expect(readNamedFile(path, length - 1)).toBeUndefined();
+  },
+);
 
 test('a pipe into which nobody writes is told, not waited for', () => {
   const path = join(directory, 'pipe');
