@@ -22,7 +22,14 @@ function asksForStore(text: string): boolean {
   );
 }
 
-const STORE_SETUP = ['test/helpers/store-setup.ts'];
+/**
+ * What tests with a store share. Their servers live for seconds or minutes, and the JVM compiles for days: that was a third of all CPU
+ * of these tests. Its quick compiler alone is enough for them.
+ */
+const WITH_STORE = {
+  globalSetup: ['test/helpers/store-setup.ts'],
+  env: { JDK_JAVA_OPTIONS: `${process.env['JDK_JAVA_OPTIONS'] ?? ''} -XX:TieredStopAtLevel=1`.trim() },
+};
 
 export default defineConfig({
   test: {
@@ -36,14 +43,14 @@ export default defineConfig({
     pool: 'forks',
     projects: [
       { extends: true, test: { name: 'unit', include: byStage.unit ?? [] } },
-      { extends: true, test: { name: 'store', include: byStage.store ?? [], globalSetup: STORE_SETUP } },
-      { extends: true, test: { name: 'soak', include: [SOAK], globalSetup: STORE_SETUP } },
-      { extends: true, test: { name: 'pages', include: [PAGES], globalSetup: STORE_SETUP } },
+      { extends: true, test: { name: 'store', include: byStage.store ?? [], ...WITH_STORE } },
+      { extends: true, test: { name: 'soak', include: [SOAK], ...WITH_STORE } },
+      { extends: true, test: { name: 'pages', include: [PAGES], ...WITH_STORE } },
       {
         extends: true,
         test: { name: 'packages', include: [PACKAGES], globalSetup: ['test/helpers/packages-setup.ts'] },
       },
-      { extends: true, test: { name: 'faults', include: [FAULTS], globalSetup: STORE_SETUP } },
+      { extends: true, test: { name: 'faults', include: [FAULTS], ...WITH_STORE } },
     ],
   },
 });

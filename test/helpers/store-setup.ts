@@ -19,7 +19,7 @@ const LET_GO = {
  * collectors that others have started: one question would open the files of all of them.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  Object.assign(process.env, LET_GO);
+  Object.assign(process.env, LET_GO, project.config.env);
   const [server, reports] = await Promise.all([startTestQuestdb(), startTestQuestdb()]);
   // Servers that a test starts for itself are as in operation.
   for (const name of Object.keys(LET_GO)) Reflect.deleteProperty(process.env, name);
