@@ -403,16 +403,18 @@ function activities(
   rows: readonly CutRow[],
   key: 'smActive' | 'engineActive',
 ): readonly (KnownSum | undefined)[] {
-  const means = new Map(
-    [...Map.groupBy(rows, ({ gpu }) => gpu)].map(([gpu, own]) => {
-      const sum = own.reduce((all, { sums }) => all + sums[key].sum, 0);
-      const knownUs = own.reduce((all, { sums }) => all + sums[key].knownUs, 0);
-      return [gpu, knownUs > 0 ? sum / knownUs : undefined];
-    }),
-  );
+  const all = new Map<string, { sum: number; knownUs: number }>();
+  for (const { gpu, sums } of rows) {
+    const own = all.get(gpu) ?? { sum: 0, knownUs: 0 };
+    all.set(gpu, own);
+    own.sum += sums[key].sum;
+    own.knownUs += sums[key].knownUs;
+  }
   return rows.map(({ gpu, sums: { dtUs, [key]: known } }) => {
-    const mean = means.get(gpu);
-    return mean === undefined ? undefined : { sum: known.sum + mean * (dtUs - known.knownUs), knownUs: dtUs };
+    const { sum, knownUs } = all.get(gpu)!;
+    return knownUs > 0
+      ? { sum: known.sum + (sum / knownUs) * (dtUs - known.knownUs), knownUs: dtUs }
+      : undefined;
   });
 }
 

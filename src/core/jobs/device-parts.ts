@@ -122,9 +122,13 @@ function stretchesOf(stays: readonly TellingOfStay[]): Stretch[] {
   });
 }
 
-function soleOf({ sole }: Stretch): Map<string, Portion> {
-  return new Map(sole === undefined ? [] : [[sole, { part: 1, sharing: 'whole', isScaled: false }]]);
+const WHOLE: Portion = { part: 1, sharing: 'whole', isScaled: false };
+
+function soleOf({ sole }: Stretch): ReadonlyMap<string, Portion> {
+  return sole === undefined ? NOBODY : new Map([[sole, WHOLE]]);
 }
+
+const NOBODY: ReadonlyMap<string, Portion> = new Map();
 
 interface DividedSet {
   readonly set: OwnerSet;
@@ -256,12 +260,12 @@ export function partsWithin(
 ): DevicePart[] {
   const byGpu = Map.groupBy(stays, ({ gpu }) => gpu);
   return parts.flatMap((part) =>
-    (byGpu.get(part.gpu) ?? [])
-      .map((stay) => ({
-        ...part,
-        startUs: Math.max(part.startUs, stay.startUs),
-        endUs: Math.min(part.endUs, stay.endUs),
-      }))
-      .filter(({ startUs, endUs }) => endUs > startUs),
+    (byGpu.get(part.gpu) ?? []).flatMap((stay) => {
+      const startUs = Math.max(part.startUs, stay.startUs);
+      const endUs = Math.min(part.endUs, stay.endUs);
+      if (endUs <= startUs) return [];
+      const isWhole = startUs === part.startUs && endUs === part.endUs;
+      return isWhole ? part : { ...part, startUs, endUs };
+    }),
   );
 }

@@ -179,7 +179,7 @@ export interface NumberedRun<T extends RunTold> extends Run<T> {
  */
 export function jobsOf<T extends RunTold>(tellings: readonly T[]): Job<T>[] {
   const byId = Map.groupBy(tellings, ({ jobId }) => jobId);
-  return [...byId.values()].flatMap((told) => chainsOf(runsOf(told.toSorted(byKnowledge)))).sort(byNewestRun);
+  return [...byId.values()].flatMap((told) => chainsOf(runsOf(told.sort(byKnowledge)))).sort(byNewestRun);
 }
 
 /** The best informed first, so that the others find the run which they are of; a whole order, so that all gives the same. */
@@ -210,17 +210,23 @@ function compare<T extends number | string>(a: T, b: T): number {
 
 /** @param tellings of one job id, the best informed first */
 function runsOf<T extends RunTold>(tellings: readonly T[]): Run<T>[] {
-  const runs = new Map<RunTold, T[]>();
+  if (tellings.length === 1) return [{ told: toldOf(tellings[0]!), members: tellings }];
+  const runs: { told: RunTold; members: T[] }[] = [];
   for (const one of tellings) {
-    const told = tellingOfSameRun(runs.keys(), one);
-    const members = told === undefined ? [] : runs.get(told)!;
-    members.push(one);
-    if (told !== undefined) runs.delete(told);
-    runs.set(told === undefined ? toldOf(one) : together(told, one), members);
+    const same = tellingOfSameRun(
+      runs.map(({ told }) => told),
+      one,
+    );
+    const known = runs.findIndex(({ told }) => told === same);
+    const [run] = known === -1 ? [] : runs.splice(known, 1);
+    if (run === undefined) runs.push({ told: toldOf(one), members: [one] });
+    else {
+      run.told = together(run.told, one);
+      run.members.push(one);
+      runs.push(run);
+    }
   }
-  return [...runs]
-    .map(([told, members]) => ({ told, members }))
-    .sort((a, b) => a.told.startUs - b.told.startUs);
+  return runs.sort((a, b) => a.told.startUs - b.told.startUs);
 }
 
 /** Nothing but what is told of the run. */
@@ -245,19 +251,24 @@ function together(a: RunTold, b: RunTold): RunTold {
 
 /** @param runs of one job id, ascending by start */
 function chainsOf<T extends RunTold>(runs: readonly Run<T>[]): Job<T>[] {
+  if (runs.length === 1) return [{ runs: [numbered(runs[0]!, 0)] }];
   const jobs: { cluster: string | undefined; runs: NumberedRun<T>[] }[] = [];
   for (const run of runs) {
     const { cluster } = run.told;
     const job = jobs.findLast((one) => !differ(one.cluster, cluster));
     const last = job?.runs.at(-1);
     if (job === undefined || last === undefined || !isRequeueOf(run.told, last.told))
-      jobs.push({ cluster, runs: [{ ...run, number: countOf(run.told) ?? 0 }] });
+      jobs.push({ cluster, runs: [numbered(run, 0)] });
     else {
       job.cluster ??= cluster;
-      job.runs.push({ ...run, number: Math.max(countOf(run.told) ?? 0, last.number + 1) });
+      job.runs.push(numbered(run, last.number + 1));
     }
   }
   return jobs;
+}
+
+function numbered<T extends RunTold>({ told, members }: Run<T>, least: number): NumberedRun<T> {
+  return { told, members, number: Math.max(countOf(told) ?? 0, least) };
 }
 
 function byNewestRun(a: Job<RunTold>, b: Job<RunTold>): number {

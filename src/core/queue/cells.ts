@@ -35,8 +35,9 @@ export function createCells(modelOfCell: readonly number[], sizes: readonly numb
       had[cell] = now;
       all += gpus;
       gpusOfModel[model]! += gpus;
-      for (const [index, size] of sizes.entries())
+      sizes.forEach((size, index) => {
         usable[index]! += (Math.floor(now / size) - Math.floor(before / size)) * size;
+      });
       const own = counts[model]!;
       if (before > 0) own[before] = (own[before] ?? 0) - 1;
       if (now > 0) own[now] = (own[now] ?? 0) + 1;

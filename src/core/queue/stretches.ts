@@ -21,18 +21,15 @@ export function forStretches(
   visit: (stretch: Stretch) => void,
   edgesUs: readonly number[] = [],
 ): void {
-  const changes = spans
-    .flatMap(({ cell, fromUs, toUs, gpus }) => [
-      { atUs: fromUs, cell, gpus },
-      { atUs: toUs, cell, gpus: -gpus },
-    ])
-    .sort((a, b) => a.atUs - b.atUs);
+  // One list of changes would be of as many objects as two: of a month of a fleet half a million.
+  const begins = spans.toSorted((a, b) => a.fromUs - b.fromUs);
+  const ends = spans.toSorted((a, b) => a.toUs - b.toUs);
   const edges = [...asked.flatMap((one) => [one.fromUs, one.toUs]), ...edgesUs];
   if (edgesUs.length > 0) edges.sort((a, b) => a - b);
-  let [change, edge, span] = [0, 0, 0];
+  let [begin, end, edge, span] = [0, 0, 0, 0];
   let atUs = -Infinity;
-  while (change < changes.length) {
-    const nextUs = Math.min(changes[change]!.atUs, edges[edge] ?? Infinity);
+  while (end < ends.length) {
+    const nextUs = Math.min(begins[begin]?.fromUs ?? Infinity, ends[end]!.toUs, edges[edge] ?? Infinity);
     if (nextUs > atUs && atUs > -Infinity) {
       while (span < asked.length && asked[span]!.toUs <= atUs) span += 1;
       const own = asked[span];
@@ -41,9 +38,9 @@ export function forStretches(
     }
     atUs = nextUs;
     while (edge < edges.length && edges[edge]! <= atUs) edge += 1;
-    while (change < changes.length && changes[change]!.atUs <= atUs) {
-      cells.add(changes[change]!.cell, changes[change]!.gpus);
-      change += 1;
-    }
+    for (; begin < begins.length && begins[begin]!.fromUs <= atUs; begin += 1)
+      cells.add(begins[begin]!.cell, begins[begin]!.gpus);
+    for (; end < ends.length && ends[end]!.toUs <= atUs; end += 1)
+      cells.add(ends[end]!.cell, -ends[end]!.gpus);
   }
 }

@@ -79,19 +79,22 @@ function packedTime(
   { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
   needed: (sizes: readonly Size[]) => number,
 ): PackedTime {
-  const within = holdings
-    .map((one) => ({ one, startUs: Math.max(one.startUs, fromUs), endUs: Math.min(one.endUs, toUs) }))
-    .filter(({ startUs, endUs }) => endUs > startUs);
-  const changes = within
-    .flatMap(({ one, startUs, endUs }) => [
-      { atUs: startUs, one, by: 1 },
-      { atUs: endUs, one, by: -1 },
-    ])
+  const changes = holdings
+    .flatMap((one) => {
+      const [startUs, endUs] = [Math.max(one.startUs, fromUs), Math.min(one.endUs, toUs)];
+      return endUs > startUs
+        ? [
+            { atUs: startUs, one, by: 1 },
+            { atUs: endUs, one, by: -1 },
+          ]
+        : [];
+    })
     .sort((a, b) => a.atUs - b.atUs);
   const pools = new Map<string, Held>();
   const time = { usedUs: 0, neededUs: 0, usedMost: 0, neededMost: 0 };
   let [used, packed] = [0, 0];
-  for (const [index, { atUs, one, by }] of changes.entries()) {
+  for (let index = 0; index < changes.length; index += 1) {
+    const { atUs, one, by } = changes[index]!;
     const pool = pools.get(one.pool) ?? nobodyHolds();
     pools.set(one.pool, pool);
     addTo(pool.gpus, one.gpu, by);

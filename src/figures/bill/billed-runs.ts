@@ -61,15 +61,17 @@ export async function billedTime(db: Asked, span: Span, nowUs: number): Promise<
     memberRuns(memberOf(job), jobsOfId.get(jobIdOf(job))!, nowUs).flatMap((one): BilledRun[] => {
       const cut = cutAt(one, span);
       if (cut.window.intervals.length === 0) return [];
-      const { account, user } = { ...one.member.record, ...one.run.record };
-      const { intervals } = cut.window;
+      const { member, run, window, whole } = cut;
       const openStays = one.window.intervals.filter(({ isOpen }) => isOpen).length;
       return [
         {
-          ...cut,
-          ...{ cluster: clusterOf(job), account, user, openStays },
-          hasEnded: openStays === 0 && one.window.endUs <= span.toUs,
-          parts: partsWithin(partsOfId.get(one.run.jobId) ?? [], intervals),
+          ...{ member, run, window, whole },
+          cluster: clusterOf(job),
+          account: run.record.account ?? member.record.account,
+          user: run.record.user ?? member.record.user,
+          openStays,
+          hasEnded: openStays === 0 && whole.endUs <= span.toUs,
+          parts: partsWithin(partsOfId.get(run.jobId) ?? [], window.intervals),
         },
       ];
     }),
@@ -108,7 +110,7 @@ async function readStays(db: Asked, during: string): Promise<TellingOfStay[]> {
 }
 
 /** What of its time lies outside is as another's: rows of it are not the cut run's. */
-function cutAt(one: MemberRun, { fromUs, toUs }: Span): MemberRun {
+function cutAt(one: MemberRun, { fromUs, toUs }: Span): Required<MemberRun> {
   const { intervals } = one.window;
   // Nearly all: nothing of them is cut.
   if (intervals.every(({ startUs, endUs }) => startUs >= fromUs && endUs <= toUs))

@@ -84,7 +84,7 @@ async function addSpans(db: Asked, spansOf: SpansOf, asked: readonly AskedNodes[
   for (const row of rows.toSorted((a, b) => a.number('from_us')! - b.number('from_us')!)) {
     const { fromUs, toUs } = asked[row.number('part')!]!;
     const span = clipped(row, fromUs, toUs);
-    const key = JSON.stringify([span.cluster, span.node]);
+    const key = `${span.cluster?.length} ${span.cluster} ${span.node}`;
     const spans = spansOf.get(key) ?? [];
     spansOf.set(key, spans);
     add(spans, span);

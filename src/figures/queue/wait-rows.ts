@@ -76,10 +76,17 @@ async function addStarted(
   );
   const stays = Map.groupBy(had, (row) => row.text('job_id') ?? '');
   const tellings = started.map((row): StartedRow => ({
-    ...{ cluster: row.text('cluster'), jobId: row.text('job_id') ?? '', run: row.number('run') },
-    ...{ startUs: row.number('start_us')!, endUs: row.number('end_us'), submitUs: row.number('submit_us') },
-    ...{ sluid: row.text('sluid'), user: row.text('user'), state: row.text('state') },
-    ...{ account: row.text('account'), gpus: row.number('gpus') },
+    cluster: row.text('cluster'),
+    jobId: row.text('job_id') ?? '',
+    run: row.number('run'),
+    startUs: row.number('start_us')!,
+    endUs: row.number('end_us'),
+    submitUs: row.number('submit_us'),
+    sluid: row.text('sluid'),
+    user: row.text('user'),
+    state: row.text('state'),
+    account: row.text('account'),
+    gpus: row.number('gpus'),
   }));
   let unknownWaits = 0;
   for (const { runs } of jobsOf(tellings))

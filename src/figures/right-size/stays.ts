@@ -58,9 +58,10 @@ export async function readStays(
   ]);
   const runs = all.filter((run) => cluster === undefined || run.cluster === cluster);
   const held = runs.flatMap((run) =>
-    [...Map.groupBy(run.window.intervals, ({ gpu }) => gpu)].map(([gpu, times]) => ({
-      ...{ run, gpu, times, key: useKey(run.run.jobId, gpu) },
-    })),
+    [...Map.groupBy(run.window.intervals, ({ gpu }) => gpu)].map(([gpu, times]) => {
+      const key = useKey(run.run.jobId, gpu);
+      return { run, gpu, times, key };
+    }),
   );
   const firstOf = new Map<string, BilledRun>();
   const again = new Set<string>();
@@ -73,19 +74,12 @@ export async function readStays(
     const heldUs = times.reduce((sum, { startUs, endUs }) => sum + endUs - startUs, 0);
     const device = fleet.devices.get(gpu);
     const use = again.has(key) ? 'id_again' : useOf(run, gpu, { heldUs, device, measured: uses.get(key) });
-    return { run, gpu, ...likeOthers(run, device), times, heldUs, device, use };
+    const { cluster, account, member } = run;
+    const group = JSON.stringify([cluster, account, member.record.name, device?.model]);
+    const pool = JSON.stringify([cluster, device?.model]);
+    return { run, gpu, group, pool, times, heldUs, device, use };
   });
   return { stays, runs, fleet };
-}
-
-function likeOthers(
-  { cluster, account, member: { record } }: BilledRun,
-  device: SizedDevice | undefined,
-): Pick<Stay, 'group' | 'pool'> {
-  return {
-    group: JSON.stringify([cluster, account, record.name, device?.model]),
-    pool: JSON.stringify([cluster, device?.model]),
-  };
 }
 
 interface Known {
