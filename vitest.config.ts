@@ -38,8 +38,8 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     expect: { poll: { timeout: 300_000 } },
-    // Two cores, and each server under test wants one of them.
-    maxWorkers: 2,
+    // For two cores: a file waits half of its time, for servers and for ticks.
+    maxWorkers: 3,
     pool: 'forks',
     projects: [
       { extends: true, test: { name: 'unit', include: byStage.unit ?? [] } },
