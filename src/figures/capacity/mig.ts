@@ -194,17 +194,14 @@ async function instanceRows(
 /** @param energy where it is undefined, that which the instance itself had, if any */
 function sumsBySlices(row: Cells, ratio: number, energy: CutEnergy | undefined): Sums {
   const sums = sumsOf(row);
-  const scaled = {
-    ...sums,
-    attributedUs: sums.attributedUs * ratio,
-    instanceUs: sums.attributedUs,
-    idleUs: sums.idleUs === undefined ? undefined : sums.idleUs * ratio,
-    idleKnownUs: sums.idleKnownUs * ratio,
-    smSum: sums.smSum === undefined ? undefined : sums.smSum * ratio,
-    smKnownUs: sums.smKnownUs * ratio,
-    counterUs: sums.counterUs * ratio,
-    powerUs: sums.powerUs * ratio,
-    bestUs: sums.bestUs * ratio,
-  };
-  return energy === undefined ? scaled : { ...scaled, ...energySumsOf(energy, true) };
+  sums.instanceUs = sums.attributedUs;
+  sums.attributedUs *= ratio;
+  if (sums.idleUs !== undefined) sums.idleUs *= ratio;
+  sums.idleKnownUs *= ratio;
+  if (sums.smSum !== undefined) sums.smSum *= ratio;
+  sums.smKnownUs *= ratio;
+  sums.counterUs *= ratio;
+  sums.powerUs *= ratio;
+  sums.bestUs *= ratio;
+  return energy === undefined ? sums : Object.assign(sums, energySumsOf(energy, true));
 }

@@ -71,7 +71,9 @@ export async function readNodeStatesAt(db: Asked, asked: readonly AskedNodes[]):
   return [...spansOf.values()].flat();
 }
 
-type SpansOf = Map<string, NodeStateSpan[]>;
+/** Those of a node go on as long as rows say the same: each row by itself would be an object of a week's 170,000. */
+type GrowingSpan = { -readonly [Key in keyof NodeStateSpan]: NodeStateSpan[Key] };
+type SpansOf = Map<string, GrowingSpan[]>;
 
 /** A row that began before what is asked is cut at its border, and goes on as what it was. */
 async function addSpans(db: Asked, spansOf: SpansOf, asked: readonly AskedNodes[]): Promise<void> {
@@ -91,7 +93,7 @@ async function addSpans(db: Asked, spansOf: SpansOf, asked: readonly AskedNodes[
   }
 }
 
-function clipped(row: Cells, fromUs: number, toUs: number): NodeStateSpan {
+function clipped(row: Cells, fromUs: number, toUs: number): GrowingSpan {
   return {
     cluster: row.text('cluster'),
     node: row.text('node') ?? '',
@@ -103,18 +105,13 @@ function clipped(row: Cells, fromUs: number, toUs: number): NodeStateSpan {
 }
 
 /** Two machines that ask at once may have told of the same time twice: then the later row counts. */
-function add(spans: NodeStateSpan[], span: NodeStateSpan): void {
+function add(spans: GrowingSpan[], span: GrowingSpan): void {
   if (span.fromUs >= span.toUs) return;
-  let before = spans.at(-1);
-  while (before !== undefined && before.toUs > span.fromUs) {
-    spans.pop();
-    if (before.fromUs < span.fromUs) {
-      before = { ...before, toUs: span.fromUs };
-      spans.push(before);
-    } else before = spans.at(-1);
-  }
+  while (spans.length > 0 && spans.at(-1)!.fromUs >= span.fromUs) spans.pop();
+  const before = spans.at(-1);
+  if (before !== undefined) before.toUs = Math.min(before.toUs, span.fromUs);
   const goesOn = before?.toUs === span.fromUs && before.state === span.state && before.gpus === span.gpus;
-  if (goesOn) spans[spans.length - 1] = { ...before!, toUs: span.toUs };
+  if (goesOn) before.toUs = span.toUs;
   else spans.push(span);
 }
 

@@ -73,8 +73,12 @@ function foreignOf(
   jobs: readonly Job<Told>[],
   intervals: readonly JobInterval[],
 ): Stay[] {
+  const open = intervals
+    .filter(({ isOpen }) => isOpen)
+    .map(({ gpu, endUs }): Stay => ({ gpu, startUs: endUs, endUs: Infinity }));
+  const others = jobs.flatMap(({ runs }) => runs.filter((run) => run !== chosen));
+  if (others.length === 0) return open;
   const gpus = new Set(intervals.map(({ gpu }) => gpu));
-  const others = jobs.flatMap(({ runs }) => runs).filter((run) => run !== chosen);
   return [
     ...others.flatMap(({ members }) =>
       members.flatMap(({ jobId, stay, startUs, endUs = Infinity }): Stay[] =>
@@ -83,9 +87,7 @@ function foreignOf(
           : [],
       ),
     ),
-    ...intervals
-      .filter(({ isOpen }) => isOpen)
-      .map(({ gpu, endUs }): Stay => ({ gpu, startUs: endUs, endUs: Infinity })),
+    ...open,
   ];
 }
 

@@ -90,7 +90,7 @@ interface Known {
 
 function useOf(run: BilledRun, gpu: string, { heldUs, device, measured }: Known): DeviceUse | Unsized {
   if (device === undefined) return 'no_device';
-  if (new Set(run.window.intervals.map((stay) => stay.gpu)).size > 1) return 'several_gpus';
+  if (run.window.intervals.some((stay) => stay.gpu !== gpu)) return 'several_gpus';
   if (run.parts.some((part) => part.gpu === gpu && part.part < 1)) return 'shared';
   const { memoryPeakBytes, memoryUs = 0, smP95, smUs = 0 } = measured ?? {};
   if (memoryPeakBytes === undefined) return 'no_memory';
