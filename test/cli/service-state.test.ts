@@ -140,8 +140,8 @@ describe.skipIf(!IS_ROOT)('with the service of a package', () => {
   test('who collects with other rights does so at home, and is told how to look there', async () => {
     // No secret is theirs to read.
     writeFileSync(env['GPULEDGER_CONFIG']!, 'questdb: {client_conf: "http::addr=127.0.0.1:9;"}\n');
-    for (const person of ['root', 'member', 'user'] as const)
-      await collect(person, join(homes, person, '.local/state/gpuledger'));
+    const people = ['root', 'member', 'user'] as const;
+    await Promise.all(people.map((person) => collect(person, join(homes, person, '.local/state/gpuledger'))));
     expect((await enter('find', SERVICE, '-type', 'f')).stdout).toBe('');
     const own = join(homes, 'user/.local/state/gpuledger');
     const hidden = await as('user', 'status');
