@@ -19,11 +19,12 @@ export function joined(spans: Spans): Span[] {
 }
 
 export function common(a: Spans, b: Spans): Span[] {
-  return a.flatMap(({ fromUs, toUs }) =>
-    b
-      .filter((other) => other.fromUs < toUs && other.toUs > fromUs)
-      .map((other) => ({ fromUs: Math.max(fromUs, other.fromUs), toUs: Math.min(toUs, other.toUs) })),
-  );
+  const spans: Span[] = [];
+  for (const { fromUs, toUs } of a)
+    for (const other of b)
+      if (other.fromUs < toUs && other.toUs > fromUs)
+        spans.push({ fromUs: Math.max(fromUs, other.fromUs), toUs: Math.min(toUs, other.toUs) });
+  return spans;
 }
 
 export function without(a: Spans, b: Spans): Span[] {

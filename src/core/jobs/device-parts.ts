@@ -107,13 +107,15 @@ interface Stretch {
 /** Without a hole, up to one without owners. */
 function stretchesOf(stays: readonly TellingOfStay[]): Stretch[] {
   const owning = stays.filter(({ startUs, endUs }) => endUs > startUs);
-  const starting = Map.groupBy(owning, ({ startUs }) => startUs);
-  const ending = Map.groupBy(owning, ({ endUs }) => endUs);
-  const edgesUs = [...new Set([...starting.keys(), ...ending.keys()])].sort((a, b) => a - b);
+  const starting = owning.toSorted((a, b) => a.startUs - b.startUs);
+  const ending = owning.toSorted((a, b) => a.endUs - b.endUs);
+  const edges = new Set(owning.flatMap(({ startUs, endUs }) => [startUs, endUs]));
+  const edgesUs = [...edges].sort((a, b) => a - b);
   const live = new Set<TellingOfStay>();
+  let [started, ended] = [0, 0];
   return edgesUs.map((startUs, index): Stretch => {
-    for (const stay of starting.get(startUs) ?? []) live.add(stay);
-    for (const stay of ending.get(startUs) ?? []) live.delete(stay);
+    for (; starting[started]?.startUs === startUs; started += 1) live.add(starting[started]!);
+    for (; ending[ended]?.endUs === startUs; ended += 1) live.delete(ending[ended]!);
     const endUs = edgesUs[index + 1] ?? Infinity;
     const set = ownerSetOf([...live]);
     if (set !== undefined) return { startUs, endUs, set, key: textOfSet(set) };
