@@ -87,7 +87,9 @@ test('XIDs and throttling are counted over restarts of the engine and a SIGHUP',
   writeFileSync(counters, `${COUNTERS.slice(0, 7).join('\n')}\nDCGM_FI_DEV_GPU_TEMP, gauge, x\n`);
   await expect.poll(async () => await valuesOf('DCGM_FI_DEV_GPU_TEMP', 'gpu')).toHaveProperty('0');
   process.kill(pid, 'SIGHUP');
-  await expect.poll(() => log.filter((line) => line.includes('going on with')).length).toBeGreaterThan(1);
+  await expect
+    .poll(() => log.filter((line) => line.includes('changing to the new configuration')).length)
+    .toBeGreaterThan(1);
   const before = (await throttled())['hw_thermal']!;
   await expect.poll(async () => (await throttled())['hw_thermal']).toBeGreaterThan(before);
   expect([await xids(), await xidTotals(), await begun()]).toEqual([
