@@ -38,8 +38,8 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 600_000,
     expect: { poll: { timeout: 300_000 } },
-    // For two cores: a file waits half of its time, for servers and for ticks.
-    maxWorkers: 3,
+    // For two cores. `npm test` takes three: a file waits half of its time, for servers and for ticks. The other stages run beside each other.
+    maxWorkers: 2,
     pool: 'forks',
     projects: [
       { extends: true, test: { name: 'unit', include: byStage.unit ?? [] } },
